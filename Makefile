@@ -1,0 +1,89 @@
+# `make help` lists the commands. Everything runs in .venv, which `make` keeps in step with the lock file.
+
+BIN := .venv/bin
+TEMPLATES := templates
+OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help run install install-dev check test bench format lock audit \
+  check-code check-types check-layers check-templates check-deploy check-migrations check-lock
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+run: install  ## Install what is needed, then run the whole product until Ctrl-C
+	@$(BIN)/python manage.py run
+
+install:
+	@$(call bootstrap,)
+
+install-dev:
+	@$(call bootstrap,--dev)
+
+test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL
+	@$(BIN)/python -m tests
+
+bench: install-dev  ## Run the benchmarks; they print ratios
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+check: check-code check-types check-layers check-templates check-deploy check-migrations check-lock audit  ## Lint, types, import layers, templates, deployment, migrations, lock files, known holes
+
+check-code: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+check-types: install-dev
+	$(BIN)/mypy
+
+check-layers: install-dev
+	$(BIN)/lint-imports
+
+check-templates: install-dev
+	$(BIN)/djlint --quiet --check $(TEMPLATES)
+	$(BIN)/djlint --quiet --lint $(TEMPLATES)
+
+check-deploy: install-dev
+	@$(call in_scratch,AIINFRA_HTTPS=1 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING)
+
+check-migrations: install-dev
+	@$(call in_scratch,$(BIN)/python manage.py makemigrations --check --dry-run)
+
+check-lock:
+	@if ! command -v uv >/dev/null; then echo "left out: uv is not installed, so the lock files are not compared"; exit 0; fi; \
+	uv lock --check --quiet && for set in requirements requirements-dev; do \
+	  $(call export,$$set) | diff -q - $$set.txt >/dev/null || { echo "$$set.txt is out of step with uv.lock: make lock"; exit 1; }; \
+	done && echo "lock files agree"
+
+audit: install-dev  ## Look for packages with known security holes, where the network allows
+	@said=$$($(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --progress-spinner off --timeout 5 2>&1); \
+	case "$$said" in \
+	  *"No known vulnerabilities"*) echo "no known security holes";; \
+	  *"known vulnerabilit"*) echo "$$said"; exit 1;; \
+	  *) echo "left out: pip-audit could not ask for known security holes";; \
+	esac
+
+format: install-dev  ## Format the code and the templates
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --quiet --reformat $(TEMPLATES)
+
+lock:  ## Bring uv.lock and the requirements files in step with pyproject.toml (needs uv)
+	uv lock
+	@for set in requirements requirements-dev; do $(call export,$$set) > $$set.txt; done
+
+# The first Python on PATH that is new enough makes the environment.
+define bootstrap
+for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+  if $$python -c '$(OLDEST)' 2>/dev/null; then exec $$python aiinfra/stack/bootstrap.py $(1); fi; \
+done; echo "Python 3.11 or later is needed, and none is on PATH." >&2; exit 1
+endef
+
+# Settings write their secrets into the data directory; a check leaves nothing behind.
+define in_scratch
+scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; export AIINFRA_DATA_DIR="$$scratch"; $(1)
+endef
+
+define export
+uv export --frozen --quiet --no-header $$(test $(1) = requirements && echo --no-dev)
+endef
