@@ -1,0 +1,69 @@
+"""The audit log: every change in it, in the transaction of the change itself."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from aiinfra.logs import request_id_var
+from aiinfra.tenants.caller import caller_address
+from aiinfra.tenants.models import ApiKey, AuditEvent, User
+from aiinfra.tenants.scope import organization_scope
+
+
+def record(
+    *,
+    organization_id: int,
+    actor: str,
+    verb: str,
+    target: str,
+    changes: dict[str, Any] | None = None,
+    ip_address: str | None = None,
+) -> AuditEvent:
+    """Write one event; call it inside the transaction of the change.
+
+    `actor` is made by `user_actor`, `key_actor` or `command_actor`; `changes` maps a field to [before, after] and never
+    holds a secret. The address is by default the one that the running request came from.
+    """
+    with organization_scope(organization_id):
+        return AuditEvent.objects.create(
+            organization_id=organization_id,
+            actor=actor,
+            verb=verb,
+            target=target,
+            changes=changes or {},
+            request_id=request_id_var.get(),
+            ip_address=ip_address or caller_address(),
+        )
+
+
+def user_actor(user: User) -> str:
+    """A person, as the log names him: `user:owner@demo`."""
+    return f"user:{user.get_username()}"
+
+
+def key_actor(key: ApiKey) -> str:
+    """An API key, as the log names it: `key:<id>`."""
+    return f"key:{key.key_id}"
+
+
+def command_actor(name: str) -> str:
+    """A management command, as the log names it: `command:createorg`."""
+    return f"command:{name}"
+
+
+def audit_events(
+    *, actor: str = "", verb: str = "", text: str = "", before: tuple[datetime, UUID] | None = None
+) -> QuerySet[AuditEvent]:
+    """The scoped organization's events, newest first, from after the given (at, id) on.
+
+    `actor` and `verb` are beginnings (`user:`, `api_key.`), `text` is anywhere in the target or the actor.
+    """
+    events = AuditEvent.objects.filter(actor__startswith=actor, verb__startswith=verb)
+    if text:
+        events = events.filter(Q(target__icontains=text) | Q(actor__icontains=text))
+    if before:
+        at, identity = before
+        events = events.filter(Q(at__lt=at) | Q(at=at, id__lt=identity))
+    return events.order_by("-at", "-id")

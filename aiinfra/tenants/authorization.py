@@ -1,0 +1,93 @@
+"""The one table of who may do what. Views, API operations and the matrix test all read it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member, or an API key, is in one organization."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    FINANCE = "finance"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+
+EVERYONE = frozenset(Role)
+OPERATORS = frozenset({Role.OPERATOR, Role.ADMIN, Role.OWNER})
+FINANCIERS = frozenset({Role.FINANCE, Role.ADMIN, Role.OWNER})
+ADMINS = frozenset({Role.ADMIN, Role.OWNER})
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One right: the roles that have it, and whether an API key can carry it (then its name is the key's scope)."""
+
+    roles: frozenset[Role]
+    by_key: bool = True
+
+
+PERMISSIONS: dict[str, Permission] = {
+    "chat:write": Permission(OPERATORS),
+    "queue:read": Permission(EVERYONE),
+    "queue:write": Permission(OPERATORS),
+    "queue:admin": Permission(OPERATORS),
+    "queue:cleanup": Permission(ADMINS),
+    "content:read": Permission(OPERATORS),
+    "cache:read": Permission(EVERYONE),
+    "cache:write": Permission(OPERATORS),
+    "cost:read": Permission(EVERYONE),
+    "budget:write": Permission(FINANCIERS),
+    "alert:write": Permission(FINANCIERS | OPERATORS),
+    "advice:write": Permission(FINANCIERS),
+    "usage:write": Permission(OPERATORS | FINANCIERS),
+    "finance:read": Permission(FINANCIERS),
+    "finance:write": Permission(FINANCIERS),
+    "health:read": Permission(EVERYONE),
+    "audit:read": Permission(FINANCIERS),
+    "key:manage": Permission(ADMINS, by_key=False),
+    "member:read": Permission(EVERYONE, by_key=False),
+    "member:manage": Permission(ADMINS, by_key=False),
+    "organization:manage": Permission(ADMINS, by_key=False),
+    "notification:manage": Permission(ADMINS | FINANCIERS, by_key=False),
+}
+
+
+def role_allows(role: Role, permission: str) -> bool:
+    """Whether the role has the right. Raises KeyError for a right that the table does not have."""
+    return role in PERMISSIONS[permission].roles
+
+
+def scopes_of(role: Role) -> list[str]:
+    """Every scope that a key of this role can carry, sorted."""
+    return sorted(name for name, right in PERMISSIONS.items() if right.by_key and role in right.roles)
+
+
+RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.FINANCE: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
+
+def may_grant(giver: Role, role: Role) -> bool:
+    """Whether somebody of one role may give the other to a person or a key, or take it away: none above his own."""
+    return RANK[giver] >= RANK[role]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is calling: one organization and what the caller may do in it."""
+
+    organization_id: int
+    organization_slug: str
+    role: Role
+    actor: str
+    """The caller as the audit log names him."""
+    user_id: int | None = None
+    api_key_id: int | None = None
+    scopes: frozenset[str] | None = None
+    """None for a person's session, else the scopes of the API key."""
+
+    def can(self, permission: str) -> bool:
+        """The role has the right, and for a key its scopes do too."""
+        if not role_allows(self.role, permission):
+            return False
+        return self.scopes is None or (PERMISSIONS[permission].by_key and permission in self.scopes)

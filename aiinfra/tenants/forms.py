@@ -1,0 +1,170 @@
+"""What people fill in on the tenants' pages."""
+
+from datetime import datetime, timedelta
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from aiinfra.templatetags.formats import SYMBOLS
+from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, scopes_of
+from aiinfra.tenants.models import Invitation, Organization, User
+
+LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
+OVERLAPS = [("0", "At once"), ("1", "After 1 hour"), ("24", "After 24 hours")]
+CURRENCIES = [(code, f"{code} ({symbol})") for code, symbol in SYMBOLS.items()] + [("CHF", "CHF"), ("CAD", "CAD")]
+
+
+def roles_below(giver: Role) -> list[tuple[str, str]]:
+    """The roles that somebody may give, as choices."""
+    return [(role.value, role.value.capitalize()) for role in Role if may_grant(giver, role)]
+
+
+class RoleForm(forms.Form):
+    """A member's role; offers no more than the giver has."""
+
+    role = forms.ChoiceField()
+
+    def __init__(self, *args: object, giver: Role, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["role"].choices = roles_below(giver)  # type: ignore[attr-defined]
+
+    def chosen_role(self) -> Role:
+        """The role of a valid form."""
+        return Role(self.cleaned_data["role"])
+
+
+class InviteForm(RoleForm):
+    """Whom to invite, and as what."""
+
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=Invitation._meta.get_field("email").max_length,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "name@company.com"}),
+    )
+    field_order = ["email", "role"]
+
+
+class KeyForm(RoleForm):
+    """A new API key. No scope chosen means all of the role's."""
+
+    name = forms.CharField(
+        max_length=100,
+        help_text="What will use it: “billing export”, “support bot”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(name, name) for name, right in PERMISSIONS.items() if right.by_key],
+        help_text="Choose none to give all that the role allows.",
+    )
+    lifetime = forms.ChoiceField(required=False, label="Expires", choices=LIFETIMES)
+    field_order = ["name", "role", "scopes", "lifetime"]
+
+    def clean(self) -> None:
+        """A scope that the role does not have is refused by name."""
+        role = self.cleaned_data.get("role")
+        if role and (beyond := set(self.cleaned_data.get("scopes", [])) - set(scopes_of(Role(role)))):
+            self.add_error("scopes", f"The role {role} does not have: {', '.join(sorted(beyond))}.")
+
+    def chosen_scopes(self) -> list[str] | None:
+        """The scopes of a valid form; None for all."""
+        return self.cleaned_data["scopes"] or None
+
+    def chosen_expiry(self) -> datetime | None:
+        """When the key of a valid form ends."""
+        days = self.cleaned_data["lifetime"]
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class RotateForm(forms.Form):
+    """How long the old key works on."""
+
+    overlap = forms.ChoiceField(label="The old key stops working", choices=OVERLAPS, initial="1")
+
+    def chosen_overlap(self) -> timedelta:
+        """The overlap of a valid form."""
+        return timedelta(hours=int(self.cleaned_data["overlap"]))
+
+
+class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What an admin may change of the organization."""
+
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
+        help_text="Days, weeks and months of budgets and reports begin here.",
+    )
+    currency = forms.ChoiceField(
+        choices=CURRENCIES, help_text="The sign that amounts are shown with. Nothing is converted."
+    )
+
+    class Meta:
+        model = Organization
+        fields = ["name", "time_zone", "currency"]
+
+
+class JoinForm(forms.Form):
+    """The password of a new account."""
+
+    password = forms.CharField(
+        strip=False,
+        max_length=1000,
+        help_text="At least 10 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: object, email: str, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._email = email
+
+    def clean_password(self) -> str:
+        """Django's own rules for passwords."""
+        password: str = self.cleaned_data["password"]
+        validate_password(password, User(username=self._email, email=self._email))
+        return password
+
+
+class AuditFilter(forms.Form):
+    """Which audit events to show; an unknown value shows all."""
+
+    actor = forms.ChoiceField(
+        required=False,
+        label="Who",
+        choices=[("", "Anybody"), ("user:", "People"), ("key:", "API keys"), ("command:", "Commands")],
+    )
+    verb = forms.ChoiceField(
+        required=False,
+        label="What",
+        choices=[
+            ("", "Everything"),
+            ("member.", "Members"),
+            ("api_key.", "API keys"),
+            ("organization.", "Organization"),
+            ("request.", "Requests"),
+            ("queue.", "Queue"),
+            ("budget.", "Budgets"),
+            ("cost_policy.", "Rules for spend"),
+            ("alert.", "Alerts"),
+            ("recommendation.", "Recommendations"),
+            ("invoice.", "Invoices"),
+            ("month.", "Closed months"),
+            ("channel.", "Notifications"),
+        ],
+    )
+    text = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Search",
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Search target or actor", "data-search": True}),
+    )
+
+    def chosen(self) -> dict[str, str]:
+        """The filters that make sense, as arguments of `audit_events`."""
+        try:
+            self.full_clean()
+        except ValidationError:
+            return {}
+        return {name: value for name, value in self.cleaned_data.items() if value}

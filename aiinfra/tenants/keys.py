@@ -1,0 +1,246 @@
+"""API keys: making, rotating and revoking them, and telling a request's owner from one.
+
+A key reads `aik_<id, 8>_<secret, 32>_<checksum, 6>` in base62. The id finds the row; the secret has 190 bits and is
+kept as an HMAC-SHA256 whose pepper is not in the database; the checksum refuses a mistyped key without a query.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from aiinfra.tenants import audit, key_cache
+from aiinfra.tenants.authorization import PERMISSIONS, Principal, Role, may_grant, role_allows, scopes_of
+from aiinfra.tenants.models import ApiKey, Membership, Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
+CREDENTIAL_LENGTH = 52
+SCHEME = "bearer "
+
+ROTATION_OVERLAP_MAX = timedelta(hours=24)
+LAST_USED_STEP = timedelta(minutes=1)
+
+
+class PermissionExceededError(PermissionError):
+    """A key was asked for that may do more than the person who asks."""
+
+
+@transaction.atomic
+def create_key(
+    *,
+    organization: Organization,
+    name: str,
+    role: Role,
+    scopes: Iterable[str] | None = None,
+    expires_at: datetime | None = None,
+    created_by: User | None = None,
+    actor: str,
+) -> tuple[ApiKey, str]:
+    """A new key and its text, which is told this once. Without `scopes` it gets all of the role's.
+
+    Raises ValueError naming a scope that the role does not have, and PermissionExceededError where the key could do
+    what `created_by` may not; None stands for the operator of the machine, who may do all.
+    """
+    granted = _checked_scopes(role, scopes)
+    if created_by is not None:
+        _check_not_above(created_by, organization, role, granted)
+    key, text = _insert(organization, name, role, granted, expires_at, created_by)
+    audit.record(
+        organization_id=organization.pk,
+        actor=actor,
+        verb="api_key.created",
+        target=str(key),
+        changes={"role": [None, role.value], "scopes": [None, granted]},
+    )
+    return key, text
+
+
+@transaction.atomic
+def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = None, actor: str) -> tuple[ApiKey, str]:
+    """A successor with the same rights, and its text; the old key ends after `overlap` (0 to 24 hours).
+
+    Raises ValueError for another overlap and for a key that is revoked, expired or already replaced, and
+    PermissionExceededError for a key that `rotated_by`, who learns the new text, could not make.
+    """
+    if not timedelta(0) <= overlap <= ROTATION_OVERLAP_MAX:
+        raise ValueError("the overlap must be 0 to 24 hours")
+    old = ApiKey.objects.select_for_update(of=("self",)).select_related("organization", "created_by").get(pk=key.pk)
+    if not is_usable(old) or old.replaced_by_id:
+        raise ValueError("only a key in use can be rotated")
+    if rotated_by is not None:
+        _check_not_above(rotated_by, old.organization, Role(old.role), old.scopes)
+    owner = rotated_by or old.created_by
+    new, text = _insert(old.organization, old.name, Role(old.role), old.scopes, old.expires_at, owner)
+    end = timezone.now() + overlap
+    ApiKey.objects.filter(pk=old.pk).update(expires_at=min(end, old.expires_at or end), replaced_by=new)
+    audit.record(
+        organization_id=old.organization_id,
+        actor=actor,
+        verb="api_key.rotated",
+        target=str(old),
+        changes={"replaced_by": [None, new.key_id], "expires_at": [_iso(old.expires_at), _iso(end)]},
+    )
+    return new, text
+
+
+@transaction.atomic
+def revoke_key(*, key: ApiKey, actor: str) -> bool:
+    """End a key now; every process refuses it within a second. False if it had been revoked before."""
+    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        return False
+    audit.record(organization_id=key.organization_id, actor=actor, verb="api_key.revoked", target=str(key))
+    return True
+
+
+def authenticate(header_value: object) -> Principal | None:
+    """The caller behind an `Authorization` header, or None. Never raises for what a header can hold.
+
+    Costs no query for malformed or mistyped keys and for one seen in the last half second, else one; and once a minute
+    and key an UPDATE of `last_used_at`.
+    """
+    credential = parse(header_value)
+    if credential is None:
+        return None
+    digest = hashlib.sha256(credential.text.encode()).digest()
+    if (found := key_cache.get(digest)) is not None:
+        return found
+    asked_at = time.monotonic()
+    principal = _look_up(credential)
+    if principal is not None:
+        key_cache.put(digest, principal, asked_at)
+    return principal
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The parts of a well-formed key."""
+
+    key_id: str
+    secret: str
+    text: str
+
+
+def parse(header_value: object) -> Credential | None:
+    """`Bearer <key>` with a right checksum, else None."""
+    if not isinstance(header_value, str) or len(header_value) != len(SCHEME) + CREDENTIAL_LENGTH:
+        return None
+    if header_value[: len(SCHEME)].lower() != SCHEME:
+        return None
+    text = header_value[len(SCHEME) :]
+    match = CREDENTIAL.fullmatch(text)
+    if match is None or checksum(text[:-7]) != match[3]:
+        return None
+    return Credential(key_id=match[1], secret=match[2], text=text)
+
+
+def checksum(text: str) -> str:
+    """CRC-32 as six base62 characters: finds typing errors, proves nothing."""
+    number, characters = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, len(BASE62))
+        characters = BASE62[digit] + characters
+    return characters
+
+
+def digest_of(secret: str) -> str:
+    """What the database keeps of a secret."""
+    return hmac.new(settings.API_KEY_PEPPER.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def is_usable(key: ApiKey) -> bool:
+    """Neither revoked nor expired."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > timezone.now())
+
+
+def can_make(creator: Role, role: Role, scopes: Iterable[str]) -> bool:
+    """Whether somebody of that role may hold such a key's text."""
+    return may_grant(creator, role) and all(role_allows(creator, scope) for scope in scopes)
+
+
+def _check_not_above(creator: User, organization: Organization, role: Role, scopes: list[str]) -> None:
+    membership = Membership.objects.filter(organization=organization, user=creator).first()
+    if membership is None or not can_make(Role(membership.role), role, scopes):
+        raise PermissionExceededError("a key cannot have more rights than the person who makes it")
+
+
+def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:
+    allowed = scopes_of(role)
+    if scopes is None:
+        return allowed
+    wanted = sorted(set(scopes))
+    for scope in wanted:
+        if scope not in PERMISSIONS:
+            raise ValueError(f"there is no scope {scope}")
+        if scope not in allowed:
+            raise ValueError(f"the role {role.value} does not have the scope {scope}")
+    return wanted
+
+
+def _insert(
+    organization: Organization,
+    name: str,
+    role: Role,
+    scopes: list[str],
+    expires_at: datetime | None,
+    created_by: User | None,
+) -> tuple[ApiKey, str]:
+    key_id, secret = _random(8), _random(32)
+    with organization_scope(organization.pk):
+        key = ApiKey.objects.create(
+            organization=organization,
+            key_id=key_id,
+            secret_digest=digest_of(secret),
+            name=name,
+            role=role.value,
+            scopes=scopes,
+            expires_at=expires_at,
+            created_by=created_by,
+        )
+    body = f"aik_{key_id}_{secret}"
+    return key, f"{body}_{checksum(body)}"
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+def _look_up(credential: Credential) -> Principal | None:
+    """An unknown id costs the same comparison as a known one."""
+    with system_scope():
+        key = ApiKey.objects.select_related("organization").filter(key_id=credential.key_id).first()
+    is_right = hmac.compare_digest(key.secret_digest if key else digest_of(""), digest_of(credential.secret))
+    if key is None or not is_right or not is_usable(key):
+        return None
+    _note_use(key)
+    return Principal(
+        organization_id=key.organization_id,
+        organization_slug=key.organization.slug,
+        role=Role(key.role),
+        actor=audit.key_actor(key),
+        api_key_id=key.pk,
+        scopes=frozenset(key.scopes),
+    )
+
+
+def _note_use(key: ApiKey) -> None:
+    now = timezone.now()
+    if key.last_used_at is not None and key.last_used_at > now - LAST_USED_STEP:
+        return
+    with system_scope():
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None

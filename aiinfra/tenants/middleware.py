@@ -1,0 +1,79 @@
+"""Who a logged-in session is, in which organization."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from aiinfra.middleware import GetResponse
+from aiinfra.tenants.audit import user_actor
+from aiinfra.tenants.authorization import Principal, Role
+from aiinfra.tenants.caller import called_from, client_address
+from aiinfra.tenants.models import Membership
+from aiinfra.tenants.scope import organization_scope
+
+SESSION_KEY = "organization_id"
+
+
+def session_principal(get_response: GetResponse) -> GetResponse:
+    """Middleware: sets `request.principal`, `request.membership` and `request.memberships` from the session.
+
+    While the request runs its queries see the chosen organization only, and times are shown in its time zone. Rights
+    are read anew each time, so a change of role holds from the next request on. A streamed body is read after this: it
+    must set its own scope.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        memberships = _memberships(request)
+        membership = _chosen(request, memberships)
+        request.memberships = memberships  # type: ignore[attr-defined]
+        request.membership = membership  # type: ignore[attr-defined]
+        request.principal = principal_of(membership) if membership else None  # type: ignore[attr-defined]
+        with called_from(client_address(request)), _scope_of(membership):
+            return get_response(request)
+
+    return middleware
+
+
+@contextmanager
+def _scope_of(membership: Membership | None) -> Iterator[None]:
+    if membership is None:
+        yield
+        return
+    with organization_scope(membership.organization_id), timezone.override(zone_of(membership)):
+        yield
+
+
+def principal_of(membership: Membership) -> Principal:
+    """The person as a caller in the organization of the membership."""
+    return Principal(
+        organization_id=membership.organization_id,
+        organization_slug=membership.organization.slug,
+        role=Role(membership.role),
+        actor=user_actor(membership.user),
+        user_id=membership.user_id,
+    )
+
+
+def zone_of(membership: Membership) -> ZoneInfo:
+    """The organization's time zone."""
+    return ZoneInfo(membership.organization.time_zone)
+
+
+def _memberships(request: HttpRequest) -> list[Membership]:
+    if not request.user.is_authenticated:
+        return []
+    return list(request.user.memberships.select_related("organization").order_by("organization__name", "id"))
+
+
+def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
+    """The one that the session names, else the oldest."""
+    if not memberships:
+        return None
+    wanted = request.session.get(SESSION_KEY)
+    return next(
+        (each for each in memberships if each.organization_id == wanted), min(memberships, key=lambda each: each.pk)
+    )

@@ -1,0 +1,123 @@
+"""Organizations, their people and API keys, and the audit log."""
+
+import uuid
+from zoneinfo import available_timezones
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.scope import TenantManager
+
+ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
+
+
+def validate_time_zone(name: str) -> None:
+    """Raise ValidationError unless the name is in the IANA time zone database."""
+    if name not in available_timezones():
+        raise ValidationError("%(name)s is not an IANA time zone", params={"name": name})
+
+
+class User(AbstractUser):
+    """A person; the rights come from the memberships. `is_staff` opens Django admin and what spans organizations."""
+
+
+class Organization(models.Model):
+    """One tenant: everything else belongs to exactly one."""
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=200)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217 code that amounts are shown with")
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's role in an organization."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_person"),
+            models.CheckConstraint(condition=models.Q(role__in=list(Role)), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.organization}"
+
+
+class TenantModel(models.Model):
+    """Base of every table that belongs to a tenant."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+
+    objects = TenantManager()
+
+    class Meta:
+        abstract = True
+
+
+class Invitation(TenantModel):
+    """An open offer to join; the link's token is kept as a hash only."""
+
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    token_digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+
+class ApiKey(TenantModel):
+    """A program's credential. Only an HMAC of the secret is kept; see `aiinfra.tenants.keys` for the format."""
+
+    key_id = models.CharField(max_length=8, unique=True)
+    secret_digest = models.CharField(max_length=64)
+    name = models.CharField(max_length=100)
+    role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    scopes = models.JSONField(default=list)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "-created_at"], name="api_key_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.key_id})"
+
+
+class AuditEvent(TenantModel):
+    """One change: who did what to what. Append-only: triggers in both databases refuse UPDATE and DELETE."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=200, help_text="log-in name, API key or command")
+    verb = models.CharField(max_length=64, help_text="what was done, as noun.verb: api_key.revoked")
+    target = models.CharField(max_length=200)
+    changes = models.JSONField(default=dict, help_text="field: [before, after]; never a secret")
+    request_id = models.CharField(max_length=64, blank=True)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "-at", "-id"], name="audit_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.target}"

@@ -1,0 +1,63 @@
+"""Making and changing organizations."""
+
+import secrets
+
+from django.core.validators import validate_email
+from django.db import transaction
+
+from aiinfra.tenants import audit
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.members import account_of, add_member
+from aiinfra.tenants.models import Organization, User
+
+EDITABLE = ("name", "time_zone", "currency")
+
+
+@transaction.atomic
+def create_organization(
+    *, slug: str, name: str = "", time_zone: str = "UTC", is_demo: bool = False, actor: str
+) -> Organization:
+    """A new organization without people. Raises ValidationError for a slug that is taken and for wrong values."""
+    organization = Organization(slug=slug, name=name or slug, time_zone=time_zone, is_demo=is_demo)
+    organization.full_clean()
+    organization.save()
+    audit.record(organization_id=organization.pk, actor=actor, verb="organization.created", target=slug)
+    return organization
+
+
+@transaction.atomic
+def add_first_owner(organization: Organization, email: str, actor: str) -> str | None:
+    """Make the person an owner; returns the password of an account that had to be made, which is told this once.
+
+    Raises ValidationError for what is no address, and MemberError for a member.
+    """
+    validate_email(email)
+    user = account_of(email)
+    password = None if user else secrets.token_urlsafe(12)
+    add_member(
+        organization=organization,
+        user=user or User.objects.create_user(email.lower(), email.lower(), password),
+        role=Role.OWNER,
+        actor=actor,
+    )
+    return password
+
+
+@transaction.atomic
+def update_organization(*, organization: Organization, name: str, time_zone: str, currency: str, actor: str) -> bool:
+    """Change name, time zone and shown currency; False if nothing is new. Raises ValidationError for wrong values."""
+    before = Organization.objects.get(pk=organization.pk)
+    organization.name, organization.time_zone, organization.currency = name, time_zone, currency
+    organization.full_clean()
+    pairs = {field: [getattr(before, field), getattr(organization, field)] for field in EDITABLE}
+    changes = {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}
+    if changes:
+        organization.save(update_fields=list(changes))
+        audit.record(
+            organization_id=organization.pk,
+            actor=actor,
+            verb="organization.changed",
+            target=organization.slug,
+            changes=changes,
+        )
+    return bool(changes)

@@ -1,0 +1,66 @@
+"""Whose rows the running code may see.
+
+Every table of a tenant is read through `TenantManager`, which adds the organization of the running request or job and
+raises where none was set: a forgotten scope is an error, never a leak.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from django.db import models
+
+EVERY_ORGANIZATION = -1
+_organization_id: ContextVar[int | None] = ContextVar("organization_id", default=None)
+
+Model = TypeVar("Model", bound=models.Model, covariant=True)
+
+
+class NoOrganizationError(RuntimeError):
+    """Tenant data was read or written while no organization was set."""
+
+
+@contextmanager
+def organization_scope(organization_id: int) -> Iterator[None]:
+    """Limit every query of the block to one organization."""
+    token = _organization_id.set(organization_id)
+    try:
+        yield
+    finally:
+        _organization_id.reset(token)
+
+
+@contextmanager
+def system_scope() -> Iterator[None]:
+    """Let the block see all organizations: for claims, sweeps, admin and commands. A test lists who may use it."""
+    token = _organization_id.set(EVERY_ORGANIZATION)
+    try:
+        yield
+    finally:
+        _organization_id.reset(token)
+
+
+class TenantManager(models.Manager[Model]):
+    """The default manager of a tenant's table: only the rows of the organization in scope."""
+
+    def get_queryset(self) -> models.QuerySet[Model]:
+        """The scoped rows. Raises NoOrganizationError where no scope was set."""
+        organization_id = _organization_id.get()
+        if organization_id is None:
+            raise NoOrganizationError(f"{self.model.__name__} was queried without an organization")
+        rows = super().get_queryset()
+        if organization_id == EVERY_ORGANIZATION:
+            return rows
+        return rows.filter(organization_id=organization_id)
+
+    def create(self, **values: Any) -> Model:
+        """Insert a row. Raises NoOrganizationError where no scope was set or the row is of another organization."""
+        return self.insert(self.model(**values))
+
+    def insert(self, row: Any) -> Model:
+        """Insert a row that was made before; raises as `create` does."""
+        if _organization_id.get() not in {EVERY_ORGANIZATION, row.organization_id}:
+            raise NoOrganizationError(f"a {self.model.__name__} was made outside its organization")
+        row.save(force_insert=True)
+        return cast(Model, row)

@@ -1,0 +1,25 @@
+"""The addresses of people, keys and organizations."""
+
+from django.urls import path
+
+from aiinfra.tenants.views import audit, invitations, keys, members, organization, session
+
+urlpatterns = [
+    path("", session.home, name="home"),
+    path("login/", session.log_in, name="login"),
+    path("logout/", session.log_out, name="logout"),
+    path("settings/password/", session.password, name="password"),
+    path("organizations/switch/", session.switch_organization, name="switch_organization"),
+    path("invitations/<slug:token>/", invitations.invitation, name="invitation"),
+    path("settings/members/", members.member_list, name="members"),
+    path("settings/members/invite/", members.invite, name="member_invite"),
+    path("settings/members/<int:membership_id>/role/", members.change_role, name="member_role"),
+    path("settings/members/<int:membership_id>/remove/", members.remove, name="member_remove"),
+    path("settings/invitations/<int:invitation_id>/withdraw/", members.withdraw_invitation, name="invitation_withdraw"),
+    path("settings/keys/", keys.key_list, name="keys"),
+    path("settings/keys/create/", keys.create, name="key_create"),
+    path("settings/keys/<slug:key_id>/rotate/", keys.rotate, name="key_rotate"),
+    path("settings/keys/<slug:key_id>/revoke/", keys.revoke, name="key_revoke"),
+    path("settings/organization/", organization.organization, name="organization"),
+    path("audit/", audit.audit_log, name="audit"),
+]

@@ -1,0 +1,1 @@
+"""The tenants' pages, one file per subject."""

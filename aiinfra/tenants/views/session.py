@@ -1,0 +1,125 @@
+"""Logging in and out, one's password, choosing an organization, and the way in."""
+
+from typing import cast
+
+from django.contrib import auth, messages
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from aiinfra.tenants import throttle
+from aiinfra.tenants.access import public, signed_in
+from aiinfra.tenants.caller import client_address
+from aiinfra.tenants.demo import DEMO_PASSWORD, demo_logins
+from aiinfra.tenants.members import change_password
+from aiinfra.tenants.middleware import SESSION_KEY
+from aiinfra.tenants.models import Membership, User
+
+TOO_MANY = "Too many failed attempts. Try again in five minutes."
+
+
+@signed_in
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """To the first page; who belongs to no organization is told so."""
+    if getattr(request, "principal", None) is None:
+        return render(request, "tenants/no_organization.html")
+    return redirect("queue_live")
+
+
+@public
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def log_in(request: HttpRequest) -> HttpResponse:
+    """The log-in page. Ten failures in five minutes for a name from an address close it for both together: 429."""
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    if request.method == "GET":
+        return _log_in_page(request, AuthenticationForm(request))
+    name, address = request.POST.get("username", ""), client_address(request) or ""
+    form = AuthenticationForm(request, data=request.POST)
+    if not throttle.may_try(name, address):
+        form = AuthenticationForm(request, initial={"username": name})
+        return _log_in_page(request, form, problem=TOO_MANY, status=429)
+    if not form.is_valid():
+        throttle.count_failure(name, address)
+        return _log_in_page(request, form, status=422)
+    auth.login(request, form.get_user())
+    return redirect(_next(request))
+
+
+@signed_in
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    auth.logout(request)
+    return redirect("login")
+
+
+@signed_in
+@never_cache
+@sensitive_post_parameters("old_password", "new_password1", "new_password2")
+@require_http_methods(["GET", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """One's own password; a change ends one's sessions everywhere else. Failures count as failed log-ins do."""
+    user = cast(User, request.user)
+    name, address = user.get_username(), client_address(request) or ""
+    form = PasswordChangeForm(user, request.POST or None)
+    if request.method == "GET":
+        return _password_page(request, form)
+    if not throttle.may_try(name, address):
+        return _password_page(request, PasswordChangeForm(user), problem=TOO_MANY, status=429)
+    if not form.is_valid():
+        if "old_password" in form.errors:
+            throttle.count_failure(name, address)
+        return _password_page(request, form, status=422)
+    change_password(user, form.cleaned_data["new_password1"])
+    auth.update_session_auth_hash(request, user)
+    messages.success(request, "Your password is changed. You are logged out everywhere else.")
+    return redirect("home")
+
+
+@signed_in
+@require_POST
+def switch_organization(request: HttpRequest) -> HttpResponse:
+    """Work in another of one's organizations; 404 for a stranger's."""
+    slug = request.POST.get("organization", "")
+    mine: list[Membership] = getattr(request, "memberships", [])
+    membership = next((each for each in mine if each.organization.slug == slug), None)
+    if membership is None:
+        raise Http404
+    request.session[SESSION_KEY] = membership.organization_id
+    messages.success(request, f"You are working in {membership.organization} now.")
+    return redirect("home")
+
+
+def _log_in_page(
+    request: HttpRequest, form: AuthenticationForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "problem": problem,
+        "next": request.POST.get("next", request.GET.get("next", "")),
+        "demo_logins": demo_logins(),
+        "demo_password": DEMO_PASSWORD,
+    }
+    return render(request, "registration/login.html", context, status=status)
+
+
+def _password_page(
+    request: HttpRequest, form: PasswordChangeForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    return render(request, "tenants/password.html", {"form": form, "problem": problem}, status=status)
+
+
+def _next(request: HttpRequest) -> str:
+    """Where the person wanted to go, if that is here."""
+    wanted = request.POST.get("next", request.GET.get("next", ""))
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return wanted
+    return resolve_url("home")
