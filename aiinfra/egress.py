@@ -1,0 +1,162 @@
+"""The one place that opens outgoing HTTP connections.
+
+The guard sits where the connection is made: a name is resolved once, every address is checked, and the socket goes to
+a checked address, so that no redirect and no second DNS answer can lead inside. Names in TLS and in `Host` stay.
+"""
+
+import ipaddress
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore2
+import httpx2
+
+CONNECT_TIMEOUT_S = 5.0
+KEEP_ALIVE_S = 30.0
+
+# IPv6 ranges that carry an IPv4 address inside (NAT64, Teredo, 6to4), which may be a private one.
+_TUNNELS = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
+
+_deadline: ContextVar[float | None] = ContextVar("egress_deadline", default=None)
+
+
+class EgressRefusedError(httpx2.ConnectError):
+    """The address is not one that may be called. Nothing was sent."""
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Every connect, write and read of the block ends within `seconds` from now, however the server drips its bytes.
+
+    Looking a name up is the one step that cannot be interrupted; the deadline is checked right after it.
+    """
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def timeouts(total_s: float) -> httpx2.Timeout:
+    """Limits of the single steps of a call that may take `total_s` seconds in all."""
+    return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s))
+
+
+def http_client(*, trusted_hosts: frozenset[str] = frozenset(), connections: int = 10) -> httpx2.Client:
+    """A client behind the guard: no redirects, no proxy from the environment.
+
+    `trusted_hosts` are those that the server's configuration names; only they may have private or loopback addresses.
+    """
+    return httpx2.Client(
+        transport=EgressTransport(trusted_hosts=trusted_hosts, connections=connections),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is a unicast one of the public internet."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        if any(ip in network for network in _TUNNELS):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+class EgressTransport(httpx2.HTTPTransport):
+    """httpx2's own transport on a pool whose sockets are opened by the guard."""
+
+    def __init__(self, *, trusted_hosts: frozenset[str], connections: int) -> None:
+        ssl_context = httpx2.create_ssl_context()
+        super().__init__(verify=ssl_context)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEP_ALIVE_S,
+            network_backend=_GuardedBackend(trusted_hosts),
+        )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request. Raises EgressRefusedError for credentials in the address, ConnectTimeout when time is up."""
+        if request.url.userinfo:
+            raise EgressRefusedError("an address must not hold credentials", request=request)
+        if _remaining(None) == 0:
+            raise httpx2.ConnectTimeout("the deadline passed before the request was sent", request=request)
+        return super().handle_request(request)
+
+
+class _GuardedBackend(httpcore2.SyncBackend):
+    """Opens sockets to checked addresses only."""
+
+    def __init__(self, trusted_hosts: frozenset[str]) -> None:
+        self._trusted_hosts = trusted_hosts
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> httpcore2.NetworkStream:
+        refused: Exception = httpcore2.ConnectError(f"{host} has no address")
+        for address in self._addresses(host, port):
+            try:
+                limit = _limit(timeout, httpcore2.ConnectTimeout)
+                return _DeadlineStream(super().connect_tcp(address, port, limit, *args, **kwargs))
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                refused = error
+        raise refused
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError(f"{host} cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if host.lower() not in self._trusted_hosts and not all(map(is_public, addresses)):
+            raise EgressRefusedError(f"{host} is not a public host")
+        return addresses
+
+
+class _DeadlineStream(httpcore2.NetworkStream):
+    """A socket that obeys the deadline of the running call; connections are reused, so it is asked at each step."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _limit(timeout, httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _limit(timeout, httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        limit = _limit(timeout, httpcore2.ConnectTimeout)
+        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _remaining(timeout: float | None) -> float | None:
+    """What is left of the timeout and of the deadline; None without either, 0 when the time is up."""
+    end = _deadline.get()
+    if end is None:
+        return timeout
+    left = max(end - time.monotonic(), 0.0)
+    return left if timeout is None else min(left, timeout)
+
+
+def _limit(timeout: float | None, error: type[Exception]) -> float | None:
+    left = _remaining(timeout)
+    if left == 0:
+        raise error("the deadline of the call has passed")
+    return left

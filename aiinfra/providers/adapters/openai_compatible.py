@@ -1,0 +1,100 @@
+"""OpenAI, DeepSeek and every server that speaks OpenAI's dialect, through the `openai` client."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import openai
+from pydantic import BaseModel, Field, ValidationError
+
+from aiinfra import egress
+from aiinfra.providers.adapters import errors
+from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
+from aiinfra.providers.base import BillState, ChatAnswer, ChatCall, ProviderAttempt, TokenUsage
+from aiinfra.providers.registry import Provider
+from aiinfra.providers.usage import openai_usage, storable
+
+# OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`, and the
+# money that is held for a call rests on the limit.
+HOST_OF_MAX_COMPLETION_TOKENS = "api.openai.com"
+
+
+class OpenAICompatibleAdapter:
+    """The `ProviderAdapter` of one provider; holds its client and connections, safe between threads."""
+
+    def __init__(self, provider: Provider, http_client: httpx2.Client) -> None:
+        self._provider = provider
+        self._http_client = http_client
+        self._client = openai.OpenAI(
+            api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=http_client
+        )
+        if provider.name != "openai":
+            # The client found these in the environment; they are nobody else's business.
+            self._client.organization = self._client.project = None
+
+    def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
+        """Send the call once. Raises ProviderError for everything that is not a clean answer."""
+        try:
+            with egress.deadline(call.timeout_s):
+                raw = self._client.chat.completions.with_raw_response.create(**self._arguments(attempt, call))
+        except openai.APIStatusError as error:
+            raise errors.status_error(error, call.messages, self._provider.api_key) from None
+        except openai.APIConnectionError as error:
+            raise errors.transport_error(error.__cause__) from None
+        return _answer(raw.http_response)
+
+    def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
+        """What the sandbox billed for an attempt; real providers offer no such look-up."""
+        return sandbox_bill(self._provider, self._http_client, attempt_id)
+
+    def _arguments(self, attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
+        arguments = {
+            "model": attempt.model,
+            "messages": call.messages,
+            self._limit_name(): call.max_tokens,
+            "timeout": egress.timeouts(call.timeout_s),
+            "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
+        }
+        if call.temperature is not None:
+            arguments["temperature"] = call.temperature
+        return arguments
+
+    def _limit_name(self) -> str:
+        at_openai = httpx2.URL(self._provider.base_url).host == HOST_OF_MAX_COMPLETION_TOKENS
+        plays_openai = self._provider.name == "openai" and self._provider.sandbox_url is not None
+        return "max_completion_tokens" if at_openai or plays_openai else "max_tokens"
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: Any = None
+
+
+def _answer(response: httpx2.Response) -> ChatAnswer:
+    try:
+        completion = _Completion.model_validate_json(response.content)
+    except ValidationError:
+        raise errors.malformed_answer() from None
+    choice, usage = completion.choices[0], openai_usage(completion.usage)
+    content = choice.message.content or choice.message.refusal or ""
+    if choice.finish_reason == "content_filter" and not content:
+        raise errors.content_filtered(usage)
+    return ChatAnswer(
+        content=content,
+        finish_reason=choice.finish_reason or "stop",
+        usage=usage,
+        raw_usage=storable(completion.usage),
+        tool_calls=choice.message.tool_calls or [],
+        provider_request_id=response.headers.get("x-request-id", "")[: errors.REQUEST_ID_LENGTH],
+    )

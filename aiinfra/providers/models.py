@@ -1,0 +1,26 @@
+"""Where a request goes when its first choice fails."""
+
+from django.db import models
+
+from aiinfra.tenants.models import TenantModel
+
+
+class FallbackRoute(TenantModel):
+    """One step of an organization's fallback chain for a model; steps are tried in the order of `position`."""
+
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    position = models.PositiveSmallIntegerField()
+    to_provider = models.CharField(max_length=32)
+    to_model = models.CharField(max_length=128)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "provider", "model", "position"], name="one_fallback_a_position"
+            )
+        ]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model} -> {self.to_provider}/{self.to_model}"

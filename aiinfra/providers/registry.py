@@ -1,0 +1,127 @@
+"""Which providers are configured, and the adapter of each.
+
+Looking a provider up is cheap and imports nothing; the client libraries (0.7 s, 40 MB) come with the first adapter.
+"""
+
+import os
+import re
+import threading
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from aiinfra.env import envstr
+from aiinfra.providers.base import ProviderAdapter
+
+DEFAULT_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+    "anthropic": "https://api.anthropic.com",
+}
+OPENAI_ADAPTER = "aiinfra.providers.adapters.openai_compatible.OpenAICompatibleAdapter"
+ANTHROPIC_ADAPTER = "aiinfra.providers.adapters.anthropic_messages.AnthropicAdapter"
+
+SANDBOX_KEY = "sandbox-key"
+NO_KEY = "no-key-needed"
+"""Sent to servers that want no key; the client library insists on one."""
+
+SPARE_CONNECTIONS = 5
+"""More than a worker has threads: look-ups of bills run beside the calls."""
+
+_adapters: dict[tuple[int, "Provider"], ProviderAdapter] = {}
+_adapters_lock = threading.Lock()
+
+
+class UnknownProviderError(LookupError):
+    """No provider of that name is configured."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One configured provider. `sandbox_url` is set where its calls go to the sandbox."""
+
+    name: str
+    base_url: str
+    api_key: str
+    is_named_by_operator: bool
+    sandbox_url: str | None = None
+
+
+def provider_names() -> list[str]:
+    """The configured providers. Raises ImproperlyConfigured for settings that make no sense."""
+    return list(_providers())
+
+
+def is_configured(name: str) -> bool:
+    """Whether calls to this provider can be made."""
+    return name in _providers()
+
+
+def adapter_for(name: str) -> ProviderAdapter:
+    """The provider's adapter, made once per process and credential. Raises UnknownProviderError."""
+    provider = _providers().get(name)
+    if provider is None:
+        raise UnknownProviderError(name)
+    key = (os.getpid(), provider)
+    with _adapters_lock:
+        if key not in _adapters:
+            _adapters[key] = _make_adapter(provider)
+        return _adapters[key]
+
+
+def sandbox_url() -> str | None:
+    """Base address of the sandbox provider, or None where a real provider's key is set."""
+    if any(settings.PROVIDER_API_KEYS.values()):
+        return None
+    return str(settings.SANDBOX_URL).rstrip("/")
+
+
+def _providers() -> dict[str, Provider]:
+    sandbox = sandbox_url()
+    known = [_sandboxed(name, sandbox) if sandbox else _known(name) for name in DEFAULT_BASE_URLS]
+    compatible = [_compatible(name, base_url) for name, base_url in settings.COMPATIBLE_PROVIDERS.items()]
+    return {provider.name: provider for provider in known + compatible if provider.api_key}
+
+
+def _sandboxed(name: str, sandbox: str) -> Provider:
+    base_url = f"{sandbox}/{name}" if name == "anthropic" else f"{sandbox}/{name}/v1"
+    return _named(name, base_url, SANDBOX_KEY, "SANDBOX_URL")
+
+
+def _known(name: str) -> Provider:
+    api_key = settings.PROVIDER_API_KEYS[name]
+    if chosen := settings.PROVIDER_BASE_URLS[name]:
+        return _named(name, chosen, api_key, f"{name.upper()}_BASE_URL")
+    return Provider(name, DEFAULT_BASE_URLS[name], api_key, is_named_by_operator=False)
+
+
+def _compatible(name: str, base_url: str) -> Provider:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name) or name in DEFAULT_BASE_URLS:
+        raise ImproperlyConfigured(f"AIINFRA_COMPATIBLE_PROVIDERS: {name!r} is not a free provider name")
+    api_key = envstr(f"{name.upper().replace('-', '_')}_API_KEY", NO_KEY)
+    return _named(name, base_url, api_key, "AIINFRA_COMPATIBLE_PROVIDERS")
+
+
+def _named(name: str, base_url: str, api_key: str, variable: str) -> Provider:
+    """A provider whose address the operator wrote in `variable`."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ImproperlyConfigured(f"{variable} must be http(s)://host[:port]/path without credentials")
+    sandbox = str(settings.SANDBOX_URL).rstrip("/")
+    sandbox_url = sandbox if base_url.startswith(f"{sandbox}/") else None
+    return Provider(name, base_url, api_key, is_named_by_operator=True, sandbox_url=sandbox_url)
+
+
+def _make_adapter(provider: Provider) -> ProviderAdapter:
+    from aiinfra import egress
+
+    # A host that only the code names must be a public one; what the operator wrote may be on the own network.
+    trusted = {urlsplit(provider.base_url).hostname or ""} if provider.is_named_by_operator else set()
+    connections = settings.WORKER_THREADS + SPARE_CONNECTIONS
+    http_client = egress.http_client(trusted_hosts=frozenset(trusted), connections=connections)
+    dialect = ANTHROPIC_ADAPTER if provider.name == "anthropic" else OPENAI_ADAPTER
+    adapter: ProviderAdapter = import_string(dialect)(provider, http_client)
+    return adapter

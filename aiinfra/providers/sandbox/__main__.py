@@ -1,0 +1,25 @@
+"""`python -m aiinfra.providers.sandbox --port N`: run the sandbox provider on this machine."""
+
+import argparse
+
+import uvicorn
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="sandbox", description="A provider that answers here and costs nothing.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    uvicorn.run(
+        "aiinfra.providers.sandbox.app:app",
+        host=arguments.host,
+        port=arguments.port,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

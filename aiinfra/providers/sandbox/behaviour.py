@@ -1,0 +1,106 @@
+"""What the sandbox does to the calls that follow: how long they take, and which of them fail and how."""
+
+import itertools
+import os
+import random
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+MAX_LATENCY_MS = 600_000
+Milliseconds = Annotated[float, Field(ge=0, le=MAX_LATENCY_MS, allow_inf_nan=False)]
+
+
+class FaultKind(StrEnum):
+    """Ways to fail; the documentation says which of them are billed."""
+
+    STATUS = "status"
+    RATE_LIMIT = "rate_limit"
+    RESET_BEFORE_BILLING = "reset_before_billing"
+    RESET_AFTER_BILLING = "reset_after_billing"
+    MALFORMED_BODY = "malformed_body"
+    MISSING_USAGE = "missing_usage"
+    HANG = "hang"
+    CONTENT_FILTER = "content_filter"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, strict=True)
+
+
+class Percentiles(_Model):
+    """Latency in milliseconds as a distribution; straight lines between these points, from half the median up."""
+
+    p50: Milliseconds
+    p95: Milliseconds
+    p99: Milliseconds
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.p50 <= self.p95 <= self.p99:
+            raise ValueError("p50 <= p95 <= p99 must hold")
+        return self
+
+    def at(self, share: float) -> float:
+        """The latency that `share` (0 to 1) of all calls stay below."""
+        points = [(0.0, self.p50 / 2), (0.5, self.p50), (0.95, self.p95), (0.99, self.p99), (1.0, self.p99)]
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            if share <= x1:
+                return y0 + (y1 - y0) * (share - x0) / (x1 - x0)
+        return self.p99
+
+
+class Fault(_Model):
+    """One fault and the calls that it hits: a share of them or the next `times`, narrowed by the other fields."""
+
+    kind: Annotated[FaultKind, Field(strict=False)]
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    times: Annotated[int, Field(ge=0)] | None = None
+    status: Annotated[int, Field(ge=400, le=599)] = 500
+    retry_after_s: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    provider: str | None = None
+    model: str | None = None
+    contains: str | None = Field(None, min_length=1, description="text in the last message")
+
+    def matches(self, provider: str, model: str, last_message: str) -> bool:
+        """Whether a call is one of those that the fault is meant for."""
+        if self.times == 0 or self.provider not in {None, provider} or self.model not in {None, model}:
+            return False
+        return self.contains is None or self.contains in last_message
+
+
+class Behaviour(_Model):
+    """The whole behaviour; `seed` makes the draws of latency and probability repeatable."""
+
+    latency_ms: Milliseconds | Percentiles = 0.0
+    faults: list[Fault] = Field(default=[], max_length=100)
+    seed: int = 0
+
+
+class Director:
+    """Plays a behaviour: draws latencies and faults, and counts `times` down."""
+
+    def __init__(self) -> None:
+        self.direct(Behaviour(latencyMs=float(os.environ.get("SANDBOX_LATENCY_MS") or 0)))
+
+    def direct(self, behaviour: Behaviour) -> None:
+        """Replace the behaviour for the calls that follow."""
+        self.behaviour = behaviour
+        self._random = random.Random(behaviour.seed)
+
+    def latency_s(self) -> float:
+        """How long the next answer takes, in seconds."""
+        latency = self.behaviour.latency_ms
+        milliseconds = latency.at(self._random.random()) if isinstance(latency, Percentiles) else latency
+        return milliseconds / 1000
+
+    def draw_fault(self, provider: str, model: str, last_message: str) -> Fault | None:
+        """The first fault of the list that hits this call."""
+        for fault in self.behaviour.faults:
+            if fault.matches(provider, model, last_message) and self._random.random() < fault.probability:
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None

@@ -1,0 +1,230 @@
+"""Requests and answers in the two dialects: OpenAI's chat completions and embeddings, Anthropic's messages."""
+
+import hashlib
+import json
+import struct
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.sandbox.exchange import BadRequestError
+from aiinfra.providers.sandbox.model import Answer, Prompt, embed
+from aiinfra.providers.tokens import count_tokens
+
+DEFAULT_DIMENSIONS = 1536
+MAX_DIMENSIONS = 4096
+MAX_INPUTS = 2048
+
+_ANTHROPIC_STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+
+class Dialect(Protocol):
+    """How one provider's clients talk."""
+
+    def prompt(self, provider: str, body: dict[str, Any]) -> Prompt:
+        """Read a request. Raises BadRequestError."""
+        ...
+
+    def whole(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> dict[str, Any]:
+        """The body of a plain answer."""
+        ...
+
+    def events(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+        """The events of a streamed answer."""
+        ...
+
+    def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
+        """The body of an error."""
+        ...
+
+
+class OpenAIDialect:
+    """Chat completions, with DeepSeek's extra counters for the provider of that name."""
+
+    def prompt(self, provider: str, body: dict[str, Any]) -> Prompt:
+        """Read a chat completion request. Raises BadRequestError."""
+        options = body.get("stream_options") or {}
+        limit = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
+        return Prompt(
+            provider=provider,
+            model=_string(body, "model"),
+            messages=_messages(body),
+            max_tokens=_limit(body, limit),
+            stream=body.get("stream") is True,
+            stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
+            caches=True,
+        )
+
+    def whole(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> dict[str, Any]:
+        """A chat completion."""
+        message = {"role": "assistant", "content": answer.content or None}
+        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+        body = {**self._envelope(prompt, "chat.completion"), "choices": [choice]}
+        return {**body, "usage": self._usage(prompt.provider, answer.usage)} if with_usage else body
+
+    def events(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+        """Chunks of a chat completion; the counts come last and only where they were asked for."""
+        envelope = self._envelope(prompt, "chat.completion.chunk")
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+        deltas += [{"content": word} for word in _words(answer.content)]
+        for delta in deltas:
+            yield _event({**envelope, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        yield _event({**envelope, "choices": [{"index": 0, "delta": {}, "finish_reason": answer.finish_reason}]})
+        if with_usage and prompt.stream_usage:
+            yield _event({**envelope, "choices": [], "usage": self._usage(prompt.provider, answer.usage)})
+        yield b"data: [DONE]\n\n"
+
+    def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
+        """An OpenAI error."""
+        return {"error": {"message": message, "type": _error_type(status), "param": param, "code": None}}
+
+    def _envelope(self, prompt: Prompt, kind: str) -> dict[str, Any]:
+        return {"id": f"chatcmpl-{_id_of(prompt)}", "object": kind, "created": int(time.time()), "model": prompt.model}
+
+    def _usage(self, provider: str, usage: TokenUsage) -> dict[str, Any]:
+        counts: dict[str, Any] = {
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.output,
+            "total_tokens": usage.total,
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        }
+        cached: dict[str, Any] = {"prompt_tokens_details": {"cached_tokens": usage.cache_read}}
+        if provider == "deepseek":
+            cached = {"prompt_cache_hit_tokens": usage.cache_read, "prompt_cache_miss_tokens": usage.input}
+        return {**counts, **cached}
+
+
+class AnthropicDialect:
+    """Anthropic's messages; the prompt is cached only where the request marks it with `cache_control`."""
+
+    def prompt(self, provider: str, body: dict[str, Any]) -> Prompt:
+        """Read a message request. Raises BadRequestError."""
+        system = _text(body.get("system"))
+        marked = '"cache_control"' in json.dumps(body)
+        limit = _limit(body, "max_tokens")
+        if limit is None:
+            raise BadRequestError("max_tokens: Field required", "max_tokens")
+        return Prompt(
+            provider=provider,
+            model=_string(body, "model"),
+            messages=((("system", system),) if system else ()) + _messages(body),
+            max_tokens=limit,
+            stream=body.get("stream") is True,
+            stream_usage=True,
+            caches=marked,
+            bills_cache_writes=True,
+        )
+
+    def whole(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> dict[str, Any]:
+        """A message."""
+        content = [{"type": "text", "text": answer.content}] if answer.content else []
+        body = {
+            **self._envelope(prompt),
+            "content": content,
+            "stop_reason": _ANTHROPIC_STOP_REASONS[answer.finish_reason],
+        }
+        return {**body, "usage": self._usage(answer.usage)} if with_usage else body
+
+    def events(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+        """The events of a streamed message."""
+        usage = {"usage": {**self._usage(answer.usage), "output_tokens": 1}} if with_usage else {}
+        yield _named_event("message_start", message={**self._envelope(prompt), "content": [], **usage})
+        yield _named_event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        for word in _words(answer.content):
+            yield _named_event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+        yield _named_event("content_block_stop", index=0)
+        delta = {"stop_reason": _ANTHROPIC_STOP_REASONS[answer.finish_reason], "stop_sequence": None}
+        yield _named_event("message_delta", delta=delta, usage={"output_tokens": answer.usage.output})
+        yield _named_event("message_stop")
+
+    def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
+        """An Anthropic error."""
+        text = f"{param}: {message}" if param else message
+        return {"type": "error", "error": {"type": _error_type(status), "message": text}}
+
+    def _envelope(self, prompt: Prompt) -> dict[str, Any]:
+        message = {"id": f"msg_{_id_of(prompt)}", "type": "message", "role": "assistant", "model": prompt.model}
+        return {**message, "stop_reason": None, "stop_sequence": None}
+
+    def _usage(self, usage: TokenUsage) -> dict[str, Any]:
+        return {
+            "input_tokens": usage.input,
+            "cache_creation_input_tokens": usage.cache_write,
+            "cache_read_input_tokens": usage.cache_read,
+            "output_tokens": usage.output,
+        }
+
+
+def embeddings(body: dict[str, Any]) -> tuple[str, TokenUsage, dict[str, Any]]:
+    """Model, usage and body of the answer to an embeddings request. Raises BadRequestError."""
+    model, texts = _string(body, "model"), body.get("input")
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list) or not 0 < len(texts) <= MAX_INPUTS or not all(isinstance(t, str) for t in texts):
+        raise BadRequestError("input must be a string or a list of strings", "input")
+    dimensions = _limit(body, "dimensions") or DEFAULT_DIMENSIONS
+    if dimensions > MAX_DIMENSIONS:
+        raise BadRequestError("too many dimensions", "dimensions")
+    vectors = [embed(text, dimensions) for text in texts]
+    if body.get("encoding_format") == "base64":
+        data: list[Any] = [b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() for vector in vectors]
+    else:
+        data = vectors
+    tokens = sum(map(count_tokens, texts))
+    rows = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(data)]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return model, TokenUsage(input=tokens), {"object": "list", "data": rows, "model": model, "usage": usage}
+
+
+def _messages(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
+        raise BadRequestError("messages must be a list of objects, and not empty", "messages")
+    return tuple((_string(message, "role"), _text(message.get("content"))) for message in messages)
+
+
+def _text(content: object) -> str:
+    """The text in a message's content, whichever of its shapes it has."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_text(part.get("text") or part.get("content")) for part in content if isinstance(part, dict))
+    return ""
+
+
+def _string(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequestError(f"{name} must be a string, and not empty", name)
+    return value
+
+
+def _limit(body: dict[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise BadRequestError(f"{name} must be a positive whole number", name)
+    return value
+
+
+def _words(text: str) -> list[str]:
+    words = text.split(" ")
+    return [word if index == 0 else f" {word}" for index, word in enumerate(words)] if text else []
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+def _named_event(name: str, **data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
+
+
+def _error_type(status: int) -> str:
+    names = {401: "authentication_error", 429: "rate_limit_error"}
+    return names.get(status, "api_error" if status >= 500 else "invalid_request_error")
+
+
+def _id_of(prompt: Prompt) -> str:
+    text = json.dumps([prompt.provider, prompt.model, prompt.messages, time.time_ns()])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,0 +1,145 @@
+"""The sandbox's language model: the same prompt always gets the same short answer."""
+
+import hashlib
+import math
+import random
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.tokens import count_tokens
+
+TOKENS_PER_MESSAGE = 4
+TOKENS_PER_PROMPT = 3
+"""What the chat format adds around messages, as OpenAI's does."""
+
+REASONING_TOKENS = 48
+PREFIX_STEP = 4096
+PREFIXES_KEPT = 10_000
+POSITIONS_PER_WORD = 8
+
+_OPENING = "This is a sandbox answer, made on this machine without any model."
+_SENTENCES = [
+    "You asked about {topic}, which a real model would treat at more length.",
+    "The short version: {topic} depends on what you compare it with, and on the time you have.",
+    "Three things matter most with {topic}: a clear goal, a small first step, and a way to measure the result.",
+    "A good start is to write down what you already know of {topic} and what you only assume.",
+    "Most people who look into {topic} begin with the simplest case and add the exceptions later.",
+    "If {topic} is urgent, decide first what may be left out.",
+    "Figures on {topic} differ between sources, so note where each of them comes from.",
+    "In practice {topic} is easier once two people have explained it to each other.",
+    "There is no single right way to handle {topic}, but there are several that cost little to try.",
+    "Keep an example of {topic} at hand: it settles more questions than a definition.",
+]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A chat request without its dialect. `caches` tells whether the provider may reuse a known prefix."""
+
+    provider: str
+    model: str
+    messages: tuple[tuple[str, str], ...]
+    max_tokens: int | None
+    stream: bool
+    stream_usage: bool
+    caches: bool
+    bills_cache_writes: bool = False
+
+    @property
+    def last_message(self) -> str:
+        """The text that faults look at."""
+        return self.messages[-1][1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says and what it costs; `finish_reason` in OpenAI's words."""
+
+    content: str
+    finish_reason: str
+    usage: TokenUsage
+
+
+class PrefixCache:
+    """Simulated prompt caching.
+
+    The first n x 4,096 characters of a prompt that began an earlier prompt to the same provider and model count as
+    cached; their share of the prompt's tokens is rounded down. The last 10,000 prefixes are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+
+    def known_length(self, owner: str, text: str) -> int:
+        """Characters of the longest known prefix; from now on those of this text are known."""
+        digest, known = hashlib.sha256(owner.encode("utf-8", "replace")), 0
+        for end in range(PREFIX_STEP, len(text) + 1, PREFIX_STEP):
+            digest.update(text[end - PREFIX_STEP : end].encode("utf-8", "replace"))
+            key = digest.digest()
+            if key in self._seen:
+                known = end
+            self._seen[key] = None
+            self._seen.move_to_end(key)
+        while len(self._seen) > PREFIXES_KEPT:
+            self._seen.popitem(last=False)
+        return known
+
+
+def compose(prompt: Prompt, prefixes: PrefixCache, *, filtered: bool = False) -> Answer:
+    """Answer a prompt within its token limit; a filtered answer is empty and still costs its prompt."""
+    limit = math.inf if prompt.max_tokens is None else prompt.max_tokens
+    reasoning = 0 if filtered or "reasoner" not in prompt.model else int(min(REASONING_TOKENS, limit))
+    whole = "" if filtered else _prose(prompt)
+    content, tokens = _cut(whole, limit - reasoning)
+    usage = _usage(prompt, prefixes, output=tokens + reasoning, reasoning=reasoning)
+    if filtered:
+        return Answer("", "content_filter", usage)
+    return Answer(content, "stop" if content == whole else "length", usage)
+
+
+def embed(text: str, dimensions: int) -> list[float]:
+    """A unit vector that depends on the words alone, so that texts with many common words are near each other."""
+    vector = [0.0] * dimensions
+    for word in re.findall(r"\w+", text.lower()) or [""]:
+        source = random.Random(word)
+        for _ in range(POSITIONS_PER_WORD):
+            vector[source.randrange(dimensions)] += source.choice((-1.0, 1.0))
+    length = math.hypot(*vector)
+    return [value / length for value in vector] if length else [1.0, *vector[1:]]
+
+
+def _prose(prompt: Prompt) -> str:
+    source = random.Random(hashlib.sha256(_rendered(prompt).encode("utf-8", "replace")).digest())
+    words = re.findall(r"[^\W\d_]{4,24}", prompt.last_message[:2000].lower())
+    topic = max(words, key=len, default="this")
+    sentences = source.sample(_SENTENCES, source.randint(2, 5))
+    return " ".join([_OPENING, *(sentence.format(topic=topic) for sentence in sentences)])
+
+
+def _cut(text: str, limit: float) -> tuple[str, int]:
+    """As many leading words as the limit allows, and their tokens."""
+    tokens = count_tokens(text)
+    words = text.split(" ")
+    while tokens > limit:
+        words.pop()
+        text = " ".join(words)
+        tokens = count_tokens(text)
+    return text, tokens
+
+
+def _usage(prompt: Prompt, prefixes: PrefixCache, output: int, reasoning: int) -> TokenUsage:
+    text = _rendered(prompt)
+    tokens = count_tokens(text) + TOKENS_PER_MESSAGE * len(prompt.messages) + TOKENS_PER_PROMPT
+    if not prompt.caches:
+        return TokenUsage(input=tokens, output=output, reasoning=reasoning)
+    known = prefixes.known_length(f"{prompt.provider}/{prompt.model}", text)
+    cache_read = tokens * known // max(len(text), 1)
+    written = len(text) // PREFIX_STEP * PREFIX_STEP - known if prompt.bills_cache_writes else 0
+    cache_write = tokens * written // max(len(text), 1)
+    return TokenUsage(tokens - cache_read - cache_write, cache_read, cache_write, output, reasoning)
+
+
+def _rendered(prompt: Prompt) -> str:
+    return "".join(text for _, text in prompt.messages)

@@ -1,0 +1,104 @@
+"""The way of one call through the sandbox: fault, latency, billing, answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+
+from aiinfra.providers.sandbox.behaviour import Director, Fault, FaultKind
+from aiinfra.providers.sandbox.book import book_from_environment
+from aiinfra.providers.sandbox.dialects import Dialect, embeddings
+from aiinfra.providers.sandbox.exchange import BadRequestError, Exchange
+from aiinfra.providers.sandbox.model import Answer, PrefixCache, Prompt, compose
+
+MALFORMED = b'{"choices": [{"message": {"content": "This is a sandbox'
+
+
+class Sandbox:
+    """The state of one sandbox process."""
+
+    def __init__(self) -> None:
+        self.book = book_from_environment()
+        self.director = Director()
+        self.agents: Counter[str] = Counter()
+        self._prefixes = PrefixCache()
+
+    async def chat(self, exchange: Exchange, provider: str, dialect: Dialect) -> None:
+        """Answer a chat call, or fail it the way that the behaviour asks for."""
+        self._admit(exchange)
+        prompt = dialect.prompt(provider, exchange.json())
+        fault = self.director.draw_fault(provider, prompt.model, prompt.last_message)
+        attempt_id = exchange.headers.get("x-attempt-id")
+        with self.book.running(attempt_id):
+            if fault and await _failed_unbilled(exchange, fault, dialect):
+                return
+            answer = compose(prompt, self._prefixes, filtered=_is(fault, FaultKind.CONTENT_FILTER))
+            latency_s = self.director.latency_s()
+            # The half of a streamed answer's time passes before its first word.
+            await asyncio.sleep(latency_s / 2 if prompt.stream else latency_s)
+            self.book.bill(attempt_id, provider, prompt.model, answer.usage)
+        if _is(fault, FaultKind.RESET_AFTER_BILLING):
+            await exchange.reset()
+        elif _is(fault, FaultKind.MALFORMED_BODY):
+            await exchange.send(MALFORMED, "application/json")
+        else:
+            await _send(exchange, dialect, prompt, answer, fault, latency_s / 2)
+
+    async def embed(self, exchange: Exchange, provider: str, dialect: Dialect) -> None:
+        """Answer an embeddings call."""
+        self._admit(exchange)
+        model, usage, body = embeddings(exchange.json())
+        fault = self.director.draw_fault(provider, model, "")
+        attempt_id = exchange.headers.get("x-attempt-id")
+        with self.book.running(attempt_id):
+            if fault and await _failed_unbilled(exchange, fault, dialect):
+                return
+            await asyncio.sleep(self.director.latency_s())
+            self.book.bill(attempt_id, provider, model, usage)
+        if _is(fault, FaultKind.RESET_AFTER_BILLING):
+            await exchange.reset()
+        else:
+            await exchange.send_json(body)
+
+    def _admit(self, exchange: Exchange) -> None:
+        self.agents[exchange.headers.get("user-agent", "")] += 1
+        if not exchange.headers.get("authorization") and not exchange.headers.get("x-api-key"):
+            raise BadRequestError("no API key was sent", status=401)
+
+
+def _is(fault: Fault | None, kind: FaultKind) -> bool:
+    return fault is not None and fault.kind is kind
+
+
+async def _failed_unbilled(exchange: Exchange, fault: Fault, dialect: Dialect) -> bool:
+    """Fail a call before it costs anything; False where the fault is none of those."""
+    match fault.kind:
+        case FaultKind.STATUS | FaultKind.RATE_LIMIT:
+            status = 429 if fault.kind is FaultKind.RATE_LIMIT else fault.status
+            headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
+            await exchange.send_json(dialect.error(status, "a fault of the sandbox", None), status, headers)
+        case FaultKind.RESET_BEFORE_BILLING:
+            await exchange.reset()
+        case FaultKind.HANG:
+            await exchange.disconnected()
+        case _:
+            return False
+    return True
+
+
+async def _send(
+    exchange: Exchange, dialect: Dialect, prompt: Prompt, answer: Answer, fault: Fault | None, stream_s: float
+) -> None:
+    with_usage = not _is(fault, FaultKind.MISSING_USAGE)
+    if prompt.stream:
+        events = dialect.events(prompt, answer, with_usage=with_usage)
+        await _stream(exchange, events, pause_s=stream_s / (len(answer.content.split()) + 1))
+    else:
+        await exchange.send_json(dialect.whole(prompt, answer, with_usage=with_usage))
+
+
+async def _stream(exchange: Exchange, events: Iterator[bytes], pause_s: float) -> None:
+    await exchange.start("text/event-stream", headers={"cache-control": "no-cache"})
+    for event in events:
+        await exchange.send_chunk(event)
+        await asyncio.sleep(pause_s)
+    await exchange.send_chunk(b"", last=True)
