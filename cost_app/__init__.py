@@ -1,0 +1,13 @@
+"""Prices, the ledger and (next) budgets. `create_cost_optimizer` is the door for other apps."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cost_app.optimizer import CostOptimizer
+
+
+def create_cost_optimizer() -> "CostOptimizer":
+    """The cost engine. Imported late, because Django loads this package before its models."""
+    from cost_app.optimizer import CostOptimizer
+
+    return CostOptimizer()

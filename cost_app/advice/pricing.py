@@ -1,0 +1,91 @@
+"""The price book as advice needs it: every price that holds in some hour of the present week."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from django.db.models import BigIntegerField, Case, ExpressionWrapper, F, Q, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.lookups import GreaterThan
+from django.utils import timezone
+
+from cost_app.models import ModelPrice, PriceTier
+from cost_app.prices.pricing import TOKENS_PER_PRICE
+
+Model = tuple[str, str]
+"""(provider, model)"""
+Whole: TypeAlias = "ExpressionWrapper[Any]"
+"""SQL for a whole number of 64 bits."""
+
+
+@dataclass(frozen=True)
+class WeeklyPrices:
+    """The versions of one model and tier that are in force now, one for each window of the week."""
+
+    rows: tuple[ModelPrice, ...]
+
+    @property
+    def dearest(self) -> ModelPrice:
+        """The version of the hours that cost most."""
+        return max(self.rows, key=weight_of)
+
+    @property
+    def cheapest(self) -> ModelPrice:
+        """The version of the hours that cost least."""
+        return min(self.rows, key=weight_of)
+
+    @property
+    def has_off_peak(self) -> bool:
+        """Whether some hours are cheaper than others."""
+        return weight_of(self.cheapest) < weight_of(self.dearest)
+
+
+def weight_of(price: ModelPrice) -> int:
+    """Orders prices, in nano-dollars per four million tokens: three tokens in for one out, as chats have."""
+    return 3 * price.input + price.output
+
+
+def weekly_prices(
+    models: Iterable[Model] | None = None, tier: PriceTier = PriceTier.STANDARD, now: datetime | None = None
+) -> dict[Model, WeeklyPrices]:
+    """The prices in force of some models, or of all; one query. What has no price for answers is no chat model."""
+    now = now or timezone.now()
+    rows = ModelPrice.objects.filter(
+        Q(effective_to=None) | Q(effective_to__gt=now), effective_from__lte=now, tier=tier, output__gt=0
+    )
+    if models is not None:
+        rows = rows.filter(_any_of(models))
+    newest: dict[Model, dict[str, ModelPrice]] = defaultdict(dict)
+    for row in rows.order_by("effective_from"):
+        newest[row.provider, row.model][row.window_name] = row
+    return {model: WeeklyPrices(tuple(windows.values())) for model, windows in newest.items()}
+
+
+def _any_of(models: Iterable[Model]) -> Q:
+    condition = Q(pk__in=[])
+    for provider, model in models:
+        condition |= Q(provider=provider, model=model)
+    return condition
+
+
+def repriced(price: ModelPrice) -> Whole:
+    """SQL for what an attempt would have cost at a price, in nano-dollars: as `cost_of` has it, rounded up once."""
+    total: Combinable = _total(price.input, price.cache_read, price.cache_write, price.output)
+    if price.long_context_from is not None:
+        long = _total(price.long_input, price.long_cache_read, price.long_cache_write, price.long_output)
+        prompt = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
+        is_long = When(GreaterThan(prompt, price.long_context_from), then=long)
+        total = Case(is_long, default=total, output_field=BigIntegerField())
+    return _whole((total + Value(TOKENS_PER_PRICE - 1)) / Value(TOKENS_PER_PRICE))
+
+
+def _total(*amounts: int | None) -> Whole:
+    columns = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    parts = [_whole(F(column) * Value(nano or 0)) for column, nano in zip(columns, amounts, strict=True)]
+    return _whole(parts[0] + parts[1] + parts[2] + parts[3])
+
+
+def _whole(expression: Combinable) -> Whole:
+    return ExpressionWrapper(expression, BigIntegerField())

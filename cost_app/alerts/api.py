@@ -1,0 +1,96 @@
+"""The JSON operations of alerts."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from aiinfra.api import ApiCall, Operation
+from aiinfra.failures import ApiError, not_found
+from aiinfra.money import dollars
+from aiinfra.row_ids import is_row_id
+from cost_app.alerts import lifecycle
+from cost_app.alerts.payloads import AlertList, AlertOut, AlertReference, AlertsQuery, SnoozeAlert
+from cost_app.models import Alert
+
+LIST_MAX = 100
+SNOOZE = timedelta(hours=1)
+SNOOZE_MAX = timedelta(days=31)
+
+
+def get_alerts(call: ApiCall, payload: AlertsQuery) -> AlertList:
+    """What is not resolved."""
+    wanted = None if payload.acknowledged is None else payload.acknowledged == "true"
+    alerts = lifecycle.get_alerts(call.principal.organization_id, wanted)
+    return AlertList(alerts=[_out(alert) for alert in alerts[:LIST_MAX]])
+
+
+def acknowledge_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
+    """Somebody looks after it."""
+    alert = _found(payload.alert_id)
+    try:
+        lifecycle.acknowledge(alert, actor=call.principal.actor)
+    except lifecycle.WrongStateError as error:
+        raise _wrong_state(error) from None
+    return _out(alert)
+
+
+def snooze_alert(call: ApiCall, payload: SnoozeAlert) -> AlertOut:
+    """Do not show it for a while."""
+    alert = _found(payload.alert_id)
+    now = timezone.now()
+    until = payload.until or now + SNOOZE
+    if not now < until <= now + SNOOZE_MAX:
+        raise ApiError(400, "invalid_request", "An alert is snoozed for at most 31 days.", param="until")
+    try:
+        lifecycle.snooze(alert, until, actor=call.principal.actor)
+    except lifecycle.WrongStateError as error:
+        raise _wrong_state(error) from None
+    return _out(alert)
+
+
+def resolve_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
+    """Close it for its window."""
+    alert = _found(payload.alert_id)
+    try:
+        lifecycle.resolve(alert, actor=call.principal.actor)
+    except lifecycle.WrongStateError as error:
+        raise _wrong_state(error) from None
+    return _out(alert)
+
+
+def _found(alert_id: str) -> Alert:
+    alert = Alert.objects.filter(id=int(alert_id)).first() if is_row_id(alert_id) else None
+    if alert is None:
+        raise not_found()
+    return alert
+
+
+def _wrong_state(error: lifecycle.WrongStateError) -> ApiError:
+    return ApiError(409, "wrong_status", str(error), param="alertId")
+
+
+def _out(alert: Alert) -> AlertOut:
+    return AlertOut(
+        alert_id=str(alert.id),
+        type=alert.kind,
+        severity=alert.severity,
+        status=alert.state,
+        message=alert.message,
+        current_cost=dollars(alert.current_nano),
+        budget_limit=None if alert.limit_nano is None else dollars(alert.limit_nano),
+        threshold=alert.threshold_percent,
+        budget_id=None if alert.budget_id is None else str(alert.budget_id),
+        opened_at=alert.opened_at,
+        snoozed_until=alert.snoozed_until,
+        explanation=alert.explanation,
+    )
+
+
+OPERATIONS: dict[tuple[str, str | None], Operation] = {
+    ("GET", "alerts"): Operation(get_alerts, "cost:read", AlertsQuery, AlertList, "Alerts that are not resolved"),
+    ("POST", "acknowledge-alert"): Operation(
+        acknowledge_alert, "alert:write", AlertReference, AlertOut, "Look after an alert"
+    ),
+    ("POST", "snooze-alert"): Operation(snooze_alert, "alert:write", SnoozeAlert, AlertOut, "Put an alert off"),
+    ("POST", "resolve-alert"): Operation(resolve_alert, "alert:write", AlertReference, AlertOut, "Close an alert"),
+}

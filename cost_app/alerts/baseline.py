@@ -1,0 +1,37 @@
+"""What is usual for an hour of the week: the median, and how far the others lie from it.
+
+The modified z-score of Iglewicz and Hoaglin (1993): 0.6745 x (value - median) / MAD, with 3.5 as the limit above which
+they call a value an outlier. Where more than half of the values are equal the MAD is 0; a tenth of the median stands in
+for it, so that the smallest difference is no outlier.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+LEAST_SAMPLES = 3
+LIMIT = 3.5
+SCALE = 0.6745
+LEAST_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Median and median absolute deviation, in the unit of the values."""
+
+    median: int
+    mad: int
+
+
+def baseline(values: Sequence[int]) -> Baseline | None:
+    """None for fewer than three values: they say nothing."""
+    if len(values) < LEAST_SAMPLES:
+        return None
+    middle = median(values)
+    return Baseline(round(middle), round(median(abs(value - middle) for value in values)))
+
+
+def is_spike(value: int, usual: Baseline) -> bool:
+    """Whether the value lies unusually high."""
+    spread = max(usual.mad, usual.median * LEAST_SPREAD, 1)
+    return SCALE * (value - usual.median) / spread > LIMIT

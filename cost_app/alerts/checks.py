@@ -1,0 +1,89 @@
+"""Looking for what is wrong: budgets after every fold for those that had calls, everything every minute for all."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.alerts.causes import Cause, budget_causes, usage_causes
+from cost_app.alerts.explain import explanation
+from cost_app.alerts.lifecycle import raise_alert, resolve_ended
+from cost_app.alerts.telling import tell
+from cost_app.budgets.windows import windows_now
+from cost_app.calendar import ONE_DAY, Calendar
+from cost_app.models import Alert, AlertKind
+from cost_app.policy import policy_of, zone_of
+
+logger = logging.getLogger(__name__)
+
+BUDGET_KINDS = frozenset({AlertKind.BUDGET_WARNING, AlertKind.BUDGET_EXCEEDED})
+USAGE_KINDS = frozenset(AlertKind) - BUDGET_KINDS
+
+
+def check_budgets(organization_id: int, now: datetime | None = None) -> None:
+    """Whether a budget has passed a threshold: reads its windows only."""
+    now = now or timezone.now()
+    causes = list(budget_causes(windows_now(organization_id, now)))
+    _follow(organization_id, BUDGET_KINDS, causes, _calendar(organization_id), now)
+
+
+def check_usage(organization_id: int, now: datetime | None = None) -> None:
+    """Whether anything is unusual: reads eight weeks of hours."""
+    now = now or timezone.now()
+    calendar = _calendar(organization_id)
+    causes = list(usage_causes(organization_id, policy_of(organization_id), calendar, now))
+    _follow(organization_id, USAGE_KINDS, causes, calendar, now)
+
+
+def _calendar(organization_id: int) -> Calendar:
+    return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
+
+
+def _follow(
+    organization_id: int, kinds: Collection[str], causes: list[Cause], calendar: Calendar, now: datetime
+) -> None:
+    """Raise, refresh and resolve the alerts of some kinds."""
+    for cause in causes:
+        explained = _explained(organization_id, cause, calendar, now)
+        with transaction.atomic():
+            alert, is_told = raise_alert(organization_id, cause, explained, now)
+            if is_told:
+                tell(alert)
+    resolve_ended(organization_id, kinds, causes, now)
+
+
+def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: datetime) -> dict[str, Any]:
+    """Only for an alert that is not there yet: the explanation is of the moment at which it was raised."""
+    known = Alert.objects.filter(organization_id=organization_id, cause=cause.name).exists()
+    if cause.since is None or known:
+        return {}
+    return explanation(organization_id, calendar.day_of(cause.since), calendar.day_of(now) + ONE_DAY)
+
+
+def check_budgets_of(organization_ids: Iterable[int]) -> None:
+    """The budgets of some organizations: those that had calls."""
+    for organization_id in organization_ids:
+        _checked(organization_id, check_budgets)
+
+
+def check_all() -> None:
+    """Everything, for every organization."""
+    with system_scope():
+        organizations = list(Organization.objects.values_list("id", flat=True))
+    for organization_id in organizations:
+        _checked(organization_id, check_budgets)
+        _checked(organization_id, check_usage)
+
+
+def _checked(organization_id: int, check: Callable[[int], None]) -> None:
+    """What fails for one organization must not leave the next one unwatched."""
+    try:
+        with organization_scope(organization_id):
+            check(organization_id)
+    except Exception:
+        logger.exception("check failed", extra={"fields": {"organization": organization_id}})

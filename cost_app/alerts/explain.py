@@ -1,0 +1,104 @@
+"""Who and what made the difference: the largest contributors, and the change split into price, volume and mix.
+
+For each model m with calls n and cost c, before (0) and now (1), the change of the total is split without a remainder:
+
+    volume = (N1 - N0) x C0 / N0                       as many calls more or fewer, at the old average
+    mix    = sum over m of (n1 - n0 x N1 / N0) x p0    calls moved between models, at each model's old cost per call
+    price  = sum over m of n1 x (p1 - p0)              each model's calls became dearer or cheaper
+
+with N the calls and C the cost of all models and p = c / n. A model without calls before has its present cost per call
+as the old one: what it adds is mix. Rounding goes to price. Dearer calls are dearer prices or longer ones: price has
+both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cost_app.calendar import ONE_DAY
+from cost_app.metrics.metrics import Breakdown, Totals, breakdown
+from cost_app.metrics.screens import names_of
+from cost_app.models import Dimension
+
+CONTRIBUTORS = 3
+MANY = 10_000
+DIMENSIONS = (Dimension.MODEL, Dimension.API_KEY, Dimension.USER, Dimension.TAG)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Nano-dollars; together they are the change."""
+
+    price: int
+    volume: int
+    mix: int
+
+
+def explanation(organization_id: int, first: date, end: date) -> dict[str, Any]:
+    """The days from `first` to before `end` against as many days before them, as JSON; eight queries."""
+    length = max((end - first) // ONE_DAY, 1)
+    before_first = first - length * ONE_DAY
+    contributors = []
+    effects = Effects(0, 0, 0)
+    change = 0
+    for dimension in DIMENSIONS:
+        now = breakdown(organization_id, dimension, first, end, top=MANY)
+        before = breakdown(organization_id, dimension, before_first, first, top=MANY)
+        contributors += _contributors(dimension, now, before)
+        if dimension is Dimension.MODEL:
+            effects = split(before.groups, now.groups)
+            change = _total(now.groups).nano - _total(before.groups).nano
+    return {
+        "from": first.isoformat(),
+        "to": end.isoformat(),
+        "comparedFrom": before_first.isoformat(),
+        "change": change,
+        "price": effects.price,
+        "volume": effects.volume,
+        "mix": effects.mix,
+        "contributors": contributors,
+    }
+
+
+def split(before: Mapping[str, Totals], now: Mapping[str, Totals]) -> Effects:
+    """The change of cost in its three parts, by model."""
+    old, new = _total(before), _total(now)
+    change = new.nano - old.nano
+    if not old.calls:
+        return Effects(0, change, 0)
+    volume = round((new.calls - old.calls) * old.nano / old.calls)
+    mix = round(sum(_moved(value, before, now, new.calls / old.calls) for value in before.keys() | now.keys()))
+    return Effects(change - volume - mix, volume, mix)
+
+
+def _moved(value: str, before: Mapping[str, Totals], now: Mapping[str, Totals], growth: float) -> float:
+    was, is_now = before.get(value, Totals()), now.get(value, Totals())
+    usual = was if was.calls else is_now
+    per_call = usual.nano / usual.calls if usual.calls else 0.0
+    return (is_now.calls - was.calls * growth) * per_call
+
+
+def _total(groups: Mapping[str, Totals]) -> Totals:
+    total = Totals()
+    for each in groups.values():
+        total.add(each)
+    return total
+
+
+def _contributors(dimension: Dimension, now: Breakdown, before: Breakdown) -> list[dict[str, Any]]:
+    """Whose cost rose most."""
+    changes = {value: totals.nano - before.groups.get(value, Totals()).nano for value, totals in now.groups.items()}
+    risen = sorted((value for value, change in changes.items() if change > 0), key=lambda value: -changes[value])
+    shown = risen[:CONTRIBUTORS]
+    names = names_of(dimension, shown)
+    return [
+        {
+            "dimension": dimension.value,
+            "value": value,
+            "name": names[value],
+            "nano": now.groups[value].nano,
+            "change": changes[value],
+        }
+        for value in shown
+    ]

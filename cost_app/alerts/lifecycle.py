@@ -1,0 +1,124 @@
+"""An alert's life: raised once a cause, acknowledged, snoozed, resolved by a person or because the cause has ended."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from aiinfra.tenants import audit
+from cost_app.alerts.causes import Cause
+from cost_app.models import Alert, AlertState
+
+REPEAT = timedelta(minutes=5)
+"""The specification's alertRetryDelay: sooner than this an alert is not told again."""
+GONE = timedelta(minutes=3)
+"""Causes are looked for every minute: one that was not seen for so long had ended."""
+SEEN_OFTEN = timedelta(seconds=5)
+"""Folds come twice a second; a cause that stays need not be written down each time."""
+NOT_ENDED = {"resolved_at": None, "resolved_by": "", "snoozed_until": None}
+LIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
+
+
+class WrongStateError(Exception):
+    """The alert is resolved already."""
+
+
+@transaction.atomic
+def raise_alert(organization_id: int, cause: Cause, explanation: dict[str, Any], now: datetime) -> tuple[Alert, bool]:
+    """The cause's alert, and whether it is to be told: it is new, came back or woke, and was not told within 5 minutes.
+
+    Whoever resolved it by hand has seen it: while the cause lasts it stays silent then.
+    """
+    columns = {
+        "kind": cause.kind,
+        "severity": cause.severity,
+        "message": cause.message,
+        "budget": cause.budget,
+        "current_nano": cause.current_nano,
+        "limit_nano": cause.limit_nano,
+        "threshold_percent": cause.threshold_percent,
+        "last_seen_at": now,
+    }
+    alert, is_new = Alert.objects.get_or_create(
+        organization_id=organization_id,
+        cause=cause.name,
+        defaults={**columns, "opened_at": now, "explanation": {**explanation, **cause.facts}},
+    )
+    if _opens_again(alert, now):
+        columns |= {"state": AlertState.OPEN, "opened_at": now, **NOT_ENDED}
+    elif not is_new and now - alert.last_seen_at < SEEN_OFTEN and not _is_untold(alert):
+        return alert, False
+    if not is_new:
+        Alert.objects.filter(id=alert.id).update(**columns)
+        alert.refresh_from_db()
+    return alert, _is_untold(alert) and _may_tell(alert, now)
+
+
+def _opens_again(alert: Alert, now: datetime) -> bool:
+    """A snooze is over, or a cause is back: it was resolved by itself, or by hand and then gone for a while."""
+    if alert.state == AlertState.SNOOZED:
+        return alert.snoozed_until is not None and alert.snoozed_until <= now
+    was_gone = not alert.resolved_by or now - alert.last_seen_at > GONE
+    return alert.state == AlertState.RESOLVED and was_gone
+
+
+def _is_untold(alert: Alert) -> bool:
+    """Nobody has heard of it since it opened."""
+    return alert.state == AlertState.OPEN and (alert.told_at is None or alert.told_at < alert.opened_at)
+
+
+def _may_tell(alert: Alert, now: datetime) -> bool:
+    """Of two checks at once one tells; what is too early now is told by a later check."""
+    silent = Alert.objects.filter(id=alert.id, told_at=alert.told_at).exclude(told_at__gt=now - REPEAT)
+    return bool(silent.update(told_at=now))
+
+
+def resolve_ended(organization_id: int, kinds: Collection[str], causes: Sequence[Cause], now: datetime) -> None:
+    """Resolve every alert of these kinds whose cause is not there any more."""
+    ended = Alert.objects.filter(organization_id=organization_id, kind__in=kinds, state__in=LIVE)
+    ended.exclude(cause__in=[cause.name for cause in causes]).update(
+        state=AlertState.RESOLVED, resolved_at=now, resolved_by="", snoozed_until=None
+    )
+
+
+def acknowledge(alert: Alert, *, actor: str) -> None:
+    """Somebody looks after it. Raises WrongStateError."""
+    now = timezone.now()
+    _move(alert, actor, "acknowledged", state=AlertState.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=actor)
+
+
+def snooze(alert: Alert, until: datetime, *, actor: str) -> None:
+    """Do not show it before an instant. Raises WrongStateError."""
+    _move(alert, actor, "snoozed", state=AlertState.SNOOZED, snoozed_until=until)
+
+
+def resolve(alert: Alert, *, actor: str) -> None:
+    """Close it for its window. Raises WrongStateError."""
+    now = timezone.now()
+    _move(alert, actor, "resolved", state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor, snoozed_until=None)
+
+
+@transaction.atomic
+def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
+    if not Alert.objects.filter(id=alert.id, state__in=LIVE).update(**columns):
+        raise WrongStateError("this alert is resolved already")
+    audit.record(
+        organization_id=alert.organization_id,
+        actor=actor,
+        verb=f"alert.{verb}",
+        target=alert.cause,
+        changes={"state": [alert.state, columns["state"]]},
+    )
+    alert.refresh_from_db()
+
+
+def get_alerts(organization_id: int, acknowledged: bool | None = False) -> QuerySet[Alert]:
+    """Those that are not resolved, newest first: not acknowledged yet, acknowledged, or with None both."""
+    alerts = Alert.objects.filter(organization_id=organization_id, state__in=LIVE).order_by("-opened_at", "-id")
+    if acknowledged is None:
+        return alerts
+    wanted = [AlertState.ACKNOWLEDGED] if acknowledged else [AlertState.OPEN, AlertState.SNOOZED]
+    return alerts.filter(state__in=wanted)

@@ -1,0 +1,9 @@
+"""`/api/ai/cost`: one table of operations, each part brings its own."""
+
+from aiinfra.api import Endpoint
+from cost_app.advice.api import OPERATIONS as ADVICE
+from cost_app.alerts.api import OPERATIONS as ALERTS
+from cost_app.budgets.api import OPERATIONS as BUDGETS
+from cost_app.metrics.api import OPERATIONS as METRICS
+
+cost = Endpoint({**METRICS, **BUDGETS, **ALERTS, **ADVICE})

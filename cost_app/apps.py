@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class CostConfig(AppConfig):
+    name = "cost_app"

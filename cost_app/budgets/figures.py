@@ -1,0 +1,180 @@
+"""The charts of one budget as Plotly dicts. Amounts are decimal texts, which Plotly reads as numbers: no float is made.
+
+Times are those of the active time zone, which is the organization's.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.utils import timezone
+
+from aiinfra.charts import Chart, Figure, Table
+from aiinfra.money import dollars
+from aiinfra.templatetags.formats import SYMBOLS, money
+from cost_app.budgets.screens import BudgetRow, Usage, past_windows
+from cost_app.calendar import ONE_DAY, Calendar
+from cost_app.models import Budget, BudgetPeriod, BudgetScope, BudgetWindow, Dimension, UsageDay, UsageHour
+from cost_app.policy import zone_of
+
+MS = timedelta(milliseconds=1)
+HOUR = timedelta(hours=1)
+LEFT_COLOUR, PACE_COLOUR = "var(--series-1)", "var(--series-low)"
+SPENT_COLOUR, RUNNING_COLOUR, LIMIT_COLOUR = "var(--series-1)", "var(--series-6)", "var(--series-3)"
+BARS = 24
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was spent between the point before and this moment, and what was left then; nano-dollars."""
+
+    at: datetime
+    spent_nano: int
+    left_nano: int
+
+
+def burn_down(row: BudgetRow, currency: str) -> Chart:
+    """What is left of the running window by hour (of a day) or by day, beside an even pace. Two queries."""
+    points = _points(row)
+    window, limit = row.window, row.usage.limit_nano
+    left = [(window.starts_at, limit), *((point.at, point.left_nano) for point in points)]
+    pace = [(window.starts_at, limit), (window.ends_at, 0)]
+    traces = [
+        _line("left", left, currency, {"color": LEFT_COLOUR, "width": 2}),
+        _line("even pace", pace, currency, {"color": PACE_COLOUR, "width": 1, "dash": "dash"}),
+    ]
+    rows = [
+        [
+            _words(point.at),
+            money(point.spent_nano, currency),
+            money(point.left_nano, currency),
+            money(_pace_at(window, limit, point.at), currency),
+        ]
+        for point in reversed(points)
+    ]
+    layout = {"xaxis": {"type": "date", "range": [_stamp(window.starts_at), _stamp(window.ends_at)]}}
+    return Chart(
+        {"data": traces, "layout": {**layout, "yaxis": _axis(currency)}},
+        Table(["Until", "Spent", "Left", "Left at an even pace"], rows),
+    )
+
+
+def history(budget: Budget, row: BudgetRow | None, currency: str) -> Chart:
+    """What was spent in each window beside its limit, the running one last. One query."""
+    past = past_windows(budget, BARS)[::-1]
+    names = [_day(each.window.starts_at) for each in past]
+    traces = [_bars("spent", names, [each.usage.spent_nano for each in past], currency, SPENT_COLOUR)]
+    shown: list[tuple[str, Usage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
+    if row:
+        running = _day(row.window.starts_at)
+        traces.append(_bars("so far", [running], [row.usage.spent_nano], currency, RUNNING_COLOUR))
+        shown.append((running, row.usage))
+    limits = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "limit",
+        "line": {"color": LIMIT_COLOUR, "width": 2, "shape": "hvh"},
+        "x": [name for name, _ in shown],
+        **_amounts([usage.limit_nano for _, usage in shown], currency),
+    }
+    layout = {"xaxis": {"type": "category"}, "yaxis": _axis(currency), "barmode": "overlay"}
+    return Chart({"data": [*traces, limits] if shown else [], "layout": layout}, _history_table(shown, currency))
+
+
+def _history_table(shown: Iterable[tuple[str, Usage]], currency: str) -> Table:
+    rows = [[name, money(usage.spent_nano, currency), money(usage.limit_nano, currency)] for name, usage in shown]
+    return Table(["From", "Spent", "Limit"], rows[::-1])
+
+
+def _points(row: BudgetRow) -> list[Point]:
+    """One at the end of each step, the last one now.
+
+    The sums count from the period's beginning, a budget from when it was set: what the sums have more was spent before
+    that, and is taken off their earliest part.
+    """
+    window, usage = row.window, row.usage
+    calendar = Calendar(zone_of(window.organization_id))
+    sums = _hours(row) if row.budget.period == BudgetPeriod.DAILY else _days(row, calendar)
+    now = min(timezone.now(), window.ends_at)
+    before = max(0, sum(nano for _, nano in sums) - usage.spent_nano)
+    points: list[Point] = []
+    counted = 0
+    for end in [*_steps(row, calendar, now), now]:
+        is_last = end == now
+        total = usage.spent_nano if is_last else max(0, sum(nano for begin, nano in sums if begin < end) - before)
+        points.append(Point(end, total - counted, usage.limit_nano - total))
+        counted = total
+    return points
+
+
+def _steps(row: BudgetRow, calendar: Calendar, now: datetime) -> list[datetime]:
+    """The ends of the hours or days of the window that are over."""
+    begin = row.window.starts_at
+    if row.budget.period == BudgetPeriod.DAILY:
+        hours = (now - begin) // HOUR
+        ends = [begin + HOUR * number for number in range(1, hours + 1)]
+    else:
+        first, last = calendar.day_of(begin), calendar.day_of(now)
+        ends = [calendar.begin_of(first + ONE_DAY * number) for number in range(1, (last - first).days + 1)]
+    return [end for end in ends if begin < end < now]
+
+
+def _hours(row: BudgetRow) -> list[tuple[datetime, int]]:
+    window = row.window
+    rows = UsageHour.objects.filter(**_dimension(row.budget), hour__gte=window.starts_at, hour__lt=window.ends_at)
+    return list(rows.order_by("hour").values_list("hour", "nano"))
+
+
+def _days(row: BudgetRow, calendar: Calendar) -> list[tuple[datetime, int]]:
+    first, last = calendar.day_of(row.window.starts_at), calendar.day_of(row.window.ends_at - MS)
+    rows = UsageDay.objects.filter(**_dimension(row.budget), day__gte=first, day__lte=last).order_by("day")
+    days: list[tuple[date, int]] = list(rows.values_list("day", "nano"))
+    return [(calendar.begin_of(day), nano) for day, nano in days]
+
+
+def _dimension(budget: Budget) -> dict[str, str]:
+    """Scopes have the names and values of the sums' dimensions."""
+    is_total = budget.scope == BudgetScope.ORGANIZATION
+    return {"dimension": Dimension.TOTAL if is_total else budget.scope, "value": budget.scope_value}
+
+
+def _pace_at(window: BudgetWindow, limit: int, at: datetime) -> int:
+    length, passed = (window.ends_at - window.starts_at) // MS, (at - window.starts_at) // MS
+    return limit - limit * passed // length
+
+
+def _line(name: str, points: Iterable[tuple[datetime, int]], currency: str, line: Figure) -> Figure:
+    moments, amounts = zip(*points, strict=True)
+    shape = {"type": "scatter", "mode": "lines", "name": name, "line": line}
+    return {**shape, "x": [_stamp(moment) for moment in moments], **_amounts(amounts, currency)}
+
+
+def _bars(name: str, x: Sequence[str], amounts: Sequence[int], currency: str, colour: str) -> Figure:
+    return {"type": "bar", "name": name, "x": x, "marker": {"color": colour}, **_amounts(amounts, currency)}
+
+
+def _amounts(amounts: Iterable[int], currency: str) -> Figure:
+    nanos = list(amounts)
+    return {
+        "y": [dollars(nano) for nano in nanos],
+        "customdata": [money(nano, currency) for nano in nanos],
+        "hovertemplate": "%{customdata}",
+    }
+
+
+def _axis(currency: str) -> Figure:
+    prefix = SYMBOLS.get(currency, f"{currency} ")
+    return {"type": "linear", "rangemode": "tozero", "tickprefix": prefix, "separatethousands": True, "nticks": 6}
+
+
+def _stamp(moment: datetime) -> str:
+    """As Plotly reads it: without an offset, so that it is shown as it is written."""
+    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _words(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")
+
+
+def _day(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d")

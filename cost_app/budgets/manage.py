@@ -1,0 +1,172 @@
+"""Making, changing and removing budgets, and raising them for a while. Amounts are nano-dollars.
+
+A change holds at once: it is written to the budget and to its running window in one transaction. Changes of one
+organization's budgets wait for each other at the organization's row, so that two at once make one budget. What calls
+hold and have spent is not touched; a limit may be cut below it, and then nothing more passes a budget that blocks.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from aiinfra.money import dollars
+from aiinfra.tenants import audit
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.terms import BudgetTerms, BudgetTermsError, check_amount, check_model_is_priced, checked
+from cost_app.budgets.windows import refresh_rollover
+from cost_app.models import Budget, BudgetIncrease, BudgetWindow
+
+REASON_MAX = 200
+FACTS = ("limit_nano", "warning_percent", "alert_percent", "rollover_unused", "rollover_cap_nano", "enforcement")
+AMOUNTS = {"limit_nano": "limit", "rollover_cap_nano": "rollover_cap"}
+"""Columns of money, and what the audit log calls them: it has dollars."""
+
+
+def set_budget(*, organization_id: int, terms: BudgetTerms, actor: str) -> Budget:
+    """Make the budget of this period and scope, or change the one that there is; returns it.
+
+    A budget that was removed is taken up again with what it has spent of the running period. Raises BudgetTermsError.
+    """
+    with _changing(organization_id):
+        terms = checked(terms)
+        same = Budget.objects.filter(period=terms.period, scope=terms.scope, scope_value=terms.scope_value)
+        budget = same.order_by("-is_active", "-id").first()
+        if budget is None:
+            check_model_is_priced(terms)
+            budget = _empty(organization_id, terms)
+        before = _facts(budget) if budget.is_active else {}
+        _write(budget, terms)
+        if changes := _changes(before, _facts(budget)):
+            _record(budget, "changed" if before else "created", actor, changes)
+        return budget
+
+
+def remove_budget(*, budget: Budget, actor: str) -> bool:
+    """End a budget now: calls no longer ask it, its windows stay, its increases end. False if it had been removed."""
+    with _changing(budget.organization_id):
+        now = timezone.now()
+        if not Budget.objects.filter(id=budget.id, is_active=True).update(is_active=False, updated_at=now):
+            return False
+        BudgetIncrease.objects.filter(budget=budget, expires_at__gt=now, withdrawn_at=None).update(withdrawn_at=now)
+        budget.refresh_from_db()
+        _record(budget, "removed", actor, {name: [value, None] for name, value in _facts(budget).items()})
+        return True
+
+
+def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: datetime, actor: str) -> BudgetIncrease:
+    """Raise a budget's limit by `nano` from now until `expires_at`. Raises BudgetTermsError.
+
+    It counts in each window that is open in that time, and is no part of what is carried over.
+    """
+    check_amount("nano", nano, least=1)
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_MAX:
+        raise BudgetTermsError("reason", f"say why, in 1 to {REASON_MAX} characters")
+    with _changing(budget.organization_id):
+        if expires_at <= timezone.now():
+            raise BudgetTermsError("expires_at", "the increase must end in the future")
+        if not Budget.objects.filter(id=budget.id, is_active=True).exists():
+            raise BudgetTermsError("budget", "this budget has been removed")
+        increase = BudgetIncrease.objects.create(
+            organization_id=budget.organization_id,
+            budget=budget,
+            nano=nano,
+            reason=reason,
+            by=actor,
+            expires_at=expires_at,
+        )
+        until = expires_at.isoformat(timespec="seconds")
+        changes = {"increase": [None, dollars(nano)], "until": [None, until], "reason": [None, reason]}
+        _record(budget, "increased", actor, changes)
+        return increase
+
+
+def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:
+    """End an increase now. False if it had ended before."""
+    with _changing(increase.organization_id):
+        now = timezone.now()
+        in_force = BudgetIncrease.objects.filter(id=increase.id, withdrawn_at=None, expires_at__gt=now)
+        if not in_force.update(withdrawn_at=now):
+            return False
+        _record(increase.budget, "increase_withdrawn", actor, {"increase": [dollars(increase.nano), None]})
+        return True
+
+
+def audit_target(budget: Budget) -> str:
+    """How the audit log names a budget; `audit_prefix` finds it again."""
+    return f"{audit_prefix(budget)}{budget}"[:200]
+
+
+def audit_prefix(budget: Budget) -> str:
+    """The part that is no other budget's."""
+    return f"budget {budget.id}: "
+
+
+def terms_of(budget: Budget, **changes: Any) -> BudgetTerms:
+    """What a budget is set to, with changes."""
+    columns = {name: getattr(budget, name) for name in BudgetTerms.__dataclass_fields__}
+    return replace(BudgetTerms(**columns), **changes)
+
+
+@contextmanager
+def _changing(organization_id: int) -> Iterator[None]:
+    """One change of an organization's budgets at a time. Calls go on: they lock no more of this row than its key."""
+    with organization_scope(organization_id), transaction.atomic():
+        Organization.objects.select_for_update(no_key=True).get(id=organization_id)
+        yield
+
+
+def _empty(organization_id: int, terms: BudgetTerms) -> Budget:
+    """Nothing but its place: `_write` does the rest."""
+    return Budget.objects.create(
+        organization_id=organization_id,
+        period=terms.period,
+        scope=terms.scope,
+        scope_value=terms.scope_value,
+        limit_nano=0,
+        is_active=False,
+    )
+
+
+def _write(budget: Budget, terms: BudgetTerms) -> None:
+    for name in FACTS:
+        setattr(budget, name, getattr(terms, name))
+    budget.is_active, budget.updated_at = True, timezone.now()
+    budget.save()
+    windows = BudgetWindow.objects.filter(budget=budget, ends_at__gt=timezone.now())
+    # One UPDATE, which locks the rows: a call that is admitted now is so before it or after it.
+    windows.update(limit_nano=F("rollover_nano") + budget.limit_nano, enforcement=budget.enforcement)
+    for window in windows.order_by("id"):
+        window.budget = budget
+        refresh_rollover(window)
+
+
+def _facts(budget: Budget) -> dict[str, Any]:
+    return {AMOUNTS.get(name, name): _fact(name, getattr(budget, name)) for name in FACTS}
+
+
+def _fact(name: str, value: Any) -> Any:
+    if name in AMOUNTS:
+        return None if value is None else dollars(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+
+
+def _record(budget: Budget, what: str, actor: str, changes: dict[str, Any]) -> None:
+    audit.record(
+        organization_id=budget.organization_id,
+        actor=actor,
+        verb=f"budget.{what}",
+        target=audit_target(budget),
+        changes=changes,
+    )

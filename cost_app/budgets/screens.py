@@ -1,0 +1,275 @@
+"""Budgets as the pages show them. Amounts are nano-dollars, bars are whole thousandths of the limit."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.utils import timezone
+
+from aiinfra.tenants.audit import audit_events
+from aiinfra.tenants.models import ApiKey, AuditEvent
+from cost_app.budgets.manage import audit_prefix
+from cost_app.budgets.windows import OpenWindow, windows_now
+from cost_app.calendar import ONE_DAY, Calendar
+from cost_app.metrics.forecast import forecast
+from cost_app.models import Budget, BudgetIncrease, BudgetPeriod, BudgetScope, BudgetWindow, Enforcement, Hold
+from cost_app.policy import zone_of
+
+MS = timedelta(milliseconds=1)
+FULL = 1_000
+WINDOWS_SHOWN, INCREASES_SHOWN, HOLDS_SHOWN, EVENTS_SHOWN, REMOVED_SHOWN = 24, 20, 50, 20, 50
+ORDER_OF_SCOPES = BudgetScope.values
+ORDER_OF_PERIODS = BudgetPeriod.values
+SHORT_ENFORCEMENT = {Enforcement.WARN: "warns", Enforcement.BLOCK: "blocks", Enforcement.DOWNGRADE: "downgrades"}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What of a limit is spent and held; a window's, running or past."""
+
+    limit_nano: int
+    spent_nano: int
+    held_nano: int
+
+    @property
+    def free_nano(self) -> int:
+        """What is left; negative where the limit was cut or warnings passed."""
+        return self.limit_nano - self.spent_nano - self.held_nano
+
+    @property
+    def over_nano(self) -> int:
+        """How far spent and held are beyond the limit."""
+        return max(0, -self.free_nano)
+
+    @property
+    def percent(self) -> int:
+        """Of the limit, what is spent, rounded down; 100 where there is no limit to spend."""
+        return self.spent_nano * 100 // self.limit_nano if self.limit_nano > 0 else 100
+
+    @property
+    def spent_bar(self) -> int:
+        """Width of what is spent."""
+        return self._thousandths(self.spent_nano)
+
+    @property
+    def held_bar(self) -> int:
+        """Width of what is held, beside it."""
+        return self._thousandths(self.spent_nano + self.held_nano) - self.spent_bar
+
+    def _thousandths(self, nano: int) -> int:
+        return max(0, min(FULL, nano * FULL // self.limit_nano)) if self.limit_nano > 0 else FULL
+
+
+@dataclass(frozen=True)
+class BudgetName:
+    """What a budget is for, in words."""
+
+    budget: Budget
+    key: ApiKey | None = None
+
+    @property
+    def key_id(self) -> str:
+        """The public id of the API key; nothing for other scopes."""
+        return self.key.key_id if self.key else ""
+
+    @property
+    def subject(self) -> str:
+        """Whose spending it counts."""
+        match self.budget.scope:
+            case BudgetScope.ORGANIZATION:
+                return "Whole organization"
+            case BudgetScope.API_KEY:
+                return str(self.key)
+            case _:
+                return self.budget.scope_value
+
+    @property
+    def kind(self) -> str:
+        """What the subject is: user, model; nothing for the organization."""
+        return "" if self.budget.scope == BudgetScope.ORGANIZATION else BudgetScope(self.budget.scope).label[4:]
+
+    def __str__(self) -> str:
+        subject = "budget of the organization" if not self.kind else f"budget of {self.kind} {self.subject}"
+        return f"{BudgetPeriod(self.budget.period).label} {subject}"
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A budget with its running window."""
+
+    name: BudgetName
+    open: OpenWindow
+
+    @property
+    def budget(self) -> Budget:
+        """The budget itself."""
+        return self.name.budget
+
+    @property
+    def window(self) -> BudgetWindow:
+        """The running window."""
+        return self.open.window
+
+    @property
+    def usage(self) -> Usage:
+        """What of the limit of this moment is used."""
+        return Usage(self.open.limit_nano, self.window.committed_nano, self.window.reserved_nano)
+
+    @property
+    def tone(self) -> str:
+        """bad from the alert threshold on, warn from the warning threshold on, else nothing."""
+        percent = self.usage.percent
+        return (
+            "bad" if percent >= self.budget.alert_percent else "warn" if percent >= self.budget.warning_percent else ""
+        )
+
+    @property
+    def state(self) -> str:
+        """The same in words, for those who see no colours."""
+        if self.usage.percent >= 100:
+            return "spent"
+        return {"bad": "above the alert", "warn": "above the warning"}.get(self.tone, "")
+
+    @property
+    def warning_mark(self) -> int:
+        """Where the warning threshold is on the bar."""
+        return self.budget.warning_percent * FULL // 100
+
+    @property
+    def alert_mark(self) -> int:
+        """Where the alert threshold is."""
+        return self.budget.alert_percent * FULL // 100
+
+    @property
+    def resets_in_ms(self) -> int:
+        """Until the next window begins."""
+        return max(0, (self.window.ends_at - timezone.now()) // MS)
+
+    @property
+    def enforcement(self) -> str:
+        """What it does, in a word."""
+        return SHORT_ENFORCEMENT[Enforcement(self.window.enforcement)]
+
+
+@dataclass(frozen=True)
+class PastWindow:
+    """A window that is over."""
+
+    window: BudgetWindow
+
+    @property
+    def usage(self) -> Usage:
+        """What was used of its own limit, without temporary increases."""
+        return Usage(self.window.limit_nano, self.window.committed_nano, self.window.reserved_nano)
+
+
+@dataclass(frozen=True)
+class IncreaseRow:
+    """A temporary increase and whether it counts now."""
+
+    increase: BudgetIncrease
+
+    @property
+    def state(self) -> str:
+        """in force, withdrawn or expired."""
+        if self.increase.withdrawn_at:
+            return "withdrawn"
+        return "in force" if self.increase.expires_at > timezone.now() else "expired"
+
+
+@dataclass(frozen=True)
+class BudgetDetail:
+    """All that the page of one budget shows beside its charts; `row` is None for one that was removed."""
+
+    name: BudgetName
+    row: BudgetRow | None
+    past: Sequence[PastWindow]
+    increases: Sequence[IncreaseRow]
+    events: Sequence[AuditEvent]
+    runs_out_on: date | None
+
+
+def budget_rows(organization_id: int) -> list[BudgetRow]:
+    """The active budgets, the widest scope first: three queries, whatever their number."""
+    opened = windows_now(organization_id)
+    names = budget_names([each.window.budget for each in opened])
+    rows = [BudgetRow(names[each.window.budget_id], each) for each in opened]
+    return sorted(rows, key=lambda row: _order(row.name))
+
+
+def removed_budgets() -> list[BudgetName]:
+    """Those of the organization in scope that were removed last."""
+    removed = Budget.objects.filter(is_active=False).order_by("-updated_at")[:REMOVED_SHOWN]
+    return list(budget_names(removed).values())
+
+
+def budget_row(budget: Budget) -> BudgetRow | None:
+    """One active budget with its running window; None for one that was removed."""
+    opened = [each for each in windows_now(budget.organization_id) if each.window.budget_id == budget.id]
+    return BudgetRow(budget_names([budget])[budget.id], opened[0]) if opened else None
+
+
+def budget_detail(budget: Budget, *, with_events: bool) -> BudgetDetail:
+    """One budget; the audit log's part is for those who may read it."""
+    increases = BudgetIncrease.objects.filter(budget=budget).order_by("-id")[:INCREASES_SHOWN]
+    events = audit_events(verb="budget.").filter(target__startswith=audit_prefix(budget))
+    row = budget_row(budget)
+    return BudgetDetail(
+        name=row.name if row else budget_names([budget])[budget.id],
+        row=row,
+        past=past_windows(budget, WINDOWS_SHOWN),
+        increases=[IncreaseRow(increase) for increase in increases],
+        events=list(events[:EVENTS_SHOWN]) if with_events else [],
+        runs_out_on=run_out_day(row) if row else None,
+    )
+
+
+def past_windows(budget: Budget, number: int) -> list[PastWindow]:
+    """The windows of a budget that are over, newest first; of a removed budget all."""
+    past = BudgetWindow.objects.filter(budget=budget)
+    if budget.is_active:
+        past = past.filter(ends_at__lte=timezone.now())
+    return [PastWindow(window) for window in past.order_by("-starts_at")[:number]]
+
+
+def run_out_day(row: BudgetRow) -> date | None:
+    """The day of the running period on which the limit is expected to be reached; None where it lasts or nothing can
+    be told. Two queries.
+
+    The forecast is of all spending from the period's beginning: so only for the organization's own budgets, not for
+    those of a day, and from their first whole period on.
+    """
+    budget, window = row.budget, row.window
+    is_whole = budget.scope == BudgetScope.ORGANIZATION and budget.created_at <= window.starts_at
+    if not is_whole or budget.period == BudgetPeriod.DAILY or row.usage.free_nano <= 0:
+        return None
+    calendar = Calendar(zone_of(window.organization_id))
+    first, end = calendar.day_of(window.starts_at), calendar.day_of(window.ends_at - MS) + ONE_DAY
+    expected = forecast(window.organization_id, calendar, first, end)
+    return expected.runs_out_on(row.usage.limit_nano) if expected else None
+
+
+def open_holds(window: BudgetWindow) -> list[Hold]:
+    """What calls under way hold of a window, the largest first; asks nothing where nothing is held."""
+    if not window.reserved_nano:
+        return []
+    held = Hold.objects.filter(window=window, reserved_nano__gt=0).select_related("attempt__api_key")
+    return list(held.order_by("-reserved_nano", "id")[:HOLDS_SHOWN])
+
+
+def budget_names(budgets: Iterable[Budget]) -> dict[int, BudgetName]:
+    """Names by the budgets' ids: one query for those of API keys."""
+    budgets = list(budgets)
+    wanted = [int(budget.scope_value) for budget in budgets if budget.scope == BudgetScope.API_KEY]
+    keys = {str(key.pk): key for key in ApiKey.objects.filter(id__in=wanted)} if wanted else {}
+    return {budget.id: BudgetName(budget, keys.get(budget.scope_value)) for budget in budgets}
+
+
+def last_day_of(window: BudgetWindow) -> date:
+    """The last day of a window on the organization's calendar, which is the active time zone's."""
+    return timezone.localtime(window.ends_at - MS).date()
+
+
+def _order(name: BudgetName) -> tuple[int, str, int]:
+    budget = name.budget
+    return ORDER_OF_SCOPES.index(budget.scope), name.subject, ORDER_OF_PERIODS.index(budget.period)

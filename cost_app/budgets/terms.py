@@ -1,0 +1,104 @@
+"""What a budget is set to, and which settings are refused."""
+
+from dataclasses import dataclass, replace
+
+from django.db.models import Q, TextChoices
+
+from aiinfra.row_ids import is_row_id
+from aiinfra.tenants.models import ApiKey
+from cost_app.models import BudgetPeriod, BudgetScope, Enforcement
+from cost_app.prices.book import priced_models
+
+NANO_MAX = 10**17 - 1
+"""Below 100 million dollars: a limit and many years of what it leaves over still fit into the database's 64 bits."""
+VALUE_MAX = 200
+
+
+class BudgetTermsError(ValueError):
+    """A setting is refused; `field` is its name in `BudgetTerms`, or the parameter's."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class BudgetTerms:
+    """All settings of a budget. Amounts are nano-dollars, thresholds percent of the limit.
+
+    `scope_value` is "" for the organization, an API key's public id or row id, a user's reference, `provider/model`, or
+    a tag. `rollover_cap_nano` is the most that is carried over, None for all that is unused.
+    """
+
+    period: str
+    limit_nano: int
+    warning_percent: int = 80
+    alert_percent: int = 95
+    rollover_unused: bool = False
+    rollover_cap_nano: int | None = None
+    enforcement: str = Enforcement.WARN
+    scope: str = BudgetScope.ORGANIZATION
+    scope_value: str = ""
+
+
+def checked(terms: BudgetTerms) -> BudgetTerms:
+    """The same with an API key named by its row id, as budgets keep it. Raises BudgetTermsError.
+
+    A key is looked for in the organization in scope.
+    """
+    _check_choice("period", terms.period, BudgetPeriod)
+    _check_choice("enforcement", terms.enforcement, Enforcement)
+    _check_choice("scope", terms.scope, BudgetScope)
+    check_amount("limit_nano", terms.limit_nano)
+    if terms.rollover_cap_nano is not None:
+        check_amount("rollover_cap_nano", terms.rollover_cap_nano)
+    _check_thresholds(terms)
+    return replace(terms, scope_value=_scope_value(terms.scope, terms.scope_value.strip()))
+
+
+def check_amount(field: str, nano: int, least: int = 0) -> None:
+    """Raise BudgetTermsError for an amount below `least` or of 100 million dollars and more."""
+    if nano < least:
+        raise BudgetTermsError(field, "the amount must be positive" if least else "the amount must not be negative")
+    if nano > NANO_MAX:
+        raise BudgetTermsError(field, "the amount must be below 100 million")
+
+
+def check_model_is_priced(terms: BudgetTerms) -> None:
+    """Raise BudgetTermsError for a new budget of a model that the price book does not know: it would count nothing."""
+    if terms.scope == BudgetScope.MODEL and tuple(terms.scope_value.split("/", 1)) not in priced_models():
+        raise BudgetTermsError("scope_value", "the price book has no such model; write it as provider/model")
+
+
+def _check_choice(field: str, value: str, choices: type[TextChoices]) -> None:
+    if value not in choices.values:
+        raise BudgetTermsError(field, f"use one of: {', '.join(choices.values)}")
+
+
+def _check_thresholds(terms: BudgetTerms) -> None:
+    for field in ("warning_percent", "alert_percent"):
+        if not 1 <= getattr(terms, field) <= 100:
+            raise BudgetTermsError(field, "a threshold is 1 to 100 percent of the limit")
+    if terms.warning_percent > terms.alert_percent:
+        raise BudgetTermsError("warning_percent", "the warning must not come after the alert")
+
+
+def _scope_value(scope: str, value: str) -> str:
+    if scope == BudgetScope.ORGANIZATION:
+        if value:
+            raise BudgetTermsError("scope_value", "a budget of the whole organization names nothing else")
+        return ""
+    if not value or len(value) > VALUE_MAX:
+        raise BudgetTermsError("scope_value", f"say which one, in 1 to {VALUE_MAX} characters")
+    return _key_row_id(value) if scope == BudgetScope.API_KEY else value
+
+
+def _key_row_id(value: str) -> str:
+    """Public ids can be all digits, as row ids are; then the public one is meant."""
+    named = Q(key_id=value)
+    if is_row_id(value):
+        named |= Q(id=int(value))
+    keys = dict(ApiKey.objects.filter(named).order_by("id").values_list("key_id", "id"))
+    if not keys:
+        raise BudgetTermsError("scope_value", "there is no such API key")
+    return str(keys.get(value) or next(iter(keys.values())))

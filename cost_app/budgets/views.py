@@ -1,0 +1,197 @@
+"""`/budgets/`: what may be spent, what is, and who may change it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from aiinfra.charts import Chart, Table
+from aiinfra.pages import is_partial
+from aiinfra.tenants.access import MemberRequest, permission_required
+from cost_app.budgets import figures, manage, screens
+from cost_app.budgets.forms import BudgetForm, IncreaseForm, LimitForm, add_refusal
+from cost_app.budgets.terms import BudgetTermsError
+from cost_app.models import Budget, BudgetIncrease
+
+NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+@conditional_page
+def budget_list(request: MemberRequest) -> HttpResponse:
+    """The budgets as they are now; for HTMX their progress alone."""
+    rows = screens.budget_rows(request.principal.organization_id)
+    context: dict[str, Any] = {"rows": rows, "can_write": request.principal.can("budget:write")}
+    if is_partial(request):
+        return render(request, "cost/budgets/_rows.html", context)
+    return render(request, "cost/budgets/budgets.html", {**context, "removed": screens.removed_budgets()})
+
+
+@permission_required("budget:write")
+@require_http_methods(["GET", "POST"])
+def budget_create(request: MemberRequest) -> HttpResponse:
+    """A new budget."""
+    form = BudgetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = manage.set_budget(
+                organization_id=request.principal.organization_id, terms=form.terms(), actor=request.principal.actor
+            )
+        except BudgetTermsError as refusal:
+            add_refusal(form, refusal.field, str(refusal))
+        else:
+            messages.success(request, "The budget is set. It counts what is spent from now on.")
+            return redirect("budget", made.id)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "cost/budgets/new.html", {"form": form}, status=status)
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+@conditional_page
+def budget(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """One budget; for HTMX what of it moves: the running window and what calls hold of it."""
+    found = get_object_or_404(Budget, id=budget_id)
+    if is_partial(request):
+        return render(request, "cost/budgets/_running.html", _running_context(screens.budget_row(found)))
+    return _detail(request, found)
+
+
+@permission_required("budget:write")
+@require_http_methods(["GET", "POST"])
+def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """Change a budget's limit, thresholds, carry-over or enforcement."""
+    found = get_object_or_404(Budget, id=budget_id, is_active=True)
+    form = LimitForm(request.POST or None, initial=LimitForm.values_of(found))
+    if request.method == "POST" and form.is_valid():
+        try:
+            terms = manage.terms_of(found, **form.settings())
+            manage.set_budget(organization_id=found.organization_id, terms=terms, actor=request.principal.actor)
+        except BudgetTermsError as refusal:
+            add_refusal(form, refusal.field, str(refusal))
+        else:
+            messages.success(request, "The budget is changed; it holds from now on.")
+            return redirect("budget", found.id)
+    context = {"form": form, "name": screens.budget_names([found])[found.id], "budget": found}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "cost/budgets/edit.html", context, status=status)
+
+
+@permission_required("budget:write")
+@require_POST
+def budget_remove(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """End a budget."""
+    found = get_object_or_404(Budget, id=budget_id)
+    if manage.remove_budget(budget=found, actor=request.principal.actor):
+        messages.success(request, "The budget is removed. What it counted is kept.")
+    return redirect("budgets")
+
+
+@permission_required("budget:write")
+@require_POST
+def budget_increase(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """Raise a budget's limit for a while."""
+    found = get_object_or_404(Budget, id=budget_id, is_active=True)
+    form = IncreaseForm(request.POST)
+    if form.is_valid():
+        try:
+            granted = form.granted(found.organization_id)
+            manage.grant_increase(budget=found, actor=request.principal.actor, **granted)
+        except BudgetTermsError as refusal:
+            add_refusal(form, refusal.field, str(refusal))
+        else:
+            messages.success(request, "The limit is raised.")
+            return redirect("budget", found.id)
+    return _detail(request, found, form=form, status=422)
+
+
+@permission_required("budget:write")
+@require_POST
+def increase_withdraw(request: MemberRequest, increase_id: int) -> HttpResponse:
+    """End an increase before its time."""
+    found = get_object_or_404(BudgetIncrease.objects.select_related("budget"), id=increase_id)
+    if manage.withdraw_increase(increase=found, actor=request.principal.actor):
+        messages.success(request, "The increase is withdrawn.")
+    else:
+        messages.warning(request, "The increase had ended already.")
+    return redirect("budget", found.budget_id)
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def burn_down(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """What is left of the running window, for the page's script."""
+    return JsonResponse(_burn_down(request, budget_id).figure)
+
+
+@permission_required("cost:read")
+@require_GET
+@vary_on_headers("HX-Request")
+def burn_down_table(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """The same figures as a table."""
+    return _table(request, budget_id, _burn_down(request, budget_id), "The running period")
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def history(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """What was spent in each period, for the page's script."""
+    return JsonResponse(_history(request, budget_id).figure)
+
+
+@permission_required("cost:read")
+@require_GET
+@vary_on_headers("HX-Request")
+def history_table(request: MemberRequest, budget_id: int) -> HttpResponse:
+    """The same figures as a table."""
+    return _table(request, budget_id, _history(request, budget_id), "All periods")
+
+
+def _burn_down(request: MemberRequest, budget_id: int) -> Chart:
+    row = screens.budget_row(get_object_or_404(Budget, id=budget_id))
+    return figures.burn_down(row, request.membership.organization.currency) if row else NO_FIGURE
+
+
+def _history(request: MemberRequest, budget_id: int) -> Chart:
+    found = get_object_or_404(Budget, id=budget_id)
+    return figures.history(found, screens.budget_row(found), request.membership.organization.currency)
+
+
+def _table(request: MemberRequest, budget_id: int, chart: Chart, title: str) -> HttpResponse:
+    context = {"table": chart.table, "title": title, "budget_id": budget_id}
+    partial, page = "cost/budgets/_figure_table.html", "cost/budgets/figure_table.html"
+    return render(request, partial if is_partial(request) else page, context)
+
+
+def _detail(
+    request: MemberRequest, found: Budget, *, form: IncreaseForm | None = None, status: int = 200
+) -> HttpResponse:
+    detail = screens.budget_detail(found, with_events=request.principal.can("audit:read"))
+    first_guess = {"last_day": screens.last_day_of(detail.row.window)} if detail.row else {}
+    context = {
+        "detail": detail,
+        "budget": found,
+        **_running_context(detail.row),
+        "form": form or IncreaseForm(initial=first_guess),
+        "can_write": request.principal.can("budget:write"),
+        "can_audit": request.principal.can("audit:read"),
+    }
+    return render(request, "cost/budgets/budget.html", context, status=status)
+
+
+def _running_context(row: screens.BudgetRow | None) -> dict[str, Any]:
+    holds = screens.open_holds(row.window) if row else []
+    return {"row": row, "holds": holds, "holds_shown": screens.HOLDS_SHOWN}

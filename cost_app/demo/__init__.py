@@ -1,0 +1,1 @@
+"""History for demonstrations: believable, marked as demo, in any amount."""

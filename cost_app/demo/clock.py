@@ -1,0 +1,78 @@
+"""How many calls the demo company makes in each hour: its weekdays, its hours, its growth, and one day out of hand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from cost_app.calendar import ONE_DAY, Calendar
+from cost_app.demo.profiles import EARLY_SHARES, HOURS, SHARES, SPIKE_SHARES, WEEKDAYS, WEEKEND_SHARES
+
+ONE_HOUR = timedelta(hours=1)
+UNTIL_NOW = timedelta(minutes=4)
+"""Between the last call's beginning and now, so that it has ended with all its retries."""
+GROWTH_PERCENT = 50
+"""By how much more is asked at the end than in the beginning."""
+SPIKE_DAYS_AGO = 9
+SPIKE_FACTOR = 2.6
+SATURDAY = 5
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One hour, or the begun one, and how many rows are to be made in it."""
+
+    begins_at: datetime
+    length: timedelta
+    rows: int
+    shares: tuple[int, ...]
+    done_percent: int
+    """How much of the history lies before it."""
+
+
+def slots(calendar: Calendar, now: datetime, days: int, rows: int) -> Iterator[list[Slot]]:
+    """The hours of each day, from `days` days ago to now; the rows of all add up to `rows` exactly."""
+    hours = list(_hours(calendar, now, days))
+    weights = [_weight(calendar, hour, length, now, days) for hour, length in hours]
+    total, passed, made = sum(weights), 0.0, 0
+    day: list[Slot] = []
+    for (begins_at, length), weight in zip(hours, weights, strict=True):
+        if day and calendar.day_of(day[0].begins_at) != calendar.day_of(begins_at):
+            yield day
+            day = []
+        passed += weight
+        count = round(rows * passed / total) - made
+        made += count
+        shares = _shares(calendar, begins_at, now, days)
+        day.append(Slot(begins_at, length, count, shares, int(100 * passed / total)))
+    yield day
+
+
+def _hours(calendar: Calendar, now: datetime, days: int) -> Iterator[tuple[datetime, timedelta]]:
+    begins_at, end = calendar.begin_of(calendar.day_of(now) - ONE_DAY * days), now - UNTIL_NOW
+    while begins_at < end:
+        yield begins_at, min(ONE_HOUR, end - begins_at)
+        begins_at += ONE_HOUR
+
+
+def _weight(calendar: Calendar, hour: datetime, length: timedelta, now: datetime, days: int) -> float:
+    local = hour.astimezone(calendar.zone)
+    age = (now - hour) / (ONE_DAY * (days + 1))
+    weight = HOURS[local.hour] * WEEKDAYS[local.weekday()] * (100 + GROWTH_PERCENT * (1 - age)) * (length / ONE_HOUR)
+    return weight * SPIKE_FACTOR if is_spike(local.date(), calendar.day_of(now), days) else weight
+
+
+def is_spike(day: date, today: date, days: int) -> bool:
+    """Whether a local date is the day out of hand: a working day nine days ago or before, if 19 days are made."""
+    spike = today - ONE_DAY * SPIKE_DAYS_AGO
+    while spike.weekday() >= SATURDAY:
+        spike -= ONE_DAY
+    return day == spike and days > 2 * SPIKE_DAYS_AGO
+
+
+def _shares(calendar: Calendar, hour: datetime, now: datetime, days: int) -> tuple[int, ...]:
+    local = hour.astimezone(calendar.zone)
+    if is_spike(local.date(), calendar.day_of(now), days):
+        return SPIKE_SHARES
+    if local.weekday() >= SATURDAY:
+        return WEEKEND_SHARES
+    return EARLY_SHARES if 7 <= local.hour < 11 else SHARES

@@ -1,0 +1,55 @@
+"""What people fill in on the finance pages."""
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.files import File
+
+from cost_app.finance.focus import PROVIDER_NAMES
+from cost_app.finance.invoice_files import MAX_BYTES
+from cost_app.finance.invoice_layouts import LAYOUTS
+
+LEDGER, FOCUS = "ledger", "focus"
+KINDS = [(LEDGER, "Ledger: every booking"), (FOCUS, "FOCUS 1.2: by day, model and token class")]
+
+
+def _day() -> forms.Widget:
+    return forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+
+
+class ExportForm(forms.Form):
+    """A range of days of the organization's calendar, both ends included."""
+
+    kind = forms.ChoiceField(label="File", choices=KINDS)
+    first = forms.DateField(label="From", widget=_day())
+    last = forms.DateField(label="To", widget=_day())
+
+    def clean(self) -> dict[str, Any]:
+        """The first day is not after the last, and both can be counted in any time zone."""
+        first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
+        if first and last and first > last:
+            self.add_error("last", "The last day is before the first.")
+        for name, day in (("first", first), ("last", last)):
+            if day and not date(2000, 1, 1) <= day <= date(2999, 12, 31):
+                self.add_error(name, "Choose a day from the year 2000 on.")
+        return self.cleaned_data
+
+
+class InvoiceForm(forms.Form):
+    """A provider's usage file."""
+
+    provider = forms.ChoiceField(choices=[(name, PROVIDER_NAMES[name]) for name in LAYOUTS])
+    file = forms.FileField(
+        label="CSV file",
+        allow_empty_file=True,
+        help_text="As the console of the provider exports it, at most 10 MB and 200,000 rows.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
+    )
+
+    def clean_file(self) -> "File[bytes]":
+        """Refuse a file that is too long before it is read."""
+        file: File[bytes] = self.cleaned_data["file"]
+        if (file.size or 0) > MAX_BYTES:
+            raise forms.ValidationError("A file can have 10 MB; export a shorter period.")
+        return file

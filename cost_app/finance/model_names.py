@@ -1,0 +1,27 @@
+"""Which of our models a provider's file means: files name dated snapshots, or the name that the console shows."""
+
+import re
+from collections.abc import Collection
+
+_MONTH_AND_DAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_DATED = re.compile(rf"[-@](\d{{4}}-\d{{2}}-\d{{2}}|\d{{8}}|{_MONTH_AND_DAY}|latest)$", re.ASCII)
+_NOTE = re.compile(r"\s*\([^)]*\)$")
+
+
+def canonical(name: str) -> str:
+    """`gpt-4o-2024-08-06` -> `gpt-4o`, `gpt-4-0613` -> `gpt-4`, `Claude Haiku 4.5` -> `claude-haiku-4-5`."""
+    plain = _NOTE.sub("", name.strip().lower())
+    if " " in plain:
+        plain = plain.replace(" ", "-").replace(".", "-")
+    return _DATED.sub("", plain)
+
+
+def ours(name: str, known: Collection[str]) -> str:
+    """The one of the known models that a file's name stands for; the name itself where none does, or several do."""
+    if name in known:
+        return name
+    plain = canonical(name)
+    if plain in known:
+        return plain
+    alike = [model for model in known if canonical(model) == plain]
+    return alike[0] if len(alike) == 1 else name

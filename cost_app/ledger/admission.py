@@ -1,0 +1,120 @@
+"""Admitting one provider call: the row that it is booked on, and its room in every budget that counts it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cost_app.advice.classes import classify, fingerprints
+from cost_app.advice.downgrade import cheapest_allowed
+from cost_app.budgets.holds import reserve
+from cost_app.budgets.windows import OpenWindow, windows_for
+from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, RequestClass, UnpricedModels
+from cost_app.policy import policy_of
+from cost_app.prices.book import ModelNotPricedError, price_of, prices_ahead
+from cost_app.prices.pricing import bound_of
+
+
+@dataclass(frozen=True)
+class AttemptOrder:
+    """What an attempt is opened for. `request_class` is the caller's own word, "" to have it found out."""
+
+    organization_id: int
+    provider: str
+    model: str
+    messages: Sequence[dict[str, Any]]
+    max_tokens: int
+    request_id: UUID | None = None
+    number: int = 1
+    api_key_id: int | None = None
+    user_ref: str = ""
+    tags: Sequence[str] = ()
+    priority: int | None = None
+    request_class: str = ""
+
+
+@transaction.atomic(savepoint=False)
+def open_attempt(order: AttemptOrder) -> Attempt:
+    """Admit one provider call and hold the most that it can cost in every budget that counts it.
+
+    The model may be another one than was ordered: a budget that downgrades takes a cheaper one from its alert threshold
+    on. Raises ModelNotPricedError, BudgetExceededError and BudgetBusyError; then the transaction must be rolled back,
+    and nothing is left behind.
+    """
+    policy = policy_of(order.organization_id)
+    order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
+    attempt = _attempt(order, policy)
+    windows = windows_for(attempt, timezone.now())
+    if cheaper := _downgraded(order, attempt, policy, windows):
+        attempt = cheaper
+        windows = windows_for(attempt, timezone.now())
+    if attempt.price is None and any(each.window.enforcement != Enforcement.WARN for each in windows):
+        raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a budget that blocks counts it")
+    Attempt.objects.insert(attempt)
+    reserve(attempt, windows)
+    return attempt
+
+
+def _attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
+    price = _price(order, policy)
+    prompt_digest, prefix_digest, prefix_bytes = fingerprints(order.provider, order.model, order.messages)
+    return Attempt(
+        organization_id=order.organization_id,
+        request_id=order.request_id,
+        number=order.number,
+        provider=order.provider,
+        model=order.model,
+        price=price,
+        api_key_id=order.api_key_id,
+        user_ref=order.user_ref,
+        tags=list(order.tags),
+        priority=order.priority,
+        request_class=order.request_class,
+        max_tokens=order.max_tokens,
+        prompt_digest=prompt_digest,
+        prefix_digest=prefix_digest,
+        prefix_bytes=prefix_bytes,
+        bound_nano=_bound(order, policy) if price else 0,
+    )
+
+
+def _price(order: AttemptOrder, policy: CostPolicy) -> ModelPrice | None:
+    try:
+        return price_of(order.provider, order.model)
+    except ModelNotPricedError:
+        if policy.unpriced_models == UnpricedModels.BLOCK:
+            raise
+        return None
+
+
+def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
+    """At the dearest price of the week: the call may leave in another price window than it was admitted in."""
+    return bound_of(order.messages, order.max_tokens, prices_ahead(order.provider, order.model), policy.bound_mode)
+
+
+def _downgraded(
+    order: AttemptOrder, attempt: Attempt, policy: CostPolicy, windows: Sequence[OpenWindow]
+) -> Attempt | None:
+    """The call at the cheapest model that the organization allows, where a budget that downgrades is nearly used up."""
+    if not any(_is_nearly_used(each, attempt.bound_nano) for each in windows):
+        return None
+    cheaper = cheapest_allowed(
+        order.organization_id,
+        RequestClass(order.request_class),
+        (order.provider, order.model),
+        order.messages,
+        order.max_tokens,
+    )
+    if not cheaper:
+        return None
+    provider, model = cheaper[0]
+    return _attempt(replace(order, provider=provider, model=model), policy)
+
+
+def _is_nearly_used(each: OpenWindow, bound: int) -> bool:
+    if each.window.enforcement != Enforcement.DOWNGRADE:
+        return False
+    return (each.used_nano + bound) * 100 > each.limit_nano * each.window.budget.alert_percent

@@ -1,0 +1,210 @@
+"""The money's life of one provider call.
+
+reserved -> dispatched -> settled | estimated, or released where the provider surely charged nothing. Every step is a
+conditional UPDATE on the state, so that doing it twice, late, or from two processes books it once. The steps join the
+caller's transaction where there is one.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.budgets import holds
+from cost_app.ledger.entries import book_entry
+from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelPrice, Repricing
+from cost_app.models import AttemptState as State
+from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.pricing import cost_of
+
+DEADLINE_GRACE = timedelta(seconds=5)
+MS = timedelta(milliseconds=1)
+
+
+def current_attempt(request_id: UUID, number: int) -> Attempt:
+    """A request's attempt with its price, for the steps below."""
+    return Attempt.objects.select_related("price").get(request_id=request_id, number=number)
+
+
+def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
+    """Note that the call leaves now: from here on a crash counts as money spent. False if the attempt is not open."""
+    now = timezone.now()
+    deadline = now + timeout + DEADLINE_GRACE
+    price = _price_now(attempt)
+    if not _move(attempt, {State.RESERVED}, State.DISPATCHED, dispatched_at=now, deadline_at=deadline, price=price):
+        return False
+    attempt.dispatched_at, attempt.price = now, price
+    return True
+
+
+def _price_now(attempt: Attempt) -> ModelPrice | None:
+    """Providers bill by the time at which a call begins, and it may have waited into another price window.
+
+    A call that was admitted without a price and without a bound stays so until its period is re-priced.
+    """
+    if attempt.price is None:
+        return None
+    try:
+        return price_of(attempt.provider, attempt.model)
+    except ModelNotPricedError:
+        return attempt.price
+
+
+@transaction.atomic(savepoint=False)
+def settle(
+    attempt: Attempt, usage: TokenUsage, raw_usage: dict[str, Any], error_code: str = "", error_message: str = ""
+) -> None:
+    """Book what the provider charged. After an estimate only the difference is booked; a second time nothing is."""
+    cost = cost_of(usage, attempt.price) if attempt.price else 0
+    columns: dict[str, Any] = {"cost_nano": cost, "raw_usage": raw_usage, **token_columns(usage)}
+    if error_code:
+        columns |= {"error_code": error_code, "error_message": error_message}
+    errors = int(bool(error_code))
+    if _end(attempt, {State.RESERVED, State.DISPATCHED}, State.SETTLED, **columns):
+        _charge(attempt, LedgerKind.USAGE, cost, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
+    elif _end(attempt, {State.ESTIMATED}, State.SETTLED, **columns):
+        _charge(attempt, LedgerKind.ADJUST, cost, usage, booked=attempt.bound_nano)
+    elif _end(attempt, {State.RELEASED}, State.SETTLED, **columns):
+        _charge_late(attempt, cost, usage)
+
+
+def _latency_ms(attempt: Attempt) -> int | None:
+    return (timezone.now() - attempt.dispatched_at) // MS if attempt.dispatched_at else None
+
+
+def _charge(
+    attempt: Attempt, kind: LedgerKind, cost: int, usage: TokenUsage, *, booked: int = 0, **measures: Any
+) -> None:
+    """An unpriced call has no bound that could be passed."""
+    within_bound = min(cost, attempt.bound_nano)
+    _book(attempt, kind, within_bound - booked, usage, **measures)
+    if cost > within_bound:
+        _book(attempt, LedgerKind.OVERRUN, cost - within_bound)
+    holds.close(attempt, cost)
+
+
+def _charge_late(attempt: Attempt, cost: int, usage: TokenUsage) -> None:
+    """The call was charged although it had been closed as free: its worker was frozen and sent it after all."""
+    kinds = set(LedgerEntry.objects.filter(attempt=attempt).values_list("kind", flat=True))
+    if LedgerKind.USAGE in kinds:
+        _book(attempt, LedgerKind.OVERRUN, cost, usage)
+        holds.close(attempt, cost)
+    else:
+        _charge(attempt, LedgerKind.USAGE, cost, usage, calls=int(LedgerKind.FAILED not in kinds))
+
+
+@transaction.atomic(savepoint=False)
+def estimate(attempt: Attempt, error_code: str = "", error_message: str = "") -> None:
+    """Book the bound of a call whose outcome is unknown; `settle` corrects it when the truth is known."""
+    columns = {"cost_nano": attempt.bound_nano, "error_code": error_code, "error_message": error_message}
+    look_up_at = timezone.now() + DEADLINE_GRACE
+    if _end(attempt, {State.DISPATCHED}, State.ESTIMATED, deadline_at=look_up_at, **columns):
+        _book(attempt, LedgerKind.USAGE, attempt.bound_nano, estimated=True, calls=1, errors=1)
+        holds.close(attempt, attempt.bound_nano)
+
+
+@transaction.atomic(savepoint=False)
+def refund(attempt: Attempt) -> None:
+    """Take an estimate back: the provider says that it did not charge the call."""
+    if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0):
+        _book(attempt, LedgerKind.ADJUST, -attempt.bound_nano)
+        holds.close(attempt, 0)
+
+
+@transaction.atomic(savepoint=False)
+def release(attempt: Attempt, error_code: str = "", error_message: str = "") -> None:
+    """End an attempt that the provider surely did not charge. A call that was sent is in the ledger all the same."""
+    columns = {"error_code": error_code, "error_message": error_message}
+    if _end(attempt, {State.DISPATCHED}, State.RELEASED, **columns):
+        _book(attempt, LedgerKind.FAILED, 0, calls=1, errors=1)
+        holds.close(attempt, 0)
+    elif _end(attempt, {State.RESERVED}, State.RELEASED, **columns):
+        holds.close(attempt, 0)
+
+
+@transaction.atomic(savepoint=False)
+def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: ModelPrice) -> bool:
+    """Correct what a settled call cost to another price version: the difference is a row of the ledger, today's.
+
+    False if somebody else changed the cost meanwhile, or this run corrected it already.
+    """
+    booked = attempt.cost_nano
+    rows = Attempt.objects.filter(id=attempt.id, state=State.SETTLED, cost_nano=booked)
+    if LedgerEntry.objects.filter(attempt=attempt, repricing=repricing).exists():
+        return False
+    if not rows.update(cost_nano=cost_nano, price=price):
+        return False
+    _book(attempt, LedgerKind.ADJUST, cost_nano - booked, repricing=repricing)
+    holds.close(attempt, cost_nano)
+    return True
+
+
+@transaction.atomic(savepoint=False)
+def withdraw(request_id: UUID, number: int, error_code: str) -> bool:
+    """End a request's attempt if its call has not left; from then on `dispatch` refuses it. False if it has left."""
+    attempt = current_attempt(request_id, number)
+    if not _end(attempt, {State.RESERVED}, State.RELEASED, error_code=error_code):
+        return False
+    holds.close(attempt, 0)
+    return True
+
+
+def abandon(request_id: UUID, number: int, error_code: str) -> None:
+    """End the attempt of a worker that is gone: free if it never left, its bound if it may have been charged."""
+    if not withdraw(request_id, number, error_code):
+        estimate(current_attempt(request_id, number), error_code)
+
+
+def _end(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
+    return _move(attempt, before, after, finished_at=Coalesce("finished_at", timezone.now()), **columns)
+
+
+def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
+    """The one way to change an attempt: only from an expected state, so that of two who try one does it."""
+    return bool(Attempt.objects.filter(id=attempt.id, state__in=before).update(state=after, **columns))
+
+
+def _book(attempt: Attempt, kind: LedgerKind, nano: int, usage: TokenUsage | None = None, **columns: Any) -> None:
+    book_entry(**of_attempt(attempt), **token_columns(usage or TokenUsage()), kind=kind, nano=nano, **columns)
+
+
+def of_attempt(attempt: Attempt) -> dict[str, Any]:
+    """What a ledger row says of the attempt that it belongs to."""
+    return {
+        "organization_id": attempt.organization_id,
+        "attempt": attempt,
+        "request_id": attempt.request_id,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "api_key_id": attempt.api_key_id,
+        "user_ref": attempt.user_ref,
+        "tags": attempt.tags,
+        "priority": attempt.priority,
+    }
+
+
+def token_columns(usage: TokenUsage) -> dict[str, int]:
+    """A usage as the columns of an attempt or a ledger row."""
+    return {
+        "input_tokens": usage.input,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+    }
+
+
+def attempts_of(request_ids: Iterable[UUID]) -> list[Attempt]:
+    """The attempts of some requests, in order of their numbers."""
+    return list(Attempt.objects.filter(request_id__in=list(request_ids)).order_by("number"))
+
+
+def reserved_requests() -> list[UUID]:
+    """The requests that have an attempt which holds money and has not left."""
+    waiting = Attempt.objects.filter(state=State.RESERVED, request_id__isnull=False)
+    return [request_id for request_id in waiting.values_list("request_id", flat=True) if request_id]

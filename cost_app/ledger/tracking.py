@@ -1,0 +1,137 @@
+"""Usage that did not pass through here: reported by whoever made the call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.budgets import holds
+from cost_app.budgets.windows import OpenWindow, windows_for
+from cost_app.ledger.attempts import of_attempt, token_columns
+from cost_app.ledger.entries import book_entry
+from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
+from cost_app.policy import policy_of
+from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.pricing import cost_of
+
+REPORTED_AT_LATEST = timedelta(days=31)
+"""How long after a call its usage may be reported: until the month's figures are settled."""
+
+
+class ReportedTooLateError(ValueError):
+    """The call lies too far back, or ahead."""
+
+
+class ReportConflictError(ValueError):
+    """The reporter's own id came before, with other figures."""
+
+
+@dataclass(frozen=True)
+class TrackedCall:
+    """What is known of the call. `external_id` is the reporter's own: with it a repeat books nothing."""
+
+    latency_ms: int | None = None
+    cached: bool = False
+    user_ref: str = ""
+    priority: int | None = None
+    success: bool = True
+    tags: Sequence[str] = ()
+    external_id: str | None = None
+    api_key_id: int | None = None
+    at: datetime | None = None
+
+
+def track_request(
+    organization_id: int, provider: str, model: str, usage: TokenUsage, call: TrackedCall | None = None
+) -> Attempt:
+    """Book a call that is over: it counts in every budget, but none can refuse it any more.
+
+    One that the reporter's own cache answered cost nothing; what it would have cost is booked as saved. Raises
+    ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError and
+    ReportConflictError.
+    """
+    call = call or TrackedCall()
+    now = timezone.now()
+    at = call.at or now
+    if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
+        raise ReportedTooLateError("a call is reported within 31 days")
+    price = _price(organization_id, provider, model, at)
+    attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
+    try:
+        with transaction.atomic():
+            _book(attempt, usage, call, at)
+    except IntegrityError:
+        return _earlier(attempt, call)
+    return attempt
+
+
+def _price(organization_id: int, provider: str, model: str, at: datetime) -> ModelPrice | None:
+    try:
+        return price_of(provider, model, at=at)
+    except ModelNotPricedError:
+        if policy_of(organization_id).unpriced_models == UnpricedModels.BLOCK:
+            raise
+        return None
+
+
+def _ended_attempt(
+    organization_id: int,
+    provider: str,
+    model: str,
+    price: ModelPrice | None,
+    usage: TokenUsage,
+    call: TrackedCall,
+    at: datetime,
+) -> Attempt:
+    worth = cost_of(usage, price) if price else 0
+    return Attempt(
+        organization_id=organization_id,
+        provider=provider,
+        model=model,
+        price=price,
+        api_key_id=call.api_key_id,
+        user_ref=call.user_ref,
+        tags=list(call.tags),
+        priority=call.priority,
+        external_id=call.external_id,
+        state=AttemptState.SETTLED,
+        bound_nano=worth,
+        cost_nano=0 if call.cached else worth,
+        error_code="" if call.success else "REPORTED",
+        created_at=at,
+        finished_at=at,
+        **token_columns(usage),
+    )
+
+
+def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) -> None:
+    Attempt.objects.insert(attempt)
+    book_entry(
+        **of_attempt(attempt),
+        **token_columns(usage),
+        kind=LedgerKind.CACHE_HIT if call.cached else LedgerKind.EXTERNAL,
+        at=at,
+        nano=attempt.cost_nano,
+        saved_nano=attempt.bound_nano if call.cached else 0,
+        calls=1,
+        errors=int(not call.success),
+        latency_ms=call.latency_ms,
+    )
+    holds.charge(attempt, [] if call.cached else _windows_at(attempt, at))
+
+
+def _windows_at(attempt: Attempt, at: datetime) -> list[OpenWindow]:
+    """A window that began after the call is not charged for it."""
+    return [each for each in windows_for(attempt, at) if each.window.starts_at <= at]
+
+
+def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
+    """The report that came first with this id. Raises ReportConflictError."""
+    earlier = Attempt.objects.get(organization_id=attempt.organization_id, external_id=call.external_id)
+    same = ("provider", "model", "user_ref", "cost_nano", *token_columns(TokenUsage()))
+    if any(getattr(earlier, name) != getattr(attempt, name) for name in same):
+        raise ReportConflictError("this externalId came with other figures before")
+    return earlier

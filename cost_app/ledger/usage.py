@@ -1,0 +1,206 @@
+"""The sums of the ledger by hour and day.
+
+A ledger row enters the line (`PendingUsage`) in its own transaction; `fold` takes it out and adds it to the sums in
+another one. So a row counts once whatever is killed, the transaction that settles a call never waits for a sum that
+everybody shares, and a sum can be rebuilt from the ledger at any time and compared. Folds of one organization wait for
+each other at its policy's row.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.calendar import Calendar
+from cost_app.models import CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
+
+logger = logging.getLogger(__name__)
+
+BATCH = 2_000
+"""Entries of one organization in one transaction: a fold of that many takes some tens of ms."""
+
+SUMS = [
+    "nano",
+    "saved_nano",
+    "calls",
+    "errors",
+    "cache_hits",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "latency_ms",
+    "timed_calls",
+]
+Key = tuple[str, Any, str]
+"""(dimension, hour (datetime) or day (date), value)"""
+Sums = dict[Key, list[int]]
+
+
+@dataclass
+class Totals:
+    """Sums of some ledger entries."""
+
+    hours: Sums
+    days: Sums
+
+
+def fold() -> set[int]:
+    """Add every waiting ledger entry to the sums; returns the organizations that had some."""
+    with system_scope():
+        waiting = set(PendingUsage.objects.order_by().values_list("organization_id", flat=True).distinct())
+    for organization_id in waiting:
+        _fold_all(organization_id)
+    return waiting
+
+
+def _fold_all(organization_id: int) -> None:
+    """What cannot be folded for one organization must not hold up the others; it stays in line and is reported."""
+    try:
+        with organization_scope(organization_id):
+            while _fold_batch(organization_id) == BATCH:
+                pass
+    except (DatabaseError, OverflowError):
+        logger.exception("fold failed", extra={"fields": {"organization": organization_id}})
+
+
+@transaction.atomic
+def _fold_batch(organization_id: int) -> int:
+    calendar = _locked_calendar(organization_id)
+    ids = list(PendingUsage.objects.order_by("entry_id").values_list("entry_id", flat=True)[:BATCH])
+    totals = _totals(LedgerEntry.objects.filter(id__in=ids).iterator(), calendar)
+    _add(organization_id, totals)
+    PendingUsage.objects.filter(entry_id__in=ids).delete()
+    return len(ids)
+
+
+def follow_time_zones() -> None:
+    """Rebuild the sums of organizations that moved to another time zone."""
+    with system_scope():
+        moved = CostPolicy.objects.exclude(usage_time_zone="").exclude(usage_time_zone=F("organization__time_zone"))
+        ids = list(moved.values_list("organization_id", flat=True))
+    for organization_id in ids:
+        with organization_scope(organization_id):
+            rebuild(organization_id)
+
+
+@transaction.atomic
+def rebuild(organization_id: int) -> None:
+    """Make the organization's sums anew from its ledger, in its present time zone; reads every entry.
+
+    Entries that are still in line are left to the next fold.
+    """
+    policy = _locked_policy(organization_id)
+    policy.usage_time_zone = Organization.objects.get(id=organization_id).time_zone
+    policy.save(update_fields=["usage_time_zone"])
+    UsageHour.objects.filter(organization_id=organization_id).delete()
+    UsageDay.objects.filter(organization_id=organization_id).delete()
+    _add(organization_id, _totals(_folded(organization_id).iterator(), Calendar(ZoneInfo(policy.usage_time_zone))))
+
+
+@transaction.atomic
+def differences(organization_id: int) -> list[str]:
+    """One sentence for each sum that is not that of the ledger; reads every entry of the organization."""
+    totals = _totals(_folded(organization_id).iterator(), _locked_calendar(organization_id))
+    return [
+        *_compare("hour", totals.hours, UsageHour.objects.filter(organization_id=organization_id)),
+        *_compare("day", totals.days, UsageDay.objects.filter(organization_id=organization_id)),
+    ]
+
+
+def _compare(unit: str, expected: Sums, stored: QuerySet[UsageHour] | QuerySet[UsageDay]) -> Iterator[str]:
+    rows = {tuple(row[:3]): list(row[3:]) for row in stored.values_list("dimension", unit, "value", *SUMS).iterator()}
+    for key in sorted(expected.keys() | rows.keys(), key=str):
+        zero = [0] * len(SUMS)
+        should, has = expected.get(key, zero), rows.get(key, zero)
+        if should != has:
+            names = ", ".join(SUMS)
+            yield f"{unit} {key[1]}, {key[0]} {key[2]!r}: the ledger says {should}, the sums say {has} ({names})"
+
+
+def _folded(organization_id: int) -> QuerySet[LedgerEntry]:
+    in_line = PendingUsage.objects.filter(entry_id=OuterRef("id"))
+    return LedgerEntry.objects.filter(~Exists(in_line), organization_id=organization_id)
+
+
+def _locked_policy(organization_id: int) -> CostPolicy:
+    """The policy's row, which folds and rebuilds of one organization take in turns."""
+    CostPolicy.objects.bulk_create([CostPolicy(organization_id=organization_id)], ignore_conflicts=True)
+    return CostPolicy.objects.select_for_update().get(organization_id=organization_id)
+
+
+def _locked_calendar(organization_id: int) -> Calendar:
+    policy = _locked_policy(organization_id)
+    if not policy.usage_time_zone:
+        policy.usage_time_zone = Organization.objects.get(id=organization_id).time_zone
+        policy.save(update_fields=["usage_time_zone"])
+    return Calendar(ZoneInfo(policy.usage_time_zone))
+
+
+def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> Totals:
+    totals = Totals(defaultdict(lambda: [0] * len(SUMS)), defaultdict(lambda: [0] * len(SUMS)))
+    for entry in entries:
+        hour, day = calendar.hour_of(entry.at), calendar.day_of(entry.at)
+        amounts = _amounts(entry)
+        for dimension, value in _places(entry):
+            for sums, unit in ((totals.hours, hour), (totals.days, day)):
+                row = sums[dimension, unit, value]
+                for position, amount in enumerate(amounts):
+                    row[position] += amount
+    return totals
+
+
+def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
+    """(dimension, value) of every sum that the entry counts in. With several tags it counts under each."""
+    yield Dimension.TOTAL.value, ""
+    yield Dimension.PROVIDER.value, entry.provider
+    yield Dimension.MODEL.value, f"{entry.provider}/{entry.model}"
+    yield Dimension.API_KEY.value, str(entry.api_key_id or "")
+    yield Dimension.USER.value, entry.user_ref
+    yield Dimension.PRIORITY.value, str(entry.priority or "")
+    for tag in set(entry.tags) or {""}:
+        yield Dimension.TAG.value, tag
+
+
+def _amounts(entry: LedgerEntry) -> list[int]:
+    return [
+        entry.nano,
+        entry.saved_nano,
+        entry.calls,
+        entry.errors,
+        int(entry.kind == LedgerKind.CACHE_HIT),
+        entry.input_tokens,
+        entry.cache_read_tokens,
+        entry.cache_write_tokens,
+        entry.output_tokens,
+        entry.reasoning_tokens,
+        entry.latency_ms or 0,
+        int(entry.latency_ms is not None),
+    ]
+
+
+def _add(organization_id: int, totals: Totals) -> None:
+    adapt = connection.ops.adapt_datetimefield_value
+    hours = {(kind, adapt(hour), value): sums for (kind, hour, value), sums in totals.hours.items()}
+    _upsert(UsageHour._meta.db_table, "hour", organization_id, hours)
+    _upsert(UsageDay._meta.db_table, "day", organization_id, totals.days)
+
+
+def _upsert(table: str, unit: str, organization_id: int, sums: Sums) -> None:
+    """Add to what is there: Django's upsert can only replace."""
+    columns = ["organization_id", "dimension", unit, "value", *SUMS]
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+    sql = (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
+        f"ON CONFLICT (organization_id, dimension, {unit}, value) DO UPDATE SET {added}"
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, [(organization_id, *key, *amounts) for key, amounts in sums.items()])

@@ -1,0 +1,68 @@
+"""`manage.py add_price PROVIDER MODEL --input 0.14 --output 0.28 --source URL`."""
+
+import json
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from aiinfra.tenants.audit import command_actor
+from cost_app.models import PriceTier
+from cost_app.prices.proposals import add_version
+from cost_app.prices.shipped import nano_of
+from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS, PriceError, PriceTerms
+
+
+class Command(BaseCommand):
+    """Add a version to the price book; amounts are dollars per million tokens."""
+
+    help = "Add a version to the price book; amounts are dollars per million tokens."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The columns of a version."""
+        parser.add_argument("provider")
+        parser.add_argument("model")
+        for name in (*AMOUNTS, *LONG_AMOUNTS):
+            required = name in ("input", "output")
+            parser.add_argument(f"--{name.replace('_', '-')}", required=required, metavar="DOLLARS", type=_nano)
+        parser.add_argument("--long-context-from", type=int, metavar="TOKENS", help="longer prompts cost --long-...")
+        parser.add_argument("--tier", choices=PriceTier.values, default=PriceTier.STANDARD.value)
+        parser.add_argument("--window-name", default="", help="peak, say; with --window")
+        parser.add_argument("--window", type=json.loads, default=[], help="hours of the week in UTC, as JSON")
+        parser.add_argument("--source", required=True, help="where the price was read, and when")
+        parser.add_argument("--from", dest="effective_from", help="an instant with a time zone (default: now)")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Print the version. Cached tokens cost what input costs, unless said. Raises CommandError."""
+        columns = {name: options[name] for name in PriceTerms.__dataclass_fields__}
+        for prefix in ("", "long_"):
+            for name in ("cache_read", "cache_write"):
+                if columns[f"{prefix}{name}"] is None:
+                    columns[f"{prefix}{name}"] = columns[f"{prefix}input"]
+        try:
+            version = add_version(
+                terms=PriceTerms(**columns),
+                effective_from=_instant(options["effective_from"]),
+                actor=command_actor("add_price"),
+            )
+        except PriceError as error:
+            raise CommandError(f"{str(error).capitalize()}.") from None
+        self.stdout.write(f"Added {version}. Calls that are booked already keep their price; see `manage.py reprice`.")
+
+
+def _nano(text: str) -> int:
+    """For argparse, which tells a ValueError as a bad argument."""
+    try:
+        return nano_of(Decimal(text))
+    except (InvalidOperation, OverflowError) as error:
+        raise ValueError(text) from error
+
+
+def _instant(text: str | None) -> datetime:
+    instant = parse_datetime(text) if text else timezone.now()
+    if instant is None or instant.tzinfo is None:
+        raise CommandError(f"{text} is no instant with a time zone, like 2026-10-01T00:00Z.")
+    return instant

@@ -1,0 +1,54 @@
+"""`manage.py import_prices [--approve-new] [--dry-run]`."""
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from aiinfra.money import dollars
+from aiinfra.tenants.audit import command_actor
+from cost_app.prices.importing import Difference, Verdict, compare, import_prices
+from cost_app.prices.source import source_name
+from cost_app.prices.terms import AMOUNTS
+
+
+class Command(BaseCommand):
+    """Compare the price book with the package genai-prices; what differs waits for approval."""
+
+    help = "Compare the price book with the package genai-prices; what differs waits for approval."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What may be written."""
+        parser.add_argument("--approve-new", action="store_true", help="add models that the book does not know at all")
+        parser.add_argument("--dry-run", action="store_true", help="show the differences and write nothing")
+        parser.add_argument("--all", action="store_true", help="show also what is the same")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Print one line a price, in dollars per million tokens, and how many there are of each kind."""
+        if options["dry_run"]:
+            table = compare()
+        else:
+            table = import_prices(actor=command_actor("import_prices"), approve_new=options["approve_new"])
+        for line in table:
+            if options["all"] or line.verdict != Verdict.SAME:
+                self.stdout.write(_in_words(line))
+        counts = Counter(line.verdict for line in table)
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
+        self.stdout.write(f"{source_name()}: {said}.")
+
+
+def _in_words(line: Difference) -> str:
+    name = f"{line.verdict:<16} {line.provider}/{line.model}"
+    tier = "" if line.tier == "standard" else f" ({line.tier})"
+    ours = f" ours {_amounts(line.ours)}" if line.ours else ""
+    theirs = f" theirs {_amounts(line.theirs.terms)}" if line.theirs else ""
+    return f"{name}{tier}{ours}{theirs}"
+
+
+def _amounts(price: Any) -> str:
+    """Input, cache read, cache write and output; then those of long prompts."""
+    text = "/".join(dollars(getattr(price, name)) for name in AMOUNTS)
+    if price.long_context_from is None:
+        return text
+    long = "/".join(dollars(getattr(price, f"long_{name}")) for name in AMOUNTS)
+    return f"{text}, above {price.long_context_from} tokens {long}"

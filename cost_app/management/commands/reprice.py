@@ -1,0 +1,65 @@
+"""`manage.py reprice PROVIDER [MODEL] --from DATE --to DATE --reason TEXT [--yes]`."""
+
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_date, parse_datetime
+
+from aiinfra.money import dollars
+from aiinfra.tenants.audit import command_actor
+from cost_app.prices.repricing import OrganizationDifference, Period, difference, reprice
+
+
+class Command(BaseCommand):
+    """Show what a period's calls would cost by the price book of today; with --yes correct the ledger."""
+
+    help = "Show what a period's calls would cost by the price book of today; with --yes correct the ledger."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose calls, and when they left."""
+        parser.add_argument("provider")
+        parser.add_argument("model", nargs="?", default="", help="default: every model of the provider")
+        parser.add_argument("--from", dest="starts_at", required=True, help="2026-10-01, or with a time; UTC")
+        parser.add_argument("--to", dest="ends_at", required=True, help="the first day, or instant, outside; UTC")
+        parser.add_argument("--reason", default="", help="why; needed with --yes")
+        parser.add_argument("--yes", action="store_true", help="post the adjustments")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Print the difference by organization, then post it if asked. Raises CommandError."""
+        starts_at, ends_at = _instant(options["starts_at"]), _instant(options["ends_at"])
+        if starts_at >= ends_at:
+            raise CommandError("The period must end after it begins.")
+        if options["yes"] and not options["reason"].strip():
+            raise CommandError("Say why with --reason: it stays in the audit log.")
+        period = Period(options["provider"], options["model"], starts_at, ends_at)
+        for row in difference(period):
+            self.stdout.write(_in_words(row))
+        self._post(period, options)
+
+    def _post(self, period: Period, options: dict[str, Any]) -> None:
+        if not options["yes"]:
+            self.stdout.write("Nothing is written. Run it again with --yes and --reason to post the differences.")
+            return
+        done = reprice(period=period, actor=command_actor("reprice"), reason=options["reason"].strip()[:200])
+        self.stdout.write(f"Posted as re-pricing {done.pk}." if done else "There was nothing to correct.")
+
+
+def _in_words(row: OrganizationDifference) -> str:
+    unpriced = f", {row.now_priced} of them had no price" if row.now_priced else ""
+    return (
+        f"{row.organization.slug}: {row.changed} of {row.attempts} calls change{unpriced}; booked "
+        f"{dollars(row.booked_nano)}, new {dollars(row.new_nano)}, difference {dollars(row.difference_nano)} USD"
+    )
+
+
+def _instant(text: str) -> datetime:
+    """A day means its beginning. Raises CommandError."""
+    try:
+        day = parse_date(text)
+        instant = datetime.combine(day, time()) if day else parse_datetime(text)
+    except ValueError:
+        instant = None
+    if instant is None:
+        raise CommandError(f"{text} is no date.")
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

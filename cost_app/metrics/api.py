@@ -1,0 +1,183 @@
+"""The JSON operations of spend and its figures."""
+
+from typing import Any
+
+from aiinfra.api import ApiCall, Operation
+from aiinfra.failures import ApiError
+from aiinfra.money import dollars
+from aiinfra.providers.base import TokenUsage
+from cost_app.budgets.windows import OpenWindow
+from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
+from cost_app.metrics.forecast import Forecast
+from cost_app.metrics.metrics import OTHERS, Breakdown, CostMetrics, Totals, get_cost_metrics
+from cost_app.metrics.payloads import (
+    BudgetOut,
+    ForecastOut,
+    GroupOut,
+    MetricsOut,
+    MetricsPage,
+    MetricsQuery,
+    SummaryOut,
+    SummaryQuery,
+    TokensOut,
+    Tracked,
+    TrackedUsage,
+    TrackRequest,
+)
+from cost_app.metrics.summary import summary
+from cost_app.policy import zone_of
+from cost_app.prices.book import ModelNotPricedError
+
+DIMENSIONS = {"apiKey": "api_key"}
+"""Groups whose name on the wire is not that of the dimension."""
+PRIORITIES = {"critical": 1000, "high": 500, "normal": 100, "low": 10}
+
+
+def get_summary(call: ApiCall, _payload: SummaryQuery) -> SummaryOut:
+    """The running month."""
+    month = summary(call.principal.organization_id)
+    return SummaryOut(
+        **_totals(month.totals),
+        from_day=month.first,
+        to_day=month.end,
+        forecast=_forecast(month.forecast),
+        budgets=[_budget(each) for each in month.budgets],
+        by_provider=_breakdown(month.by_provider),
+        by_model=_breakdown(month.by_model),
+    )
+
+
+def get_metrics(call: ApiCall, payload: MetricsQuery) -> MetricsPage:
+    """The last periods, newest first."""
+    organization_id = call.principal.organization_id
+    by = DIMENSIONS.get(payload.by or "", payload.by)
+    found = get_cost_metrics(organization_id, payload.period, payload.limit, by=by)
+    return MetricsPage(
+        period=payload.period,
+        time_zone=zone_of(organization_id).key,
+        metrics=[_metrics(each, grouped=by is not None) for each in found],
+    )
+
+
+def track(call: ApiCall, payload: TrackRequest) -> Tracked:
+    """Book a call that somebody else made."""
+    try:
+        attempt = track_request(
+            call.principal.organization_id, payload.provider, payload.model, _usage(payload.usage), _call(call, payload)
+        )
+    except ModelNotPricedError as error:
+        raise ApiError(422, "model_not_priced", str(error), param="model") from None
+    except ReportedTooLateError as error:
+        raise ApiError(400, "invalid_request", str(error), param="at") from None
+    except ReportConflictError as error:
+        raise ApiError(409, "idempotency_conflict", str(error), param="externalId") from None
+    return Tracked(attempt_id=str(attempt.id), cost=dollars(attempt.cost_nano), is_priced=attempt.price_id is not None)
+
+
+def _usage(usage: TrackedUsage) -> TokenUsage:
+    """Raises ApiError 400 where a part is larger than its whole."""
+    plain = usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+    if plain < 0:
+        raise ApiError(400, "invalid_request", "The cached parts are larger than the prompt.", param="usage")
+    if usage.reasoning_tokens > usage.completion_tokens:
+        raise ApiError(400, "invalid_request", "Reasoning is a part of the completion.", param="usage")
+    if usage.total_tokens not in (None, usage.prompt_tokens + usage.completion_tokens):
+        raise ApiError(400, "invalid_request", "The total is not prompt and completion together.", param="usage")
+    return TokenUsage(
+        input=plain,
+        cache_read=usage.cache_read_tokens,
+        cache_write=usage.cache_write_tokens,
+        output=usage.completion_tokens,
+        reasoning=usage.reasoning_tokens,
+    )
+
+
+def _call(call: ApiCall, payload: TrackRequest) -> TrackedCall:
+    return TrackedCall(
+        latency_ms=payload.latency,
+        cached=payload.cached,
+        user_ref=payload.user_id,
+        priority=PRIORITIES[payload.priority] if payload.priority else None,
+        success=payload.success,
+        tags=payload.tags,
+        external_id=payload.external_id or call.idempotency_key,
+        api_key_id=call.principal.api_key_id,
+        at=payload.at,
+    )
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "total_cost": dollars(totals.nano),
+        "total_requests": totals.calls,
+        "total_tokens": totals.tokens,
+        "tokens": TokensOut(
+            input=totals.input_tokens,
+            cache_read=totals.cache_read_tokens,
+            cache_write=totals.cache_write_tokens,
+            output=totals.output_tokens,
+            reasoning=totals.reasoning_tokens,
+        ),
+        "failed_requests": totals.errors,
+        "cache_hits": totals.cache_hits,
+        "cache_hit_rate": totals.cache_hit_rate,
+        "saved_cost": dollars(totals.saved_nano),
+        "cost_per_request": None if totals.nano_per_call is None else dollars(totals.nano_per_call),
+        "error_rate": totals.error_rate,
+        "average_latency_ms": totals.average_latency_ms,
+    }
+
+
+def _metrics(each: CostMetrics, *, grouped: bool) -> MetricsOut:
+    groups = [GroupOut(value=_name(value), **_totals(totals)) for value, totals in sorted(each.groups.items())]
+    return MetricsOut(
+        **_totals(each.totals),
+        start=each.starts_at,
+        end=each.ends_at,
+        is_over=each.is_over,
+        groups=groups if grouped else None,
+    )
+
+
+def _name(value: str) -> str:
+    """The others together are "*", which no group is called."""
+    return "*" if value == OTHERS else value
+
+
+def _breakdown(found: Breakdown) -> list[GroupOut]:
+    return [GroupOut(value=value, **_totals(totals)) for value, totals in found.groups.items()]
+
+
+def _forecast(found: Forecast | None) -> ForecastOut | None:
+    if found is None:
+        return None
+    return ForecastOut(
+        expected=dollars(found.nano),
+        low=dollars(found.low_nano),
+        high=dollars(found.high_nano),
+        learned_from_days=found.days,
+    )
+
+
+def _budget(each: OpenWindow) -> BudgetOut:
+    window = each.window
+    return BudgetOut(
+        budget_id=str(window.budget_id),
+        period=window.budget.period,
+        scope=window.budget.scope,
+        scope_value=window.budget.scope_value,
+        limit=dollars(each.limit_nano),
+        spent=dollars(window.committed_nano),
+        held=dollars(window.reserved_nano),
+        free=dollars(each.free_nano),
+        resets_at=window.ends_at,
+    )
+
+
+OPERATIONS: dict[tuple[str, str | None], Operation] = {
+    ("GET", "summary"): Operation(get_summary, "cost:read", SummaryQuery, SummaryOut, "The running month"),
+    ("GET", "metrics"): Operation(get_metrics, "cost:read", MetricsQuery, MetricsPage, "Spend by period"),
+    ("POST", "track"): Operation(
+        track, "usage:write", TrackRequest, Tracked, "Report usage that did not pass through here"
+    ),
+}

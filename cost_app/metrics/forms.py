@@ -1,0 +1,81 @@
+"""What people fill in about figures and rules of spend."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from aiinfra.money import NANO
+from cost_app.models import CostPolicy, RequestClass
+from cost_app.prices.book import priced_models
+
+FIELDS = [
+    "unpriced_models",
+    "bound_mode",
+    "month_starts_on",
+    "spike_percent",
+    "hourly_days",
+    "daily_days",
+    "weekly_weeks",
+    "monthly_months",
+]
+ALL_CLASSES = [each.value for each in RequestClass]
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """An organization's rules for its money."""
+
+    spike_floor = forms.DecimalField(
+        label="Smallest cost spike",
+        min_value=Decimal(0),
+        max_digits=12,
+        decimal_places=2,
+        help_text="US dollars; smaller increases raise no alert.",
+    )
+    allowed = forms.CharField(
+        label="Allowed models",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=(
+            "For downgrades and recommendations: one a line, as deepseek/deepseek-chat, with the classes it is good "
+            "for where not all: deepseek/deepseek-chat simple creative. Empty for all."
+        ),
+    )
+
+    class Meta:
+        model = CostPolicy
+        fields = FIELDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["spike_floor"].initial = Decimal(self.instance.spike_floor_nano).scaleb(-9)
+        self.fields["allowed"].initial = "\n".join(map(_line_of, self.instance.allowed_models))
+
+    def clean_allowed(self) -> list[dict[str, Any]]:
+        """The models as the policy keeps them; an unknown one or class is refused by name."""
+        known = {f"{provider}/{model}" for provider, model in priced_models()}
+        return [_allowed(line.split(), known) for line in self.cleaned_data["allowed"].splitlines() if line.strip()]
+
+    def changes(self) -> dict[str, Any]:
+        """The new values of a valid form, by column."""
+        chosen = {name: self.cleaned_data[name] for name in FIELDS}
+        floor = int(self.cleaned_data["spike_floor"] * NANO)
+        return {**chosen, "spike_floor_nano": floor, "allowed_models": self.cleaned_data["allowed"]}
+
+
+def _line_of(allowed: dict[str, Any]) -> str:
+    classes = allowed.get("classes", ALL_CLASSES)
+    name = f"{allowed['provider']}/{allowed['model']}"
+    return name if set(classes) == set(ALL_CLASSES) else f"{name} {' '.join(classes)}"
+
+
+def _allowed(words: list[str], known: set[str]) -> dict[str, Any]:
+    name, *classes = words
+    if name not in known:
+        raise ValidationError(f"{name} is not in the price book.")
+    if unknown := [each for each in classes if each not in ALL_CLASSES]:
+        raise ValidationError(f"{json.dumps(unknown[0])} is none of {', '.join(ALL_CLASSES)}.")
+    provider, _, model = name.partition("/")
+    return {"provider": provider, "model": model, "classes": classes or ALL_CLASSES}

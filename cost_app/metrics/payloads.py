@@ -1,0 +1,147 @@
+"""What the JSON operations of spend take and give."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from aiinfra.api import WHOLE_FLOATS, ApiModel
+from aiinfra.money import Dollars
+from cost_app.budgets.payloads import MomentIn
+
+PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
+GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
+PriorityName = Literal["low", "normal", "high", "critical"]
+Tokens = Annotated[int, Field(ge=0, le=10**9), WHOLE_FLOATS]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class SummaryQuery(ApiModel):
+    """Nothing beside the action."""
+
+
+class MetricsQuery(ApiModel):
+    """The last periods. `limit` is cut to what the organization keeps."""
+
+    period: PeriodName = "daily"
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE_FLOATS] = 30
+    by: GroupName | None = None
+
+
+class TokensOut(ApiModel):
+    """Tokens in classes that do not overlap; reasoning is a part of output."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    reasoning: int
+
+
+class TotalsOut(ApiModel):
+    """Sums of some calls. Rates in percent, null without calls; requests are provider calls and cache hits."""
+
+    total_cost: Dollars
+    total_requests: int
+    total_tokens: int
+    tokens: TokensOut
+    failed_requests: int
+    cache_hits: int
+    cache_hit_rate: float | None
+    saved_cost: Dollars
+    cost_per_request: Dollars | None
+    error_rate: float | None
+    average_latency_ms: float | None
+
+
+class GroupOut(TotalsOut):
+    """The sums of one provider, model, key, user, priority or tag; `value` is "" for calls without one."""
+
+    value: str
+
+
+class MetricsOut(TotalsOut):
+    """One period; `isOver` is false for the one that still runs."""
+
+    start: datetime
+    end: datetime
+    is_over: bool
+    groups: list[GroupOut] | None = None
+
+
+class MetricsPage(ApiModel):
+    """Newest first, periods without a call included."""
+
+    period: PeriodName
+    time_zone: str
+    metrics: list[MetricsOut]
+
+
+class ForecastOut(ApiModel):
+    """The cost at the end of the month: expected, and an interval of 80 %."""
+
+    expected: Dollars
+    low: Dollars
+    high: Dollars
+    learned_from_days: int
+
+
+class BudgetOut(ApiModel):
+    """A budget's running window."""
+
+    budget_id: str
+    period: str
+    scope: str
+    scope_value: str
+    limit: Dollars
+    spent: Dollars
+    held: Dollars
+    free: Dollars
+    resets_at: datetime
+
+
+class SummaryOut(TotalsOut):
+    """The running month; `forecast` is null where there is too little to learn from."""
+
+    from_day: date
+    to_day: date
+    forecast: ForecastOut | None
+    budgets: list[BudgetOut]
+    by_provider: list[GroupOut]
+    by_model: list[GroupOut]
+
+
+class TrackedUsage(ApiModel):
+    """Tokens as OpenAI counts them: promptTokens is the whole prompt, its cached parts included."""
+
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    total_tokens: Tokens | None = None
+    cache_read_tokens: Tokens = 0
+    cache_write_tokens: Tokens = 0
+    reasoning_tokens: Tokens = 0
+
+
+class TrackRequest(ApiModel):
+    """Usage that did not pass through here. With an `externalId` a repeat books nothing."""
+
+    provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    model: Name
+    usage: TrackedUsage
+    latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
+    cached: bool = False
+    user_id: Annotated[str, StringConstraints(max_length=128)] = ""
+    priority: PriorityName | None = None
+    success: bool = True
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    external_id: Name | None = None
+    at: MomentIn | None = None
+
+
+class Tracked(ApiModel):
+    """What was booked."""
+
+    attempt_id: str
+    cost: Dollars
+    is_priced: bool

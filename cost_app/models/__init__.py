@@ -1,0 +1,64 @@
+"""The money's tables, by what they are for."""
+
+from cost_app.models.advice import (
+    OptimizationRule,
+    Recommendation,
+    RecommendationKind,
+    RecommendationState,
+    RuleUse,
+)
+from cost_app.models.alerts import Alert, AlertKind, AlertState, Severity
+from cost_app.models.budgets import (
+    Budget,
+    BudgetIncrease,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetWindow,
+    Enforcement,
+    Hold,
+)
+from cost_app.models.finance import InvoiceImport, InvoiceLine, MonthClose
+from cost_app.models.ledger import Attempt, AttemptState, LedgerEntry, LedgerKind, RequestClass, TokenColumns
+from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
+from cost_app.models.prices import ModelPrice, PriceProposal, PriceTier, ProposalState, Repricing
+from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
+
+__all__ = [
+    "Alert",
+    "AlertKind",
+    "AlertState",
+    "Attempt",
+    "AttemptState",
+    "BoundMode",
+    "Budget",
+    "BudgetIncrease",
+    "BudgetPeriod",
+    "BudgetScope",
+    "BudgetWindow",
+    "CostPolicy",
+    "Dimension",
+    "Enforcement",
+    "Hold",
+    "InvoiceImport",
+    "InvoiceLine",
+    "LedgerEntry",
+    "LedgerKind",
+    "ModelPrice",
+    "MonthClose",
+    "OptimizationRule",
+    "PendingUsage",
+    "PriceProposal",
+    "PriceTier",
+    "ProposalState",
+    "Recommendation",
+    "RecommendationKind",
+    "RecommendationState",
+    "Repricing",
+    "RequestClass",
+    "RuleUse",
+    "Severity",
+    "TokenColumns",
+    "UnpricedModels",
+    "UsageDay",
+    "UsageHour",
+]

@@ -1,0 +1,130 @@
+"""Budgets, their windows, and what each provider call holds or has spent of them. Amounts are nano-dollars."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from aiinfra.tenants.models import TenantModel
+from cost_app.models.ledger import Attempt
+
+
+class BudgetPeriod(models.TextChoices):
+    """How long a window is, in the organization's time zone."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class BudgetScope(models.TextChoices):
+    """Which calls a budget counts."""
+
+    ORGANIZATION = "organization", "the whole organization"
+    API_KEY = "api_key", "one API key"
+    USER = "user", "one user"
+    MODEL = "model", "one model"
+    TAG = "tag", "one tag"
+
+
+class Enforcement(models.TextChoices):
+    """What a budget does to a call that does not fit."""
+
+    WARN = "warn", "warn: let it pass and tell"
+    BLOCK = "block", "block: refuse it"
+    DOWNGRADE = "downgrade", "downgrade: a cheaper model from the alert threshold on; refuse at the limit"
+
+
+PERCENT = [MinValueValidator(1), MaxValueValidator(100)]
+
+
+class Budget(TenantModel):
+    """A limit for a period. `scope_value`: "", the key's row id, the user's reference, `provider/model` or the tag."""
+
+    period = models.CharField(max_length=8, choices=BudgetPeriod.choices)
+    scope = models.CharField(max_length=16, choices=BudgetScope.choices, default=BudgetScope.ORGANIZATION)
+    scope_value = models.CharField(max_length=200, blank=True)
+    limit_nano = models.BigIntegerField()
+    warning_percent = models.PositiveSmallIntegerField(default=80, validators=PERCENT)
+    alert_percent = models.PositiveSmallIntegerField(default=95, validators=PERCENT)
+    rollover_unused = models.BooleanField(default=False)
+    rollover_cap_nano = models.BigIntegerField(null=True, blank=True, help_text="the most that is carried over")
+    enforcement = models.CharField(max_length=16, choices=Enforcement.choices, default=Enforcement.WARN)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "period", "scope", "scope_value"],
+                condition=Q(is_active=True),
+                name="one_budget_per_period_and_scope",
+            ),
+            models.CheckConstraint(condition=Q(limit_nano__gte=0), name="budget_limit_not_negative"),
+            models.CheckConstraint(
+                condition=Q(warning_percent__lte=F("alert_percent")), name="budget_warns_before_it_alerts"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.scope} {self.scope_value}".strip()
+
+
+class BudgetWindow(TenantModel):
+    """One period of one budget. `limit_nano` is the budget's limit and what was carried over, without increases."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="windows")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    limit_nano = models.BigIntegerField()
+    rollover_nano = models.BigIntegerField(default=0, help_text="of the limit, what the window before left over")
+    enforcement = models.CharField(max_length=16, choices=Enforcement.choices)
+    committed_nano = models.BigIntegerField(default=0)
+    reserved_nano = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "starts_at"], name="one_window_per_start"),
+            models.CheckConstraint(condition=Q(starts_at__lt=F("ends_at")), name="window_starts_before_it_ends"),
+            models.CheckConstraint(condition=Q(reserved_nano__gte=0), name="window_reserved_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"window of budget {self.budget_id} from {self.starts_at}"
+
+
+class BudgetIncrease(TenantModel):
+    """A temporary rise of a budget's limit, until it expires."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="increases")
+    nano = models.BigIntegerField()
+    reason = models.CharField(max_length=200)
+    by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(nano__gt=0), name="increase_is_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.nano} n$ until {self.expires_at}"
+
+
+class Hold(TenantModel):
+    """What one call holds (`reserved_nano`) or has spent (`committed_nano`) of one window: the sum of these."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="holds")
+    window = models.ForeignKey(BudgetWindow, on_delete=models.PROTECT, related_name="holds")
+    reserved_nano = models.BigIntegerField(default=0)
+    committed_nano = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["attempt", "window"], name="one_hold_per_call_and_window"),
+            models.CheckConstraint(condition=Q(reserved_nano__gte=0), name="hold_reserved_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id} in window {self.window_id}"

@@ -1,0 +1,66 @@
+"""What finance checks against: providers' usage files, and closed months."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from aiinfra.tenants.models import TenantModel
+
+
+class InvoiceImport(TenantModel):
+    """One usage file of a provider, and how it compares with the ledger."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=32)
+    file_name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    uploaded_by = models.CharField(max_length=200)
+    uploaded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "sha256"], name="one_import_per_file")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.file_name}"
+
+
+class InvoiceLine(TenantModel):
+    """One day (UTC), model and token class: what the provider says and what the ledger had when it was uploaded."""
+
+    invoice = models.ForeignKey(InvoiceImport, on_delete=models.CASCADE, related_name="lines")
+    day = models.DateField()
+    model = models.CharField(max_length=128)
+    token_class = models.CharField(max_length=16)
+    invoice_tokens = models.BigIntegerField(null=True, help_text="None where the file tells money only")
+    invoice_nano = models.BigIntegerField(null=True, help_text="None where the file tells tokens only")
+    ledger_tokens = models.BigIntegerField(default=0)
+    ledger_nano = models.BigIntegerField(default=0)
+    likely_cause = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "day", "model", "token_class"], name="one_line_per_class")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model} {self.token_class}"
+
+
+class MonthClose(TenantModel):
+    """A closed month: its figures as they stood, signed. Append-only: triggers in both databases."""
+
+    first_day = models.DateField()
+    last_day = models.DateField()
+    snapshot = models.JSONField()
+    signature = models.CharField(max_length=128)
+    closed_by = models.CharField(max_length=200)
+    closed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "first_day"], name="one_close_per_month")]
+
+    def __str__(self) -> str:
+        return f"{self.first_day} to {self.last_day}"

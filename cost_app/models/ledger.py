@@ -1,0 +1,153 @@
+"""One attempt for each provider call, and the append-only ledger. Amounts are nano-dollars."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from aiinfra.providers.base import ProviderAttempt
+from aiinfra.tenants.models import ApiKey, TenantModel
+from cost_app.models.prices import ModelPrice, Repricing
+
+
+class AttemptState(models.TextChoices):
+    """The money's life of one call: reserved -> dispatched -> settled | estimated, or released (surely not billed)."""
+
+    RESERVED = "reserved"
+    DISPATCHED = "dispatched"
+    SETTLED = "settled"
+    ESTIMATED = "estimated"
+    RELEASED = "released"
+
+
+class RequestClass(models.TextChoices):
+    """How much is asked of the model; `cost_app.advice.classes` tells by which signs."""
+
+    SIMPLE = "simple"
+    COMPLEX = "complex"
+    CREATIVE = "creative"
+
+
+class TokenColumns(models.Model):
+    """Token counts in the disjoint classes of `TokenUsage`."""
+
+    input_tokens = models.BigIntegerField(default=0)
+    cache_read_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Attempt(TenantModel, TokenColumns):
+    """One provider call and its money. `request_id` is the queued request's id, None for a call that had no request."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request_id = models.UUIDField(null=True)
+    number = models.PositiveSmallIntegerField(default=1, help_text="1 for the first attempt of a request")
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    price = models.ForeignKey(
+        ModelPrice, null=True, on_delete=models.PROTECT, related_name="+", help_text="None: the model has no price"
+    )
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
+    user_ref = models.CharField(max_length=128, blank=True)
+    tags = models.JSONField(default=list)
+    priority = models.PositiveSmallIntegerField(null=True, help_text="the queued request's")
+    request_class = models.CharField(max_length=16, choices=RequestClass.choices, blank=True)
+    external_id = models.CharField(  # noqa: DJ001 - NULL may come often under the unique constraint
+        max_length=128, null=True, help_text="the reporter's own, for usage from outside"
+    )
+    max_tokens = models.PositiveIntegerField(default=0, help_text="the limit of the answer that was sent; 0: unknown")
+    prompt_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls that ask the same")
+    prefix_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls that begin the same")
+    prefix_bytes = models.PositiveIntegerField(default=0, help_text="length of that beginning, all but the last turn")
+    state = models.CharField(max_length=16, choices=AttemptState.choices, default=AttemptState.RESERVED)
+    bound_nano = models.BigIntegerField(help_text="the most that the call can cost")
+    cost_nano = models.BigIntegerField(default=0, help_text="what the ledger holds for it")
+    raw_usage = models.JSONField(default=dict)
+    error_code = models.CharField(max_length=32, blank=True)
+    error_message = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    dispatched_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True, help_text="when the provider must have ended the call at the latest")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request_id", "number"], name="attempt_number_once_a_request"),
+            models.UniqueConstraint(fields=["organization", "external_id"], name="external_usage_once"),
+            models.CheckConstraint(condition=models.Q(bound_nano__gte=0), name="attempt_bound_not_negative"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["deadline_at"],
+                name="attempt_unknown_outcome",
+                condition=models.Q(state__in=["dispatched", "estimated"]),
+            ),
+            models.Index(fields=["organization", "created_at"], name="attempt_by_time"),
+            models.Index(
+                fields=["organization", "created_at"], name="attempt_unpriced", condition=models.Q(price=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model} {self.state}"
+
+    @property
+    def as_sent(self) -> ProviderAttempt:
+        """What the provider's adapter takes."""
+        return ProviderAttempt(self.id, self.organization_id, self.provider, self.model)
+
+
+class LedgerKind(models.TextChoices):
+    """Why a row was written."""
+
+    USAGE = "usage"
+    FAILED = "failed"
+    CACHE_HIT = "cache_hit"
+    ADJUST = "adjust"
+    OVERRUN = "overrun"
+    EXTERNAL = "external"
+    MANUAL = "manual"
+
+
+class LedgerEntry(TenantModel, TokenColumns):
+    """One movement of money in nano-dollars. Append-only: triggers in both databases refuse UPDATE and DELETE."""
+
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=16, choices=LedgerKind.choices)
+    attempt = models.ForeignKey(Attempt, null=True, on_delete=models.PROTECT, related_name="ledger_entries")
+    request_id = models.UUIDField(null=True)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
+    user_ref = models.CharField(max_length=128, blank=True)
+    tags = models.JSONField(default=list)
+    priority = models.PositiveSmallIntegerField(null=True)
+    nano = models.BigIntegerField(help_text="nano-dollars; negative where a correction gives money back")
+    saved_nano = models.BigIntegerField(default=0, help_text="what a cache hit would have cost")
+    calls = models.SmallIntegerField(default=0, help_text="1 where the row stands for a call or a cache hit of its own")
+    errors = models.SmallIntegerField(default=0, help_text="1 where that call failed")
+    latency_ms = models.PositiveIntegerField(null=True)
+    estimated = models.BooleanField(default=False, help_text="the outcome is unknown and the bound was booked")
+    repricing = models.ForeignKey(Repricing, null=True, on_delete=models.PROTECT, related_name="entries")
+    note = models.CharField(max_length=200, blank=True, help_text="why, for a manual row")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["attempt", "kind"], condition=models.Q(repricing=None), name="one_entry_a_kind_and_attempt"
+            ),
+            models.UniqueConstraint(fields=["attempt", "repricing"], name="repriced_once_a_run"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "at"], name="ledger_by_time"),
+            models.Index(fields=["organization", "at"], name="overrun_by_time", condition=models.Q(kind="overrun")),
+        ]
+        verbose_name_plural = "ledger entries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.nano} n$"

@@ -1,0 +1,62 @@
+"""An organization's own rules for its money."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from aiinfra.tenants.models import TenantModel
+
+
+class BoundMode(models.TextChoices):
+    """How the most that a call can cost is found before it leaves; docs/cost.md compares the two."""
+
+    STRICT = "strict", "strict: a true upper bound, from the bytes of the prompt"
+    NORMAL = "normal", "normal: counted tokens x 1.1 + 64"
+
+
+class UnpricedModels(models.TextChoices):
+    """What happens to a call of a model that the price book does not know."""
+
+    WARN = "warn", "allow it, mark it as unpriced and raise an alert"
+    BLOCK = "block", "refuse it"
+
+
+class CostPolicy(TenantModel):
+    """At most one row an organization; without one the defaults hold. Read it by `policy_of`."""
+
+    unpriced_models = models.CharField(
+        max_length=8,
+        choices=UnpricedModels.choices,
+        default=UnpricedModels.BLOCK,
+        verbose_name="models without a price",
+    )
+    bound_mode = models.CharField(
+        max_length=8, choices=BoundMode.choices, default=BoundMode.STRICT, verbose_name="bound of a call"
+    )
+    month_starts_on = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(28)],
+        verbose_name="fiscal months begin on day",
+    )
+    allowed_models = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='[{"provider": ..., "model": ..., "classes": ["simple", ...]}]; empty for all',
+    )
+    spike_percent = models.PositiveIntegerField(default=200, verbose_name="a cost spike is an increase by, percent")
+    spike_floor_nano = models.BigIntegerField(
+        default=1_000_000_000, help_text="smaller increases are no spike; nano-dollars"
+    )
+    hourly_days = models.PositiveSmallIntegerField(default=7, verbose_name="days of hourly figures shown")
+    daily_days = models.PositiveSmallIntegerField(default=30, verbose_name="days of daily figures shown")
+    weekly_weeks = models.PositiveSmallIntegerField(default=52, verbose_name="weeks of weekly figures shown")
+    monthly_months = models.PositiveSmallIntegerField(default=24, verbose_name="months of monthly figures shown")
+    usage_time_zone = models.CharField(
+        max_length=64, blank=True, help_text="the time zone that the usage tables were folded in; set by the fold"
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization"], name="one_cost_policy")]
+        verbose_name_plural = "cost policies"
+
+    def __str__(self) -> str:
+        return f"cost policy of {self.organization_id}"

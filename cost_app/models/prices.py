@@ -1,0 +1,124 @@
+"""The price book: versions that are never edited, and differences that wait for a person's word."""
+
+import uuid
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+NOT_NEGATIVE = [MinValueValidator(0)]
+
+
+class PriceTier(models.TextChoices):
+    """How fast the provider has to answer, and what that costs."""
+
+    STANDARD = "standard"
+    BATCH = "batch"
+    FLEX = "flex"
+
+
+class PriceColumns(models.Model):
+    """What one (provider, model, tier) costs, in nano-dollars per million tokens.
+
+    A row with `window` holds only in these hours of the week; one without holds in all others. Where the whole prompt
+    is longer than `long_context_from` tokens, the `long_` prices hold for all of its tokens.
+    """
+
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    tier = models.CharField(max_length=16, choices=PriceTier.choices, default=PriceTier.STANDARD)
+    window_name = models.CharField(
+        max_length=32, blank=True, help_text="peak, say; empty for the price of all other hours"
+    )
+    window = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='in UTC; [{"weekdays": [0, 4], "from": "01:00", "to": "04:00"}] is Monday and Friday',
+    )
+    input = models.BigIntegerField(validators=NOT_NEGATIVE)
+    cache_read = models.BigIntegerField(validators=NOT_NEGATIVE)
+    cache_write = models.BigIntegerField(validators=NOT_NEGATIVE)
+    output = models.BigIntegerField(validators=NOT_NEGATIVE)
+    long_context_from = models.PositiveIntegerField(null=True, blank=True)
+    long_input = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
+    long_cache_read = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
+    long_cache_write = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
+    long_output = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
+    source = models.CharField(max_length=200, help_text="where the price was read, and when")
+
+    class Meta:
+        abstract = True
+
+
+class ModelPrice(PriceColumns):
+    """One version. Never edited: a change is a new version. Only its end may be set, once."""
+
+    effective_from = models.DateTimeField(default=timezone.now)
+    effective_to = models.DateTimeField(null=True, blank=True)
+    added_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "model", "tier", "window_name", "effective_from"], name="one_price_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(input__gte=0, cache_read__gte=0, cache_write__gte=0, output__gte=0),
+                name="price_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(long_context_from=None)
+                | models.Q(long_input__gte=0, long_cache_read__gte=0, long_cache_write__gte=0, long_output__gte=0),
+                name="long_prices_complete",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model} from {self.effective_from:%Y-%m-%d}"
+
+
+class ProposalState(models.TextChoices):
+    """What became of a difference."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class PriceProposal(PriceColumns):
+    """A price that a source has and the book does not, or has otherwise; it enters the book when a person says so."""
+
+    effective_from = models.DateTimeField()
+    replaces = models.ForeignKey(ModelPrice, null=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "model", "tier", "window_name"],
+                condition=models.Q(state="waiting"),
+                name="one_waiting_proposal",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}, {self.state}"
+
+
+class Repricing(models.Model):
+    """One correction of a period's prices; its adjustment rows in the ledger carry it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128, blank=True, help_text="empty for every model of the provider")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    by = models.CharField(max_length=200)
+    reason = models.CharField(max_length=200)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model or '*'} {self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"

@@ -1,0 +1,43 @@
+"""An organization's rules for its money, with the defaults where it set none."""
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from aiinfra.tenants import audit
+from aiinfra.tenants.models import Organization
+from cost_app.models import CostPolicy
+
+
+def policy_of(organization_id: int) -> CostPolicy:
+    """The organization's policy; an unsaved one with the defaults where it has none."""
+    policy = CostPolicy.objects.filter(organization_id=organization_id).first()
+    return policy or CostPolicy(organization_id=organization_id)
+
+
+def zone_of(organization_id: int) -> ZoneInfo:
+    """The organization's time zone. Raises Organization.DoesNotExist."""
+    return ZoneInfo(Organization.objects.values_list("time_zone", flat=True).get(id=organization_id))
+
+
+@transaction.atomic
+def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: str) -> CostPolicy:
+    """Set columns of the organization's policy, and note in the audit log which of them changed."""
+    CostPolicy.objects.get_or_create(organization_id=organization_id)
+    policy = CostPolicy.objects.select_for_update().get(organization_id=organization_id)
+    before = {name: getattr(policy, name) for name in changes}
+    changed = {name: [before[name], value] for name, value in changes.items() if before[name] != value}
+    for name, (_, value) in changed.items():
+        setattr(policy, name, value)
+    if changed:
+        policy.save(update_fields=list(changed))
+        audit.record(
+            organization_id=organization_id,
+            actor=actor,
+            verb="cost_policy.changed",
+            target="rules for spend",
+            changes=changed,
+        )
+    return policy

@@ -1,0 +1,200 @@
+"""What people fill in on the pages of the price book."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from cost_app.models import ModelPrice, PriceTier
+from cost_app.prices.repricing import Period
+from cost_app.prices.screens import providers_priced
+from cost_app.prices.shipped import nano_of
+from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS, PriceError, PriceTerms
+from cost_app.prices.windows import WEEKDAYS
+
+NAME = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+
+
+def _dollars(label: str, **options: Any) -> forms.DecimalField:
+    return forms.DecimalField(label=label, min_value=0, max_digits=16, decimal_places=9, **options)
+
+
+class PriceFilterForm(forms.Form):
+    """Which prices to show; what makes no sense shows all."""
+
+    text = forms.CharField(
+        required=False,
+        max_length=128,
+        label="Model",
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Search models", "data-search": True}),
+    )
+    provider = forms.ChoiceField(required=False)
+    tier = forms.ChoiceField(required=False, choices=[("", "Any"), *PriceTier.choices])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["provider"].choices = [("", "Any"), *((name, name) for name in providers_priced())]  # type: ignore[attr-defined]
+
+    def chosen(self) -> dict[str, str]:
+        """The filters that make sense, as arguments of `current_prices`."""
+        try:
+            self.full_clean()
+        except ValidationError:
+            return {}
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class PriceForm(forms.Form):
+    """A new version. Amounts are dollars per million tokens, hours are UTC, the beginning is local."""
+
+    provider = forms.CharField(max_length=32, widget=NAME)
+    model = forms.CharField(max_length=128, widget=NAME)
+    tier = forms.ChoiceField(choices=PriceTier.choices, initial=PriceTier.STANDARD)
+    input = _dollars("Input")
+    cache_read = _dollars("Cache read", required=False, help_text="Empty: as input.")
+    cache_write = _dollars("Cache write", required=False, help_text="Empty: as input.")
+    output = _dollars("Output")
+    long_context_from = forms.IntegerField(
+        required=False, min_value=1, max_value=100_000_000, label="Long prompts begin above", help_text="Tokens."
+    )
+    long_input = _dollars("Input of long prompts", required=False)
+    long_cache_read = _dollars("Cache read of long prompts", required=False)
+    long_cache_write = _dollars("Cache write of long prompts", required=False)
+    long_output = _dollars("Output of long prompts", required=False)
+    window_name = forms.CharField(required=False, max_length=32, label="Name of the hours", help_text="Peak, say.")
+    weekdays = forms.TypedMultipleChoiceField(
+        required=False, coerce=int, choices=list(enumerate(WEEKDAYS)), widget=forms.CheckboxSelectMultiple
+    )
+    hours = forms.CharField(
+        required=False, max_length=200, label="Hours in UTC", help_text="01:00-04:00, 06:00-10:00", widget=NAME
+    )
+    effective_from = forms.DateTimeField(
+        required=False,
+        label="Holds from",
+        help_text="Empty: from now on.",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    source = forms.CharField(max_length=200, help_text="Where the price was read, and when.")
+
+    def clean(self) -> dict[str, Any]:
+        """The parts make a price together."""
+        if not self.errors:
+            try:
+                self.chosen_terms().check()
+            except PriceError as error:
+                raise ValidationError(f"{str(error).capitalize()}.") from error
+        return self.cleaned_data
+
+    def chosen_terms(self) -> PriceTerms:
+        """The price of a valid form."""
+        given = self.cleaned_data
+        nano = {name: _nano(given[name]) for name in (*AMOUNTS, *LONG_AMOUNTS)}
+        for prefix in ("", "long_"):
+            for name in (f"{prefix}cache_read", f"{prefix}cache_write"):
+                nano[name] = nano[f"{prefix}input"] if nano[name] is None else nano[name]
+        others = ("provider", "model", "tier", "source", "long_context_from", "window_name")
+        return PriceTerms(**{name: given[name] for name in others}, **nano, window=self._window())  # type: ignore[arg-type]
+
+    def chosen_beginning(self) -> datetime:
+        """From when on it holds."""
+        beginning: datetime | None = self.cleaned_data["effective_from"]
+        return beginning or timezone.now()
+
+    def _window(self) -> list[dict[str, Any]]:
+        spans = [span.strip() for span in self.cleaned_data["hours"].split(",") if span.strip()]
+        days = sorted(self.cleaned_data["weekdays"])
+        if bool(spans) != bool(days):
+            raise PriceError("weekdays and hours are given together")
+        return [{"weekdays": days, **_span(span)} for span in spans]
+
+
+class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A new version as Django admin asks for it: amounts in nano-dollars, hours as JSON."""
+
+    terms: PriceTerms
+
+    class Meta:
+        model = ModelPrice
+        fields = [*PriceTerms.__dataclass_fields__, "effective_from"]
+
+    def clean(self) -> dict[str, Any]:
+        """The parts make a price together."""
+        given = self.cleaned_data
+        if self.errors:
+            return given
+        self.terms = PriceTerms(
+            **{name: given[name] for name in PriceTerms.__dataclass_fields__ if name != "window"},
+            window=given["window"] or [],
+        )
+        try:
+            self.terms.check()
+        except PriceError as error:
+            raise ValidationError(f"{str(error).capitalize()}.") from error
+        return given
+
+
+def initial_of(price: ModelPrice) -> dict[str, Any]:
+    """A form that begins with a version's columns. Hours that differ from day to day are left out."""
+    initial = {name: getattr(price, name) for name in ("provider", "model", "tier", "long_context_from", "window_name")}
+    for name in (*AMOUNTS, *LONG_AMOUNTS):
+        nano = getattr(price, name)
+        initial[name] = None if nano is None else f"{Decimal(nano).scaleb(-9).normalize():f}"
+    days = {tuple(entry["weekdays"]) for entry in price.window}
+    if len(days) == 1:
+        initial["weekdays"] = list(days.pop())
+        initial["hours"] = ", ".join(f"{entry['from']}-{entry['to']}" for entry in price.window)
+    return initial
+
+
+class RepricingForm(forms.Form):
+    """Whose calls to price anew: days of the page's time zone, both ends included."""
+
+    provider = forms.ChoiceField()
+    model = forms.CharField(
+        required=False, max_length=128, widget=NAME, help_text="Empty: every model of the provider."
+    )
+    first = forms.DateField(label="From", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
+    last = forms.DateField(label="To", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["provider"].choices = [(name, name) for name in providers_priced()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """The first day is not after the last, and both can be counted in any time zone."""
+        first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
+        if first and last and first > last:
+            self.add_error("last", "The last day is before the first.")
+        for name, day in (("first", first), ("last", last)):
+            if day and not date(2000, 1, 1) <= day <= date(2999, 12, 31):
+                self.add_error(name, "Choose a day from the year 2000 on.")
+        return self.cleaned_data
+
+    def chosen_period(self) -> Period:
+        """The period of a valid form."""
+        given = self.cleaned_data
+        return Period(
+            given["provider"], given["model"], _midnight(given["first"]), _midnight(given["last"] + timedelta(days=1))
+        )
+
+
+class ReasonForm(forms.Form):
+    """Why the ledger is corrected."""
+
+    reason = forms.CharField(max_length=200, help_text="Stays in the audit log of each organization.")
+
+
+def _nano(amount: Decimal | None) -> int | None:
+    return None if amount is None else nano_of(amount)
+
+
+def _span(text: str) -> dict[str, str]:
+    begin, _, end = text.partition("-")
+    return {"from": begin.strip(), "to": end.strip()}
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time())).astimezone(UTC)

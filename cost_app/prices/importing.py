@@ -1,0 +1,169 @@
+"""Comparing the price book with a source, and taking over what nobody has to decide.
+
+The book is never overwritten: where a source differs, or knows more of a model that the book has, a proposal waits for
+a person. Only prices of models that the book does not know at all may enter it at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+
+from django.db import transaction
+from django.utils import timezone
+
+from cost_app.models import ModelPrice, PriceProposal, PriceTier, ProposalState
+from cost_app.prices.book import forget_prices
+from cost_app.prices.source import SourcePrice, read_source, source_name
+from cost_app.prices.terms import PriceTerms
+
+Key = tuple[str, str, str, str]
+
+
+class Verdict(StrEnum):
+    """How the source's price stands to the book's."""
+
+    NEW = "new"
+    SAME = "same"
+    DIFFERS = "differs"
+    BY_HAND = "kept by hand"
+    REJECTED = "rejected before"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One line of the comparison: a model's price in one tier. `theirs` is empty for what is kept by hand."""
+
+    provider: str
+    model: str
+    tier: str
+    verdict: Verdict
+    ours: ModelPrice | None = None
+    theirs: SourcePrice | None = None
+
+
+@dataclass(frozen=True)
+class _Book:
+    """What the comparison needs, read in two queries."""
+
+    versions: dict[Key, list[ModelPrice]]
+    rejected: dict[Key, list[PriceProposal]]
+    models: set[tuple[str, str]]
+    with_windows: set[tuple[str, str]]
+
+    def price_at(self, key: Key, instant: datetime) -> ModelPrice | None:
+        held = [row for row in self.versions.get(key, []) if row.effective_from <= instant and _is_open(row, instant)]
+        return max(held, key=lambda row: row.effective_from, default=None)
+
+
+def compare() -> list[Difference]:
+    """The whole table, sorted by name; changes nothing."""
+    prices, by_hand = read_source()
+    return _compare(prices, by_hand, _read_book())
+
+
+@transaction.atomic
+def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
+    """Compare, and make the proposals; those that the source no longer makes are withdrawn.
+
+    With `approve_new` all versions of models that the book does not know are added instead. Safe to run again.
+    """
+    prices, by_hand = read_source()
+    book = _read_book()
+    table = _compare(prices, by_hand, book)
+    if approve_new:
+        _add_new([price for price in prices if price.terms.key[:2] not in book.models], actor)
+    _propose([line for line in table if not approve_new or (line.provider, line.model) in book.models])
+    return table
+
+
+def import_once() -> bool:
+    """Take over new models if this version of the source was never read; false, after a query or two, if it was."""
+    if any(table.objects.filter(source=source_name()).exists() for table in (ModelPrice, PriceProposal)):
+        return False
+    import_prices(actor="command:run", approve_new=True)
+    return True
+
+
+def _compare(prices: list[SourcePrice], by_hand: list[tuple[str, str]], book: _Book) -> list[Difference]:
+    table = [Difference(provider, model, PriceTier.STANDARD, Verdict.BY_HAND) for provider, model in by_hand]
+    for key, versions in groupby(prices, lambda price: price.terms.key):
+        table.append(_difference(key, list(versions), book))
+    return sorted(table, key=lambda line: (line.provider, line.model, line.tier))
+
+
+def _add_new(prices: Iterable[SourcePrice], actor: str) -> None:
+    rows = [row for _, group in groupby(prices, lambda price: price.terms.key) for row in _history(list(group), actor)]
+    ModelPrice.objects.bulk_create(rows, ignore_conflicts=True)
+    transaction.on_commit(forget_prices)
+
+
+def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:
+    """Each version ends where the next one begins."""
+    ends = [*(later.effective_from for later in versions[1:]), None]
+    for price, end in zip(versions, ends, strict=True):
+        price.terms.check()
+        yield ModelPrice(**price.terms.columns, effective_from=price.effective_from, effective_to=end, added_by=actor)
+
+
+def _propose(table: list[Difference]) -> None:
+    """One proposal a price. Rows that wait already follow the source."""
+    waiting = {PriceTerms.of(row).key: row for row in PriceProposal.objects.filter(state=ProposalState.WAITING)}
+    for line in table:
+        if line.theirs and line.verdict in (Verdict.NEW, Verdict.DIFFERS):
+            old = waiting.pop(line.theirs.terms.key, None)
+            if old is None or not PriceTerms.of(old).costs_as(line.theirs.terms):
+                _store(line, old)
+    PriceProposal.objects.filter(pk__in=[row.pk for row in waiting.values()]).delete()
+
+
+def _store(line: Difference, old: PriceProposal | None) -> None:
+    """A price without a date of its own, or with one that the book's version is not older than, holds from now on."""
+    if line.theirs is None:
+        return
+    begin, now = line.theirs.effective_from, timezone.now()
+    if line.ours is not None and begin <= line.ours.effective_from:
+        begin = now
+    row = PriceProposal(**line.theirs.terms.columns, effective_from=begin, replaces=line.ours, created_at=now)
+    row.pk = old.pk if old else None
+    row.save()
+
+
+def _read_book() -> _Book:
+    versions: dict[Key, list[ModelPrice]] = {}
+    rejected: dict[Key, list[PriceProposal]] = {}
+    for row in ModelPrice.objects.all():
+        versions.setdefault(PriceTerms.of(row).key, []).append(row)
+    for proposal in PriceProposal.objects.filter(state=ProposalState.REJECTED):
+        rejected.setdefault(PriceTerms.of(proposal).key, []).append(proposal)
+    models = {key[:2] for key in versions}
+    return _Book(versions, rejected, models, {key[:2] for key in versions if key[3]})
+
+
+def _difference(key: Key, versions: list[SourcePrice], book: _Book) -> Difference:
+    """Of the price that holds now and those announced, the first that the book has otherwise."""
+    provider, model, tier, _ = key
+    if (provider, model) in book.with_windows:
+        return Difference(provider, model, tier, Verdict.BY_HAND)
+    now = timezone.now()
+    for price in _from_now_on(versions, now):
+        ours = book.price_at(key, max(now, price.effective_from))
+        if ours is None or not PriceTerms.of(ours).costs_as(price.terms):
+            return Difference(provider, model, tier, _verdict(ours, price, book.rejected.get(key, [])), ours, price)
+    return Difference(provider, model, tier, Verdict.SAME, book.price_at(key, now), versions[-1])
+
+
+def _verdict(ours: ModelPrice | None, price: SourcePrice, rejected: list[PriceProposal]) -> Verdict:
+    if any(PriceTerms.of(row).costs_as(price.terms) for row in rejected):
+        return Verdict.REJECTED
+    return Verdict.NEW if ours is None else Verdict.DIFFERS
+
+
+def _from_now_on(versions: list[SourcePrice], now: datetime) -> Iterator[SourcePrice]:
+    past = [price for price in versions if price.effective_from <= now]
+    yield from [*past[-1:], *versions[len(past) :]]
+
+
+def _is_open(row: ModelPrice, instant: datetime) -> bool:
+    return row.effective_to is None or instant < row.effective_to

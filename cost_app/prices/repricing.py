@@ -1,0 +1,188 @@
+"""Re-pricing a period: what its calls would cost by the book of today, and the rows that correct the ledger.
+
+A call belongs to the period in which it left, and has the price that the book now gives for that instant. Only calls
+that are settled are looked at; hits of a cache cost nothing at any price.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants import audit
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.ledger import attempts as ledger
+from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing
+from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
+from cost_app.prices.pricing import cost_of
+
+BATCH = 200
+"""Calls corrected in one transaction: writers of the same budgets wait for it."""
+LONGEST_WAIT = timedelta(days=7)
+"""A call leaves at most so long after it was admitted, and the index knows when it was admitted."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Whose calls are re-priced; no model means every model of the provider. `ends_at` is the first instant outside."""
+
+    provider: str
+    model: str
+    starts_at: datetime
+    ends_at: datetime
+
+    def __str__(self) -> str:
+        name = f"{self.provider}/{self.model or '*'}"
+        return f"{name} {self.starts_at:%Y-%m-%d %H:%M} to {self.ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass
+class OrganizationDifference:
+    """What re-pricing changes for one organization, in nano-dollars."""
+
+    organization: Organization
+    attempts: int = 0
+    changed: int = 0
+    now_priced: int = 0
+    """Calls that had no price and have one now; they are among the changed ones."""
+    booked_nano: int = 0
+    new_nano: int = 0
+
+    @property
+    def difference_nano(self) -> int:
+        """What is booked in addition, or given back where it is negative."""
+        return self.new_nano - self.booked_nano
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """One call by the book of today; `price` is None where it has none still."""
+
+    attempt: Attempt
+    price: ModelPrice | None
+    cost_nano: int
+
+    @property
+    def is_change(self) -> bool:
+        return self.price is not None and (self.attempt.price_id is None or self.cost_nano != self.attempt.cost_nano)
+
+
+def count_calls(period: Period) -> int:
+    """How many calls a re-pricing would look at: one query an organization."""
+    count = 0
+    for organization in Organization.objects.order_by("slug"):
+        with organization_scope(organization.pk):
+            count += _calls(organization.pk, period).count()
+    return count
+
+
+def difference(period: Period) -> list[OrganizationDifference]:
+    """What re-pricing would change, by organization; writes nothing. Reads every call of the period."""
+    forget_prices()
+    rows = [_difference_of(organization, period) for organization in Organization.objects.order_by("slug")]
+    return [row for row in rows if row.attempts]
+
+
+def reprice(*, period: Period, actor: str, reason: str) -> Repricing | None:
+    """Correct the ledger by adjustment rows of today; None where nothing is to be corrected.
+
+    Batch by batch, each of them whole or not at all, so that it can be run again after an interruption and then does
+    the rest. Each organization that is touched finds it in its audit log.
+    """
+    forget_prices()
+    repricing = None
+    for organization in Organization.objects.order_by("slug"):
+        with organization_scope(organization.pk):
+            changed = [each.attempt.id for each in _verdicts(organization.pk, period) if each.is_change]
+            for start in range(0, len(changed), BATCH):
+                with transaction.atomic():
+                    repricing = repricing or _begin(period, actor, reason)
+                    if start == 0:
+                        _record(organization.pk, period, repricing)
+                    _correct(changed[start : start + BATCH], repricing)
+    return repricing
+
+
+def _difference_of(organization: Organization, period: Period) -> OrganizationDifference:
+    row = OrganizationDifference(organization)
+    with organization_scope(organization.pk):
+        for each in _verdicts(organization.pk, period):
+            row.attempts += 1
+            row.changed += each.is_change
+            row.now_priced += each.is_change and each.attempt.price_id is None
+            row.booked_nano += each.attempt.cost_nano
+            row.new_nano += each.cost_nano
+    return row
+
+
+def _begin(period: Period, actor: str, reason: str) -> Repricing:
+    return Repricing.objects.create(
+        provider=period.provider,
+        model=period.model,
+        starts_at=period.starts_at,
+        ends_at=period.ends_at,
+        by=actor,
+        reason=reason,
+    )
+
+
+def _record(organization_id: int, period: Period, repricing: Repricing) -> None:
+    audit.record(
+        organization_id=organization_id,
+        actor=repricing.by,
+        verb="price.repriced",
+        target=str(period)[:200],
+        changes={"reason": ["", repricing.reason], "repricing": ["", str(repricing.pk)]},
+    )
+
+
+def _correct(attempt_ids: list[UUID], repricing: Repricing) -> None:
+    for attempt in Attempt.objects.filter(id__in=attempt_ids).order_by("created_at", "id"):
+        verdict = _judge(attempt)
+        if verdict.is_change and verdict.price is not None:
+            ledger.reprice(attempt, verdict.cost_nano, repricing, verdict.price)
+
+
+def _verdicts(organization_id: int, period: Period) -> Iterator[_Verdict]:
+    calls = _calls(organization_id, period).defer("raw_usage", "error_message", "tags")
+    return (_judge(attempt) for attempt in calls.iterator(chunk_size=1000))
+
+
+def _calls(organization_id: int, period: Period) -> QuerySet[Attempt]:
+    answered_by_cache = LedgerEntry.objects.filter(attempt=OuterRef("pk"), kind=LedgerKind.CACHE_HIT)
+    calls = Attempt.objects.filter(
+        organization_id=organization_id,
+        provider=period.provider,
+        state=AttemptState.SETTLED,
+        created_at__gte=period.starts_at - LONGEST_WAIT,
+        created_at__lt=period.ends_at,
+    )
+    if period.model:
+        calls = calls.filter(model=period.model)
+    left_at = Coalesce("dispatched_at", "created_at")
+    in_period = calls.annotate(left_at=left_at).filter(left_at__gte=period.starts_at, left_at__lt=period.ends_at)
+    return in_period.exclude(Exists(answered_by_cache)).order_by("created_at", "id")
+
+
+def _judge(attempt: Attempt) -> _Verdict:
+    try:
+        price = price_of(attempt.provider, attempt.model, at=attempt.dispatched_at or attempt.created_at)
+    except ModelNotPricedError:
+        return _Verdict(attempt, None, attempt.cost_nano)
+    return _Verdict(attempt, price, cost_of(_usage_of(attempt), price))
+
+
+def _usage_of(attempt: Attempt) -> TokenUsage:
+    return TokenUsage(
+        attempt.input_tokens,
+        attempt.cache_read_tokens,
+        attempt.cache_write_tokens,
+        attempt.output_tokens,
+        attempt.reasoning_tokens,
+    )

@@ -1,0 +1,135 @@
+"""What the pages of the price book show."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cost_app.models import ModelPrice, PriceProposal, PriceTier, ProposalState
+from cost_app.models.prices import PriceColumns
+from cost_app.prices.book import in_force
+from cost_app.prices.terms import AMOUNTS
+from cost_app.prices.windows import holds_at, in_words, parse_window
+
+DECIDED_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a million tokens of a class cost, in nano-dollars; `long_nano` for long prompts, where it is another."""
+
+    label: str
+    nano: int
+    long_nano: int | None
+    before_nano: int | None = None
+    """For a proposal: what the version that it replaces says, where it is another."""
+
+
+@dataclass(frozen=True)
+class PriceRow:
+    """One version, or one proposal, with its window in words."""
+
+    price: PriceColumns
+    amounts: list[Amount]
+    hours: str
+    is_now: bool
+    """Whether this hour is one of the window."""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class ProviderPrices:
+    """The prices of one provider, by model."""
+
+    provider: str
+    rows: list[PriceRow]
+
+
+def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> list[ProviderPrices]:
+    """What holds today, in all hours of the week; in one query."""
+    prices = in_force().order_by("provider", "model", "tier", "window_name", "-effective_from")
+    if provider:
+        prices = prices.filter(provider=provider)
+    if tier:
+        prices = prices.filter(tier=tier)
+    if text:
+        prices = prices.filter(model__icontains=text)
+    rows = [price_row(next(versions)) for _, versions in groupby(prices, _key)]
+    rows.sort(key=lambda row: (row.price.provider, row.price.model, _tier_order(row.price)))
+    return [ProviderPrices(name, list(each)) for name, each in groupby(rows, lambda row: row.price.provider)]
+
+
+def price_history(provider: str, model: str) -> list[PriceRow]:
+    """Every version of a model, by tier and hours, the newest first; empty for a model that the book never had."""
+    versions = ModelPrice.objects.filter(provider=provider, model=model)
+    ordered = sorted(versions.order_by("window_name", "-effective_from"), key=_tier_order)
+    rows = []
+    for _, group in groupby(ordered, _key):
+        holds = False
+        for version in group:
+            state = _state(version, timezone.now(), is_superseded=holds)
+            holds = holds or state == "active"
+            rows.append(price_row(version, state))
+    return rows
+
+
+def price_row(price: PriceColumns, state: str = "", replaces: PriceColumns | None = None) -> PriceRow:
+    """A version or proposal for the screen."""
+    return PriceRow(
+        price=price,
+        amounts=[_amount(price, name, replaces) for name in AMOUNTS],
+        hours=in_words(price.window),
+        is_now=holds_at(parse_window(price.window), timezone.now()),
+        state=state,
+    )
+
+
+def waiting_proposals() -> list[PriceRow]:
+    """What a person has to decide."""
+    proposals = PriceProposal.objects.filter(state=ProposalState.WAITING).select_related("replaces")
+    return _proposal_rows(proposals.order_by("provider", "model", "tier"))
+
+
+def decided_proposals() -> list[PriceRow]:
+    """What was decided last."""
+    proposals = PriceProposal.objects.exclude(state=ProposalState.WAITING).select_related("replaces")
+    return _proposal_rows(proposals.order_by("-decided_at")[:DECIDED_SHOWN])
+
+
+def providers_priced() -> list[str]:
+    """Every provider of the book, for a choice."""
+    return list(ModelPrice.objects.order_by("provider").values_list("provider", flat=True).distinct())
+
+
+def _proposal_rows(proposals: QuerySet[PriceProposal] | Iterable[PriceProposal]) -> list[PriceRow]:
+    return [price_row(each, each.state, each.replaces) for each in proposals]
+
+
+def _amount(price: PriceColumns, name: str, replaces: PriceColumns | None) -> Amount:
+    nano, before = getattr(price, name), getattr(replaces, name, None)
+    return Amount(
+        label=name.replace("_", " ").capitalize(),
+        nano=nano,
+        long_nano=getattr(price, f"long_{name}"),
+        before_nano=before if before != nano else None,
+    )
+
+
+def _state(version: ModelPrice, now: datetime, *, is_superseded: bool) -> str:
+    """`is_superseded`: a newer version of the same price holds."""
+    if version.effective_from > now:
+        return "announced"
+    if is_superseded or (version.effective_to is not None and version.effective_to <= now):
+        return "ended"
+    return "active"
+
+
+def _key(price: PriceColumns) -> tuple[str, str, str, str]:
+    return price.provider, price.model, price.tier, price.window_name
+
+
+def _tier_order(price: PriceColumns) -> int:
+    return PriceTier.values.index(price.tier)

@@ -1,0 +1,126 @@
+"""What the package genai-prices says about the text models of the providers that we have.
+
+It works offline. Not read: what has no price for input and output tokens, what is priced by images or sound, names that
+are only the beginning of a name, and prices that change with the hour: the package has no weekdays, so those are kept
+by hand. Anthropic's prices for cache writes that live an hour are not modelled; nothing here asks for such writes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from cost_app.models import PriceTier
+from cost_app.prices.shipped import EFFECTIVE_FROM, nano_of
+from cost_app.prices.terms import AMOUNTS, PriceError, PriceTerms
+
+if TYPE_CHECKING:
+    from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice
+
+PACKAGE = "genai-prices"
+PROVIDERS = ("anthropic", "deepseek", "openai")
+CONTEXTS = {
+    PriceTier.STANDARD: None,
+    PriceTier.BATCH: {"processing": "batch"},
+    PriceTier.FLEX: {"service_tier": "flex"},
+}
+"""How the package names our tiers."""
+OTHER_THAN_TEXT = ("audio", "image", "video")
+
+
+@dataclass(frozen=True)
+class SourcePrice:
+    """One price of the package, from the day on which it holds."""
+
+    terms: PriceTerms
+    effective_from: datetime
+
+
+def source_name() -> str:
+    """The package with its version, as rows name it; does not load it."""
+    return f"{PACKAGE} {version(PACKAGE)}"
+
+
+def read_source() -> tuple[list[SourcePrice], list[tuple[str, str]]]:
+    """Every price that can be taken over, oldest first within a model, and the models whose price changes by the hour.
+
+    Loading the package takes 0.2 s and 20 MB, therefore late.
+    """
+    from genai_prices.data import providers
+
+    prices: list[SourcePrice] = []
+    by_hand: list[tuple[str, str]] = []
+    for provider in providers:
+        for model in provider.models if provider.id in PROVIDERS else []:
+            if not _is_text(model):
+                continue
+            if _changes_by_the_hour(model):
+                by_hand.append((provider.id, model.id))
+            else:
+                prices += _prices_of(provider.id, model)
+    return prices, by_hand
+
+
+def _conditions(model: "ModelInfo") -> "list[ConditionalPrice]":
+    from genai_prices.types import ConditionalPrice
+
+    return model.prices if isinstance(model.prices, list) else [ConditionalPrice(prices=model.prices)]
+
+
+def _is_text(model: "ModelInfo") -> bool:
+    priced = {key for each in _conditions(model) for key, value in vars(each.prices).items() if value is not None}
+    is_whole_name = not (model.id.startswith("ft:") or model.id.endswith("-"))
+    sees_or_hears = any(word in name for name in (model.id, *priced) for word in OTHER_THAN_TEXT)
+    return is_whole_name and {"input_mtok", "output_mtok"} <= priced and not sees_or_hears
+
+
+def _changes_by_the_hour(model: "ModelInfo") -> bool:
+    from genai_prices.types import TimeOfDateConstraint
+
+    return any(isinstance(each.constraint, TimeOfDateConstraint) for each in _conditions(model))
+
+
+def _prices_of(provider: str, model: "ModelInfo") -> Iterator[SourcePrice]:
+    for tier, context in CONTEXTS.items():
+        last = None
+        for begin in _beginnings(model, context):
+            terms = _terms(provider, model.id, tier, model.get_prices(begin, context))
+            if last is None or not terms.costs_as(last):
+                yield SourcePrice(terms, begin)
+            last = terms
+
+
+def _beginnings(model: "ModelInfo", context: dict[str, str] | None) -> list[datetime]:
+    """When a tier's price may change: never before the tier is offered."""
+    dates = {_start(each.constraint) for each in _conditions(model)}
+    if context is None:
+        return sorted(dates)
+    offered = [_start(variant.constraint) for variant in model.price_variants or [] if variant.when == context]
+    return sorted({*offered, *(day for day in dates if day > min(offered))}) if offered else []
+
+
+def _start(constraint: Any) -> datetime:
+    day: date | None = getattr(constraint, "start_date", None)
+    return datetime.combine(day, time(), UTC) if day else EFFECTIVE_FROM
+
+
+def _terms(provider: str, model: str, tier: str, prices: "ModelPrice") -> PriceTerms:
+    """A class of tokens without a price costs as much as input, and one without a step the same at every length."""
+    from genai_prices.types import TieredPrices
+
+    columns: dict[str, Any] = {}
+    long: dict[str, int] = {}
+    thresholds: set[int] = set()
+    for name in AMOUNTS:
+        own = getattr(prices, f"{name}_mtok")
+        price: Any = prices.input_mtok if own is None else own
+        steps = price.tiers if isinstance(price, TieredPrices) else []
+        columns[name] = nano_of(price.base if steps else price)
+        long[f"long_{name}"] = nano_of(steps[-1].price) if steps else columns[name]
+        thresholds |= {step.start for step in steps}
+    if len(thresholds) > 1:
+        raise PriceError(f"{provider}/{model}: a price with several steps by the length of the prompt cannot be stored")
+    if thresholds:
+        columns |= {"long_context_from": thresholds.pop(), **long}
+    return PriceTerms(provider=provider, model=model, tier=tier, source=source_name(), **columns)

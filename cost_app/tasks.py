@@ -1,0 +1,41 @@
+"""What the scheduler runs for the cost engine. Everything here may be run by several at once."""
+
+from collections.abc import Callable
+
+from aiinfra.tenants.scope import system_scope
+from cost_app.advice.compute import compute_all
+from cost_app.alerts.checks import check_all, check_budgets_of
+from cost_app.budgets.windows import refresh_rollovers
+from cost_app.ledger.sweeper import sweep_unknown_outcomes
+from cost_app.ledger.usage import fold, follow_time_zones
+
+Jobs = list[tuple[float, Callable[[], object]]]
+"""(seconds between two runs, what is run)"""
+
+FOLD_EVERY_S = 0.5
+"""Figures are to be visible within a second."""
+
+
+def fold_usage() -> None:
+    """Bring the sums up to date, and look at the budgets of those that had calls."""
+    check_budgets_of(fold())
+
+
+def carry_over() -> None:
+    """Bring up to date what windows took over from those before."""
+    with system_scope():
+        refresh_rollovers()
+
+
+def jobs() -> Jobs:
+    """What must not be late."""
+    return [
+        (FOLD_EVERY_S, fold_usage),
+        (5, sweep_unknown_outcomes),
+        (5, carry_over),
+    ]
+
+
+def slow_jobs() -> Jobs:
+    """What may take minutes."""
+    return [(60, follow_time_zones), (60, check_all), (3600, compute_all)]

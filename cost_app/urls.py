@@ -1,0 +1,12 @@
+"""Every address of the cost engine; each part brings its own pages."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("costs/", include("cost_app.metrics.urls")),
+    path("budgets/", include("cost_app.budgets.urls")),
+    path("alerts/", include("cost_app.alerts.urls")),
+    path("recommendations/", include("cost_app.advice.urls")),
+    path("prices/", include("cost_app.prices.urls")),
+    path("finance/", include("cost_app.finance.urls")),
+]
