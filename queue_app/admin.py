@@ -1,0 +1,42 @@
+"""Raw records of the queue for staff; what people do every day is on the product's own pages."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models, transaction
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
+from queue_app import control
+from queue_app.models import AIRequest, QueuePolicy
+
+
+@admin.register(AIRequest)
+class AIRequestAdmin(ReadOnlyAdmin):
+    """Requests of all organizations, without prompts and answers."""
+
+    list_display = ["id", "organization", "status", "priority", "provider", "model", "created_at", "error_code"]
+    list_filter = ["status", "priority", "provider", "organization"]
+    search_fields = ["=id", "=user_ref", "=conversation_id", "=idempotency_key"]
+    ordering = ["-created_at"]
+    exclude = ["fingerprint"]
+
+
+@admin.register(QueuePolicy)
+class QueuePolicyAdmin(TenantAdmin):
+    """Shares and limits. Priorities are paused on the queue's page; without a row the defaults hold."""
+
+    list_display = ["organization", "weight", "max_in_flight", "depth_limit", "paused_priorities"]
+    search_fields = ["organization__slug", "organization__name"]
+    autocomplete_fields = ["organization"]
+    readonly_fields = ["paused_priorities"]
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: "ModelForm[Any]", change: bool) -> None:
+        """Save, and let it hold from the next claim on."""
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: control.announce_policy(obj))  # type: ignore[arg-type]
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody deletes: set the defaults instead, so that the workers learn of it."""
+        return False

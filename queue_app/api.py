@@ -1,0 +1,176 @@
+"""`/api/ai/queue`: the queue for programs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiinfra.api import ApiCall, Endpoint, Operation
+from aiinfra.failures import ApiError, not_found
+from cost_app.optimizer import BudgetBusyError, BudgetExceededError, ModelNotPricedError
+from queue_app import control, presenting
+from queue_app.facade import priority_name
+from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, accept
+from queue_app.models import AIRequest, Priority
+from queue_app.payloads import (
+    Accepted,
+    CallOptions,
+    EnqueueRequest,
+    LaneReference,
+    ListQuery,
+    NoParameters,
+    Paused,
+    QueueStatsOut,
+    Removed,
+    RequestOut,
+    RequestPage,
+    RequestReference,
+)
+from queue_app.requests import RequestFilter, page_of, request_by_id, status_of
+from queue_app.stats import queue_stats
+
+
+@contextmanager
+def contract_errors() -> Iterator[None]:
+    """Answer what the queue refuses in the contract's words."""
+    try:
+        yield
+    except UnknownProviderError as error:
+        raise ApiError(400, "invalid_request", str(error), param="provider") from None
+    except IdempotencyConflictError as error:
+        raise ApiError(409, "idempotency_conflict", str(error), param="Idempotency-Key") from None
+    except QueueFullError as error:
+        raise ApiError(429, "queue_full", str(error), headers=_come_back(error.retry_after_s)) from None
+    except BudgetBusyError as error:
+        raise ApiError(429, "budget_busy", str(error), headers=_come_back(error.retry_after_s)) from None
+    except BudgetExceededError as error:
+        raise ApiError(402, "budget_exceeded", str(error)) from None
+    except (control.WrongStatusError, control.ContentGoneError) as error:
+        raise ApiError(409, "wrong_status", str(error), param="requestId") from None
+    except ModelNotPricedError as error:
+        raise ApiError(422, "model_not_priced", str(error), param="model") from None
+
+
+def _come_back(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def submit(call: ApiCall, options: CallOptions, provider: str, model: str) -> AIRequest:
+    """Accept what a client sent. Raises ApiError."""
+    with contract_errors():
+        return accept(
+            Submission(
+                organization_id=call.principal.organization_id,
+                provider=provider,
+                model=model,
+                messages=[message.model_dump() for message in options.messages],
+                priority=Priority[options.priority.upper()],
+                api_key_id=call.principal.api_key_id,
+                user_ref=options.user_id or (call.http.user.get_username() if call.principal.user_id else ""),
+                conversation_id=options.conversation_id,
+                max_retries=options.max_retries,
+                timeout_ms=options.timeout,
+                temperature=options.temperature,
+                max_tokens=options.max_tokens,
+                tags=options.tags,
+                metadata=options.metadata,
+                cache_mode=options.cache,
+                idempotency_key=call.idempotency_key,
+            )
+        )
+
+
+def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
+    """Put a request into the queue; with a used idempotency key the first answer comes again."""
+    request = submit(call, payload, payload.provider, payload.model)
+    return Accepted(
+        request_id=str(request.id),
+        status="pending",
+        cached=False,
+        position=request.accepted_position,
+        message="The request is in the queue.",
+    )
+
+
+def get_stats(_call: ApiCall, _payload: NoParameters) -> QueueStatsOut:
+    """The organization's figures."""
+    return presenting.stats_out(queue_stats())
+
+
+def get_status(call: ApiCall, payload: RequestReference) -> RequestOut:
+    """One request with its attempts."""
+    request = _request(payload.request_id)
+    return presenting.request_out(status_of(request, with_content=call.principal.can("content:read")))
+
+
+def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:
+    """A page of requests, newest first."""
+    narrowed = RequestFilter(
+        status=payload.status or "", priority=Priority[payload.priority.upper()] if payload.priority else None
+    )
+    try:
+        return presenting.page_out(page_of(narrowed, payload.cursor))
+    except ValueError:
+        raise ApiError(400, "invalid_request", "This is not a cursor of a list.", param="cursor") from None
+
+
+def run_cleanup(call: ApiCall, _payload: NoParameters) -> Removed:
+    """Apply the organization's retention now."""
+    return Removed(removed=control.clean_up(call.principal.organization_id, actor=call.principal.actor))
+
+
+def cancel(call: ApiCall, payload: RequestReference) -> RequestOut:
+    """End a request without an answer."""
+    request = _request(payload.request_id)
+    with contract_errors():
+        control.cancel(request, actor=call.principal.actor)
+    return get_status(call, payload)
+
+
+def retry(call: ApiCall, payload: RequestReference) -> RequestOut:
+    """Run a failed or cancelled request again."""
+    request = _request(payload.request_id)
+    with contract_errors():
+        control.retry(request, actor=call.principal.actor)
+    return get_status(call, payload)
+
+
+def pause(call: ApiCall, payload: LaneReference) -> Paused:
+    """Start nothing more of a priority, or of any."""
+    return _paused(control.pause(call.principal.organization_id, _lane(payload), actor=call.principal.actor))
+
+
+def resume(call: ApiCall, payload: LaneReference) -> Paused:
+    """Start a paused priority again, or all."""
+    return _paused(control.resume(call.principal.organization_id, _lane(payload), actor=call.principal.actor))
+
+
+def _lane(payload: LaneReference) -> Priority | None:
+    return Priority[payload.priority.upper()] if payload.priority else None
+
+
+def _paused(weights: list[int]) -> Paused:
+    return Paused(paused=[priority_name(weight) for weight in weights])
+
+
+def _request(request_id: str) -> AIRequest:
+    request = request_by_id(request_id)
+    if request is None:
+        raise not_found()
+    return request
+
+
+queue = Endpoint(
+    {
+        ("GET", "stats"): Operation(get_stats, "queue:read", NoParameters, QueueStatsOut, "Queue figures"),
+        ("GET", "status"): Operation(get_status, "queue:read", RequestReference, RequestOut, "One request"),
+        ("GET", "list"): Operation(get_list, "queue:read", ListQuery, RequestPage, "A page of requests"),
+        ("GET", "cleanup"): Operation(
+            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention", key_only=True
+        ),
+        ("POST", None): Operation(enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202),
+        ("POST", "cleanup"): Operation(run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention"),
+        ("POST", "cancel"): Operation(cancel, "queue:write", RequestReference, RequestOut, "Cancel a request"),
+        ("POST", "retry"): Operation(retry, "queue:write", RequestReference, RequestOut, "Retry a request"),
+        ("POST", "pause"): Operation(pause, "queue:admin", LaneReference, Paused, "Pause a priority"),
+        ("POST", "resume"): Operation(resume, "queue:admin", LaneReference, Paused, "Resume a priority"),
+    }
+)

@@ -1,0 +1,159 @@
+"""What people do to the queue: cancel, retry, pause, resume, clean up. Each leaves an audit row."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from aiinfra.tenants import audit
+from cost_app import create_cost_optimizer
+from queue_app import events, index, tickets
+from queue_app.claims import release
+from queue_app.cleanup import cleanup
+from queue_app.index import Entry
+from queue_app.intake import attempt_order, enter
+from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.packing import unpack
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+CANCELLED = "CANCELLED"
+
+
+class WrongStatusError(Exception):
+    """The request is not in a status from which this can be done."""
+
+
+class ContentGoneError(Exception):
+    """The prompt has been cleaned up, so that the request cannot run again."""
+
+
+def cancel(request: AIRequest, *, actor: str) -> None:
+    """End a request without an answer.
+
+    One that is being processed ends at once for its client; its worker stops before the call leaves, or, if it has
+    left, waits for the bill and drops the answer. Raises WrongStatusError if it has ended already.
+    """
+    with transaction.atomic():
+        ended = AIRequest.objects.filter(id=request.id, status__in=LIVE).update(
+            status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None
+        )
+        if not ended:
+            raise WrongStatusError("the request has ended already")
+        request.refresh_from_db()
+        cost.withdraw(request.id, request.attempt_number, CANCELLED)
+        audit.record(
+            organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
+        )
+    _tell_redis(request)
+    events.changed(request.organization_id, request.id)
+
+
+def _tell_redis(request: AIRequest) -> None:
+    try:
+        index.remove(request)
+    except RedisError:
+        logger.info("left in the index; the claim will find it cancelled")
+
+
+def retry(request: AIRequest, *, actor: str) -> None:
+    """Run a failed or cancelled request again, with all its retries.
+
+    Raises WrongStatusError for any other status, ContentGoneError, ModelNotPricedError and
+    BudgetRefusedError.
+    """
+    with transaction.atomic():
+        content = RequestContent.objects.filter(request=request).first()
+        if content is None:
+            raise ContentGoneError("the prompt of this request has been cleaned up")
+        restarted = AIRequest.objects.filter(id=request.id, status__in=[Status.FAILED, Status.CANCELLED]).update(
+            status=Status.PENDING,
+            attempt_number=F("attempt_number") + 1,
+            first_attempt_number=F("attempt_number") + 1,
+            crashes=0,
+            counted=False,
+            completed_at=None,
+            started_at=None,
+            not_before=timezone.now(),
+            error_code="",
+            error_message="",
+        )
+        if not restarted:
+            raise WrongStatusError("only a failed or cancelled request can be retried")
+        request.refresh_from_db()
+        cost.open_attempt(attempt_order(request, unpack(content.call)))
+        audit.record(
+            organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
+        )
+    # The cancelled call may still be on its way, and the index takes nothing that it counts as claimed.
+    release(Entry.of(request))
+    enter(request)
+
+
+def clean_up(organization_id: int, *, actor: str) -> int:
+    """Apply the retention to the organization in scope now; returns the number of requests removed."""
+    removed = cleanup()
+    audit.record(
+        organization_id=organization_id,
+        actor=actor,
+        verb="queue.cleaned",
+        target="requests past their retention",
+        changes={"removed": [0, removed]},
+    )
+    return removed
+
+
+def pause(organization_id: int, priority: Priority | None, *, actor: str) -> list[int]:
+    """Start nothing more of a priority, or of any; what runs goes on. Returns the priorities that are paused now."""
+    return _set_paused(organization_id, set.union, priority, actor, "queue.paused")
+
+
+def resume(organization_id: int, priority: Priority | None, *, actor: str) -> list[int]:
+    """Take up a paused priority again, or all. Returns the priorities that are still paused."""
+    still_paused = _set_paused(organization_id, set.difference, priority, actor, "queue.resumed")
+    _wake_workers()
+    return still_paused
+
+
+def _set_paused(
+    organization_id: int,
+    combine: Callable[[set[int], set[int]], set[int]],
+    priority: Priority | None,
+    actor: str,
+    verb: str,
+) -> list[int]:
+    wanted = {int(priority)} if priority else set(Priority.values)
+    with transaction.atomic():
+        QueuePolicy.objects.get_or_create(organization_id=organization_id)
+        policy = QueuePolicy.objects.select_for_update().get(organization_id=organization_id)
+        before = policy.paused_priorities
+        policy.paused_priorities = sorted(combine(set(before), wanted))
+        policy.save(update_fields=["paused_priorities"])
+        audit.record(
+            organization_id=organization_id,
+            actor=actor,
+            verb=verb,
+            target=priority.label if priority else "all priorities",
+            changes={"paused": [before, policy.paused_priorities]},
+        )
+    announce_policy(policy)
+    return list(policy.paused_priorities)
+
+
+def announce_policy(policy: QueuePolicy) -> None:
+    """Make a saved policy hold; where Redis is away the reconciler does it later."""
+    try:
+        index.set_policy(policy)
+    except RedisError:
+        logger.warning("the workers learn of it when Redis is back", exc_info=True)
+
+
+def _wake_workers() -> None:
+    try:
+        tickets.wake_for_ready()
+    except RedisError:
+        logger.info("the scheduler wakes the workers when Redis is back")

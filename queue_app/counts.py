@@ -1,0 +1,93 @@
+"""Counting what became of requests, by minute and in total.
+
+Ending a request only leaves it uncounted; every second the scheduler counts what has ended, each request once. That
+keeps the transactions that workers wait for short, and no two of them meet at one row of counts. Who reads the figures
+adds the few that are not counted yet, so that they are exact at any moment.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, cast
+
+from django.db import transaction
+from django.db.models import F
+
+from aiinfra.tenants.scope import system_scope
+from queue_app.models import UNCOUNTED, AIRequest, OutcomeCounts, QueueMinute, QueueTotal
+
+MS = timedelta(milliseconds=1)
+BATCH = 1_000
+COLUMNS = ("organization_id", "priority", "status", "created_at", "started_at", "completed_at")
+
+
+@dataclass
+class Outcomes:
+    """The columns of `OutcomeCounts`, summed. Times in milliseconds."""
+
+    NAMES: ClassVar = ("started", "completed", "failed", "cancelled", "wait_ms", "run_ms")
+
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    wait_ms: int = 0
+    run_ms: int = 0
+
+    def add(self, request: AIRequest) -> None:
+        """Count one request that has ended."""
+        setattr(self, request.status, getattr(self, request.status) + 1)
+        if request.started_at and request.completed_at:
+            self.started += 1
+            self.wait_ms += (request.started_at - request.created_at) // MS
+            self.run_ms += (request.completed_at - request.started_at) // MS
+
+    def merge(self, other: "Outcomes") -> None:
+        """Add what another one has counted."""
+        for name in self.NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def uncounted_by_priority() -> dict[int, Outcomes]:
+    """What ended in the organizations in scope and is not counted yet: about the last second."""
+    outcomes: dict[int, Outcomes] = defaultdict(Outcomes)
+    for request in AIRequest.objects.filter(UNCOUNTED).only(*COLUMNS):
+        outcomes[request.priority].add(request)
+    return outcomes
+
+
+def count_ended() -> int:
+    """Count what has ended, in batches; returns how many requests were counted. Several at once count each once."""
+    counted = 0
+    with system_scope():
+        while batch := _count_batch():
+            counted += batch
+    return counted
+
+
+@transaction.atomic
+def _count_batch() -> int:
+    """PostgreSQL lets another counter pass the locked rows by; SQLite lets one transaction write at a time."""
+    ended = AIRequest.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
+    requests = list(ended.order_by("completed_at")[:BATCH])
+    totals: dict[tuple[int, int], Outcomes] = defaultdict(Outcomes)
+    minutes: dict[tuple[int, int, datetime], Outcomes] = defaultdict(Outcomes)
+    for request in requests:
+        minute = cast(datetime, request.completed_at).replace(second=0, microsecond=0)
+        totals[request.organization_id, request.priority].add(request)
+        minutes[request.organization_id, request.priority, minute].add(request)
+    for (organization_id, priority), outcomes in sorted(totals.items()):
+        _add(QueueTotal, {"organization_id": organization_id, "priority": priority}, outcomes)
+    for (organization_id, priority, minute), outcomes in sorted(minutes.items()):
+        _add(QueueMinute, {"organization_id": organization_id, "priority": priority, "minute": minute}, outcomes)
+    AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
+    return len(requests)
+
+
+def _add(table: type[OutcomeCounts], row: Mapping[str, object], outcomes: Outcomes) -> None:
+    increments = {name: F(name) + amount for name, amount in asdict(outcomes).items()}
+    if not table.objects.filter(**row).update(**increments):
+        # Two may find the row missing at once: both insert, one insert does nothing, and then both add.
+        table.objects.bulk_create([table(**row)], ignore_conflicts=True)
+        table.objects.filter(**row).update(**increments)

@@ -1,0 +1,206 @@
+"""What Redis knows of the queue: which request is best now. Everything here can be lost and is rebuilt from the rows.
+
+score = time of acceptance - head start of the priority. A score never changes, so waiting requests age against new
+ones at one second a second: a low one is overtaken by high ones for at most the difference of their head starts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from redis.commands.core import Script
+
+from aiinfra.redis import redis_client
+from queue_app.models import AIRequest, Priority, QueuePolicy
+
+PREFIX = "{aiq}:"
+LUA = Path(__file__).parent / "lua"
+ADMIT_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A request as the index names it."""
+
+    organization_id: int
+    priority: int
+    request_id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.organization_id}:{self.priority}:{self.request_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Entry":
+        """The inverse of str()."""
+        organization_id, priority, request_id = text.split(":")
+        return cls(int(organization_id), int(priority), UUID(request_id))
+
+    @classmethod
+    def of(cls, request: AIRequest) -> "Entry":
+        """The entry of a row."""
+        return cls(request.organization_id, request.priority, request.id)
+
+
+@cache
+def _script(name: str) -> Script:
+    source = (LUA / "_common.lua").read_text() + (LUA / f"{name}.lua").read_text()
+    return redis_client().register_script(source)
+
+
+def _run(name: str, arguments: Sequence[str | float] = ()) -> object:
+    return _script(name)(args=list(arguments), client=redis_client())
+
+
+def score_of(request: AIRequest) -> float:
+    """The place in the order, in seconds; the smallest goes first."""
+    head_start = settings.QUEUE_HEAD_START_S[Priority(request.priority).name.lower()]
+    return float(request.created_at.timestamp() - head_start)
+
+
+def admit(requests: Iterable[AIRequest]) -> None:
+    """Enter pending requests; entering one twice changes nothing. Raises RedisError."""
+    rows = iter(requests)
+    while batch := list(islice(rows, ADMIT_BATCH)):
+        _run("admit", [argument for request in batch for argument in _admission(request)])
+
+
+def _admission(request: AIRequest) -> Iterator[str]:
+    yield str(request.organization_id)
+    yield str(request.priority)
+    yield str(request.id)
+    yield f"{score_of(request):.6f}"
+    yield f"{request.not_before.timestamp():.6f}"
+
+
+def claim() -> Entry | None:
+    """Take the best request of all organizations out of the index. Raises RedisError."""
+    entry = _run("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
+    return Entry.parse(str(entry)) if entry else None
+
+
+def horizon_s() -> float:
+    """How much age counts between organizations: the largest head start, so that a low request can make up for it.
+
+    What has waited longer counts as equally old. Else a backlog would soon be older than the penalty can make up for,
+    and everybody else would wait for its end.
+    """
+    return max(settings.QUEUE_HEAD_START_S.values())
+
+
+def release(entries: Iterable[Entry]) -> None:
+    """End claims, so that their organizations may have others started. Raises RedisError."""
+    if texts := [str(entry) for entry in entries]:
+        _run("release", texts)
+
+
+def hold(entries: Iterable[Entry]) -> None:
+    """Enter claims that the index has forgotten. Raises RedisError."""
+    if texts := [str(entry) for entry in entries]:
+        _run("hold", texts)
+
+
+def remove(request: AIRequest) -> None:
+    """Take out a request that will not be started. Raises RedisError."""
+    _run("remove", [str(request.organization_id), str(request.priority), str(request.id), f"{score_of(request):.6f}"])
+
+
+def set_policy(policy: QueuePolicy) -> None:
+    """Make an organization's share, limits and pauses hold from now on. Raises RedisError."""
+    limits, paused = terms_of(policy)
+    _run("set_policy", [policy.organization_id, *limits, *paused])
+
+
+def terms_of(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
+    """What Redis needs of a policy: weight, limit in flight and limit of waiting requests; the paused priorities."""
+    return (policy.weight, policy.max_in_flight, policy.depth_limit), frozenset(policy.paused_priorities)
+
+
+def known_terms() -> dict[int, tuple[tuple[int, ...], frozenset[int]]]:
+    """The terms that hold now, by organization id. Raises RedisError."""
+    with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.hgetall(PREFIX + "policy")
+        pipeline.smembers(PREFIX + "paused")
+        policies, lanes = pipeline.execute()
+    paused: dict[int, set[int]] = defaultdict(set)
+    for lane in lanes:
+        organization_id, priority = map(int, lane.split(":"))
+        paused[organization_id].add(priority)
+    return {
+        int(organization_id): (tuple(map(int, limits.split(":"))), frozenset(paused[int(organization_id)]))
+        for organization_id, limits in policies.items()
+    }
+
+
+def promote() -> int:
+    """Make due what was delayed; returns how many organizations have something to start. Raises RedisError."""
+    return int(str(_run("promote")))
+
+
+def recount() -> None:
+    """Derive the requests in flight anew from the claims. Raises RedisError."""
+    _run("recount")
+
+
+def is_complete() -> bool:
+    """False until `mark_complete`, and again once Redis has lost its data. Raises RedisError."""
+    return bool(redis_client().exists(PREFIX + "complete"))
+
+
+def mark_complete() -> None:
+    """Note that all rows and policies have been entered. Raises RedisError."""
+    redis_client().set(PREFIX + "complete", "1")
+
+
+def size() -> int:
+    """Requests that the index knows: waiting, delayed and claimed. Raises RedisError."""
+    with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.zcard(PREFIX + "delayed")
+        pipeline.zcard(PREFIX + "claims")
+        delayed, claims = pipeline.execute()
+    return ready_total() + int(delayed) + int(claims)
+
+
+def ready_total() -> int:
+    """Requests of all organizations that could start now. Raises RedisError."""
+    counts = redis_client().hmget(PREFIX + "depth", [str(priority.value) for priority in Priority])
+    return sum(int(count or 0) for count in counts)
+
+
+def old_claims(seconds: float) -> list[Entry]:
+    """Claims that are older than some seconds by the clock of Redis. Raises RedisError."""
+    client = redis_client()
+    now, _ = client.time()
+    return [Entry.parse(str(text)) for text in client.zrangebyscore(PREFIX + "claims", "-inf", now - seconds)]
+
+
+def depths() -> dict[tuple[int | None, int], int]:
+    """Ready requests by (organization id, priority); organization None is the sum over all. Raises RedisError."""
+    counts: dict[tuple[int | None, int], int] = {}
+    for field, count in redis_client().hgetall(PREFIX + "depth").items():
+        organization_id, _, priority = str(field).rpartition(":")
+        counts[int(organization_id) if organization_id else None, int(priority)] = int(count)
+    return counts
+
+
+def room_of(organization_id: int) -> tuple[dict[int, int], int]:
+    """An organization's ready requests by priority, and how many it may have waiting. Raises RedisError."""
+    with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.hmget(PREFIX + "depth", [f"{organization_id}:{weight}" for weight in Priority.values])
+        pipeline.hget(PREFIX + "policy", str(organization_id))
+        counts, policy = pipeline.execute()
+    depth = {weight: int(count or 0) for weight, count in zip(Priority.values, counts, strict=True)}
+    return depth, int(policy.split(":")[2]) if policy else QueuePolicy.DEPTH_LIMIT
+
+
+def position_of(request: AIRequest) -> int:
+    """1 for the request of its organization that is claimed next; requests of other organizations are not counted."""
+    with redis_client().pipeline(transaction=False) as pipeline:
+        for priority in Priority:
+            lane = f"{PREFIX}lane:{request.organization_id}:{priority.value}"
+            pipeline.zcount(lane, "-inf", f"({score_of(request):.6f}")
+        return sum(int(ahead) for ahead in pipeline.execute()) + 1

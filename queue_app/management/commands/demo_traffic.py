@@ -1,0 +1,37 @@
+"""`manage.py demo_traffic --rate R --seconds S`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from queue_app.demo_traffic import NothingToSendError, send_traffic
+
+
+class Command(BaseCommand):
+    """Sends requests as a company would, so that there is something to look at."""
+
+    help = "Send a believable mix of requests for a while, then end."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Rate, length, for whom, and a seed to have the same again."""
+        parser.add_argument("--rate", type=float, default=2.0, help="requests a second on average (default: 2)")
+        parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
+        parser.add_argument(
+            "--organization", action="append", default=[], metavar="SLUG", help="instead of all demo organizations"
+        )
+        parser.add_argument("--seed", type=int, help="the same seed sends the same questions in the same order")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Send, then print what was done."""
+        if options["rate"] <= 0 or options["seconds"] <= 0:
+            raise CommandError("--rate and --seconds must be above 0")
+        try:
+            report = send_traffic(
+                rate=options["rate"],
+                seconds=options["seconds"],
+                organizations=options["organization"],
+                seed=options["seed"],
+            )
+        except NothingToSendError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(str(report))

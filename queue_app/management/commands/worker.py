@@ -1,0 +1,12 @@
+from django.core.management.base import BaseCommand
+
+from queue_app.worker import serve_workers
+
+
+class Command(BaseCommand):
+    """`manage.py worker`: process the queue until SIGTERM, then finish what runs."""
+
+    help = "Process the queue until SIGTERM or SIGINT."
+
+    def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002 - Django's signature
+        serve_workers()

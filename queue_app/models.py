@@ -1,0 +1,175 @@
+"""The queue's tables. The rows are the truth; what Redis knows of them is rebuilt from here."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from aiinfra.tenants.models import ApiKey, TenantModel
+
+
+class Priority(models.IntegerChoices):
+    """The four priorities with the weights of the specification."""
+
+    LOW = 10
+    NORMAL = 100
+    HIGH = 500
+    CRITICAL = 1000
+
+
+class Status(models.TextChoices):
+    """Where a request is. It ends once, in one of the last three."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LIVE = (Status.PENDING, Status.PROCESSING)
+ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+UNCOUNTED = models.Q(counted=False, completed_at__isnull=False)
+
+
+class AIRequest(TenantModel):
+    """One accepted request.
+
+    `attempt_number` is the fence: every UPDATE by a worker names the number that it claimed, so one that lost its lease
+    changes nothing. `provider` and `model` are what the client asked for; the attempts tell who answered.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
+    attempt_number = models.PositiveSmallIntegerField(default=1)
+    first_attempt_number = models.PositiveSmallIntegerField(default=1, help_text="since acceptance or a manual retry")
+    max_retries = models.PositiveSmallIntegerField(default=3)
+    timeout_ms = models.PositiveIntegerField(default=30_000)
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while they ran it")
+
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
+    user_ref = models.CharField(max_length=128, blank=True, help_text="the client's own user id, or the log-in name")
+    conversation_id = models.CharField(max_length=128, blank=True)
+    tags = models.JSONField(default=list)
+    metadata = models.JSONField(default=dict)
+    cache_mode = models.CharField(max_length=8, default="use")
+
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - NULLs are distinct, "" would collide
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body sent with the key")
+    accepted_position = models.PositiveIntegerField(null=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    not_before = models.DateTimeField(default=timezone.now, help_text="the next attempt starts no earlier")
+    started_at = models.DateTimeField(null=True, help_text="first claim")
+    completed_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=64, blank=True)
+
+    cached = models.BooleanField(default=False)
+    counted = models.BooleanField(default=False, help_text="its end is in the minutes and totals")
+    error_code = models.CharField(max_length=32, blank=True)
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "idempotency_key"], name="idempotency_key_once"),
+            models.CheckConstraint(condition=models.Q(status__in=list(Status)), name="request_status_known"),
+            models.CheckConstraint(condition=models.Q(priority__in=list(Priority)), name="request_priority_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=LIVE, completed_at=None)
+                | models.Q(status__in=ENDED, completed_at__isnull=False),
+                name="request_ended_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-created_at", "-id"], name="request_by_age"),
+            models.Index(
+                fields=["organization", "priority", "created_at"],
+                name="request_pending",
+                condition=models.Q(status="pending"),
+            ),
+            models.Index(fields=["lease_until"], name="request_leased", condition=models.Q(status="processing")),
+            models.Index(fields=["completed_at"], name="request_uncounted", condition=UNCOUNTED),
+            models.Index(fields=["completed_at"], name="request_ended", condition=models.Q(completed_at__isnull=False)),
+        ]
+        verbose_name = "AI request"
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.status}"
+
+
+class RequestContent(TenantModel):
+    """Prompt and answer, packed; apart from the request because they are big and leave earlier."""
+
+    request = models.OneToOneField(AIRequest, on_delete=models.CASCADE, primary_key=True, related_name="content")
+    call = models.BinaryField(help_text="messages and parameters")
+    response = models.BinaryField(null=True)
+
+    def __str__(self) -> str:
+        return f"content of {self.request_id}"
+
+
+class QueuePolicy(TenantModel):
+    """An organization's share of the queue; without a row the defaults hold."""
+
+    DEPTH_LIMIT = 10_000
+
+    weight = models.PositiveSmallIntegerField(default=1, help_text="share relative to the other organizations")
+    max_in_flight = models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 for no limit")
+    depth_limit = models.PositiveIntegerField(default=DEPTH_LIMIT, help_text="pending requests before new ones get 429")
+    paused_priorities = models.JSONField(default=list, help_text="weights of the priorities that wait until resumed")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization"], name="one_queue_policy"),
+            models.CheckConstraint(condition=models.Q(weight__gte=1), name="queue_weight_positive"),
+        ]
+        verbose_name_plural = "queue policies"
+
+    def __str__(self) -> str:
+        return f"queue policy of {self.organization}"
+
+
+class OutcomeCounts(TenantModel):
+    """What became of requests that have ended, so that no figure needs the raw rows; see `queue_app.counts`."""
+
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices)
+    started = models.PositiveBigIntegerField(default=0, help_text="of those that ended")
+    completed = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    cancelled = models.PositiveBigIntegerField(default=0)
+    wait_ms = models.BigIntegerField(default=0, help_text="sum over those that started: acceptance to first claim")
+    run_ms = models.BigIntegerField(default=0, help_text="sum over those that started: first claim to end")
+
+    class Meta:
+        abstract = True
+
+
+class QueueMinute(OutcomeCounts):
+    """The counts of one minute; kept as long as the charts look back."""
+
+    minute = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "minute", "priority"], name="one_row_a_minute_and_priority")
+        ]
+        indexes = [models.Index(fields=["minute"], name="queue_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.minute:%H:%M} {self.priority}"
+
+
+class QueueTotal(OutcomeCounts):
+    """The counts since the organization's first request."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "priority"], name="one_total_a_priority")]
+
+    def __str__(self) -> str:
+        return f"total of priority {self.priority}"

@@ -1,0 +1,176 @@
+"""Ending an attempt: each way out is one transaction that books the money and moves the request if the fence holds.
+
+The money is booked in any case: a worker that lost its request still spent what it spent. All of them lock the request
+before its attempt, as cancelling does: two that meet wait for each other in one direction only.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
+from aiinfra.providers.fallback import fallback_chain
+from cost_app import create_cost_optimizer
+from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
+from queue_app import events
+from queue_app.claims import Claim, release
+from queue_app.intake import attempt_order, enter
+from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.packing import pack
+from queue_app.plan import NextAttempt, next_attempt
+
+cost = create_cost_optimizer()
+
+WORKER_LOST = "WORKER_LOST"
+QUARANTINED = "QUARANTINED"
+CRASHES_MAX = 3
+MISSING_USAGE = "MISSING_USAGE"
+BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+BUDGET_BUSY = "BUDGET_BUSY"
+
+
+def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
+    """Book the call and end the request with its answer. False if the request was lost or cancelled meanwhile."""
+    with transaction.atomic():
+        ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
+        if ended:
+            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(_response(answer)))
+        if answer.usage is None:
+            cost.estimate(attempt, MISSING_USAGE, "the provider sent no usable token counts")
+        else:
+            cost.settle(attempt, answer.usage, answer.raw_usage)
+    _left(claim)
+    return ended
+
+
+def _response(answer: ChatAnswer) -> dict[str, Any]:
+    response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
+    if answer.tool_calls:
+        response["toolCalls"] = answer.tool_calls
+    return response
+
+
+def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
+    """Book a failed call and do what the plan says next: again, elsewhere, or fail the request."""
+    with transaction.atomic():
+        AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
+        _book_failure(attempt, error)
+        step = _plan(claim, (attempt.provider, attempt.model), error)
+        moved = _start_over_or_fail(claim, step, error.code.value, error.message)
+    _left(claim, moved)
+
+
+def _book_failure(attempt: Attempt, error: ProviderError) -> None:
+    if error.usage is not None:
+        cost.settle(attempt, error.usage, {}, error.code.value, error.message)
+    elif error.may_be_billed:
+        cost.estimate(attempt, error.code.value, error.message)
+    else:
+        cost.release(attempt, error.code.value, error.message)
+
+
+def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextAttempt | None:
+    request = claim.request
+    this_round = [a for a in cost.attempts_of([request.id]) if a.number >= request.first_attempt_number]
+    called = [a for a in this_round if a.error_code not in {WORKER_LOST, ErrorCode.CIRCUIT_OPEN}]
+    asked = (request.provider, request.model)
+    return next_attempt(
+        error,
+        current=current,
+        tried=[(a.provider, a.model) for a in called],
+        waited=sum(a.error_code == ErrorCode.CIRCUIT_OPEN for a in this_round),
+        chain=[asked, *fallback_chain(request.organization_id, *asked)],
+        max_retries=request.max_retries,
+    )
+
+
+def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, message: str) -> AIRequest | None:
+    """Take the next step; where there is none, or no money for it, the request ends with the failure."""
+    moved = None
+    try:
+        moved = _start_over(claim, step) if step else None
+    except BudgetRefusedError as refusal:
+        message = f"{message}. It was not tried again: {refusal}"
+        code = BUDGET_BUSY if isinstance(refusal, BudgetBusyError) else BUDGET_EXCEEDED
+    if moved is None:
+        _end(claim.request, claim.attempt_number, Status.FAILED, code, message)
+    return moved
+
+
+def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
+    """Put the request back with a new attempt; None where it is no longer ours, or the next model has no price.
+
+    Raises BudgetRefusedError, and then nothing has changed.
+    """
+    request = claim.request
+    request.attempt_number = claim.attempt_number + 1
+    request.not_before = timezone.now() + timedelta(seconds=step.delay_s)
+    try:
+        with transaction.atomic():
+            ours = AIRequest.objects.filter(
+                id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
+            ).update(
+                status=Status.PENDING,
+                attempt_number=request.attempt_number,
+                not_before=request.not_before,
+                lease_until=None,
+            )
+            if not ours:
+                return None
+            cost.open_attempt(attempt_order(request, claim.call, (step.provider, step.model)))
+    except ModelNotPricedError:
+        return None
+    return request
+
+
+def recover(request: AIRequest, call: dict[str, Any]) -> None:
+    """Take a request from a worker that stopped renewing its lease; after the third time it is quarantined."""
+    claim = Claim(request, call, request.attempt_number)
+    with transaction.atomic():
+        expired = AIRequest.objects.filter(
+            id=request.id,
+            status=Status.PROCESSING,
+            attempt_number=claim.attempt_number,
+            lease_until__lt=timezone.now(),
+        )
+        if not expired.update(crashes=request.crashes + 1):
+            return
+        attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
+        cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
+        again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None
+        message = f"{request.crashes + 1} workers were lost while they ran this request"
+        moved = _start_over_or_fail(claim, again, QUARANTINED, message)
+    _left(claim, moved)
+
+
+def stop(claim: Claim, attempt: Attempt) -> None:
+    """End a claim whose request was cancelled before the call left."""
+    cost.release(attempt, "CANCELLED")
+    _left(claim)
+
+
+def give_back(claim: Claim) -> None:
+    """Return a claimed request unworked, in its old place; one that was lost or cancelled meanwhile is left alone."""
+    request = claim.request
+    ours = AIRequest.objects.filter(
+        id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
+    ).update(status=Status.PENDING, lease_until=None)
+    _left(claim, request if ours else None)
+
+
+def _left(claim: Claim, moved: AIRequest | None = None) -> None:
+    release(claim.entry)
+    if moved is not None:
+        enter(moved)
+    events.changed(claim.request.organization_id, claim.request.id)
+
+
+def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:
+    """The one way out of processing; False if the fence says that the request is another's by now."""
+    now = timezone.now()
+    ended = AIRequest.objects.filter(id=request.id, status=Status.PROCESSING, attempt_number=attempt_number).update(
+        status=status, completed_at=now, lease_until=None, error_code=error_code, error_message=message
+    )
+    return bool(ended)

@@ -1,0 +1,26 @@
+"""JSON at rest: compressed where that saves something."""
+
+import json
+import zlib
+from typing import Any
+
+COMPRESS_ABOVE_BYTES = 4096
+PLAIN, DEFLATED = b"j", b"z"
+
+
+def pack(value: object) -> bytes:
+    """JSON with a one-byte mark in front; above 4 KiB it is compressed."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    if len(text) <= COMPRESS_ABOVE_BYTES:
+        return PLAIN + text
+    return DEFLATED + zlib.compress(text, level=3)
+
+
+def unpack(packed: bytes | memoryview) -> Any:
+    """The inverse of `pack`. Raises ValueError for bytes that it did not make."""
+    mark, body = bytes(packed[:1]), bytes(packed[1:])
+    if mark == DEFLATED:
+        return json.loads(zlib.decompress(body))
+    if mark == PLAIN:
+        return json.loads(body)
+    raise ValueError(f"unknown packing {mark!r}")

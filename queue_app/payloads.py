@@ -1,0 +1,195 @@
+"""What the queue's JSON operations take and give."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from aiinfra.api import WHOLE_FLOATS, ApiModel
+from aiinfra.money import Dollars
+from queue_app.facade import PriorityName
+
+ShortText = Annotated[str, StringConstraints(max_length=128)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+CacheMode = Literal["use", "bypass", "refresh", "only"]
+StatusName = Literal["pending", "processing", "completed", "failed", "cancelled"]
+
+
+class Message(ApiModel):
+    """One turn of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[str, StringConstraints(min_length=1)]
+
+
+class CallOptions(ApiModel):
+    """What a queued request and a chat have in common."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=256)]
+    priority: PriorityName = "normal"
+    user_id: ShortText = ""
+    conversation_id: ShortText = ""
+    max_retries: Annotated[int, Field(ge=0, le=10), WHOLE_FLOATS] = 3
+    timeout: Annotated[
+        int, Field(ge=1_000, le=120_000, description="deadline of each provider call, ms"), WHOLE_FLOATS
+    ] = 30_000
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    metadata: dict[str, Any] = {}
+    cache: CacheMode = "use"
+
+
+class EnqueueRequest(CallOptions):
+    """Put a request into the queue."""
+
+    provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class RequestReference(ApiModel):
+    """One request."""
+
+    request_id: str
+
+
+class LaneReference(ApiModel):
+    """One priority, or all where it is left out."""
+
+    priority: PriorityName | None = None
+
+
+class NoParameters(ApiModel):
+    """Nothing beside the action."""
+
+
+class ListQuery(ApiModel):
+    """A page of requests, narrowed."""
+
+    status: StatusName | None = None
+    priority: PriorityName | None = None
+    cursor: str | None = None
+
+
+class Accepted(ApiModel):
+    """The request is stored and will be processed."""
+
+    request_id: str
+    status: StatusName
+    cached: bool
+    position: int | None
+    message: str
+
+
+class ByPriority(ApiModel):
+    """Waiting requests by priority."""
+
+    critical: int
+    high: int
+    normal: int
+    low: int
+
+
+class WorkerOut(ApiModel):
+    """One worker process; memory in bytes."""
+
+    name: str
+    host: str
+    pid: int
+    slots: int
+    busy: int
+    stopping: bool
+    memory_bytes: int
+    last_seen: datetime
+
+
+class QueueStatsOut(ApiModel):
+    """Averages, throughput and error rate (percent) are those of the last 15 minutes."""
+
+    queue_size: int
+    processing: int
+    total_processed: int
+    total_failed: int
+    total_cancelled: int
+    by_priority: ByPriority
+    oldest_pending_seconds: float | None
+    average_wait_ms: float | None
+    average_processing_ms: float | None
+    throughput_per_minute: float
+    error_rate: float | None
+    workers: list[WorkerOut]
+
+
+class AttemptOut(ApiModel):
+    """One provider call."""
+
+    provider: str
+    model: str
+    status: Literal["reserved", "dispatched", "settled", "estimated", "released"]
+    latency_ms: int | None
+    cost: Dollars
+    error: str | None
+
+
+class ResponseOut(ApiModel):
+    """The answer of the model."""
+
+    role: str
+    content: str
+    finish_reason: str
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class UsageOut(ApiModel):
+    """Tokens; promptTokens is the whole prompt, its cached part included."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+
+
+class RequestSummary(ApiModel):
+    """A request in a list."""
+
+    request_id: str
+    status: StatusName
+    priority: PriorityName
+    provider: str
+    model: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    cost: Dollars
+    cached: bool
+    error: str | None
+
+
+class RequestOut(RequestSummary):
+    """A request with its attempts; `response` is null until it is there, and for those who may not read contents."""
+
+    position: int | None
+    attempts: list[AttemptOut]
+    response: ResponseOut | None
+    usage: UsageOut | None
+
+
+class RequestPage(ApiModel):
+    """Newest first; `nextCursor` is null on the last page."""
+
+    requests: list[RequestSummary]
+    next_cursor: str | None
+
+
+class Removed(ApiModel):
+    """How many requests were removed."""
+
+    removed: int
+
+
+class Paused(ApiModel):
+    """The priorities that are paused now."""
+
+    paused: list[PriorityName]

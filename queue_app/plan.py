@@ -1,0 +1,56 @@
+"""What comes after a failed attempt: the same model again, the next one of the fallback chain, or the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiinfra.providers.base import ErrorCode, ProviderError
+from aiinfra.providers.retry import backoff_s
+
+TRY_ELSEWHERE = frozenset({ErrorCode.AUTHENTICATION})
+"""Not worth a repeat, but another provider may have working credentials."""
+
+CIRCUIT_WAITS_MAX = 20
+"""How often a request waits for a probe before it is given up: with pauses of 60 s, about twenty minutes."""
+
+
+@dataclass(frozen=True)
+class NextAttempt:
+    """Go on with this model, `delay_s` from now."""
+
+    provider: str
+    model: str
+    delay_s: float
+
+
+def next_attempt(
+    error: ProviderError,
+    *,
+    current: tuple[str, str],
+    tried: Sequence[tuple[str, str]],
+    waited: int,
+    chain: Sequence[tuple[str, str]],
+    max_retries: int,
+) -> NextAttempt | None:
+    """The next step, or None to give up.
+
+    `tried` lists (provider, model) of every call so far, the failed one included; `waited` counts how often an open
+    circuit turned the request away; `chain` starts with what was asked for. Each model of the chain gets `max_retries`
+    repeats. An open circuit costs none of them: it goes straight to the next model, or waits where there is none.
+    """
+    following = _following(current, chain)
+    if error.code is ErrorCode.CIRCUIT_OPEN:
+        if following:
+            return NextAttempt(*following, delay_s=0)
+        may_wait = max_retries > 0 and waited <= CIRCUIT_WAITS_MAX
+        return NextAttempt(*current, delay_s=backoff_s(waited, error.retry_after_s)) if may_wait else None
+    retries = tried.count(current) - 1
+    if error.retryable and retries < max_retries:
+        return NextAttempt(*current, delay_s=backoff_s(retries, error.retry_after_s))
+    if following and (error.retryable or error.code in TRY_ELSEWHERE):
+        return NextAttempt(*following, delay_s=0)
+    return None
+
+
+def _following(current: tuple[str, str], chain: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    position = chain.index(current) + 1 if current in chain else 0
+    return chain[position] if position < len(chain) else None

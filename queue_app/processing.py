@@ -1,0 +1,97 @@
+"""Working on one claimed request: the only place that calls a provider."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
+
+from aiinfra.providers import breaker
+from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderError
+from aiinfra.providers.registry import adapter_for
+from aiinfra.tenants.scope import organization_scope
+from cost_app import create_cost_optimizer
+from cost_app.optimizer import Attempt
+from queue_app import outcomes
+from queue_app.claims import Claim
+from queue_app.turns import turn
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+Result = TypeVar("Result")
+WRITE_TRIES = 10
+WRITE_PAUSE_S = 1.0
+
+
+def process(claim: Claim) -> None:
+    """Run a claimed request's current attempt to its end, whatever that is."""
+    with organization_scope(claim.request.organization_id):
+        with turn():
+            attempt = _dispatch(claim)
+        if attempt is not None:
+            _call(claim, attempt)
+
+
+def _dispatch(claim: Claim) -> Attempt | None:
+    """The attempt, marked as sent; None where the call must not be made, and then the claim is ended."""
+    attempt = cost.current_attempt(claim.request.id, claim.attempt_number)
+    decision = breaker.allow(attempt.provider, attempt.model)
+    if not decision.allowed:
+        outcomes.fail_attempt(claim, attempt, _circuit_open(attempt, decision.retry_in_s))
+        return None
+    if not cost.dispatch(attempt, claim.timeout):
+        breaker.release_probe(attempt.provider, attempt.model)
+        outcomes.stop(claim, attempt)
+        return None
+    close_old_connections()  # back to the pool during the call: there are more slots than database connections
+    return attempt
+
+
+def _circuit_open(attempt: Attempt, retry_in_s: float) -> ProviderError:
+    message = f"{attempt.provider}/{attempt.model} failed too often and is not called for now"
+    return ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=retry_in_s)
+
+
+def _call(claim: Claim, attempt: Attempt) -> None:
+    try:
+        answer = _ask(claim, attempt)
+    except ProviderError as error:
+        failure = error
+        _tell_breaker(attempt, error)
+        _write(lambda: outcomes.fail_attempt(claim, attempt, failure))
+        return
+    breaker.record_success(attempt.provider, attempt.model)
+    _write(lambda: outcomes.complete(claim, attempt, answer))
+
+
+def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
+    call = ChatCall(
+        messages=claim.call["messages"],
+        max_tokens=claim.call["max_tokens"],
+        temperature=claim.call["temperature"],
+        timeout_s=claim.timeout.total_seconds(),
+    )
+    return adapter_for(attempt.provider).chat(attempt.as_sent, call)
+
+
+def _tell_breaker(attempt: Attempt, error: ProviderError) -> None:
+    if error.code in breaker.FAILURES:
+        breaker.record_failure(attempt.provider, attempt.model)
+    else:
+        breaker.release_probe(attempt.provider, attempt.model)
+
+
+def _write(write: Callable[[], Result]) -> Result:
+    """What came back from a provider is paid for: a database that is away for a moment must not lose it."""
+    for _ in range(WRITE_TRIES - 1):
+        try:
+            with turn():
+                return write()
+        except (OperationalError, InterfaceError):
+            logger.warning("outcome not written yet", exc_info=True)
+            connections.close_all()
+            time.sleep(WRITE_PAUSE_S)
+    with turn():
+        return write()

@@ -1,0 +1,82 @@
+"""The process that makes regular things happen. Everything that it does may be done by several at once."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import connections
+from redis.exceptions import RedisError
+
+from aiinfra.notifications.tasks import jobs as notification_jobs
+from aiinfra.tenants.scope import system_scope
+from cost_app import create_cost_optimizer
+from queue_app import tickets
+from queue_app.cleanup import cleanup
+from queue_app.counts import count_ended
+from queue_app.depth_history import sample_depths
+from queue_app.reconciler import Reconciler
+
+logger = logging.getLogger(__name__)
+TICK_S = 0.2
+
+
+@dataclass
+class Job:
+    """Something that is done every so many seconds; a failure is logged and tried again in its turn."""
+
+    every_s: float
+    run: Callable[[], object]
+    due: float = 0.0
+
+    def run_if_due(self) -> None:
+        """Run it if its time has come."""
+        if time.monotonic() < self.due:
+            return
+        self.due = time.monotonic() + self.every_s
+        try:
+            self.run()
+        except RedisError:
+            logger.info("Redis is away", extra={"fields": {"job": self.run.__qualname__}})
+        except Exception:
+            logger.exception("scheduled job failed", extra={"fields": {"job": self.run.__qualname__}})
+            connections.close_all()
+
+
+def clean_up_everywhere() -> None:
+    """Retention for all organizations."""
+    with system_scope():
+        cleanup()
+
+
+def run_scheduler() -> None:
+    """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    queue = [
+        Job(TICK_S, tickets.wake_for_ready),
+        Job(1, Reconciler().look),
+        Job(1, count_ended),
+        Job(5, sample_depths),
+        Job(60, tickets.forget_lost_tickets),
+        Job(3600, clean_up_everywhere),
+    ]
+    money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
+    slow = [Job(every_s, run) for every_s, run in create_cost_optimizer().slow_jobs()]
+    messages = [Job(every_s, run) for every_s, run in notification_jobs()]
+    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, slow, messages)]
+    for thread in threads:
+        thread.start()
+    _run(queue, stopping)
+    for thread in threads:
+        thread.join()
+
+
+def _run(jobs: Sequence[Job], stopping: threading.Event) -> None:
+    while not stopping.wait(TICK_S):
+        for job in jobs:
+            job.run_if_due()
+    connections.close_all()

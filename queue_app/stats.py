@@ -1,0 +1,119 @@
+"""The queue's figures. None of them looks at raw requests that have ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min, Sum
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from queue_app.counts import Outcomes, uncounted_by_priority
+from queue_app.heartbeat import WorkerBeat, workers
+from queue_app.models import AIRequest, Priority, QueueMinute, QueueTotal, Status
+
+RATE_WINDOW = timedelta(minutes=15)
+
+
+@dataclass
+class LaneStats(Outcomes):
+    """One priority: what waits now, and what ended within the rate window."""
+
+    pending: int = 0
+    oldest_at: datetime | None = None
+
+    @property
+    def average_wait_ms(self) -> float | None:
+        """Acceptance to first claim; None where nothing that started has ended."""
+        return self.wait_ms / self.started if self.started else None
+
+    @property
+    def average_run_ms(self) -> float | None:
+        """First claim to end; None where nothing that started has ended."""
+        return self.run_ms / self.started if self.started else None
+
+    @property
+    def throughput_per_minute(self) -> float:
+        """Requests that ended a minute."""
+        return (self.completed + self.failed) / (RATE_WINDOW.total_seconds() / 60)
+
+    @property
+    def error_rate(self) -> float | None:
+        """Percent of the ended requests that failed; None where nothing ended."""
+        ended = self.completed + self.failed
+        return 100 * self.failed / ended if ended else None
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """The queue of the organizations in scope: now, lately (15 minutes) and in total."""
+
+    queue_size: int
+    processing: int
+    total_processed: int
+    total_failed: int
+    total_cancelled: int
+    lanes: dict[Priority, LaneStats]
+    workers: list[WorkerBeat] = field(default_factory=list)
+
+    @property
+    def recent(self) -> LaneStats:
+        """All priorities together."""
+        return _together(self.lanes.values())
+
+    @property
+    def oldest_pending_seconds(self) -> float | None:
+        """Age of the request that has waited longest; None where none waits."""
+        oldest = self.recent.oldest_at
+        return (timezone.now() - oldest).total_seconds() if oldest else None
+
+
+def queue_stats() -> QueueStats:
+    """Reads the organizations in scope: five queries and one look at Redis, whatever the size."""
+    uncounted = uncounted_by_priority()
+    lanes = _lanes(uncounted)
+    totals = Outcomes(**QueueTotal.objects.aggregate(**{name: Sum(name, default=0) for name in Outcomes.NAMES}))
+    for outcomes in uncounted.values():
+        totals.merge(outcomes)
+    return QueueStats(
+        queue_size=sum(lane.pending for lane in lanes.values()),
+        processing=AIRequest.objects.filter(status=Status.PROCESSING).count(),
+        total_processed=totals.completed,
+        total_failed=totals.failed,
+        total_cancelled=totals.cancelled,
+        lanes=lanes,
+        workers=_workers(),
+    )
+
+
+def _lanes(uncounted: dict[int, Outcomes]) -> dict[Priority, LaneStats]:
+    lanes = {priority: LaneStats() for priority in sorted(Priority, reverse=True)}
+    pending = AIRequest.objects.filter(status=Status.PENDING).values_list("priority")
+    for weight, count, oldest_at in pending.annotate(Count("id"), Min("created_at")):
+        lanes[Priority(weight)].pending, lanes[Priority(weight)].oldest_at = count, oldest_at
+    for weight, outcomes in [*_recent(), *uncounted.items()]:
+        lanes[Priority(weight)].merge(outcomes)
+    return lanes
+
+
+def _recent() -> list[tuple[int, Outcomes]]:
+    """The sums within the rate window by priority."""
+    minutes = QueueMinute.objects.filter(minute__gt=timezone.now() - RATE_WINDOW)
+    rows = minutes.values_list("priority").annotate(*[Sum(name) for name in Outcomes.NAMES])
+    return [(row[0], Outcomes(*row[1:])) for row in rows]
+
+
+def _together(lanes: Iterable[LaneStats]) -> LaneStats:
+    total = LaneStats()
+    for lane in lanes:
+        total.merge(lane)
+        total.pending += lane.pending
+        total.oldest_at = min(filter(None, [total.oldest_at, lane.oldest_at]), default=None)
+    return total
+
+
+def _workers() -> list[WorkerBeat]:
+    try:
+        return workers()
+    except RedisError:
+        return []

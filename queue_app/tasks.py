@@ -1,0 +1,41 @@
+"""What RQ runs: the ticket."""
+
+import logging
+
+from django.db import close_old_connections
+from redis.exceptions import RedisError
+from rq import get_current_job
+
+from queue_app import in_flight
+from queue_app.claims import claim_next
+from queue_app.processing import process
+from queue_app.turns import turn
+
+logger = logging.getLogger(__name__)
+
+
+def run_next() -> None:
+    """Work on the best requests, one after the other, until nothing is left to claim or the worker is to stop."""
+    job = get_current_job()
+    worker = (job.worker_name if job else None) or "in-process"
+    try:
+        while not in_flight.stopping.is_set() and _work_once(worker):
+            pass
+    except RedisError:
+        logger.warning("Redis is away; this ticket ends and the reconciler pushes a new one", exc_info=True)
+    finally:
+        close_old_connections()
+
+
+def _work_once(worker: str) -> bool:
+    with turn():
+        claim = claim_next(worker)
+    if claim is None:
+        return False
+    try:
+        with in_flight.working_on(claim):
+            process(claim)
+    except Exception:
+        # The lease is no longer renewed, so the reconciler takes the request over and counts it as a crash.
+        logger.exception("request broke its worker", extra={"fields": {"request": claim.request.id}})
+    return True

@@ -1,0 +1,19 @@
+"""The operator's pages."""
+
+from django.urls import path
+
+from queue_app import views
+
+urlpatterns = [
+    path("queue/", views.live, name="queue_live"),
+    path("queue/figures/<slug:name>/", views.figure, name="queue_figure"),
+    path("queue/figures/<slug:name>/table/", views.figure_table, name="queue_figure_table"),
+    path("queue/lanes/pause/", views.pause_lane, name="queue_pause"),
+    path("queue/lanes/resume/", views.resume_lane, name="queue_resume"),
+    path("queue/requests/", views.request_list, name="queue_requests"),
+    path("queue/requests/cancel/", views.cancel_requests, name="queue_cancel_many"),
+    path("queue/requests/retry/", views.retry_requests, name="queue_retry_many"),
+    path("queue/requests/<uuid:request_id>/", views.request_detail, name="queue_request"),
+    path("queue/requests/<uuid:request_id>/cancel/", views.cancel_request, name="queue_cancel"),
+    path("queue/requests/<uuid:request_id>/retry/", views.retry_request, name="queue_retry"),
+]
