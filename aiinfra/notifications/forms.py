@@ -1,0 +1,26 @@
+"""What people fill in about channels."""
+
+from django import forms
+
+from aiinfra.notifications.channels import ChannelError, check_target
+from aiinfra.notifications.models import Channel, ChannelKind
+
+
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A new channel."""
+
+    class Meta:
+        model = Channel
+        fields = ["kind", "name", "target", "min_severity"]
+        labels = {"target": "Address", "min_severity": "From which severity on"}
+        help_texts = {"target": "An e-mail address, or the https URL of the webhook or of Slack's incoming webhook."}
+
+    def clean(self) -> None:
+        """The address has to fit its kind."""
+        target, kind = self.cleaned_data.get("target", ""), self.cleaned_data.get("kind")
+        if not target or kind not in ChannelKind.values:
+            return
+        try:
+            check_target(kind, target)
+        except ChannelError as error:
+            self.add_error("target", str(error))

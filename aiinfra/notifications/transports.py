@@ -1,0 +1,175 @@
+"""Sending one message on one way. Nothing here touches the database, and nothing raises.
+
+Errors are told in our own words: a URL, a header or what a receiver wrote back may hold a secret.
+"""
+
+import json
+import logging
+import smtplib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from django.conf import settings
+from django.core.mail import EmailMessage
+from standardwebhooks import Webhook
+
+from aiinfra import egress
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import ChannelKind, Delivery, Severity
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 15.0
+RETRY_AFTER_MAX_S = 7200
+RETRIED_STATUSES = {408, 429}
+SLACK_HEADER_MAX, SLACK_TEXT_MAX, SLACK_FIELDS_MAX, SLACK_FIELD_MAX = 150, 3_000, 10, 2_000
+SLACK_ICONS = {Severity.CRITICAL: "🔴", Severity.HIGH: "🟠", Severity.MEDIUM: "🟡", Severity.LOW: "🔵"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one try. `again`: another one may help; `after_s`: not before that, as the receiver asks."""
+
+    is_sent: bool
+    error: str = ""
+    status: int | None = None
+    again: bool = False
+    after_s: int = 0
+
+
+SENT = Outcome(is_sent=True)
+
+
+def attempt(delivery: Delivery) -> Outcome:
+    """Try once; `delivery.channel` must be loaded."""
+    if not delivery.channel.enabled or delivery.channel.removed_at:
+        return Outcome(False, "the channel is switched off")
+    try:
+        return TRANSPORTS[ChannelKind(delivery.channel.kind)](delivery)
+    except Exception as error:  # its text may hold the address, so that only its kind is told
+        logger.error("a delivery broke", extra={"fields": {"delivery": delivery.pk, "error": type(error).__name__}})
+        return Outcome(False, "a defect of ours; the log has its kind", again=True)
+
+
+def by_email(delivery: Delivery) -> Outcome:
+    """Plain text by the mail server of the settings."""
+    if not settings.EMAIL_HOST:
+        return Outcome(False, "no mail server is configured: set EMAIL_HOST", again=True)
+    message = Notification.of_payload(delivery.payload)
+    headers = {"Message-ID": f"<{delivery.message_id}@{settings.DEFAULT_FROM_EMAIL.rpartition('@')[2].strip('>')}>"}
+    mail = EmailMessage(message.subject, email_text(message), to=[delivery.channel.target], headers=headers)
+    try:
+        mail.send()
+    except smtplib.SMTPRecipientsRefused as refused:
+        status = max((code for code, _ in refused.recipients.values()), default=0)
+        return Outcome(False, "the mail server refuses the recipient", status, again=status < 500)
+    except smtplib.SMTPResponseException as answer:
+        return Outcome(False, "the mail server refuses the message", int(answer.smtp_code), again=True)
+    except OSError:
+        return Outcome(False, "the mail server cannot be reached", again=True)
+    return SENT
+
+
+def by_webhook(delivery: Delivery) -> Outcome:
+    """JSON, signed as Standard Webhooks has it; the id stays the same through all tries."""
+    body = json.dumps(webhook_body(delivery), separators=(",", ":"))
+    at = datetime.now(UTC)
+    headers = {
+        "webhook-id": delivery.message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(delivery.channel.secret).sign(delivery.message_id, at, body),
+    }
+    return _post(delivery.channel.target, body, headers)
+
+
+def by_slack(delivery: Delivery) -> Outcome:
+    """To an incoming webhook of Slack, or of what speaks like it."""
+    return _post(delivery.channel.target, json.dumps(slack_body(Notification.of_payload(delivery.payload))), {})
+
+
+TRANSPORTS: dict[ChannelKind, Callable[[Delivery], Outcome]] = {
+    ChannelKind.EMAIL: by_email,
+    ChannelKind.WEBHOOK: by_webhook,
+    ChannelKind.SLACK: by_slack,
+}
+
+
+def is_trusted(host: str | None) -> bool:
+    """Whether the server's configuration lets messages go to this host although it is an inner one."""
+    return (host or "").lower() in settings.NOTIFICATION_TRUSTED_HOSTS
+
+
+def _post(url: str, body: str, headers: dict[str, str]) -> Outcome:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not is_trusted(parts.hostname):
+        return Outcome(False, "only https addresses are written to")
+    headers = {"content-type": "application/json", "user-agent": "aiinfra", **headers}
+    sending = _client(settings.NOTIFICATION_TRUSTED_HOSTS).stream(
+        "POST", url, content=body.encode(), headers=headers, timeout=egress.timeouts(TIMEOUT_S)
+    )
+    try:
+        with egress.deadline(TIMEOUT_S), sending as response:
+            return _outcome_of(response)  # the body is not read: nothing in it is of use, and it may have no end
+    except egress.EgressRefusedError:
+        return Outcome(False, "the address is not one of the public internet; nothing was sent")
+    except httpx2.TimeoutException:
+        return Outcome(False, f"no answer within {TIMEOUT_S:.0f} s", again=True)
+    except httpx2.HTTPError:
+        return Outcome(False, "the receiver cannot be reached", again=True)
+
+
+@lru_cache(maxsize=4)
+def _client(trusted_hosts: frozenset[str]) -> httpx2.Client:
+    return egress.http_client(trusted_hosts=trusted_hosts, connections=32)
+
+
+def _outcome_of(response: httpx2.Response) -> Outcome:
+    status = response.status_code
+    if response.is_success:
+        return Outcome(is_sent=True, status=status)
+    if response.is_redirect:
+        return Outcome(False, f"the receiver answered {status}; redirects are not followed", status)
+    again = status in RETRIED_STATUSES or status >= 500
+    after = response.headers.get("retry-after", "")
+    after_s = min(int(after), RETRY_AFTER_MAX_S) if after.isascii() and after.isdigit() and len(after) < 9 else 0
+    return Outcome(False, f"the receiver answered {status}", status, again, after_s)
+
+
+def email_text(message: Notification) -> str:
+    """The body of an e-mail."""
+    facts = [f"{label}: {value}" for label, value in message.facts]
+    return "\n\n".join(part for part in (message.text, "\n".join(facts), message.link) if part) + "\n"
+
+
+def webhook_body(delivery: Delivery) -> dict[str, Any]:
+    """`type`, `timestamp` and `data`, as Standard Webhooks recommends."""
+    message = Notification.of_payload(delivery.payload)
+    said = {"severity": message.severity, "title": message.title, "text": message.text, "url": message.link or None}
+    at = delivery.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"type": message.type, "timestamp": at, "data": {**said, **message.data}}
+
+
+def slack_body(message: Notification) -> dict[str, Any]:
+    """Blocks, and a text for notifications that show none."""
+    header = f"{SLACK_ICONS[Severity(message.severity)]} {' '.join(message.title.split())}"[:SLACK_HEADER_MAX]
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": header}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(message.text)[:SLACK_TEXT_MAX]}},
+    ]
+    if message.facts:
+        facts = [f"*{_escaped(label)}*\n{_escaped(value)}"[:SLACK_FIELD_MAX] for label, value in message.facts]
+        fields = [{"type": "mrkdwn", "text": fact} for fact in facts[:SLACK_FIELDS_MAX]]
+        blocks.append({"type": "section", "fields": fields})
+    if message.link:
+        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": f"<{message.link}|Open>"}]})
+    return {"text": _escaped(f"{message.subject}: {message.text}"), "blocks": blocks}
+
+
+def _escaped(text: str) -> str:
+    """Slack reads `<!channel>` and links in angle brackets, also in names that people chose."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
