@@ -1,0 +1,198 @@
+"""The JSON floor: an endpoint is a table of operations, and everything that they share happens here once.
+
+Authenticate, find the operation, authorize, parse, call, encode; one error shape. The same table makes the OpenAPI
+document (`aiinfra.openapi`) and is walked by the authorization tests.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, UnreadablePostError
+from django.middleware.csrf import CsrfViewMiddleware
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from aiinfra.failures import ApiError, error_response, failure_of, not_found
+from aiinfra.json_body import check_tree, read_json
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.middleware import principal_of
+from aiinfra.tenants.models import Membership
+from aiinfra.tenants.scope import organization_scope
+
+logger = logging.getLogger(__name__)
+
+IDEMPOTENCY_KEY = r"[!-~]{1,255}"
+
+
+def _as_whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE_FLOATS = BeforeValidator(_as_whole)
+"""Lets a payload's whole number be written 30000.0, which is one for JSON Schema and for some languages' encoders."""
+
+
+class ApiModel(BaseModel):
+    """Base of every payload and result: camelCase on the wire, snake_case here, unknown members refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """What a handler gets beside its payload."""
+
+    http: HttpRequest
+    principal: Principal
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that an endpoint does: who may, what it takes, what it gives."""
+
+    handler: Callable[[ApiCall, Any], BaseModel | HttpResponse]
+    permission: str
+    payload: type[ApiModel]
+    result: type[BaseModel]
+    summary: str
+    status: int = 200
+    key_only: bool = False
+    also: dict[int, type[BaseModel]] = field(default_factory=dict)
+    """Further successful statuses and what they carry, for the OpenAPI document."""
+
+
+class Endpoint:
+    """The view of one address. `operations` maps (HTTP method, action) to what is done; action None is the default."""
+
+    csrf_exempt = True
+    login_required = False
+
+    def __init__(self, operations: dict[tuple[str, str | None], Operation]) -> None:
+        self.operations = operations
+        self.__name__ = self.__qualname__ = "endpoint"
+
+    def __call__(self, request: HttpRequest, **captured: str) -> HttpResponse:
+        try:
+            return self._answer(request, captured)
+        except ApiError as error:
+            return error_response(request, error)
+        except (SuspiciousOperation, UnreadablePostError) as error:
+            return error_response(request, ApiError(400, "invalid_request", str(error)))
+        except Exception as error:
+            logger.exception("request failed")
+            return error_response(request, failure_of(error))
+
+    def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponse:
+        principal, by_session = authenticate(request)
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in {verb for verb, _ in self.operations}:
+            allowed = ", ".join(sorted({verb for verb, _ in self.operations}))
+            raise ApiError(405, "method_not_allowed", f"Use {allowed}.", headers={"Allow": allowed})
+        raw = {**(request.GET.dict() if method == "GET" else read_json(request)), **captured}
+        if by_session:
+            _check_csrf(request)
+        check_tree(raw)
+        operation = self._find(method, raw.pop("action", None))
+        principal = in_organization(principal, raw.pop("organizationId", None))
+        authorize(principal, operation, by_session)
+        payload = parse(operation.payload, raw, strict=method != "GET")
+        with organization_scope(principal.organization_id):
+            result = operation.handler(ApiCall(request, principal, idempotency_key(request)), payload)
+        return result if isinstance(result, HttpResponse) else json_response(result, operation.status)
+
+    def _find(self, method: str, action: object) -> Operation:
+        if (action is None or isinstance(action, str)) and (method, action) in self.operations:
+            return self.operations[method, action]
+        known = ", ".join(sorted(name for verb, name in self.operations if verb == method and name))
+        raise ApiError(400, "invalid_request", f"Unknown action; this address knows: {known}.", param="action")
+
+
+def authenticate(request: HttpRequest) -> tuple[Principal, bool]:
+    """The caller, and whether a browser session vouches for him. Raises ApiError 401; 404 for a member of nothing."""
+    header = request.META.get("HTTP_AUTHORIZATION", "")
+    if header:
+        if principal := keys.authenticate(header):
+            return principal, False
+        raise _unauthorized("The API key is not valid.")
+    if not request.user.is_authenticated:
+        raise _unauthorized("Send an API key: `Authorization: Bearer <key>`.")
+    if principal := getattr(request, "principal", None):
+        return principal, True
+    raise not_found()
+
+
+def _unauthorized(message: str) -> ApiError:
+    return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": 'Bearer realm="aiinfra"'})
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponseForbidden:  # noqa: ARG002 - as in the base
+        return HttpResponseForbidden(reason)
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    """API keys need no CSRF token, so the views are exempt; a session does.
+
+    Looked at once the body has been read as JSON: before, Django would look for the token in a form, and parse it.
+    """
+    check = _CsrfCheck(HttpResponse)
+    check.process_request(request)
+    if check.process_view(request, HttpResponse, (), {}):
+        message = "With a session send its token in the header X-CSRFToken, or use an API key."
+        raise ApiError(403, "csrf_failed", message)
+
+
+def in_organization(principal: Principal, slug: object) -> Principal:
+    """The caller in the organization that he names. Raises ApiError 404 for a stranger's or a missing one, 400."""
+    if slug is None or slug == principal.organization_slug:
+        return principal
+    if not isinstance(slug, str):
+        raise ApiError(400, "invalid_request", "Input should be a valid string", param="organizationId")
+    if principal.user_id is None:
+        raise not_found()
+    membership = (
+        Membership.objects.filter(user_id=principal.user_id, organization__slug=slug)
+        .select_related("organization", "user")
+        .first()
+    )
+    if membership is None:
+        raise not_found()
+    return principal_of(membership)
+
+
+def authorize(principal: Principal, operation: Operation, by_session: bool) -> None:
+    """Raise ApiError 403 unless the caller may do it."""
+    if not principal.can(operation.permission):
+        raise ApiError(403, "forbidden", f"This needs the permission {operation.permission}.")
+    if operation.key_only and by_session:
+        raise ApiError(403, "forbidden", "A GET that changes something is for API keys only; use POST.")
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The header `Idempotency-Key`. Raises ApiError 400."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
+        message = "Use 1 to 255 printable ASCII characters without spaces."
+        raise ApiError(400, "invalid_request", message, param="Idempotency-Key")
+    return key
+
+
+def parse(payload: type[ApiModel], raw: dict[str, Any], *, strict: bool) -> ApiModel:
+    """The validated payload; `strict` takes no "5" for a number. Raises ApiError 400 that names the field."""
+    try:
+        return payload.model_validate(raw, by_name=False, by_alias=True, strict=strict)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        param = ".".join(str(part) for part in first["loc"]) or None
+        raise ApiError(400, "invalid_request", first["msg"], param=param) from None
+
+
+def json_response(result: BaseModel, status: int = 200) -> HttpResponse:
+    """The result in camelCase."""
+    return HttpResponse(result.model_dump_json(by_alias=True), status=status, content_type="application/json")

@@ -1,0 +1,89 @@
+"""What the base template shows on every page: navigation, organization, switcher, the sandbox banner."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from aiinfra.tenants.authorization import Principal
+
+
+@dataclass(frozen=True)
+class Page:
+    """One line of the navigation: shown to those who have the permission, where the address exists."""
+
+    group: str
+    title: str
+    url_name: str
+    icon: str
+    permission: str
+    shortcut: str = ""
+    """Two keys, pressed one after the other."""
+
+
+NAVIGATION = [
+    Page("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
+    Page("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
+    Page("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),
+    Page("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l"),
+    Page("Spend", "Recommendations", "recommendations", "light-bulb", "cost:read", "g r"),
+    Page("Spend", "Prices", "prices", "tag", "cost:read", "g p"),
+    Page("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
+    Page("Administer", "Members", "members", "users", "member:read", "g m"),
+    Page("Administer", "API keys", "keys", "key", "key:manage", "g k"),
+    Page("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
+    Page("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
+    Page("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
+]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A line of the navigation as the template draws it."""
+
+    title: str
+    url: str
+    icon: str
+    shortcut: str
+    is_current: bool
+
+
+def base_template(request: HttpRequest) -> dict[str, Any]:
+    """Context processor; adds no query to the request."""
+    principal: Principal | None = getattr(request, "principal", None)
+    membership = getattr(request, "membership", None)
+    return {
+        "principal": principal,
+        "membership": membership,
+        "memberships": getattr(request, "memberships", []),
+        "organization": membership.organization if membership else None,
+        "navigation": navigation(principal, request.path),
+        "sandbox": sandbox_in_use(),
+    }
+
+
+def navigation(principal: Principal | None, path: str) -> dict[str, list[Link]]:
+    """Group title -> links that the caller may follow."""
+    groups: dict[str, list[Link]] = {}
+    for page in NAVIGATION:
+        url = _address(page.url_name)
+        if principal and url and principal.can(page.permission):
+            groups.setdefault(page.group, []).append(
+                Link(page.title, url, page.icon, page.shortcut, path.startswith(url))
+            )
+    return groups
+
+
+def _address(url_name: str) -> str | None:
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:
+        return None
+
+
+def sandbox_in_use() -> bool:
+    """Whether requests go to the sandbox provider, which no screen may hide."""
+    from aiinfra.providers.registry import sandbox_url
+
+    return sandbox_url() is not None

@@ -1,0 +1,113 @@
+"""`/api/ai/chat`: the main door for applications."""
+
+from typing import Annotated
+from uuid import UUID
+
+from django.http import HttpResponse
+from pydantic import Field, StringConstraints
+
+from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
+from aiinfra.failures import ApiError
+from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
+from aiinfra.money import Dollars, dollars
+from aiinfra.providers.registry import is_configured
+from cost_app import create_cost_optimizer
+from queue_app import presenting
+from queue_app.api import submit
+from queue_app.models import Status
+from queue_app.payloads import CallOptions, ResponseOut, UsageOut
+from queue_app.requests import RequestStatus, request_by_id, status_of
+
+PREFERRED = [("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo"), ("anthropic", "claude-haiku-4-5")]
+"""What answers when the client leaves the choice to us: the specification's cost-effective model before all others."""
+WAIT_MARGIN_S = 5.0
+"""Waited beyond the request's own deadline: for the queue, and for the answer to be written."""
+
+
+class ChatRequest(CallOptions):
+    """Ask, with the default model where none is named."""
+
+    provider: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    wait: bool = Field(default=False, description="hold the connection for the answer")
+
+
+class ChatQueued(ApiModel):
+    """The answer is being made; ask `/api/ai/queue?action=status` for it."""
+
+    cached: bool
+    request_id: str
+    message: str
+
+
+class ChatAnswered(ApiModel):
+    """The answer."""
+
+    cached: bool
+    request_id: str
+    response: ResponseOut
+    usage: UsageOut | None
+    cost: Dollars
+    similarity: float | None = None
+
+
+def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
+    """Queue the request and, where the client waits, answer it on the same connection."""
+    if payload.cache == "only":
+        raise ApiError(404, "cache_miss", "Nothing in the cache answers this, and only the cache was asked.")
+    provider, model = choose_model(payload.provider, payload.model)
+    request = submit(call, payload, provider, model)
+    queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
+    if not payload.wait or not _ended_in_time(request.id, payload.timeout):
+        return json_response(queued, 202)
+    ended = request_by_id(request.id)
+    return json_response(queued, 202) if ended is None else _answer(status_of(ended, with_content=True))
+
+
+def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
+    """What is asked for, completed from the price book: the first match, preferred models before all others.
+
+    Raises ApiError 400 where nothing matches.
+    """
+    if provider and model:
+        return provider, model
+    known = [pair for pair in create_cost_optimizer().priced_models() if is_configured(pair[0])]
+    known.sort(key=lambda pair: pair not in PREFERRED)
+    known.sort(key=lambda pair: pair[0] != PREFERRED[0][0])
+    for candidate in known:
+        if provider in (None, candidate[0]) and model in (None, candidate[1]):
+            return candidate
+    param = "provider" if provider else "model"
+    raise ApiError(400, "invalid_request", f"There is no such {param} here.", param=param)
+
+
+def _ended_in_time(request_id: UUID, timeout_ms: int) -> bool:
+    try:
+        return waiting_room.wait(request_id, timeout_ms / 1000 + WAIT_MARGIN_S)
+    except TooManyWaitingError:
+        return False
+
+
+def _answer(status: RequestStatus) -> HttpResponse:
+    if status.status == Status.CANCELLED:
+        raise ApiError(409, "cancelled", "The request was cancelled.")
+    if status.status == Status.FAILED:
+        raise ApiError(502, "provider_error", f"{status.request.error_code}: {status.request.error_message}")
+    out = presenting.request_out(status)
+    if out.response is None:
+        raise ApiError(409, "content_gone", "The answer to this idempotency key has been cleaned up.")
+    answered = ChatAnswered(
+        cached=False,
+        request_id=out.request_id,
+        response=out.response,
+        usage=out.usage,
+        cost=dollars(status.cost_nano),
+    )
+    return json_response(answered)
+
+
+chat_endpoint = Endpoint(
+    {
+        ("POST", None): Operation(chat, "chat:write", ChatRequest, ChatAnswered, "Ask a model", also={202: ChatQueued}),
+    }
+)

@@ -1,0 +1,15 @@
+"""The front doors for programs."""
+
+from django.urls import path
+
+from aiinfra.gateway.chat import chat_endpoint
+from aiinfra.openapi import schema
+from cost_app.api import cost
+from queue_app.api import queue
+
+urlpatterns = [
+    path("api/ai/queue", queue, name="api_queue"),
+    path("api/ai/chat", chat_endpoint, name="api_chat"),
+    path("api/ai/cost", cost, name="api_cost"),
+    path("api/schema", schema, name="api_schema"),
+]

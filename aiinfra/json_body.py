@@ -1,0 +1,87 @@
+"""Reading a JSON body, and refusing what would do harm behind the door."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic_core
+from django.http import HttpRequest
+
+from aiinfra.failures import ApiError
+
+BODY_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 32
+NODES_MAX = 20_000
+INTEGER_MAX = 2**63 - 1
+
+
+def read_json(request: HttpRequest) -> dict[str, Any]:
+    """The body as a JSON object. Raises ApiError 400, 413 or 415."""
+    if request.content_type != "application/json":
+        raise ApiError(415, "unsupported_media_type", "Send JSON with Content-Type: application/json.")
+    body = request.read(BODY_BYTES_MAX + 1)
+    if len(body) > BODY_BYTES_MAX:
+        raise ApiError(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    try:
+        value = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        _name_the_field(body)
+        raise ApiError(400, "invalid_request", f"The body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "invalid_request", "The body must be a JSON object.")
+    return value
+
+
+def _name_the_field(body: bytes) -> None:
+    """Python's own reader takes NaN, lone surrogates and deeper nesting, so that the field with them can be named."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return
+    check_tree(value)
+
+
+def check_tree(root: object) -> None:
+    """Refuse what a database or a later reader would choke on, naming the field. Raises ApiError 400."""
+    pending: list[tuple[Any, str, int]] = [(root, "", 0)]
+    seen = 0
+    while pending:
+        value, path, depth = pending.pop()
+        seen += 1
+        if depth > DEPTH_MAX or seen > NODES_MAX:
+            raise ApiError(400, "invalid_request", "The body is nested too deeply or has too many members.", param=path)
+        if problem := _problem_of(value):
+            raise ApiError(400, "invalid_request", problem, param=path)
+        pending.extend(_children_of(value, path, depth + 1))
+
+
+def _problem_of(value: object) -> str | None:
+    if isinstance(value, str) and "\0" in value:
+        return "Text must not contain NUL characters."
+    if isinstance(value, str) and not _is_unicode(value):
+        return "Text must not contain halves of surrogate pairs."
+    if isinstance(value, float) and not math.isfinite(value):
+        return "Numbers must be finite."
+    if isinstance(value, int) and abs(value) > INTEGER_MAX:
+        return "Whole numbers must fit into 64 bits."
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _children_of(value: object, path: str, depth: int) -> Iterator[tuple[Any, str, int]]:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            here = f"{path}.{name}" if path else name
+            yield name, here, depth
+            yield child, here, depth
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield child, f"{path}.{index}", depth

@@ -1,0 +1,61 @@
+"""What every request passes: an id to find it by in the logs, and a content security policy on the way out."""
+
+import re
+import secrets
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from aiinfra.logs import request_id_var
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+# Plotly sizes its elements with style attributes and adds one empty <style> that it fills through the CSSOM; the hash
+# is the one of the empty text, so no style element with content is let in: not that of its maps, which we do not draw.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "style-src-elem 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+        "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",
+        "style-src-attr 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Middleware: `request.request_id` from a sane X-Request-Id, else new; into the logs and back to the caller."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        offered = request.headers.get("X-Request-Id", "")
+        identity = offered if SANE_REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
+        request.request_id = identity  # type: ignore[attr-defined]
+        token = request_id_var.set(identity)
+        try:
+            response = get_response(request)
+        finally:
+            request_id_var.reset(token)
+        response["X-Request-Id"] = identity
+        return response
+
+    return middleware
+
+
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    """Middleware: the browser runs and loads only what we serve."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+    return middleware

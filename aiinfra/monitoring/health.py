@@ -1,0 +1,158 @@
+"""Is everything there? Looked at afresh at each call."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Literal
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from redis.exceptions import RedisError
+
+from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
+from aiinfra.providers import breaker
+from aiinfra.providers.registry import provider_names, sandbox_url
+from aiinfra.redis import redis_client
+from aiinfra.tenants.access import public
+from queue_app.models import AIRequest, QueuePolicy, Status
+from queue_app.payloads import NoParameters
+from queue_app.stats import QueueStats, queue_stats
+
+logger = logging.getLogger(__name__)
+
+LATENCY_LIMIT = timedelta(seconds=10)
+"""The specification's limit: a request that waits longer although slots are free is not being looked after."""
+
+
+class BreakerOut(ApiModel):
+    """The circuit of one model."""
+
+    model: str
+    state: Literal["closed", "open", "half_open"]
+    failures: int
+
+
+class ProviderHealth(ApiModel):
+    """One provider with the circuits that have been used."""
+
+    name: str
+    healthy: bool
+    breakers: list[BreakerOut]
+
+
+class QueueHealth(ApiModel):
+    """The caller's organization in the queue, and all workers."""
+
+    healthy: bool
+    workers: int
+    pending: int
+    oldest_pending_seconds: float | None
+
+
+class Checks(ApiModel):
+    """What was looked at."""
+
+    redis: bool
+    ai_providers: bool
+    database: bool
+    queue: bool
+
+
+class Health(ApiModel):
+    """All of it; degraded where one check fails."""
+
+    status: Literal["healthy", "degraded"]
+    checks: Checks
+    providers: list[ProviderHealth]
+    queue: QueueHealth
+    sandbox: bool
+    timestamp: datetime
+
+
+def get_health(_call: ApiCall, _payload: NoParameters) -> Health:
+    """Redis, providers with their circuits, database and queue."""
+    providers = _providers()
+    queue = _queue(queue_stats())
+    checks = Checks(
+        redis=_answers(lambda: redis_client().ping()),
+        ai_providers=bool(providers) and all(provider.healthy for provider in providers),
+        database=_database_answers(),
+        queue=queue.healthy,
+    )
+    healthy = all(checks.model_dump().values())
+    return Health(
+        status="healthy" if healthy else "degraded",
+        checks=checks,
+        providers=providers,
+        queue=queue,
+        sandbox=sandbox_url() is not None,
+        timestamp=timezone.now(),
+    )
+
+
+def _providers() -> list[ProviderHealth]:
+    states = sorted(breaker.states(), key=lambda state: state.provider)
+    circuits = {name: list(group) for name, group in groupby(states, key=lambda state: state.provider)}
+    return [_provider(name, circuits.get(name, [])) for name in provider_names()]
+
+
+def _provider(name: str, circuits: list[breaker.BreakerState]) -> ProviderHealth:
+    shown = [BreakerOut(model=c.model, state=c.state, failures=c.failures) for c in circuits]
+    return ProviderHealth(name=name, healthy=all(c.state != "open" for c in circuits), breakers=shown)
+
+
+def _queue(stats: QueueStats) -> QueueHealth:
+    slots_free = sum(worker.slots - worker.busy for worker in stats.workers) > 0
+    neglected = slots_free and _is_neglected(stats)
+    return QueueHealth(
+        healthy=bool(stats.workers) and not neglected,
+        workers=len(stats.workers),
+        pending=stats.queue_size,
+        oldest_pending_seconds=stats.oldest_pending_seconds,
+    )
+
+
+def _is_neglected(stats: QueueStats) -> bool:
+    """Whether a request should have started long ago: not paused, not between two attempts, not beyond the share."""
+    policy = QueuePolicy.objects.first() or QueuePolicy()
+    if 0 < policy.max_in_flight <= stats.processing:
+        return False
+    overdue = AIRequest.objects.filter(status=Status.PENDING, not_before__lt=timezone.now() - LATENCY_LIMIT)
+    return overdue.exclude(priority__in=policy.paused_priorities).exists()
+
+
+def _answers(look: Callable[[], object]) -> bool:
+    try:
+        look()
+    except (RedisError, DatabaseError):
+        logger.warning("health check failed", exc_info=True)
+        return False
+    return True
+
+
+def _database_answers() -> bool:
+    return _answers(connection.ensure_connection) and _answers(lambda: connection.cursor().execute("SELECT 1"))
+
+
+health_endpoint = Endpoint(
+    {("GET", None): Operation(get_health, "health:read", NoParameters, Health, "Health of the installation")}
+)
+
+
+@public
+@require_GET
+def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
+    """The process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@public
+@require_GET
+def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
+    """Requests can be accepted: the database answers. Redis may be away, the queue keeps what comes."""
+    if _database_answers():
+        return HttpResponse("ready\n", content_type="text/plain")
+    return HttpResponse("not ready\n", content_type="text/plain", status=503)

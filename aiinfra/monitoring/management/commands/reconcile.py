@@ -1,0 +1,24 @@
+from argparse import ArgumentParser
+from itertools import chain
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cost_app import create_cost_optimizer
+from queue_app.stuck import stuck_requests
+
+
+class Command(BaseCommand):
+    """`manage.py reconcile [--strict]`: whether money and queue add up; changes nothing."""
+
+    help = "Compare attempts with the ledger and look for requests that are stuck. Changes nothing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--strict", action="store_true", help="exit with 1 if anything is wrong")
+
+    def handle(self, *args: object, strict: bool, **options: object) -> None:  # noqa: ARG002 - Django's signature
+        problems = list(chain(create_cost_optimizer().disagreements(), stuck_requests()))
+        for problem in problems:
+            self.stdout.write(problem)
+        if problems and strict:
+            raise CommandError(f"{len(problems)} disagreements")
+        self.stdout.write("everything agrees" if not problems else f"{len(problems)} disagreements")

@@ -1,0 +1,35 @@
+"""The one way to Redis: a pool per process and address, with short timeouts and no retries."""
+
+from functools import cache
+
+from django.conf import settings
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+def redis_client() -> Redis:
+    """A client of `settings.REDIS_URL` that returns `str`; one per process, safe between threads and after a fork.
+
+    Raises redis.RedisError within about `REDIS_TIMEOUT_S` where Redis hangs, and at once where it refuses.
+    """
+    return _client(settings.REDIS_URL, decode_responses=True)
+
+
+def bytes_client() -> Redis:
+    """The same, returning `bytes`, as RQ wants it."""
+    return _client(settings.REDIS_URL, decode_responses=False)
+
+
+@cache
+def _client(url: str, *, decode_responses: bool) -> Redis:
+    """redis-py's pool notices a fork and opens its own connections in the child."""
+    pool = ConnectionPool.from_url(
+        url,
+        socket_timeout=settings.REDIS_TIMEOUT_S,
+        socket_connect_timeout=settings.REDIS_TIMEOUT_S,
+        max_connections=settings.REDIS_MAX_CONNECTIONS,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=decode_responses,
+    )
+    return Redis(connection_pool=pool)

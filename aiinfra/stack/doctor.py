@@ -1,0 +1,119 @@
+"""What an operator should know before trusting an installation."""
+
+import os
+import sqlite3
+import zoneinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from redis.exceptions import RedisError
+
+from aiinfra.providers.registry import provider_names, sandbox_url
+from aiinfra.redis import redis_client
+
+SQLITE_WAL_FIXED = (3, 51, 3)
+"""Before it, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database in WAL
+mode (sqlite.org/wal.html, "WAL-reset bug")."""
+
+REDIS_OLDEST = (6, 2)
+"""The scripts and streams that the queue uses are there since this version."""
+
+
+class Level(StrEnum):
+    """How a finding is meant."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    level: Level
+    text: str
+
+
+def examine() -> list[Finding]:
+    """All checks; each ends within a few seconds, whatever is broken."""
+    checks = (_redis, _database, _secrets, _time_zones, _providers)
+    return [finding for check in checks for finding in check()]
+
+
+def _judge(is_good: bool, good: str, bad: str) -> Finding:
+    return Finding(Level.OK, good) if is_good else Finding(Level.FAILED, bad)
+
+
+def _redis() -> Iterator[Finding]:
+    try:
+        server, memory = redis_client().info("server"), redis_client().info("memory")
+        persistence = redis_client().info("persistence")
+    except RedisError as error:
+        yield Finding(Level.FAILED, f"Redis does not answer: {error}")
+        return
+    version = server["redis_version"]
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
+    yield _judge(
+        bool(persistence["aof_enabled"]),
+        "Redis keeps an append-only file",
+        "Redis must have appendonly yes: without it a restart loses the cache, and the queue is slow to come back",
+    )
+    policy = memory["maxmemory_policy"]
+    yield _judge(
+        policy == "noeviction", "Redis evicts nothing", f"Redis must have maxmemory-policy noeviction: {policy}"
+    )
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        yield Finding(Level.FAILED, f"The database does not answer: {error}")
+        return
+    yield Finding(Level.OK, f"The database ({connection.vendor}) answers")
+    yield _judge(not plan, "All migrations are applied", f"{len(plan)} migrations are missing: manage.py migrate")
+    if connection.vendor == "sqlite":
+        yield from _sqlite()
+
+
+def _sqlite() -> Iterator[Finding]:
+    if sqlite3.sqlite_version_info < SQLITE_WAL_FIXED:
+        yield Finding(
+            Level.NOTE,
+            f"SQLite {sqlite3.sqlite_version} has a rare bug that can corrupt it; in production use PostgreSQL",
+        )
+
+
+def _secrets() -> Iterator[Finding]:
+    for name in ("SECRET_KEY", "API_KEY_PEPPER"):
+        path = Path(settings.DATA_DIR) / name.lower()
+        if os.environ.get(name):
+            yield _judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
+        elif path.exists():
+            is_private = path.stat().st_mode & 0o077 == 0
+            yield _judge(is_private, f"{name} is in {path}", f"Others may read {path}: chmod 600")
+
+
+def _time_zones() -> Iterator[Finding]:
+    known = len(zoneinfo.available_timezones())
+    yield _judge(known > 400, f"{known} time zones are known", "Time zone data is missing: install tzdata")
+
+
+def _providers() -> Iterator[Finding]:
+    try:
+        names = provider_names()
+    except ImproperlyConfigured as error:
+        yield Finding(Level.FAILED, str(error))
+        return
+    if sandbox_url():
+        yield Finding(Level.NOTE, "No provider key is set: the sandbox answers instead of real providers")
+    yield _judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")

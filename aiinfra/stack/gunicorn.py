@@ -1,0 +1,22 @@
+"""gunicorn's configuration: threads, because most requests wait for something."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiinfra.settings")
+
+from django.conf import settings
+
+from aiinfra.stack.address import bind_host
+
+bind = f"{bind_host()}:{settings.PORT}"
+workers = settings.WEB_PROCESSES
+threads = settings.WEB_THREADS
+worker_class = "gthread"
+preload_app = True
+graceful_timeout = 10
+loglevel = "warning"
+control_socket_disable = True
+# The sign of life of each process is a file; on a disk, a busy one would make them look dead.
+if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes an anonymous file there
+    worker_tmp_dir = "/dev/shm"  # noqa: S108

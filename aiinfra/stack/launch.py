@@ -1,0 +1,115 @@
+"""Getting everything ready for the supervisor, and becoming it."""
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connections
+
+from aiinfra.stack import bundled_redis, control, programs
+from aiinfra.stack.address import bind_host
+from aiinfra.tenants.models import Organization
+from cost_app.prices.importing import import_once
+
+
+class CannotStartError(Exception):
+    """Something stands in the way; the message says what, and what to do."""
+
+
+def prepare(say: Callable[[str], object]) -> None:
+    """Bring database, static files and configuration up to date. Raises CannotStartError; safe to repeat."""
+    check_paths()
+    check_not_running()
+    check_ports()
+    for directory in (programs.log_directory(), settings.DATA_DIR / "redis"):
+        directory.mkdir(parents=True, exist_ok=True)
+    say("Preparing the database ...")
+    _migrate()
+    say("Collecting static files ...")
+    call_command("collectstatic", interactive=False, verbosity=0)
+    _write_configuration()
+
+
+def check_paths() -> None:
+    """Raises CannotStartError for paths that supervisor's configuration format cannot express."""
+    for path in (str(settings.DATA_DIR), str(settings.BASE_DIR), sys.executable):
+        if any(sign in path for sign in ("%", " #", " ;", '"', "\n")):
+            raise CannotStartError(
+                f"Move it, or set AIINFRA_DATA_DIR: this path has a character in it that cannot be used: {path}"
+            )
+
+
+def check_not_running() -> None:
+    """Raises CannotStartError where the product runs already."""
+    if control.is_running(settings.DATA_DIR):
+        raise CannotStartError(
+            f"It is running already, from {settings.DATA_DIR}. `manage.py status` shows it, `manage.py stop` stops it."
+        )
+
+
+def check_ports() -> None:
+    """Raises CannotStartError naming the port that something else listens on."""
+    wanted = [(bind_host(), settings.PORT, "the web server", "PORT")]
+    if not bundled_redis.is_configured():
+        wanted.append(("127.0.0.1", bundled_redis.own_port(), "Redis (PORT + 1)", "PORT"))
+    if programs.runs_sandbox():
+        wanted.append(("127.0.0.1", settings.SANDBOX_PORT, "the sandbox provider", "SANDBOX_PORT"))
+    for host, port, user, variable in wanted:
+        if not _is_free(host, port):
+            raise CannotStartError(
+                f"Port {port} on {host}, meant for {user}, is taken. Choose another with {variable}=..."
+            )
+
+
+def become_supervisor() -> NoReturn:
+    """Replace this process, so that Ctrl-C and signals reach the supervisor itself."""
+    connections.close_all()
+    sys.stdout.flush()
+    os.chdir(settings.BASE_DIR)
+    os.execv(  # noqa: S606 - no shell is wanted
+        sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(_configuration_path())]
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host.strip("[]"), port))
+        except OSError:
+            return False
+    return True
+
+
+def _migrate() -> None:
+    """Demo people with a known password appear only where nobody has made an organization yet.
+
+    The price book learns new models here and not in a migration: they come with each release of a package.
+    """
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        import_once()
+        if not Organization.objects.exists():
+            with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+                call_command("seed_demo")
+                call_command("demo_history", "demo", per_day=150)
+    except OperationalError as error:
+        raise CannotStartError(f"The database does not answer: {error}") from error
+
+
+def _write_configuration() -> None:
+    try:
+        _configuration_path().write_text(programs.configuration(), encoding="utf-8")
+    except (bundled_redis.NoRedisError, PermissionError) as error:
+        raise CannotStartError(str(error)) from error
+
+
+def _configuration_path() -> Path:
+    return Path(settings.DATA_DIR) / "supervisord.conf"

@@ -1,0 +1,21 @@
+"""`manage.py banner`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from aiinfra.stack.banner import banner, wait_for_web
+from aiinfra.stack.programs import log_directory
+
+
+class Command(BaseCommand):
+    """Wait until the product answers, then say where it is and how to try it."""
+
+    help = "Wait until the product answers, then say where it is and how to try it."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """What `run` shows."""
+        if not wait_for_web():
+            raise CommandError(f"The web server does not answer. See {log_directory() / 'web.log'}")
+        self.stdout.write(banner())

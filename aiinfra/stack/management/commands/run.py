@@ -1,0 +1,27 @@
+"""`manage.py run`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from aiinfra.stack import launch
+
+
+class Command(BaseCommand):
+    """Run the whole product on this machine until Ctrl-C."""
+
+    help = "Run the whole product on this machine (Redis, web, workers, scheduler, sandbox) until Ctrl-C or SIGTERM."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Ends only as the supervisor that this process becomes."""
+        try:
+            launch.prepare(self._say)
+        except launch.CannotStartError as error:
+            raise CommandError(str(error)) from error
+        self._say("Starting ...")
+        launch.become_supervisor()
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()

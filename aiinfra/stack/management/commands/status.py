@@ -1,0 +1,44 @@
+"""`manage.py status`."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.management.base import BaseCommand, CommandError
+
+from aiinfra.stack.control import NotRunningError
+from aiinfra.stack.status import Status, status
+
+
+class Command(BaseCommand):
+    """Show what runs, as a table or as JSON for scripts."""
+
+    help = "Show the addresses and processes of the product that runs on this machine; exit 1 if none does."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """One switch."""
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Look and print."""
+        try:
+            found = status()
+        except NotRunningError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(json.dumps(found.as_dict(), indent=2) if options["json"] else _table(found))
+
+
+def _table(found: Status) -> str:
+    redis = urlsplit(found.redis)
+    lines = [
+        f"web       {found.web}",
+        f"sandbox   {found.sandbox or 'not used'}",
+        f"redis     {redis.scheme}://{redis.hostname}:{redis.port or 6379}{redis.path}",
+        f"database  {found.database}",
+        "",
+        f"{'PROCESS':<14}{'KIND':<12}PID",
+    ]
+    lines += [f"{process.name:<14}{process.kind:<12}{process.pid}" for process in found.processes]
+    return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""What of the product runs on this machine."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.db import connection
+
+from aiinfra.providers.registry import sandbox_url
+from aiinfra.stack import control
+from aiinfra.stack.address import web_url
+
+KINDS = {"redis": "redis", "sandbox": "sandbox", "scheduler": "scheduler", "workers": "worker", "web": "web"}
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    """A program that the supervisor runs, or a child of one, named after it: `workers`, `workers-1`, `workers-2`."""
+
+    name: str
+    pid: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Addresses and processes. `redis` may hold a password: it is what programs connect with."""
+
+    web: str
+    sandbox: str | None
+    redis: str
+    database: str
+    processes: list[RunningProcess]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def status() -> Status:
+    """Look. Raises control.NotRunningError."""
+    running = control.running_programs(settings.DATA_DIR)
+    processes = [process for name in KINDS if name in running for process in _family(name, running[name])]
+    return Status(web_url(), sandbox_url(), settings.REDIS_URL, connection.vendor, processes)
+
+
+def _family(name: str, pid: int) -> list[RunningProcess]:
+    kind = KINDS[name]
+    children = [RunningProcess(f"{name}-{n}", child, kind) for n, child in enumerate(_children(pid), start=1)]
+    return [RunningProcess(name, pid, kind), *children]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return []

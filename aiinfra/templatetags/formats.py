@@ -1,0 +1,80 @@
+"""How amounts, times and durations look on every page. Built into the templates: no `{% load %}` needed."""
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+NANO = Decimal(1_000_000_000)
+NOTHING = "\N{EN DASH}"
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+SIGNIFICANT_DIGITS = 4
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+@register.filter
+def money(nano: int | None, currency: str = "USD") -> str:
+    """Nano-dollars with the sign of the currency: `$1,234.56`; below one, four significant digits: `$0.000042`."""
+    if nano is None:
+        return NOTHING
+    symbol = SYMBOLS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
+    return f"{'-' if nano < 0 else ''}{symbol}{_amount(abs(Decimal(nano)) / NANO)}"
+
+
+def _amount(amount: Decimal) -> str:
+    """At least two places; as many as an amount below one needs to keep its significant digits."""
+    places = 2 if amount >= 1 or not amount else max(2, SIGNIFICANT_DIGITS - 1 - amount.adjusted())
+    text = f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+@register.filter
+def local_time(moment: datetime | None) -> SafeString | str:
+    """A `<time>` in the time zone of the organization, with UTC as its tooltip."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.astimezone(UTC).isoformat(timespec="seconds"),
+        moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+@register.filter
+def duration_ms(milliseconds: float | None) -> str:
+    """`85 ms`, `1.23 s`, `2 min 5 s`, `3 h 20 min`."""
+    if milliseconds is None:
+        return NOTHING
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < MINUTE * 1000:
+        return f"{milliseconds / 1000:.3g} s"
+    return _two_units(int(milliseconds // 1000))
+
+
+def _two_units(seconds: int) -> str:
+    if seconds < HOUR:
+        return f"{seconds // MINUTE} min {seconds % MINUTE} s"
+    if seconds < DAY:
+        return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
+    return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
+
+
+@register.filter
+def age(moment: datetime | None) -> str:
+    """How long ago, in one unit: `12 s`, `5 min`, `3 h`, `2 d`. What lies ahead has age 0."""
+    if moment is None:
+        return NOTHING
+    seconds = max(0, int((timezone.now() - moment).total_seconds()))
+    for length, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

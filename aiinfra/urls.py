@@ -1,0 +1,22 @@
+"""Every address of the product; each app brings its own list."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from aiinfra.assets import plotly_js
+
+urlpatterns = [
+    path("", include("aiinfra.tenants.urls")),
+    path("settings/notifications/", include("aiinfra.notifications.urls")),
+    path("assets/plotly-<str:release>.min.js", plotly_js, name="plotly_js"),
+    path("", include("aiinfra.gateway.urls")),
+    path("", include("aiinfra.monitoring.urls")),
+    path("", include("queue_app.urls")),
+    path("", include("cost_app.urls")),
+    path("admin/django-rq/", include("django_rq.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "aiinfra.failures.handle_400"
+handler404 = "aiinfra.failures.handle_404"
+handler500 = "aiinfra.failures.handle_500"
