@@ -1,0 +1,154 @@
+/* Draws every [data-figure-url]: JSON of a Plotly figure ({data, layout}) from the server, colours from the page's theme.
+   data-refresh="10" fetches again after that many seconds while the tab is visible; data-height and the like are CSS. */
+"use strict";
+
+const timers = new WeakMap();
+
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
+
+/* A custom property as a colour that Plotly understands: `light-dark()` is resolved by the browser on an element only. */
+function colour(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+function themed(layout) {
+  const line = colour("--line");
+  const muted = colour("--text-muted");
+  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickcolor: line, automargin: true, fixedrange: true };
+  const look = {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: muted },
+    margin: { l: 44, r: 12, t: 8, b: 32 },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: colour("--surface-raised"), bordercolor: line, font: { color: colour("--text") } },
+    legend: { orientation: "h", y: -0.2, font: { color: muted } },
+    autosize: true,
+  };
+  const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+  const styled = Object.fromEntries([...axes, "xaxis", "yaxis"].map((key) => [key, { ...axis, ...layout[key] }]));
+  return { ...look, ...layout, ...styled };
+}
+
+/* "var(--series-1)" anywhere in a trace is that colour of the theme. */
+function coloured(value) {
+  if (typeof value === "string") {
+    const match = value.match(/^var\((--[a-z0-9-]+)\)$/);
+    return match ? colour(match[1]) : value;
+  }
+  if (Array.isArray(value)) {
+    return value.map(coloured);
+  }
+  return value && typeof value === "object"
+    ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner)]))
+    : value;
+}
+
+function setState(element, state, text = "") {
+  element.dataset.state = state;
+  let note = element.querySelector(":scope > .chart-state");
+  if (!note) {
+    note = document.createElement("div");
+    note.className = "chart-state";
+    note.setAttribute("role", "status");
+    element.append(note);
+  }
+  note.textContent = text;
+}
+
+function plotOf(element) {
+  let plot = element.querySelector(":scope > .chart-plot");
+  if (!plot) {
+    plot = document.createElement("div");
+    plot.className = "chart-plot";
+    plot.style.height = "100%";
+    element.prepend(plot);
+  }
+  return plot;
+}
+
+function isEmpty(figure) {
+  return !figure.data.some((trace) => ["x", "y", "values", "z"].some((key) => trace[key] && trace[key].length));
+}
+
+function paint(element) {
+  const figure = element.figure;
+  if (!figure) {
+    return;
+  }
+  if (isEmpty(figure)) {
+    Plotly.purge(plotOf(element));
+    setState(element, "empty", element.dataset.empty || "Nothing to show yet.");
+    return;
+  }
+  Plotly.react(plotOf(element), coloured(figure.data), themed(coloured(figure.layout || {})), CONFIG);
+  setState(element, "drawn");
+}
+
+async function load(element) {
+  if (!element.figure) {
+    setState(element, "loading", "Loading…");
+  }
+  try {
+    const response = await fetch(element.dataset.figureUrl, { headers: { Accept: "application/json" } });
+    if (!response.ok) {
+      throw new Error(`error ${response.status}`);
+    }
+    element.figure = await response.json();
+    paint(element);
+  } catch (error) {
+    setState(element, "error", `This chart could not be loaded (${error.message}).`);
+  }
+}
+
+/* A chart that was swapped out ends its timer: it is not in the document any more. */
+function keepFresh(element) {
+  const seconds = Number(element.dataset.refresh);
+  if (!seconds || timers.has(element)) {
+    return;
+  }
+  const timer = setInterval(() => {
+    if (!element.isConnected) {
+      clearInterval(timer);
+    } else if (!document.hidden) {
+      load(element);
+    }
+  }, seconds * 1000);
+  timers.set(element, timer);
+}
+
+function start(root) {
+  const found = [...root.querySelectorAll("[data-figure-url]")];
+  if (root.matches && root.matches("[data-figure-url]")) {
+    found.push(root);
+  }
+  for (const element of found) {
+    if (!element.dataset.state) {
+      load(element);
+      keepFresh(element);
+    }
+  }
+}
+
+function each(act) {
+  document.querySelectorAll("[data-figure-url]").forEach(act);
+}
+
+document.addEventListener("DOMContentLoaded", () => start(document));
+document.addEventListener("htmx:load", (event) => start(event.detail.elt));
+document.addEventListener("htmx:beforeCleanupElement", (event) => {
+  event.target.querySelectorAll?.(".chart-plot").forEach((plot) => Plotly.purge(plot));
+});
+document.addEventListener("charts:refresh", () => each(load));
+document.addEventListener("themechange", () => each(paint));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => each(paint));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) {
+    each((element) => element.dataset.refresh && load(element));
+  }
+});

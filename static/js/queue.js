@@ -1,0 +1,156 @@
+/* Keeps the operator's pages fresh: [data-live] regions get the event "refresh" and fetch themselves through htmx, charts are
+   told by "charts:refresh". How often is kept in this browser; hidden tabs ask for nothing. */
+"use strict";
+
+const REFRESH_KEY = "queue-refresh";
+const REFRESH_DEFAULT_S = 2;
+const CHARTS_AT_MOST_EVERY_S = 5;
+
+const lastText = new Map();
+let timer = null;
+let chartsAt = Date.now();
+
+/* data-live="5": as often as this page asks for itself while nobody has chosen. */
+function defaultSeconds() {
+  return Number(document.querySelector("[data-live]")?.dataset.live) || REFRESH_DEFAULT_S;
+}
+
+function refreshSeconds() {
+  try {
+    return Number(localStorage.getItem(REFRESH_KEY) ?? defaultSeconds());
+  } catch {
+    return defaultSeconds();
+  }
+}
+
+function keepRefreshSeconds(seconds) {
+  try {
+    localStorage.setItem(REFRESH_KEY, seconds);
+  } catch {
+    /* It holds for this page then. */
+  }
+}
+
+/* A region is left alone while somebody has ticked something in it. */
+function refreshRegions() {
+  for (const region of document.querySelectorAll("[data-live]")) {
+    if (!region.querySelector(":checked")) {
+      htmx.trigger(region, "refresh");
+    }
+  }
+}
+
+function refreshCharts() {
+  if (Date.now() - chartsAt >= CHARTS_AT_MOST_EVERY_S * 1000 - 100) {
+    chartsAt = Date.now();
+    document.dispatchEvent(new CustomEvent("charts:refresh"));
+  }
+}
+
+function tick() {
+  if (!document.hidden) {
+    refreshRegions();
+    refreshCharts();
+  }
+}
+
+function applyRefresh(seconds) {
+  clearInterval(timer);
+  timer = seconds ? setInterval(tick, seconds * 1000) : null;
+  say(seconds ? "Live" : "Refresh is off", !seconds);
+  for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
+    menu.hidden = false;
+    menu.querySelector("[data-refresh-label]").textContent = seconds ? `${seconds} s` : "off";
+    for (const item of menu.querySelectorAll("[data-refresh-every]")) {
+      item.setAttribute("aria-pressed", String(Number(item.dataset.refreshEvery) === seconds));
+    }
+  }
+}
+
+function say(text, isStale) {
+  for (const state of document.querySelectorAll("[data-live-state]")) {
+    if (state.textContent !== text) {
+      state.textContent = text;
+    }
+    state.classList.toggle("live-stale", isStale);
+  }
+}
+
+/* The page says itself that it could not refresh: a toast each time would be too many. */
+function onFailure(event) {
+  if (event.target.matches("[data-live]")) {
+    event.stopPropagation();
+    say("Not up to date: the server does not answer", true);
+  }
+}
+
+function isRefresh(event) {
+  return event.detail.elt.matches("[data-live]");
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  applyRefresh(refreshSeconds());
+  document.body.addEventListener("htmx:sendError", onFailure);
+  document.body.addEventListener("htmx:responseError", onFailure);
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!isRefresh(event) || event.detail.isError) {
+    return;
+  }
+  const { elt, serverResponse } = event.detail;
+  const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
+  /* Nothing new: keep what is selected and focused. */
+  event.detail.shouldSwap = lastText.get(key) !== serverResponse;
+  lastText.set(key, serverResponse);
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!isRefresh(event)) {
+    lastText.clear();
+  } else if (event.detail.successful) {
+    say(document.querySelector("[data-live]") ? "Live" : "Ended", false);
+  }
+});
+
+/* Addresses stay short: a filter that is not set is not in them. */
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.matches("[data-drop-empty]")) {
+    for (const [name, value] of Object.entries(event.detail.parameters)) {
+      if (value === "") {
+        delete event.detail.parameters[name];
+      }
+    }
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const item = event.target.closest("[data-refresh-every]");
+  if (item) {
+    const seconds = Number(item.dataset.refreshEvery);
+    keepRefreshSeconds(seconds);
+    applyRefresh(seconds);
+    item.closest("details").open = false;
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-tick-all]")) {
+    for (const box of event.target.form.querySelectorAll("[name=id]")) {
+      box.checked = event.target.checked;
+    }
+  }
+});
+
+/* Enter on a ticked box would press the form's first button, and that one cancels. */
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("[type=checkbox]")) {
+    event.preventDefault();
+  }
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (timer) {
+    tick();
+  }
+});
