@@ -1,0 +1,259 @@
+"""What the authorization matrix walks: every operation and every page, how it is called, and what must come back.
+
+The right that each one needs is written down here once more, so that a change in the code alone makes the test fail.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from aiinfra.openapi import find_endpoints
+from aiinfra.tenants.authorization import PERMISSIONS, Role
+from tests.api.support import CHAT, COST, HEALTH, MESSAGES, QUEUE, enqueue_body
+
+PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
+STAFF_PREFIX = "/admin/"
+
+
+@dataclass(frozen=True)
+class ApiCell:
+    """One operation; `names` is the kind of request that its body names."""
+
+    address: str
+    method: str
+    action: str | None
+    permission: str
+    names: str = ""
+    key_only: bool = False
+    also: tuple[tuple[str, Any], ...] = ()
+    """Further fields, and what is in them."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address} {self.action or ''}".strip()
+
+    def fields(self, ids: dict[str, str]) -> dict[str, Any]:
+        """A valid query or body."""
+        if self.action is None and self.method == "POST":
+            return enqueue_body() if self.address == QUEUE else {"messages": MESSAGES}
+        fields = {**({"action": self.action} if self.action else {}), **dict(self.also)}
+        return {**fields, NAMED_BY.get(self.names, "requestId"): ids[self.names]} if self.names else fields
+
+
+NAMED_BY = {
+    "open_advice": "recommendationId",
+    "applied_advice": "recommendationId",
+    "budget": "budgetId",
+    "alert": "alertId",
+}
+"""The field that names a kind of row, where it is not a request."""
+
+INCREASE = (("amount", "1.00"), ("reason", "launch"), ("expiresAt", "2099-01-01T00:00:00Z"))
+
+TRACKED = (
+    ("provider", "deepseek"),
+    ("model", "deepseek-chat"),
+    ("usage", {"promptTokens": 100, "completionTokens": 150}),
+)
+
+API_CELLS = [
+    ApiCell(QUEUE, "GET", "stats", "queue:read"),
+    ApiCell(QUEUE, "GET", "status", "queue:read", names="pending"),
+    ApiCell(QUEUE, "GET", "list", "queue:read"),
+    ApiCell(QUEUE, "GET", "cleanup", "queue:cleanup", key_only=True),
+    ApiCell(QUEUE, "POST", None, "queue:write"),
+    ApiCell(QUEUE, "POST", "cleanup", "queue:cleanup"),
+    ApiCell(QUEUE, "POST", "cancel", "queue:write", names="pending"),
+    ApiCell(QUEUE, "POST", "retry", "queue:write", names="failed"),
+    ApiCell(QUEUE, "POST", "pause", "queue:admin"),
+    ApiCell(QUEUE, "POST", "resume", "queue:admin"),
+    ApiCell(CHAT, "POST", None, "chat:write"),
+    ApiCell(HEALTH, "GET", None, "health:read"),
+    ApiCell(COST, "GET", "summary", "cost:read"),
+    ApiCell(COST, "GET", "metrics", "cost:read"),
+    ApiCell(COST, "POST", "track", "usage:write", also=TRACKED),
+    ApiCell(COST, "GET", "recommendations", "cost:read"),
+    ApiCell(COST, "GET", "provider-recommendation", "cost:read", also=(("requestType", "simple"),)),
+    ApiCell(COST, "POST", "apply-recommendation", "advice:write", names="open_advice"),
+    ApiCell(COST, "POST", "dismiss-recommendation", "advice:write", names="open_advice"),
+    ApiCell(COST, "POST", "undo-recommendation", "advice:write", names="applied_advice"),
+    ApiCell(COST, "GET", "alerts", "cost:read"),
+    ApiCell(COST, "POST", "acknowledge-alert", "alert:write", names="alert"),
+    ApiCell(COST, "POST", "snooze-alert", "alert:write", names="alert"),
+    ApiCell(COST, "POST", "resolve-alert", "alert:write", names="alert"),
+    ApiCell(COST, "GET", "budgets", "cost:read"),
+    ApiCell(COST, "POST", "set-budget", "budget:write", also=(("period", "daily"), ("limit", "5.00"))),
+    ApiCell(COST, "POST", "remove-budget", "budget:write", names="budget"),
+    ApiCell(COST, "POST", "increase-budget", "budget:write", names="budget", also=INCREASE),
+]
+
+
+@dataclass(frozen=True)
+class PageCell:
+    """One page or action of the browser; `names` is the kind of row, or the word, in its address."""
+
+    url_name: str
+    method: str
+    permission: str
+    names: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url_name}"
+
+
+PAGE_CELLS = [
+    PageCell("home", "get", SIGNED_IN),
+    PageCell("login", "get", PUBLIC),
+    PageCell("logout", "post", SIGNED_IN),
+    PageCell("password", "get", SIGNED_IN),
+    PageCell("password", "post", SIGNED_IN),
+    PageCell("switch_organization", "post", SIGNED_IN),
+    PageCell("invitation", "get", PUBLIC, "token"),
+    PageCell("members", "get", "member:read"),
+    PageCell("member_invite", "post", "member:manage"),
+    PageCell("member_role", "post", "member:manage", "membership"),
+    PageCell("member_remove", "post", "member:manage", "membership"),
+    PageCell("invitation_withdraw", "post", "member:manage", "invitation"),
+    PageCell("keys", "get", "key:manage"),
+    PageCell("key_create", "post", "key:manage"),
+    PageCell("key_rotate", "post", "key:manage", "key"),
+    PageCell("key_revoke", "post", "key:manage", "key"),
+    PageCell("organization", "get", "organization:manage"),
+    PageCell("organization", "post", "organization:manage"),
+    PageCell("audit", "get", "audit:read"),
+    PageCell("plotly_js", "get", PUBLIC, "release"),
+    PageCell("api_schema", "get", PUBLIC),
+    PageCell("healthz", "get", PUBLIC),
+    PageCell("readyz", "get", PUBLIC),
+    PageCell("alerts", "get", "cost:read"),
+    PageCell("alerts_acknowledge", "post", "alert:write"),
+    PageCell("alert", "get", "cost:read", "alert"),
+    PageCell("alert_acknowledge", "post", "alert:write", "alert"),
+    PageCell("alert_snooze", "post", "alert:write", "alert"),
+    PageCell("alert_resolve", "post", "alert:write", "alert"),
+    PageCell("notifications", "get", "notification:manage"),
+    PageCell("notification_add", "post", "notification:manage"),
+    PageCell("notification_switch", "post", "notification:manage", "channel"),
+    PageCell("notification_remove", "post", "notification:manage", "channel"),
+    PageCell("notification_test", "post", "notification:manage", "channel"),
+    PageCell("notification_again", "post", "notification:manage", "delivery"),
+    PageCell("costs", "get", "cost:read"),
+    PageCell("cost_figure", "get", "cost:read", "cost_chart"),
+    PageCell("cost_figure_table", "get", "cost:read", "cost_chart"),
+    PageCell("cost_csv", "get", "cost:read"),
+    PageCell("cost_settings", "get", "budget:write"),
+    PageCell("cost_settings", "post", "budget:write"),
+    PageCell("queue_live", "get", "queue:read"),
+    PageCell("queue_figure", "get", "queue:read", "figure"),
+    PageCell("queue_figure_table", "get", "queue:read", "figure"),
+    PageCell("queue_pause", "post", "queue:admin"),
+    PageCell("queue_resume", "post", "queue:admin"),
+    PageCell("queue_requests", "get", "queue:read"),
+    PageCell("queue_cancel_many", "post", "queue:write"),
+    PageCell("queue_retry_many", "post", "queue:write"),
+    PageCell("queue_request", "get", "queue:read", "pending"),
+    PageCell("queue_cancel", "post", "queue:write", "pending"),
+    PageCell("queue_retry", "post", "queue:write", "failed"),
+    PageCell("recommendations", "get", "cost:read"),
+    PageCell("recommendation_provider", "get", "cost:read"),
+    PageCell("recommendation", "get", "cost:read", "open_advice"),
+    PageCell("recommendation_apply", "post", "advice:write", "open_advice"),
+    PageCell("recommendation_dismiss", "post", "advice:write", "open_advice"),
+    PageCell("recommendation_undo", "post", "advice:write", "applied_advice"),
+    PageCell("finance", "get", "finance:read"),
+    PageCell("finance_statement", "get", "finance:read", "month"),
+    PageCell("finance_statement_file", "get", "finance:read", "month"),
+    PageCell("finance_close", "post", "finance:write", "month"),
+    PageCell("finance_closed", "get", "finance:read", "closed_month"),
+    PageCell("finance_closed_file", "get", "finance:read", "closed_month"),
+    PageCell("finance_exports", "get", "finance:read"),
+    PageCell("finance_export_file", "get", "finance:read"),
+    PageCell("finance_invoices", "get", "finance:read"),
+    PageCell("finance_invoice_upload", "post", "finance:write"),
+    PageCell("finance_invoice", "get", "finance:read", "invoice"),
+    PageCell("finance_invoice_file", "get", "finance:read", "invoice"),
+    PageCell("budgets", "get", "cost:read"),
+    PageCell("budget_create", "get", "budget:write"),
+    PageCell("budget_create", "post", "budget:write"),
+    PageCell("budget", "get", "cost:read", "budget"),
+    PageCell("budget_edit", "get", "budget:write", "budget"),
+    PageCell("budget_edit", "post", "budget:write", "budget"),
+    PageCell("budget_remove", "post", "budget:write", "budget"),
+    PageCell("budget_increase", "post", "budget:write", "budget"),
+    PageCell("budget_increase_withdraw", "post", "budget:write", "increase"),
+    PageCell("budget_burn_down", "get", "cost:read", "budget"),
+    PageCell("budget_burn_down_table", "get", "cost:read", "budget"),
+    PageCell("budget_history", "get", "cost:read", "budget"),
+    PageCell("budget_history_table", "get", "cost:read", "budget"),
+    PageCell("prices", "get", "cost:read"),
+    PageCell("price_history", "get", "cost:read", "price"),
+    PageCell("price_add", "get", STAFF),
+    PageCell("price_add", "post", STAFF),
+    PageCell("price_proposals", "get", "cost:read"),
+    PageCell("price_approve", "post", STAFF, "proposal"),
+    PageCell("price_reject", "post", STAFF, "proposal"),
+    PageCell("price_repricing", "get", STAFF),
+    PageCell("price_reprice", "post", STAFF),
+]
+
+OF_AN_ORGANIZATION = {
+    "membership",
+    "invitation",
+    "key",
+    "pending",
+    "failed",
+    "invoice",
+    "open_advice",
+    "applied_advice",
+    "budget",
+    "increase",
+    "alert",
+    "channel",
+    "delivery",
+}
+"""Kinds of rows that belong to one organization."""
+
+
+def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> str:
+    """What CONTRACT says: 401 without a credential, 404 to strangers, 403 without the right."""
+    right = PERMISSIONS[cell.permission]
+    if place == "anonymous":
+        return "401"
+    if place == "named":
+        return "404"
+    if role not in right.roles or (credential == "key" and not right.by_key):
+        return "403"
+    if cell.key_only and credential == "session":
+        return "403"
+    return "404" if place == "foreign" else "open"
+
+
+def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:
+    """Pages are for sessions: a key alone is nobody there. None of the cast is staff."""
+    if cell.permission == PUBLIC:
+        return "open"
+    if place == "anonymous" or credential == "key":
+        return "login"
+    if cell.permission == STAFF:
+        return "403"
+    if cell.permission != SIGNED_IN and role not in PERMISSIONS[cell.permission].roles:
+        return "403"
+    return "404" if place == "foreign" else "open"
+
+
+def views(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[tuple[str, Any, str | None]]:
+    """(address, view, name) of everything in the URLconf."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        address = prefix + str(entry.pattern)
+        if isinstance(entry, URLPattern):
+            yield address, entry.callback, entry.name
+        else:
+            yield from views(entry, address)
+
+
+def operations() -> Iterator[tuple[str, str, str | None, Any]]:
+    """(address, method, action, operation) of the whole JSON floor."""
+    for address, endpoint in find_endpoints(get_resolver().url_patterns):
+        for (method, action), operation in endpoint.operations.items():
+            yield address, method, action, operation

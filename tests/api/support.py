@@ -1,0 +1,89 @@
+"""Speaking to the JSON floor as a program or a browser does, and counting what is stored."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, models
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from aiinfra.tenants import key_cache, keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization, TenantModel
+from aiinfra.tenants.scope import system_scope
+from cost_app.prices import book as pricebook
+
+QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
+MESSAGES = [{"role": "user", "content": "What is a queue?"}]
+
+
+def enqueue_body(**changes: Any) -> dict[str, Any]:
+    """The smallest body that is accepted, changed."""
+    return {"provider": "deepseek", "model": "deepseek-chat", "messages": MESSAGES, **changes}
+
+
+def new_key(organization: Organization, role: Role, scopes: list[str] | None = None) -> str:
+    """The text of a new API key."""
+    return keys.create_key(organization=organization, name="bot", role=role, scopes=scopes, actor="command:test")[1]
+
+
+class Caller:
+    """A client of the JSON floor, with an API key or with a logged-in browser's cookies."""
+
+    def __init__(self, client: Client | None = None, key: str | None = None) -> None:
+        self.client = client or Client()
+        self.client.raise_request_exception = False
+        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def get(self, path: str, **query: Any) -> HttpResponse:
+        return self.client.get(path, query, headers=self.headers)
+
+    def post(self, path: str, body: Any, *, content_type: str = "application/json", **headers: str) -> HttpResponse:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        extra = {"CONTENT_TYPE": content_type}  # which Django's client leaves out where the body is empty
+        return self.client.post(path, data, content_type=content_type, headers={**self.headers, **headers}, **extra)
+
+    def method(self, name: str, path: str) -> HttpResponse:
+        return self.client.generic(name, path, headers=self.headers)
+
+
+def error_of(response: HttpResponse) -> dict[str, Any]:
+    """The error of an answer, once its shape has been checked."""
+    assert response["Content-Type"] == "application/json"
+    body = json.loads(response.content)
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert list(error) == ["type", "message", "param", "requestId"]
+    assert error["type"] and error["message"]
+    assert error["requestId"] == response["X-Request-Id"]
+    return error
+
+
+def refused(response: HttpResponse, status: int, param: str | None = None) -> dict[str, Any]:
+    """Assert a refusal in the one error shape; `param` is the field that it names."""
+    assert response.status_code == status, response.content
+    error = error_of(response)
+    assert param is None or error["param"] == param
+    return error
+
+
+def queries_of(call: Callable[[], object]) -> int:
+    """How many queries a call makes while no key and no price is remembered."""
+    key_cache.clear()
+    pricebook.forget_prices()
+    with CaptureQueriesContext(connection) as captured:
+        call()
+        return len(captured)
+
+
+def rows() -> dict[str, int]:
+    """How many rows every tenant's table has, the log of changes and the keys included."""
+    with system_scope():
+        return {model.__name__: model.objects.count() for model in tenant_tables()}
+
+
+def tenant_tables() -> list[type[models.Model]]:
+    return [model for model in apps.get_models() if issubclass(model, TenantModel)]

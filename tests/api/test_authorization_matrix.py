@@ -1,0 +1,282 @@
+"""Every operation and page x role x {session, key} x {own organization, another one, nobody}: no wrong cell."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.tenants import invitations
+from aiinfra.tenants.access import permission_required
+from aiinfra.tenants.authorization import PERMISSIONS, Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.manage import grant_increase, set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.models import Alert, InvoiceImport, MonthClose, PriceProposal
+from queue_app.figures import CHARTS
+from queue_app.intake import Submission, accept
+from queue_app.models import AIRequest, Status
+from tests.api import authorization_cells as table
+from tests.api.support import MESSAGES, Caller, error_of
+from tests.conftest import make_member
+from tests.cost_app.advice.support import make_applied, make_recommendation
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "authorization.md"
+LOGIN = re.compile(r"/(admin/)?login/\?next=")
+
+CREDENTIALS = ["session", "key"]
+NOBODY = (Role.OWNER, "session", "anonymous")
+"""The cell without a credential, where role and credential mean nothing."""
+
+CLOSED_MONTH = "2025-02-01"
+
+Ids = dict[str, str]
+
+
+def ids_of_budgets(organization: Organization) -> dict[str, int]:
+    """A budget and an increase of it."""
+    with organization_scope(organization.pk):
+        terms = BudgetTerms(period="monthly", limit_nano=1_000_000_000)
+        budget = set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
+        ends_at = timezone.now() + timedelta(days=1)
+        increase = grant_increase(budget=budget, nano=1, reason="x", expires_at=ends_at, actor="command:test")
+    return {"budget": budget.pk, "increase": increase.pk}
+
+
+TOLD = {"type": "test", "severity": "low", "title": "Test", "text": "A test.", "facts": [], "path": "", "data": {}}
+
+
+def make_proposal() -> PriceProposal:
+    """One for the whole installation."""
+    amounts = dict.fromkeys(("input", "cache_read", "cache_write", "output"), 1)
+    names = {"provider": "openai", "model": "gpt-4", "state": "waiting"}
+    return PriceProposal.objects.get_or_create(**names, defaults={**amounts, "effective_from": timezone.now()})[0]
+
+
+@pytest.fixture
+def ids_of() -> Callable[[Organization], Ids]:
+    """Makes what the addresses name in an organization."""
+
+    def make(organization: Organization) -> Ids:
+        owner = make_member(organization, Role.OWNER, f"owner-of-{organization.slug}")
+        viewer = make_member(organization, Role.VIEWER, f"viewer-of-{organization.slug}")
+        with organization_scope(organization.pk):
+            key, _ = create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+            invitation, token = invitations.invite(
+                organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
+            )
+            pending, failed = (accept(Submission(organization.pk, "openai", "gpt-4", MESSAGES)) for _ in range(2))
+            AIRequest.objects.filter(pk=failed.pk).update(status=Status.FAILED, completed_at=timezone.now())
+            invoice = InvoiceImport.objects.create(
+                organization=organization, provider="openai", first_day=CLOSED_MONTH, last_day=CLOSED_MONTH
+            )
+            MonthClose.objects.create(
+                organization=organization, first_day=CLOSED_MONTH, last_day=CLOSED_MONTH, snapshot={}
+            )
+            alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")
+            channel = Channel.objects.create(organization=organization, kind="email", target="ops@example.com")
+            delivery = Delivery.objects.create(
+                organization=organization, channel=channel, message_id=f"msg-{organization.pk}", payload=TOLD
+            )
+        rows = {"key": key.key_id, "invitation": invitation.pk, "membership": viewer.memberships.get().pk}
+        words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
+        words["price"] = "openai/gpt-4"
+        money = {**ids_of_budgets(organization), "proposal": make_proposal().pk}
+        advice = {"open_advice": make_recommendation(organization).pk, "applied_advice": make_applied(organization).pk}
+        months = {"month": "2025-01-01", "closed_month": CLOSED_MONTH, "invoice": invoice.pk}
+        return {
+            name: str(value)
+            for name, value in {
+                **rows,
+                **words,
+                **months,
+                **advice,
+                **money,
+                "alert": alert.pk,
+                "channel": channel.pk,
+                "delivery": delivery.pk,
+                "pending": pending.pk,
+                "failed": failed.pk,
+            }.items()
+        }
+
+    return make
+
+
+@pytest.fixture
+def own(ids_of: Callable[[Organization], Ids], organization: Organization) -> Ids:
+    return ids_of(organization)
+
+
+@pytest.fixture
+def foreign(ids_of: Callable[[Organization], Ids], other_organization: Organization) -> Ids:
+    return ids_of(other_organization)
+
+
+@pytest.fixture
+def callers(
+    key_of: Callable[..., Caller], member_of: Callable[[Role], User], client_of: Callable[[User], Client]
+) -> dict[tuple[Role, str], Caller]:
+    """A program and a browser of every role."""
+    programs = {(role, "key"): key_of(role) for role in Role}
+    return {**programs, **{(role, "session"): Caller(client_of(member_of(role))) for role in Role}}
+
+
+@contextmanager
+def undone(caller: Caller) -> Iterator[Caller]:
+    """The caller for one call that leaves neither rows nor cookies behind."""
+    cookies = {name: morsel.value for name, morsel in caller.client.cookies.items()}
+    with transaction.atomic():
+        yield caller
+        transaction.set_rollback(True)
+    caller.client.cookies.clear()
+    caller.client.cookies.load(cookies)
+
+
+def kind_of(response: HttpResponse) -> str:
+    """open, login, or the status."""
+    if response.status_code == 302 and LOGIN.match(response["Location"]):
+        return "login"
+    return "open" if response.status_code in {200, 201, 202, 204, 302, 422} else str(response.status_code)
+
+
+def call_api(cell: table.ApiCell, caller: Caller, place: str, own: Ids, foreign: Ids) -> str:
+    fields = cell.fields(foreign if place == "foreign" else own)
+    if place == "named":
+        fields["organizationId"] = "south"
+    response = caller.get(cell.address, **fields) if cell.method == "GET" else caller.post(cell.address, fields)
+    if response.status_code >= 400:
+        error_of(response)
+    return kind_of(response)
+
+
+@pytest.mark.parametrize("cell", table.API_CELLS, ids=str)
+def test_no_operation_has_a_wrong_cell(
+    cell: table.ApiCell, callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
+) -> None:
+    wrong = []
+    places = ["own", "named", *(["foreign"] if cell.names else [])]
+    for role, credential, place in [*product(Role, CREDENTIALS, places), NOBODY]:
+        expected = table.expected_of_api(cell, role, credential, place)
+        with undone(callers[role, credential] if place != "anonymous" else Caller()) as who:
+            found = call_api(cell, who, place, own, foreign)
+        if found != expected:
+            wrong.append((role.value, credential, place, f"expected {expected}, found {found}"))
+    assert wrong == []
+
+
+def call_page(cell: table.PageCell, caller: Caller, place: str, own: Ids, foreign: Ids) -> str:
+    ids = foreign if place == "foreign" else own
+    url = reverse(cell.url_name, args=[ids[cell.names]] if cell.names else [])
+    data = {"organization": "south" if place == "foreign" else "north"} if cell.method == "post" else {}
+    return kind_of(getattr(caller.client, cell.method)(url, data, headers=caller.headers))
+
+
+@pytest.mark.parametrize("cell", table.PAGE_CELLS, ids=str)
+def test_no_page_has_a_wrong_cell(
+    cell: table.PageCell, callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
+) -> None:
+    names_theirs = cell.names in table.OF_AN_ORGANIZATION or cell.url_name == "switch_organization"
+    wrong = []
+    places = ["own", *(["foreign"] if names_theirs else [])]
+    for role, credential, place in [*product(Role, CREDENTIALS, places), NOBODY]:
+        expected = table.expected_of_page(cell, role, credential, place)
+        with undone(callers[role, credential] if place != "anonymous" else Caller()) as who:
+            found = call_page(cell, who, place, own, foreign)
+        if found != expected:
+            wrong.append((role.value, credential, place, f"expected {expected}, found {found}"))
+    assert wrong == []
+
+
+def test_a_session_cannot_be_talked_into_another_organization(
+    callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids, other_organization: Organization
+) -> None:
+    for cell in table.PAGE_CELLS:
+        if cell.method != "get" or cell.permission == table.PUBLIC or cell.names:
+            continue
+        with undone(callers[Role.OWNER, "session"]) as who:
+            session = who.client.session
+            session["organization_id"] = other_organization.pk
+            session.save()
+            response = who.client.get(reverse(cell.url_name), follow=True)
+        text = response.getvalue().decode()
+        assert "South Ltd" not in text, str(cell)
+        assert "owner-of-south" not in text, str(cell)
+
+
+def staff_addresses() -> list[str]:
+    """The addresses of Django admin and of RQ's pages, with something in the place of each variable.
+
+    Without those of logging in and out, which everybody may.
+    """
+    found = {re.sub(r"<[^>]+>", "1", re.sub(r"\(\?P<\w+>[^)]*\)\?*", "1", address)) for address, _, _ in table.views()}
+    plain = {re.sub(r"[\^$?]", "", address) for address in found if address.startswith(table.STAFF_PREFIX)}
+    return sorted(plain - {"/admin/login/", "/admin/logout/"})
+
+
+def test_staff_pages_are_for_staff(callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids) -> None:
+    addresses = staff_addresses()
+    assert len(addresses) > 50
+    wrong = []
+    for caller in [*callers.values(), Caller()]:
+        for address in addresses:
+            with undone(caller) as who:
+                response = who.client.get(address, headers=who.headers)
+            if not (kind_of(response) in {"login", "403", "404"} or _refuses_by_json(response)):
+                wrong.append((address, response.status_code, response.get("Location")))
+    assert wrong == []
+
+
+def _refuses_by_json(response: HttpResponse) -> bool:
+    """RQ's `stats.json` says so with status 200."""
+    return response.content.startswith(b'{"error": true')
+
+
+# Nothing is left out, and nothing changes unseen
+
+
+def test_every_operation_is_in_the_matrix_with_its_right() -> None:
+    in_code = [
+        (address, method, action, operation.permission, operation.key_only)
+        for address, method, action, operation in table.operations()
+    ]
+    listed = [(cell.address, cell.method, cell.action, cell.permission, cell.key_only) for cell in table.API_CELLS]
+    assert sorted(in_code, key=str) == sorted(listed, key=str)
+
+
+def test_every_page_is_in_the_matrix_with_its_right() -> None:
+    in_code = {
+        (name, getattr(view, "permission", None))
+        for address, view, name in table.views()
+        if not address.startswith(table.STAFF_PREFIX) and not hasattr(view, "operations")
+    }
+    assert in_code == {(cell.url_name, cell.permission) for cell in table.PAGE_CELLS}
+
+
+def test_no_right_exists_that_the_table_does_not_have() -> None:
+    for _, _, _, operation in table.operations():
+        assert operation.permission in PERMISSIONS
+    with pytest.raises(KeyError):
+        permission_required("queue:everything")
+
+
+def test_the_documented_table_is_the_one_in_the_code() -> None:
+    documented = {}
+    for line in DOCUMENT.read_text().splitlines():
+        if match := re.match(r"\| `(\w+:\w+)` \|(.*)\|$", line):
+            documented[match[1]] = [mark.strip() == "yes" for mark in match[2].split("|")]
+    in_code = {name: [*(role in right.roles for role in Role), right.by_key] for name, right in PERMISSIONS.items()}
+    assert "| permission | viewer | operator | finance | admin | owner | API key |" in DOCUMENT.read_text()
+    assert documented == in_code

@@ -1,0 +1,129 @@
+"""docs/api.md: every example is sent, and its tables are those of the code."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from aiinfra.gateway import chat
+from aiinfra.gateway.chat import ChatAnswered
+from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.openapi import ErrorOut
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Alert
+from queue_app.payloads import Accepted
+from tests.api.authorization_cells import operations
+from tests.api.support import COST, QUEUE, Caller, enqueue_body
+from tests.cost_app.advice.support import make_recommendation
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "api.md").read_text()
+ROW = re.compile(r"^\| (GET|POST) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", re.MULTILINE)
+SOURCES_OF_ERRORS = [
+    "aiinfra/api.py",
+    "aiinfra/failures.py",
+    "aiinfra/json_body.py",
+    "aiinfra/gateway/chat.py",
+    "queue_app/api.py",
+    "cost_app/advice/api.py",
+]
+COMMANDS = [block for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if block.startswith("curl")]
+ANSWERS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)]
+
+
+@pytest.fixture
+def run(
+    key_of: Callable[..., Caller], organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], int]:
+    """Sends what a curl command says, with an owner's key and rows for the ids in it; returns the status."""
+    monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
+    owner = key_of(Role.OWNER)
+    owner.headers["Idempotency-Key"] = "first"
+    request_id = json.loads(owner.post(QUEUE, enqueue_body()).content)["requestId"]
+    key = owner.headers["Authorization"].removeprefix("Bearer ")
+    variables = {"$URL": "", "$KEY": key, "$ID": request_id}
+    made = json.loads(owner.post(COST, {"action": "set-budget", "period": "weekly", "limit": "5.00"}).content)
+    variables["$BUDGET"] = made["id"]
+    variables["$RECOMMENDATION"] = str(make_recommendation(organization).pk)
+    with organization_scope(organization.pk):
+        alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")
+    variables["$ALERT"] = str(alert.pk)
+
+    def send(command: str) -> int:
+        line = command
+        for name, value in variables.items():
+            line = line.replace(name, value)
+        words = shlex.split(line.replace("\\\n", " "))
+        assert words[:2] == ["curl", "-s"]
+        headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+        data = next((words[at + 1] for at, word in enumerate(words) if word == "-d"), None)
+        caller, address = Caller(), urlsplit(words[2])
+        caller.headers = headers
+        if data is None:
+            return caller.get(address.path, **dict(parse_qsl(address.query))).status_code
+        content_type = headers.pop("Content-Type")
+        return caller.post(address.path, data.encode(), content_type=content_type).status_code
+
+    return send
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command.split())[-60:])
+def test_every_example_works(run: Callable[[str], int], command: str) -> None:
+    if '"retry"' in command:
+        assert run(command) == 409
+        run(command.replace('"retry"', '"cancel"'))
+    if '"undo-recommendation"' in command:
+        assert run(command) == 409
+        run(command.replace('"undo-', '"apply-'))
+    expected = 202 if '"messages"' in command else 200
+    assert run(command) == expected
+
+
+def test_there_are_examples_of_every_action() -> None:
+    assert len(COMMANDS) >= 11
+    for _, method, action, _ in operations():
+        assert action is None or method == "GET" or any(f'"{action}"' in command for command in COMMANDS)
+
+
+def test_the_answers_have_the_shape_of_the_code() -> None:
+    for model, answer in zip([Accepted, ErrorOut, ChatAnswered], ANSWERS, strict=True):
+        model.model_validate(answer, by_alias=True, by_name=False)
+        assert set(answer) == {field.alias or name for name, field in model.model_fields.items()} or model is ErrorOut
+
+
+def test_the_tables_of_operations_are_those_of_the_code() -> None:
+    documented = set()
+    for section in TEXT.split("\n## ")[1:]:
+        address = section.split("`")[1] if section.startswith("`") else ""
+        for method, action, permission in re.findall(
+            r"^\| (GET|POST) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", section, re.MULTILINE
+        ):
+            documented.add((address, method, action or None, permission))
+    in_code = {(address, method, action, operation.permission) for address, method, action, operation in operations()}
+    assert documented == in_code
+
+
+def test_every_kind_of_error_is_listed() -> None:
+    sources = [
+        "aiinfra/api.py",
+        "aiinfra/failures.py",
+        "aiinfra/json_body.py",
+        "queue_app/api.py",
+        "aiinfra/gateway/chat.py",
+        "cost_app/advice/api.py",
+    ]
+    code = "".join((Path(__file__).parents[2] / name).read_text() for name in sources)
+    raised = set(re.findall(r'ApiError\(\s*(\d{3}), "(\w+)"', code))
+    documented = {
+        (status, kind)
+        for status, kinds in re.findall(r"^\| (\d{3}) \| (.*?) \|", TEXT, re.MULTILINE)
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    assert len(raised) > 10
+    assert raised == documented

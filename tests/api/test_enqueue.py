@@ -1,0 +1,226 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.optimizer import Attempt
+from queue_app import index
+from queue_app.models import AIRequest, QueuePolicy, RequestContent
+from queue_app.packing import unpack
+from tests.api.support import MESSAGES, QUEUE, Caller, enqueue_body, queries_of, refused, rows
+
+
+def accepted(response: HttpResponse) -> dict[str, object]:
+    assert response.status_code == 202, response.content
+    body: dict[str, object] = json.loads(response.content)
+    return body
+
+
+def test_it_is_accepted_with_a_key(program: Caller, organization: Organization) -> None:
+    body = accepted(program.post(QUEUE, enqueue_body()))
+    request_id = body.pop("requestId")
+    assert body == {"status": "pending", "cached": False, "position": 1, "message": "The request is in the queue."}
+    with organization_scope(organization.pk):
+        request = AIRequest.objects.get()
+        assert str(request.id) == request_id
+        assert request.api_key is not None and request.user_ref == ""
+        assert unpack(RequestContent.objects.get().call)["messages"] == MESSAGES
+        assert Attempt.objects.get().request_id == request.id
+    assert index.size() == 1
+
+
+def test_it_is_accepted_with_a_session(browser: Caller, organization: Organization) -> None:
+    accepted(browser.post(QUEUE, enqueue_body()))
+    with organization_scope(organization.pk):
+        assert AIRequest.objects.get().user_ref == "operator"
+
+
+def test_every_field_is_kept(program: Caller, organization: Organization) -> None:
+    body = enqueue_body(
+        organizationId="north",
+        priority="critical",
+        userId="u-7",
+        conversationId="c-9",
+        maxRetries=0,
+        timeout=1_000,
+        temperature=0.5,
+        maxTokens=64,
+        tags=["billing", "ünï"],
+        metadata={"a": {"b": [1, 2.5, None, True, "𝄞"]}},
+        cache="bypass",
+    )
+    accepted(program.post(QUEUE, body))
+    with organization_scope(organization.pk):
+        request = AIRequest.objects.get()
+        call = unpack(RequestContent.objects.get().call)
+    kept = {
+        "priority": request.get_priority_display().lower(),
+        "userId": request.user_ref,
+        "conversationId": request.conversation_id,
+        "maxRetries": request.max_retries,
+        "timeout": request.timeout_ms,
+        "tags": request.tags,
+        "metadata": request.metadata,
+        "cache": request.cache_mode,
+        "temperature": call["temperature"],
+        "maxTokens": call["max_tokens"],
+        "messages": call["messages"],
+    }
+    assert kept == {name: body[name] for name in kept}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"messages": MESSAGES * 256},
+        {"messages": [{"role": "user", "content": "ä" * 100_000}]},
+        {"priority": "low", "maxRetries": 10, "timeout": 120_000, "temperature": 2, "maxTokens": 131_072},
+        {"tags": ["t" * 64] * 20, "userId": "u" * 128, "conversationId": "c" * 128},
+        {"metadata": {"n": 2**63 - 1, "m": -(2**63) + 1, "x": 1e308}},
+        {"temperature": None, "maxTokens": None},
+        {"timeout": 5000.0, "maxRetries": 1e0},
+        {"messages": [{"role": "user", "content": " "}]},
+    ],
+)
+def test_the_limits_themselves_are_accepted(program: Caller, changes: dict[str, object]) -> None:
+    accepted(program.post(QUEUE, enqueue_body(**changes)))
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_a_content_type_may_have_parameters_and_capitals(program: Caller, content_type: str) -> None:
+    accepted(program.post(QUEUE, enqueue_body(), content_type=content_type))
+
+
+def test_a_body_of_exactly_one_mebibyte_is_accepted(program: Caller) -> None:
+    body = json.dumps(enqueue_body()).encode()
+    accepted(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body))))
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_one_byte_more_is_too_large(program: Caller) -> None:
+    body = json.dumps(enqueue_body()).encode()
+    assert refused(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body) + 1)), 413)["type"] == "too_large"
+
+
+def test_positions_count_what_goes_first(program: Caller, other_program: Caller) -> None:
+    other_program.post(QUEUE, enqueue_body())
+    assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 1
+    assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 2
+    assert accepted(program.post(QUEUE, enqueue_body(priority="high")))["position"] == 1
+    assert accepted(program.post(QUEUE, enqueue_body(priority="normal")))["position"] == 2
+
+
+def test_it_is_accepted_while_redis_is_away(program: Caller, settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    accepted(program.post(QUEUE, enqueue_body()))
+    assert rows()["AIRequest"] == 1
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
+def test_readers_may_not(key_of: Callable[..., Caller], role: Role) -> None:
+    program = key_of(role)
+    before = rows()
+    assert "queue:write" in refused(program.post(QUEUE, enqueue_body()), 403)["message"]
+    assert rows() == before
+
+
+def test_a_key_without_the_scope_may_not(key_of: Callable[..., Caller]) -> None:
+    program = key_of(Role.OWNER, ["queue:read", "chat:write"])
+    before = rows()
+    refused(program.post(QUEUE, enqueue_body()), 403)
+    assert rows() == before
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize("slug", ["south", "no-such", ""])
+def test_another_organization_is_as_missing(program: Caller, other_organization: Organization, slug: str) -> None:
+    error = refused(program.post(QUEUE, enqueue_body(organizationId=slug)), 404)
+    assert (error["type"], error["param"]) == ("not_found", None)
+
+
+def test_a_person_may_name_another_organization_that_he_belongs_to(
+    browser: Caller, operator: User, other_organization: Organization
+) -> None:
+    other_organization.memberships.create(user=operator, role=Role.OPERATOR)
+    accepted(browser.post(QUEUE, enqueue_body(organizationId="south")))
+    with organization_scope(other_organization.pk):
+        assert AIRequest.objects.count() == 1
+
+
+def test_a_role_elsewhere_counts_there(browser: Caller, operator: User, other_organization: Organization) -> None:
+    other_organization.memberships.create(user=operator, role=Role.VIEWER)
+    refused(browser.post(QUEUE, enqueue_body(organizationId="south")), 403)
+
+
+def test_a_browser_must_send_its_csrf_token(operator: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    before = rows()
+    assert refused(Caller(client).post(QUEUE, enqueue_body()), 403)["type"] == "csrf_failed"
+    assert rows() == before
+    client.cookies["csrftoken"] = token = "a" * 32
+    accepted(Caller(client).post(QUEUE, enqueue_body(), **{"X-CSRFToken": token}))
+
+
+def test_a_key_needs_no_csrf_token(program: Caller) -> None:
+    program.client = Client(enforce_csrf_checks=True)
+    accepted(program.post(QUEUE, enqueue_body()))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "status", "param"),
+    [
+        ("nobody", "deepseek-chat", 400, "provider"),
+        ("deepseek", "gpt-99", 422, "model"),
+        ("deepseek", "gpt-4", 422, "model"),
+        ("DeepSeek", "deepseek-chat", 400, "provider"),
+        ("deepseek ", "deepseek-chat", 400, "provider"),
+        ("deepseek", " deepseek-chat", 422, "model"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_stored")
+def test_an_unknown_provider_or_model_is_named(
+    program: Caller, provider: str, model: str, status: int, param: str
+) -> None:
+    refused(program.post(QUEUE, enqueue_body(provider=provider, model=model)), status, param)
+
+
+def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        policy = QueuePolicy.objects.create(organization=organization, depth_limit=2)
+    index.set_policy(policy)
+    for _ in range(2):
+        accepted(program.post(QUEUE, enqueue_body()))
+    before = rows()
+    response = program.post(QUEUE, enqueue_body())
+    assert refused(response, 429)["type"] == "queue_full"
+    assert int(response["Retry-After"]) >= 1
+    assert rows() == before
+
+
+def test_another_organizations_full_queue_is_no_matter(
+    program: Caller, other_program: Caller, organization: Organization
+) -> None:
+    with organization_scope(organization.pk):
+        policy = QueuePolicy.objects.create(organization=organization, depth_limit=1)
+    index.set_policy(policy)
+    accepted(program.post(QUEUE, enqueue_body()))
+    refused(program.post(QUEUE, enqueue_body()), 429)
+    accepted(other_program.post(QUEUE, enqueue_body()))
+
+
+def test_the_tenth_costs_as_many_queries_as_the_second(program: Caller) -> None:
+    def enqueue() -> None:
+        accepted(program.post(QUEUE, enqueue_body()))
+
+    enqueue()
+    second = queries_of(enqueue)
+    for _ in range(7):
+        enqueue()
+    assert queries_of(enqueue) == second <= 10

@@ -1,0 +1,139 @@
+"""`Idempotency-Key`: a repeat gets the first answer, and one row is stored."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from queue_app import index
+from queue_app.models import QueuePolicy
+from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused, rows
+
+KEY = {"Idempotency-Key": "order-4711"}
+
+
+def answer_of(response: HttpResponse) -> dict[str, Any]:
+    assert response.status_code == 202, response.content
+    body: dict[str, Any] = json.loads(response.content)
+    return body
+
+
+def test_a_repeat_gets_the_same_answer_and_one_row(program: Caller) -> None:
+    first = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+    program.post(QUEUE, enqueue_body(priority="critical"))
+    before = rows()
+    assert answer_of(program.post(QUEUE, enqueue_body(), **KEY)) == first
+    assert rows() == before
+
+
+def test_a_repeat_gets_the_first_answer_after_the_request_has_moved(program: Caller) -> None:
+    first = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+    program.post(QUEUE, {"action": "cancel", "requestId": first["requestId"]})
+    assert answer_of(program.post(QUEUE, enqueue_body(), **KEY)) == first
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"priority": "high"},
+        {"messages": [*MESSAGES, *MESSAGES]},
+        {"provider": "openai", "model": "gpt-4"},
+        {"timeout": 5_000},
+        {"maxRetries": 1},
+        {"temperature": 0.5},
+        {"maxTokens": 5},
+        {"tags": ["a"]},
+        {"metadata": {"a": 1}},
+        {"userId": "u"},
+        {"conversationId": "c"},
+        {"cache": "bypass"},
+        {"model": "no-such-model"},
+    ],
+)
+def test_another_body_is_409(program: Caller, changes: dict[str, Any]) -> None:
+    answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+    before = rows()
+    error = refused(program.post(QUEUE, enqueue_body(**changes), **KEY), 409, "Idempotency-Key")
+    assert error["type"] == "idempotency_conflict"
+    assert rows() == before
+
+
+def test_the_same_body_may_be_written_in_another_order(program: Caller) -> None:
+    body = enqueue_body(metadata={"a": 1, "b": 2}, temperature=1)
+    first = answer_of(program.post(QUEUE, body, **KEY))
+    turned = dict(reversed(body.items())) | {"metadata": {"b": 2, "a": 1}, "temperature": 1.0}
+    assert answer_of(program.post(QUEUE, turned, **KEY)) == first
+
+
+def test_another_organization_may_use_the_same_key(program: Caller, other_program: Caller) -> None:
+    ours = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+    theirs = answer_of(other_program.post(QUEUE, enqueue_body(priority="low"), **KEY))
+    assert ours["requestId"] != theirs["requestId"]
+    assert rows()["AIRequest"] == 2
+
+
+def test_without_a_key_every_request_is_a_new_one(program: Caller) -> None:
+    answers = [answer_of(program.post(QUEUE, enqueue_body())) for _ in range(2)]
+    assert answers[0]["requestId"] != answers[1]["requestId"]
+
+
+def test_a_refused_request_leaves_its_key_free(program: Caller) -> None:
+    refused(program.post(QUEUE, enqueue_body(model="no"), **KEY), 422)
+    answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+
+
+def test_a_repeat_is_answered_although_the_queue_is_full(program: Caller, organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        policy = QueuePolicy.objects.create(organization=organization, depth_limit=1)
+    index.set_policy(policy)
+    first = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
+    assert answer_of(program.post(QUEUE, enqueue_body(), **KEY)) == first
+
+
+def test_a_chat_repeats_too(program: Caller) -> None:
+    first = answer_of(program.post(CHAT, {"messages": MESSAGES}, **KEY))
+    assert answer_of(program.post(CHAT, {"messages": MESSAGES}, **KEY)) == first
+    refused(program.post(CHAT, {"messages": MESSAGES * 2}, **KEY), 409, "Idempotency-Key")
+    assert rows()["AIRequest"] == 1
+
+
+def at_once(number: int, call: Callable[[int], HttpResponse]) -> list[HttpResponse]:
+    """The answers of calls by threads that start together, each on its own database connection."""
+    together = threading.Barrier(number)
+
+    def run(position: int) -> HttpResponse:
+        together.wait()
+        try:
+            return call(position)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(run, range(number)))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("attempt", range(3))
+def test_several_at_once_store_one_row(organization: Organization, attempt: int) -> None:
+    text = new_key(organization, Role.OPERATOR)
+    responses = at_once(4, lambda _: Caller(key=text).post(QUEUE, enqueue_body(), **KEY))
+    answers = [answer_of(response) for response in responses]
+    assert len({answer["requestId"] for answer in answers}) == 1
+    assert all(answer == answers[0] for answer in answers)
+    assert (rows()["AIRequest"], rows()["RequestContent"], rows()["Attempt"]) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_bodies_at_once_one_wins(organization: Organization) -> None:
+    text = new_key(organization, Role.OPERATOR)
+    responses = at_once(4, lambda number: Caller(key=text).post(QUEUE, enqueue_body(timeout=1_000 + number), **KEY))
+    assert sorted(response.status_code for response in responses) == [202, 409, 409, 409]
+    assert rows()["AIRequest"] == 1

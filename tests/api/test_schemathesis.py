@@ -1,0 +1,132 @@
+"""What the OpenAPI document says is true: generated requests, right and wrong ones, at every operation.
+
+No check is switched off. What JSON Schema cannot say is put right in the generated data instead, where it says why.
+"""
+
+import json
+import math
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+
+from aiinfra.gateway import chat
+from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.wsgi import application
+from tests.api.support import COST, QUEUE, Caller, enqueue_body
+
+EXAMPLES = 60
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+CURSOR = urlsafe_b64encode(f"2026-01-01T00:00:00+00:00|{uuid4()}".encode()).decode()
+
+schema = schemathesis.openapi.from_wsgi("/api/schema", application)
+# A pattern at every text, within `metadata` too, could say that NUL is refused; test_bad_bodies.py sees to it instead.
+schema.config.generation.update(deterministic=True, allow_x00=False)
+
+
+@pytest.fixture
+def request_id(admin_program: Caller) -> str:
+    """A request that can be named."""
+    return str(json.loads(admin_program.post(QUEUE, enqueue_body()).content)["requestId"])
+
+
+@pytest.fixture
+def budget_id(admin_program: Caller) -> str:
+    """A budget that can be named."""
+    made = admin_program.post(COST, {"action": "set-budget", "period": "daily", "limit": 1})
+    return str(json.loads(made.content)["id"])
+
+
+@pytest.fixture
+def admin_headers(
+    admin_program: Caller, request_id: str, budget_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
+    # Nobody processes what is queued here, so that a client who waits would wait for its whole deadline.
+    monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield admin_program.headers
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
+    """What a schema cannot say of a budget: the order of thresholds, nine decimals, names that exist, the future."""
+    thresholds = [body.get("warningThreshold", 80), body.get("alertThreshold", 95)]
+    is_set = body.get("action") == "set-budget"
+    if is_set and all(type(each) in (int, float) and each == int(each) and 1 <= each <= 100 for each in thresholds):
+        body.update(zip(("warningThreshold", "alertThreshold"), sorted(thresholds), strict=True))
+    for name in ("limit", "rolloverCap", "amount"):
+        if isinstance(body.get(name), float) and 0 <= body[name] < 1e8:
+            body[name] = round(body[name], 9)
+    if re.fullmatch(r"0{1,8}(\.0{1,9})?", str(body.get("amount"))):
+        body["amount"] = "1"
+    scope = body.get("scope")
+    if isinstance(scope, dict) and isinstance(scope.get("value"), str) and 0 < len(scope["value"]) <= 200:
+        known = {"api_key": key_id, "model": "deepseek/deepseek-chat"}
+        scope["value"] = known.get(str(scope.get("type")), scope["value"].strip() or "x")
+    if isinstance(body.get("reason"), str) and 0 < len(body["reason"]) <= 200:
+        body["reason"] = body["reason"].strip() or "x"
+    if isinstance(body.get("expiresAt"), str) and RFC_3339.fullmatch(body["expiresAt"]):
+        body["expiresAt"] = "2099-01-01T00:00:00Z"
+    if isinstance(body.get("until"), str) and RFC_3339.fullmatch(body["until"]):
+        body["until"] = (timezone.now() + timedelta(days=1)).isoformat()
+    if body.get("action") == "track":
+        make_tracking_possible(body)
+
+
+def make_tracking_possible(body: dict[str, Any]) -> None:
+    """A call of the last month, whose parts are not larger than their wholes."""
+    if isinstance(body.get("at"), str) and RFC_3339.fullmatch(body["at"]):
+        body["at"] = timezone.now().isoformat()
+    usage = body.get("usage")
+    if isinstance(usage, dict):
+        for part in ("cacheReadTokens", "cacheWriteTokens", "reasoningTokens"):
+            if _is_count(usage.get(part)):
+                usage[part] = 0
+        if _is_count(usage.get("totalTokens")):
+            usage["totalTokens"] = None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 10**9 and value == int(value)  # type: ignore[operator, call-overload]
+
+
+def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> None:
+    """Put names that exist in the place of texts that only have the right form: no schema can know what there is."""
+    known = {
+        "provider": ("deepseek", 32),
+        "model": ("deepseek-chat", 128),
+        "organizationId": ("north", math.inf),
+        "requestId": (request_id, math.inf),
+        "budgetId": (budget_id, math.inf),
+        "cursor": (CURSOR, math.inf),
+    }
+    for fields in (case.body, case.query):
+        if isinstance(fields, dict):
+            for name, (value, longest) in known.items():
+                if isinstance(fields.get(name), str) and 0 < len(fields[name]) <= longest:
+                    fields[name] = value
+    if isinstance(case.body, dict):
+        make_budget_possible(case.body, key_id)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+def test_the_document_is_true(case: Case, admin_headers: dict[str, str], request_id: str, budget_id: str) -> None:
+    make_possible(case, request_id, budget_id, admin_headers["Authorization"].split("_")[1])
+    case.call_and_validate(headers=admin_headers)

@@ -1,0 +1,129 @@
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from aiinfra.tenants.models import User
+from aiinfra.tenants.scope import organization_scope
+from queue_app import control
+from queue_app.claims import Claim
+from queue_app.models import AIRequest, Priority
+from queue_app.processing import process
+from tests.browser.conftest import OpenPage, was_reloaded
+from tests.queue_app.conftest import ScriptedProvider, answer
+
+Submit = Callable[..., AIRequest]
+
+
+def status_of(request: AIRequest) -> str:
+    with organization_scope(request.organization_id):
+        return AIRequest.objects.get(id=request.id).status
+
+
+def tab_to(page: Page, selector: str, limit: int = 80) -> None:
+    """Press Tab until the element has the focus."""
+    for _ in range(limit):
+        page.keyboard.press("Tab")
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            return
+    raise AssertionError(f"{selector} cannot be reached with Tab")
+
+
+def test_filters_swap_the_table_and_stay_in_the_address(submit: Submit, operator: User, open_page: OpenPage) -> None:
+    submit(priority=Priority.HIGH)
+    submit(priority=Priority.LOW)
+    page = open_page(operator, "/queue/requests/")
+    expect(page.locator("#requests tbody tr")).to_have_count(2)
+    page.get_by_label("Priority").select_option("high")
+    expect(page.locator("#requests tbody tr")).to_have_count(1)
+    assert page.url.endswith("/queue/requests/?priority=high")
+    assert not was_reloaded(page)
+    page.reload()
+    expect(page.locator("#requests tbody tr")).to_have_count(1)
+    page.get_by_label("Status").select_option("failed")
+    page.get_by_role("link", name="Clear the filters").click()
+    expect(page.locator("#requests tbody tr")).to_have_count(2)
+
+
+def test_a_request_is_cancelled_from_the_list_with_the_keyboard_only(
+    submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    request = submit()
+    page = open_page(operator, "/queue/requests/")
+    tab_to(page, f"#cancel-{request.id}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("1 request cancelled.")
+    expect(page.locator("#requests")).to_contain_text("cancelled")
+    assert status_of(request) == "cancelled"
+    assert not was_reloaded(page)
+
+
+def test_ticked_requests_are_cancelled_together_and_stay_ticked_until_then(
+    submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    requests = [submit() for _ in range(3)]
+    page = open_page(operator, "/queue/requests/")
+    page.get_by_label("All of this page").check()
+    page.wait_for_timeout(2_500)
+    expect(page.locator("#requests [name=id]:checked")).to_have_count(3)
+    page.get_by_role("button", name="Cancel chosen").click()
+    expect(page.locator("#toasts")).to_contain_text("3 requests cancelled.")
+    assert {status_of(request) for request in requests} == {"cancelled"}
+
+
+def test_enter_on_a_ticked_box_cancels_nothing(submit: Submit, operator: User, open_page: OpenPage) -> None:
+    request = submit()
+    page = open_page(operator, "/queue/requests/")
+    page.locator(f"#tick-{request.id}").check()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+    assert status_of(request) == "pending"
+
+
+def test_a_row_leads_to_the_request(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+    request = submit()
+    page = open_page(viewer, "/queue/requests/")
+    page.locator("#requests tbody tr").click()
+    page.wait_for_url(f"**/queue/requests/{request.id}/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(request.id.hex[:8])
+
+
+def test_a_request_is_followed_to_its_end_and_then_left_alone(
+    claimed: Callable[..., Claim], provider: ScriptedProvider, operator: User, open_page: OpenPage
+) -> None:
+    provider.script = [answer("The answer is here.")]
+    claim = claimed(messages=[{"role": "user", "content": "The question."}])
+    page = open_page(operator, f"/queue/requests/{claim.request.id}/")
+    expect(page.locator("#request")).to_contain_text("processing")
+    process(claim)
+    expect(page.get_by_text("The answer is here.")).to_be_visible()
+    expect(page.get_by_text("The question.")).to_be_visible()
+    expect(page.locator("[data-live]")).to_have_count(0)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3_000)
+    assert asked == []
+    assert not was_reloaded(page)
+
+
+def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, operator: User, open_page: OpenPage) -> None:
+    request = submit(messages=[{"role": "user", "content": "The question."}])
+    page = open_page(operator, f"/queue/requests/{request.id}/")
+    tab_to(page, "#cancel-request")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("The request is cancelled.")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("#toasts")).to_contain_text("The request is in the queue again.")
+    expect(page.locator("[data-live]")).to_have_count(1)
+    expect(page.get_by_text("The question.")).to_be_visible()
+    assert status_of(request) == "pending"
+
+
+def test_what_is_refused_is_said_in_a_toast(submit: Submit, operator: User, open_page: OpenPage) -> None:
+    request = submit()
+    page = open_page(operator, "/queue/requests/")
+    page.locator("[data-refresh-menu] summary").click()
+    page.get_by_role("button", name="Off").click()
+    with organization_scope(request.organization_id):
+        control.cancel(request, actor="user:x")
+    page.locator(f"#cancel-{request.id}").click()
+    expect(page.locator("#toasts")).to_contain_text("The request has ended already.")

@@ -1,0 +1,155 @@
+"""What every test can ask for: a Redis of its own, and the cast: people of every role and a stranger."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django.fixtures import Settings
+from redis import Redis, RedisError
+
+from aiinfra.stack.bundled_redis import redis_binary
+from aiinfra.tenants import key_cache
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Membership, Organization, User
+from tests.support.append_only import let_flush_pass
+from tests.support.processes import free_port, start, wait_until
+
+# A busy machine must fail no test: examples have no deadline.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
+
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches no database: it need not run on each of them."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if DATABASE_FIXTURES.isdisjoint(fixtures) and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.no_database)
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return bool(Redis.from_url(url).ping())
+    except RedisError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis that lives as long as the test session."""
+    port, directory = free_port(), tmp_path_factory.mktemp("redis")
+    with start(_redis_command(port, directory)):
+        url = f"redis://127.0.0.1:{port}/0"
+        wait_until(lambda: _is_up(url), "Redis")
+        yield url
+
+
+def _redis_command(port: int, directory: Path) -> list[str]:
+    options = {"port": str(port), "bind": "127.0.0.1", "dir": str(directory), "save": "", "loglevel": "warning"}
+    return [redis_binary(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+@pytest.fixture
+def redis_url(redis_server: str, settings: Settings) -> str:
+    """An empty Redis, which `settings.REDIS_URL` names during the test."""
+    Redis.from_url(redis_server).flushall()
+    settings.REDIS_URL = redis_server
+    return redis_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_passes_append_only_tables() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        let_flush_pass(monkeypatch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_settings(settings: Settings) -> None:
+    """Static files without a manifest, which only `collectstatic` makes, and passwords that cost nothing."""
+    settings.STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    key_cache.clear()
+
+
+@pytest.fixture
+def organization(db: None) -> Organization:
+    """The organization that the cast belongs to."""
+    return Organization.objects.create(slug="north", name="North Ltd", time_zone="Europe/Berlin")
+
+
+@pytest.fixture
+def other_organization(db: None) -> Organization:
+    """The stranger's."""
+    return Organization.objects.create(slug="south", name="South Ltd")
+
+
+def make_member(organization: Organization, role: Role, name: str) -> User:
+    """A person with that role."""
+    user = User.objects.create_user(name, f"{name}@example.com", "a long password")
+    Membership.objects.create(organization=organization, user=user, role=role.value)
+    return user
+
+
+@pytest.fixture
+def owner(organization: Organization) -> User:
+    return make_member(organization, Role.OWNER, "owner")
+
+
+@pytest.fixture
+def admin(organization: Organization) -> User:
+    return make_member(organization, Role.ADMIN, "admin")
+
+
+@pytest.fixture
+def finance(organization: Organization) -> User:
+    return make_member(organization, Role.FINANCE, "finance")
+
+
+@pytest.fixture
+def operator(organization: Organization) -> User:
+    return make_member(organization, Role.OPERATOR, "operator")
+
+
+@pytest.fixture
+def viewer(organization: Organization) -> User:
+    return make_member(organization, Role.VIEWER, "viewer")
+
+
+@pytest.fixture
+def stranger(other_organization: Organization) -> User:
+    """The owner of another organization."""
+    return make_member(other_organization, Role.OWNER, "stranger")
+
+
+@pytest.fixture
+def member_of(organization: Organization) -> Callable[[Role], User]:
+    """Makes the person of a role, for tests that go through all of them."""
+    return lambda role: make_member(organization, role, f"the-{role.value}")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """A browser in which the person is logged in."""
+
+    def make(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")

@@ -1,0 +1,211 @@
+"""Each kind of alert is raised when it should be, once, and silent on usual traffic."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from aiinfra.tenants.models import Organization
+from cost_app.alerts.checks import check_all, check_budgets, check_usage
+from cost_app.alerts.lifecycle import acknowledge, get_alerts, resolve, snooze
+from cost_app.budgets.windows import windows_now
+from cost_app.models import Alert, Attempt, Budget, BudgetWindow, CostPolicy, LedgerEntry, UsageDay, UsageHour
+from tests.cost_app.alerts.conftest import LAST_HOUR, NOW, USD
+
+Change = Callable[..., None]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The causes that were handed to the channels."""
+    causes: list[str] = []
+    monkeypatch.setattr("cost_app.alerts.checks.tell", lambda alert: causes.append(alert.cause))
+    return causes
+
+
+@pytest.fixture
+def window(scoped: Organization) -> BudgetWindow:
+    """Of a monthly budget of 100 $."""
+    Budget.objects.create(organization=scoped, period="monthly", limit_nano=100 * USD)
+    (open_window,) = windows_now(scoped.pk, NOW)
+    return open_window.window
+
+
+def spend(window: BudgetWindow, dollars: int) -> None:
+    BudgetWindow.objects.filter(id=window.id).update(committed_nano=dollars * USD)
+    check_budgets(window.organization_id, NOW)
+
+
+def kinds() -> list[tuple[str, str]]:
+    return sorted(Alert.objects.values_list("kind", "state"))
+
+
+def test_usual_traffic_raises_nothing(usual: None, scoped: Organization, told: list[str]) -> None:
+    check_usage(scoped.pk, NOW)
+    assert (kinds(), told) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("dollars", "expected"),
+    [
+        (79, []),
+        (80, [("budget_warning", "open")]),
+        (94, [("budget_warning", "open")]),
+        (95, [("budget_exceeded", "open")]),
+        (120, [("budget_exceeded", "open")]),
+    ],
+)
+def test_a_budget_warns_and_alerts_at_its_thresholds(
+    window: BudgetWindow, told: list[str], dollars: int, expected: list[tuple[str, str]]
+) -> None:
+    spend(window, dollars)
+    spend(window, dollars)
+    assert kinds() == expected
+    assert len(told) == len(expected)
+
+
+def test_the_warning_ends_when_the_alert_begins_and_both_when_the_limit_is_raised(window: BudgetWindow) -> None:
+    spend(window, 80)
+    spend(window, 96)
+    assert kinds() == [("budget_exceeded", "open"), ("budget_warning", "resolved")]
+    BudgetWindow.objects.update(limit_nano=1000 * USD)
+    check_budgets(window.organization_id, NOW)
+    assert {state for _, state in kinds()} == {"resolved"}
+
+
+def test_a_cause_that_comes_back_opens_the_same_alert_and_is_not_told_within_five_minutes(
+    window: BudgetWindow, told: list[str]
+) -> None:
+    for dollars in (80, 10, 80):
+        spend(window, dollars)
+    assert kinds() == [("budget_warning", "open")]
+    assert len(told) == 1
+    spend(window, 10)
+    BudgetWindow.objects.update(committed_nano=80 * USD)
+    check_budgets(window.organization_id, NOW + timedelta(minutes=6))
+    assert len(told) == 2
+
+
+def test_what_somebody_resolved_stays_resolved_in_its_window(window: BudgetWindow, told: list[str]) -> None:
+    spend(window, 80)
+    resolve(Alert.objects.get(), actor="user:finance")
+    spend(window, 85)
+    assert kinds() == [("budget_warning", "resolved")]
+    assert len(told) == 1
+
+
+def test_acknowledged_stays_acknowledged_and_a_snooze_ends(window: BudgetWindow, told: list[str]) -> None:
+    spend(window, 80)
+    acknowledge(Alert.objects.get(), actor="user:finance")
+    spend(window, 81)
+    assert kinds() == [("budget_warning", "acknowledged")]
+    snooze(Alert.objects.get(), NOW + timedelta(hours=1), actor="user:finance")
+    check_budgets(window.organization_id, NOW + timedelta(minutes=30))
+    assert kinds() == [("budget_warning", "snoozed")]
+    check_budgets(window.organization_id, NOW + timedelta(minutes=61))
+    assert kinds() == [("budget_warning", "open")]
+    assert len(told) == 2
+
+
+def test_an_hour_that_costs_far_more_than_its_weekday_and_hour_is_a_spike(
+    scoped: Organization, hour_was: Change, told: list[str]
+) -> None:
+    hour_was(nano=4 * USD)
+    check_usage(scoped.pk, NOW)
+    alert = Alert.objects.get(kind="cost_spike")
+    assert (alert.cause, alert.current_nano) == ("spike:hour:2026-03-11T13:00", 4 * USD)
+    assert alert.limit_nano is not None and abs(alert.limit_nano - USD) < USD // 20
+    check_usage(scoped.pk, NOW + timedelta(hours=1))
+    assert kinds() == [("cost_spike", "resolved")]
+
+
+def test_a_small_spike_is_none(scoped: Organization, hour_was: Change) -> None:
+    CostPolicy.objects.create(organization=scoped, spike_floor_nano=10 * USD)
+    hour_was(nano=4 * USD)
+    check_usage(scoped.pk, NOW)
+    assert kinds() == []
+
+
+@pytest.mark.parametrize(("today", "is_spike"), [(10, False), (13, True)])
+def test_with_little_history_the_plain_rule_holds(scoped: Organization, today: int, is_spike: bool) -> None:
+    for back, dollars in ((0, today), (1, 4), (2, 4)):
+        day = NOW.date() - timedelta(days=back)
+        UsageDay.objects.create(organization=scoped, dimension="total", day=day, nano=dollars * USD, calls=1)
+    check_usage(scoped.pk, NOW)
+    assert Alert.objects.filter(kind="cost_spike").exists() is is_spike
+
+
+def test_many_more_calls_than_usual_are_unusual(scoped: Organization, hour_was: Change) -> None:
+    hour_was(calls=900)
+    check_usage(scoped.pk, NOW)
+    assert Alert.objects.get().cause == "volume:2026-03-11T13:00"
+
+
+def test_calls_in_hours_that_are_always_quiet_are_unusual(usual: None, scoped: Organization) -> None:
+    night = LAST_HOUR.replace(hour=3)
+    UsageHour.objects.create(organization=scoped, dimension="total", hour=night, nano=5, calls=3)
+    check_usage(scoped.pk, night + timedelta(minutes=70))
+    assert Alert.objects.get().cause == "off-hours:2026-03-11T03"
+
+
+@pytest.mark.parametrize(("dimension", "value"), [("model", "openai/gpt-9"), ("api_key", "8")])
+def test_a_new_model_or_key_is_unusual_for_one_day(
+    usual: None, scoped: Organization, dimension: str, value: str
+) -> None:
+    row = {"organization": scoped, "dimension": dimension, "value": value, "nano": 5, "calls": 1}
+    UsageDay.objects.create(day=NOW.date(), **row)
+    check_usage(scoped.pk, NOW)
+    assert Alert.objects.get().cause == f"new:{dimension}:{value}"
+    check_usage(scoped.pk, NOW + timedelta(days=1))
+    assert kinds() == [("unusual_usage", "resolved")]
+
+
+def test_for_a_newcomer_every_model_is_new_and_none_unusual(scoped: Organization) -> None:
+    UsageDay.objects.create(organization=scoped, dimension="model", value="a/b", day=NOW.date(), nano=5, calls=1)
+    check_usage(scoped.pk, NOW)
+    assert kinds() == []
+
+
+def test_calls_without_a_price_and_beyond_their_bound_are_told(scoped: Organization) -> None:
+    attempt = Attempt.objects.create(
+        organization=scoped, provider="openai", model="gpt-9", bound_nano=0, created_at=NOW, state="settled"
+    )
+    LedgerEntry.objects.create(
+        organization=scoped, kind="overrun", attempt=attempt, provider="openai", model="gpt-9", nano=7, at=NOW
+    )
+    check_usage(scoped.pk, NOW)
+    assert [kind for kind, _ in kinds()] == ["overrun", "price_missing"]
+
+
+def test_an_alert_of_a_budget_says_why(usual: None, window: BudgetWindow, scoped: Organization) -> None:
+    UsageDay.objects.create(
+        organization=scoped, dimension="model", value="openai/gpt-9", day=NOW.date(), nano=50 * USD, calls=10
+    )
+    spend(window, 96)
+    why = Alert.objects.get().explanation
+    assert why["contributors"][0]["name"] == "openai/gpt-9"
+    assert why["price"] + why["volume"] + why["mix"] == why["change"]
+
+
+def test_every_organization_is_looked_at(window: BudgetWindow, other_organization: Organization) -> None:
+    BudgetWindow.objects.filter(id=window.id).update(committed_nano=99 * USD)
+    BudgetWindow.objects.update(starts_at="2020-01-01T00:00Z", ends_at="2090-01-01T00:00Z")
+    check_all()
+    assert kinds() == [("budget_exceeded", "open")]
+
+
+def test_a_check_takes_the_same_queries_with_more_history(
+    usual: None, window: BudgetWindow, django_assert_max_num_queries: Callable[..., object]
+) -> None:
+    with django_assert_max_num_queries(6):  # type: ignore[attr-defined]
+        check_budgets(window.organization_id, NOW)
+    with django_assert_max_num_queries(12):  # type: ignore[attr-defined]
+        check_usage(window.organization_id, NOW)
+
+
+def test_open_and_acknowledged_ones_are_listed_apart(window: BudgetWindow) -> None:
+    spend(window, 99)
+    organization_id = window.organization_id
+    assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [1, 0, 1]
+    acknowledge(Alert.objects.get(), actor="user:finance")
+    assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [0, 1, 1]

@@ -1,0 +1,43 @@
+"""The change of spend, split into price, volume and mix: without a remainder."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cost_app.alerts.baseline import baseline, is_spike
+from cost_app.alerts.explain import Effects, split
+from cost_app.metrics.metrics import Totals
+
+groups = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]),
+    st.builds(Totals, nano=st.integers(0, 10**12), calls=st.integers(0, 10**6)),
+)
+
+
+@given(before=groups, now=groups)
+def test_the_parts_are_the_change(before: dict[str, Totals], now: dict[str, Totals]) -> None:
+    effects = split(before, now)
+    change = sum(each.nano for each in now.values()) - sum(each.nano for each in before.values())
+    assert effects.price + effects.volume + effects.mix == change
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"a": Totals(nano=200, calls=20), "b": Totals(nano=2000, calls=20)}, Effects(0, 1100, 0)),
+        ({"a": Totals(nano=300, calls=10), "b": Totals(nano=1000, calls=10)}, Effects(200, 0, 0)),
+        ({"a": Totals(nano=50, calls=5), "b": Totals(nano=1500, calls=15)}, Effects(0, 0, 450)),
+    ],
+    ids=["twice as many calls", "dearer calls", "moved to the dear model"],
+)
+def test_each_effect_alone_is_found(now: dict[str, Totals], expected: Effects) -> None:
+    before = {"a": Totals(nano=100, calls=10), "b": Totals(nano=1000, calls=10)}
+    assert split(before, now) == expected
+
+
+def test_a_baseline_needs_three_values_and_forgives_small_differences() -> None:
+    assert baseline([1, 2]) is None
+    usual = baseline([100, 100, 100, 100])
+    assert usual is not None
+    assert not is_spike(140, usual)
+    assert is_spike(200, usual)

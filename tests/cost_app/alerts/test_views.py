@@ -1,0 +1,155 @@
+"""`/alerts/` and its JSON."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import Alert
+
+ClientOf = Callable[[User], Client]
+MakeAlert = Callable[..., Alert]
+WHY = {
+    "from": "2026-03-01",
+    "comparedFrom": "2026-02-01",
+    "change": 10**9,
+    "price": 0,
+    "volume": 10**9,
+    "mix": 0,
+    "contributors": [{"dimension": "model", "value": "a/b", "name": "a/b", "nano": 2 * 10**9, "change": 10**9}],
+}
+
+
+@pytest.fixture
+def make_alert(organization: Organization) -> MakeAlert:
+    """Makes an alert; the arguments are its columns."""
+
+    def make(**columns: object) -> Alert:
+        with system_scope():
+            number = Alert.objects.count()
+            defaults = {
+                "organization": organization,
+                "kind": "budget_warning",
+                "severity": "medium",
+                "cause": f"cause:{number}",
+                "message": f"Alert {number}",
+            }
+            return Alert.objects.create(**{**defaults, **columns})
+
+    return make
+
+
+def test_the_inbox_lists_what_is_not_resolved(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+    make_alert(message="Still open")
+    make_alert(message="Long over", state="resolved")
+    client = client_of(viewer)
+    page = client.get("/alerts/").content.decode()
+    assert "Still open" in page and "Long over" not in page
+    assert "Long over" in client.get("/alerts/?state=all").content.decode()
+    assert "Still open" not in client.get("/alerts/?severity=critical").content.decode()
+    assert "No alert fits" in client.get("/alerts/?kind=overrun").content.decode()
+
+
+def test_without_alerts_all_is_well(viewer: User, client_of: ClientOf) -> None:
+    assert "All is well" in client_of(viewer).get("/alerts/").content.decode()
+
+
+def test_one_alert_shows_why(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+    alert = make_alert(explanation=WHY)
+    page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
+    assert "a/b" in page and "by the number of requests" in page
+    assert "Acknowledge" not in page
+
+
+@pytest.mark.parametrize("with_htmx", [True, False])
+@pytest.mark.parametrize(
+    ("action", "state"), [("acknowledge", "acknowledged"), ("snooze", "snoozed"), ("resolve", "resolved")]
+)
+def test_it_is_acknowledged_snoozed_and_resolved(
+    make_alert: MakeAlert, operator: User, client_of: ClientOf, action: str, state: str, with_htmx: bool
+) -> None:
+    alert, client = make_alert(), client_of(operator)
+    headers = {"HX-Request": "true"} if with_htmx else {}
+    response = client.post(f"/alerts/{alert.pk}/{action}/", {"for": "1d"}, headers=headers)
+    assert response.status_code == (200 if with_htmx else 302)
+    with system_scope():
+        alert.refresh_from_db()
+        assert AuditEvent.objects.filter(verb__startswith="alert.").count() == 1
+    assert alert.state == state
+
+
+def test_what_is_resolved_cannot_be_acknowledged(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+    alert = make_alert(state="resolved")
+    response = client_of(operator).post(f"/alerts/{alert.pk}/acknowledge/", headers={"HX-Request": "true"})
+    assert response.status_code == 422
+
+
+def test_several_are_acknowledged_at_once(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+    chosen, other = make_alert(), make_alert()
+    client_of(operator).post("/alerts/acknowledge/", {"id": [str(chosen.pk), "x"]})
+    with system_scope():
+        assert Alert.objects.get(pk=chosen.pk).state == "acknowledged"
+        assert Alert.objects.get(pk=other.pk).state == "open"
+
+
+def test_a_snooze_of_no_known_length_is_refused(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+    assert client_of(operator).post(f"/alerts/{make_alert().pk}/snooze/", {"for": "ever"}).status_code == 404
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "snooze", "resolve"])
+def test_a_viewer_only_looks_and_a_stranger_finds_nothing(
+    make_alert: MakeAlert, viewer: User, operator: User, stranger: User, client_of: ClientOf, action: str
+) -> None:
+    address = f"/alerts/{make_alert().pk}/{action}/"
+    assert client_of(viewer).post(address).status_code == 403
+    assert client_of(stranger).post(address).status_code == 404
+    assert client_of(operator).get(address).status_code == 405
+
+
+def test_pages_follow_each_other(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+    made = [make_alert() for _ in range(52)]
+    client = client_of(viewer)
+    first = client.get("/alerts/").content.decode()
+    assert f"before={made[2].pk}" in first
+    assert "Alert 0<" in client.get(f"/alerts/?before={made[2].pk}").content.decode()
+
+
+def test_the_inbox_takes_the_same_queries_for_one_and_for_many(
+    make_alert: MakeAlert, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
+) -> None:
+    client = client_of(viewer)
+    for _ in range(30):
+        make_alert()
+    client.get("/alerts/")
+    with django_assert_max_num_queries(6):  # type: ignore[attr-defined]
+        client.get("/alerts/")
+
+
+def test_programs_acknowledge_and_snooze_too(
+    make_alert: MakeAlert, member_of: Callable[[Role], User], client_of: ClientOf, organization: Organization
+) -> None:
+    from aiinfra.tenants.keys import create_key
+
+    alert = make_alert()
+    with organization_scope(organization.pk):
+        _, key = create_key(organization=organization, name="k", role=Role.FINANCE, actor="user:owner")
+    client, headers = Client(), {"Authorization": f"Bearer {key}"}
+
+    def post(**body: object) -> tuple[int, dict[str, object]]:
+        answer = client.post("/api/ai/cost", body, content_type="application/json", headers=headers)
+        return answer.status_code, answer.json()
+
+    listed = client.get("/api/ai/cost?action=alerts&acknowledged=false", headers=headers).json()["alerts"]
+    assert [each["alertId"] for each in listed] == [str(alert.pk)]
+    status, said = post(action="acknowledge-alert", alertId=str(alert.pk))
+    assert (status, said["status"]) == (200, "acknowledged")
+    until = (timezone.now() + timedelta(days=99)).isoformat()
+    assert post(action="snooze-alert", alertId=str(alert.pk), until=until)[0] == 400
+    assert post(action="resolve-alert", alertId=str(alert.pk))[0] == 200
+    assert post(action="acknowledge-alert", alertId=str(alert.pk))[0] == 409
+    assert post(action="acknowledge-alert", alertId=str(alert.pk + 1))[0] == 404

@@ -1,0 +1,284 @@
+"""`/api/ai/cost`: budgets."""
+
+import json
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.windows import windows_now
+from cost_app.models import Budget, BudgetWindow
+from tests.api.support import Caller, new_key, queries_of, refused
+
+COST = "/api/ai/cost"
+BUDGET = {"action": "set-budget", "period": "daily", "limit": "12.50"}
+AHEAD = "2099-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def program(organization: Organization) -> Caller:
+    """With the key of somebody in finance."""
+    return Caller(key=new_key(organization, Role.FINANCE))
+
+
+def done(response: HttpResponse) -> dict[str, Any]:
+    assert response.status_code == 200, response.content
+    body: dict[str, Any] = json.loads(response.content)
+    return body
+
+
+def set_to(caller: Caller, **fields: Any) -> dict[str, Any]:
+    return done(caller.post(COST, {**BUDGET, **fields}))
+
+
+def listed(caller: Caller) -> list[dict[str, Any]]:
+    budgets: list[dict[str, Any]] = done(caller.get(COST, action="budgets"))["budgets"]
+    return budgets
+
+
+def test_a_budget_is_set_and_listed(program: Caller, organization: Organization) -> None:
+    made = set_to(program, enforcement="block", rolloverUnused=True, rolloverCap=3)
+    window = made.pop("window")
+    assert made == {
+        "id": made["id"],
+        "period": "daily",
+        "scope": "organization",
+        "scopeValue": "",
+        "limit": "12.50",
+        "warningThreshold": 80,
+        "alertThreshold": 95,
+        "rolloverUnused": True,
+        "rolloverCap": "3.00",
+        "enforcement": "block",
+        "increases": [],
+    }
+    zero = {"spent": "0.00", "held": "0.00", "percent": 0}
+    assert {**window, "start": "", "end": ""} == {"start": "", "end": "", "limit": "12.50", "free": "12.50", **zero}
+    assert listed(program) == [{**made, "window": window}]
+
+
+def test_without_budgets_the_list_is_empty(program: Caller) -> None:
+    assert listed(program) == []
+
+
+def test_the_window_tells_spent_held_and_free(program: Caller, organization: Organization) -> None:
+    set_to(program, limit=10)
+    with organization_scope(organization.pk):
+        windows_now(organization.pk)
+        BudgetWindow.objects.update(committed_nano=7_999_999_999, reserved_nano=3_000_000_000)
+    window = listed(program)[0]["window"]
+    assert {name: window[name] for name in ("limit", "spent", "held", "free", "percent")} == {
+        "limit": "10.00",
+        "spent": "7.999999999",
+        "held": "3.00",
+        "free": "-0.999999999",
+        "percent": 79,
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "nano"),
+    [
+        ("0.000000001", 1),
+        ("99999999.999999999", 99_999_999_999_999_999),
+        ("0", 0),
+        (0, 0),
+        (0.1, 100_000_000),
+        (1e-9, 1),
+        (0.29, 290_000_000),
+        (12345678.1, 12_345_678_100_000_000),
+        (99_999_999, 99_999_999_000_000_000),
+    ],
+)
+def test_amounts_are_taken_exactly(program: Caller, organization: Organization, sent: object, nano: int) -> None:
+    set_to(program, limit=sent)
+    with organization_scope(organization.pk):
+        assert Budget.objects.get().limit_nano == nano
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "-1", "1.0000000001", "1e3", "100000000", " 1", "٣", "NaN", -1, -1e-9, 1e-10, 1e8, True, None, [1]]
+)
+def test_what_is_no_amount_is_refused(program: Caller, sent: object) -> None:
+    refused(program.post(COST, {**BUDGET, "limit": sent}), 400, "limit")
+    assert listed(program) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"period": "hourly"}, "period"),
+        ({"enforcement": "hope"}, "enforcement"),
+        ({"warningThreshold": 0}, "warningThreshold"),
+        ({"warningThreshold": 80.5}, "warningThreshold"),
+        ({"alertThreshold": 101}, "alertThreshold"),
+        ({"alertThreshold": "95"}, "alertThreshold"),
+        ({"warningThreshold": 96}, "warningThreshold"),
+        ({"rolloverCap": -1}, "rolloverCap"),
+        ({"scope": {"type": "model", "value": "openai/gpt-99"}}, "scope.value"),
+        ({"scope": {"type": "tag", "value": "  "}}, "scope.value"),
+        ({"scope": {"type": "api_key", "value": "nokey123"}}, "scope.value"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(program: Caller, fields: dict[str, Any], param: str) -> None:
+    refused(program.post(COST, {**BUDGET, **fields}), 400, param)
+    assert listed(program) == []
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["user", "api_key", None, {"type": "user"}, {"type": "organization", "value": "x"}, {"type": "tag", "value": ""}],
+)
+def test_a_scope_is_the_organization_or_a_type_with_a_value(program: Caller, scope: object) -> None:
+    refused(program.post(COST, {**BUDGET, "scope": scope}), 400)
+
+
+def test_whole_numbers_may_be_written_as_floats(program: Caller) -> None:
+    assert set_to(program, warningThreshold=50.0)["warningThreshold"] == 50
+
+
+def test_setting_it_again_changes_it_and_what_is_left_out_gets_its_default(program: Caller) -> None:
+    first = set_to(program, enforcement="block", warningThreshold=10)
+    second = set_to(program, limit=1)
+    assert second["id"] == first["id"]
+    assert (second["limit"], second["enforcement"], second["warningThreshold"]) == ("1.00", "warn", 80)
+    assert len(listed(program)) == 1
+
+
+def test_a_key_is_named_by_its_public_id_there_and_back(program: Caller, organization: Organization) -> None:
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+    for value in (key.key_id, str(key.pk)):
+        made = set_to(program, scope={"type": "api_key", "value": value})
+        assert (made["scope"], made["scopeValue"]) == ("api_key", key.key_id)
+    assert len(listed(program)) == 1
+
+
+def test_another_organizations_key_is_as_missing(program: Caller, other_organization: Organization) -> None:
+    theirs, _ = keys.create_key(organization=other_organization, name="bot", role=Role.VIEWER, actor="command:test")
+    said = {
+        refused(program.post(COST, {**BUDGET, "scope": {"type": "api_key", "value": value}}), 400)["message"]
+        for value in (theirs.key_id, str(theirs.pk), "nokey123")
+    }
+    assert len(said) == 1
+
+
+def test_a_budget_is_removed_once(program: Caller) -> None:
+    body = {"action": "remove-budget", "budgetId": set_to(program)["id"]}
+    assert done(program.post(COST, body)) == {"removed": True}
+    refused(program.post(COST, body), 404)
+    assert listed(program) == []
+
+
+def test_a_budget_is_raised_until_a_moment(program: Caller, organization: Organization) -> None:
+    budget_id = set_to(program)["id"]
+    body = {"action": "increase-budget", "budgetId": budget_id, "amount": "2.5", "reason": "launch", "expiresAt": AHEAD}
+    raised = done(program.post(COST, body))
+    (increase,) = raised["increases"]
+    assert {**increase, "id": "", "by": ""} == {
+        "id": "",
+        "amount": "2.50",
+        "reason": "launch",
+        "by": "",
+        "expiresAt": AHEAD,
+    }
+    assert increase["by"].startswith("key:")
+    assert (raised["limit"], raised["window"]["limit"]) == ("12.50", "15.00")
+    assert listed(program) == [raised]
+    with organization_scope(organization.pk):
+        assert AuditEvent.objects.get(verb="budget.increased").actor == increase["by"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"amount": 0}, "amount"),
+        ({"reason": ""}, "reason"),
+        ({"reason": "\u2003"}, "reason"),
+        ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
+        ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
+        ({"expiresAt": "tomorrow"}, "expiresAt"),
+        ({"expiresAt": 4070908800}, "expiresAt"),
+    ],
+)
+def test_an_increase_without_sense_is_refused(program: Caller, fields: dict[str, Any], param: str) -> None:
+    sound = {"amount": 1, "reason": "launch", "expiresAt": AHEAD}
+    body = {"action": "increase-budget", "budgetId": set_to(program)["id"], **sound, **fields}
+    refused(program.post(COST, body), 400, param)
+    assert listed(program)[0]["increases"] == []
+
+
+@pytest.mark.parametrize("action", ["remove-budget", "increase-budget"])
+def test_another_organizations_budget_is_as_missing(
+    program: Caller, other_organization: Organization, action: str
+) -> None:
+    stranger = Caller(key=new_key(other_organization, Role.OWNER))
+    theirs = set_to(stranger)["id"]
+    more = {"amount": 1, "reason": "x", "expiresAt": AHEAD} if action == "increase-budget" else {}
+    said = set()
+    for budget_id in (theirs, "999999", "", "x", "²", "9" * 40):
+        error = refused(program.post(COST, {"action": action, "budgetId": budget_id, **more}), 404)
+        said.add((error["type"], error["message"]))
+    assert len(said) == 1
+    assert len(listed(stranger)) == 1
+    assert listed(program) == []
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_readers_see_budgets_and_change_none(program: Caller, organization: Organization, role: Role) -> None:
+    budget_id = set_to(program)["id"]
+    reader = Caller(key=new_key(organization, role))
+    increase = {"amount": 1, "reason": "x", "expiresAt": AHEAD}
+    for body in (
+        BUDGET,
+        {"action": "remove-budget", "budgetId": budget_id},
+        {"action": "increase-budget", "budgetId": budget_id, **increase},
+    ):
+        refused(reader.post(COST, body), 403)
+    assert listed(reader) == listed(program)
+    assert listed(program)[0]["limit"] == "12.50"
+
+
+def test_a_key_needs_the_scope(organization: Organization) -> None:
+    refused(Caller(key=new_key(organization, Role.OWNER, ["cost:read"])).post(COST, BUDGET), 403)
+    refused(Caller(key=new_key(organization, Role.OWNER, ["budget:write"])).get(COST, action="budgets"), 403)
+
+
+def test_nobody_is_let_in_without_a_credential(db: None) -> None:
+    refused(Caller().get(COST, action="budgets"), 401)
+    refused(Caller().post(COST, BUDGET), 401)
+
+
+def test_a_browser_must_send_its_csrf_token(finance: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(finance)
+    assert refused(Caller(client).post(COST, BUDGET), 403)["type"] == "csrf_failed"
+
+
+def test_the_list_costs_the_same_with_one_and_ten_budgets(program: Caller, organization: Organization) -> None:
+    def add(number: int) -> None:
+        name = f"bot {number}"
+        key, _ = keys.create_key(organization=organization, name=name, role=Role.VIEWER, actor="command:test")
+        made = set_to(program, scope={"type": "api_key", "value": key.key_id})
+        increase = {"amount": 1, "reason": "x", "expiresAt": AHEAD}
+        done(program.post(COST, {"action": "increase-budget", "budgetId": made["id"], **increase}))
+
+    add(0)
+    one = queries_of(lambda: listed(program))
+    for number in range(1, 10):
+        add(number)
+    assert queries_of(lambda: listed(program)) == one
+
+
+def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> None:
+    def cost_of(tag: str) -> int:
+        return queries_of(lambda: set_to(program, scope={"type": "tag", "value": tag}))
+
+    listed(program)  # the key's first use is noted, once a minute
+    first = cost_of("a")
+    assert [cost_of(f"tag {number}") for number in range(9)][-1] == first

@@ -1,0 +1,222 @@
+"""The charts of one budget, each with its table."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import plotly.graph_objects as go
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.charts import Chart
+from aiinfra.tenants.models import Organization, User
+from cost_app.budgets import figures
+from cost_app.budgets.manage import remove_budget
+from cost_app.budgets.screens import BudgetRow, budget_row
+from cost_app.models import Budget, BudgetWindow, UsageDay, UsageHour
+from tests.cost_app.budgets.conftest import NOON
+from tests.cost_app.budgets.test_windows import DAY, MakeBudget
+
+DOLLAR = 1_000_000_000
+HTMX = {"HX-Request": "true"}
+Clock = Callable[[datetime], None]
+
+
+@pytest.fixture(autouse=True)
+def in_berlin(scoped: Organization, clock: Clock) -> Iterator[None]:
+    """As the middleware does for the organization's people. It is 13:00 on Tuesday the 10th of March."""
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        yield
+
+
+def row_of(budget: Budget, *, committed: int = 0) -> BudgetRow:
+    """The budget with so much spent of its running window."""
+    row = budget_row(budget)
+    assert row is not None
+    BudgetWindow.objects.filter(id=row.window.id).update(committed_nano=committed)
+    row = budget_row(budget)
+    assert row is not None
+    return row
+
+
+def spent_on(organization: Organization, day: int, nano: int, dimension: str = "total", value: str = "") -> None:
+    UsageDay.objects.create(
+        organization=organization, dimension=dimension, value=value, day=date(2026, 3, day), nano=nano
+    )
+
+
+def trace(chart: Chart, name: str) -> dict[str, Any]:
+    (found,) = [each for each in chart.figure["data"] if each["name"] == name]
+    return dict(found)
+
+
+def test_a_month_burns_down_by_day_to_what_is_left_now(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
+    spent_on(scoped, 1, 10 * DOLLAR)
+    spent_on(scoped, 9, 20 * DOLLAR)
+    spent_on(scoped, 10, 5 * DOLLAR)
+    chart = figures.burn_down(row_of(budget, committed=35 * DOLLAR), "USD")
+    left = trace(chart, "left")
+    assert left["y"] == ["100.00", *["90.00"] * 8, "70.00", "65.00"]
+    assert left["x"][:2] == ["2026-03-01T00:00:00", "2026-03-02T00:00:00"]
+    assert left["x"][-1] == "2026-03-10T13:00:00"
+    pace = trace(chart, "even pace")
+    assert (pace["x"], pace["y"]) == (["2026-03-01T00:00:00", "2026-04-01T00:00:00"], ["100.00", "0.00"])
+    assert chart.table.rows[0][:3] == ["2026-03-10 13:00", "$5.00", "$65.00"]
+    assert chart.table.rows[-1][:3] == ["2026-03-02 00:00", "$10.00", "$90.00"]
+    assert len(chart.table.rows) == 10
+
+
+def test_a_day_burns_down_by_hour(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(period="daily", limit_nano=10 * DOLLAR)
+    for hour, nano in ((23, DOLLAR), (0, 2 * DOLLAR), (11, 4 * DOLLAR)):
+        at = datetime(2026, 3, 9 if hour == 23 else 10, hour, tzinfo=UTC)
+        UsageHour.objects.create(organization=scoped, dimension="total", hour=at, nano=nano)
+    left = trace(figures.burn_down(row_of(budget, committed=7 * DOLLAR), "USD"), "left")
+    assert left["y"] == ["10.00", "9.00", *["7.00"] * 11, "3.00"]
+    assert left["x"][1] == "2026-03-10T01:00:00"
+
+
+def test_the_day_on_which_the_clocks_change_has_23_hours(
+    scoped: Organization, make_budget: MakeBudget, clock: Clock
+) -> None:
+    clock(datetime(2026, 3, 29, 21, 30, tzinfo=UTC))
+    points = trace(figures.burn_down(row_of(make_budget(period="daily")), "USD"), "left")["x"]
+    assert points[:4] == [f"2026-03-29T0{hour}:00:00" for hour in (0, 1, 3, 4)]
+    assert points[-1] == "2026-03-29T23:30:00"
+
+
+@pytest.mark.parametrize(
+    ("scope", "value"), [("user", "ada"), ("model", "openai/gpt-4"), ("tag", "red"), ("api_key", "7")]
+)
+def test_each_scope_burns_down_by_its_own_spending(
+    scoped: Organization, make_budget: MakeBudget, scope: str, value: str
+) -> None:
+    budget = make_budget(period="weekly", scope=scope, scope_value=value, limit_nano=10 * DOLLAR)
+    spent_on(scoped, 9, 8 * DOLLAR)
+    spent_on(scoped, 9, 3 * DOLLAR, scope, value)
+    spent_on(scoped, 9, 5 * DOLLAR, scope, "another")
+    left = trace(figures.burn_down(row_of(budget, committed=3 * DOLLAR), "USD"), "left")
+    assert left["y"] == ["10.00", "7.00", "7.00"]
+
+
+def test_what_was_spent_before_the_budget_was_set_is_not_drawn(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
+    for day in (1, 5, 9):
+        spent_on(scoped, day, 10 * DOLLAR)
+    left = trace(figures.burn_down(row_of(budget, committed=12 * DOLLAR), "USD"), "left")
+    assert left["y"] == ["100.00"] * 5 + ["98.00"] * 4 + ["88.00", "88.00"]
+
+
+def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBudget) -> None:
+    """Not even where a correction made one of them negative."""
+    month, today = (make_budget(period=period, limit_nano=10 * DOLLAR) for period in ("monthly", "daily"))
+    for day, nano in ((date(2026, 2, 28), -DOLLAR), (date(2026, 3, 9), DOLLAR), (date(2026, 4, 1), DOLLAR)):
+        UsageDay.objects.create(organization=scoped, dimension="total", day=day, nano=nano)
+    for hour, nano in ((22, -DOLLAR), (23, DOLLAR)):
+        at = datetime(2026, 3, 9, hour, tzinfo=UTC)
+        UsageHour.objects.create(organization=scoped, dimension="total", hour=at, nano=nano)
+    left = [trace(figures.burn_down(row_of(each, committed=DOLLAR), "USD"), "left")["y"] for each in (month, today)]
+    assert left == [["10.00"] * 9 + ["9.00"] * 2, ["10.00"] + ["9.00"] * 13]
+
+
+def test_what_is_over_the_limit_is_below_zero(make_budget: MakeBudget) -> None:
+    row = row_of(make_budget(period="monthly", limit_nano=0), committed=DOLLAR)
+    assert trace(figures.burn_down(row, "USD"), "left")["y"][-1] == "-1.00"
+
+
+def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
+    begin = NOON - timedelta(hours=13, days=days_ago)
+    BudgetWindow.objects.create(
+        organization_id=budget.organization_id,
+        budget=budget,
+        starts_at=begin,
+        ends_at=begin + DAY,
+        limit_nano=limit * DOLLAR,
+        committed_nano=spent * DOLLAR,
+        enforcement="block",
+    )
+
+
+def test_each_period_is_a_bar_and_the_running_one_has_its_own_colour(make_budget: MakeBudget) -> None:
+    budget = make_budget(limit_nano=20 * DOLLAR)
+    past(budget, 2, 4)
+    past(budget, 1, 11)
+    chart = figures.history(budget, row_of(budget, committed=DOLLAR), "EUR")
+    spent, running, limit = (trace(chart, name) for name in ("spent", "so far", "limit"))
+    assert (spent["x"], spent["y"]) == (["2026-03-08", "2026-03-09"], ["4.00", "11.00"])
+    assert (running["x"], running["y"]) == (["2026-03-10"], ["1.00"])
+    assert limit["y"] == ["10.00", "10.00", "20.00"]
+    assert spent["marker"]["color"] != running["marker"]["color"]
+    assert chart.table.rows[0] == ["2026-03-10", "€1.00", "€20.00"]
+    assert len(chart.table.rows) == 3
+
+
+def test_a_removed_budget_keeps_its_history_and_burns_no_more(
+    make_budget: MakeBudget, viewer: User, client_of: Callable[[User], Client]
+) -> None:
+    budget = make_budget()
+    past(budget, 1, 4)
+    remove_budget(budget=budget, actor="user:finance")
+    client = client_of(viewer)
+    assert client.get(reverse("budget_burn_down", args=[budget.id])).json() == {"data": [], "layout": {}}
+    assert "Nothing yet" in client.get(reverse("budget_burn_down_table", args=[budget.id])).text
+    budget.refresh_from_db()
+    assert [each["name"] for each in figures.history(budget, None, "USD").figure["data"]] == ["spent", "limit"]
+
+
+def test_plotly_knows_every_property(make_budget: MakeBudget) -> None:
+    budget = make_budget()
+    past(budget, 1, 4)
+    row = row_of(budget)
+    for chart in (figures.burn_down(row, "USD"), figures.history(budget, row, "USD")):
+        go.Figure(_with_a_colour(chart.figure))
+
+
+def _with_a_colour(part: Any) -> Any:
+    """The page's script puts the theme's colours in the place of these names."""
+    if isinstance(part, dict):
+        return {name: _with_a_colour(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_with_a_colour(value) for value in part]
+    return "red" if isinstance(part, str) and part.startswith("var(") else part
+
+
+def test_longer_histories_cost_no_more_queries(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(period="monthly")
+
+    def count() -> list[int]:
+        row = row_of(budget)
+        counts = []
+        for draw in (lambda: figures.burn_down(row, "USD"), lambda: figures.history(budget, row, "USD")):
+            with CaptureQueriesContext(connection) as captured:
+                draw()
+            counts.append(len(captured))
+        return counts
+
+    few = count()
+    for number in range(1, 10):
+        spent_on(scoped, number, DOLLAR)
+        past(budget, 40 + number, 1)
+    assert count() == few == [2, 1]
+
+
+def test_figures_come_once_and_tables_are_pages_and_parts(
+    make_budget: MakeBudget, viewer: User, client_of: Callable[[User], Client]
+) -> None:
+    budget, client = make_budget(), client_of(viewer)
+    for name in ("budget_burn_down", "budget_history"):
+        first = client.get(reverse(name, args=[budget.id]))
+        assert set(first.json()) == {"data", "layout"}
+        again = client.get(reverse(name, args=[budget.id]), headers={"If-None-Match": first.headers["ETag"]})
+        assert again.status_code == 304
+        table = reverse(f"{name}_table", args=[budget.id])
+        assert "<html" in client.get(table).text
+        part = client.get(table, headers=HTMX).text
+        assert "<html" not in part
+        assert "<caption" in part

@@ -1,0 +1,190 @@
+"""What a call holds and spends of the budgets that count it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.models import Organization
+from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError
+from cost_app.budgets.windows import windows_now
+from cost_app.ledger import attempts
+from cost_app.ledger.agreement import disagreements
+from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, Hold, LedgerEntry
+from cost_app.prices.book import ModelNotPricedError
+from tests.cost_app.budgets.conftest import NOON
+from tests.cost_app.budgets.test_windows import DAY, MakeBudget
+
+Open = Callable[..., Attempt]
+USAGE = TokenUsage(input=20, output=10)
+COST = 20 * 140 + 10 * 280
+pytestmark = pytest.mark.usefixtures("scoped")
+
+
+def state_of(budget: Budget) -> tuple[int, int]:
+    """(committed, reserved) of the budget's only window."""
+    window = BudgetWindow.objects.get(budget=budget)
+    return window.committed_nano, window.reserved_nano
+
+
+def test_a_call_holds_its_bound_and_then_spends_its_cost(make_budget: MakeBudget, open_attempt: Open) -> None:
+    budget = make_budget()
+    attempt = open_attempt()
+    assert state_of(budget) == (0, attempt.bound_nano)
+    attempts.settle(attempt, USAGE, {})
+    attempts.settle(attempt, USAGE, {})
+    assert state_of(budget) == (COST, 0)
+    assert list(disagreements()) == []
+
+
+def test_a_call_counts_in_every_budget_that_is_meant(
+    organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    meant = [
+        make_budget(),
+        make_budget(period="monthly"),
+        make_budget(scope="user", scope_value="ada"),
+        make_budget(scope="model", scope_value="deepseek/deepseek-chat"),
+        make_budget(scope="tag", scope_value="red"),
+    ]
+    others = [
+        make_budget(scope="user", scope_value="bob"),
+        make_budget(scope="model", scope_value="openai/gpt-4"),
+        make_budget(scope="tag", scope_value="green"),
+        make_budget(scope="api_key", scope_value="7"),
+    ]
+    make_budget(scope="tag", scope_value="blue", is_active=False)
+    attempts.settle(open_attempt(user_ref="ada", tags=["red", "blue"]), USAGE, {})
+    assert {state_of(budget) for budget in meant} == {(COST, 0)}
+    assert not BudgetWindow.objects.filter(budget__in=others).exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (lambda attempt: attempts.release(attempt, "RATE_LIMITED"), 0),
+        (lambda attempt: attempts.estimate(attempt, "TIMEOUT"), None),
+        (lambda attempt: (attempts.estimate(attempt, "TIMEOUT"), attempts.refund(attempt)), 0),
+        (lambda attempt: (attempts.estimate(attempt, "TIMEOUT"), attempts.settle(attempt, USAGE, {})), COST),
+        (lambda attempt: (attempts.release(attempt), attempts.settle(attempt, USAGE, {})), COST),
+    ],
+    ids=["released", "estimated", "refunded", "corrected", "billed after all"],
+)
+def test_every_end_frees_the_hold_and_counts_the_cost(
+    make_budget: MakeBudget, open_attempt: Open, end: Callable[[Attempt], object], expected: int | None
+) -> None:
+    budget = make_budget()
+    attempt = open_attempt()
+    attempts.dispatch(attempt, attempts.DEADLINE_GRACE)
+    end(attempt)
+    assert state_of(budget) == (attempt.bound_nano if expected is None else expected, 0)
+    assert list(disagreements()) == []
+
+
+def test_a_call_that_cannot_fit_any_more_is_refused_and_leaves_nothing(
+    make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    budget = make_budget(limit_nano=36_000)
+    attempts.settle(open_attempt(), USAGE, {})
+    with pytest.raises(BudgetExceededError) as refusal:
+        open_attempt(messages=[{"role": "user", "content": "long " * 100}])
+    assert refusal.value.available_nano == 36_000 - COST
+    assert state_of(budget) == (COST, 0)
+    assert [Attempt.objects.count(), Hold.objects.count(), LedgerEntry.objects.count()] == [1, 1, 1]
+
+
+def test_room_that_calls_under_way_hold_is_busy_and_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:
+    bound = open_attempt().bound_nano
+    make_budget(limit_nano=2 * bound - 1)
+    first = open_attempt()
+    with pytest.raises(BudgetBusyError):
+        open_attempt()
+    attempts.release(first)
+    open_attempt()
+
+
+def test_a_refusal_by_the_last_budget_frees_the_first(make_budget: MakeBudget, open_attempt: Open) -> None:
+    roomy, narrow = make_budget(), make_budget(period="monthly", limit_nano=1)
+    with pytest.raises(BudgetExceededError):
+        open_attempt()
+    assert not BudgetWindow.objects.filter(budget__in=[roomy, narrow]).exclude(reserved_nano=0).exists()
+
+
+def test_a_budget_that_warns_lets_everything_pass(make_budget: MakeBudget, open_attempt: Open) -> None:
+    budget = make_budget(limit_nano=1, enforcement="warn")
+    attempt = open_attempt()
+    attempts.settle(attempt, USAGE, {})
+    assert state_of(budget) == (COST, 0)
+
+
+def test_a_limit_that_was_cut_admits_nothing_more(make_budget: MakeBudget, open_attempt: Open) -> None:
+    budget = make_budget()
+    first = open_attempt()
+    BudgetWindow.objects.filter(budget=budget).update(limit_nano=10)
+    with pytest.raises(BudgetExceededError):
+        open_attempt()
+    attempts.settle(first, USAGE, {})
+    assert state_of(budget) == (COST, 0)
+
+
+def test_what_the_window_before_gives_back_late_makes_room_at_once(
+    make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
+) -> None:
+    bound = open_attempt().bound_nano
+    make_budget(limit_nano=bound, rollover_unused=True)
+    late = open_attempt()
+    clock(NOON + DAY)
+    open_attempt()
+    with pytest.raises(BudgetBusyError):
+        open_attempt()
+    attempts.release(late)
+    open_attempt()
+
+
+def test_a_model_without_a_price_passes_where_the_organization_only_warns(
+    organization: Organization, open_attempt: Open, make_budget: MakeBudget
+) -> None:
+    with pytest.raises(ModelNotPricedError):
+        open_attempt(model="new-model")
+    CostPolicy.objects.create(organization=organization, unpriced_models="warn")
+    make_budget(enforcement="warn")
+    attempt = open_attempt(model="new-model")
+    attempts.dispatch(attempt, attempts.DEADLINE_GRACE)
+    attempts.settle(attempt, USAGE, {})
+    assert (attempt.price, attempt.bound_nano, LedgerEntry.objects.get().nano) == (None, 0, 0)
+
+
+def test_a_model_without_a_price_never_passes_a_budget_that_blocks(
+    organization: Organization, open_attempt: Open, make_budget: MakeBudget
+) -> None:
+    CostPolicy.objects.create(organization=organization, unpriced_models="warn")
+    make_budget()
+    with pytest.raises(ModelNotPricedError):
+        open_attempt(model="new-model")
+
+
+def test_a_budget_that_downgrades_takes_a_cheaper_model_when_it_is_nearly_used_up(
+    organization: Organization, open_attempt: Open, make_budget: MakeBudget
+) -> None:
+    CostPolicy.objects.create(
+        organization=organization,
+        allowed_models=[{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}],
+    )
+    dear = {"provider": "openai", "model": "gpt-4"}
+    bound = open_attempt(**dear).bound_nano
+    budget = make_budget(limit_nano=2 * bound, enforcement="downgrade", alert_percent=60, warning_percent=50)
+    models = [open_attempt(**dear).model for _ in range(3)]
+    assert models == ["gpt-4", "deepseek-chat", "deepseek-chat"]
+    BudgetWindow.objects.filter(budget=budget).update(limit_nano=1)
+    with pytest.raises(BudgetExceededError):
+        open_attempt(**dear)
+
+
+def test_the_windows_say_what_is_spent_held_and_free(
+    organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    make_budget()
+    attempts.settle(open_attempt(), USAGE, {})
+    held = open_attempt().bound_nano
+    (shown,) = windows_now(organization.pk)
+    assert (shown.used_nano, shown.free_nano) == (COST + held, 1_000_000 - COST - held)

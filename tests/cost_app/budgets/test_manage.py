@@ -1,0 +1,384 @@
+"""Making, changing and removing budgets, and raising them for a while."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.budgets.manage import (
+    grant_increase,
+    remove_budget,
+    set_budget,
+    terms_of,
+    withdraw_increase,
+)
+from cost_app.budgets.refusals import BudgetExceededError
+from cost_app.budgets.terms import NANO_MAX, BudgetTerms, BudgetTermsError
+from cost_app.budgets.windows import OpenWindow, windows_now
+from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, ModelPrice
+from cost_app.prices.book import priced_models
+from tests.cost_app.budgets.conftest import NOON
+from tests.cost_app.budgets.test_windows import DAY, spend
+
+DOLLAR = 1_000_000_000
+ACTOR = "user:finance"
+Set = Callable[..., Budget]
+
+
+@pytest.fixture
+def set_to(scoped: Organization) -> Set:
+    """Sets the daily budget of ten dollars, or another one; the arguments are those of `BudgetTerms`."""
+
+    def make(**terms: Any) -> Budget:
+        terms = {"period": "daily", "limit_nano": 10 * DOLLAR, **terms}
+        return set_budget(organization_id=scoped.pk, terms=BudgetTerms(**terms), actor=ACTOR)
+
+    return make
+
+
+@pytest.fixture
+def key(organization: Organization) -> ApiKey:
+    return keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")[0]
+
+
+def only_window(organization: Organization) -> OpenWindow:
+    (window,) = windows_now(organization.pk)
+    return window
+
+
+def changes_of(verb: str) -> list[dict[str, Any]]:
+    return [event.changes for event in AuditEvent.objects.filter(verb=f"budget.{verb}").order_by("at")]
+
+
+def test_a_budget_is_made_with_the_usual_thresholds_and_audited_in_dollars(set_to: Set) -> None:
+    budget = set_to(limit_nano=12_500_000_000)
+    assert (budget.warning_percent, budget.alert_percent, budget.enforcement) == (80, 95, "warn")
+    (event,) = AuditEvent.objects.filter(verb="budget.created")
+    assert (event.actor, event.target) == (ACTOR, f"budget {budget.id}: daily organization")
+    assert event.changes == {
+        "limit": [None, "12.50"],
+        "warning_percent": [None, 80],
+        "alert_percent": [None, 95],
+        "rollover_unused": [None, False],
+        "enforcement": [None, "warn"],
+    }
+
+
+def test_setting_it_again_changes_the_one_budget_and_records_what_changed(set_to: Set) -> None:
+    first, second = set_to(), set_to(limit_nano=20 * DOLLAR, enforcement="block")
+    assert first.id == second.id
+    assert Budget.objects.get().limit_nano == 20 * DOLLAR
+    assert changes_of("changed") == [{"limit": ["10.00", "20.00"], "enforcement": ["warn", "block"]}]
+
+
+def test_setting_the_same_again_records_nothing(set_to: Set) -> None:
+    set_to()
+    set_to()
+    assert AuditEvent.objects.filter(verb__startswith="budget.").count() == 1
+
+
+def test_each_period_and_scope_has_a_budget_of_its_own(set_to: Set) -> None:
+    set_to()
+    set_to(period="monthly")
+    set_to(scope="tag", scope_value="red")
+    set_to(scope="tag", scope_value="blue")
+    set_to(scope="user", scope_value="red")
+    assert Budget.objects.filter(is_active=True).count() == 5
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(set_to: Set, scoped: Organization) -> None:
+    budget = set_to()
+    (before,) = windows_now(scoped.pk, NOON - DAY)
+    (running,) = windows_now(scoped.pk, NOON)
+    set_to(limit_nano=3 * DOLLAR, enforcement="block")
+    rows = BudgetWindow.objects.filter(budget=budget).order_by("starts_at").values_list("limit_nano", "enforcement")
+    assert list(rows) == [(10 * DOLLAR, "warn"), (3 * DOLLAR, "block")]
+    assert only_window(scoped).window.id == running.window.id != before.window.id
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped: Organization) -> None:
+    set_to(rollover_unused=True)
+    (before,) = windows_now(scoped.pk, NOON - DAY)
+    spend(before.window, committed=4 * DOLLAR)
+    windows_now(scoped.pk, NOON)
+    set_to(rollover_unused=True, limit_nano=20 * DOLLAR)
+    assert only_window(scoped).window.limit_nano == 26 * DOLLAR
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("terms", "limit"),
+    [
+        ({"rollover_unused": False}, 10),
+        ({"rollover_unused": True, "rollover_cap_nano": 2 * DOLLAR}, 12),
+    ],
+)
+def test_carrying_over_ends_or_is_capped_at_once(
+    set_to: Set, scoped: Organization, terms: dict[str, Any], limit: int
+) -> None:
+    set_to(rollover_unused=True)
+    windows_now(scoped.pk, NOON - DAY)
+    windows_now(scoped.pk, NOON)
+    set_to(**terms)
+    assert only_window(scoped).window.limit_nano == limit * DOLLAR
+
+
+def test_a_limit_cut_below_what_is_spent_and_held_refuses_the_next_call(
+    set_to: Set, scoped: Organization, open_attempt: Callable[..., Attempt]
+) -> None:
+    set_to(enforcement="block")
+    attempt = open_attempt()
+    set_to(enforcement="block", limit_nano=1)
+    window = only_window(scoped)
+    assert (window.limit_nano, window.window.reserved_nano, window.free_nano < 0) == (1, attempt.bound_nano, True)
+    with pytest.raises(BudgetExceededError):
+        open_attempt()
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"period": "hourly"}, "period"),
+        ({"enforcement": "hope"}, "enforcement"),
+        ({"scope": "team", "scope_value": "x"}, "scope"),
+        ({"limit_nano": -1}, "limit_nano"),
+        ({"limit_nano": NANO_MAX + 1}, "limit_nano"),
+        ({"rollover_cap_nano": -1}, "rollover_cap_nano"),
+        ({"warning_percent": 0}, "warning_percent"),
+        ({"alert_percent": 101}, "alert_percent"),
+        ({"warning_percent": 96}, "warning_percent"),
+        ({"scope_value": "x"}, "scope_value"),
+        ({"scope": "user"}, "scope_value"),
+        ({"scope": "tag", "scope_value": "  "}, "scope_value"),
+        ({"scope": "user", "scope_value": "x" * 201}, "scope_value"),
+        ({"scope": "model", "scope_value": "gpt-4"}, "scope_value"),
+        ({"scope": "model", "scope_value": "openai/gpt-99"}, "scope_value"),
+        ({"scope": "api_key", "scope_value": "7"}, "scope_value"),
+        ({"scope": "api_key", "scope_value": "²"}, "scope_value"),
+        ({"scope": "api_key", "scope_value": "9" * 30}, "scope_value"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name_and_changes_nothing(
+    set_to: Set, terms: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(BudgetTermsError) as refusal:
+        set_to(**terms)
+    assert refusal.value.field == field
+    assert not Budget.objects.exists()
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize(("warning", "alert"), [(80, 80), (1, 100)])
+def test_thresholds_at_their_bounds_are_taken(set_to: Set, warning: int, alert: int) -> None:
+    budget = set_to(warning_percent=warning, alert_percent=alert, limit_nano=0)
+    assert (budget.warning_percent, budget.alert_percent, budget.limit_nano) == (warning, alert, 0)
+
+
+def test_a_key_is_named_by_its_public_id_or_its_row_id(set_to: Set, key: ApiKey) -> None:
+    one = set_to(scope="api_key", scope_value=key.key_id)
+    two = set_to(scope="api_key", scope_value=str(key.pk))
+    assert one.id == two.id
+    assert two.scope_value == str(key.pk)
+
+
+def test_a_public_id_that_looks_like_a_row_id_is_the_public_one(
+    set_to: Set, key: ApiKey, organization: Organization
+) -> None:
+    with system_scope():
+        keys.create_key(organization=organization, name="twin", role=Role.VIEWER, actor="command:test")
+        ApiKey.objects.filter(name="twin").update(id=12345678)
+        ApiKey.objects.filter(pk=key.pk).update(id=87654321, key_id="12345678")
+    assert set_to(scope="api_key", scope_value="12345678").scope_value == "87654321"
+
+
+def test_another_organizations_key_is_as_missing(set_to: Set, other_organization: Organization) -> None:
+    theirs, _ = keys.create_key(
+        organization=other_organization, name="their bot", role=Role.VIEWER, actor="command:test"
+    )
+    messages = set()
+    for value in (theirs.key_id, str(theirs.pk), "nokey123"):
+        with pytest.raises(BudgetTermsError) as refusal:
+            set_to(scope="api_key", scope_value=value)
+        messages.add(str(refusal.value))
+    assert len(messages) == 1
+
+
+def test_a_budget_of_a_model_that_lost_its_price_can_still_be_changed(set_to: Set) -> None:
+    scope = {"scope": "model", "scope_value": "deepseek/deepseek-chat"}
+    set_to(**scope)
+    ModelPrice.objects.update(effective_to=timezone.now())
+    assert not priced_models()
+    assert set_to(**scope, limit_nano=1).limit_nano == 1
+
+
+def test_organizations_do_not_share_budgets(set_to: Set, other_organization: Organization) -> None:
+    ours = set_to()
+    theirs = set_budget(
+        organization_id=other_organization.pk, terms=BudgetTerms(period="daily", limit_nano=1), actor="user:stranger"
+    )
+    ours.refresh_from_db()
+    assert (ours.limit_nano, theirs.organization_id) == (10 * DOLLAR, other_organization.pk)
+
+
+# Removing
+
+
+def test_a_removed_budget_counts_no_more_calls_and_keeps_its_windows(
+    set_to: Set, scoped: Organization, open_attempt: Callable[..., Attempt]
+) -> None:
+    budget = set_to(enforcement="block", limit_nano=DOLLAR)
+    open_attempt()
+    window = only_window(scoped).window
+    assert remove_budget(budget=budget, actor=ACTOR)
+    assert not remove_budget(budget=budget, actor=ACTOR)
+    open_attempt()
+    assert windows_now(scoped.pk) == []
+    reserved = window.reserved_nano
+    window.refresh_from_db()
+    assert window.reserved_nano == reserved > 0
+    assert [changes["limit"] for changes in changes_of("removed")] == [["1.00", None]]
+
+
+def test_a_budget_that_is_set_again_goes_on_with_what_it_had_spent(set_to: Set, scoped: Organization) -> None:
+    budget = set_to()
+    spend(only_window(scoped).window, committed=4 * DOLLAR)
+    remove_budget(budget=budget, actor=ACTOR)
+    assert set_to(limit_nano=5 * DOLLAR).id == budget.id
+    window = only_window(scoped)
+    assert (window.limit_nano, window.free_nano) == (5 * DOLLAR, DOLLAR)
+    assert [changes["limit"] for changes in changes_of("created")] == [[None, "10.00"], [None, "5.00"]]
+
+
+# Increases
+
+
+def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped: Organization) -> None:
+    budget = set_to()
+    expires_at = NOON + 10_000 * DAY
+    increase = grant_increase(budget=budget, nano=DOLLAR, reason=" launch ", expires_at=expires_at, actor=ACTOR)
+    assert only_window(scoped).limit_nano == 11 * DOLLAR
+    assert (increase.by, increase.reason) == (ACTOR, "launch")
+    assert withdraw_increase(increase=increase, actor="user:owner")
+    assert not withdraw_increase(increase=increase, actor="user:owner")
+    assert only_window(scoped).limit_nano == 10 * DOLLAR
+    until = expires_at.isoformat(timespec="seconds")
+    assert changes_of("increased") == [{"increase": [None, "1.00"], "until": [None, until], "reason": [None, "launch"]}]
+    assert changes_of("increase_withdrawn") == [{"increase": ["1.00", None]}]
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"nano": 0}, "nano"),
+        ({"nano": NANO_MAX + 1}, "nano"),
+        ({"reason": "   "}, "reason"),
+        ({"reason": "x" * 201}, "reason"),
+        ({"expires_at": NOON}, "expires_at"),
+    ],
+)
+def test_an_increase_without_sense_is_refused(set_to: Set, arguments: dict[str, Any], field: str) -> None:
+    sound = {"nano": 1, "reason": "launch", "expires_at": NOON + timedelta(hours=1)}
+    budget = set_to()
+    with pytest.raises(BudgetTermsError) as refusal:
+        grant_increase(budget=budget, actor=ACTOR, **{**sound, **arguments})
+    assert refusal.value.field == field
+    assert not BudgetIncrease.objects.exists()
+
+
+@pytest.mark.usefixtures("clock")
+def test_removing_a_budget_ends_its_increases(set_to: Set, scoped: Organization) -> None:
+    budget = set_to()
+    grant_increase(budget=budget, nano=DOLLAR, reason="launch", expires_at=NOON + DAY, actor=ACTOR)
+    remove_budget(budget=budget, actor=ACTOR)
+    with pytest.raises(BudgetTermsError):
+        grant_increase(budget=budget, nano=1, reason="again", expires_at=NOON + DAY, actor=ACTOR)
+    set_to()
+    assert only_window(scoped).limit_nano == 10 * DOLLAR
+
+
+# Races
+
+
+def at_once(count: int, act: Callable[[int], object]) -> list[object]:
+    """The same in several threads, each with a connection of its own, all from one moment on."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> object:
+        barrier.wait()
+        try:
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_set_a_budget_at_once_make_one(organization: Organization) -> None:
+    """Each change is recorded with what it found, so the log is one chain from nothing to what holds now."""
+    for tag in ("red", "green", "blue", "gold"):
+
+        def act(number: int, tag: str = tag) -> object:
+            terms = BudgetTerms("daily", (number + 1) * DOLLAR, scope="tag", scope_value=tag)
+            return set_budget(organization_id=organization.pk, terms=terms, actor=ACTOR).id
+
+        (budget_id,) = set(at_once(4, act))
+        with organization_scope(organization.pk):
+            budget = Budget.objects.get(scope_value=tag)
+            events = AuditEvent.objects.filter(target__startswith=f"budget {budget_id}: ").order_by("at")
+            limits = [event.changes["limit"] for event in events]
+        assert [before for before, _ in limits] == [None, *(after for _, after in limits[:-1])]
+        assert (len(limits), limits[-1][1]) == (4, f"{budget.limit_nano // DOLLAR}.00")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cut_that_races_calls_lets_no_call_pass_after_it(
+    organization: Organization, open_attempt: Callable[..., Attempt]
+) -> None:
+    """Whoever comes first: what is held when the cut returns is all that is ever held."""
+    with organization_scope(organization.pk):
+        set_budget(organization_id=organization.pk, terms=_blocking(DOLLAR), actor=ACTOR)
+        windows_now(organization.pk)
+
+    def act(number: int) -> object:
+        if number == 0:
+            set_budget(organization_id=organization.pk, terms=_blocking(0), actor=ACTOR)
+            with organization_scope(organization.pk):
+                return BudgetWindow.objects.get().reserved_nano
+        admitted = 0
+        for _ in range(10):
+            try:
+                with transaction.atomic():
+                    admitted += open_attempt().bound_nano
+            except BudgetExceededError:
+                break
+        return admitted
+
+    held_at_the_cut, *admitted = at_once(3, act)
+    with organization_scope(organization.pk):
+        window = BudgetWindow.objects.get()
+    assert window.limit_nano == 0
+    assert held_at_the_cut == window.reserved_nano == sum(map(int, map(str, admitted)))
+
+
+def _blocking(limit_nano: int) -> BudgetTerms:
+    return BudgetTerms(period="daily", limit_nano=limit_nano, enforcement="block")
+
+
+def test_terms_of_a_budget_set_it_to_what_it_is(set_to: Set, scoped: Organization) -> None:
+    budget = set_to(scope="tag", scope_value="red", rollover_unused=True, rollover_cap_nano=5)
+    again = set_budget(organization_id=scoped.pk, terms=terms_of(budget, limit_nano=7), actor=ACTOR)
+    assert (again.id, again.limit_nano, again.rollover_cap_nano) == (budget.id, 7, 5)

@@ -1,0 +1,112 @@
+"""Sixteen real processes and 200 calls at once on a budget that fits 50."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.db.models import F
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.ledger import attempts
+from cost_app.ledger.admission import AttemptOrder, open_attempt
+from cost_app.ledger.agreement import disagreements
+from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
+from tests.cost_app.budgets.racers import CHEAP, DEAR
+from tests.support.race import run_race
+
+RACERS, CALLS, FIT = 16, 200, 50
+SHARES = [CALLS // RACERS + (number < CALLS % RACERS) for number in range(RACERS)]
+Race = Callable[[str], Counter[str]]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def race(tmp_path: Path) -> Race:
+    """Runs one kind of race with all racers; counts what came of the calls."""
+
+    def run(name: str) -> Counter[str]:
+        is_rolling = name == "roll_over"
+        arguments = [f"{share}/{RACERS}" if is_rolling else str(share) for share in SHARES]
+        printed = run_race("tests.cost_app.budgets.racers", [(name, each) for each in arguments], tmp_path)
+        return Counter(outcome for outcomes in printed for outcome in outcomes)
+
+    return run
+
+
+def open_call(organization: Organization, model: tuple[str, str]) -> Attempt:
+    """One call like those of the race."""
+    messages = [{"role": "user", "content": "Hi"}]
+    with organization_scope(organization.pk):
+        return open_attempt(AttemptOrder(organization.pk, *model, messages, 100))
+
+
+@pytest.fixture
+def limit(organization: Organization, make_budget: Callable[..., Budget]) -> int:
+    """Of the budget, which fits 50 calls of the cheaper model."""
+    call = open_call(organization, CHEAP)
+    with organization_scope(organization.pk):
+        attempts.release(call)
+    nano = FIT * call.bound_nano
+    make_budget(limit_nano=nano, rollover_unused=True)
+    return nano
+
+
+@pytest.fixture(autouse=True)
+def sound(organization: Organization) -> object:
+    """Whatever the race: no window above its limit, and when all calls have ended nothing is held."""
+    yield
+    with organization_scope(organization.pk):
+        over = BudgetWindow.objects.filter(committed_nano__gt=F("limit_nano") - F("reserved_nano"))
+        assert not over.exists(), "overspent"
+        for attempt in Attempt.objects.filter(state=AttemptState.RESERVED):
+            attempts.release(attempt)
+        assert not BudgetWindow.objects.exclude(reserved_nano=0).exists(), "leaked holds"
+        assert list(disagreements()) == []
+
+
+def used(organization: Organization) -> list[int]:
+    with organization_scope(organization.pk):
+        windows = BudgetWindow.objects.order_by("starts_at")
+        return [window.committed_nano + window.reserved_nano for window in windows]
+
+
+def test_what_fits_is_admitted_and_nothing_more(race: Race, organization: Organization, limit: int) -> None:
+    assert race("admit") == Counter(admitted=FIT, BudgetBusyError=CALLS - FIT)
+    assert used(organization) == [limit]
+    with organization_scope(organization.pk):
+        for attempt in Attempt.objects.filter(state=AttemptState.RESERVED)[: FIT - 10]:
+            attempts.release(attempt)
+    assert race("admit")["admitted"] == FIT - 10, "wrongly refused once holds were free"
+
+
+def test_falling_back_to_a_dearer_model_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
+    outcomes = race("fall_back")
+    with organization_scope(organization.pk):
+        (dear,) = Attempt.objects.filter(state=AttemptState.RESERVED).values_list("bound_nano", flat=True).distinct()
+    admitted = outcomes["admitted"]
+    assert 0 < admitted <= limit // dear
+    assert used(organization) == [admitted * dear]
+    for _ in range(limit // dear - admitted):
+        assert open_call(organization, DEAR).bound_nano == dear, "wrongly refused once the cheaper calls were over"
+
+
+def test_calls_that_are_repeated_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
+    outcomes = race("retry")
+    with organization_scope(organization.pk):
+        open_calls = Attempt.objects.filter(state=AttemptState.RESERVED).count()
+        timed_out = Attempt.objects.filter(state=AttemptState.ESTIMATED).count()
+    assert (outcomes["admitted"], open_calls + timed_out) == (open_calls, FIT)
+    assert used(organization) == [limit]
+
+
+def test_at_midnight_what_was_left_over_makes_room_and_no_more(
+    race: Race, organization: Organization, limit: int
+) -> None:
+    outcomes = race("roll_over")
+    assert outcomes["before:admitted"] == FIT
+    before, after = used(organization)
+    fits = (limit + limit - before) // (limit // FIT)
+    assert outcomes["after:admitted"] == min(fits, CALLS // 2 + sum(share % 2 for share in SHARES))
+    assert after == outcomes["after:admitted"] * (limit // FIT)

@@ -1,0 +1,139 @@
+"""Windows: one after the other without a gap, whatever clock and time zone do; what is carried over."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aiinfra.tenants.models import Organization
+from cost_app.budgets.windows import refresh_rollovers, windows_now
+from cost_app.models import Budget, BudgetIncrease, BudgetWindow, CostPolicy
+from tests.cost_app.budgets.conftest import NOON
+
+pytestmark = pytest.mark.usefixtures("clock")
+MakeBudget = Callable[..., Budget]
+DAY = timedelta(days=1)
+
+
+def bounds(window: BudgetWindow) -> tuple[str, str]:
+    return f"{window.starts_at:%m-%d %H:%M}", f"{window.ends_at:%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("daily", ("03-09 23:00", "03-10 23:00")),
+        ("weekly", ("03-08 23:00", "03-15 23:00")),
+        ("monthly", ("02-28 23:00", "03-31 22:00")),
+    ],
+)
+def test_a_window_is_a_period_of_the_organizations_clock(
+    scoped: Organization, make_budget: MakeBudget, period: str, expected: tuple[str, str]
+) -> None:
+    make_budget(period=period)
+    (open_window,) = windows_now(scoped.pk, NOON)
+    assert bounds(open_window.window) == expected  # Berlin; its clocks go forward within March
+
+
+def test_fiscal_months_begin_on_the_organizations_day(scoped: Organization, make_budget: MakeBudget) -> None:
+    CostPolicy.objects.create(organization=scoped, month_starts_on=15)
+    make_budget(period="monthly")
+    (open_window,) = windows_now(scoped.pk, NOON)
+    assert bounds(open_window.window) == ("02-14 23:00", "03-14 23:00")
+
+
+def test_a_window_is_opened_once(
+    scoped: Organization, make_budget: MakeBudget, django_assert_num_queries: Callable[..., object]
+) -> None:
+    make_budget()
+    make_budget(period="weekly")
+    first = [each.window.id for each in windows_now(scoped.pk, NOON)]
+    with django_assert_num_queries(2):  # type: ignore[attr-defined]
+        assert [each.window.id for each in windows_now(scoped.pk, NOON)] == first
+    assert BudgetWindow.objects.count() == 2
+
+
+def test_a_clock_that_steps_back_gets_the_newest_window(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget()
+    (today,) = windows_now(scoped.pk, NOON)
+    (yesterday,) = windows_now(scoped.pk, NOON - DAY)
+    assert yesterday.window.id == today.window.id
+
+
+def test_a_new_time_zone_begins_with_the_next_window(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget()
+    (berlin,) = windows_now(scoped.pk, NOON)
+    Organization.objects.filter(pk=scoped.pk).update(time_zone="Asia/Tokyo")
+    (still,) = windows_now(scoped.pk, NOON + timedelta(hours=10))
+    (tokyo,) = windows_now(scoped.pk, NOON + timedelta(hours=12))
+    assert still.window.id == berlin.window.id
+    assert tokyo.window.starts_at == berlin.window.ends_at
+    assert tokyo.window.ends_at == datetime(2026, 3, 11, 15, tzinfo=UTC)
+
+
+def spend(window: BudgetWindow, *, committed: int, reserved: int = 0) -> None:
+    BudgetWindow.objects.filter(id=window.id).update(committed_nano=committed, reserved_nano=reserved)
+
+
+@pytest.mark.parametrize(
+    ("columns", "committed", "reserved", "expected"),
+    [
+        ({"rollover_unused": False}, 300, 0, 1_000),
+        ({"rollover_unused": True}, 300, 0, 1_700),
+        ({"rollover_unused": True}, 300, 200, 1_500),
+        ({"rollover_unused": True, "rollover_cap_nano": 100}, 300, 0, 1_100),
+        ({"rollover_unused": True}, 1_200, 0, 1_000),
+    ],
+)
+def test_what_is_unused_is_carried_over(
+    scoped: Organization,
+    make_budget: MakeBudget,
+    columns: dict[str, object],
+    committed: int,
+    reserved: int,
+    expected: int,
+) -> None:
+    make_budget(limit_nano=1_000, **columns)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=committed, reserved=reserved)
+    (after,) = windows_now(scoped.pk, NOON + DAY)
+    assert after.limit_nano == expected
+
+
+def test_what_a_late_call_gives_back_is_carried_over_too(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=1_000, rollover_unused=True)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=300, reserved=200)
+    windows_now(scoped.pk, NOON + DAY)
+    spend(before.window, committed=350)
+    refresh_rollovers(NOON + DAY)
+    (after,) = windows_now(scoped.pk, NOON + DAY)
+    assert (after.limit_nano, after.window.rollover_nano) == (1_650, 650)
+
+
+def test_days_without_a_request_carry_one_limit_and_no_more(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=1_000, rollover_unused=True)
+    windows_now(scoped.pk, NOON)
+    (after,) = windows_now(scoped.pk, NOON + 5 * DAY)
+    assert after.limit_nano == 2_000
+
+
+def test_an_increase_counts_until_it_expires_or_is_withdrawn(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(limit_nano=1_000)
+    increase = {"organization": scoped, "budget": budget, "reason": "launch", "by": "user:finance"}
+    BudgetIncrease.objects.create(nano=500, expires_at=NOON + timedelta(hours=1), **increase)
+    BudgetIncrease.objects.create(nano=70, expires_at=NOON + DAY, **increase)
+    BudgetIncrease.objects.create(nano=9_000, expires_at=NOON + DAY, withdrawn_at=NOON, **increase)
+    limits = [windows_now(scoped.pk, NOON + timedelta(hours=hours))[0].limit_nano for hours in (0, 2)]
+    assert limits == [1_570, 1_070]
+
+
+def test_a_window_that_was_opened_while_its_budget_changed_is_mended(
+    scoped: Organization, make_budget: MakeBudget
+) -> None:
+    budget = make_budget(limit_nano=1_000)
+    windows_now(scoped.pk, NOON)
+    Budget.objects.filter(id=budget.id).update(limit_nano=300, enforcement="warn")
+    refresh_rollovers(NOON)
+    (mended,) = windows_now(scoped.pk, NOON)
+    assert (mended.limit_nano, mended.window.enforcement) == (300, "warn")

@@ -1,0 +1,40 @@
+"""Prices, and attempts to book on."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import transaction
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cost_app.ledger import admission
+from cost_app.ledger.admission import AttemptOrder
+from cost_app.models import Attempt
+from cost_app.prices import book as pricebook
+
+MESSAGES = [{"role": "user", "content": "How do I plan a garden?"}]
+
+
+@pytest.fixture(autouse=True)
+def price_book(db: None) -> None:
+    """The shipped prices, which a transactional test before this one has emptied."""
+    pricebook.forget_prices()
+    pricebook.add_shipped_prices()
+
+
+@pytest.fixture
+def open_attempt(organization: Organization) -> Callable[..., Attempt]:
+    """Opens attempts; the arguments are the fields of `AttemptOrder`."""
+
+    def make(**fields: object) -> Attempt:
+        defaults = {
+            "organization_id": organization.pk,
+            "provider": "deepseek",
+            "model": "deepseek-chat",
+            "messages": MESSAGES,
+            "max_tokens": 100,
+        }
+        with system_scope(), transaction.atomic():
+            return admission.open_attempt(AttemptOrder(**{**defaults, **fields}))  # type: ignore[arg-type]
+
+    return make

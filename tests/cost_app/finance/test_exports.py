@@ -1,0 +1,255 @@
+import csv
+import io
+import tracemalloc
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from django.http import StreamingHttpResponse
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import NoOrganizationError, organization_scope
+from cost_app.finance import exports
+from cost_app.finance.exports import LEDGER_COLUMNS, ledger_csv
+from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
+from cost_app.ledger.entries import book_entries
+from cost_app.ledger.usage import fold
+from cost_app.models import LedgerEntry, LedgerKind, ModelPrice, UsageDay
+from tests.cost_app.finance.conftest import Book, at
+
+Browser = Callable[[User], Client]
+OCTOBER = {"first": "2026-10-01", "last": "2026-10-31"}
+
+
+def lines(response: object) -> list[dict[str, str]]:
+    assert isinstance(response, StreamingHttpResponse)
+    text = b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def all_of_october(organization: Organization) -> StreamingHttpResponse:
+    with organization_scope(organization.pk):
+        return ledger_csv(organization, date(2026, 10, 1), date(2026, 10, 31))
+
+
+def export(client: Client, kind: str, **days: str) -> list[dict[str, str]]:
+    response = client.get(reverse("finance_export_file"), {"kind": kind, **(days or OCTOBER)})
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert "attachment" in response["Content-Disposition"]
+    return lines(response)
+
+
+# The ledger
+
+
+def test_the_ledger_holds_the_days_of_the_organizations_calendar(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(9, 30, 21), 1)  # 23:00 in Berlin
+    book(at(9, 30, 22), 2)  # midnight
+    book(at(10, 31, 22), 3)  # 23:00, after the clocks have changed
+    book(at(10, 31, 23), 4)
+    assert [line["cost"] for line in export(client_of(finance), "ledger")] == ["0.000000002", "0.000000003"]
+
+
+def test_a_row_of_the_ledger_is_whole(
+    organization: Organization, finance: User, client_of: Browser, book: Book
+) -> None:
+    key, _ = create_key(organization=organization, name="=cmd()", role=Role.VIEWER, actor="command:test")
+    book(
+        at(10, 5), -1_500_000_000, kind=LedgerKind.ADJUST, api_key=key, user_ref="@anna", tags=["a", "b"], priority=100,
+        input_tokens=10, output_tokens=5, latency_ms=80, estimated=True, note="+49 30 1",
+    )  # fmt: skip
+    [line] = export(client_of(finance), "ledger")
+    assert list(line) == LEDGER_COLUMNS
+    assert line["at_utc"] == "2026-10-05T12:00:00.000000+00:00"
+    assert line["cost"] == "-1.50"
+    assert (line["kind"], line["model"], line["priority"], line["estimated"]) == ("adjust", "gpt-4", "100", "yes")
+    assert line["tags"] == '["a", "b"]'
+    assert [line["api_key"], line["user"], line["note"]] == [f"'=cmd() ({key.key_id})", "'@anna", "'+49 30 1"]
+
+
+def test_batches_lose_and_repeat_nothing_where_many_rows_have_one_moment(
+    organization: Organization, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "BATCH", 3)
+    book(at(10, 7), 11)  # comes last, though it was written first
+    for number in range(10):
+        book(at(10, 5), number)
+    book(at(10, 6), 10)
+    found = lines(all_of_october(organization))
+    assert [line["cost"] for line in found] == [f"{number / 1e9:.9f}" if number else "0.00" for number in range(10)] + [
+        "0.00000001",
+        "0.000000011",
+    ]
+
+
+def test_a_long_export_takes_no_more_memory_than_a_batch(organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        columns = {"organization": organization, "provider": "openai", "model": "gpt-4", "kind": LedgerKind.USAGE}
+        for day in range(20):
+            moment = at(10, 1) + timedelta(days=day)
+            book_entries([LedgerEntry(at=moment, nano=n, note="x" * 100, **columns) for n in range(500)])
+    content = iter(all_of_october(organization))
+    tracemalloc.start()
+    rows = sum(chunk.count(b"\r\n") for chunk in content)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows == 10_000 + 1
+    assert peak < 8_000_000  # all rows at once take 13 MB
+
+
+def test_a_stream_leaves_no_scope_behind_for_what_its_thread_does_next(organization: Organization, book: Book) -> None:
+    book(at(10, 5), 1)
+    content = iter(all_of_october(organization))
+    next(content)
+    with pytest.raises(NoOrganizationError):
+        LedgerEntry.objects.count()
+
+
+def test_another_organizations_rows_are_in_no_file(
+    finance: User, client_of: Browser, book: Book, other_organization: Organization
+) -> None:
+    book(at(10, 5), 1, organization=other_organization)
+    fold()
+    assert export(client_of(finance), "ledger") == []
+    assert export(client_of(finance), "focus") == []
+
+
+# FOCUS
+
+
+def test_the_lines_of_a_models_day_add_up_to_its_cost(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 1_000_001, input_tokens=33, cache_read_tokens=11, output_tokens=22)
+    book(
+        at(10, 5), 6, model="deepseek-chat", provider="deepseek", input_tokens=7, output_tokens=1, cache_write_tokens=5
+    )
+    book(at(10, 6), 5, model="unknown", input_tokens=1, output_tokens=1)
+    fold()
+    found = export(client_of(finance), "focus")
+    sums: dict[tuple[str, str], int] = {}
+    for line in found:
+        key = (line["x_LocalDay"], line["ResourceName"])
+        sums[key] = sums.get(key, 0) + int(line["x_BilledNano"])
+        assert Decimal(line["BilledCost"]) == Decimal(line["EffectiveCost"]) == Decimal(line["x_BilledNano"]).scaleb(-9)
+    assert sums == {
+        ("2026-10-05", "gpt-4"): 1_000_001,
+        ("2026-10-05", "deepseek-chat"): 6,
+        ("2026-10-06", "unknown"): 5,
+    }
+    assert [line["x_TokenClass"] for line in found if line["ResourceName"] == "deepseek-chat"] == [
+        "input",
+        "cache_write",
+        "output",
+    ]
+
+
+def test_a_line_has_the_columns_of_focus(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 120_000, input_tokens=12_000)
+    fold()
+    [line] = export(client_of(finance), "focus")
+    assert list(line) == FOCUS_COLUMNS
+    expected = {
+        "BilledCost": "0.00012",
+        "ListCost": "0.12",
+        "ListUnitPrice": "10",
+        "PricingQuantity": "0.012",
+        "PricingUnit": "1000000 Tokens",
+        "ConsumedQuantity": "12000",
+        "ConsumedUnit": "Tokens",
+        "BillingCurrency": "USD",
+        "BillingPeriodStart": "2026-09-30T22:00:00Z",
+        "BillingPeriodEnd": "2026-10-31T23:00:00Z",
+        "ChargePeriodStart": "2026-10-04T22:00:00Z",
+        "ChargePeriodEnd": "2026-10-05T22:00:00Z",
+        "ChargeCategory": "Usage",
+        "ChargeClass": "",
+        "ProviderName": "OpenAI",
+        "ServiceCategory": "AI and Machine Learning",
+        "ServiceName": "OpenAI API",
+        "SkuId": "openai/gpt-4/input",
+        "SubAccountId": "north",
+        "RegionId": "",
+        "Tags": "{}",
+    }
+    assert {name: line[name] for name in expected} == expected
+
+
+def test_the_price_of_a_line_is_the_one_of_its_day(finance: User, client_of: Browser, book: Book) -> None:
+    old = ModelPrice.objects.get(provider="openai", model="gpt-4")
+    ModelPrice.objects.create(
+        provider="openai", model="gpt-4", input=5, cache_read=5, cache_write=5, output=5, source="test",
+        effective_from=at(10, 6, 9),
+    )  # fmt: skip
+    for day in (5, 6):
+        book(at(10, day), 100, input_tokens=1)
+    fold()
+    prices = [line["ListUnitPrice"] for line in export(client_of(finance), "focus")]
+    assert prices == [f"{old.input // 10**9}", "0.000000005"]
+
+
+def test_what_no_token_class_is_the_cause_of_is_a_correction(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), -700, kind=LedgerKind.ADJUST, calls=0)
+    book(at(10, 6), -900, input_tokens=5)
+    fold()
+    found = [
+        (line["x_LocalDay"], line["ChargeCategory"], line["ChargeClass"], int(line["x_BilledNano"]))
+        for line in export(client_of(finance), "focus")
+    ]
+    assert found == [
+        ("2026-10-05", "Adjustment", "Correction", -700),
+        ("2026-10-06", "Usage", "", 0),
+        ("2026-10-06", "Adjustment", "Correction", -900),
+    ]
+
+
+# The page
+
+
+def test_the_page_offers_the_month_so_far(finance: User, client_of: Browser) -> None:
+    page = client_of(finance).get(reverse("finance_exports")).text
+    assert 'value="2026-11-01"' in page
+    assert 'value="2026-11-18"' in page
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ({"first": "2026-10-31", "last": "2026-10-01"}, "The last day is before the first."),
+        ({"first": "yesterday", "last": "2026-10-01"}, "Enter a valid date."),
+        ({"first": "0001-01-01", "last": "2026-10-01"}, "from the year 2000 on"),
+        ({"first": "2026-10-01", "last": "9999-12-31"}, "from the year 2000 on"),
+        ({}, "This field is required."),
+    ],
+)
+def test_days_that_make_no_sense_are_422(finance: User, client_of: Browser, days: dict[str, str], said: str) -> None:
+    response = client_of(finance).get(reverse("finance_export_file"), {"kind": "ledger", **days})
+    assert response.status_code == 422
+    assert said in response.text
+
+
+def test_an_export_is_for_finance_alone(viewer: User, operator: User, client_of: Browser) -> None:
+    for person in (viewer, operator):
+        assert client_of(person).get(reverse("finance_export_file"), OCTOBER).status_code == 403
+    assert client_of(viewer).post(reverse("finance_export_file")).status_code in {403, 405}
+
+
+def test_an_export_makes_as_many_queries_for_ten_days_as_for_one(
+    organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
+) -> None:
+    book(at(10, 5), 1, input_tokens=1)
+    fold()
+    with organization_scope(organization.pk), django_assert_num_queries(4):
+        assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 1
+    for day in range(6, 15):
+        book(at(10, day), 1, input_tokens=1)
+    fold()
+    with organization_scope(organization.pk):
+        with django_assert_num_queries(4):
+            assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 10
+        assert UsageDay.objects.filter(dimension="total").count() == 10

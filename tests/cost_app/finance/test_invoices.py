@@ -1,0 +1,323 @@
+"""A file beside the ledger: each likely cause by traffic that has it."""
+
+from collections.abc import Callable
+from datetime import date
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import escape
+from pytest_django import DjangoAssertNumQueries
+
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.finance import invoice_causes as causes
+from cost_app.finance import invoices as module
+from cost_app.finance import screens
+from cost_app.finance.invoices import Upload, import_file
+from cost_app.models import InvoiceImport, InvoiceLine, LedgerKind
+from tests.cost_app.finance.conftest import Book, at
+from tests.cost_app.finance.test_exports import lines
+
+Browser = Callable[[User], Client]
+Compare = Callable[..., dict[tuple[int, str, str], InvoiceLine]]
+USAGE = "start_time_iso,model,input_tokens,output_tokens,input_cached_tokens\n"
+COSTS = "start_time_iso,amount_value,amount_currency,line_item\n"
+
+
+def usage(*rows: tuple[int, str, int, int]) -> str:
+    """A usage file of October: (day, model, input, output)."""
+    return USAGE + "".join(f"2026-10-{day:02}T00:00:00+00:00,{model},{i},{o},0\n" for day, model, i, o in rows)
+
+
+def costs(*rows: tuple[int, str, str]) -> str:
+    """A cost file of October: (day, line item, dollars)."""
+    return COSTS + "".join(f'2026-10-{day:02}T00:00:00+00:00,{amount},usd,"{item}"\n' for day, item, amount in rows)
+
+
+@pytest.fixture
+def upload(organization: Organization) -> Callable[..., Upload]:
+    def make(text: str, provider: str = "openai") -> Upload:
+        with organization_scope(organization.pk):
+            return import_file(
+                organization_id=organization.pk, provider=provider, name="usage.csv", content=text.encode(),
+                actor="user:finance",
+            )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def compare(organization: Organization, upload: Callable[..., Upload]) -> Compare:
+    """Uploads a file; the lines by day of the month, model and class."""
+
+    def make(text: str, provider: str = "openai") -> dict[tuple[int, str, str], InvoiceLine]:
+        invoice = upload(text, provider).invoice
+        with organization_scope(organization.pk):
+            return {
+                (line.day.day, line.model, line.token_class): line
+                for line in InvoiceLine.objects.filter(invoice=invoice)
+            }
+
+    return make
+
+
+def said(found: dict[tuple[int, str, str], InvoiceLine]) -> dict[tuple[int, str, str], str]:
+    return {key: line.likely_cause for key, line in found.items() if line.likely_cause}
+
+
+def test_what_agrees_has_no_cause(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 40_000, input_tokens=1_000, output_tokens=1_000)
+    found = compare(usage((5, "gpt-4", 1_000, 1_000)))
+    assert said(found) == {}
+    line = found[5, "gpt-4", "input"]
+    assert (line.invoice_tokens, line.ledger_tokens, line.invoice_nano, line.ledger_nano) == (
+        1_000,
+        1_000,
+        None,
+        10_000,
+    )
+    assert found[5, "gpt-4", "output"].ledger_nano == 30_000
+
+
+def test_days_are_those_of_utc(book: Book, compare: Compare) -> None:
+    book(at(10, 4, 23), 1, input_tokens=10)  # the 5th in Berlin
+    book(at(10, 5, 23), 1, input_tokens=20)  # the 6th
+    with timezone.override(ZoneInfo("Europe/Berlin")):  # as in a request
+        assert said(compare(usage((4, "gpt-4", 10, 0), (5, "gpt-4", 20, 0)))) == {}
+
+
+def test_dated_snapshots_are_our_model(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 1, model="gpt-4o", input_tokens=30)
+    found = compare(usage((5, "gpt-4o-2024-08-06", 10, 0), (5, "gpt-4o-2024-05-13", 20, 0)))
+    assert list(found) == [(5, "gpt-4o", "input")]
+    assert said(found) == {}
+
+
+def test_equal_tokens_and_other_money_is_a_price(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 200_000_000, provider="deepseek", model="deepseek-chat", output_tokens=1_000_000)
+    text = "utc_date,model,type,price,amount\n2026-10-05,deepseek-chat,output_tokens,0.00000028,1000000\n"
+    assert said(compare(text, "deepseek")) == {(5, "deepseek-chat", "output"): causes.PRICE}
+
+
+def test_estimated_calls_are_named_with_their_number(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    for _ in range(2):
+        book(at(10, 5), 5_000, estimated=True)
+    found = compare(usage((5, "gpt-4", 1_500, 0)))
+    assert said(found) == {(5, "gpt-4", "input"): causes.ESTIMATED.format(count=2)}
+
+
+def test_what_corrections_booked_on_the_days_after_is_late(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    book(at(10, 6), 5_000, input_tokens=500)
+    book(at(10, 6), 2_000, kind=LedgerKind.ADJUST, input_tokens=200, calls=0)
+    found = compare(usage((5, "gpt-4", 1_200, 0), (6, "gpt-4", 500, 0)))
+    assert said(found) == {(5, "gpt-4", "input"): causes.LATE, (6, "gpt-4", "input"): causes.LATE}
+
+
+def test_days_that_compensate_each_other_are_a_time_zone_shift(book: Book, compare: Compare) -> None:
+    for day, tokens in ((5, 1_000), (6, 1_000), (7, 1_000)):
+        book(at(10, day), tokens, input_tokens=tokens)
+    found = compare(usage((5, "gpt-4", 700, 0), (6, "gpt-4", 1_300, 0), (7, "gpt-4", 1_000, 0)))
+    assert said(found) == {(5, "gpt-4", "input"): causes.SHIFT, (6, "gpt-4", "input"): causes.SHIFT}
+
+
+def test_a_shift_is_seen_in_money_where_the_file_tells_no_tokens(book: Book, compare: Compare) -> None:
+    for day in (5, 6):
+        book(at(10, day), 1_000_000_000, input_tokens=100)
+    found = compare(costs((5, "gpt-4, input", "0.7"), (6, "gpt-4, input", "1.3")))
+    assert set(said(found).values()) == {causes.SHIFT}
+
+
+def test_a_model_under_another_name_is_named(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 1, model="my-deployment", input_tokens=123, output_tokens=45)
+    found = compare(usage((5, "gpt-4o", 123, 45)))
+    alias = {
+        (5, "gpt-4o", name): causes.ALIAS.format(side="ledger", model="my-deployment") for name in ("input", "output")
+    }
+    back = {
+        (5, "my-deployment", name): causes.ALIAS.format(side="file", model="gpt-4o") for name in ("input", "output")
+    }
+    assert said(found) == alias | back
+
+
+def test_what_the_ledger_never_had_did_not_pass_through_here(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    found = compare(usage((5, "gpt-4", 5_000, 0), (5, "o9", 70, 0)))
+    assert set(said(found).values()) == {causes.NOT_THROUGH_US}
+    assert len(said(found)) == 2
+
+
+def test_what_the_file_never_had_is_listed_too(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    book(at(10, 6), 20_000, input_tokens=1_000)
+    book(at(10, 7), 20_000, input_tokens=1_000)
+    found = compare(usage((5, "gpt-4", 1_000, 0), (7, "gpt-4", 1_000, 0)))
+    assert said(found) == {(6, "gpt-4", "input"): causes.NOT_IN_FILE}
+    assert (found[6, "gpt-4", "input"].invoice_tokens, found[6, "gpt-4", "input"].invoice_nano) == (0, None)
+
+
+def test_a_day_that_was_just_over_may_not_be_complete(book: Book, compare: Compare) -> None:
+    book(at(11, 17), 10_000, input_tokens=1_000)
+    text = usage((17, "gpt-4", 600, 0)).replace("2026-10", "2026-11")
+    assert said(compare(text)) == {(17, "gpt-4", "input"): causes.NOT_COMPLETE}
+
+
+def test_tools_are_not_in_the_ledger(compare: Compare) -> None:
+    found = compare(costs((5, "web search tool calls", "0.5")))
+    assert said(found) == {(5, "web search tool calls", "other"): causes.NO_TOKENS}
+
+
+def test_money_may_differ_by_half_a_cent_or_a_thousandth(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 1_004_000_000, input_tokens=1)
+    book(at(10, 6), 100_090_000_000, input_tokens=1)
+    book(at(10, 8), 1_006_000_000, input_tokens=1)
+    found = compare(costs((5, "gpt-4, input", "1"), (6, "gpt-4, input", "100"), (8, "gpt-4, input", "1")))
+    assert set(said(found)) == {(8, "gpt-4", "input")}
+
+
+def test_money_by_model_alone_is_compared_by_model(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 2_000_000_000, provider="deepseek", model="deepseek-chat", input_tokens=5, output_tokens=5)
+    text = "utc_date,model,wallet_type,cost,currency\n2026-10-05,deepseek-chat,Paid,2.0,USD\n"
+    found = compare(text, "deepseek")
+    assert list(found) == [(5, "deepseek-chat", "total")]
+    assert said(found) == {}
+
+
+def test_other_providers_and_organizations_are_not_compared(
+    book: Book, compare: Compare, other_organization: Organization
+) -> None:
+    book(at(10, 5), 1, provider="deepseek", input_tokens=7)
+    book(at(10, 5), 1, organization=other_organization, input_tokens=7)
+    found = compare(usage((5, "gpt-4", 7, 0)))
+    assert found[5, "gpt-4", "input"].ledger_tokens == 0
+
+
+def test_the_ledger_is_read_with_one_query_however_long_the_file(
+    organization: Organization, book: Book, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for day in range(1, 11):
+        book(at(10, day), 1, input_tokens=day, model=f"m{day % 3}")
+    with organization_scope(organization.pk), django_assert_num_queries(2):  # the ledger and the prices
+        module.ledger_of("openai", date(2026, 10, 1), date(2026, 10, 31))
+
+
+def test_the_same_file_again_is_the_earlier_import(organization: Organization, upload: Callable[..., Upload]) -> None:
+    first, second = upload(usage((5, "gpt-4", 1, 1))), upload(usage((5, "gpt-4", 1, 1)))
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.invoice == second.invoice
+    with organization_scope(organization.pk):
+        assert InvoiceLine.objects.count() == 2
+        assert AuditEvent.objects.filter(verb="invoice.imported").count() == 1
+
+
+def test_of_two_who_upload_a_file_at_once_one_imports_it(
+    organization: Organization, upload: Callable[..., Upload]
+) -> None:
+    first = upload(usage((5, "gpt-4", 1, 1)))
+    with patch.object(module, "_earlier", side_effect=[None, first.invoice]):
+        second = upload(usage((5, "gpt-4", 1, 1)))
+    assert (second.is_new, second.invoice) == (False, first.invoice)
+    with organization_scope(organization.pk):
+        assert InvoiceImport.objects.count() == 1
+
+
+# The pages
+
+
+def send(client: Client, text: str, provider: str = "openai", name: str = "usage.csv", **options: bool) -> HttpResponse:
+    file = SimpleUploadedFile(name, text.encode(), content_type="text/csv")
+    return client.post(reverse("finance_invoice_upload"), {"provider": provider, "file": file}, **options)
+
+
+def test_somebody_of_finance_uploads_a_file(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    client = client_of(finance)
+    page = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
+    assert page.status_code == 200
+    assert escape(causes.NOT_THROUGH_US) in page.text
+    assert "1 of 1 differ" in client.get(reverse("finance_invoices")).text
+    again = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
+    assert "This file was uploaded before, at 2026-11-18 13:00 by user:finance." in again.text
+
+
+def test_a_bad_file_stores_nothing_and_says_where(
+    organization: Organization, finance: User, client_of: Browser
+) -> None:
+    response = send(client_of(finance), usage((5, "gpt-4", 5_000, 0)).replace("5000", "x"))
+    assert response.status_code == 422
+    assert "Line 2, column input_tokens: &#x27;x&#x27; is not a number" in response.text
+    with organization_scope(organization.pk):
+        assert not InvoiceImport.objects.exists()
+
+
+def test_a_form_without_a_file_or_with_too_long_a_one_is_422(finance: User, client_of: Browser) -> None:
+    client = client_of(finance)
+    assert client.post(reverse("finance_invoice_upload"), {"provider": "openai"}).status_code == 422
+    assert send(client, "", provider="acme").status_code == 422
+    with patch("cost_app.finance.forms.MAX_BYTES", 10):
+        response = send(client, usage((5, "gpt-4", 1, 0)))
+    assert response.status_code == 422
+    assert "A file can have 10 MB" in response.text
+
+
+def test_pages_of_lines_lose_and_repeat_nothing(
+    finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "LINES_A_PAGE", 2)
+    book(at(10, 3), 1, input_tokens=3)
+    invoice = upload(usage(*((day, "gpt-4", day, 0) for day in range(1, 7)))).invoice
+    client, url, seen = client_of(finance), reverse("finance_invoice", args=[invoice.pk]), []
+    after = "0"
+    while after:
+        page = client.get(url, {"after": after}).context["page"]
+        seen += [line.day.day for line in page.lines]
+        after = str(page.next_after or "")
+    assert seen == [1, 2, 4, 5, 6]
+    assert len(client.get(url, {"all": "1"}).context["page"].lines) == 2
+    assert client.get(url, {"after": "x"}).context["page"].lines[0].day.day == 1
+
+
+def test_every_line_is_in_the_file(finance: User, client_of: Browser, upload: Callable[..., Upload]) -> None:
+    invoice = upload(usage((5, "=gpt", 7, 0))).invoice
+    [line] = lines(client_of(finance).get(reverse("finance_invoice_file", args=[invoice.pk])))
+    assert (line["model"], line["file_tokens"], line["ledger_tokens"], line["file_cost"]) == ("'=gpt", "7", "0", "")
+
+
+def test_a_file_that_agrees_says_so(
+    finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book
+) -> None:
+    book(at(10, 5), 10_000, input_tokens=1_000)
+    invoice = upload(usage((5, "gpt-4", 1_000, 0))).invoice
+    assert "File and ledger agree" in client_of(finance).get(reverse("finance_invoice", args=[invoice.pk])).text
+
+
+def test_strangers_find_nothing_and_operators_may_not(
+    stranger: User, operator: User, client_of: Browser, upload: Callable[..., Upload]
+) -> None:
+    invoice = upload(usage((5, "gpt-4", 1_000, 0))).invoice
+    for name in ("finance_invoice", "finance_invoice_file"):
+        assert client_of(stranger).get(reverse(name, args=[invoice.pk])).status_code == 404
+        assert client_of(operator).get(reverse(name, args=[invoice.pk])).status_code == 403
+    assert send(client_of(operator), usage((5, "gpt-4", 1, 0))).status_code == 403
+    assert client_of(stranger).get(reverse("finance_invoice_upload")).status_code == 405
+    assert "No file has been compared yet" in client_of(stranger).get(reverse("finance_invoices")).text
+
+
+def test_the_list_makes_as_many_queries_for_ten_files_as_for_one(
+    finance: User, client_of: Browser, upload: Callable[..., Upload], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client, url = client_of(finance), reverse("finance_invoices")
+    upload(usage((5, "gpt-4", 1, 0)))
+    with django_assert_num_queries(4):
+        client.get(url)
+    for day in range(6, 15):
+        upload(usage((day, "gpt-4", 1, 0)))
+    with django_assert_num_queries(4):
+        client.get(url)

@@ -1,0 +1,213 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.finance.month_close import NotClosableError, close_month, close_states, sign, verify
+from cost_app.finance.months import find_month
+from cost_app.ledger.usage import fold
+from cost_app.models import LedgerKind, MonthClose, UsageDay
+from tests.cost_app.finance.conftest import Book, at
+
+Browser = Callable[[User], Client]
+OCTOBER = "2026-10-01"
+Close = Callable[..., MonthClose]
+
+
+@pytest.fixture
+def close(organization: Organization) -> Close:
+    def make(slug: str = OCTOBER) -> MonthClose:
+        with organization_scope(organization.pk):
+            month = find_month(organization.pk, slug)
+            assert month
+            return close_month(organization=organization, month=month, actor="user:finance")
+
+    return make
+
+
+def test_a_close_keeps_the_months_figures(organization: Organization, book: Book, close: Close) -> None:
+    book(at(9, 30), 7)
+    book(at(10, 5), 10, tags=["web"], input_tokens=3)
+    last = book(at(10, 31), 20, model="gpt-3.5-turbo")
+    book(at(11, 1), 40)
+    made = close()
+    assert made.snapshot["totals"]["nano"] == 30
+    assert made.snapshot["ledger"] == {"rows": 2, "max_id": last.pk}
+    assert {name: row["nano"] for name, row in made.snapshot["by"]["model"].items()} == {
+        "openai/gpt-4": 10,
+        "openai/gpt-3.5-turbo": 20,
+    }
+    assert {name: row["nano"] for name, row in made.snapshot["by"]["tag"].items()} == {"web": 10, "": 20}
+    assert set(made.snapshot["by"]) == {"provider", "model", "api_key", "tag"}
+    with organization_scope(organization.pk):
+        event = AuditEvent.objects.get(verb="month.closed")
+    assert (event.actor, event.target) == ("user:finance", "October 2026")
+
+
+def test_what_the_database_gives_back_is_verified(organization: Organization, book: Book, close: Close) -> None:
+    book(at(10, 5), 10, tags=["ü", "x"], user_ref="z")
+    close()
+    with organization_scope(organization.pk):
+        assert verify(MonthClose.objects.get())
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda close: close.snapshot["totals"].update(nano=9),
+        lambda close: close.snapshot["by"]["model"]["openai/gpt-4"].update(nano=9),
+        lambda close: close.snapshot["ledger"].update(rows=2),
+        lambda close: setattr(close, "closed_by", "user:other"),
+        lambda close: setattr(close, "closed_at", at(11, 2)),
+        lambda close: setattr(close, "last_day", at(10, 30).date()),
+        lambda close: setattr(close, "organization_id", 0),
+        lambda close: setattr(close, "signature", close.signature[:-1] + "x"),
+    ],
+)
+def test_whatever_is_changed_is_seen(book: Book, close: Close, tamper: Callable[[MonthClose], None]) -> None:
+    book(at(10, 5), 10)
+    made = close()
+    assert verify(made)
+    tamper(made)
+    assert not verify(made)
+
+
+def test_another_secret_key_verifies_nothing_and_a_fallback_does(book: Book, close: Close, settings: Settings) -> None:
+    book(at(10, 5), 10)
+    made = close()
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "another one"
+    assert not verify(made)
+    settings.SECRET_KEY_FALLBACKS = [old]
+    assert verify(made)
+
+
+def test_a_closed_month_cannot_be_changed_or_removed(organization: Organization, book: Book, close: Close) -> None:
+    book(at(10, 5), 10)
+    close()
+    with organization_scope(organization.pk):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            MonthClose.objects.update(closed_by="nobody")
+        with pytest.raises(DatabaseError), transaction.atomic():
+            MonthClose.objects.all().delete()
+        assert MonthClose.objects.get().closed_by == "user:finance"
+
+
+def test_what_is_booked_later_is_shown_as_a_correction(organization: Organization, book: Book, close: Close) -> None:
+    book(at(10, 5), 10)
+    close()
+    book(at(10, 6), -3, kind=LedgerKind.ADJUST, calls=0)
+    book(at(11, 6), 100)
+    fold()
+    with organization_scope(organization.pk):
+        state = close_states(organization.pk)[OCTOBER]
+    assert (state.word, state.corrections_nano) == ("verified", -3)
+
+
+def test_a_month_is_closed_once(book: Book, close: Close) -> None:
+    book(at(10, 5), 10)
+    close()
+    with pytest.raises(NotClosableError, match="closed already"):
+        close()
+
+
+def test_the_running_month_is_not_closed(close: Close) -> None:
+    with pytest.raises(NotClosableError, match="not over yet"):
+        close("2026-11-01")
+
+
+def test_a_month_whose_sums_are_not_those_of_the_ledger_is_not_closed(
+    organization: Organization, book: Book, close: Close
+) -> None:
+    book(at(10, 5), 10)
+    fold()
+    with organization_scope(organization.pk):
+        UsageDay.objects.filter(dimension="total").update(nano=11)
+    with pytest.raises(NotClosableError, match="rebuild_rollups"):
+        close()
+
+
+# The pages
+
+
+def test_somebody_of_finance_closes_a_month(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 2_000_000_000)
+    client = client_of(finance)
+    assert "Close the month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
+    response = client.post(reverse("finance_close", args=[OCTOBER]), follow=True)
+    assert response.redirect_chain == [(reverse("finance_closed", args=[OCTOBER]), 302)]
+    assert "October 2026 is closed." in response.text
+    assert "hmac-sha256:" in response.text
+    assert "closed, verified" in client.get(reverse("finance")).text
+    assert "signature verified" in client.get(reverse("finance_statement", args=[OCTOBER])).text
+    again = client.post(reverse("finance_close", args=[OCTOBER]))
+    assert again.status_code == 422
+    assert "closed already" in again.text
+
+
+def _fold_and_get(client: Client, url: str) -> str:
+    fold()
+    return client.get(url).text
+
+
+def test_the_signed_figures_can_be_kept_elsewhere(
+    organization: Organization, finance: User, client_of: Browser, book: Book, close: Close, settings: Settings
+) -> None:
+    book(at(10, 5), 10)
+    made = close()
+    response = client_of(finance).get(reverse("finance_closed_file", args=[OCTOBER]))
+    said = json.loads(response.content)
+    assert said["snapshot"] == made.snapshot
+    assert said["signature"] == sign(made, settings.SECRET_KEY)
+    assert "attachment" in response["Content-Disposition"]
+
+
+@pytest.mark.parametrize("snapshot", [{"totals": {"nano": 1}}, {}, [], {"by": {"model": 3}}, {"totals": 5, "by": []}])
+def test_a_tampered_month_is_told_on_every_page(
+    organization: Organization, finance: User, client_of: Browser, book: Book, snapshot: object
+) -> None:
+    book(at(10, 5), 10)
+    fold()
+    with organization_scope(organization.pk):
+        MonthClose.objects.create(
+            organization=organization, first_day=at(10, 1).date(), last_day=at(10, 31).date(), snapshot=snapshot,
+            signature="hmac-sha256:00", closed_by="user:x",
+        )  # fmt: skip
+    client = client_of(finance)
+    assert "closed, tampered" in client.get(reverse("finance")).text
+    for name in ("finance_statement", "finance_closed"):
+        assert "not those that were signed" in client.get(reverse(name, args=[OCTOBER])).text
+
+
+def test_what_was_not_closed_has_no_page(
+    finance: User, client_of: Browser, stranger: User, book: Book, close: Close
+) -> None:
+    assert client_of(finance).get(reverse("finance_closed", args=[OCTOBER])).status_code == 404
+    book(at(10, 5), 10)
+    close()
+    for name in ("finance_closed", "finance_closed_file"):
+        assert client_of(stranger).get(reverse(name, args=[OCTOBER])).status_code == 404
+
+
+def test_closing_needs_the_right_and_a_post(operator: User, finance: User, client_of: Browser) -> None:
+    url = reverse("finance_close", args=[OCTOBER])
+    assert client_of(operator).post(url).status_code == 403
+    assert client_of(finance).get(url).status_code == 405
+    assert client_of(finance).post(reverse("finance_close", args=["2026-10-02"])).status_code == 404
+
+
+def test_closed_months_are_read_with_two_queries(
+    organization: Organization, book: Book, close: Close, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for month in (7, 8, 9, 10):
+        book(at(month, 5), 10)
+    for month in ("07", "08", "09", "10"):
+        close(f"2026-{month}-01")
+    with organization_scope(organization.pk), django_assert_num_queries(2):
+        assert len(close_states(organization.pk)) == 4

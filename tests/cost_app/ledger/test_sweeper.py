@@ -1,0 +1,145 @@
+"""Finding out what calls cost whose end nobody saw."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from aiinfra.providers.base import BillState, TokenUsage
+from aiinfra.tenants.scope import system_scope
+from cost_app.ledger import attempts, sweeper
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+
+Open = Callable[..., Attempt]
+Answer = tuple[BillState, TokenUsage | None] | Exception
+USAGE = TokenUsage(input=10, output=10)
+
+
+class Provider:
+    """Answers look-ups with what the test put down, and notes who asked."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = (BillState.CANNOT_SAY, None)
+        self.asked: list[UUID] = []
+
+    def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
+        self.asked.append(attempt_id)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
+    provider = Provider()
+    monkeypatch.setattr(sweeper, "adapter_for", lambda _name: provider)
+    return provider
+
+
+@pytest.fixture
+def overdue(open_attempt: Open) -> Open:
+    """Opens attempts that were sent and whose deadline has passed."""
+
+    def make(seconds: float = 1, **fields: object) -> Attempt:
+        attempt = open_attempt(**fields)
+        with system_scope():
+            attempts.dispatch(attempt, timedelta(seconds=30))
+            Attempt.objects.filter(id=attempt.id).update(deadline_at=timezone.now() - timedelta(seconds=seconds))
+        return attempt
+
+    return make
+
+
+def state_of(attempt: Attempt) -> tuple[str, int, bool]:
+    """State, cost, and whether it will be looked at again."""
+    with system_scope():
+        row = Attempt.objects.get(id=attempt.id)
+        booked = sum(LedgerEntry.objects.filter(attempt=row).values_list("nano", flat=True))
+    assert booked == row.cost_nano
+    return row.state, row.cost_nano, row.deadline_at is not None
+
+
+def test_what_is_not_overdue_or_not_sent_is_left_alone(open_attempt: Open, provider: Provider) -> None:
+    reserved, running = open_attempt(), open_attempt()
+    with system_scope():
+        attempts.dispatch(running, timedelta(seconds=30))
+    assert sweeper.sweep_unknown_outcomes() == 0
+    assert [state_of(reserved)[0], state_of(running)[0]] == [AttemptState.RESERVED, AttemptState.DISPATCHED]
+
+
+def test_a_provider_that_cannot_say_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
+    attempt = overdue()
+    assert [sweeper.sweep_unknown_outcomes(), sweeper.sweep_unknown_outcomes()] == [1, 0]
+    assert state_of(attempt) == (AttemptState.ESTIMATED, attempt.bound_nano, False)
+
+
+def test_the_providers_figure_replaces_the_bound(overdue: Open, provider: Provider) -> None:
+    attempt = overdue()
+    provider.answer = (BillState.BILLED, USAGE)
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(attempt)[:2] == (AttemptState.SETTLED, 1_400 + 2_800)
+
+
+def test_a_call_that_was_never_charged_costs_nothing(overdue: Open, provider: Provider) -> None:
+    attempt = overdue()
+    provider.answer = (BillState.NOT_BILLED, None)
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(attempt)[:2] == (AttemptState.RELEASED, 0)
+
+
+def test_a_call_that_is_billed_with_unknown_tokens_is_not_free(overdue: Open, provider: Provider) -> None:
+    attempt = overdue()
+    provider.answer = (BillState.BILLED, None)
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(attempt)[:2] == (AttemptState.ESTIMATED, attempt.bound_nano)
+
+
+@pytest.mark.parametrize("answer", [(BillState.RUNNING, None), ConnectionError("away")])
+def test_what_is_not_known_yet_is_asked_again(overdue: Open, provider: Provider, answer: Answer) -> None:
+    attempt = overdue()
+    provider.answer = answer
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(attempt) == (AttemptState.ESTIMATED, attempt.bound_nano, True)
+    provider.answer = (BillState.BILLED, USAGE)
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(attempt)[0] == AttemptState.SETTLED
+
+
+def test_those_that_stay_unknown_do_not_block_the_others(
+    overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "BATCH", 2)
+    provider.answer = (BillState.RUNNING, None)
+    estimated = [overdue(), overdue()]
+    sweeper.sweep_unknown_outcomes()
+    with system_scope():
+        Attempt.objects.update(deadline_at=timezone.now() - timedelta(seconds=100))
+    blocked = overdue()
+    provider.asked.clear()
+    sweeper.sweep_unknown_outcomes()
+    assert set(provider.asked) == {attempt.id for attempt in estimated}
+    sweeper.sweep_unknown_outcomes()
+    assert blocked.id in provider.asked
+
+
+def test_a_provider_that_does_not_answer_is_asked_once_a_sweep(overdue: Open, provider: Provider) -> None:
+    lost = [overdue() for _ in range(3)]
+    provider.answer = TimeoutError("hung")
+    assert sweeper.sweep_unknown_outcomes() == 3
+    assert len(provider.asked) == 1
+    assert {state_of(attempt)[0] for attempt in lost} == {AttemptState.ESTIMATED}
+
+
+def test_a_silent_provider_does_not_keep_the_others_waiting(
+    overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = Provider()
+    silent.answer = TimeoutError("hung")
+    monkeypatch.setattr(sweeper, "adapter_for", lambda name: silent if name == "openai" else provider)
+    overdue(seconds=9, provider="openai", model="gpt-4")
+    known = overdue()
+    provider.answer = (BillState.BILLED, USAGE)
+    sweeper.sweep_unknown_outcomes()
+    assert state_of(known)[0] == AttemptState.SETTLED

@@ -1,0 +1,53 @@
+"""`manage.py add_price`."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cost_app.models import ModelPrice
+from cost_app.prices.shipped import PEAK
+
+
+def add(*arguments: str) -> ModelPrice:
+    call_command("add_price", "local", "m", "--source", "a list", *arguments)
+    return ModelPrice.objects.get(provider="local")
+
+
+def test_dollars_become_nano_dollars_and_cached_tokens_cost_what_input_costs() -> None:
+    row = add("--input", "0.14", "--output", "0.28")
+    assert (row.input, row.cache_read, row.cache_write, row.output) == (
+        140_000_000,
+        140_000_000,
+        140_000_000,
+        280_000_000,
+    )
+    assert (row.tier, row.window, row.long_context_from, row.added_by) == ("standard", [], None, "command:add_price")
+
+
+def test_everything_can_be_said() -> None:
+    row = add(
+        *("--input", "1", "--cache-read", "0.1", "--cache-write", "1.25", "--output", "5"),
+        *("--long-context-from", "200000", "--long-input", "2", "--long-output", "7.5"),
+        *("--tier", "batch", "--window-name", "peak", "--window", json.dumps(PEAK), "--from", "2026-10-01T00:00Z"),
+    )
+    assert (row.cache_read, row.long_cache_read, row.long_output) == (100_000_000, 2_000_000_000, 7_500_000_000)
+    assert (row.tier, row.window) == ("batch", PEAK)
+    assert row.effective_from == datetime(2026, 10, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--input", "1", "--output", "-1"), "not negative"),
+        (("--input", "much", "--output", "1"), "invalid _nano value"),
+        (("--input", "nan", "--output", "1"), "invalid _nano value"),
+        (("--input", "1", "--output", "1", "--window-name", "peak"), "has hours"),
+        (("--input", "1", "--output", "1", "--from", "2026-10-01"), "no instant with a time zone"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        add(*arguments)
+    assert not ModelPrice.objects.filter(provider="local").exists()

@@ -1,0 +1,368 @@
+"""`/prices/`: the book, a model's history, proposals, a new version."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.tenants.models import User
+from cost_app.models import ModelPrice, PriceProposal
+from cost_app.prices.shipped import PEAK
+from cost_app.prices.terms import PriceTerms
+
+HTMX = {"HX-Request": "true"}
+LONG = {
+    "long_context_from": 200_000,
+    **{f"long_{name}": 7 * 10**9 for name in ("input", "cache_read", "cache_write", "output")},
+}
+
+
+@pytest.fixture
+def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
+    """A member who runs the installation."""
+    owner.is_staff = True
+    owner.save()
+    return client_of(owner)
+
+
+@pytest.fixture
+def reader(viewer: User, client_of: Callable[[User], Client]) -> Client:
+    return client_of(viewer)
+
+
+def terms(output: int = 1, **columns: Any) -> PriceTerms:
+    defaults = {"provider": "local", "model": "m", "input": 1, "cache_read": 1, "cache_write": 1, "source": "a test"}
+    return PriceTerms(output=output, **{**defaults, **columns})
+
+
+def version(dollars: int, days: float = -1, **columns: Any) -> ModelPrice:
+    begin = timezone.now() + timedelta(days=days)
+    return ModelPrice.objects.create(**terms(dollars * 10**9, **columns).columns, effective_from=begin)
+
+
+def proposal(dollars: int, **columns: Any) -> PriceProposal:
+    row = PriceProposal(**terms(dollars * 10**9).columns, effective_from=timezone.now() - timedelta(hours=1))
+    for name, value in columns.items():
+        setattr(row, name, value)
+    row.save()
+    return row
+
+
+# The book
+
+
+def test_everybody_sees_todays_prices_with_tiers_and_hours_in_words(reader: Client) -> None:
+    version(98, -20)
+    version(99, -2, **LONG)
+    version(5, -2, tier="batch")
+    page = reader.get(reverse("prices")).text
+    assert "$0.14" in page
+    assert "deepseek-v4-pro" in page
+    assert "Mon to Fri 01:00-04:00 and 06:00-10:00 UTC" in page
+    assert "above 200,000 tokens" in page
+    assert "$99.00" in page
+    assert "$7.00" in page
+    assert "$98.00" not in page
+    assert "New version" not in page
+    assert "Re-pricing" not in page
+
+
+def test_the_hours_that_hold_now_are_marked(reader: Client) -> None:
+    always = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "00:00", "to": "24:00"}]
+    never = [{"weekdays": [(timezone.now().weekday() + 3) % 7], "from": "00:00", "to": "24:00"}]
+    version(1, window_name="always", window=always)
+    version(2, window_name="never", window=never)
+    assert reader.get(reverse("prices"), {"provider": "local"}).text.count(">now<") == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown", "hidden"),
+    [
+        ({"provider": "openai"}, "gpt-4", "deepseek-chat"),
+        ({"text": "HAIKU"}, "claude-haiku-4-5", "gpt-4"),
+        ({"tier": "batch"}, "only-in-batch", "gpt-4"),
+        ({"tier": "nonsense", "text": "gpt"}, "gpt-4", "gpt-nothing"),
+    ],
+)
+def test_the_book_is_filtered(reader: Client, filters: dict[str, str], shown: str, hidden: str) -> None:
+    version(1, model="only-in-batch", tier="batch")
+    page = reader.get(reverse("prices"), filters).text
+    assert f">{shown}</a>" in page
+    assert f">{hidden}</a>" not in page
+
+
+def test_for_htmx_only_the_tables_are_sent(reader: Client) -> None:
+    response = reader.get(reverse("prices"), headers=HTMX)
+    assert response.text.lstrip().startswith('<div id="prices"')
+    assert "HX-Request" in response.headers["Vary"]
+
+
+def test_when_nothing_matches_the_filters_can_be_cleared(reader: Client) -> None:
+    page = reader.get(reverse("prices"), {"text": "no such model"}).text
+    assert "No price matches" in page
+    assert "Clear the filters" in page
+
+
+def test_an_empty_book_says_how_to_fill_it(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cost_app.prices.views.current_prices", lambda **_: [])
+    assert "import_prices --approve-new" in reader.get(reverse("prices")).text
+
+
+def test_more_prices_cost_no_more_queries(reader: Client) -> None:
+    addresses = [reverse("prices"), reverse("price_history", args=["local/m"]), reverse("price_proposals")]
+    version(1)
+    proposal(2)
+    few = [queries(reader, address) for address in addresses]
+    for number in range(9):
+        version(1, -2 - number)
+        version(1, model=f"m{number}", tier="flex")
+        proposal(2, model=f"m{number}")
+    assert [queries(reader, address) for address in addresses] == few
+
+
+def queries(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+# A model's history
+
+
+def test_a_models_history_shows_every_version_and_which_one_holds(reader: Client) -> None:
+    version(1, -20)
+    version(2, -10)
+    version(3, +10)
+    page = reader.get(reverse("price_history", args=["local/m"])).text
+    states = ["status-announced", "status-active", "status-ended"]
+    assert [page.count(state) for state in states] == [1, 1, 1]
+    assert page.index("$3.00") < page.index("$2.00") < page.index("$1.00")
+
+
+def test_a_model_name_may_have_slashes(reader: Client) -> None:
+    version(1, model="meta/llama:70b")
+    address = reverse("price_history", args=["local/meta/llama:70b"])
+    assert "meta/llama:70b" in reader.get(address).text
+    assert address in reader.get(reverse("prices")).text
+
+
+@pytest.mark.parametrize("name", ["local/unknown", "openai", "openai/"])
+def test_a_model_that_the_book_never_had_is_not_found(reader: Client, name: str) -> None:
+    assert reader.get(reverse("price_history", args=[name])).status_code == 404
+
+
+# Proposals
+
+
+def test_a_proposal_is_shown_beside_what_it_replaces(reader: Client) -> None:
+    proposal(8, replaces=version(6))
+    page = reader.get(reverse("price_proposals")).text
+    assert '<s class="faint small">$6.00</s>' in page
+    assert "$8.00" in page
+    assert "Approve" not in page
+    assert '<span class="badge badge-warn">1</span>' in reader.get(reverse("prices")).text
+
+
+def test_without_proposals_the_page_says_where_they_come_from(reader: Client) -> None:
+    page = reader.get(reverse("price_proposals")).text
+    assert "Nothing waits" in page
+    assert "import_prices" in page
+
+
+def test_staff_approves_a_proposal(staff: Client) -> None:
+    row = proposal(8)
+    response = staff.post(reverse("price_approve", args=[row.pk]), follow=True)
+    assert "The price is in the book" in response.text
+    assert "approved" in response.text
+    assert ModelPrice.objects.get(model="m").added_by == "user:owner"
+
+
+def test_staff_rejects_a_proposal_by_htmx(staff: Client) -> None:
+    row = proposal(8)
+    response = staff.post(reverse("price_reject", args=[row.pk]), headers=HTMX)
+    assert response.text.lstrip().startswith('<div id="proposals"')
+    assert "The book stays as it is" in response.headers["HX-Trigger"]
+    assert "rejected" in response.text
+    assert not ModelPrice.objects.filter(model="m").exists()
+
+
+def test_a_second_decision_is_refused(staff: Client) -> None:
+    row = proposal(8, state="rejected", decided_at=timezone.now())
+    response = staff.post(reverse("price_approve", args=[row.pk]), headers=HTMX)
+    assert response.status_code == 422
+    assert "decided on this price already" in response.headers["HX-Trigger"]
+    assert "already" in staff.post(reverse("price_approve", args=[row.pk]), follow=True).text
+
+
+def test_a_proposal_that_is_not_there_is_not_found(staff: Client) -> None:
+    assert staff.post(reverse("price_approve", args=[404])).status_code == 404
+
+
+# A new version
+
+FIELDS = {
+    "provider": "local",
+    "model": "m",
+    "tier": "standard",
+    "input": "0.14",
+    "output": "0.28",
+    "source": "the price page, today",
+}
+
+
+def test_staff_adds_a_version(staff: Client) -> None:
+    response = staff.post(reverse("price_add"), FIELDS, follow=True)
+    assert response.redirect_chain == [(reverse("price_history", args=["local/m"]), 302)]
+    row = ModelPrice.objects.get(provider="local")
+    assert (row.input, row.cache_read, row.cache_write, row.output) == (
+        140_000_000,
+        140_000_000,
+        140_000_000,
+        280_000_000,
+    )
+    assert (row.added_by, row.window, row.long_input) == ("user:owner", [], None)
+    assert "added by user:owner" in response.text
+
+
+def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations_clock_on(staff: Client) -> None:
+    more = {
+        "window_name": "peak",
+        "weekdays": ["0", "1", "2", "3", "4"],
+        "hours": "01:00-04:00, 06:00 - 10:00",
+        "effective_from": "2026-10-01T02:00",
+        "cache_read": "0",
+        **dict.fromkeys(LONG, "1"),
+    }
+    staff.post(reverse("price_add"), {**FIELDS, **more})
+    row = ModelPrice.objects.get(provider="local")
+    assert row.window == PEAK
+    assert row.effective_from.isoformat() == "2026-10-01T00:00:00+00:00"
+    assert (row.cache_read, row.long_context_from, row.long_output) == (0, 1, 10**9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"input": ""}, "required"),
+        ({"input": "-1"}, "greater than or equal to 0"),
+        ({"input": "NaN"}, "Enter a number"),
+        ({"input": "0.0000000001"}, "decimal places"),
+        ({"source": ""}, "required"),
+        ({"model": "a b"}, "has no spaces"),
+        ({"tier": "priority"}, "Select a valid choice"),
+        ({"hours": "01:00-04:00"}, "weekdays and hours are given together"),
+        ({"hours": "soon", "weekdays": ["0"], "window_name": "peak"}, "written 00:00 to 24:00"),
+        ({"hours": "01:00-04:00", "weekdays": ["0"]}, "have a name"),
+        ({"hours": "01:00-04:00", "weekdays": ["9"]}, "Select a valid choice"),
+        ({"long_input": "1"}, "given all"),
+        ({"effective_from": "tomorrow"}, "valid date"),
+    ],
+)
+def test_a_version_that_makes_no_sense_is_refused_in_the_form(staff: Client, wrong: dict[str, Any], said: str) -> None:
+    response = staff.post(reverse("price_add"), {**FIELDS, **wrong})
+    assert response.status_code == 422
+    assert said.lower() in response.text.lower()
+    assert not ModelPrice.objects.filter(provider="local").exists()
+
+
+def test_a_second_version_from_the_same_moment_is_refused_in_the_form(staff: Client) -> None:
+    fields = {**FIELDS, "effective_from": "2026-10-01T02:00"}
+    staff.post(reverse("price_add"), fields)
+    response = staff.post(reverse("price_add"), fields)
+    assert response.status_code == 422
+    assert "begins at this very instant" in response.text
+
+
+def test_the_form_can_begin_with_another_version(staff: Client) -> None:
+    row = version(3, window_name="peak", window=PEAK, **LONG)
+    page = staff.get(reverse("price_add"), {"like": row.pk}).text
+    assert 'value="01:00-04:00, 06:00-10:00"' in page
+    assert page.count("checked") == 5
+    for name, value in (("model", "m"), ("output", "3"), ("long_output", "7"), ("long_context_from", "200000")):
+        assert f'name="{name}" value="{value}"' in page
+    assert 'name="source" value' not in page
+
+
+@pytest.mark.parametrize(("like", "status"), [("404", 404), ("x", 200), ("9" * 40, 200)])
+def test_a_form_like_nothing_is_empty_or_not_found(staff: Client, like: str, status: int) -> None:
+    assert staff.get(reverse("price_add"), {"like": like}).status_code == status
+
+
+# Who may
+
+
+STAFF_ONLY = ["price_add", "price_repricing"]
+
+
+@pytest.mark.parametrize("name", STAFF_ONLY)
+def test_an_owner_who_is_not_staff_may_not_write(owner: User, client_of: Callable[[User], Client], name: str) -> None:
+    client = client_of(owner)
+    assert client.get(reverse(name)).status_code == 403
+    row = proposal(8)
+    for action in ("price_approve", "price_reject"):
+        assert client.post(reverse(action, args=[row.pk])).status_code == 403
+    assert client.post(reverse("price_add"), FIELDS).status_code == 403
+    assert not ModelPrice.objects.filter(provider="local").exists()
+
+
+def test_staff_of_no_organization_finds_nothing(db: None, client_of: Callable[[User], Client]) -> None:
+    nobody = User.objects.create_user("nobody", is_staff=True)
+    assert client_of(nobody).get(reverse("price_add")).status_code == 404
+
+
+def test_everything_asks_for_a_log_in(client: Client) -> None:
+    for name in ("prices", "price_proposals", "price_add", "price_repricing"):
+        assert client.get(reverse(name)).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["price_approve", "price_reject"])
+def test_what_changes_something_takes_no_get(staff: Client, name: str) -> None:
+    assert staff.get(reverse(name, args=[1])).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["prices", "price_proposals", "price_repricing"])
+def test_what_shows_something_takes_no_post(staff: Client, name: str) -> None:
+    assert staff.post(reverse(name)).status_code == 405
+
+
+def test_names_are_text_and_never_markup(reader: Client) -> None:
+    version(1, source="<script>alert(1)</script>", model="<b>m</b>")
+    assert "<b>m" not in reader.get(reverse("prices")).text
+    assert "<script>alert" not in reader.get(reverse("price_history", args=["local/<b>m</b>"])).text
+
+
+# Django admin
+
+
+def test_admin_adds_a_version_as_the_page_does(admin_client: Client) -> None:
+    old = version(1, -20)
+    begin = timezone.now().replace(microsecond=0) - timedelta(days=1)
+    form = {
+        "provider": "local",
+        "model": "m",
+        "tier": "standard",
+        "source": "the price page",
+        "window": "[]",
+        "effective_from_0": f"{begin:%Y-%m-%d}",
+        "effective_from_1": f"{begin:%H:%M:%S}",
+        **dict.fromkeys(["input", "cache_read", "cache_write", "output"], 7),
+    }
+    address = reverse("admin:cost_app_modelprice_add")
+    assert admin_client.post(address, {**form, "window": '[{"weekdays": [9]}]'}).status_code == 200
+    assert admin_client.post(address, form).status_code == 302
+    old.refresh_from_db()
+    newest = ModelPrice.objects.get(model="m", output=7)
+    assert old.effective_to == newest.effective_from == begin
+    assert newest.added_by == "user:admin"
+
+
+@pytest.mark.parametrize("table", ["priceproposal", "repricing"])
+def test_admin_only_shows_what_the_program_writes(admin_client: Client, table: str) -> None:
+    assert admin_client.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200
+    assert admin_client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403

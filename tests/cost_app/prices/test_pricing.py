@@ -1,0 +1,167 @@
+"""From tokens to nano-dollars: the specification's prices, and the bound that no call exceeds."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiinfra.money import dollars
+from aiinfra.providers import tokens as tokens_module
+from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.tokens import count_tokens
+from cost_app.models import BoundMode, ModelPrice
+from cost_app.prices.book import price_of
+from cost_app.prices.pricing import TOKENS_PER_MESSAGE, bound_of, cost_of
+
+amounts = st.integers(0, 10**12)
+CLASSES = ("input", "cache_read", "cache_write", "output")
+short = dict.fromkeys(CLASSES, amounts)
+long = {f"long_{name}": amounts for name in CLASSES}
+prices = st.one_of(
+    st.builds(ModelPrice, **short), st.builds(ModelPrice, long_context_from=st.integers(0, 300), **short, **long)
+)
+tokens = st.integers(0, 10**7)
+contents = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usage", "nano"),
+    [
+        ("deepseek", "deepseek-chat", TokenUsage(input=100, output=150), 56_000),
+        ("deepseek", "deepseek-chat", TokenUsage(input=1_000_000, output=1_000_000), 420_000_000),
+        ("openai", "gpt-4", TokenUsage(input=100, output=150), 5_500_000),
+        ("openai", "gpt-3.5-turbo", TokenUsage(input=100, output=150), 275_000),
+        ("openai", "gpt-3.5-turbo", TokenUsage(input=40, cache_read=60, output=150), 275_000),
+        ("anthropic", "claude-haiku-4-5", TokenUsage(input=1000), 1_000_000),
+        ("anthropic", "claude-haiku-4-5", TokenUsage(cache_read=1000), 100_000),
+        ("anthropic", "claude-haiku-4-5", TokenUsage(cache_write=1000), 1_250_000),
+        ("anthropic", "claude-haiku-4-5", TokenUsage(output=1000, reasoning=700), 5_000_000),
+        ("anthropic", "claude-haiku-4-5", TokenUsage(1, 2, 3, 4), 1_000 + 200 + 3_750 + 20_000),
+        ("openai", "gpt-4", TokenUsage(), 0),
+    ],
+)
+def test_golden_prices(db: None, provider: str, model: str, usage: TokenUsage, nano: int) -> None:
+    assert cost_of(usage, price_of(provider, model)) == nano
+
+
+def test_the_specifications_example_in_dollars() -> None:
+    assert dollars(56_000) == "0.000056"
+
+
+def test_the_sum_is_rounded_up_once() -> None:
+    price = ModelPrice(input=1, cache_read=1, cache_write=1, output=1)
+    assert cost_of(TokenUsage(1, 1, 1, 1), price) == 1
+    assert cost_of(TokenUsage(999_999, 0, 0, 1), price) == 1
+    assert cost_of(TokenUsage(1_000_000, 0, 0, 1), price) == 2
+
+
+@given(usage=st.builds(TokenUsage, tokens, tokens, tokens, tokens), price=prices)
+def test_the_cost_is_the_exact_sum_rounded_up(usage: TokenUsage, price: ModelPrice) -> None:
+    is_long = price.long_context_from is not None and usage.prompt > price.long_context_from
+    names = [f"long_{name}" if is_long else name for name in CLASSES]
+    exact_millionths = sum(
+        getattr(usage, name) * getattr(price, priced) for name, priced in zip(CLASSES, names, strict=True)
+    )
+    cost = cost_of(usage, price)
+    assert type(cost) is int
+    assert 0 <= cost * 1_000_000 - exact_millionths < 1_000_000
+
+
+@given(
+    ahead=st.lists(prices, min_size=1, max_size=3),
+    texts=st.lists(contents, min_size=1, max_size=4),
+    data=st.data(),
+)
+def test_no_usage_within_the_limits_costs_more_than_the_bound_at_any_price_ahead(
+    ahead: list[ModelPrice], texts: list[str], data: st.DataObject
+) -> None:
+    messages = [{"role": "user", "content": text} for text in texts]
+    most_prompt = sum(len(text.encode()) + TOKENS_PER_MESSAGE for text in texts)
+    max_tokens = data.draw(st.integers(1, 131_072))
+    prompt = data.draw(st.integers(0, most_prompt))
+    cache_read = data.draw(st.integers(0, prompt))
+    cache_write = data.draw(st.integers(0, prompt - cache_read))
+    output = data.draw(st.integers(0, max_tokens))
+    usage = TokenUsage(prompt - cache_read - cache_write, cache_read, cache_write, output)
+    bound = bound_of(messages, max_tokens, ahead)
+    assert all(cost_of(usage, price) <= bound for price in ahead)
+
+
+PER_TOKEN = ModelPrice(input=1_000_000, cache_read=0, cache_write=0, output=0)
+
+
+def bound_in_tokens(*messages: dict[str, Any]) -> int:
+    return bound_of(messages, 0, [PER_TOKEN])
+
+
+def test_the_bound_counts_utf8_bytes() -> None:
+    def more(text: str) -> int:
+        return bound_in_tokens({"content": text}) - bound_in_tokens({"content": ""})
+
+    assert [more("abc"), more("äöü"), more("漢字"), more("👩‍🚀")] == [3, 6, 6, 11]
+
+
+def test_the_bound_counts_all_that_a_message_holds() -> None:
+    """A Python caller may send tool calls, which are billed as part of the prompt."""
+    arguments = '{"city": "' + "x" * 1_000 + '"}'
+    message = {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": arguments}}]}
+    assert bound_in_tokens(message) > 1_000
+    assert bound_in_tokens({"role": "user", "content": None, "name": "n" * 64}) > 64
+
+
+def test_the_bound_takes_the_dearest_class_of_the_prompt(db: None) -> None:
+    price = price_of("anthropic", "claude-haiku-4-5")
+    dearest = TokenUsage(cache_write=2 + TOKENS_PER_MESSAGE, output=10)
+    assert bound_of([{"content": "Hi"}], 10, [price]) == cost_of(dearest, price)
+
+
+LONG = ModelPrice(
+    input=1_000_000, cache_read=1_000_000, cache_write=1_000_000, output=1_000_000,
+    long_context_from=1_000,
+    long_input=2_000_000, long_cache_read=3_000_000, long_cache_write=4_000_000, long_output=5_000_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("usage", "nano"),
+    [
+        (TokenUsage(1_000, output=10), 1_010),
+        (TokenUsage(1_001, output=10), 2_002 + 50),
+        (TokenUsage(500, cache_read=300, cache_write=201, output=1), 1_000 + 900 + 804 + 5),
+        (TokenUsage(500, cache_read=300, cache_write=200, output=5_000), 6_000),
+    ],
+)
+def test_a_prompt_above_the_threshold_makes_every_token_dearer(usage: TokenUsage, nano: int) -> None:
+    assert cost_of(usage, LONG) == nano
+
+
+def test_the_bound_takes_long_context_prices_only_where_the_prompt_can_be_that_long() -> None:
+    fits = [{"content": "x" * (1_000 - TOKENS_PER_MESSAGE)}]
+    longer = [{"content": "x" * (1_001 - TOKENS_PER_MESSAGE)}]
+    assert bound_of(fits, 10, [LONG]) == 1_010
+    assert bound_of(longer, 10, [LONG]) == 4 * 1_001 + 50
+
+
+def test_a_price_that_lacks_a_long_context_amount_is_not_taken_for_free() -> None:
+    with pytest.raises(ValueError, match="lacks"):
+        cost_of(TokenUsage(2), ModelPrice(input=1, cache_read=1, cache_write=1, output=1, long_context_from=1))
+
+
+PROSE = [{"role": "user", "content": "How many tokens does a plain English sentence have? " * 100}]
+
+
+def test_the_normal_bound_counts_tokens_and_adds_a_tenth_and_64() -> None:
+    counted = count_tokens("user") + count_tokens(PROSE[0]["content"])
+    assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) == -(-counted * 11 // 10) + 64
+    assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) * 4 < bound_of(PROSE, 0, [PER_TOKEN])
+
+
+def test_the_normal_bound_never_passes_the_strict_one() -> None:
+    tiny = [{"content": "Hi"}]
+    assert bound_of(tiny, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(tiny, 0, [PER_TOKEN])
+
+
+def test_without_a_tokenizer_the_normal_bound_is_the_strict_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "has_tokenizer", lambda: False)
+    assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(PROSE, 0, [PER_TOKEN])

@@ -1,0 +1,96 @@
+"""Every instant lies in one period of each kind, in every time zone, whatever the clocks do."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cost_app.calendar import ONE_DAY, Calendar, Period
+
+ZONES = sorted(available_timezones())
+BERLIN, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
+INSTANT = timedelta(microseconds=1)
+MOMENTS = st.integers(0, 3 * 366 * 86_400).map(
+    lambda second: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+)
+WINDOWS = [Period.DAILY, Period.WEEKLY, Period.MONTHLY]
+
+
+@pytest.mark.parametrize("year", [2026, 2028])
+@pytest.mark.parametrize("start", range(0, len(ZONES), 100))
+def test_the_days_of_a_year_follow_each_other_without_gap_or_overlap(year: int, start: int) -> None:
+    """In all zones, over both edges of daylight saving time and the 29th of February."""
+    for zone in ZONES[start : start + 100]:
+        calendar = Calendar(ZoneInfo(zone))
+        days = [date(year, 1, 1) + ONE_DAY * number for number in range(367)]
+        begins = [calendar.begin_of(day) for day in days]
+        for day, (begin, end) in zip(days, pairwise(begins), strict=False):
+            assert begin < end, zone
+            assert calendar.day_of(begin) == day == calendar.day_of(end - INSTANT), zone
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/Santiago", "Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Asuncion"]
+)
+def test_a_day_whose_midnight_is_skipped_or_comes_twice_begins_once(zone: str) -> None:
+    calendar = Calendar(ZoneInfo(zone))
+    for number in range(366 * 3):
+        day = date(2026, 1, 1) + ONE_DAY * number
+        begin = calendar.begin_of(day)
+        assert calendar.day_of(begin - INSTANT) < day == calendar.day_of(begin)
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    instant=MOMENTS,
+    month_starts_on=st.integers(1, 28),
+    period=st.sampled_from(WINDOWS),
+)
+def test_an_instant_is_in_its_window_and_the_next_window_begins_at_its_end(
+    zone: str, instant: datetime, month_starts_on: int, period: Period
+) -> None:
+    calendar = Calendar(ZoneInfo(zone), month_starts_on)
+    starts_at, ends_at = calendar.bounds(period, instant)
+    assert starts_at <= instant < ends_at
+    assert calendar.bounds(period, starts_at) == (starts_at, ends_at) == calendar.bounds(period, ends_at - INSTANT)
+    assert calendar.bounds(period, ends_at)[0] == ends_at
+    assert calendar.bounds(period, starts_at - INSTANT)[1] == starts_at
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    instant=MOMENTS,
+)
+def test_an_hour_is_one_of_the_local_clock(zone: str, instant: datetime) -> None:
+    begin = Calendar(ZoneInfo(zone)).hour_of(instant)
+    local = begin.astimezone(ZoneInfo(zone))
+    assert begin <= instant < begin + timedelta(hours=1)
+    assert (local.second, local.microsecond) == (0, 0)
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
+def test_days_on_which_the_clocks_change_are_shorter_or_longer(day: date, hours: int) -> None:
+    calendar = Calendar(BERLIN)
+    begin, end = calendar.begin_of(day), calendar.begin_of(day + ONE_DAY)
+    assert end - begin == timedelta(hours=hours)
+    minutes = ((end - begin) // timedelta(minutes=1)) // 30
+    found = Counter(calendar.hour_of(begin + timedelta(minutes=30) * number) for number in range(minutes))
+    assert set(found.values()) == {2}
+    assert len(found) == hours
+
+
+def test_hours_of_a_zone_with_a_half_hour_begin_at_half_past_in_utc() -> None:
+    hour = Calendar(KOLKATA).hour_of(datetime(2026, 5, 1, 12, 10, tzinfo=UTC))
+    assert hour == datetime(2026, 5, 1, 11, 30, tzinfo=UTC)
+
+
+def test_fiscal_months_begin_on_their_day() -> None:
+    calendar = Calendar(BERLIN, month_starts_on=15)
+    assert calendar.first_day(Period.MONTHLY, date(2028, 3, 14)) == date(2028, 2, 15)
+    assert calendar.first_day(Period.MONTHLY, date(2028, 3, 15)) == date(2028, 3, 15)
+    assert calendar.next_first_day(Period.MONTHLY, date(2028, 12, 15)) == date(2029, 1, 15)
+    assert calendar.previous_first_day(Period.MONTHLY, date(2028, 1, 15)) == date(2027, 12, 15)

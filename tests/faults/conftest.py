@@ -1,0 +1,46 @@
+"""The running product, one for each database; the tests kill parts of it and leave the rest to `revive`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import cast
+
+import pytest
+
+from tests.faults.databases import Database, Sqlite, fresh_postgres, postgres_answers, vendors
+from tests.faults.stack import Stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is a fault test."""
+    for item in items:
+        if "tests/faults/" in item.path.as_posix():
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture(scope="session", params=vendors())
+def running_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The product on a new database, as long as its tests run."""
+    directory = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as cleanup:
+        database = cast(Database, Sqlite(directory) if request.param == "sqlite" else _postgres(cleanup))
+        stack = Stack(directory, database)
+        cleanup.callback(stack.shut_down)
+        stack.prepare()
+        yield stack
+
+
+def _postgres(cleanup: ExitStack) -> Database:
+    if postgres_answers():
+        return cleanup.enter_context(fresh_postgres())
+    message = "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; the faults ran on SQLite only"
+    if os.environ.get("AIINFRA_CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture
+def stack(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The product in good health, whatever the test before did to it."""
+    running_stack.revive()
+    yield running_stack

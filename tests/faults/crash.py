@@ -1,0 +1,128 @@
+"""`python -m tests.faults.crash POINT`: take one request through its whole way, and die by kill -9 at a named point.
+
+Prints the request's id first. The points are functions of the product that are made to kill this process, so that the
+product itself knows nothing of them.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import django
+
+ORGANIZATION = "north"
+MID_CALL_S = 0.5
+
+
+def die(*_: object, **__: object) -> None:
+    """As a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner: Any, name: str) -> None:
+    """Die instead of calling."""
+    setattr(owner, name, die)
+
+
+def after(owner: Any, name: str) -> None:
+    """Die when the call is over."""
+    original: Callable[..., object] = getattr(owner, name)
+
+    def run(*arguments: Any, **named: Any) -> None:
+        original(*arguments, **named)
+        die()
+
+    setattr(owner, name, run)
+
+
+def within(owner: Any, name: str) -> None:
+    """Die while the call is under way."""
+    original: Callable[..., object] = getattr(owner, name)
+
+    def run(*arguments: Any, **named: Any) -> object:
+        threading.Timer(MID_CALL_S, die).start()
+        return original(*arguments, **named)
+
+    setattr(owner, name, run)
+
+
+def plant(point: str) -> None:
+    """Make the named point deadly."""
+    from cost_app.budgets import holds
+    from cost_app.ledger import admission, attempts, sweeper, usage
+    from queue_app import claims, intake, outcomes, processing
+
+    plants: dict[str, Callable[[], None]] = {
+        "after_reserve": lambda: after(admission, "reserve"),
+        "after_commit": lambda: before(intake, "enter"),
+        "after_claim": lambda: after(claims, "hold_for_caller"),
+        "before_dispatch": lambda: before(attempts, "_move"),
+        "after_dispatch": lambda: before(processing, "_call"),
+        "mid_call": lambda: within(processing, "_ask"),
+        "mid_settle": lambda: before(holds, "close"),
+        "after_settle": lambda: before(outcomes, "_left"),
+        "mid_rollup": lambda: after(usage, "_upsert"),
+        "mid_sweep": lambda: before(sweeper, "_correct"),
+    }
+    plants[point]()
+
+
+POINTS = [
+    "after_reserve",
+    "after_commit",
+    "after_claim",
+    "before_dispatch",
+    "after_dispatch",
+    "mid_call",
+    "mid_settle",
+    "after_settle",
+    "mid_rollup",
+    "mid_sweep",
+]
+
+
+def main(point: str) -> None:
+    """Budget, request, claim, call, settlement, fold and sweep."""
+    django.setup()
+    from aiinfra.tenants.models import Organization
+    from aiinfra.tenants.scope import organization_scope, system_scope
+    from cost_app.ledger.sweeper import sweep_unknown_outcomes
+    from cost_app.ledger.usage import fold
+    from cost_app.models import Attempt, Budget
+    from queue_app import create_ai_request_queue
+
+    organization = Organization.objects.get(slug=ORGANIZATION)
+    with organization_scope(organization.pk):
+        Budget.objects.get_or_create(
+            organization=organization, period="monthly", defaults={"limit_nano": 10**12, "enforcement": "block"}
+        )
+    queue = create_ai_request_queue()
+    if point in {"after_reserve", "after_commit"}:
+        plant(point)
+    messages = [{"role": "user", "content": f"Question at {point}"}]
+    request_id = queue.enqueue(
+        "deepseek", "deepseek-chat", messages, organization_id=ORGANIZATION, timeout=2_000, max_tokens=50
+    )
+    print(request_id, flush=True)
+    plant(point)
+    claimed = queue.dequeue()
+    assert claimed is not None
+    if point == "mid_sweep":
+        from cost_app.ledger.attempts import current_attempt, dispatch
+
+        with organization_scope(organization.pk):
+            dispatch(current_attempt(claimed.claim.request.id, 1), timedelta(seconds=1))
+            Attempt.objects.filter(request_id=claimed.id).update(deadline_at=claimed.claim.request.created_at)
+    else:
+        queue.process(claimed)
+    fold()
+    with system_scope():
+        sweep_unknown_outcomes()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,94 @@
+"""The databases that the product is tested on, read with plain SQL: the witness must not share the product's code."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
+
+
+class Sqlite:
+    """A file in the stack's directory."""
+
+    witness = (
+        "CREATE TABLE transitions (number INTEGER PRIMARY KEY, request TEXT, before TEXT, after TEXT)",
+        """CREATE TRIGGER witness AFTER UPDATE OF status ON queue_app_airequest WHEN old.status <> new.status
+        BEGIN INSERT INTO transitions (request, before, after) VALUES (new.id, old.status, new.status); END""",
+    )
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "aiinfra.sqlite3"
+        self.url = f"sqlite:///{self._path}"
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement and give what it returns."""
+        with closing(sqlite3.connect(self._path, timeout=20)) as connection, connection:
+            return connection.execute(sql).fetchall()
+
+
+class Postgres:
+    """A database of its own on a server that runs here."""
+
+    witness = (
+        "CREATE TABLE transitions (number bigserial PRIMARY KEY, request uuid, before text, after text)",
+        """CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO transitions (request, before, after) VALUES (new.id, old.status, new.status);
+        RETURN new; END $$""",
+        """CREATE TRIGGER witness AFTER UPDATE OF status ON queue_app_airequest
+        FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION witness()""",
+    )
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement and give what it returns."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+
+Database = Sqlite | Postgres
+
+
+def vendors() -> list[str]:
+    """Both; where DATABASE_URL names one, as `python -m tests` does, only that."""
+    chosen = urlsplit(os.environ.get("DATABASE_URL", "")).scheme
+    return [name for name in ("sqlite", "postgres") if chosen in {"", name, name + "ql"}]
+
+
+def postgres_answers() -> bool:
+    """Whether there is a server to test on."""
+    try:
+        psycopg.connect(_server("postgres"), connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def fresh_postgres() -> Iterator[Postgres]:
+    """A new, empty database that is dropped afterwards."""
+    name = f"aiinfra_faults_{os.getpid()}"
+    _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    try:
+        yield Postgres(_server(name))
+    finally:
+        _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(*statements: str) -> None:
+    with psycopg.connect(_server("postgres"), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _server(database: str) -> str:
+    url = os.environ.get("TEST_DATABASE_URL") or POSTGRES_URL
+    return urlsplit(url)._replace(path=f"/{database}").geturl()

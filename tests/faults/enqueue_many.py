@@ -1,0 +1,24 @@
+"""`python -m tests.faults.enqueue_many ORGANIZATION COUNT PRIORITY`: through the public door; prints the ids."""
+
+import sys
+
+import django
+
+
+def main() -> None:
+    """Enqueue and print one id a line."""
+    django.setup()
+    from queue_app import create_ai_request_queue
+
+    organization, count, priority = sys.argv[1:]
+    queue = create_ai_request_queue()
+    for number in range(int(count)):
+        messages = [{"role": "user", "content": f"Question {number}"}]
+        request = queue.enqueue(
+            "deepseek", "deepseek-chat", messages, organization_id=organization, priority=priority, max_tokens=50
+        )
+        print(request)
+
+
+if __name__ == "__main__":
+    main()

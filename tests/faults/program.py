@@ -1,0 +1,99 @@
+"""One program of the product as a real process that tests kill, stop and start again."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from tests.support.processes import ROOT, wait_until
+
+DRAIN_LIMIT_S = 30
+
+
+class Program:
+    """Runs in a process group of its own, so that a kill of the group reaches its children and nobody else."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self.env = dict(env)
+        self._argv = list(argv)
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._orphans: list[psutil.Process] = []
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; its children are others."""
+        assert self._process, f"{self.name} was never started"
+        return self._process.pid
+
+    def start(self, **env: str) -> None:
+        """Start it (again); `env` adds to its environment this once."""
+        if self._process:
+            self._orphans += self.group()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._argv,
+                cwd=ROOT,
+                env={**os.environ, **self.env, **env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it forked and that live."""
+        return [child for child in psutil.Process(self.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+    def group(self) -> list[psutil.Process]:
+        """Every living process of its group, also those whose parent is gone."""
+        return [process for process in psutil.process_iter() if _belongs(process, self.pid)]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the started process alone."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9 of the started process alone."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def kill_group(self) -> None:
+        """kill -9 of the started process and of everything that it forked, also before it was last started."""
+        if self._process is None:
+            return
+        for orphan in filter(psutil.Process.is_running, self._orphans):
+            orphan.kill()
+        self._orphans.clear()
+        if self.group():
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        wait_until(lambda: not self.group(), f"{self.name} to be gone")
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status. What does not end in time is killed."""
+        assert self._process
+        self._process.terminate()
+        try:
+            return self._process.wait(DRAIN_LIMIT_S)
+        finally:
+            self.kill_group()
+
+    def is_running(self) -> bool:
+        """Whether the started process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+
+
+def _belongs(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False

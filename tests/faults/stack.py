@@ -1,0 +1,265 @@
+"""The whole product as real processes on free ports, driven over HTTP as a client would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from redis import Redis, RedisError
+
+from aiinfra.stack.bundled_redis import redis_binary, server_command
+from tests.faults.databases import Database
+from tests.faults.program import Program
+from tests.support.processes import ROOT, answers, free_port, wait_until
+
+MANAGE = [sys.executable, "manage.py"]
+LEASE_S = 3.0
+TIMEOUT_MS = 5_000
+HEAD_START_S = {"low": 0, "normal": 1, "high": 2, "critical": 4}
+TIMES = ("dispatched_at", "finished_at", "deadline_at")
+ENDED = frozenset({"completed", "failed", "cancelled"})
+PROVIDER, MODEL = "deepseek", "deepseek-chat"
+
+# Short times, so that what is promised in leases and pauses can be watched.
+SETTINGS = {
+    "QUEUE_LEASE_S": str(LEASE_S),
+    "WORKER_PROCESSES": "2",
+    "WORKER_THREADS": "4",
+    "WEB_PROCESSES": "1",
+    "WEB_THREADS": "8",
+    "DATABASE_POOL_SIZE": "6",
+    "RETRY_BASE_S": "0.2",
+    "RETRY_MAX_S": "1",
+    "BREAKER_OPEN_S": "2",
+    "LOG_LEVEL": "WARNING",
+    **{f"QUEUE_HEAD_START_{name.upper()}_S": str(seconds) for name, seconds in HEAD_START_S.items()},
+    **dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY", "AIINFRA_COMPATIBLE_PROVIDERS"), ""),
+}
+
+
+class Stack:
+    """Redis with an append-only file, sandbox provider, database, workers, scheduler and web server."""
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.database = database
+        self.directory = directory
+        redis_port, sandbox_port, web_port = free_port(), free_port(), free_port()
+        self.url, self.sandbox_url = f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{sandbox_port}"
+        self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=5)
+        self.env = {
+            **SETTINGS,
+            "AIINFRA_DATA_DIR": str(directory),
+            "DATABASE_URL": database.url,
+            "PORT": str(web_port),
+            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "SANDBOX_URL": self.sandbox_url,
+            "SANDBOX_BOOK": str(directory / "book.jsonl"),
+        }
+        (directory / "redis").mkdir()
+        self.redis_server = self._program("redis", server_command(redis_binary(), redis_port, directory / "redis"))
+        sandbox = [sys.executable, "-m", "aiinfra.providers.sandbox", "--port", str(sandbox_port)]
+        self.sandbox = self._program("sandbox", sandbox)
+        self.workers = self._program("workers", [*MANAGE, "worker"])
+        self.scheduler = self._program("scheduler", [*MANAGE, "scheduler"])
+        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
+        self.web = self._program("web", gunicorn)
+        self.programs = [self.redis_server, self.sandbox, self.workers, self.scheduler, self.web]
+        self.http = httpx2.Client(trust_env=False, timeout=10, limits=httpx2.Limits(max_keepalive_connections=0))
+        self.keys: dict[str, str] = {}
+
+    def _program(self, name: str, argv: Sequence[str]) -> Program:
+        return Program(name, argv, self.env, self.directory / f"{name}.log")
+
+    def prepare(self) -> None:
+        """Database, Redis, sandbox and the organization `north`."""
+        self.manage("migrate", "--verbosity", "0")
+        for statement in self.database.witness:
+            self.database.rows(statement)
+        self.redis_server.start()
+        self.sandbox.start()
+        self.add_organization("north")
+
+    def add_organization(self, slug: str) -> None:
+        """Make an organization and a key that may do everything."""
+        if slug not in self.keys:
+            self.manage("createorg", slug)
+            self.keys[slug] = self.manage("createapikey", slug, "--name", "faults", "--role", "owner").split()[-1]
+
+    def manage(self, *arguments: str) -> str:
+        """What a management command prints."""
+        environment = {**os.environ, **self.env}
+        return subprocess.run(
+            [*MANAGE, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    def revive(self) -> None:
+        """Start what is not running, let go on what was stopped, end what a failed test left, calm the sandbox."""
+        for program in self.programs:
+            if program.is_running():
+                for process in program.group():
+                    process.send_signal(signal.SIGCONT)
+            else:
+                program.kill_group()
+                program.start()
+        self.wait_until_ready()
+        self.behave()
+        self.redis.delete("aiinfra:breaker:states")
+        live = self.database.rows("SELECT id FROM queue_app_airequest WHERE status IN ('pending', 'processing')")
+        for (request_id,) in live:
+            self.post({"action": "cancel", "requestId": text(request_id)})
+
+    def wait_until_ready(self) -> None:
+        """Block until every server answers and the workers beat."""
+        wait_until(self.redis_answers, "Redis")
+        wait_until(lambda: answers(f"{self.sandbox_url}/"), "the sandbox")
+        wait_until(lambda: answers(f"{self.url}/healthz"), "the web server")
+        wait_until(lambda: len(self.workers.children()) == int(SETTINGS["WORKER_PROCESSES"]), "the workers")
+        wait_until(lambda: set(self.worker_pids().values()) >= {p.pid for p in self.workers.children()}, "their beats")
+
+    def redis_answers(self) -> bool:
+        """Whether Redis is up and has its data."""
+        try:
+            return bool(self.redis.ping())
+        except RedisError:
+            return False
+
+    def shut_down(self) -> None:
+        """End every process of the stack by force."""
+        for program in reversed(self.programs):
+            program.kill_group()
+        self.http.close()
+
+    @contextmanager
+    def workers_restarted(self, **env: str) -> Iterator[None]:
+        """Workers with other settings during the block."""
+        self.workers.stop()
+        self.workers.start(**env)
+        try:
+            yield
+        finally:
+            self.workers.stop()
+
+    # What a client does
+
+    def post(self, body: dict[str, Any], *, organization: str = "north", **headers: str) -> httpx2.Response:
+        """POST to the queue with the organization's key."""
+        headers = {"Authorization": f"Bearer {self.keys[organization]}", **headers}
+        return self.http.post(f"{self.url}/api/ai/queue", json=body, headers=headers)
+
+    def enqueue(self, text: str = "How do I plan a garden?", *, organization: str = "north", **options: Any) -> str:
+        """The id of an accepted request."""
+        answer = self.post(order(text, **options), organization=organization)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["requestId"])
+
+    def status(self, request_id: str) -> dict[str, Any]:
+        """What the API says of a request."""
+        headers = {"Authorization": f"Bearer {self.keys['north']}"}
+        query = {"action": "status", "requestId": request_id}
+        return self.http.get(f"{self.url}/api/ai/queue", params=query, headers=headers).raise_for_status().json()  # type: ignore[no-any-return]
+
+    # The sandbox provider
+
+    def behave(self, **behaviour: Any) -> None:
+        """Set what the sandbox does to the calls that follow."""
+        self.http.post(f"{self.sandbox_url}/sandbox/behaviour", json=behaviour).raise_for_status()
+
+    def book(self) -> list[dict[str, Any]]:
+        """Every call that the sandbox billed."""
+        return self.http.get(f"{self.sandbox_url}/sandbox/book").raise_for_status().json()  # type: ignore[no-any-return]
+
+    def calls_in_flight(self, request_ids: Iterable[str]) -> list[str]:
+        """Those of the requests whose latest call the sandbox is working on now."""
+        rows = self.database.rows("SELECT request_id, id FROM cost_app_attempt WHERE state = 'dispatched'")
+        sent = {text(request): text(attempt) for request, attempt in rows}
+        return [request for request in set(request_ids) & sent.keys() if self.call_state(sent[request]) == "running"]
+
+    def call_state(self, attempt_id: str) -> str:
+        """billed, running or unknown."""
+        return str(self.http.get(f"{self.sandbox_url}/sandbox/calls/{attempt_id}").json()["state"])
+
+    # The rows
+
+    def statuses(self, request_ids: Iterable[str]) -> dict[str, str]:
+        """Request id -> status."""
+        wanted = set(request_ids)
+        rows = self.database.rows("SELECT id, status FROM queue_app_airequest")
+        return {text(row_id): status for row_id, status in rows if text(row_id) in wanted}
+
+    def attempts(self, request_id: str) -> list[dict[str, Any]]:
+        """The attempts of a request in order."""
+        columns = [
+            "id",
+            "provider",
+            "model",
+            "state",
+            "error_code",
+            "cost_nano",
+            "dispatched_at",
+            "finished_at",
+            "deadline_at",
+        ]
+        rows = self.database.rows(f"SELECT request_id, {', '.join(columns)} FROM cost_app_attempt ORDER BY number")  # noqa: S608 - constants
+        mine = [dict(zip(columns, row[1:], strict=True)) for row in rows if text(row[0]) == request_id]
+        return [{**attempt, "id": text(attempt["id"])} for attempt in mine]
+
+    def worker_of(self, request_id: str) -> int:
+        """The pid of the worker process that has claimed a request."""
+        return self.worker_pids()[self.column(request_id, "worker")]
+
+    def column(self, request_id: str, name: str) -> Any:
+        """One column of a request's row."""
+        rows = self.database.rows(f"SELECT id, {name} FROM queue_app_airequest")  # noqa: S608 - a constant
+        return next(value for row_id, value in rows if text(row_id) == request_id)
+
+    def worker_pids(self) -> dict[str, int]:
+        """Worker name -> pid, as they say themselves."""
+        return {name: json.loads(beat)["pid"] for name, beat in self.redis.hgetall("{aiq}:workers").items()}
+
+    def wait_until_in_flight(self, request_ids: Sequence[str], count: int) -> list[str]:
+        """Block until the sandbox works on that many of them; gives those."""
+        found: list[str] = []
+
+        def enough() -> bool:
+            found[:] = self.calls_in_flight(request_ids)
+            return len(found) >= count
+
+        wait_until(enough, f"{count} calls in flight")
+        return found
+
+    def wait_until_ended(self, request_ids: Sequence[str], limit_s: float = 60) -> dict[str, str]:
+        """Block until every request has ended; gives the statuses."""
+        wait_until(self._all_ended(request_ids), f"{len(request_ids)} requests to end", limit_s)
+        return self.statuses(request_ids)
+
+    def _all_ended(self, request_ids: Sequence[str]) -> Callable[[], bool]:
+        def all_ended() -> bool:
+            statuses = self.statuses(request_ids)
+            return len(statuses) == len(set(request_ids)) and set(statuses.values()) <= ENDED
+
+        return all_ended
+
+
+def order(text: str, **options: Any) -> dict[str, Any]:
+    """The body of a POST to the queue."""
+    body = {"provider": PROVIDER, "model": MODEL, "maxTokens": 100, "timeout": TIMEOUT_MS}
+    return {**body, "messages": [{"role": "user", "content": text}], **options}
+
+
+def text(row_id: object) -> str:
+    """An id as the API writes it: SQLite gives 32 digits, PostgreSQL a UUID."""
+    return str(UUID(str(row_id)))
+
+
+def seconds(moment: Any) -> float:
+    """Unix time of a column: SQLite gives text in UTC, PostgreSQL a datetime."""
+    value = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return float(value.replace(tzinfo=value.tzinfo or UTC).timestamp())

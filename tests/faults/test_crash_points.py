@@ -1,0 +1,79 @@
+"""kill -9 at every named point of a request's way, with a budget that holds its money."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.faults.audit import assert_sound
+from tests.faults.crash import POINTS
+from tests.faults.stack import Stack, text
+from tests.support.processes import ROOT, wait_until
+
+AT_ONCE = 3
+
+
+def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stack) -> None:
+    stack.behave(latencyMs=1_500)
+    with _nobody_at_work(stack):
+        crashed = [pair for start in range(0, len(POINTS), AT_ONCE) for pair in _crash(stack, POINTS[start:][:AT_ONCE])]
+        accepted = [request for _, request in crashed if request]
+        assert {point for point, request in crashed if not request} == {"after_reserve", "after_commit"}
+        committed = [
+            text(row)
+            for (row,) in stack.database.rows("SELECT id FROM queue_app_airequest WHERE status <> 'cancelled'")
+        ]
+        assert _held(stack) > 0, "nothing was held: there was nothing to lose"
+        assert set(accepted) < set(committed), "the request of the crash after its commit is gone"
+        live = [r for r, status in stack.statuses(committed).items() if status in {"pending", "processing"}]
+        assert len(live) >= len(POINTS) - 3, "too few requests were under way"
+    statuses = assert_sound(stack, live)
+    assert set(statuses.values()) == {"completed"}
+    assert _held(stack) == 0
+    wait_until(lambda: _everything_agrees(stack), "ledger, sums and budgets to agree")
+
+
+@contextmanager
+def _nobody_at_work(stack: Stack) -> Iterator[None]:
+    stack.workers.stop()
+    stack.scheduler.stop()
+    try:
+        yield
+    finally:
+        stack.scheduler.start()
+        stack.workers.start()
+
+
+def _crash(stack: Stack, points: list[str]) -> list[tuple[str, str]]:
+    """(point, request id) of each; the id is "" where the process died before it knew one."""
+    environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
+    processes = {
+        point: subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.crash", point],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for point in points
+    }
+    said = []
+    for point, process in processes.items():
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, f"{point} was not reached: {errors[-2000:]}"
+        said.append((point, output.strip()))
+    return said
+
+
+def _held(stack: Stack) -> int:
+    ((held,),) = stack.database.rows("SELECT SUM(reserved_nano) FROM cost_app_budgetwindow")
+    return int(held or 0)
+
+
+def _everything_agrees(stack: Stack) -> bool:
+    command = [sys.executable, "manage.py", "reconcile", "--strict"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, check=False)
+    return result.returncode == 0

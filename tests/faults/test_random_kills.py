@@ -1,0 +1,110 @@
+"""Many requests while parts of the product are killed at random: the promise as a whole."""
+
+import os
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+
+from tests.faults.audit import assert_sound, verdict
+from tests.faults.stack import Stack, order
+from tests.support.processes import wait_until
+
+REQUESTS, KILLS = (1000, 10) if os.environ.get("FAULTS_FULL") else (200, 4)
+SEED = int(os.environ.get("FAULTS_SEED", "20261123"))
+CLIENTS = 4
+BETWEEN_KILLS_S = 2.5
+LIMIT_S = 150
+# Most kills hit the workers: they hold the calls.
+VICTIMS = ["child", "child", "parent", "group", "scheduler", "web", "redis"]
+FAULTS = [
+    {"kind": "rate_limit", "probability": 0.02},
+    {"kind": "reset_after_billing", "probability": 0.02},
+    {"kind": "status", "status": 503, "probability": 0.02},
+]
+
+
+@dataclass
+class Clients:
+    """What several clients have sent; a lost answer is asked for again under the same idempotency key."""
+
+    stack: Stack
+    accepted: dict[int, str]
+
+    def send_all(self) -> None:
+        """Send everything, spread over the time of the kills."""
+        pause_s = KILLS * BETWEEN_KILLS_S * CLIENTS / REQUESTS / 2
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            list(threads.map(lambda number: self._send(number, pause_s), range(REQUESTS)))
+
+    def _send(self, number: int, pause_s: float) -> None:
+        time.sleep(pause_s)
+        body = order(f"Question {number}", maxRetries=10, priority=random.Random(number).choice(["low", "high"]))
+        while True:
+            try:
+                answer = self.stack.post(body, **{"Idempotency-Key": f"random-{SEED}-{number}"})
+            except httpx2.HTTPError:
+                time.sleep(0.1)
+                continue
+            if answer.status_code < 500:
+                assert answer.status_code == 202, answer.text
+                self.accepted[number] = answer.json()["requestId"]
+                return
+
+
+@pytest.mark.timeout(LIMIT_S + 100)
+def test_random_kills_lose_nothing_and_charge_nothing_twice(stack: Stack) -> None:
+    stack.behave(latencyMs={"p50": 150, "p95": 500, "p99": 1000}, faults=FAULTS, seed=SEED)
+    clients = Clients(stack, {})
+    sender = threading.Thread(target=clients.send_all)
+    dice = random.Random(SEED)
+
+    victims = dice.sample(VICTIMS * 2, KILLS)
+
+    sender.start()
+    for victim in victims:
+        time.sleep(BETWEEN_KILLS_S * dice.uniform(0.6, 1.4))
+        wait_until(lambda: _at_work(stack, clients), "calls in flight and a backlog", 60)
+        _kill(stack, victim, dice)
+    sender.join()
+
+    requests = list(clients.accepted.values())
+    assert len(set(requests)) == REQUESTS
+    statuses = assert_sound(stack, requests, LIMIT_S)
+    failed = [request for request, status in statuses.items() if status == "failed"]
+    print(f"\n{REQUESTS} requests, killed {', '.join(victims)} (seed {SEED}): {verdict(stack, requests)}")
+    assert set(statuses.values()) <= {"completed", "failed"}
+    assert all(stack.column(request, "error_code") == "QUARANTINED" for request in failed)
+
+
+def _at_work(stack: Stack, clients: Clients) -> bool:
+    """Something can be lost: calls are in flight and requests wait or are being sent."""
+    statuses = list(stack.statuses(list(clients.accepted.values())).values())
+    is_more_to_come = len(clients.accepted) < REQUESTS or "pending" in statuses
+    return "processing" in statuses and is_more_to_come
+
+
+def _kill(stack: Stack, victim: str, dice: random.Random) -> None:
+    """kill -9, and a start as the supervisor would do it; the parent of the workers replaces a child by itself."""
+    match victim:
+        case "child":
+            if children := stack.workers.children():
+                dice.choice(children).kill()
+        case "parent":
+            stack.workers.kill()
+            stack.workers.start()
+        case "group":
+            stack.workers.kill_group()
+            stack.workers.start()
+        case "redis":
+            stack.redis_server.kill()
+            time.sleep(1)
+            stack.redis_server.start()
+        case _:
+            program = {"scheduler": stack.scheduler, "web": stack.web}[victim]
+            program.kill_group()
+            program.start()

@@ -1,0 +1,73 @@
+"""Redis dies, forgets everything, or hangs, with a backlog and with calls in flight."""
+
+import signal
+import time
+
+from tests.faults.audit import assert_sound
+from tests.faults.stack import Stack
+from tests.support.processes import wait_until
+
+ACCEPT_LIMIT_S = 2.5
+"""What a client may wait for its 202 while Redis hangs: four time-outs of half a second, and a busy machine."""
+
+
+def test_a_redis_that_is_killed_and_started_again_loses_nothing(stack: Stack) -> None:
+    requests = _backlog(stack)
+
+    stack.redis_server.kill()
+    end_of_outage = time.monotonic() + 2
+    meanwhile = [stack.enqueue("Asked while Redis was down")]
+    wait_until(lambda: time.monotonic() > end_of_outage, "the end of the outage")
+    stack.redis_server.start()
+
+    assert set(assert_sound(stack, requests + meanwhile).values()) == {"completed"}
+
+
+def test_a_redis_that_was_emptied_loses_nothing(stack: Stack) -> None:
+    requests = _backlog(stack)
+
+    stack.redis.flushall()
+
+    assert set(assert_sound(stack, requests).values()) == {"completed"}
+    assert all(len(stack.attempts(request)) == 1 for request in requests), "a request was called twice"
+
+
+def test_while_redis_hangs_requests_are_accepted_and_processed_afterwards(stack: Stack) -> None:
+    requests = _backlog(stack)
+
+    stack.redis_server.send(signal.SIGSTOP)
+    waits = []
+    for number in range(4):
+        asked = time.monotonic()
+        requests.append(stack.enqueue(f"Asked while Redis hung: {number}"))
+        waits.append(time.monotonic() - asked)
+    stack.redis_server.send(signal.SIGCONT)
+
+    assert max(waits) < ACCEPT_LIMIT_S
+    assert set(assert_sound(stack, requests).values()) == {"completed"}
+
+
+def test_the_product_starts_and_accepts_requests_while_redis_is_down(stack: Stack) -> None:
+    for program in (stack.web, stack.workers, stack.scheduler):
+        program.kill_group()
+    stack.redis_server.kill()
+    for program in (stack.web, stack.workers, stack.scheduler):
+        program.start()
+    wait_until(lambda: len(stack.workers.children()) == 2, "workers without Redis")
+    wait_until(lambda: stack.http.get(f"{stack.url}/healthz").is_success, "a web server without Redis")
+
+    request = stack.enqueue("Asked before Redis was up")
+    assert stack.statuses([request]) == {request: "pending"}
+    stack.redis_server.start()
+
+    assert assert_sound(stack, [request]) == {request: "completed"}
+
+
+def _backlog(stack: Stack) -> list[str]:
+    """More requests than slots: all slots in a call, the rest waiting."""
+    stack.behave(latencyMs=700)
+    requests = [stack.enqueue(f"Question {number}") for number in range(30)]
+    stack.wait_until_in_flight(requests, 4)
+    statuses = list(stack.statuses(requests).values())
+    assert statuses.count("pending") >= 5, "there is no backlog to lose"
+    return requests

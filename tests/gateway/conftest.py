@@ -1,0 +1,55 @@
+"""A sandbox process behind the product, and a worker in a thread of this process."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from aiinfra.gateway import chat
+from aiinfra.gateway.waiting import WaitingRoom
+from queue_app import in_flight, tasks
+from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures  # noqa: F401 - fixtures
+from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
+
+PAUSE_S = 0.02
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
+    """The waiting room of the process, new and with two places."""
+    fresh = WaitingRoom(2)
+    monkeypatch.setattr(chat, "waiting_room", fresh)
+    return fresh
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Starts a worker that runs one ticket after the other until the test is over."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(PAUSE_S):
+            tasks.run_next()
+        connection.close()
+
+    threads: list[threading.Thread] = []
+
+    def begin() -> None:
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+
+    yield begin
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert in_flight.busy() == 0
+
+
+def has_free_places(room: WaitingRoom, number: int) -> bool:
+    """Whether that many could still come in, and no more."""
+    taken = [room._places.acquire(blocking=False) for _ in range(number + 1)]
+    for _ in filter(None, taken):
+        room._places.release()
+    return taken == [*[True] * number, False] and not room._waiting

@@ -1,0 +1,239 @@
+"""`POST /api/ai/chat` with `wait`: answered on the same connection, by a real worker and a real provider process."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.gateway import chat, waiting
+from aiinfra.gateway.waiting import TooManyWaitingError, WaitingRoom
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import LedgerEntry
+from queue_app import control, events
+from queue_app.models import AIRequest, RequestContent, Status
+from tests.api.support import CHAT, MESSAGES, Caller, refused
+from tests.gateway.conftest import has_free_places
+from tests.providers.conftest import SandboxClient
+from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Begin = Callable[[], None]
+
+
+def ask(program: Caller, **body: Any) -> HttpResponse:
+    return program.post(CHAT, {"messages": MESSAGES, "wait": True, **body})
+
+
+def in_a_thread(call: Callable[[], HttpResponse]) -> Callable[[], HttpResponse]:
+    """Begins the call; what comes back waits for its answer."""
+    answers: list[HttpResponse] = []
+
+    def run() -> None:
+        answers.append(call())
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def answer() -> HttpResponse:
+        thread.join()
+        return answers[0]
+
+    return answer
+
+
+def the_request() -> AIRequest:
+    with system_scope():
+        return AIRequest.objects.get()
+
+
+@pytest.mark.parametrize("who", ["program", "browser"])
+def test_the_answer_comes_on_the_same_connection(
+    request: pytest.FixtureRequest, who: str, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    caller = request.getfixturevalue(who)
+    worker()
+    response = ask(caller)
+    assert response.status_code == 200, response.content
+    answer = json.loads(response.content)
+    assert answer["cached"] is False
+    assert answer["response"]["role"] == "assistant"
+    assert answer["response"]["content"]
+    assert answer["response"]["finishReason"] == "stop"
+    assert answer["usage"]["totalTokens"] == answer["usage"]["promptTokens"] + answer["usage"]["completionTokens"] > 0
+    with system_scope():
+        entry = LedgerEntry.objects.get()
+    assert (str(entry.request_id), f"{entry.nano / 1e9:.9f}".rstrip("0")) == (answer["requestId"], answer["cost"])
+    assert len(sandbox.bills(entry.attempt_id)) == 1
+    assert has_free_places(room, 2)
+
+
+def test_more_clients_than_places_one_after_the_other(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    worker()
+    assert [ask(program).status_code for _ in range(5)] == [200] * 5
+    assert has_free_places(room, 2)
+
+
+def test_a_failed_request_is_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin) -> None:
+    sandbox.behave(faults=[{"kind": "status", "status": 400}]).raise_for_status()
+    worker()
+    error = refused(ask(program, maxRetries=0), 502)
+    assert error["type"] == "provider_error"
+    assert "INVALID_REQUEST" in error["message"]
+    assert has_free_places(room, 2)
+
+
+def test_who_has_waited_long_enough_gets_202(
+    program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
+    response = ask(program, timeout=1_000)
+    assert response.status_code == 202
+    assert json.loads(response.content)["requestId"] == str(the_request().id)
+    assert has_free_places(room, 2)
+
+
+def test_one_too_many_is_queued_like_all_others(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
+    wait_until(lambda: len(room._waiting) == 2, "two clients to wait")
+    assert ask(program).status_code == 202
+    worker()
+    assert [answer().status_code for answer in waiters] == [200, 200]
+    assert has_free_places(room, 2)
+
+
+def test_a_request_that_is_cancelled_meanwhile_is_409(
+    program: Caller, room: WaitingRoom, organization: Organization
+) -> None:
+    answer = in_a_thread(lambda: ask(program))
+    wait_until(lambda: room._waiting, "the client to wait")
+    with organization_scope(organization.pk):
+        control.cancel(the_request(), actor="test")
+    assert refused(answer(), 409)["type"] == "cancelled"
+    assert has_free_places(room, 2)
+
+
+def test_a_lost_event_costs_no_answer(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "changed", lambda *_: None)
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.05)
+    worker()
+    assert ask(program).status_code == 200
+
+
+def test_an_event_is_enough(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks at the row for an hour, so only the event can tell."""
+    answer = in_a_thread(lambda: ask(program))
+    wait_until(lambda: room._waiting and room._listener, "the client to wait")
+    wait_until(lambda: _subscribers() == 1, "the subscription")
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 3_600)
+    worker()
+    assert answer().status_code == 200
+
+
+def _subscribers() -> int:
+    return int(redis_client().pubsub_numsub(events.CHANNEL)[0][1])
+
+
+def test_who_waits_is_answered_while_redis_is_away(
+    program: Caller, room: WaitingRoom, organization: Organization, settings: Settings
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = in_a_thread(lambda: ask(program))
+    wait_until(lambda: room._waiting, "the client to wait")
+    with organization_scope(organization.pk):
+        AIRequest.objects.update(status=Status.FAILED, completed_at=timezone.now(), error_code="TIMEOUT")
+    refused(answer(), 502)
+    assert has_free_places(room, 2)
+
+
+def test_many_at_once_are_all_answered(
+    program: Caller, sandbox: SandboxClient, worker: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = WaitingRoom(6)
+    monkeypatch.setattr(chat, "waiting_room", room)
+    worker()
+
+    def one(number: int) -> tuple[int, bool]:
+        caller = Caller()
+        caller.headers = program.headers
+        response = caller.post(CHAT, {"messages": [{"role": "user", "content": f"Say {number}."}], "wait": True})
+        connection.close()
+        return response.status_code, b'"response"' in response.content
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(12))) == [(200, True)] * 12
+    assert has_free_places(room, 6)
+
+
+def test_a_repeat_of_an_answered_request_is_answered_at_once(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    worker()
+    key = {"Idempotency-Key": "k-1"}
+    body = {"messages": MESSAGES, "wait": True}
+    first = program.post(CHAT, body, **key)
+    assert first.status_code == 200
+    assert json.loads(program.post(CHAT, body, **key).content) == json.loads(first.content)
+    with system_scope():
+        assert AIRequest.objects.count() == 1
+        RequestContent.objects.all().delete()
+    assert refused(program.post(CHAT, body, **key), 409)["type"] == "content_gone"
+
+
+# The room by itself
+
+
+def test_a_place_is_given_back_whatever_happens(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(room, "_wait_until_ended", fail)
+    for _ in range(5):
+        with pytest.raises(RuntimeError):
+            room.wait(uuid4(), 1)
+    assert has_free_places(room, 2)
+
+
+def test_a_full_room_lets_nobody_in() -> None:
+    with pytest.raises(TooManyWaitingError):
+        WaitingRoom(0).wait(uuid4(), 1)
+
+
+def test_there_is_one_subscription_however_many_wait(program: Caller, room: WaitingRoom) -> None:
+    waiters = [in_a_thread(lambda: ask(program, timeout=1_000)) for _ in range(2)]
+    wait_until(lambda: len(room._waiting) == 2, "two clients to wait")
+    wait_until(lambda: _subscribers() == 1, "the subscription")
+    with system_scope():
+        AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now())
+        for request in AIRequest.objects.all():
+            events.changed(request.organization_id, request.id)
+    assert [answer().status_code for answer in waiters] == [409, 409]
+    wait_until(lambda: _subscribers() == 0, "the end of the subscription")
+
+
+def test_the_listener_begins_anew_for_the_next_client(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    worker()
+    for _ in range(2):
+        assert ask(program).status_code == 200
+        wait_until(lambda: room._listener is None, "the end of the listener")

@@ -1,0 +1,205 @@
+"""`/api/ai/health`: healthy, and degraded for each part that is missing."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers import breaker
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from queue_app.models import AIRequest, Priority, QueuePolicy, Status
+from tests.api.support import HEALTH, Caller, queries_of, refused
+
+Worker = Callable[..., None]
+
+
+def health(caller: Caller) -> dict[str, Any]:
+    response = caller.get(HEALTH)
+    assert response.status_code == 200, response.content
+    body: dict[str, Any] = json.loads(response.content)
+    assert (body["status"] == "healthy") is all(body["checks"].values())
+    return body
+
+
+def missing(caller: Caller) -> list[str]:
+    return [name for name, is_there in health(caller)["checks"].items() if not is_there]
+
+
+@pytest.fixture
+def waiting(organization: Organization) -> Callable[..., None]:
+    """A request that has waited for some seconds; the further arguments are its columns."""
+
+    def make(seconds: float, **columns: object) -> None:
+        at = timezone.now() - timedelta(seconds=seconds)
+        defaults = {"provider": "openai", "model": "gpt-4", "created_at": at, "not_before": at}
+        with organization_scope(organization.pk):
+            AIRequest.objects.create(organization=organization, **{**defaults, **columns})
+
+    return make
+
+
+def test_everything_is_there(program: Caller, worker: Worker) -> None:
+    worker(name="w1", slots=10)
+    worker(name="w2", slots=5)
+    found = health(program)
+    at = datetime.fromisoformat(found.pop("timestamp"))
+    assert abs((timezone.now() - at).total_seconds()) < 60
+    providers = [{"name": name, "healthy": True, "breakers": []} for name in ("openai", "deepseek", "anthropic")]
+    assert sorted(found.pop("providers"), key=str) == sorted(providers, key=str)
+    assert found == {
+        "status": "healthy",
+        "checks": {"redis": True, "aiProviders": True, "database": True, "queue": True},
+        "queue": {"healthy": True, "workers": 2, "pending": 0, "oldestPendingSeconds": None},
+        "sandbox": True,
+    }
+
+
+def test_redis_refuses(program: Caller, worker: Worker, settings: Settings) -> None:
+    worker()
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert missing(program) == ["redis", "queue"]
+
+
+def test_no_worker_is_heard(program: Caller, worker: Worker) -> None:
+    worker(at=time.time() - 60)
+    assert missing(program) == ["queue"]
+
+
+@pytest.mark.parametrize("failures", [1, 5])
+def test_a_circuit_is_open(program: Caller, worker: Worker, failures: int) -> None:
+    worker()
+    for _ in range(failures):
+        breaker.record_failure("deepseek", "deepseek-chat")
+    is_open = failures == 5
+    assert missing(program) == (["aiProviders"] if is_open else [])
+    (deepseek,) = [each for each in health(program)["providers"] if each["name"] == "deepseek"]
+    circuit = {"model": "deepseek-chat", "state": "open" if is_open else "closed", "failures": failures}
+    assert deepseek == {"name": "deepseek", "healthy": not is_open, "breakers": [circuit]}
+
+
+def test_a_circuit_on_probation_is_no_alarm(program: Caller, worker: Worker, settings: Settings) -> None:
+    worker()
+    for _ in range(5):
+        breaker.record_failure("openai", "gpt-4")
+    settings.BREAKER_OPEN_S = 0
+    assert missing(program) == []
+
+
+def test_a_request_is_neglected(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
+    worker()
+    waiting(9)
+    assert missing(program) == []
+    waiting(11)
+    assert missing(program) == ["queue"]
+    queue = health(program)["queue"]
+    assert (queue["pending"], queue["healthy"]) == (2, False)
+    assert queue["oldestPendingSeconds"] >= 11
+
+
+def test_waiting_while_every_slot_is_busy_is_no_neglect(
+    program: Caller, worker: Worker, waiting: Callable[..., None]
+) -> None:
+    worker(slots=4, busy=4)
+    waiting(60)
+    assert missing(program) == []
+
+
+def test_waiting_for_the_next_attempt_is_no_neglect(
+    program: Caller, worker: Worker, waiting: Callable[..., None]
+) -> None:
+    worker()
+    waiting(60, not_before=timezone.now() + timedelta(seconds=20))
+    assert missing(program) == []
+
+
+def test_what_is_paused_is_not_neglected(
+    program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
+) -> None:
+    worker()
+    with organization_scope(organization.pk):
+        QueuePolicy.objects.create(organization=organization, paused_priorities=[Priority.LOW])
+    waiting(60, priority=Priority.LOW)
+    assert missing(program) == []
+    waiting(60, priority=Priority.NORMAL)
+    assert missing(program) == ["queue"]
+
+
+def test_beyond_an_organizations_share_is_no_neglect(
+    program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
+) -> None:
+    worker(busy=1)
+    with organization_scope(organization.pk):
+        QueuePolicy.objects.create(organization=organization, max_in_flight=1)
+    waiting(60)
+    assert missing(program) == ["queue"]
+    waiting(60, status=Status.PROCESSING)
+    assert missing(program) == []
+
+
+def test_no_provider_is_configured(program: Caller, worker: Worker, settings: Settings) -> None:
+    worker()
+    settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
+    settings.SANDBOX_URL = ""
+    assert missing(program) == ["aiProviders"]
+
+
+def test_another_organizations_queue_is_not_told(
+    program: Caller, worker: Worker, other_organization: Organization
+) -> None:
+    worker()
+    with organization_scope(other_organization.pk):
+        at = timezone.now() - timedelta(seconds=60)
+        AIRequest.objects.create(
+            organization=other_organization, provider="openai", model="gpt-4", created_at=at, not_before=at
+        )
+    assert missing(program) == []
+    assert health(program)["queue"]["pending"] == 0
+
+
+def test_real_providers_are_no_sandbox(program: Caller, settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = {"openai": "sk-test", "deepseek": "", "anthropic": ""}
+    found = health(program)
+    assert (found["sandbox"], [each["name"] for each in found["providers"]]) == (False, ["openai"])
+
+
+def test_it_tells_no_secrets(program: Caller, settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = {"openai": "sk-very-secret", "deepseek": "", "anthropic": ""}
+    content = program.get(HEALTH).content.decode()
+    assert "sk-very-secret" not in content
+    assert settings.REDIS_URL not in content
+
+
+def test_every_role_and_a_session_may_ask(key_of: Callable[..., Caller], browser: Caller) -> None:
+    for caller in [*(key_of(role) for role in Role), browser]:
+        health(caller)
+
+
+def test_the_public_gets_no_detail() -> None:
+    refused(Caller().get(HEALTH), 401)
+
+
+def test_a_key_without_the_scope_gets_none(key_of: Callable[..., Caller]) -> None:
+    refused(key_of(Role.OWNER, ["queue:read"]).get(HEALTH), 403)
+
+
+def test_it_takes_no_parameters(program: Caller) -> None:
+    refused(program.get(HEALTH, verbose="1"), 400, "verbose")
+
+
+def test_it_costs_the_same_with_one_and_ten_requests(
+    program: Caller, worker: Worker, waiting: Callable[..., None]
+) -> None:
+    worker()
+    waiting(1)
+    health(program)
+    one = queries_of(lambda: health(program))
+    for _ in range(9):
+        waiting(1)
+    assert queries_of(lambda: health(program)) == one

@@ -1,0 +1,247 @@
+"""Messages: written with their cause, sent later, tried again, and never in anybody's way."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from standardwebhooks.webhooks import Webhook
+
+from aiinfra.notifications import delivering, transports
+from aiinfra.notifications.channels import ChannelError, change_channel, remove_channel, retry_delivery, send_test
+from aiinfra.notifications.delivering import DELAYS_S, deliver_pending
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.notifications.outbox import send
+from aiinfra.tenants.models import Organization
+from tests.notifications.conftest import Receiver
+
+MESSAGE = Notification(
+    type="alert.opened",
+    severity="medium",
+    title="Budget warning",
+    text="80 % are used.",
+    path="/alerts/7/",
+    data={"alertId": 7},
+)
+MakeChannel = Callable[..., Channel]
+pytestmark = pytest.mark.usefixtures("scoped")
+
+
+def make_due() -> None:
+    Delivery.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_webhook_is_signed_so_that_the_library_verifies_it(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    channel = make_channel(target=receiver.url)
+    send(organization.pk, MESSAGE)
+    assert deliver_pending() == 1
+    ((headers, body),) = receiver.received
+    sent_with = {name.lower(): text for name, text in headers.items()}
+    verified: Any = Webhook(channel.secret).verify(body.decode(), sent_with)
+    assert verified["type"] == "alert.opened"
+    assert "/alerts/7/" in json.dumps(verified)
+    assert Delivery.objects.get().state == "sent"
+    assert deliver_pending() == 0
+
+
+def test_slack_gets_text_and_a_link(make_channel: MakeChannel, receiver: Receiver, organization: Organization) -> None:
+    make_channel(kind="slack", target=receiver.url)
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    message = json.loads(receiver.received[0][1])
+    assert "Budget warning" in message["text"]
+    assert "/alerts/7/" in json.dumps(message["blocks"])
+
+
+def test_e_mail_goes_through_the_mail_server(
+    make_channel: MakeChannel, organization: Organization, mailoutbox: list[mail.EmailMessage], settings: Settings
+) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+    make_channel(kind="email", target="ops@example.com")
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    assert (mailoutbox[0].to, mailoutbox[0].subject) == (["ops@example.com"], "[medium] Budget warning")
+    assert "/alerts/7/" in str(mailoutbox[0].body)
+
+
+def test_without_a_mail_server_the_log_says_so(
+    make_channel: MakeChannel, organization: Organization, settings: Settings
+) -> None:
+    settings.EMAIL_HOST = ""
+    make_channel(kind="email", target="ops@example.com")
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    assert "no mail server is configured" in Delivery.objects.get().last_error
+
+
+def test_a_failure_that_may_pass_is_tried_again_under_the_same_id(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    make_channel(target=receiver.url)
+    receiver.statuses = [500, 429, 200]
+    send(organization.pk, MESSAGE)
+    for _ in range(3):
+        deliver_pending()
+        assert deliver_pending() == 0, "it was not due yet"
+        make_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.tries, delivery.response_status) == ("sent", 3, 200)
+    assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 410])
+def test_a_failure_that_stays_is_given_up_at_once_and_can_be_sent_again(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization, status: int
+) -> None:
+    make_channel(target=receiver.url)
+    receiver.statuses = [status, 200]
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.response_status) == ("given_up", status)
+    retry_delivery(delivery=delivery, actor="user:finance")
+    deliver_pending()
+    assert Delivery.objects.get().state == "sent"
+
+
+def test_after_the_last_try_a_message_is_given_up(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    make_channel(target=receiver.url)
+    receiver.statuses = [503]
+    send(organization.pk, MESSAGE)
+    while deliver_pending():
+        make_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.tries) == ("given_up", len(DELAYS_S) + 1)
+
+
+@pytest.mark.parametrize("target", ["https://127.0.0.1:1/", "https://10.0.0.1/", "https://[::1]/"])
+def test_nothing_is_sent_to_an_address_inside(
+    make_channel: MakeChannel, organization: Organization, target: str
+) -> None:
+    make_channel(target=target)
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.response_status) == ("given_up", None)
+    assert "not one of the public internet" in delivery.last_error
+
+
+def test_an_error_of_a_library_ends_in_the_log_and_names_no_secret(
+    make_channel: MakeChannel, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_channel(kind="slack", target="https://hooks.example.com/T0/secret")
+
+    def fail(_delivery: Delivery) -> None:
+        raise RuntimeError("https://hooks.example.com/T0/secret")
+
+    monkeypatch.setitem(transports.TRANSPORTS, "slack", fail)
+    send(organization.pk, MESSAGE)
+    deliver_pending()
+    assert "secret" not in Delivery.objects.get().last_error
+
+
+def test_only_channels_that_want_it_are_told(make_channel: MakeChannel, organization: Organization) -> None:
+    make_channel(name="all")
+    make_channel(name="worst", min_severity="critical")
+    change_channel(channel=make_channel(name="off"), min_severity="low", enabled=False, actor="user:admin")
+    assert send(organization.pk, MESSAGE) == 1
+    assert [each.channel.name for each in Delivery.objects.all()] == ["all"]
+
+
+def test_what_is_rolled_back_is_not_told(make_channel: MakeChannel, organization: Organization) -> None:
+    make_channel()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        send(organization.pk, MESSAGE)
+        raise RuntimeError
+    assert not Delivery.objects.exists()
+
+
+def test_a_test_message_is_sent_whatever_the_severity(make_channel: MakeChannel, receiver: Receiver) -> None:
+    send_test(channel=make_channel(target=receiver.url, min_severity="critical"), actor="user:finance")
+    deliver_pending()
+    assert len(receiver.received) == 1
+
+
+def test_of_two_senders_one_gets_a_message(make_channel: MakeChannel, organization: Organization) -> None:
+    make_channel()
+    send(organization.pk, MESSAGE)
+    seen_by_one, seen_by_other = Delivery.objects.get(), Delivery.objects.get()
+    assert [delivering._take(seen_by_one), delivering._take(seen_by_other)] == [True, False]
+    assert delivering._claim() == [], "it is somebody's until he counts as lost"
+
+
+def test_a_sender_that_was_thought_lost_changes_nothing(make_channel: MakeChannel, organization: Organization) -> None:
+    make_channel()
+    send(organization.pk, MESSAGE)
+    (lost,) = delivering._claim()
+    make_due()
+    (heir,) = delivering._claim()
+    delivering._note(lost, transports.Outcome(False, "a late failure"))
+    assert Delivery.objects.get().last_error == ""
+    delivering._note(heir, transports.SENT)
+    assert (Delivery.objects.get().state, Delivery.objects.get().tries) == ("sent", 2)
+
+
+def test_the_next_try_is_after_the_pause_and_not_before_what_the_receiver_asks(
+    make_channel: MakeChannel, organization: Organization
+) -> None:
+    make_channel()
+    send(organization.pk, MESSAGE)
+    for tries, after_s, least, most in [(1, 0, 10, 11.5), (2, 900, 900, 901), (3, 0, 300, 331), (5, 0, 7_200, 7_921)]:
+        Delivery.objects.update(tries=tries)
+        delivery, before = Delivery.objects.get(), timezone.now()
+        delivering._note(delivery, transports.Outcome(False, "busy", 429, again=True, after_s=after_s))
+        assert Delivery.objects.get().state == "failed"
+        assert Delivery.objects.get().next_try_at >= before + timedelta(seconds=least)
+        assert Delivery.objects.get().next_try_at <= timezone.now() + timedelta(seconds=most)
+
+
+def test_what_waits_is_given_up_with_its_channel(make_channel: MakeChannel, organization: Organization) -> None:
+    channel = make_channel()
+    send(organization.pk, MESSAGE)
+    remove_channel(channel=channel, actor="user:finance")
+    delivery = Delivery.objects.select_related("channel").get()
+    assert (delivery.state, delivery.channel.target, delivery.channel.secret) == ("given_up", "", "")
+    with pytest.raises(ChannelError):
+        retry_delivery(delivery=delivery, actor="user:finance")
+    assert deliver_pending() == 0
+
+
+def test_a_receiver_that_is_away_never_reaches_the_caller(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    """Nothing listens on port 1: `send` has told everybody before anybody is called."""
+    make_channel(name="away", target="http://127.0.0.1:1/")
+    make_channel(name="there", target=receiver.url)
+    with transaction.atomic():
+        assert send(organization.pk, MESSAGE) == 2
+    assert deliver_pending() == 2
+    states = dict(Delivery.objects.values_list("channel__name", "state"))
+    assert states == {"away": "failed", "there": "sent"}
+
+
+def test_only_what_ended_long_ago_is_forgotten(make_channel: MakeChannel, organization: Organization) -> None:
+    make_channel()
+    for _ in range(3):
+        send(organization.pk, MESSAGE)
+    waiting, sent, recent = Delivery.objects.order_by("id")
+    Delivery.objects.filter(id__in=[sent.pk, recent.pk]).update(state="sent")
+    Delivery.objects.exclude(id=recent.pk).update(created_at=timezone.now() - delivering.KEPT_FOR - timedelta(days=1))
+    assert delivering.forget_old_deliveries() == 1
+    assert set(Delivery.objects.values_list("id", flat=True)) == {waiting.pk, recent.pk}
+
+
+def test_slack_takes_names_for_text(organization: Organization) -> None:
+    body = json.dumps(transports.slack_body(Notification("test", "low", "a", "<!channel> & <https://evil|here>")))
+    assert "<!channel>" not in body
+    assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in body

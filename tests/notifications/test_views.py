@@ -1,0 +1,176 @@
+"""`/settings/notifications/`."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.notifications.outbox import send
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+
+URL = "/settings/notifications/"
+NEW = {
+    "kind": "slack",
+    "name": "ops",
+    "target": "https://hooks.slack.com/services/T0/B0/secret",
+    "min_severity": "high",
+}
+MESSAGE = Notification(type="test", severity="high", title="Budget", text="80 %")
+MakeChannel = Callable[..., Channel]
+ClientOf = Callable[[User], Client]
+
+
+def test_a_channel_is_added_and_its_url_is_not_shown(finance: User, client_of: ClientOf, scoped: Organization) -> None:
+    client = client_of(finance)
+    assert "Nobody is told yet" in client.get(URL).content.decode()
+    page = client.post(f"{URL}add/", NEW).content.decode()
+    assert "hooks.slack.com" in page
+    assert "T0/B0" not in page
+    assert AuditEvent.objects.filter(verb="channel.added").count() == 1
+
+
+def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientOf, scoped: Organization) -> None:
+    client = client_of(finance)
+    response = client.post(f"{URL}add/", {**NEW, "kind": "webhook"})
+    secret = Channel.objects.get().secret
+    assert secret in response.text
+    assert "no-store" in response.headers["Cache-Control"]
+    assert secret not in str(list(AuditEvent.objects.values_list("target", "changes")))
+    assert secret not in client.get(URL).content.decode()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": "http://example.com/"},
+        {"target": "https://user:pw@example.com/"},
+        {"kind": "email", "target": "https://example.com/"},
+        {"kind": "pigeon"},
+        {"name": ""},
+        {"target": "https://[/"},
+    ],
+)
+def test_a_wrong_channel_is_refused(
+    finance: User, client_of: ClientOf, scoped: Organization, wrong: dict[str, str]
+) -> None:
+    assert client_of(finance).post(f"{URL}add/", {**NEW, **wrong}).status_code == 422
+    assert not Channel.objects.exists()
+
+
+def test_a_channel_is_tested_switched_and_removed(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    channel, client = make_channel(), client_of(finance)
+    client.post(f"{URL}{channel.pk}/test/")
+    assert "Test message" in client.get(URL).content.decode()
+    client.post(f"{URL}{channel.pk}/switch/")
+    assert not Channel.objects.get().enabled
+    client.post(f"{URL}{channel.pk}/remove/")
+    assert Channel.objects.get().removed_at
+    assert client.post(f"{URL}{channel.pk}/test/").status_code == 404
+
+
+def test_a_message_that_was_given_up_is_sent_again(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    make_channel()
+    send(scoped.pk, MESSAGE)
+    Delivery.objects.update(state="given_up", last_error="it answered 410")
+    client = client_of(finance)
+    assert "it answered 410" in client.get(URL).content.decode()
+    client.post(f"{URL}deliveries/{Delivery.objects.get().pk}/again/")
+    assert Delivery.objects.get().state == "pending"
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_it_is_not_for_everybody(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
+    assert client_of(member_of(role)).get(URL).status_code == 403
+
+
+def test_another_organizations_channel_is_not_there(
+    stranger: User, client_of: ClientOf, make_channel: MakeChannel, organization: Organization
+) -> None:
+    channel, client = make_channel(), client_of(stranger)
+    assert client.post(f"{URL}{channel.pk}/remove/").status_code == 404
+    assert "Nobody is told yet" in client.get(URL).text
+    with organization_scope(organization.pk):
+        assert Channel.objects.filter(removed_at=None).exists()
+
+
+def test_the_page_takes_the_same_queries_for_one_channel_and_for_ten(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    client = client_of(finance)
+    counts = []
+    for channels in (1, 9):
+        for number in range(channels):
+            make_channel(name=f"channel {number}")
+            send(scoped.pk, MESSAGE)
+        with CaptureQueriesContext(connection) as queries:
+            client.get(URL)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_another_organizations_message_is_not_there(
+    stranger: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    make_channel()
+    send(scoped.pk, MESSAGE)
+    Delivery.objects.update(state="given_up")
+    client = client_of(stranger)
+    assert client.post(f"{URL}deliveries/{Delivery.objects.get().pk}/again/").status_code == 404
+    assert "No message yet" in client.get(URL).text
+    assert Delivery.objects.get().state == "given_up"
+
+
+def test_what_changes_something_takes_only_posts(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    channel, client = make_channel(), client_of(finance)
+    paths = ["add/", *(f"{channel.pk}/{action}/" for action in ("switch", "remove", "test")), "deliveries/1/again/"]
+    assert [client.get(URL + path).status_code for path in paths] == [405] * 5
+    assert client.post(URL).status_code == 405
+    assert Client().get(URL).status_code == 302
+
+
+def test_a_channel_that_is_off_says_so_and_takes_no_test(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
+) -> None:
+    channel, client = make_channel(), client_of(finance)
+    client.post(f"{URL}{channel.pk}/switch/")
+    assert 'badge-dot">off' in client.get(URL).text
+    assert "Switch the channel on first." in client.post(f"{URL}{channel.pk}/test/", follow=True).text
+    assert not Delivery.objects.exists()
+
+
+def test_there_is_an_end_to_channels_and_the_form_says_so(
+    finance: User, client_of: ClientOf, scoped: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiinfra.notifications.channels.CHANNELS_MAX", 1)
+    client = client_of(finance)
+    assert client.post(f"{URL}add/", NEW).status_code == 200
+    refused = client.post(f"{URL}add/", NEW)
+    assert refused.status_code == 422
+    assert "at most 1 channels" in refused.text
+
+
+def test_every_change_is_in_the_audit_log_without_the_url(
+    finance: User, client_of: ClientOf, scoped: Organization
+) -> None:
+    client = client_of(finance)
+    client.post(f"{URL}add/", NEW)
+    path = f"{URL}{Channel.objects.get().pk}/"
+    for action in ("test", "switch", "remove"):
+        client.post(f"{path}{action}/")
+    events = AuditEvent.objects.order_by("at")
+    verbs = ["channel.added", "channel.tested", "channel.changed", "channel.removed"]
+    assert [event.verb for event in events] == verbs
+    assert {event.actor for event in events} == {"user:finance"}
+    assert "services" not in str([event.changes for event in events])

@@ -1,0 +1,81 @@
+"""A running sandbox provider for all tests of this folder."""
+
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers.base import ChatCall, ProviderAttempt
+from tests.support.processes import free_port, start
+
+# Without kept connections: a reset by the sandbox must not spoil the next test's call.
+_http = httpx2.Client(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
+
+
+@dataclass(frozen=True)
+class SandboxClient:
+    """What tests ask of a sandbox."""
+
+    url: str
+
+    def behave(self, **behaviour: Any) -> httpx2.Response:
+        return _http.post(f"{self.url}/sandbox/behaviour", json=behaviour)
+
+    def get(self, path: str) -> Any:
+        return _http.get(f"{self.url}{path}").raise_for_status().json()
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx2.Response:
+        keys = {"authorization": "Bearer k", "x-api-key": "k"}
+        return _http.post(f"{self.url}{path}", json=body, headers={**keys, **headers})
+
+    def bills(self, attempt_id: uuid.UUID) -> list[dict[str, Any]]:
+        return [row for row in self.get("/sandbox/book") if row["attemptId"] == str(attempt_id)]
+
+
+def sandbox_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "aiinfra.providers.sandbox", "--port", str(port)]
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a sandbox that lives as long as the test session."""
+    port = free_port()
+    book: Path = tmp_path_factory.mktemp("sandbox") / "book.jsonl"
+    with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"http://127.0.0.1:{port}/"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def sandbox(sandbox_process: str, settings: Settings) -> SandboxClient:
+    """A sandbox that behaves, and settings that send all providers there."""
+    settings.SANDBOX_URL = sandbox_process
+    settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
+    client = SandboxClient(sandbox_process)
+    client.behave().raise_for_status()
+    return client
+
+
+@pytest.fixture
+def attempt() -> Callable[..., ProviderAttempt]:
+    """Makes attempts with new ids."""
+
+    def make(provider: str = "openai", model: str = "gpt-4") -> ProviderAttempt:
+        return ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider=provider, model=model)
+
+    return make
+
+
+@pytest.fixture
+def call() -> Callable[..., ChatCall]:
+    """Makes calls with one user message."""
+
+    def make(text: str = "How do I plan a garden?", *, max_tokens: int = 200, timeout_s: float = 20.0) -> ChatCall:
+        return ChatCall(messages=[{"role": "user", "content": text}], max_tokens=max_tokens, timeout_s=timeout_s)
+
+    return make

@@ -1,0 +1,152 @@
+"""Both adapters, through the real client libraries, against a running sandbox."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aiinfra.providers.base import BillState, ChatCall, ErrorCode, ProviderAttempt, ProviderError
+from aiinfra.providers.registry import adapter_for
+from tests.providers.conftest import SandboxClient
+from tests.support.processes import wait_until
+
+PROVIDERS = ["openai", "deepseek", "anthropic"]
+
+Attempts = Callable[..., ProviderAttempt]
+Calls = Callable[..., ChatCall]
+
+pytestmark = [pytest.mark.parametrize("provider", PROVIDERS), pytest.mark.usefixtures("sandbox")]
+
+
+def failure_of(provider: str, attempt: ProviderAttempt, call: ChatCall) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        adapter_for(provider).chat(attempt, call)
+    return caught.value
+
+
+def test_an_answer_carries_text_and_the_usage_that_was_billed(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    made = attempt(provider)
+    answer = adapter_for(provider).chat(made, call())
+    assert "sandbox" in answer.content
+    assert answer.finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.raw_usage
+    (row,) = sandbox.bills(made.id)
+    assert (row["provider"], row["model"]) == (provider, "gpt-4")
+    assert row["usage"] == {
+        "input": answer.usage.input,
+        "cacheRead": answer.usage.cache_read,
+        "cacheWrite": answer.usage.cache_write,
+        "output": answer.usage.output,
+        "reasoning": answer.usage.reasoning,
+    }
+
+
+def test_the_token_limit_is_sent(provider: str, attempt: Attempts, call: Calls) -> None:
+    answer = adapter_for(provider).chat(attempt(provider), call(max_tokens=5))
+    assert answer.finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.output <= 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "billed"),
+    [
+        ({"kind": "rate_limit", "retryAfterS": 7}, ErrorCode.RATE_LIMITED, False),
+        ({"kind": "status", "status": 500}, ErrorCode.SERVER_ERROR, False),
+        ({"kind": "status", "status": 503}, ErrorCode.SERVER_ERROR, False),
+        ({"kind": "status", "status": 400}, ErrorCode.INVALID_REQUEST, False),
+        ({"kind": "status", "status": 404}, ErrorCode.INVALID_REQUEST, False),
+        ({"kind": "status", "status": 422}, ErrorCode.INVALID_REQUEST, False),
+        ({"kind": "status", "status": 401}, ErrorCode.AUTHENTICATION, False),
+        ({"kind": "status", "status": 403}, ErrorCode.AUTHENTICATION, False),
+        ({"kind": "reset_before_billing"}, ErrorCode.CONNECTION_ERROR, True),
+        ({"kind": "reset_after_billing"}, ErrorCode.CONNECTION_ERROR, True),
+        ({"kind": "malformed_body"}, ErrorCode.SERVER_ERROR, True),
+        ({"kind": "content_filter"}, ErrorCode.CONTENT_FILTERED, True),
+    ],
+)
+def test_a_failure_has_its_code_and_is_sent_once(
+    provider: str,
+    sandbox: SandboxClient,
+    attempt: Attempts,
+    call: Calls,
+    fault: dict[str, Any],
+    code: ErrorCode,
+    billed: bool,
+) -> None:
+    sandbox.behave(faults=[{**fault, "times": 1}])
+    made = attempt(provider)
+    error = failure_of(provider, made, call())
+    assert (error.code, error.may_be_billed) == (code, billed)
+    assert sandbox.get("/sandbox/behaviour")["faults"][0]["times"] == 0
+    answered = fault["kind"] in {"reset_after_billing", "malformed_body", "content_filter"}
+    assert len(sandbox.bills(made.id)) == answered
+
+
+def test_retry_after_is_passed_on(provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls) -> None:
+    sandbox.behave(faults=[{"kind": "rate_limit", "retryAfterS": 7}])
+    assert failure_of(provider, attempt(provider), call()).retry_after_s == 7
+
+
+def test_a_filtered_answer_tells_what_it_cost(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    sandbox.behave(faults=[{"kind": "content_filter"}])
+    error = failure_of(provider, attempt(provider), call())
+    assert error.usage is not None
+    assert error.usage.input > 0
+    assert not error.retryable
+
+
+def test_missing_usage_is_none_and_no_error(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    sandbox.behave(faults=[{"kind": "missing_usage"}])
+    answer = adapter_for(provider).chat(attempt(provider), call())
+    assert answer.content
+    assert answer.usage is None
+
+
+def test_a_slow_answer_is_a_timeout_and_still_billed(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    sandbox.behave(latencyMs=1500)
+    made, adapter = attempt(provider), adapter_for(provider)
+    error = failure_of(provider, made, call(timeout_s=0.3))
+    assert (error.code, error.may_be_billed) == (ErrorCode.TIMEOUT, True)
+    assert adapter.bill_of(made.id) == (BillState.RUNNING, None)
+    wait_until(lambda: adapter.bill_of(made.id)[0] is BillState.BILLED, "the abandoned call to be billed")
+    assert len(sandbox.bills(made.id)) == 1
+
+
+def test_a_call_that_never_ends_is_a_timeout(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    sandbox.behave(faults=[{"kind": "hang"}])
+    assert failure_of(provider, attempt(provider), call(timeout_s=0.3)).code is ErrorCode.TIMEOUT
+
+
+def test_a_call_that_was_never_made_is_not_billed(provider: str) -> None:
+    assert adapter_for(provider).bill_of(uuid.uuid4()) == (BillState.NOT_BILLED, None)
+
+
+def test_the_official_client_is_on_the_wire(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    adapter_for(provider).chat(attempt(provider), call())
+    expected = "Anthropic/Python" if provider == "anthropic" else "OpenAI/Python"
+    assert any(agent.startswith(expected) for agent in sandbox.get("/sandbox/agents"))
+
+
+def test_an_error_quotes_neither_prompt_nor_key(
+    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
+) -> None:
+    sandbox.behave(faults=[{"kind": "status", "status": 400}])
+    error = failure_of(provider, attempt(provider), call("a fault of the sandbox is my secret"))
+    assert "fault of the sandbox" not in str(error)
+    assert error.__suppress_context__
+    assert "fault of the sandbox" in str(failure_of(provider, attempt(provider), call("something else")))

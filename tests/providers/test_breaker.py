@@ -1,0 +1,155 @@
+"""The circuit breaker on a real Redis, also between processes."""
+
+import multiprocessing
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+from redis import Redis
+
+from aiinfra.providers import breaker
+from aiinfra.providers.breaker import CircuitState
+from aiinfra.redis import redis_client
+from tests.support.processes import free_port
+
+PROCESSES = 8
+MODEL = ("openai", "gpt-4")
+
+
+@pytest.fixture(autouse=True)
+def quick_breaker(redis_url: str, settings: Settings) -> str:
+    """A Redis, five failures, and a pause that no test outlives unless it says so."""
+    settings.BREAKER_FAILURES = 5
+    settings.BREAKER_OPEN_S = 60
+    return redis_url
+
+
+def fail(times: int) -> None:
+    for _ in range(times):
+        breaker.record_failure(*MODEL)
+
+
+def end_the_pause() -> None:
+    """Move the opening into the past, as Redis sees it."""
+    fields: Any = redis_client().hgetall("aiinfra:breaker:states")
+    for name, state in fields.items():
+        failures, _, probe = state.split("|")
+        redis_client().hset("aiinfra:breaker:states", name, f"{failures}|1|{probe}")
+
+
+def state() -> breaker.BreakerState:
+    (only,) = breaker.states()
+    return only
+
+
+def test_it_opens_at_the_fifth_failure_in_a_row() -> None:
+    fail(4)
+    assert breaker.allow(*MODEL).allowed
+    fail(1)
+    decision = breaker.allow(*MODEL)
+    assert not decision.allowed
+    assert 0 < decision.retry_in_s <= 60
+    assert (state().state, state().failures) == (CircuitState.OPEN, 5)
+
+
+def test_a_success_between_failures_starts_the_count_again() -> None:
+    fail(4)
+    breaker.record_success(*MODEL)
+    fail(4)
+    assert breaker.allow(*MODEL).allowed
+
+
+def test_each_model_has_its_own_circuit() -> None:
+    fail(5)
+    assert breaker.allow("openai", "gpt-4o").allowed
+    assert breaker.allow("deepseek", "gpt-4").allowed
+
+
+def test_after_the_pause_one_probe_goes_and_its_success_closes() -> None:
+    fail(5)
+    end_the_pause()
+    assert state().state is CircuitState.HALF_OPEN
+    assert breaker.allow(*MODEL).allowed
+    second = breaker.allow(*MODEL)
+    assert not second.allowed
+    assert 0 < second.retry_in_s <= breaker.PROBING_PAUSE_S, "a probe of a second would hold all others up for minutes"
+    breaker.record_success(*MODEL)
+    assert breaker.allow(*MODEL).allowed
+    assert (state().state, state().failures) == (CircuitState.CLOSED, 0)
+
+
+def test_a_failed_probe_opens_it_again_at_once() -> None:
+    fail(5)
+    end_the_pause()
+    assert breaker.allow(*MODEL).allowed
+    breaker.record_failure(*MODEL)
+    assert not breaker.allow(*MODEL).allowed
+    assert state().state is CircuitState.OPEN
+
+
+def test_a_released_probe_goes_to_the_next_call() -> None:
+    fail(5)
+    end_the_pause()
+    assert breaker.allow(*MODEL).allowed
+    breaker.release_probe(*MODEL)
+    assert breaker.allow(*MODEL).allowed
+    assert not breaker.allow(*MODEL).allowed
+
+
+def test_a_dead_prober_does_not_block_for_ever() -> None:
+    fail(5)
+    end_the_pause()
+    assert breaker.allow(*MODEL).allowed
+    redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), "5|1|1")
+    assert breaker.allow(*MODEL).allowed
+
+
+def test_stragglers_change_nothing_while_it_is_open() -> None:
+    fail(5)
+    before = redis_client().hgetall("aiinfra:breaker:states")
+    breaker.record_success(*MODEL)
+    breaker.record_failure(*MODEL)
+    breaker.release_probe(*MODEL)
+    assert redis_client().hgetall("aiinfra:breaker:states") == before
+
+
+def test_without_redis_every_call_is_allowed(settings: Settings) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    fail(9)
+    breaker.record_success(*MODEL)
+    assert breaker.allow(*MODEL).allowed
+    assert breaker.states() == []
+
+
+def test_states_are_read_in_one_round_trip_and_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaker.record_failure("openai", "b/with-slash")
+    breaker.record_failure("deepseek", "a")
+    trips = []
+    execute = redis_client().pipeline().__class__.execute
+    monkeypatch.setattr("redis.client.Pipeline.execute", lambda self: trips.append(1) or execute(self))
+    assert [(s.provider, s.model) for s in breaker.states()] == [("deepseek", "a"), ("openai", "b/with-slash")]
+    assert len(trips) == 1
+
+
+def _ask(url: str, barrier: Barrier, allowed: str) -> None:
+    """One of many processes that find the pause over at the same moment."""
+    barrier.wait()
+    if breaker.allow(*MODEL).allowed:
+        Redis.from_url(url).incr(allowed)
+
+
+def test_of_eight_processes_exactly_one_is_the_probe(quick_breaker: str) -> None:
+    context = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        fail(5)
+        end_the_pause()
+        barrier, name = context.Barrier(PROCESSES), f"allowed{attempt}"
+        askers = [context.Process(target=_ask, args=(quick_breaker, barrier, name)) for _ in range(PROCESSES)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        assert [asker.exitcode for asker in askers] == [0] * PROCESSES
+        assert redis_client().get(name) == "1"
+        breaker.record_failure(*MODEL)

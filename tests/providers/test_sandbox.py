@@ -1,0 +1,259 @@
+"""The sandbox provider as its clients see it."""
+
+import json
+import math
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from tests.providers.conftest import SandboxClient, sandbox_command
+from tests.support.processes import free_port, start
+
+CHAT = "/openai/v1/chat/completions"
+MESSAGES = "/anthropic/v1/messages"
+LONG = "A sentence about vegetables and the weather. " * 200
+
+
+def question(text: str = "How do I plan a garden?", **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-4", "messages": [{"role": "user", "content": text}], "max_tokens": 200, **more}
+
+
+def openai_client(sandbox: SandboxClient) -> openai.OpenAI:
+    return openai.OpenAI(api_key="k", base_url=f"{sandbox.url}/openai/v1", max_retries=0)
+
+
+def test_the_same_prompt_gets_the_same_answer_and_every_answer_says_sandbox(sandbox: SandboxClient) -> None:
+    first, second = (sandbox.post(CHAT, question()) for _ in range(2))
+    assert first.json()["choices"] == second.json()["choices"]
+    assert "sandbox" in first.json()["choices"][0]["message"]["content"]
+    assert first.headers["x-sandbox"] == "true"
+    assert sandbox.post(CHAT, question("Something else")).json()["choices"] != first.json()["choices"]
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+def test_both_names_of_the_token_limit_are_obeyed(sandbox: SandboxClient, limit: str) -> None:
+    body = {"model": "deepseek-reasoner", "messages": [{"role": "user", "content": "hi"}], limit: 50}
+    answer = sandbox.post(CHAT, body).json()
+    assert answer["usage"]["completion_tokens"] <= 50
+    assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 48
+    assert answer["choices"][0]["finish_reason"] == "length"
+
+
+def test_a_stream_ends_with_the_usage_that_was_billed(sandbox: SandboxClient) -> None:
+    attempt_id = uuid.uuid4()
+    stream = openai_client(sandbox).chat.completions.create(
+        **question(stream=True, stream_options={"include_usage": True}),
+        extra_headers={"X-Attempt-Id": str(attempt_id)},
+    )
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == sandbox.post(CHAT, question()).json()["choices"][0]["message"]["content"]
+    (row,) = sandbox.bills(attempt_id)
+    assert chunks[-1].usage.completion_tokens == row["usage"]["output"]
+    assert chunks[-1].usage.prompt_tokens == row["usage"]["input"]
+
+
+def test_a_stream_without_the_option_carries_no_usage(sandbox: SandboxClient) -> None:
+    chunks = list(openai_client(sandbox).chat.completions.create(**question(stream=True)))
+    assert not any(chunk.usage for chunk in chunks)
+
+
+def test_anthropic_s_client_understands_the_stream(sandbox: SandboxClient) -> None:
+    client = anthropic.Anthropic(api_key="k", base_url=f"{sandbox.url}/anthropic", max_retries=0)
+    with client.messages.stream(**question()) as stream:
+        message = stream.get_final_message()
+    whole = sandbox.post(MESSAGES, question()).json()
+    assert message.content[0].text == whole["content"][0]["text"]
+    assert message.stop_reason == "end_turn"
+    assert message.usage.output_tokens == whole["usage"]["output_tokens"]
+    assert message.usage.input_tokens == whole["usage"]["input_tokens"]
+
+
+def test_embeddings_are_unit_vectors_and_near_for_common_words(sandbox: SandboxClient) -> None:
+    texts = ["plan a garden", "plan a garden", "plan a large garden", "compile the kernel"]
+    answer = openai_client(sandbox).embeddings.create(model="e", input=texts, dimensions=256)
+    vectors = [row.embedding for row in answer.data]
+    assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1.0] * 4, abs=1e-5)
+    assert vectors[0] == vectors[1]
+    assert dot(vectors[0], vectors[2]) > 0.5 > dot(vectors[0], vectors[3])
+    assert answer.usage.prompt_tokens == sandbox.get("/sandbox/book")[-1]["usage"]["input"]
+
+
+def dot(first: list[float], second: list[float]) -> float:
+    return sum(a * b for a, b in zip(first, second, strict=True))
+
+
+def test_a_repeated_long_prefix_counts_as_cached(sandbox: SandboxClient) -> None:
+    text = f"{uuid.uuid4()} {LONG}"
+    first = sandbox.post(CHAT, question(text)).json()["usage"]
+    second = sandbox.post(CHAT, question(f"{text} And now?")).json()["usage"]
+    assert first["prompt_tokens_details"]["cached_tokens"] == 0
+    assert second["prompt_tokens_details"]["cached_tokens"] == second["prompt_tokens"] * 8192 // len(f"{text} And now?")
+    assert sandbox.get("/sandbox/book")[-1]["usage"]["cacheRead"] == second["prompt_tokens_details"]["cached_tokens"]
+    other_model = sandbox.post(CHAT, question(text, model="gpt-4o")).json()["usage"]
+    assert other_model["prompt_tokens_details"]["cached_tokens"] == 0
+
+
+def test_deepseek_tells_hits_and_misses(sandbox: SandboxClient) -> None:
+    text = f"{uuid.uuid4()} {LONG}"
+    sandbox.post("/deepseek/v1/chat/completions", question(text))
+    usage = sandbox.post("/deepseek/v1/chat/completions", question(text)).json()["usage"]
+    assert usage["prompt_cache_hit_tokens"] > 0
+    assert usage["prompt_cache_hit_tokens"] + usage["prompt_cache_miss_tokens"] == usage["prompt_tokens"]
+
+
+def test_anthropic_caches_only_what_is_marked_and_bills_the_writing(sandbox: SandboxClient) -> None:
+    text = f"{uuid.uuid4()} {LONG}"
+    unmarked = sandbox.post(MESSAGES, question(text)).json()["usage"]
+    assert unmarked["cache_creation_input_tokens"] == unmarked["cache_read_input_tokens"] == 0
+    marked = question(text)
+    marked["messages"][0]["content"] = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
+    written = sandbox.post(MESSAGES, marked).json()["usage"]
+    read = sandbox.post(MESSAGES, marked).json()["usage"]
+    assert written["cache_creation_input_tokens"] == read["cache_read_input_tokens"] > 0
+    assert written["cache_read_input_tokens"] == read["cache_creation_input_tokens"] == 0
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"latencyMs": -1},
+        {"latencyMs": "fast"},
+        {"latencyMs": {"p50": 3, "p95": 2, "p99": 1}},
+        {"latencyMs": {"p50": 3}},
+        {"nonsense": 1},
+        {"faults": [{"kind": "explode"}]},
+        {"faults": [{"kind": "hang", "probability": 1.1}]},
+        {"faults": [{"kind": "hang", "times": -1}]},
+        {"faults": [{"kind": "status", "status": 200}]},
+        {"faults": [{"kind": "hang", "contains": ""}]},
+        {"faults": {}},
+        [],
+        None,
+    ],
+)
+def test_nonsense_is_refused_and_changes_nothing(sandbox: SandboxClient, behaviour: Any) -> None:
+    sandbox.behave(latencyMs=1).raise_for_status()
+    answer = sandbox.post("/sandbox/behaviour", behaviour)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+    assert sandbox.get("/sandbox/behaviour")["latencyMs"] == 1
+
+
+def test_a_fault_hits_only_whom_it_is_meant_for_and_as_often_as_said(sandbox: SandboxClient) -> None:
+    fault = {"kind": "status", "status": 503, "provider": "openai", "model": "gpt-4", "contains": "garden", "times": 2}
+    sandbox.behave(faults=[fault]).raise_for_status()
+    assert sandbox.post(CHAT, question("kernel")).status_code == 200
+    assert sandbox.post(CHAT, question(model="gpt-4o")).status_code == 200
+    assert sandbox.post("/deepseek/v1/chat/completions", question()).status_code == 200
+    assert [sandbox.post(CHAT, question()).status_code for _ in range(3)] == [503, 503, 200]
+
+
+def test_a_seed_makes_chance_repeatable(sandbox: SandboxClient) -> None:
+    runs = []
+    for _ in range(2):
+        sandbox.behave(seed=7, faults=[{"kind": "status", "probability": 0.5}])
+        runs.append([sandbox.post(CHAT, question()).status_code for _ in range(12)])
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {200, 500}
+
+
+def test_a_rate_limit_carries_its_header(sandbox: SandboxClient) -> None:
+    sandbox.behave(faults=[{"kind": "rate_limit", "retryAfterS": 3}])
+    answer = sandbox.post(CHAT, question())
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+
+
+@pytest.mark.parametrize(("kind", "rows"), [("reset_before_billing", 0), ("reset_after_billing", 1)])
+def test_a_reset_breaks_the_connection_without_an_answer(sandbox: SandboxClient, kind: str, rows: int) -> None:
+    sandbox.behave(faults=[{"kind": kind}])
+    attempt_id = uuid.uuid4()
+    with pytest.raises(httpx2.NetworkError):
+        sandbox.post(CHAT, question(), **{"x-attempt-id": str(attempt_id)})
+    assert len(sandbox.bills(attempt_id)) == rows
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, []),
+        (CHAT, {"messages": [{"role": "user", "content": "x"}]}),
+        (CHAT, question(model=3)),
+        (CHAT, question(messages=[])),
+        (CHAT, question(messages="hi")),
+        (CHAT, question(max_tokens=0)),
+        (CHAT, question(max_tokens=1.5)),
+        (MESSAGES, {"model": "claude", "messages": [{"role": "user", "content": "x"}]}),
+        ("/openai/v1/embeddings", {"model": "e", "input": 3}),
+        ("/openai/v1/embeddings", {"model": "e", "input": []}),
+        ("/openai/v1/embeddings", {"model": "e", "input": "x", "dimensions": 100_000}),
+    ],
+)
+def test_a_bad_request_is_refused_and_not_billed(sandbox: SandboxClient, path: str, body: Any) -> None:
+    billed = len(sandbox.get("/sandbox/book"))
+    assert sandbox.post(path, body).status_code == 400
+    assert len(sandbox.get("/sandbox/book")) == billed
+
+
+def test_a_call_without_a_key_is_refused(sandbox: SandboxClient) -> None:
+    assert httpx2.post(f"{sandbox.url}{CHAT}", json=question(), trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/sandbox/book", 405),
+        ("POST", "/sandbox/book", 405),
+        ("GET", CHAT, 405),
+        ("PUT", "/sandbox/behaviour", 405),
+        ("GET", "/nowhere", 404),
+    ],
+)
+def test_the_book_cannot_be_changed_from_outside(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
+    assert httpx2.request(method, f"{sandbox.url}{path}", trust_env=False).status_code == status
+
+
+def test_the_page_says_sandbox_and_shows_the_last_calls_escaped(sandbox: SandboxClient) -> None:
+    sandbox.post(CHAT, question(model="<script>"))
+    page = httpx2.get(f"{sandbox.url}/", trust_env=False)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "This is a sandbox" in page.text
+    assert "&lt;script&gt;" in page.text
+    assert "<script>" not in page.text
+
+
+def test_the_book_outlives_the_process_and_a_torn_last_line(tmp_path: Path) -> None:
+    book, port, attempt_id = tmp_path / "deep" / "book.jsonl", free_port(), str(uuid.uuid4())
+    client = SandboxClient(f"http://127.0.0.1:{port}")
+    with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"{client.url}/") as process:
+        client.post(CHAT, question(), **{"x-attempt-id": attempt_id})
+        process.kill()
+    with book.open("a") as file:
+        file.write('{"attemptId": "torn')
+    with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"{client.url}/"):
+        client.post(CHAT, question())
+        assert [row["attemptId"] for row in client.get("/sandbox/book")] == [attempt_id, None]
+        assert client.get(f"/sandbox/calls/{attempt_id}")["state"] == "billed"
+        assert client.get(f"/sandbox/calls/{uuid.uuid4()}") == {"state": "unknown", "usage": None}
+    assert len([json.loads(line) for line in book.read_text().splitlines()]) == 2
+
+
+def test_it_starts_under_uvicorn_with_latency_from_the_environment() -> None:
+    port = free_port()
+    client = SandboxClient(f"http://127.0.0.1:{port}")
+    command = [sys.executable, "-m", "uvicorn", "aiinfra.providers.sandbox.app:app", "--port", str(port)]
+    with start(command, {"SANDBOX_LATENCY_MS": "12.5", "SANDBOX_BOOK": ""}, f"{client.url}/"):
+        assert client.get("/sandbox/behaviour")["latencyMs"] == 12.5
+
+
+def test_it_needs_no_django() -> None:
+    code = "import sys, aiinfra.providers.sandbox.app; print('django' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stdout.strip() == "False"

@@ -1,0 +1,41 @@
+"""Counting tokens."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from aiinfra.providers import tokens
+from aiinfra.providers.tokens import count_tokens, has_tokenizer
+
+
+@pytest.fixture
+def no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "bpe_openai", None)
+    tokens._counter.cache_clear()
+    yield
+    tokens._counter.cache_clear()
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 0), ("hello world", 2), ("Hello, world!", 4)])
+def test_it_counts_o200k_tokens(text: str, count: int) -> None:
+    assert count_tokens(text) == count
+
+
+def test_text_that_is_no_unicode_is_counted_too() -> None:
+    assert count_tokens("\ud800 \x00 ok") > 0
+
+
+@pytest.mark.usefixtures("no_tokenizer")
+@pytest.mark.parametrize(("text", "count"), [("", 0), ("a", 1), ("abc", 1), ("abcd", 2), ("äöü", 2), ("\ud800", 1)])
+def test_without_the_wheel_it_is_a_third_of_the_bytes_rounded_up(text: str, count: int) -> None:
+    assert count_tokens(text) == count
+
+
+def test_it_says_whether_it_counts() -> None:
+    assert has_tokenizer()
+
+
+@pytest.mark.usefixtures("no_tokenizer")
+def test_it_says_that_it_estimates() -> None:
+    assert not has_tokenizer()

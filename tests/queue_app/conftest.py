@@ -1,0 +1,100 @@
+"""A queue with prices, an empty Redis and a provider that does what the test says."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderAttempt, ProviderError, TokenUsage
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.prices import book as pricebook
+from queue_app import processing
+from queue_app.claims import Claim, claim_next
+from queue_app.intake import Submission, accept
+from queue_app.models import AIRequest
+
+USAGE = TokenUsage(input=20, output=10)
+Script = ChatAnswer | Exception | Callable[[ProviderAttempt], ChatAnswer]
+
+
+class ScriptedProvider:
+    """Answers each call with the next thing on its list, the last one again and again; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.script: list[Script] = [answer()]
+        self.calls: list[tuple[ProviderAttempt, ChatCall]] = []
+
+    def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
+        self.calls.append((attempt, call))
+        reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply(attempt) if callable(reply) else reply
+
+
+def answer(content: str = "Hello.", usage: TokenUsage | None = USAGE) -> ChatAnswer:
+    return ChatAnswer(content=content, finish_reason="stop", usage=usage, raw_usage={"prompt_tokens": 20})
+
+
+def refusal(code: str, *, may_be_billed: bool = False, retry_after_s: float | None = None) -> ProviderError:
+    return ProviderError(ErrorCode(code), f"it said {code}", may_be_billed=may_be_billed, retry_after_s=retry_after_s)
+
+
+@pytest.fixture(autouse=True)
+def _no_provider_keys(settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
+
+
+@pytest.fixture
+def queue(db: None, redis_url: str) -> None:
+    """Prices, which a transactional test before this one has emptied, and an empty Redis."""
+    pricebook.forget_prices()
+    pricebook.add_shipped_prices()
+
+
+@pytest.fixture
+def scoped(organization: Organization) -> Iterator[Organization]:
+    """The test sees the rows of this organization."""
+    with organization_scope(organization.pk):
+        yield organization
+
+
+@pytest.fixture
+def submit(queue: None, organization: Organization) -> Callable[..., AIRequest]:
+    """Accepts requests; the arguments are the fields of `Submission`."""
+
+    def make(**fields: object) -> AIRequest:
+        defaults = {
+            "organization_id": organization.pk,
+            "provider": "deepseek",
+            "model": "deepseek-chat",
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        submission = Submission(**{**defaults, **fields})  # type: ignore[arg-type]
+        with organization_scope(submission.organization_id):
+            return accept(submission)
+
+    return make
+
+
+@pytest.fixture
+def claimed(submit: Callable[..., AIRequest]) -> Callable[..., Claim]:
+    """Accepts a request and claims it."""
+
+    def make(**fields: object) -> Claim:
+        request = submit(**fields)
+        claim = claim_next("worker")
+        assert claim is not None and claim.request.id == request.id
+        return claim
+
+    return make
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> ScriptedProvider:
+    """The provider that `process` calls. The test's transaction keeps its connection during the call."""
+    scripted = ScriptedProvider()
+    monkeypatch.setattr(processing, "close_old_connections", lambda: None)
+    monkeypatch.setattr(processing, "adapter_for", lambda _name: scripted)
+    return scripted

@@ -1,0 +1,119 @@
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.providers.models import FallbackRoute
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import ModelPrice
+from queue_app import index
+from queue_app.claims import Claim, claim_next
+from queue_app.models import AIRequest, QueuePolicy
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider
+
+TABLES = [
+    "queue_app_airequest",
+    "queue_app_queuepolicy",
+    "cost_app_attempt",
+    "cost_app_ledgerentry",
+    "cost_app_modelprice",
+    "providers_fallbackroute",
+]
+READ_ONLY = ["queue_app_airequest", "cost_app_attempt", "cost_app_ledgerentry"]
+
+
+@pytest.fixture
+def staff(client: Client, db: None) -> Client:
+    """A browser of somebody who may open the raw records and belongs to no organization."""
+    client.force_login(User.objects.create_superuser("staff"))
+    return client
+
+
+@pytest.fixture
+def charged(claimed: Callable[..., Claim], provider: ScriptedProvider) -> AIRequest:
+    """A request that was answered and charged."""
+    claim = claimed(messages=[{"role": "user", "content": "a secret question"}])
+    process(claim)
+    return claim.request
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_staff_see_the_rows_of_every_organization(table: str, staff: Client, charged: AIRequest) -> None:
+    with system_scope():
+        QueuePolicy.objects.create(organization=charged.organization)
+        FallbackRoute.objects.create(
+            organization=charged.organization, provider="openai", model="gpt-4", position=1, to_provider="deepseek"
+        )
+    page = staff.get(reverse(f"admin:{table}_changelist"))
+    assert page.status_code == 200
+    link = re.search(r'class="field-\w+[^"]*"><a href="([^"]+)"', page.text)
+    assert link
+    assert staff.get(link[1]).status_code == 200
+
+
+def test_no_raw_record_holds_a_prompt(staff: Client, charged: AIRequest) -> None:
+    page = staff.get(reverse("admin:queue_app_airequest_change", args=[charged.id])).text
+    assert "deepseek-chat" in page
+    assert "a secret question" not in page
+
+
+@pytest.mark.parametrize("table", READ_ONLY)
+def test_what_only_the_program_writes_cannot_be_added(table: str, staff: Client) -> None:
+    assert staff.get(reverse(f"admin:{table}_add")).status_code == 403
+
+
+def test_who_is_not_staff_gets_nowhere(owner: User, client_of: Callable[[User], Client]) -> None:
+    assert client_of(owner).get(reverse("admin:queue_app_airequest_changelist")).status_code == 302
+
+
+def test_a_changed_share_holds_at_once_and_is_audited(
+    staff: Client,
+    submit: Callable[..., AIRequest],
+    organization: Organization,
+    django_capture_on_commit_callbacks: Callable[..., object],
+) -> None:
+    with system_scope():
+        policy = QueuePolicy.objects.create(organization=organization)
+    form = {"organization": organization.pk, "weight": 3, "max_in_flight": 1, "depth_limit": 50}
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        response = staff.post(reverse("admin:queue_app_queuepolicy_change", args=[policy.pk]), form)
+    assert response.status_code == 302
+    assert index.known_terms()[organization.pk][0] == (3, 1, 50)
+    with system_scope():
+        event = AuditEvent.objects.get()
+        assert (event.verb, event.changes["weight"]) == ("queuepolicy.changed", ["1", "3"])
+    submit()
+    submit()
+    assert claim_next("worker") is not None
+    assert claim_next("worker") is None
+
+
+def test_a_policy_cannot_be_deleted_for_redis_would_keep_it(staff: Client, organization: Organization) -> None:
+    with system_scope():
+        policy = QueuePolicy.objects.create(organization=organization)
+    assert staff.post(reverse("admin:queue_app_queuepolicy_delete", args=[policy.pk])).status_code == 403
+
+
+def test_a_price_is_added_and_never_changed(staff: Client, queue: None) -> None:
+    price = ModelPrice.objects.get(model="gpt-4")
+    now = timezone.now() - timedelta(minutes=1)
+    form = {
+        "provider": "openai",
+        "model": "gpt-4",
+        "tier": "standard",
+        "source": "price page",
+        "effective_from_0": f"{now:%Y-%m-%d}",
+        "effective_from_1": f"{now:%H:%M:%S}",
+        **dict.fromkeys(["input", "cache_read", "cache_write", "output"], 7),
+    }
+    assert staff.post(reverse("admin:cost_app_modelprice_add"), form).status_code == 302
+    assert ModelPrice.objects.filter(model="gpt-4", output=7).exists()
+    change = reverse("admin:cost_app_modelprice_change", args=[price.pk])
+    assert staff.post(change, {**form, "output": 8}).status_code == 403
+    assert staff.post(reverse("admin:cost_app_modelprice_delete", args=[price.pk])).status_code == 403

@@ -1,0 +1,111 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from redis.exceptions import RedisError
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from queue_app import claims, index
+from queue_app.claims import Claim, claim_next
+from queue_app.models import AIRequest, Status
+from tests.support.processes import free_port
+
+Submit = Callable[..., AIRequest]
+pytestmark = pytest.mark.usefixtures("queue")
+
+
+def row() -> AIRequest:
+    with system_scope():
+        return AIRequest.objects.get()
+
+
+def in_flight() -> dict[str, str]:
+    return redis_client().hgetall(index.PREFIX + "inflight")
+
+
+def test_a_claim_is_true_when_the_row_says_so(submit: Submit) -> None:
+    request = submit(timeout_ms=5_000)
+    claim = claim_next("worker-1")
+    assert claim and (claim.request.id, claim.attempt_number) == (request.id, 1)
+    assert claim.call["messages"] == [{"role": "user", "content": "Hi"}]
+    assert claim.timeout == timedelta(seconds=5)
+    claimed = row()
+    assert (claimed.status, claimed.worker) == (Status.PROCESSING, "worker-1")
+    assert claimed.started_at and claimed.lease_until and claimed.lease_until > timezone.now()
+
+
+def test_nothing_waiting_is_no_claim() -> None:
+    assert claim_next("worker") is None
+
+
+def test_requests_of_all_organizations_are_claimed(submit: Submit, other_organization: Organization) -> None:
+    submit()
+    submit(organization_id=other_organization.pk)
+    owners = {claim.request.organization_id for claim in (claim_next("w"), claim_next("w")) if claim}
+    assert len(owners) == 2
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.PROCESSING, Status.COMPLETED])
+def test_an_entry_whose_request_moved_on_is_passed_over(submit: Submit, status: Status) -> None:
+    ended = None if status == Status.PROCESSING else timezone.now()
+    stale, good = submit(), submit()
+    with system_scope():
+        AIRequest.objects.filter(id=stale.id).update(status=status, completed_at=ended)
+    claim = claim_next("worker")
+    assert claim and claim.request.id == good.id
+    assert in_flight() == {str(good.organization_id): "1"}
+
+
+def test_a_second_claim_keeps_the_time_of_the_first_start(claimed: Callable[..., Claim]) -> None:
+    first = claimed()
+    with system_scope():
+        AIRequest.objects.update(status=Status.PENDING)
+        started_at = row().started_at
+    index.release([first.entry])
+    index.admit([row()])
+    assert claim_next("worker")
+    assert row().started_at == started_at
+
+
+def test_a_claim_without_redis_says_so(submit: Submit, settings: Settings) -> None:
+    submit()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    with pytest.raises(RedisError):
+        claim_next("worker")
+    assert row().status == Status.PENDING
+
+
+def test_a_release_that_redis_does_not_hear_is_no_error(claimed: Callable[..., Claim], settings: Settings) -> None:
+    claim = claimed()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    claims.release(claim.entry)
+
+
+def test_a_caller_holds_his_claim_for_the_call_and_a_lease(claimed: Callable[..., Claim], settings: Settings) -> None:
+    claim = claimed(timeout_ms=60_000)
+    with system_scope():
+        claims.hold_for_caller(claim)
+    lease_until = row().lease_until
+    assert lease_until and lease_until > timezone.now() + timedelta(seconds=60 + settings.QUEUE_LEASE_S - 5)
+
+
+def test_renewing_prolongs_only_what_is_processed_under_that_number(claimed: Callable[..., Claim]) -> None:
+    claim = claimed()
+    past = timezone.now() - timedelta(seconds=1)
+    for held, is_renewed in [([(claim.request.id, 2)], False), ([], False), ([(claim.request.id, 1)], True)]:
+        with system_scope():
+            AIRequest.objects.update(lease_until=past)
+        claims.renew(held)
+        assert (row().lease_until > past) is is_renewed
+
+
+def test_renewing_does_not_bring_back_what_was_cancelled(claimed: Callable[..., Claim]) -> None:
+    claim = claimed()
+    with system_scope():
+        AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None)
+    claims.renew([(claim.request.id, 1)])
+    assert row().lease_until is None

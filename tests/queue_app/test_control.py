@@ -1,0 +1,188 @@
+"""What people do: cancel in every state and in every race, retry, pause, resume."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.models import AuditEvent, Organization
+from cost_app.ledger import attempts
+from cost_app.models import Attempt, LedgerEntry
+from queue_app import control, index, outcomes
+from queue_app.claims import Claim, claim_next
+from queue_app.control import ContentGoneError, WrongStatusError
+from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+from tests.support.processes import free_port
+
+Submit = Callable[..., AIRequest]
+Claimed = Callable[..., Claim]
+pytestmark = pytest.mark.usefixtures("scoped")
+
+
+def row() -> AIRequest:
+    return AIRequest.objects.get()
+
+
+def cancel() -> None:
+    control.cancel(row(), actor="user:ann")
+
+
+def states() -> list[str]:
+    return list(Attempt.objects.order_by("number").values_list("state", flat=True))
+
+
+def test_a_pending_request_is_cancelled_at_once(submit: Submit) -> None:
+    request = submit()
+    cancel()
+    assert (row().status, states(), index.size(), claim_next("w")) == (Status.CANCELLED, ["released"], 0, None)
+    event = AuditEvent.objects.get()
+    assert (event.verb, event.actor, event.target) == ("request.cancelled", "user:ann", str(request.id))
+
+
+def test_a_claimed_request_is_never_sent_after_its_cancellation(claimed: Claimed, provider: ScriptedProvider) -> None:
+    claim = claimed()
+    cancel()
+    process(claim)
+    assert provider.calls == []
+    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released"], 0)
+
+
+def test_an_answer_that_is_on_its_way_is_paid_and_dropped(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [lambda _attempt: (cancel(), answer())[1]]
+    process(claimed())
+    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["settled"], 0)
+    assert LedgerEntry.objects.get().nano > 0
+    assert RequestContent.objects.get().response is None
+
+
+def test_a_call_that_fails_after_the_cancellation_is_not_repeated(claimed: Claimed, provider: ScriptedProvider) -> None:
+    def fail(_attempt: object) -> object:
+        cancel()
+        raise refusal("SERVER_ERROR")
+
+    provider.script = [fail]  # type: ignore[list-item]
+    process(claimed())
+    assert (row().status, row().error_code, states()) == (Status.CANCELLED, "", ["released"])
+
+
+def test_a_request_that_waits_for_its_repeat_is_cancelled(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("RATE_LIMITED", retry_after_s=60)]
+    process(claimed())
+    cancel()
+    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released", "released"], 0)
+
+
+def test_cancelling_without_redis_holds_all_the_same(submit: Submit, settings: Settings, redis_url: str) -> None:
+    submit()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    cancel()
+    settings.REDIS_URL = redis_url
+    assert row().status == Status.CANCELLED
+    assert claim_next("worker") is None
+    assert index.size() == 0
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+def test_what_has_ended_cannot_be_cancelled(submit: Submit, status: Status) -> None:
+    submit()
+    AIRequest.objects.update(status=status, completed_at=timezone.now())
+    with pytest.raises(WrongStatusError):
+        cancel()
+    assert (row().status, states(), AuditEvent.objects.exists()) == (status, ["reserved"], False)
+
+
+@pytest.mark.parametrize("code", ["INVALID_REQUEST", None])
+def test_a_retry_runs_a_failed_or_cancelled_request_again_with_all_its_repeats(
+    claimed: Claimed, provider: ScriptedProvider, code: str | None
+) -> None:
+    claim = claimed(max_retries=1)
+    if code:
+        provider.script = [refusal(code)]
+        process(claim)
+    else:
+        cancel()
+        process(claim)
+    control.retry(row(), actor="user:ann")
+    assert (row().status, row().completed_at, row().error_code) == (Status.PENDING, None, "")
+    provider.script = [refusal("SERVER_ERROR")]
+    again = claim_next("worker")
+    assert again and again.attempt_number == 2
+    process(again)
+    assert row().status == Status.PENDING
+    assert AuditEvent.objects.filter(verb="request.retried").exists()
+
+
+def test_a_retry_while_the_cancelled_call_is_still_on_its_way_keeps_the_two_apart(
+    claimed: Claimed, provider: ScriptedProvider
+) -> None:
+    old = claimed()
+    attempt = attempts.current_attempt(old.request.id, 1)
+    attempts.dispatch(attempt, old.timeout)
+    cancel()
+    control.retry(row(), actor="user:ann")
+    new = claim_next("worker")
+    assert new
+    assert outcomes.complete(old, attempt, answer("old")) is False
+    assert row().status == Status.PROCESSING
+    process(new)
+    assert (row().status, states()) == (Status.COMPLETED, ["settled", "settled"])
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING, Status.COMPLETED])
+def test_only_what_failed_or_was_cancelled_can_be_retried(submit: Submit, status: Status) -> None:
+    submit()
+    ended = timezone.now() if status == Status.COMPLETED else None
+    AIRequest.objects.update(status=status, completed_at=ended)
+    with pytest.raises(WrongStatusError):
+        control.retry(row(), actor="user:ann")
+    assert (row().attempt_number, states()) == (1, ["reserved"])
+
+
+def test_a_request_whose_prompt_is_gone_cannot_be_retried(submit: Submit) -> None:
+    submit()
+    cancel()
+    RequestContent.objects.all().delete()
+    with pytest.raises(ContentGoneError):
+        control.retry(row(), actor="user:ann")
+    assert row().status == Status.CANCELLED
+
+
+def test_a_paused_priority_waits_and_goes_on(submit: Submit, organization: Organization) -> None:
+    submit(priority=Priority.LOW)
+    assert control.pause(organization.pk, Priority.LOW, actor="user:ann") == [10]
+    assert control.pause(organization.pk, Priority.HIGH, actor="user:ann") == [10, 500]
+    assert claim_next("worker") is None
+    assert control.resume(organization.pk, Priority.LOW, actor="user:ann") == [500]
+    assert claim_next("worker")
+    changes = AuditEvent.objects.get(verb="queue.resumed").changes
+    assert changes == {"paused": [[10, 500], [500]]}
+
+
+def test_pausing_all_and_resuming_all(submit: Submit, organization: Organization) -> None:
+    submit()
+    assert control.pause(organization.pk, None, actor="user:ann") == sorted(Priority.values)
+    assert claim_next("worker") is None
+    assert control.resume(organization.pk, None, actor="user:ann") == []
+    assert QueuePolicy.objects.get().paused_priorities == []
+    assert claim_next("worker")
+
+
+def test_a_pause_is_one_organizations(
+    submit: Submit, organization: Organization, other_organization: Organization
+) -> None:
+    control.pause(organization.pk, None, actor="user:ann")
+    request = submit(organization_id=other_organization.pk)
+    claim = claim_next("worker")
+    assert claim and claim.request.id == request.id
+
+
+def test_what_runs_goes_on_while_its_priority_is_paused(
+    claimed: Claimed, provider: ScriptedProvider, organization: Organization
+) -> None:
+    claim = claimed()
+    control.pause(organization.pk, None, actor="user:ann")
+    process(claim)
+    assert row().status == Status.COMPLETED

@@ -1,0 +1,240 @@
+"""The index's scripts against a model of them in Python, over every operation in any order."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+
+from aiinfra.redis import redis_client
+from queue_app import index
+from queue_app.index import Entry
+from queue_app.models import AIRequest, Priority, QueuePolicy
+
+ORGANIZATIONS = (1, 2, 3)
+PENALTY_S = 10
+HEADS_SEEN = 64
+MICROSECOND = 1e-5
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FAR = timedelta(days=365 * 100)
+
+
+@dataclass
+class Policy:
+    weight: int = 1
+    cap: int = 0
+    paused: frozenset[int] = frozenset()
+
+
+@dataclass
+class Model:
+    """What the index should know: nothing but plain dictionaries."""
+
+    ready: dict[Entry, float] = field(default_factory=dict)
+    delayed: dict[Entry, AIRequest] = field(default_factory=dict)
+    claims: set[Entry] = field(default_factory=set)
+    policies: dict[int, Policy] = field(default_factory=dict)
+    served: list[int] = field(default_factory=list)
+    all_are_old: bool = False
+
+    def in_flight(self, organization: int) -> int:
+        return sum(entry.organization_id == organization for entry in self.claims)
+
+    def policy(self, organization: int) -> Policy:
+        return self.policies.get(organization, Policy())
+
+    def heads(self) -> dict[int, tuple[float, Entry]]:
+        """The best entry of each organization that may have one started."""
+        heads: dict[int, tuple[float, Entry]] = {}
+        for entry, score in self.ready.items():
+            policy, organization = self.policy(entry.organization_id), entry.organization_id
+            is_full = policy.cap and self.in_flight(organization) >= policy.cap
+            if is_full or entry.priority in policy.paused:
+                continue
+            if organization not in heads or score < heads[organization][0]:
+                heads[organization] = (score, entry)
+        return heads
+
+    def best(self) -> Entry | None:
+        def key(organization: int) -> tuple[float, int, float]:
+            score = heads[organization][0]
+            penalty = PENALTY_S * self.in_flight(organization) / self.policy(organization).weight
+            return (0 if self.all_are_old else score) + penalty, self._served_at(organization), score
+
+        heads = self.heads()
+        return heads[min(heads, key=key)][1] if heads else None
+
+    def _served_at(self, organization: int) -> int:
+        """When the organization last had one started, in claims; 0 for never."""
+        return max((number for number, served in enumerate(self.served, 1) if served == organization), default=0)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    requests = Bundle("requests")
+    all_are_old = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        redis_client().flushall()
+        self.model = Model(all_are_old=self.all_are_old)
+        self.known: dict[Entry, AIRequest] = {}
+
+    @rule(
+        target=requests,
+        organization=st.sampled_from(ORGANIZATIONS),
+        priority=st.sampled_from(Priority),
+        age=st.integers(0, 600),
+        delayed=st.booleans(),
+    )
+    def accept(self, organization: int, priority: Priority, age: int, delayed: bool) -> AIRequest:
+        number = len(self.known)
+        request = AIRequest(
+            id=UUID(int=number),
+            organization_id=organization,
+            priority=priority.value,
+            # No two scores are equal, so that there is one right order.
+            created_at=START + timedelta(seconds=age, milliseconds=number),
+            not_before=START + (FAR if delayed else timedelta()),
+        )
+        self.known[Entry.of(request)] = request
+        self._admit(request)
+        return request
+
+    def _admit(self, request: AIRequest) -> None:
+        index.admit([request])
+        entry = Entry.of(request)
+        if entry in self.model.claims:
+            return
+        if request.not_before > START:
+            self.model.delayed[entry] = request
+        else:
+            self.model.ready[entry] = index.score_of(request)
+
+    @rule(request=requests)
+    def admit_again(self, request: AIRequest) -> None:
+        entry = Entry.of(request)
+        if entry in self.model.delayed or entry in self.model.ready or entry in self.model.claims:
+            index.admit([request])
+
+    @rule()
+    def claim(self) -> None:
+        best = self.model.best()
+        claimed = index.claim()
+        assert claimed == best
+        if claimed:
+            del self.model.ready[claimed]
+            self.model.claims.add(claimed)
+            self.model.served.append(claimed.organization_id)
+
+    @rule(request=consumes(requests))
+    def release(self, request: AIRequest) -> None:
+        index.release([Entry.of(request)])
+        self.model.claims.discard(Entry.of(request))
+
+    @rule(request=requests, delayed=st.booleans())
+    def fail_and_try_again(self, request: AIRequest, delayed: bool) -> None:
+        if Entry.of(request) not in self.model.claims:
+            return
+        index.release([Entry.of(request)])
+        self.model.claims.discard(Entry.of(request))
+        request.not_before = START + (FAR if delayed else timedelta())
+        self._admit(request)
+
+    @rule(request=requests)
+    def remove(self, request: AIRequest) -> None:
+        index.remove(request)
+        self.model.ready.pop(Entry.of(request), None)
+        self.model.delayed.pop(Entry.of(request), None)
+
+    @rule(
+        organization=st.sampled_from(ORGANIZATIONS),
+        weight=st.integers(1, 3),
+        cap=st.integers(0, 2),
+        paused=st.frozensets(st.sampled_from(Priority.values), max_size=3),
+    )
+    def set_policy(self, organization: int, weight: int, cap: int, paused: frozenset[int]) -> None:
+        self.model.policies[organization] = Policy(weight, cap, paused)
+        index.set_policy(self._policy_row(organization))
+
+    def _policy_row(self, organization: int) -> QueuePolicy:
+        policy = self.model.policy(organization)
+        return QueuePolicy(
+            organization_id=organization,
+            weight=policy.weight,
+            max_in_flight=policy.cap,
+            paused_priorities=sorted(policy.paused),
+        )
+
+    @rule()
+    def delay_ends(self) -> None:
+        """The scripts go by Redis's own clock, so the due times are moved instead of the time."""
+        for member in redis_client().zrange(index.PREFIX + "delayed", 0, -1):
+            redis_client().zadd(index.PREFIX + "delayed", {member: 1})
+        for entry, request in self.model.delayed.items():
+            self.model.ready[entry] = index.score_of(request)
+            request.not_before = START
+        self.model.delayed.clear()
+        assert index.promote() == len(self.model.heads())
+
+    @rule()
+    def lose_everything_and_rebuild(self) -> None:
+        redis_client().flushall()
+        self.model.served.clear()
+        for organization in self.model.policies:
+            index.set_policy(self._policy_row(organization))
+        index.hold(self.model.claims)
+        index.admit(self.known[entry] for entry in [*self.model.ready, *self.model.delayed])
+
+    @rule(organization=st.sampled_from(ORGANIZATIONS), wrong=st.integers(0, 5))
+    def drift_and_recount(self, organization: int, wrong: int) -> None:
+        redis_client().hset(index.PREFIX + "inflight", str(organization), str(wrong))
+        index.recount()
+
+    @invariant()
+    def depths_are_true(self) -> None:
+        expected = Counter((entry.organization_id, entry.priority) for entry in self.model.ready)
+        everyone = Counter(entry.priority for entry in self.model.ready)
+        depths = index.depths()
+        assert {key: count for key, count in depths.items() if key[0] is not None} == dict(expected)
+        assert {key[1]: n for key, n in depths.items() if key[0] is None and n} == dict(everyone)
+        assert index.ready_total() == len(self.model.ready)
+        assert index.size() == len(self.model.ready) + len(self.model.delayed) + len(self.model.claims)
+
+    @invariant()
+    def flights_are_true(self) -> None:
+        counted = {int(key): int(n) for key, n in redis_client().hgetall(index.PREFIX + "inflight").items()}
+        assert counted == Counter(entry.organization_id for entry in self.model.claims)
+
+    @invariant()
+    def heads_are_true(self) -> None:
+        heads = dict(redis_client().zrange(index.PREFIX + "heads", 0, -1, withscores=True))
+        expected = {str(organization): score for organization, (score, _) in self.model.heads().items()}
+        assert heads == pytest.approx(expected, abs=MICROSECOND)
+
+    @invariant()
+    def terms_are_known(self) -> None:
+        assert index.known_terms() == {
+            organization: index.terms_of(self._policy_row(organization)) for organization in self.model.policies
+        }
+
+
+class OldRequestsMachine(IndexMachine):
+    """Everything has waited longer than age counts between organizations."""
+
+    all_are_old = True
+
+
+@pytest.mark.parametrize(("machine", "horizon_s"), [(IndexMachine, 1e11), (OldRequestsMachine, 300)])
+def test_the_scripts_do_what_the_model_says(
+    machine: type[IndexMachine], horizon_s: float, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "horizon_s", lambda: horizon_s)
+    run_state_machine_as_test(machine, settings=limits(max_examples=60, stateful_step_count=30, deadline=None))
+
+
+def test_the_age_that_counts_makes_up_for_the_largest_head_start() -> None:
+    assert index.horizon_s() == 300

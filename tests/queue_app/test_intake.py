@@ -1,0 +1,238 @@
+"""Accepting: all or nothing in the database, and Redis is never a reason to refuse."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from pytest_django.fixtures import Settings
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+from cost_app.optimizer import ModelNotPricedError
+from queue_app import index, intake
+from queue_app.claims import claim_next
+from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, fingerprint
+from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.packing import unpack
+from queue_app.reconciler import Reconciler
+from queue_app.tickets import ticket_queue
+from tests.support.processes import free_port
+from tests.support.tcp import server
+
+Submit = Callable[..., AIRequest]
+pytestmark = pytest.mark.usefixtures("scoped")
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Grüße 👋"}]
+
+
+def nothing_is_stored() -> bool:
+    return not any(table.objects.exists() for table in (AIRequest, RequestContent, Attempt, LedgerEntry))
+
+
+def test_a_request_is_stored_with_its_content_and_its_first_attempt(submit: Submit, organization: Organization) -> None:
+    request = submit(
+        messages=MESSAGES, priority=Priority.HIGH, user_ref="ann", tags=["a"], metadata={"k": [1]}, temperature=0.5
+    )
+    row = AIRequest.objects.get()
+    assert (row.id, row.status, row.priority, row.attempt_number) == (request.id, Status.PENDING, 500, 1)
+    assert (row.user_ref, row.tags, row.metadata, row.accepted_position) == ("ann", ["a"], {"k": [1]}, 1)
+    assert unpack(RequestContent.objects.get().call) == {"messages": MESSAGES, "temperature": 0.5, "max_tokens": 4096}
+    attempt = Attempt.objects.get()
+    assert (attempt.request_id, attempt.number, attempt.state) == (request.id, 1, AttemptState.RESERVED)
+    assert (attempt.user_ref, attempt.tags, attempt.organization_id) == ("ann", ["a"], organization.pk)
+
+
+def test_it_is_indexed_and_a_worker_is_woken(submit: Submit) -> None:
+    request = submit()
+    assert index.size() == 1
+    assert ticket_queue().count == 1
+    claim = claim_next("worker")
+    assert claim and claim.request.id == request.id
+
+
+def test_tickets_are_never_more_than_the_slots(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queue_app.tickets.WAITING_MAX", 2)
+    for _ in range(4):
+        submit()
+    assert ticket_queue().count == 2
+
+
+@pytest.mark.parametrize(
+    "dies_at",
+    [
+        pytest.param((AIRequest.objects, "create"), id="before the row"),
+        pytest.param((RequestContent.objects, "create"), id="between row and content"),
+        pytest.param((intake.cost, "open_attempt"), id="between content and attempt"),
+        pytest.param((Attempt.objects, "insert"), id="within the attempt"),
+    ],
+)
+def test_who_dies_before_the_commit_leaves_nothing_behind(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[Any, str]
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(*dies_at, die, raising=False)
+        submit()
+    assert nothing_is_stored()
+    assert index.size() == 0
+
+
+def test_who_dies_after_the_commit_has_accepted(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_request: AIRequest) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(intake, "enter", die)
+        submit()
+    Reconciler().look()
+    claim = claim_next("worker")
+    assert claim and claim.request == AIRequest.objects.get()
+
+
+def test_without_redis_a_request_is_accepted_and_indexed_later(
+    submit: Submit, settings: Settings, redis_url: str
+) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    request = submit()
+    assert request.accepted_position == 1
+    assert submit().accepted_position == 2
+    settings.REDIS_URL = redis_url
+    assert index.size() == 0
+    Reconciler().look()
+    claim = claim_next("worker")
+    assert claim and claim.request.id == request.id
+
+
+def test_a_hung_redis_holds_a_client_for_its_timeout_only(submit: Submit, settings: Settings) -> None:
+    """The server takes connections and says nothing. A call without a timeout would never come back."""
+    settings.REDIS_TIMEOUT_S = 0.05
+    with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
+        settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+        assert redis_client().connection_pool.connection_kwargs["socket_timeout"] == 0.05
+        submit()
+    assert AIRequest.objects.get().status == Status.PENDING
+
+
+def test_an_unknown_provider_or_model_is_refused_by_name(submit: Submit) -> None:
+    for fields, error in [
+        ({"provider": "nobody"}, UnknownProviderError),
+        ({"model": "gpt-nonsense"}, ModelNotPricedError),
+    ]:
+        with pytest.raises(error):
+            submit(**fields)
+    assert nothing_is_stored()
+
+
+def test_lone_surrogates_are_refused_and_leave_nothing_behind(submit: Submit) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        submit(messages=[{"role": "user", "content": "\ud800"}])
+    assert nothing_is_stored()
+
+
+@pytest.mark.parametrize("redis_is_away", [False, True])
+def test_a_full_queue_takes_no_more(
+    submit: Submit, organization: Organization, settings: Settings, redis_is_away: bool
+) -> None:
+    policy = QueuePolicy.objects.create(organization=organization, depth_limit=2)
+    index.set_policy(policy)
+    if redis_is_away:
+        settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    submit()
+    submit()
+    with pytest.raises(QueueFullError) as caught:
+        submit()
+    assert caught.value.retry_after_s > 0
+    assert AIRequest.objects.count() == 2
+
+
+def test_another_organization_has_its_own_room(
+    submit: Submit, organization: Organization, other_organization: Organization
+) -> None:
+    index.set_policy(QueuePolicy(organization=organization, depth_limit=1))
+    submit()
+    submit(organization_id=other_organization.pk)
+
+
+def test_the_position_counts_what_goes_first(submit: Submit, other_organization: Organization) -> None:
+    submit(organization_id=other_organization.pk)
+    numbered = [submit(priority=priority).accepted_position for priority in (10, 1000, 500, 1000, 10)]
+    assert numbered == [1, 1, 2, 2, 5]
+
+
+def test_a_repeat_with_the_same_key_is_the_same_request(submit: Submit) -> None:
+    first = submit(idempotency_key="k")
+    assert submit(idempotency_key="k").id == first.id
+    assert AIRequest.objects.count() == Attempt.objects.count() == index.size() == 1
+
+
+def test_a_repeat_is_answered_also_when_the_queue_is_full(submit: Submit, organization: Organization) -> None:
+    index.set_policy(QueuePolicy(organization=organization, depth_limit=1))
+    first = submit(idempotency_key="k")
+    assert submit(idempotency_key="k").id == first.id
+
+
+def test_the_same_key_with_another_body_is_a_conflict(submit: Submit) -> None:
+    submit(idempotency_key="k", metadata={"a": 1})
+    with pytest.raises(IdempotencyConflictError):
+        submit(idempotency_key="k", metadata={"a": 2})
+
+
+def test_keys_belong_to_their_organization(submit: Submit, other_organization: Organization) -> None:
+    assert submit(idempotency_key="k").id != submit(idempotency_key="k", organization_id=other_organization.pk).id
+
+
+def test_requests_without_a_key_are_all_new(submit: Submit) -> None:
+    assert submit().id != submit().id
+
+
+def test_who_loses_the_race_for_a_key_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    winner = submit(idempotency_key="k")
+    look_ups, real = count(), intake._earlier
+    monkeypatch.setattr(intake, "_earlier", lambda one: real(one) if next(look_ups) else None)
+    assert submit(idempotency_key="k").id == winner.id
+    assert Attempt.objects.count() == 1
+
+
+BODY = Submission(organization_id=1, provider="openai", model="gpt-4", messages=[{"role": "user", "content": "a"}])
+CHANGES = {
+    "provider": "deepseek",
+    "model": "gpt-5",
+    "messages": [{"role": "user", "content": "b"}],
+    "priority": Priority.LOW,
+    "user_ref": "ann",
+    "conversation_id": "c",
+    "max_retries": 1,
+    "timeout_ms": 1,
+    "temperature": 0.1,
+    "max_tokens": 5,
+    "tags": ["t"],
+    "metadata": {"a": 1},
+    "cache_mode": "bypass",
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_everything_that_the_client_sent_is_in_the_fingerprint(name: str) -> None:
+    values = {field: getattr(BODY, field) for field in Submission.__dataclass_fields__}
+    assert fingerprint(Submission(**{**values, name: CHANGES[name]})) != fingerprint(BODY)
+
+
+def test_every_field_of_a_body_is_covered_above() -> None:
+    assert set(Submission.__dataclass_fields__) - set(CHANGES) == {"organization_id", "api_key_id", "idempotency_key"}
+
+
+def test_the_order_of_metadata_makes_no_other_body() -> None:
+    values = {field: getattr(BODY, field) for field in Submission.__dataclass_fields__}
+    one, other = ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert fingerprint(Submission(**{**values, "metadata": one})) == fingerprint(
+        Submission(**{**values, "metadata": other})
+    )
+
+
+def test_the_depth_limit_is_ten_thousand_by_default() -> None:
+    assert QueuePolicy.DEPTH_LIMIT == 10_000
+    assert django_settings.REDIS_TIMEOUT_S <= 0.5

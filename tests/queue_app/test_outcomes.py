@@ -1,0 +1,319 @@
+"""The ways out of processing: answered, failed, tried again, lost, given back; and who comes too late."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.models import FallbackRoute
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from cost_app.ledger import attempts
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+from queue_app import control, index, outcomes
+from queue_app.claims import Claim, claim_next, renew
+from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.packing import unpack
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+
+Claimed = Callable[..., Claim]
+pytestmark = pytest.mark.usefixtures("scoped")
+COST = 20 * 140 + 10 * 280
+
+
+def row() -> AIRequest:
+    return AIRequest.objects.get()
+
+
+def states() -> list[str]:
+    return list(Attempt.objects.order_by("number").values_list("state", flat=True))
+
+
+def booked() -> int:
+    return sum(LedgerEntry.objects.values_list("nano", flat=True))
+
+
+def sent(claim: Claim) -> Attempt:
+    attempt = attempts.current_attempt(claim.request.id, claim.attempt_number)
+    assert attempts.dispatch(attempt, claim.timeout)
+    return attempt
+
+
+def lease_expires() -> None:
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def recover() -> None:
+    content = RequestContent.objects.select_related("request").get()
+    outcomes.recover(content.request, unpack(content.call))
+
+
+def delay_ends() -> None:
+    AIRequest.objects.update(not_before=timezone.now())
+    delayed = index.PREFIX + "delayed"
+    for member in redis_client().zrange(delayed, 0, -1):
+        redis_client().zadd(delayed, {member: 1})
+
+
+def test_an_answer_ends_the_request_and_books_its_cost(claimed: Claimed, provider: ScriptedProvider) -> None:
+    process(claimed())
+    assert (row().status, row().lease_until, states(), booked()) == (Status.COMPLETED, None, ["settled"], COST)
+    response = unpack(RequestContent.objects.get().response or b"")
+    assert response == {"role": "assistant", "content": "Hello.", "finishReason": "stop"}
+    assert index.size() == 0
+    (attempt, call) = provider.calls[0]
+    assert (attempt.id, call.max_tokens, call.timeout_s) == (Attempt.objects.get().id, 4096, 30)
+
+
+def test_the_call_leaves_after_its_attempt_is_marked_as_sent(claimed: Claimed, provider: ScriptedProvider) -> None:
+    seen: list[str] = []
+    provider.script = [lambda _attempt: (seen.extend(states()), answer())[1]]
+    process(claimed())
+    assert seen == ["dispatched"]
+
+
+def test_an_answer_without_usage_costs_the_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [answer(usage=None)]
+    process(claimed())
+    attempt = Attempt.objects.get()
+    assert (row().status, attempt.state, booked()) == (Status.COMPLETED, AttemptState.ESTIMATED, attempt.bound_nano)
+
+
+def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("RATE_LIMITED", retry_after_s=60), answer()]
+    process(claimed())
+    assert (row().status, row().attempt_number, states()) == (Status.PENDING, 2, ["released", "reserved"])
+    assert row().not_before > timezone.now() + timedelta(seconds=50)
+    assert claim_next("worker") is None
+    delay_ends()
+    again = claim_next("worker")
+    assert again
+    process(again)
+    assert (row().status, states(), booked()) == (Status.COMPLETED, ["released", "settled"], COST)
+
+
+def test_after_all_repeats_the_request_fails_with_the_reason(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("SERVER_ERROR")]
+    claim: Claim | None = claimed(max_retries=2)
+    while claim:
+        process(claim)
+        delay_ends()
+        claim = claim_next("worker")
+    assert (row().status, row().error_code, row().error_message) == (
+        Status.FAILED,
+        "SERVER_ERROR",
+        "it said SERVER_ERROR",
+    )
+    assert states() == ["released"] * 3
+    assert booked() == 0
+
+
+def test_a_refusal_is_final(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("INVALID_REQUEST")]
+    process(claimed())
+    assert (row().status, states()) == (Status.FAILED, ["released"])
+
+
+def test_a_timeout_books_the_bound_and_each_repeat_its_own(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("TIMEOUT", may_be_billed=True), answer()]
+    process(claimed())
+    delay_ends()
+    again = claim_next("worker")
+    assert again
+    process(again)
+    bound = Attempt.objects.get(number=1).bound_nano
+    assert (states(), booked()) == (["estimated", "settled"], bound + COST)
+
+
+def test_usage_that_comes_with_an_error_is_booked(claimed: Claimed, provider: ScriptedProvider) -> None:
+    error = refusal("CONTENT_FILTERED")
+    error.usage = TokenUsage(input=20, output=10)
+    provider.script = [error]
+    process(claimed())
+    assert (row().status, states(), booked()) == (Status.FAILED, ["settled"], COST)
+
+
+def test_the_next_of_the_chain_answers_and_is_paid(
+    claimed: Claimed, provider: ScriptedProvider, organization: Organization
+) -> None:
+    FallbackRoute.objects.create(
+        organization=organization,
+        provider="deepseek",
+        model="deepseek-chat",
+        position=1,
+        to_provider="openai",
+        to_model="gpt-3.5-turbo",
+    )
+    provider.script = [refusal("SERVER_ERROR"), answer()]
+    process(claimed(max_retries=0))
+    again = claim_next("worker")
+    assert again
+    process(again)
+    assert list(Attempt.objects.order_by("number").values_list("provider", "state")) == [
+        ("deepseek", "released"),
+        ("openai", "settled"),
+    ]
+    assert (row().status, row().provider, booked()) == (Status.COMPLETED, "deepseek", 20 * 500 + 10 * 1500)
+
+
+def test_a_next_model_without_a_price_ends_the_request(
+    claimed: Claimed, provider: ScriptedProvider, organization: Organization
+) -> None:
+    FallbackRoute.objects.create(
+        organization=organization,
+        provider="deepseek",
+        model="deepseek-chat",
+        position=1,
+        to_provider="openai",
+        to_model="gpt-nonsense",
+    )
+    provider.script = [refusal("SERVER_ERROR")]
+    process(claimed(max_retries=0))
+    assert (row().status, row().error_code, row().attempt_number, states()) == (
+        Status.FAILED,
+        "SERVER_ERROR",
+        1,
+        ["released"],
+    )
+
+
+def test_a_lost_worker_costs_nothing_before_the_call_and_the_bound_after(claimed: Claimed) -> None:
+    first = claimed()
+    lease_expires()
+    recover()
+    second = claim_next("worker")
+    assert second
+    sent(second)
+    lease_expires()
+    recover()
+    assert states() == ["released", "estimated", "reserved"]
+    assert booked() == Attempt.objects.get(number=2).bound_nano
+    assert (row().crashes, first.attempt_number, row().attempt_number) == (2, 1, 3)
+
+
+def test_a_request_that_loses_three_workers_is_quarantined(claimed: Claimed) -> None:
+    claim: Claim | None = claimed()
+    for _ in range(3):
+        assert claim
+        lease_expires()
+        recover()
+        claim = claim_next("worker")
+    assert claim is None
+    assert (row().status, row().error_code, row().crashes) == (Status.FAILED, outcomes.QUARANTINED, 3)
+    assert "3 workers" in row().error_message
+    assert states() == ["released"] * 3
+
+
+def test_lost_workers_do_not_use_up_the_repeats(claimed: Claimed, provider: ScriptedProvider) -> None:
+    claimed(max_retries=1)
+    lease_expires()
+    recover()
+    provider.script = [refusal("SERVER_ERROR")]
+    again = claim_next("worker")
+    assert again
+    process(again)
+    assert row().status == Status.PENDING
+
+
+def test_a_zombies_answer_is_dropped_and_its_money_booked(claimed: Claimed, provider: ScriptedProvider) -> None:
+    zombie = claimed()
+    attempt = sent(zombie)
+    lease_expires()
+    recover()
+    heir = claim_next("another")
+    assert heir
+    assert outcomes.complete(zombie, attempt, answer("too late")) is False
+    assert (row().status, row().attempt_number, states()) == (Status.PROCESSING, 2, ["settled", "reserved"])
+    assert LedgerEntry.objects.filter(kind="adjust").exists()
+    assert booked() == COST
+    process(heir)
+    assert unpack(RequestContent.objects.get().response or b"")["content"] == "Hello."
+    assert booked() == 2 * COST
+
+
+def test_a_zombies_failure_moves_nothing(claimed: Claimed) -> None:
+    zombie = claimed()
+    attempt = sent(zombie)
+    lease_expires()
+    recover()
+    outcomes.fail_attempt(zombie, attempt, refusal("SERVER_ERROR"))
+    assert (row().status, row().attempt_number, states()) == (Status.PENDING, 2, ["estimated", "reserved"])
+
+
+def test_a_zombie_renews_nothing(claimed: Claimed) -> None:
+    zombie = claimed()
+    lease_expires()
+    recover()
+    claim_next("another")
+    lease_expires()
+    before = row().lease_until
+    renew([(zombie.request.id, zombie.attempt_number)])
+    assert row().lease_until == before
+    renew([(zombie.request.id, 2)])
+    assert row().lease_until > timezone.now()
+
+
+def test_completing_twice_is_completing_once(claimed: Claimed) -> None:
+    claim = claimed()
+    attempt = sent(claim)
+    assert [outcomes.complete(claim, attempt, answer()) for _ in range(2)] == [True, False]
+    assert (booked(), LedgerEntry.objects.count()) == (COST, 1)
+
+
+def test_what_is_given_back_keeps_its_place_and_its_attempt(claimed: Claimed, submit: Callable[..., AIRequest]) -> None:
+    claim = claimed()
+    submit()
+    outcomes.give_back(claim)
+    again = claim_next("worker")
+    assert again and (again.request.id, again.attempt_number) == (claim.request.id, 1)
+    assert Attempt.objects.filter(request_id=claim.request.id).count() == 1
+
+
+def test_giving_back_what_was_cancelled_leaves_nothing_in_the_index(claimed: Claimed) -> None:
+    claim = claimed()
+    control.cancel(row(), actor="user:x")
+    outcomes.give_back(claim)
+    assert (row().status, index.size()) == (Status.CANCELLED, 0)
+
+
+def test_an_outcome_is_one_transaction(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = claimed()
+    attempt = sent(claim)
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(outcomes, "pack", die)
+        outcomes.complete(claim, attempt, answer())
+    assert (row().status, states(), booked()) == (Status.PROCESSING, ["dispatched"], 0)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time")
+@pytest.mark.parametrize("way_out", ["complete", "fail", "recover", "cancel"])
+def test_every_way_out_takes_the_request_before_the_attempt(claimed: Claimed, way_out: str) -> None:
+    """Two that lock the same rows in different orders wait for each other; PostgreSQL then kills one of them."""
+    claim = claimed()
+    attempt = sent(claim) if way_out == "complete" else Attempt.objects.get()
+    lease_expires()
+    with CaptureQueriesContext(connection) as queries:
+        match way_out:
+            case "complete":
+                outcomes.complete(claim, attempt, answer())
+            case "fail":
+                outcomes.fail_attempt(claim, attempt, refusal("CIRCUIT_OPEN"))
+            case "recover":
+                recover()
+            case "cancel":
+                control.cancel(row(), actor="user:x")
+    locking = [query["sql"] for query in queries if query["sql"].startswith("UPDATE") or "FOR UPDATE" in query["sql"]]
+    tables = ["airequest" if "queue_app_airequest" in sql else "attempt" for sql in locking if "content" not in sql]
+    assert tables[0] == "airequest"
+    assert "attempt" in tables

@@ -1,0 +1,99 @@
+"""Eight real processes at once, on the test's own database and Redis."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.db.models import Sum
+from django.utils import timezone
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+from queue_app import index
+from queue_app.intake import Submission, accept
+from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
+from queue_app.reconciler import Reconciler
+from tests.support.race import run_race
+
+RACERS = 8
+Race = Callable[..., list[list[str]]]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def race(queue: None, redis_url: str, tmp_path: Path) -> Race:
+    """Lets racers go at once; see `run_race`."""
+    return lambda *racers: run_race("tests.queue_app.racers", racers, tmp_path, REDIS_URL=redis_url)
+
+
+def fill(organization: Organization, number: int) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    with organization_scope(organization.pk):
+        for _ in range(number):
+            accept(Submission(organization.pk, "deepseek", "deepseek-chat", messages))
+
+
+def test_one_idempotency_key_makes_one_request(race: Race, organization: Organization) -> None:
+    printed = race(*[("accept", "")] * RACERS)
+    assert len({ids[0] for ids in printed}) == 1
+    with system_scope():
+        assert (
+            AIRequest.objects.count() == RequestContent.objects.count() == Attempt.objects.count() == index.size() == 1
+        )
+
+
+def test_500_requests_are_claimed_once_each(race: Race, organization: Organization) -> None:
+    fill(organization, 500)
+    claimed = Counter(request_id for ids in race(*[("claim", "")] * RACERS) for request_id in ids)
+    with system_scope():
+        assert set(claimed) == {str(pk) for pk in AIRequest.objects.values_list("id", flat=True)}
+        assert set(claimed.values()) == {1}
+        assert AIRequest.objects.filter(status=Status.PROCESSING).count() == 500
+    assert (index.ready_total(), index.size()) == (0, 500)
+
+
+def test_cancelling_races_dispatch_and_completion(race: Race, organization: Organization) -> None:
+    """Whoever wins, a request ends once, nothing is sent after its cancellation, and what was sent is paid."""
+    fill(organization, 120)
+    with system_scope():
+        ids = ",".join(str(pk) for pk in AIRequest.objects.values_list("id", flat=True))
+    *sent_by, first, second = race(*[("work", "")] * (RACERS - 2), *[("cancel", ids)] * 2)
+    cancelled, sent = [*first, *second], [attempt for attempts in sent_by for attempt in attempts]
+    assert len(cancelled) == len(set(cancelled)) > 0, "nothing was cancelled: there was no race"
+    assert len(sent) == len(set(sent)) > 0, "nothing was sent: there was no race"
+    with system_scope():
+        ended = dict(AIRequest.objects.values_list("status").annotate(number=Sum("first_attempt_number")))
+        assert Counter(ended) == Counter({Status.CANCELLED: len(cancelled), Status.COMPLETED: 120 - len(cancelled)})
+        by_state = {state: {str(pk) for pk in ids_of(state)} for state in AttemptState}
+        assert by_state[AttemptState.SETTLED] == set(sent)
+        assert len(by_state[AttemptState.RELEASED]) == 120 - len(sent)
+        assert LedgerEntry.objects.count() == len(sent)
+        answered = RequestContent.objects.filter(response__isnull=False)
+        assert set(answered.values_list("request__status", flat=True)) <= {Status.COMPLETED}
+    Reconciler().look()
+    assert index.ready_total() == 0
+
+
+def ids_of(state: AttemptState) -> list[object]:
+    return list(Attempt.objects.filter(state=state).values_list("id", flat=True))
+
+
+def test_concurrent_counters_count_each_request_once(race: Race, organization: Organization) -> None:
+    with system_scope():
+        AIRequest.objects.bulk_create(
+            AIRequest(
+                organization=organization,
+                provider="openai",
+                model="gpt-4",
+                status=Status.COMPLETED,
+                completed_at=timezone.now(),
+            )
+            for _ in range(3_000)
+        )
+    counted = race(*[("count", "")] * RACERS)
+    assert sum(int(number) for [number] in counted) == 3_000
+    with system_scope():
+        for table in (QueueTotal, QueueMinute):
+            assert table.objects.aggregate(number=Sum("completed"))["number"] == 3_000

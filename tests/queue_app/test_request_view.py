@@ -1,0 +1,192 @@
+import json
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.providers.models import FallbackRoute
+from aiinfra.tenants.models import User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Attempt
+from queue_app import control, outcomes
+from queue_app.claims import Claim, claim_next
+from queue_app.models import AIRequest, RequestContent
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+
+Submit = Callable[..., AIRequest]
+Claimed = Callable[..., Claim]
+Browser = Callable[[User], Client]
+HTMX = {"HX-Request": "true"}
+QUESTION = [{"role": "user", "content": "What is <b>scope 3</b>?"}]
+
+
+@pytest.fixture
+def client(operator: User, client_of: Browser) -> Client:
+    """The operator's browser."""
+    return client_of(operator)
+
+
+def url_of(request: AIRequest) -> str:
+    return reverse("queue_request", args=[request.id])
+
+
+def read(request_id: UUID, organization_id: int) -> AIRequest:
+    with organization_scope(organization_id):
+        return AIRequest.objects.get(id=request_id)
+
+
+def test_a_waiting_request_is_shown_with_its_place(submit: Submit, client: Client) -> None:
+    submit()
+    page = client.get(url_of(submit(user_ref="mara", conversation_id="talk-7", tags=["esg"]))).text
+    assert "Number 2 of what waits" in page
+    assert "Not sent yet" in page
+    for text in ("mara", "talk-7", "esg", "deepseek-chat"):
+        assert text in page
+
+
+def test_an_answered_request_shows_prompt_answer_tokens_and_cost(
+    claimed: Claimed, provider: ScriptedProvider, client: Client
+) -> None:
+    provider.script = [answer("Everything else.")]
+    claim = claimed(messages=QUESTION)
+    process(claim)
+    page = client.get(url_of(claim.request)).text
+    assert "What is &lt;b&gt;scope 3&lt;/b&gt;?" in page
+    assert "Everything else." in page
+    assert "Charged" in page
+    assert "20 input" in page
+    assert "10 output" in page
+    assert "$0.0000056" in page
+
+
+def test_who_may_not_read_contents_is_told_so(
+    claimed: Claimed, provider: ScriptedProvider, viewer: User, client_of: Browser
+) -> None:
+    provider.script = [answer("Everything else.")]
+    claim = claimed(messages=QUESTION)
+    process(claim)
+    page = client_of(viewer).get(url_of(claim.request)).text
+    assert "Your role does not open prompts and answers." in page
+    assert "scope 3" not in page
+    assert "Everything else." not in page
+
+
+def test_a_prompt_that_was_cleaned_up_is_not_missed(submit: Submit, client: Client) -> None:
+    request = submit()
+    with organization_scope(request.organization_id):
+        RequestContent.objects.all().delete()
+    assert "It has been cleaned up." in client.get(url_of(request)).text
+
+
+def test_a_fallback_and_what_led_to_it_are_on_the_timeline(
+    claimed: Claimed, provider: ScriptedProvider, client: Client
+) -> None:
+    provider.script = [refusal("AUTHENTICATION"), answer()]
+    claim = claimed()
+    with organization_scope(claim.request.organization_id):
+        FallbackRoute.objects.create(
+            organization_id=claim.request.organization_id,
+            provider="deepseek",
+            model="deepseek-chat",
+            position=1,
+            to_provider="anthropic",
+            to_model="claude-haiku-4-5",
+        )
+    process(claim)
+    again = claim_next("worker")
+    assert again is not None
+    process(again)
+    steps = client.get(url_of(claim.request)).context["steps"]
+    assert [(step.attempt.model, step.is_fallback, step.outcome, step.tone) for step in steps] == [
+        ("deepseek-chat", False, "not charged", "bad"),
+        ("claude-haiku-4-5", True, "charged", "good"),
+    ]
+    assert steps[0].error == "it said AUTHENTICATION"
+
+
+def test_a_lost_worker_is_visible_with_the_bound_that_was_booked(claimed: Claimed, client: Client) -> None:
+    claim = claimed()
+    with organization_scope(claim.request.organization_id):
+        attempt = outcomes.cost.current_attempt(claim.request.id, 1)
+        outcomes.cost.dispatch(attempt, claim.timeout)
+        AIRequest.objects.update(lease_until=timezone.now() - claim.timeout)
+        outcomes.recover(AIRequest.objects.get(), claim.call)
+    page = client.get(url_of(claim.request)).text
+    assert "The worker was lost while it ran this attempt." in page
+    assert "Booked at its upper bound until the provider tells its figure" in page
+
+
+def test_a_pause_before_the_next_attempt_is_told(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
+    provider.script = [refusal("RATE_LIMITED", retry_after_s=20)]
+    claim = claimed()
+    process(claim)
+    assert "at the earliest" in client.get(url_of(claim.request)).text
+
+
+def test_a_live_request_asks_again_and_an_ended_one_stops(submit: Submit, client: Client) -> None:
+    request = submit(messages=QUESTION)
+    waiting = client.get(url_of(request), headers=HTMX)
+    assert (waiting.status_code, "data-live" in waiting.text) == (200, True)
+    assert "scope 3" not in waiting.text, "the page keeps the prompt that it has"
+    with organization_scope(request.organization_id):
+        control.cancel(request, actor="user:x")
+    ended = client.get(url_of(request), headers=HTMX)
+    assert (ended.status_code, "data-live" in ended.text) == (286, False)
+    assert "<html" not in ended.text
+
+
+def test_a_request_is_cancelled_and_retried_by_hand(submit: Submit, client: Client) -> None:
+    request = submit()
+    for name, status in (("queue_cancel", "cancelled"), ("queue_retry", "pending")):
+        response = client.post(reverse(name, args=[request.id]), follow=True)
+        assert response.redirect_chain == [(url_of(request), 302)]
+        assert response.context["row"].request.status == status
+    assert "The request is in the queue again." in response.text
+    assert [step.is_manual_retry for step in response.context["steps"]] == [False, True]
+
+
+def test_with_htmx_the_new_state_comes_with_a_toast(submit: Submit, client: Client) -> None:
+    request = submit()
+    response = client.post(reverse("queue_cancel", args=[request.id]), headers=HTMX)
+    assert "status-cancelled" in response.text
+    assert json.loads(response.headers["HX-Trigger"])["toast"]["text"] == "The request is cancelled."
+
+
+def test_what_cannot_be_done_is_said_and_changes_nothing(submit: Submit, client: Client) -> None:
+    request = submit()
+    response = client.post(reverse("queue_retry", args=[request.id]), headers=HTMX)
+    assert response.status_code == 422
+    assert json.loads(response.headers["HX-Trigger"])["toast"] == {
+        "level": "error",
+        "text": "Only a failed or cancelled request can be retried.",
+    }
+    page = client.post(reverse("queue_retry", args=[request.id]), follow=True).text
+    assert "Only a failed or cancelled request can be retried." in page
+    assert read(request.id, request.organization_id).attempt_number == 1
+
+
+def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
+    request = submit()
+    assert "cancel-request" in client.get(url_of(request)).text
+    assert "cancel-request" not in client_of(viewer).get(url_of(request)).text
+
+
+def test_more_attempts_cost_no_more_queries(submit: Submit, client: Client) -> None:
+    request = submit()
+    with CaptureQueriesContext(connection) as few:
+        client.get(url_of(request))
+    with organization_scope(request.organization_id):
+        first = Attempt.objects.get()
+        for number in range(2, 11):
+            first.pk, first.number = None, number
+            first.id = UUID(int=number)
+            first.save(force_insert=True)
+    with CaptureQueriesContext(connection) as many:
+        assert len(client.get(url_of(request)).context["steps"]) == 10
+    assert len(many) == len(few)

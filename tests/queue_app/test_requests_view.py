@@ -1,0 +1,214 @@
+import json
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.optimizer import ModelNotPricedError
+from queue_app import control, requests
+from queue_app.models import AIRequest, Priority, RequestContent
+
+Submit = Callable[..., AIRequest]
+Browser = Callable[[User], Client]
+HTMX = {"HX-Request": "true"}
+URL = "/queue/requests/"
+
+
+@pytest.fixture
+def client(operator: User, client_of: Browser) -> Client:
+    """The operator's browser."""
+    return client_of(operator)
+
+
+def listed(client: Client, **filters: str) -> list[str]:
+    """The ids of the requests on the page, from the top."""
+    return [str(row.request.id) for row in client.get(URL, filters).context["rows"]]
+
+
+def toast_of(response: object) -> dict[str, str]:
+    found: dict[str, str] = json.loads(response.headers["HX-Trigger"])["toast"]  # type: ignore[attr-defined]
+    return found
+
+
+def cancel(request: AIRequest) -> None:
+    with organization_scope(request.organization_id):
+        control.cancel(request, actor="user:x")
+
+
+def status_of(request: AIRequest) -> str:
+    with organization_scope(request.organization_id):
+        return AIRequest.objects.get(id=request.id).status
+
+
+def test_without_requests_the_page_says_so(queue: None, client: Client) -> None:
+    assert "No requests yet" in client.get(URL).text
+
+
+def test_where_nothing_matches_the_filters_can_be_cleared(submit: Submit, client: Client) -> None:
+    submit()
+    page = client.get(URL, {"status": "failed"}).text
+    assert "No request matches" in page
+    assert f'href="{URL}"' in page
+
+
+def test_the_newest_request_is_on_top(submit: Submit, client: Client) -> None:
+    first, second = submit(), submit()
+    assert listed(client) == [str(second.id), str(first.id)]
+
+
+def test_another_organization_s_requests_are_not_listed(
+    submit: Submit, other_organization: Organization, client: Client
+) -> None:
+    theirs = submit(organization_id=other_organization.pk)
+    assert listed(client) == []
+    assert listed(client, id=str(theirs.id)) == []
+
+
+def test_each_filter_narrows_the_list(submit: Submit, client: Client) -> None:
+    submit()
+    wanted = submit(provider="openai", model="gpt-4", priority=Priority.HIGH, user_ref="mara", conversation_id="talk-1")
+    filters = {
+        "priority": "high",
+        "provider": "openai",
+        "model": "gpt-4",
+        "user": "mara",
+        "conversation": "talk-1",
+        "id": str(wanted.id),
+    }
+    for name, value in filters.items():
+        assert listed(client, **{name: value}) == [str(wanted.id)], name
+    cancel(wanted)
+    assert listed(client, status="cancelled") == [str(wanted.id)]
+
+
+def test_a_filter_that_makes_no_sense_narrows_nothing(submit: Submit, client: Client) -> None:
+    request = submit()
+    for name in ("status", "priority", "provider", "model"):
+        assert listed(client, **{name: "\0nonsense"}) == [str(request.id)], name
+    assert listed(client, cursor="nonsense") == [str(request.id)]
+    assert listed(client, id="not-an-id") == []
+
+
+def test_older_requests_are_on_the_next_page_and_the_filter_stays(
+    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "PAGE_SIZE", 2)
+    monkeypatch.setattr(requests.page_of, "__defaults__", (None, 2))
+    sent = [str(submit(user_ref="mara").id) for _ in range(3)]
+    first = client.get(URL, {"user": "mara"})
+    link = re.search(r'href="([^"]*cursor=[^"]+)"', first.text)
+    assert link is not None
+    second = client.get(link[1].replace("&amp;", "&"))
+    assert [str(row.request.id) for row in second.context["rows"]] == sent[:1]
+    assert second.context["form"]["user"].value() == "mara"
+    assert f'href="{URL}?user=mara"' in second.text
+
+
+def test_htmx_gets_the_table_alone(submit: Submit, client: Client) -> None:
+    submit()
+    response = client.get(URL, headers=HTMX)
+    assert "<html" not in response.text
+    assert 'id="requests"' in response.text
+    assert "HX-Request" in response.headers["Vary"]
+
+
+def test_only_the_first_page_refreshes_itself(submit: Submit, client: Client) -> None:
+    submit()
+    cursor = client.get(URL).context["rows"][0].request
+    assert "data-live" in client.get(URL, headers=HTMX).text
+    older = requests._encode(cursor)
+    assert "data-live" not in client.get(URL, {"cursor": older}, headers=HTMX).text
+
+
+def test_one_request_is_cancelled_by_its_button_and_audited(submit: Submit, client: Client) -> None:
+    request, other = submit(), submit()
+    url = reverse("queue_cancel_many") + "?status=pending"
+    response = client.post(url, {"only": str(request.id), "id": [str(other.id)]})
+    assert (response.status_code, response.headers["Location"]) == (302, f"{URL}?status=pending")
+    assert [status_of(request), status_of(other)] == ["cancelled", "pending"]
+    with organization_scope(request.organization_id):
+        event = AuditEvent.objects.get()
+    assert (event.actor, event.verb, event.target) == ("user:operator", "request.cancelled", str(request.id))
+
+
+def test_ticked_requests_are_cancelled_and_retried_together(submit: Submit, client: Client) -> None:
+    both = [submit(), submit()]
+    ids = {"id": [str(each.id) for each in both]}
+    cancelled = client.post(reverse("queue_cancel_many"), ids, headers=HTMX)
+    assert toast_of(cancelled) == {"level": "success", "text": "2 requests cancelled."}
+    assert [row.request.status for row in cancelled.context["rows"]] == ["cancelled", "cancelled"]
+    retried = client.post(reverse("queue_retry_many"), ids, headers=HTMX)
+    assert toast_of(retried)["text"] == "2 requests put back into the queue."
+    assert [status_of(each) for each in both] == ["pending", "pending"]
+
+
+def test_what_is_refused_is_said_once(submit: Submit, client: Client) -> None:
+    ended, waiting = submit(), submit()
+    cancel(ended)
+    response = client.post(reverse("queue_cancel_many"), {"id": [str(ended.id), str(waiting.id)]}, headers=HTMX)
+    assert toast_of(response) == {
+        "level": "warning",
+        "text": "1 request cancelled. 1 not: The request has ended already.",
+    }
+
+
+def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, client: Client) -> None:
+    request = submit()
+    cancel(request)
+    with organization_scope(request.organization_id):
+        RequestContent.objects.all().delete()
+    response = client.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
+    assert "The prompt of this request has been cleaned up." in toast_of(response)["text"]
+
+
+def refuse(_order: object) -> None:
+    """In place of `open_attempt` for a model that has no price."""
+    raise ModelNotPricedError("openai/gpt-4 is not in the price book")
+
+
+def test_a_request_whose_model_lost_its_price_is_not_retried(
+    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = submit()
+    cancel(request)
+    monkeypatch.setattr(control.cost, "open_attempt", refuse)
+    response = client.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
+    assert "is not in the price book" in toast_of(response)["text"]
+    assert status_of(request) == "cancelled"
+
+
+def test_nothing_chosen_and_strangers_requests_change_nothing(
+    submit: Submit, client: Client, other_organization: Organization
+) -> None:
+    theirs = submit(organization_id=other_organization.pk)
+    for chosen in ({}, {"id": str(theirs.id)}, {"id": str(uuid4())}, {"id": "\0"}):
+        response = client.post(reverse("queue_cancel_many"), chosen, headers=HTMX)
+        assert toast_of(response)["text"] == "No request was chosen."
+    assert status_of(theirs) == "pending"
+
+
+def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
+    submit()
+    assert "Cancel chosen" in client.get(URL).text
+    page = client_of(viewer).get(URL).text
+    assert "Cancel chosen" not in page
+    assert "cancel/" not in page
+    assert 'type="checkbox"' not in page
+
+
+def test_more_requests_cost_no_more_queries(submit: Submit, client: Client) -> None:
+    submit()
+    with CaptureQueriesContext(connection) as few:
+        client.get(URL)
+    for _ in range(49):
+        submit()
+    with CaptureQueriesContext(connection) as many:
+        client.get(URL)
+    assert len(many) == len(few)

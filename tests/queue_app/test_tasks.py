@@ -1,0 +1,151 @@
+"""The ticket, what wakes the workers, and what the scheduler does."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from redis.exceptions import ConnectionError as RedisConnectionError
+from rq.serializers import JSONSerializer
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from queue_app import control, depth_history, in_flight, index, tasks, tickets
+from queue_app.models import AIRequest, Priority, Status
+from queue_app.scheduler import Job
+from tests.queue_app.conftest import ScriptedProvider
+from tests.support.processes import free_port
+
+Submit = Callable[..., AIRequest]
+pytestmark = pytest.mark.usefixtures("queue", "scoped")
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_tests_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+
+
+def statuses() -> list[str]:
+    return sorted(AIRequest.objects.values_list("status", flat=True))
+
+
+def test_one_ticket_works_until_nothing_is_left(submit: Submit, provider: ScriptedProvider) -> None:
+    for _ in range(3):
+        submit()
+    tasks.run_next()
+    assert statuses() == ["completed"] * 3
+
+
+def test_a_worker_that_is_to_stop_takes_nothing_more(submit: Submit, provider: ScriptedProvider) -> None:
+    for _ in range(2):
+        submit()
+    answer = provider.script[0]
+    provider.script = [lambda _attempt: (in_flight.stopping.set(), answer)[1]]  # type: ignore[list-item]
+    try:
+        tasks.run_next()
+    finally:
+        in_flight.stopping.clear()
+    assert statuses() == ["completed", "pending"]
+
+
+def test_a_request_that_breaks_its_worker_does_not_break_the_ticket(submit: Submit, provider: ScriptedProvider) -> None:
+    answer = provider.script[0]
+    provider.script = [MemoryError("poison"), answer]
+    first = submit()
+    submit()
+    tasks.run_next()
+    assert statuses() == ["completed", "processing"]
+    assert AIRequest.objects.get(id=first.id).status == Status.PROCESSING
+    assert in_flight.busy() == 0
+
+
+def test_a_ticket_ends_quietly_while_redis_is_away(submit: Submit, settings: Settings) -> None:
+    submit()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    tasks.run_next()
+    assert statuses() == ["pending"]
+
+
+def test_as_many_workers_are_woken_as_there_is_work(submit: Submit) -> None:
+    for _ in range(3):
+        submit()
+    tickets.ticket_queue().empty()
+    tickets.wake_for_ready()
+    assert tickets.ticket_queue().count == 3
+    tickets.wake_for_ready()
+    assert tickets.ticket_queue().count == 3
+
+
+def test_nobody_is_woken_for_what_may_not_start(submit: Submit, organization: Organization) -> None:
+    submit()
+    control.pause(organization.pk, None, actor="user:x")
+    tickets.ticket_queue().empty()
+    tickets.wake_for_ready()
+    assert tickets.ticket_queue().count == 0
+    control.resume(organization.pk, None, actor="user:x")
+    assert tickets.ticket_queue().count == 1
+
+
+def test_a_repeat_that_has_become_due_wakes_a_worker(submit: Submit) -> None:
+    request = submit()
+    index.remove(request)
+    request.not_before = timezone.now() + timedelta(hours=1)
+    index.admit([request])
+    tickets.ticket_queue().empty()
+    tickets.wake_for_ready()
+    assert tickets.ticket_queue().count == 0
+    redis_client().zadd(index.PREFIX + "delayed", dict.fromkeys(redis_client().zrange("{aiq}:delayed", 0, -1), 1))
+    tickets.wake_for_ready()
+    assert tickets.ticket_queue().count == 1
+
+
+def test_a_ticket_is_json_and_names_no_request(submit: Submit) -> None:
+    request = submit()
+    [job] = tickets.ticket_queue().jobs
+    assert (job.func_name, list(job.args), job.kwargs) == (tickets.TICKET, [], {})
+    assert job.serializer is JSONSerializer, "RQ's pickle would run what others write into Redis"
+    assert str(request.id) not in str(job.to_dict())
+
+
+def test_a_job_runs_when_it_is_due() -> None:
+    runs: list[int] = []
+    job = Job(every_s=3600, run=lambda: runs.append(1))
+    job.run_if_due()
+    job.run_if_due()
+    assert len(runs) == 1
+    job.due = 0
+    job.run_if_due()
+    assert len(runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(RedisConnectionError("away"), logging.INFO), (RuntimeError("bug"), logging.ERROR)]
+)
+def test_a_job_that_fails_is_told_of_and_has_its_next_turn(
+    error: Exception, level: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queue_app.scheduler.connections.close_all", lambda: None)
+
+    def fail() -> None:
+        raise error
+
+    job = Job(every_s=3600, run=fail)
+    with caplog.at_level(logging.INFO):
+        job.run_if_due()
+    assert [record.levelno for record in caplog.records if record.name == "queue_app.scheduler"] == [level]
+    assert job.due > 0
+
+
+def test_depths_are_sampled_for_all_and_for_each_until_the_queue_is_empty(
+    submit: Submit, organization: Organization
+) -> None:
+    request = submit(priority=Priority.HIGH)
+    depth_history.sample_depths()
+    index.remove(request)
+    depth_history.sample_depths()
+    depth_history.sample_depths()
+    mine = [sample.depth[Priority.HIGH] for sample in depth_history.depth_samples(organization.pk)]
+    everyone = [sample.depth[Priority.HIGH] for sample in depth_history.depth_samples(None)]
+    assert (mine, everyone) == ([1, 0], [1, 0, 0])

@@ -1,0 +1,279 @@
+"""The worker's own rules, and the parts of RQ that it stands on although RQ promises nothing about them."""
+
+import inspect
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import rq
+from pytest_django.fixtures import Settings
+from redis import Redis, RedisError
+from rq import Queue, SimpleWorker, Worker
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker_pool import WorkerPool
+
+from aiinfra.redis import bytes_client, redis_client
+from queue_app import heartbeat, in_flight, tickets
+from queue_app import worker as worker_module
+from queue_app.heartbeat import Heartbeat
+from queue_app.worker import STOP_SIGNALS, Pool, PoolWorker
+from tests.conftest import redis_binary
+from tests.support.processes import START_LIMIT_S, free_port, start, wait_until
+
+Work = Callable[[], PoolWorker]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
+    monkeypatch.setattr(worker_module, "REDIS_PAUSE_S", 0.02)
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.02)
+    monkeypatch.setattr(PoolWorker, "_install_signal_handlers", lambda _worker: None)
+    settings.WORKER_THREADS = 2
+    tickets.ticket_queue.cache_clear()
+    yield
+    in_flight.stopping.clear()
+    tickets.ticket_queue.cache_clear()
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    """Starts a worker in a thread of this process and stops it after the test."""
+    threads: list[threading.Thread] = []
+
+    def begin() -> PoolWorker:
+        worker = PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)
+        threads.append(threading.Thread(target=worker.work))
+        threads[-1].start()
+        return worker
+
+    yield begin
+    in_flight.stopping.set()
+    for thread in threads:
+        thread.join()
+
+
+class Tickets:
+    """Stands in for running tickets: each waits until the test lets it end."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.may_end = threading.Event()
+
+    def run(self, _worker: PoolWorker, job: Job, _queue: Queue) -> None:
+        self.started.append(job.id)
+        self.may_end.wait()
+
+
+@pytest.fixture
+def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tickets]:
+    running = Tickets()
+    monkeypatch.setattr(PoolWorker, "_run_ticket", lambda *arguments: running.run(*arguments))
+    yield running
+    running.may_end.set()
+
+
+def test_nothing_is_fetched_that_cannot_start(redis_url: str, work: Work, blocked: Tickets) -> None:
+    for _ in range(5):
+        tickets.push_ticket()
+    work()
+    wait_until(lambda: len(blocked.started) == 2, "two tickets to start")
+    assert tickets.ticket_queue().count == 3
+    blocked.may_end.set()
+    wait_until(lambda: len(blocked.started) == 5, "the others to start when slots are free")
+
+
+def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(redis_url: str, work: Work, blocked: Tickets) -> None:
+    for _ in range(3):
+        tickets.push_ticket()
+    worker = work()
+    wait_until(lambda: len(blocked.started) == 2, "two tickets to start")
+    worker.request_stop(15, None)
+    wait_until(lambda: [beat.stopping for beat in heartbeat.workers()] == [True], "the drain to be seen")
+    blocked.may_end.set()
+    wait_until(lambda: not heartbeat.workers(), "the worker to sign off")
+    assert (len(blocked.started), tickets.ticket_queue().count) == (2, 1)
+
+
+def test_a_ticket_that_breaks_gives_its_slot_back(redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken: list[str] = []
+
+    def explode(_worker: PoolWorker, job: Job, _queue: Queue) -> None:
+        broken.append(job.id)
+        raise RuntimeError
+
+    monkeypatch.setattr(PoolWorker, "_run_ticket", explode)
+    for _ in range(6):
+        tickets.push_ticket()
+    work()
+    wait_until(lambda: len(broken) == 6, "three times as many tickets as there are slots")
+
+
+def test_it_starts_while_redis_is_away_works_when_it_comes_and_ends_when_told(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {
+        "AIINFRA_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'worker.sqlite3'}",
+        "REDIS_URL": f"redis://127.0.0.1:{port}/0",
+        "WORKER_PROCESSES": "1",
+        "LOG_LEVEL": "WARNING",
+    }
+    redis = Redis(port=port)
+    log = tmp_path / "log"
+    command = f"exec {sys.executable} manage.py worker 2> {log}"
+    with start(["sh", "-c", command], environment) as workers:
+        wait_until(lambda: log.exists() and "Connection refused" in log.read_text(), "the worker to miss Redis")
+        with start([redis_binary(), "--port", str(port), "--dir", str(tmp_path), "--save", ""]):
+            wait_until(lambda: _answers(redis) and redis.hlen(heartbeat.WORKERS_KEY), "the worker to report")
+            assert redis.scard("rq:workers") == 1
+            workers.terminate()
+            assert workers.wait(START_LIMIT_S) == 0
+            assert redis.scard("rq:workers") == redis.hlen(heartbeat.WORKERS_KEY) == 0
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def test_rq_knows_the_worker_and_forgets_it_when_it_ends(redis_url: str, work: Work) -> None:
+    worker = work()
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers")
+    assert [known.name for known in Worker.all(connection=bytes_client())] == [worker.name]
+    in_flight.stopping.set()
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 0, "the worker to sign off")
+
+
+def test_an_emptied_redis_hears_of_the_worker_again(
+    redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "TELL_RQ_EVERY_S", 0)
+    worker = work()
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers")
+    redis_client().flushall()
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers, again")
+    wait_until(lambda: [beat.name for beat in heartbeat.workers()] == [worker.name], "the beat")
+
+
+def test_a_beat_says_what_the_worker_does(redis_url: str, work: Work) -> None:
+    worker = work()
+    wait_until(heartbeat.workers, "a beat")
+    [beat] = heartbeat.workers()
+    assert (beat.name, beat.slots, beat.busy, beat.stopping) == (worker.name, 2, 0, False)
+    assert beat.memory_bytes > 1_000_000
+    assert beat.started_at < beat.at
+
+
+def test_leases_are_renewed_whatever_else_goes_wrong(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leases of all slots hang on this one thread."""
+    renewals: list[int] = []
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    def renew_badly(_held: object) -> None:
+        renewals.append(1)
+        fail()
+
+    monkeypatch.setattr(heartbeat, "renew", renew_badly)
+    beat = Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer))
+    with beat:
+        monkeypatch.setattr(beat, "_beat", fail)
+        wait_until(lambda: len(renewals) >= 3, "the third renewal")
+
+
+def test_an_orphan_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)):
+        monkeypatch.setattr(heartbeat.os, "getppid", lambda: 1)
+        wait_until(in_flight.stopping.is_set, "the worker to notice that its parent is gone")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        (SimpleWorker, "_install_signal_handlers", ["self"]),
+        (SimpleWorker, "request_stop", ["self", "signum", "frame"]),
+        (SimpleWorker, "work", None),
+        (SimpleWorker, "prepare_execution", ["self", "job"]),
+        (SimpleWorker, "perform_job", ["self", "job", "queue", "execution"]),
+        (SimpleWorker, "register_birth", ["self"]),
+        (SimpleWorker, "register_death", ["self"]),
+        (SimpleWorker, "heartbeat", ["self", "timeout", "pipeline"]),
+        (SimpleWorker, "maintain_heartbeats", ["self", "job", "execution"]),
+        (WorkerPool, "start", None),
+    ],
+)
+def test_rq_still_has_what_the_worker_stands_on(owner: type, name: str, parameters: list[str] | None) -> None:
+    """RQ is pinned; these say what to look at again when the pin moves."""
+    found = inspect.getattr_static(owner, name)
+    assert callable(found)
+    if parameters is not None:
+        assert list(inspect.signature(found).parameters) == parameters
+
+
+def test_rq_still_fetches_and_times_out_as_the_worker_expects(redis_url: str) -> None:
+    assert rq.__version__ == "3.0.0"
+    assert {"queues", "timeout", "connection", "job_class", "serializer", "death_penalty_class"} <= set(
+        inspect.signature(Queue.dequeue_any).parameters
+    )
+    assert isinstance(inspect.getattr_static(SimpleWorker, "connection_timeout"), property)
+    worker = PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)
+    assert worker.redis_workers_keys == "rq:workers"
+    assert worker.executions == {}
+    timeout = bytes_client().connection_pool.connection_kwargs["socket_timeout"]
+    assert timeout > worker_module.DEQUEUE_TIMEOUT_S, "the blocking fetch would end in an error each time"
+
+
+def test_an_execution_is_registered_while_its_ticket_runs(redis_url: str) -> None:
+    worker = PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)
+    tickets.push_ticket()
+    [job] = tickets.ticket_queue().jobs
+    execution = worker.prepare_execution(job)
+    assert isinstance(execution, Execution)
+    assert worker.executions == {execution.id: execution}
+
+
+class ForkedNow:
+    """A worker's process; the one that starts it is told to stop in just that moment."""
+
+    pid = 4711
+
+    def start(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """A pool whose workers are no processes; `told` of it lists those that were asked to stop."""
+    pool = Pool(["llm"], connection=bytes_client(), num_workers=1)
+    monkeypatch.setattr(pool, "get_worker_process", lambda *_args, **_options: ForkedNow())
+    monkeypatch.setattr(pool, "told", told := [], raising=False)
+    monkeypatch.setattr(pool, "stop_worker", lambda worker: told.append(worker.pid))
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    pool._install_signal_handlers()
+    yield pool
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_stop_in_the_moment_of_a_start_reaches_the_new_worker(pool: Pool) -> None:
+    pool.start_worker()
+    # Another thread of the test runner may have taken the signal; its handler runs in this one a moment later.
+    wait_until(lambda: set(pool.told) == {ForkedNow.pid}, "the new worker to be told")  # type: ignore[attr-defined]
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(STOP_SIGNALS)
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_worker_that_starts_after_the_stop_is_told_too(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForkedNow, "start", lambda _process: None)
+    pool.request_stop()
+    pool.start_worker()
+    assert pool.told == [ForkedNow.pid]  # type: ignore[attr-defined]

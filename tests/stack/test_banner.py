@@ -1,0 +1,62 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from aiinfra.stack.address import web_url
+from aiinfra.stack.banner import banner, wait_for_web
+from aiinfra.tenants import demo
+from tests.support.processes import free_port
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_place(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR, settings.PORT = tmp_path, 8100
+    settings.PROVIDER_API_KEYS = dict.fromkeys(("openai", "deepseek", "anthropic"), "")
+
+
+def test_it_names_address_people_password_and_key() -> None:
+    key = demo.seed()
+    text = banner()
+    assert "http://127.0.0.1:8100" in text
+    assert "owner@demo" in text
+    assert demo.DEMO_PASSWORD in text
+    assert f"KEY={key}" in text
+
+
+def test_the_example_is_a_valid_shell_script(tmp_path: Path) -> None:
+    demo.seed()
+    script = tmp_path / "example.sh"
+    script.write_text(banner().split("\n\n")[3])
+    assert subprocess.run([shutil.which("sh") or "sh", "-n", script], check=False).returncode == 0
+    assert "curl" in script.read_text()
+
+
+def test_the_example_asks_a_provider_that_is_configured(settings: Settings) -> None:
+    demo.seed()
+    settings.PROVIDER_API_KEYS = {**settings.PROVIDER_API_KEYS, "openai": "sk-real"}
+    assert '"provider": "openai"' in banner()
+    assert "sandbox" not in banner()
+
+
+def test_without_demo_people_it_shows_no_password_and_no_key() -> None:
+    assert demo.DEMO_PASSWORD not in banner()
+    assert "KEY=" not in banner()
+
+
+def test_it_gives_up_on_a_server_that_does_not_answer(settings: Settings) -> None:
+    settings.PORT = free_port()
+    assert not wait_for_web(limit_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [("[::]", "http://[::1]:8100"), ("10.1.2.3", "http://10.1.2.3:8100")],
+)
+def test_the_address_can_be_reached_from_here(monkeypatch: pytest.MonkeyPatch, bind: str, url: str) -> None:
+    monkeypatch.setenv("BIND", bind)
+    assert web_url() == url

@@ -1,0 +1,73 @@
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db.migrations.recorder import MigrationRecorder
+from pytest_django.fixtures import Settings
+from redis import Redis
+
+from aiinfra.stack.doctor import examine
+from tests.support.processes import free_port
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _secrets(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "secret_key").touch(mode=0o600)
+
+
+@pytest.fixture
+def good_redis(redis_url: str) -> Redis:
+    """A Redis that is set up as it should be."""
+    client = Redis.from_url(redis_url)
+    client.config_set("appendonly", "yes")
+    client.config_set("maxmemory-policy", "noeviction")
+    return client
+
+
+def failures() -> str:
+    """What has to be mended."""
+    return "\n".join(finding.text for finding in examine() if finding.level == "FAILED")
+
+
+@pytest.mark.usefixtures("good_redis")
+def test_a_good_installation_passes() -> None:
+    output = StringIO()
+    call_command("doctor", stdout=output)
+    assert "Redis keeps an append-only file" in output.getvalue()
+
+
+def test_a_redis_that_may_forget_is_a_failure(good_redis: Redis) -> None:
+    good_redis.config_set("appendonly", "no")
+    good_redis.config_set("maxmemory-policy", "allkeys-lru")
+    assert "appendonly yes" in failures()
+    assert "noeviction" in failures()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", stdout=StringIO())
+    assert ended.value.code == 1
+
+
+def test_a_redis_that_is_away_is_a_failure(settings: Settings) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    assert "Redis does not answer" in failures()
+
+
+@pytest.mark.usefixtures("good_redis")
+def test_a_missing_migration_is_a_failure() -> None:
+    MigrationRecorder.Migration.objects.filter(app="queue_app").delete()
+    assert "manage.py migrate" in failures()
+
+
+@pytest.mark.usefixtures("good_redis")
+def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").chmod(0o644)
+    assert "chmod 600" in failures()
+
+
+@pytest.mark.usefixtures("good_redis")
+def test_a_short_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "short")
+    assert "SECRET_KEY must have" in failures()

@@ -1,0 +1,74 @@
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as configured
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from aiinfra.stack import control, launch
+from aiinfra.tenants.models import Organization, User
+from cost_app.prices.book import priced_models
+from tests.support.processes import free_port
+
+
+@pytest.fixture(autouse=True)
+def _own_place(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    settings.DATA_DIR, settings.STATIC_ROOT, settings.PORT = tmp_path, tmp_path / "static", free_port()
+    settings.PROVIDER_API_KEYS = {**configured.PROVIDER_API_KEYS, "openai": "sk-real"}
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_taken_port_is_named_with_the_setting_to_change(settings: Settings, taken_port: int) -> None:
+    settings.PORT = taken_port
+    with pytest.raises(CommandError, match=rf"Port {taken_port} .*PORT="):
+        call_command("run")
+
+
+def test_the_sandboxs_port_is_looked_at_where_one_is_started(settings: Settings, taken_port: int) -> None:
+    settings.PROVIDER_API_KEYS = dict.fromkeys(configured.PROVIDER_API_KEYS, "")
+    settings.SANDBOX_PORT, settings.SANDBOX_URL = taken_port, f"http://127.0.0.1:{taken_port}"
+    with pytest.raises(launch.CannotStartError, match="SANDBOX_PORT="):
+        launch.check_ports()
+
+
+def test_it_does_not_start_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "is_running", lambda _: True)
+    with pytest.raises(CommandError, match="running already"):
+        call_command("run")
+
+
+def test_a_path_that_supervisor_cannot_be_told_is_refused(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "100%"
+    with pytest.raises(launch.CannotStartError, match="AIINFRA_DATA_DIR"):
+        launch.check_paths()
+
+
+@pytest.mark.django_db
+def test_demo_people_appear_in_an_empty_installation() -> None:
+    launch.prepare(lambda _: None)
+    assert User.objects.filter(username="owner@demo").exists()
+
+
+@pytest.mark.django_db
+def test_demo_people_never_appear_beside_somebodys_own_organization() -> None:
+    Organization.objects.create(slug="own", name="Own")
+    launch.prepare(lambda _: None)
+    assert not User.objects.filter(username="owner@demo").exists()
+
+
+@pytest.mark.django_db
+def test_the_price_book_knows_the_providers_models_after_the_first_start() -> None:
+    launch.prepare(lambda _: None)
+    priced = priced_models()
+    assert {("openai", "gpt-4o"), ("anthropic", "claude-opus-4-5"), ("deepseek", "deepseek-v4-pro")} <= set(priced)
+    launch.prepare(lambda _: None)
+    assert priced_models() == priced

@@ -1,0 +1,62 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from aiinfra.stack import control
+from tests.support.processes import stop
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def child() -> Iterator[int]:
+    """The id of a child of this process."""
+    process = subprocess.Popen(SLEEP)
+    yield process.pid
+    stop(process)
+
+
+@pytest.fixture(autouse=True)
+def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """This process stands for the workers' parent."""
+    settings.REDIS_URL = "redis://:secret@127.0.0.1:6390/0"
+    monkeypatch.setattr(control, "running_programs", lambda _: {"workers": os.getpid(), "banner": 1})
+
+
+def said(*arguments: str) -> str:
+    """What the command prints."""
+    output = StringIO()
+    call_command("status", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_json_has_addresses_and_every_process_with_its_kind(child: int) -> None:
+    found = json.loads(said("--json"))
+    assert set(found) == {"web", "sandbox", "redis", "database", "processes"}
+    assert found["redis"] == "redis://:secret@127.0.0.1:6390/0"
+    assert found["database"] in {"sqlite", "postgresql"}
+    assert found["processes"][0] == {"name": "workers", "pid": os.getpid(), "kind": "worker"}
+    (listed,) = [process for process in found["processes"] if process["pid"] == child]
+    assert listed["kind"] == "worker"
+    assert listed["name"].startswith("workers-")
+
+
+def test_the_table_shows_no_password() -> None:
+    assert "secret" not in said()
+    assert "workers" in said()
+
+
+def test_where_nothing_runs_it_fails_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: object) -> None:
+        raise control.NotRunningError("Nothing runs")
+
+    monkeypatch.setattr(control, "running_programs", nothing)
+    with pytest.raises(CommandError, match="Nothing runs"):
+        said("--json")

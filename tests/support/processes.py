@@ -1,0 +1,76 @@
+"""Starting real processes for tests, and ending exactly those."""
+
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_LIMIT_S = 120
+STOP_LIMIT_S = 30
+
+_http = httpx2.Client(trust_env=False, timeout=5)
+
+
+def free_port() -> int:
+    """A port that nobody listens on.
+
+    Below those that the system gives to outgoing connections: one of these could take it before its server starts.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+
+
+@contextmanager
+def start(
+    argv: Sequence[str], env: Mapping[str, str] | None = None, ready_url: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in the project's directory until the block ends; `env` adds to this process's environment.
+
+    With `ready_url` the block begins when that address answers. Raises AssertionError if the command ends before.
+    """
+    process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **(env or {})})
+    try:
+        if ready_url:
+            wait_until(lambda: process.poll() is not None or answers(ready_url), f"{ready_url} to answer")
+            assert process.poll() is None, f"{argv} ended with status {process.returncode}"
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process politely, then by force."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], object], what: str, limit_s: float = START_LIMIT_S) -> None:
+    """Poll until the condition holds. Raises AssertionError naming `what` after `limit_s` seconds."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {limit_s} s for {what}"
+        time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server gives a success status there."""
+    try:
+        return _http.get(url).is_success
+    except httpx2.HTTPError:
+        return False

@@ -1,0 +1,85 @@
+import re
+from collections.abc import Callable
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from aiinfra.tenants import audit
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.views.audit import PAGE_SIZE, parse_cursor
+
+Browser = Callable[[User], Client]
+
+
+def write(organization: Organization, target: str, verb: str = "member.added") -> None:
+    audit.record(organization_id=organization.pk, actor="user:owner", verb=verb, target=target)
+
+
+def test_without_events_the_page_says_so(finance: User, client_of: Browser) -> None:
+    client = client_of(finance)
+    assert "Nothing has been changed yet" in client.get(reverse("audit")).text
+    assert "Nothing matches" in client.get(reverse("audit"), {"text": "x"}).text
+
+
+def test_only_the_own_organization_s_events_are_shown(
+    organization: Organization, other_organization: Organization, finance: User, client_of: Browser
+) -> None:
+    write(organization, "our-target")
+    write(other_organization, "their-target")
+    page = client_of(finance).get(reverse("audit")).text
+    assert "our-target" in page
+    assert "their-target" not in page
+
+
+def test_events_are_filtered(organization: Organization, finance: User, client_of: Browser) -> None:
+    write(organization, "target-one")
+    write(organization, "target-two", verb="api_key.created")
+    page = client_of(finance).get(reverse("audit"), {"verb": "api_key."}).text
+    assert "target-two" in page
+    assert "target-one" not in page
+
+
+def test_older_events_are_on_the_next_page(organization: Organization, finance: User, client_of: Browser) -> None:
+    client = client_of(finance)
+    for number in range(PAGE_SIZE + 3):
+        write(organization, f"target-{number}.")
+    first = client.get(reverse("audit")).text
+    link = re.search(r'href="(\?[^"]*cursor=[^"]+)"', first)
+    assert link is not None
+    second = client.get(reverse("audit") + link[1].replace("&amp;", "&")).text
+    targets = [set(re.findall(r"target-\d+\.", page)) for page in (first, second)]
+    assert [len(found) for found in targets] == [PAGE_SIZE, 3]
+    assert not targets[0] & targets[1]
+
+
+def test_htmx_gets_the_rows_alone(organization: Organization, finance: User, client_of: Browser) -> None:
+    write(organization, "our-target")
+    part = client_of(finance).get(reverse("audit"), headers={"HX-Request": "true"}).text
+    assert "our-target" in part
+    assert "<html" not in part
+
+
+def test_a_cursor_that_is_not_ours_is_the_beginning() -> None:
+    for text in (
+        "",
+        "~",
+        "2026-01-01~x",
+        "2026-01-01T00:00:00~3f2b8c10-0000-0000-0000-000000000000",
+        "\0~\0",
+        "9" * 9999,
+    ):
+        assert parse_cursor(text) is None
+
+
+def test_more_events_cost_no_more_queries(organization: Organization, finance: User, client_of: Browser) -> None:
+    client = client_of(finance)
+    write(organization, "one")
+    with CaptureQueriesContext(connection) as few:
+        client.get(reverse("audit"))
+    for number in range(10):
+        write(organization, str(number))
+    with CaptureQueriesContext(connection) as many:
+        client.get(reverse("audit"))
+    assert len(many) == len(few)

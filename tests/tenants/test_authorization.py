@@ -1,0 +1,29 @@
+import pytest
+
+from aiinfra.tenants.authorization import PERMISSIONS, RANK, Principal, Role, may_grant, role_allows, scopes_of
+
+
+def test_an_owner_may_everything_and_nobody_more_than_an_owner() -> None:
+    assert all(role_allows(Role.OWNER, name) for name in PERMISSIONS)
+
+
+def test_a_right_that_the_table_does_not_have_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        role_allows(Role.OWNER, "no:such")
+
+
+def test_a_key_can_do_what_its_role_and_its_scopes_allow() -> None:
+    scopes = frozenset({"queue:read", "queue:write", "member:read"})
+    key = Principal(1, "north", Role.VIEWER, "key:Ab3dE6gH", api_key_id=1, scopes=scopes)
+    assert [name for name in PERMISSIONS if key.can(name)] == ["queue:read"]
+
+
+def test_no_key_manages_keys_or_people() -> None:
+    for role in Role:
+        assert not {"key:manage", "member:manage", "organization:manage"} & set(scopes_of(role))
+
+
+def test_nobody_grants_above_himself() -> None:
+    assert set(RANK) == set(Role)
+    assert [role for role in Role if may_grant(Role.ADMIN, role)] == [role for role in Role if role is not Role.OWNER]
+    assert all(may_grant(Role.OWNER, role) for role in Role)

@@ -1,0 +1,103 @@
+import stat
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants import demo, keys
+from aiinfra.tenants.models import ApiKey, AuditEvent, Membership, Organization, User
+from aiinfra.tenants.scope import system_scope
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_data_directory(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+
+
+def run(*argv: str) -> list[str]:
+    out = StringIO()
+    call_command(*argv, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def test_createorg_makes_an_organization_and_leaves_one_that_exists() -> None:
+    assert run("createorg", "west", "--name", "West", "--timezone", "Asia/Tokyo") == ["Made the organization west."]
+    assert "exists" in run("createorg", "west", "--name", "Other")[0]
+    assert Organization.objects.get().name == "West"
+
+
+def test_createorg_refuses_wrong_values() -> None:
+    with pytest.raises(CommandError, match="Mars/Base"):
+        run("createorg", "west", "--timezone", "Mars/Base")
+
+
+def test_createorg_makes_the_first_owner_with_a_password_that_works(client: Client) -> None:
+    told = run("createorg", "west", "--owner", "Ada@west.example")[1]
+    password = told.split(" password ")[1].split()[0]
+    assert client.login(username="ada@west.example", password=password)
+    membership = Membership.objects.get(organization__slug="west")
+    assert (membership.user.username, membership.role) == ("ada@west.example", "owner")
+
+
+def test_createorg_gives_an_owner_with_an_account_no_new_password() -> None:
+    user = User.objects.create_user("ada", "Ada@west.example", "her own password")
+    told = run("createorg", "west", "--owner", "ada@west.example")[1]
+    assert "with the password" not in told
+    user.refresh_from_db()
+    assert user.check_password("her own password")
+    assert Membership.objects.get().user == user
+
+
+def test_createorg_with_a_wrong_owner_makes_nothing() -> None:
+    with pytest.raises(CommandError, match="valid email"):
+        run("createorg", "west", "--owner", "nobody")
+    assert not Organization.objects.exists()
+
+
+def test_createapikey_prints_the_key_alone_on_the_last_line(organization: Organization) -> None:
+    lines = run("createapikey", "north", "--name", "bot", "--role", "operator", "--scopes", "queue:read,chat:write")
+    principal = keys.authenticate(f"Bearer {lines[-1]}")
+    assert principal is not None
+    assert principal.scopes == {"queue:read", "chat:write"}
+
+
+def test_createapikey_refuses_what_does_not_exist(organization: Organization) -> None:
+    with pytest.raises(CommandError, match="no organization"):
+        run("createapikey", "nowhere", "--name", "bot", "--role", "viewer")
+    with pytest.raises(CommandError, match="queue:write"):
+        run("createapikey", "north", "--name", "bot", "--role", "viewer", "--scopes", "queue:write")
+
+
+def counts() -> list[int]:
+    with system_scope():
+        return [model.objects.count() for model in (Organization, User, Membership, ApiKey, AuditEvent)]
+
+
+def test_seeding_twice_changes_nothing() -> None:
+    first = run("seed_demo")
+    before = counts()
+    assert run("seed_demo") == first
+    assert counts() == before == [2, 5, 6, 1, 9]
+    assert User.objects.get(username="owner@demo").check_password(demo.DEMO_PASSWORD)
+
+
+def test_the_demo_key_is_kept_for_its_owner_alone_and_replaced_when_it_is_lost() -> None:
+    key = run("seed_demo")[-1]
+    assert demo.key_path().read_text() == key
+    assert stat.S_IMODE(demo.key_path().stat().st_mode) == 0o600
+    demo.key_path().unlink()
+    other = run("seed_demo")[-1]
+    assert other != key
+    assert keys.authenticate(f"Bearer {key}") is None
+    assert keys.authenticate(f"Bearer {other}")
+
+
+def test_the_demo_people_are_told_only_where_there_is_a_demo() -> None:
+    assert demo.demo_logins() == []
+    run("seed_demo")
+    assert "viewer@demo" in demo.demo_logins()

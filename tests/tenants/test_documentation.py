@@ -1,0 +1,19 @@
+from aiinfra.tenants.authorization import PERMISSIONS, Role
+from tests.support.processes import ROOT
+
+
+def documented() -> dict[str, list[bool]]:
+    lines = (ROOT / "docs" / "authorization.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return {row[0].strip("`"): [cell == "yes" for cell in row[1:]] for row in rows}
+
+
+def test_the_documented_table_is_the_one_in_force() -> None:
+    in_force = {name: [*(role in right.roles for role in Role), right.by_key] for name, right in PERMISSIONS.items()}
+    assert documented() == in_force
+
+
+def test_every_command_is_documented() -> None:
+    text = (ROOT / "docs" / "tenants.md").read_text(encoding="utf-8")
+    commands = (ROOT / "aiinfra" / "tenants" / "management" / "commands").glob("[a-z]*.py")
+    assert all(f"manage.py {path.stem}" in text for path in commands)

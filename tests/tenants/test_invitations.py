@@ -1,0 +1,97 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants import invitations
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.members import MemberError
+from aiinfra.tenants.models import Invitation, Membership, Organization, User
+from aiinfra.tenants.scope import system_scope
+
+
+def make(organization: Organization, by: User, email: str = "new@example.com") -> tuple[Invitation, str]:
+    return invitations.invite(organization=organization, email=email, role=Role.OPERATOR, by=by, actor="user:x")
+
+
+def test_a_new_person_joins_with_an_account_of_his_own(organization: Organization, admin: User) -> None:
+    invitation, token = make(organization, admin)
+    assert invitations.find_open(token) == invitation
+    user = invitations.accept_with_new_account(invitation=invitation, password="a long password")
+    assert user.check_password("a long password")
+    assert Membership.objects.get(user=user).role == "operator"
+    assert invitations.find_open(token) is None
+
+
+def test_somebody_with_an_account_joins_with_it_and_never_gets_a_new_password(
+    organization: Organization, admin: User, stranger: User
+) -> None:
+    invitation, _ = make(organization, admin, stranger.email.upper())
+    with pytest.raises(MemberError, match="log in"):
+        invitations.accept_with_new_account(invitation=invitation, password="another password")
+    invitations.accept(invitation=invitation, user=stranger)
+    assert Membership.objects.filter(user=stranger).count() == 2
+    stranger.refresh_from_db()
+    assert stranger.check_password("a long password")
+
+
+def test_a_link_works_once_and_not_after_a_week(organization: Organization, admin: User, stranger: User) -> None:
+    invitation, _ = make(organization, admin)
+    invitations.accept(invitation=invitation, user=stranger)
+    with pytest.raises(MemberError, match="used"):
+        invitations.accept(invitation=invitation, user=User.objects.create_user("third"))
+    old, old_token = make(organization, admin, "late@example.com")
+    with system_scope():
+        Invitation.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert invitations.find_open(old_token) is None
+    with pytest.raises(MemberError):
+        invitations.accept(invitation=old, user=User.objects.create_user("fourth"))
+
+
+def test_a_member_who_accepts_again_does_not_use_up_the_link(organization: Organization, admin: User) -> None:
+    invitation, token = make(organization, admin)
+    with pytest.raises(MemberError, match="already"):
+        invitations.accept(invitation=invitation, user=admin)
+    assert invitations.find_open(token) == invitation
+
+
+def test_the_database_holds_no_usable_token(organization: Organization, admin: User) -> None:
+    invitation, token = make(organization, admin)
+    assert token not in str(Invitation._base_manager.values_list().get(pk=invitation.pk))
+    assert invitations.find_open(invitation.token_digest) is None
+
+
+def test_inviting_again_ends_the_first_link(organization: Organization, admin: User) -> None:
+    _, first = make(organization, admin)
+    _, second = make(organization, admin, "NEW@example.com")
+    assert invitations.find_open(first) is None
+    assert invitations.find_open(second) is not None
+
+
+def test_members_are_not_invited_and_nobody_invites_above_himself(
+    organization: Organization, admin: User, owner: User
+) -> None:
+    with pytest.raises(MemberError, match="already"):
+        make(organization, admin, owner.email)
+    with pytest.raises(MemberError, match="does not reach"):
+        invitations.invite(organization=organization, email="x@y.zz", role=Role.OWNER, by=admin, actor="user:admin")
+
+
+def test_the_link_is_e_mailed_where_a_mail_server_is_set_up(
+    organization: Organization, admin: User, settings: Settings, mailoutbox: list[object]
+) -> None:
+    invitation, _ = make(organization, admin)
+    settings.EMAIL_HOST = ""
+    assert not invitations.send(invitation, "https://here/link")
+    settings.EMAIL_HOST = "mail.example.com"
+    assert invitations.send(invitation, "https://here/link")
+    assert "https://here/link" in mailoutbox[0].body  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("token", ["", "\0", "\ud800", "x" * 100_000])
+@pytest.mark.django_db
+def test_a_hostile_token_is_no_invitation(token: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(1):
+        assert invitations.find_open(token) is None

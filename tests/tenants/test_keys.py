@@ -1,0 +1,218 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries
+
+from aiinfra.tenants import key_cache, keys
+from aiinfra.tenants.authorization import Role, scopes_of
+from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
+
+WELL_FORMED = keys.CREDENTIAL_LENGTH + len(keys.SCHEME)
+
+
+def make(organization: Organization, role: Role = Role.OPERATOR, **more: object) -> tuple[ApiKey, str]:
+    return keys.create_key(organization=organization, name="bot", role=role, actor="command:test", **more)  # type: ignore[arg-type]
+
+
+def stored(key: ApiKey) -> ApiKey:
+    with system_scope():
+        return ApiKey.objects.get(pk=key.pk)
+
+
+def test_a_key_tells_its_organization_role_and_scopes(organization: Organization) -> None:
+    key, text = make(organization, scopes=["queue:read"])
+    principal = keys.authenticate(f"Bearer {text}")
+    assert principal is not None
+    assert (principal.organization_id, principal.organization_slug) == (organization.pk, "north")
+    assert (principal.role, principal.scopes) == (Role.OPERATOR, {"queue:read"})
+    assert (principal.api_key_id, principal.actor) == (key.pk, f"key:{key.key_id}")
+    assert principal.can("queue:read")
+    assert not principal.can("queue:write")
+
+
+def test_without_scopes_it_has_all_of_its_role(organization: Organization) -> None:
+    key, _ = make(organization, Role.FINANCE)
+    assert key.scopes == scopes_of(Role.FINANCE)
+
+
+@pytest.mark.parametrize("scope", ["queue:write", "member:manage", "no:such"])
+def test_a_scope_that_the_role_does_not_have_is_refused_by_name(organization: Organization, scope: str) -> None:
+    with pytest.raises(ValueError, match=scope):
+        make(organization, Role.VIEWER, scopes=[scope])
+
+
+def test_nobody_makes_a_key_above_himself(
+    organization: Organization, admin: User, viewer: User, stranger: User
+) -> None:
+    for creator, role in ((admin, Role.OWNER), (viewer, Role.OPERATOR), (stranger, Role.VIEWER)):
+        with pytest.raises(keys.PermissionExceededError):
+            make(organization, role, created_by=creator)
+    make(organization, Role.ADMIN, created_by=admin)
+
+
+def test_the_database_holds_no_usable_key(organization: Organization) -> None:
+    key, text = make(organization)
+    secret = text.split("_")[2]
+    values = [str(value) for value in ApiKey._base_manager.values_list().get(pk=key.pk)]
+    assert not any(secret in value for value in values)
+    assert keys.authenticate(f"Bearer aik_{key.key_id}_{key.secret_digest[:32]}_000000") is None
+    body = f"aik_{key.key_id}_{key.secret_digest[:32]}"
+    assert keys.authenticate(f"Bearer {body}_{keys.checksum(body)}") is None
+
+
+def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Organization) -> None:
+    one, first = make(organization)
+    two, second = make(organization)
+    mixed = f"aik_{one.key_id}_{second.split('_')[2]}"
+    assert keys.authenticate(f"Bearer {mixed}_{keys.checksum(mixed)}") is None
+    near = one.key_id[:7] + ("a" if one.key_id[7] != "a" else "b")
+    ApiKey._base_manager.filter(pk=two.pk).update(key_id=near)
+    assert keys.authenticate(f"Bearer {first}").api_key_id == one.pk  # type: ignore[union-attr]
+
+
+def test_a_well_formed_key_costs_one_query_known_or_not(
+    organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    _, text = make(organization)
+    keys.authenticate(f"Bearer {text}")
+    key_cache.clear()
+    with django_assert_num_queries(1):
+        assert keys.authenticate(f"Bearer {text}")
+    with django_assert_num_queries(0):
+        assert keys.authenticate(f"bearer {text}")
+    unknown = f"aik_{'0' * 8}_{'0' * 32}"
+    with django_assert_num_queries(1):
+        assert keys.authenticate(f"Bearer {unknown}_{keys.checksum(unknown)}") is None
+
+
+@given(st.integers(0, 51), st.sampled_from(keys.BASE62))
+def test_a_mistyped_character_is_found_without_a_query(place: int, character: str) -> None:
+    body = f"aik_{'Ab3dE6gH'}_{'x1' * 16}"
+    text = f"{body}_{keys.checksum(body)}"
+    assert keys.parse(f"Bearer {text}") is not None
+    wrong = text[:place] + character + text[place + 1 :]
+    assert wrong == text or keys.authenticate(f"Bearer {wrong}") is None
+
+
+@given(st.one_of(st.text(), st.text(min_size=WELL_FORMED, max_size=WELL_FORMED), st.binary(), st.none()))
+def test_no_header_raises(header: object) -> None:
+    assert keys.authenticate(header) is None
+    assert keys.authenticate(f"Bearer {header}") is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "\0" * WELL_FORMED,
+        "Bearer " + "x" * 1_000_000,
+        "Bearer aik_' OR 1=1 --",
+        "Bearer aik_00000000_00000000000000000000000000000000_00000٣",
+        "Bearer aik_00000000_00000000000000000000000000000000_0000\r\n",
+        "Basic dXNlcjpwYXNzd29yZA==",
+        "\ud800" * WELL_FORMED,
+    ],
+)
+def test_hostile_headers_are_nobody(header: str) -> None:
+    assert keys.authenticate(header) is None
+
+
+def test_revoked_and_expired_keys_are_nobody(organization: Organization) -> None:
+    key, text = make(organization)
+    _, expired = make(organization, expires_at=timezone.now())
+    assert keys.authenticate(f"Bearer {expired}") is None
+    with organization_scope(organization.pk):
+        assert keys.revoke_key(key=key, actor="user:owner")
+        assert not keys.revoke_key(key=key, actor="user:owner")
+    assert keys.authenticate(f"Bearer {text}") is None
+
+
+def test_use_is_noted_at_most_once_a_minute(organization: Organization) -> None:
+    key, text = make(organization)
+    keys.authenticate(f"Bearer {text}")
+    first = stored(key).last_used_at
+    key_cache.clear()
+    keys.authenticate(f"Bearer {text}")
+    assert first is not None
+    assert stored(key).last_used_at == first
+    ApiKey._base_manager.update(last_used_at=first - timedelta(minutes=2))
+    key_cache.clear()
+    keys.authenticate(f"Bearer {text}")
+    assert stored(key).last_used_at > first - timedelta(minutes=1)  # type: ignore[operator]
+
+
+def test_rotation_lets_both_keys_work_during_the_overlap(organization: Organization) -> None:
+    key, old_text = make(organization, scopes=["queue:read"])
+    with organization_scope(organization.pk):
+        new, new_text = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="user:owner")
+    assert new.scopes == ["queue:read"]
+    assert keys.authenticate(f"Bearer {old_text}")
+    assert keys.authenticate(f"Bearer {new_text}")
+    old = stored(key)
+    assert old.replaced_by_id == new.pk
+    assert old.expires_at is not None
+    assert timedelta(minutes=59) < old.expires_at - timezone.now() <= timedelta(hours=1)
+
+
+def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -> None:
+    key, text = make(organization)
+    with organization_scope(organization.pk):
+        keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
+    assert keys.authenticate(f"Bearer {text}") is None
+
+
+@pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(hours=24, seconds=1)])
+def test_rotation_refuses_other_overlaps(organization: Organization, overlap: timedelta) -> None:
+    key, _ = make(organization)
+    with organization_scope(organization.pk), pytest.raises(ValueError, match="24 hours"):
+        keys.rotate_key(key=key, overlap=overlap, actor="user:owner")
+
+
+def test_only_a_key_in_use_is_rotated_and_only_by_who_could_make_it(organization: Organization, admin: User) -> None:
+    key, _ = make(organization, Role.OWNER)
+    with organization_scope(organization.pk):
+        with pytest.raises(keys.PermissionExceededError):
+            keys.rotate_key(key=key, overlap=timedelta(0), rotated_by=admin, actor="user:admin")
+        keys.revoke_key(key=key, actor="user:owner")
+        with pytest.raises(ValueError, match="in use"):
+            keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
+
+
+def test_every_change_leaves_its_audit_row_without_the_secret(organization: Organization) -> None:
+    key, text = make(organization)
+    with organization_scope(organization.pk):
+        new, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
+        keys.revoke_key(key=new, actor="user:owner")
+        rows = list(AuditEvent.objects.order_by("at"))
+    assert [row.verb for row in rows] == ["api_key.created", "api_key.rotated", "api_key.revoked"]
+    assert not any(text.split("_")[2] in f"{row.target}{row.changes}" for row in rows)
+
+
+def test_another_organizations_key_cannot_be_revoked(
+    organization: Organization, other_organization: Organization
+) -> None:
+    key, text = make(organization)
+    with organization_scope(other_organization.pk):
+        assert not keys.revoke_key(key=key, actor="user:stranger")
+    assert keys.authenticate(f"Bearer {text}")
+
+
+def test_the_memory_lasts_half_a_second_from_the_look_up_and_never_grows_over_its_bound(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("aiinfra.tenants.key_cache.time.monotonic", lambda: now)
+    _, text = make(organization)
+    principal = keys.authenticate(f"Bearer {text}")
+    assert principal is not None
+    key_cache.put(b"digest", principal, asked_at=now)
+    now = 100.49
+    assert key_cache.get(b"digest") is principal
+    now = 100.51
+    assert key_cache.get(b"digest") is None
+    for number in range(key_cache.ENTRIES_MAX + 5):
+        key_cache.put(str(number).encode(), principal, asked_at=now)
+    assert len(key_cache._entries) <= key_cache.ENTRIES_MAX

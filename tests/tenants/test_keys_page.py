@@ -1,0 +1,95 @@
+import re
+from collections.abc import Callable
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.scope import organization_scope
+
+Browser = Callable[[User], Client]
+
+
+def shown_key(page: str) -> str:
+    match = re.search(r"aik_\w{8}_\w{32}_\w{6}", page)
+    assert match is not None
+    return match[0]
+
+
+def make(organization: Organization, name: str = "bot", role: Role = Role.VIEWER) -> ApiKey:
+    return keys.create_key(organization=organization, name=name, role=role, actor="command:test")[0]
+
+
+def test_without_keys_the_page_says_what_they_are_for(admin: User, client_of: Browser) -> None:
+    assert "No API keys yet" in client_of(admin).get(reverse("keys")).text
+
+
+def test_a_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    response = client.post(
+        reverse("key_create"), {"name": "bot", "role": "operator", "scopes": ["queue:read"], "lifetime": "30"}
+    )
+    text = shown_key(response.text)
+    principal = keys.authenticate(f"Bearer {text}")
+    assert principal is not None
+    assert principal.scopes == {"queue:read"}
+    assert "no-store" in response.headers["Cache-Control"]
+    assert text not in client.get(reverse("keys")).text
+
+
+def test_a_scope_beyond_the_role_is_named_in_the_form(admin: User, client_of: Browser) -> None:
+    response = client_of(admin).post(
+        reverse("key_create"), {"name": "bot", "role": "viewer", "scopes": ["queue:write"]}
+    )
+    assert response.status_code == 422
+    assert "does not have: queue:write" in response.text
+    assert "data-open" in response.text
+    assert not ApiKey._base_manager.exists()
+
+
+def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
+    organization: Organization, admin: User, client_of: Browser
+) -> None:
+    client = client_of(admin)
+    assert client.post(reverse("key_create"), {"name": "bot", "role": "owner"}).status_code == 422
+    key = make(organization, role=Role.OWNER)
+    response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"})
+    assert response.status_code == 422
+    assert "more rights" in response.text
+
+
+def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: User, client_of: Browser) -> None:
+    key = make(organization)
+    response = client_of(admin).post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"})
+    assert keys.authenticate(f"Bearer {shown_key(response.text)}")
+    assert "replaced" in response.text
+
+
+def test_a_key_is_revoked(organization: Organization, admin: User, client_of: Browser) -> None:
+    key = make(organization)
+    response = client_of(admin).post(reverse("key_revoke", args=[key.key_id]), follow=True)
+    assert "is revoked" in response.text
+    with organization_scope(organization.pk):
+        assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_a_name_is_text_and_never_markup(organization: Organization, admin: User, client_of: Browser) -> None:
+    make(organization, name="<script>alert(1)</script>")
+    assert "<script>alert" not in client_of(admin).get(reverse("keys")).text
+
+
+def test_more_keys_cost_no_more_queries(organization: Organization, admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    make(organization)
+    with CaptureQueriesContext(connection) as few:
+        client.get(reverse("keys"))
+    for number in range(9):
+        key = make(organization, name=str(number))
+        ApiKey._base_manager.filter(pk=key.pk).update(created_by=admin)
+    with CaptureQueriesContext(connection) as many:
+        client.get(reverse("keys"))
+    assert len(many) == len(few)

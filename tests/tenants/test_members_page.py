@@ -1,0 +1,84 @@
+import re
+from collections.abc import Callable
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Invitation, Membership, Organization, User
+from tests.conftest import make_member
+
+Browser = Callable[[User], Client]
+
+
+def membership(user: User) -> Membership:
+    return Membership.objects.get(user=user)
+
+
+def test_a_viewer_sees_the_members_but_no_way_to_change_them(viewer: User, owner: User, client_of: Browser) -> None:
+    page = client_of(viewer).get(reverse("members")).text
+    assert "owner" in page
+    assert reverse("member_invite") not in page
+    assert 'data-dialog="#member-' not in page
+
+
+def test_an_invitation_s_link_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    response = client.post(reverse("member_invite"), {"email": "new@example.com", "role": "viewer"})
+    link = re.search(r"/invitations/[\w-]+/", response.text)
+    assert link is not None
+    assert "no-store" in response.headers["Cache-Control"]
+    assert link[0] not in client.get(reverse("members")).text
+    assert Client().get(link[0]).status_code == 200
+
+
+def test_an_admin_cannot_invite_an_owner(admin: User, client_of: Browser) -> None:
+    response = client_of(admin).post(reverse("member_invite"), {"email": "new@example.com", "role": "owner"})
+    assert response.status_code == 422
+    assert "data-open" in response.text
+    assert not Invitation._base_manager.exists()
+
+
+def test_a_role_is_changed(admin: User, viewer: User, client_of: Browser) -> None:
+    response = client_of(admin).post(
+        reverse("member_role", args=[membership(viewer).pk]), {"role": "finance"}, follow=True
+    )
+    assert "viewer is finance now." in response.text
+    assert membership(viewer).role == "finance"
+
+
+def test_the_last_owner_is_told_why_he_stays(owner: User, client_of: Browser) -> None:
+    response = client_of(owner).post(reverse("member_remove", args=[membership(owner).pk]))
+    assert response.status_code == 422
+    assert "at least one owner" in response.text
+
+
+def test_who_is_demoted_or_removed_is_out_at_his_next_request(owner: User, admin: User, client_of: Browser) -> None:
+    browser = client_of(admin)
+    assert browser.get(reverse("keys")).status_code == 200
+    client_of(owner).post(reverse("member_role", args=[membership(admin).pk]), {"role": "viewer"})
+    assert browser.get(reverse("keys")).status_code == 403
+    client_of(owner).post(reverse("member_remove", args=[membership(admin).pk]))
+    assert browser.get(reverse("members")).status_code == 404
+
+
+def test_an_invitation_is_withdrawn(organization: Organization, admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    client.post(reverse("member_invite"), {"email": "new@example.com", "role": "viewer"})
+    response = client.post(reverse("invitation_withdraw", args=[Invitation._base_manager.get().pk]), follow=True)
+    assert "is withdrawn" in response.text
+    assert not Invitation._base_manager.exists()
+
+
+def test_more_members_cost_no_more_queries(organization: Organization, admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    with CaptureQueriesContext(connection) as few:
+        client.get(reverse("members"))
+    for number in range(10):
+        make_member(organization, Role.VIEWER, f"member-{number}")
+        client.post(reverse("member_invite"), {"email": f"{number}@example.com", "role": "viewer"})
+    with CaptureQueriesContext(connection) as many:
+        client.get(reverse("members"))
+    assert len(many) == len(few)

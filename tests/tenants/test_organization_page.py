@@ -1,0 +1,26 @@
+from collections.abc import Callable
+
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.tenants.models import Organization, User
+
+
+def test_an_admin_changes_name_zone_and_currency(
+    organization: Organization, admin: User, client_of: Callable[[User], Client]
+) -> None:
+    values = {"name": "Far North", "time_zone": "Asia/Tokyo", "currency": "EUR"}
+    response = client_of(admin).post(reverse("organization"), values, follow=True)
+    assert "Saved." in response.text
+    organization.refresh_from_db()
+    assert (organization.name, organization.time_zone, organization.currency) == ("Far North", "Asia/Tokyo", "EUR")
+
+
+def test_wrong_values_are_named_and_the_head_of_the_page_stays_as_it_is(
+    organization: Organization, admin: User, client_of: Callable[[User], Client]
+) -> None:
+    values = {"name": "Unsaved", "time_zone": "Mars/Base", "currency": "USD"}
+    response = client_of(admin).post(reverse("organization"), values)
+    assert response.status_code == 422
+    assert "errorlist" in response.text
+    assert "How North Ltd is named" in response.text

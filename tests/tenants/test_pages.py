@@ -1,0 +1,133 @@
+"""What holds for every page of the tenants: who may, what a stranger sees, which methods there are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.tenants import invitations, keys
+from aiinfra.tenants.authorization import PERMISSIONS, Role, role_allows
+from aiinfra.tenants.models import ApiKey, Invitation, Membership, Organization, User
+
+
+@dataclass(frozen=True)
+class Address:
+    """One page or action, what it needs, and the row that its address names."""
+
+    name: str
+    method: str
+    permission: str
+    names: str = ""
+
+
+ADDRESSES = [
+    Address("members", "get", "member:read"),
+    Address("member_invite", "post", "member:manage"),
+    Address("member_role", "post", "member:manage", "membership"),
+    Address("member_remove", "post", "member:manage", "membership"),
+    Address("invitation_withdraw", "post", "member:manage", "invitation"),
+    Address("keys", "get", "key:manage"),
+    Address("key_create", "post", "key:manage"),
+    Address("key_rotate", "post", "key:manage", "key"),
+    Address("key_revoke", "post", "key:manage", "key"),
+    Address("organization", "get", "organization:manage"),
+    Address("audit", "get", "audit:read"),
+]
+NAMING = [address for address in ADDRESSES if address.names]
+by_name = pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+
+
+@pytest.fixture
+def url_of(organization: Organization, owner: User, viewer: User) -> Callable[[Address], str]:
+    """The address with a row of the organization in it."""
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+    invitation, _ = invitations.invite(
+        organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
+    )
+    rows: dict[str, list[object]] = {
+        "": [],
+        "key": [key.key_id],
+        "invitation": [invitation.pk],
+        "membership": [Membership.objects.get(user=viewer).pk],
+    }
+    return lambda address: reverse(address.name, args=rows[address.names])
+
+
+@by_name
+@pytest.mark.parametrize("role", list(Role))
+def test_a_page_opens_for_exactly_the_roles_of_the_table(
+    address: Address,
+    role: Role,
+    url_of: Callable[[Address], str],
+    member_of: Callable[[Role], User],
+    client_of: Callable[[User], Client],
+) -> None:
+    response = getattr(client_of(member_of(role)), address.method)(url_of(address))
+    if role_allows(role, address.permission):
+        assert response.status_code in (200, 302, 422)
+    else:
+        assert response.status_code == 403
+        assert "Not for your role" in response.text
+
+
+@by_name
+def test_a_page_needs_a_log_in(address: Address, url_of: Callable[[Address], str], client: Client) -> None:
+    url = url_of(address)
+    response = getattr(client, address.method)(url)
+    assert (response.status_code, response.headers["Location"]) == (302, f"{reverse('login')}?next={url}")
+
+
+@pytest.mark.parametrize("address", NAMING, ids=lambda address: address.name)
+def test_a_stranger_gets_404_and_changes_nothing(
+    address: Address, url_of: Callable[[Address], str], stranger: User, client_of: Callable[[User], Client]
+) -> None:
+    response = client_of(stranger).post(url_of(address), {"role": "owner", "overlap": "0"})
+    assert response.status_code == 404
+    assert ApiKey._base_manager.get().revoked_at is None
+    assert Invitation._base_manager.count() == 1
+    assert Membership.objects.get(user__username="viewer").role == "viewer"
+
+
+@by_name
+def test_somebody_without_an_organization_gets_404(
+    address: Address, url_of: Callable[[Address], str], client_of: Callable[[User], Client]
+) -> None:
+    nobody = User.objects.create_user("nobody")
+    assert getattr(client_of(nobody), address.method)(url_of(address)).status_code == 404
+
+
+@by_name
+def test_another_method_is_refused(
+    address: Address, url_of: Callable[[Address], str], owner: User, client_of: Callable[[User], Client]
+) -> None:
+    assert client_of(owner).delete(url_of(address)).status_code == 405
+    if address.method == "post":
+        assert client_of(owner).get(url_of(address)).status_code == 405
+
+
+@by_name
+def test_a_form_without_a_csrf_token_is_refused(
+    address: Address, url_of: Callable[[Address], str], owner: User
+) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner)
+    response = client.post(url_of(address))
+    assert response.status_code == 403
+    assert "Please try again" in response.text
+
+
+@by_name
+def test_bad_input_changes_nothing(
+    address: Address, url_of: Callable[[Address], str], owner: User, client_of: Callable[[User], Client]
+) -> None:
+    bad = {"name": "\0", "email": "no", "role": "king", "overlap": "x", "scopes": "\0", "time_zone": "Mars"}
+    if address.method == "get" and address.name != "organization":
+        assert client_of(owner).get(url_of(address), {"text": "\0", "cursor": "x~y", "actor": "%"}).status_code == 200
+    elif address.name in {"member_invite", "member_role", "key_create", "key_rotate", "organization"}:
+        assert client_of(owner).post(url_of(address), bad).status_code == 422
+
+
+def test_the_table_names_only_rights_that_there_are() -> None:
+    assert {address.permission for address in ADDRESSES} <= set(PERMISSIONS)

@@ -1,0 +1,70 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Organization
+from aiinfra.tenants.scope import NoOrganizationError, organization_scope, system_scope
+from tests.support.processes import ROOT
+
+MAY_SEE_ALL = {
+    "cost_app/tasks.py": "jobs that run for all organizations",
+    "cost_app/ledger/usage.py": "finds the organizations whose sums are to be made",
+    "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
+    "cost_app/alerts/checks.py": "looks at every organization in turn",
+    "aiinfra/notifications/delivering.py": "sends whatever is due, whoever it belongs to",
+    "aiinfra/tenants/admin.py": "staff's raw records",
+    "aiinfra/tenants/invitations.py": "a link is looked up before its organization is known",
+    "aiinfra/tenants/keys.py": "a key is looked up before its organization is known",
+    "aiinfra/tenants/scope.py": "defines it",
+    "cost_app/advice/compute.py": "computes the advice of every organization",
+    "cost_app/ledger/agreement.py": "compares the ledger of the whole machine",
+    "queue_app/claims.py": "the best request of all organizations is claimed",
+    "queue_app/counts.py": "figures for staff",
+    "queue_app/facade.py": "the Python API of the machine's own programs",
+    "queue_app/loads.py": "the figure by organization, for staff",
+    "queue_app/reconciler.py": "repairs what crashed, whoever it belongs to",
+    "queue_app/scheduler.py": "jobs that run for all organizations",
+    "queue_app/stuck.py": "finds what is stuck on the whole machine",
+}
+
+
+@pytest.mark.parametrize("model", [ApiKey, AuditEvent, Invitation])
+def test_no_query_without_an_organization(model: type[ApiKey]) -> None:
+    with pytest.raises(NoOrganizationError):
+        model.objects.all()
+
+
+def test_a_scope_shows_one_organization_and_the_system_scope_all(
+    organization: Organization, other_organization: Organization
+) -> None:
+    for each in (organization, other_organization):
+        with organization_scope(each.pk):
+            AuditEvent.objects.create(organization=each, actor="x", verb="a.b", target="t")
+    with organization_scope(organization.pk):
+        assert AuditEvent.objects.get().organization_id == organization.pk
+    with system_scope():
+        assert AuditEvent.objects.count() == 2
+
+
+def test_a_scope_ends_with_its_block_and_also_by_an_error(organization: Organization) -> None:
+    with pytest.raises(RuntimeError), organization_scope(organization.pk):
+        raise RuntimeError
+    with pytest.raises(NoOrganizationError):
+        AuditEvent.objects.count()
+
+
+def test_only_known_files_see_all_organizations() -> None:
+    assert users_of_system_scope() == set(MAY_SEE_ALL)
+
+
+def users_of_system_scope() -> set[str]:
+    packages = ("aiinfra", "queue_app", "cache_app", "cost_app")
+    files = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    return {str(path.relative_to(ROOT)) for path in files if _mentions(path)}
+
+
+def _mentions(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = (node.id if isinstance(node, ast.Name) else getattr(node, "name", "") for node in ast.walk(tree))
+    return "system_scope" in names

@@ -1,0 +1,168 @@
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants import demo, keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Membership, Organization, User
+
+Browser = Callable[[User], Client]
+PASSWORD = "a long password"
+
+
+def log_in(client: Client, name: str, password: str = PASSWORD, **more: str) -> object:
+    return client.post(reverse("login"), {"username": name, "password": password, **more})
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_person_logs_in_and_out(owner: User, client: Client) -> None:
+    assert log_in(client, "owner").headers["Location"] == reverse("home")  # type: ignore[attr-defined]
+    assert client.get(reverse("members")).status_code == 200
+    assert client.post(reverse("logout")).headers["Location"] == reverse("login")
+    assert client.get(reverse("members")).status_code == 302
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize(("name", "password"), [("owner", "wrong"), ("nobody", PASSWORD), ("", ""), ("\0", "\0")])
+def test_a_wrong_name_or_password_is_refused_in_the_same_words(
+    owner: User, client: Client, name: str, password: str
+) -> None:
+    response = log_in(client, name, password)
+    assert response.status_code == 422  # type: ignore[attr-defined]
+    assert "sessionid" not in client.cookies
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_after_ten_failures_also_the_right_password_waits(owner: User, client: Client) -> None:
+    for _ in range(10):
+        log_in(client, "owner", "wrong")
+    response = log_in(client, "owner")
+    assert response.status_code == 429  # type: ignore[attr-defined]
+    assert "five minutes" in response.text  # type: ignore[attr-defined]
+
+
+def test_without_redis_people_log_in(owner: User, client: Client, settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert log_in(client, "owner").status_code == 302  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/audit/?text=x", "/audit/?text=x"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("javascript:1", "/"),
+    ],
+)
+def test_after_the_log_in_one_is_where_one_wanted_to_be_if_it_is_here(
+    owner: User, client: Client, wanted: str, reached: str
+) -> None:
+    assert log_in(client, "owner", next=wanted).headers["Location"] == reached  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db
+def test_the_demo_password_is_told_only_where_there_is_a_demo_organization(client: Client) -> None:
+    assert demo.DEMO_PASSWORD not in client.get(reverse("login")).text
+    Organization.objects.create(slug="demo", is_demo=True)
+    assert demo.DEMO_PASSWORD in client.get(reverse("login")).text
+
+
+def test_who_is_logged_in_sees_no_log_in_page(owner: User, client_of: Browser) -> None:
+    assert client_of(owner).get(reverse("login")).status_code == 302
+
+
+def test_the_way_in_leads_to_the_queue_or_says_that_there_is_no_organization(owner: User, client_of: Browser) -> None:
+    assert client_of(owner).get(reverse("home")).headers["Location"] == reverse("queue_live")
+    nobody = User.objects.create_user("nobody")
+    assert "You belong to no organization" in client_of(nobody).get(reverse("home")).text
+
+
+def test_the_switcher_changes_the_organization_and_its_time_zone(
+    owner: User, other_organization: Organization, client_of: Browser
+) -> None:
+    Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
+    client = client_of(owner)
+    assert "The people of North Ltd" in client.get(reverse("members")).text
+    client.post(reverse("switch_organization"), {"organization": "south"})
+    page = client.get(reverse("members")).text
+    assert "The people of South Ltd" in page
+    assert reverse("keys") not in page
+    assert client.get(reverse("keys")).status_code == 403
+
+
+def test_the_rows_are_those_of_the_organization_that_one_works_in(
+    owner: User, organization: Organization, other_organization: Organization, client_of: Browser
+) -> None:
+    Membership.objects.create(organization=other_organization, user=owner, role=Role.OWNER)
+    for each in (organization, other_organization):
+        keys.create_key(organization=each, name=f"bot of {each.slug}", role=Role.VIEWER, actor="command:test")
+    client = client_of(owner)
+    for slug, hidden in (("north", "south"), ("south", "north")):
+        client.post(reverse("switch_organization"), {"organization": slug})
+        page = client.get(reverse("keys")).text
+        assert f"bot of {slug}" in page
+        assert f"bot of {hidden}" not in page
+
+
+@pytest.mark.parametrize("slug", ["south", "nowhere", "", "\0", "north' OR 1=1 --"])
+def test_nobody_switches_to_an_organization_that_is_not_his(
+    owner: User, other_organization: Organization, client_of: Browser, slug: str
+) -> None:
+    assert client_of(owner).post(reverse("switch_organization"), {"organization": slug}).status_code == 404
+
+
+def test_a_membership_that_ended_leads_back_to_one_that_lasts(
+    owner: User, other_organization: Organization, client_of: Browser
+) -> None:
+    second = Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
+    client = client_of(owner)
+    client.post(reverse("switch_organization"), {"organization": "south"})
+    second.delete()
+    assert "The people of North Ltd" in client.get(reverse("members")).text
+
+
+@pytest.mark.parametrize("name", ["logout", "switch_organization"])
+def test_session_changes_need_a_post_and_a_csrf_token(owner: User, client_of: Browser, name: str) -> None:
+    assert client_of(owner).get(reverse(name)).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(owner)
+    assert strict.post(reverse(name)).status_code == 403
+
+
+def new_password(client: Client, old: str, new: str) -> int:
+    form = {"old_password": old, "new_password1": new, "new_password2": new}
+    return client.post(reverse("password"), form).status_code
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_new_password_works_here_and_ends_the_sessions_elsewhere(owner: User, client_of: Browser) -> None:
+    here, elsewhere = client_of(owner), client_of(owner)
+    assert "Change password" in here.get(reverse("password")).text
+    assert new_password(here, PASSWORD, "another long password") == 302
+    assert here.get(reverse("members")).status_code == 200
+    assert elsewhere.get(reverse("members")).status_code == 302
+    assert Client().login(username="owner", password="another long password")
+    assert "member.password_changed" in here.get(reverse("audit")).text
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize(("old", "new"), [("wrong", "another long password"), (PASSWORD, "short"), (PASSWORD, "")])
+def test_a_password_stays_where_the_old_or_the_new_one_is_wrong(
+    owner: User, client_of: Browser, old: str, new: str
+) -> None:
+    assert new_password(client_of(owner), old, new) == 422
+    owner.refresh_from_db()
+    assert owner.check_password(PASSWORD)
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_guessing_the_old_password_ends_after_ten_times(owner: User, client_of: Browser) -> None:
+    client = client_of(owner)
+    for _ in range(10):
+        assert new_password(client, "wrong", "another long password") == 422
+    assert new_password(client, PASSWORD, "another long password") == 429

@@ -1,0 +1,147 @@
+"""What the code may import and use. tests/tenants/test_scope.py lists who sees all organizations."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+
+PACKAGES = ("aiinfra", "queue_app", "cache_app", "cost_app")
+SOURCES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+STATISTICS = ("cost_app/metrics/", "cost_app/alerts/", "cost_app/advice/", "cost_app/demo/")
+"""Averages, forecasts and medians: they look at money, they never move it."""
+MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.startswith(STATISTICS)} | {
+    "aiinfra/money.py"
+}
+MAY_NAME_ADAPTERS = {"aiinfra/providers/registry.py": "makes them"}
+MAY_CALL_PROVIDERS = {
+    "aiinfra/providers/registry.py": "defines it",
+    "queue_app/processing.py": "sends calls, each with its attempt",
+    "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
+}
+MAY_USE_FLOATS = {
+    "cost_app/prices/book.py": "the moment at which a price was read",
+    "cost_app/tasks.py": "seconds between two runs",
+}
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal"}
+FORBIDDEN_CALLS = {"eval", "exec", "mark_safe"}
+
+Rule = Callable[[str], bool]
+
+
+def nodes(source: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(source))
+
+
+def imported(source: str) -> set[str]:
+    """Every dotted name that the source imports."""
+    names: set[str] = set()
+    for node in nodes(source):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def names_adapters(source: str) -> bool:
+    """Imports an adapter, or names one for a later import."""
+    texts = {node.value for node in nodes(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return any("aiinfra.providers.adapters." in name + "." for name in imported(source) | texts)
+
+
+def calls_providers(source: str) -> bool:
+    names = {node.id for node in nodes(source) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in nodes(source) if isinstance(node, ast.Attribute)}
+    defined = {node.name for node in nodes(source) if isinstance(node, ast.FunctionDef)}
+    return "adapter_for" in names | attributes | defined
+
+
+def uses_floats(source: str) -> bool:
+    return any(
+        (isinstance(node, ast.Name) and node.id == "float")
+        or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        or (isinstance(node, ast.Attribute) and node.attr == "FloatField")
+        for node in nodes(source)
+    )
+
+
+def divides(source: str) -> bool:
+    """Has `/`, which makes a float of two whole numbers; `//` does not."""
+    return any(isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div) for node in nodes(source))
+
+
+def runs_foreign_code(source: str) -> bool:
+    """Unpickles, evaluates, or writes HTML unescaped. A method may be called eval (Redis has one)."""
+    called = {node.func.id for node in nodes(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    modules = {name.partition(".")[0] for name in imported(source)}
+    members = {name.rpartition(".")[2] for name in imported(source)}
+    attributes = {node.attr for node in nodes(source) if isinstance(node, ast.Attribute)}
+    return bool(modules & FORBIDDEN_MODULES or called & FORBIDDEN_CALLS or "mark_safe" in members | attributes)
+
+
+def breaking(rule: Rule, among: set[str] | None = None) -> set[str]:
+    return {name for name, source in SOURCES.items() if (among is None or name in among) and rule(source)}
+
+
+def test_imports_point_down() -> None:
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([str(lint_imports)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_only_the_registry_knows_the_adapters() -> None:
+    outside = {name for name in SOURCES if not name.startswith("aiinfra/providers/adapters/")}
+    assert breaking(names_adapters, outside) == set(MAY_NAME_ADAPTERS)
+
+
+def test_only_what_has_an_attempt_calls_providers() -> None:
+    assert breaking(calls_providers) == set(MAY_CALL_PROVIDERS)
+
+
+def test_no_float_touches_money() -> None:
+    assert breaking(uses_floats, MONEY) == set(MAY_USE_FLOATS)
+    assert breaking(divides, MONEY) == set()
+
+
+def test_nothing_runs_foreign_code_or_writes_unescaped_html() -> None:
+    assert breaking(runs_foreign_code) == set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        (names_adapters, "from aiinfra.providers.adapters.openai_compatible import OpenAICompatibleAdapter"),
+        (names_adapters, "from aiinfra.providers import adapters"),
+        (names_adapters, "import_string('aiinfra.providers.adapters.openai_compatible.OpenAICompatibleAdapter')"),
+        (calls_providers, "from aiinfra.providers import registry\nregistry.adapter_for('openai')"),
+        (calls_providers, "adapter_for('openai').chat(1, 2)"),
+        (uses_floats, "price = 0.14"),
+        (uses_floats, "nano = float(dollars)"),
+        (uses_floats, "price = models.FloatField()"),
+        (divides, "cost = tokens * price / 1_000_000"),
+        (runs_foreign_code, "import pickle"),
+        (runs_foreign_code, "from pickle import loads"),
+        (runs_foreign_code, "eval(text)"),
+        (runs_foreign_code, "from django.utils.safestring import mark_safe"),
+        (runs_foreign_code, "safestring.mark_safe(text)"),
+    ],
+)
+def test_each_rule_sees_its_break(rule: Rule, source: str) -> None:
+    assert rule(source)
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [(divides, "cost = -(-total // 1_000_000)"), (uses_floats, "cost = 3"), (runs_foreign_code, "redis.eval(script)")],
+)
+def test_no_rule_sees_what_is_right(rule: Rule, source: str) -> None:
+    assert not rule(source)

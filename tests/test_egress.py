@@ -1,0 +1,142 @@
+"""The guard and the deadlines of outgoing HTTP."""
+
+import socket
+import threading
+import time
+
+import httpx2
+import pytest
+
+from aiinfra import egress
+from tests.support.processes import free_port
+from tests.support.tcp import OK, Recorder, server
+
+LOCAL = frozenset({"127.0.0.1", "localhost", "service.internal"})
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    def getaddrinfo(host: str, port: int, *_: object, **__: object) -> list[object]:
+        if host in addresses:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",  # noqa: S104 - an address to refuse, not one to bind
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::",
+    ],
+)
+def test_inner_addresses_are_not_public(address: str) -> None:
+    assert not egress.is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
+def test_addresses_of_the_internet_are_public(address: str) -> None:
+    assert egress.is_public(address)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{}/", "http://localhost:{}/", "http://2130706433:{}/"])
+def test_a_host_that_nobody_named_may_not_be_inside(url: str) -> None:
+    with server(Recorder(OK)) as port, pytest.raises(egress.EgressRefusedError):
+        egress.http_client().get(url.format(port))
+
+
+def test_a_host_that_the_configuration_names_may_be_inside() -> None:
+    with server(Recorder(OK)) as port:
+        client = egress.http_client(trusted_hosts=LOCAL)
+        assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
+
+
+def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, "8.8.8.8", "127.0.0.1")
+    with pytest.raises(egress.EgressRefusedError):
+        egress.http_client().get("http://rebinding.example/")
+
+
+def test_the_socket_goes_to_the_checked_address_and_the_host_header_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = Recorder(OK)
+    with server(handler) as port:
+        resolve_to(monkeypatch, "127.0.0.1")
+        egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
+    assert f"Host: service.internal:{port}" in handler.request
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with server(Recorder("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")) as port:
+        assert egress.http_client(trusted_hosts=LOCAL).get(f"http://127.0.0.1:{port}/").status_code == 302
+
+
+def test_credentials_in_the_address_are_refused() -> None:
+    with pytest.raises(egress.EgressRefusedError):
+        egress.http_client(trusted_hosts=LOCAL).get(f"http://user:secret@127.0.0.1:{free_port()}/")
+
+
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    with server(Recorder(OK)) as port:
+        client = egress.http_client(trusted_hosts=LOCAL)
+        assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
+
+
+def test_a_server_that_drips_does_not_outlive_the_deadline() -> None:
+    stopped = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        try:
+            while not stopped.wait(0.05):
+                connection.sendall(b"x")
+        except OSError:
+            pass
+
+    with server(drip) as port:
+        client = egress.http_client(trusted_hosts=LOCAL)
+        with pytest.raises(httpx2.ReadTimeout), egress.deadline(0.5):
+            client.get(f"http://127.0.0.1:{port}/", timeout=egress.timeouts(30))
+        stopped.set()
+
+
+def test_nothing_is_sent_once_the_deadline_has_passed() -> None:
+    with server(Recorder(OK)) as port:
+        client = egress.http_client(trusted_hosts=LOCAL)
+        with egress.deadline(0.01):
+            time.sleep(0.02)
+            with pytest.raises(httpx2.ConnectTimeout):
+                client.get(f"http://127.0.0.1:{port}/")
+
+
+def test_a_deadline_ends_with_its_block() -> None:
+    with egress.deadline(0.01):
+        time.sleep(0.02)
+    with server(Recorder(OK)) as port:
+        client = egress.http_client(trusted_hosts=LOCAL)
+        assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
+
+
+def test_connecting_takes_no_longer_than_the_whole_call() -> None:
+    assert egress.timeouts(30).connect == 5
+    assert egress.timeouts(2).connect == 2
+    assert egress.timeouts(30).read == 30

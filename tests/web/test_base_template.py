@@ -1,0 +1,92 @@
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.views import defaults
+from pytest_django.fixtures import Settings
+
+from aiinfra.context import NAVIGATION, navigation
+from aiinfra.tenants.authorization import Principal, Role
+from aiinfra.tenants.models import User
+
+Browser = Callable[[User], Client]
+SANDBOX = "Sandbox provider: answers are simulated, no real provider is called."
+
+
+def titles(role: Role, path: str = "/") -> list[str]:
+    principal = Principal(1, "north", role, "user:x", user_id=1)
+    return [link.title for links in navigation(principal, path).values() for link in links]
+
+
+def test_the_navigation_offers_what_the_role_may_open() -> None:
+    spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
+    assert titles(Role.VIEWER) == ["Queue", *spend, "Members"]
+    assert titles(Role.FINANCE) == ["Queue", *spend, "Finance", "Members", "Notifications", "Audit log"]
+    assert titles(Role.OWNER) == [page.title for page in NAVIGATION]
+    assert navigation(None, "/") == {}
+
+
+def test_the_page_that_one_is_on_is_marked(owner: User, client_of: Browser) -> None:
+    page = client_of(owner).get(reverse("keys")).text
+    assert len(re.findall(r'class="nav-link"[^>]*aria-current="page"', page)) == 1
+
+
+def test_a_page_without_an_address_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiinfra.context._address", lambda name: None if name == "audit" else f"/{name}/")
+    assert "Audit log" not in titles(Role.OWNER)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_nobody_finds_a_link_that_is_refused(role: Role, member_of: Callable[[Role], User], client_of: Browser) -> None:
+    client = client_of(member_of(role))
+    links = re.findall(r'class="nav-link"\s+href="([^"]+)"', client.get(reverse("members")).text)
+    assert len(links) == len(titles(role))
+    for link in links:
+        if link != reverse("queue_live"):
+            assert client.get(link).status_code == 200
+
+
+def test_every_screen_says_when_the_sandbox_answers(
+    owner: User, client: Client, client_of: Browser, settings: Settings
+) -> None:
+    settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
+    assert SANDBOX in client.get(reverse("login")).text
+    assert SANDBOX in client_of(owner).get(reverse("members")).text
+    assert SANDBOX in client_of(owner).get("/nothing-here/").text
+    settings.PROVIDER_API_KEYS = {"openai": "sk-x"}
+    assert SANDBOX not in client_of(owner).get(reverse("members")).text
+
+
+def test_htmx_may_not_evaluate_and_swaps_invalid_forms(owner: User, client_of: Browser) -> None:
+    page = client_of(owner).get(reverse("members")).text
+    content = re.search(r'name="htmx-config"\s+content=\'([^\']+)\'', page)
+    assert content is not None
+    config = json.loads(content[1])
+    assert (config["allowEval"], config["includeIndicatorStyles"], config["selfRequestsOnly"]) == (False, False, True)
+    assert {"code": "422", "swap": True} in config["responseHandling"]
+
+
+def test_strangers_get_a_decent_404_without_the_shell(client: Client) -> None:
+    response = client.get("/nothing-here/")
+    assert response.status_code == 404
+    assert "There is no such page" in response.text
+    assert "sidebar" not in response.text
+
+
+@pytest.mark.parametrize(("view", "status"), [(defaults.server_error, 500), (defaults.bad_request, 400)])
+def test_the_pages_for_errors_need_nothing_of_the_request(view: Callable[..., object], status: int) -> None:
+    arguments = [] if status == 500 else [Exception()]
+    response = view(RequestFactory().get("/"), *arguments)
+    assert response.status_code == status  # type: ignore[attr-defined]
+    assert "Back to the start" in response.text  # type: ignore[attr-defined]
+
+
+def test_templates_stay_small() -> None:
+    for folder in django_settings.TEMPLATES[0]["DIRS"]:
+        for path in folder.rglob("*.html"):
+            if path.parts[-2] in {"templates", "tenants", "registration"}:
+                assert len(path.read_text().splitlines()) <= 65, path

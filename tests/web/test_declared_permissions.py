@@ -1,0 +1,57 @@
+"""Every address says who may use it. One that does not fails here, before it can leak anything."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, permission_required
+from aiinfra.tenants.authorization import PERMISSIONS
+
+STAFF_ONLY = ("admin/",)
+PUBLIC_ADDRESSES = {
+    "login/",
+    "invitations/<slug:token>/",
+    "assets/plotly-<str:release>.min.js",
+    "api/schema",
+    "healthz",
+    "readyz",
+}
+
+
+def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for entry in resolver.url_patterns:
+        here = prefix + str(entry.pattern)
+        if isinstance(entry, URLPattern):
+            yield here, entry.callback
+        else:
+            yield from addresses(entry, here)
+
+
+def ours() -> list[tuple[str, Any]]:
+    return [(path, view) for path, view in addresses(get_resolver()) if not path.startswith(STAFF_ONLY)]
+
+
+def is_declared(view: Any) -> bool:
+    permission = getattr(view, "permission", None)
+    return hasattr(view, "operations") or permission in {PUBLIC, SIGNED_IN, STAFF, *PERMISSIONS}
+
+
+def test_every_view_declares_its_permission() -> None:
+    assert len(ours()) > 15
+    assert [path for path, view in ours() if not is_declared(view)] == []
+
+
+def test_only_these_few_views_are_public() -> None:
+    assert {path for path, view in ours() if getattr(view, "permission", None) == PUBLIC} == PUBLIC_ADDRESSES
+
+
+def test_a_view_without_a_log_in_is_public_or_asks_for_itself() -> None:
+    open_ones = [(path, view) for path, view in ours() if not getattr(view, "login_required", True)]
+    assert [path for path, view in open_ones if not hasattr(view, "operations") and path not in PUBLIC_ADDRESSES] == []
+
+
+def test_a_right_that_the_table_does_not_have_cannot_be_declared() -> None:
+    with pytest.raises(KeyError):
+        permission_required("no:such")

@@ -1,0 +1,54 @@
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.caller import client_address
+from aiinfra.tenants.models import User
+
+MADE = re.compile(r"[0-9a-f]{32}")
+
+
+def test_a_sane_request_id_is_taken_over_and_answered(client: Client) -> None:
+    response = client.get("/healthz", headers={"X-Request-Id": "trace-0123.45_6"})
+    assert response.headers["X-Request-Id"] == "trace-0123.45_6"
+
+
+@pytest.mark.parametrize(
+    "offered", ["", "short", "x" * 65, "line\nbreak-in-it", "<script>alert</script>", "naïve-name"]
+)
+def test_another_request_id_is_replaced(client: Client, offered: str) -> None:
+    response = client.get("/healthz", headers={"X-Request-Id": offered})
+    assert MADE.fullmatch(response.headers["X-Request-Id"])
+
+
+@pytest.mark.django_db
+def test_every_answer_has_the_policy_and_forbids_what_we_do_not_serve(client: Client) -> None:
+    for path in ("/healthz", reverse("login"), "/nothing-here/", "/admin/login/"):
+        policy = client.get(path).headers["Content-Security-Policy"]
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        assert rules["script-src"] == rules["default-src"] == rules["style-src"] == "'self'"
+        assert rules["object-src"] == rules["base-uri"] == rules["frame-ancestors"] == "'none'"
+        assert "unsafe-eval" not in policy
+
+
+def test_no_page_has_inline_scripts_styles_or_handlers(owner: User, client_of: Callable[[User], Client]) -> None:
+    client = client_of(owner)
+    for name in ("members", "keys", "organization", "audit"):
+        page = client.get(reverse(name)).text
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\bhx-on|javascript:", page)
+
+
+def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Settings) -> None:
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": "6.6.6.6, 10.0.0.9"}, REMOTE_ADDR="127.0.0.1")
+    assert client_address(request) == "127.0.0.1"
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert client_address(request) == "10.0.0.9"
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "10.0.0.1'; DROP TABLE", "unix:"])
+def test_what_is_no_address_is_none(address: str) -> None:
+    assert client_address(RequestFactory().get("/", REMOTE_ADDR=address)) is None
