@@ -72,6 +72,23 @@ class ChatCall:
 
 
 @dataclass(frozen=True)
+class EmbeddingCall:
+    """Texts that each get a vector."""
+
+    texts: list[str]
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class EmbeddingAnswer:
+    """One vector a text, in their order. `usage` is None where the provider sent none, or one that makes no sense."""
+
+    vectors: list[list[float]]
+    usage: TokenUsage | None
+    raw_usage: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ChatAnswer:
     """A clean answer. `usage` is None where the provider sent none, or one that makes no sense."""
 
@@ -129,6 +146,10 @@ class ProviderAdapter(Protocol):
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
+        ...
+
+    def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:
+        """Send the call once. Raises ProviderError for everything that is not a vector for each text."""
         ...
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:

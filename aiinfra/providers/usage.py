@@ -28,6 +28,14 @@ def openai_usage(raw: object) -> TokenUsage | None:
         return None
 
 
+def embedding_usage(raw: object) -> TokenUsage | None:
+    """Counts of an embeddings call in OpenAI's dialect, which has nothing to say of an answer's tokens."""
+    try:
+        return _openai({"completion_tokens": 0, **_mapping(raw)})
+    except _UsageError:
+        return None
+
+
 def anthropic_usage(raw: object) -> TokenUsage | None:
     """Counts of an Anthropic message; its `input_tokens` exclude what was read from or written to the prompt cache."""
     try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.providers.usage import MAX_TOKENS, anthropic_usage, openai_usage, storable
+from aiinfra.providers.usage import MAX_TOKENS, anthropic_usage, embedding_usage, openai_usage, storable
 
 counts = st.integers(0, 1_000_000)
 anything = st.one_of(st.none(), st.booleans(), st.integers(-5, MAX_TOKENS * 2), st.floats(), st.text(max_size=3))
@@ -131,3 +131,13 @@ def test_nulls_count_as_left_out() -> None:
 def test_raw_counts_that_a_database_refuses_are_not_kept(raw: object) -> None:
     assert storable(raw) == {}
     assert storable(GOOD) == GOOD
+
+
+@given(st.integers(0, MAX_TOKENS))
+def test_an_embedding_has_input_alone(count: int) -> None:
+    assert embedding_usage({"prompt_tokens": count, "total_tokens": count}) == TokenUsage(input=count)
+
+
+@pytest.mark.parametrize("raw", [None, [], {}, {"prompt_tokens": -1}, {"prompt_tokens": 5, "total_tokens": 6}])
+def test_counts_of_an_embedding_that_make_no_sense_are_none(raw: object) -> None:
+    assert embedding_usage(raw) is None

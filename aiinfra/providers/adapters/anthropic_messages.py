@@ -12,7 +12,17 @@ from aiinfra import egress
 from aiinfra.providers.adapters import errors
 from aiinfra.providers.adapters.anthropic_dialect import split_messages
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
-from aiinfra.providers.base import BillState, ChatAnswer, ChatCall, ProviderAttempt, TokenUsage
+from aiinfra.providers.base import (
+    BillState,
+    ChatAnswer,
+    ChatCall,
+    EmbeddingAnswer,
+    EmbeddingCall,
+    ErrorCode,
+    ProviderAttempt,
+    ProviderError,
+    TokenUsage,
+)
 from aiinfra.providers.registry import Provider
 from aiinfra.providers.usage import anthropic_usage, storable
 
@@ -51,6 +61,10 @@ class AnthropicAdapter:
         except anthropic.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
         return _answer(raw.http_response)
+
+    def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:  # noqa: ARG002 - never sent
+        """Raises ProviderError: Anthropic has no embeddings."""
+        raise ProviderError(ErrorCode.INVALID_REQUEST, "Anthropic has no embeddings", may_be_billed=False)
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; Anthropic itself offers no such look-up."""

@@ -1,18 +1,27 @@
 """OpenAI, DeepSeek and every server that speaks OpenAI's dialect, through the `openai` client."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import openai
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from aiinfra import egress
 from aiinfra.providers.adapters import errors
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
-from aiinfra.providers.base import BillState, ChatAnswer, ChatCall, ProviderAttempt, TokenUsage
+from aiinfra.providers.base import (
+    BillState,
+    ChatAnswer,
+    ChatCall,
+    EmbeddingAnswer,
+    EmbeddingCall,
+    ProviderAttempt,
+    TokenUsage,
+)
 from aiinfra.providers.registry import Provider
-from aiinfra.providers.usage import openai_usage, storable
+from aiinfra.providers.usage import embedding_usage, openai_usage, storable
 
 # OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`, and the
 # money that is held for a call rests on the limit.
@@ -34,14 +43,29 @@ class OpenAICompatibleAdapter:
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
+        create = self._client.chat.completions.with_raw_response.create
+        return _answer(self._sent(create, self._arguments(attempt, call), call.timeout_s, call.messages))
+
+    def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:
+        """Send the call once. Raises ProviderError for everything that is not a vector for each text."""
+        create = self._client.embeddings.with_raw_response.create
+        # Some servers do not know base64, which the client would ask for.
+        arguments = {**_common(attempt, call.timeout_s), "input": call.texts, "encoding_format": "float"}
+        response = self._sent(create, arguments, call.timeout_s, [{"content": text} for text in call.texts])
+        return _embeddings(response, len(call.texts))
+
+    def _sent(
+        self, create: Callable[..., Any], arguments: dict[str, Any], timeout_s: float, said: Sequence[dict[str, Any]]
+    ) -> httpx2.Response:
+        """The answer to one call; `said` is what no error may quote."""
         try:
-            with egress.deadline(call.timeout_s):
-                raw = self._client.chat.completions.with_raw_response.create(**self._arguments(attempt, call))
+            with egress.deadline(timeout_s):
+                response: httpx2.Response = create(**arguments).http_response
         except openai.APIStatusError as error:
-            raise errors.status_error(error, call.messages, self._provider.api_key) from None
+            raise errors.status_error(error, said, self._provider.api_key) from None
         except openai.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
-        return _answer(raw.http_response)
+        return response
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; real providers offer no such look-up."""
@@ -49,11 +73,9 @@ class OpenAICompatibleAdapter:
 
     def _arguments(self, attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
         arguments = {
-            "model": attempt.model,
+            **_common(attempt, call.timeout_s),
             "messages": call.messages,
             self._limit_name(): call.max_tokens,
-            "timeout": egress.timeouts(call.timeout_s),
-            "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
         }
         if call.temperature is not None:
             arguments["temperature"] = call.temperature
@@ -63,6 +85,15 @@ class OpenAICompatibleAdapter:
         at_openai = httpx2.URL(self._provider.base_url).host == HOST_OF_MAX_COMPLETION_TOKENS
         plays_openai = self._provider.name == "openai" and self._provider.sandbox_url is not None
         return "max_completion_tokens" if at_openai or plays_openai else "max_tokens"
+
+
+def _common(attempt: ProviderAttempt, timeout_s: float) -> dict[str, Any]:
+    """What every call carries."""
+    return {
+        "model": attempt.model,
+        "timeout": egress.timeouts(timeout_s),
+        "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
+    }
 
 
 class _Message(BaseModel):
@@ -79,6 +110,27 @@ class _Choice(BaseModel):
 class _Completion(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
     usage: Any = None
+
+
+class _Embedding(BaseModel):
+    index: int
+    embedding: list[FiniteFloat] = Field(min_length=1)
+
+
+class _Embeddings(BaseModel):
+    data: list[_Embedding]
+    usage: Any = None
+
+
+def _embeddings(response: httpx2.Response, texts: int) -> EmbeddingAnswer:
+    try:
+        body = _Embeddings.model_validate_json(response.content)
+    except ValidationError:
+        raise errors.malformed_answer() from None
+    usage, rows = embedding_usage(body.usage), sorted(body.data, key=lambda row: row.index)
+    if [row.index for row in rows] != list(range(texts)):
+        raise errors.malformed_answer(usage)
+    return EmbeddingAnswer([row.embedding for row in rows], usage, storable(body.usage))
 
 
 def _answer(response: httpx2.Response) -> ChatAnswer:

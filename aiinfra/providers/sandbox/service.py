@@ -56,8 +56,10 @@ class Sandbox:
             self.book.bill(attempt_id, provider, model, usage)
         if _is(fault, FaultKind.RESET_AFTER_BILLING):
             await exchange.reset()
+        elif _is(fault, FaultKind.MALFORMED_BODY):
+            await exchange.send(MALFORMED, "application/json")
         else:
-            await exchange.send_json(body)
+            await exchange.send_json({**body, "usage": None} if _is(fault, FaultKind.MISSING_USAGE) else body)
 
     def _admit(self, exchange: Exchange) -> None:
         self.agents[exchange.headers.get("user-agent", "")] += 1

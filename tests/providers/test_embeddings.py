@@ -1,0 +1,133 @@
+"""Embeddings through the real client library: against a running sandbox, and what other servers may answer."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderAttempt, ProviderError, TokenUsage
+from aiinfra.providers.registry import adapter_for
+from tests.providers.conftest import SandboxClient
+from tests.support.tcp import Recorder, server
+
+Attempts = Callable[..., ProviderAttempt]
+TEXTS = ["How do I plan a garden?", "What is the capital of Peru?"]
+CALL = EmbeddingCall(TEXTS, timeout_s=10)
+ONE, OTHER = [1.0, 0.0], [0.0, 1.0]
+
+
+def failure_of(attempt: ProviderAttempt, call: EmbeddingCall = CALL) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        adapter_for(attempt.provider).embed(attempt, call)
+    return caught.value
+
+
+def answered_with(body: object) -> tuple[EmbeddingAnswer | ProviderError, str]:
+    """What the adapter makes of a server's answer, and the request that was sent."""
+    text = json.dumps(body)
+    recorder = Recorder(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}")
+    attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="local", model="m")
+    with server(recorder) as port, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.conf.settings.COMPATIBLE_PROVIDERS", {"local": f"http://127.0.0.1:{port}/v1"})
+        try:
+            return adapter_for("local").embed(attempt, CALL), recorder.request
+        except ProviderError as error:
+            return error, recorder.request
+
+
+def rows(*vectors: tuple[int, object]) -> list[dict[str, Any]]:
+    return [{"object": "embedding", "index": index, "embedding": vector} for index, vector in vectors]
+
+
+def test_an_answer_carries_a_vector_a_text_and_the_usage_that_was_billed(
+    sandbox: SandboxClient, attempt: Attempts
+) -> None:
+    made = attempt("openai", "text-embedding-3-small")
+    answer = adapter_for("openai").embed(made, CALL)
+    assert [len(vector) for vector in answer.vectors] == [1536, 1536]
+    (bill,) = sandbox.bills(made.id)
+    assert answer.usage == TokenUsage(input=bill["usage"]["input"])
+    assert answer.raw_usage["total_tokens"] == bill["usage"]["input"] > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "billed"),
+    [
+        ({"kind": "rate_limit", "retryAfterS": 7}, ErrorCode.RATE_LIMITED, False),
+        ({"kind": "status", "status": 500}, ErrorCode.SERVER_ERROR, False),
+        ({"kind": "status", "status": 400}, ErrorCode.INVALID_REQUEST, False),
+        ({"kind": "status", "status": 401}, ErrorCode.AUTHENTICATION, False),
+        ({"kind": "reset_before_billing"}, ErrorCode.CONNECTION_ERROR, True),
+        ({"kind": "reset_after_billing"}, ErrorCode.CONNECTION_ERROR, True),
+        ({"kind": "malformed_body"}, ErrorCode.SERVER_ERROR, True),
+    ],
+)
+def test_a_failure_has_its_code_and_is_sent_once(
+    sandbox: SandboxClient, attempt: Attempts, fault: dict[str, Any], code: ErrorCode, billed: bool
+) -> None:
+    sandbox.behave(faults=[{**fault, "times": 1}])
+    error = failure_of(attempt())
+    assert (error.code, error.may_be_billed) == (code, billed)
+    assert sandbox.get("/sandbox/behaviour")["faults"][0]["times"] == 0
+
+
+def test_a_slow_answer_is_a_timeout(sandbox: SandboxClient, attempt: Attempts) -> None:
+    sandbox.behave(faults=[{"kind": "hang"}])
+    error = failure_of(attempt(), EmbeddingCall(TEXTS, timeout_s=0.3))
+    assert (error.code, error.may_be_billed) == (ErrorCode.TIMEOUT, True)
+
+
+def test_missing_usage_is_none_and_no_error(sandbox: SandboxClient, attempt: Attempts) -> None:
+    sandbox.behave(faults=[{"kind": "missing_usage"}])
+    answer = adapter_for("openai").embed(attempt(), CALL)
+    assert (len(answer.vectors), answer.usage, answer.raw_usage) == (2, None, {})
+
+
+def test_an_error_quotes_no_text(sandbox: SandboxClient, attempt: Attempts) -> None:
+    sandbox.behave(faults=[{"kind": "status", "status": 400}])
+    error = failure_of(attempt(), EmbeddingCall(["plain", "a fault of the sandbox is my secret"], timeout_s=10))
+    assert "fault of the sandbox" not in str(error)
+    assert "fault of the sandbox" in str(failure_of(attempt()))
+
+
+def test_anthropic_has_none_and_nothing_is_sent(sandbox: SandboxClient, attempt: Attempts) -> None:
+    error = failure_of(attempt("anthropic"))
+    assert (error.code, error.may_be_billed) == (ErrorCode.INVALID_REQUEST, False)
+
+
+def test_the_attempt_and_the_texts_are_on_the_wire() -> None:
+    _, request = answered_with({"data": rows((0, ONE), (1, OTHER))})
+    assert "x-attempt-id: " in request.lower() and "idempotency-key: " in request.lower()
+    assert json.loads(request[request.index("{") :]) == {"input": TEXTS, "model": "m", "encoding_format": "float"}
+
+
+def test_vectors_come_in_the_order_of_their_texts() -> None:
+    answer, _ = answered_with({"data": rows((1, OTHER), (0, ONE))})
+    assert isinstance(answer, EmbeddingAnswer)
+    assert answer.vectors == [ONE, OTHER]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rows((0, ONE)),
+        rows((0, ONE), (0, OTHER)),
+        rows((0, ONE), (1, OTHER), (2, ONE)),
+        rows((0, ONE), (1, [])),
+        rows((0, ONE), (1, "AACAPw==")),
+        rows((0, ONE), (1, [float("nan"), 1.0])),
+        None,
+    ],
+)
+def test_anything_but_a_vector_for_each_text_is_an_error_that_may_be_billed(data: object) -> None:
+    error, _ = answered_with({"data": data, "usage": {"prompt_tokens": 5, "total_tokens": 5}})
+    assert isinstance(error, ProviderError)
+    assert (error.code, error.may_be_billed) == (ErrorCode.SERVER_ERROR, True)
+
+
+def test_what_an_incomplete_answer_cost_is_told() -> None:
+    error, _ = answered_with({"data": rows((0, ONE)), "usage": {"prompt_tokens": 5, "total_tokens": 5}})
+    assert isinstance(error, ProviderError)
+    assert error.usage == TokenUsage(input=5)
