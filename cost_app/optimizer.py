@@ -6,7 +6,7 @@ from cost_app.advice.rules import CallTerms
 from cost_app.alerts import lifecycle
 from cost_app.budgets import manage, windows
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
-from cost_app.ledger import admission, agreement, attempts, tracking
+from cost_app.ledger import admission, agreement, attempts, cache_hits, tracking
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import TrackedCall
 from cost_app.metrics import metrics
@@ -48,6 +48,7 @@ class CostOptimizer:
     withdraw = staticmethod(attempts.withdraw)
     abandon = staticmethod(attempts.abandon)
     attempts_of = staticmethod(attempts.attempts_of)
+    book_cache_hit = staticmethod(cache_hits.book_cache_hit)
 
     windows_now = staticmethod(windows.windows_now)
     set_budget = staticmethod(manage.set_budget)

@@ -82,8 +82,12 @@ def prices_ahead(provider: str, model: str) -> tuple[ModelPrice, ...]:
 
 
 def priced_models() -> list[tuple[str, str]]:
-    """Every (provider, model) that has a standard price now, sorted."""
-    return sorted(set(in_force().filter(tier=PriceTier.STANDARD).values_list("provider", "model")))
+    """Every (provider, model) that has a standard price now, sorted.
+
+    Not those that charge for what goes in and nothing for what comes out: embeddings, which no chat can use.
+    """
+    chat = in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
+    return sorted(set(chat.values_list("provider", "model")))
 
 
 def in_force() -> QuerySet[ModelPrice]:

@@ -3,7 +3,8 @@
 OpenAI and deepseek-chat: the specification's figures; it names no discount for cached tokens, so cached ones cost the
 same. Anthropic: claude-haiku-4-5 as on Anthropic's price page (5-minute cache writes 1.25x, reads 0.1x). DeepSeek V4:
 as on DeepSeek's price page, twice as dear in the peak hours of working days; kept by hand, because the price list that
-`import_prices` reads has no weekdays. All other models come from that list.
+`import_prices` reads has no weekdays. text-embedding-3-small: OpenAI's price, by genai-prices, of which `import_prices`
+takes chat models only; the semantic cache can be set to use it. All other models come from that list.
 """
 
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ SHIPPED_PRICES = [
     _flat("deepseek", "deepseek-chat", "0.14", "0.28"),
     _flat("openai", "gpt-4", "10", "30"),
     _flat("openai", "gpt-3.5-turbo", "0.50", "1.50"),
+    ShippedPrice("openai", "text-embedding-3-small", "0.02", "0.02", "0.02", "0", "genai-prices, 2026-11-23"),
     ShippedPrice("anthropic", "claude-haiku-4-5", "1", "0.10", "1.25", "5", "Anthropic price page, 2026-11-22"),
     *_peak_and_off_peak("deepseek-flash", FLASH_SINCE, FLASH_PEAK, FLASH_OFF_PEAK),
     *_peak_and_off_peak("deepseek-v4-flash", FLASH_SINCE, FLASH_PEAK, FLASH_OFF_PEAK),

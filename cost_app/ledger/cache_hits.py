@@ -1,0 +1,57 @@
+"""Answers of our own cache: they cost nothing, and what the call would have cost is booked as saved."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.ledger.attempts import token_columns
+from cost_app.ledger.entries import book_entry
+from cost_app.models import LedgerKind
+from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.pricing import cost_of
+
+
+def book_cache_hit(
+    *,
+    organization_id: int,
+    request_id: UUID,
+    provider: str,
+    model: str,
+    usage: TokenUsage,
+    api_key_id: int | None = None,
+    user_ref: str = "",
+    tags: Sequence[str] = (),
+    priority: int | None = None,
+    latency_ms: int | None = None,
+) -> int:
+    """Write the hit that answered a request; returns what it saved in nano-dollars, by the price of this moment.
+
+    `usage` is that of the call whose answer was served. No attempt, because no call was made; whoever calls this makes
+    sure that a request is booked once, by doing it in the transaction that ends the request.
+    """
+    saved = worth_of(provider, model, usage)
+    book_entry(
+        organization_id=organization_id,
+        request_id=request_id,
+        provider=provider,
+        model=model,
+        api_key_id=api_key_id,
+        user_ref=user_ref,
+        tags=list(tags),
+        priority=priority,
+        kind=LedgerKind.CACHE_HIT,
+        nano=0,
+        saved_nano=saved,
+        calls=1,
+        latency_ms=latency_ms,
+        **token_columns(usage),
+    )
+    return saved
+
+
+def worth_of(provider: str, model: str, usage: TokenUsage) -> int:
+    """What a call with this usage costs now, in nano-dollars; 0 for a model without a price."""
+    try:
+        return cost_of(usage, price_of(provider, model))
+    except ModelNotPricedError:
+        return 0
