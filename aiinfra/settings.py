@@ -196,6 +196,17 @@ COMPATIBLE_PROVIDERS = dict(
 SANDBOX_PORT = envint("SANDBOX_PORT", PORT + 2)
 SANDBOX_URL = envstr("SANDBOX_URL", f"http://127.0.0.1:{SANDBOX_PORT}")
 
+# Semantic cache
+
+# minilm (local) or openai (text-embedding-3-small through the provider `openai`, on the organization's account).
+CACHE_EMBEDDER = envstr("CACHE_EMBEDDER", "minilm")
+# An ONNX file of all-MiniLM-L6-v2 in place of the packaged one; its hash is then the operator's business.
+EMBEDDER_MODEL_PATH = envstr("EMBEDDER_MODEL_PATH")
+# matrix (numpy, in each process) or vector_set (Redis 8 and later).
+CACHE_INDEX = envstr("CACHE_INDEX", "matrix")
+# For the matrices of one process; the least recently used partition leaves first.
+CACHE_INDEX_MB = envint("CACHE_INDEX_MB", 200)
+
 # Where people reach the product: links in messages lead there.
 AIINFRA_PUBLIC_URL = envstr("AIINFRA_PUBLIC_URL", f"http://127.0.0.1:{PORT}/")
 # Webhooks may go to these hosts although their addresses are private, and without TLS.

@@ -1,0 +1,252 @@
+"""`/api/ai/cache`: the cache for programs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from aiinfra.api import ApiCall, Endpoint, Operation
+from aiinfra.failures import ApiError, not_found
+from aiinfra.money import dollars
+from aiinfra.providers.base import TokenUsage
+from cache_app import lookup, manage
+from cache_app.answers import Fetched
+from cache_app.embedding.base import Payer
+from cache_app.facade import CacheAwayError, SemanticCache
+from cache_app.learning import judging
+from cache_app.metrics import counts
+from cache_app.metrics.stats import cache_stats
+from cache_app.models import JudgedBy
+from cache_app.payloads import (
+    AnswerOut,
+    CacheStatsOut,
+    EntriesQuery,
+    EntryIn,
+    EntryOut,
+    EntryPage,
+    Judged,
+    LookupIn,
+    LookupOut,
+    ModelIn,
+    NoParameters,
+    PinIn,
+    Pinned,
+    QuestionIn,
+    Removed,
+    ReportIn,
+    Stored,
+    StoreIn,
+    TagsIn,
+)
+from cache_app.question import Question
+from cache_app.store import browse
+from cache_app.store.entry import Entry
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, CacheAwayError) as error:
+        message = f"The cache does not answer: {error}" if isinstance(error, CacheAwayError) else "Redis is away."
+        raise ApiError(503, "unavailable", message) from None
+
+
+def get_stats(call: ApiCall, _payload: NoParameters) -> CacheStatsOut:
+    """The organization's figures."""
+    stats = cache_stats(call.principal.organization_id)
+    return CacheStatsOut(
+        total_entries=stats.total_entries,
+        memory_bytes=stats.memory_bytes,
+        looks=stats.looks,
+        hits=stats.hits,
+        misses=stats.misses,
+        hit_rate=stats.hit_rate,
+        average_similarity=stats.average_similarity,
+        repeats_served=stats.repeats_served,
+        saved_cost=dollars(stats.saved_nano),
+        saved_ms=stats.saved_ms,
+        false_hit_reports=stats.false_hit_reports,
+        near_misses=stats.near_misses,
+        by_kind=dict(stats.by_kind),
+        vetoes=dict(stats.vetoes),
+    )
+
+
+def get_entries(call: ApiCall, payload: EntriesQuery) -> EntryPage:
+    """A page of entries, newest first."""
+    try:
+        with _store_errors():
+            page = browse.page_of(call.principal.organization_id, tag=payload.tag, cursor=payload.cursor or "")
+    except ValueError:
+        raise ApiError(400, "invalid_request", "This is not a cursor of a list.", param="cursor") from None
+    may_read = call.principal.can("content:read")
+    return EntryPage(entries=[_entry_out(entry, may_read) for entry in page.entries], next_cursor=page.cursor or None)
+
+
+def _entry_out(entry: Entry, may_read: bool) -> EntryOut:
+    return EntryOut(
+        entry_id=entry.id,
+        question=entry.question if may_read else None,
+        provider=entry.provider,
+        model=entry.model,
+        tags=list(entry.tags),
+        origin=entry.origin,
+        request_id=entry.request_id or None,
+        user_id=entry.user_ref,
+        created_at=datetime.fromtimestamp(entry.created_ms / 1000, UTC),
+        expires_at=datetime.fromtimestamp(entry.expires_ms / 1000, UTC),
+        hits=entry.hits,
+        pinned=entry.pinned,
+    )
+
+
+def clear(call: ApiCall, payload: TagsIn) -> Removed:
+    """Remove the entries with one of the tags, at once and for all processes."""
+    return _cleared(call, tags=payload.tags)
+
+
+def clear_model(call: ApiCall, payload: ModelIn) -> Removed:
+    """Remove the answers of one model."""
+    return _cleared(call, model=(payload.provider, payload.model))
+
+
+def clear_all(call: ApiCall, _payload: NoParameters) -> Removed:
+    """Remove every entry of the organization."""
+    return _cleared(call, everything=True)
+
+
+def _cleared(call: ApiCall, **what: Any) -> Removed:
+    principal = call.principal
+    with _store_errors():
+        return Removed(removed=manage.clear(organization_id=principal.organization_id, actor=principal.actor, **what))
+
+
+def remove(call: ApiCall, payload: EntryIn) -> Removed:
+    """Remove one entry; 0 if there is none."""
+    principal = call.principal
+    with _store_errors():
+        known = manage.remove_entry(
+            organization_id=principal.organization_id, entry_id=payload.entry_id, actor=principal.actor
+        )
+    return Removed(removed=int(known))
+
+
+def store(call: ApiCall, payload: StoreIn) -> Stored:
+    """Keep an answer that the client vouches for; it is marked as given."""
+    fetched = Fetched(
+        response={"role": "assistant", "content": payload.response.content, "finishReason": "stop"},
+        usage=TokenUsage(),
+        provider=payload.provider,
+        model=payload.model,
+        tags=tuple(payload.tags),
+        metadata=payload.metadata,
+        origin="given",
+        api_key_id=call.principal.api_key_id,
+        user_ref=payload.user_id,
+    )
+    with _store_errors():
+        entry_id = SemanticCache().give(_question(call, payload), fetched, _payer(call, payload))
+        manage.record_given(
+            organization_id=call.principal.organization_id, entry_id=entry_id, actor=call.principal.actor
+        )
+    return Stored(entry_id=entry_id)
+
+
+def look_up(call: ApiCall, payload: LookupIn) -> LookupOut:
+    """Ask the cache alone. Counted in the statistics; nothing is started, and no money is booked as saved."""
+    look = lookup.look_up(_question(call, payload), _payer(call, payload), threshold=payload.similarity_threshold)
+    served = look.served
+    if served is None:
+        best = look.candidates[0].similarity if look.candidates else None
+        reason = look.explanation or look.reason
+        return LookupOut(hit=False, layer=None, similarity=_rounded(best), entry_id=None, response=None, reason=reason)
+    counts.note(call.principal.organization_id, [f"hit:{served.layer}"])
+    return LookupOut(
+        hit=True,
+        layer="exact" if served.layer == "exact" else "semantic",
+        similarity=_rounded(served.similarity),
+        entry_id=served.entry_id,
+        response=AnswerOut(
+            role="assistant",
+            content=str(served.response["content"]),
+            finish_reason=str(served.response["finishReason"]),
+        ),
+        reason=served.rule,
+    )
+
+
+def _rounded(similarity: float | None) -> float | None:
+    return None if similarity is None else round(similarity, 4)
+
+
+def _question(call: ApiCall, payload: QuestionIn) -> Question:
+    return Question(
+        organization_id=call.principal.organization_id,
+        provider=payload.provider,
+        model=payload.model,
+        messages=[message.model_dump() for message in payload.messages],
+        temperature=payload.temperature,
+        max_tokens=payload.max_tokens,
+        context_key=payload.context_key,
+        api_key_id=call.principal.api_key_id,
+        user_ref=payload.user_id or _log_in(call),
+    )
+
+
+def _payer(call: ApiCall, payload: QuestionIn) -> Payer:
+    user_ref = payload.user_id or _log_in(call)
+    return Payer(call.principal.organization_id, call.principal.api_key_id, user_ref)
+
+
+def _log_in(call: ApiCall) -> str:
+    return str(call.http.user.get_username()) if call.principal.user_id else ""
+
+
+def pin(call: ApiCall, payload: PinIn) -> Pinned:
+    """Keep an entry from being pushed out by others until it expires, or no longer."""
+    with _store_errors():
+        known = manage.pin(
+            organization_id=call.principal.organization_id,
+            entry_id=payload.entry_id,
+            pinned=payload.pinned,
+            actor=call.principal.actor,
+        )
+    if not known:
+        raise not_found()
+    return Pinned(entry_id=payload.entry_id, pinned=payload.pinned)
+
+
+def report(call: ApiCall, payload: ReportIn) -> Judged:
+    """Say whether an answer of the cache was right for the request that it answered."""
+    try:
+        judging.report(
+            organization_id=call.principal.organization_id,
+            entry_id=payload.entry_id,
+            request_id=UUID(payload.request_id),
+            correct=payload.correct,
+            actor=call.principal.actor,
+            judged_by=JudgedBy.REPORT,
+        )
+    except (ValueError, judging.UnknownHitError):
+        raise not_found() from None
+    return Judged(entry_id=payload.entry_id, request_id=payload.request_id, correct=payload.correct)
+
+
+cache = Endpoint(
+    {
+        ("GET", "stats"): Operation(get_stats, "cache:read", NoParameters, CacheStatsOut, "Cache figures"),
+        ("GET", "entries"): Operation(get_entries, "cache:read", EntriesQuery, EntryPage, "A page of entries"),
+        ("POST", "lookup"): Operation(look_up, "chat:write", LookupIn, LookupOut, "Ask the cache alone"),
+        ("POST", "store"): Operation(store, "cache:write", StoreIn, Stored, "Keep an answer", status=201),
+        ("POST", "clear"): Operation(clear, "cache:write", TagsIn, Removed, "Remove entries by tag"),
+        ("POST", "clear-model"): Operation(clear_model, "cache:write", ModelIn, Removed, "Remove a model's answers"),
+        ("POST", "clear-all"): Operation(clear_all, "cache:write", NoParameters, Removed, "Remove all entries"),
+        ("POST", "remove"): Operation(remove, "cache:write", EntryIn, Removed, "Remove an entry"),
+        ("POST", "pin"): Operation(pin, "cache:write", PinIn, Pinned, "Pin an entry"),
+        ("POST", "report"): Operation(report, "chat:write", ReportIn, Judged, "Judge a hit"),
+    }
+)

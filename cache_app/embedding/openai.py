@@ -1,0 +1,143 @@
+"""OpenAI's text-embedding-3-small through the provider "openai", on the account of whoever asks.
+
+Each call is an attempt of its own: held against the budgets, priced, in the ledger. The scale is the specification's
+figure and nobody has measured it here: `manage.py calibrate_cache` does, on labelled pairs and in your own account.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import numpy as np
+from django.db import Error as DatabaseFailure
+from django.db import transaction
+
+from aiinfra.providers import breaker
+from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderAdapter, ProviderError
+from aiinfra.providers.registry import UnknownProviderError, adapter_for
+from aiinfra.tenants.scope import organization_scope
+from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
+from cost_app import create_cost_optimizer
+from cost_app.optimizer import Attempt, AttemptOrder, BudgetRefusedError, ModelNotPricedError
+
+PROVIDER, MODEL = "openai", "text-embedding-3-small"
+DIMENSIONS = 1536
+TEXTS_A_CALL = 10
+"""The specification's figure."""
+TIMEOUT = timedelta(seconds=2)
+"""Somebody waits for the look-up."""
+REFUSALS = {ErrorCode.INVALID_REQUEST, ErrorCode.CONTENT_FILTERED}
+"""What a provider in good health says to a text that it does not take."""
+
+cost = create_cost_optimizer()
+
+
+class OpenAiEmbedder:
+    """Stateless. Must not be called inside a transaction: what a call costs is committed before it leaves."""
+
+    id = f"{PROVIDER}/{MODEL}"
+    dimensions = DIMENSIONS
+    scale = Scale(edge=0.85, clear=0.90, near=0.75)
+
+    def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
+        """The vectors in order, ten texts a call. Raises EmbedderError, then what was fetched before is paid for too.
+
+        The API may give the same text vectors that differ in the last digits.
+        """
+        try:
+            with organization_scope(payer.organization_id):
+                return [vector for batch in _batches(texts) for vector in _embedded(batch, payer)]
+        except DatabaseFailure as error:
+            raise EmbedderError("the ledger cannot be written") from error
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(texts), TEXTS_A_CALL):
+        yield list(texts[start : start + TEXTS_A_CALL])
+
+
+def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
+    adapter = _adapter()
+    if not breaker.allow(PROVIDER, MODEL).allowed:
+        raise EmbedderError(f"{PROVIDER}/{MODEL} failed too often and is not called for now")
+    attempt = _opened(texts, payer)
+    try:
+        answer = adapter.embed(attempt.as_sent, EmbeddingCall(texts, TIMEOUT.total_seconds()))
+    except ProviderError as error:
+        _tell_breaker(error)
+        _book_failure(attempt, error)
+        raise _embedder_error(error) from error
+    breaker.record_success(PROVIDER, MODEL)
+    _book(attempt, answer)
+    return _units(answer)
+
+
+def _adapter() -> ProviderAdapter:
+    try:
+        return adapter_for(PROVIDER)
+    except UnknownProviderError as error:
+        raise EmbedderError(f"CACHE_EMBEDDER is {PROVIDER}, which has no key") from error
+
+
+def _opened(texts: list[str], payer: Payer) -> Attempt:
+    """The attempt, held and marked as sent in one commit: a crash after that is booked by the sweeper.
+
+    No budget turns it into a cheaper model's: what has no price for answers is not downgraded.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            attempt = cost.open_attempt(_order(texts, payer))
+            cost.dispatch(attempt, TIMEOUT)
+    except (BudgetRefusedError, ModelNotPricedError) as error:
+        breaker.release_probe(PROVIDER, MODEL)
+        raise EmbedderRefusedError(str(error)) from error
+    except DatabaseFailure:
+        breaker.release_probe(PROVIDER, MODEL)
+        raise
+    return attempt
+
+
+def _order(texts: list[str], payer: Payer) -> AttemptOrder:
+    """An embedding has no answer to pay for."""
+    return AttemptOrder(
+        organization_id=payer.organization_id,
+        provider=PROVIDER,
+        model=MODEL,
+        messages=[{"content": text} for text in texts],
+        max_tokens=0,
+        api_key_id=payer.api_key_id,
+        user_ref=payer.user_ref,
+    )
+
+
+def _tell_breaker(error: ProviderError) -> None:
+    if error.code in breaker.FAILURES:
+        breaker.record_failure(PROVIDER, MODEL)
+    else:
+        breaker.release_probe(PROVIDER, MODEL)
+
+
+def _book_failure(attempt: Attempt, error: ProviderError) -> None:
+    if error.usage is not None:
+        cost.settle(attempt, error.usage, {}, error.code.value, error.message)
+    elif error.may_be_billed:
+        cost.estimate(attempt, error.code.value, error.message)
+    else:
+        cost.release(attempt, error.code.value, error.message)
+
+
+def _embedder_error(error: ProviderError) -> EmbedderError:
+    return EmbedderRefusedError(str(error)) if error.code in REFUSALS else EmbedderError(str(error))
+
+
+def _book(attempt: Attempt, answer: EmbeddingAnswer) -> None:
+    if answer.usage is None:
+        cost.estimate(attempt, "MISSING_USAGE", "the provider sent no usable token counts")
+    else:
+        cost.settle(attempt, answer.usage, answer.raw_usage)
+
+
+def _units(answer: EmbeddingAnswer) -> list[Vector]:
+    if any(len(vector) != DIMENSIONS or not any(vector) for vector in answer.vectors):
+        raise EmbedderError(f"{PROVIDER} gave vectors that are not of {DIMENSIONS} numbers, or zero")
+    rows = np.array(answer.vectors)
+    return list((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))

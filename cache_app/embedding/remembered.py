@@ -1,0 +1,144 @@
+"""The configured embedder as the look-up uses it: with a memory, and left alone while it is out of order.
+
+Both are of this process. A vector is remembered by partition and text: by the text alone, an organization whose
+question is answered a few milliseconds sooner would learn that another one had asked the same.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Vector
+from cache_app.embedding.registry import configured_embedder
+
+REMEMBERED_MAX = 1_000
+FAILURES_MAX = 5
+SLOW_S = 2.0
+PAUSE_S = 60.0
+
+
+@dataclass(frozen=True)
+class EmbedderState:
+    """The embedder as this process sees it: failures in a row, slow runs included, and seconds until the next probe.
+
+    `working` is False while it is left alone and until a probe has gone well; `probe_in_s` is 0 while it works.
+    """
+
+    id: str
+    working: bool
+    failures: int
+    probe_in_s: float
+
+
+class _Memory:
+    """Vectors by partition and text; the least recently used leaves first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._vectors: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+
+    def find(self, partition: str, text: str) -> Vector | None:
+        with self._lock:
+            if (partition, text) in self._vectors:
+                self._vectors.move_to_end((partition, text))
+            return self._vectors.get((partition, text))
+
+    def keep(self, partition: str, text: str, vector: Vector) -> None:
+        vector.flags.writeable = False  # many look-ups share it
+        with self._lock:
+            self._vectors[partition, text] = vector
+            self._vectors.move_to_end((partition, text))
+            if len(self._vectors) > REMEMBERED_MAX:
+                self._vectors.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._vectors.clear()
+
+
+class _Circuit:
+    """Open after `FAILURES_MAX` failures in a row; then one probe a pause goes through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._probe_at: float | None = None
+
+    def enter(self) -> None:
+        """Raises EmbedderError while the circuit is open."""
+        with self._lock:
+            if self._probe_at is None:
+                return
+            if time.monotonic() < self._probe_at:
+                raise EmbedderError("the embedder failed too often and is left alone for now")
+            self._probe_at = time.monotonic() + PAUSE_S  # for the others; a probe that never ends blocks nobody
+
+    def went_well(self) -> None:
+        with self._lock:
+            self._failures, self._probe_at = 0, None
+
+    def failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures >= FAILURES_MAX:
+                self._probe_at = time.monotonic() + PAUSE_S
+
+    def told_nothing(self) -> None:
+        """The run said nothing of the embedder's health: if it was the probe, the next one is it."""
+        with self._lock:
+            if self._probe_at is not None:
+                self._probe_at = time.monotonic()
+
+    def state(self) -> tuple[int, float | None]:
+        """Failures in a row, and seconds until the next probe; None while the circuit is closed."""
+        with self._lock:
+            wait = None if self._probe_at is None else max(self._probe_at - time.monotonic(), 0.0)
+            return self._failures, wait
+
+
+_memory = _Memory()
+_circuit = _Circuit()
+
+
+def embed_for_lookup(text: str, partition: str, payer: Payer) -> Vector:
+    """The vector of one text, not to be changed. `partition` has the embedder's id in it.
+
+    Raises EmbedderError, and at once for `PAUSE_S` seconds after `FAILURES_MAX` runs in a row that failed or took
+    longer than `SLOW_S`. Like `embed`, not inside a transaction.
+    """
+    vector = _memory.find(partition, text)
+    if vector is None:
+        vector = _embedded(text, payer)
+        _memory.keep(partition, text, vector)
+    return vector
+
+
+def embedder_state() -> EmbedderState:
+    """For health and statistics; loads nothing."""
+    failures, wait = _circuit.state()
+    return EmbedderState(configured_embedder().id, wait is None, failures, wait or 0.0)
+
+
+def forget_all() -> None:
+    """Drop every vector and every failure: after the settings have changed in a running process."""
+    _memory.clear()
+    _circuit.went_well()
+
+
+def _embedded(text: str, payer: Payer) -> Vector:
+    _circuit.enter()
+    started = time.monotonic()
+    try:
+        (vector,) = configured_embedder().embed([text], payer)
+    except EmbedderRefusedError:
+        _circuit.told_nothing()
+        raise
+    except EmbedderError:
+        _circuit.failed()
+        raise
+    if time.monotonic() - started > SLOW_S:
+        _circuit.failed()
+    else:
+        _circuit.went_well()
+    return vector

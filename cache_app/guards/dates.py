@@ -1,0 +1,145 @@
+"""Times that a text names: days, months, quarters, halves, years, weekdays, clock times, and "last", "this", "next"."""
+
+import re
+from collections.abc import Callable
+
+from cache_app.guards.objection import Objection, differs, only_one
+
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "last": "4", "1st": "1", "2nd": "2", "3rd": "3"}
+ORDINALS["4th"] = "4"
+MONTH = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|" + (
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
+YEAR = r"(?P<year>(?:19|20)\d\d)"
+LEAD = (
+    r"(?:in|of|since|from|until|till|by|last|next|this|early|late|mid|end of|before|after|during|for|to|and|or|until)"
+)
+
+Date = tuple[str, str]
+"""What is named and its value: ("quarter", "3"), ("year", "2024")."""
+
+
+def _month(written: str) -> str:
+    return next(str(at) for at, name in enumerate(MONTHS, start=1) if name.startswith(written.lower()[:3]))
+
+
+def _iso(match: re.Match[str]) -> list[Date]:
+    found = [("year", match["year"]), ("month", str(int(match["m"])))]
+    return found + ([("day", str(int(match["d"])))] if match["d"] else [])
+
+
+def _slashed(match: re.Match[str]) -> list[Date]:
+    """3/4/2024 is one day here and another there: only equal writing is equal."""
+    year = match["y"] if len(match["y"]) == 4 else "20" + match["y"]
+    return [("year", year), ("date", f"{int(match['one'])}/{int(match['two'])}")]
+
+
+def _named(match: re.Match[str]) -> list[Date]:
+    parts = match.groupdict()
+    found = [("month", _month(parts["month"]))]
+    found += [("day", str(int(parts["day"])))] if parts.get("day") else []
+    return found + ([("year", parts["year"])] if parts.get("year") else [])
+
+
+def _part(name: str) -> Callable[[re.Match[str]], list[Date]]:
+    def found(match: re.Match[str]) -> list[Date]:
+        which = match["which"].lower()
+        value = next((ORDINALS[word] for word in ORDINALS if word == which), which)
+        return [(name, value), *_short_year(match.groupdict().get("y"))]
+
+    return found
+
+
+def _short_year(written: str | None) -> list[Date]:
+    return [("year", "20" + written[-2:] if len(written) == 2 else written)] if written else []
+
+
+def _clock(match: re.Match[str]) -> list[Date]:
+    hour, minute = int(match["h"]), match["min"] or "00"
+    half = (match["half"] or "").lower()[:1]
+    hour += 12 if half == "p" and hour < 12 else -12 if half == "a" and hour == 12 else 0
+    return [("time", f"{hour}:{minute}")]
+
+
+def _relative(match: re.Match[str]) -> list[Date]:
+    which = match["which"].lower()
+    which = {"previous": "last", "past": "last", "coming": "next", "upcoming": "next", "following": "next"}.get(
+        which, "this" if which in ("current", "present") else which
+    )
+    return [(match["unit"].lower(), which)]
+
+
+TODAY = ("day", "0")
+"""Left out as often as said."""
+RELATIVE_DAYS = {"today": "0", "tonight": "0", "yesterday": "-1", "tomorrow": "+1"}
+BEFORE_MONTHS = ("in", "of", "by", "to", "from", "since", "until", "last", "next", "this", "and")
+AFTER = "(?:" + "|".join(rf"(?<=\b{word} )" for word in BEFORE_MONTHS) + ")"
+"""Where "may" and "march" are months."""
+PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], list[Date]]], ...] = (
+    (rf"\b{YEAR}-(?P<m>0[1-9]|1[0-2])(?:-(?P<d>[0-3]\d))?\b", _iso),
+    (r"\b(?P<one>\d{1,2})[/.](?P<two>\d{1,2})[/.](?P<y>\d{4}|\d{2})\b", _slashed),
+    (rf"\b{DAY}\s+(?:of\s+)?{MONTH}(?:,?\s+{YEAR})?", _named),
+    (rf"\b{MONTH}\s+{DAY}\b(?!:)(?:,?\s+{YEAR})?", _named),
+    (rf"\b{MONTH},?\s+{YEAR}\b", _named),
+    (r"\b(?P<which>first|second|third|fourth|last|1st|2nd|3rd|4th)\s+quarter\b", _part("quarter")),
+    (r"\bquarter\s+(?P<which>[1-4])\b", _part("quarter")),
+    (r"\bq(?P<which>[1-4])(?:[\s/-]*(?P<y>(?:19|20)\d\d)|[\s/'-]*(?P<y2>\d\d))?\b", _part("quarter")),
+    (r"\b(?P<which>[1-4])q(?P<y>\d\d(?:\d\d)?)?\b", _part("quarter")),
+    (r"\b(?P<which>first|second|1st|2nd)\s+half\s+(?:of\s+)?(?=the\s+year|(?:19|20)\d\d)", _part("half")),
+    (r"\bh(?P<which>[12])(?:\s*(?P<y>(?:19|20)\d\d))?\b", _part("half")),
+    (r"\b(?:fy|fiscal(?:\s+year)?|financial\s+year)\s*'?(?P<y>(?:19|20)?\d\d)\b", lambda m: _short_year(m["y"])),
+    (r"(?<!\w)'(?P<y>\d\d)\b(?!')", lambda m: _short_year(m["y"])),
+    (rf"(?<![\d.,£$€]){YEAR}(?P<decade>s)?\b(?![.,]\d|\s?(?:%|kwh|mwh|kg|tonnes|euros?|employees))",
+     lambda m: [("decade" if m["decade"] else "year", m["year"])]),
+    (r"\b(?P<h>\d{1,2})(?::(?P<min>\d\d))?\s?(?P<half>[ap]\.?m\b\.?)", _clock),
+    (r"\b(?P<h>\d{1,2}):(?P<min>\d\d)(?P<half>(?!\d))", _clock),
+    (rf"\b(?P<month>{'|'.join(m for m in MONTHS if m not in ('may', 'march'))})\b", _named),
+    (rf"{AFTER}{MONTH}(?!\w)", _named),
+    (rf"\b(?P<which>{'|'.join(WEEKDAYS)})s?\b", lambda m: [("weekday", m["which"].lower()[:3])]),
+    (rf"\b(?P<which>{'|'.join(RELATIVE_DAYS)})\b", lambda m: [("day", RELATIVE_DAYS[m["which"].lower()])]),
+    (r"\b(?P<which>last|this|next|previous|past|coming|upcoming|following|current|present)\s+(?:calendar\s+|financial\s+|"
+     r"fiscal\s+|reporting\s+)?(?P<unit>year|quarter|month|week|weekend|term|semester|decade|century)(?:'s|s)?\b",
+     _relative),
+)  # fmt: skip
+COMPILED = tuple((re.compile(pattern, re.IGNORECASE), found) for pattern, found in PATTERNS)
+HINT = re.compile(
+    rf"\d|quarter|half of|{'|'.join([*MONTHS, *WEEKDAYS, *RELATIVE_DAYS])}|"
+    r"\b(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b|"
+    r"\b(?:last|this|next|previous|past|coming|upcoming|following|current|present)\b",
+    re.IGNORECASE,
+)
+"""Without any of these no pattern fits: most texts are spared the search."""
+
+
+def take_dates(text: str) -> tuple[frozenset[Date], str]:
+    """The times of a text, and the text with blanks where they stood."""
+    dates: list[Date] = []
+    if not HINT.search(text):
+        return frozenset(), text
+    for pattern, found in COMPILED:
+        for match in pattern.finditer(text):
+            dates += found(match)
+        text = pattern.sub(" ", text)
+    return frozenset(dates), text
+
+
+def object_to_dates(asked: frozenset[Date], cached: frozenset[Date]) -> Objection | None:
+    """What one text names must be named by the other, and be the same."""
+    if asked == cached:
+        return None
+    left, right = sorted(asked - cached), sorted(cached - asked)
+    if left and right:
+        return differs("dates", _written(left[0]), _written(right[0]))
+    alone = next((each for each in [*left, *right] if each != TODAY), None)
+    return only_one("dates", _written(alone)) if alone else None
+
+
+def _written(date: Date) -> str:
+    kind, value = date
+    return value if kind in ("year", "time", "weekday", "date") else f"{kind} {value}"

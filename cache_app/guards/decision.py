@@ -1,0 +1,84 @@
+"""Whether the answer to one text may be served to another: the threshold, the guards, and who has the last word."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cache_app.embedding.base import Scale, Vector
+from cache_app.guards.difference import difference
+from cache_app.guards.language import is_english
+from cache_app.guards.objection import REASON_LENGTH, Objection
+from cache_app.guards.parsing import LONGEST, Parsed, parse
+from cache_app.guards.strict import object_strictly
+from cache_app.guards.vetoes import veto
+
+FOREIGN_MARGIN = 0.05
+"""What is added to threshold and `clear` where one of the texts is not English: the word lists know nothing of it."""
+HIGHEST_BAR = 0.99
+"""No margin raises a bar above this, and none that an organization has set higher is lowered."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to serve, and why or why not."""
+
+    serve: bool
+    rule: str
+    """Why it is served: "clear" or "strict" ("head" is kept for a learned head); "" if it is not."""
+    guard: str
+    """Which guard objected: "numbers", "dates", "codes", "negation", "antonyms", "entities", "order", "strict",
+    "threshold"; "" if none."""
+    reason: str
+    """In words for people, of at most 200 characters."""
+
+
+def decide(
+    asked: str,
+    cached: str,
+    similarity: float,
+    threshold: float,
+    scale: Scale,
+    token_vectors: Callable[[str], Vector] | None = None,  # noqa: ARG001 - kept for a head that is worth its cost
+) -> Verdict:
+    """Judge one candidate. Takes any text and raises nothing; the order of the two texts does not matter.
+
+    Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
+    rules have nothing against it either. `token_vectors` is for a learned head; none that was tried was right more
+    often than the strict rules (docs/cache-quality.md), so that nothing asks for them.
+    """
+    threshold, clear = _bars(asked, cached, threshold, scale)
+    if similarity < min(threshold, scale.near):
+        return _refused(_too_low(similarity, threshold))
+    if asked != cached and max(len(asked), len(cached)) > LONGEST:
+        return _refused(Objection("strict", f"longer than the {LONGEST} characters that the guards read"))
+    one, other = parse(asked), parse(cached)
+    objection = veto(one, other, difference(one, other)) if asked != cached else None
+    if objection is None and similarity < threshold:
+        objection = _too_low(similarity, threshold)
+    if objection:
+        return _refused(objection)
+    return _unvetoed(one, other, similarity, max(clear, threshold))
+
+
+def _unvetoed(one: Parsed, other: Parsed, similarity: float, clear: float) -> Verdict:
+    """The verdict on two texts that no veto parts and that are near enough."""
+    if similarity >= clear:
+        return Verdict(True, "clear", "", f"similarity {similarity:.2f}, no guard objects")
+    objection = object_strictly(one, other, difference(one, other))
+    if objection:
+        return _refused(objection)
+    return Verdict(True, "strict", "", f"similarity {similarity:.2f}, no guard objects, the strict ones neither")
+
+
+def _bars(asked: str, cached: str, threshold: float, scale: Scale) -> tuple[float, float]:
+    """The threshold and the clear bar that hold for these two."""
+    if is_english(asked) and is_english(cached):
+        return threshold, scale.clear
+    return max(threshold, min(threshold + FOREIGN_MARGIN, HIGHEST_BAR)), min(scale.clear + FOREIGN_MARGIN, HIGHEST_BAR)
+
+
+def _too_low(similarity: float, threshold: float) -> Objection:
+    return Objection("threshold", f"similarity {similarity:.2f} is below the threshold of {threshold:.2f}")
+
+
+def _refused(objection: Objection) -> Verdict:
+    return Verdict(False, "", objection.guard, objection.reason[:REASON_LENGTH])

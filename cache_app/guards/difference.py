@@ -1,0 +1,59 @@
+"""What one of two texts says and the other does not, after words of one meaning are set against each other."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cache_app.guards.parsing import Parsed
+from cache_app.guards.stems import is_derived, is_slip
+from cache_app.guards.tables import OPPOSITES, meanings, sides, with_opposites
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Terms that only the asked and only the cached text has, each in its order."""
+
+    asked: tuple[str, ...]
+    cached: tuple[str, ...]
+
+
+def difference(asked: Parsed, cached: Parsed) -> Difference:
+    """Compare the contents of two texts. Symmetric."""
+    return Difference(left_over(asked.content, cached.sequence), left_over(cached.content, asked.sequence))
+
+
+def left_over(terms: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """The terms that have none alike among the others, each once."""
+    rest = dict.fromkeys(each for each in terms if each not in others)
+    return tuple(each for each in rest if not any(are_alike(each, one) for one in others))
+
+
+@lru_cache(maxsize=16384)
+def are_alike(one: str, other: str) -> bool:
+    """Two terms for one thing: synonyms, words of one root, the same with a slip, a phrase with its main word."""
+    if not meanings().get(one, frozenset()).isdisjoint(meanings().get(other, ())):
+        return True
+    near = is_derived(one, other) or is_slip(one, other) or _is_part(one, other) or _is_part(other, one)
+    return near and not exclude_each_other(one, other)
+
+
+@lru_cache(maxsize=16384)
+def exclude_each_other(one: str, other: str) -> str:
+    """The list in which the two stand on different sides of a line and never on one; "" for none."""
+    if not (has_opposite(one) and has_opposite(other)):
+        return ""
+    for name in OPPOSITES:
+        left, right = sides(name).get(one, ()), sides(name).get(other, ())
+        lines = {line for line, _ in left} & {line for line, _ in right}
+        if lines and set(left).isdisjoint(right):
+            return name
+    return ""
+
+
+def has_opposite(each: str) -> bool:
+    """It stands in a list of things that exclude each other: said or not said, it narrows a question."""
+    return each in with_opposites()
+
+
+def _is_part(one: str, other: str) -> bool:
+    """A word of a phrase that has no opposite: "swimming pool", but not "gift card"."""
+    return " " in other and len(one) > 3 and one in other.split() and not has_opposite(other)

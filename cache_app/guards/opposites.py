@@ -1,0 +1,71 @@
+"""Antonyms, things of one kind, places and names that exclude each other; words that narrow a question; negation."""
+
+from collections.abc import Iterable, Set
+
+from cache_app.guards.difference import Difference, exclude_each_other, has_opposite, left_over
+from cache_app.guards.objection import Objection, differs, only_one
+from cache_app.guards.parsing import Parsed, unframed
+from cache_app.guards.stems import is_slip
+from cache_app.guards.tables import terms
+
+GUARDS = {"antonyms": "antonyms", "contrasts": "antonyms", "places": "entities", "names": "entities"}
+NEGATING = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
+
+
+def object_to_negation(asked: Parsed, cached: Parsed) -> Objection | None:
+    """One text denies what the other does not: by a word, or by a prefix (approved, unapproved)."""
+    if asked.negations % 2 != cached.negations % 2:
+        return only_one("negation", "not")
+    for one, other in ((asked.content, cached.content), (cached.content, asked.content)):
+        for word in set(one) - set(other):
+            if any(word == prefix + each for each in other for prefix in NEGATING if len(each) > 3):
+                return only_one("negation", word)
+    return None
+
+
+def object_to_opposites(asked: Parsed, cached: Parsed) -> Objection | None:
+    """Terms of the two that stand on different sides in a list; small words, too ("best", "worst")."""
+    for one in _opposable(asked, cached):
+        for other in _opposable(cached, asked):
+            if name := exclude_each_other(one, other):
+                return differs(GUARDS[name], one, other)
+    return None
+
+
+def _opposable(one: Parsed, other: Parsed) -> tuple[str, ...]:
+    terms_of_one = tuple(each for each in unframed(one.sequence) if has_opposite(each))
+    return left_over(terms_of_one, tuple(unframed(other.sequence)))
+
+
+def object_to_restriction(apart: Difference) -> Objection | None:
+    """One text is about a narrower matter: one more person, kind or condition."""
+    narrowing = [each for each in (*apart.asked, *apart.cached) if not terms("restrictors").isdisjoint(each.split())]
+    return only_one("entities", narrowing[0]) if narrowing else None
+
+
+def object_to_names(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+    """Each text names somebody or something that the other does not know."""
+    left, right = _unknown(asked.names, apart.asked, cached), _unknown(cached.names, apart.cached, asked)
+    return differs("entities", left[0], right[0]) if left and right else None
+
+
+def added_name(asked: Parsed, cached: Parsed, apart: Difference) -> str:
+    """A name that only one of the texts has; "" for none."""
+    added = [*_unknown(asked.names, apart.asked, cached), *_unknown(cached.names, apart.cached, asked)]
+    return next(iter(added), "")
+
+
+def _unknown(names: Set[str], left_over: Iterable[str], other: Parsed) -> list[str]:
+    """The names among the terms that the other text does not have in any form."""
+    candidates = [part for each in left_over for part in each.split() if part in names]
+    words = {part for each in other.sequence for part in each.split()}
+    initials = "".join(each[0] for each in other.sequence if each)
+    return [name for name in candidates if name not in words and not _is_known(name, words, initials)]
+
+
+def _is_known(name: str, words: set[str], initials: str) -> bool:
+    """In short form, in long form, or with a slip."""
+    near = any(word.startswith(name) or name.startswith(word) for word in words if min(len(word), len(name)) > 3)
+    return (
+        near or (1 < len(name) < 6 and name in initials) or any(len(name) > 5 and is_slip(name, word) for word in words)
+    )

@@ -1,0 +1,126 @@
+"""A text taken apart once for all guards: times, codes, numbers, terms, names, negations."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cache_app.guards.codes import take_codes
+from cache_app.guards.dates import Date, take_dates
+from cache_app.guards.quantities import Quantity, take_quantities
+from cache_app.guards.questions import question_of
+from cache_app.guards.stems import stem
+from cache_app.guards.tables import phrases, small_words, terms, words
+
+PARSED_KEPT = 4096
+LONGEST = 2_000
+"""Characters that are looked at: more than an embedder sees of a text. What is longer is never served for another."""
+WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")
+IDLE = r"why not|whether or not|or not|not only|not sure|don['\u2019]?t mind|no longer than|no matter"
+AUXILIARY = "do|does|did|is|are|was|were|has|have|had|should|could|would|must|ai"
+CONTRACTED = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\bcan(?:['\u2019]t|not)\b|\bcant\b", "can not"),
+        (r"\bwon['\u2019]?t\b", "will not"),
+        (rf"\b({AUXILIARY})n['\u2019]?t\b", r"\1 not"),
+        (r"['\u2019](?:s|re|ve|d|ll|m)\b", ""),
+        (rf"\b(?:{IDLE})\b", ""),
+        (r"\bdo not know\b", ""),
+    )
+)
+AMERICA = re.compile(r"\bU\.?S\.?(?:A\.?)?(?!\w)")
+CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b", re.IGNORECASE)
+INNER_WORD = re.compile(r"(?<=[\w,;:'\"()&/] )[^\W\d_][\w'\u2019]*|(?<=[(\"/])[^\W\d_][\w'\u2019]*")
+PARTICLES = frozenset({"on", "off", "out", "up", "down"})
+PARTICLE_REACH = 5
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What the guards compare. Terms are stems, phrases of the word lists joined to one."""
+
+    dates: frozenset[Date]
+    codes: frozenset[str]
+    quantities: tuple[Quantity, ...]
+    sequence: tuple[str, ...]
+    """All terms in their order, the small words included."""
+    content: tuple[str, ...]
+    """Those that carry the subject."""
+    names: frozenset[str]
+    """Terms written with a capital inside a sentence."""
+    negations: int
+    question: str
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def parse(text: str) -> Parsed:
+    """Take a text apart. Any text will do; the result is kept for the next candidates of the same question."""
+    whole = unicodedata.normalize("NFKC", text)[:LONGEST]
+    dates, rest = take_dates(whole)
+    codes, rest = take_codes(rest)
+    quantities, rest = take_quantities(rest)
+    if CONTRACTION_HINT.search(rest):
+        for pattern, instead in CONTRACTED:
+            rest = pattern.sub(instead, rest)
+    written = WORD.findall(AMERICA.sub("USA", rest))
+    sequence = _joined([stem(word.lower()) for word in written])
+    content = tuple(each for each in sequence if _has_content(each))
+    return Parsed(
+        dates=dates,
+        codes=codes,
+        quantities=quantities,
+        sequence=sequence,
+        content=content,
+        names=_names(rest, written),
+        negations=sum(word.lower() in words("negations") for word in written),
+        question=question_of(whole.lower()),
+    )
+
+
+def _has_content(each: str) -> bool:
+    """Question phrases ("how many") and phrases of small words alone ("have to") say nothing of the subject."""
+    return not each.startswith("how ") and not all(part in small_words() for part in each.split())
+
+
+def _joined(stems: list[str]) -> tuple[str, ...]:
+    """Words of listed phrases as one term, the longest phrase first."""
+    stems = _particles_to_verbs(stems)
+    found, at = [], 0
+    while at < len(stems):
+        fitting = [each for each in phrases().get(stems[at], ()) if tuple(stems[at : at + len(each)]) == each]
+        longest = max(fitting, key=len, default=(stems[at],))
+        found.append(" ".join(longest))
+        at += len(longest)
+    return tuple(found)
+
+
+def _particles_to_verbs(stems: list[str]) -> list[str]:
+    """ "turn my water off" as "turn off my water", where the list knows the verb with the particle."""
+    moved = list(stems)
+    for at, word in enumerate(stems):
+        known = {each[1] for each in phrases().get(word, ()) if len(each) == 2} & PARTICLES
+        place = next((n for n in range(at + 2, min(at + PARTICLE_REACH, len(moved))) if moved[n] in known), None)
+        if place is not None and moved[at] == word and moved[at + 1] not in known and _ends_phrase(moved, place):
+            moved.insert(at + 1, moved.pop(place))
+    return moved
+
+
+def _ends_phrase(stems: list[str], place: int) -> bool:
+    return place + 1 == len(stems) or stems[place + 1] in terms("stop")
+
+
+def _names(text: str, written: list[str]) -> frozenset[str]:
+    """Words with a capital that do not begin a sentence; none in a text that is written in capitals or as a title."""
+    capital = [word for word in INNER_WORD.findall(text) if word[0].isupper()]
+    if len(capital) > 3 and len(capital) > 0.6 * len(written):
+        return frozenset()
+    return frozenset(stem(re.sub(r"['\u2019]s?$", "", word).lower()) for word in capital) - terms("stop")
+
+
+def unframed(sequence: Sequence[str]) -> Sequence[str]:
+    """A sequence without articles, and without politeness at its ends."""
+    bare = [word for word in sequence if word not in terms("determiners")]
+    inner = [at for at, word in enumerate(bare) if word not in terms("frames")]
+    return bare[inner[0] : inner[-1] + 1] if inner else bare

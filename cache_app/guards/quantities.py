@@ -1,0 +1,183 @@
+"""Numbers in a text, with their units: digits, words, ordinals, k/m/bn, percent, thousands in any way of writing."""
+
+import re
+from dataclasses import dataclass
+
+from cache_app.guards.objection import Objection, differs, only_one
+from cache_app.guards.stems import stem
+
+ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+TENS = (
+    *("twenty", "thirty", "forty", "fifty"),
+    *("sixty", "seventy", "eighty", "ninety"),
+)
+ORDINALS = (
+    *("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"),
+    *(
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+    ),
+)
+VALUES = {
+    **{word: float(value) for value, word in enumerate(ONES)},
+    **{word: float(value) for value, word in enumerate(TENS, start=2) for value in [value * 10]},
+    **{word: float(value) for value, word in enumerate(ORDINALS) if value > 2},
+    "dozen": 12.0,
+    "half": 0.5,
+    "twice": 2.0,
+    "thrice": 3.0,
+    "pair": 2.0,
+    "couple": 2.0,
+}
+SCALES = {"hundred": 1e2, "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mio": 1e6} | {
+    **dict.fromkeys(("crore",), 1e7),
+    **dict.fromkeys(("billion", "bn", "mrd"), 1e9),
+    **dict.fromkeys(("trillion",), 1e12),
+}
+UNITS: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("%", "percent", "pct"), ("%", 1.0)),
+    **dict.fromkeys(("second", "sec"), ("time", 1 / 86400)),
+    **dict.fromkeys(("minute", "min", "mins"), ("time", 1 / 1440)),
+    **dict.fromkeys(("hour", "hr", "hrs", "h"), ("time", 1 / 24)),
+    **dict.fromkeys(("day",), ("time", 1.0)),
+    **dict.fromkeys(("week", "wk"), ("time", 7.0)),
+    **dict.fromkeys(("fortnight",), ("time", 14.0)),
+    **dict.fromkeys(("month",), ("time", 365.25 / 12)),
+    **dict.fromkeys(("year", "yr", "yrs"), ("time", 365.25)),
+    **dict.fromkeys(("mg",), ("mass", 1e-6)),
+    **dict.fromkeys(("g", "gram"), ("mass", 1e-3)),
+    **dict.fromkeys(("kg", "kilo", "kilogram"), ("mass", 1.0)),
+    **dict.fromkeys(("t", "tonne", "ton"), ("mass", 1e3)),
+    **dict.fromkeys(("kt",), ("mass", 1e6)),
+    **dict.fromkeys(("lb", "lbs", "pounds weight"), ("mass", 0.45359237)),
+    **dict.fromkeys(("mm",), ("length", 1e-3)),
+    **dict.fromkeys(("cm",), ("length", 1e-2)),
+    **dict.fromkeys(("m", "metre", "meter"), ("length", 1.0)),
+    **dict.fromkeys(("km", "kilometre", "kilometer"), ("length", 1e3)),
+    **dict.fromkeys(("mile",), ("length", 1609.344)),
+    **dict.fromkeys(("ft",), ("length", 0.3048)),
+    **dict.fromkeys(("inch",), ("length", 0.0254)),
+    **dict.fromkeys(("ml",), ("volume", 1e-3)),
+    **dict.fromkeys(("l", "litre", "liter"), ("volume", 1.0)),
+    **dict.fromkeys(("m3",), ("volume", 1e3)),
+    **dict.fromkeys(("wh",), ("energy", 1e-3)),
+    **dict.fromkeys(("kwh",), ("energy", 1.0)),
+    **dict.fromkeys(("mwh",), ("energy", 1e3)),
+    **dict.fromkeys(("gwh",), ("energy", 1e6)),
+    **dict.fromkeys(("kb",), ("data", 1e-3)),
+    **dict.fromkeys(("mb",), ("data", 1.0)),
+    **dict.fromkeys(("gb",), ("data", 1e3)),
+    **dict.fromkeys(("tb",), ("data", 1e6)),
+    **dict.fromkeys(("£", "gbp", "pound", "quid"), ("gbp", 1.0)),
+    **dict.fromkeys(("€", "eur", "euro"), ("eur", 1.0)),
+    **dict.fromkeys(("$", "usd", "dollar", "buck"), ("usd", 1.0)),
+    **dict.fromkeys(("¥", "jpy", "yen"), ("jpy", 1.0)),
+    **dict.fromkeys(("₹", "rs", "inr", "rupee"), ("inr", 1.0)),
+}
+"""To a unit its dimension and its size in the dimension's first unit (days, kilograms, metres, litres, kWh, MB)."""
+
+NUMBER_WORD = "|".join(sorted([*VALUES, "hundred", "thousand", "million", "billion"], key=len, reverse=True))
+DIGITS = (
+    r"\d{1,3}(?:[ \u00a0\u202f,.'\u2019_]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+(?:[.,]\d+)?"
+)
+QUANTITY = re.compile(
+    rf"(?P<sign>(?<!\w)-)?(?P<currency>[£€$¥₹])?\s?(?:(?<![^\W\d_])(?P<digits>{DIGITS})"
+    rf"|\b(?P<words>(?:{NUMBER_WORD})(?:(?:[ -]|\sand\s)(?:{NUMBER_WORD}))*)\b)"
+    r"(?:st|nd|rd|th)?[\s-]?(?P<scale>(?:thousand|hundred|million|billion|trillion|lakh|crore|bn|mn|mio|mrd|k)\b)?"
+    r"(?:\s?°\s?|[\s-]*)(?P<unit>%|[£€$¥₹]|[^\W\d_]+3?)?",
+    re.IGNORECASE,
+)
+
+HINT = re.compile(rf"\d|\b(?:{NUMBER_WORD})\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number; with a known unit its value is in the dimension's first unit."""
+
+    value: float
+    dimension: str
+    written: str
+    is_vague: bool
+    """ "one" may be no number at all: "quick one", "one of them"."""
+
+
+def take_quantities(text: str) -> tuple[tuple[Quantity, ...], str]:
+    """The numbers of a text, and the text without them and their units."""
+    if not HINT.search(text):
+        return (), text
+    matches = list(QUANTITY.finditer(text))
+    return tuple(_quantity(match) for match in matches), QUANTITY.sub(_unknown_unit, text)
+
+
+def _unknown_unit(match: re.Match[str]) -> str:
+    """What stays in the text: a word after the number that is no unit."""
+    unit = match["unit"] or ""
+    return " " if _unit(unit) else f" {unit} "
+
+
+def _unit(written: str) -> tuple[str, float] | None:
+    unit = written.lower()
+    return UNITS.get(unit) or UNITS.get(unit.removesuffix("s")) or UNITS.get(stem(unit))
+
+
+def _quantity(match: re.Match[str]) -> Quantity:
+    written = match[0].strip()
+    words = (match["words"] or "").lower()
+    value = _from_words(words) if words else _from_digits(match["digits"])
+    value *= SCALES.get((match["scale"] or "").lower(), 1.0) * (-1 if match["sign"] else 1)
+    if match["currency"] and (match["unit"] or "").lower() == "m":
+        value *= 1e6
+    dimension, size = _unit(match["currency"] or match["unit"] or "") or ("", 1.0)
+    return Quantity(round(value * size, 9), dimension, written, words in ("one", "second", "half", "pair", "couple"))
+
+
+def _from_digits(digits: str) -> float:
+    """1,000 and 1.000 and 1 000 and 1'000 are thousand; 1.5 and 1,5 are one and a half."""
+    groups = re.split(r"[^\d]", digits)
+    marks = re.findall(r"[^\d]", digits)
+    if not marks:
+        return float(digits[:300])
+    is_decimal = len(groups[-1]) != 3 or (marks.count(marks[-1]) == 1 and len(marks) > 1) or groups[0] == "0"
+    whole, fraction = ("".join(groups[:-1]), groups[-1]) if is_decimal else ("".join(groups), "0")
+    return float(f"{whole[:300]}.{fraction}")
+
+
+def _from_words(words: str) -> float:
+    """ "two hundred and five thousand" is 205,000."""
+    total = group = 0.0
+    for word in re.split(r"[ -]|\sand\s", words):
+        if word == "hundred":
+            group = (group or 1) * 100
+        elif word in SCALES:
+            total, group = total + (group or 1) * SCALES[word], 0.0
+        else:
+            group += VALUES.get(word, 0.0)
+    return total + group
+
+
+def object_to_quantities(asked: tuple[Quantity, ...], cached: tuple[Quantity, ...]) -> Objection | None:
+    """Every number of one text must be in the other, in any unit of its dimension. An uncertain one counts only
+    against a certain one."""
+    left = [each for each in asked if not any(_equal(each, other) for other in cached)]
+    right = [each for each in cached if not any(_equal(each, other) for other in asked)]
+    if left and right and not (left[0].is_vague and right[0].is_vague):
+        return differs("numbers", left[0].written, right[0].written)
+    alone = next((each for each in [*left, *right] if not each.is_vague), None)
+    return only_one("numbers", alone.written) if alone else None
+
+
+def _equal(one: Quantity, other: Quantity) -> bool:
+    same_kind = one.dimension == other.dimension or not one.dimension or not other.dimension
+    return same_kind and abs(one.value - other.value) <= 1e-6 * max(abs(one.value), abs(other.value))

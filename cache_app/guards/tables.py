@@ -1,0 +1,98 @@
+"""The word lists beside this module, as the guards read them. All were written for this project.
+
+A line of "opposites" holds sides that exclude each other, divided by `|`; the words of one side are divided by commas.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from cache_app.guards.stems import stem
+
+FOLDER = Path(__file__).parent / "words"
+Sides = dict[str, tuple[tuple[int, int], ...]]
+"""To a term the lines in which it stands, each with the side."""
+
+
+def term(phrase: str) -> str:
+    """How a word or a phrase is written everywhere here: stems joined by blanks."""
+    return " ".join(stem(word) for word in phrase.lower().replace("-", " ").split())
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a list without comments and empty ones."""
+    text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@cache
+def words(name: str) -> frozenset[str]:
+    """All words of a plain list, as they stand there."""
+    return frozenset(word for line in lines(name) for word in line.split())
+
+
+@cache
+def terms(name: str) -> frozenset[str]:
+    """All words of a plain list as terms."""
+    return frozenset(term(word) for word in words(name))
+
+
+@cache
+def small_words() -> frozenset[str]:
+    """Terms that carry no subject."""
+    return terms("stop") | terms("negations")
+
+
+@cache
+def sides(name: str) -> Sides:
+    """The opposites of a list."""
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for number, line in enumerate(lines(name)):
+        for side, members in enumerate(line.split("|")):
+            for phrase in members.split(","):
+                found[term(phrase)].append((number, side))
+    return {phrase: tuple(places) for phrase, places in found.items()}
+
+
+@cache
+def meanings() -> dict[str, frozenset[int]]:
+    """To a term the lines of the synonyms in which it stands."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for number, line in enumerate(lines("synonyms")):
+        for phrase in line.split(","):
+            found[term(phrase)].add(number)
+    return {phrase: frozenset(numbers) for phrase, numbers in found.items()}
+
+
+@cache
+def phrases() -> dict[str, frozenset[tuple[str, ...]]]:
+    """To a first stem all listed phrases of several words that start with it."""
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for each in _all_terms():
+        parts = tuple(each.split())
+        if len(parts) > 1:
+            found[parts[0]].add(parts)
+    return {first: frozenset(rest) for first, rest in found.items()}
+
+
+OPPOSITES = ("antonyms", "contrasts", "places", "names")
+
+
+def is_turned(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Two short wordings that point in opposite directions: to and from, in and out of."""
+    table = sides("directions")
+    left, right = ({place for word in words for place in table.get(word, ())} for words in (one, other))
+    return any(line == another and side != opposite for line, side in left for another, opposite in right)
+
+
+@cache
+def with_opposites() -> frozenset[str]:
+    """All terms that stand in a list of opposites."""
+    return frozenset(each for name in OPPOSITES for each in sides(name))
+
+
+def _all_terms() -> Iterator[str]:
+    yield from meanings()
+    for name in OPPOSITES:
+        yield from sides(name)

@@ -1,0 +1,27 @@
+"""All guards that can object whatever the similarity is."""
+
+from cache_app.guards.codes import object_to_codes
+from cache_app.guards.dates import object_to_dates
+from cache_app.guards.difference import Difference
+from cache_app.guards.objection import Objection
+from cache_app.guards.opposites import object_to_names, object_to_negation, object_to_opposites, object_to_restriction
+from cache_app.guards.order import object_to_order
+from cache_app.guards.parsing import Parsed
+from cache_app.guards.quantities import object_to_quantities
+from cache_app.guards.strict import object_to_minimal_edit, object_to_question
+
+
+def veto(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+    """The first objection, those that need no knowledge of English first. None for texts of equal wording."""
+    return (
+        object_to_dates(asked.dates, cached.dates)
+        or object_to_codes(asked.codes, cached.codes)
+        or object_to_quantities(asked.quantities, cached.quantities)
+        or object_to_negation(asked, cached)
+        or object_to_opposites(asked, cached)
+        or object_to_names(asked, cached, apart)
+        or object_to_order(asked, cached)
+        or object_to_restriction(apart)
+        or object_to_question(asked, cached)
+        or object_to_minimal_edit(asked, cached, apart)
+    )

@@ -1,0 +1,39 @@
+"""Making the rows of a partition: from Redis, or from older rows without what is gone."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+
+import numpy as np
+
+from cache_app.index.projection import SAMPLE, fitted
+from cache_app.index.rows import Page, Rows, View
+from cache_app.index.sync import PAGE, parsed, read_pages, read_size
+
+
+def loaded(organization_id: int, partition: str, dimensions: int) -> Rows:
+    """All vectors that Redis has now. Raises RedisError."""
+    pages = (parsed(page, dimensions) for page in read_pages(organization_id, partition))
+    return made(pages, read_size(organization_id, partition), dimensions)
+
+
+def made(pages: Iterable[Page], size: int, dimensions: int) -> Rows:
+    """The rows of some pages; for many, about `size`, their projection is derived from the first ones.
+
+    Redis scans in the order of hashes, so the first ones are as good as a random choice.
+    """
+    pages = iter(pages)
+    head = list(islice(pages, -(-SAMPLE // PAGE)))
+    sample = np.concatenate([np.empty((0, dimensions), np.float32), *(page.vectors for page in head)])
+    rows = Rows(dimensions, fitted(sample, size))
+    for page in chain(head, pages):
+        rows.add(page)
+    return rows
+
+
+def copied(view: View, now_ms: int, dimensions: int) -> Rows:
+    """What has not expired of older rows, with new directions if there are many."""
+    size = view.size - view.gone(now_ms)
+    rows = Rows(dimensions, fitted(view.sample(SAMPLE), size))
+    for page in view.pages(now_ms):
+        rows.add(page)
+    return rows

@@ -1,0 +1,134 @@
+"""Reading vectors from Redis: what has changed since the last time, and whole partitions.
+
+Records of the change stream are numbered without a gap. A reader that finds one missing (the stream was trimmed or
+lost, Redis was emptied or came back with an older state) cannot catch up and begins anew.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cache_app.index.rows import Page
+from cache_app.store.scripts import client, prefix
+
+RECORDS = 1_000
+PAGE = 2_000
+"""Rows of one reply: about 1.6 MB."""
+FIRST_PAGE = 500
+TOLERANCE = 0.01
+"""A vector's length may differ from one by this; half precision costs less than 0.001."""
+
+Record = tuple[bytes, dict[bytes, bytes]]
+"""A stream id and its fields."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far an organization's changes have been read. `incarnation` is new when Redis has lost the old state."""
+
+    incarnation: bytes | None
+    number: int
+    after: bytes
+
+
+@dataclass(frozen=True)
+class Change:
+    """A vector (with its expiry, as Redis holds it) that was added, or None for one that is gone."""
+
+    number: int
+    partition: str
+    entry_id: str
+    dated: bytes | None
+
+
+@dataclass(frozen=True)
+class News:
+    """What one read found: changes to apply unless `broken`, then where to go on; `more` where that was not all.
+
+    `rows` is the size of the partition that was asked for; `page` its first page and `scan` where that ends, 0 if it is
+    the only one.
+    """
+
+    now_ms: int
+    cursor: Cursor
+    broken: bool
+    more: bool
+    changes: list[Change]
+    rows: int = 0
+    scan: int = 0
+    page: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+def read_tail(organization_id: int) -> Cursor:
+    """Where the changes end now. Raises RedisError."""
+    return _tail(client().hmget(prefix(organization_id) + "state", "incarnation", "logged", "clock"))
+
+
+def read_news(organization_id: int, cursor: Cursor, partition: str | None = None) -> News:
+    """All changes since the cursor, and the beginning of a partition; one round trip. Raises RedisError."""
+    start = prefix(organization_id)
+    with client().pipeline(transaction=False) as pipeline:
+        pipeline.time()
+        pipeline.hmget(start + "state", "incarnation", "logged", "clock")
+        pipeline.xrange(start + "log", min=b"(" + cursor.after, count=RECORDS)
+        if partition is not None:
+            pipeline.hlen(f"{start}v:{partition}")
+            pipeline.hscan(f"{start}v:{partition}", count=FIRST_PAGE)
+        (seconds, microseconds), state, records, *loaded = pipeline.execute()
+    news = _news(cursor, _tail(state), records)
+    rows, (scan, page) = loaded or (0, (0, {}))
+    now_ms = seconds * 1000 + microseconds // 1000
+    return News(now_ms, *news, rows=rows, scan=int(scan), page=page)
+
+
+def read_size(organization_id: int, partition: str) -> int:
+    """How many vectors a partition has. Raises RedisError."""
+    return int(client().hlen(f"{prefix(organization_id)}v:{partition}"))
+
+
+def read_pages(organization_id: int, partition: str, scan: int = 0) -> Iterator[dict[bytes, bytes]]:
+    """A partition's vectors by id, from where a scan ended; one may come twice. Raises RedisError."""
+    key = f"{prefix(organization_id)}v:{partition}"
+    while True:
+        scan, page = client().hscan(key, cursor=scan, count=PAGE)
+        yield page
+        if not int(scan):
+            return
+
+
+def parsed(page: Mapping[bytes, bytes], dimensions: int) -> Page:
+    """The rows of a page; what is no vector of length one is left out."""
+    kind = np.dtype([("expires", "<i8"), ("vector", "<f2", (dimensions,))])
+    sized = {name: dated for name, dated in page.items() if len(dated) == kind.itemsize}
+    rows = np.frombuffer(b"".join(sized.values()), kind)
+    vectors = rows["vector"].astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sound = np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 2 * TOLERANCE
+    ids = [name.decode(errors="replace") for name, is_sound in zip(sized, sound, strict=True) if is_sound]
+    return Page(ids, vectors[sound], rows["expires"][sound])
+
+
+def _tail(state: list[bytes | None]) -> Cursor:
+    incarnation, logged, clock = state
+    return Cursor(incarnation, int(logged or 0), (clock or b"0") + b"-0")
+
+
+def _news(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, bool, bool, list[Change]]:
+    """(cursor, broken, more, changes) of News."""
+    first = int(records[0][1][b"n"]) if records else None
+    is_other = cursor.incarnation not in (None, tail.incarnation)
+    is_missing = cursor.number != (first - 1 if first else tail.number)
+    if is_other or is_missing or tail.number < cursor.number:
+        return tail, True, False, []
+    if not records:
+        return cursor, False, False, []
+    last = Cursor(tail.incarnation, int(records[-1][1][b"n"]), records[-1][0])
+    return last, False, len(records) == RECORDS, list(_changes(fields for _, fields in records))
+
+
+def _changes(records: Iterable[dict[bytes, bytes]]) -> Iterator[Change]:
+    for fields in records:
+        for place in (fields.get(b"added") or fields[b"gone"]).decode().split():
+            partition, entry_id = place.split(":")
+            yield Change(int(fields[b"n"]), partition, entry_id, fields.get(b"vector"))

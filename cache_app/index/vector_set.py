@@ -1,0 +1,29 @@
+"""Vector sets of Redis 8 and later: one index for all processes, in the server's memory.
+
+The store's scripts keep a set for each partition while `CACHE_INDEX` is vector_set; what was written before that is
+found by equal questions only. An element has no time to live of its own: its expiry is an attribute that look-ups
+filter by, and the janitor removes it.
+"""
+
+import time
+
+from cache_app.embedding.base import Vector
+from cache_app.index.base import Neighbour
+from cache_app.store.scripts import client, prefix
+
+
+class VectorSetIndex:
+    """Asks Redis for the nearest."""
+
+    def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbour]:
+        """See VectorIndex. Raises RedisError, also where the server has no vector sets."""
+        key = f"{prefix(organization_id)}s:{partition}"
+        query = ("FP32", vector.astype("<f4").tobytes(), "WITHSCORES", "COUNT", count)
+        alive = ("FILTER", f".expires > {round(time.time() * 1000)}")
+        reply = client().execute_command("VSIM", key, *query, *alive)
+        return [Neighbour(name.decode(), _cosine(score)) for name, score in zip(reply[::2], reply[1::2], strict=True)]
+
+
+def _cosine(score: bytes) -> float:
+    """Redis scores by (1 + cosine) / 2."""
+    return 2 * float(score) - 1

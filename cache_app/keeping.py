@@ -1,0 +1,115 @@
+"""Putting answers into the cache, and writing down which it gave."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from cache_app.answers import Fetched, Look, Served
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.learning.judging import blocks_of
+from cache_app.learning.sampling import choose_for_reask
+from cache_app.models import CacheHit
+from cache_app.policy import policy_of
+from cache_app.store import entries
+from cache_app.store.entries import Entry
+from cache_app.ticket import Ticket
+
+logger = logging.getLogger(__name__)
+
+HOUR_MS = 3_600_000
+
+
+def keep(ticket: Ticket, fetched: Fetched) -> bool:
+    """Store an answer; False where Redis is away, and then it is lost, as after any eviction.
+
+    An answer to an equal question is replaced. Without a vector it is found by equal questions at once, and by similar
+    ones when the scheduler has embedded it.
+    """
+    policy = policy_of(ticket.organization_id)
+    blocks = blocks_of(ticket.organization_id, ticket.entry_id)
+    now_ms = round(time.time() * 1000)
+    entry = Entry(
+        id=ticket.entry_id,
+        organization_id=ticket.organization_id,
+        partition=ticket.partition,
+        question=ticket.text,
+        response=dict(fetched.response),
+        usage=fetched.usage,
+        provider=fetched.provider,
+        model=fetched.model,
+        tags=fetched.tags,
+        metadata=dict(fetched.metadata),
+        created_ms=now_ms,
+        expires_ms=now_ms + policy.ttl_hours * HOUR_MS,
+        origin=fetched.origin,
+        request_id=str(fetched.request_id or ""),
+        api_key_id=fetched.api_key_id,
+        user_ref=fetched.user_ref,
+        latency_ms=fetched.latency_ms,
+        bar=blocks.bar,
+        blocked=blocks.question_ids - {ticket.entry_id},
+    )
+    try:
+        entries.put(entry, vector=ticket.vector, by_meaning=ticket.by_meaning, max_entries=policy.max_entries)
+    except RedisError:
+        logger.warning("answer not cached: Redis does not answer", exc_info=True)
+        return False
+    return True
+
+
+def with_vector(ticket: Ticket, payer: Payer) -> Ticket:
+    """The ticket with its embedding, where the text is compared by meaning and the embedder answers."""
+    if not ticket.by_meaning or ticket.vector is not None:
+        return ticket
+    try:
+        return replace(ticket, vector=embed_for_lookup(ticket.text, ticket.partition, payer))
+    except EmbedderError:
+        return ticket
+
+
+def record_hit(*, request_id: UUID, ticket: Ticket, served: Served, **columns: Any) -> CacheHit:
+    """Write down what answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
+    reask = choose_for_reask(policy_of(ticket.organization_id), ticket.organization_id)
+    hit = CacheHit(**_columns(request_id, ticket, served), **columns, reask=reask)
+    CacheHit.objects.insert(hit)
+    _touch(ticket.organization_id, served.entry_id)
+    return hit
+
+
+def record_shadow(*, request_id: UUID, look: Look, **columns: Any) -> None:
+    """Write down what the cache would have answered to a request that goes to the provider."""
+    if look.would_serve:
+        hit = CacheHit(**_columns(request_id, look.ticket, look.would_serve), **columns, shadow=True)
+        CacheHit.objects.insert(hit)
+
+
+def _columns(request_id: UUID, ticket: Ticket, served: Served) -> Mapping[str, Any]:
+    return {
+        "id": request_id,
+        "organization_id": ticket.organization_id,
+        "layer": served.layer,
+        "entry_id": served.entry_id,
+        "partition": ticket.partition,
+        "embedder": ticket.embedder,
+        "similarity": served.similarity,
+        "rule": served.rule,
+        "question": ticket.text,
+        "cached_question": served.cached_question,
+        "answer": str(served.response.get("content", "")),
+        "saved_ms": served.saved_ms,
+        "entry_age_s": served.age_s,
+        "lookup_ms": served.lookup_ms,
+    }
+
+
+def _touch(organization_id: int, entry_id: str) -> None:
+    try:
+        entries.touch(organization_id, entry_id)
+    except RedisError:
+        logger.debug("last use not noted", exc_info=True)

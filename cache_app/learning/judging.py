@@ -1,0 +1,191 @@
+"""What people say of a hit, and what follows from it for the entry that gave the answer.
+
+The database knows what is wrong, Redis hears of it. A wrong pair is written down and, when that is committed, blocked
+in Redis at once. Where Redis is away nothing is served from the cache either; when it is back `apply_blocks`, run each
+minute, brings it in line, `blocks_of` goes into each entry that is stored anew, and whoever serves can ask
+`is_wrong_pair` last, which leaves no gap at all.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from aiinfra.tenants import audit
+from aiinfra.tenants.scope import organization_scope
+from cache_app import question
+from cache_app.models import CacheHit, JudgedBy, JudgedPair, Judgement, Layer
+from cache_app.policy import policy_of
+from cache_app.store.clearing import delete
+from cache_app.store.entries import block, fetch_one
+from cache_app.store.entry import Entry
+
+logger = logging.getLogger(__name__)
+
+BAR_RISE = 0.02
+"""A text that is as near as one that got a wrong answer is not near enough; nor is one that is only a little nearer."""
+HIGHEST_BAR = 0.999
+WRONG_HITS_MAX = 1
+"""An answer that was wrong twice is not worth keeping."""
+LONGEST_LIFE = timedelta(days=90)
+"""No entry lives longer (`CachePolicy.ttl_hours`): what was judged before concerns none that is still there."""
+PEOPLE = (JudgedBy.REPORT, JudgedBy.REVIEW)
+OWN_TEXT = Q(question_id=F("entry_id"))
+
+
+class UnknownHitError(LookupError):
+    """No hit of that request used that entry."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What an entry carries from its judgements: texts that it must not answer, and the cosine that it needs.
+
+    `bar` is 0 where any will do.
+    """
+
+    question_ids: frozenset[str]
+    bar: float
+
+
+def report(
+    *,
+    organization_id: int,
+    entry_id: str,
+    request_id: UUID,
+    correct: bool,
+    actor: str,
+    judged_by: JudgedBy = JudgedBy.REPORT,
+) -> CacheHit:
+    """Say whether the answer that a request got from an entry was right; see `judge`. Raises UnknownHitError."""
+    if not CacheHit.objects.filter(organization_id=organization_id, id=request_id, entry_id=entry_id).exists():
+        raise UnknownHitError("No answer of that entry was given to that request.")
+    return judge(organization_id=organization_id, hit_id=request_id, is_right=correct, actor=actor, judged_by=judged_by)
+
+
+@transaction.atomic
+def judge(
+    *, organization_id: int, hit_id: UUID, is_right: bool, actor: str, judged_by: JudgedBy = JudgedBy.REVIEW
+) -> CacheHit:
+    """Say whether a hit was right. Raises UnknownHitError.
+
+    A wrong one blocks the pair and raises the entry's own bar; the second one on an entry, or one on its own text,
+    removes the entry. The last word counts: right after wrong lifts the block.
+    """
+    hit = CacheHit.objects.select_for_update().filter(organization_id=organization_id, id=hit_id).first()
+    if hit is None:
+        raise UnknownHitError("There is no such hit.")
+    before, judgement = hit.judgement, Judgement.RIGHT if is_right else Judgement.WRONG
+    hit.judgement, hit.judged_by, hit.judged_at = judgement, judged_by, timezone.now()
+    hit.save(update_fields=["judgement", "judged_by", "judged_at"])
+    write_pair(hit, is_right=is_right)
+    if before != judgement:
+        audit.record(
+            organization_id=organization_id,
+            actor=actor,
+            verb="cache_hit.judged",
+            target=f"answer of cache entry {hit.entry_id} to request {hit.id}",
+            changes={"judgement": [before, str(judgement)]},
+        )
+    transaction.on_commit(partial(_line_up_soon, organization_id, hit.entry_id))
+    return hit
+
+
+def write_pair(hit: CacheHit, *, is_right: bool) -> None:
+    """Write down what was judged of a hit's two texts, in the caller's transaction.
+
+    Nothing is written where the text has left with the content of requests: the entry is then removed for it.
+    """
+    question_id = question_id_of(hit)
+    if question_id:
+        JudgedPair.objects.update_or_create(
+            organization_id=hit.organization_id,
+            entry_id=hit.entry_id,
+            question_id=question_id,
+            defaults={
+                "at": hit.judged_at or timezone.now(),
+                "embedder": hit.embedder,
+                "partition": hit.partition,
+                "similarity": hit.similarity,
+                "is_right": is_right,
+                "judged_by": hit.judged_by,
+                "weight": weight_of(hit),
+            },
+        )
+
+
+def weight_of(hit: CacheHit) -> float:
+    """How many hits this one stands for: 1 / share where chance chose it to be asked again, by the present share."""
+    share = policy_of(hit.organization_id).reask_share if hit.reasked_at else 0.0
+    return 1 / share if share else 1.0
+
+
+def blocks_of(organization_id: int, entry_id: str) -> Blocks:
+    """What whoever stores the entry anew must put into it; one query."""
+    wrong = _wrong_pairs(organization_id, entry_id).exclude(OWN_TEXT)
+    pairs = dict(wrong.values_list("question_id", "similarity"))
+    bars = [min(similarity + BAR_RISE, HIGHEST_BAR) for similarity in pairs.values()]
+    return Blocks(frozenset(pairs), max(bars, default=0.0))
+
+
+def is_wrong_pair(organization_id: int, entry_id: str, question_id: str) -> bool:
+    """Whether somebody judged the entry's answer to that other question wrong: one query by a unique index."""
+    return _wrong_pairs(organization_id, entry_id).filter(question_id=question_id).exclude(OWN_TEXT).exists()
+
+
+def apply_blocks() -> int:
+    """Bring in line what Redis missed, in the organizations in scope; returns how many entries are there and judged.
+
+    Raises RedisError. Changes nothing where all is in line.
+    """
+    judged = JudgedPair.objects.filter(judged_by__in=PEOPLE, at__gte=timezone.now() - LONGEST_LIFE)
+    return sum(_line_up(*each) for each in judged.values_list("organization_id", "entry_id").distinct())
+
+
+def _line_up_soon(organization_id: int, entry_id: str) -> None:
+    try:
+        with organization_scope(organization_id):
+            _line_up(organization_id, entry_id)
+    except RedisError:
+        logger.warning("a judgement has not reached Redis; it will within a minute of its return", exc_info=True)
+
+
+def _line_up(organization_id: int, entry_id: str) -> bool:
+    """Make the entry as its judgements want it; False if it is gone. May be repeated."""
+    entry = fetch_one(organization_id, entry_id)
+    if entry is None:
+        return False
+    blocks = blocks_of(organization_id, entry_id)
+    if _must_go(entry) or entry.blocked - blocks.question_ids:
+        delete(organization_id, entry_id)
+        return True
+    for question_id in blocks.question_ids - entry.blocked:
+        block(organization_id, entry_id, question_id, blocks.bar)
+    return True
+
+
+def _must_go(entry: Entry) -> bool:
+    """Whether this answer, not one that the entry had before, was wrong too often, or for its own text."""
+    created_at = datetime.fromtimestamp(entry.created_ms / 1000, UTC)
+    wrong = CacheHit.objects.filter(
+        organization_id=entry.organization_id, entry_id=entry.id, judgement=Judgement.WRONG, at__gte=created_at
+    )
+    judged = [question_id_of(hit) for hit in wrong.only("layer", "entry_id", "partition", "question")]
+    return len(judged) > WRONG_HITS_MAX or not {"", entry.id}.isdisjoint(judged)
+
+
+def question_id_of(hit: CacheHit) -> str:
+    """The entry id that the asked text would have; "" where the text is gone."""
+    if hit.layer != Layer.SEMANTIC:
+        return hit.entry_id
+    return question.entry_id(hit.partition, hit.question) if hit.question else ""
+
+
+def _wrong_pairs(organization_id: int, entry_id: str) -> QuerySet[JudgedPair]:
+    return JudgedPair.objects.filter(organization_id=organization_id, entry_id=entry_id, is_right=False)

@@ -1,0 +1,208 @@
+"""Looking up: the equal question first, then similar ones, and why an answer may or may not be served.
+
+Nothing here raises for a cache that is out of order: without Redis everything is a miss, without an embedder the exact
+layer goes on alone. That what is served is valid is decided in Redis at the last moment, so that an index which is
+behind, or wrong, can only cause a miss.
+"""
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from redis.exceptions import RedisError
+
+from cache_app.answers import OFF, Candidate, Look, Served
+from cache_app.embedding.base import Embedder, EmbedderError, Payer
+from cache_app.embedding.registry import configured_embedder
+from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.guards.decision import decide
+from cache_app.index.registry import configured_index
+from cache_app.learning.judging import is_wrong_pair
+from cache_app.metrics import counts
+from cache_app.models import CacheMode, CachePolicy, Layer
+from cache_app.policy import policy_of
+from cache_app.question import Question, entry_id
+from cache_app.store.entries import Entry, fetch_valid
+from cache_app.suited import unsuited
+from cache_app.ticket import Ticket
+
+logger = logging.getLogger(__name__)
+
+CANDIDATES = 3
+"""Tried one after the other: the second is right now and then where the first is a trap."""
+REDIS, EMBEDDER, NOTHING = "redis", "embedder", "none"
+ERRORS = {REDIS, EMBEDDER}
+BLOCKED = ("blocked", "somebody reported this answer to this question as wrong")
+EXPLANATIONS = {
+    OFF: "the organization's cache is switched off",
+    REDIS: "the cache's store does not answer",
+    EMBEDDER: "the embedder does not answer, so only equal questions are found",
+    NOTHING: "nothing similar is in the cache",
+}
+
+
+def prepare(question: Question) -> Look:
+    """Where the answer to a question belongs, without looking for one."""
+    policy = policy_of(question.organization_id)
+    look = Look(ticket=_ticket(question, policy), may_share=False)
+    return replace(look, reason=OFF) if policy.mode == CacheMode.OFF else look
+
+
+def look_up(question: Question, payer: Payer, *, by_meaning: bool = True, threshold: float | None = None) -> Look:
+    """The answer to an equal or a similar question, if the organization's rules and the guards let it through.
+
+    `threshold` (a cosine) takes the place of the organization's for this look-up. Counted in the statistics.
+    """
+    started = time.perf_counter()
+    policy = policy_of(question.organization_id)
+    ticket = _ticket(question, policy)
+    if policy.mode == CacheMode.OFF:
+        return _explained(Look(ticket, reason=OFF))
+    try:
+        look = _search(_Search(question, policy, payer, threshold), ticket, by_meaning)
+    except RedisError:
+        logger.warning("looked up nothing: Redis does not answer", exc_info=True)
+        look = Look(ticket, reason=REDIS)
+    look = _timed(look, (time.perf_counter() - started) * 1000)
+    counts.note(question.organization_id, _names(look))
+    if policy.mode == CacheMode.SHADOW:
+        return replace(look, served=None, would_serve=look.served)
+    return replace(_explained(look), may_share=True)
+
+
+def look_again(ticket: Ticket) -> Served | None:
+    """The equal question's answer, if it has come meanwhile; not counted."""
+    try:
+        return _exact(ticket)
+    except RedisError:
+        return None
+
+
+def _ticket(question: Question, policy: CachePolicy) -> Ticket:
+    embedder = configured_embedder().id
+    partition = question.partition(embedder, policy.shared_with)
+    return Ticket(
+        organization_id=question.organization_id,
+        partition=partition,
+        entry_id=entry_id(partition, question.text),
+        text=question.text,
+        embedder=embedder,
+        by_meaning=not unsuited(question, policy),
+    )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One look-up's circumstances."""
+
+    question: Question
+    policy: CachePolicy
+    payer: Payer
+    threshold: float | None
+
+    def bar(self, embedder: Embedder) -> float:
+        """The threshold that holds: the caller's, else the organization's, else the embedder's."""
+        if self.threshold is not None:
+            return self.threshold
+        return self.policy.threshold if self.policy.threshold is not None else embedder.scale.edge
+
+
+def _search(search: _Search, ticket: Ticket, by_meaning: bool) -> Look:
+    if served := _exact(ticket):
+        return Look(ticket, served)
+    if not by_meaning or search.policy.mode == CacheMode.EXACT:
+        return Look(ticket, reason=NOTHING)
+    if not ticket.by_meaning:
+        why = unsuited(search.question, search.policy)
+        return Look(ticket, reason=f"unsuited:{why}", explanation=f"not compared by meaning: {why}")
+    try:
+        return _similar(search, ticket)
+    except EmbedderError as error:
+        logger.info("looked up by the exact layer alone: %s", error)
+        return Look(ticket, reason=EMBEDDER)
+
+
+def _exact(ticket: Ticket) -> Served | None:
+    entry = fetch_valid(ticket.organization_id, ticket.partition, [ticket.entry_id]).get(ticket.entry_id)
+    if entry is None or ticket.entry_id in entry.blocked:
+        return None
+    return _served(entry, Layer.EXACT, 1.0, "exact")
+
+
+def _similar(search: _Search, ticket: Ticket) -> Look:
+    embedder = configured_embedder()
+    ticket = replace(ticket, vector=embed_for_lookup(ticket.text, ticket.partition, search.payer))
+    assert ticket.vector is not None  # noqa: S101 - for the type checker: it was set above
+    nearest = configured_index().nearest(ticket.organization_id, ticket.partition, ticket.vector, CANDIDATES)
+    near = {each.entry_id: each.similarity for each in nearest if each.similarity >= embedder.scale.near}
+    near.pop(ticket.entry_id, None)
+    entries = fetch_valid(ticket.organization_id, ticket.partition, list(near)) if near else {}
+    candidates: list[Candidate] = []
+    for name, similarity in near.items():
+        if name not in entries:
+            continue
+        candidate = _judged(ticket, entries[name], similarity, search.bar(embedder), embedder)
+        candidates.append(candidate)
+        if not candidate.guard:
+            served = _served(entries[name], Layer.SEMANTIC, similarity, candidate.reason)
+            return Look(ticket, served, candidates=tuple(candidates))
+    first = candidates[0] if candidates else None
+    return Look(
+        ticket,
+        reason=first.guard if first else NOTHING,
+        explanation=first.reason if first else "",
+        candidates=tuple(candidates),
+    )
+
+
+def _judged(ticket: Ticket, entry: Entry, similarity: float, threshold: float, embedder: Embedder) -> Candidate:
+    """`guard` is "" where the entry may be served, and then `reason` is the rule that let it through."""
+    if ticket.entry_id in entry.blocked:
+        guard, reason = BLOCKED
+    else:
+        verdict = decide(
+            ticket.text,
+            entry.question,
+            similarity,
+            max(threshold, entry.bar),
+            embedder.scale,
+            getattr(embedder, "token_vectors", None),
+        )
+        guard, reason = ("", verdict.rule) if verdict.serve else (verdict.guard, verdict.reason)
+        if verdict.serve and is_wrong_pair(ticket.organization_id, entry.id, ticket.entry_id):
+            guard, reason = BLOCKED  # Redis has not heard of the report yet
+    return Candidate(entry.id, similarity, entry.question, guard, reason)
+
+
+def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Served:
+    return Served(
+        layer=layer,
+        entry_id=entry.id,
+        similarity=similarity,
+        rule=rule,
+        response=dict(entry.response),
+        usage=entry.usage,
+        cached_question=entry.question,
+        age_s=max(0, round(time.time() - entry.created_ms / 1000)),
+        saved_ms=entry.latency_ms,
+    )
+
+
+def _timed(look: Look, lookup_ms: float) -> Look:
+    return replace(look, served=replace(look.served, lookup_ms=lookup_ms)) if look.served else look
+
+
+def _explained(look: Look) -> Look:
+    return look if look.explanation or look.served else replace(look, explanation=EXPLANATIONS.get(look.reason, ""))
+
+
+def _names(look: Look) -> Iterable[str]:
+    """What is counted of a look-up; hits are counted by their rows."""
+    yield counts.LOOK
+    if not look.served:
+        yield f"error:{look.reason}" if look.reason in ERRORS else f"miss:{look.reason}"
+    if look.candidates and (not look.served or look.served.layer == Layer.SEMANTIC):
+        best = look.candidates[0]
+        fate = "below" if best.guard == "threshold" else "refused" if best.guard else "served"
+        yield counts.similarity_name(best.similarity, fate)

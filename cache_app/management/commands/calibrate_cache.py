@@ -1,0 +1,84 @@
+"""`manage.py calibrate_cache FILE`: what an embedder's thresholds do on labelled pairs, and which ones follow."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from aiinfra.tenants.models import Organization
+from cache_app.embedding.base import Embedder, EmbedderError, Payer
+from cache_app.guards.calibration import PRINTED, Pair, guarded, plain, proposed_scale
+
+LOCAL = 0
+"""The payer of an embedder that costs nothing."""
+
+
+class Command(BaseCommand):
+    """Embeds the pairs of a file, prints recall and wrong share at each threshold, and proposes a scale."""
+
+    help = "Measure the cache's thresholds for an embedder on labelled pairs (JSON lines with a, b and same)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The file and what to measure."""
+        parser.add_argument("file", type=Path, help='one pair a line: {"a": "...", "b": "...", "same": 0 or 1}')
+        parser.add_argument("--embedder", default="", help="its name; without it the configured one")
+        parser.add_argument("--error", type=float, default=0.02, help="share of wrong answers that is borne (0.02)")
+        parser.add_argument(
+            "--organization", default="", help="slug of who pays; needed by an embedder that costs money"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Print the table and the proposal."""
+        embedder = _embedder(options["embedder"])
+        payer = _payer(options["organization"], embedder)
+        pairs = _pairs(options["file"], embedder, payer)
+        self.stdout.write(f"{embedder.id}: {len(pairs)} pairs, {sum(pair.same for pair in pairs)} true repeats")
+        self.stdout.write("threshold  recall  wrong of served  (without guards)")
+        for threshold in PRINTED:
+            ours, bare = guarded(pairs, threshold, embedder.scale), plain(pairs, threshold)
+            self.stdout.write(
+                f"{threshold:9.2f}  {ours.recall:6.1%}  {ours.wrong_share:15.1%}  "
+                f"({bare.recall:.1%}, {bare.wrong_share:.1%})"
+            )
+        scale = proposed_scale(pairs, options["error"])
+        self.stdout.write(
+            f"proposed for at most {options['error']:.1%} wrong: edge {scale.edge:.2f}, clear {scale.clear:.2f}"
+            if scale
+            else f"no threshold keeps the wrong answers at {options['error']:.1%}"
+        )
+
+
+def _embedder(name: str) -> Embedder:
+    from cache_app.embedding.registry import configured_embedder, embedder_named
+
+    try:
+        return embedder_named(name) if name else configured_embedder()
+    except (EmbedderError, LookupError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _payer(slug: str, embedder: Embedder) -> Payer:
+    if slug:
+        organization = Organization.objects.filter(slug=slug).first()
+        if organization is None:
+            raise CommandError(f"there is no organization {slug}")
+        return Payer(organization.id)
+    if "openai" in embedder.id:
+        raise CommandError("this embedder costs money: name who pays with --organization SLUG")
+    return Payer(LOCAL)
+
+
+def _pairs(path: Path, embedder: Embedder, payer: Payer) -> list[Pair]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        texts = list(dict.fromkeys(text for row in rows for text in (row["a"], row["b"])))
+        vectors = dict(zip(texts, embedder.embed(texts, payer), strict=True))
+        return [
+            Pair(row["a"], row["b"], bool(row["same"]), float(vectors[row["a"]] @ vectors[row["b"]])) for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"{path} cannot be read as labelled pairs: {error!r}") from error
+    except EmbedderError as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,150 @@
+"""Moving counts from where they arise, Redis and the rows of hits, into `CacheCount`; by several at once.
+
+Each batch of Redis is counted once, whatever crashes: one script moves the counts to a second key and stamps them with
+Redis' time, and that stamp goes into the organization's marker row in the transaction that adds them. Who finds a
+batch that is in the marker only deletes it. Redis alone can err: what it forgets in a crash is never counted, and
+where it forgets that counts were taken (AOF keeps all but the last second), that second is counted twice.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cache_app.metrics import counts
+from cache_app.metrics.counts import begin_of_day, counts_key
+from cache_app.models import UNCOUNTED, CacheCount, CacheHit, Layer, Span
+
+BATCH = 1_000
+COLUMNS = ("organization_id", "at", "layer", "shadow", "similarity", "saved_nano", "saved_ms", "entry_age_s")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+TAKE = """
+if redis.call('EXISTS', KEYS[2]) == 0 then
+    if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+    redis.call('RENAME', KEYS[1], KEYS[2])
+    local now = redis.call('TIME')
+    redis.call('HSET', KEYS[2], 'batch', now[1] .. string.format('%06d', now[2]))
+end
+return redis.call('HGETALL', KEYS[2])
+"""
+DROP = "if redis.call('HGET', KEYS[1], 'batch') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+Hours = Mapping[datetime, Mapping[str, int]]
+"""By hour, or any instant in it, and name."""
+
+
+def fold_counts() -> None:
+    """Add what happened since the last time to the hours and days; raises RedisError after the hits are counted.
+
+    A day takes its hours whole: where a time zone is half an hour off, look-ups of the first half hour of a day count
+    for the day before. Days that are counted stay as they are when the organization changes its time zone.
+    """
+    with system_scope():
+        zones = {each: ZoneInfo(name) for each, name in Organization.objects.values_list("id", "time_zone")}
+        while _fold_hits(zones):
+            pass
+        for organization_id in sorted(map(int, redis_client().smembers(counts.REGISTERED))):
+            _fold_notes(organization_id, zones.get(organization_id))
+
+
+def _fold_notes(organization_id: int, zone: ZoneInfo | None) -> None:
+    redis, key = redis_client(), counts_key(organization_id)
+    answer = redis.eval(TAKE, 2, key, f"{key}:taken")
+    taken = dict(zip(answer[::2], answer[1::2], strict=True))
+    if not taken:
+        _strike_off(organization_id)
+        return
+    batch = taken.pop("batch")
+    if zone:
+        _count_batch(organization_id, zone, int(batch), taken)
+    redis.eval(DROP, 1, f"{key}:taken", batch)
+
+
+def _strike_off(organization_id: int) -> None:
+    """Who noted something meanwhile has put the organization back, or is seen here."""
+    redis = redis_client()
+    redis.srem(counts.REGISTERED, organization_id)
+    if redis.exists(counts_key(organization_id)):
+        redis.sadd(counts.REGISTERED, organization_id)
+
+
+@transaction.atomic
+def _count_batch(organization_id: int, zone: ZoneInfo, batch: int, taken: Mapping[str, str]) -> None:
+    hours: dict[datetime, dict[str, int]] = defaultdict(dict)
+    for field, count in taken.items():
+        hour, _, name = field.partition(":")
+        hours[datetime.fromtimestamp(int(hour), UTC)][name] = int(count)
+    if _locked(organization_id).filter(count__lt=batch).update(count=batch):
+        _add(organization_id, zone, hours)
+
+
+@transaction.atomic
+def _fold_hits(zones: Mapping[int, ZoneInfo]) -> int:
+    """PostgreSQL lets another folder pass the locked rows by; SQLite lets one transaction write at a time."""
+    uncounted = CacheHit.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
+    hits = list(uncounted.order_by("at")[:BATCH])
+    by_organization: dict[int, dict[datetime, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for hit in hits:
+        by_organization[hit.organization_id][hit.at].update(_names(hit))
+    for organization_id, moments in sorted(by_organization.items()):
+        _locked(organization_id)
+        _add(organization_id, zones[organization_id], moments)
+    CacheHit.objects.filter(id__in=[hit.id for hit in hits]).update(counted=True)
+    return len(hits)
+
+
+def _names(hit: CacheHit) -> dict[str, int]:
+    if hit.shadow:
+        return {f"shadow:{hit.layer}": 1}
+    found = {
+        f"hit:{hit.layer}": 1,
+        counts.SAVED_NANO: hit.saved_nano,
+        counts.SAVED_MS: hit.saved_ms,
+        counts.AGE_S: hit.entry_age_s,
+    }
+    if hit.layer == Layer.SEMANTIC:
+        found[counts.SIMILARITY_SUM] = round(hit.similarity * counts.SIMILARITY_UNIT)
+    return found
+
+
+def _locked(organization_id: int) -> QuerySet[CacheCount]:
+    """The organization's marker, locked until the transaction ends: so one at a time adds to its counts."""
+    row = {"organization_id": organization_id, "span": Span.DAY, "starts_at": EPOCH, "name": counts.FOLDED}
+    marker = CacheCount.objects.filter(**row)
+    if not marker.update(count=F("count")):
+        # Two may find it missing at once: both insert, one insert does nothing, and then both lock.
+        CacheCount.objects.bulk_create([CacheCount(**row)], ignore_conflicts=True)
+        marker.update(count=F("count"))
+    return marker
+
+
+def _add(organization_id: int, zone: ZoneInfo, hours: Hours) -> None:
+    """Two statements, whatever there is to add; the caller holds the organization's lock."""
+    added: Counter[tuple[str, datetime, str]] = Counter()
+    for at, names in hours.items():
+        hour, day = at.replace(minute=0, second=0, microsecond=0), begin_of_day(at, zone)
+        for name, count in names.items():
+            added[Span.HOUR, hour, name] += count
+            added[Span.DAY, day, name] += count
+    rows = CacheCount.objects.filter(
+        organization_id=organization_id,
+        starts_at__in={starts_at for _, starts_at, _ in added},
+        name__in={name for *_, name in added},
+    )
+    before = {(row.span, row.starts_at, row.name): row.count for row in rows}
+    CacheCount.objects.bulk_create(
+        [
+            CacheCount(organization_id=organization_id, span=span, starts_at=starts_at, name=name, count=total)
+            for (span, starts_at, name), total in ((key, before.get(key, 0) + count) for key, count in added.items())
+        ],
+        update_conflicts=True,
+        update_fields=["count"],
+        unique_fields=["organization", "span", "starts_at", "name"],
+    )

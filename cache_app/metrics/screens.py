@@ -1,0 +1,108 @@
+"""What the cache's page shows beside its charts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cache_app.embedding.registry import configured_embedder
+from cache_app.metrics import counts
+from cache_app.metrics.ranges import View
+from cache_app.metrics.stats import CacheStats, WrongShare, cache_stats
+from cache_app.metrics.what_if import WhatIf, what_if
+from cache_app.models import CacheMode, CachePolicy, ProposalState, ThresholdProposal
+from cache_app.policy import policy_of
+
+MODES = {
+    CacheMode.EXACT: "Only equal questions are answered from the cache, not similar ones.",
+    CacheMode.SHADOW: (
+        "Shadow mode: every request goes to its provider, whose answer is compared with what the cache would have said."
+    ),
+    CacheMode.OFF: "The cache is switched off: it answers nothing and keeps nothing.",
+}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An open proposal, in the percents that people read."""
+
+    proposal: ThresholdProposal
+
+    @property
+    def wrong_at_most(self) -> float:
+        """Percent of the answers by meaning, at 90 % confidence."""
+        return 100 * self.proposal.error_upper
+
+    @property
+    def target(self) -> float:
+        """Percent that the organization allows."""
+        return 100 * self.proposal.error_target
+
+    @property
+    def hits_kept(self) -> float:
+        """Percent of the present hits; above 100 for more."""
+        return 100 * self.proposal.hits_kept
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The page as it is now."""
+
+    stats: CacheStats
+    policy: CachePolicy
+    threshold: float
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nobody has asked in this range, and nothing is kept."""
+        return not self.stats.looks and not self.stats.total_entries
+
+    @property
+    def mode(self) -> str:
+        """What the organization has chosen, where that is not the default."""
+        return MODES.get(CacheMode(self.policy.mode), "")
+
+    @property
+    def wrong(self) -> "Measured | None":
+        """How often answers by meaning are wrong; None where nothing is judged."""
+        return Measured.of(self.stats.wrong_share)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The share of wrong answers in percent, its bounds at 90 % confidence, and by how many labels."""
+
+    percent: float
+    low: float
+    high: float
+    judged: int
+
+    @classmethod
+    def of(cls, found: WrongShare) -> "Measured | None":
+        """None where nothing is judged."""
+        if found.share is None:
+            return None
+        return cls(100 * found.share, 100 * found.low, 100 * found.high, found.right + found.wrong)
+
+
+def overview(organization_id: int, view: View) -> Overview:
+    """Four queries, one less where the policy was read a moment ago."""
+    return Overview(
+        cache_stats(organization_id, view.days), policy_of(organization_id), present_threshold(organization_id)
+    )
+
+
+def present_threshold(organization_id: int) -> float:
+    """The cosine that holds: the organization's, else the embedder's own."""
+    threshold = policy_of(organization_id).threshold
+    return configured_embedder().scale.edge if threshold is None else threshold
+
+
+def other_thresholds(organization_id: int, view: View) -> Sequence[WhatIf]:
+    """What they would have done in the range. One query."""
+    found = counts.totals(organization_id, view.since)
+    return what_if(found, present_threshold(organization_id), configured_embedder().scale)
+
+
+def open_proposal() -> Proposal | None:
+    """The scoped organization's, if there is one."""
+    proposal = ThresholdProposal.objects.filter(state=ProposalState.OPEN).first()
+    return Proposal(proposal) if proposal else None

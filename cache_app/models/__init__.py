@@ -1,0 +1,22 @@
+"""The cache's tables. Entries live in Redis; here are the rules, what was served, and what was learned."""
+
+from cache_app.models.counts import CacheCount, Span
+from cache_app.models.hits import UNCOUNTED, CacheHit, JudgedBy, Judgement, Layer
+from cache_app.models.learning import JudgedPair, ProposalState, ThresholdProposal
+from cache_app.models.policy import CacheMode, CachePolicy, SharedWith
+
+__all__ = [
+    "UNCOUNTED",
+    "CacheCount",
+    "CacheHit",
+    "CacheMode",
+    "CachePolicy",
+    "JudgedBy",
+    "JudgedPair",
+    "Judgement",
+    "Layer",
+    "ProposalState",
+    "SharedWith",
+    "Span",
+    "ThresholdProposal",
+]

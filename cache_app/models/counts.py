@@ -1,0 +1,29 @@
+"""Counts of what the cache did, so that no figure needs the raw rows."""
+
+from django.db import models
+
+from aiinfra.tenants.models import TenantModel
+
+
+class Span(models.TextChoices):
+    """How long a row's time is: days are those of the organization's time zone."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+class CacheCount(TenantModel):
+    """How often something happened in one hour or day; `cache_app.metrics.counts` lists the names."""
+
+    span = models.CharField(max_length=8, choices=Span.choices)
+    starts_at = models.DateTimeField()
+    name = models.CharField(max_length=64)
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "span", "starts_at", "name"], name="one_cache_count")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.count}"

@@ -1,0 +1,83 @@
+"""Every answer that the cache gave, or would have given."""
+
+from django.db import models
+from django.utils import timezone
+
+from aiinfra.tenants.models import ApiKey, TenantModel
+
+
+class Layer(models.TextChoices):
+    """How the entry was found: the same text, a similar one, or the answer of an equal call that was under way."""
+
+    EXACT = "exact"
+    SEMANTIC = "semantic"
+    FLIGHT = "flight"
+
+
+class Judgement(models.TextChoices):
+    """What people, or a fresh answer, said of a hit."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    DOUBTFUL = "doubtful", "doubtful: the fresh answer differs"
+
+
+class JudgedBy(models.TextChoices):
+    """Where a judgement comes from."""
+
+    REPORT = "report", "a report"
+    REVIEW = "review", "a reviewer"
+    REASK = "reask", "asking again"
+    SHADOW = "shadow", "shadow mode"
+
+
+UNCOUNTED = models.Q(counted=False)
+
+
+class CacheHit(TenantModel):
+    """One hit. `id` is the id of the request that it answered; a shadow one was answered by the provider after all.
+
+    The texts stay with the hit, because the entry may be gone when somebody looks at the pair; they leave with the
+    content of requests.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField(default=timezone.now)
+    shadow = models.BooleanField(default=False, help_text="the cache would have served it; the provider did")
+    layer = models.CharField(max_length=16, choices=Layer.choices)
+    entry_id = models.CharField(max_length=32)
+    partition = models.CharField(max_length=32)
+    embedder = models.CharField(max_length=64)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128)
+    similarity = models.FloatField(help_text="cosine; 1 for an equal text")
+    rule = models.CharField(max_length=16, help_text="why it was served: exact, flight, clear, strict or head")
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
+    user_ref = models.CharField(max_length=128, blank=True)
+    question = models.TextField(blank=True, help_text="what was asked")
+    cached_question = models.TextField(blank=True, help_text="what the answer was given to")
+    answer = models.TextField(blank=True, help_text="what was served, or would have been")
+    fresh_answer = models.TextField(blank=True, help_text="what the provider said, where it was asked as well")
+    agreement = models.FloatField(null=True, help_text="cosine of the two answers")
+    saved_nano = models.BigIntegerField(default=0, help_text="as in the ledger; nano-dollars")
+    saved_ms = models.PositiveIntegerField(default=0, help_text="how long the provider took for the entry's answer")
+    entry_age_s = models.PositiveIntegerField(default=0)
+    lookup_ms = models.FloatField(default=0.0)
+    judgement = models.CharField(max_length=16, choices=Judgement.choices, blank=True)
+    judged_by = models.CharField(max_length=16, choices=JudgedBy.choices, blank=True)
+    judged_at = models.DateTimeField(null=True)
+    reask = models.BooleanField(default=False, help_text="chosen to be asked again")
+    reasked_at = models.DateTimeField(null=True)
+    counted = models.BooleanField(default=False, help_text="it is in the counts")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organization", "-at"], name="cache_hit_by_time"),
+            models.Index(fields=["organization", "entry_id"], name="cache_hit_by_entry"),
+            models.Index(fields=["organization", "judgement", "-at"], name="cache_hit_judged"),
+            models.Index(fields=["at"], name="cache_hit_uncounted", condition=UNCOUNTED),
+            models.Index(fields=["at"], name="cache_hit_reask", condition=models.Q(reask=True, reasked_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.layer} hit on {self.entry_id}"

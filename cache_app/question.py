@@ -1,0 +1,91 @@
+"""What is asked of a model, as the cache sees it: a scope that must be equal, and a text that may be similar.
+
+The partition is a hash of everything but the last user turn: who asks, which model with which parameters, the system
+prompt and all earlier turns. Only inside a partition are texts compared. The parts are hashed as canonical JSON, so no
+choice of words moves a question into another partition.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cache_app.models import SharedWith
+
+FORMAT = 1
+"""Part of each partition: raised when entries of before must not be found any more."""
+ID_LENGTH = 32
+"""Hex digits of an id: 128 bits of a SHA-256."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call that a client wants to make.
+
+    `context_key` is the client's own part of the scope, for what the messages do not tell (documents, rights).
+    `parameters` are all others that change the answer: tools, response format, top_p, seed, stop. Key and user count
+    where the organization does not share answers between them.
+    """
+
+    organization_id: int
+    provider: str
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context_key: str = ""
+    api_key_id: int | None = None
+    user_ref: str = ""
+
+    @property
+    def text(self) -> str:
+        """The last turn, if a user wrote it as plain text; else ""."""
+        last = self.messages[-1] if self.messages else {}
+        content = last.get("content")
+        return content if last.get("role") == "user" and isinstance(content, str) else ""
+
+    def partition(self, embedder_id: str, shared_with: str = SharedWith.ORGANIZATION) -> str:
+        """The hash that must be equal. The embedder is a part of it: vectors of two are not comparable."""
+        whole = [
+            FORMAT,
+            embedder_id,
+            self.organization_id,
+            self._owner(shared_with),
+            self.context_key,
+            self.provider,
+            self.model,
+            self.temperature,
+            self.max_tokens,
+            dict(self.parameters),
+            [dict(message) for message in (self.messages[:-1] if self.text else self.messages)],
+        ]
+        return _digest(whole)
+
+    def _owner(self, shared_with: str) -> list[Any]:
+        match shared_with:
+            case SharedWith.API_KEY:
+                return ["api_key", self.api_key_id]
+            case SharedWith.USER:
+                return ["user", self.user_ref]
+            case _:
+                return []
+
+
+def entry_id(partition: str, text: str) -> str:
+    """The id of the entry that answers exactly this text in this partition."""
+    return _digest([partition, normalised(text)])
+
+
+def normalised(text: str) -> str:
+    """The text without differences that cannot matter: composed characters, outer blanks, and in a single line the
+    width of inner ones. Case, punctuation and line breaks can matter (code, names), and stay."""
+    composed = unicodedata.normalize("NFC", text).strip()
+    return composed if "\n" in composed or "`" in composed else " ".join(composed.split())
+
+
+def _digest(parts: Any) -> str:
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:ID_LENGTH]

@@ -1,0 +1,43 @@
+"""Freeing what expired entries have left: Redis forgets their hashes by itself, not their vectors, tags and places."""
+
+from cache_app.store import clearing
+from cache_app.store.scripts import ORGANIZATIONS, client, prefix, run
+
+EPOCH = b"epoch:"
+
+
+def organizations() -> list[int]:
+    """The ids of all organizations that have anything in the cache. Raises RedisError."""
+    return sorted(int(name) for name in client().smembers(ORGANIZATIONS))
+
+
+def clean_up(organization_id: int) -> int:
+    """Remove the traces of expired entries, finish clearings that were broken off; returns how many entries left.
+
+    Raises RedisError.
+    """
+    removed = _remove_expired(organization_id) + _finish_clearings(organization_id)
+    if run("retire", organization_id):
+        _unlist(organization_id)
+    return removed
+
+
+def _remove_expired(organization_id: int) -> int:
+    total = 0
+    while removed := int(run("remove_expired", organization_id, clearing.CHUNK)):
+        total += removed
+    return total
+
+
+def _finish_clearings(organization_id: int) -> int:
+    state = client().hkeys(prefix(organization_id) + "state")
+    tags = [name.removeprefix(EPOCH).decode() for name in state if name.startswith(EPOCH)]
+    return sum(clearing.sweep(organization_id, tag) for tag in tags)
+
+
+def _unlist(organization_id: int) -> None:
+    """Listed again if something was written meanwhile."""
+    redis = client()
+    redis.srem(ORGANIZATIONS, organization_id)
+    if redis.exists(prefix(organization_id) + "state"):
+        redis.sadd(ORGANIZATIONS, organization_id)

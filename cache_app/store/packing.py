@@ -1,0 +1,58 @@
+"""An entry as the fields of a hash, and back."""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from aiinfra.providers.base import TokenUsage
+from cache_app.store.entry import Entry
+
+TEXTS = ("partition", "question", "provider", "model", "origin", "request_id", "user_ref")
+NUMBERS = ("created_ms", "expires_ms", "latency_ms")
+
+
+def packed(entry: Entry) -> dict[str, str | bytes]:
+    """The fields of an entry; those that only the store sets are left to it."""
+    return {
+        **{name: getattr(entry, name) for name in TEXTS},
+        **{name: str(getattr(entry, name)) for name in NUMBERS},
+        "response": zlib.compress(_json(entry.response).encode()),
+        "usage": _json(asdict(entry.usage)),
+        "tags": _json(entry.tags),
+        "metadata": _json(entry.metadata),
+        "api_key_id": str(entry.api_key_id or ""),
+        "bar": repr(entry.bar),
+        "blocked": " ".join(sorted(entry.blocked)),
+        "pinned": str(int(entry.pinned)),
+    }
+
+
+def unpacked(organization_id: int, entry_id: str, reply: Sequence[bytes]) -> Entry | None:
+    """The entry that the reply of HGETALL describes, or None where it describes none."""
+    try:
+        fields = {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+        return Entry(id=entry_id, organization_id=organization_id, **_values(fields))
+    except (KeyError, ValueError, TypeError, zlib.error, RecursionError):
+        return None
+
+
+def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
+    response = json.loads(zlib.decompress(fields["response"]))
+    return {
+        **{name: fields[name].decode() for name in TEXTS},
+        **{name: int(fields[name]) for name in (*NUMBERS, "hits", "stamp")},
+        "response": dict(response),
+        "usage": TokenUsage(**json.loads(fields["usage"])),
+        "tags": tuple(json.loads(fields["tags"])),
+        "metadata": dict(json.loads(fields["metadata"])),
+        "api_key_id": int(fields["api_key_id"]) if fields["api_key_id"] else None,
+        "bar": float(fields["bar"]),
+        "blocked": frozenset(fields["blocked"].decode().split()),
+        "pinned": fields["pinned"] == b"1",
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,89 @@
+"""What the scheduler runs for the cache. Everything here may be run by several at once."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.learning import judging
+from cache_app.learning.proposals import propose_thresholds
+from cache_app.metrics.counts import forget_old_counts
+from cache_app.metrics.folding import fold_counts
+from cache_app.models import CacheHit
+from cache_app.store import browse, entries, janitor
+
+Jobs = list[tuple[float, Callable[[], object]]]
+"""(seconds between two runs, what is run)"""
+
+WAITING = 50
+BATCH = 500
+NO_TEXTS = {"question": "", "cached_question": "", "answer": "", "fresh_answer": ""}
+
+
+def jobs() -> Jobs:
+    """What must not be late."""
+    return [(1, embed_waiting), (5, fold_counts), (60, apply_blocks)]
+
+
+def slow_jobs() -> Jobs:
+    """What may take minutes."""
+    return [(3600, clean_up_entries), (3600, clean_up_rows), (3600, propose_thresholds)]
+
+
+def embed_waiting() -> int:
+    """Give entries that were stored without a vector theirs, up to 50 an organization; returns how many got one.
+
+    Those whose text cannot be embedded now wait on: equal questions find them. Raises RedisError.
+    """
+    return sum(_embed(organization_id) for organization_id in janitor.organizations())
+
+
+def apply_blocks() -> None:
+    """Bring in line what Redis missed of the judgements. Raises RedisError."""
+    with system_scope():
+        judging.apply_blocks()
+
+
+def clean_up_entries() -> None:
+    """Free what expired entries have left in Redis. Raises RedisError."""
+    for organization_id in janitor.organizations():
+        janitor.clean_up(organization_id)
+
+
+def clean_up_rows() -> None:
+    """Let go of old counts, of the texts of hits with the contents of requests, and of hits with the requests."""
+    now = timezone.now()
+    with system_scope():
+        forget_old_counts()
+        _empty_texts(now - timedelta(days=settings.QUEUE_CONTENT_RETENTION_DAYS))
+        _drop_hits(now - timedelta(days=settings.QUEUE_RETENTION_DAYS))
+
+
+def _embed(organization_id: int) -> int:
+    payer, embedded = Payer(organization_id), 0
+    for entry in browse.waiting_for_vectors(organization_id, WAITING):
+        try:
+            with organization_scope(organization_id):
+                vector = embed_for_lookup(entry.question, entry.partition, payer)
+        except EmbedderError:
+            continue
+        embedded += entries.add_vector(organization_id, entry.id, vector)
+    return embedded
+
+
+def _empty_texts(before: datetime) -> None:
+    """In batches, which keep each transaction short."""
+    old = CacheHit.objects.filter(at__lt=before).exclude(**NO_TEXTS)
+    while ids := list(old.values_list("id", flat=True)[:BATCH]):
+        CacheHit.objects.filter(id__in=ids).update(**NO_TEXTS)
+
+
+def _drop_hits(before: datetime) -> None:
+    """Only what is in the counts."""
+    old = CacheHit.objects.filter(at__lt=before, counted=True)
+    while ids := list(old.values_list("id", flat=True)[:BATCH]):
+        CacheHit.objects.filter(id__in=ids).delete()

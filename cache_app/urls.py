@@ -1,0 +1,10 @@
+"""The pages of the cache; each part brings its own."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("cache_app.metrics.urls")),
+    path("entries/", include("cache_app.browsing.urls")),
+    path("review/", include("cache_app.reviewing.urls")),
+    path("settings/", include("cache_app.rules.urls")),
+]

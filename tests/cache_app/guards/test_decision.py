@@ -1,0 +1,108 @@
+"""The verdict: bars, vetoes, strict rules, languages, and that it holds for any text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache_app.embedding.base import Scale
+from cache_app.guards.decision import Verdict, decide
+from cache_app.guards.language import is_english
+
+SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
+GUARDS = {"", "numbers", "dates", "codes", "negation", "antonyms", "entities", "order", "strict", "threshold"}
+WORDS = (
+    *("how", "do", "I", "not", "enable", "disable", "from", "to", "Paris", "Oslo", "scope", "2", "three", "5 kg"),
+    *("Q3", "2024", "last year", "3 May", "without", "petrol", "diesel", "engine", "than", "the", "colleague", "%"),
+)
+texts = st.text(max_size=80) | st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join)
+cosines = st.floats(min_value=-1, max_value=1)
+
+
+def judged(asked: str, cached: str, similarity: float = 0.95, threshold: float = 0.85) -> Verdict:
+    return decide(asked, cached, similarity, threshold, SCALE)
+
+
+@given(asked=texts, cached=texts, similarity=cosines, threshold=cosines)
+def test_any_two_texts_get_the_same_short_verdict_both_ways(
+    asked: str, cached: str, similarity: float, threshold: float
+) -> None:
+    verdict = judged(asked, cached, similarity, threshold)
+    swapped = judged(cached, asked, similarity, threshold)
+    assert (verdict.serve, verdict.rule, verdict.guard) == (swapped.serve, swapped.rule, swapped.guard)
+    assert verdict.guard in GUARDS
+    assert verdict.serve == (verdict.guard == "") == (verdict.rule != "")
+    assert 0 < len(verdict.reason) <= 200
+
+
+@given(text=texts)
+def test_an_equal_text_is_always_served(text: str) -> None:
+    assert judged(text, text, 1.0).serve
+
+
+@given(asked=texts, cached=texts, threshold=st.floats(min_value=0.5, max_value=1))
+def test_nothing_below_the_threshold_is_served(asked: str, cached: str, threshold: float) -> None:
+    assert not judged(asked, cached, threshold - 0.01, threshold).serve
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1," * 4000, "one " * 2000, " " * 8000, "a." * 4000, "9" * 8000, "-" * 8000, "from to " * 1000, "a1-" * 2500],
+)
+def test_a_long_text_is_judged_soon_and_never_served_for_another(text: str) -> None:
+    assert judged(text, text + "x").guard == "strict"
+    assert judged(text[:1999], text[:1998] + "x").guard in GUARDS
+
+
+def test_a_candidate_near_the_threshold_is_refused_by_the_guard_that_it_deserves() -> None:
+    assert judged("Emissions in 2023?", "Emissions in 2024?", 0.80).guard == "dates"
+    assert judged("Emissions in 2023?", "The emissions in 2023?", 0.80).guard == "threshold"
+    assert judged("Emissions in 2023?", "Emissions in 2024?", 0.70).guard == "threshold"
+
+
+def test_above_clear_it_serves_as_clear_and_below_it_as_strict() -> None:
+    pair = "How can I reset my password?", "How do I reset my password?"
+    assert judged(*pair, 0.90) == Verdict(True, "clear", "", "similarity 0.90, no guard objects")
+    assert judged(*pair, 0.86).rule == "strict"
+
+
+def test_a_threshold_above_clear_rules() -> None:
+    pair = "How can I reset my password?", "How do I reset my password?"
+    assert judged(*pair, 0.94, 0.95).guard == "threshold"
+    assert judged(*pair, 0.95, 0.95).rule == "clear"
+
+
+def test_a_threshold_below_the_edge_is_allowed_and_judged_strictly() -> None:
+    assert judged("How can I reset my password?", "How do I reset my password?", 0.70, 0.65).rule == "strict"
+    assert judged("How can I reset my router?", "In which way do I reset a laptop?", 0.70, 0.65).guard == "strict"
+
+
+def test_the_strict_rules_hold_between_threshold_and_clear_only() -> None:
+    pair = "How can I reset my router?", "In which way do I reset a laptop?"
+    assert judged(*pair, 0.89).guard == "strict"
+    assert judged(*pair, 0.91).rule == "clear"
+
+
+def test_another_language_needs_more_similarity() -> None:
+    pair = "Wie kann ich meine Rechnung bezahlen?", "Wie bezahle ich die Rechnung?"
+    assert judged(*pair, 0.89).guard == "threshold"
+    assert judged(*pair, 0.94).rule != "clear"
+    assert judged(*pair, 0.96).rule == "clear"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["How do I pay?", "Hamburg plant water Q3 2024", "pay invoice", "", "Who was last year's champion?", "café prices"],
+)
+def test_english_and_texts_without_small_words_count_as_english(text: str) -> None:
+    assert is_english(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Wie hoch ist der Preis?", "Quel est le prix du billet?", "¿Dónde está la factura?", "Come posso pagare?"),
+        *("東京の天気は?", "Сколько стоит доставка?", "كم السعر", "Onde está a minha encomenda?"),
+    ],
+)
+def test_other_languages_do_not(text: str) -> None:
+    assert not is_english(text)

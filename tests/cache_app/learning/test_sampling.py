@@ -1,0 +1,179 @@
+"""What is asked again stays within the organization's budget, and what comes of it is judged with care."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
+from cache_app.learning import sampling
+from cache_app.learning.judging import judge
+from cache_app.learning.sampling import choose_for_reask, compare, due_reasks
+from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement, Layer
+from cache_app.policy import policy_of
+from tests.cache_app.learning.made import make_hit
+from tests.support.race import run_race
+
+FRESH = "It stands in table one."
+
+
+class Scripted:
+    """Embeds whatever it gets at the chosen angle to the answer that was served; or fails."""
+
+    id, dimensions, scale = "scripted/1", 2, Scale(edge=0.85, clear=0.9, near=0.75)
+    cosine: float | None = 0.95
+
+    def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - free
+        if self.cosine is None:
+            raise EmbedderError("out of order")
+        turned = [self.cosine, (1 - self.cosine**2) ** 0.5]
+        return [np.array([1, 0] if text == "In the first table." else turned, dtype=np.float32) for text in texts]
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
+    scripted = Scripted()
+    monkeypatch.setattr(sampling, "configured_embedder", lambda: scripted)
+    yield scripted
+
+
+def allow(organization: Organization, nano: int, share: float = 0.2) -> CachePolicy:
+    return CachePolicy.objects.create(organization=organization, reask_share=share, reask_day_nano=nano)
+
+
+def due(limit: int = 100) -> list[CacheHit]:
+    with system_scope():
+        return due_reasks(limit)
+
+
+def compared(hit: CacheHit, fresh_answer: str = FRESH, judged_by: JudgedBy = JudgedBy.REASK) -> CacheHit:
+    return compare(organization_id=hit.organization_id, hit_id=hit.id, fresh_answer=fresh_answer, judged_by=judged_by)
+
+
+def test_nobody_asks_again_who_did_not_choose_to(scoped: Organization) -> None:
+    policy = policy_of(scoped.pk)
+    with CaptureQueriesContext(connection) as queries:
+        assert not any(choose_for_reask(policy, scoped.pk) for _ in range(100))
+    assert len(queries) == 0
+
+
+def test_chance_chooses_the_share(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = allow(scoped, 10**9, share=0.2)
+    monkeypatch.setattr(random, "random", random.Random(7).random)
+    assert 150 < sum(choose_for_reask(policy, scoped.pk) for _ in range(1000)) < 250
+
+
+def test_nothing_is_chosen_when_the_budget_of_the_day_is_used_up(
+    scoped: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = allow(scoped, 300)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    make_hit(scoped, reask=True, saved_nano=1000, at=timezone.now() - timedelta(days=2))
+    make_hit(scoped, reask=True, saved_nano=299)
+    assert choose_for_reask(policy, scoped.pk)
+    make_hit(scoped, reask=True, saved_nano=1)
+    assert not choose_for_reask(policy, scoped.pk)
+
+
+def test_what_is_taken_never_costs_more_than_the_budget_of_the_day(scoped: Organization) -> None:
+    allow(scoped, 250)
+    for saved_nano in (300, 100, 200, 100, 50, 1):
+        make_hit(scoped, reask=True, saved_nano=saved_nano)
+    taken = due(1) + due()
+    assert [hit.saved_nano for hit in taken] == [100, 100, 50]
+    assert len({hit.id for hit in taken}) == 3
+    assert due() == []
+    assert all(hit.reasked_at for hit in taken)
+
+
+def test_only_chosen_served_hits_of_today_are_taken(scoped: Organization, other_organization: Organization) -> None:
+    allow(scoped, 10**9)
+    make_hit(scoped)
+    make_hit(scoped, reask=True, shadow=True)
+    make_hit(scoped, reask=True, at=timezone.now() - timedelta(days=2))
+    make_hit(other_organization, reask=True)
+    chosen = make_hit(scoped, reask=True)
+    assert due() == [chosen]
+
+
+def test_an_agreeing_answer_makes_the_hit_right(scoped: Organization, embedder: Scripted) -> None:
+    allow(scoped, 10**9, share=0.1)
+    hit = compared(make_hit(scoped, reasked_at=timezone.now()))
+    assert (hit.judgement, hit.judged_by, hit.fresh_answer) == (Judgement.RIGHT, JudgedBy.REASK, FRESH)
+    assert hit.agreement == pytest.approx(0.95)
+    pair = JudgedPair.objects.get()
+    assert (pair.is_right, pair.judged_by, pair.weight) == (True, JudgedBy.REASK, 10)
+
+
+@pytest.mark.parametrize("cosine", [0.8999, 0.8, 0.74, -0.2])
+def test_an_answer_that_differs_leaves_the_hit_to_people(
+    scoped: Organization, embedder: Scripted, cosine: float
+) -> None:
+    embedder.cosine = cosine
+    hit = compared(make_hit(scoped))
+    assert hit.judgement == Judgement.DOUBTFUL
+    assert hit.agreement == pytest.approx(cosine)
+    assert not JudgedPair.objects.exists()
+
+
+def test_another_number_makes_it_doubtful_however_near_the_texts_are(scoped: Organization, embedder: Scripted) -> None:
+    assert compared(make_hit(scoped), "It stands in table 1.").judgement == Judgement.DOUBTFUL
+
+
+@pytest.mark.parametrize(("answer", "fresh"), [("", FRESH), ("In the first table.", "  ")])
+def test_no_answer_agrees_with_nothing(scoped: Organization, embedder: Scripted, answer: str, fresh: str) -> None:
+    hit = compared(make_hit(scoped, answer=answer), fresh)
+    assert (hit.judgement, hit.agreement) == (Judgement.DOUBTFUL, None)
+
+
+def test_without_an_embedder_it_is_doubtful(scoped: Organization, embedder: Scripted) -> None:
+    embedder.cosine = None
+    hit = compared(make_hit(scoped))
+    assert (hit.judgement, hit.agreement, hit.fresh_answer) == (Judgement.DOUBTFUL, None, FRESH)
+
+
+def test_shadow_hits_are_compared_alike_and_stand_for_themselves(scoped: Organization, embedder: Scripted) -> None:
+    allow(scoped, 10**9, share=0.1)
+    hit = compared(make_hit(scoped, shadow=True), judged_by=JudgedBy.SHADOW)
+    assert (hit.judgement, hit.judged_by) == (Judgement.RIGHT, JudgedBy.SHADOW)
+    assert JudgedPair.objects.get().weight == 1
+
+
+def test_what_a_person_said_stays(scoped: Organization, embedder: Scripted) -> None:
+    reported = make_hit(scoped)
+    judge(organization_id=scoped.pk, hit_id=reported.id, is_right=False, actor="user:x")
+    twin = make_hit(scoped)
+    assert compared(reported).judgement == Judgement.WRONG
+    assert compared(twin).judgement == Judgement.RIGHT
+    assert not JudgedPair.objects.get().is_right
+
+
+def test_the_equal_text_can_be_compared_too(scoped: Organization, embedder: Scripted) -> None:
+    hit = compared(make_hit(scoped, layer=Layer.EXACT, similarity=1.0))
+    assert hit.judgement == Judgement.RIGHT
+
+
+@pytest.mark.usefixtures("embedder")
+def test_another_organizations_hit_is_not_there(scoped: Organization, other_organization: Organization) -> None:
+    foreign = make_hit(other_organization)
+    with organization_scope(scoped.pk), pytest.raises(CacheHit.DoesNotExist):
+        compare(organization_id=scoped.pk, hit_id=foreign.id, fresh_answer=FRESH, judged_by=JudgedBy.REASK)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_real_processes_take_each_hit_once_and_keep_the_budget(organization: Organization, tmp_path: Path) -> None:
+    with organization_scope(organization.pk):
+        allow(organization, 3_000)
+        for _ in range(60):
+            make_hit(organization, reask=True)
+    printed = run_race("tests.cache_app.learning.racers", [("take", "")] * 3, tmp_path)
+    taken = [hit_id for lines in printed for hit_id in lines]
+    assert len(taken) == len(set(taken)) == 30

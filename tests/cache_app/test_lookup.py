@@ -1,0 +1,243 @@
+"""The look-up as Python callers see it: a real Redis and the real embedder."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
+
+from aiinfra.redis import bytes_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cache_app import create_semantic_cache, lookup
+from cache_app.embedding import remembered
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.facade import SemanticCache, UnknownOrganizationError
+from cache_app.learning.judging import report
+from cache_app.models import CacheMode, SharedWith
+from cache_app.policy import change_policy, forget_policies
+from cache_app.question import Question
+from tests.support.tcp import server
+
+ASKED = "How can we lower the carbon emissions of our delivery vans?"
+SIMILAR = "How can we reduce the carbon emissions of our delivery vans?"
+ANSWER = {"role": "assistant", "content": "Drive fewer miles.", "finishReason": "stop"}
+MODEL = ("deepseek", "deepseek-chat")
+NOTHING_LISTENS = "redis://127.0.0.1:1/0"
+
+Find = Callable[..., Any]
+
+
+def turns(text: str, *earlier: tuple[str, str]) -> list[dict[str, str]]:
+    return [*({"role": role, "content": content} for role, content in earlier), {"role": "user", "content": text}]
+
+
+@pytest.fixture
+def cache(redis_url: str) -> Iterator[SemanticCache]:
+    forget_policies()
+    remembered.forget_all()
+    yield create_semantic_cache()
+    forget_policies()
+    remembered.forget_all()
+
+
+@pytest.fixture
+def kept(cache: SemanticCache, organization: Organization) -> str:
+    """The id of an entry that answers `ASKED`."""
+    return cache.set(turns(ASKED), ANSWER, organization_id=organization.slug, tags=["vans"])
+
+
+@pytest.fixture
+def find(cache: SemanticCache, organization: Organization) -> Find:
+    """Looks a text up; more arguments are those of `get`."""
+
+    def get(text: str, **options: Any) -> Any:
+        return cache.get(turns(text), *MODEL, **{"organization_id": organization.slug, **options})
+
+    return get
+
+
+@pytest.fixture
+def rules(organization: Organization) -> Callable[..., None]:
+    """Changes the organization's policy."""
+
+    def change(**changes: object) -> None:
+        with organization_scope(organization.pk):
+            change_policy(organization_id=organization.pk, changes=changes, actor="command:test")
+        forget_policies()
+
+    return change
+
+
+def test_equal_and_similar_questions_are_found(find: Find, kept: str) -> None:
+    equal, similar = find(f"  {ASKED} "), find(SIMILAR)
+    assert (equal.kind, equal.similarity, equal.entry.id) == ("exact", 1.0, kept)
+    assert (similar.kind, similar.entry.id, similar.entry.response) == ("semantic", kept, ANSWER)
+    assert 0.85 <= similar.similarity < 1
+
+
+def test_without_contextual_match_only_equal_ones_are(find: Find, kept: str) -> None:
+    assert find(SIMILAR, contextual_match=False) is None
+    assert find(ASKED, contextual_match=False)
+
+
+def test_a_threshold_works_upwards(find: Find, kept: str) -> None:
+    similarity = find(SIMILAR).similarity
+    assert find(SIMILAR, similarity_threshold=similarity - 0.001)
+    assert find(SIMILAR, similarity_threshold=similarity + 0.001) is None
+    assert find(ASKED, similarity_threshold=1.0)
+
+
+def test_an_unknown_organization_is_named(find: Find) -> None:
+    with pytest.raises(UnknownOrganizationError):
+        find(ASKED, organization_id="nobody")
+
+
+@pytest.mark.parametrize("text", ["", " ", "yes", "go on", "why?"])
+def test_turns_that_say_nothing_are_never_similar(cache: SemanticCache, find: Find, text: str) -> None:
+    cache.set(turns("yes please"), ANSWER, organization_id="north")
+    assert find(text) is None
+
+
+SCOPES = [
+    {"messages": turns(ASKED, ("system", "You are brief."))},
+    {"messages": turns(ASKED, ("user", "Hello."), ("assistant", "Hello."))},
+    {"model": "deepseek-reasoner"},
+    {"provider": "openai"},
+    {"temperature": 0.2},
+    {"max_tokens": 10},
+    {"parameters": {"tools": [{"name": "search"}]}},
+    {"parameters": {"response_format": {"type": "json_object"}}},
+    {"context_key": "k"},
+]
+
+
+@pytest.mark.parametrize("changed", SCOPES, ids=str)
+@pytest.mark.parametrize("text", [ASKED, SIMILAR])
+def test_another_scope_finds_nothing(
+    cache: SemanticCache, organization: Organization, kept: str, changed: dict[str, Any], text: str
+) -> None:
+    fields = {"organization_id": organization.pk, "provider": MODEL[0], "model": MODEL[1], "messages": turns(text)}
+    changed = {**changed, "messages": [*changed["messages"][:-1], *turns(text)]} if "messages" in changed else changed
+    with organization_scope(organization.pk):
+        assert cache.look_up(Question(**fields), Payer(organization.pk)).served
+        assert not cache.look_up(Question(**{**fields, **changed}), Payer(organization.pk)).served
+
+
+@pytest.mark.parametrize("shared_with", [SharedWith.USER, SharedWith.API_KEY])
+def test_answers_stay_with_those_who_may_share_them(
+    cache: SemanticCache, organization: Organization, rules: Callable[..., None], shared_with: SharedWith
+) -> None:
+    rules(shared_with=shared_with)
+    ann, ben = ({"user_ref": "ann", "api_key_id": 1}, {"user_ref": "ben", "api_key_id": 2})
+    asked = {"organization_id": organization.pk, "provider": MODEL[0], "model": MODEL[1], "messages": turns(ASKED)}
+    with organization_scope(organization.pk):
+        one, other = Question(**asked, **ann), Question(**asked, **ben)
+        assert one.partition("e", shared_with) != other.partition("e", shared_with)
+        assert one.partition("e") == other.partition("e")
+        assert lookup.prepare(one).ticket.entry_id != lookup.prepare(other).ticket.entry_id
+
+
+def test_another_organization_finds_nothing(find: Find, kept: str, other_organization: Organization) -> None:
+    assert find(ASKED, organization_id=other_organization.slug) is None
+    assert find(SIMILAR, organization_id=other_organization.slug) is None
+
+
+TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
+
+
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=200)
+@given(system=TEXTS, asked=TEXTS, other_system=TEXTS, other_asked=TEXTS)
+def test_no_choice_of_words_moves_a_question_into_another_partition(
+    system: str, asked: str, other_system: str, other_asked: str
+) -> None:
+    one = Question(1, *MODEL, turns(asked, ("system", system)))
+    other = Question(1, *MODEL, turns(other_asked, ("system", other_system)))
+    same_scope = system == other_system and bool(asked) == bool(other_asked)
+    assert (one.partition("e") == other.partition("e")) == same_scope
+
+
+def test_what_was_cleared_is_gone(cache: SemanticCache, find: Find, kept: str, organization: Organization) -> None:
+    assert find(ASKED)
+    assert cache.clear_by_tags(["vans"], organization_id=organization.slug) == 1
+    assert find(ASKED) is None
+    assert find(SIMILAR) is None
+
+
+def test_a_reported_answer_is_not_served_to_that_question_again(
+    cache: SemanticCache, find: Find, kept: str, organization: Organization
+) -> None:
+    with organization_scope(organization.pk):
+        question = Question(organization.pk, *MODEL, turns(SIMILAR))
+        look = cache.look_up(question, Payer(organization.pk))
+        assert look.served
+        hit = cache.record_hit(
+            request_id=uuid4(), ticket=look.ticket, served=look.served, provider=MODEL[0], model=MODEL[1]
+        )
+        report(organization_id=organization.pk, entry_id=kept, request_id=hit.id, correct=False, actor="command:test")
+        look = cache.look_up(question, Payer(organization.pk))
+    assert (look.served, look.reason) == (None, "blocked")
+    assert find(ASKED)
+
+
+def test_switched_off_nothing_is_found(find: Find, kept: str, rules: Callable[..., None]) -> None:
+    rules(mode=CacheMode.OFF)
+    assert find(ASKED) is None
+
+
+def test_in_exact_mode_nothing_similar_is_found(find: Find, kept: str, rules: Callable[..., None]) -> None:
+    rules(mode=CacheMode.EXACT)
+    assert find(ASKED)
+    assert find(SIMILAR) is None
+
+
+def test_without_redis_everything_is_a_miss_and_then_all_is_well(find: Find, kept: str, settings: Settings) -> None:
+    working, settings.REDIS_URL = settings.REDIS_URL, NOTHING_LISTENS
+    assert find(ASKED) is None
+    assert find(SIMILAR) is None
+    settings.REDIS_URL = working
+    assert find(ASKED)
+
+
+def test_a_redis_that_hangs_is_a_miss(find: Find, kept: str, settings: Settings) -> None:
+    settings.REDIS_TIMEOUT_S = 0.05
+    with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
+        settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+        assert find(ASKED) is None
+
+
+def test_a_redis_that_was_emptied_is_a_miss_and_takes_new_answers(
+    cache: SemanticCache, find: Find, kept: str, organization: Organization
+) -> None:
+    assert find(SIMILAR)
+    bytes_client().flushall()
+    assert find(SIMILAR) is None
+    assert find(ASKED) is None
+    cache.set(turns(ASKED), ANSWER, organization_id=organization.slug)
+    assert find(SIMILAR)
+
+
+def test_without_an_embedder_equal_questions_are_found(find: Find, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise EmbedderError("gone")
+
+    monkeypatch.setattr(lookup, "embed_for_lookup", broken)
+    assert find(ASKED)
+    assert find(SIMILAR) is None
+
+
+def test_vectors_that_were_spoilt_lead_nowhere_else(
+    find: Find, kept: str, organization: Organization, other_organization: Organization, cache: SemanticCache
+) -> None:
+    cache.set(turns(ASKED), {**ANSWER, "content": "theirs"}, organization_id=other_organization.slug)
+    redis = bytes_client()
+    for key in redis.keys(f"sc:{{{organization.pk}}}:v:*"):
+        for name in redis.hkeys(key):
+            redis.hset(key, name, np.random.default_rng(1).bytes(768))
+        redis.hset(key, "f" * 32, b"short")
+    match = find(SIMILAR)
+    assert match is None or match.entry.id == kept

@@ -1,0 +1,112 @@
+"""What the scheduler does for the cache may be done twice, by several, and while parts are away."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cache_app import tasks
+from cache_app.embedding import remembered
+from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
+from cache_app.metrics.folding import fold_counts
+from cache_app.models import CacheHit, JudgedBy, JudgedPair
+from cache_app.store import browse, entries, l1
+from tests.cache_app.learning.made import ASKED, EMBEDDER, ENTRY, PARTITION, make_entry, make_hit
+
+
+class Scripted:
+    """Embeds everything alike and refuses what it is told to; keeps who paid."""
+
+    id, dimensions, scale = EMBEDDER, 384, Scale(edge=0.85, clear=0.9, near=0.75)
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.payers: list[Payer] = []
+
+    def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
+        if self.refused.intersection(texts):
+            raise EmbedderError("refused")
+        self.payers.append(payer)
+        return [np.full(384, 384**-0.5, dtype=np.float32) for _ in texts]
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Scripted:
+    scripted = Scripted()
+    monkeypatch.setattr(remembered, "configured_embedder", lambda: scripted)
+    remembered.forget_all()
+    l1.clear()
+    return scripted
+
+
+def waiting(organization: Organization) -> set[str]:
+    return {entry.question for entry in browse.waiting_for_vectors(organization.pk)}
+
+
+def test_entries_without_a_vector_get_theirs_on_the_organizations_account(
+    organization: Organization, other_organization: Organization, embedder: Scripted
+) -> None:
+    for each in (organization, other_organization):
+        make_entry(each, f"How does {each.name} report scope 2?")
+    assert waiting(organization)
+    assert tasks.embed_waiting() == 2
+    assert waiting(organization) == waiting(other_organization) == set()
+    assert {payer.organization_id for payer in embedder.payers} == {organization.pk, other_organization.pk}
+    assert tasks.embed_waiting() == 0
+
+
+def test_a_text_that_is_refused_holds_up_no_other(organization: Organization, embedder: Scripted) -> None:
+    for text in ("one", "two", "three"):
+        make_entry(organization, text)
+    embedder.refused = {"two"}
+    assert tasks.embed_waiting() == 2
+    assert waiting(organization) == {"two"}
+
+
+def test_texts_leave_with_the_contents_of_requests_and_hits_with_the_requests(
+    organization: Organization, redis_url: str, settings: Settings
+) -> None:
+    settings.QUEUE_CONTENT_RETENTION_DAYS, settings.QUEUE_RETENTION_DAYS = 7, 30
+    for days in (0, 8, 31):
+        make_hit(organization, fresh_answer="Yes.", at=timezone.now() - timedelta(days=days))
+    tasks.clean_up_rows()
+    with organization_scope(organization.pk):
+        assert CacheHit.objects.count() == 3, "one is old, but not counted yet"
+        assert [hit.question for hit in CacheHit.objects.order_by("-at")] == [ASKED, "", ""]
+        assert set(
+            CacheHit.objects.exclude(question=ASKED).values_list("answer", "cached_question", "fresh_answer")
+        ) == {("", "", "")}
+        fold_counts()
+        for _ in range(2):
+            tasks.clean_up_rows()
+        assert CacheHit.objects.count() == 2
+
+
+def test_what_redis_missed_of_a_judgement_is_made_up_for(organization: Organization, redis_url: str) -> None:
+    make_entry(organization)
+    with organization_scope(organization.pk):
+        JudgedPair.objects.create(
+            organization=organization,
+            embedder=EMBEDDER,
+            partition=PARTITION,
+            entry_id=ENTRY,
+            question_id="f" * 32,
+            similarity=0.9,
+            is_right=False,
+            judged_by=JudgedBy.REPORT,
+        )
+    tasks.apply_blocks()
+    entry = entries.fetch_one(organization.pk, ENTRY)
+    assert entry is not None
+    assert entry.blocked == {"f" * 32}
+
+
+@pytest.mark.usefixtures("redis_url", "organization")
+def test_every_job_runs_on_an_empty_installation_and_twice() -> None:
+    for _, run in [*tasks.jobs(), *tasks.slow_jobs()] * 2:
+        run()
