@@ -53,34 +53,33 @@ def _come_back(seconds: int) -> dict[str, str]:
     return {"Retry-After": str(seconds)}
 
 
-def submit(call: ApiCall, options: CallOptions, provider: str, model: str) -> AIRequest:
-    """Accept what a client sent. Raises ApiError."""
-    with contract_errors():
-        return accept(
-            Submission(
-                organization_id=call.principal.organization_id,
-                provider=provider,
-                model=model,
-                messages=[message.model_dump() for message in options.messages],
-                priority=Priority[options.priority.upper()],
-                api_key_id=call.principal.api_key_id,
-                user_ref=options.user_id or (call.http.user.get_username() if call.principal.user_id else ""),
-                conversation_id=options.conversation_id,
-                max_retries=options.max_retries,
-                timeout_ms=options.timeout,
-                temperature=options.temperature,
-                max_tokens=options.max_tokens,
-                tags=options.tags,
-                metadata=options.metadata,
-                cache_mode=options.cache,
-                idempotency_key=call.idempotency_key,
-            )
-        )
+def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str) -> Submission:
+    """What a client sent, as the queue takes it."""
+    return Submission(
+        organization_id=call.principal.organization_id,
+        provider=provider,
+        model=model,
+        messages=[message.model_dump() for message in options.messages],
+        priority=Priority[options.priority.upper()],
+        api_key_id=call.principal.api_key_id,
+        user_ref=options.user_id or (call.http.user.get_username() if call.principal.user_id else ""),
+        conversation_id=options.conversation_id,
+        max_retries=options.max_retries,
+        timeout_ms=options.timeout,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+        tags=options.tags,
+        metadata=options.metadata,
+        cache_mode=options.cache,
+        context_key=options.context_key,
+        idempotency_key=call.idempotency_key,
+    )
 
 
 def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
     """Put a request into the queue; with a used idempotency key the first answer comes again."""
-    request = submit(call, payload, payload.provider, payload.model)
+    with contract_errors():
+        request = accept(submission_of(call, payload, payload.provider, payload.model))
     return Accepted(
         request_id=str(request.id),
         status="pending",

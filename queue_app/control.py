@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.tenants import audit
 from cost_app import create_cost_optimizer
-from queue_app import events, index, tickets
+from queue_app import events, flights, index, tickets
 from queue_app.claims import release
 from queue_app.cleanup import cleanup
 from queue_app.index import Entry
@@ -45,11 +45,13 @@ def cancel(request: AIRequest, *, actor: str) -> None:
         if not ended:
             raise WrongStatusError("the request has ended already")
         request.refresh_from_db()
-        cost.withdraw(request.id, request.attempt_number, CANCELLED)
+        if request.leader_id is None:
+            cost.withdraw(request.id, request.attempt_number, CANCELLED)
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
         )
     _tell_redis(request)
+    flights.ended(request)
     events.changed(request.organization_id, request.id)
 
 
@@ -81,6 +83,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
             not_before=timezone.now(),
             error_code="",
             error_message="",
+            leader_id=None,
         )
         if not restarted:
             raise WrongStatusError("only a failed or cancelled request can be retried")

@@ -151,7 +151,7 @@ def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = 
         time.sleep(max(0.0, start + due - time.monotonic()))
         question = next(stream)
         try:
-            queue.enqueue(question.provider, question.model, question.messages, **question.options)
+            queue.ask(question.provider, question.model, question.messages, **question.options)
         except QueueFullError:
             report.refused += 1
         else:

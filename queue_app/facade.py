@@ -1,6 +1,7 @@
 """The public door of the queue: other apps and Python callers import this and nothing behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -8,10 +9,11 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import claims, outcomes, processing, requests, stats
+from queue_app.asking import ask
 from queue_app.claims import Claim
 from queue_app.cleanup import cleanup
 from queue_app.intake import Submission, accept
-from queue_app.models import Priority
+from queue_app.models import AIRequest, Priority
 from queue_app.requests import RequestStatus
 from queue_app.stats import QueueStats
 
@@ -38,42 +40,19 @@ class QueuedRequest:
 class AIRequestQueue:
     """The request queue for Python callers. `organization_id` is the organization's slug."""
 
-    def enqueue(
-        self,
-        provider: str,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        organization_id: str,
-        priority: PriorityName = "normal",
-        user_id: str = "",
-        conversation_id: str = "",
-        max_retries: int = 3,
-        timeout: int = 30_000,
-        **options: Any,
-    ) -> str:
-        """Accept a request; returns its id. `timeout` in ms; `options` are the further fields of `Submission`.
+    def enqueue(self, provider: str, model: str, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
+        """Accept a request; returns its id. `options` are those of `_submission`.
 
         Raises RequestNotFoundError for an unknown organization, UnknownProviderError, ModelNotPricedError,
         BudgetRefusedError, QueueFullError.
         """
-        organization = Organization.objects.filter(slug=organization_id).first()
-        if organization is None:
-            raise RequestNotFoundError(f"no organization {organization_id!r}")
-        submission = Submission(
-            organization_id=organization.id,
-            provider=provider,
-            model=model,
-            messages=[dict(message) for message in messages],
-            priority=Priority[priority.upper()],
-            user_ref=user_id,
-            conversation_id=conversation_id,
-            max_retries=max_retries,
-            timeout_ms=timeout,
-            **options,
-        )
-        with organization_scope(organization.id):
+        with _submission(provider, model, messages, **options) as submission:
             return str(accept(submission).id)
+
+    def ask(self, provider: str, model: str, messages: Sequence[Mapping[str, Any]], **options: Any) -> AIRequest:
+        """As `enqueue`, but the cache is asked first: the request is over at once where it answers."""
+        with _submission(provider, model, messages, **options) as submission:
+            return ask(submission)
 
     def dequeue(self) -> QueuedRequest | None:
         """Claim the best request of all organizations for the caller, for its timeout plus a lease; None if none waits.
@@ -127,6 +106,40 @@ class AIRequestQueue:
     def disconnect(self) -> None:
         """Close this process's Redis connections; they open again when needed."""
         redis_client().connection_pool.disconnect()
+
+
+@contextmanager
+def _submission(
+    provider: str,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    organization_id: str,
+    priority: PriorityName = "normal",
+    user_id: str = "",
+    conversation_id: str = "",
+    max_retries: int = 3,
+    timeout: int = 30_000,
+    **options: Any,
+) -> Iterator[Submission]:
+    """What a Python caller asks for, in its organization's scope. `timeout` in ms; `options` are the further fields of
+    `Submission`."""
+    organization = Organization.objects.filter(slug=organization_id).first()
+    if organization is None:
+        raise RequestNotFoundError(f"no organization {organization_id!r}")
+    with organization_scope(organization.id):
+        yield Submission(
+            organization_id=organization.id,
+            provider=provider,
+            model=model,
+            messages=[dict(message) for message in messages],
+            priority=Priority[priority.upper()],
+            user_ref=user_id,
+            conversation_id=conversation_id,
+            max_retries=max_retries,
+            timeout_ms=timeout,
+            **options,
+        )
 
 
 def priority_name(weight: int) -> PriorityName:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count
@@ -16,6 +17,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.providers.registry import is_configured
+from cache_app import create_semantic_cache
+from cache_app.facade import Look, Question, Ticket
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import DEFAULT_OUTPUT_TOKENS, AttemptOrder, CallTerms
 from queue_app import index, tickets
@@ -23,6 +26,7 @@ from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, S
 from queue_app.packing import pack
 
 logger = logging.getLogger(__name__)
+cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
 RETRY_AFTER_FULL_S = 5
@@ -40,6 +44,10 @@ class UnknownProviderError(ValueError):
 
 class IdempotencyConflictError(Exception):
     """The idempotency key was used before with another body."""
+
+
+class FlightTakenError(Exception):
+    """Another request asks the same already, and this one may follow it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Submission:
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
+    context_key: str = ""
     idempotency_key: str | None = None
 
     @property
@@ -73,30 +82,37 @@ class Submission:
         }
 
 
-def accept(submission: Submission) -> AIRequest:
+def accept(
+    submission: Submission, terms: CallTerms | None = None, look: Look | None = None, flight: str | None = None
+) -> AIRequest:
     """Store a request and put it into the queue.
 
-    With an idempotency key that was used before, the first request comes back. Raises UnknownProviderError,
-    ModelNotPricedError, BudgetRefusedError, QueueFullError and IdempotencyConflictError; then nothing was stored.
+    `terms` and `look` are what the caller knows of it already; with a `flight` equal requests may follow it. With an
+    idempotency key that was used before, the first request comes back. Raises UnknownProviderError,
+    ModelNotPricedError, BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; then nothing
+    was stored.
     """
-    if earlier := _earlier(submission):
-        return earlier
+    if known := earlier(submission):
+        return known
     if not is_configured(submission.provider):
         raise UnknownProviderError(f"There is no provider {submission.provider!r} here.")
     position = _place_in_queue(submission)
-    terms = _terms(submission)
+    terms = terms or terms_of(submission)
     try:
         with transaction.atomic():
-            request = _store(submission, terms, position)
+            request = store(submission, terms, look, flight=flight, accepted_position=position)
     except IntegrityError:
-        if earlier := _earlier(submission):
-            return earlier
+        if known := earlier(submission):
+            return known
+        if flight:
+            raise FlightTakenError from None
         raise
     enter(request)
     return request
 
 
-def _earlier(submission: Submission) -> AIRequest | None:
+def earlier(submission: Submission) -> AIRequest | None:
+    """The request that came with this idempotency key before. Raises IdempotencyConflictError."""
     if submission.idempotency_key is None:
         return None
     request = AIRequest.objects.filter(
@@ -121,6 +137,7 @@ def fingerprint(submission: Submission) -> str:
         list(submission.tags),
         dict(submission.metadata),
         submission.cache_mode,
+        submission.context_key,
     ]
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
@@ -144,7 +161,7 @@ def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
     return dict(pending.values_list("priority").annotate(Count("id"))), limit
 
 
-def _terms(submission: Submission) -> CallTerms:
+def terms_of(submission: Submission) -> CallTerms:
     """What the client asked for, as the recommendations that the organization follows change it."""
     asked = CallTerms(
         provider=submission.provider,
@@ -162,8 +179,55 @@ def _named_class(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("requestType", ""))
 
 
-def _store(submission: Submission, terms: CallTerms, position: int) -> AIRequest:
-    request = AIRequest.objects.create(
+def question_of(submission: Submission, terms: CallTerms) -> Question:
+    """What the cache compares: the call as it would be made."""
+    return Question(
+        organization_id=submission.organization_id,
+        provider=terms.provider,
+        model=terms.model,
+        messages=submission.messages,
+        temperature=submission.temperature,
+        max_tokens=terms.max_tokens,
+        context_key=submission.context_key,
+        api_key_id=submission.api_key_id,
+        user_ref=submission.user_ref,
+    )
+
+
+def store(
+    submission: Submission, terms: CallTerms, look: Look | None, leader_id: UUID | None = None, **columns: Any
+) -> AIRequest:
+    """Write the rows of a new request, in the caller's transaction. One that follows a leader makes no call."""
+    request = row_of(submission, terms, leader_id=leader_id, **columns)
+    AIRequest.objects.insert(request)
+    call = call_of(submission, terms, look.to_keep if look else _ticket(submission, terms))
+    RequestContent.objects.create(organization_id=submission.organization_id, request=request, call=pack(call))
+    if look and look.would_serve:
+        cache.record_shadow(request_id=request.id, look=look, provider=terms.provider, model=terms.model)
+    if leader_id is None:
+        cost.record_uses(submission.organization_id, request.id, terms.uses)
+        # Last: from here to the commit other calls wait for the budgets.
+        cost.open_attempt(attempt_order(request, call))
+    return request
+
+
+def _ticket(submission: Submission, terms: CallTerms) -> Ticket | None:
+    """Where the answer belongs in the cache; None if it is not to be kept."""
+    return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).to_keep
+
+
+def call_of(submission: Submission, terms: CallTerms, ticket: Ticket | None) -> dict[str, Any]:
+    """What is kept for the worker."""
+    return {
+        **submission.call,
+        "max_tokens": terms.max_tokens or DEFAULT_OUTPUT_TOKENS,
+        "cache": ticket.packed() if ticket else None,
+    }
+
+
+def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIRequest:
+    """The request's row, not yet stored."""
+    return AIRequest(
         organization_id=submission.organization_id,
         provider=terms.provider,
         model=terms.model,
@@ -179,13 +243,8 @@ def _store(submission: Submission, terms: CallTerms, position: int) -> AIRequest
         cache_mode=submission.cache_mode,
         idempotency_key=submission.idempotency_key,
         fingerprint=fingerprint(submission) if submission.idempotency_key else "",
-        accepted_position=position,
+        **columns,
     )
-    call = {**submission.call, "max_tokens": terms.max_tokens or DEFAULT_OUTPUT_TOKENS}
-    RequestContent.objects.create(organization_id=submission.organization_id, request=request, call=pack(call))
-    cost.record_uses(submission.organization_id, request.id, terms.uses)
-    cost.open_attempt(attempt_order(request, call))  # last: from here to the commit other calls wait for the budgets
-    return request
 
 
 def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, str] | None = None) -> AttemptOrder:

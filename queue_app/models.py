@@ -70,7 +70,11 @@ class AIRequest(TenantModel):
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=64, blank=True)
 
-    cached = models.BooleanField(default=False)
+    cached = models.BooleanField(default=False, help_text="answered without a provider call of its own")
+    flight = models.CharField(  # noqa: DJ001 - NULLs are distinct, "" would collide
+        max_length=32, null=True, help_text="what it asks, while equal requests wait for its answer"
+    )
+    leader_id = models.UUIDField(null=True, help_text="the equal request whose answer it waits for")
     counted = models.BooleanField(default=False, help_text="its end is in the minutes and totals")
     error_code = models.CharField(max_length=32, blank=True)
     error_message = models.TextField(blank=True)
@@ -78,6 +82,7 @@ class AIRequest(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organization", "idempotency_key"], name="idempotency_key_once"),
+            models.UniqueConstraint(fields=["organization", "flight"], name="one_leader_a_flight"),
             models.CheckConstraint(condition=models.Q(status__in=list(Status)), name="request_status_known"),
             models.CheckConstraint(condition=models.Q(priority__in=list(Priority)), name="request_priority_known"),
             models.CheckConstraint(
@@ -92,6 +97,12 @@ class AIRequest(TenantModel):
                 fields=["organization", "priority", "created_at"],
                 name="request_pending",
                 condition=models.Q(status="pending"),
+            ),
+            models.Index(fields=["completed_at"], name="request_flight_left", condition=models.Q(flight__isnull=False)),
+            models.Index(
+                fields=["leader_id"],
+                name="request_following",
+                condition=models.Q(status="pending", leader_id__isnull=False),
             ),
             models.Index(fields=["lease_until"], name="request_leased", condition=models.Q(status="processing")),
             models.Index(fields=["completed_at"], name="request_uncounted", condition=UNCOUNTED),

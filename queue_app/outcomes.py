@@ -14,9 +14,10 @@ from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
 from aiinfra.providers.fallback import fallback_chain
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
-from queue_app import events
+from queue_app import events, flights
 from queue_app.claims import Claim, release
 from queue_app.intake import attempt_order, enter
+from queue_app.keeping import keep
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.plan import NextAttempt, next_attempt
@@ -32,7 +33,10 @@ BUDGET_BUSY = "BUDGET_BUSY"
 
 
 def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
-    """Book the call and end the request with its answer. False if the request was lost or cancelled meanwhile."""
+    """Book the call, end the request with its answer and put that into the cache.
+
+    False if the request was lost or cancelled meanwhile.
+    """
     with transaction.atomic():
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
@@ -41,6 +45,8 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
             cost.estimate(attempt, MISSING_USAGE, "the provider sent no usable token counts")
         else:
             cost.settle(attempt, answer.usage, answer.raw_usage)
+    if ended:
+        keep(claim, attempt, answer)
     _left(claim)
     return ended
 
@@ -164,6 +170,8 @@ def _left(claim: Claim, moved: AIRequest | None = None) -> None:
     release(claim.entry)
     if moved is not None:
         enter(moved)
+    else:
+        flights.ended(claim.request)
     events.changed(claim.request.organization_id, claim.request.id)
 
 

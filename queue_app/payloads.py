@@ -38,6 +38,9 @@ class CallOptions(ApiModel):
     tags: Annotated[list[Tag], Field(max_length=20)] = []
     metadata: dict[str, Any] = {}
     cache: CacheMode = "use"
+    context_key: Annotated[
+        ShortText, Field(description="answers are shared only between requests with the same one: documents, rights")
+    ] = ""
 
 
 class EnqueueRequest(CallOptions):

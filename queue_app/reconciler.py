@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -41,7 +42,7 @@ class Reconciler:
         drop_dead_claims()
         index.recount()
         enter_policies()
-        live = sum(AIRequest.objects.filter(status=status).count() for status in LIVE)
+        live = sum(_indexed(status).count() for status in LIVE)
         missing = live > index.size()
         if not index.is_complete() or (missing and self._rows_were_missing):
             logger.info("Redis has lost requests; entering all of them")
@@ -94,4 +95,9 @@ def rebuild_index() -> None:
 
 
 def _live(status: Status) -> Iterator[AIRequest]:
-    return AIRequest.objects.filter(status=status).order_by("created_at").iterator(chunk_size=1000)
+    return _indexed(status).order_by("created_at").iterator(chunk_size=1000)
+
+
+def _indexed(status: Status) -> QuerySet[AIRequest]:
+    """Those that workers see: not the ones that wait for the answer to an equal request."""
+    return AIRequest.objects.filter(status=status, leader_id=None)

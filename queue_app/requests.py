@@ -88,7 +88,7 @@ def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
 
 
 def _position(request: AIRequest) -> int | None:
-    if request.status != Status.PENDING:
+    if request.status != Status.PENDING or request.leader_id is not None:
         return None
     try:
         return index.position_of(request)

@@ -12,11 +12,13 @@ from redis.exceptions import RedisError
 
 from aiinfra.notifications.tasks import jobs as notification_jobs
 from aiinfra.tenants.scope import system_scope
+from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app import tickets
 from queue_app.cleanup import cleanup
 from queue_app.counts import count_ended
 from queue_app.depth_history import sample_depths
+from queue_app.flights import land_forgotten
 from queue_app.reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
@@ -60,14 +62,17 @@ def run_scheduler() -> None:
         Job(TICK_S, tickets.wake_for_ready),
         Job(1, Reconciler().look),
         Job(1, count_ended),
+        Job(1, land_forgotten),
         Job(5, sample_depths),
         Job(60, tickets.forget_lost_tickets),
         Job(3600, clean_up_everywhere),
     ]
     money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
     slow = [Job(every_s, run) for every_s, run in create_cost_optimizer().slow_jobs()]
+    cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
+    slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
-    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, slow, messages)]
+    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages)]
     for thread in threads:
         thread.start()
     _run(queue, stopping)

@@ -25,6 +25,7 @@ MAY_NAME_ADAPTERS = {"aiinfra/providers/registry.py": "makes them"}
 MAY_CALL_PROVIDERS = {
     "aiinfra/providers/registry.py": "defines it",
     "queue_app/processing.py": "sends calls, each with its attempt",
+    "cache_app/embedding/openai.py": "sends texts to embed, each call with its attempt",
     "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
 }
 MAY_USE_FLOATS = {

@@ -11,12 +11,17 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured
+from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app import presenting
-from queue_app.api import submit
-from queue_app.models import Status
+from queue_app.api import contract_errors, submission_of
+from queue_app.asking import CacheMissError, ask
+from queue_app.intake import Submission
+from queue_app.models import AIRequest, Status
 from queue_app.payloads import CallOptions, ResponseOut, UsageOut
 from queue_app.requests import RequestStatus, request_by_id, status_of
+
+cache = create_semantic_cache()
 
 PREFERRED = [("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo"), ("anthropic", "claude-haiku-4-5")]
 """What answers when the client leaves the choice to us: the specification's cost-effective model before all others."""
@@ -52,16 +57,25 @@ class ChatAnswered(ApiModel):
 
 
 def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
-    """Queue the request and, where the client waits, answer it on the same connection."""
-    if payload.cache == "only":
-        raise ApiError(404, "cache_miss", "Nothing in the cache answers this, and only the cache was asked.")
+    """Answer from the cache, or queue the request and, where the client waits, answer it on the same connection."""
     provider, model = choose_model(payload.provider, payload.model)
-    request = submit(call, payload, provider, model)
+    with contract_errors():
+        request = _ask(submission_of(call, payload, provider, model))
+    if request.cached:
+        return _answer(status_of(request, with_content=True))
     queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
     if not payload.wait or not _ended_in_time(request.id, payload.timeout):
         return json_response(queued, 202)
     ended = request_by_id(request.id)
     return json_response(queued, 202) if ended is None else _answer(status_of(ended, with_content=True))
+
+
+def _ask(submission: Submission) -> AIRequest:
+    try:
+        return ask(submission)
+    except CacheMissError as error:
+        message = f"Nothing in the cache answers this, and only the cache was asked: {error}"
+        raise ApiError(404, "cache_miss", message) from None
 
 
 def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
@@ -97,13 +111,19 @@ def _answer(status: RequestStatus) -> HttpResponse:
     if out.response is None:
         raise ApiError(409, "content_gone", "The answer to this idempotency key has been cleaned up.")
     answered = ChatAnswered(
-        cached=False,
+        cached=out.cached,
         request_id=out.request_id,
         response=out.response,
         usage=out.usage,
         cost=dollars(status.cost_nano),
+        similarity=_similarity(status.request),
     )
     return json_response(answered)
+
+
+def _similarity(request: AIRequest) -> float | None:
+    hit = cache.hit_of(request.id) if request.cached else None
+    return round(hit.similarity, 4) if hit else None
 
 
 chat_endpoint = Endpoint(

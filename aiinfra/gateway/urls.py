@@ -4,12 +4,14 @@ from django.urls import path
 
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.openapi import schema
+from cache_app.api import cache
 from cost_app.api import cost
 from queue_app.api import queue
 
 urlpatterns = [
     path("api/ai/queue", queue, name="api_queue"),
     path("api/ai/chat", chat_endpoint, name="api_chat"),
+    path("api/ai/cache", cache, name="api_cache"),
     path("api/ai/cost", cost, name="api_cost"),
     path("api/schema", schema, name="api_schema"),
 ]

@@ -120,7 +120,9 @@ def _is_neglected(stats: QueueStats) -> bool:
     policy = QueuePolicy.objects.first() or QueuePolicy()
     if 0 < policy.max_in_flight <= stats.processing:
         return False
-    overdue = AIRequest.objects.filter(status=Status.PENDING, not_before__lt=timezone.now() - LATENCY_LIMIT)
+    overdue = AIRequest.objects.filter(
+        status=Status.PENDING, leader_id=None, not_before__lt=timezone.now() - LATENCY_LIMIT
+    )
     return overdue.exclude(priority__in=policy.paused_priorities).exists()
 
 

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
-from tests.api.support import CHAT, COST, HEALTH, MESSAGES, QUEUE, enqueue_body
+from tests.api.support import CACHE, CHAT, COST, HEALTH, MESSAGES, QUEUE, enqueue_body
 
 PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
 STAFF_PREFIX = "/admin/"
@@ -46,6 +46,7 @@ NAMED_BY = {
     "applied_advice": "recommendationId",
     "budget": "budgetId",
     "alert": "alertId",
+    "entry": "entryId",
 }
 """The field that names a kind of row, where it is not a request."""
 
@@ -56,6 +57,8 @@ TRACKED = (
     ("model", "deepseek-chat"),
     ("usage", {"promptTokens": 100, "completionTokens": 150}),
 )
+
+ASKED = (("provider", "deepseek"), ("model", "deepseek-chat"), ("messages", MESSAGES))
 
 API_CELLS = [
     ApiCell(QUEUE, "GET", "stats", "queue:read"),
@@ -69,6 +72,16 @@ API_CELLS = [
     ApiCell(QUEUE, "POST", "pause", "queue:admin"),
     ApiCell(QUEUE, "POST", "resume", "queue:admin"),
     ApiCell(CHAT, "POST", None, "chat:write"),
+    ApiCell(CACHE, "GET", "stats", "cache:read"),
+    ApiCell(CACHE, "GET", "entries", "cache:read"),
+    ApiCell(CACHE, "POST", "lookup", "chat:write", also=ASKED),
+    ApiCell(CACHE, "POST", "store", "cache:write", also=(*ASKED, ("response", {"content": "A list."}))),
+    ApiCell(CACHE, "POST", "clear", "cache:write", also=(("tags", ["report"]),)),
+    ApiCell(CACHE, "POST", "clear-model", "cache:write", also=ASKED[:2]),
+    ApiCell(CACHE, "POST", "clear-all", "cache:write"),
+    ApiCell(CACHE, "POST", "remove", "cache:write", also=(("entryId", "0" * 32),)),
+    ApiCell(CACHE, "POST", "pin", "cache:write", names="entry"),
+    ApiCell(CACHE, "POST", "report", "chat:write", names="hit", also=(("entryId", "1" * 32), ("correct", True))),
     ApiCell(HEALTH, "GET", None, "health:read"),
     ApiCell(COST, "GET", "summary", "cost:read"),
     ApiCell(COST, "GET", "metrics", "cost:read"),
@@ -155,6 +168,21 @@ PAGE_CELLS = [
     PageCell("queue_request", "get", "queue:read", "pending"),
     PageCell("queue_cancel", "post", "queue:write", "pending"),
     PageCell("queue_retry", "post", "queue:write", "failed"),
+    PageCell("cache", "get", "cache:read"),
+    PageCell("cache_figure", "get", "cache:read", "cache_chart"),
+    PageCell("cache_figure_table", "get", "cache:read", "cache_chart"),
+    PageCell("cache_proposal_apply", "post", "cache:manage", "threshold"),
+    PageCell("cache_proposal_dismiss", "post", "cache:manage", "threshold"),
+    PageCell("cache_entries", "get", "cache:read"),
+    PageCell("cache_clear", "post", "cache:write"),
+    PageCell("cache_entry", "get", "cache:read", "entry"),
+    PageCell("cache_entry_pin", "post", "cache:write", "entry"),
+    PageCell("cache_entry_unpin", "post", "cache:write", "entry"),
+    PageCell("cache_entry_remove", "post", "cache:write", "entry"),
+    PageCell("cache_review", "get", "cache:read"),
+    PageCell("cache_judgement", "post", "cache:write", "hit"),
+    PageCell("cache_settings", "get", "cache:manage"),
+    PageCell("cache_settings", "post", "cache:manage"),
     PageCell("recommendations", "get", "cost:read"),
     PageCell("recommendation_provider", "get", "cost:read"),
     PageCell("recommendation", "get", "cost:read", "open_advice"),
@@ -211,6 +239,7 @@ OF_AN_ORGANIZATION = {
     "alert",
     "channel",
     "delivery",
+    "threshold",
 }
 """Kinds of rows that belong to one organization."""
 

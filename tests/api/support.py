@@ -17,6 +17,7 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.prices import book as pricebook
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
+CACHE = "/api/ai/cache"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 

@@ -1,12 +1,14 @@
 """Every operation and page x role x {session, key} x {own organization, another one, nobody}: no wrong cell."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -16,12 +18,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants import invitations
 from aiinfra.tenants.access import permission_required
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
+from cache_app.metrics.figures import CHARTS as CACHE_CHARTS
+from cache_app.models import CacheHit, Layer, ThresholdProposal
+from cache_app.store import entries
+from cache_app.store.entry import Entry
 from cost_app.budgets.manage import grant_increase, set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import Alert, InvoiceImport, MonthClose, PriceProposal
@@ -53,6 +60,15 @@ def ids_of_budgets(organization: Organization) -> dict[str, int]:
         ends_at = timezone.now() + timedelta(days=1)
         increase = grant_increase(budget=budget, nano=1, reason="x", expires_at=ends_at, actor="command:test")
     return {"budget": budget.pk, "increase": increase.pk}
+
+
+def make_threshold(organization: Organization) -> ThresholdProposal:
+    """One that nobody has decided on yet."""
+    figures = dict.fromkeys(("threshold", "before", "error_target", "error_upper", "hits_kept"), 0.9)
+    proposal = ThresholdProposal(organization=organization, embedder="minilm", pairs=1, wrong=0, **figures)
+    with organization_scope(organization.pk):
+        proposal.save()
+    return proposal
 
 
 TOLD = {"type": "test", "severity": "low", "title": "Test", "text": "A test.", "facts": [], "path": "", "data": {}}
@@ -92,7 +108,7 @@ def ids_of() -> Callable[[Organization], Ids]:
             )
         rows = {"key": key.key_id, "invitation": invitation.pk, "membership": viewer.memberships.get().pk}
         words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
-        words["price"] = "openai/gpt-4"
+        words |= {"price": "openai/gpt-4", "cache_chart": next(iter(CACHE_CHARTS))}
         money = {**ids_of_budgets(organization), "proposal": make_proposal().pk}
         advice = {"open_advice": make_recommendation(organization).pk, "applied_advice": make_applied(organization).pk}
         months = {"month": "2025-01-01", "closed_month": CLOSED_MONTH, "invoice": invoice.pk}
@@ -109,10 +125,48 @@ def ids_of() -> Callable[[Organization], Ids]:
                 "delivery": delivery.pk,
                 "pending": pending.pk,
                 "failed": failed.pk,
+                "entry": make_entry(organization),
+                "hit": make_hit(organization).pk,
+                "threshold": make_threshold(organization).pk,
             }.items()
         }
 
     return make
+
+
+def make_entry(organization: Organization) -> str:
+    """The id of a cached answer."""
+    entry = Entry(
+        id=f"{organization.pk:032x}",
+        organization_id=organization.pk,
+        partition="0" * 32,
+        question="What is a queue?",
+        response={"role": "assistant", "content": "A line.", "finishReason": "stop"},
+        usage=TokenUsage(),
+        provider="deepseek",
+        model="deepseek-chat",
+        created_ms=round(time.time() * 1000),
+        expires_ms=round(time.time() * 1000) + 3_600_000,
+    )
+    entries.put(entry, vector=None)
+    return entry.id
+
+
+def make_hit(organization: Organization) -> CacheHit:
+    """An answer that the cache gave."""
+    with organization_scope(organization.pk):
+        return CacheHit.objects.create(
+            id=uuid4(),
+            organization=organization,
+            layer=Layer.SEMANTIC,
+            entry_id="1" * 32,
+            partition="0" * 32,
+            embedder="minilm",
+            provider="deepseek",
+            model="deepseek-chat",
+            similarity=0.93,
+            rule="clear",
+        )
 
 
 @pytest.fixture
@@ -179,6 +233,9 @@ def test_no_operation_has_a_wrong_cell(
 
 def call_page(cell: table.PageCell, caller: Caller, place: str, own: Ids, foreign: Ids) -> str:
     ids = foreign if place == "foreign" else own
+    if cell.names == "entry":  # it is in Redis, where nothing is undone
+        for organization in Organization.objects.all():
+            make_entry(organization)
     url = reverse(cell.url_name, args=[ids[cell.names]] if cell.names else [])
     data = {"organization": "south" if place == "foreign" else "north"} if cell.method == "post" else {}
     return kind_of(getattr(caller.client, cell.method)(url, data, headers=caller.headers))

@@ -119,8 +119,9 @@ def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Orga
     index.set_policy(policy)
     ask(program)
     before = rows()
-    assert int(program.post(CHAT, {"messages": MESSAGES})["Retry-After"]) > 0
-    refused(program.post(CHAT, {"messages": MESSAGES, "wait": True}), 429)
+    other = [{"role": "user", "content": "Another question, which waits for nobody's answer."}]
+    assert int(program.post(CHAT, {"messages": other})["Retry-After"]) > 0
+    refused(program.post(CHAT, {"messages": other, "wait": True}), 429)
     assert rows() == before
 
 

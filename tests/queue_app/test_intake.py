@@ -38,7 +38,9 @@ def test_a_request_is_stored_with_its_content_and_its_first_attempt(submit: Subm
     row = AIRequest.objects.get()
     assert (row.id, row.status, row.priority, row.attempt_number) == (request.id, Status.PENDING, 500, 1)
     assert (row.user_ref, row.tags, row.metadata, row.accepted_position) == ("ann", ["a"], {"k": [1]}, 1)
-    assert unpack(RequestContent.objects.get().call) == {"messages": MESSAGES, "temperature": 0.5, "max_tokens": 4096}
+    call = unpack(RequestContent.objects.get().call)
+    assert call.pop("cache")["text"] == MESSAGES[-1]["content"]
+    assert call == {"messages": MESSAGES, "temperature": 0.5, "max_tokens": 4096}
     attempt = Attempt.objects.get()
     assert (attempt.request_id, attempt.number, attempt.state) == (request.id, 1, AttemptState.RESERVED)
     assert (attempt.user_ref, attempt.tags, attempt.organization_id) == ("ann", ["a"], organization.pk)
@@ -62,7 +64,7 @@ def test_tickets_are_never_more_than_the_slots(submit: Submit, monkeypatch: pyte
 @pytest.mark.parametrize(
     "dies_at",
     [
-        pytest.param((AIRequest.objects, "create"), id="before the row"),
+        pytest.param((AIRequest.objects, "insert"), id="before the row"),
         pytest.param((RequestContent.objects, "create"), id="between row and content"),
         pytest.param((intake.cost, "open_attempt"), id="between content and attempt"),
         pytest.param((Attempt.objects, "insert"), id="within the attempt"),
@@ -191,8 +193,8 @@ def test_requests_without_a_key_are_all_new(submit: Submit) -> None:
 
 def test_who_loses_the_race_for_a_key_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     winner = submit(idempotency_key="k")
-    look_ups, real = count(), intake._earlier
-    monkeypatch.setattr(intake, "_earlier", lambda one: real(one) if next(look_ups) else None)
+    look_ups, real = count(), intake.earlier
+    monkeypatch.setattr(intake, "earlier", lambda one: real(one) if next(look_ups) else None)
     assert submit(idempotency_key="k").id == winner.id
     assert Attempt.objects.count() == 1
 
@@ -212,6 +214,7 @@ CHANGES = {
     "tags": ["t"],
     "metadata": {"a": 1},
     "cache_mode": "bypass",
+    "context_key": "d",
 }
 
 

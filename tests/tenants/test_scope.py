@@ -8,6 +8,9 @@ from aiinfra.tenants.scope import NoOrganizationError, organization_scope, syste
 from tests.support.processes import ROOT
 
 MAY_SEE_ALL = {
+    "cache_app/learning/proposals.py": "proposes thresholds to every organization",
+    "cache_app/metrics/folding.py": "counts hits, whoever they belong to",
+    "cache_app/tasks.py": "jobs that run for all organizations",
     "cost_app/tasks.py": "jobs that run for all organizations",
     "cost_app/ledger/usage.py": "finds the organizations whose sums are to be made",
     "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
@@ -21,6 +24,7 @@ MAY_SEE_ALL = {
     "cost_app/ledger/agreement.py": "compares the ledger of the whole machine",
     "queue_app/claims.py": "the best request of all organizations is claimed",
     "queue_app/counts.py": "figures for staff",
+    "queue_app/flights.py": "followers that were forgotten, whoever they belong to",
     "queue_app/facade.py": "the Python API of the machine's own programs",
     "queue_app/loads.py": "the figure by organization, for staff",
     "queue_app/reconciler.py": "repairs what crashed, whoever it belongs to",

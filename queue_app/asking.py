@@ -1,0 +1,104 @@
+"""Asking: the cache answers where it can, else the request goes into the queue."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cache_app import create_semantic_cache
+from cache_app.facade import Look, Payer
+from cost_app.optimizer import CallTerms
+from queue_app import events, flights, intake
+from queue_app.intake import Submission
+from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.packing import pack
+
+cache = create_semantic_cache()
+
+FLIGHT_TRIES = 5
+
+
+class CacheMissError(LookupError):
+    """Only the cache was asked, and nothing in it answers. The message says why."""
+
+
+def ask(submission: Submission) -> AIRequest:
+    """The request: ended where the cache answered, else pending. `submission.cache_mode` says what the cache may do.
+
+    With an idempotency key that was used before, the first request comes back. Raises CacheMissError in mode "only",
+    and everything that `intake.accept` raises.
+    """
+    if earlier := intake.earlier(submission):
+        return earlier
+    if submission.cache_mode == "bypass":
+        return intake.accept(submission)
+    started = time.perf_counter()
+    terms = intake.terms_of(submission)
+    look = _look(submission, terms)
+    if look.served:
+        return _answered(submission, terms, look, started)
+    if submission.cache_mode == "only":
+        raise CacheMissError(look.reason)
+    return _fly(submission, terms, look, started)
+
+
+def _look(submission: Submission, terms: CallTerms) -> Look:
+    question = intake.question_of(submission, terms)
+    if submission.cache_mode == "refresh":
+        return cache.prepare(question)
+    payer = Payer(submission.organization_id, submission.api_key_id, submission.user_ref)
+    return cache.look_up(question, payer, by_meaning=submission.cache_mode == "use")
+
+
+def _fly(submission: Submission, terms: CallTerms, look: Look, started: float) -> AIRequest:
+    """Follow an equal request that is under way, or be the one that others follow."""
+    if submission.cache_mode != "use" or not look.may_share:
+        return intake.accept(submission, terms, look)
+    for _ in range(FLIGHT_TRIES):
+        leader = flights.leader_of(submission.organization_id, look.ticket.entry_id)
+        if leader is None:
+            # One that ended between our look-up and now has left its answer.
+            if served := cache.look_again(look.ticket):
+                return _answered(submission, terms, replace(look, served=served), started)
+            try:
+                return intake.accept(submission, terms, look, flight=look.ticket.entry_id)
+            except intake.FlightTakenError:
+                continue
+        if leader.status == Status.COMPLETED:
+            time.sleep(0.01)  # its answer is on its way into the cache
+            continue
+        if not flights.may_follow(leader, submission.priority):
+            break
+        if joined := flights.join(leader, lambda lead: intake.store(submission, terms, look, leader_id=lead)):
+            return joined
+    return intake.accept(submission, terms, look)
+
+
+def _answered(submission: Submission, terms: CallTerms, look: Look, started: float) -> AIRequest:
+    """A request that the cache answered: it never enters the queue, and its money is booked with it."""
+    served = look.served
+    assert served is not None  # noqa: S101 - for the type checker: callers look first
+    try:
+        with transaction.atomic():
+            request = _store_answered(submission, terms, look, served.response)
+            flights.book_hit(request, look.ticket, served, round((time.perf_counter() - started) * 1000))
+    except IntegrityError:
+        if earlier := intake.earlier(submission):
+            return earlier
+        raise
+    events.changed(request.organization_id, request.id)
+    return request
+
+
+def _store_answered(submission: Submission, terms: CallTerms, look: Look, response: dict[str, Any]) -> AIRequest:
+    now = timezone.now()
+    request = intake.row_of(submission, terms, created_at=now, completed_at=now)
+    request.status, request.cached, request.counted = Status.COMPLETED, True, True
+    AIRequest.objects.insert(request)
+    call = intake.call_of(submission, terms, look.ticket)
+    RequestContent.objects.create(
+        organization_id=request.organization_id, request=request, call=pack(call), response=pack(response)
+    )
+    return request

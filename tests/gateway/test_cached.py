@@ -1,0 +1,229 @@
+"""The cache in front of the queue: by a real worker, a real provider process, a real Redis and the real embedder."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+
+from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.redis import redis_client
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.models import CacheHit, CacheMode
+from cache_app.policy import change_policy
+from cost_app import create_cost_optimizer
+from cost_app.models import LedgerEntry, LedgerKind
+from queue_app.flights import land_forgotten
+from queue_app.models import AIRequest, Status
+from tests.api.support import CHAT, QUEUE, Caller, new_key
+from tests.providers.conftest import SandboxClient
+from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Begin = Callable[[], None]
+ASKED = "How can we lower the carbon emissions of our delivery vans?"
+IN_OTHER_WORDS = "How can we reduce the carbon emissions of our delivery vans?"
+TRAP = "How can we raise the carbon emissions of our delivery vans?"
+
+
+@pytest.fixture(autouse=True)
+def _ready(sandbox: SandboxClient, room: WaitingRoom, redis_url: str) -> None:
+    """All that the flow needs."""
+
+
+def ask(program: Caller, text: str = ASKED, **body: Any) -> dict[str, Any]:
+    response = program.post(CHAT, {"messages": [{"role": "user", "content": text}], "wait": True, **body})
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = json.loads(response.content)
+    return answer
+
+
+def in_ledger(kind: LedgerKind) -> int:
+    with system_scope():
+        return LedgerEntry.objects.filter(kind=kind).count()
+
+
+def test_a_question_in_other_words_is_answered_by_the_cache(program: Caller, worker: Begin) -> None:
+    worker()
+    first = ask(program)
+    assert (first["cached"], first["similarity"]) == (False, None)
+    again = ask(program, IN_OTHER_WORDS)
+    assert again["cached"] is True
+    assert again["response"] == first["response"]
+    assert 0.85 <= again["similarity"] < 1
+    assert again["cost"] == "0.00"
+    same = ask(program)
+    assert (same["cached"], same["similarity"]) == (True, 1.0)
+    assert (in_ledger(LedgerKind.USAGE), in_ledger(LedgerKind.CACHE_HIT)) == (1, 2)
+
+
+def test_what_a_hit_saves_is_what_the_call_cost(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program)
+    ask(program)
+    with system_scope():
+        usage, hit = LedgerEntry.objects.order_by("id")
+        assert (hit.nano, hit.saved_nano) == (0, usage.nano)
+        assert CacheHit.objects.get().saved_nano == usage.nano
+
+
+def test_the_opposite_question_is_asked_anew(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program)
+    assert ask(program, TRAP)["cached"] is False
+
+
+def test_a_hit_is_a_request_like_all_others(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program)
+    hit = ask(program)
+    status = json.loads(program.get(QUEUE, action="status", requestId=hit["requestId"]).content)
+    assert (status["status"], status["cached"], status["attempts"]) == ("completed", True, [])
+    assert status["response"] == hit["response"]
+
+
+def test_an_idempotent_repeat_of_a_hit_is_the_same_hit(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program)
+    body = {"messages": [{"role": "user", "content": ASKED}], "wait": True}
+    one, two = (json.loads(program.post(CHAT, body, **{"Idempotency-Key": "k1"}).content) for _ in range(2))
+    assert one == two
+    assert in_ledger(LedgerKind.CACHE_HIT) == 1
+
+
+@pytest.mark.parametrize("mode", ["bypass", "refresh"])
+def test_who_wants_a_fresh_answer_gets_one(program: Caller, worker: Begin, mode: str) -> None:
+    worker()
+    ask(program)
+    assert ask(program, cache=mode)["cached"] is False
+    assert in_ledger(LedgerKind.USAGE) == 2
+
+
+def test_an_answer_by_bypass_is_not_kept(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program, cache="bypass")
+    assert ask(program)["cached"] is False
+
+
+def test_only_the_cache(program: Caller, worker: Begin) -> None:
+    missed = program.post(CHAT, {"messages": [{"role": "user", "content": ASKED}], "cache": "only"})
+    assert missed.status_code == 404
+    assert json.loads(missed.content)["error"]["type"] == "cache_miss"
+    worker()
+    ask(program)
+    assert ask(program, cache="only")["cached"] is True
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"provider": "openai", "model": "gpt-4"},
+        {"temperature": 0.5},
+        {"maxTokens": 77},
+        {"contextKey": "documents of June"},
+    ],
+)
+def test_another_scope_is_another_question(program: Caller, worker: Begin, changed: dict[str, Any]) -> None:
+    worker()
+    ask(program)
+    assert ask(program, **changed)["cached"] is False
+
+
+def test_another_conversation_is_another_question(program: Caller, worker: Begin) -> None:
+    worker()
+    earlier = [{"role": "system", "content": "You are brief."}]
+    turn = {"role": "user", "content": ASKED}
+    ask(program)
+    answer = program.post(CHAT, {"messages": [*earlier, turn], "wait": True})
+    assert json.loads(answer.content)["cached"] is False
+
+
+def test_another_organization_gets_nothing(program: Caller, worker: Begin, other_organization: Organization) -> None:
+    worker()
+    ask(program)
+    stranger = Caller(key=new_key(other_organization, Role.OPERATOR))
+    assert ask(stranger)["cached"] is False
+
+
+def test_an_answer_that_was_cut_off_is_not_kept(program: Caller, worker: Begin) -> None:
+    worker()
+    first = ask(program, maxTokens=1)
+    assert first["response"]["finishReason"] == "length"
+    assert ask(program, maxTokens=1)["cached"] is False
+
+
+def test_in_shadow_mode_the_provider_is_asked_each_time(
+    program: Caller, worker: Begin, organization: Organization
+) -> None:
+    with organization_scope(organization.pk):
+        change_policy(organization_id=organization.pk, changes={"mode": CacheMode.SHADOW}, actor="command:test")
+    worker()
+    ask(program)
+    assert ask(program)["cached"] is False
+    with system_scope():
+        assert CacheHit.objects.get().shadow
+
+
+def test_switched_off_it_keeps_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        change_policy(organization_id=organization.pk, changes={"mode": CacheMode.OFF}, actor="command:test")
+    worker()
+    ask(program)
+    assert ask(program)["cached"] is False
+    assert not redis_client().keys(f"sc:{{{organization.pk}}}:e:*")
+
+
+def test_of_many_equal_requests_at_once_one_calls_the_provider(
+    program: Caller, worker: Begin, sandbox: SandboxClient
+) -> None:
+    billed = len(sandbox.get("/sandbox/book"))
+
+    def send(_: int) -> HttpResponse:
+        response = program.post(CHAT, {"messages": [{"role": "user", "content": ASKED}]})
+        connection.close()
+        return response
+
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(send, range(60)))
+    worker()
+    with ThreadPoolExecutor(8) as pool:
+        responses += list(pool.map(send, range(40)))
+    ids = {json.loads(response.content)["requestId"] for response in responses}
+    assert len(ids) == 100
+    with system_scope():
+        wait_until(lambda: AIRequest.objects.filter(status=Status.COMPLETED).count() == 100, "the answers")
+        assert AIRequest.objects.filter(cached=True).count() == 99
+        assert not AIRequest.objects.filter(flight__isnull=False).exists()
+    assert len(sandbox.get("/sandbox/book")) - billed == 1
+    assert (in_ledger(LedgerKind.USAGE), in_ledger(LedgerKind.CACHE_HIT)) == (1, 99)
+    assert not list(create_cost_optimizer().disagreements())
+
+
+def test_where_the_leader_is_cancelled_another_calls_the_provider(program: Caller, worker: Begin) -> None:
+    body = {"messages": [{"role": "user", "content": ASKED}]}
+    leader, *others = (json.loads(program.post(CHAT, body).content)["requestId"] for _ in range(3))
+    assert program.post(QUEUE, {"action": "cancel", "requestId": leader}).status_code == 200
+    worker()
+    with system_scope():
+        wait_until(lambda: AIRequest.objects.filter(id__in=others, status=Status.COMPLETED).count() == 2, "the answers")
+        assert AIRequest.objects.filter(cached=True).count() == 1
+    assert not list(create_cost_optimizer().disagreements())
+
+
+def test_followers_of_a_leader_whose_worker_died_are_found(program: Caller, worker: Begin) -> None:
+    body = {"messages": [{"role": "user", "content": ASKED}]}
+    leader, follower = (json.loads(program.post(CHAT, body).content)["requestId"] for _ in range(2))
+    with system_scope():
+        AIRequest.objects.filter(id=follower).update(leader_id=None)  # out of the sight of its leader's worker
+    worker()
+    with system_scope():
+        wait_until(lambda: AIRequest.objects.get(id=leader).status == Status.COMPLETED, "the leader")
+        AIRequest.objects.filter(id=follower).update(leader_id=leader)
+        land_forgotten()
+        assert AIRequest.objects.get(id=follower).status == Status.COMPLETED
