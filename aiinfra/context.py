@@ -24,6 +24,7 @@ class Page:
 
 NAVIGATION = [
     Page("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
+    Page("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
     Page("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
     Page("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),
     Page("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l"),

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("aiinfra.gateway.urls")),
     path("", include("aiinfra.monitoring.urls")),
     path("", include("queue_app.urls")),
+    path("cache/", include("cache_app.urls")),
     path("", include("cost_app.urls")),
     path("admin/django-rq/", include("django_rq.urls")),
     path("admin/", admin.site.urls),

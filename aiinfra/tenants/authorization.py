@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, Permission] = {
     "content:read": Permission(OPERATORS),
     "cache:read": Permission(EVERYONE),
     "cache:write": Permission(OPERATORS),
+    "cache:manage": Permission(ADMINS, by_key=False),
     "cost:read": Permission(EVERYONE),
     "budget:write": Permission(FINANCIERS),
     "alert:write": Permission(FINANCIERS | OPERATORS),

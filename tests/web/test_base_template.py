@@ -24,8 +24,8 @@ def titles(role: Role, path: str = "/") -> list[str]:
 
 def test_the_navigation_offers_what_the_role_may_open() -> None:
     spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
-    assert titles(Role.VIEWER) == ["Queue", *spend, "Members"]
-    assert titles(Role.FINANCE) == ["Queue", *spend, "Finance", "Members", "Notifications", "Audit log"]
+    assert titles(Role.VIEWER) == ["Queue", "Cache", *spend, "Members"]
+    assert titles(Role.FINANCE) == ["Queue", "Cache", *spend, "Finance", "Members", "Notifications", "Audit log"]
     assert titles(Role.OWNER) == [page.title for page in NAVIGATION]
     assert navigation(None, "/") == {}
 

@@ -1,0 +1,107 @@
+"""What people fill in about the cache's rules."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from aiinfra.money import NANO
+from cache_app.embedding.base import Scale
+from cache_app.models import CacheMode, CachePolicy, SharedWith
+
+COLUMNS = ["mode", "threshold", "shared_with", "ttl_hours", "max_entries", "max_temperature"]
+MODES = [
+    (CacheMode.SEMANTIC, "Answer equal and similar questions"),
+    (CacheMode.EXACT, "Answer equal questions only: serves less, and is hardly ever wrong"),
+    (
+        CacheMode.SHADOW,
+        "Shadow: ask the provider each time, and compare with what the cache would have said",
+    ),
+    (CacheMode.OFF, "Off: answer nothing and keep nothing"),
+]
+SHARED = [
+    (SharedWith.ORGANIZATION, "Everybody in the organization"),
+    (SharedWith.API_KEY, "Callers with the same API key"),
+    (SharedWith.USER, "The same user"),
+]
+PERCENT = Decimal(100)
+
+
+def _percent(**options: Any) -> forms.DecimalField:
+    attrs = {"step": "0.1", "inputmode": "decimal"}
+    return forms.DecimalField(max_digits=4, decimal_places=1, widget=forms.NumberInput(attrs=attrs), **options)
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """An organization's rules. Shares are percents here, amounts dollars."""
+
+    mode = forms.ChoiceField(label="What the cache does", choices=MODES, widget=forms.RadioSelect)
+    shared_with = forms.ChoiceField(
+        label="Whose questions an answer may serve",
+        choices=SHARED,
+        help_text="A change starts anew: answers that were kept under another rule are not found any more.",
+    )
+    error_target = _percent(
+        label="Wrong answers allowed, percent",
+        min_value=Decimal("0.1"),
+        max_value=Decimal(20),
+        help_text="Of the answers to similar questions. Thresholds are proposed that keep it; a person applies them.",
+    )
+    reask_share = _percent(
+        label="Hits asked again, percent",
+        min_value=Decimal(0),
+        max_value=Decimal(20),
+        help_text="Chosen by chance and asked in the background, to measure how often the cache is wrong. 0 for none.",
+    )
+    reask_day = forms.DecimalField(
+        label="What asking again may cost a day",
+        min_value=0,
+        max_digits=9,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={"step": "0.01", "inputmode": "decimal"}),
+    )
+
+    class Meta:
+        model = CachePolicy
+        fields = COLUMNS
+        help_texts = {
+            "ttl_hours": "An answer leaves then, however often it was used. Holds for what is stored from now on.",
+            "max_entries": "Beyond it what was used least recently leaves; pinned entries stay.",
+            "max_temperature": "Calls above it are never answered by meaning: who asks for variety gets it.",
+        }
+        labels = {"max_entries": "Entries kept at most"}
+
+    def __init__(self, *args: Any, scale: Scale, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        policy = self.instance
+        self.fields["error_target"].initial = _shown(policy.error_target)
+        self.fields["reask_share"].initial = _shown(policy.reask_share)
+        self.fields["reask_day"].initial = Decimal(policy.reask_day_nano).scaleb(-9).quantize(Decimal("0.01"))
+        self.fields["reask_day"].help_text = f"In {currency}. What a call cost when it was answered counts."
+        self.fields["threshold"].help_text = (
+            f"Similarity from which on a question may be answered, from 0.50 to 1.00. "
+            f"Empty for the embedder's own, {scale.edge:.2f}."
+        )
+        for name in ("threshold", "max_temperature"):
+            self.fields[name].widget.attrs.update({"step": "0.01", "inputmode": "decimal"})
+
+    def clean(self) -> dict[str, Any]:
+        """Asking again needs money."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("reask_share") and data.get("reask_day") == 0:
+            self.add_error("reask_day", "Say what it may cost, or ask none again.")
+        return data
+
+    def changes(self) -> dict[str, Any]:
+        """The new values of a valid form, by column."""
+        data = self.cleaned_data
+        return {
+            **{name: data[name] for name in COLUMNS},
+            "error_target": float(data["error_target"] / PERCENT),
+            "reask_share": float(data["reask_share"] / PERCENT),
+            "reask_day_nano": int(data["reask_day"] * NANO),
+        }
+
+
+def _shown(share: float) -> Decimal:
+    return (Decimal(str(share)) * PERCENT).quantize(Decimal("0.1"))

@@ -1,0 +1,38 @@
+"""`/cache/settings/`: the organization's rules for its cache."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from aiinfra.tenants.access import MemberRequest, permission_required
+from aiinfra.tenants.audit import audit_events
+from cache_app.embedding.registry import configured_embedder
+from cache_app.embedding.remembered import embedder_state
+from cache_app.models import CachePolicy
+from cache_app.pages import rights
+from cache_app.policy import change_policy
+from cache_app.rules.forms import PolicyForm
+
+EVENTS_SHOWN = 5
+
+
+@permission_required("cache:manage")
+@require_http_methods(["GET", "POST"])
+def settings(request: MemberRequest) -> HttpResponse:
+    """Read and change the rules; the form shows those that are stored, not those remembered of a second ago."""
+    organization, scale = request.membership.organization, configured_embedder().scale
+    policy = CachePolicy.objects.first() or CachePolicy(organization=organization)
+    form = PolicyForm(request.POST or None, instance=policy, scale=scale, currency=organization.currency)
+    if request.method == "POST" and form.is_valid():
+        change_policy(organization_id=organization.pk, changes=form.changes(), actor=request.principal.actor)
+        messages.success(request, "The rules are saved. They hold within a second.")
+        return redirect("cache_settings")
+    context = {
+        "form": form,
+        "embedder": embedder_state(),
+        "scale": scale,
+        "events": audit_events(verb="cache_policy.")[:EVENTS_SHOWN] if request.principal.can("audit:read") else None,
+        **rights(request),
+    }
+    return render(request, "cache/settings.html", context, status=422 if form.errors else 200)
