@@ -19,6 +19,7 @@ from cache_app.ticket import Ticket
 
 __all__ = [
     "CacheAwayError",
+    "CacheHit",
     "CacheMatch",
     "Fetched",
     "Look",
@@ -75,6 +76,8 @@ class SemanticCache:
     record_shadow = staticmethod(keeping.record_shadow)
     compare = staticmethod(sampling.compare)
     due_reasks = staticmethod(sampling.due_reasks)
+    uncompared = staticmethod(sampling.uncompared)
+    give_up = staticmethod(sampling.give_up)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)
 
@@ -141,9 +144,14 @@ class SemanticCache:
         Raises CacheAwayError; also where the organization's cache is switched off.
         """
         look = lookup.prepare(question)
-        ticket = look.to_keep
-        if ticket is None or not keeping.keep(keeping.with_vector(ticket, payer), fetched):
-            raise CacheAwayError(look.reason or "the cache's store does not answer")
+        if look.to_keep is None:
+            raise CacheAwayError(look.reason)
+        return self.give_at(look.to_keep, fetched, payer)
+
+    def give_at(self, ticket: Ticket, fetched: Fetched, payer: Payer) -> str:
+        """As `give`, where it is known already where the answer belongs. Raises CacheAwayError."""
+        if not keeping.keep(keeping.with_vector(ticket, payer), fetched):
+            raise CacheAwayError("the cache's store does not answer")
         return ticket.entry_id
 
     def get_stats(self, organization_id: str) -> CacheStats:

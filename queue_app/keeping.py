@@ -13,6 +13,8 @@ from queue_app.claims import Claim
 cache = create_semantic_cache()
 
 CLEAN_END = "stop"
+WARMS = {"purpose": "warm"}
+"""The metadata of a request that nobody waits for: it is there for its answer to be cached."""
 MS = timedelta(milliseconds=1)
 
 
@@ -29,6 +31,7 @@ def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
         provider=attempt.provider,
         model=attempt.model,
         tags=tuple(request.tags),
+        origin="warmed" if request.metadata == WARMS else "fetched",
         request_id=request.id,
         api_key_id=request.api_key_id,
         user_ref=request.user_ref,

@@ -19,6 +19,7 @@ from queue_app.cleanup import cleanup
 from queue_app.counts import count_ended
 from queue_app.depth_history import sample_depths
 from queue_app.flights import land_forgotten
+from queue_app.rechecks import ask_again, compare_answers
 from queue_app.reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def run_scheduler() -> None:
     money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
     slow = [Job(every_s, run) for every_s, run in create_cost_optimizer().slow_jobs()]
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
+    cache += [Job(10, ask_again), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages)]

@@ -4,7 +4,7 @@ What asking again costs is taken to be what the hit has saved: the price of the 
 """
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,11 +19,15 @@ from cache_app.learning.agreement import agreement, same_numbers
 from cache_app.learning.judging import PEOPLE, question_id_of, write_pair
 from cache_app.metrics.counts import begin_of_day
 from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement
+from cache_app.models.hits import UNCOMPARED
 
 AGREES = 0.90
 """Cosine of two answers that say the same. Two runs of a model on one question mostly lie above it, and the numbers of
 the answers are compared beside it, because an embedder hardly sees them. Between it and 0.75 answers are reworded or
 longer, below they speak of other things; neither says which of the two is right, so that a person looks at both."""
+
+COMPARED_WITHIN = timedelta(days=1)
+"""The answer of a request that takes longer is not waited for."""
 
 
 def choose_for_reask(policy: CachePolicy, organization_id: int) -> bool:
@@ -68,7 +72,21 @@ def _take(organization_id: int, limit: int) -> list[CacheHit]:
     return taken
 
 
-def compare(*, organization_id: int, hit_id: UUID, fresh_answer: str, judged_by: JudgedBy) -> CacheHit:
+def uncompared(limit: int) -> list[CacheHit]:
+    """Hits that the provider was asked about as well, oldest first, until they are compared or given up.
+
+    Needs the system's scope.
+    """
+    since = timezone.now() - COMPARED_WITHIN
+    return list(CacheHit.objects.filter(UNCOMPARED, at__gte=since).order_by("at")[:limit])
+
+
+def give_up(*, organization_id: int, hit_id: UUID) -> None:
+    """There will be no fresh answer to compare this hit with."""
+    CacheHit.objects.filter(organization_id=organization_id, id=hit_id).update(compared_at=timezone.now())
+
+
+def compare(*, organization_id: int, hit_id: UUID, fresh_answer: str) -> CacheHit:
     """Compare what the provider said with what the cache served, or in shadow mode would have.
 
     Right where both say the same with the same numbers, else doubtful; doubtful as well, without `agreement`, where
@@ -80,13 +98,13 @@ def compare(*, organization_id: int, hit_id: UUID, fresh_answer: str, judged_by:
     agrees = cosine is not None and cosine >= AGREES and same_numbers(hit.answer, fresh_answer)
     with transaction.atomic():
         hit = hits.select_for_update().get(id=hit_id)
-        hit.fresh_answer, hit.agreement = fresh_answer, cosine
+        hit.fresh_answer, hit.agreement, hit.compared_at = fresh_answer, cosine, timezone.now()
         if hit.judged_by not in PEOPLE:
             hit.judgement = Judgement.RIGHT if agrees else Judgement.DOUBTFUL
-            hit.judged_by, hit.judged_at = judged_by, timezone.now()
+            hit.judged_by, hit.judged_at = JudgedBy.SHADOW if hit.shadow else JudgedBy.REASK, hit.compared_at
             if agrees and not _judged_by_people(hit):
                 write_pair(hit, is_right=True)
-        hit.save(update_fields=["fresh_answer", "agreement", "judgement", "judged_by", "judged_at"])
+        hit.save(update_fields=["fresh_answer", "agreement", "compared_at", "judgement", "judged_by", "judged_at"])
     return hit
 
 

@@ -32,6 +32,8 @@ class JudgedBy(models.TextChoices):
 
 
 UNCOUNTED = models.Q(counted=False)
+UNCOMPARED = models.Q(models.Q(shadow=True) | models.Q(reasked_at__isnull=False), compared_at=None)
+"""The provider was asked what the cache had answered, and nobody has looked at its answer yet."""
 
 
 class CacheHit(TenantModel):
@@ -68,6 +70,7 @@ class CacheHit(TenantModel):
     judged_at = models.DateTimeField(null=True)
     reask = models.BooleanField(default=False, help_text="chosen to be asked again")
     reasked_at = models.DateTimeField(null=True)
+    compared_at = models.DateTimeField(null=True, help_text="the two answers were compared, or there is no second one")
     counted = models.BooleanField(default=False, help_text="it is in the counts")
 
     class Meta:
@@ -77,6 +80,7 @@ class CacheHit(TenantModel):
             models.Index(fields=["organization", "judgement", "-at"], name="cache_hit_judged"),
             models.Index(fields=["at"], name="cache_hit_uncounted", condition=UNCOUNTED),
             models.Index(fields=["at"], name="cache_hit_reask", condition=models.Q(reask=True, reasked_at=None)),
+            models.Index(fields=["at"], name="cache_hit_uncompared", condition=UNCOMPARED),
         ]
 
     def __str__(self) -> str:

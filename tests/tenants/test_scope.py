@@ -27,6 +27,7 @@ MAY_SEE_ALL = {
     "queue_app/flights.py": "followers that were forgotten, whoever they belong to",
     "queue_app/facade.py": "the Python API of the machine's own programs",
     "queue_app/loads.py": "the figure by organization, for staff",
+    "queue_app/rechecks.py": "checks hits, whoever they belong to",
     "queue_app/reconciler.py": "repairs what crashed, whoever it belongs to",
     "queue_app/scheduler.py": "jobs that run for all organizations",
     "queue_app/stuck.py": "finds what is stuck on the whole machine",

@@ -16,7 +16,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
 from cache_app.learning import sampling
 from cache_app.learning.judging import judge
-from cache_app.learning.sampling import choose_for_reask, compare, due_reasks
+from cache_app.learning.sampling import choose_for_reask, compare, due_reasks, give_up, uncompared
 from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement, Layer
 from cache_app.policy import policy_of
 from tests.cache_app.learning.made import make_hit
@@ -54,8 +54,8 @@ def due(limit: int = 100) -> list[CacheHit]:
         return due_reasks(limit)
 
 
-def compared(hit: CacheHit, fresh_answer: str = FRESH, judged_by: JudgedBy = JudgedBy.REASK) -> CacheHit:
-    return compare(organization_id=hit.organization_id, hit_id=hit.id, fresh_answer=fresh_answer, judged_by=judged_by)
+def compared(hit: CacheHit, fresh_answer: str = FRESH) -> CacheHit:
+    return compare(organization_id=hit.organization_id, hit_id=hit.id, fresh_answer=fresh_answer)
 
 
 def test_nobody_asks_again_who_did_not_choose_to(scoped: Organization) -> None:
@@ -142,7 +142,7 @@ def test_without_an_embedder_it_is_doubtful(scoped: Organization, embedder: Scri
 
 def test_shadow_hits_are_compared_alike_and_stand_for_themselves(scoped: Organization, embedder: Scripted) -> None:
     allow(scoped, 10**9, share=0.1)
-    hit = compared(make_hit(scoped, shadow=True), judged_by=JudgedBy.SHADOW)
+    hit = compared(make_hit(scoped, shadow=True))
     assert (hit.judgement, hit.judged_by) == (Judgement.RIGHT, JudgedBy.SHADOW)
     assert JudgedPair.objects.get().weight == 1
 
@@ -165,7 +165,22 @@ def test_the_equal_text_can_be_compared_too(scoped: Organization, embedder: Scri
 def test_another_organizations_hit_is_not_there(scoped: Organization, other_organization: Organization) -> None:
     foreign = make_hit(other_organization)
     with organization_scope(scoped.pk), pytest.raises(CacheHit.DoesNotExist):
-        compare(organization_id=scoped.pk, hit_id=foreign.id, fresh_answer=FRESH, judged_by=JudgedBy.REASK)
+        compare(organization_id=scoped.pk, hit_id=foreign.id, fresh_answer=FRESH)
+
+
+def test_what_was_asked_as_well_waits_to_be_compared_once(scoped: Organization, embedder: Scripted) -> None:
+    make_hit(scoped, reask=True)
+    shadow = make_hit(scoped, shadow=True, at=timezone.now() - timedelta(minutes=1))
+    asked, hopeless = (make_hit(scoped, reasked_at=timezone.now()) for _ in range(2))
+    make_hit(scoped, shadow=True, at=timezone.now() - timedelta(days=2))
+    with system_scope():
+        assert {hit.id for hit in uncompared(10)} == {shadow.id, asked.id, hopeless.id}
+        assert [hit.id for hit in uncompared(1)] == [shadow.id]
+    compared(shadow)
+    compared(asked)
+    give_up(organization_id=scoped.pk, hit_id=hopeless.id)
+    with system_scope():
+        assert uncompared(10) == []
 
 
 @pytest.mark.django_db(transaction=True)
