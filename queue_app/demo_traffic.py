@@ -94,7 +94,7 @@ class Questions:
         asked = self._filled(self._random.choice(topic.wordings))
         messages = [{"role": "system", "content": department.system}, {"role": "user", "content": asked}]
         provider, model = self._random.choices(self._models, self._shares)[0]
-        question = Question(provider, model, messages, self._options(department))
+        question = Question(provider, model, messages, self._options(department, topic))
         if topic.follow_ups:
             self._open.append(Conversation(question, topic))
         return question
@@ -108,13 +108,13 @@ class Questions:
             self._open.remove(talk)
         return question
 
-    def _options(self, department: Department) -> dict[str, Any]:
+    def _options(self, department: Department, topic: Topic) -> dict[str, Any]:
         return {
             "organization_id": self._random.choice(self._organizations),
             "priority": self._random.choices(list(PRIORITY_SHARES), list(PRIORITY_SHARES.values()))[0],
             "user_id": self._random.choice(department.people),
             "conversation_id": f"{department.name}-{self._random.getrandbits(32):08x}",
-            "max_tokens": self._random.choices(MAX_TOKENS, MAX_TOKEN_SHARES)[0],
+            "max_tokens": _max_tokens(topic),
             "tags": [department.name, self._random.choice(("web", "api", "batch"))],
         }
 
@@ -160,6 +160,11 @@ def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = 
         due += questions.gap_s(rate)
     report.seconds = time.monotonic() - start
     return report
+
+
+def _max_tokens(topic: Topic) -> int:
+    """The same for all wordings of a topic, as one application asks: else none could have another's answer."""
+    return random.Random(topic.wordings[0]).choices(MAX_TOKENS, MAX_TOKEN_SHARES)[0]
 
 
 def _checked(slugs: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from aiinfra.charts import Chart
 from aiinfra.pages import is_partial, tell
 from aiinfra.tenants.access import MemberRequest, permission_required
+from cache_app import create_semantic_cache
 from cost_app.optimizer import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
 from queue_app.figures import CHARTS, STAFF_CHARTS
@@ -25,6 +26,8 @@ from queue_app.forms import LaneForm, RequestFilterForm
 from queue_app.models import ENDED, LIVE, AIRequest
 from queue_app.requests import PAGE_SIZE, Page, RequestFilter, page_of, request_by_id, status_of
 from queue_app.screens import RequestRow, live_queue, timeline
+
+cache = create_semantic_cache()
 
 REFUSALS = (control.WrongStatusError, control.ContentGoneError, ModelNotPricedError, BudgetRefusedError)
 
@@ -242,6 +245,7 @@ def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: boo
         "status": status,
         "row": RequestRow(found, status.cost_nano),
         "steps": timeline(found, status.attempts),
+        "hit": cache.hit_of(found.id) if found.cached else None,
         "is_partial": is_partial,
         "can_read": can_read,
         "can_write": request.principal.can("queue:write"),

@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.providers.models import FallbackRoute
-from aiinfra.tenants.models import User
-from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt
 from queue_app import control, outcomes
 from queue_app.claims import Claim, claim_next
 from queue_app.models import AIRequest, RequestContent
 from queue_app.processing import process
+from tests.cache_app.learning.made import make_hit
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 Submit = Callable[..., AIRequest]
@@ -190,3 +191,26 @@ def test_more_attempts_cost_no_more_queries(submit: Submit, client: Client) -> N
     with CaptureQueriesContext(connection) as many:
         assert len(client.get(url_of(request)).context["steps"]) == 10
     assert len(many) == len(few)
+
+
+def test_one_that_the_cache_answered_says_so(
+    submit: Submit, client: Client, viewer: User, client_of: Browser, organization: Organization
+) -> None:
+    request = submit()
+    with organization_scope(organization.pk):
+        now = timezone.now()
+        AIRequest.objects.filter(id=request.id).update(status="completed", completed_at=now, cached=True)
+        hit = make_hit(organization, id=request.id, similarity=0.9123, saved_nano=5_600)
+    page = client.get(url_of(request)).text
+    for text in ("Answered by the cache", "similarity 0.912", hit.cached_question, "$0.0000056", hit.entry_id):
+        assert text in page
+    assert hit.cached_question not in client_of(viewer).get(url_of(request)).text
+
+
+def test_one_that_follows_another_names_it(submit: Submit, client: Client) -> None:
+    leader, follower = submit(), submit()
+    with system_scope():
+        AIRequest.objects.filter(id=follower.id).update(leader_id=leader.id)
+    page = client.get(url_of(follower)).text
+    assert "It waits for the answer to" in page
+    assert url_of(leader) in page

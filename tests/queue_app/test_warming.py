@@ -1,0 +1,161 @@
+"""Answers that are in the cache before they are asked for."""
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.facade import Payer, SemanticCache
+from cache_app.manage import clear
+from cache_app.models import CacheHit
+from queue_app.asking import ask
+from queue_app.claims import claim_next
+from queue_app.intake import Submission, question_of, terms_of
+from queue_app.models import AIRequest, Priority
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUESTION = "What is the warranty on the team plan?"
+cache = SemanticCache()
+Warm = Callable[..., str]
+
+
+@pytest.fixture
+def warm(queue: None, organization: Organization, tmp_path: Path) -> Warm:
+    """Runs the command; `lines` go into a file for it."""
+
+    def run(*options: str, lines: list[object] | None = None, **named: object) -> str:
+        printed = StringIO()
+        if lines is not None:
+            path = tmp_path / "questions.jsonl"
+            path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+            named = {**named, "file": path}
+        call_command("warm_cache", organization.slug, *options, stdout=printed, stderr=printed, **named)
+        return printed.getvalue()
+
+    return run
+
+
+def submission(organization: Organization, text: str = QUESTION, **fields: object) -> Submission:
+    fields = {"provider": "deepseek", "model": "deepseek-chat", "max_tokens": 100, **fields}
+    messages = [{"role": "user", "content": text}]
+    return Submission(organization_id=organization.pk, messages=messages, **fields)  # type: ignore[arg-type]
+
+
+def asked(organization: Organization, text: str = QUESTION, **fields: object) -> AIRequest:
+    with organization_scope(organization.pk):
+        return ask(submission(organization, text, **fields))
+
+
+def work_off(provider: ScriptedProvider, *answers: str) -> None:
+    provider.script = [answer(text) for text in answers]
+    for _ in answers:
+        claim = claim_next("test")
+        assert claim is not None
+        process(claim)
+    assert claim_next("test") is None
+
+
+def cached(organization: Organization, text: str = QUESTION) -> str | None:
+    with organization_scope(organization.pk):
+        question = submission(organization, text)
+        served = cache.look_up(question_of(question, terms_of(question)), Payer(organization.pk)).served
+        return served.response["content"] if served else None
+
+
+def requests() -> list[AIRequest]:
+    with system_scope():
+        return list(AIRequest.objects.order_by("created_at"))
+
+
+def test_an_answer_in_the_file_is_served_from_now_on(warm: Warm, organization: Organization) -> None:
+    printed = warm(lines=[{"question": QUESTION, "answer": "Two years.", "maxTokens": 100, "tags": ["faq"]}])
+    assert printed.startswith("1 answers stored, 0 in the cache already, 0 questions asked")
+    assert cached(organization) == "Two years."
+    assert not requests()
+    with organization_scope(organization.pk):
+        assert cache.clear_by_tags(["faq"], organization_id=organization.slug) == 1
+
+
+def test_a_question_in_the_file_is_asked_by_the_queue(
+    warm: Warm, organization: Organization, provider: ScriptedProvider
+) -> None:
+    assert "1 questions asked" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
+    (request,) = requests()
+    assert (request.priority, request.cache_mode) == (Priority.LOW, "refresh")
+    work_off(provider, "Two years.")
+    assert cached(organization) == "Two years."
+
+
+def test_what_is_there_already_is_neither_asked_nor_counted_as_a_hit(
+    warm: Warm, organization: Organization, provider: ScriptedProvider
+) -> None:
+    asked(organization)
+    work_off(provider, "Two years.")
+    printed = warm(lines=[{"question": QUESTION, "maxTokens": 100}] * 2)
+    assert printed.startswith("0 answers stored, 2 in the cache already, 0 questions asked")
+    assert len(requests()) == 1
+    with system_scope():
+        assert not CacheHit.objects.exists()
+
+
+def test_the_same_line_twice_is_asked_once(warm: Warm, provider: ScriptedProvider) -> None:
+    assert "1 in the cache already, 1 questions asked" in warm(lines=[{"question": QUESTION}] * 2)
+    assert len(requests()) == 1
+
+
+def test_what_was_asked_often_is_fetched_anew_when_it_is_gone(
+    warm: Warm, organization: Organization, provider: ScriptedProvider
+) -> None:
+    asked(organization, context_key="desk")
+    work_off(provider, "Two years.")
+    asked(organization, context_key="desk")
+    asked(organization, "What does the mobile app cost a month?")
+    work_off(provider, "Nine dollars.")
+    assert "0 questions asked" in warm(days=7)
+    with organization_scope(organization.pk):
+        clear(organization_id=organization.pk, everything=True, actor="user:x")
+    assert "1 questions asked" in warm(days=7)
+    work_off(provider, "Three years.")
+    hit = asked(organization, context_key="desk")
+    assert hit.cached
+    assert "0 questions asked" in warm(days=7)
+
+
+def test_a_dry_run_changes_nothing(warm: Warm, organization: Organization) -> None:
+    printed = warm("--dry-run", lines=[{"question": QUESTION}, {"question": "Why?", "answer": "So."}])
+    assert printed.strip() == "1 answers would be stored, 0 in the cache already, 1 questions would be asked"
+    assert not requests()
+    assert cached(organization) is None
+
+
+def test_a_question_without_a_price_is_told_of_and_the_rest_goes_on(warm: Warm) -> None:
+    printed = warm(lines=[{"question": QUESTION, "model": "no-such"}, {"question": QUESTION}])
+    assert "1 questions asked" in printed
+    assert "1 not asked: " in printed
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"question": ""}', "{", "[]", '{"question": "Why?", "maxToken": 3}', '{"question": "Why?", "answer": " "}'],
+)
+def test_a_file_with_a_bad_line_changes_nothing(warm: Warm, line: str) -> None:
+    with pytest.raises(CommandError, match="line 2: "):
+        warm(lines=[{"question": QUESTION}, line])
+    assert not requests()
+
+
+def test_bad_options_are_told_of(warm: Warm, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="above 0"):
+        warm(days=0)
+    with pytest.raises(CommandError, match="No such file"):
+        warm(file=tmp_path / "none")
+    with pytest.raises(CommandError, match="there is no organization nobody"):
+        call_command("warm_cache", "nobody", days=1)
