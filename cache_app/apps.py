@@ -1,5 +1,12 @@
 from django.apps import AppConfig
+from django.core.checks import register
 
 
 class CacheConfig(AppConfig):
     name = "cache_app"
+
+    def ready(self) -> None:
+        """Register what is checked before any command."""
+        from cache_app.checks import check_settings
+
+        register(check_settings)

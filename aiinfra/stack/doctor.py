@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.embedding.registry import configured_embedder
 
 SQLITE_WAL_FIXED = (3, 51, 3)
 """Before it, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database in WAL
@@ -43,7 +45,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All checks; each ends within a few seconds, whatever is broken."""
-    checks = (_redis, _database, _secrets, _time_zones, _providers)
+    checks = (_redis, _database, _secrets, _time_zones, _providers, _embedder)
     return [finding for check in checks for finding in check()]
 
 
@@ -117,3 +119,16 @@ def _providers() -> Iterator[Finding]:
     if sandbox_url():
         yield Finding(Level.NOTE, "No provider key is set: the sandbox answers instead of real providers")
     yield _judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")
+
+
+def _embedder() -> Iterator[Finding]:
+    """One that costs money is not tried."""
+    if settings.CACHE_EMBEDDER == "openai":
+        yield Finding(Level.NOTE, "Questions are embedded by OpenAI, on each organization's account")
+        return
+    try:
+        configured_embedder().embed(["Does it work?"], Payer(organization_id=0))
+    except (EmbedderError, ImproperlyConfigured) as error:
+        yield Finding(Level.FAILED, f"The cache finds equal questions only, its embedder does not work: {error}")
+    else:
+        yield Finding(Level.OK, f"The embedder {configured_embedder().id} works")

@@ -7,6 +7,8 @@ from django.conf import settings
 
 from cache_app.index.base import VectorIndex
 
+INDEXES = ("matrix", "vector_set")
+
 
 def configured_index() -> VectorIndex:
     """The index that `settings.CACHE_INDEX` names: matrix or vector_set. Raises ValueError for another name."""

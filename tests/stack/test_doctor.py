@@ -8,6 +8,8 @@ from pytest_django.fixtures import Settings
 from redis import Redis
 
 from aiinfra.stack.doctor import examine
+from cache_app.embedding.base import EmbedderError
+from cache_app.embedding.minilm import MiniLmEmbedder
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +73,18 @@ def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
 def test_a_short_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "short")
     assert "SECRET_KEY must have" in failures()
+
+
+def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise EmbedderError("no such model")
+
+    monkeypatch.setattr(MiniLmEmbedder, "embed", broken)
+    assert "equal questions only, its embedder does not work: no such model" in failures()
+    settings.CACHE_EMBEDDER = "nobody's"
+    assert "'nobody's' is none of minilm, openai" in failures().replace('"', "'")
+
+
+def test_an_embedder_that_costs_money_is_not_tried(settings: Settings) -> None:
+    settings.CACHE_EMBEDDER = "openai"
+    assert "embedded by OpenAI" in "\n".join(finding.text for finding in examine())
