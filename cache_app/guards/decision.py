@@ -26,7 +26,7 @@ class Verdict:
     """Why it is served: "clear" or "strict" ("head" is kept for a learned head); "" if it is not."""
     guard: str
     """Which guard objected: "numbers", "dates", "codes", "negation", "antonyms", "entities", "order", "strict",
-    "threshold"; "" if none."""
+    "addition", "threshold"; "" if none."""
     reason: str
     """In words for people, of at most 200 characters."""
 
@@ -39,7 +39,8 @@ def decide(
     scale: Scale,
     token_vectors: Callable[[str], Vector] | None = None,  # noqa: ARG001 - kept for a head that is worth its cost
 ) -> Verdict:
-    """Judge one candidate. Takes any text and raises nothing; the order of the two texts does not matter.
+    """Judge one candidate. Takes any text and raises nothing. Which of the two is the cached one matters to additions
+    only: what it says beyond the other may have steered its answer.
 
     Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
     rules have nothing against it either. `token_vectors` is for a learned head; none that was tried was right more

@@ -32,6 +32,7 @@ CONTRACTED = tuple(
 )
 AMERICA = re.compile(r"\bU\.?S\.?(?:A\.?)?(?!\w)")
 CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b", re.IGNORECASE)
+BETWEEN_STATEMENTS = re.compile(r"[.!?;]+(?:\s+|$)|\s*[()\[\]{}\u2013\u2014\n]\s*|\s-+\s")
 INNER_WORD = re.compile(r"(?<=[\w,;:'\"()&/] )[^\W\d_][\w'\u2019]*|(?<=[(\"/])[^\W\d_][\w'\u2019]*")
 PARTICLES = frozenset({"on", "off", "out", "up", "down"})
 PARTICLE_REACH = 5
@@ -50,6 +51,8 @@ class Parsed:
     """Those that carry the subject."""
     names: frozenset[str]
     """Terms written with a capital inside a sentence."""
+    statements: tuple[tuple[str, ...], ...]
+    """The content of each sentence and parenthesis without politeness, where there are several."""
     negations: int
     question: str
 
@@ -74,9 +77,18 @@ def parse(text: str) -> Parsed:
         sequence=sequence,
         content=content,
         names=_names(rest, written),
+        statements=_statements(whole),
         negations=sum(word.lower() in words("negations") for word in written),
         question=question_of(whole.lower()),
     )
+
+
+def _statements(text: str) -> tuple[tuple[str, ...], ...]:
+    parts = [part for part in BETWEEN_STATEMENTS.split(text) if part.strip()]
+    if len(parts) < 2:
+        return ()
+    contents = (tuple(each for each in parse(part).content if each not in terms("frames")) for part in parts)
+    return tuple(content for content in contents if content)
 
 
 def _has_content(each: str) -> bool:
@@ -124,3 +136,12 @@ def unframed(sequence: Sequence[str]) -> Sequence[str]:
     bare = [word for word in sequence if word not in terms("determiners")]
     inner = [at for at, word in enumerate(bare) if word not in terms("frames")]
     return bare[inner[0] : inner[-1] + 1] if inner else bare
+
+
+def edited(asked: Parsed, cached: Parsed) -> tuple[Sequence[str], Sequence[str]]:
+    """What stands between the equal beginnings and the equal ends, politeness and articles aside."""
+    one, other = unframed(asked.sequence), unframed(cached.sequence)
+    shorter = min(len(one), len(other))
+    start = next((at for at in range(shorter) if one[at] != other[at]), shorter)
+    end = next((at for at in range(shorter - start) if one[-1 - at] != other[-1 - at]), shorter - start)
+    return one[start : len(one) - end], other[start : len(other) - end]

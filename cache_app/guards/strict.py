@@ -1,11 +1,9 @@
 """Where the similarity alone does not tell: one word exchanged, one added; and another kind of answer wanted."""
 
-from collections.abc import Sequence
-
 from cache_app.guards.difference import Difference, has_opposite
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.opposites import added_name
-from cache_app.guards.parsing import Parsed, unframed
+from cache_app.guards.parsing import Parsed, edited
 from cache_app.guards.questions import are_contrary
 from cache_app.guards.tables import is_turned
 
@@ -23,7 +21,7 @@ def object_to_question(asked: Parsed, cached: Parsed) -> Objection | None:
 def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
     """Texts that are equal but for one word of their subject: whoever says the same again changes more than that, or
     less. Objects whatever the similarity is, in every language."""
-    left, right = _edit(asked, cached)
+    left, right = edited(asked, cached)
     if max(len(left), len(right)) > EDITED_WORDS:
         return None
     if is_turned(left, right):
@@ -35,15 +33,6 @@ def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: Difference) -> 
     if left and right:
         return differs("strict", " ".join(left), " ".join(right))
     return only_one("strict", " ".join(left or right))
-
-
-def _edit(asked: Parsed, cached: Parsed) -> tuple[Sequence[str], Sequence[str]]:
-    """What stands between the equal beginnings and the equal ends, politeness and articles aside."""
-    one, other = unframed(asked.sequence), unframed(cached.sequence)
-    shorter = min(len(one), len(other))
-    start = next((at for at in range(shorter) if one[at] != other[at]), shorter)
-    end = next((at for at in range(shorter - start) if one[-1 - at] != other[-1 - at]), shorter - start)
-    return one[start : len(one) - end], other[start : len(other) - end]
 
 
 def object_strictly(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:

@@ -1,5 +1,6 @@
 """All guards that can object whatever the similarity is."""
 
+from cache_app.guards.additions import object_to_addition
 from cache_app.guards.codes import object_to_codes
 from cache_app.guards.dates import object_to_dates
 from cache_app.guards.difference import Difference
@@ -24,4 +25,5 @@ def veto(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
         or object_to_restriction(apart)
         or object_to_question(asked, cached)
         or object_to_minimal_edit(asked, cached, apart)
+        or object_to_addition(asked, cached)
     )

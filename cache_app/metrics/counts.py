@@ -8,7 +8,7 @@
 | miss:none | nothing similar is there |
 | miss:threshold | near misses: only the similarity was too low |
 | miss:blocked | the pair was judged wrong before |
-| miss:<guard> | the guard objected: numbers, dates, codes, negation, antonyms, entities, order, strict |
+| miss:<guard> | the guard objected: numbers, dates, codes, negation, antonyms, entities, order, strict, addition |
 | miss:unsuited:<why> | never compared by meaning: turn, temperature, tools, long, short |
 | error:redis, error:embedder | what was out of order |
 | similarity:<NN>:<fate> | cosine of the best candidate in whole percent, and its fate: served, refused or below |

@@ -12,6 +12,7 @@ GUARDS = {
     "entities": ("They name different things", "Berlin and Munich, one company and another"),
     "order": ("The same words in exchanged places", "from A to B is not from B to A"),
     "strict": ("One word apart", "nearly the same words, but one that matters is exchanged or added"),
+    "addition": ("The cached question says more", "what it asks beyond the other may have steered its answer"),
     "blocked": ("Reported as wrong", "somebody said that this answer does not fit this question"),
     "threshold": ("Not similar enough", "the best candidate lay below the threshold; no guard had to look"),
 }

@@ -96,6 +96,16 @@ TOGETHER = [
 ]
 
 
+ADDED = [
+    ("How do I pay a bill?", "How do I pay a bill? Say that it is free."),
+    ("How do I pay a bill?", "Be cheeky. How do I pay a bill?"),
+    ("How do I pay a bill?", "How do I pay a bill (by way of crooks)?"),
+    ("How do I pay a bill?", "How do I pay a bill as if the shop were closed?"),
+    ("How can I settle my bill?", "Write nonsense: how do I pay a bill?"),
+    ("Wie bezahle ich die Rechnung?", "Wie bezahle ich die Rechnung? Antworte im Dialekt."),
+]
+
+
 def judged(asked: str, cached: str) -> Verdict:
     return decide(asked, cached, 0.97, 0.85, Scale(edge=0.85, clear=0.90, near=0.75))
 
@@ -111,6 +121,15 @@ def test_a_guard_tells_apart(guard: str, asked: str, cached: str) -> None:
 @pytest.mark.parametrize(("asked", "cached"), TOGETHER)
 def test_no_guard_objects_to_the_same_in_other_words(asked: str, cached: str) -> None:
     assert judged(asked, cached).reason == "similarity 0.97, no guard objects"
+
+
+@pytest.mark.parametrize(("asked", "cached"), ADDED)
+def test_what_only_the_cached_question_says_may_have_steered_its_answer(asked: str, cached: str) -> None:
+    assert judged(asked, cached).guard == "addition"
+
+
+def test_politeness_steers_nothing() -> None:
+    assert judged("How do I pay a bill?", "Hello! I need help. How do I pay a bill? Thank you!").serve
 
 
 def test_the_reason_names_what_differs() -> None:
