@@ -67,17 +67,17 @@ def parse(text: str) -> Parsed:
     if CONTRACTION_HINT.search(rest):
         for pattern, instead in CONTRACTED:
             rest = pattern.sub(instead, rest)
-    written = WORD.findall(AMERICA.sub("USA", rest))
-    sequence = _joined([stem(word.lower()) for word in written])
-    content = tuple(each for each in sequence if _has_content(each))
+    rest = AMERICA.sub("USA", rest)
+    written = WORD.findall(rest)
+    sequence = _sequence(written)
     return Parsed(
         dates=dates,
         codes=codes,
         quantities=quantities,
         sequence=sequence,
-        content=content,
+        content=_content(sequence),
         names=_names(rest, written),
-        statements=_statements(whole),
+        statements=_statements(rest),
         negations=sum(word.lower() in words("negations") for word in written),
         question=question_of(whole.lower()),
     )
@@ -87,8 +87,16 @@ def _statements(text: str) -> tuple[tuple[str, ...], ...]:
     parts = [part for part in BETWEEN_STATEMENTS.split(text) if part.strip()]
     if len(parts) < 2:
         return ()
-    contents = (tuple(each for each in parse(part).content if each not in terms("frames")) for part in parts)
-    return tuple(content for content in contents if content)
+    contents = (_content(_sequence(WORD.findall(part))) for part in parts)
+    return tuple(filter(None, (tuple(each for each in content if each not in terms("frames")) for content in contents)))
+
+
+def _sequence(written: list[str]) -> tuple[str, ...]:
+    return _joined([stem(word.lower()) for word in written])
+
+
+def _content(sequence: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in sequence if _has_content(each))
 
 
 def _has_content(each: str) -> bool:
