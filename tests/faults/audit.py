@@ -75,7 +75,9 @@ def ledger_differences(stack: Stack) -> dict[str, tuple[int, int]]:
     """Attempt -> (nano-dollars in the ledger, nano-dollars by the book) wherever they differ."""
     prices = _prices(stack)
     booked: dict[str, int] = defaultdict(int)
-    for attempt, nano in stack.database.rows("SELECT attempt_id, nano FROM cost_app_ledgerentry"):
+    for attempt, nano in stack.database.rows(
+        "SELECT attempt_id, nano FROM cost_app_ledgerentry WHERE attempt_id IS NOT NULL"
+    ):
         booked[text(attempt)] += int(nano)
     billed: dict[str, int] = defaultdict(int)
     for call in stack.book():
