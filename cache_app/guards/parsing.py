@@ -32,7 +32,8 @@ CONTRACTED = tuple(
 )
 AMERICA = re.compile(r"\bU\.?S\.?(?:A\.?)?(?!\w)")
 CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b", re.IGNORECASE)
-BETWEEN_STATEMENTS = re.compile(r"[.!?;]+(?:\s+|$)|\s*[()\[\]{}\u2013\u2014\n]\s*|\s-+\s")
+BLANKS = re.compile(r"[^\S\n]+")
+BETWEEN_STATEMENTS = re.compile(r"[.!?;](?=\s|$)|[()\[\]{}\u2013\u2014\n]|\s-+\s")
 INNER_WORD = re.compile(r"(?<=[\w,;:'\"()&/] )[^\W\d_][\w'\u2019]*|(?<=[(\"/])[^\W\d_][\w'\u2019]*")
 PARTICLES = frozenset({"on", "off", "out", "up", "down"})
 PARTICLE_REACH = 5
@@ -60,7 +61,7 @@ class Parsed:
 @lru_cache(maxsize=PARSED_KEPT)
 def parse(text: str) -> Parsed:
     """Take a text apart. Any text will do; the result is kept for the next candidates of the same question."""
-    whole = unicodedata.normalize("NFKC", text)[:LONGEST]
+    whole = BLANKS.sub(" ", unicodedata.normalize("NFKC", text)[:LONGEST])
     dates, rest = take_dates(whole)
     codes, rest = take_codes(rest)
     quantities, rest = take_quantities(rest)

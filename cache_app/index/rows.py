@@ -55,7 +55,7 @@ class View:
             exact = scores[places]
         else:
             places = np.sort(_best(scores, SHORTLIST))
-            exact = np.where(scores[places] == GONE, GONE, self._taken(places) @ query)
+            exact = np.where(scores[places] == GONE, GONE, np.vecdot(self._taken(places), query))
         order = np.argsort(-exact, kind="stable")[:count]
         found = ((self.ids[int(places[i])], float(exact[i])) for i in order)
         return [Neighbour(entry_id, min(score, 1.0)) for entry_id, score in found if score > GONE]
@@ -88,7 +88,7 @@ class View:
         blocks = self.blocks if self.projection is None else self.short
         for start, block in zip(range(0, self.size, BLOCK), blocks, strict=False):
             part = scores[start : start + BLOCK]
-            np.dot(block[: len(part)], asked, out=part)
+            np.vecdot(block[: len(part)], asked, out=part)
         return scores
 
     def _taken(self, places: NDArray[np.intp]) -> Vector:
