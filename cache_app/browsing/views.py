@@ -22,6 +22,8 @@ from cache_app.pages import rights
 from cache_app.store import browse
 
 AWAY = "Redis does not answer: nothing was changed."
+ON_ENTRY = "on_entry"
+"""In an address: the button stands on the entry's own page, which comes next where the entry is still there."""
 
 
 @permission_required("cache:read")
@@ -146,14 +148,16 @@ def _act(request: MemberRequest, entry_id: str, done: str, *, pinned: bool | Non
         else:
             is_known = manage.pin(organization_id=organization_id, entry_id=entry_id, pinned=pinned, actor=actor)
     except RedisError:
-        return tell(request, _after(request), "error", AWAY)
+        return tell(request, _after(request, entry_id), "error", AWAY)
     if not is_known:
         raise Http404
-    return tell(request, _after(request), "success", f"The entry is {done}.")
+    return tell(request, _after(request, "" if pinned is None else entry_id), "success", f"The entry is {done}.")
 
 
-def _after(request: MemberRequest) -> HttpResponse:
+def _after(request: MemberRequest, entry_id: str) -> HttpResponse:
     if request.htmx:
         return _list(request)
-    filters = request.GET.urlencode()
+    if entry_id and ON_ENTRY in request.GET:
+        return redirect("cache_entry", entry_id)
+    filters = "" if ON_ENTRY in request.GET else request.GET.urlencode()
     return redirect(f"{reverse('cache_entries')}?{filters}" if filters else "cache_entries")

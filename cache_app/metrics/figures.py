@@ -130,7 +130,8 @@ def refusals_chart(organization_id: int, view: View) -> Chart:
         "marker": {"color": "var(--series-3)"},
         "hovertemplate": "%{x:,d}<br>%{customdata}<extra></extra>",
     }
-    layout = {"xaxis": COUNTS, "yaxis": {"type": "category"}, "hovermode": "closest", "showlegend": False}
+    axis = {**COUNTS, "nticks": 4, "tickangle": 0}
+    layout = {"xaxis": axis, "yaxis": {"type": "category"}, "hovermode": "closest", "showlegend": False}
     cells = [[f"{row.label}: {row.explanation}" if row.explanation else row.label, f"{row.count:,}"] for row in rows]
     return Chart({"data": [trace] if rows else [], "layout": layout}, Table(["Reason", "Look-ups"], cells))
 

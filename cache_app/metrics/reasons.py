@@ -52,5 +52,5 @@ def _words(why: str) -> tuple[str, str]:
     if why.startswith(NEVER_COMPARED):
         why = why.removeprefix(NEVER_COMPARED)
         label, explanation = UNSUITED.get(why, (why, ""))
-        return f"Never compared: {label[:1].lower()}{label[1:]}", explanation
+        return label, f"never compared by meaning: {explanation}"
     return GUARDS.get(why, (why, ""))

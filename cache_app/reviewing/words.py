@@ -27,10 +27,17 @@ def compared(one: str, other: str) -> tuple[Sequence[Piece], Sequence[Piece]]:
     pieces: tuple[list[Piece], list[Piece]] = ([], [])
     for tag, left_from, left_to, right_from, right_to in matcher.get_opcodes():
         for side, text in zip(pieces, (left[left_from:left_to], right[right_from:right_to]), strict=True):
-            words = "".join(text)
-            if words:
-                side.append(Piece(words, differs=tag != "equal" and not words.isspace()))
+            side.extend(_pieces("".join(text), differs=tag != "equal"))
     return pieces
+
+
+def _pieces(text: str, *, differs: bool) -> list[Piece]:
+    """Blanks at the edge of what differs are left out of the mark."""
+    if not differs:
+        return [Piece(text, differs=False)] if text else []
+    words = text.strip()
+    before, _, after = text.partition(words) if words else (text, "", "")
+    return [Piece(part, part == words) for part in (before, words, after) if part]
 
 
 def _folded(token: str) -> str:

@@ -12,6 +12,7 @@ from cache_app.embedding.remembered import embedder_state
 from cache_app.models import CachePolicy
 from cache_app.pages import rights
 from cache_app.policy import change_policy
+from cache_app.rules.changes import Changed, changed
 from cache_app.rules.forms import PolicyForm
 
 EVENTS_SHOWN = 5
@@ -23,8 +24,9 @@ def settings(request: MemberRequest) -> HttpResponse:
     """Read and change the rules; the form shows those that are stored, not those remembered of a second ago."""
     organization, scale = request.membership.organization, configured_embedder().scale
     policy = CachePolicy.objects.first() or CachePolicy(organization=organization)
-    form = PolicyForm(request.POST or None, instance=policy, scale=scale, currency=organization.currency)
-    if request.method == "POST" and form.is_valid():
+    data = request.POST if request.method == "POST" else None
+    form = PolicyForm(data, instance=policy, scale=scale, currency=organization.currency)
+    if form.is_valid():
         change_policy(organization_id=organization.pk, changes=form.changes(), actor=request.principal.actor)
         messages.success(request, "The rules are saved. They hold within a second.")
         return redirect("cache_settings")
@@ -32,7 +34,14 @@ def settings(request: MemberRequest) -> HttpResponse:
         "form": form,
         "embedder": embedder_state(),
         "scale": scale,
-        "events": audit_events(verb="cache_policy.")[:EVENTS_SHOWN] if request.principal.can("audit:read") else None,
+        "events": _events(request),
         **rights(request),
     }
     return render(request, "cache/settings.html", context, status=422 if form.errors else 200)
+
+
+def _events(request: MemberRequest) -> list[Changed] | None:
+    """The last changes of the rules; None for those who may not read the audit log."""
+    if not request.principal.can("audit:read"):
+        return None
+    return changed(audit_events(verb="cache_policy.")[:EVENTS_SHOWN], request.membership.organization.currency)

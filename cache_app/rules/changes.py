@@ -1,0 +1,63 @@
+"""What was changed of the rules, in the words and units of the form."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiinfra.templatetags.formats import money
+from aiinfra.tenants.models import AuditEvent
+
+LABELS = {
+    "mode": "Mode",
+    "threshold": "Similarity threshold",
+    "shared_with": "Shared with",
+    "ttl_hours": "Hours kept",
+    "max_entries": "Entries kept at most",
+    "max_temperature": "Highest temperature",
+    "error_target": "Wrong answers allowed",
+    "reask_share": "Hits asked again",
+    "reask_day_nano": "Asking again, a day",
+}
+SHARES = {"error_target", "reask_share"}
+OWN_THRESHOLD = "the embedder's own"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One rule before and after."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What one person changed at once."""
+
+    at: datetime
+    actor: str
+    changes: Sequence[Change]
+
+
+def changed(events: Iterable[AuditEvent], currency: str) -> list[Changed]:
+    """The audit log's rows of rules for people."""
+    return [Changed(event.at, event.actor, _changes(event.changes, currency)) for event in events]
+
+
+def _changes(found: Mapping[str, Sequence[Any]], currency: str) -> list[Change]:
+    return [
+        Change(LABELS.get(name, name), _shown(name, before, currency), _shown(name, after, currency))
+        for name, (before, after) in found.items()
+    ]
+
+
+def _shown(name: str, value: Any, currency: str) -> str:
+    if name == "threshold":
+        return OWN_THRESHOLD if value is None else f"{value:.2f}"
+    if name in SHARES:
+        return f"{100 * value:.1f} %"
+    if name == "reask_day_nano":
+        return money(value, currency)
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")
