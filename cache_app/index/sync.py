@@ -116,15 +116,18 @@ def _tail(state: list[bytes | None]) -> Cursor:
 
 def _news(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, bool, bool, list[Change]]:
     """(cursor, broken, more, changes) of News."""
-    first = int(records[0][1][b"n"]) if records else None
+    try:
+        changes = list(_changes(fields for _, fields in records))
+    except (KeyError, ValueError):
+        return tail, True, False, []  # nothing that we have written
+    first, last = (changes[0].number, changes[-1].number) if changes else (None, cursor.number)
     is_other = cursor.incarnation not in (None, tail.incarnation)
     is_missing = cursor.number != (first - 1 if first else tail.number)
     if is_other or is_missing or tail.number < cursor.number:
         return tail, True, False, []
     if not records:
         return cursor, False, False, []
-    last = Cursor(tail.incarnation, int(records[-1][1][b"n"]), records[-1][0])
-    return last, False, len(records) == RECORDS, list(_changes(fields for _, fields in records))
+    return Cursor(tail.incarnation, last, records[-1][0]), False, len(records) == RECORDS, changes
 
 
 def _changes(records: Iterable[dict[bytes, bytes]]) -> Iterator[Change]:

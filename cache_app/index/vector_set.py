@@ -20,10 +20,12 @@ class VectorSetIndex:
         key = f"{prefix(organization_id)}s:{partition}"
         query = ("FP32", vector.astype("<f4").tobytes(), "WITHSCORES", "COUNT", count)
         alive = ("FILTER", f".expires > {round(time.time() * 1000)}")
+        # A dictionary by the third version of Redis's protocol, a list by the second.
         reply = client().execute_command("VSIM", key, *query, *alive)
-        return [Neighbour(name.decode(), _cosine(score)) for name, score in zip(reply[::2], reply[1::2], strict=True)]
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        return [Neighbour(name.decode(), _cosine(score)) for name, score in pairs]
 
 
-def _cosine(score: bytes) -> float:
+def _cosine(score: bytes | float) -> float:
     """Redis scores by (1 + cosine) / 2."""
     return 2 * float(score) - 1
