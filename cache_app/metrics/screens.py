@@ -9,7 +9,6 @@ from cache_app.metrics.ranges import View
 from cache_app.metrics.stats import CacheStats, WrongShare, cache_stats
 from cache_app.metrics.what_if import WhatIf, what_if
 from cache_app.models import CacheMode, CachePolicy, ProposalState, ThresholdProposal
-from cache_app.policy import policy_of
 
 MODES = {
     CacheMode.EXACT: "Only equal questions are answered from the cache, not similar ones.",
@@ -84,22 +83,29 @@ class Measured:
 
 
 def overview(organization_id: int, view: View) -> Overview:
-    """Four queries, one less where the policy was read a moment ago."""
-    return Overview(
-        cache_stats(organization_id, view.days), policy_of(organization_id), present_threshold(organization_id)
-    )
+    """Four queries."""
+    policy = _policy(organization_id)
+    return Overview(cache_stats(organization_id, view.days), policy, _threshold(policy))
 
 
 def present_threshold(organization_id: int) -> float:
-    """The cosine that holds: the organization's, else the embedder's own."""
-    threshold = policy_of(organization_id).threshold
-    return configured_embedder().scale.edge if threshold is None else threshold
+    """The cosine that holds: the organization's, else the embedder's own. One query."""
+    return _threshold(_policy(organization_id))
 
 
-def other_thresholds(organization_id: int, view: View) -> Sequence[WhatIf]:
+def other_thresholds(organization_id: int, view: View, present: float) -> Sequence[WhatIf]:
     """What they would have done in the range. One query."""
-    found = counts.totals(organization_id, view.since)
-    return what_if(found, present_threshold(organization_id), configured_embedder().scale)
+    return what_if(counts.totals(organization_id, view.since), present, configured_embedder().scale)
+
+
+def _policy(organization_id: int) -> CachePolicy:
+    """As it is stored: what another process remembers of a second ago would contradict what was just saved."""
+    stored = CachePolicy.objects.filter(organization_id=organization_id).first()
+    return stored or CachePolicy(organization_id=organization_id)
+
+
+def _threshold(policy: CachePolicy) -> float:
+    return configured_embedder().scale.edge if policy.threshold is None else policy.threshold
 
 
 def open_proposal() -> Proposal | None:

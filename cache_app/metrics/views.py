@@ -29,9 +29,10 @@ from cache_app.pages import rights
 def cache(request: MemberRequest) -> HttpResponse:
     """The figures of a range; for HTMX what moves of them: notices and tiles."""
     view, organization_id = View.of(request.GET), request.principal.organization_id
+    overview = screens.overview(organization_id, view)
     context: dict[str, Any] = {
         "view": view,
-        "overview": screens.overview(organization_id, view),
+        "overview": overview,
         "api_url": request.build_absolute_uri("/api/ai/chat"),
         **rights(request),
     }
@@ -40,7 +41,7 @@ def cache(request: MemberRequest) -> HttpResponse:
     whole = {
         "ranges": RANGES,
         "proposal": screens.open_proposal(),
-        "what_if": screens.other_thresholds(organization_id, view),
+        "what_if": screens.other_thresholds(organization_id, view, overview.threshold),
     }
     return render(request, "cache/cache.html", {**context, **whole})
 

@@ -1,0 +1,88 @@
+"""What the tests of several pages need."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from aiinfra.tenants.models import AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope
+from cache_app.metrics.counts import begin_of_day
+from cache_app.models import CacheCount, CachePolicy, Span, ThresholdProposal
+from cache_app.policy import forget_policies
+
+HTMX = {"HX-Request": "true"}
+SEEN = {
+    "look": 1_000,
+    "hit:exact": 200,
+    "hit:semantic": 100,
+    "hit:flight": 10,
+    "miss:threshold": 40,
+    "miss:numbers": 30,
+    "miss:unsuited:short": 20,
+    "similarity:82:below": 40,
+    "similarity:86:served": 60,
+    "similarity:91:served": 40,
+    "similarity:93:refused": 30,
+    "saved_nano": 12_340_000_000,
+    "saved_ms": 90_000,
+    "similarity_sum": 91_0000,
+}
+"""A day of a cache that works."""
+
+
+def counted(organization: Organization, counts: Mapping[str, int] = SEEN, *, days_ago: int = 1) -> None:
+    """Write down what happened on a day; yesterday, because today may end before the page is looked at."""
+    starts_at = begin_of_day(timezone.now() - timedelta(days=days_ago), ZoneInfo(organization.time_zone))
+    with organization_scope(organization.pk):
+        CacheCount.objects.bulk_create(
+            CacheCount(organization=organization, span=Span.DAY, starts_at=starts_at, name=name, count=count)
+            for name, count in counts.items()
+        )
+
+
+def make_proposal(organization: Organization, **columns: Any) -> ThresholdProposal:
+    """An open one: 0.91 instead of 0.85."""
+    values = {"threshold": 0.91, "before": 0.85, "error_target": 0.02, "pairs": 212, "wrong": 1, **columns}
+    proposal = ThresholdProposal(
+        organization=organization, embedder="minilm-l6-v2-int8/1", error_upper=0.0182, hits_kept=0.83, **values
+    )
+    with organization_scope(organization.pk):
+        return ThresholdProposal.objects.insert(proposal)
+
+
+def policy_in(organization: Organization) -> CachePolicy | None:
+    """The stored rules; None while the defaults hold."""
+    with organization_scope(organization.pk):
+        return CachePolicy.objects.first()
+
+
+def audited(organization: Organization) -> list[tuple[str, str, str]]:
+    """Who did what to what, the oldest first."""
+    with organization_scope(organization.pk):
+        return list(AuditEvent.objects.order_by("id").values_list("actor", "verb", "target"))
+
+
+def toast_of(response: Any) -> dict[str, str]:
+    """What HTMX is told to say."""
+    found: dict[str, str] = json.loads(response.headers["HX-Trigger"])["toast"]
+    return found
+
+
+def queries_of(client: Client, url: str) -> int:
+    """How many queries a page takes that has to read the rules too."""
+    forget_policies()
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+def spaced(page: str) -> str:
+    """The page with single blanks, as it is read."""
+    return " ".join(page.split())

@@ -1,0 +1,312 @@
+"""`/cache/`: the figures, the charts and the proposed threshold."""
+
+from collections.abc import Callable
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cache_app.embedding.remembered import EmbedderState
+from cache_app.metrics import stats
+from cache_app.metrics.figures import CHARTS
+from cache_app.metrics.ranges import View
+from cache_app.models import CacheMode, JudgedBy, Judgement, ProposalState, ThresholdProposal
+from cache_app.policy import change_policy
+from tests.cache_app.learning.made import make_entry, make_hit
+from tests.cache_app.pages.support import (
+    HTMX,
+    audited,
+    counted,
+    make_proposal,
+    policy_in,
+    queries_of,
+    spaced,
+)
+
+URL = "/cache/"
+by_chart = pytest.mark.parametrize("name", list(CHARTS))
+
+
+def figure_of(client: Client, name: str, **query: str) -> Any:
+    response = client.get(reverse("cache_figure", args=[name]), query)
+    assert response.status_code == 200
+    go.Figure(response.json())
+    return response.json()
+
+
+def set_policy(organization: Organization, **changes: object) -> None:
+    with organization_scope(organization.pk):
+        change_policy(organization_id=organization.pk, changes=changes, actor="command:test")
+
+
+# The page
+
+
+def test_before_anybody_has_asked_the_page_shows_how_to_ask(reader: Client) -> None:
+    page = reader.get(URL).text
+    assert "Nobody has asked yet" in page
+    assert "/api/ai/chat" in page
+    assert "What another threshold would have done" not in page
+
+
+def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    make_entry(organization)
+    make_hit(organization, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
+    make_hit(organization, judgement=Judgement.WRONG, judged_by=JudgedBy.REASK, reasked_at=timezone.now())
+    page = spaced(reader.get(URL).text)
+    for shown in (
+        "31.0 <small>%</small>",
+        "of 1,000 look-ups",
+        "200 equal, 100 similar, 10 shared",
+        "$12.34",
+        '<p class="tile-label">Entries now</p> <p class="tile-value">1</p>',
+        '<p class="tile-label">Reported wrong</p> <p class="tile-value">1</p>',
+        '<p class="tile-label">Near misses</p> <p class="tile-value">40</p>',
+        "by 1 judged",
+        "0.910",
+        "of similar ones, from 0.85 on",
+    ):
+        assert shown in page
+    assert "Nobody has asked yet" not in page
+
+
+def test_savings_have_the_organization_s_currency(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    Organization.objects.filter(pk=organization.pk).update(currency="EUR")
+    assert "€12.34" in reader.get(URL).text
+
+
+def test_only_the_chosen_days_count(organization: Organization, reader: Client) -> None:
+    counted(organization, {"look": 4, "hit:exact": 1}, days_ago=3)
+    counted(organization, {"look": 6, "hit:exact": 1}, days_ago=20)
+    assert "of 4 look-ups" in reader.get(URL, {"range": "7d"}).text
+    assert "of 10 look-ups" in reader.get(URL, {"range": "90d"}).text
+    assert "of 10 look-ups" in reader.get(URL, {"range": "\0nonsense"}).text
+
+
+def test_figures_of_another_organization_are_not_shown(
+    other_organization: Organization, organization: Organization, reader: Client
+) -> None:
+    counted(other_organization)
+    make_proposal(other_organization)
+    page = reader.get(URL).text
+    assert "Nobody has asked yet" in page
+    assert "Proposed threshold" not in page
+
+
+def test_who_is_not_logged_in_is_asked_to(client: Client) -> None:
+    response = client.get(URL)
+    assert (response.status_code, response.headers["Location"]) == (302, f"/login/?next={URL}")
+
+
+def test_the_page_is_only_read(reader: Client) -> None:
+    assert reader.post(URL).status_code == 405
+    assert reader.post(reverse("cache_figure", args=["outcomes"])).status_code == 405
+
+
+def test_without_redis_the_page_says_so_and_shows_what_was_counted(
+    organization: Organization, reader: Client, redis_away: Callable[[], None]
+) -> None:
+    counted(organization)
+    redis_away()
+    page = spaced(reader.get(URL).text)
+    assert "Redis does not answer" in page
+    assert "unknown until Redis answers" in page
+    assert "of 1,000 look-ups" in page
+
+
+def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    make_proposal(organization)
+    part = reader.get(URL, headers=HTMX)
+    assert "<html" not in part.text
+    assert "data-figure-url" not in part.text
+    assert "Proposed threshold" not in part.text
+    assert "of 1,000 look-ups" in part.text
+    assert "HX-Request" in part.headers["Vary"]
+    again = reader.get(URL, headers={**HTMX, "If-None-Match": part.headers["ETag"]})
+    assert again.status_code == 304
+    assert 'data-live="5"' in reader.get(URL).text
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (CacheMode.EXACT, "Only equal questions"),
+        (CacheMode.SHADOW, "Shadow mode"),
+        (CacheMode.OFF, "The cache is switched off"),
+    ],
+)
+def test_a_mode_that_answers_less_is_said(
+    mode: CacheMode, said: str, organization: Organization, reader: Client
+) -> None:
+    assert said not in reader.get(URL).text
+    set_policy(organization, mode=mode)
+    assert said in reader.get(URL).text
+
+
+def test_an_embedder_out_of_order_is_said(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = EmbedderState(id="minilm-l6-v2-int8/1", working=False, failures=3, probe_in_s=20)
+    monkeypatch.setattr(stats, "embedder_state", lambda: state)
+    page = spaced(reader.get(URL).text)
+    assert "The embedder is out of order" in page
+    assert "minilm-l6-v2-int8/1 failed 3 times in a row" in page
+
+
+def test_the_page_costs_the_same_with_one_and_ten_days_and_hits(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    make_hit(organization)
+    few = queries_of(reader, URL)
+    for days_ago in range(2, 11):
+        counted(organization, days_ago=days_ago)
+        make_hit(organization, asked=f"question {days_ago}")
+    assert queries_of(reader, URL) == few
+
+
+# Other thresholds
+
+
+def test_another_threshold_is_told_with_what_it_adds_and_takes_away(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    rows = {row.percent: row for row in reader.get(URL).context["what_if"]}
+    assert [(row.served, row.more, row.fewer) for row in (rows[80], rows[85], rows[90])] == [
+        (140, 40, 0),
+        (100, 0, 0),
+        (40, 0, 60),
+    ]
+    assert [row.percent for row in rows.values() if row.is_present] == [85]
+    assert "up to 140" in spaced(reader.get(URL).text)
+
+
+def test_the_present_threshold_is_the_organization_s_own(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    set_policy(organization, threshold=0.87)
+    context = reader.get(URL).context
+    assert [row.percent for row in context["what_if"] if row.is_present] == [87]
+    assert figure_of(reader, "similarity")["layout"]["annotations"][0]["text"] == "threshold 0.87"
+
+
+# The charts
+
+
+@by_chart
+def test_a_chart_without_figures_is_empty(name: str, reader: Client) -> None:
+    assert figure_of(reader, name)["data"] == []
+    table = reader.get(reverse("cache_figure_table", args=[name]), headers=HTMX)
+    assert "Nothing in this range" in table.text
+
+
+@by_chart
+def test_a_chart_has_a_table_as_a_part_and_as_a_page(name: str, organization: Organization, reader: Client) -> None:
+    counted(organization)
+    assert figure_of(reader, name)["data"]
+    url = reverse("cache_figure_table", args=[name])
+    part, page = reader.get(url, headers=HTMX), reader.get(url)
+    assert "<html" not in part.text
+    assert "<html" in page.text
+    for text in (part.text, page.text):
+        assert "<tbody>" in text
+
+
+@by_chart
+def test_a_chart_is_that_of_the_own_organization(
+    name: str, organization: Organization, reader: Client, outsider: Client
+) -> None:
+    counted(organization)
+    assert figure_of(outsider, name)["data"] == []
+
+
+@by_chart
+def test_a_chart_needs_a_log_in(name: str, client: Client) -> None:
+    for address in ("cache_figure", "cache_figure_table"):
+        assert client.get(reverse(address, args=[name])).status_code == 302
+
+
+def test_an_unknown_chart_is_not_found(reader: Client) -> None:
+    for address in ("cache_figure", "cache_figure_table"):
+        assert reader.get(reverse(address, args=["nonsense"])).status_code == 404
+
+
+def test_look_ups_of_a_day_add_up_to_hits_and_misses(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    by_name = {trace["name"]: sum(trace["y"]) for trace in figure_of(reader, "outcomes")["data"]}
+    assert by_name == {"equal": 200, "similar": 100, "shared call": 10, "miss": 690}
+
+
+def test_days_are_those_of_the_organization_s_time_zone(organization: Organization, reader: Client) -> None:
+    Organization.objects.filter(pk=organization.pk).update(time_zone="Pacific/Kiritimati")
+    organization.refresh_from_db()
+    counted(organization, {"look": 7})
+    with timezone.override("Pacific/Kiritimati"):
+        dates = [day.isoformat() for day in View("7d").dates()]
+    (misses,) = [each for each in figure_of(reader, "outcomes", range="7d")["data"] if each["name"] == "miss"]
+    assert misses["x"] == dates
+    assert misses["y"] == [0, 0, 0, 0, 0, 7, 0]
+
+
+def test_reasons_are_told_in_words_the_most_frequent_first(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    table = spaced(reader.get(reverse("cache_figure_table", args=["refusals"])).text)
+    found = [table.index(words) for words in ("Not similar enough", "Numbers differ", "Too short: never compared")]
+    assert found == sorted(found)
+
+
+# The proposed threshold
+
+
+def decide(client: Client, what: str, proposal: ThresholdProposal) -> int:
+    return client.post(reverse(f"cache_proposal_{what}", args=[proposal.pk])).status_code
+
+
+def state_of(proposal: ThresholdProposal) -> str:
+    with organization_scope(proposal.organization_id):
+        return ThresholdProposal.objects.get(pk=proposal.pk).state
+
+
+def test_an_admin_applies_a_proposed_threshold_and_it_is_audited(organization: Organization, manager: Client) -> None:
+    proposal = make_proposal(organization)
+    page = spaced(manager.get(URL).text)
+    assert "Proposed threshold: 0.91 instead of 0.85" in page
+    assert "at most 1.8 % of the answers by meaning would be wrong" in page
+    response = manager.post(reverse("cache_proposal_apply", args=[proposal.pk]), follow=True)
+    assert "The threshold is 0.91 from now on." in response.text
+    assert "Proposed threshold" not in response.text
+    policy = policy_in(organization)
+    assert policy is not None
+    assert (policy.threshold, state_of(proposal)) == (0.91, ProposalState.APPLIED)
+    assert ("user:admin", "cache_policy.changed", "rules for the cache") in audited(organization)
+
+
+def test_a_dismissed_threshold_changes_no_rule_and_is_audited(organization: Organization, manager: Client) -> None:
+    proposal = make_proposal(organization)
+    assert decide(manager, "dismiss", proposal) == 302
+    assert (policy_in(organization), state_of(proposal)) == (None, ProposalState.DISMISSED)
+    assert [actor for actor, _, _ in audited(organization)] == ["user:admin"]
+
+
+def test_what_was_decided_is_not_decided_again(organization: Organization, manager: Client) -> None:
+    proposal = make_proposal(organization)
+    decide(manager, "dismiss", proposal)
+    assert decide(manager, "apply", proposal) == 302
+    assert (policy_in(organization), state_of(proposal)) == (None, ProposalState.DISMISSED)
+
+
+@pytest.mark.parametrize("what", ["apply", "dismiss"])
+def test_only_who_sets_the_rules_decides_on_a_proposal(
+    what: str, organization: Organization, browser: Client, outsider: Client, manager: Client, client: Client
+) -> None:
+    proposal = make_proposal(organization)
+    page = browser.get(URL).text
+    assert "Proposed threshold" in page
+    assert f"/{what}/" not in page
+    assert decide(browser, what, proposal) == 403
+    assert decide(outsider, what, proposal) == 404
+    assert decide(client, what, proposal) == 302
+    assert manager.get(reverse(f"cache_proposal_{what}", args=[proposal.pk])).status_code == 405
+    assert (policy_in(organization), state_of(proposal)) == (None, ProposalState.OPEN)
