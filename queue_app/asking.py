@@ -18,6 +18,8 @@ from queue_app.packing import pack
 cache = create_semantic_cache()
 
 FLIGHT_TRIES = 5
+HANDING_OVER_S = 0.02
+"""A pause for a leader that has ended without an answer, and has not yet left."""
 
 
 class CacheMissError(LookupError):
@@ -40,7 +42,7 @@ def ask(submission: Submission) -> AIRequest:
     if look.served:
         return _answered(submission, terms, look, started)
     if submission.cache_mode == "only":
-        raise CacheMissError(look.reason)
+        raise CacheMissError(look.explanation or look.reason)
     return _fly(submission, terms, look, started)
 
 
@@ -66,13 +68,13 @@ def _fly(submission: Submission, terms: CallTerms, look: Look, started: float) -
                 return intake.accept(submission, terms, look, flight=look.ticket.entry_id)
             except intake.FlightTakenError:
                 continue
-        if leader.status == Status.COMPLETED:
-            time.sleep(0.01)  # its answer is on its way into the cache
-            continue
+        if served := flights.answer_of(leader, look.ticket):
+            return _answered(submission, terms, replace(look, served=served), started)
         if not flights.may_follow(leader, submission.priority):
             break
         if joined := flights.join(leader, lambda lead: intake.store(submission, terms, look, leader_id=lead)):
             return joined
+        time.sleep(HANDING_OVER_S)
     return intake.accept(submission, terms, look)
 
 

@@ -54,6 +54,16 @@ def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | No
         return make(leader.id) if live.exists() else None
 
 
+def answer_of(leader: AIRequest, ticket: Ticket) -> Served | None:
+    """What a leader has been answered, from the moment of its end on: the cache gets it a little later."""
+    if leader.status != Status.COMPLETED:
+        return None
+    status = status_of(leader, with_content=True)
+    if status.response is None:
+        return None
+    return Served.in_flight(ticket, status.response, status.usage or TokenUsage(), waited_ms=0)
+
+
 def ended(leader: AIRequest) -> None:
     """Do what is left to do when a request has ended and its answer is in the cache: it leads no longer."""
     if leader.flight is not None:

@@ -14,12 +14,14 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.manage import clear
 from cache_app.models import CacheHit, CacheMode
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
 from cost_app.models import LedgerEntry, LedgerKind
 from queue_app.flights import land_forgotten
-from queue_app.models import AIRequest, Status
+from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.packing import unpack
 from tests.api.support import CHAT, QUEUE, Caller, new_key
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
@@ -227,3 +229,18 @@ def test_followers_of_a_leader_whose_worker_died_are_found(program: Caller, work
         AIRequest.objects.filter(id=follower).update(leader_id=leader)
         land_forgotten()
         assert AIRequest.objects.get(id=follower).status == Status.COMPLETED
+
+
+def test_who_comes_when_the_leader_has_just_ended_gets_its_answer(
+    program: Caller, worker: Begin, organization: Organization
+) -> None:
+    worker()
+    first = ask(program)
+    with system_scope():
+        entry = RequestContent.objects.get(request_id=first["requestId"])
+        flight = unpack(entry.call)["cache"]["entry"]
+        AIRequest.objects.filter(id=first["requestId"]).update(flight=flight)
+    clear(organization_id=organization.pk, everything=True, actor="user:x")
+    late = ask(program)
+    assert (late["cached"], late["response"]) == (True, first["response"])
+    assert (in_ledger(LedgerKind.USAGE), in_ledger(LedgerKind.CACHE_HIT)) == (1, 1)
