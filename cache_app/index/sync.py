@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from redis import DataError
 
 from cache_app.index.rows import Page
 from cache_app.store.scripts import client, prefix
@@ -111,7 +112,11 @@ def parsed(page: Mapping[bytes, bytes], dimensions: int) -> Page:
 
 def _tail(state: list[bytes | None]) -> Cursor:
     incarnation, logged, clock = state
-    return Cursor(incarnation, int(logged or 0), (clock or b"0") + b"-0")
+    try:
+        number = int(logged or 0)
+    except ValueError as error:
+        raise DataError("the number of changes is none") from error
+    return Cursor(incarnation, number, (clock or b"0") + b"-0")
 
 
 def _news(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, bool, bool, list[Change]]:

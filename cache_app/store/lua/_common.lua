@@ -8,16 +8,22 @@ local now = math.floor(now_us / 1000)
 
 -- Microseconds, but never the same twice and never back, also where the clock was set back or Redis was emptied.
 local function tick()
-  local last = tonumber(redis.call('HGET', STATE, 'clock') or 0)
+  local last = tonumber(redis.call('HGET', STATE, 'clock') or 0) or 0
   local stamp = string.format('%.0f', math.max(last + 1, now_us))
   redis.call('HSET', STATE, 'clock', stamp)
   return stamp
 end
 
--- `n` counts without a gap, so a reader sees when something between two records is missing.
+-- `n` counts without a gap, so a reader sees when something between two records is missing. A stream that takes no
+-- record, because somebody else wrote into it, is begun anew.
 local function log(...)
   local n = redis.call('HINCRBY', STATE, 'logged', 1)
-  redis.call('XADD', P .. 'log', 'MAXLEN', '~', LOG_LENGTH, tick() .. '-0', 'n', n, ...)
+  local record = {P .. 'log', 'MAXLEN', '~', LOG_LENGTH, tick() .. '-0', 'n', n, ...}
+  local reply = redis.pcall('XADD', unpack(record))
+  if type(reply) == 'table' and reply.err then
+    redis.call('DEL', P .. 'log')
+    redis.call('XADD', unpack(record))
+  end
 end
 
 local function place_of(id)

@@ -47,6 +47,11 @@ SPOILT: dict[str, Spoil] = {
     "a vector that is too long by far": vectors(DATED + np.full(DIMENSIONS, 60_000, np.float16).tobytes()),
     "a place that is no place": lambda start: client().hset(start + "places", id_of(1), b"\xc1\xc1"),
     "a place of another kind": lambda start: client().hset(start + "places", id_of(1), b"\x01"),
+    "a state that counts in words": lambda start: client().hset(start + "state", "logged", "many"),
+    "a state that counts more than there is": lambda start: client().hset(start + "state", "logged", 10**6),
+    "a state that counts nothing": lambda start: client().hset(start + "state", "logged", -3),
+    "a clock that tells no time": lambda start: client().hset(start + "state", "clock", "noon"),
+    "an epoch that is no time": lambda start: client().hset(start + "state", "epoch:*", "noon"),
     "a state that is no hash": another_type("state"),
     "a log that is no stream": another_type("log"),
     "vectors that are no hash": another_type(f"v:{PARTITION}"),
@@ -80,3 +85,14 @@ def test_spoilt_data_cause_a_miss(org: int, theirs: int, spoil: Spoil, *, is_loa
     l1.clear()
     assert entries.fetch_valid(theirs, PARTITION, [id_of(1)])[id_of(1)].response["content"] == "theirs"
     assert index.nearest(theirs, PARTITION, vector_of(1))
+
+
+@pytest.mark.parametrize("name", ["a record without a number", "a log that is no stream"])
+def test_a_spoilt_stream_is_begun_anew_by_the_next_change(org: int, name: str) -> None:
+    index = MatrixIndex(100_000_000)
+    entries.put(make_entry(org), vector=vector_of(1))
+    index.nearest(org, PARTITION, vector_of(1))
+    SPOILT[name](prefix(org))
+    entries.put(make_entry(org, 2), vector=vector_of(2))
+    for number in (1, 2):
+        assert index.nearest(org, PARTITION, vector_of(number), 1)[0].entry_id == id_of(number)
