@@ -125,6 +125,15 @@ def test_a_redis_that_was_emptied_and_filled_again_is_seen(
     assert [found(index, org, number) for number in (1, 2, 3, 4, 5)] == [False, True, False, True, True]
 
 
+def test_an_emptied_redis_with_as_many_changes_as_before_is_seen(index: MatrixIndex, org: int, put: Put) -> None:
+    put(1, 2, 3)
+    assert found(index, org, 1)
+    client().delete(*client().keys(prefix(org) + "*"))
+    put(4, 5, 6)
+    client().xtrim(prefix(org) + "log", maxlen=0)
+    assert [found(index, org, number) for number in (1, 3, 4, 6)] == [False, False, True, True]
+
+
 def test_many_changes_are_read_to_the_end(
     index: MatrixIndex, org: int, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,10 @@ from redis import Redis
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.redis import bytes_client
-from cache_app.store import clearing, entries, l1
+from cache_app.store import clearing, entries, janitor, l1
 from cache_app.store.browse import waiting_for_vectors
 from cache_app.store.entries import Entry, fetch_one, fetch_valid, put
+from cache_app.store.scripts import run, user_tag
 from tests.cache_app.store.making import PARTITION, id_of, make_entry, now_ms, vector_of
 
 ID = id_of(1)
@@ -229,3 +230,17 @@ def test_an_entry_without_a_vector_waits_until_it_gets_one(org: int) -> None:
     assert waiting_for_vectors(org) == []
     assert not entries.add_vector(org, ID, vector_of(1))
     assert not entries.add_vector(org, id_of(2), vector_of(2))
+
+
+def test_what_is_cleared_is_not_served_although_nobody_has_removed_it_yet(org: int) -> None:
+    stored(org, 1, tags=("x",))
+    stored(org, 2)
+    assert fetch_one(org, id_of(1))
+    run("mark_cleared", org, user_tag("x"))
+
+    assert list(fetch_valid(org, PARTITION, [id_of(1), id_of(2)])) == [id_of(2)]
+    l1.clear()
+    assert fetch_one(org, id_of(1)) is None
+    assert janitor.clean_up(org) == 1
+    stored(org, 1, tags=("x",))
+    assert fetch_one(org, id_of(1))
