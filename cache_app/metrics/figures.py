@@ -4,7 +4,7 @@ Days are those of the active time zone, which is the organization's.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from django.utils import timezone
@@ -20,7 +20,9 @@ from cache_app.models import Layer, Span
 UNFINISHED = 0.45
 """Opacity of the day that is not over."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
-COUNTS = {"rangemode": "tozero", "tickformat": "~s", "nticks": 6}
+COUNTS = {"rangemode": "tozero", "tickformat": "~s"}
+FEW = 6
+"""Up to here each whole number has its own tick; Plotly would put halves between them."""
 OUTCOMES = {
     "equal": (f"hit:{Layer.EXACT}", "var(--series-1)"),
     "similar": (f"hit:{Layer.SEMANTIC}", "var(--series-2)"),
@@ -47,7 +49,8 @@ def outcomes_chart(organization_id: int, view: View) -> Chart:
     rows = [[at.isoformat(), *(f"{day[name]:,}" for name in shown)] for at, day in zip(dates, days, strict=True)]
     has_some = any(sum(day.values()) for day in days)
     axis = {"type": "date", "tickformat": "%d %b", "nticks": 8}
-    layout = {"xaxis": axis, "yaxis": COUNTS, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
+    counts_axis = _counts_axis([sum(day.values()) for day in days])
+    layout = {"xaxis": axis, "yaxis": counts_axis, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
     table = Table(["Day", *(name.capitalize() for name in shown)], rows[::-1] if has_some else [])
     return Chart({"data": traces if has_some else [], "layout": layout}, table)
 
@@ -92,7 +95,7 @@ def similarity_chart(organization_id: int, view: View) -> Chart:
     ]
     layout = {
         "xaxis": {"type": "linear", "tickformat": ".2f", "nticks": 7, "range": [percents[0] / FULL - 0.005, 1.005]},
-        "yaxis": COUNTS,
+        "yaxis": _counts_axis([sum(by_fate[name].get(percent, 0) for name in FATES) for percent in percents]),
         "legend": LEGEND,
         "barmode": "stack",
         "bargap": 0.1,
@@ -130,7 +133,7 @@ def refusals_chart(organization_id: int, view: View) -> Chart:
         "marker": {"color": "var(--series-3)"},
         "hovertemplate": "%{x:,d}<br>%{customdata}<extra></extra>",
     }
-    axis = {**COUNTS, "nticks": 4, "tickangle": 0}
+    axis = {**_counts_axis([row.count for row in rows], ticks=4), "tickangle": 0}
     layout = {"xaxis": axis, "yaxis": {"type": "category"}, "hovermode": "closest", "showlegend": False}
     cells = [[f"{row.label}: {row.explanation}" if row.explanation else row.label, f"{row.count:,}"] for row in rows]
     return Chart({"data": [trace] if rows else [], "layout": layout}, Table(["Reason", "Look-ups"], cells))
@@ -142,6 +145,13 @@ CHARTS: dict[str, Callable[[int, View], Chart]] = {
     "refusals": refusals_chart,
 }
 TITLES = {"outcomes": "Look-ups", "similarity": "Similarity", "refusals": "Not served, and why"}
+
+
+def _counts_axis(counted: Sequence[int], *, ticks: int = 6) -> Figure:
+    """For bars of these heights."""
+    if max(counted, default=0) < FEW:
+        return {**COUNTS, "dtick": 1}
+    return {**COUNTS, "nticks": ticks}
 
 
 def _bars(name: str, colour: str, dates: list[date], counted: list[int]) -> Figure:

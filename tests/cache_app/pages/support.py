@@ -66,7 +66,7 @@ def policy_in(organization: Organization) -> CachePolicy | None:
 def audited(organization: Organization) -> list[tuple[str, str, str]]:
     """Who did what to what, the oldest first."""
     with organization_scope(organization.pk):
-        return list(AuditEvent.objects.order_by("id").values_list("actor", "verb", "target"))
+        return list(AuditEvent.objects.order_by("at", "id").values_list("actor", "verb", "target"))
 
 
 def toast_of(response: Any) -> dict[str, str]:
