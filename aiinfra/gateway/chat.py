@@ -54,6 +54,7 @@ class ChatAnswered(ApiModel):
     usage: UsageOut | None
     cost: Dollars
     similarity: float | None = None
+    entry_id: Annotated[str | None, Field(description="of the cache, for a report")] = None
 
 
 def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
@@ -110,20 +111,17 @@ def _answer(status: RequestStatus) -> HttpResponse:
     out = presenting.request_out(status)
     if out.response is None:
         raise ApiError(409, "content_gone", "The answer to this idempotency key has been cleaned up.")
+    hit = cache.hit_of(status.request.id) if out.cached else None
     answered = ChatAnswered(
         cached=out.cached,
         request_id=out.request_id,
         response=out.response,
         usage=out.usage,
         cost=dollars(status.cost_nano),
-        similarity=_similarity(status.request),
+        similarity=round(hit.similarity, 4) if hit else None,
+        entry_id=hit.entry_id if hit else None,
     )
     return json_response(answered)
-
-
-def _similarity(request: AIRequest) -> float | None:
-    hit = cache.hit_of(request.id) if request.cached else None
-    return round(hit.similarity, 4) if hit else None
 
 
 chat_endpoint = Endpoint(

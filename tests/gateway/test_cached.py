@@ -65,6 +65,16 @@ def test_a_question_in_other_words_is_answered_by_the_cache(program: Caller, wor
     assert (in_ledger(LedgerKind.USAGE), in_ledger(LedgerKind.CACHE_HIT)) == (1, 2)
 
 
+def test_a_client_can_report_the_answer_that_it_got(program: Caller, worker: Begin) -> None:
+    worker()
+    first = ask(program)
+    hit = ask(program, IN_OTHER_WORDS)
+    assert (first["entryId"], hit["cached"]) == (None, True)
+    body = {"action": "report", "entryId": hit["entryId"], "requestId": hit["requestId"], "correct": False}
+    assert program.post("/api/ai/cache", body).status_code == 200
+    assert ask(program, IN_OTHER_WORDS)["cached"] is False
+
+
 def test_what_a_hit_saves_is_what_the_call_cost(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
