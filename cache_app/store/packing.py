@@ -34,17 +34,19 @@ def unpacked(organization_id: int, entry_id: str, reply: Sequence[bytes]) -> Ent
     try:
         fields = {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
         return Entry(id=entry_id, organization_id=organization_id, **_values(fields))
-    except (KeyError, ValueError, TypeError, zlib.error, RecursionError):
+    except (KeyError, ValueError, TypeError, AttributeError, zlib.error, RecursionError):
         return None
 
 
 def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
-    response = json.loads(zlib.decompress(fields["response"]))
+    response = dict(json.loads(zlib.decompress(fields["response"])))
+    if not isinstance(response["content"], str):
+        raise TypeError("an answer without a text")
     return {
         **{name: fields[name].decode() for name in TEXTS},
         **{name: int(fields[name]) for name in (*NUMBERS, "hits", "stamp")},
-        "response": dict(response),
-        "usage": TokenUsage(**json.loads(fields["usage"])),
+        "response": response,
+        "usage": TokenUsage(**{name: int(count) for name, count in json.loads(fields["usage"]).items()}),
         "tags": tuple(json.loads(fields["tags"])),
         "metadata": dict(json.loads(fields["metadata"])),
         "api_key_id": int(fields["api_key_id"]) if fields["api_key_id"] else None,

@@ -1,6 +1,7 @@
 """Writing entries, and reading those that may be served."""
 
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -201,7 +202,10 @@ def test_a_copy_from_before_redis_lost_everything_is_not_served(org: int, redis_
     ("field", "value"),
     [
         ("response", b"\x00not zlib"),
+        ("response", zlib.compress(b'{"content": 5}')),
         ("usage", b'{"apples": 1}'),
+        ("usage", b'{"input": "many"}'),
+        ("usage", b"[]"),
         ("tags", b"{"),
         ("created_ms", b"soon"),
         ("question", b"\xff"),
