@@ -57,8 +57,8 @@ def keep(ticket: Ticket, fetched: Fetched) -> bool:
     )
     try:
         entries.put(entry, vector=ticket.vector, by_meaning=ticket.by_meaning, max_entries=policy.max_entries)
-    except RedisError:
-        logger.warning("answer not cached: Redis does not answer", exc_info=True)
+    except RedisError as error:
+        logger.warning("answer not cached: Redis does not answer: %s", error)
         return False
     return True
 

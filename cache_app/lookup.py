@@ -61,8 +61,8 @@ def look_up(question: Question, payer: Payer, *, by_meaning: bool = True, thresh
         return _explained(Look(ticket, reason=OFF))
     try:
         look = _search(_Search(question, policy, payer, threshold), ticket, by_meaning)
-    except RedisError:
-        logger.warning("looked up nothing: Redis does not answer", exc_info=True)
+    except RedisError as error:
+        logger.warning("looked up nothing: Redis does not answer: %s", error)
         look = Look(ticket, reason=REDIS)
     look = _timed(look, (time.perf_counter() - started) * 1000)
     counts.note(question.organization_id, _names(look))

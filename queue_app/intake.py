@@ -271,5 +271,5 @@ def enter(request: AIRequest) -> None:
     try:
         index.admit([request])
         tickets.push_ticket()
-    except RedisError:
-        logger.warning("not indexed yet", extra={"fields": {"request": request.id}}, exc_info=True)
+    except RedisError as error:
+        logger.warning("not indexed yet: %s", error, extra={"fields": {"request": request.id}})
