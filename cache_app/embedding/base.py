@@ -52,6 +52,10 @@ class Embedder(Protocol):
         """Name and version: a part of each partition, so a changed model finds nothing of before. Raises nothing."""
         ...
 
+    def prepare(self) -> None:
+        """Load what it takes, if that has not been done: embedding is quick from then on. Raises EmbedderError."""
+        ...
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
         """The vectors in order. The same text gives the same vector whatever it comes with. Raises EmbedderError.
 

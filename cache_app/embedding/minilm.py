@@ -38,6 +38,10 @@ class MiniLmEmbedder:
         chosen = settings.EMBEDDER_MODEL_PATH
         return f"minilm-l6-v2/{_own_version(chosen)}" if chosen else "minilm-l6-v2-int8/1"
 
+    def prepare(self) -> None:
+        """The first one loads the model, a second or so, while others wait. Raises EmbedderError."""
+        _loaded()
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - costs nothing
         """The vectors in order. Raises EmbedderError where the model is missing or is not the one that it should be."""
         return [_pooled(token_vectors(text)) for text in texts]

@@ -38,6 +38,9 @@ class OpenAiEmbedder:
     dimensions = DIMENSIONS
     scale = Scale(edge=0.85, clear=0.90, near=0.75)
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
         """The vectors in order, ten texts a call. Raises EmbedderError, then what was fetched before is paid for too.
 

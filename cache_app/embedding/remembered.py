@@ -128,9 +128,11 @@ def forget_all() -> None:
 
 def _embedded(text: str, payer: Payer) -> Vector:
     _circuit.enter()
-    started = time.monotonic()
     try:
-        (vector,) = configured_embedder().embed([text], payer)
+        embedder = configured_embedder()
+        embedder.prepare()
+        started = time.monotonic()
+        (vector,) = embedder.embed([text], payer)
     except EmbedderRefusedError:
         _circuit.told_nothing()
         raise

@@ -28,6 +28,9 @@ class Scripted:
         self.refused: set[str] = set()
         self.payers: list[Payer] = []
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
         if self.refused.intersection(texts):
             raise EmbedderError("refused")

@@ -23,7 +23,10 @@ class ScriptedEmbedder:
         self.now = time.monotonic()
         self.asked: list[str] = []
         self.error: EmbedderError | None = None
-        self.takes_s = 0.0
+        self.takes_s = self.loading_takes_s = 0.0
+
+    def prepare(self) -> None:
+        self.now += self.loading_takes_s
 
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - costs nothing
         self.asked += texts
@@ -168,3 +171,10 @@ def test_what_is_remembered_is_found_while_the_embedder_is_out_of_order(embedder
 
 def test_the_state_names_the_configured_embedder_without_loading_it() -> None:
     assert embedder_state() == remembered.EmbedderState("minilm-l6-v2-int8/1", True, 0, 0.0)
+
+
+def test_a_model_that_takes_long_to_load_is_not_out_of_order(embedder: ScriptedEmbedder) -> None:
+    embedder.loading_takes_s = 10 * SLOW_S
+    for number in range(2 * FAILURES_MAX):
+        embed_for_lookup(f"question {number}", "partition", PAYER)
+    assert embedder_state().working

@@ -58,6 +58,9 @@ class TwoWords:
         self.id = name
         self.payers: list[Payer] = []
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
         self.payers.append(payer)
         return [np.array([1, 0] if "reset" in text else [0, 1], np.float32) for text in texts]

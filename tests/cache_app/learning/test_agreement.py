@@ -17,6 +17,9 @@ class ByFirstWord:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - free
         self.texts += texts
         return [np.array([1, 0] if text.startswith("a") else [0, 1], dtype=np.float32) for text in texts]

@@ -31,6 +31,9 @@ class Scripted:
     id, dimensions, scale = "scripted/1", 2, Scale(edge=0.85, clear=0.9, near=0.75)
     cosine: float | None = 0.95
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - free
         if self.cosine is None:
             raise EmbedderError("out of order")
