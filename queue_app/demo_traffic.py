@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiinfra.providers.registry import is_configured
@@ -19,7 +19,10 @@ MODEL_SHARES = {"deepseek-chat": 50, "gpt-3.5-turbo": 24, "claude-haiku-4-5": 16
 OTHER_MODEL_SHARE = 5
 PRIORITY_SHARES: dict[PriorityName, int] = {"critical": 4, "high": 16, "normal": 60, "low": 20}
 REPEAT_SHARE = 0.25
-"""Questions that somebody asked before, word for word."""
+"""Questions that somebody asked before."""
+WORD_FOR_WORD_SHARE = 0.6
+"""Of these; the others are asked in a few more words."""
+FRAMES = ("Hello! {}", "{} Thank you!", "Please help me: {}", "Hi, a quick question: {}")
 FOLLOW_UP_SHARE = 0.2
 """Questions that go on with a conversation."""
 MAX_TOKENS = (24, 120, 400, 800, 1200)
@@ -83,10 +86,16 @@ class Questions:
         dice = self._random.random()
         if dice < REPEAT_SHARE and self._asked:
             earlier = self._random.choice(self._asked)
-            return Question(earlier.provider, earlier.model, earlier.messages, earlier.options, is_repeat=True)
+            return replace(earlier, messages=self._asked_again(earlier.messages), is_repeat=True)
         if dice < REPEAT_SHARE + FOLLOW_UP_SHARE and self._open:
             return self._follow_up()
         return self._new()
+
+    def _asked_again(self, messages: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
+        if self._random.random() < WORD_FOR_WORD_SHARE:
+            return messages
+        *before, last = messages
+        return [*before, {**last, "content": self._random.choice(FRAMES).format(last["content"])}]
 
     def _new(self) -> Question:
         department = self._random.choice(DEPARTMENTS)

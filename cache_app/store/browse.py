@@ -6,7 +6,8 @@ Everything here raises RedisError.
 import statistics
 from dataclasses import dataclass
 
-from cache_app.store.entries import Entry, fetch_one, fetch_valid
+from cache_app.store import l1
+from cache_app.store.entries import Entry, fetch_valid
 from cache_app.store.scripts import EVERYTHING, client, prefix, user_tag
 
 SAMPLE = 20
@@ -26,7 +27,7 @@ def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", c
     entries: list[Entry] = []
     rows = _rows(organization_id, tag, below, count)
     while rows:
-        found = fetch_valid(organization_id, "", [name for name, _ in rows])
+        found = _as_they_are(organization_id, [name for name, _ in rows])
         for name, written in rows:
             if name in found:
                 entries.append(found[name])
@@ -45,7 +46,14 @@ def _rows(organization_id: int, tag: str | None, below: str, count: int) -> list
 
 def entry(organization_id: int, entry_id: str) -> Entry | None:
     """One entry, or None where it may not be served (any more)."""
-    return fetch_one(organization_id, entry_id)
+    return _as_they_are(organization_id, [entry_id]).get(entry_id)
+
+
+def _as_they_are(organization_id: int, ids: list[str]) -> dict[str, Entry]:
+    """Past the copies of this process, whose number of hits is of another moment."""
+    for name in ids:
+        l1.drop(organization_id, name)
+    return fetch_valid(organization_id, "", ids)
 
 
 def count(organization_id: int) -> int:
