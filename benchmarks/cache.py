@@ -180,11 +180,12 @@ def bench_http(at: Installation, folder: Path) -> None:
 
 def warm(at: Installation, key: str, questions: Sequence[str]) -> None:
     """Ask over new connections until each web process has its model and its index, and every answer is a hit."""
-    hits, end = 0, time.monotonic() + WARM_LIMIT_S
+    hits, answer, end = 0, {}, time.monotonic() + WARM_LIMIT_S
     while hits < WARMING:
-        assert time.monotonic() < end, "the web processes did not get warm"
+        assert time.monotonic() < end, f"the web processes did not get warm: {answer}"
         browser = Browser(at, key)
-        hits = hits + 1 if browser.ask("/api/ai/cache", questions[hits])[1]["hit"] else 0
+        answer = browser.ask("/api/ai/cache", questions[hits])[1]
+        hits = hits + 1 if answer["hit"] else 0
         browser.close()
         time.sleep(0.05)
 
