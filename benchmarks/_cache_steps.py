@@ -229,8 +229,8 @@ def while_written(organization_id: int, questions: Sequence[str], folder: Path, 
 
 
 def write(folder: Path, slug: str, _count: int) -> dict[str, int]:
-    """Store entries in the same partition for some seconds."""
-    mine, vectors = _organization(slug), np.array(np.load(folder / "vectors.npy", mmap_mode="r")[:1000])
+    """Store entries in the same partition for some seconds: made ones, so that none pushes aside what is asked for."""
+    mine, vectors = _organization(slug), np.array(np.load(folder / "vectors.npy", mmap_mode="r")[-1000:])
     partition = _look_up_none(mine).partition
     print("ready", flush=True)
     end, written = time.perf_counter() + SECONDS, 0
