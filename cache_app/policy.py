@@ -34,18 +34,6 @@ def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: st
     """Set columns of the organization's policy, and note in the audit log which of them changed."""
     CachePolicy.objects.get_or_create(organization_id=organization_id)
     policy = CachePolicy.objects.select_for_update().get(organization_id=organization_id)
-    before = {name: getattr(policy, name) for name in changes}
-    changed = {name: [before[name], value] for name, value in changes.items() if before[name] != value}
-    for name, (_, value) in changed.items():
-        setattr(policy, name, value)
-    if changed:
-        policy.save(update_fields=list(changed))
-        audit.record(
-            organization_id=organization_id,
-            actor=actor,
-            verb="cache_policy.changed",
-            target="rules for the cache",
-            changes=changed,
-        )
-        transaction.on_commit(forget_policies)
+    audit.change_columns(policy, changes, actor=actor, verb="cache_policy.changed", target="rules for the cache")
+    transaction.on_commit(forget_policies)
     return policy

@@ -27,17 +27,5 @@ def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: st
     """Set columns of the organization's policy, and note in the audit log which of them changed."""
     CostPolicy.objects.get_or_create(organization_id=organization_id)
     policy = CostPolicy.objects.select_for_update().get(organization_id=organization_id)
-    before = {name: getattr(policy, name) for name in changes}
-    changed = {name: [before[name], value] for name, value in changes.items() if before[name] != value}
-    for name, (_, value) in changed.items():
-        setattr(policy, name, value)
-    if changed:
-        policy.save(update_fields=list(changed))
-        audit.record(
-            organization_id=organization_id,
-            actor=actor,
-            verb="cost_policy.changed",
-            target="rules for spend",
-            changes=changed,
-        )
+    audit.change_columns(policy, changes, actor=actor, verb="cost_policy.changed", target="rules for spend")
     return policy

@@ -1,5 +1,6 @@
 """The audit log: every change in it, in the transaction of the change itself."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from aiinfra.logs import request_id_var
 from aiinfra.tenants.caller import caller_address
-from aiinfra.tenants.models import ApiKey, AuditEvent, User
+from aiinfra.tenants.models import ApiKey, AuditEvent, TenantModel, User
 from aiinfra.tenants.scope import organization_scope
 
 
@@ -36,6 +37,21 @@ def record(
             request_id=request_id_var.get(),
             ip_address=ip_address or caller_address(),
         )
+
+
+def change_columns(row: TenantModel, changes: Mapping[str, Any], *, actor: str, verb: str, target: str) -> None:
+    """Set columns of a row, and record which of them changed; nothing where none did.
+
+    Call it inside a transaction that has locked the row.
+    """
+    before = {name: getattr(row, name) for name in changes}
+    changed = {name: [before[name], value] for name, value in changes.items() if before[name] != value}
+    if not changed:
+        return
+    for name, (_, value) in changed.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(changed))
+    record(organization_id=row.organization_id, actor=actor, verb=verb, target=target, changes=changed)
 
 
 def user_actor(user: User) -> str:
