@@ -45,7 +45,7 @@ EXPLANATIONS = {
 def prepare(question: Question) -> Look:
     """Where the answer to a question belongs, without looking for one."""
     policy = policy_of(question.organization_id)
-    look = Look(ticket=_ticket(question, policy), may_share=False)
+    look = Look(_ticket(question, policy))
     return replace(look, reason=OFF) if policy.mode == CacheMode.OFF else look
 
 
@@ -161,14 +161,7 @@ def _judged(ticket: Ticket, entry: Entry, similarity: float, threshold: float, e
     if ticket.entry_id in entry.blocked:
         guard, reason = BLOCKED
     else:
-        verdict = decide(
-            ticket.text,
-            entry.question,
-            similarity,
-            max(threshold, entry.bar),
-            embedder.scale,
-            getattr(embedder, "token_vectors", None),
-        )
+        verdict = decide(ticket.text, entry.question, similarity, max(threshold, entry.bar), embedder.scale)
         guard, reason = ("", verdict.rule) if verdict.serve else (verdict.guard, verdict.reason)
         if verdict.serve and is_wrong_pair(ticket.organization_id, entry.id, ticket.entry_id):
             guard, reason = BLOCKED  # Redis has not heard of the report yet

@@ -1,9 +1,8 @@
 """Whether the answer to one text may be served to another: the threshold, the guards, and who has the last word."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from cache_app.embedding.base import Scale, Vector
+from cache_app.embedding.base import Scale
 from cache_app.guards.difference import difference
 from cache_app.guards.language import is_english
 from cache_app.guards.objection import REASON_LENGTH, Objection
@@ -37,14 +36,12 @@ def decide(
     similarity: float,
     threshold: float,
     scale: Scale,
-    token_vectors: Callable[[str], Vector] | None = None,  # noqa: ARG001 - kept for a head that is worth its cost
 ) -> Verdict:
     """Judge one candidate. Takes any text and raises nothing. Which of the two is the cached one matters to additions
     only: what it says beyond the other may have steered its answer.
 
     Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
-    rules have nothing against it either. `token_vectors` is for a learned head; none that was tried was right more
-    often than the strict rules (docs/cache-quality.md), so that nothing asks for them.
+    rules have nothing against it either.
     """
     threshold, clear = _bars(asked, cached, threshold, scale)
     if similarity < min(threshold, scale.near):
