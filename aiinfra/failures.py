@@ -47,7 +47,7 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
         "error": {
             "type": error.kind,
             "message": error.message,
-            "param": _param(error),
+            "param": printable_path(error.param) if error.param else None,
             "requestId": getattr(request, "request_id", None),
         }
     }
@@ -56,10 +56,9 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     )
 
 
-def _param(error: ApiError) -> str | None:
-    if not error.param:
-        return None
-    return error.param[:PARAM_MAX].encode(errors="backslashreplace").decode()
+def printable_path(path: str) -> str:
+    """A field's path, short enough to repeat and without what UTF-8 cannot write."""
+    return path[:PARAM_MAX].encode(errors="backslashreplace").decode()
 
 
 def is_for_programs(request: HttpRequest) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pydantic_core
@@ -44,16 +44,23 @@ def _name_the_field(body: bytes) -> None:
 
 def check_tree(root: object) -> None:
     """Refuse what a database or a later reader would choke on, naming the field. Raises ApiError 400."""
+    if flaw := flaw_of(root):
+        raise ApiError(400, "invalid_request", flaw[1], param=flaw[0])
+
+
+def flaw_of(root: object) -> tuple[str, str] | None:
+    """The path of the first value that a database or a later reader would choke on, and what is wrong with it."""
     pending: list[tuple[Any, str, int]] = [(root, "", 0)]
     seen = 0
     while pending:
         value, path, depth = pending.pop()
         seen += 1
         if depth > DEPTH_MAX or seen > NODES_MAX:
-            raise ApiError(400, "invalid_request", "The body is nested too deeply or has too many members.", param=path)
+            return path, "The body is nested too deeply or has too many members."
         if problem := _problem_of(value):
-            raise ApiError(400, "invalid_request", problem, param=path)
+            return path, problem
         pending.extend(_children_of(value, path, depth + 1))
+    return None
 
 
 def _problem_of(value: object) -> str | None:
@@ -77,11 +84,11 @@ def _is_unicode(text: str) -> bool:
 
 
 def _children_of(value: object, path: str, depth: int) -> Iterator[tuple[Any, str, int]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for name, child in value.items():
-            here = f"{path}.{name}" if path else name
+            here = f"{path}.{name}" if path else str(name)
             yield name, here, depth
             yield child, here, depth
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
             yield child, f"{path}.{index}", depth

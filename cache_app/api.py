@@ -11,13 +11,10 @@ from redis.exceptions import RedisError
 from aiinfra.api import ApiCall, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.money import dollars
-from aiinfra.providers.base import TokenUsage
-from cache_app import lookup, manage
-from cache_app.answers import Fetched
-from cache_app.embedding.base import Payer
+from cache_app import manage
+from cache_app.asking import given_from, look_up_alone, payer_of, question_from
 from cache_app.facade import CacheAwayError, SemanticCache
 from cache_app.learning import judging
-from cache_app.metrics import counts
 from cache_app.metrics.stats import cache_stats
 from cache_app.models import JudgedBy
 from cache_app.payloads import (
@@ -137,19 +134,10 @@ def remove(call: ApiCall, payload: EntryIn) -> Removed:
 
 def store(call: ApiCall, payload: StoreIn) -> Stored:
     """Keep an answer that the client vouches for; it is marked as given."""
-    fetched = Fetched(
-        response={"role": "assistant", "content": payload.response.content, "finishReason": "stop"},
-        usage=TokenUsage(),
-        provider=payload.provider,
-        model=payload.model,
-        tags=tuple(payload.tags),
-        metadata=payload.metadata,
-        origin="given",
-        api_key_id=call.principal.api_key_id,
-        user_ref=payload.user_id,
-    )
+    question = _question(call, payload)
+    fetched = given_from(payload, api_key_id=call.principal.api_key_id)
     with _store_errors():
-        entry_id = SemanticCache().give(_question(call, payload), fetched, _payer(call, payload))
+        entry_id = SemanticCache().give(question, fetched, payer_of(question))
         manage.record_given(
             organization_id=call.principal.organization_id, entry_id=entry_id, actor=call.principal.actor
         )
@@ -157,14 +145,13 @@ def store(call: ApiCall, payload: StoreIn) -> Stored:
 
 
 def look_up(call: ApiCall, payload: LookupIn) -> LookupOut:
-    """Ask the cache alone. Counted in the statistics; nothing is started, and no money is booked as saved."""
-    look = lookup.look_up(_question(call, payload), _payer(call, payload), threshold=payload.similarity_threshold)
+    """Ask the cache alone."""
+    look = look_up_alone(payload, _question(call, payload))
     served = look.served
     if served is None:
         best = look.candidates[0].similarity if look.candidates else None
         reason = look.explanation or look.reason
         return LookupOut(hit=False, layer=None, similarity=_rounded(best), entry_id=None, response=None, reason=reason)
-    counts.note(call.principal.organization_id, [f"hit:{served.layer}"])
     return LookupOut(
         hit=True,
         layer="exact" if served.layer == "exact" else "semantic",
@@ -184,26 +171,12 @@ def _rounded(similarity: float | None) -> float | None:
 
 
 def _question(call: ApiCall, payload: QuestionIn) -> Question:
-    return Question(
+    return question_from(
+        payload,
         organization_id=call.principal.organization_id,
-        provider=payload.provider,
-        model=payload.model,
-        messages=[message.model_dump() for message in payload.messages],
-        temperature=payload.temperature,
-        max_tokens=payload.max_tokens,
-        context_key=payload.context_key,
         api_key_id=call.principal.api_key_id,
-        user_ref=payload.user_id or _log_in(call),
+        log_in=str(call.http.user.get_username()) if call.principal.user_id else "",
     )
-
-
-def _payer(call: ApiCall, payload: QuestionIn) -> Payer:
-    user_ref = payload.user_id or _log_in(call)
-    return Payer(call.principal.organization_id, call.principal.api_key_id, user_ref)
-
-
-def _log_in(call: ApiCall) -> str:
-    return str(call.http.user.get_username()) if call.principal.user_id else ""
 
 
 def pin(call: ApiCall, payload: PinIn) -> Pinned:

@@ -1,18 +1,30 @@
 """The public door of the cache: other apps and Python callers import this and nothing behind it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
-from aiinfra.providers.base import TokenUsage
-from aiinfra.tenants.models import Organization
+from redis.exceptions import RedisError
+
+from aiinfra.python_api import (
+    PYTHON,
+    InvalidValueError,
+    UnknownOptionError,
+    UnknownOrganizationError,
+    checked,
+    organization_named,
+)
 from aiinfra.tenants.scope import organization_scope
 from cache_app import keeping, lookup, manage, tasks
 from cache_app.answers import Fetched, Look, Served
+from cache_app.asking import given_from, look_up_alone, payer_of, question_from
 from cache_app.embedding.base import Payer
 from cache_app.learning import sampling
+from cache_app.metrics.folding import fold_organization
 from cache_app.metrics.stats import CacheStats, cache_stats
 from cache_app.models import CacheHit
+from cache_app.payloads import LookupIn, StoreIn, TagsIn
 from cache_app.question import Question
 from cache_app.store import janitor
 from cache_app.ticket import Ticket
@@ -22,21 +34,21 @@ __all__ = [
     "CacheHit",
     "CacheMatch",
     "Fetched",
+    "InvalidValueError",
     "Look",
+    "LookupOptions",
     "Payer",
     "Question",
     "SemanticCache",
     "Served",
+    "StoreOptions",
     "Ticket",
+    "UnknownOptionError",
     "UnknownOrganizationError",
 ]
 
 DEFAULT_MODEL = ("deepseek", "deepseek-chat")
 """Whose answer it is where `set` is not told: the specification's cost-effective model."""
-
-
-class UnknownOrganizationError(LookupError):
-    """There is no such organization."""
 
 
 class CacheAwayError(Exception):
@@ -59,6 +71,38 @@ class CacheMatch:
     entry: MatchedEntry
     similarity: float
     kind: Literal["exact", "semantic"]
+
+
+class LookupOptions(TypedDict, total=False):
+    """What `get` takes beside the question; each is optional.
+
+    The names, defaults and limits are those of the action `lookup` of `POST /api/ai/cache`. Without `contextual_match`
+    only an equal question is found; `similarity_threshold` (a cosine, 0.5 to 1) replaces the organization's.
+    """
+
+    user_id: str
+    contextual_match: bool
+    similarity_threshold: float | None
+    temperature: float | None
+    max_tokens: int | None
+    context_key: str
+
+
+class StoreOptions(TypedDict, total=False):
+    """What `set` takes beside question and answer; each is optional.
+
+    The names, defaults and limits are those of the action `store` of `POST /api/ai/cache`. Provider and model can be
+    named in the metadata as well; without either they are `DEFAULT_MODEL`.
+    """
+
+    provider: str
+    model: str
+    user_id: str
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+    temperature: float | None
+    max_tokens: int | None
+    context_key: str
 
 
 class SemanticCache:
@@ -88,19 +132,16 @@ class SemanticCache:
         model: str,
         *,
         organization_id: str,
-        user_id: str = "",
-        contextual_match: bool = True,
-        similarity_threshold: float | None = None,
+        **options: Unpack[LookupOptions],
     ) -> CacheMatch | None:
-        """The answer to an equal question, or with `contextual_match` to a similar one; None for a miss.
+        """The answer to an equal question, or to one that means the same; None for a miss.
 
-        `similarity_threshold` (a cosine) replaces the organization's. Raises UnknownOrganizationError.
+        Counted in the statistics; starts nothing. Raises InvalidValueError and UnknownOrganizationError.
         """
-        organization = _organization(organization_id)
-        question = Question(organization.id, provider, model, messages, user_ref=user_id)
+        payload = checked(LookupIn, {**options, "messages": messages, "provider": provider, "model": model})
+        organization = organization_named(organization_id)
         with organization_scope(organization.id):
-            payer = Payer(organization.id, user_ref=user_id)
-            served = lookup.look_up(question, payer, by_meaning=contextual_match, threshold=similarity_threshold).served
+            served = look_up_alone(payload, question_from(payload, organization_id=organization.id)).served
         if served is None:
             return None
         entry = MatchedEntry(served.entry_id, served.response, served.cached_question)
@@ -112,31 +153,17 @@ class SemanticCache:
         response: Mapping[str, Any],
         *,
         organization_id: str,
-        user_id: str = "",
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[StoreOptions],
     ) -> str:
         """Keep an answer that the caller vouches for; returns the entry's id.
 
-        `metadata` names its provider and model. Raises UnknownOrganizationError, CacheAwayError, and ValueError for a
-        response without content.
+        Raises InvalidValueError, UnknownOrganizationError and CacheAwayError.
         """
-        organization, about = _organization(organization_id), dict(metadata or {})
-        provider = str(about.pop("provider", DEFAULT_MODEL[0]))
-        model = str(about.pop("model", DEFAULT_MODEL[1]))
-        question = Question(organization.id, provider, model, messages, user_ref=user_id)
-        fetched = Fetched(
-            response=_clean(response),
-            usage=TokenUsage(),
-            provider=provider,
-            model=model,
-            tags=tuple(tags),
-            metadata=about,
-            origin="given",
-            user_ref=user_id,
-        )
+        payload = _store_arguments(messages, response, options)
+        organization = organization_named(organization_id)
+        question = question_from(payload, organization_id=organization.id)
         with organization_scope(organization.id):
-            return self.give(question, fetched, Payer(organization.id, user_ref=user_id))
+            return self.give(question, given_from(payload), payer_of(question))
 
     def give(self, question: Question, fetched: Fetched, payer: Payer) -> str:
         """Keep an answer with its embedding, so that the next look-up of any process finds it; returns the entry's id.
@@ -155,19 +182,25 @@ class SemanticCache:
         return ticket.entry_id
 
     def get_stats(self, organization_id: str) -> CacheStats:
-        """The figures of the last 30 days. Raises UnknownOrganizationError."""
-        organization = _organization(organization_id)
+        """The figures of the last 30 days. Raises InvalidValueError and UnknownOrganizationError.
+
+        Look-ups are counted when it returns; hits of queued requests may take some seconds more.
+        """
+        organization = organization_named(organization_id)
         with organization_scope(organization.id):
+            with suppress(RedisError):
+                fold_organization(organization)
             return cache_stats(organization.id)
 
-    def clear_by_tags(self, tags: Sequence[str], *, organization_id: str, actor: str = "Python") -> int:
+    def clear_by_tags(self, tags: Sequence[str], *, organization_id: str) -> int:
         """Remove every entry with one of the tags, at once and for all processes; returns how many there were.
 
-        Raises UnknownOrganizationError and RedisError.
+        Raises InvalidValueError, UnknownOrganizationError and RedisError.
         """
-        organization = _organization(organization_id)
+        payload = checked(TagsIn, {"tags": tags})
+        organization = organization_named(organization_id)
         with organization_scope(organization.id):
-            return manage.clear(organization_id=organization.id, tags=tags, actor=actor)
+            return manage.clear(organization_id=organization.id, tags=payload.tags, actor=PYTHON)
 
     def cleanup(self) -> int:
         """Remove what has expired, of all organizations; returns how many entries. Raises RedisError."""
@@ -178,15 +211,14 @@ class SemanticCache:
         return CacheHit.objects.filter(id=request_id, shadow=False).first()
 
 
-def _organization(slug: str) -> Organization:
-    organization = Organization.objects.filter(slug=slug).first()
-    if organization is None:
-        raise UnknownOrganizationError(f"no organization {slug!r}")
-    return organization
-
-
-def _clean(response: Mapping[str, Any]) -> dict[str, Any]:
-    content = response.get("content")
-    if not isinstance(content, str) or not content.strip():
-        raise ValueError("a response needs its content")
-    return {"role": "assistant", "content": content, "finishReason": str(response.get("finishReason", "stop"))}
+def _store_arguments(
+    messages: Sequence[Mapping[str, Any]], response: Mapping[str, Any], options: StoreOptions
+) -> StoreIn:
+    """Provider and model are the options', else the metadata's, else the default. Raises InvalidValueError."""
+    raw: dict[str, Any] = {"provider": DEFAULT_MODEL[0], "model": DEFAULT_MODEL[1]}
+    metadata = options.get("metadata")
+    if isinstance(metadata, Mapping):
+        raw |= {name: value for name, value in metadata.items() if name in raw}
+        about = {name: value for name, value in metadata.items() if name not in raw}
+        options = {**options, "metadata": about}
+    return checked(StoreIn, {**raw, **options, "messages": messages, "response": response})

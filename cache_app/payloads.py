@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.providers.payloads import UsageIn
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -34,8 +35,9 @@ class QuestionIn(ApiModel):
 
 
 class LookupIn(QuestionIn):
-    """Ask the cache alone; nothing is started."""
+    """Ask the cache alone; nothing is started. Without `contextualMatch` only an equal question is found."""
 
+    contextual_match: bool = True
     similarity_threshold: Annotated[float, Field(ge=0.5, le=1, description="cosine")] | None = None
 
 
@@ -45,6 +47,7 @@ class GivenAnswer(ApiModel):
     content: Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"\S")]
     role: Literal["assistant"] = "assistant"
     finish_reason: Literal["stop"] = "stop"
+    usage: Annotated[UsageIn | None, Field(description="what it took; a hit books its price as saved")] = None
 
 
 class StoreIn(QuestionIn):

@@ -1,8 +1,8 @@
 """What is asked of a model, as the cache sees it: a scope that must be equal, and a text that may be similar.
 
-The partition is a hash of everything but the last user turn: who asks, which model with which parameters, the system
-prompt and all earlier turns. Only inside a partition are texts compared. The parts are hashed as canonical JSON, so no
-choice of words moves a question into another partition.
+The partition is a hash of everything but the text of the last user turn: who asks, which model with which parameters,
+the system prompt, all earlier turns, and every other field of the last one (a `name`, say). Only inside a partition are
+texts compared. The parts are hashed as canonical JSON, so no choice of words moves a question into another partition.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 
 from cache_app.models import SharedWith
 
-FORMAT = 1
+FORMAT = 2
 """Part of each partition: raised when entries of before must not be found any more."""
 ID_LENGTH = 32
 """Hex digits of an id: 128 bits of a SHA-256."""
@@ -60,9 +60,19 @@ class Question:
             self.temperature,
             self.max_tokens,
             dict(self.parameters),
-            [dict(message) for message in (self.messages[:-1] if self.text else self.messages)],
+            [dict(message) for message in self.messages[:-1]],
+            self._beside_text(),
         ]
         return _digest(whole)
+
+    def _beside_text(self) -> dict[str, Any] | None:
+        """The last turn without what is compared by meaning: who speaks, and every other field that is sent."""
+        if not self.messages:
+            return None
+        last = dict(self.messages[-1])
+        if self.text:
+            del last["content"]
+        return last
 
     def _owner(self, shared_with: str) -> list[Any]:
         match shared_with:

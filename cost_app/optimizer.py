@@ -1,15 +1,17 @@
 """The public door of the cost engine: other apps import this and nothing behind it."""
 
-from cost_app import tasks
-from cost_app.advice import classes, provider_choice, rules, screens
+from aiinfra.python_api import InvalidValueError, UnknownOrganizationError
+from cost_app import python_api, tasks
+from cost_app.advice import classes, rules
+from cost_app.advice.provider_choice import NoModelError
+from cost_app.advice.results import OptimizationRecommendation, ProviderRecommendation
 from cost_app.advice.rules import CallTerms
-from cost_app.alerts import lifecycle
-from cost_app.budgets import manage, windows
+from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
-from cost_app.ledger import admission, agreement, attempts, cache_hits, tracking
+from cost_app.ledger import admission, agreement, attempts, cache_hits
 from cost_app.ledger.admission import AttemptOrder
-from cost_app.ledger.tracking import TrackedCall
-from cost_app.metrics import metrics
+from cost_app.ledger.tracking import ReportConflictError
+from cost_app.metrics.results import CostMetrics, TrackedRequest
 from cost_app.models import Attempt, AttemptState
 from cost_app.prices import book
 from cost_app.prices.book import ModelNotPricedError
@@ -20,18 +22,38 @@ __all__ = [
     "Attempt",
     "AttemptOrder",
     "AttemptState",
+    "BudgetAlert",
     "BudgetBusyError",
     "BudgetExceededError",
     "BudgetRefusedError",
     "CallTerms",
+    "CostMetrics",
     "CostOptimizer",
+    "InvalidValueError",
     "ModelNotPricedError",
-    "TrackedCall",
+    "NoModelError",
+    "OptimizationRecommendation",
+    "ProviderRecommendation",
+    "ReportConflictError",
+    "TrackedRequest",
+    "UnknownOrganizationError",
 ]
 
 
 class CostOptimizer:
-    """Admits, books and reports what provider calls cost. Stateless; amounts are nano-dollars."""
+    """Admits, books and reports what provider calls cost. Stateless.
+
+    The first group is for Python callers: the organization's slug comes first, money goes out as Decimal dollars, and
+    no scope is needed (`cost_app.python_api` documents each). The others are for the apps above, inside an
+    organization's scope; their amounts are nano-dollars.
+    """
+
+    track_request = staticmethod(python_api.track_request)
+    get_cost_metrics = staticmethod(python_api.get_cost_metrics)
+    set_budget = staticmethod(python_api.set_budget)
+    get_alerts = staticmethod(python_api.get_alerts)
+    get_recommendations = staticmethod(python_api.get_recommendations)
+    get_optimal_provider = staticmethod(python_api.get_optimal_provider)
 
     priced_models = staticmethod(book.priced_models)
     price_of = staticmethod(book.price_of)
@@ -49,14 +71,6 @@ class CostOptimizer:
     abandon = staticmethod(attempts.abandon)
     attempts_of = staticmethod(attempts.attempts_of)
     book_cache_hit = staticmethod(cache_hits.book_cache_hit)
-
-    windows_now = staticmethod(windows.windows_now)
-    set_budget = staticmethod(manage.set_budget)
-    track_request = staticmethod(tracking.track_request)
-    get_cost_metrics = staticmethod(metrics.get_cost_metrics)
-    get_alerts = staticmethod(lifecycle.get_alerts)
-    get_recommendations = staticmethod(screens.recommendation_rows)
-    get_optimal_provider = staticmethod(provider_choice.get_optimal_provider)
 
     reserved_requests = staticmethod(attempts.reserved_requests)
     disagreements = staticmethod(agreement.disagreements)

@@ -26,6 +26,7 @@ from queue_app.payloads import (
 )
 from queue_app.requests import RequestFilter, page_of, request_by_id, status_of
 from queue_app.stats import queue_stats
+from queue_app.submissions import submission_from
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def contract_errors() -> Iterator[None]:
     try:
         yield
     except UnknownProviderError as error:
-        raise ApiError(400, "invalid_request", str(error), param="provider") from None
+        raise ApiError(400, "invalid_request", error.message, param=error.field) from None
     except IdempotencyConflictError as error:
         raise ApiError(409, "idempotency_conflict", str(error), param="Idempotency-Key") from None
     except QueueFullError as error:
@@ -55,23 +56,13 @@ def _come_back(seconds: int) -> dict[str, str]:
 
 def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str) -> Submission:
     """What a client sent, as the queue takes it."""
-    return Submission(
+    return submission_from(
+        options,
         organization_id=call.principal.organization_id,
         provider=provider,
         model=model,
-        messages=[message.model_dump() for message in options.messages],
-        priority=Priority[options.priority.upper()],
         api_key_id=call.principal.api_key_id,
-        user_ref=options.user_id or (call.http.user.get_username() if call.principal.user_id else ""),
-        conversation_id=options.conversation_id,
-        max_retries=options.max_retries,
-        timeout_ms=options.timeout,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        tags=options.tags,
-        metadata=options.metadata,
-        cache_mode=options.cache,
-        context_key=options.context_key,
+        log_in=call.http.user.get_username() if call.principal.user_id else "",
         idempotency_key=call.idempotency_key,
     )
 

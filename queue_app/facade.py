@@ -3,21 +3,46 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, TypedDict, Unpack, cast
 
+from aiinfra.python_api import (
+    InvalidValueError,
+    UnknownOptionError,
+    UnknownOrganizationError,
+    checked,
+    organization_named,
+)
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import claims, outcomes, processing, requests, stats
-from queue_app.asking import ask
+from queue_app.asking import CacheMissError, ask
 from queue_app.claims import Claim
 from queue_app.cleanup import cleanup
-from queue_app.intake import Submission, accept
+from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, accept
 from queue_app.models import AIRequest, Priority
+from queue_app.payloads import CacheMode, EnqueueArguments, PriorityName, RequestReference
 from queue_app.requests import RequestStatus
 from queue_app.stats import QueueStats
+from queue_app.submissions import submission_from
 
-PriorityName = Literal["low", "normal", "high", "critical"]
+__all__ = [
+    "AIRequestQueue",
+    "CacheMissError",
+    "EnqueueOptions",
+    "IdempotencyConflictError",
+    "InvalidValueError",
+    "PriorityName",
+    "QueueFullError",
+    "QueueStats",
+    "QueuedRequest",
+    "RequestNotFoundError",
+    "RequestStatus",
+    "UnknownOptionError",
+    "UnknownOrganizationError",
+    "UnknownProviderError",
+    "priority_name",
+]
 
 
 class RequestNotFoundError(LookupError):
@@ -37,21 +62,66 @@ class QueuedRequest:
     claim: Claim
 
 
+class EnqueueOptions(TypedDict, total=False):
+    """What `enqueue` and `ask` take beside the call itself; each is optional.
+
+    The names, defaults and limits are those of `POST /api/ai/queue`: `timeout` is the deadline of each provider call in
+    milliseconds, `cache` one of use, bypass, refresh and only. With an `idempotency_key` a repeat returns the first
+    request.
+    """
+
+    priority: PriorityName
+    user_id: str
+    conversation_id: str
+    max_retries: int
+    timeout: int
+    temperature: float | None
+    max_tokens: int | None
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+    cache: CacheMode
+    context_key: str
+    idempotency_key: str | None
+
+
 class AIRequestQueue:
-    """The request queue for Python callers. `organization_id` is the organization's slug."""
+    """The request queue for Python callers. `organization_id` is the organization's slug.
 
-    def enqueue(self, provider: str, model: str, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
-        """Accept a request; returns its id. `options` are those of `_submission`.
+    What the JSON API refuses is refused here: InvalidValueError, a ValueError, names the argument, and
+    UnknownOrganizationError, a LookupError, says that there is no such organization. Nothing was stored then.
+    """
 
-        Raises RequestNotFoundError for an unknown organization, UnknownProviderError, ModelNotPricedError,
-        BudgetRefusedError, QueueFullError.
+    def enqueue(
+        self,
+        provider: str,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        organization_id: str,
+        **options: Unpack[EnqueueOptions],
+    ) -> str:
+        """Accept a request; returns its id.
+
+        Raises InvalidValueError (UnknownProviderError for a provider that is not configured), UnknownOrganizationError,
+        ModelNotPricedError, BudgetRefusedError, QueueFullError and IdempotencyConflictError.
         """
-        with _submission(provider, model, messages, **options) as submission:
+        with _submission(provider, model, messages, organization_id, options) as submission:
             return str(accept(submission).id)
 
-    def ask(self, provider: str, model: str, messages: Sequence[Mapping[str, Any]], **options: Any) -> AIRequest:
-        """As `enqueue`, but the cache is asked first: the request is over at once where it answers."""
-        with _submission(provider, model, messages, **options) as submission:
+    def ask(
+        self,
+        provider: str,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        organization_id: str,
+        **options: Unpack[EnqueueOptions],
+    ) -> AIRequest:
+        """As `enqueue`, but the cache is asked first: the request is over at once where it answers.
+
+        Raises CacheMissError too, where only the cache was asked.
+        """
+        with _submission(provider, model, messages, organization_id, options) as submission:
             return ask(submission)
 
     def dequeue(self) -> QueuedRequest | None:
@@ -86,9 +156,10 @@ class AIRequestQueue:
             outcomes.give_back(queued.claim)
 
     def get_request_status(self, request_id: str) -> RequestStatus:
-        """Status, attempts, answer and cost. Raises RequestNotFoundError."""
+        """Status, attempts, answer and cost. Raises RequestNotFoundError, and InvalidValueError for what is no text."""
+        reference = checked(RequestReference, {"request_id": request_id})
         with system_scope():
-            request = requests.request_by_id(request_id)
+            request = requests.request_by_id(reference.request_id)
             if request is None:
                 raise RequestNotFoundError(f"no request {request_id!r}")
             return requests.status_of(request, with_content=True)
@@ -113,32 +184,20 @@ def _submission(
     provider: str,
     model: str,
     messages: Sequence[Mapping[str, Any]],
-    *,
     organization_id: str,
-    priority: PriorityName = "normal",
-    user_id: str = "",
-    conversation_id: str = "",
-    max_retries: int = 3,
-    timeout: int = 30_000,
-    **options: Any,
+    options: EnqueueOptions,
 ) -> Iterator[Submission]:
-    """What a Python caller asks for, in its organization's scope. `timeout` in ms; `options` are the further fields of
-    `Submission`."""
-    organization = Organization.objects.filter(slug=organization_id).first()
-    if organization is None:
-        raise RequestNotFoundError(f"no organization {organization_id!r}")
+    """What a Python caller asks for, in its organization's scope."""
+    raw = {**options, "provider": provider, "model": model, "messages": messages}
+    arguments = checked(EnqueueArguments, raw)
+    organization = organization_named(organization_id)
     with organization_scope(organization.id):
-        yield Submission(
+        yield submission_from(
+            arguments,
             organization_id=organization.id,
-            provider=provider,
-            model=model,
-            messages=[dict(message) for message in messages],
-            priority=Priority[priority.upper()],
-            user_ref=user_id,
-            conversation_id=conversation_id,
-            max_retries=max_retries,
-            timeout_ms=timeout,
-            **options,
+            provider=arguments.provider,
+            model=arguments.model,
+            idempotency_key=arguments.idempotency_key,
         )
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.providers.registry import is_configured
+from aiinfra.python_api import InvalidValueError
 from cache_app import create_semantic_cache
 from cache_app.facade import Look, Question, Ticket
 from cost_app import create_cost_optimizer
@@ -38,7 +39,7 @@ class QueueFullError(Exception):
     retry_after_s = RETRY_AFTER_FULL_S
 
 
-class UnknownProviderError(ValueError):
+class UnknownProviderError(InvalidValueError):
     """The provider is not configured here."""
 
 
@@ -95,7 +96,7 @@ def accept(
     if known := earlier(submission):
         return known
     if not is_configured(submission.provider):
-        raise UnknownProviderError(f"There is no provider {submission.provider!r} here.")
+        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r} here.")
     position = _place_in_queue(submission)
     terms = terms or terms_of(submission)
     try:

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from aiinfra.api import WHOLE_FLOATS, ApiModel
+from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
-from queue_app.facade import PriorityName
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+PriorityName = Literal["low", "normal", "high", "critical"]
 CacheMode = Literal["use", "bypass", "refresh", "only"]
 StatusName = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
@@ -48,6 +48,12 @@ class EnqueueRequest(CallOptions):
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class EnqueueArguments(EnqueueRequest):
+    """As a Python caller says it: with the idempotency key, which is a header over HTTP."""
+
+    idempotency_key: Annotated[str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY}$")] | None = None
 
 
 class RequestReference(ApiModel):

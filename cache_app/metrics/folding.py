@@ -54,6 +54,14 @@ def fold_counts() -> None:
             _fold_notes(organization_id, zones.get(organization_id))
 
 
+def fold_organization(organization: Organization) -> None:
+    """Add the look-ups of one organization, so that whoever has just made one reads it; in its scope.
+
+    Raises RedisError.
+    """
+    _fold_notes(organization.pk, ZoneInfo(organization.time_zone))
+
+
 def _fold_notes(organization_id: int, zone: ZoneInfo | None) -> None:
     redis, key = redis_client(), counts_key(organization_id)
     answer = redis.eval(TAKE, 2, key, f"{key}:taken")

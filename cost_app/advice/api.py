@@ -31,6 +31,11 @@ from cost_app.models import Recommendation, RecommendationState
 
 def get_recommendations(_call: ApiCall, payload: RecommendationsQuery) -> RecommendationsOut:
     """The organization's recommendations in one state."""
+    return recommendation_list(payload)
+
+
+def recommendation_list(payload: RecommendationsQuery) -> RecommendationsOut:
+    """The recommendations of the organization in scope, in one state."""
     rows = recommendation_rows(RecommendationState(payload.status))
     return RecommendationsOut(recommendations=[recommendation_out(row) for row in rows])
 
@@ -38,9 +43,14 @@ def get_recommendations(_call: ApiCall, payload: RecommendationsQuery) -> Recomm
 def get_provider_recommendation(call: ApiCall, payload: ChoiceQuery) -> ChoiceOut:
     """Which model for a kind of request."""
     try:
-        choice = get_optimal_provider(call.principal.organization_id, payload.request_type, payload.priority)
+        return choice_out(call.principal.organization_id, payload)
     except NoModelError as error:
         raise ApiError(404, "no_model", str(error)) from None
+
+
+def choice_out(organization_id: int, payload: ChoiceQuery) -> ChoiceOut:
+    """The best model and what comes next, in the organization's scope. Raises NoModelError."""
+    choice = get_optimal_provider(organization_id, payload.request_type, payload.priority)
     return ChoiceOut(
         **_option(choice.best),
         reasoning=choice.reasoning,

@@ -20,7 +20,12 @@ SNOOZE_MAX = timedelta(days=31)
 def get_alerts(call: ApiCall, payload: AlertsQuery) -> AlertList:
     """What is not resolved."""
     wanted = None if payload.acknowledged is None else payload.acknowledged == "true"
-    alerts = lifecycle.get_alerts(call.principal.organization_id, wanted)
+    return alert_list(call.principal.organization_id, wanted)
+
+
+def alert_list(organization_id: int, acknowledged: bool | None) -> AlertList:
+    """The organization's alerts that are not resolved, in its scope; None asks for acknowledged ones and all others."""
+    alerts = lifecycle.get_alerts(organization_id, acknowledged)
     return AlertList(alerts=[_out(alert) for alert in alerts[:LIST_MAX]])
 
 

@@ -47,24 +47,27 @@ def get_budgets(call: ApiCall, _payload: BudgetsQuery) -> BudgetsOut:
 
 def set_budget(call: ApiCall, payload: SetBudget) -> BudgetDetailOut:
     """Make or change a budget."""
-    scope = payload.scope
     with _refusals():
         budget = manage.set_budget(
-            organization_id=call.principal.organization_id,
-            terms=BudgetTerms(
-                period=payload.period,
-                limit_nano=payload.limit,
-                warning_percent=payload.warning_threshold,
-                alert_percent=payload.alert_threshold,
-                rollover_unused=payload.rollover_unused,
-                rollover_cap_nano=payload.rollover_cap,
-                enforcement=payload.enforcement,
-                scope=scope.type if isinstance(scope, ScopeIn) else scope,
-                scope_value=scope.value if isinstance(scope, ScopeIn) else "",
-            ),
-            actor=call.principal.actor,
+            organization_id=call.principal.organization_id, terms=terms_from(payload), actor=call.principal.actor
         )
     return _one(budget)
+
+
+def terms_from(payload: SetBudget) -> BudgetTerms:
+    """What a client sent, as budgets take it."""
+    scope = payload.scope
+    return BudgetTerms(
+        period=payload.period,
+        limit_nano=payload.limit,
+        warning_percent=payload.warning_threshold,
+        alert_percent=payload.alert_threshold,
+        rollover_unused=payload.rollover_unused,
+        rollover_cap_nano=payload.rollover_cap,
+        enforcement=payload.enforcement,
+        scope=scope.type if isinstance(scope, ScopeIn) else scope,
+        scope_value=scope.value if isinstance(scope, ScopeIn) else "",
+    )
 
 
 def remove_budget(call: ApiCall, payload: BudgetReference) -> BudgetRemoved:

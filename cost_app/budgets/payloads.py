@@ -25,10 +25,10 @@ def _nano(value: object) -> int:
     """Dollars of a body in nano-dollars. A number is taken as it is written: its shortest text is what was sent."""
     if isinstance(value, str) and not re.fullmatch(AMOUNT_TEXT[1:-1], value):
         raise ValueError("an amount has up to eight digits before the point and up to nine after it")
-    if isinstance(value, bool) or not isinstance(value, str | Real):
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
         raise ValueError("an amount is a number or a decimal text")
     amount = Decimal(str(value))
-    if not 0 <= amount < AMOUNT_END:
+    if not amount.is_finite() or not 0 <= amount < AMOUNT_END:
         raise ValueError("an amount is 0 or more and less than 100 million")
     nano = amount.scaleb(9)
     if nano != int(nano):
@@ -53,10 +53,10 @@ AmountIn = Annotated[
 
 def _moment(value: object) -> datetime:
     try:
-        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
+        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise ValueError("a time is ISO 8601 with its offset from UTC: 2026-01-31T23:00:00Z")
     return moment
 

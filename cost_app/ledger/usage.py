@@ -62,6 +62,14 @@ def fold() -> set[int]:
     return waiting
 
 
+def fold_organization(organization_id: int) -> None:
+    """Add what waits of one organization, so that whoever has just reported a call reads it in the sums."""
+    with organization_scope(organization_id):
+        waits = PendingUsage.objects.exists()
+    if waits:
+        _fold_all(organization_id)
+
+
 def _fold_all(organization_id: int) -> None:
     """What cannot be folded for one organization must not hold up the others; it stays in line and is reported."""
     try:

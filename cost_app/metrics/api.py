@@ -5,13 +5,13 @@ from typing import Any
 from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
-from aiinfra.providers.base import TokenUsage
 from cost_app.budgets.windows import OpenWindow
 from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
 from cost_app.metrics.forecast import Forecast
 from cost_app.metrics.metrics import OTHERS, Breakdown, CostMetrics, Totals, get_cost_metrics
 from cost_app.metrics.payloads import (
     BudgetOut,
+    CallFacts,
     ForecastOut,
     GroupOut,
     MetricsOut,
@@ -21,7 +21,7 @@ from cost_app.metrics.payloads import (
     SummaryQuery,
     TokensOut,
     Tracked,
-    TrackedUsage,
+    TrackedCallIn,
     TrackRequest,
 )
 from cost_app.metrics.summary import summary
@@ -49,7 +49,11 @@ def get_summary(call: ApiCall, _payload: SummaryQuery) -> SummaryOut:
 
 def get_metrics(call: ApiCall, payload: MetricsQuery) -> MetricsPage:
     """The last periods, newest first."""
-    organization_id = call.principal.organization_id
+    return metrics_page(call.principal.organization_id, payload)
+
+
+def metrics_page(organization_id: int, payload: MetricsQuery) -> MetricsPage:
+    """The organization's last periods, in its scope."""
     by = DIMENSIONS.get(payload.by or "", payload.by)
     found = get_cost_metrics(organization_id, payload.period, payload.limit, by=by)
     return MetricsPage(
@@ -61,49 +65,33 @@ def get_metrics(call: ApiCall, payload: MetricsQuery) -> MetricsPage:
 
 def track(call: ApiCall, payload: TrackRequest) -> Tracked:
     """Book a call that somebody else made."""
+    principal = call.principal
+    facts = payload.model_copy(update={"external_id": payload.external_id or call.idempotency_key})
     try:
-        attempt = track_request(
-            call.principal.organization_id, payload.provider, payload.model, _usage(payload.usage), _call(call, payload)
-        )
+        return tracked(principal.organization_id, payload, facts, api_key_id=principal.api_key_id)
     except ModelNotPricedError as error:
         raise ApiError(422, "model_not_priced", str(error), param="model") from None
     except ReportedTooLateError as error:
         raise ApiError(400, "invalid_request", str(error), param="at") from None
     except ReportConflictError as error:
         raise ApiError(409, "idempotency_conflict", str(error), param="externalId") from None
+
+
+def tracked(organization_id: int, called: TrackedCallIn, facts: CallFacts, *, api_key_id: int | None = None) -> Tracked:
+    """Book a reported call, in its organization's scope; raises as `ledger.tracking.track_request` does."""
+    call = TrackedCall(
+        latency_ms=facts.latency,
+        cached=facts.cached,
+        user_ref=facts.user_id,
+        priority=PRIORITIES[facts.priority] if facts.priority else None,
+        success=facts.success,
+        tags=facts.tags,
+        external_id=facts.external_id,
+        api_key_id=api_key_id,
+        at=facts.at,
+    )
+    attempt = track_request(organization_id, called.provider, called.model, called.usage.token_usage(), call)
     return Tracked(attempt_id=str(attempt.id), cost=dollars(attempt.cost_nano), is_priced=attempt.price_id is not None)
-
-
-def _usage(usage: TrackedUsage) -> TokenUsage:
-    """Raises ApiError 400 where a part is larger than its whole."""
-    plain = usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens
-    if plain < 0:
-        raise ApiError(400, "invalid_request", "The cached parts are larger than the prompt.", param="usage")
-    if usage.reasoning_tokens > usage.completion_tokens:
-        raise ApiError(400, "invalid_request", "Reasoning is a part of the completion.", param="usage")
-    if usage.total_tokens not in (None, usage.prompt_tokens + usage.completion_tokens):
-        raise ApiError(400, "invalid_request", "The total is not prompt and completion together.", param="usage")
-    return TokenUsage(
-        input=plain,
-        cache_read=usage.cache_read_tokens,
-        cache_write=usage.cache_write_tokens,
-        output=usage.completion_tokens,
-        reasoning=usage.reasoning_tokens,
-    )
-
-
-def _call(call: ApiCall, payload: TrackRequest) -> TrackedCall:
-    return TrackedCall(
-        latency_ms=payload.latency,
-        cached=payload.cached,
-        user_ref=payload.user_id,
-        priority=PRIORITIES[payload.priority] if payload.priority else None,
-        success=payload.success,
-        tags=payload.tags,
-        external_id=payload.external_id or call.idempotency_key,
-        api_key_id=call.principal.api_key_id,
-        at=payload.at,
-    )
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.providers.payloads import UsageIn
 from cost_app.budgets.payloads import MomentIn
 
 PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
 GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
 PriorityName = Literal["low", "normal", "high", "critical"]
-Tokens = Annotated[int, Field(ge=0, le=10**9), WHOLE_FLOATS]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -112,23 +112,17 @@ class SummaryOut(TotalsOut):
     by_model: list[GroupOut]
 
 
-class TrackedUsage(ApiModel):
-    """Tokens as OpenAI counts them: promptTokens is the whole prompt, its cached parts included."""
-
-    prompt_tokens: Tokens
-    completion_tokens: Tokens
-    total_tokens: Tokens | None = None
-    cache_read_tokens: Tokens = 0
-    cache_write_tokens: Tokens = 0
-    reasoning_tokens: Tokens = 0
-
-
-class TrackRequest(ApiModel):
-    """Usage that did not pass through here. With an `externalId` a repeat books nothing."""
+class TrackedCallIn(ApiModel):
+    """Who answered a call, and with how many tokens."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     model: Name
-    usage: TrackedUsage
+    usage: UsageIn
+
+
+class CallFacts(ApiModel):
+    """What is known of a call beside its tokens. With an `externalId` a repeat books nothing."""
+
     latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
     cached: bool = False
     user_id: Annotated[str, StringConstraints(max_length=128)] = ""
@@ -137,6 +131,10 @@ class TrackRequest(ApiModel):
     tags: Annotated[list[Tag], Field(max_length=20)] = []
     external_id: Name | None = None
     at: MomentIn | None = None
+
+
+class TrackRequest(CallFacts, TrackedCallIn):
+    """Usage that did not pass through here."""
 
 
 class Tracked(ApiModel):

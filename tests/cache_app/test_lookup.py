@@ -97,7 +97,7 @@ def test_an_unknown_organization_is_named(find: Find) -> None:
         find(ASKED, organization_id="nobody")
 
 
-@pytest.mark.parametrize("text", ["", " ", "yes", "go on", "why?"])
+@pytest.mark.parametrize("text", [" ", "yes", "go on", "why?"])
 def test_turns_that_say_nothing_are_never_similar(cache: SemanticCache, find: Find, text: str) -> None:
     cache.set(turns("yes please"), ANSWER, organization_id="north")
     assert find(text) is None
@@ -126,6 +126,38 @@ def test_another_scope_finds_nothing(
     with organization_scope(organization.pk):
         assert cache.look_up(Question(**fields), Payer(organization.pk)).served
         assert not cache.look_up(Question(**{**fields, **changed}), Payer(organization.pk)).served
+
+
+LAST_TURNS = [
+    {"name": "alice"},
+    {"name": ""},
+    {"tool_call_id": "call-1"},
+    {"cache_control": {"type": "ephemeral"}},
+    {"role": "developer"},
+]
+"""What a last turn can carry beside its text."""
+
+
+@pytest.mark.parametrize("field", LAST_TURNS, ids=str)
+@pytest.mark.parametrize("text", [ASKED, SIMILAR])
+def test_other_fields_of_the_last_turn_must_be_equal(
+    cache: SemanticCache, organization: Organization, kept: str, field: dict[str, Any], text: str
+) -> None:
+    def look(last: dict[str, Any]) -> Any:
+        return cache.look_up(Question(organization.pk, *MODEL, [last]), Payer(organization.pk)).served
+
+    with organization_scope(organization.pk):
+        assert look({"role": "user", "content": text})
+        assert not look({"role": "user", "content": text, **field})
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_every_field_of_every_turn_reaches_the_exact_key(at: int) -> None:
+    messages = turns(ASKED, ("system", "Be brief."), ("assistant", "Hello."))
+    named = [{**turn, "name": "alice"} if index == at else turn for index, turn in enumerate(messages)]
+    other = [{**turn, "name": "bob"} if index == at else turn for index, turn in enumerate(messages)]
+    partitions = {Question(1, *MODEL, each).partition("e") for each in (messages, named, other)}
+    assert len(partitions) == 3
 
 
 @pytest.mark.parametrize("shared_with", [SharedWith.USER, SharedWith.API_KEY])

@@ -12,7 +12,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.optimizer import ModelNotPricedError
 from queue_app import create_ai_request_queue
-from queue_app.facade import RequestNotFoundError, priority_name
+from queue_app.facade import RequestNotFoundError, UnknownOrganizationError, priority_name
 from queue_app.models import AIRequest, Priority, Status
 from tests.queue_app.conftest import ScriptedProvider
 
@@ -90,7 +90,7 @@ def test_what_is_unknown_is_said() -> None:
     for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(RequestNotFoundError):
             queue.get_request_status(wrong)
-    with pytest.raises(RequestNotFoundError, match="nowhere"):
+    with pytest.raises(UnknownOrganizationError, match="nowhere"):
         queue.enqueue("deepseek", "deepseek-chat", MESSAGES, organization_id="nowhere")
     with pytest.raises(ModelNotPricedError):
         queue.enqueue("deepseek", "gpt-nonsense", MESSAGES, organization_id="north")

@@ -9,9 +9,8 @@ from django.utils import timezone
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app import create_cost_optimizer
 from cost_app.ledger.agreement import disagreements
-from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall
+from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
 from cost_app.ledger.usage import fold
 from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, LedgerEntry, UsageDay
 from cost_app.prices.book import ModelNotPricedError
@@ -27,7 +26,7 @@ def track(organization: Organization) -> Callable[..., Attempt]:
     def make(usage: TokenUsage = USAGE, model: str = "deepseek-chat", **fields: object) -> Attempt:
         call = TrackedCall(**fields)  # type: ignore[arg-type]
         with organization_scope(organization.pk):
-            return create_cost_optimizer().track_request(organization.pk, "deepseek", model, usage, call)
+            return track_request(organization.pk, "deepseek", model, usage, call)
 
     return make
 

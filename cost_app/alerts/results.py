@@ -1,0 +1,28 @@
+"""What the Python API tells of alerts. Money is US dollars as an exact Decimal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BudgetAlert:
+    """One alert that is not resolved. `threshold` is percent of the limit; budget fields are None for other causes.
+
+    Amounts within `explanation` are whole nano-dollars.
+    """
+
+    alert_id: str
+    type: str
+    severity: str
+    status: str
+    message: str
+    current_cost: Decimal
+    budget_limit: Decimal | None
+    threshold: int | None
+    budget_id: str | None
+    opened_at: datetime
+    snoozed_until: datetime | None
+    explanation: Mapping[str, Any]

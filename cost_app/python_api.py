@@ -1,0 +1,117 @@
+"""The cost engine's contract for Python callers: an organization's slug and plain mappings in, frozen results out.
+
+Arguments obey the rules of `/api/ai/cost`, and keys of mappings may be camelCase or snake_case. Every operation raises
+InvalidValueError for what those rules refuse and UnknownOrganizationError; nothing was stored then. Money comes back as
+US dollars in an exact Decimal.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic.alias_generators import to_snake
+
+from aiinfra.python_api import PYTHON, InvalidValueError, checked, organization_named, result_of
+from aiinfra.tenants.scope import organization_scope
+from cost_app.advice import api as advice
+from cost_app.advice.payloads import ChoiceQuery, RecommendationsQuery
+from cost_app.advice.results import OptimizationRecommendation, ProviderRecommendation
+from cost_app.alerts import api as alerts
+from cost_app.alerts.results import BudgetAlert
+from cost_app.budgets import api as budgets
+from cost_app.budgets import manage
+from cost_app.budgets.terms import BudgetTermsError
+from cost_app.ledger.tracking import ReportedTooLateError
+from cost_app.ledger.usage import fold_organization
+from cost_app.metrics import api as metrics
+from cost_app.metrics.payloads import MetricsQuery
+from cost_app.metrics.results import CostMetrics, TrackedRequest
+from cost_app.python_payloads import AlertsArguments, BudgetArguments, TrackArguments
+
+
+def track_request(
+    organization_id: str,
+    provider: str,
+    model: str,
+    usage: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+) -> TrackedRequest:
+    """Book a call that did not pass through here; every budget counts it, none refuses it.
+
+    `usage` has promptTokens and completionTokens, and may have totalTokens, cacheReadTokens, cacheWriteTokens and
+    reasoningTokens; `metadata` may have latency (ms), cached, userId, priority, success, tags, externalId and at (a
+    datetime with its zone, or ISO 8601). With an externalId a repeat books nothing. Raises ModelNotPricedError, and
+    ReportConflictError for an externalId that came before with other figures.
+    """
+    raw = {"provider": provider, "model": model, "usage": usage, "metadata": {} if metadata is None else metadata}
+    call = checked(TrackArguments, raw, also=(datetime,))
+    organization = organization_named(organization_id)
+    try:
+        with organization_scope(organization.id):
+            return result_of(TrackedRequest, metrics.tracked(organization.id, call, call.metadata))
+    except ReportedTooLateError as error:
+        raise InvalidValueError("metadata.at", str(error)) from None
+
+
+def get_cost_metrics(
+    organization_id: str, period: str = "daily", limit: int = 30, *, by: str | None = None
+) -> list[CostMetrics]:
+    """The last periods (hourly, daily, weekly, monthly), newest first, those without a call included.
+
+    At most as many as the organization keeps. `by` adds the groups of a dimension: provider, model, api_key, user,
+    priority or tag. What was tracked before the call is counted: what waits to be summed is summed first.
+    """
+    query = checked(MetricsQuery, {"period": period, "limit": limit, "by": "apiKey" if by == "api_key" else by})
+    organization = organization_named(organization_id)
+    fold_organization(organization.id)
+    with organization_scope(organization.id):
+        return [result_of(CostMetrics, each) for each in metrics.metrics_page(organization.id, query).metrics]
+
+
+def set_budget(organization_id: str, budget: Mapping[str, Any]) -> str:
+    """Make the budget of a period and scope, or change the one there is; returns its id.
+
+    `budget` has period (daily, weekly, monthly) and limit (dollars: a Decimal, a number or a decimal string), and may
+    have warningThreshold and alertThreshold (percent), rolloverUnused, rolloverCap, enforcement (warn, block,
+    downgrade) and scope. What is left out gets its default.
+    """
+    payload = checked(BudgetArguments, {"budget": budget}, also=(Decimal,)).budget
+    organization = organization_named(organization_id)
+    try:
+        made = manage.set_budget(organization_id=organization.id, terms=budgets.terms_from(payload), actor=PYTHON)
+    except BudgetTermsError as refusal:
+        name = budgets.FIELDS.get(refusal.field, refusal.field)
+        raise InvalidValueError(f"budget.{name if name in budget else to_snake(name)}", str(refusal)) from None
+    return str(made.id)
+
+
+def get_alerts(organization_id: str, acknowledged: bool | None = False) -> list[BudgetAlert]:
+    """The newest 100 alerts that are not resolved: not acknowledged yet, acknowledged, or with None both."""
+    wanted = checked(AlertsArguments, {"acknowledged": acknowledged}).acknowledged
+    organization = organization_named(organization_id)
+    with organization_scope(organization.id):
+        return [result_of(BudgetAlert, each) for each in alerts.alert_list(organization.id, wanted).alerts]
+
+
+def get_recommendations(organization_id: str, status: str = "open") -> list[OptimizationRecommendation]:
+    """At most 100 recommendations in a state (open, applied, dismissed, expired), the largest saving first.
+
+    Savings of several overlap and cannot be added up.
+    """
+    query = checked(RecommendationsQuery, {"status": status})
+    organization = organization_named(organization_id)
+    with organization_scope(organization.id):
+        found = advice.recommendation_list(query).recommendations
+    return [result_of(OptimizationRecommendation, each) for each in found]
+
+
+def get_optimal_provider(organization_id: str, request_type: str, priority: str = "normal") -> ProviderRecommendation:
+    """The model to send a simple, complex or creative request to, with reasons and alternatives.
+
+    Raises NoModelError, a LookupError, where the organization allows no model that is priced and configured.
+    """
+    query = checked(ChoiceQuery, {"request_type": request_type, "priority": priority})
+    organization = organization_named(organization_id)
+    with organization_scope(organization.id):
+        return result_of(ProviderRecommendation, advice.choice_out(organization.id, query))

@@ -1,0 +1,35 @@
+"""The three facades, prices, an empty Redis and a provider that does what the test says."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cache_app import create_semantic_cache
+from cache_app.embedding import remembered
+from cache_app.facade import SemanticCache
+from cache_app.policy import forget_policies
+from cost_app import create_cost_optimizer
+from cost_app.optimizer import CostOptimizer
+from queue_app import create_ai_request_queue
+from queue_app.facade import AIRequestQueue
+from tests.api.conftest import _queue, key_of  # noqa: F401 - fixtures
+from tests.queue_app.conftest import provider  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def queue() -> AIRequestQueue:
+    return create_ai_request_queue()
+
+
+@pytest.fixture
+def cache() -> Iterator[SemanticCache]:
+    forget_policies()
+    remembered.forget_all()
+    yield create_semantic_cache()
+    forget_policies()
+    remembered.forget_all()
+
+
+@pytest.fixture
+def cost() -> CostOptimizer:
+    return create_cost_optimizer()

@@ -1,0 +1,217 @@
+"""The specification's examples of the cost optimizer."""
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from aiinfra.tenants.models import AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Alert, Attempt, Budget
+from cost_app.optimizer import (
+    CostOptimizer,
+    InvalidValueError,
+    ModelNotPricedError,
+    ReportConflictError,
+    UnknownOrganizationError,
+)
+from tests.api.support import rows
+from tests.cost_app.advice.support import make_recommendation
+
+CALL = ("north", "deepseek", "deepseek-chat")
+USAGE = {"promptTokens": 100, "completionTokens": 150, "totalTokens": 250}
+METADATA = {"latency": 2400, "cached": False, "userId": "user-456", "priority": "normal", "success": True}
+BUDGET = {
+    "period": "monthly",
+    "limit": 100.0,
+    "warningThreshold": 80,
+    "alertThreshold": 95,
+    "rolloverUnused": False,
+}
+COST = Decimal("0.000056")
+"""100 tokens at $0.14 and 150 at $0.28 a million."""
+pytestmark = pytest.mark.usefixtures("organization")
+
+
+def test_a_tracked_request_is_in_the_metrics_at_once(cost: CostOptimizer) -> None:
+    booked = cost.track_request(*CALL, USAGE, METADATA)
+    assert (booked.cost, booked.is_priced) == (COST, True)
+    for period in ("hourly", "daily", "weekly", "monthly"):
+        newest = cost.get_cost_metrics("north", period, 1)[0]
+        assert (newest.total_requests, newest.total_cost, newest.cost_per_request) == (1, COST, COST), period
+        assert (newest.total_tokens, newest.cache_hit_rate, newest.average_latency_ms) == (250, 0.0, 2400.0), period
+        assert not newest.is_over
+
+
+def test_metrics_come_newest_first_and_at_most_as_many_as_asked_for(cost: CostOptimizer) -> None:
+    cost.track_request(*CALL, USAGE, {**METADATA, "at": timezone.now() - timedelta(days=1)})
+    today, yesterday = cost.get_cost_metrics("north", "daily", 2)
+    assert today.start > yesterday.start
+    assert (today.total_requests, yesterday.total_requests) == (0, 1)
+    assert today.cost_per_request is None
+
+
+def test_a_cached_answer_costs_nothing_and_counts_as_a_hit(cost: CostOptimizer) -> None:
+    cost.track_request(*CALL, USAGE, METADATA)
+    cost.track_request(*CALL, USAGE, {**METADATA, "cached": True})
+    newest = cost.get_cost_metrics("north", "daily", 1)[0]
+    assert (newest.cache_hits, newest.cache_hit_rate, newest.total_cost, newest.saved_cost) == (1, 50.0, COST, COST)
+
+
+def test_metrics_can_be_grouped(cost: CostOptimizer) -> None:
+    cost.track_request(*CALL, USAGE, {**METADATA, "tags": ["audit"]})
+    for by, value in {"provider": "deepseek", "user": "user-456", "tag": "audit", "api_key": ""}.items():
+        groups = cost.get_cost_metrics("north", "daily", 1, by=by)[0].groups
+        assert groups and [(group.value, group.total_cost) for group in groups] == [(value, COST)]
+
+
+def test_keys_may_be_written_in_either_case(cost: CostOptimizer) -> None:
+    cost.track_request(
+        *CALL,
+        {"prompt_tokens": 100, "completion_tokens": 150},
+        {"user_id": "ada", "external_id": "a-1", "at": "2020-01-01T00:00:00Z"} | {"at": timezone.now().isoformat()},
+    )
+    with organization_scope(Organization.objects.get(slug="north").pk):
+        assert Attempt.objects.get().user_ref == "ada"
+    with pytest.raises(InvalidValueError, match=r"metadata\.user_id"):
+        cost.track_request(*CALL, USAGE, {"userId": "ada", "user_id": "bob"})
+
+
+def test_a_report_with_an_id_is_booked_once(cost: CostOptimizer) -> None:
+    first = cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"})
+    assert cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"}) == first
+    assert cost.get_cost_metrics("north", "daily", 1)[0].total_requests == 1
+    with pytest.raises(ReportConflictError):
+        cost.track_request(*CALL, {**USAGE, "promptTokens": 5, "totalTokens": 155}, {"externalId": "invoice-7"})
+
+
+def test_a_model_without_a_price_is_named(cost: CostOptimizer) -> None:
+    with pytest.raises(ModelNotPricedError):
+        cost.track_request("north", "deepseek", "nothing", USAGE)
+
+
+@pytest.mark.parametrize("days", [-40, 1])
+def test_a_call_of_another_time_is_refused(cost: CostOptimizer, days: int) -> None:
+    with pytest.raises(InvalidValueError) as refusal:
+        cost.track_request(*CALL, USAGE, {"at": datetime.now(UTC) + timedelta(days=days)})
+    assert refusal.value.field == "metadata.at"
+
+
+@pytest.mark.parametrize("limit", [100, 100.0, "100.00", Decimal(100)], ids=repr)
+def test_a_budget_takes_its_limit_in_dollars(cost: CostOptimizer, organization: Organization, limit: object) -> None:
+    budget_id = cost.set_budget("north", {**BUDGET, "limit": limit})
+    with organization_scope(organization.pk):
+        budget = Budget.objects.get()
+        assert AuditEvent.objects.filter(verb="budget.created", actor="Python").count() == 1
+    assert budget_id == str(budget.pk)
+    assert (budget.limit_nano, budget.warning_percent, budget.alert_percent) == (100 * 10**9, 80, 95)
+
+
+def test_a_budget_of_the_same_period_is_changed(cost: CostOptimizer) -> None:
+    first = cost.set_budget("north", BUDGET)
+    assert cost.set_budget("north", {"period": "monthly", "limit": "5", "enforcement": "block"}) == first
+
+
+def test_a_refused_budget_names_the_setting_as_it_was_written(cost: CostOptimizer) -> None:
+    for spelled in ("warningThreshold", "warning_threshold"):
+        with pytest.raises(InvalidValueError) as refusal:
+            cost.set_budget("north", {"period": "monthly", "limit": 1, spelled: 96})
+        assert refusal.value.field == f"budget.{spelled}"
+
+
+def test_alerts_are_listed_by_whether_somebody_acknowledged_them(
+    cost: CostOptimizer, organization: Organization
+) -> None:
+    with organization_scope(organization.pk):
+        columns = {"organization": organization, "kind": "budget_warning", "severity": "medium", "current_nano": 5}
+        Alert.objects.create(**columns, cause="a", message="Budget warning: $0.85 (85%)", limit_nano=10**9)
+        Alert.objects.create(**columns, cause="b", state="acknowledged")
+    (alert,) = cost.get_alerts("north", acknowledged=False)
+    assert (alert.type, alert.severity, alert.status) == ("budget_warning", "medium", "open")
+    assert (alert.message, alert.budget_limit) == ("Budget warning: $0.85 (85%)", Decimal(1))
+    assert [each.status for each in cost.get_alerts("north", acknowledged=True)] == ["acknowledged"]
+    assert len(cost.get_alerts("north", acknowledged=None)) == 2
+    assert cost.get_alerts("north") == [alert]
+
+
+def test_recommendations_say_what_they_save_and_how_hard_they_are(
+    cost: CostOptimizer, organization: Organization
+) -> None:
+    assert cost.get_recommendations("north") == []
+    made = make_recommendation(organization)
+    (found,) = cost.get_recommendations("north", status="open")
+    assert (found.id, found.title) == (str(made.pk), made.title)
+    assert found.estimated_savings.monthly == Decimal(made.monthly_nano).scaleb(-9)
+    assert found.implementation.difficulty in {"easy", "medium", "hard"}
+    assert cost.get_recommendations("north", status="dismissed") == []
+
+
+def test_a_provider_is_recommended_with_reasons_and_cost(cost: CostOptimizer) -> None:
+    advice = cost.get_optimal_provider("north", "simple", "normal")
+    assert advice.provider and advice.model and advice.reasoning
+    assert isinstance(advice.estimated_cost, Decimal) and advice.estimated_cost > 0
+    assert advice.alternatives[0].provider
+
+
+def test_results_are_frozen_and_hold_money_as_decimals(cost: CostOptimizer, organization: Organization) -> None:
+    make_recommendation(organization)
+    results = [
+        cost.track_request(*CALL, USAGE, METADATA),
+        cost.get_cost_metrics("north", "daily", 1, by="model")[0],
+        cost.get_recommendations("north")[0],
+        cost.get_optimal_provider("north", "complex"),
+    ]
+    for result in results:
+        assert _floats_of_money(result) == []
+        with pytest.raises(FrozenInstanceError):
+            setattr(result, fields(result)[0].name, None)
+
+
+def _floats_of_money(result: Any) -> list[str]:
+    """The names of fields with money that are no Decimal."""
+    found = []
+    for field in fields(result):
+        value = getattr(result, field.name)
+        if is_dataclass(value):
+            found += _floats_of_money(value)
+        elif any(word in field.name for word in ("cost", "monthly", "saved")) and not isinstance(value, Decimal | None):
+            found.append(field.name)
+    return found
+
+
+def test_no_scope_is_needed_and_other_organizations_see_nothing(
+    cost: CostOptimizer, other_organization: Organization
+) -> None:
+    cost.track_request(*CALL, USAGE, METADATA)
+    cost.set_budget("north", BUDGET)
+    assert cost.get_cost_metrics("south", "daily", 1)[0].total_requests == 0
+    assert cost.get_alerts("south") == []
+
+
+CALLS: list[Callable[[CostOptimizer, Any], object]] = [
+    lambda cost, slug: cost.track_request(slug, "deepseek", "deepseek-chat", USAGE, METADATA),
+    lambda cost, slug: cost.get_cost_metrics(slug, "daily", 30),
+    lambda cost, slug: cost.set_budget(slug, BUDGET),
+    lambda cost, slug: cost.get_alerts(slug),
+    lambda cost, slug: cost.get_recommendations(slug),
+    lambda cost, slug: cost.get_optimal_provider(slug, "simple", "normal"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_unknown_organization_is_a_lookup_error_and_stores_nothing(
+    cost: CostOptimizer, call: Callable[[CostOptimizer, Any], object]
+) -> None:
+    before = rows()
+    for slug in ("nowhere", "", "x" * 5_000, "NORTH"):
+        with pytest.raises(UnknownOrganizationError):
+            call(cost, slug)
+    for slug in (None, 1, "a\0", "\ud800", ["north"]):
+        with pytest.raises(InvalidValueError) as refusal:
+            call(cost, slug)
+        assert refusal.value.field == "organization_id"
+    assert rows() == before
