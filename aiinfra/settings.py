@@ -1,30 +1,31 @@
-"""Every setting of the project. What an operator may change comes from the environment; docs/settings.md lists it."""
+"""Every setting of the project. What an operator may change is read from `aiinfra.configuration.table`."""
 
 import os
 from pathlib import Path
 
 import dj_database_url
-from django.core.exceptions import ImproperlyConfigured
 
-from aiinfra.env import envbool, envfloat, envint, envsecret, envstr, load_dotenv
+from aiinfra.configuration.reading import read_or_exit, secret_or_exit
+from aiinfra.configuration.table import cache, messages, places, providers, queue, security, web
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-load_dotenv(BASE_DIR / ".env")
+values = read_or_exit(BASE_DIR / ".env")
 
-DATA_DIR = Path(envstr("AIINFRA_DATA_DIR", str(BASE_DIR / "var"))).resolve()
-PORT = envint("PORT", 8000)
+DATA_DIR = values[places.AIINFRA_DATA_DIR]
+PORT = values[places.PORT]
+BIND = values[places.BIND]
 
 # Security
 
-SECRET_KEY = envsecret("SECRET_KEY", DATA_DIR)
-API_KEY_PEPPER = envsecret("API_KEY_PEPPER", DATA_DIR)
-DEBUG = envbool("DEBUG", False)
-ALLOWED_HOSTS = envstr("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
-HTTPS = envbool("AIINFRA_HTTPS", False)
+SECRET_KEY = secret_or_exit(values, security.SECRET_KEY)
+API_KEY_PEPPER = secret_or_exit(values, security.API_KEY_PEPPER)
+DEBUG = values[security.DEBUG]
+ALLOWED_HOSTS = values[security.ALLOWED_HOSTS]
+HTTPS = values[security.AIINFRA_HTTPS]
 
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if HTTPS else []
+CSRF_TRUSTED_ORIGINS = [f"https://{'*' * host.startswith('.')}{host}" for host in ALLOWED_HOSTS] if HTTPS else []
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if envbool("AIINFRA_BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if values[security.AIINFRA_BEHIND_PROXY] else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -123,7 +124,7 @@ STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestSta
 # Database
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": dj_database_url.parse(envstr("DATABASE_URL", f"sqlite:///{DATA_DIR / 'aiinfra.sqlite3'}"))}
+DATABASES = {"default": dj_database_url.parse(values[places.DATABASE_URL])}
 match DATABASES["default"]["ENGINE"]:
     case "django.db.backends.sqlite3":
         DATABASES["default"]["CONN_MAX_AGE"] = None
@@ -135,17 +136,16 @@ match DATABASES["default"]["ENGINE"]:
         }
     case "django.db.backends.postgresql":
         DATABASES["default"]["OPTIONS"] = {
-            "pool": {"min_size": 1, "max_size": envint("DATABASE_POOL_SIZE", 8), "timeout": 10},
+            "pool": {"min_size": 1, "max_size": values[places.DATABASE_POOL_SIZE], "timeout": 10},
         }
-    case engine:
-        raise ImproperlyConfigured(f"DATABASE_URL must be sqlite:// or postgres://, not {engine}")
 
 # Redis and RQ
 
-REDIS_URL = envstr("REDIS_URL", f"redis://127.0.0.1:{PORT + 1}/0")
+REDIS_URL = values[places.REDIS_URL]
+REDIS_IS_BUNDLED = places.uses_bundled_redis(values)
 # Half a second: a request must not hang because Redis does. The database is the truth, the reconciler repairs the rest.
 REDIS_TIMEOUT_S = 0.5
-REDIS_MAX_CONNECTIONS = 200
+REDIS_MAX_CONNECTIONS = values[places.REDIS_MAX_CONNECTIONS]
 
 RQ_TICKET_QUEUE = "llm"
 RQ_QUEUES = {
@@ -158,72 +158,69 @@ RQ_QUEUES = {
 
 # Queue
 
-# 50 calls at once. Python runs one thread of a process at a time, so more processes than cores only cost memory.
-WORKER_PROCESSES = envint("WORKER_PROCESSES", min(5, os.cpu_count() or 1))
-WORKER_THREADS = envint("WORKER_THREADS", 50 // WORKER_PROCESSES)
-QUEUE_LEASE_S = envfloat("QUEUE_LEASE_S", 15)
-QUEUE_RETENTION_DAYS = envint("QUEUE_RETENTION_DAYS", 30)
-QUEUE_CONTENT_RETENTION_DAYS = envint("QUEUE_CONTENT_RETENTION_DAYS", 7)
+WORKER_PROCESSES = values[queue.WORKER_PROCESSES]
+WORKER_THREADS = values[queue.WORKER_THREADS]
+QUEUE_LEASE_S = values[queue.QUEUE_LEASE_S]
+QUEUE_RETENTION_DAYS = values[queue.QUEUE_RETENTION_DAYS]
+QUEUE_CONTENT_RETENTION_DAYS = values[queue.QUEUE_CONTENT_RETENTION_DAYS]
 # Seconds of waiting that each priority is ahead by; the difference of two is how long the lower one can be overtaken.
 QUEUE_HEAD_START_S = {
-    "low": envfloat("QUEUE_HEAD_START_LOW_S", 0),
-    "normal": envfloat("QUEUE_HEAD_START_NORMAL_S", 30),
-    "high": envfloat("QUEUE_HEAD_START_HIGH_S", 120),
-    "critical": envfloat("QUEUE_HEAD_START_CRITICAL_S", 300),
+    "low": values[queue.QUEUE_HEAD_START_LOW_S],
+    "normal": values[queue.QUEUE_HEAD_START_NORMAL_S],
+    "high": values[queue.QUEUE_HEAD_START_HIGH_S],
+    "critical": values[queue.QUEUE_HEAD_START_CRITICAL_S],
 }
 # Seconds of score that an organization loses per request in flight, so that one with many running lets others go first.
-QUEUE_IN_FLIGHT_PENALTY_S = envfloat("QUEUE_IN_FLIGHT_PENALTY_S", 10)
-RETRY_BASE_S = envfloat("RETRY_BASE_S", 1)
-RETRY_MAX_S = envfloat("RETRY_MAX_S", 30)
-WAITING_CLIENTS_MAX = envint("WAITING_CLIENTS_MAX", 12)
+QUEUE_IN_FLIGHT_PENALTY_S = values[queue.QUEUE_IN_FLIGHT_PENALTY_S]
+RETRY_BASE_S = values[providers.RETRY_BASE_S]
+RETRY_MAX_S = values[providers.RETRY_MAX_S]
+WAITING_CLIENTS_MAX = values[web.WAITING_CLIENTS_MAX]
 
 # Web server: gunicorn gthread; the docs explain the figures.
 
-WEB_PROCESSES = envint("WEB_PROCESSES", 2)
-WEB_THREADS = envint("WEB_THREADS", 24)
+WEB_PROCESSES = values[web.WEB_PROCESSES]
+WEB_THREADS = values[web.WEB_THREADS]
 
 # Providers
 
-BREAKER_FAILURES = envint("BREAKER_FAILURES", 5)
-BREAKER_OPEN_S = envfloat("BREAKER_OPEN_S", 60)
-PROVIDER_API_KEYS = {name: envstr(f"{name.upper()}_API_KEY") for name in ("openai", "deepseek", "anthropic")}
-PROVIDER_BASE_URLS = {name: envstr(f"{name.upper()}_BASE_URL") for name in PROVIDER_API_KEYS}
-# name=base_url,name2=...: further servers that speak OpenAI's dialect; the key of each is in <NAME>_API_KEY.
-COMPATIBLE_PROVIDERS = dict(
-    pair.strip().partition("=")[::2] for pair in envstr("AIINFRA_COMPATIBLE_PROVIDERS").split(",") if pair.strip()
-)
+BREAKER_FAILURES = values[providers.BREAKER_FAILURES]
+BREAKER_OPEN_S = values[providers.BREAKER_OPEN_S]
+PROVIDER_API_KEYS = {name: values[setting] for name, setting in providers.KEYS.items()}
+PROVIDER_BASE_URLS = {name: values[setting] for name, setting in providers.BASE_URLS.items()}
+# Further servers that speak OpenAI's dialect: base URL by name. The key of each is in <NAME>_API_KEY.
+COMPATIBLE_PROVIDERS = values[providers.AIINFRA_COMPATIBLE_PROVIDERS]
 # Stands in for all three providers where none of their keys is set.
-SANDBOX_PORT = envint("SANDBOX_PORT", PORT + 2)
-SANDBOX_URL = envstr("SANDBOX_URL", f"http://127.0.0.1:{SANDBOX_PORT}")
+SANDBOX_PORT = values[providers.SANDBOX_PORT]
+SANDBOX_URL = values[providers.SANDBOX_URL]
 
 # Semantic cache
 
 # minilm (local) or openai (text-embedding-3-small through the provider `openai`, on the organization's account).
-CACHE_EMBEDDER = envstr("CACHE_EMBEDDER", "minilm")
+CACHE_EMBEDDER = values[cache.CACHE_EMBEDDER]
 # An ONNX file of all-MiniLM-L6-v2 in place of the packaged one; its hash is then the operator's business.
-EMBEDDER_MODEL_PATH = envstr("EMBEDDER_MODEL_PATH")
+EMBEDDER_MODEL_PATH = values[cache.EMBEDDER_MODEL_PATH]
 # matrix (numpy, in each process) or vector_set (Redis 8 and later).
-CACHE_INDEX = envstr("CACHE_INDEX", "matrix")
+CACHE_INDEX = values[cache.CACHE_INDEX]
 # For the matrices of one process; the least recently used partition leaves first.
-CACHE_INDEX_MB = envint("CACHE_INDEX_MB", 200)
+CACHE_INDEX_MB = values[cache.CACHE_INDEX_MB]
 # numpy reads it when it is loaded. Requests come in many threads: a pool for each product of matrices makes them wait
 # for each other (measured: 41 ms in place of 0.7 on two busy cores).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Where people reach the product: links in messages lead there.
-AIINFRA_PUBLIC_URL = envstr("AIINFRA_PUBLIC_URL", f"http://127.0.0.1:{PORT}/")
+AIINFRA_PUBLIC_URL = values[messages.AIINFRA_PUBLIC_URL]
 # Webhooks may go to these hosts although their addresses are private, and without TLS.
-NOTIFICATION_TRUSTED_HOSTS = frozenset(filter(None, envstr("NOTIFICATION_TRUSTED_HOSTS").lower().split(",")))
+NOTIFICATION_TRUSTED_HOSTS = frozenset([*values[messages.NOTIFICATION_TRUSTED_HOSTS]])
 
 # E-mail: without a host nothing is sent, and invitations are a link to pass on.
 
-EMAIL_HOST = envstr("EMAIL_HOST")
-EMAIL_PORT = envint("EMAIL_PORT", 587)
-EMAIL_HOST_USER = envstr("EMAIL_HOST_USER")
-EMAIL_HOST_PASSWORD = envstr("EMAIL_HOST_PASSWORD")
-EMAIL_USE_TLS = envbool("EMAIL_USE_TLS", True)
+EMAIL_HOST = values[messages.EMAIL_HOST]
+EMAIL_PORT = values[messages.EMAIL_PORT]
+EMAIL_HOST_USER = values[messages.EMAIL_HOST_USER]
+EMAIL_HOST_PASSWORD = values[messages.EMAIL_HOST_PASSWORD]
+EMAIL_USE_TLS = values[messages.EMAIL_USE_TLS]
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = envstr("DEFAULT_FROM_EMAIL", "aiinfra@localhost")
+DEFAULT_FROM_EMAIL = values[messages.DEFAULT_FROM_EMAIL]
 
 # Logging
 
@@ -232,6 +229,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": envstr("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": values[web.LOG_LEVEL]},
     "loggers": {"rq": {"level": "WARNING"}, "rq.worker": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}},
 }

@@ -2,14 +2,12 @@
 
 from django.conf import settings
 
-from aiinfra.env import envstr
-
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - the operator's choice, not ours
 
 
 def bind_host() -> str:
     """The address to listen on; IPv6 ones are in brackets."""
-    return envstr("BIND", "127.0.0.1")
+    return str(settings.BIND)
 
 
 def web_url() -> str:

@@ -1,6 +1,5 @@
 """Which Redis the product uses: the configured one, else one that we run ourselves."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ class NoRedisError(Exception):
 
 def is_configured() -> bool:
     """Whether the operator named a Redis, which we then use and leave alone."""
-    return bool(os.environ.get("REDIS_URL"))
+    return not settings.REDIS_IS_BUNDLED
 
 
 def redis_binary() -> str:

@@ -14,7 +14,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis.exceptions import RedisError
 
-from aiinfra.providers.registry import provider_names, sandbox_url
+from aiinfra.configuration.spelling import misspelled
+from aiinfra.providers.registry import key_variable, provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
@@ -45,12 +46,20 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All checks; each ends within a few seconds, whatever is broken."""
-    checks = (_redis, _database, _secrets, _time_zones, _providers, _embedder)
+    checks = (_settings, _redis, _database, _secrets, _time_zones, _providers, _embedder)
     return [finding for check in checks for finding in check()]
 
 
 def _judge(is_good: bool, good: str, bad: str) -> Finding:
     return Finding(Level.OK, good) if is_good else Finding(Level.FAILED, bad)
+
+
+def _settings() -> Iterator[Finding]:
+    """What is out of range has ended the command already; here are variables that nobody reads."""
+    keys = map(key_variable, settings.COMPATIBLE_PROVIDERS)
+    for name, meant in misspelled(os.environ, keys).items():
+        question = f": did you mean {meant}?" if meant else ""
+        yield Finding(Level.NOTE, f"{name} is not a setting{question}")
 
 
 def _redis() -> Iterator[Finding]:
@@ -63,12 +72,19 @@ def _redis() -> Iterator[Finding]:
     version = server["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
     yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
+    yield from _redis_durability(persistence.get("aof_enabled"), memory.get("maxmemory_policy"))
+
+
+def _redis_durability(aof: int | None, policy: str | None) -> Iterator[Finding]:
+    """A hosted Redis may keep this to itself."""
+    if aof is None or policy is None:
+        yield Finding(Level.NOTE, "Redis does not say whether it is durable: see to persistence and no eviction")
+        return
     yield _judge(
-        bool(persistence["aof_enabled"]),
+        bool(aof),
         "Redis keeps an append-only file",
         "Redis must have appendonly yes: without it a restart loses the cache, and the queue is slow to come back",
     )
-    policy = memory["maxmemory_policy"]
     yield _judge(
         policy == "noeviction", "Redis evicts nothing", f"Redis must have maxmemory-policy noeviction: {policy}"
     )
@@ -111,11 +127,7 @@ def _time_zones() -> Iterator[Finding]:
 
 
 def _providers() -> Iterator[Finding]:
-    try:
-        names = provider_names()
-    except ImproperlyConfigured as error:
-        yield Finding(Level.FAILED, str(error))
-        return
+    names = provider_names()
     if sandbox_url():
         yield Finding(Level.NOTE, "No provider key is set: the sandbox answers instead of real providers")
     yield _judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")

@@ -57,6 +57,6 @@ def test_it_gives_up_on_a_server_that_does_not_answer(settings: Settings) -> Non
     ("bind", "url"),
     [("[::]", "http://[::1]:8100"), ("10.1.2.3", "http://10.1.2.3:8100")],
 )
-def test_the_address_can_be_reached_from_here(monkeypatch: pytest.MonkeyPatch, bind: str, url: str) -> None:
-    monkeypatch.setenv("BIND", bind)
+def test_the_address_can_be_reached_from_here(settings: Settings, bind: str, url: str) -> None:
+    settings.BIND = bind
     assert web_url() == url

@@ -6,16 +6,6 @@ import pytest
 from aiinfra.stack import bundled_redis
 
 
-def test_redis_url_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379/0")
-    assert bundled_redis.is_configured()
-
-
-def test_an_empty_redis_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", "")
-    assert not bundled_redis.is_configured()
-
-
 def test_a_server_on_the_path_comes_before_the_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     server = tmp_path / "redis-server"
     server.touch(mode=0o755)

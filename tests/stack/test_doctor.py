@@ -75,6 +75,20 @@ def test_a_short_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SECRET_KEY must have" in failures()
 
 
+def test_a_misspelled_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_RETENTON_DAYS", "90")
+    notes = [finding.text for finding in examine() if finding.level == "note"]
+    assert "QUEUE_RETENTON_DAYS is not a setting: did you mean QUEUE_RETENTION_DAYS?" in notes
+
+
+def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setattr(Redis, "info", lambda _self, section: {"redis_version": "7.4.0"} if section == "server" else {})
+    assert "Redis does not say whether it is durable" in "\n".join(finding.text for finding in examine())
+    assert "Redis" not in failures()
+
+
 def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> object:
         raise EmbedderError("no such model")

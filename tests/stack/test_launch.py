@@ -14,8 +14,8 @@ from tests.support.processes import free_port
 
 
 @pytest.fixture(autouse=True)
-def _own_place(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+def _own_place(settings: Settings, tmp_path: Path) -> None:
+    settings.REDIS_IS_BUNDLED = False
     settings.DATA_DIR, settings.STATIC_ROOT, settings.PORT = tmp_path, tmp_path / "static", free_port()
     settings.PROVIDER_API_KEYS = {**configured.PROVIDER_API_KEYS, "openai": "sk-real"}
 

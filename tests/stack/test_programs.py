@@ -10,9 +10,8 @@ from aiinfra.stack import programs
 
 
 @pytest.fixture(autouse=True)
-def _plain_machine(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    settings.DATA_DIR = tmp_path
+def _plain_machine(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR, settings.REDIS_IS_BUNDLED = tmp_path, True
     settings.PORT, settings.SANDBOX_PORT, settings.SANDBOX_URL = 8100, 8102, "http://127.0.0.1:8102"
     settings.PROVIDER_API_KEYS = dict.fromkeys(configured.PROVIDER_API_KEYS, "")
 
@@ -36,8 +35,8 @@ def test_redis_and_the_sandbox_start_first_and_are_no_part_of_the_group_that_sto
     assert int(group["priority"]) > max(int(parsed()[f"program:{name}"]["priority"]) for name in ("redis", "sandbox"))
 
 
-def test_a_configured_redis_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379/0")
+def test_a_configured_redis_is_not_started(settings: Settings) -> None:
+    settings.REDIS_IS_BUNDLED = False
     assert "redis" not in names()
 
 

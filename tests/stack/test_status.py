@@ -53,6 +53,19 @@ def test_the_table_shows_no_password() -> None:
     assert "workers" in said()
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:secret@127.0.0.1:6390/0", "redis://127.0.0.1:6390/0"),
+        ("rediss://default:secret@cat.upstash.io:6379", "rediss://cat.upstash.io:6379"),
+        ("unix://:secret@/run/redis.sock?password=secret", "unix:///run/redis.sock"),
+    ],
+)
+def test_the_table_shows_any_kind_of_redis_address(settings: Settings, url: str, shown: str) -> None:
+    settings.REDIS_URL = url
+    assert f"redis     {shown}\n" in said()
+
+
 def test_where_nothing_runs_it_fails_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_: object) -> None:
         raise control.NotRunningError("Nothing runs")

@@ -4,6 +4,9 @@ import argparse
 
 import uvicorn
 
+from aiinfra.configuration.reading import read_or_exit
+from aiinfra.configuration.table.places import ROOT
+
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
@@ -11,6 +14,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
+    read_or_exit(ROOT / ".env")
     uvicorn.run(
         "aiinfra.providers.sandbox.app:app",
         host=arguments.host,

@@ -9,6 +9,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from aiinfra.configuration.setting import Values
+from aiinfra.configuration.table.providers import SANDBOX_LATENCY_MS
+
 MAX_LATENCY_MS = 600_000
 Milliseconds = Annotated[float, Field(ge=0, le=MAX_LATENCY_MS, allow_inf_nan=False)]
 
@@ -83,7 +86,7 @@ class Director:
     """Plays a behaviour: draws latencies and faults, and counts `times` down."""
 
     def __init__(self) -> None:
-        self.direct(Behaviour(latencyMs=float(os.environ.get("SANDBOX_LATENCY_MS") or 0)))
+        self.direct(Behaviour(latencyMs=Values(os.environ)[SANDBOX_LATENCY_MS]))
 
     def direct(self, behaviour: Behaviour) -> None:
         """Replace the behaviour for the calls that follow."""

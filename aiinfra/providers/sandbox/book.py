@@ -10,6 +10,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from aiinfra.configuration.setting import Values
+from aiinfra.configuration.table.providers import SANDBOX_BOOK
 from aiinfra.providers.base import TokenUsage
 
 Row = dict[str, Any]
@@ -79,7 +81,7 @@ class Book:
 
 def book_from_environment() -> Book:
     """The book at SANDBOX_BOOK, or one in memory where that is unset."""
-    path = os.environ.get("SANDBOX_BOOK")
+    path = Values(os.environ)[SANDBOX_BOOK]
     return Book(Path(path) if path else None)
 
 

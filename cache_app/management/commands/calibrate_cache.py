@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from aiinfra.tenants.models import Organization
@@ -55,7 +56,7 @@ def _embedder(name: str) -> Embedder:
 
     try:
         return embedder_named(name) if name else configured_embedder()
-    except (EmbedderError, LookupError, ValueError) as error:
+    except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error
 
 

@@ -9,10 +9,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from aiinfra.tenants.models import Organization
-from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
+from cache_app.embedding.base import Payer, Scale, Vector
 from cache_app.guards.calibration import Pair, guarded, plain, proposed_scale
 
 SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
@@ -73,7 +74,7 @@ def embedder(monkeypatch: pytest.MonkeyPatch) -> TwoWords:
 
     def named(name: str) -> TwoWords:
         if name == "unknown":
-            raise EmbedderError("there is no embedder unknown")
+            raise ImproperlyConfigured("there is no embedder unknown")
         return fake
 
     registry = ModuleType("cache_app.embedding.registry")

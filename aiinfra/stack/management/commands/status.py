@@ -31,14 +31,18 @@ class Command(BaseCommand):
 
 
 def _table(found: Status) -> str:
-    redis = urlsplit(found.redis)
     lines = [
         f"web       {found.web}",
         f"sandbox   {found.sandbox or 'not used'}",
-        f"redis     {redis.scheme}://{redis.hostname}:{redis.port or 6379}{redis.path}",
+        f"redis     {_without_password(found.redis)}",
         f"database  {found.database}",
         "",
         f"{'PROCESS':<14}{'KIND':<12}PID",
     ]
     lines += [f"{process.name:<14}{process.kind:<12}{process.pid}" for process in found.processes]
     return "\n".join(lines)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,0 +1,195 @@
+"""Kinds of values that name a place: hosts, URLs, the database, Redis, a mailbox."""
+
+import re
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+NAME = r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
+DATABASES = ("sqlite", "postgres", "postgresql", "pgsql")
+REDIS = ("redis", "rediss", "unix")
+
+
+def is_host(text: str) -> bool:
+    """A host name, an IPv4 address, or an IPv6 address in brackets."""
+    if text.startswith("[") and text.endswith("]"):
+        return _is_ipv6(text[1:-1])
+    if re.fullmatch(r"[0-9.]+", text):
+        return _is_ip(text)
+    return re.fullmatch(NAME, text, re.IGNORECASE | re.ASCII) is not None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Host:
+    """A host or an address, without a scheme and without a port."""
+
+    range = "a host name or an address"
+    is_secret = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        if not is_host(text):
+            raise ValueError("must be a host name or an IP address (IPv6 in brackets), without scheme or port")
+        return text
+
+
+class Hosts:
+    """Hosts, separated by commas; with `patterns` also `.example.com` (it and all below it) and `*` (any)."""
+
+    is_secret = False
+
+    def __init__(self, *, patterns: bool = False) -> None:
+        self._patterns = patterns
+        self.range = "host names, `.domain` or `*`" if patterns else "host names"
+
+    def parse(self, text: str) -> list[str]:
+        """In lower case."""
+        hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
+        if wrong := [host for host in hosts if not self._is_accepted(host)]:
+            raise ValueError(f"must be host names separated by commas, without scheme or port ({wrong[0]!r} is none)")
+        return hosts
+
+    def _is_accepted(self, host: str) -> bool:
+        return is_host(host.removeprefix(".")) or host == "*" if self._patterns else is_host(host)
+
+
+class WebUrl:
+    """Where an HTTP server is; a path may follow the host."""
+
+    range = "an http:// or https:// URL"
+    is_secret = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        parts = _split(text, "must be http(s)://host[:port]/path")
+        if parts.scheme not in {"http", "https"} or "@" in parts.netloc or not is_host(_host(parts)):
+            raise ValueError("must be http(s)://host[:port]/path without credentials")
+        if parts.query or parts.fragment or re.search(r"\s", text):
+            raise ValueError("must be http(s)://host[:port]/path without ? and #")
+        return text
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _split(text: str, words: str) -> SplitResult:
+    """Raises ValueError with these words where the text is no URL, its port included."""
+    try:
+        parts = urlsplit(text)
+        is_port = parts.port != 0
+    except ValueError:
+        raise ValueError(words) from None
+    if not is_port or parts.netloc.endswith(":"):
+        raise ValueError(words)
+    return parts
+
+
+class CompatibleProviders:
+    """`name=URL` pairs, separated by commas."""
+
+    range = "`name=URL` pairs"
+    is_secret = False
+
+    def __init__(self, *taken: str) -> None:
+        self._taken = taken
+
+    def parse(self, text: str) -> dict[str, str]:
+        """Base URL by name."""
+        pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+        names = [name.strip() for name, _, _ in pairs]
+        for name in names:
+            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name) or name in self._taken:
+                raise ValueError(
+                    f"must be name=URL pairs; {name!r} is not a free name of 1 to 32 lower-case letters, digits, _, -"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"must be name=URL pairs; {name!r} appears twice")
+        return {name: _url_of(name, url.strip()) for name, (_, _, url) in zip(names, pairs, strict=True)}
+
+
+def _url_of(name: str, url: str) -> str:
+    try:
+        return WebUrl().parse(url)
+    except ValueError as error:
+        raise ValueError(f"must be name=URL pairs; the URL of {name!r} {error}") from None
+
+
+class DatabaseUrl:
+    """SQLite or PostgreSQL, as dj-database-url reads it."""
+
+    range = "a `sqlite://` or `postgres://` URL"
+    is_secret = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        parts = _split(text, "must be sqlite:///path or postgres://user:password@host:port/name")
+        if parts.scheme not in DATABASES:
+            raise ValueError("must be sqlite:///path or postgres://user:password@host:port/name")
+        if not parts.path.strip("/") or ":memory:" in text:
+            raise ValueError("must name a database after the host: sqlite:///path or postgres://user@host:port/name")
+        if parts.scheme == "sqlite" and parts.netloc:
+            raise ValueError("must have three slashes before a relative path, four before an absolute one")
+        return text
+
+
+class RedisUrl:
+    """One Redis, as redis-py reads it."""
+
+    range = "a `redis://`, `rediss://` or `unix://` URL"
+    is_secret = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        words = "must be redis://host:port/number, rediss://... (TLS) or unix:///path"
+        parts = _split(text, words)
+        if parts.scheme not in REDIS:
+            is_sentinel = "sentinel" in parts.scheme or "cluster" in parts.scheme
+            raise ValueError(f"{words}; Sentinel and Cluster are not supported" if is_sentinel else words)
+        if parts.scheme == "unix" and (parts.hostname or not parts.path.strip("/")):
+            raise ValueError("must name the socket after three slashes: unix:///path")
+        if parts.scheme != "unix" and not (parts.hostname and re.fullmatch(r"(/[0-9]{0,6})?", parts.path, re.ASCII)):
+            raise ValueError(words)
+        _check_options(text, parts)
+        return text
+
+
+def _check_options(url: str, parts: SplitResult) -> None:
+    """An option that redis-py does not know would break each connection."""
+    from redis import ConnectionPool
+
+    try:
+        pool = ConnectionPool.from_url(url)
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError):
+        names = ", ".join(sorted(parse_qs(parts.query))) or "it"
+        raise ValueError(f"must have options that redis-py knows after the ?, with values that fit ({names})") from None
+
+
+class Mailbox:
+    """An e-mail address, also with a name: `Ada <ada@example.com>`."""
+
+    range = "an e-mail address"
+    is_secret = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        match = re.fullmatch(r"[^<>@]*<([^\s<>@]+)@([^\s<>@]+)>|([^\s<>@]+)@([^\s<>@]+)", text)
+        if not text.isprintable() or match is None or not is_host(match[2] or match[4]):
+            raise ValueError("must be an e-mail address, such as aiinfra@example.com")
+        return text

@@ -1,0 +1,162 @@
+"""Kinds of values: how the text of a variable is read, and which texts are accepted.
+
+`range` is what the documentation says. `parse` gets the text without blanks around it, and raises ValueError with words
+that go on from the variable's name: "must be between 1 and 65535".
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+TRUE_WORDS = {"1", "true", "yes", "on"}
+FALSE_WORDS = {"0", "false", "no", "off"}
+
+
+class Kind(Protocol[T_co]):
+    """A kind of value."""
+
+    @property
+    def range(self) -> str:
+        """Which values are accepted, for people."""
+        ...
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether an error must not repeat the value."""
+        ...
+
+    def parse(self, text: str) -> T_co:
+        """The value. Raises ValueError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in ASCII digits: no exponent, no separators, no digits of other scripts."""
+
+    low: int
+    high: int
+    is_secret: bool = False
+
+    @property
+    def range(self) -> str:
+        """Both ends are accepted."""
+        return f"{self.low} to {self.high}"
+
+    def parse(self, text: str) -> int:
+        """See Kind."""
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+            raise ValueError(f"must be a whole number between {self.low} and {self.high}")
+        if not self.low <= int(text) <= self.high:
+            raise ValueError(f"must be between {self.low} and {self.high}")
+        return int(text)
+
+
+PORT = Whole(1, 65_535)
+
+
+@dataclass(frozen=True)
+class Decimal:
+    """A number that may have a fraction, in ASCII digits: no exponent, no infinity, no NaN."""
+
+    low: float
+    high: float
+    is_secret: bool = False
+
+    @property
+    def range(self) -> str:
+        """Both ends are accepted."""
+        return f"{self.low:g} to {self.high:.0f}"
+
+    def parse(self, text: str) -> float:
+        """See Kind."""
+        ends = f"{self.low:g} and {self.high:.0f}"
+        if not re.fullmatch(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})", text):
+            raise ValueError(f"must be a number between {ends}")
+        if not self.low <= float(text) <= self.high:
+            raise ValueError(f"must be between {ends}")
+        return float(text)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """On or off."""
+
+    range: str = "true or false"
+    is_secret: bool = False
+
+    def parse(self, text: str) -> bool:
+        """1/0, true/false, yes/no, on/off, in upper or lower case."""
+        if text.lower() not in TRUE_WORDS | FALSE_WORDS:
+            raise ValueError("must be true or false")
+        return text.lower() in TRUE_WORDS
+
+
+def listed(words: list[str]) -> str:
+    """`a, b or c`."""
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+class Choice:
+    """One of a few words, in upper or lower case."""
+
+    is_secret = False
+
+    def __init__(self, *words: str) -> None:
+        self._words = {word.lower(): word for word in words}
+
+    @property
+    def range(self) -> str:
+        """The words."""
+        return listed([f"`{word}`" for word in self._words.values()])
+
+    def parse(self, text: str) -> str:
+        """The word as the table spells it."""
+        if text.lower() not in self._words:
+            raise ValueError(f"must be {listed(list(self._words.values()))}")
+        return self._words[text.lower()]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text without control characters."""
+
+    range: str = "text"
+    is_secret: bool = False
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        if not text.isprintable():
+            raise ValueError("must not contain control characters")
+        return text
+
+
+class ProviderKey:
+    """A key that is sent in an HTTP header, which takes nothing but visible ASCII characters."""
+
+    range = "visible ASCII characters"
+    is_secret = True
+
+    def parse(self, text: str) -> str:
+        """See Kind."""
+        if not re.fullmatch(r"[!-~]+", text):
+            raise ValueError("must be visible ASCII characters without spaces")
+        return text
+
+
+class Directory:
+    """A directory, which need not exist yet. The result is absolute."""
+
+    range = "a directory"
+    is_secret = False
+
+    def parse(self, text: str) -> Path:
+        """See Kind."""
+        path = Path(text).expanduser().resolve()
+        existing = next((each for each in (path, *path.parents) if each.exists()), path)
+        if not existing.is_dir():
+            raise ValueError("must be a directory")
+        return path

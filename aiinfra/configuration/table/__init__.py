@@ -1,0 +1,25 @@
+"""Every setting, in the order and under the headings of docs/settings.md."""
+
+from typing import Any
+
+from aiinfra.configuration.setting import Setting
+from aiinfra.configuration.table import cache, messages, places, providers, queue, security, testing, web
+
+SECTIONS = {
+    "Where things are": places,
+    "Security": security,
+    "Providers": providers,
+    "Queue and workers": queue,
+    "Semantic cache": cache,
+    "Web server and logs": web,
+    "E-mail and notifications": messages,
+    "Tests": testing,
+}
+
+
+def settings_of(section: object) -> list[Setting[Any]]:
+    """The settings of a module of the table, in its order."""
+    return [value for value in vars(section).values() if isinstance(value, Setting)]
+
+
+SETTINGS = {setting.name: setting for section in SECTIONS.values() for setting in settings_of(section)}

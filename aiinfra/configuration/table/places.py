@@ -1,0 +1,84 @@
+"""Ports, directories, the database and Redis."""
+
+from pathlib import Path
+
+from aiinfra.configuration import kinds, upstash
+from aiinfra.configuration.addresses import DatabaseUrl, Host, RedisUrl
+from aiinfra.configuration.setting import Setting, Values
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _sqlite(values: Values) -> str:
+    return f"sqlite:///{values[AIINFRA_DATA_DIR] / 'aiinfra.sqlite3'}"
+
+
+def uses_upstash(values: Values) -> bool:
+    """Whether Redis is the database that Upstash's variables name."""
+    return not values.is_set(REDIS_URL) and bool(values[UPSTASH_REDIS_REST_URL] and values[UPSTASH_REDIS_REST_TOKEN])
+
+
+def uses_bundled_redis(values: Values) -> bool:
+    """Whether no Redis is named, so that `run` starts one."""
+    return not any(map(values.is_set, (REDIS_URL, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN)))
+
+
+def _redis(values: Values) -> str:
+    if uses_upstash(values):
+        return upstash.redis_url(values[UPSTASH_REDIS_REST_URL], values[UPSTASH_REDIS_REST_TOKEN])
+    return f"redis://127.0.0.1:{values[PORT] + 1}/0"
+
+
+PORT = Setting(
+    "PORT",
+    kinds.PORT,
+    8000,
+    "Port of the web server. The Redis that `run` starts listens on `PORT` + 1, the sandbox on `PORT` + 2.",
+)
+BIND = Setting(
+    "BIND",
+    Host(),
+    "127.0.0.1",
+    "Address that the web server listens on: `0.0.0.0` for all IPv4 addresses, `[::]` for all.",
+)
+AIINFRA_DATA_DIR = Setting(
+    "AIINFRA_DATA_DIR",
+    kinds.Directory(),
+    ROOT / "var",
+    'Everything that is kept: database, Redis, secrets, logs. The path must not contain `%`, `"`, ` #` or ` ;`.',
+    "`var`",
+)
+DATABASE_URL = Setting(
+    "DATABASE_URL",
+    DatabaseUrl(),
+    _sqlite,
+    "`postgres://user:password@host:port/name` or `sqlite:///path` (four slashes for an absolute path).",
+    "SQLite in the data directory",
+)
+DATABASE_POOL_SIZE = Setting(
+    "DATABASE_POOL_SIZE", kinds.Whole(1, 1000), 8, "Most PostgreSQL connections that one process keeps open."
+)
+REDIS_URL = Setting(
+    "REDIS_URL",
+    RedisUrl(),
+    _redis,
+    "`redis://[:password@]host:port/number`, `rediss://` for TLS, `unix:///path` for a socket. aiinfra does not start "
+    "or stop a Redis named here; give it `appendonly yes` and `maxmemory-policy noeviction`.",
+    "none: `run` starts one",
+)
+REDIS_MAX_CONNECTIONS = Setting(
+    "REDIS_MAX_CONNECTIONS",
+    kinds.Whole(5, 10_000),
+    20,
+    "Most connections in each of a process's two Redis pools. See [Redis connections](#redis-connections).",
+)
+UPSTASH_REDIS_REST_URL = Setting(
+    "UPSTASH_REDIS_REST_URL",
+    upstash.RestUrl(),
+    "",
+    "With the token: use this Upstash database. aiinfra connects to the same host over TLS with the Redis protocol. "
+    "`REDIS_URL` takes precedence.",
+)
+UPSTASH_REDIS_REST_TOKEN = Setting(
+    "UPSTASH_REDIS_REST_TOKEN", kinds.ProviderKey(), "", "The token that belongs to `UPSTASH_REDIS_REST_URL`."
+)

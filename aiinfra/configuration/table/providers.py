@@ -1,0 +1,75 @@
+"""Keys and addresses of providers, retries, the circuit breaker, the sandbox."""
+
+from aiinfra.configuration import kinds
+from aiinfra.configuration.addresses import CompatibleProviders, WebUrl
+from aiinfra.configuration.setting import Setting, Values
+from aiinfra.configuration.table import places
+
+PROVIDERS = ("openai", "deepseek", "anthropic")
+
+
+def _key(provider: str) -> Setting[str]:
+    words = "Configures the provider. Without any provider key the sandbox stands in for all three."
+    return Setting(f"{provider.upper()}_API_KEY", kinds.ProviderKey(), "", words)
+
+
+def _base_url(provider: str) -> Setting[str]:
+    return Setting(
+        f"{provider.upper()}_BASE_URL", WebUrl(), "", "Another address of the provider.", "the provider's own"
+    )
+
+
+def uses_own_sandbox(values: Values) -> bool:
+    """Whether `run` starts the sandbox: no provider's key is set, and no other sandbox is named."""
+    return not values.is_set(SANDBOX_URL) and not any(map(values.is_set, KEYS.values()))
+
+
+OPENAI_API_KEY, DEEPSEEK_API_KEY, ANTHROPIC_API_KEY = map(_key, PROVIDERS)
+OPENAI_BASE_URL, DEEPSEEK_BASE_URL, ANTHROPIC_BASE_URL = map(_base_url, PROVIDERS)
+KEYS = dict(zip(PROVIDERS, (OPENAI_API_KEY, DEEPSEEK_API_KEY, ANTHROPIC_API_KEY), strict=True))
+BASE_URLS = dict(zip(PROVIDERS, (OPENAI_BASE_URL, DEEPSEEK_BASE_URL, ANTHROPIC_BASE_URL), strict=True))
+AIINFRA_COMPATIBLE_PROVIDERS = Setting(
+    "AIINFRA_COMPATIBLE_PROVIDERS",
+    CompatibleProviders(*PROVIDERS),
+    {},
+    "`name=base_url,...`: more servers that speak OpenAI's dialect. The key of each goes into `<NAME>_API_KEY`.",
+    "none",
+)
+BREAKER_FAILURES = Setting(
+    "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Failures in a row that open the circuit breaker of a model."
+)
+BREAKER_OPEN_S = Setting(
+    "BREAKER_OPEN_S", kinds.Decimal(0.1, 86_400), 60.0, "Seconds that it stays open before one call probes the model."
+)
+RETRY_BASE_S = Setting(
+    "RETRY_BASE_S",
+    kinds.Decimal(0.01, 3_600),
+    1.0,
+    "Longest wait in seconds before the first retry of a failed call. It doubles with each retry.",
+)
+RETRY_MAX_S = Setting(
+    "RETRY_MAX_S",
+    kinds.Decimal(0.01, 3_600),
+    30.0,
+    "Longest wait in seconds before any retry. Not below `RETRY_BASE_S`.",
+)
+SANDBOX_PORT = Setting(
+    "SANDBOX_PORT",
+    kinds.PORT,
+    lambda values: values[places.PORT] + 2,
+    "Port of the sandbox provider that `run` starts.",
+    "`PORT` + 2",
+)
+SANDBOX_URL = Setting(
+    "SANDBOX_URL",
+    WebUrl(),
+    lambda values: f"http://127.0.0.1:{values[SANDBOX_PORT]}",
+    "Address of the sandbox. If it is somewhere else, `run` starts none.",
+    "`http://127.0.0.1:SANDBOX_PORT`",
+)
+SANDBOX_BOOK = Setting(
+    "SANDBOX_BOOK", kinds.Text("a path"), "", "File of what the sandbox billed; `run` sets it.", "in the data directory"
+)
+SANDBOX_LATENCY_MS = Setting(
+    "SANDBOX_LATENCY_MS", kinds.Decimal(0, 600_000), 0.0, "Milliseconds that the sandbox takes to answer."
+)

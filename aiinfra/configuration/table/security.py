@@ -1,0 +1,47 @@
+"""Secrets, host names, HTTPS."""
+
+from aiinfra.configuration import kinds
+from aiinfra.configuration.addresses import Hosts
+from aiinfra.configuration.setting import Setting
+
+SECRET = kinds.Text("text; `doctor` asks for 32 characters", is_secret=True)
+
+SECRET_KEY = Setting(
+    "SECRET_KEY",
+    SECRET,
+    "",
+    "Signs sessions. Set it when the product runs on several hosts.",
+    "created on first use, in the data directory",
+)
+API_KEY_PEPPER = Setting(
+    "API_KEY_PEPPER",
+    SECRET,
+    "",
+    "Part of the hash of every API key. Without it all keys stop working, so back it up.",
+    "created on first use, in the data directory",
+)
+ALLOWED_HOSTS = Setting(
+    "ALLOWED_HOSTS",
+    Hosts(patterns=True),
+    ["localhost", "127.0.0.1", "[::1]"],
+    "Host names that the product answers to, separated by commas.",
+    "`localhost,127.0.0.1,[::1]`",
+)
+AIINFRA_HTTPS = Setting(
+    "AIINFRA_HTTPS",
+    kinds.Switch(),
+    False,
+    "Browsers connect over HTTPS: secure cookies, HSTS, redirects from HTTP.",
+)
+AIINFRA_BEHIND_PROXY = Setting(
+    "AIINFRA_BEHIND_PROXY",
+    kinds.Switch(),
+    False,
+    "Trust `X-Forwarded-Proto`. Only behind a proxy that sets it on every request.",
+)
+DEBUG = Setting(
+    "DEBUG",
+    kinds.Switch(),
+    False,
+    "Django's error pages, which show settings and source code. Never where others can see them.",
+)

@@ -1,0 +1,21 @@
+"""The web server and the logs."""
+
+from aiinfra.configuration import kinds
+from aiinfra.configuration.setting import Setting
+
+WEB_PROCESSES = Setting("WEB_PROCESSES", kinds.Whole(1, 256), 2, "Processes of the web server.")
+WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent requests in each process.")
+WAITING_CLIENTS_MAX = Setting(
+    "WAITING_CLIENTS_MAX",
+    kinds.Whole(0, 1000),
+    lambda values: min(12, values[WEB_THREADS] - 1),
+    "Most threads of a process that clients waiting for an answer may hold, so that pages stay quick. Below "
+    "`WEB_THREADS`.",
+    "12, or `WEB_THREADS` - 1 if that is less",
+)
+LOG_LEVEL = Setting(
+    "LOG_LEVEL",
+    kinds.Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    "INFO",
+    "Logs are JSON lines and never hold prompts, answers or keys.",
+)
