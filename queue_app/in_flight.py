@@ -1,18 +1,17 @@
 """What this process is working on, for the heartbeat that renews its leases and for the drain at the end."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from aiinfra.stopping import StopFlag
 from queue_app.claims import Claim
 
 OVERTIME_S = 30
 """How long past its deadline a call may take before its lease is let go, because its thread must be stuck."""
 
-
-stopping = threading.Event()
+stopping = StopFlag()
 _running: dict[tuple[UUID, int], float] = {}
 """(request id, attempt number): the monotonic time until which the lease is renewed."""
 

@@ -11,6 +11,7 @@ from django.db import connections
 from redis.exceptions import RedisError
 
 from aiinfra.notifications.tasks import jobs as notification_jobs
+from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
@@ -56,7 +57,7 @@ def clean_up_everywhere() -> None:
 
 def run_scheduler() -> None:
     """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds."""
-    stopping = threading.Event()
+    stopping = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     queue = [
@@ -82,7 +83,7 @@ def run_scheduler() -> None:
         thread.join()
 
 
-def _run(jobs: Sequence[Job], stopping: threading.Event) -> None:
+def _run(jobs: Sequence[Job], stopping: StopFlag) -> None:
     while not stopping.wait(TICK_S):
         for job in jobs:
             job.run_if_due()

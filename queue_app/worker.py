@@ -5,9 +5,11 @@ listens on one queue only (RQ's fetch is reliable only then), uses no signals fo
 threads; the HTTP client has them), and on SIGTERM finishes what it has and takes nothing new.
 """
 
+import contextlib
 import gc
 import importlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -23,7 +25,7 @@ from rq.exceptions import DequeueTimeout
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
-from rq.worker_pool import WorkerPool
+from rq.worker_pool import WorkerData, WorkerPool
 
 from aiinfra.redis import bytes_client
 from queue_app import in_flight
@@ -110,12 +112,23 @@ class PoolWorker(SimpleWorker):
             logger.warning("ticket ended badly", exc_info=error)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is the signal's
-        """SIGTERM or SIGINT: finish what runs, take nothing new. Never raises out of the middle of a fetch."""
+        """SIGTERM or SIGINT: finish what runs, take nothing new. Takes no lock, and never raises out of a fetch."""
         in_flight.stopping.set()
 
 
 class Pool(WorkerPool):
     """RQ's pool. A signal that comes while a worker starts waits until both sides can hear it: RQ loses it then."""
+
+    def request_stop(self, signum: int | None = None, frame: FrameType | None = None) -> None:  # noqa: ARG002
+        """SIGTERM or SIGINT: pass it on to the workers at once. As RQ does, but without log lines: logging locks."""
+        self.status = self.Status.STOPPED
+        for worker in list(self.worker_dict.values()):
+            self.stop_worker(worker)
+
+    def stop_worker(self, worker_data: WorkerData, sig: signal.Signals = signal.SIGINT) -> None:
+        """Ask one to stop, if it is still there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker_data.pid, sig)
 
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
         """Fork a worker, which lets the signals through once it handles them."""
@@ -125,7 +138,7 @@ class Pool(WorkerPool):
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if self.status == self.Status.STOPPED:
-            self.stop_workers()
+            self.request_stop()
 
 
 def serve_workers() -> None:

@@ -32,6 +32,12 @@ MAY_USE_FLOATS = {
     "cost_app/prices/book.py": "the moment at which a price was read",
     "cost_app/tasks.py": "seconds between two runs",
 }
+MAY_HANDLE_SIGNALS = {
+    "queue_app/worker.py": "sets a flag, and passes the signal on to the workers",
+    "queue_app/scheduler.py": "sets a flag",
+    "aiinfra/stack/terminal.py": "hands SIGHUP to supervisor, which notes it in a list",
+}
+"""Each was checked to take no lock: a handler runs wherever the main thread is, also while it holds that lock."""
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "mark_safe"}
 
@@ -80,6 +86,16 @@ def divides(source: str) -> bool:
     return any(isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div) for node in nodes(source))
 
 
+def handles_signals(source: str) -> bool:
+    """Installs a handler, or is one that RQ installs."""
+    calls = {ast.unparse(node.func) for node in nodes(source) if isinstance(node, ast.Call)}
+    defined = {node.name for node in nodes(source) if isinstance(node, ast.FunctionDef)}
+    installers = ("signal.signal", "signal.siginterrupt", "signal.set_wakeup_fd")
+    return bool(calls & {*installers, "signal"} or any(name.endswith("add_signal_handler") for name in calls)) or bool(
+        defined & {"request_stop", "_install_signal_handlers"}
+    )
+
+
 def runs_foreign_code(source: str) -> bool:
     """Unpickles, evaluates, or writes HTML unescaped. A method may be called eval (Redis has one)."""
     called = {node.func.id for node in nodes(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -117,9 +133,16 @@ def test_nothing_runs_foreign_code_or_writes_unescaped_html() -> None:
     assert breaking(runs_foreign_code) == set()
 
 
+def test_every_signal_handler_is_known() -> None:
+    assert breaking(handles_signals) == set(MAY_HANDLE_SIGNALS)
+
+
 @pytest.mark.parametrize(
     ("rule", "source"),
     [
+        (handles_signals, "signal.signal(signal.SIGTERM, stop)"),
+        (handles_signals, "loop.add_signal_handler(15, stop)"),
+        (handles_signals, "class Worker(SimpleWorker):\n    def request_stop(self, signum, frame): ..."),
         (names_adapters, "from aiinfra.providers.adapters.openai_compatible import OpenAICompatibleAdapter"),
         (names_adapters, "from aiinfra.providers import adapters"),
         (names_adapters, "import_string('aiinfra.providers.adapters.openai_compatible.OpenAICompatibleAdapter')"),

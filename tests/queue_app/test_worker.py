@@ -198,6 +198,8 @@ def test_an_orphan_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("owner", "name", "parameters"),
     [
+        (WorkerPool, "request_stop", ["self", "signum", "frame"]),
+        (WorkerPool, "stop_worker", ["self", "worker_data", "sig"]),
         (SimpleWorker, "_install_signal_handlers", ["self"]),
         (SimpleWorker, "request_stop", ["self", "signum", "frame"]),
         (SimpleWorker, "work", None),

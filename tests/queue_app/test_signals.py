@@ -1,0 +1,99 @@
+"""A signal comes at any moment, also while the main thread holds the lock of what it waits for."""
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from aiinfra.redis import bytes_client
+from aiinfra.stopping import StopFlag
+from queue_app import in_flight, scheduler
+from queue_app.scheduler import Job
+from queue_app.worker import STOP_SIGNALS, Pool, PoolWorker
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_before() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    in_flight.stopping.clear()
+
+
+@contextmanager
+def every_lock_of(thing: object) -> Iterator[None]:
+    """What a thread that waits for this thing may be holding."""
+    with ExitStack() as held:
+        for part in vars(thing).values():
+            if hasattr(part, "acquire"):
+                held.enter_context(part)
+        yield
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_worker_hears_a_signal_that_comes_inside_the_lock(redis_url: str, number: signal.Signals) -> None:
+    worker = PoolWorker(["llm"], connection=bytes_client())
+    worker._install_signal_handlers()
+    with every_lock_of(in_flight.stopping):
+        signal.raise_signal(number)
+    assert in_flight.stopping.is_set()
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_the_scheduler_hears_a_signal_that_comes_inside_the_lock(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    heard: list[bool] = []
+
+    def run(_jobs: Sequence[Job], stopping: StopFlag) -> None:
+        if threading.current_thread() is threading.main_thread():
+            with every_lock_of(stopping):
+                signal.raise_signal(number)
+            heard.append(stopping.is_set())
+
+    monkeypatch.setattr(scheduler, "_run", run)
+    scheduler.run_scheduler()
+    assert heard == [True]
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_every_list_of_the_scheduler_ends_after_a_signal_and_does_nothing_more() -> None:
+    stopping, done = StopFlag(), []
+
+    def job() -> None:
+        done.append(1)
+        stopping.set()
+
+    scheduler._run([Job(0, job)], stopping)
+    assert done == [1]
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_the_workers_parent_passes_a_signal_on_that_comes_inside_its_logs_lock(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    pool = Pool(["llm"], connection=bytes_client(), num_workers=1)
+    told: list[object] = []
+    monkeypatch.setattr(pool, "stop_worker", told.append)
+    monkeypatch.setattr(pool, "worker_dict", {"one": "the worker"})
+    monkeypatch.setattr(pool, "log", None)
+    pool._install_signal_handlers()
+    signal.raise_signal(number)
+    assert (told, pool.status) == (["the worker"], Pool.Status.STOPPED)
+
+
+def test_a_flag_is_set_looked_at_and_taken_back() -> None:
+    flag = StopFlag()
+    assert not flag.wait(0)
+    flag.set()
+    assert flag.is_set()
+    assert flag.wait(0)
+    flag.clear()
+    assert not flag.is_set()
