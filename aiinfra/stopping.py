@@ -6,8 +6,8 @@ import time
 class StopFlag:
     """Set by a signal handler, looked at by loops. Takes no lock.
 
-    Python runs a handler between two steps of the main thread. `threading.Event.set` takes a lock: where the main thread
-    was just holding it, in `wait`, the process would hang for good.
+    Python runs a handler between two steps of the main thread. `threading.Event.set` takes a lock: where the main
+    thread was just holding it, in `wait`, the process would hang for good.
     """
 
     def __init__(self) -> None:
