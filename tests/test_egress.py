@@ -76,11 +76,45 @@ def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.Monk
 
 
 def test_the_socket_goes_to_the_checked_address_and_the_host_header_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name's second answer is another address, as in DNS rebinding; nobody may ask for it."""
+    resolve, answers, asked = socket.getaddrinfo, ["127.0.0.1", "127.0.0.2"], []
+
+    def rebinding(host: str, port: int, *rest: object, **more: object) -> object:
+        if host != "service.internal":
+            return resolve(host, port, *rest, **more)  # type: ignore[arg-type]
+        asked.append(host)
+        return resolve(answers[min(len(asked), len(answers)) - 1], port, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     handler = Recorder(OK)
     with server(handler) as port:
-        resolve_to(monkeypatch, "127.0.0.1")
-        egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
+        response = egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
+    assert (response.text, asked) == ("ok", ["service.internal"])
     assert f"Host: service.internal:{port}" in handler.request
+
+
+def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(Recorder(OK)) as port:
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+        assert egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/").text == "ok"
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.3")
+        with pytest.raises(httpx2.ConnectError):
+            egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
+
+
+def test_a_trusted_host_is_trusted_however_it_is_spelled() -> None:
+    with server(Recorder(OK)) as port:
+        assert egress.http_client(trusted_hosts=LOCAL).get(f"http://LOCALHOST:{port}/").text == "ok"
+
+
+def test_a_name_without_an_address_cannot_be_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror("no such name")
+
+    for answer in (fail, lambda *_, **__: []):
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        with pytest.raises(httpx2.ConnectError):
+            egress.http_client(trusted_hosts=LOCAL).get("http://service.internal/")
 
 
 def test_a_redirect_is_not_followed() -> None:

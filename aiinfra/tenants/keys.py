@@ -83,8 +83,9 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
         _check_not_above(rotated_by, old.organization, Role(old.role), old.scopes)
     owner = rotated_by or old.created_by
     new, text = _insert(old.organization, old.name, Role(old.role), old.scopes, old.expires_at, owner)
-    end = timezone.now() + overlap
-    ApiKey.objects.filter(pk=old.pk).update(expires_at=min(end, old.expires_at or end), replaced_by=new)
+    overlap_end = timezone.now() + overlap
+    end = min(overlap_end, old.expires_at or overlap_end)
+    ApiKey.objects.filter(pk=old.pk).update(expires_at=end, replaced_by=new)
     audit.record(
         organization_id=old.organization_id,
         actor=actor,

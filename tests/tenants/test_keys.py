@@ -64,14 +64,38 @@ def test_the_database_holds_no_usable_key(organization: Organization) -> None:
     assert keys.authenticate(f"Bearer {body}_{keys.checksum(body)}") is None
 
 
+def header_of(key_id: str, secret: str) -> str:
+    """A well-formed header with a valid checksum."""
+    body = f"aik_{key_id}_{secret}"
+    return f"Bearer {body}_{keys.checksum(body)}"
+
+
 def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Organization) -> None:
+    """The right keys come first, so that whatever is remembered of them would let a mix of both in."""
     one, first = make(organization)
     two, second = make(organization)
-    mixed = f"aik_{one.key_id}_{second.split('_')[2]}"
-    assert keys.authenticate(f"Bearer {mixed}_{keys.checksum(mixed)}") is None
+    for key, text in ((one, first), (two, second)):
+        assert keys.authenticate(f"Bearer {text}").api_key_id == key.pk  # type: ignore[union-attr]
+    first_secret, second_secret = first.split("_")[2], second.split("_")[2]
+    assert keys.authenticate(header_of(one.key_id, second_secret)) is None
+    assert keys.authenticate(header_of(two.key_id, first_secret)) is None
     near = one.key_id[:7] + ("a" if one.key_id[7] != "a" else "b")
     ApiKey._base_manager.filter(pk=two.pk).update(key_id=near)
+    key_cache.clear()
     assert keys.authenticate(f"Bearer {first}").api_key_id == one.pk  # type: ignore[union-attr]
+    assert keys.authenticate(header_of(near, second_secret)).api_key_id == two.pk  # type: ignore[union-attr]
+    assert keys.authenticate(header_of(near, first_secret)) is None
+
+
+@pytest.mark.parametrize("place", [0, 15, 31])
+def test_a_wrong_secret_is_refused_right_after_the_right_one(organization: Organization, place: int) -> None:
+    key, text = make(organization)
+    secret = text.split("_")[2]
+    other = "a" if secret[place] != "a" else "b"
+    assert keys.authenticate(f"Bearer {text}")
+    assert keys.authenticate(header_of(key.key_id, secret[:place] + other + secret[place + 1 :])) is None
+    assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
+    assert keys.authenticate(f"Bearer {text}")
 
 
 def test_a_well_formed_key_costs_one_query_known_or_not(
@@ -155,6 +179,56 @@ def test_rotation_lets_both_keys_work_during_the_overlap(organization: Organizat
     assert old.replaced_by_id == new.pk
     assert old.expires_at is not None
     assert timedelta(minutes=59) < old.expires_at - timezone.now() <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "old_ends_in"),
+    [
+        (timedelta(minutes=30), timedelta(minutes=30)),
+        (timedelta(days=90), timedelta(hours=1)),
+        (None, timedelta(hours=1)),
+    ],
+    ids=["expires within the overlap", "expires later", "never expires"],
+)
+def test_rotation_never_prolongs_a_key(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, expires_in: timedelta | None, old_ends_in: timedelta
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    key, old_text = make(organization, expires_at=now + expires_in if expires_in else None)
+    with organization_scope(organization.pk):
+        new, new_text = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="user:owner")
+        logged = AuditEvent.objects.get(verb="api_key.rotated").changes
+    assert stored(key).expires_at == now + old_ends_in
+    assert stored(new).expires_at == (now + expires_in if expires_in else None)
+    assert logged["expires_at"][1] == (now + old_ends_in).isoformat(timespec="seconds"), "the audit log says otherwise"
+    now += max(old_ends_in, expires_in or timedelta(0))
+    key_cache.clear()
+    assert keys.authenticate(f"Bearer {old_text}") is None
+    assert (keys.authenticate(f"Bearer {new_text}") is None) is (expires_in is not None)
+
+
+def test_a_key_is_rotated_once_and_not_after_its_expiry(organization: Organization) -> None:
+    key, _ = make(organization)
+    expired, _ = make(organization, expires_at=timezone.now())
+    with organization_scope(organization.pk):
+        new, _ = keys.rotate_key(key=key, overlap=timedelta(hours=24), actor="user:owner")
+        for unusable in (key, expired):
+            with pytest.raises(ValueError, match="in use"):
+                keys.rotate_key(key=unusable, overlap=timedelta(0), actor="user:owner")
+        keys.rotate_key(key=new, overlap=timedelta(0), actor="user:owner")
+        assert ApiKey.objects.count() == 4
+
+
+def test_the_successor_belongs_to_who_rotated_or_else_to_who_made_the_key(
+    organization: Organization, owner: User, admin: User
+) -> None:
+    key, _ = make(organization, Role.VIEWER, created_by=owner)
+    with organization_scope(organization.pk):
+        second, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor="command:test")
+        third, _ = keys.rotate_key(key=second, overlap=timedelta(0), rotated_by=admin, actor="user:admin")
+    assert (stored(second).created_by, stored(third).created_by) == (owner, admin)
+    assert (third.name, third.role, third.organization_id) == (key.name, Role.VIEWER, organization.pk)
 
 
 def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -> None:

@@ -52,6 +52,35 @@ def test_a_scope_shows_one_organization_and_the_system_scope_all(
         assert AuditEvent.objects.count() == 2
 
 
+@pytest.mark.parametrize("way", ["create", "insert"])
+def test_a_row_of_another_organization_cannot_be_inserted_in_a_scope(
+    organization: Organization, other_organization: Organization, way: str
+) -> None:
+    foreign = {"organization_id": other_organization.pk, "actor": "x", "verb": "a.b", "target": "t"}
+
+    def write() -> None:
+        AuditEvent.objects.create(**foreign) if way == "create" else AuditEvent.objects.insert(AuditEvent(**foreign))
+
+    with organization_scope(organization.pk), pytest.raises(NoOrganizationError):
+        write()
+    with pytest.raises(NoOrganizationError):
+        write()
+    with system_scope():
+        assert not AuditEvent.objects.exists()
+        write()
+    with organization_scope(other_organization.pk):
+        write()
+        assert AuditEvent.objects.count() == 2
+
+
+def test_an_inner_scope_gives_the_outer_one_back(organization: Organization, other_organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        with organization_scope(other_organization.pk), system_scope():
+            pass
+        row = AuditEvent.objects.create(organization=organization, actor="x", verb="a.b", target="t")
+        assert AuditEvent.objects.get() == row
+
+
 def test_a_scope_ends_with_its_block_and_also_by_an_error(organization: Organization) -> None:
     with pytest.raises(RuntimeError), organization_scope(organization.pk):
         raise RuntimeError
