@@ -3,17 +3,22 @@
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 
+from aiinfra.money import dollars
 from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
-from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError
+from cost_app.budgets.manage import grant_increase, withdraw_increase
+from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
-from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, Hold, LedgerEntry
+from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, CostPolicy, Hold, LedgerEntry
 from cost_app.prices.book import ModelNotPricedError
 from tests.cost_app.budgets.conftest import NOON
-from tests.cost_app.budgets.test_windows import DAY, MakeBudget
+from tests.cost_app.budgets.test_windows import DAY, MakeBudget, spend
 
 Open = Callable[..., Attempt]
 USAGE = TokenUsage(input=20, output=10)
@@ -40,7 +45,12 @@ def test_a_call_holds_its_bound_and_then_spends_its_cost(make_budget: MakeBudget
 def test_a_call_counts_in_every_budget_that_is_meant(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:
+    key, other_key = (
+        keys.create_key(organization=organization, name=name, role=Role.OPERATOR, actor="command:test")[0]
+        for name in ("bot", "other bot")
+    )
     meant = [
+        make_budget(scope="api_key", scope_value=str(key.pk)),
         make_budget(),
         make_budget(period="monthly"),
         make_budget(scope="user", scope_value="ada"),
@@ -51,12 +61,23 @@ def test_a_call_counts_in_every_budget_that_is_meant(
         make_budget(scope="user", scope_value="bob"),
         make_budget(scope="model", scope_value="openai/gpt-4"),
         make_budget(scope="tag", scope_value="green"),
-        make_budget(scope="api_key", scope_value="7"),
+        make_budget(scope="api_key", scope_value=str(other_key.pk)),
     ]
     make_budget(scope="tag", scope_value="blue", is_active=False)
-    attempts.settle(open_attempt(user_ref="ada", tags=["red", "blue"]), USAGE, {})
+    attempt = open_attempt(user_ref="ada", tags=["red", "blue"], api_key_id=key.pk)
+    assert {state_of(budget) for budget in meant} == {(0, attempt.bound_nano)}
+    attempts.settle(attempt, USAGE, {})
     assert {state_of(budget) for budget in meant} == {(COST, 0)}
     assert not BudgetWindow.objects.filter(budget__in=others).exists()
+
+
+def test_a_call_without_a_key_user_or_tag_counts_in_none_of_their_budgets(
+    organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    for scope, value in (("api_key", "None"), ("api_key", ""), ("user", ""), ("tag", "")):
+        make_budget(scope=scope, scope_value=value, limit_nano=0)
+    open_attempt()
+    assert not BudgetWindow.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -91,6 +112,42 @@ def test_a_call_that_cannot_fit_any_more_is_refused_and_leaves_nothing(
     assert refusal.value.available_nano == 36_000 - COST
     assert state_of(budget) == (COST, 0)
     assert [Attempt.objects.count(), Hold.objects.count(), LedgerEntry.objects.count()] == [1, 1, 1]
+
+
+def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_the_amounts(
+    organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    bound = open_attempt().bound_nano
+    budget = make_budget(limit_nano=1_000)
+    (full,) = windows_now(organization.pk)
+    spend(full.window, committed=1_000)
+
+    def increase(nano: int) -> BudgetIncrease:
+        until = timezone.now() + DAY
+        return grant_increase(budget=budget, nano=nano, reason="launch", expires_at=until, actor="user:finance")
+
+    def refusal() -> tuple[type, int, int, str]:
+        with pytest.raises(BudgetRefusedError) as raised:
+            open_attempt()
+        error = raised.value
+        assert error.budget == budget
+        return type(error), error.needed_nano, error.available_nano, str(error).partition(" budget ")[2]
+
+    def spent(limit: int, left: int) -> tuple[type, int, int, str]:
+        message = f"of {dollars(limit)} has {dollars(left)} left; this call can cost {dollars(bound)}."
+        return BudgetExceededError, bound, left, message
+
+    assert refusal() == spent(1_000, 0)
+    almost = increase(bound - 1)
+    assert refusal() == spent(1_000 + bound - 1, bound - 1)
+    increase(1)
+    open_attempt()
+    held = f"of {dollars(1_000 + bound)} is held by calls that are under way. Try again in a moment."
+    assert refusal() == (BudgetBusyError, bound, 0, held)
+    withdraw_increase(increase=almost, actor="user:finance")
+    assert refusal() == spent(1_001, 1)
+    spend(full.window, committed=1_500)
+    assert refusal()[2:] == (-499, f"of {dollars(1_001)} has 0.00 left; this call can cost {dollars(bound)}.")
 
 
 def test_room_that_calls_under_way_hold_is_busy_and_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfra.tenants.models import Organization
-from cost_app.budgets.windows import refresh_rollovers, windows_now
+from cost_app.budgets.windows import refresh_rollover, refresh_rollovers, windows_now
 from cost_app.models import Budget, BudgetIncrease, BudgetWindow, CostPolicy
 from tests.cost_app.budgets.conftest import NOON
 
@@ -111,11 +111,33 @@ def test_what_a_late_call_gives_back_is_carried_over_too(scoped: Organization, m
     assert (after.limit_nano, after.window.rollover_nano) == (1_650, 650)
 
 
-def test_days_without_a_request_carry_one_limit_and_no_more(scoped: Organization, make_budget: MakeBudget) -> None:
-    make_budget(limit_nano=1_000, rollover_unused=True)
-    windows_now(scoped.pk, NOON)
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"rollover_unused": True}, 2_000),
+        ({"rollover_unused": True, "rollover_cap_nano": 250}, 1_250),
+        ({"rollover_unused": True, "rollover_cap_nano": 0}, 1_000),
+        ({"rollover_unused": False}, 1_000),
+    ],
+)
+def test_days_without_a_request_carry_one_limit_and_no_more(
+    scoped: Organization, make_budget: MakeBudget, columns: dict[str, object], expected: int
+) -> None:
+    """Whatever was spent before the gap: the day right before the new one is the one that left a limit over."""
+    make_budget(limit_nano=1_000, **columns)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=300, reserved=200)
     (after,) = windows_now(scoped.pk, NOON + 5 * DAY)
-    assert after.limit_nano == 2_000
+    assert after.limit_nano == expected
+    assert not refresh_rollover(after.window)
+
+
+def test_a_rollover_capped_at_zero_carries_nothing_over(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=1_000, rollover_unused=True, rollover_cap_nano=0)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=300)
+    (after,) = windows_now(scoped.pk, NOON + DAY)
+    assert (after.limit_nano, after.window.rollover_nano) == (1_000, 0)
 
 
 def test_an_increase_counts_until_it_expires_or_is_withdrawn(scoped: Organization, make_budget: MakeBudget) -> None:

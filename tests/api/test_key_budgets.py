@@ -1,0 +1,98 @@
+"""A budget of an API key, from the call that comes in with the key to the refusal."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aiinfra.money import dollars
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import ApiKey, Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Attempt, BudgetWindow, Hold
+from queue_app.claims import claim_next
+from queue_app.models import AIRequest, Status
+from queue_app.processing import process
+from tests.api.support import CHAT, COST, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused
+from tests.queue_app.conftest import ScriptedProvider, answer, provider, refusal  # noqa: F401 - fixture
+
+BOUND = 140 * (len(MESSAGES[0]["content"]) + len("user") + 16) + 280 * 100
+COSTS = 20 * 140 + 10 * 280
+BODIES = {QUEUE: enqueue_body(maxTokens=100, cache="bypass"), CHAT: {"messages": MESSAGES, "maxTokens": 100}}
+
+
+@pytest.fixture
+def key(organization: Organization) -> tuple[ApiKey, Caller]:
+    """The key that has a budget."""
+    made, text = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
+    return made, Caller(key=text)
+
+
+@pytest.fixture
+def limited(organization: Organization, key: tuple[ApiKey, Caller]) -> Callable[[int], None]:
+    """Gives the key a daily budget that blocks, in nano-dollars, over the API."""
+
+    def limit(nano: int) -> None:
+        scope = {"type": "api_key", "value": key[0].key_id}
+        body = {"action": "set-budget", "period": "daily", "scope": scope, "enforcement": "block"}
+        finance = Caller(key=new_key(organization, Role.FINANCE))
+        response = finance.post(COST, {**body, "limit": dollars(nano)})
+        assert response.status_code == 200, response.content
+
+    return limit
+
+
+def used(organization: Organization) -> tuple[int, int]:
+    """(spent, held) of the key's window."""
+    with organization_scope(organization.pk):
+        window = BudgetWindow.objects.get()
+        return window.committed_nano, window.reserved_nano
+
+
+@pytest.mark.parametrize("path", [QUEUE, CHAT])
+def test_the_budget_of_a_key_refuses_that_key_and_no_other(
+    organization: Organization,
+    key: tuple[ApiKey, Caller],
+    limited: Callable[[int], None],
+    program: Caller,
+    browser: Caller,
+    provider: ScriptedProvider,  # noqa: F811 - the fixture
+    path: str,
+) -> None:
+    limited(BOUND)
+    caller, body = key[1], BODIES[path]
+    assert caller.post(path, body).status_code == 202
+    assert used(organization) == (0, BOUND)
+    assert refused(caller.post(path, {**body, "contextKey": "2"}), 429)["type"] == "budget_busy"
+    for other in (program, browser):
+        assert other.post(path, body).status_code == 202
+    work_off()
+    assert used(organization) == (COSTS, 0)
+    error = refused(caller.post(path, {**body, "contextKey": "3"}), 402)
+    assert error["type"] == "budget_exceeded"
+    assert dollars(BOUND - COSTS) in error["message"]
+    with organization_scope(organization.pk):
+        assert Hold.objects.count() == 1, "a refused call holds nothing"
+
+
+def test_a_repeated_call_asks_the_same_keys_budget_again(
+    organization: Organization,
+    key: tuple[ApiKey, Caller],
+    limited: Callable[[int], None],
+    provider: ScriptedProvider,  # noqa: F811 - the fixture
+) -> None:
+    limited(BOUND + COSTS)
+    provider.script = [refusal("TIMEOUT", may_be_billed=True), answer()]
+    assert key[1].post(QUEUE, BODIES[QUEUE]).status_code == 202
+    work_off()
+    assert used(organization) == (BOUND, 0)
+    with organization_scope(organization.pk):
+        request = AIRequest.objects.get()
+        assert (request.status, request.error_code) == (Status.FAILED, "BUDGET_EXCEEDED")
+        assert set(Attempt.objects.values_list("api_key_id", flat=True)) == {key[0].pk}
+
+
+def work_off() -> None:
+    """Process everything that may start now."""
+    while claim := claim_next("worker"):
+        process(claim)
