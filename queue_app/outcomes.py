@@ -47,7 +47,7 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
             cost.settle(attempt, answer.usage, answer.raw_usage)
     if ended:
         keep(claim, attempt, answer)
-    _left(claim)
+    _left(claim, is_ours=ended)
     return ended
 
 
@@ -151,9 +151,8 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
     _left(claim, moved)
 
 
-def stop(claim: Claim, attempt: Attempt) -> None:
-    """End a claim whose request was cancelled before the call left."""
-    cost.release(attempt, "CANCELLED")
+def stop(claim: Claim) -> None:
+    """End a claim whose attempt may not be sent any more: the request was cancelled, or taken over."""
     _left(claim)
 
 
@@ -166,13 +165,20 @@ def give_back(claim: Claim) -> None:
     _left(claim, request if ours else None)
 
 
-def _left(claim: Claim, moved: AIRequest | None = None) -> None:
-    release(claim.entry)
+def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False) -> None:
+    """Tell the others. The index names a request and no attempt: an heir's claim looks like the one that was lost."""
+    if is_ours or moved is not None or not _has_heir(claim):
+        release(claim.entry)
     if moved is not None:
         enter(moved)
     else:
         flights.ended(claim.request)
     events.changed(claim.request.organization_id, claim.request.id)
+
+
+def _has_heir(claim: Claim) -> bool:
+    """Whether the request has gone on to another attempt: a worker was given up, or somebody retried it."""
+    return AIRequest.objects.filter(id=claim.request.id).exclude(attempt_number=claim.attempt_number).exists()
 
 
 def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:

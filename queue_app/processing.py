@@ -43,7 +43,7 @@ def _dispatch(claim: Claim) -> Attempt | None:
         return None
     if not cost.dispatch(attempt, claim.timeout):
         breaker.release_probe(attempt.provider, attempt.model)
-        outcomes.stop(claim, attempt)
+        outcomes.stop(claim)
         return None
     close_old_connections()  # back to the pool during the call: there are more slots than database connections
     return attempt

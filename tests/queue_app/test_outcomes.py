@@ -1,4 +1,4 @@
-"""The ways out of processing: answered, failed, tried again, lost, given back; and who comes too late."""
+"""The ways out of processing: answered, failed, tried again, lost, given back; test_latecomers.py has the late ones."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from aiinfra.tenants.models import Organization
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, AttemptState, LedgerEntry
 from queue_app import control, index, outcomes
-from queue_app.claims import Claim, claim_next, renew
+from queue_app.claims import Claim, claim_next
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from queue_app.processing import process
@@ -218,44 +218,6 @@ def test_lost_workers_do_not_use_up_the_repeats(claimed: Claimed, provider: Scri
     assert again
     process(again)
     assert row().status == Status.PENDING
-
-
-def test_a_zombies_answer_is_dropped_and_its_money_booked(claimed: Claimed, provider: ScriptedProvider) -> None:
-    zombie = claimed()
-    attempt = sent(zombie)
-    lease_expires()
-    recover()
-    heir = claim_next("another")
-    assert heir
-    assert outcomes.complete(zombie, attempt, answer("too late")) is False
-    assert (row().status, row().attempt_number, states()) == (Status.PROCESSING, 2, ["settled", "reserved"])
-    assert LedgerEntry.objects.filter(kind="adjust").exists()
-    assert booked() == COST
-    process(heir)
-    assert unpack(RequestContent.objects.get().response or b"")["content"] == "Hello."
-    assert booked() == 2 * COST
-
-
-def test_a_zombies_failure_moves_nothing(claimed: Claimed) -> None:
-    zombie = claimed()
-    attempt = sent(zombie)
-    lease_expires()
-    recover()
-    outcomes.fail_attempt(zombie, attempt, refusal("SERVER_ERROR"))
-    assert (row().status, row().attempt_number, states()) == (Status.PENDING, 2, ["estimated", "reserved"])
-
-
-def test_a_zombie_renews_nothing(claimed: Claimed) -> None:
-    zombie = claimed()
-    lease_expires()
-    recover()
-    claim_next("another")
-    lease_expires()
-    before = row().lease_until
-    renew([(zombie.request.id, zombie.attempt_number)])
-    assert row().lease_until == before
-    renew([(zombie.request.id, 2)])
-    assert row().lease_until > timezone.now()
 
 
 def test_completing_twice_is_completing_once(claimed: Claimed) -> None:
