@@ -61,9 +61,9 @@ def claim_next(worker: str) -> Claim | None:
 
 
 def _make_true(entry: Entry, worker: str) -> Claim | None:
-    """None for an entry whose request was cancelled, claimed or ended meanwhile."""
+    """None for an entry whose request was cancelled, claimed or ended meanwhile, or follows another one."""
     now = timezone.now()
-    claimed = AIRequest.objects.filter(id=entry.request_id, status=Status.PENDING).update(
+    claimed = AIRequest.objects.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).update(
         status=Status.PROCESSING, lease_until=lease_end(), worker=worker, started_at=Coalesce("started_at", now)
     )
     if not claimed:
@@ -73,8 +73,8 @@ def _make_true(entry: Entry, worker: str) -> Claim | None:
 
 
 def hold_for_caller(claim: Claim) -> None:
-    """Prolong a claim for someone without a heartbeat: by the deadline of its call."""
-    AIRequest.objects.filter(id=claim.request.id, attempt_number=claim.attempt_number).update(
+    """Prolong a claim for someone without a heartbeat: by the deadline of its call. One that was lost stays lost."""
+    AIRequest.objects.filter(id=claim.request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number).update(
         lease_until=lease_end(claim.timeout)
     )
 

@@ -32,6 +32,7 @@ cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
 BATCH = 100
+MS = timedelta(milliseconds=1)
 LEFT_BEHIND = timedelta(seconds=5)
 """A leader that has been over for so long has lost its worker before it could leave."""
 
@@ -106,7 +107,7 @@ def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) ->
     content = RequestContent.objects.get(request_id=follower.id)
     content.response = pack(response)
     content.save(update_fields=["response"])
-    waited_ms = (now - follower.created_at) // timedelta(milliseconds=1)
+    waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that took it may be ahead
     ticket = Ticket.unpacked(unpack(content.call)["cache"])
     book_hit(follower, ticket, Served.in_flight(ticket, response, usage, waited_ms), waited_ms)
 

@@ -35,6 +35,6 @@ def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
         request_id=request.id,
         api_key_id=request.api_key_id,
         user_ref=request.user_ref,
-        latency_ms=(timezone.now() - attempt.dispatched_at) // MS if attempt.dispatched_at else 0,
+        latency_ms=max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else 0,
     )
     cache.keep(Ticket.unpacked(packed), fetched)

@@ -71,7 +71,7 @@ def drop_dead_claims() -> None:
     still_running = set(running.values_list("id", flat=True))
     dead = [entry for entry in old if entry.request_id not in still_running]
     index.release(dead)
-    index.admit(AIRequest.objects.filter(id__in=[entry.request_id for entry in dead], status=Status.PENDING))
+    index.admit(_indexed(Status.PENDING).filter(id__in=[entry.request_id for entry in dead]))
 
 
 def enter_policies() -> None:

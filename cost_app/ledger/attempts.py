@@ -74,7 +74,8 @@ def settle(
 
 
 def _latency_ms(attempt: Attempt) -> int | None:
-    return (timezone.now() - attempt.dispatched_at) // MS if attempt.dispatched_at else None
+    """Never below 0: a clock that was set back during the call must not keep its cost out of the ledger."""
+    return max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else None
 
 
 def _charge(

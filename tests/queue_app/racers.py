@@ -66,6 +66,46 @@ def work(_argument: str) -> Iterator[object]:
     yield from sent
 
 
+def dequeue(_argument: str) -> Iterator[object]:
+    """Claim for a caller, but be frozen between the claim and the longer lease until an heir has the request."""
+    from queue_app import claims
+    from queue_app.facade import AIRequestQueue
+
+    hold = claims.hold_for_caller
+
+    def frozen(claim: claims.Claim) -> None:
+        tell("claimed")
+        wait_for("inherited")
+        hold(claim)
+
+    claims.hold_for_caller = frozen
+    queued = AIRequestQueue().dequeue()
+    tell("held")
+    yield queued.claim.attempt_number if queued else None
+
+
+def inherit(_argument: str) -> Iterator[object]:
+    """Take over what the other one claimed; prints its attempt, and whether the lease is still its own in the end."""
+    from django.utils import timezone
+
+    from aiinfra.tenants.scope import system_scope
+    from queue_app.claims import claim_next
+    from queue_app.models import AIRequest
+    from queue_app.reconciler import recover_expired
+
+    wait_for("claimed")
+    with system_scope():
+        AIRequest.objects.update(lease_until=timezone.now().replace(year=2020))
+        recover_expired()
+    claim = claim_next("heir")
+    with system_scope():
+        before = AIRequest.objects.get().lease_until
+        tell("inherited")
+        wait_for("held")
+        yield claim.attempt_number if claim else None
+        yield AIRequest.objects.get().lease_until == before
+
+
 def count(_argument: str) -> Iterator[object]:
     """Count what has ended."""
     from queue_app.counts import count_ended
@@ -73,7 +113,7 @@ def count(_argument: str) -> Iterator[object]:
     yield count_ended()
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, cancel, work, count)}
+RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, cancel, work, dequeue, inherit, count)}
 
 
 if __name__ == "__main__":

@@ -93,6 +93,18 @@ def test_a_caller_holds_his_claim_for_the_call_and_a_lease(claimed: Callable[...
     assert lease_until and lease_until > timezone.now() + timedelta(seconds=60 + settings.QUEUE_LEASE_S - 5)
 
 
+def test_a_caller_does_not_hold_what_was_lost_or_cancelled_meanwhile(claimed: Callable[..., Claim]) -> None:
+    claim, past = claimed(), timezone.now() - timedelta(seconds=1)
+    now_another = {"attempt_number": 2, "lease_until": past}
+    cancelled = {"attempt_number": 1, "status": Status.CANCELLED, "completed_at": past, "lease_until": None}
+    given_back = {"attempt_number": 1, "status": Status.PENDING, "completed_at": None, "lease_until": None}
+    for columns in (now_another, cancelled, given_back):
+        with system_scope():
+            AIRequest.objects.update(**columns)
+            claims.hold_for_caller(claim)
+        assert row().lease_until == columns["lease_until"]
+
+
 def test_renewing_prolongs_only_what_is_processed_under_that_number(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     past = timezone.now() - timedelta(seconds=1)

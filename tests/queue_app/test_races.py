@@ -76,6 +76,12 @@ def test_cancelling_races_dispatch_and_completion(race: Race, organization: Orga
     assert index.ready_total() == 0
 
 
+def test_a_caller_that_lost_its_claim_does_not_prolong_the_heirs(race: Race, organization: Organization) -> None:
+    """A crash of the heir would not be noticed before the deadline of a call that the caller never makes."""
+    fill(organization, 1)
+    assert race(("dequeue", ""), ("inherit", "")) == [["1"], ["2", "True"]]
+
+
 def ids_of(state: AttemptState) -> list[object]:
     return list(Attempt.objects.filter(state=state).values_list("id", flat=True))
 

@@ -1,19 +1,35 @@
 """The steps of an attempt by example; test_attempts_model.py takes them in any order."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind
+from cost_app.ledger.agreement import disagreements
+from cost_app.models import (
+    Attempt,
+    AttemptState,
+    Budget,
+    BudgetWindow,
+    Hold,
+    LedgerEntry,
+    LedgerKind,
+    Repricing,
+)
+from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.proposals import add_version
+from cost_app.prices.terms import PriceTerms
 
 Open = Callable[..., Attempt]
+NOW = timezone.now()
 USAGE = TokenUsage(input=100, output=150, reasoning=50)
 pytestmark = pytest.mark.usefixtures("scoped")
 
@@ -44,6 +60,52 @@ def test_a_dispatched_attempt_has_a_deadline_after_the_calls_own(open_attempt: O
     attempt = sent(open_attempt())
     assert attempt.dispatched_at and attempt.deadline_at
     assert attempt.deadline_at - attempt.dispatched_at == timedelta(seconds=30) + attempts.DEADLINE_GRACE
+
+
+PEAK_TERMS = PriceTerms("local", "m", 5_000_000, 5_000_000, 5_000_000, 5_000_000, source="a test")
+
+
+def test_a_call_costs_what_it_costs_when_it_leaves_not_when_it_was_admitted(
+    open_attempt: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Admitted at the plain price, sent in the hours of the dearer one, settled after them."""
+    moment = datetime(2026, 3, 10, 8, 59, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    plain = replace(PEAK_TERMS, input=1_000_000, output=1_000_000)
+    window = [{"weekdays": [1], "from": "09:00", "to": "10:00"}]
+    for terms in (plain, replace(PEAK_TERMS, window_name="peak", window=window)):
+        add_version(terms=terms, effective_from=moment - timedelta(days=9), actor="user:staff")
+    attempt = open_attempt(provider="local", model="m", max_tokens=300)
+    assert attempt.price and attempt.price.input == 1_000_000
+    moment += timedelta(minutes=1)
+    assert attempts.dispatch(attempt, timedelta(seconds=30))
+    moment += timedelta(hours=2)
+    row = Attempt.objects.select_related("price").get()
+    assert row.price and attempt.price == row.price
+    assert (row.price.input, row.dispatched_at) == (5_000_000, moment - timedelta(hours=2))
+    attempts.settle(row, USAGE, {})
+    assert Attempt.objects.get().cost_nano == 5 * 250
+    assert sum(nano for _, nano in ledger()) == 5 * 250 <= attempt.bound_nano
+
+
+def test_a_model_that_lost_its_price_meanwhile_is_sent_at_the_one_it_was_admitted_at(
+    open_attempt: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = open_attempt()
+    price = attempt.price
+
+    def unpriced(*_: object) -> None:
+        raise ModelNotPricedError
+
+    monkeypatch.setattr(attempts, "price_of", unpriced)
+    assert sent(attempt).price == price is not None
+
+
+def test_an_attempt_without_a_price_gets_none_when_it_is_sent(open_attempt: Open) -> None:
+    """It was admitted without a bound: only a re-pricing may give it a cost."""
+    attempt = open_attempt()
+    Attempt.objects.update(price=None, bound_nano=0)
+    assert sent(Attempt.objects.get(id=attempt.id)).price is None
 
 
 def test_an_attempt_is_dispatched_once(open_attempt: Open) -> None:
@@ -100,6 +162,57 @@ def test_a_charge_after_an_estimate_was_taken_back_is_booked(open_attempt: Open)
     attempts.settle(attempt, USAGE, {})
     assert sum(nano for _, nano in ledger()) == 56_000
     assert sum(LedgerEntry.objects.values_list("output_tokens", flat=True)) == 150
+
+
+def test_a_bill_that_comes_after_an_estimate_was_taken_back_frees_what_the_call_held(
+    open_attempt: Open, organization: Organization
+) -> None:
+    """The budget counts what was booked in the end, and nothing stays held."""
+    budget = Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
+    attempt = sent(open_attempt(max_tokens=200))
+    seen = []
+    steps: list[Callable[[], object]] = [
+        lambda: attempts.estimate(attempt),
+        lambda: attempts.refund(attempt),
+        lambda: attempts.settle(attempt, USAGE, {}),
+        lambda: attempts.settle(attempt, USAGE, {}),
+    ]
+    for step in steps:
+        step()
+        window, hold = BudgetWindow.objects.get(budget=budget), Hold.objects.get(attempt=attempt)
+        assert (window.committed_nano, window.reserved_nano) == (hold.committed_nano, hold.reserved_nano)
+        seen.append((window.committed_nano, window.reserved_nano))
+    assert seen == [(attempt.bound_nano, 0), (0, 0), (56_000, 0), (56_000, 0)]
+    assert ledger() == [("usage", attempt.bound_nano), ("adjust", -attempt.bound_nano), ("overrun", 56_000)]
+    assert list(disagreements()) == []
+
+
+def test_a_clock_that_steps_back_during_the_call_does_not_keep_it_out_of_the_ledger(
+    open_attempt: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = sent(open_attempt(max_tokens=200))
+    before = timezone.now() - timedelta(minutes=1)
+    monkeypatch.setattr(timezone, "now", lambda: before)
+    attempts.settle(attempt, USAGE, {})
+    assert LedgerEntry.objects.get().latency_ms == 0
+
+
+def test_of_two_corrections_that_saw_the_same_cost_one_is_booked(open_attempt: Open) -> None:
+    attempt = sent(open_attempt(max_tokens=200))
+    attempts.settle(attempt, USAGE, {})
+    first, second = (Attempt.objects.select_related("price").get(id=attempt.id) for _ in range(2))
+    price = first.price
+    assert price
+    runs = [
+        Repricing.objects.create(provider="deepseek", starts_at=NOW, ends_at=NOW, by="user:x", reason="x")
+        for _ in range(3)
+    ]
+    assert attempts.reprice(first, 60_000, runs[0], price)
+    assert not attempts.reprice(second, 60_000, runs[1], price), "its figure is of a cost that is no longer there"
+    assert not attempts.reprice(Attempt.objects.get(), 70_000, runs[0], price), "one run corrects a call once"
+    assert ledger() == [("usage", 56_000), ("adjust", 4_000)]
+    assert attempts.reprice(Attempt.objects.get(), 50_000, runs[2], price)
+    assert sum(nano for _, nano in ledger()) == Attempt.objects.get().cost_nano == 50_000
 
 
 def test_a_released_attempt_books_nothing_and_a_late_charge_is_booked(open_attempt: Open) -> None:
