@@ -5,7 +5,7 @@ TEMPLATES := templates
 OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test bench format lock audit \
+.PHONY: help run install install-dev check test mutants bench format lock audit \
   check-code check-types check-layers check-templates check-deploy check-migrations check-lock
 
 help:  ## Show this list
@@ -22,6 +22,10 @@ install-dev:
 
 test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL
 	@$(BIN)/python -m tests
+
+mutants: install-dev  ## Break the code at random places and see whether tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
+	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(MODULES),--modules $(MODULES))
 
 bench: install-dev  ## Run the benchmarks; they print ratios
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -1,0 +1,210 @@
+"""Small, plausible mistakes, made from a module's syntax tree. Each mutant replaces one piece of the source text.
+
+Strings, annotations, messages of exceptions and log calls are left alone: tests should not pin them. Row locks are left
+alone as well, because SQLite, on which mutants run, has none.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+OPPOSITES: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.FloorDiv,),
+    ast.FloorDiv: (ast.Mult,),
+    ast.BitAnd: (ast.BitOr,),
+    ast.BitOr: (ast.BitAnd,),
+}
+BOUNDARIES = {"__lt": "__lte", "__lte": "__lt", "__gt": "__gte", "__gte": "__gt"}
+QUERY_STEPS = {"filter", "exclude", "order_by", "distinct"}
+NO_CONTEXT = "__import__('contextlib').nullcontext()"
+Change = tuple[str, ast.AST, str]
+"""(operator, the node that is replaced, the text in its place)"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one module. `old` and `new` are its source lines before and after, in single spaces."""
+
+    module: str
+    function: str
+    operator: str
+    old: str
+    new: str
+    line: int
+    source: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What names it whatever line it stands in."""
+        return self.module, self.function, self.operator, self.old, self.new
+
+
+def mutants_of(module: str, source: str) -> list[Mutant]:
+    """Every mutant of a module, in the order of its source; those with the same key once."""
+    changes = _walk(ast.parse(source), "", source)
+    made = (_mutant(module, function, change, source) for function, change in changes)
+    return list({mutant.key: mutant for mutant in made if _compiles(mutant.source)}.values())
+
+
+def _walk(node: ast.AST, function: str, source: str) -> Iterator[tuple[str, Change]]:
+    for child in _children(node):
+        name = function
+        if isinstance(child, ast.FunctionDef | ast.ClassDef):
+            name = f"{function}.{child.name}".lstrip(".")
+        yield from ((name, change) for change in _changes(child, source))
+        yield from _walk(child, name, source)
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    for field, value in ast.iter_fields(node):
+        if field in {"annotation", "returns", "type_comment"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not _is_left_alone(child):
+                yield child
+
+
+def _is_left_alone(node: ast.AST) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return ast.unparse(node.value.func).startswith("logger.")
+    return isinstance(node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert)
+
+
+def _changes(node: ast.AST, source: str) -> Iterator[Change]:
+    if isinstance(node, ast.stmt):
+        yield from _other_steps(node)
+    else:
+        yield from _other_values(node, source)
+    yield from _decided(node)
+
+
+def _other_values(node: ast.AST, source: str) -> Iterator[Change]:
+    match node:
+        case ast.Compare() | ast.BoolOp() | ast.BinOp():
+            yield from _other_operators(node)
+        case ast.UnaryOp(op=ast.Not()):
+            yield "condition", node, _text(node.operand)
+        case ast.Constant(value=bool()):
+            yield "constant", node, str(not node.value)
+        case ast.Constant(value=int() | float()):
+            yield "constant", node, str(node.value + 1)
+        case ast.Attribute(value=ast.Name(id=enum), attr=member) if member.isupper() and enum[0].isupper():
+            yield from (("constant", node, f"{enum}.{other}") for other in _next_member(enum, member, source))
+        case ast.Call():
+            yield from _other_arguments(node)
+
+
+def _other_steps(node: ast.stmt) -> Iterator[Change]:
+    match node:
+        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
+            yield "return", node, "return None"
+        case ast.Expr(value=ast.Call()) | ast.AugAssign():
+            yield "statement", node, "pass"
+        case ast.With():
+            yield from (("context", each.context_expr, NO_CONTEXT) for each in node.items if not each.optional_vars)
+        case ast.FunctionDef():
+            atomic = [each for each in node.decorator_list if "atomic" in ast.unparse(each)]
+            yield from (("context", each, "(lambda function: function)") for each in atomic)
+            if isinstance(node.returns, ast.Name) and node.returns.id == "bool":
+                answers = [each for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
+                yield from (("return", each, f"return not {_text(each.value)}") for each in answers if each.value)
+
+
+def _decided(node: ast.AST) -> Iterator[Change]:
+    """Conditions that are always or never met. A loop never is endless: that would only cost time."""
+    if isinstance(node, ast.If | ast.IfExp):
+        yield from (("condition", node.test, verdict) for verdict in ("True", "False"))
+    elif isinstance(node, ast.While):
+        yield "condition", node.test, "False"
+    elif isinstance(node, ast.comprehension):
+        yield from (("condition", each, "True") for each in node.ifs)
+
+
+def _other_operators(node: ast.Compare | ast.BoolOp | ast.BinOp) -> Iterator[Change]:
+    name = {ast.Compare: "comparison", ast.BoolOp: "boolean"}.get(type(node), "arithmetic")
+    if isinstance(node, ast.Compare):
+        for place, op in enumerate(node.ops):
+            for other in OPPOSITES[type(op)]:
+                ops = [*node.ops[:place], other(), *node.ops[place + 1 :]]
+                yield name, node, _text(ast.Compare(node.left, ops, node.comparators))
+        return
+    for other in OPPOSITES.get(type(node.op), ()):
+        yield name, node, _text(type(node)(**{**dict(ast.iter_fields(node)), "op": other()}))
+    operands = node.values if isinstance(node, ast.BoolOp) else [node.left, node.right]
+    if isinstance(node, ast.BoolOp) or isinstance(node.op, ast.BitAnd | ast.BitOr):
+        for place in range(len(operands)):
+            left = [*operands[:place], *operands[place + 1 :]]
+            yield "condition", node, _text(left[0] if len(left) == 1 else ast.BoolOp(node.op, left))
+
+
+def _other_arguments(call: ast.Call) -> Iterator[Change]:
+    step = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if step in QUERY_STEPS and isinstance(call.func, ast.Attribute):
+        yield "query", call, _text(call.func.value)
+        for place in range(len(call.args)):
+            yield "query", call, _call(call, args=[*call.args[:place], *call.args[place + 1 :]])
+    for place, keyword in enumerate(call.keywords):
+        others = call.keywords[:place], call.keywords[place + 1 :]
+        yield "argument", call, _call(call, keywords=[*others[0], *others[1]])
+        lookup = "__" + (keyword.arg or "").rpartition("__")[2]
+        if lookup in BOUNDARIES and keyword.arg:
+            other = ast.keyword(keyword.arg.removesuffix(lookup) + BOUNDARIES[lookup], keyword.value)
+            yield "comparison", call, _call(call, keywords=[*others[0], other, *others[1]])
+    if len(call.args) > 1 and not any(isinstance(each, ast.Starred) for each in call.args[:2]):
+        yield "swap", call, _call(call, args=[call.args[1], call.args[0], *call.args[2:]])
+
+
+def _call(call: ast.Call, **parts: list[ast.expr] | list[ast.keyword]) -> str:
+    return ast.unparse(ast.Call(**{**dict(ast.iter_fields(call)), **parts}))  # type: ignore[arg-type]
+
+
+def _next_member(enum: str, member: str, source: str) -> list[str]:
+    """Another member of an enumeration that the module names, so that there surely is one."""
+    named = {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == enum
+    }
+    members = sorted(each for each in named if each.isupper())
+    return [members[(members.index(member) + 1) % len(members)]] if len(members) > 1 else []
+
+
+def _text(node: ast.AST) -> str:
+    plain = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Constant)
+    return ast.unparse(node) if plain else f"({ast.unparse(node)})"
+
+
+def _mutant(module: str, function: str, change: Change, source: str) -> Mutant:
+    operator, node, text = change
+    lines = source.encode().splitlines(keepends=True)
+    first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
+    head, tail = lines[first][: node.col_offset], lines[last][node.end_col_offset :]  # type: ignore[attr-defined]
+    old, new = b"".join(lines[first : last + 1]), head + text.encode() + tail
+    changed = b"".join([*lines[:first], new, *lines[last + 1 :]]).decode()
+    return Mutant(module, function, operator, _one_line(old), _one_line(new), first + 1, changed)
+
+
+def _one_line(text: bytes) -> str:
+    return " ".join(text.decode().split())
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Which modules are mutated, and the tests that must notice: quick ones first, real processes last."""
+
+from pathlib import Path
+
+BUDGETS = (
+    "tests/cost_app/budgets/test_holds.py",
+    "tests/cost_app/budgets/test_windows.py",
+    "tests/cost_app/budgets/test_manage.py",
+    "tests/cost_app/budgets/test_budget_model.py",
+)
+LEDGER = (
+    "tests/cost_app/ledger/test_attempts.py",
+    "tests/cost_app/budgets/test_holds.py",
+    "tests/cost_app/ledger/test_sweeper.py",
+    "tests/cost_app/prices/test_repricing.py",
+    "tests/cost_app/ledger/test_attempts_model.py",
+)
+QUEUE = (
+    "tests/queue_app/test_outcomes.py",
+    "tests/queue_app/test_latecomers.py",
+    "tests/queue_app/test_claims.py",
+    "tests/queue_app/test_reconciler.py",
+    "tests/queue_app/test_flights.py",
+    "tests/queue_app/test_facade.py",
+    "tests/queue_app/test_control.py",
+    "tests/queue_app/test_worker.py",
+)
+KEYS = (
+    "tests/tenants/test_keys.py",
+    "tests/tenants/test_keys_page.py",
+    "tests/tenants/test_commands.py",
+    "tests/tenants/test_scope.py",
+    "tests/api/test_credentials.py",
+)
+GUARDS = ("tests/cache_app/guards", "tests/cache_app/test_quality.py")
+
+TESTS: dict[str, tuple[str, ...]] = {
+    "cost_app/budgets/holds.py": BUDGETS,
+    "cost_app/budgets/windows.py": BUDGETS,
+    "cost_app/budgets/manage.py": BUDGETS,
+    "cost_app/ledger/admission.py": (*LEDGER, "tests/queue_app/test_intake.py"),
+    "cost_app/ledger/attempts.py": LEDGER,
+    "cost_app/ledger/cache_hits.py": ("tests/cost_app/ledger", "tests/queue_app/test_flights.py"),
+    "cost_app/ledger/entries.py": LEDGER,
+    "cost_app/ledger/sweeper.py": LEDGER,
+    "cost_app/ledger/tracking.py": ("tests/cost_app/ledger/test_tracking.py",),
+    "cost_app/ledger/usage.py": ("tests/cost_app/ledger/test_usage.py",),
+    "queue_app/claims.py": QUEUE,
+    "queue_app/outcomes.py": QUEUE,
+    "queue_app/flights.py": ("tests/queue_app/test_flights.py", "tests/queue_app/test_outcomes.py"),
+    "queue_app/keeping.py": QUEUE,
+    "queue_app/processing.py": QUEUE,
+    "queue_app/reconciler.py": QUEUE,
+    "aiinfra/tenants/keys.py": KEYS,
+    "aiinfra/tenants/key_cache.py": KEYS,
+    "aiinfra/tenants/scope.py": KEYS,
+    "aiinfra/egress.py": ("tests/test_egress.py",),
+    **{str(path): GUARDS for path in sorted(Path("cache_app/guards").glob("[a-z]*.py"))},
+}

@@ -1,0 +1,104 @@
+"""The mutator itself: what it changes, what it leaves alone, and that its tables fit the project."""
+
+import pytest
+
+from tests.mutants.__main__ import explanations, sample
+from tests.mutants.operators import Mutant, mutants_of
+from tests.mutants.runner import KILLED, ROOT, SURVIVED, TIMED_OUT, Limits, run_all, verdict_of
+from tests.mutants.targets import TESTS
+
+SOURCE = '''"""A module."""
+
+LIMIT = 5
+
+
+def fits(rows: object, used: int, *, strict: bool = True) -> bool:
+    """Whether it fits."""
+    logger.info("asked", extra={"fields": {"used": 1}})
+    if not strict and rows.filter(used__lte=used).exists():
+        return used <= LIMIT
+    raise ValueError("5")
+'''
+
+
+def changed(old: str) -> set[str]:
+    """What becomes of a line."""
+    return {mutant.new for mutant in mutants_of("a/module.py", SOURCE) if mutant.old == old}
+
+
+def test_every_kind_of_mistake_is_made() -> None:
+    assert changed("LIMIT = 5") == {"LIMIT = 6"}
+    assert changed("return used <= LIMIT") == {
+        "return None",
+        "return not (used <= LIMIT)",
+        "return (used < LIMIT)",
+        "return (used > LIMIT)",
+    }
+    assert changed("if not strict and rows.filter(used__lte=used).exists():") == {
+        "if True:",
+        "if False:",
+        "if (not strict or rows.filter(used__lte=used).exists()):",
+        "if rows.filter(used__lte=used).exists():",
+        "if (not strict):",
+        "if strict and rows.filter(used__lte=used).exists():",
+        "if not strict and rows.exists():",
+        "if not strict and rows.filter().exists():",
+        "if not strict and rows.filter(used__lt=used).exists():",
+    }
+
+
+def test_log_lines_messages_and_annotations_are_left_alone() -> None:
+    lines = {mutant.old for mutant in mutants_of("a/module.py", SOURCE)}
+    assert not any("logger" in line or "raise" in line or '"""' in line for line in lines)
+
+
+def test_a_mutant_differs_in_one_place_and_keeps_its_name_when_lines_move() -> None:
+    here = mutants_of("a/module.py", SOURCE)
+    there = mutants_of("a/module.py", SOURCE.replace("LIMIT = 5\n", "\n\nLIMIT = 5\n"))
+    assert [mutant.key for mutant in here] == [mutant.key for mutant in there]
+    assert {mutant.line for mutant in here} != {mutant.line for mutant in there}
+    for mutant in here:
+        lines = zip(SOURCE.splitlines(), mutant.source.splitlines(), strict=True)
+        assert [" ".join(new.split()) for old, new in lines if old != new] == [mutant.new]
+
+
+def test_a_seed_chooses_the_same_mutants_again() -> None:
+    modules = ["aiinfra/tenants/scope.py", "cost_app/budgets/holds.py"]
+    first, again, other = (sample(modules, 20, seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert [sum(mutant.module == name for mutant in first) for name in modules] == [10, 10]
+
+
+def test_every_module_and_every_test_of_the_table_exists() -> None:
+    for module, tests in TESTS.items():
+        assert mutants_of(module, (ROOT / module).read_text(encoding="utf-8")) or "facade" in module
+        assert all((ROOT / path).exists() for path in tests)
+
+
+def test_every_explanation_is_of_a_mutant_that_there_is() -> None:
+    known = {mutant.key for name in TESTS for mutant in mutants_of(name, (ROOT / name).read_text(encoding="utf-8"))}
+    assert [key for key in explanations() if key not in known] == []
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(0, SURVIVED), (1, KILLED), (2, KILLED), (-9, TIMED_OUT)])
+def test_a_mutant_survives_only_where_all_tests_pass(status: int, verdict: str) -> None:
+    assert verdict_of(status) == verdict
+
+
+def test_no_tests_are_no_verdict() -> None:
+    with pytest.raises(SystemExit):
+        verdict_of(5)
+    assert Limits.after(10) == Limits(cpu_s=50, wall_s=220)
+
+
+def test_a_mutant_is_run_in_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that its tests notice and one that they cannot; the working tree is as before."""
+    module, tests = "aiinfra/money.py", ("tests/web/test_formats.py",)
+    monkeypatch.setitem(TESTS, module, tests)
+    source = (ROOT / module).read_text(encoding="utf-8")
+    harmless = Mutant(module, "", "none", "", "", 1, source + "# nothing\n")
+    deadly = Mutant(module, "", "none", "", "", 1, "raise RuntimeError\n")
+    told: list[str] = []
+    verdicts = run_all([harmless, deadly], 1, lambda _mutant, verdict: told.append(verdict))
+    assert verdicts == told == [SURVIVED, KILLED]
+    assert (ROOT / module).read_text(encoding="utf-8") == source
