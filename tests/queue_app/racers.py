@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from aiinfra.providers.tokens import count_tokens
+from tests.support.race import Racer, run_racers, tell, wait_for
 
 
 def accept(_argument: str) -> Iterator[object]:
@@ -117,4 +118,4 @@ RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, cance
 
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racers(RACES, prepare=lambda: count_tokens(""))

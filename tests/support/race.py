@@ -1,24 +1,33 @@
 """Real processes that race for something, on the test's own database.
 
-A module of racers ends with `run_racer(RACES)`; a test starts it once for each (name, argument) with `run_race`. All
-begin at the same moment, and what each of them achieved is printed, one a line.
+A module of racers ends with `run_racers(RACES)`. A test starts it with `run_race`, once for all (name, argument): the
+process loads the product, forks a racer for each of them, and lets all go at the same moment.
 """
 
+import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import django
 from django.db import connection
 
-from tests.support.processes import ROOT, wait_until
+from tests.support.processes import ROOT
 
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
-SIGNALS_S = 60
+SIGNALS_S = 120
+RACE_S = 240
 Racer = Callable[[str], Iterator[object]]
+
+_fork = multiprocessing.get_context("fork")
 
 
 def database_url() -> str:
@@ -30,7 +39,10 @@ def database_url() -> str:
 
 
 def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **environment: str) -> list[list[str]]:
-    """Start one process for each (name, argument), let all of them go at once, and return what each printed."""
+    """Run one process for each (name, argument), let all of them go at once, and return what each achieved.
+
+    Whatever ends the test, its racers end with it: they hold the other end of a pipe that only this process keeps open.
+    """
     variables = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
@@ -39,41 +51,83 @@ def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **
         **PROVIDER_KEYS,
         **environment,
     }
-    start = directory / f"start-{time.monotonic_ns()}"
-    commands = [[sys.executable, "-m", module, name, str(start), argument] for name, argument in racers]
-    processes = [
-        subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True) for command in commands
-    ]
+    lifeline, held = os.pipe()
+    command = [sys.executable, "-m", module, str(lifeline), tempfile.mkdtemp(dir=directory), json.dumps(racers)]
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, pass_fds=[lifeline], text=True)
+    os.close(lifeline)
     try:
-        wait_until(lambda: len(list(directory.glob(f"{start.name}.*"))) == len(racers), "the racers", limit_s=90)
-        start.touch()
-        printed = [process.communicate(timeout=90)[0].split() for process in processes]
+        output, _ = process.communicate(timeout=RACE_S)
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert [process.returncode for process in processes] == [0] * len(processes)
-    return printed
+        os.close(held)
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, f"{module} ended with status {process.returncode}"
+    achieved: list[list[str]] = json.loads(output)
+    return achieved
+
+
+# In the racers
+
+
+class _Race:
+    """What all racers of one race share."""
+
+    barrier: Barrier
+    events: Path
 
 
 def tell(event: str) -> None:
     """Let the other racers know that something has happened."""
-    Path(f"{sys.argv[2]}-{event}").touch()
+    (_Race.events / event).touch()
+
+
+def happened(event: str) -> bool:
+    """Whether a racer has told it."""
+    return (_Race.events / event).exists()
 
 
 def wait_for(event: str) -> None:
-    """Until another racer has told it, so that no racer is through before the others have begun."""
+    """Block until another racer has told it. Raises TimeoutError."""
     end = time.monotonic() + SIGNALS_S
-    while not Path(f"{sys.argv[2]}-{event}").exists() and time.monotonic() < end:
-        time.sleep(0.001)
+    while not happened(event):
+        if time.monotonic() > end:
+            raise TimeoutError(event)
+        time.sleep(0.002)
 
 
-def run_racer(races: Mapping[str, Racer]) -> None:
-    """The main program of a module of racers."""
-    name, start, argument = sys.argv[1:]
+def meet() -> None:
+    """Block until every racer is here."""
+    _Race.barrier.wait(SIGNALS_S)
+
+
+def run_racers(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda: None) -> None:
+    """The main program of a module of racers; `prepare` loads once what each of them would load."""
+    lifeline, events, racers = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     django.setup()
-    Path(f"{start}.{name}.{os.getpid()}").touch()
-    while not Path(start).exists():
-        time.sleep(0.001)
-    for achievement in races[name](argument):
-        print(achievement, flush=True)
+    prepare()
+    _Race.events, _Race.barrier = events, _fork.Barrier(len(racers))
+    results: list[Connection] = []
+    for name, argument in racers:
+        mine, theirs = _fork.Pipe(duplex=False)
+        arguments = (races[name], argument, theirs, lifeline)
+        _fork.Process(target=_run_racer, args=arguments, daemon=True).start()
+        theirs.close()
+        results.append(mine)
+    _end_with(lifeline)
+    print(json.dumps([result.recv() for result in results]))
+
+
+def _run_racer(racer: Racer, argument: str, result: Connection, lifeline: int) -> None:
+    _end_with(lifeline)
+    meet()
+    result.send([str(achievement) for achievement in racer(argument)])
+
+
+def _end_with(lifeline: int) -> None:
+    """End this process as soon as the test's process has gone: the pipe's other end is closed then."""
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racer
+from tests.support.race import Racer, run_racers
 
 
 def take(_argument: str) -> Iterator[object]:
@@ -19,4 +19,4 @@ RACES: dict[str, Racer] = {"take": take}
 
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racers(RACES)

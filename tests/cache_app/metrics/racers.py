@@ -2,41 +2,45 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from tests.support.race import Racer, happened, run_racers, tell
 
+FOLDERS, NOTERS = ("first", "second"), ("third", "fourth")
 NOTES = 500
 
 
-def notes(organization_id: str) -> Iterator[object]:
-    """Note 500 look-ups, one by one."""
-    from cache_app.metrics.counts import note
+def note(name_and_organization: str) -> Iterator[object]:
+    """Note look-ups one by one: 500, and more until both folders have counted some; yields how many."""
+    from cache_app.metrics import counts
 
-    for _ in range(NOTES):
-        note(int(organization_id), ["look", "miss:none"])
-    tell("noted")
-    yield NOTES
+    name, organization_id = name_and_organization.split()
+    noted = 0
+    while noted < NOTES or not all(happened(f"{folder} folded") for folder in FOLDERS):
+        counts.note(int(organization_id), ["look", "miss:none"])
+        noted += 1
+    tell(f"{name} noted")
+    yield noted
 
 
-def fold(_argument: str) -> Iterator[object]:
-    """Fold again and again while others note; prints how many batches it counted."""
+def fold(name: str) -> Iterator[object]:
+    """Fold again and again while others note; yields how many batches it counted."""
     from cache_app.metrics import folding
 
     real, counted = folding._count_batch, []
 
     def count(*arguments: object) -> None:
-        counted.append(arguments)
         real(*arguments)  # type: ignore[arg-type]
+        counted.append(arguments)
+        tell(f"{name} folded")
 
     folding._count_batch = count  # type: ignore[assignment]
-    for _ in range(100):
+    while not all(happened(f"{noter} noted") for noter in NOTERS):
         folding.fold_counts()
-    wait_for("noted")
     folding.fold_counts()
     yield len(counted)
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (notes, fold)}
+RACES: dict[str, Racer] = {race.__name__: race for race in (note, fold)}
 
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racers(RACES)

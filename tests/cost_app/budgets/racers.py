@@ -1,12 +1,12 @@
-"""What real processes race for in a budget; see `tests.support.race`. The argument is `COUNT` or `COUNT/RACERS`."""
+"""What real processes race for in a budget; see `tests.support.race`. The argument is the number of calls."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from aiinfra.providers.tokens import count_tokens
+from tests.support.race import Racer, meet, run_racers
 
 if TYPE_CHECKING:
     from cost_app.models import Attempt
@@ -92,34 +92,22 @@ def roll_over(argument: str) -> Iterator[object]:
     from aiinfra.tenants.scope import system_scope
     from cost_app.ledger import attempts
 
-    count, racers = map(int, argument.split("/"))
+    count = int(argument)
     timezone.now = lambda: BEFORE_MIDNIGHT  # type: ignore[assignment]
     with system_scope():
         opened = [_open() for _ in range(count // 2)]
-        _meet("opened", racers)
+        meet()
         for attempt in opened:
             if not isinstance(attempt, str):
                 attempts.settle(attempt, TokenUsage(input=10, output=1), {})
             yield f"before:{_outcome(attempt)}"
-        _meet("answered", racers)
+        meet()
         timezone.now = lambda: BEFORE_MIDNIGHT + timedelta(hours=1)
         for _ in range(count - count // 2):
             yield f"after:{_outcome(_open())}"
 
 
-def _meet(place: str, racers: int) -> None:
-    """Wait until all racers are there."""
-    import os
-    import sys
-
-    tell(f"{place}.{os.getpid()}")
-    start = Path(sys.argv[2])
-    if len(list(start.parent.glob(f"{start.name}-{place}.*"))) == racers:
-        tell(f"all-{place}")
-    wait_for(f"all-{place}")
-
-
 RACES: dict[str, Racer] = {race.__name__: race for race in (admit, fall_back, retry, roll_over)}
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racers(RACES, prepare=lambda: count_tokens(""))

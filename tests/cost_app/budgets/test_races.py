@@ -27,10 +27,8 @@ def race(tmp_path: Path) -> Race:
     """Runs one kind of race with all racers; counts what came of the calls."""
 
     def run(name: str) -> Counter[str]:
-        is_rolling = name == "roll_over"
-        arguments = [f"{share}/{RACERS}" if is_rolling else str(share) for share in SHARES]
-        printed = run_race("tests.cost_app.budgets.racers", [(name, each) for each in arguments], tmp_path)
-        return Counter(outcome for outcomes in printed for outcome in outcomes)
+        achieved = run_race("tests.cost_app.budgets.racers", [(name, str(share)) for share in SHARES], tmp_path)
+        return Counter(outcome for outcomes in achieved for outcome in outcomes)
 
     return run
 
