@@ -1,0 +1,41 @@
+"""What real processes race for with an API key; see `tests.support.race`. The argument is the key."""
+
+import time
+from collections.abc import Iterator
+
+from tests.support.race import Racer, run_racers, tell, wait_for
+
+
+def watch(key: str) -> Iterator[object]:
+    """Authenticate again and again until it is refused; yields when the last call that passed began."""
+    from aiinfra.tenants import keys
+
+    passed_at = time.monotonic()
+    assert keys.authenticate(f"Bearer {key}")
+    tell("valid")
+    while True:
+        began_at = time.monotonic()
+        if not keys.authenticate(f"Bearer {key}"):
+            break
+        passed_at = began_at
+        time.sleep(0.01)
+    yield passed_at
+
+
+def revoke(key: str) -> Iterator[object]:
+    """Revoke the key that the other one uses; yields when that was committed."""
+    from aiinfra.tenants import keys
+    from aiinfra.tenants.models import ApiKey
+    from aiinfra.tenants.scope import system_scope
+
+    wait_for("valid")
+    with system_scope():
+        keys.revoke_key(key=ApiKey.objects.get(key_id=key[4:12]), actor="command:x")
+    yield time.monotonic()
+
+
+RACES: dict[str, Racer] = {race.__name__: race for race in (watch, revoke)}
+
+
+if __name__ == "__main__":
+    run_racers(RACES)
