@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import openai
 import pytest
 
 from tests.providers.conftest import SandboxClient, sandbox_command
-from tests.support.processes import free_port, start
+from tests.support.processes import free_port, start, wait_until
 
 CHAT = "/openai/v1/chat/completions"
 MESSAGES = "/anthropic/v1/messages"
@@ -163,6 +164,54 @@ def test_a_seed_makes_chance_repeatable(sandbox: SandboxClient) -> None:
         runs.append([sandbox.post(CHAT, question()).status_code for _ in range(12)])
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 500}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(CHAT, question("Hold me")), ("/openai/v1/embeddings", {"model": "held", "input": "x"})]
+)
+def test_a_held_call_is_answered_and_billed_once_the_behavior_is_replaced(
+    sandbox: SandboxClient, path: str, body: dict[str, Any]
+) -> None:
+    faults = [{"kind": "hold", "contains": "Hold me"}, {"kind": "hold", "model": "held"}]
+    sandbox.behave(faults=faults).raise_for_status()
+    held_id, other_id = uuid.uuid4(), uuid.uuid4()
+    with ThreadPoolExecutor(1) as client:
+        held = client.submit(sandbox.post, path, body, **{"x-attempt-id": str(held_id)})
+        wait_until(lambda: sandbox.get(f"/sandbox/calls/{held_id}")["state"] == "running", "the held call")
+        assert sandbox.post(CHAT, question(), **{"x-attempt-id": str(other_id)}).status_code == 200
+        assert (len(sandbox.bills(held_id)), len(sandbox.bills(other_id))) == (0, 1)
+        assert not held.done()
+        sandbox.behave().raise_for_status()
+        assert held.result().status_code == 200
+    assert len(sandbox.bills(held_id)) == 1
+
+
+def test_a_held_call_is_billed_though_its_client_hung_up(sandbox: SandboxClient) -> None:
+    sandbox.behave(faults=[{"kind": "hold"}]).raise_for_status()
+    attempt_id = uuid.uuid4()
+    headers = {"authorization": "Bearer k", "x-attempt-id": str(attempt_id)}
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.post(f"{sandbox.url}{CHAT}", json=question(), headers=headers, timeout=1, trust_env=False)
+    wait_until(lambda: sandbox.get(f"/sandbox/calls/{attempt_id}")["state"] == "running", "the held call")
+    sandbox.behave().raise_for_status()
+    wait_until(lambda: sandbox.bills(attempt_id), "the bill")
+
+
+def test_one_of_several_held_calls_is_released(sandbox: SandboxClient) -> None:
+    sandbox.behave(faults=[{"kind": "hold"}]).raise_for_status()
+    released_id, held_id = str(uuid.uuid4()), str(uuid.uuid4())
+    with ThreadPoolExecutor(2) as clients:
+        released, held = (
+            clients.submit(sandbox.post, CHAT, question(), **{"x-attempt-id": each}) for each in (released_id, held_id)
+        )
+        for each in (released_id, held_id):
+            wait_until(lambda: sandbox.get(f"/sandbox/calls/{each}")["state"] == "running", "both calls")  # noqa: B023
+        assert sandbox.post(f"/sandbox/calls/{released_id}/release", {}).status_code == 200
+        assert released.result().status_code == 200
+        assert sandbox.get(f"/sandbox/calls/{held_id}")["state"] == "running"
+        assert sandbox.post(f"/sandbox/calls/{released_id}/release", {}).status_code == 404
+        sandbox.behave().raise_for_status()
+        assert held.result().status_code == 200
 
 
 def test_a_rate_limit_carries_its_header(sandbox: SandboxClient) -> None:

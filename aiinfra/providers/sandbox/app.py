@@ -47,6 +47,9 @@ async def _route(exchange: Exchange, dialect: Dialect) -> None:
         await answer(exchange, call[1], dialect)
     elif exchange.path == "/sandbox/behaviour":
         await _behaviour(exchange)
+    elif held := re.fullmatch(r"/sandbox/calls/([\w-]+)/release", exchange.path):
+        _require(exchange, "POST")
+        await _release(exchange, held[1])
     else:
         _require(exchange, "GET")
         await _show(exchange)
@@ -61,6 +64,12 @@ async def _behaviour(exchange: Exchange) -> None:
             first = error.errors()[0]
             raise BadRequestError(first["msg"], ".".join(map(str, first["loc"]))) from None
     await exchange.send_json(sandbox.director.behaviour.model_dump(mode="json", by_alias=True))
+
+
+async def _release(exchange: Exchange, attempt_id: str) -> None:
+    if not sandbox.director.release(attempt_id):
+        raise BadRequestError("this call is not held", status=404)
+    await exchange.send_json({"released": attempt_id})
 
 
 async def _show(exchange: Exchange) -> None:

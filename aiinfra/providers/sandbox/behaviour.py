@@ -1,5 +1,6 @@
 """What the sandbox does to the calls that follow: how long they take, and which of them fail and how."""
 
+import asyncio
 import itertools
 import os
 import random
@@ -26,6 +27,7 @@ class FaultKind(StrEnum):
     MALFORMED_BODY = "malformed_body"
     MISSING_USAGE = "missing_usage"
     HANG = "hang"
+    HOLD = "hold"
     CONTENT_FILTER = "content_filter"
 
 
@@ -86,12 +88,26 @@ class Director:
     """Plays a behaviour: draws latencies and faults, and counts `times` down."""
 
     def __init__(self) -> None:
+        self._held: dict[str, asyncio.Event] = {}
         self.direct(Behaviour(latencyMs=Values(os.environ)[SANDBOX_LATENCY_MS]))
 
     def direct(self, behaviour: Behaviour) -> None:
-        """Replace the behaviour for the calls that follow."""
+        """Replace the behaviour for the calls that follow, and release the calls that are held."""
         self.behaviour = behaviour
         self._random = random.Random(behaviour.seed)
+        for call in list(self._held):
+            self.release(call)
+
+    async def hold(self, call: str) -> None:
+        """Wait until the call is released, or the behaviour replaced."""
+        await self._held.setdefault(call, asyncio.Event()).wait()
+
+    def release(self, call: str) -> bool:
+        """Let a call go on that is held; False where there is none."""
+        event = self._held.pop(call, None)
+        if event is not None:
+            event.set()
+        return event is not None
 
     def latency_s(self) -> float:
         """How long the next answer takes, in seconds."""

@@ -31,6 +31,8 @@ class Sandbox:
         with self.book.running(attempt_id):
             if fault and await _failed_unbilled(exchange, fault, dialect):
                 return
+            if _is(fault, FaultKind.HOLD):
+                await self.director.hold(attempt_id or "")
             answer = compose(prompt, self._prefixes, filtered=_is(fault, FaultKind.CONTENT_FILTER))
             latency_s = self.director.latency_s()
             # The half of a streamed answer's time passes before its first word.
@@ -52,6 +54,8 @@ class Sandbox:
         with self.book.running(attempt_id):
             if fault and await _failed_unbilled(exchange, fault, dialect):
                 return
+            if _is(fault, FaultKind.HOLD):
+                await self.director.hold(attempt_id or "")
             await asyncio.sleep(self.director.latency_s())
             self.book.bill(attempt_id, provider, model, usage)
         if _is(fault, FaultKind.RESET_AFTER_BILLING):
