@@ -33,6 +33,7 @@ NAVIGATION = [
     Page("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
     Page("Administer", "Members", "members", "users", "member:read", "g m"),
     Page("Administer", "API keys", "keys", "key", "key:manage", "g k"),
+    Page("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
     Page("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
     Page("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     Page("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),

@@ -8,6 +8,7 @@ from cost_app.advice.results import OptimizationRecommendation, ProviderRecommen
 from cost_app.advice.rules import CallTerms
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
+from cost_app.fallback import chains
 from cost_app.ledger import admission, agreement, attempts, cache_hits
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import ReportConflictError
@@ -57,6 +58,8 @@ class CostOptimizer:
 
     priced_models = staticmethod(book.priced_models)
     price_of = staticmethod(book.price_of)
+
+    fallback_chain = staticmethod(chains.fallback_chain)
 
     classify = staticmethod(classes.classify)
     shape = staticmethod(rules.shape)

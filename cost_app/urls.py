@@ -9,4 +9,5 @@ urlpatterns = [
     path("recommendations/", include("cost_app.advice.urls")),
     path("prices/", include("cost_app.prices.urls")),
     path("finance/", include("cost_app.finance.urls")),
+    path("settings/routes/", include("cost_app.fallback.urls")),
 ]

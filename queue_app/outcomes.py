@@ -11,7 +11,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
-from aiinfra.providers.fallback import fallback_chain
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events, flights
@@ -87,7 +86,7 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
         current=current,
         tried=[(a.provider, a.model) for a in called],
         waited=sum(a.error_code == ErrorCode.CIRCUIT_OPEN for a in this_round),
-        chain=[asked, *fallback_chain(request.organization_id, *asked)],
+        chain=[asked, *cost.fallback_chain(request.organization_id, *asked)],
         max_retries=request.max_retries,
     )
 

@@ -1,4 +1,4 @@
-"""Where a request goes when its first choice fails."""
+"""Fallback routes: where a request goes when its first choice fails."""
 
 from django.db import models
 
@@ -24,3 +24,18 @@ class FallbackRoute(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model} -> {self.to_provider}/{self.to_model}"
+
+
+class FallbackOptOut(TenantModel):
+    """No default chain for this model; with both names empty, for no model of the organization."""
+
+    provider = models.CharField(max_length=32, blank=True)
+    model = models.CharField(max_length=128, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "provider", "model"], name="one_fallback_opt_out_a_model")
+        ]
+
+    def __str__(self) -> str:
+        return f"no default fallback for {self.provider}/{self.model}" if self.model else "no default fallbacks"

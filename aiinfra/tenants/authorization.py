@@ -35,6 +35,7 @@ PERMISSIONS: dict[str, Permission] = {
     "queue:admin": Permission(OPERATORS),
     "queue:cleanup": Permission(ADMINS),
     "content:read": Permission(OPERATORS),
+    "route:manage": Permission(OPERATORS, by_key=False),
     "cache:read": Permission(EVERYONE),
     "cache:write": Permission(OPERATORS),
     "cache:manage": Permission(ADMINS, by_key=False),

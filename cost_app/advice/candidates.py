@@ -20,7 +20,7 @@ def candidates(organization_id: int, request_class: str) -> dict[Model, WeeklyPr
     The price book holds hundreds more, and a low price says nothing about what a model can do.
     """
     allowed = allowed_models(organization_id, request_class)
-    models = allowed if allowed is not None else _familiar(organization_id)
+    models = allowed if allowed is not None else familiar_models(organization_id)
     return weekly_prices({(provider, model) for provider, model in models if is_configured(provider)})
 
 
@@ -38,7 +38,8 @@ def allowed_models(organization_id: int, request_class: str, *, only_named: bool
     }
 
 
-def _familiar(organization_id: int) -> set[Model]:
+def familiar_models(organization_id: int) -> set[Model]:
+    """The shipped models and those that the organization used within 30 days; one query of daily sums."""
     used = UsageDay.objects.filter(
         organization_id=organization_id, dimension=Dimension.MODEL, day__gte=(timezone.now() - LOOK_BACK).date()
     )

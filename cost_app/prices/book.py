@@ -5,9 +5,11 @@ that hold, one whose weekly window matches the instant wins over the one without
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -81,12 +83,14 @@ def prices_ahead(provider: str, model: str) -> tuple[ModelPrice, ...]:
     return tuple(ahead)
 
 
-def priced_models() -> list[tuple[str, str]]:
-    """Every (provider, model) that has a standard price now, sorted.
+def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
+    """Every (provider, model) that has a standard price now, or those of some models that have one; sorted.
 
     Not those that charge for what goes in and nothing for what comes out: embeddings, which no chat can use.
     """
     chat = in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
+    if among is not None:
+        chat = chat.filter(reduce(or_, (Q(provider=provider, model=model) for provider, model in among), Q(pk__in=[])))
     return sorted(set(chat.values_list("provider", "model")))
 
 

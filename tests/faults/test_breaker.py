@@ -1,5 +1,9 @@
 """The circuit breaker, as all workers share it."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.faults.audit import assert_sound
 from tests.faults.stack import Stack, text
 from tests.support.processes import wait_until
@@ -7,6 +11,18 @@ from tests.support.processes import wait_until
 FAILURES = 5
 
 
+@pytest.fixture
+def no_default_fallback(stack: Stack) -> Iterator[None]:
+    """Requests wait for the circuit of their model, for they have nowhere else to go."""
+    stack.database.rows(
+        "INSERT INTO providers_fallbackoptout (organization_id, provider, model) "
+        "SELECT id, '', '' FROM tenants_organization WHERE slug = 'north'"
+    )
+    yield
+    stack.database.rows("DELETE FROM providers_fallbackoptout")
+
+
+@pytest.mark.usefixtures("no_default_fallback")
 def test_the_circuit_opens_for_all_workers_and_lets_one_probe_through(stack: Stack) -> None:
     stack.behave(faults=[{"kind": "status", "status": 500}])
     failing = [stack.enqueue(f"Down {number}", maxRetries=0) for number in range(FAILURES)]

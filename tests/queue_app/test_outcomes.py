@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.providers.models import FallbackRoute
+from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from cost_app.ledger import attempts
@@ -97,7 +97,27 @@ def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claime
     assert (row().status, states(), booked()) == (Status.COMPLETED, ["released", "settled"], COST)
 
 
-def test_after_all_repeats_the_request_fails_with_the_reason(claimed: Claimed, provider: ScriptedProvider) -> None:
+@pytest.fixture
+def no_default_fallback(organization: Organization) -> None:
+    """The model that was asked for is the only one that is tried."""
+    FallbackOptOut(organization=organization).save()
+
+
+def test_without_a_route_of_its_own_a_failed_request_goes_to_the_default_fallback(
+    claimed: Claimed, provider: ScriptedProvider
+) -> None:
+    provider.script = [refusal("SERVER_ERROR"), answer()]
+    process(claimed(max_retries=0))
+    fallback = claim_next("worker")
+    assert fallback
+    process(fallback)
+    models = [attempt.model for attempt in Attempt.objects.order_by("number")]
+    assert (row().status, models) == (Status.COMPLETED, ["deepseek-chat", "gpt-3.5-turbo"])
+
+
+def test_after_all_repeats_the_request_fails_with_the_reason(
+    claimed: Claimed, provider: ScriptedProvider, no_default_fallback: None
+) -> None:
     provider.script = [refusal("SERVER_ERROR")]
     claim: Claim | None = claimed(max_retries=2)
     while claim:

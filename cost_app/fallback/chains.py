@@ -1,0 +1,222 @@
+"""The fallback chain of a model: the organization's own, or a default derived from the price book.
+
+How the default is derived, so that anybody can work it out on paper:
+
+1. Candidates are the chat models that the organization may use: those its policy allows for every request class that
+   the requested model is allowed for, or, without such a policy, the shipped models and those it used within 30 days.
+   Each needs a price in force and a configured provider. Embedding models are never candidates.
+2. The same tier. Prices are compared at the dearest hours of the week, three input tokens to one output token. A
+   candidate costs at most `DEARER_MAX` times the requested model and at least one `CHEAPER_MAX`th of it, and a model of
+   the economy tier (output below $1 per million tokens) never stands in for one above it.
+3. One model of each provider, the closest in price: a provider's outage takes all of its models down.
+4. Other providers first, the closest price first, at most `DEFAULT_STEPS` steps. Ties go by name.
+
+A chain belongs to the model that was requested and is not followed any further, so that chains cannot form a cycle.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiinfra.providers.models import FallbackOptOut, FallbackRoute
+from aiinfra.providers.registry import is_configured, provider_names
+from cost_app.advice.candidates import familiar_models
+from cost_app.advice.pricing import Model, WeeklyPrices, weekly_prices, weight_of
+from cost_app.advice.provider_choice import CHEAPEST_TIER_NANO
+from cost_app.models import RequestClass
+from cost_app.policy import policy_of
+from cost_app.prices.book import priced_models
+
+DEFAULT_STEPS = 3
+DEARER_MAX = 5
+"""An outage must not multiply the bill: what a default step may cost, in prices of the requested model."""
+CHEAPER_MAX = 10
+"""A model below this fraction of the price is not expected to do the same work."""
+EVERY_MODEL = ("", "")
+"""The opt-out that holds for all models."""
+
+
+class Source(StrEnum):
+    """Where a chain comes from."""
+
+    CUSTOM = "custom"
+    DEFAULT = "default"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One model of a chain. Steps with a `problem` are skipped."""
+
+    provider: str
+    model: str
+    price_percent: int | None = None
+    """Its price in percent of the requested model's."""
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What is tried after a model, in order."""
+
+    provider: str
+    model: str
+    source: Source
+    steps: Sequence[Step]
+
+    @property
+    def name(self) -> str:
+        """`provider/model` of the model that was requested."""
+        return f"{self.provider}/{self.model}"
+
+    @property
+    def version(self) -> str:
+        """Differs whenever the chain does: a form sends it back, so that nobody overwrites what they have not seen."""
+        return " ".join([self.source, *(step.name for step in self.steps)])
+
+
+def fallback_chain(organization_id: int, provider: str, model: str) -> list[Model]:
+    """The (provider, model) pairs to try after `provider`/`model`, in order; only those that can be called now.
+
+    Three small queries for an organization's own chain, five for a default one.
+    """
+    chain = effective_chain(organization_id, provider, model)
+    return [(step.provider, step.model) for step in chain.steps if not step.problem]
+
+
+def effective_chain(organization_id: int, provider: str, model: str) -> Chain:
+    """The chain that holds for one model."""
+    asked = (provider, model)
+    own = _own_steps(organization_id, [asked]).get(asked)
+    if own:
+        return _custom(asked, own, weekly_prices([asked, *own]), set(priced_models(own)))
+    if _opt_outs(organization_id, [asked]):
+        return Chain(*asked, Source.OFF, [])
+    return Candidates.of(organization_id, [asked]).default_chain(asked)
+
+
+def effective_chains(organization_id: int) -> list[Chain]:
+    """The chains of every model that the organization is likely to use, and of those it has configured, by name.
+
+    Six queries, however many models there are.
+    """
+    priced = set(priced_models())
+    own, opt_outs = _own_steps(organization_id), _opt_outs(organization_id)
+    configured = {*own, *opt_outs} - {EVERY_MODEL}
+    candidates = Candidates.of(organization_id, [*configured, *(step for steps in own.values() for step in steps)])
+    chains = []
+    for asked in sorted(configured | (candidates.usable & priced)):
+        if asked in own:
+            chains.append(_custom(asked, own[asked], candidates.prices, priced))
+        elif asked in opt_outs or EVERY_MODEL in opt_outs:
+            chains.append(Chain(*asked, Source.OFF, []))
+        else:
+            chains.append(candidates.default_chain(asked))
+    return chains
+
+
+def defaults_are_on(organization_id: int) -> bool:
+    """Whether models without a chain of their own fall back to the default one."""
+    return EVERY_MODEL not in _opt_outs(organization_id, [])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What default chains of one organization are made of."""
+
+    usable: set[Model]
+    classes: dict[Model, set[str]] | None
+    """The request classes that the policy allows each model for; None where it allows all."""
+    prices: dict[Model, WeeklyPrices]
+
+    @classmethod
+    def of(cls, organization_id: int, others: Iterable[Model]) -> "Candidates":
+        """Read them, with the prices of `others` too; at most three queries."""
+        classes = _allowed_classes(organization_id)
+        named = set(classes) if classes is not None else familiar_models(organization_id)
+        configured = set(provider_names())
+        usable = {model for model in named if model[0] in configured}
+        return cls(usable, classes, weekly_prices({*usable, *others}))
+
+    def default_chain(self, asked: Model) -> Chain:
+        """The derived chain; empty for a model that has no price, or a price of zero to compare with."""
+        if asked not in self.prices:
+            return Chain(*asked, Source.DEFAULT, [])
+        fitting = [model for model in self.usable if self._fits(model, asked)]
+        closest: dict[str, Model] = {}
+        for model in sorted(fitting, key=lambda each: (self._distance(each, asked), each)):
+            closest.setdefault(model[0], model)
+        ordered = sorted(closest.values(), key=lambda each: (each[0] == asked[0], self._distance(each, asked), each))
+        steps = [Step(*model, _percent(self.prices, model, asked)) for model in ordered[:DEFAULT_STEPS]]
+        return Chain(*asked, Source.DEFAULT, steps)
+
+    def _fits(self, model: Model, asked: Model) -> bool:
+        if model == asked or model not in self.prices:
+            return False
+        if self.classes is not None and not self.classes[model] >= self.classes.get(asked, set()):
+            return False
+        price, own = self.prices[model].dearest, self.prices[asked].dearest
+        if price.output < CHEAPEST_TIER_NANO <= own.output:
+            return False
+        return weight_of(own) <= weight_of(price) * CHEAPER_MAX and weight_of(price) <= weight_of(own) * DEARER_MAX
+
+    def _distance(self, model: Model, asked: Model) -> int:
+        """How many times dearer or cheaper, in thousandths: half the price is as far away as twice the price."""
+        one, other = weight_of(self.prices[model].dearest), weight_of(self.prices[asked].dearest)
+        return 1_000 * max(one, other) // min(one, other)
+
+
+def _allowed_classes(organization_id: int) -> dict[Model, set[str]] | None:
+    entries = policy_of(organization_id).allowed_models
+    if not entries:
+        return None
+    classes: dict[Model, set[str]] = defaultdict(set)
+    for entry in entries:
+        classes[entry["provider"], entry["model"]].update(entry.get("classes") or RequestClass.values)
+    return classes
+
+
+def _custom(asked: Model, steps: Iterable[Model], prices: dict[Model, WeeklyPrices], priced: set[Model]) -> Chain:
+    others = [step for step in steps if step != asked]
+    shown = [Step(*step, _percent(prices, step, asked), _problem(step, priced)) for step in others]
+    return Chain(*asked, Source.CUSTOM, shown)
+
+
+def _problem(step: Model, priced: set[Model]) -> str:
+    if not is_configured(step[0]):
+        return f"the provider {step[0]} is not configured"
+    return "" if step in priced else "no price in the price book"
+
+
+def _percent(prices: dict[Model, WeeklyPrices], model: Model, asked: Model) -> int | None:
+    if model not in prices or asked not in prices:
+        return None
+    return 100 * weight_of(prices[model].dearest) // weight_of(prices[asked].dearest)
+
+
+def _own_steps(organization_id: int, models: Sequence[Model] | None = None) -> dict[Model, list[Model]]:
+    """The stored steps by model, each step once; of all models by default."""
+    routes = FallbackRoute.objects.filter(organization_id=organization_id)
+    for provider, model in models or []:
+        routes = routes.filter(provider=provider, model=model)
+    found: dict[Model, list[Model]] = defaultdict(list)
+    for route in routes.order_by("provider", "model", "position"):
+        step = (route.to_provider, route.to_model)
+        if step not in found[route.provider, route.model]:
+            found[route.provider, route.model].append(step)
+    return found
+
+
+def _opt_outs(organization_id: int, models: Sequence[Model] | None = None) -> set[Model]:
+    """The opt-outs that concern the models, or all of them; the one for every model always."""
+    rows = FallbackOptOut.objects.filter(organization_id=organization_id)
+    if models is not None:
+        rows = rows.filter(model__in=["", *(model for _, model in models)])
+    found = set(rows.values_list("provider", "model"))
+    return found if models is None else found & {EVERY_MODEL, *models}

@@ -1,0 +1,145 @@
+"""Changing an organization's fallback chains. The page is the only caller; every rule about a chain is here.
+
+A change holds from the next failure on, for every worker: nothing of a chain is remembered.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from aiinfra.providers.models import FallbackOptOut, FallbackRoute
+from aiinfra.providers.registry import is_configured
+from aiinfra.tenants import audit
+from aiinfra.tenants.models import Organization
+from cost_app.advice.pricing import Model
+from cost_app.fallback.chains import EVERY_MODEL, Chain, defaults_are_on, effective_chain
+from cost_app.prices.book import priced_models
+
+STEPS_MAX = 5
+"""Each step may repeat its call as often as the request allows; longer chains keep a caller waiting for minutes."""
+
+
+class ChainError(ValueError):
+    """The chain cannot be saved; the text tells people why."""
+
+
+class ChainChangedError(ChainError):
+    """The chain is not what the caller saw."""
+
+    def __init__(self) -> None:
+        super().__init__("This chain was changed in the meantime. Check it and try again.")
+
+
+def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] = ()) -> None:
+    """Raise ChainError unless `asked` may fall back to `steps`.
+
+    Every step needs a configured provider and a price for chat, is there once, and is not `asked` itself. `known` steps
+    may stay although their provider or price has gone: they are skipped until it is back.
+    """
+    if len(steps) > STEPS_MAX:
+        raise ChainError(f"A chain has at most {STEPS_MAX} steps.")
+    priced = set(priced_models())
+    if asked not in priced:
+        raise ChainError(f"{_name(asked)} is not in the price book.")
+    for position, step in enumerate(steps):
+        if step == asked:
+            raise ChainError(f"{_name(step)} cannot fall back to itself.")
+        if step in steps[:position]:
+            raise ChainError(f"{_name(step)} is already in the chain.")
+        if step in known:
+            continue
+        if not is_configured(step[0]):
+            raise ChainError(f"The provider {step[0]} is not configured.")
+        if step not in priced:
+            raise ChainError(f"{_name(step)} is not in the price book, or not a chat model.")
+
+
+@transaction.atomic
+def set_chain(*, organization_id: int, asked: Model, steps: Sequence[Model], actor: str, seen: str = "") -> Chain:
+    """Make `steps` the model's chain; without steps the model has no fallback. Returns what holds now.
+
+    `seen` is the `version` of the chain that the caller changed. Raises ChainError, and ChainChangedError where the
+    chain is another one by now.
+    """
+    before = _locked_chain(organization_id, asked, seen)
+    check_steps(asked, steps, known=[(step.provider, step.model) for step in before.steps])
+    _clear(organization_id, asked)
+    if not steps:
+        FallbackOptOut.objects.create(organization_id=organization_id, provider=asked[0], model=asked[1])
+    for position, (to_provider, to_model) in enumerate(steps, start=1):
+        FallbackRoute.objects.create(
+            organization_id=organization_id,
+            provider=asked[0],
+            model=asked[1],
+            position=position,
+            to_provider=to_provider,
+            to_model=to_model,
+        )
+    return _recorded(organization_id, before, actor)
+
+
+@transaction.atomic
+def restore_default(*, organization_id: int, asked: Model, actor: str, seen: str = "") -> Chain:
+    """Forget the model's own chain; returns what holds now. Raises ChainChangedError."""
+    before = _locked_chain(organization_id, asked, seen)
+    _clear(organization_id, asked)
+    return _recorded(organization_id, before, actor)
+
+
+@transaction.atomic
+def use_defaults(*, organization_id: int, enabled: bool, actor: str) -> None:
+    """Let models without a chain of their own fall back to the default one, or not."""
+    _lock(organization_id)
+    if enabled == defaults_are_on(organization_id):
+        return
+    if enabled:
+        FallbackOptOut.objects.filter(organization_id=organization_id, provider="", model="").delete()
+    else:
+        FallbackOptOut.objects.create(organization_id=organization_id, provider=EVERY_MODEL[0], model=EVERY_MODEL[1])
+    audit.record(
+        organization_id=organization_id,
+        actor=actor,
+        verb="fallback.defaults_changed",
+        target="default fallback chains",
+        changes={"enabled": [not enabled, enabled]},
+    )
+
+
+def _locked_chain(organization_id: int, asked: Model, seen: str) -> Chain:
+    _lock(organization_id)
+    chain = effective_chain(organization_id, *asked)
+    if seen and seen != chain.version:
+        raise ChainChangedError
+    return chain
+
+
+def _lock(organization_id: int) -> None:
+    """Two who change chains of one organization take turns."""
+    Organization.objects.select_for_update().get(pk=organization_id)
+
+
+def _clear(organization_id: int, asked: Model) -> None:
+    for table in (FallbackRoute, FallbackOptOut):
+        table.objects.filter(organization_id=organization_id, provider=asked[0], model=asked[1]).delete()
+
+
+def _recorded(organization_id: int, before: Chain, actor: str) -> Chain:
+    after = effective_chain(organization_id, before.provider, before.model)
+    if after.version != before.version:
+        changes: dict[str, list[Any]] = {
+            "source": [before.source, after.source],
+            "steps": [[step.name for step in before.steps], [step.name for step in after.steps]],
+        }
+        audit.record(
+            organization_id=organization_id,
+            actor=actor,
+            verb="fallback.changed",
+            target=before.name,
+            changes={name: pair for name, pair in changes.items() if pair[0] != pair[1]},
+        )
+    return after
+
+
+def _name(model: Model) -> str:
+    return "/".join(model)
