@@ -5,10 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.stack import ENDED, Stack, text
-from tests.support.processes import wait_until
-
-SWEEP_LIMIT_S = 45
-"""A call's deadline, 5 s of grace and the sweeper's round; several times over, for a busy machine."""
+from tests.support.processes import START_LIMIT_S, wait_until
 
 CLASSES = {
     "input": "input",
@@ -28,13 +25,14 @@ class Verdict:
     ledger_minus_book_nano: int
 
 
-def assert_sound(stack: Stack, request_ids: Sequence[str], limit_s: float = 60) -> dict[str, str]:
+def assert_sound(stack: Stack, request_ids: Sequence[str], limit_s: float = START_LIMIT_S) -> dict[str, str]:
     """Wait until all of it has come right, or fail; gives the status of each request."""
     statuses = stack.wait_until_ended(request_ids, limit_s)
     assert ended_more_than_once(stack, request_ids) == {}
-    wait_until(lambda: not open_attempts(stack, request_ids), "every attempt to be closed", SWEEP_LIMIT_S)
-    wait_until(lambda: not ledger_differences(stack), "the ledger to equal the book", SWEEP_LIMIT_S)
-    wait_until(lambda: index_leftovers(stack) == {}, "the index to be drained", SWEEP_LIMIT_S)
+    stack.bring_deadlines_forward()
+    wait_until(lambda: not open_attempts(stack, request_ids), "every attempt to be closed")
+    wait_until(lambda: not ledger_differences(stack), "the ledger to equal the book")
+    wait_until(lambda: index_leftovers(stack) == {}, "the index to be drained")
     wait_until(lambda: counted(stack) == ended_by_status(stack), "every end to be counted once")
     return statuses
 

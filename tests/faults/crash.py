@@ -105,7 +105,7 @@ def main(point: str) -> None:
         plant(point)
     messages = [{"role": "user", "content": f"Question at {point}"}]
     request_id = queue.enqueue(
-        "deepseek", "deepseek-chat", messages, organization_id=ORGANIZATION, timeout=2_000, max_tokens=50
+        "deepseek", "deepseek-chat", messages, organization_id=ORGANIZATION, timeout=30_000, max_tokens=50
     )
     print(request_id, flush=True)
     plant(point)

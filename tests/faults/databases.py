@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +27,15 @@ class Sqlite:
         self._path = directory / "aiinfra.sqlite3"
         self.url = f"sqlite:///{self._path}"
 
+    def can_write(self) -> bool:
+        """Whether nobody keeps the lock of the file, of which there is one."""
+        with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement and give what it returns."""
         with closing(sqlite3.connect(self._path, timeout=20)) as connection, connection:
@@ -46,6 +56,15 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self.url = url
+
+    def can_write(self) -> bool:
+        """Whether no transaction is left open, whose locks on rows would stay."""
+        time.sleep(1)
+        ((open_transactions,),) = self.rows(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state LIKE 'idle in transaction%' AND state_change < clock_timestamp() - interval '0.9 second'"
+        )
+        return not open_transactions
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement and give what it returns."""

@@ -1,4 +1,7 @@
-"""`python -m tests.faults.enqueue_many ORGANIZATION COUNT PRIORITY`: through the public door; prints the ids."""
+"""`python -m tests.faults.enqueue_many ORGANIZATION COUNT PRIORITY...`: through the public door; prints the ids.
+
+All of one process, so that little time passes between them.
+"""
 
 import sys
 
@@ -6,18 +9,19 @@ import django
 
 
 def main() -> None:
-    """Enqueue and print one id a line."""
+    """Enqueue that many of each priority in turn and print one id a line."""
     django.setup()
     from queue_app import create_ai_request_queue
 
-    organization, count, priority = sys.argv[1:]
+    organization, count, *priorities = sys.argv[1:]
     queue = create_ai_request_queue()
-    for number in range(int(count)):
-        messages = [{"role": "user", "content": f"Question {number}"}]
-        request = queue.enqueue(
-            "deepseek", "deepseek-chat", messages, organization_id=organization, priority=priority, max_tokens=50
-        )
-        print(request)
+    for priority in priorities:
+        for number in range(int(count)):
+            messages = [{"role": "user", "content": f"Question {number}"}]
+            request = queue.enqueue(
+                "deepseek", "deepseek-chat", messages, organization_id=organization, priority=priority, max_tokens=50
+            )
+            print(request)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import psutil
 
 from tests.support.processes import ROOT, wait_until
 
-DRAIN_LIMIT_S = 30
+DRAIN_LIMIT_S = 90
 
 
 class Program:
@@ -76,8 +76,12 @@ class Program:
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status. What does not end in time is killed."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end of what was told to stop; returns the exit status. What does not end in time is killed."""
         assert self._process
-        self._process.terminate()
         try:
             return self._process.wait(DRAIN_LIMIT_S)
         finally:

@@ -18,21 +18,24 @@ from redis import Redis, RedisError
 from aiinfra.stack.bundled_redis import redis_binary, server_command
 from tests.faults.databases import Database
 from tests.faults.program import Program
-from tests.support.processes import ROOT, answers, free_port, wait_until
+from tests.support.processes import ROOT, START_LIMIT_S, answers, free_port, wait_until
 
 MANAGE = [sys.executable, "manage.py"]
-LEASE_S = 3.0
-TIMEOUT_MS = 5_000
+LEASE_S = 5.0
+TIMEOUT_MS = 60_000
+"""No call times out unless a test wants it to. Held calls wait for the test, and the machine may be busy."""
 HEAD_START_S = {"low": 0, "normal": 1, "high": 2, "critical": 4}
 TIMES = ("dispatched_at", "finished_at", "deadline_at")
 ENDED = frozenset({"completed", "failed", "cancelled"})
 PROVIDER, MODEL = "deepseek", "deepseek-chat"
+PROCESSES, SLOTS = 2, 8
+PAST = "2020-01-01 00:00:00"
 
 # Short times, so that what is promised in leases and pauses can be watched.
 SETTINGS = {
     "QUEUE_LEASE_S": str(LEASE_S),
-    "WORKER_PROCESSES": "2",
-    "WORKER_THREADS": "4",
+    "WORKER_PROCESSES": str(PROCESSES),
+    "WORKER_THREADS": str(SLOTS // PROCESSES),
     "WEB_PROCESSES": "1",
     "WEB_THREADS": "8",
     "DATABASE_POOL_SIZE": "6",
@@ -121,7 +124,7 @@ class Stack:
         wait_until(self.redis_answers, "Redis")
         wait_until(lambda: answers(f"{self.sandbox_url}/"), "the sandbox")
         wait_until(lambda: answers(f"{self.url}/healthz"), "the web server")
-        wait_until(lambda: len(self.workers.children()) == int(SETTINGS["WORKER_PROCESSES"]), "the workers")
+        wait_until(lambda: len(self.workers.children()) == PROCESSES, "the workers")
         wait_until(lambda: set(self.worker_pids().values()) >= {p.pid for p in self.workers.children()}, "their beats")
 
     def redis_answers(self) -> bool:
@@ -146,6 +149,14 @@ class Stack:
             yield
         finally:
             self.workers.stop()
+
+    def freeze(self, pid: int) -> None:
+        """Stop a process of the product, though not amid a write: its lock would stop all the others too."""
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            if self.database.can_write():
+                return
+            os.kill(pid, signal.SIGCONT)
 
     # What a client does
 
@@ -178,6 +189,18 @@ class Stack:
     def behave(self, **behaviour: Any) -> None:
         """Set what the sandbox does to the calls that follow."""
         self.http.post(f"{self.sandbox_url}/sandbox/behaviour", json=behaviour).raise_for_status()
+
+    def hold(self, **which: Any) -> None:
+        """Hold the calls that follow, or those that `which` describes, until `release`, `release_call` or `behave`."""
+        self.behave(faults=[{"kind": "hold", **which}])
+
+    def release(self) -> None:
+        """Let every held call and those that follow be answered at once."""
+        self.behave()
+
+    def release_call(self, attempt_id: str) -> None:
+        """Let one held call be answered."""
+        self.http.post(f"{self.sandbox_url}/sandbox/calls/{attempt_id}/release").raise_for_status()
 
     def book(self) -> list[dict[str, Any]]:
         """Every call that the sandbox billed."""
@@ -218,6 +241,14 @@ class Stack:
         mine = [dict(zip(columns, row[1:], strict=True)) for row in rows if text(row[0]) == request_id]
         return [{**attempt, "id": text(attempt["id"])} for attempt in mine]
 
+    def bring_deadlines_forward(self) -> None:
+        """Let the sweeper look now at the calls of requests that have ended; it would wait for their time-outs."""
+        self.database.rows(
+            f"UPDATE cost_app_attempt SET deadline_at = '{PAST}'"  # noqa: S608 - a constant
+            f" WHERE state IN ('dispatched', 'estimated') AND deadline_at > '{PAST}' AND request_id IN"
+            " (SELECT id FROM queue_app_airequest WHERE status IN ('completed', 'failed', 'cancelled'))"
+        )
+
     def worker_of(self, request_id: str) -> int:
         """The pid of the worker process that has claimed a request."""
         return self.worker_pids()[self.column(request_id, "worker")]
@@ -229,7 +260,30 @@ class Stack:
 
     def worker_pids(self) -> dict[str, int]:
         """Worker name -> pid, as they say themselves."""
-        return {name: json.loads(beat)["pid"] for name, beat in self.redis.hgetall("{aiq}:workers").items()}
+        return {name: beat["pid"] for name, beat in self._beats().items()}
+
+    def _beats(self) -> dict[str, dict[str, Any]]:
+        return {name: json.loads(beat) for name, beat in self.redis.hgetall("{aiq}:workers").items()}
+
+    def wait_until_draining(self) -> None:
+        """Block until every worker has said that it takes nothing new."""
+
+        def all_drain() -> bool:
+            alive = {process.pid for process in self.workers.group()}
+            said = [beat["stopping"] for beat in self._beats().values() if beat["pid"] in alive]
+            return len(said) == PROCESSES and all(said)
+
+        wait_until(all_drain, "the workers to drain")
+
+    def held_backlog(self, count: int, **options: Any) -> tuple[list[str], list[str]]:
+        """That many requests: as many as there are slots in held calls, and the others, which wait for a slot."""
+        self.hold()
+        requests = [self.enqueue(f"Question {number}", **options) for number in range(count)]
+        in_flight = self.wait_until_in_flight(requests, SLOTS)
+        assert len(in_flight) == SLOTS
+        waiting = [request for request in requests if request not in in_flight]
+        assert set(self.statuses(waiting).values()) <= {"pending"}
+        return in_flight, waiting
 
     def wait_until_in_flight(self, request_ids: Sequence[str], count: int) -> list[str]:
         """Block until the sandbox works on that many of them; gives those."""
@@ -242,7 +296,7 @@ class Stack:
         wait_until(enough, f"{count} calls in flight")
         return found
 
-    def wait_until_ended(self, request_ids: Sequence[str], limit_s: float = 60) -> dict[str, str]:
+    def wait_until_ended(self, request_ids: Sequence[str], limit_s: float = START_LIMIT_S) -> dict[str, str]:
         """Block until every request has ended; gives the statuses."""
         wait_until(self._all_ended(request_ids), f"{len(request_ids)} requests to end", limit_s)
         return self.statuses(request_ids)

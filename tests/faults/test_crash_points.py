@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from tests.faults.audit import assert_sound
 from tests.faults.crash import POINTS
 from tests.faults.stack import Stack, text
-from tests.support.processes import ROOT, wait_until
+from tests.support.processes import ROOT, START_LIMIT_S, wait_until
 
 AT_ONCE = 3
 
 
 def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stack) -> None:
-    stack.behave(latencyMs=1_500)
+    stack.hold(contains="mid_call")
     with _nobody_at_work(stack):
         crashed = [pair for start in range(0, len(POINTS), AT_ONCE) for pair in _crash(stack, POINTS[start:][:AT_ONCE])]
         accepted = [request for _, request in crashed if request]
@@ -29,6 +29,7 @@ def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stac
         assert set(accepted) < set(committed), "the request of the crash after its commit is gone"
         live = [r for r, status in stack.statuses(committed).items() if status in {"pending", "processing"}]
         assert len(live) >= len(POINTS) - 3, "too few requests were under way"
+        stack.release()
     statuses = assert_sound(stack, live)
     assert set(statuses.values()) == {"completed"}
     assert _held(stack) == 0
@@ -62,7 +63,7 @@ def _crash(stack: Stack, points: list[str]) -> list[tuple[str, str]]:
     }
     said = []
     for point, process in processes.items():
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=START_LIMIT_S)
         assert process.returncode == -signal.SIGKILL, f"{point} was not reached: {errors[-2000:]}"
         said.append((point, output.strip()))
     return said

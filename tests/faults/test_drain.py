@@ -3,24 +3,24 @@
 import signal
 
 from tests.faults.audit import assert_sound, started_in_order
-from tests.faults.stack import Stack
+from tests.faults.stack import SLOTS, Stack
 
 
 def test_sigterm_lets_calls_finish_and_starts_nothing_new(stack: Stack) -> None:
-    stack.behave(latencyMs=1500)
-    requests = [stack.enqueue(f"Question {number}") for number in range(16)]
-    in_flight = stack.wait_until_in_flight(requests, 8)
-    started = started_in_order(stack, requests)
-    assert len(started) < len(requests), "there is nothing left that could start"
+    in_flight, waiting = stack.held_backlog(16)
+    started = started_in_order(stack, in_flight + waiting)
 
-    assert stack.workers.stop() == 0
+    stack.workers.send(signal.SIGTERM)
+    stack.wait_until_draining()
+    stack.release()
+    assert stack.workers.wait() == 0
 
-    assert started_in_order(stack, requests) == started
+    assert started_in_order(stack, in_flight + waiting) == started
     assert set(stack.statuses(in_flight).values()) == {"completed"}
-    assert set(stack.statuses(set(requests) - set(started)).values()) == {"pending"}
+    assert set(stack.statuses(waiting).values()) == {"pending"}
     stack.workers.start()
-    assert set(assert_sound(stack, requests).values()) == {"completed"}
-    assert all(len(stack.attempts(request)) == 1 for request in requests)
+    assert set(assert_sound(stack, in_flight + waiting).values()) == {"completed"}
+    assert all(len(stack.attempts(request)) == 1 for request in in_flight + waiting)
 
 
 def test_the_scheduler_and_the_web_server_end_cleanly(stack: Stack) -> None:
@@ -29,12 +29,13 @@ def test_the_scheduler_and_the_web_server_end_cleanly(stack: Stack) -> None:
 
 
 def test_a_second_sigterm_does_not_break_the_drain(stack: Stack) -> None:
-    stack.behave(latencyMs=1500)
-    requests = [stack.enqueue(f"Question {number}") for number in range(8)]
-    stack.wait_until_in_flight(requests, 8)
+    requests, _ = stack.held_backlog(SLOTS)
 
     stack.workers.send(signal.SIGTERM)
-    assert stack.workers.stop() == 0
+    stack.wait_until_draining()
+    stack.workers.send(signal.SIGTERM)
+    stack.release()
+    assert stack.workers.wait() == 0
 
     assert set(stack.statuses(requests).values()) == {"completed"}
     assert set(assert_sound(stack, requests).values()) == {"completed"}

@@ -10,7 +10,7 @@ FOLLOWERS = 12
 
 
 def test_followers_survive_the_loss_of_everybody_who_worked_for_them(stack: Stack) -> None:
-    stack.behave(latencyMs=2000)
+    stack.hold()
     question = f"How do I plan a garden of {uuid4()}?"
     leader, *followers = [stack.ask(question) for _ in range(1 + FOLLOWERS)]
     stack.wait_until_in_flight([leader], 1)
@@ -18,6 +18,7 @@ def test_followers_survive_the_loss_of_everybody_who_worked_for_them(stack: Stac
     stack.workers.kill_group()
     stack.scheduler.kill_group()
     late = [stack.ask(question) for _ in range(3)]
+    stack.release()
     stack.scheduler.start()
     stack.workers.start()
 
@@ -31,12 +32,13 @@ def test_followers_survive_the_loss_of_everybody_who_worked_for_them(stack: Stac
 
 
 def test_followers_of_a_leader_that_fails_are_answered_by_another_call(stack: Stack) -> None:
-    stack.behave(latencyMs=1500)
+    stack.hold()
     question = f"How do I plant a hedge of {uuid4()}?"
     leader, *followers = [stack.ask(question) for _ in range(4)]
     stack.wait_until_in_flight([leader], 1)
     stack.workers.kill_group()
     stack.post({"action": "cancel", "requestId": leader})
+    stack.release()
     stack.workers.start()
 
     statuses = assert_sound(stack, [leader, *followers])
