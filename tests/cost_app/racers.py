@@ -1,0 +1,59 @@
+"""What real processes race for in the ledger and among alerts; see `tests.support.race`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.race import Racer, run_racer, tell, wait_for
+
+
+def meet(racers: int) -> None:
+    """Wait until so many racers are there."""
+    tell(f"there.{os.getpid()}")
+    start = Path(sys.argv[2])
+    if len(list(start.parent.glob(f"{start.name}-there.*"))) == racers:
+        tell("all-there")
+    wait_for("all-there")
+
+
+def reprice(argument: str) -> Iterator[object]:
+    """Correct the only call; the argument is `REPRICING/COST/RACERS`. All racers have seen the same cost."""
+    from aiinfra.tenants.scope import system_scope
+    from cost_app.ledger import attempts
+    from cost_app.models import Attempt, Repricing
+
+    repricing, cost, racers = argument.split("/")
+    with system_scope():
+        attempt = Attempt.objects.select_related("price").get()
+        meet(int(racers))
+        assert attempt.price
+        yield attempts.reprice(attempt, int(cost), Repricing.objects.get(id=repricing), attempt.price)
+
+
+def check(argument: str) -> Iterator[object]:
+    """Look at the budgets at the same moment as the other racers; prints what it tells. The argument is `RACERS`."""
+    from aiinfra.tenants.models import Organization
+    from aiinfra.tenants.scope import organization_scope
+    from cost_app.alerts import checks
+    from cost_app.models import Alert
+
+    told: list[Alert] = []
+    explain = checks._explained
+
+    def met(*arguments: object) -> object:
+        explained = explain(*arguments)  # type: ignore[arg-type]
+        meet(int(argument))
+        return explained
+
+    checks._explained, checks.tell = met, told.append  # type: ignore[assignment]
+    organization = Organization.objects.get()
+    with organization_scope(organization.pk):
+        checks.check_budgets(organization.pk)
+    yield from (alert.cause for alert in told)
+
+
+RACES: dict[str, Racer] = {race.__name__: race for race in (reprice, check)}
+
+if __name__ == "__main__":
+    run_racer(RACES)

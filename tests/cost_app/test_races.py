@@ -1,0 +1,73 @@
+"""Real processes at once: corrections of one call, and checks that find the same cause."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.windows import windows_now
+from cost_app.ledger import attempts
+from cost_app.ledger.agreement import disagreements
+from cost_app.models import Alert, AlertState, Attempt, Budget, BudgetWindow, LedgerEntry, Repricing
+from tests.support.race import run_race
+
+RACERS = 4
+Race = Callable[..., list[list[str]]]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def race(tmp_path: Path) -> Race:
+    """Lets racers go at once; see `run_race`."""
+    return lambda *racers: run_race("tests.cost_app.racers", racers, tmp_path)
+
+
+def test_of_corrections_at_once_one_is_booked(
+    race: Race, organization: Organization, open_attempt: Callable[..., Attempt]
+) -> None:
+    with organization_scope(organization.pk):
+        Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
+        attempt = open_attempt()
+        attempts.dispatch(attempt, timedelta(seconds=30))
+        attempts.settle(attempt, TokenUsage(input=20, output=10), {})
+    now = timezone.now()
+    runs = [
+        Repricing.objects.create(provider="deepseek", starts_at=now, ends_at=now, by="user:x", reason="x").pk
+        for _ in range(RACERS)
+    ]
+    costs = range(20_000, 20_000 + RACERS)
+    printed = race(*[("reprice", f"{run}/{cost}/{RACERS}") for run, cost in zip(runs, costs, strict=True)])
+    assert sorted(answer for [answer] in printed) == ["False"] * (RACERS - 1) + ["True"]
+    winner = printed.index(["True"])
+    with organization_scope(organization.pk):
+        assert Attempt.objects.get().cost_nano == costs[winner]
+        assert sum(LedgerEntry.objects.values_list("nano", flat=True)) == costs[winner]
+        assert LedgerEntry.objects.get(kind="adjust").repricing_id == runs[winner]
+        assert BudgetWindow.objects.get().committed_nano == costs[winner]
+        assert list(disagreements()) == []
+
+
+@pytest.mark.parametrize("before", ["never raised", "resolved by itself", "told and seen a while ago"])
+def test_of_checks_at_once_one_tells(race: Race, organization: Organization, before: str) -> None:
+    now = timezone.now()
+    with organization_scope(organization.pk):
+        budget = Budget.objects.create(organization=organization, period="monthly", limit_nano=100)
+        (window,) = windows_now(organization.pk)
+        BudgetWindow.objects.filter(id=window.window.id).update(committed_nano=90)
+    if before != "never raised":
+        race(("check", "1"))
+        with organization_scope(organization.pk):
+            long_ago = now - timedelta(hours=1)
+            Alert.objects.update(told_at=long_ago, opened_at=long_ago, last_seen_at=long_ago)
+            if before == "resolved by itself":
+                Alert.objects.update(state=AlertState.RESOLVED, resolved_at=long_ago)
+    told = [cause for causes in race(*[("check", str(RACERS))] * RACERS) for cause in causes]
+    assert len(told) == (0 if before == "told and seen a while ago" else 1)
+    with organization_scope(organization.pk):
+        alert = Alert.objects.get()
+        assert (alert.state, alert.budget) == (AlertState.OPEN, budget)
