@@ -71,7 +71,7 @@ def _walk(node: ast.AST, function: str, source: str) -> Iterator[tuple[str, Chan
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     for field, value in ast.iter_fields(node):
-        if field in {"annotation", "returns", "type_comment"}:
+        if field in {"annotation", "returns", "decorator_list"}:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not _is_left_alone(child):

@@ -1,8 +1,12 @@
 """What a call holds and spends of the budgets that count it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aiinfra.money import dollars
@@ -196,6 +200,58 @@ def test_what_the_window_before_gives_back_late_makes_room_at_once(
         open_attempt()
     attempts.release(late)
     open_attempt()
+
+
+def test_what_the_window_before_gives_back_is_no_room_for_a_call_that_still_does_not_fit(
+    make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
+) -> None:
+    bound = open_attempt().bound_nano
+    budget = make_budget(limit_nano=2 * bound, rollover_unused=True)
+    late = open_attempt()
+    clock(NOON + DAY)
+    for _ in range(3):
+        open_attempt()
+    attempts.settle(late, TokenUsage(output=50), {})  # gives a part of its bound back: the limit rises by too little
+    with pytest.raises(BudgetBusyError):
+        open_attempt()
+    today = BudgetWindow.objects.filter(budget=budget).latest("starts_at")
+    assert today.reserved_nano == 3 * bound
+
+
+def test_ending_one_call_leaves_what_the_others_hold_and_have_spent(
+    make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    budgets = [make_budget(), make_budget(period="monthly")]
+    first, second, third = open_attempt(), open_attempt(), open_attempt()
+    attempts.settle(first, USAGE, {})
+    attempts.release(second)
+    for budget in budgets:
+        assert state_of(budget) == (COST, third.bound_nano)
+    holds = Hold.objects.filter(window__budget=budgets[0])
+    assert dict(holds.values_list("attempt_id", "reserved_nano")) == {
+        first.id: 0,
+        second.id: 0,
+        third.id: third.bound_nano,
+    }
+    assert dict(holds.values_list("attempt_id", "committed_nano")) == {first.id: COST, second.id: 0, third.id: 0}
+    attempts.settle(third, USAGE, {})
+    assert {state_of(budget) for budget in budgets} == {(2 * COST, 0)}
+    assert list(disagreements()) == []
+
+
+def test_windows_are_locked_in_the_order_of_their_ids(make_budget: MakeBudget, open_attempt: Open) -> None:
+    """Two calls that lock the same windows in different orders wait for each other."""
+    for period in ("monthly", "daily", "weekly"):
+        make_budget(period=period)
+    with CaptureQueriesContext(connection) as opening:
+        attempt = open_attempt()
+    Hold.objects.filter(attempt=attempt).update(window_id=F("window_id"))
+    with CaptureQueriesContext(connection) as closing:
+        attempts.settle(attempt, USAGE, {})
+    ids = list(BudgetWindow.objects.order_by("id").values_list("id", flat=True))
+    for queries in (opening, closing):
+        updates = [each["sql"] for each in queries if each["sql"].startswith('UPDATE "cost_app_budgetwindow"')]
+        assert [int(re.findall(r'"cost_app_budgetwindow"\."id" = (\d+)', sql)[-1]) for sql in updates] == ids
 
 
 def test_a_model_without_a_price_passes_where_the_organization_only_warns(

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
 from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
 from cost_app.ledger.usage import fold
-from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, LedgerEntry, UsageDay
+from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, Hold, LedgerEntry, Repricing, UsageDay
 from cost_app.prices.book import ModelNotPricedError
 
 USAGE = TokenUsage(input=100, output=150)
@@ -80,10 +84,117 @@ def test_a_call_of_last_week_is_booked_on_its_day_and_in_no_later_window(
     assert list(disagreements()) == []
 
 
-@pytest.mark.parametrize("days", [-40, 1])
-def test_a_call_of_another_time_is_refused(track: Track, days: int) -> None:
-    with pytest.raises(ReportedTooLateError):
-        track(at=timezone.now() + timedelta(days=days))
+@pytest.mark.parametrize(
+    ("ago", "is_taken"),
+    [
+        (timedelta(days=31), True),
+        (timedelta(days=31, seconds=1), False),
+        (timedelta(minutes=-5), True),
+        (timedelta(minutes=-5, seconds=-1), False),
+    ],
+)
+def test_a_call_is_reported_within_31_days_by_a_clock_that_may_be_5_minutes_ahead(
+    track: Track, monkeypatch: pytest.MonkeyPatch, ago: timedelta, is_taken: bool
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    if is_taken:
+        track(at=now - ago)
+    else:
+        with pytest.raises(ReportedTooLateError):
+            track(at=now - ago)
+    assert LedgerEntry.objects.count() == is_taken
+
+
+def test_everything_that_was_reported_is_kept(track: Track, organization: Organization) -> None:
+    at = timezone.now() - timedelta(days=2)
+    usage = TokenUsage(input=1, cache_read=2, cache_write=3, output=50, reasoning=5)
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
+    told = {"user_ref": "ada", "tags": ["red", "blue"], "priority": 500, "api_key_id": key.pk}
+    track(usage, latency_ms=7, external_id="x-1", success=False, at=at, **told)
+    attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
+    for row in (attempt, entry):
+        assert {name: getattr(row, name) for name in told} == told
+        assert (row.organization_id, row.provider, row.model) == (organization.pk, "deepseek", "deepseek-chat")
+        assert (row.input_tokens, row.cache_read_tokens, row.cache_write_tokens) == (1, 2, 3)
+        assert (row.output_tokens, row.reasoning_tokens) == (50, 5)
+    assert (attempt.state, attempt.error_code, attempt.external_id) == ("settled", "REPORTED", "x-1")
+    assert (attempt.created_at, attempt.finished_at, entry.at) == (at, at, at)
+    assert attempt.cost_nano == attempt.bound_nano == entry.nano > 0
+    assert (entry.attempt_id, entry.latency_ms, entry.errors, entry.saved_nano) == (attempt.id, 7, 1, 0)
+
+
+def test_what_is_not_reported_stays_unknown(track: Track) -> None:
+    track()
+    attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
+    assert (entry.latency_ms, entry.api_key_id, entry.priority, entry.user_ref, entry.tags) == (
+        None,
+        None,
+        None,
+        "",
+        [],
+    )
+    assert (attempt.error_code, attempt.external_id) == ("", None)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_cached_answer_uses_up_no_budget(track: Track, organization: Organization, cached: bool) -> None:
+    Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
+    track()
+    track(cached=cached)
+    assert BudgetWindow.objects.get().committed_nano == (COST if cached else 2 * COST)
+    assert Hold.objects.count() == (1 if cached else 2)
+
+
+def test_a_reported_call_counts_from_the_first_instant_of_a_window(
+    track: Track, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
+    track()
+    window = BudgetWindow.objects.get()
+    monkeypatch.setattr(timezone, "now", lambda: window.starts_at + timedelta(hours=1))
+    track(at=window.starts_at)
+    track(at=window.starts_at - timedelta(microseconds=1))
+    window.refresh_from_db()
+    assert window.committed_nano == 2 * COST
+
+
+def test_correcting_a_reported_call_moves_its_windows_by_the_difference(
+    track: Track, organization: Organization
+) -> None:
+    for period in ("daily", "weekly"):
+        Budget.objects.create(organization=organization, period=period, limit_nano=10**9)
+    attempt, now = track(), timezone.now()
+    run = Repricing.objects.create(provider="deepseek", starts_at=now, ends_at=now, by="user:x", reason="x")
+    assert attempt.price
+    assert attempts.reprice(attempt, 70_000, run, attempt.price)
+    assert set(BudgetWindow.objects.values_list("committed_nano", "reserved_nano")) == {(70_000, 0)}
+    assert list(disagreements()) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user_ref": "bob"},
+        {"model": "deepseek-v4-flash"},
+        {"usage": TokenUsage(input=102, output=149)},
+        {"usage": TokenUsage(input=100, output=150, reasoning=1)},
+        {"cached": True},
+    ],
+)
+def test_the_same_id_with_other_figures_is_a_conflict_and_books_nothing(track: Track, other: dict[str, Any]) -> None:
+    track(external_id="invoice-7")
+    with pytest.raises(ReportConflictError):
+        track(external_id="invoice-7", **other)
+    assert (Attempt.objects.count(), LedgerEntry.objects.count()) == (1, 1)
+
+
+def test_two_organizations_may_use_the_same_id(track: Track, other_organization: Organization) -> None:
+    track(external_id="invoice-7")
+    with organization_scope(other_organization.pk):
+        call = TrackedCall(external_id="invoice-7")
+        track_request(other_organization.pk, "deepseek", "deepseek-chat", USAGE, call)
+        assert LedgerEntry.objects.get().nano == COST
 
 
 def test_a_failed_call_is_an_error(track: Track) -> None:
