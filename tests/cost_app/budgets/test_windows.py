@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aiinfra.tenants.models import Organization
+from cost_app.budgets import windows
 from cost_app.budgets.windows import refresh_rollover, refresh_rollovers, windows_now
+from cost_app.calendar import Calendar
 from cost_app.models import Budget, BudgetIncrease, BudgetWindow, CostPolicy
 from tests.cost_app.budgets.conftest import NOON
 
@@ -159,3 +161,79 @@ def test_a_window_that_was_opened_while_its_budget_changed_is_mended(
     refresh_rollovers(NOON)
     (mended,) = windows_now(scoped.pk, NOON)
     assert (mended.limit_nano, mended.window.enforcement) == (300, "warn")
+
+
+def test_a_window_holds_from_its_first_instant_to_the_one_before_its_end(
+    scoped: Organization, make_budget: MakeBudget
+) -> None:
+    make_budget()
+    (noon,) = windows_now(scoped.pk, NOON)
+    first, last = noon.window.starts_at, noon.window.ends_at - timedelta(microseconds=1)
+    assert [windows_now(scoped.pk, at)[0].window.id for at in (first, last)] == [noon.window.id] * 2
+    (following,) = windows_now(scoped.pk, noon.window.ends_at)
+    assert following.window.starts_at == noon.window.ends_at
+
+
+def test_each_window_carries_over_what_the_one_right_before_it_left(
+    scoped: Organization, make_budget: MakeBudget
+) -> None:
+    budget = make_budget(limit_nano=1_000, rollover_unused=True)
+    other = make_budget(limit_nano=5_000, rollover_unused=True, scope="user", scope_value="ann")
+    for day, committed in enumerate((1_000, 400, 1_600)):
+        for each in windows_now(scoped.pk, NOON + day * DAY):
+            if each.window.budget_id == budget.id:
+                spend(each.window, committed=committed)
+    windows = BudgetWindow.objects.filter(budget=budget).order_by("starts_at")
+    assert list(windows.values_list("limit_nano", "rollover_nano")) == [(1_000, 0), (1_000, 0), (1_600, 600)]
+    others = BudgetWindow.objects.filter(budget=other).order_by("starts_at")
+    assert list(others.values_list("limit_nano", flat=True)) == [5_000, 10_000, 15_000]
+
+
+def test_a_rollover_that_two_count_again_at_once_is_counted_once(scoped: Organization, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=1_000, rollover_unused=True)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=300, reserved=200)
+    (first,), (second,) = windows_now(scoped.pk, NOON + DAY), windows_now(scoped.pk, NOON + DAY)
+    spend(before.window, committed=350)
+    assert refresh_rollover(first.window)
+    spend(before.window, committed=300)
+    assert not refresh_rollover(second.window), "it saw a rollover that is no longer there"
+    (after,) = windows_now(scoped.pk, NOON + DAY)
+    assert (after.limit_nano, after.window.rollover_nano) == (1_650, 650)
+    assert refresh_rollover(after.window)
+    assert not refresh_rollover(windows_now(scoped.pk, NOON + DAY)[0].window)
+
+
+def test_of_two_processes_that_open_a_window_one_makes_it(
+    scoped: Organization, make_budget: MakeBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_budget()
+    calendar, opened = windows._calendar, []
+
+    def meanwhile(organization_id: int) -> Calendar:
+        monkeypatch.setattr(windows, "_calendar", calendar)
+        opened.extend(windows_now(scoped.pk, NOON))
+        return calendar(organization_id)
+
+    monkeypatch.setattr(windows, "_calendar", meanwhile)
+    (own,) = windows_now(scoped.pk, NOON)
+    assert own.window.id == opened[0].window.id
+    assert BudgetWindow.objects.count() == 1
+
+
+def test_mending_touches_only_windows_that_differ(scoped: Organization, make_budget: MakeBudget) -> None:
+    sound, changed = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
+    removed = make_budget(limit_nano=1_000, period="monthly")
+    windows_now(scoped.pk, NOON - 7 * DAY)
+    windows_now(scoped.pk, NOON)
+    Budget.objects.filter(id__in=[changed.id, removed.id]).update(limit_nano=300, enforcement="warn")
+    Budget.objects.filter(id=removed.id).update(is_active=False)
+    refresh_rollovers(NOON)
+    rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
+    assert list(rows) == [
+        (sound.id, 1_000, "block"),
+        (sound.id, 1_000, "block"),
+        (changed.id, 1_000, "block"),
+        (changed.id, 300, "warn"),
+        (removed.id, 1_000, "block"),
+    ]
