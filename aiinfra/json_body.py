@@ -56,7 +56,7 @@ def flaw_of(root: object) -> tuple[str, str] | None:
         value, path, depth = pending.pop()
         seen += 1
         if depth > DEPTH_MAX or seen > NODES_MAX:
-            return path, "The body is nested too deeply or has too many members."
+            return path, "This is nested too deeply or has too many members."
         if problem := _problem_of(value):
             return path, problem
         pending.extend(_children_of(value, path, depth + 1))

@@ -155,7 +155,7 @@ class SemanticCache:
         organization_id: str,
         **options: Unpack[StoreOptions],
     ) -> str:
-        """Keep an answer that the caller vouches for; returns the entry's id.
+        """Keep an answer that the caller vouches for; returns the entry's id. The audit log names the caller "Python".
 
         Raises InvalidValueError, UnknownOrganizationError and CacheAwayError.
         """
@@ -163,7 +163,9 @@ class SemanticCache:
         organization = organization_named(organization_id)
         question = question_from(payload, organization_id=organization.id)
         with organization_scope(organization.id):
-            return self.give(question, given_from(payload), payer_of(question))
+            entry_id = self.give(question, given_from(payload), payer_of(question))
+            manage.record_given(organization_id=organization.id, entry_id=entry_id, actor=PYTHON)
+        return entry_id
 
     def give(self, question: Question, fetched: Fetched, payer: Payer) -> str:
         """Keep an answer with its embedding, so that the next look-up of any process finds it; returns the entry's id.

@@ -1,4 +1,4 @@
-"""Prices, the ledger and (next) budgets. `create_cost_optimizer` is the door for other apps."""
+"""Prices, ledger, budgets, alerts and recommendations. `create_cost_optimizer` is the door for all other code."""
 
 from typing import TYPE_CHECKING
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from aiinfra.failures import printable_path
+from aiinfra.json_body import flaw_of
 from cache_app import create_semantic_cache
 from queue_app.intake import Submission, question_of, terms_of
 from queue_app.keeping import WARMS
@@ -55,6 +57,8 @@ def _fields(line: str, provider: str, model: str) -> Any:
     fields = json.loads(line)
     if not isinstance(fields, dict):
         raise ValueError("not an object")
+    if flaw := flaw_of(fields):
+        raise ValueError(f"{printable_path(flaw[0])}: {flaw[1]}")
     return {"provider": provider, "model": model, **fields}
 
 

@@ -144,7 +144,17 @@ def test_a_question_without_a_price_is_told_of_and_the_rest_goes_on(warm: Warm) 
 
 @pytest.mark.parametrize(
     "line",
-    ['{"question": ""}', "{", "[]", '{"question": "Why?", "maxToken": 3}', '{"question": "Why?", "answer": " "}'],
+    [
+        '{"question": ""}',
+        "{",
+        "[]",
+        '{"question": "Why?", "maxToken": 3}',
+        '{"question": "Why?", "answer": " "}',
+        r'{"question": "a\u0000b"}',
+        r'{"question": "\ud800"}',
+        r'{"question": "Why?", "system": "\udc00"}',
+        r'{"question": "Why?", "\ud800": 1}',
+    ],
 )
 def test_a_file_with_a_bad_line_changes_nothing(warm: Warm, line: str) -> None:
     with pytest.raises(CommandError, match="line 2: "):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aiinfra.tenants.models import Organization
+from aiinfra.tenants.models import AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import SemanticCache, UnknownOrganizationError
 
 ASKED = [{"role": "user", "content": "How much carbon does plant 7 emit?"}]
@@ -31,6 +32,15 @@ def test_what_was_stored_is_found(cache: SemanticCache, kept: str) -> None:
     )
     assert hit
     assert (hit.entry.id, hit.entry.response["content"], hit.similarity) == (kept, "42 t", 1.0)
+
+
+def test_stored_and_cleared_answers_are_in_the_audit_log(
+    cache: SemanticCache, kept: str, organization: Organization
+) -> None:
+    cache.clear_by_tags(["carbon"], organization_id="north")
+    with organization_scope(organization.pk):
+        found = set(AuditEvent.objects.filter(actor="Python").values_list("verb", "target"))
+    assert found == {("cache.entry_given", kept), ("cache.cleared", "entries tagged carbon")}
 
 
 def test_statistics_count_entries_look_ups_and_hits(cache: SemanticCache, kept: str) -> None:
