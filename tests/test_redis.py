@@ -1,6 +1,12 @@
-import pytest
+import threading
+from collections.abc import Iterator
 
-from aiinfra.redis import redis_client
+import pytest
+from pytest_django.fixtures import Settings
+from redis import Redis, RedisError
+
+from aiinfra import redis as module
+from aiinfra.redis import bytes_client, redis_client
 
 pytestmark = pytest.mark.usefixtures("redis_url")
 
@@ -15,3 +21,51 @@ def test_a_hung_server_costs_one_timeout_and_no_retries() -> None:
     keywords = redis_client().connection_pool.connection_kwargs
     assert keywords["socket_timeout"] == keywords["socket_connect_timeout"] == 0.5
     assert keywords["retry"].get_retries() == 0
+
+
+@pytest.fixture
+def five(settings: Settings) -> Iterator[Redis]:
+    """A client whose pool has five connections, and so many seconds to wait for one that no machine is too slow."""
+    settings.REDIS_MAX_CONNECTIONS, settings.REDIS_TIMEOUT_S = 5, 60
+    module._client.cache_clear()
+    yield redis_client()
+    module._client.cache_clear()
+
+
+def test_more_threads_than_connections_wait_for_each_other(five: Redis) -> None:
+    pool = five.connection_pool
+    held = [pool.get_connection() for _ in range(5)]
+    answers: list[bool] = []
+    threads = [threading.Thread(target=lambda: answers.append(bool(five.ping()))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    assert answers == []
+    for connection in held:
+        pool.release(connection)
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 20
+    assert len(pool._connections) == 5, "no more than the setting were opened"
+
+
+def test_a_thread_that_waits_in_vain_gets_the_error_that_every_caller_knows(five: Redis) -> None:
+    five.connection_pool.timeout = 0.01
+    held = [five.connection_pool.get_connection() for _ in range(5)]
+    with pytest.raises(RedisError, match="No connection available"):
+        five.ping()
+    for connection in held:
+        five.connection_pool.release(connection)
+    assert five.ping()
+
+
+def test_text_and_bytes_have_a_pool_each_of_the_same_size(five: Redis) -> None:
+    pools = [redis_client().connection_pool, bytes_client().connection_pool]
+    assert [pool.max_connections for pool in pools] == [5, 5]
+    assert pools[0] is not pools[1]
+
+
+def test_a_pool_opens_connections_as_they_are_needed(five: Redis) -> None:
+    assert five.connection_pool._connections == []
+    five.ping()
+    five.ping()
+    assert len(five.connection_pool._connections) == 1

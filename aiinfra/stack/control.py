@@ -2,20 +2,50 @@
 
 import hashlib
 import os
+import socket
 import tempfile
 import time
 import xmlrpc.client
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
-from supervisor.xmlrpc import SupervisorTransport
+import psutil
 
 SOCKET_PATH_BYTES = 90
 """macOS takes 104 bytes for the path of a socket, and supervisor binds at a path that is up to 11 longer first."""
 
 
-class NotRunningError(Exception):
-    """No supervisor answers for this data directory."""
+ANSWER_LIMIT_S = 10.0
+LOOK_EVERY_S = 0.2
+
+
+class ControlError(Exception):
+    """The supervisor of this data directory cannot be asked; the message says why, and what to do."""
+
+
+class NotRunningError(ControlError):
+    """No supervisor runs for this data directory."""
+
+
+class NotAllowedError(ControlError):
+    """It belongs to another user."""
+
+
+class UnreachableError(ControlError):
+    """Something is there, but it gives no answer that makes sense."""
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """A supervisor that runs. `programs` has the process id of each program that has not ended."""
+
+    pid: int
+    is_stopping: bool
+    programs: dict[str, int]
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -36,32 +66,88 @@ def _private_directory() -> Path:
     return directory
 
 
-def is_running(data_dir: Path) -> bool:
-    """Whether the product runs from this data directory."""
+def look(data_dir: Path) -> Supervisor:
+    """The supervisor of a data directory, also one that is stopping. Raises ControlError."""
+    return Supervisor(**_call(data_dir, "aiinfra.look"))
+
+
+def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
+    """Stop everything; returns when the supervisor and all its processes have ended. Raises ControlError.
+
+    Tells `say` what it waits for, whenever that changes.
+    """
+    supervisor = look(data_dir)
+    family = _family(supervisor)
+    if not supervisor.is_stopping:
+        _call(data_dir, "supervisor.shutdown")
+    said: list[str] = []
+    while any(map(_runs, family)):
+        if (names := _still_running(data_dir)) and names != said:
+            say(f"Waiting for {', '.join(names)} ...")
+            said = names
+        time.sleep(LOOK_EVERY_S)
+
+
+def _family(supervisor: Supervisor) -> list[psutil.Process]:
+    """The supervisor and everything under it."""
     try:
-        _call(data_dir, "supervisor.getState")
-    except NotRunningError:
+        process = psutil.Process(supervisor.pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _runs(process: psutil.Process) -> bool:
+    """One that has ended may stay as a zombie until its parent takes notice."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
-def running_programs(data_dir: Path) -> dict[str, int]:
-    """Name and process id of each program that runs. Raises NotRunningError."""
-    programs: list[dict[str, Any]] = _call(data_dir, "supervisor.getAllProcessInfo")
-    return {program["name"]: program["pid"] for program in programs if program["pid"]}
-
-
-def shut_down(data_dir: Path) -> None:
-    """Tell the supervisor to stop everything, and wait until it has ended. Raises NotRunningError."""
-    _call(data_dir, "supervisor.shutdown")
-    while is_running(data_dir):
-        time.sleep(0.2)
+def _still_running(data_dir: Path) -> list[str]:
+    """Nothing where the supervisor is so near its end that it does not answer."""
+    try:
+        return sorted(look(data_dir).programs)
+    except ControlError:
+        return []
 
 
 def _call(data_dir: Path, method: str) -> Any:
-    transport = SupervisorTransport(None, None, f"unix://{socket_path(data_dir)}")
+    path = socket_path(data_dir)
     try:
-        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as server:
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=_Transport(path)) as server:
             return getattr(server, method)()
-    except (OSError, xmlrpc.client.Error) as error:
-        raise NotRunningError(f"Nothing runs from {data_dir}. Start it with: make run") from error
+    except FileNotFoundError:
+        raise NotRunningError(f"Nothing runs from {data_dir}. Start it with: make run") from None
+    except ConnectionRefusedError:
+        raise NotRunningError(
+            f"Nothing runs from {data_dir}, but its supervisor was killed: programs that it started may still run. "
+            "See docs/running.md, or start it with: make run"
+        ) from None
+    except PermissionError:
+        raise NotAllowedError(f"Another user runs the product from {data_dir}: only that user can control it") from None
+    except (OSError, HTTPException, xmlrpc.client.Error, ExpatError) as error:
+        raise UnreachableError(f"The supervisor of {data_dir} gives no answer: {error!r}. Try again") from error
+
+
+class _Connection(HTTPConnection):
+    """HTTP over a Unix socket, with a limit for each answer."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=ANSWER_LIMIT_S)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ANSWER_LIMIT_S)
+        self.sock.connect(self._path)
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, _host: object) -> HTTPConnection:
+        return _Connection(self._path)

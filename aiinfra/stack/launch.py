@@ -1,6 +1,7 @@
 """Getting everything ready for the supervisor, and becoming it."""
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -46,11 +47,21 @@ def check_paths() -> None:
 
 
 def check_not_running() -> None:
-    """Raises CannotStartError where the product runs already."""
-    if control.is_running(settings.DATA_DIR):
+    """Raises CannotStartError where the product runs already, or has not stopped completely."""
+    try:
+        running = control.look(settings.DATA_DIR)
+    except control.NotRunningError:
+        return
+    except control.ControlError as error:
+        raise CannotStartError(str(error)) from error
+    if running.is_stopping:
+        left = ", ".join(sorted(running.programs)) or "the supervisor"
         raise CannotStartError(
-            f"It is running already, from {settings.DATA_DIR}. `manage.py status` shows it, `manage.py stop` stops it."
+            f"It is still stopping, from {settings.DATA_DIR} ({left}). `manage.py stop` waits for it."
         )
+    raise CannotStartError(
+        f"It is running already, from {settings.DATA_DIR}. `manage.py status` shows it, `manage.py stop` stops it."
+    )
 
 
 def check_ports() -> None:
@@ -61,10 +72,8 @@ def check_ports() -> None:
     if programs.runs_sandbox():
         wanted.append(("127.0.0.1", settings.SANDBOX_PORT, "the sandbox provider", "SANDBOX_PORT"))
     for host, port, user, variable in wanted:
-        if not _is_free(host, port):
-            raise CannotStartError(
-                f"Port {port} on {host}, meant for {user}, is taken. Choose another with {variable}=..."
-            )
+        if obstacle := _obstacle(host, port):
+            raise CannotStartError(f"Port {port} on {host}, meant for {user}, {obstacle.format(variable=variable)}")
 
 
 def become_supervisor() -> NoReturn:
@@ -77,15 +86,20 @@ def become_supervisor() -> NoReturn:
     )
 
 
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host.strip("[]"), port))
-        except OSError:
-            return False
-    return True
+def _obstacle(host: str, port: int) -> str:
+    """Why nobody can listen there, and what to change; "" if nothing is in the way."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except PermissionError:
+        return "needs more rights than this user has. Choose one above 1023 with {variable}=..."
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "is taken by another program. Choose another with {variable}=..."
+        return f"cannot be used: {error.strerror}. Is BIND an address of this machine?"
+    return ""
 
 
 def _migrate() -> None:

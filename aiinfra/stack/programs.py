@@ -72,6 +72,7 @@ def configuration() -> str:
             "rpcinterface:supervisor",
             {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         ),
+        _section("rpcinterface:aiinfra", {"supervisor.rpcinterface_factory": "aiinfra.stack.inspection:attach"}),
         _section("rpcinterface:terminal", {"supervisor.rpcinterface_factory": "aiinfra.stack.terminal:attach"}),
     ]
     sections += [_program_section(program, number) for number, program in enumerate(programs())]

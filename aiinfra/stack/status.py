@@ -25,8 +25,12 @@ class RunningProcess:
 
 @dataclass(frozen=True)
 class Status:
-    """Addresses and processes. `redis` may hold a password: it is what programs connect with."""
+    """Addresses and processes. `redis` may hold a password: it is what programs connect with.
 
+    `state` is running or stopping; while it is stopping, `processes` are those that have not ended yet.
+    """
+
+    state: str
     web: str
     sandbox: str | None
     redis: str
@@ -39,10 +43,12 @@ class Status:
 
 
 def status() -> Status:
-    """Look. Raises control.NotRunningError."""
-    running = control.running_programs(settings.DATA_DIR)
+    """Look. Raises control.ControlError."""
+    supervisor = control.look(settings.DATA_DIR)
+    running = supervisor.programs
     processes = [process for name in KINDS if name in running for process in _family(name, running[name])]
-    return Status(web_url(), sandbox_url(), settings.REDIS_URL, connection.vendor, processes)
+    state = "stopping" if supervisor.is_stopping else "running"
+    return Status(state, web_url(), sandbox_url(), settings.REDIS_URL, connection.vendor, processes)
 
 
 def _family(name: str, pid: int) -> list[RunningProcess]:

@@ -1,10 +1,44 @@
 import os
+import socket
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from aiinfra.stack import control
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n"
+FAULT = b"""<?xml version="1.0"?><methodResponse><fault><value><struct>
+<member><name>faultCode</name><value><int>30</int></value></member>
+<member><name>faultString</name><value><string>FAILED</string></value></member>
+</struct></value></fault></methodResponse>"""
+
+
+@contextmanager
+def supervisor_that_says(answer: bytes, data_dir: Path) -> Iterator[None]:
+    """A server at the supervisor's socket that answers everything alike."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(control.socket_path(data_dir)))
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def test_the_socket_is_in_the_data_directory() -> None:
@@ -30,6 +64,36 @@ def test_a_directory_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyP
 
 
 def test_where_nothing_runs_it_says_how_to_start(tmp_path: Path) -> None:
-    assert not control.is_running(tmp_path)
     with pytest.raises(control.NotRunningError, match="make run"):
-        control.running_programs(tmp_path)
+        control.look(tmp_path)
+
+
+def test_a_socket_that_nobody_listens_on_is_a_killed_supervisors(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(control.socket_path(tmp_path)))
+    with pytest.raises(control.NotRunningError, match="was killed"):
+        control.look(tmp_path)
+
+
+def test_a_supervisor_of_somebody_else_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(control._Connection, "connect", refuse)
+    with pytest.raises(control.NotAllowedError, match="Another user"):
+        control.look(tmp_path)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 Broken\r\n\r\n", b"nonsense\r\n", OK + b"<not xml", OK + FAULT])
+def test_an_answer_that_makes_no_sense_is_not_taken_for_none(tmp_path: Path, answer: bytes) -> None:
+    with supervisor_that_says(answer, tmp_path), pytest.raises(control.UnreachableError, match="gives no answer"):
+        control.look(tmp_path)
+
+
+def test_a_supervisor_that_hangs_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "ANSWER_LIMIT_S", 0.05)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(control.socket_path(tmp_path)))
+        listener.listen()
+        with pytest.raises(control.UnreachableError):
+            control.look(tmp_path)

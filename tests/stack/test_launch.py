@@ -41,9 +41,39 @@ def test_the_sandboxs_port_is_looked_at_where_one_is_started(settings: Settings,
 
 
 def test_it_does_not_start_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "is_running", lambda _: True)
+    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, {"web": 2}))
     with pytest.raises(CommandError, match="running already"):
         call_command("run")
+
+
+def test_it_does_not_start_while_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, True, {"workers": 2, "redis": 3}))
+    with pytest.raises(CommandError, match=r"still stopping, .*\(redis, workers\)"):
+        call_command("run")
+
+
+def test_it_does_not_start_beside_a_supervisor_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def somebodys(_: object) -> None:
+        raise control.NotAllowedError("Another user runs it")
+
+    monkeypatch.setattr(control, "look", somebodys)
+    with pytest.raises(CommandError, match="Another user"):
+        call_command("run")
+
+
+def test_an_address_of_another_machine_names_bind(settings: Settings) -> None:
+    settings.BIND = "192.0.2.1"
+    with pytest.raises(launch.CannotStartError, match="Is BIND an address of this machine"):
+        launch.check_ports()
+
+
+def test_a_port_that_needs_more_rights_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(launch.CannotStartError, match=r"needs more rights.*PORT="):
+        launch.check_ports()
 
 
 def test_a_path_that_supervisor_cannot_be_told_is_refused(settings: Settings, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def child() -> Iterator[int]:
 def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """This process stands for the workers' parent."""
     settings.REDIS_URL = "redis://:secret@127.0.0.1:6390/0"
-    monkeypatch.setattr(control, "running_programs", lambda _: {"workers": os.getpid(), "banner": 1})
+    programs = {"workers": os.getpid(), "banner": 1}
+    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, programs))
 
 
 def said(*arguments: str) -> str:
@@ -39,7 +40,8 @@ def said(*arguments: str) -> str:
 
 def test_json_has_addresses_and_every_process_with_its_kind(child: int) -> None:
     found = json.loads(said("--json"))
-    assert set(found) == {"web", "sandbox", "redis", "database", "processes"}
+    assert set(found) == {"state", "web", "sandbox", "redis", "database", "processes"}
+    assert found["state"] == "running"
     assert found["redis"] == "redis://:secret@127.0.0.1:6390/0"
     assert found["database"] in {"sqlite", "postgresql"}
     assert found["processes"][0] == {"name": "workers", "pid": os.getpid(), "kind": "worker"}
@@ -70,6 +72,6 @@ def test_where_nothing_runs_it_fails_with_a_sentence(monkeypatch: pytest.MonkeyP
     def nothing(_: object) -> None:
         raise control.NotRunningError("Nothing runs")
 
-    monkeypatch.setattr(control, "running_programs", nothing)
+    monkeypatch.setattr(control, "look", nothing)
     with pytest.raises(CommandError, match="Nothing runs"):
         said("--json")

@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError
 
-from aiinfra.stack.control import NotRunningError
+from aiinfra.stack.control import ControlError
 from aiinfra.stack.status import Status, status
+
+STOPPING = "; these processes finish their work first"
 
 
 class Command(BaseCommand):
@@ -25,13 +27,14 @@ class Command(BaseCommand):
         """Look and print."""
         try:
             found = status()
-        except NotRunningError as error:
+        except ControlError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(json.dumps(found.as_dict(), indent=2) if options["json"] else _table(found))
 
 
 def _table(found: Status) -> str:
     lines = [
+        f"state     {found.state}{STOPPING * (found.state == 'stopping')}",
         f"web       {found.web}",
         f"sandbox   {found.sandbox or 'not used'}",
         f"redis     {_without_password(found.redis)}",

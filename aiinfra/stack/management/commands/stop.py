@@ -5,19 +5,27 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from aiinfra.stack.control import NotRunningError, shut_down
+from aiinfra.stack.control import ControlError, shut_down
 
 
 class Command(BaseCommand):
-    """Stop what `run` started; calls to providers that run are finished first."""
+    """Stop what `run` started; calls to providers that are in flight are finished first."""
 
-    help = "Stop what `manage.py run` started. Calls to providers that run are finished first."
+    help = "Stop what `manage.py run` started, and wait until all of it has ended."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Returns when everything has ended."""
         try:
-            shut_down(settings.DATA_DIR)
-        except NotRunningError as error:
+            shut_down(settings.DATA_DIR, self._say)
+        except ControlError as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError(
+                "No longer waiting; it goes on stopping. `manage.py status` shows what is left."
+            ) from None
         self.stdout.write("Stopped.")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
