@@ -4,6 +4,7 @@ from django.core.checks import register
 
 class CacheConfig(AppConfig):
     name = "cache_app"
+    verbose_name = "Semantic cache"
 
     def ready(self) -> None:
         """Register what is checked before any command."""

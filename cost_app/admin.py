@@ -1,18 +1,25 @@
-"""Raw records of the money for staff. Nothing here can be changed; a price is corrected by a newer version."""
+"""Raw records of the money for staff. Nothing here can be changed: each has a page where its rules hold."""
+
+from typing import Any
 
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
+from django.db.models import CharField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
 
+from aiinfra.providers.admin import ProviderFilter
+from aiinfra.providers.models import FallbackOptOut, FallbackRoute
+from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
 from aiinfra.tenants.admin import ReadOnlyAdmin
-from aiinfra.tenants.audit import user_actor
+from aiinfra.tenants.models import ApiKey
 from cost_app.models import (
     Alert,
     Attempt,
     Budget,
     BudgetIncrease,
+    BudgetScope,
     BudgetWindow,
     CostPolicy,
+    Dimension,
     Hold,
     InvoiceImport,
     InvoiceLine,
@@ -25,8 +32,6 @@ from cost_app.models import (
     Repricing,
     UsageDay,
 )
-from cost_app.prices.forms import ModelPriceForm
-from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS
 
 
@@ -34,9 +39,20 @@ from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS
 class AttemptAdmin(ReadOnlyAdmin):
     """Provider calls of all organizations."""
 
-    list_display = ["id", "organization", "provider", "model", "state", "cost_nano", "bound_nano", "created_at"]
-    list_filter = ["state", "provider", "organization"]
-    search_fields = ["=id", "=request_id", "=user_ref"]
+    list_display = [
+        "created_at",
+        "organization",
+        "api_key",
+        "provider",
+        "model",
+        "state",
+        "cost_nano",
+        "bound_nano",
+        "error_code",
+    ]
+    list_filter = ["state", ProviderFilter, "request_class", "created_at", "organization"]
+    list_select_related = ["organization", "api_key"]
+    search_fields = ["=id", "=request_id", "=user_ref", "=external_id", "=model", "=error_code", "=api_key__key_id"]
     ordering = ["-created_at"]
 
 
@@ -44,55 +60,37 @@ class AttemptAdmin(ReadOnlyAdmin):
 class LedgerEntryAdmin(ReadOnlyAdmin):
     """The ledger of all organizations."""
 
-    list_display = ["id", "at", "organization", "kind", "provider", "model", "nano", "estimated"]
-    list_filter = ["kind", "estimated", "provider", "organization"]
-    search_fields = ["=request_id", "=attempt__id", "=user_ref"]
+    list_display = [
+        "at",
+        "organization",
+        "api_key",
+        "kind",
+        "provider",
+        "model",
+        "nano",
+        "saved_nano",
+        "estimated",
+        "note",
+    ]
+    list_filter = ["kind", "estimated", ProviderFilter, "at", "organization"]
+    list_select_related = ["organization", "api_key"]
+    search_fields = ["=request_id", "=attempt__id", "=user_ref", "=model", "=api_key__key_id"]
     ordering = ["-id"]
 
 
-class UnchangedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """For what belongs to no organization and is never changed."""
-
-    show_full_result_count = False
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes."""
-        return False
+class ProgramOnlyAdmin(NoWritesMixin, ReadableAdmin):
+    """For what belongs to no organization and is not written here."""
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(UnchangedAdmin):
-    """The price book: versions are added, never changed, for attempts keep the one that they were priced with."""
+class ModelPriceAdmin(ProgramOnlyAdmin):
+    """The price book. Versions are added on its page, in dollars, or by `manage.py add_price`."""
 
-    form = ModelPriceForm
     list_display = ["provider", "model", "tier", "window_name", *AMOUNTS, "effective_from", "effective_to", "source"]
-    list_filter = ["provider", "tier"]
+    list_filter = ["tier", ProviderFilter, ("effective_to", admin.EmptyFieldListFilter)]
     search_fields = ["model", "source"]
     ordering = ["provider", "model", "tier", "window_name", "-effective_from"]
-    fieldsets = [
-        (None, {"fields": ["provider", "model", "tier", "source", "effective_from"]}),
-        ("Prices", {"description": "Nano-dollars per million tokens: $0.14 is 140000000.", "fields": AMOUNTS}),
-        ("Long prompts", {"fields": ["long_context_from", *LONG_AMOUNTS]}),
-        ("Hours of the week", {"fields": ["window_name", "window"]}),
-    ]
-
-    def save_model(self, request: HttpRequest, obj: ModelPrice, form: ModelPriceForm, change: bool) -> None:  # noqa: ARG002
-        """Add it as the page and the command do, so that the version before it ends."""
-        actor = user_actor(request.user)  # type: ignore[arg-type]
-        version = add_version(terms=form.terms, effective_from=obj.effective_from, actor=actor)
-        obj.pk, obj._state.adding = version.pk, False
-
-
-class ProgramOnlyAdmin(UnchangedAdmin):
-    """For what only the program writes."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """Nobody adds."""
-        return False
+    amounts = (*AMOUNTS, *LONG_AMOUNTS)
 
 
 @admin.register(PriceProposal)
@@ -100,7 +98,9 @@ class PriceProposalAdmin(ProgramOnlyAdmin):
     """Proposed prices; they are decided on the page of the price book."""
 
     list_display = ["provider", "model", "tier", "state", *AMOUNTS, "effective_from", "decided_by", "source"]
-    list_filter = ["state", "provider"]
+    list_select_related = ["replaces"]
+    amounts = (*AMOUNTS, *LONG_AMOUNTS)
+    list_filter = ["state", ProviderFilter]
     search_fields = ["model"]
     ordering = ["-created_at"]
 
@@ -117,7 +117,8 @@ class RepricingAdmin(ProgramOnlyAdmin):
 class RecommendationAdmin(ReadOnlyAdmin):
     """Advice of all organizations."""
 
-    list_display = ["id", "organization", "kind", "subject", "state", "monthly_nano", "confidence", "computed_at"]
+    list_display = ["title", "organization", "kind", "state", "monthly_nano", "confidence", "computed_at"]
+    date_hierarchy = "computed_at"
     list_filter = ["state", "kind", "confidence", "organization"]
     search_fields = ["title", "subject"]
     ordering = ["-computed_at"]
@@ -127,8 +128,18 @@ class RecommendationAdmin(ReadOnlyAdmin):
 class OptimizationRuleAdmin(ReadOnlyAdmin):
     """Rules that applied recommendations put in force."""
 
-    list_display = ["id", "organization", "kind", "terms", "starts_at", "ended_at", "changed_requests", "saved_nano"]
-    list_filter = ["kind", "organization"]
+    list_display = [
+        "recommendation",
+        "organization",
+        "kind",
+        "starts_at",
+        "ended_at",
+        "changed_requests",
+        "saved_nano",
+    ]
+    list_filter = ["kind", ("ended_at", admin.EmptyFieldListFilter), "organization"]
+    list_select_related = ["organization", "recommendation"]
+    search_fields = ["recommendation__title", "by"]
     ordering = ["-starts_at"]
 
 
@@ -136,8 +147,9 @@ class OptimizationRuleAdmin(ReadOnlyAdmin):
 class InvoiceImportAdmin(ReadOnlyAdmin):
     """Providers' usage files of all organizations."""
 
-    list_display = ["id", "organization", "provider", "file_name", "first_day", "last_day", "uploaded_by"]
-    list_filter = ["provider", "organization"]
+    list_display = ["file_name", "organization", "provider", "first_day", "last_day", "uploaded_by", "uploaded_at"]
+    list_filter = [ProviderFilter, "organization"]
+    date_hierarchy = "uploaded_at"
     search_fields = ["file_name", "=sha256"]
     ordering = ["-uploaded_at"]
 
@@ -148,7 +160,8 @@ class InvoiceLineAdmin(ReadOnlyAdmin):
 
     list_display = ["day", "organization", "model", "token_class", "invoice_nano", "ledger_nano", "likely_cause"]
     list_filter = ["token_class", "organization"]
-    search_fields = ["=invoice__id", "model"]
+    list_select_related = ["organization", "invoice"]
+    search_fields = ["=invoice__id", "model", "invoice__file_name"]
     ordering = ["-id"]
 
 
@@ -156,50 +169,96 @@ class InvoiceLineAdmin(ReadOnlyAdmin):
 class MonthCloseAdmin(ReadOnlyAdmin):
     """Closed months of all organizations."""
 
-    list_display = ["first_day", "organization", "closed_by", "closed_at", "signature"]
+    list_display = ["first_day", "organization", "closed_by", "closed_at"]
     list_filter = ["organization"]
+    search_fields = ["closed_by", "organization__slug"]
+    date_hierarchy = "first_day"
     ordering = ["-first_day"]
+
+
+def key_name(id_text: str) -> Subquery:
+    """The name of the API key whose id stands as text in a column."""
+    keys = ApiKey.objects.annotate(text=Cast("pk", CharField())).filter(text=OuterRef(id_text))
+    return Subquery(keys.values("name")[:1])
 
 
 @admin.register(Budget)
 class BudgetAdmin(ReadOnlyAdmin):
     """Budgets of all organizations; they are changed on their own pages, where their windows follow."""
 
-    list_display = ["id", "organization", "period", "scope", "scope_value", "limit_nano", "enforcement", "is_active"]
+    list_display = ["organization", "period", "scope", "counted", "limit_nano", "enforcement", "is_active"]
     list_filter = ["is_active", "enforcement", "period", "scope", "organization"]
-    search_fields = ["scope_value"]
+    search_fields = ["scope_value", "organization__slug"]
+    exclude = ["scope_value"]
+    readonly_fields = ["counted"]
     ordering = ["-id"]
+
+    def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With the names of the keys."""
+        return rows.annotate(key_name=key_name("scope_value"))
+
+    @admin.display(description="counts")
+    def counted(self, budget: Any) -> str:
+        """The key's name, the user, the model or the tag."""
+        return counted(budget.scope, budget.scope_value, budget.key_name)
+
+
+class OfABudgetAdmin(ReadOnlyAdmin):
+    """For what belongs to a budget, which is named by its period and what it counts."""
+
+    list_filter = ["budget__period", "budget__scope", "organization"]
+    list_select_related = ["organization", "budget"]
+    search_fields = ["=budget__id", "budget__scope_value", "organization__slug"]
+    ordering = ["-id"]
+
+    def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With the names of the keys."""
+        return rows.annotate(key_name=key_name("budget__scope_value"))
+
+    @admin.display(description="budget")
+    def budget_name(self, row: Any) -> str:
+        """`daily: Website key`."""
+        return f"{row.budget.period}: {counted(row.budget.scope, row.budget.scope_value, row.key_name)}"
+
+
+def counted(scope: str, value: str, name_of_key: str | None) -> str:
+    """What a budget counts, in words."""
+    if scope == BudgetScope.API_KEY:
+        return name_of_key or "a key that is gone"
+    return value or "everything"
 
 
 @admin.register(BudgetWindow)
-class BudgetWindowAdmin(ReadOnlyAdmin):
-    """Their periods."""
+class BudgetWindowAdmin(OfABudgetAdmin):
+    """The periods of budgets."""
 
-    list_display = ["id", "organization", "budget", "starts_at", "limit_nano", "committed_nano", "reserved_nano"]
-    list_filter = ["enforcement", "organization"]
-    search_fields = ["=budget__id"]
-    list_select_related = ["organization", "budget"]
-    ordering = ["-id"]
+    list_display = [
+        "budget_name",
+        "organization",
+        "starts_at",
+        "limit_nano",
+        "committed_nano",
+        "reserved_nano",
+        "enforcement",
+    ]
 
 
 @admin.register(BudgetIncrease)
-class BudgetIncreaseAdmin(ReadOnlyAdmin):
+class BudgetIncreaseAdmin(OfABudgetAdmin):
     """Temporary increases."""
 
-    list_display = ["id", "organization", "budget", "nano", "by", "reason", "expires_at", "withdrawn_at"]
-    list_filter = ["organization"]
-    search_fields = ["=budget__id", "reason"]
-    list_select_related = ["organization", "budget"]
-    ordering = ["-id"]
+    list_display = ["budget_name", "organization", "nano", "by", "reason", "expires_at", "withdrawn_at"]
+    search_fields = [*OfABudgetAdmin.search_fields, "reason", "by"]
 
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin):
     """What each call holds or has spent of each window."""
 
-    list_display = ["id", "organization", "attempt_id", "window_id", "reserved_nano", "committed_nano"]
+    list_display = ["attempt", "organization", "window", "reserved_nano", "committed_nano"]
     list_filter = ["organization"]
-    search_fields = ["=attempt__id", "=window__id"]
+    list_select_related = ["organization", "attempt", "window"]
+    search_fields = ["=attempt__id", "=window__id", "=attempt__request_id"]
     ordering = ["-id"]
 
 
@@ -207,10 +266,9 @@ class HoldAdmin(ReadOnlyAdmin):
 class AlertAdmin(ReadOnlyAdmin):
     """Alerts of all organizations."""
 
-    list_display = ["cause", "organization", "kind", "severity", "state", "opened_at", "resolved_at"]
-    list_filter = ["kind", "severity", "state", "organization"]
-    list_select_related = ["organization"]
-    search_fields = ["cause"]
+    list_display = ["message", "organization", "kind", "severity", "state", "opened_at", "resolved_at"]
+    list_filter = ["kind", "severity", "state", "opened_at", "organization"]
+    search_fields = ["message", "cause", "acknowledged_by", "resolved_by"]
     ordering = ["-id"]
 
 
@@ -224,9 +282,39 @@ class CostPolicyAdmin(ReadOnlyAdmin):
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
-    """The sums of all organizations by day; `manage.py rebuild_rollups` makes them anew."""
+    """The sums of all organizations by day; `manage.py rebuild_rollups` recomputes them."""
 
-    list_display = ["day", "organization", "dimension", "value", "nano", "calls", "errors", "cache_hits"]
-    list_filter = ["dimension", "organization"]
-    list_select_related = ["organization"]
+    list_display = ["day", "organization", "dimension", "named", "nano", "calls", "errors", "cache_hits"]
+    list_filter = ["dimension", "day", "organization"]
+    search_fields = ["=value"]
+    exclude = ["value"]
+    readonly_fields = ["named"]
     ordering = ["-day", "dimension", "value"]
+
+    def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With the names of the keys."""
+        return rows.annotate(key_name=key_name("value"))
+
+    @admin.display(description="value", ordering="value")
+    def named(self, row: Any) -> str:
+        """The key's name, or the value itself."""
+        return row.key_name or row.value if row.dimension == Dimension.API_KEY else row.value
+
+
+@admin.register(FallbackRoute)
+class FallbackRouteAdmin(ReadOnlyAdmin):
+    """Custom fallback chains; they are changed on the page of routes, which checks them."""
+
+    list_display = ["organization", "provider", "model", "position", "to_provider", "to_model"]
+    list_filter = [ProviderFilter, "organization"]
+    search_fields = ["organization__slug", "model", "to_model"]
+    ordering = ["organization", "provider", "model", "position"]
+
+
+@admin.register(FallbackOptOut)
+class FallbackOptOutAdmin(ReadOnlyAdmin):
+    """Where the default fallback chains are off: for a model, or without a model for the whole organization."""
+
+    list_display = ["organization", "provider", "model"]
+    list_filter = ["organization"]
+    search_fields = ["organization__slug", "model"]

@@ -7,18 +7,38 @@ from django.db import models, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from aiinfra.providers.admin import ProviderFilter
 from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
 from queue_app import control
-from queue_app.models import AIRequest, QueuePolicy
+from queue_app.models import AIRequest, Priority, QueuePolicy
 
 
 @admin.register(AIRequest)
 class AIRequestAdmin(ReadOnlyAdmin):
     """Requests of all organizations, without prompts and answers."""
 
-    list_display = ["id", "organization", "status", "priority", "provider", "model", "created_at", "error_code"]
-    list_filter = ["status", "priority", "provider", "organization"]
-    search_fields = ["=id", "=user_ref", "=conversation_id", "=idempotency_key"]
+    list_display = [
+        "id",
+        "organization",
+        "api_key",
+        "status",
+        "priority",
+        "provider",
+        "model",
+        "created_at",
+        "error_code",
+    ]
+    list_filter = ["status", "priority", ProviderFilter, "cached", "created_at", "organization"]
+    list_select_related = ["organization", "api_key"]
+    search_fields = [
+        "=id",
+        "=user_ref",
+        "=conversation_id",
+        "=idempotency_key",
+        "=model",
+        "=error_code",
+        "=api_key__key_id",
+    ]
     ordering = ["-created_at"]
     exclude = ["fingerprint"]
 
@@ -27,10 +47,16 @@ class AIRequestAdmin(ReadOnlyAdmin):
 class QueuePolicyAdmin(TenantAdmin):
     """Shares and limits. Priorities are paused on the queue's page; without a row the defaults hold."""
 
-    list_display = ["organization", "weight", "max_in_flight", "depth_limit", "paused_priorities"]
+    list_display = ["organization", "weight", "max_in_flight", "depth_limit", "paused"]
     search_fields = ["organization__slug", "organization__name"]
     autocomplete_fields = ["organization"]
-    readonly_fields = ["paused_priorities"]
+    exclude = ["paused_priorities"]
+    readonly_fields = ["paused"]
+
+    @admin.display(description="paused priorities")
+    def paused(self, policy: QueuePolicy) -> str:
+        """By name."""
+        return ", ".join(Priority(weight).label for weight in policy.paused_priorities) or "none"
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: "ModelForm[Any]", change: bool) -> None:
         """Save, and let it hold from the next claim on."""

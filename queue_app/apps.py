@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class QueueConfig(AppConfig):
     name = "queue_app"
+    verbose_name = "Queue"

@@ -4,3 +4,4 @@ from django.apps import AppConfig
 class GatewayConfig(AppConfig):
     name = "aiinfra.gateway"
     label = "gateway"
+    verbose_name = "Gateway"

@@ -6,3 +6,4 @@ class NotificationsConfig(AppConfig):
 
     name = "aiinfra.notifications"
     label = "notifications"
+    verbose_name = "Notifications"

@@ -6,3 +6,4 @@ class ProvidersConfig(AppConfig):
 
     name = "aiinfra.providers"
     label = "providers"
+    verbose_name = "Providers"

@@ -1,6 +1,5 @@
 """Raw records for staff. Day-to-day changes belong on the product's own pages."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -10,25 +9,31 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
+from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
 from aiinfra.tenants import audit
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.members import add_member
 from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Organization, User
+from aiinfra.tenants.organizations import EDITABLE, create_organization, update_organization
 from aiinfra.tenants.scope import system_scope
 
-AdminView = Callable[..., HttpResponse]
+admin.site.site_header = admin.site.site_title = "aiinfra administration"
+admin.site.index_title = "Raw records"
 
-admin.site.register(User, UserAdmin)
 
-
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class TenantAdmin(ReadableAdmin):
     """Base for the tables of tenants: staff sees all organizations; every change leaves an audit row."""
 
-    show_full_result_count = False
     list_select_related = ["organization"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows of all organizations."""
         with system_scope():
-            return super().get_queryset(request)
+            return self.with_names(super().get_queryset(request))
+
+    def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows with what a list needs besides its columns; runs in the scope of all organizations."""
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Rendered at once, because filters and labels query too."""
@@ -76,12 +81,75 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         )
 
 
-class ReadOnlyAdmin(TenantAdmin):
+class ReadOnlyAdmin(NoWritesMixin, TenantAdmin):
     """For tables that only the program writes."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Nobody adds."""
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    """People. Deactivate somebody instead of deleting them: their keys and audit rows stay."""
+
+    list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
+    list_filter = ["is_active", "is_staff", "is_superuser"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody deletes: that would skip the rules for leaving an organization."""
         return False
+
+
+@admin.register(Organization)
+class OrganizationAdmin(TenantAdmin):
+    """Organizations; created and changed by the same functions as everywhere, never deleted."""
+
+    list_display = ["slug", "name", "time_zone", "is_demo", "created_at"]
+    list_filter = ["is_demo"]
+    list_select_related = []
+    search_fields = ["slug", "name"]
+    fields = ["slug", *EDITABLE, "is_demo", "created_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:  # noqa: ARG002
+        """The slug is in addresses and keys' requests: it stays."""
+        return ["created_at"] if obj is None else ["slug", "is_demo", "created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Organization, form: "ModelForm[Any]", change: bool) -> None:
+        """Create or change it as the page and the command do."""
+        actor = audit.user_actor(request.user)  # type: ignore[arg-type]
+        values = {name: form.cleaned_data[name] for name in EDITABLE}
+        if not change:
+            made = create_organization(
+                slug=obj.slug,
+                name=values["name"],
+                time_zone=values["time_zone"],
+                is_demo=form.cleaned_data["is_demo"],
+                actor=actor,
+            )
+            obj.pk, obj._state.adding = made.pk, False
+        update_organization(organization=obj, **values, actor=actor)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody deletes."""
+        return False
+
+
+@admin.register(Membership)
+class MembershipAdmin(TenantAdmin):
+    """Who belongs where; this is how a new organization gets its first owner.
+
+    Roles change and members leave on the members page of the organization, where their keys follow.
+    """
+
+    list_display = ["user", "organization", "role", "created_at"]
+    list_filter = ["role", "organization"]
+    list_select_related = ["user", "organization"]
+    search_fields = ["user__username", "organization__slug"]
+    autocomplete_fields = ["user", "organization"]
+    readonly_fields = ["created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: "ModelForm[Any]", change: bool) -> None:  # noqa: ARG002
+        """Add the member as the page does."""
+        actor = audit.user_actor(request.user)  # type: ignore[arg-type]
+        made = add_member(organization=obj.organization, user=obj.user, role=Role(obj.role), actor=actor)
+        obj.pk, obj._state.adding = made.pk, False
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         """Nobody changes."""
@@ -92,33 +160,20 @@ class ReadOnlyAdmin(TenantAdmin):
         return False
 
 
-@admin.register(Organization)
-class OrganizationAdmin(TenantAdmin):
-    """Organizations; one that has rows cannot be deleted."""
-
-    list_display = ["slug", "name", "time_zone", "currency", "is_demo", "created_at"]
-    list_filter = ["is_demo"]
-    list_select_related = []
-    search_fields = ["slug", "name"]
-
-
-@admin.register(Membership)
-class MembershipAdmin(TenantAdmin):
-    """Who belongs where; this is how a new organization gets its first owner."""
-
-    list_display = ["user", "organization", "role", "created_at"]
-    list_filter = ["role"]
-    list_select_related = ["user", "organization"]
-    search_fields = ["user__username", "organization__slug"]
-    autocomplete_fields = ["user", "organization"]
-
-
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     """API keys, without their digests."""
 
     list_display = ["key_id", "name", "organization", "role", "created_at", "last_used_at", "expires_at", "revoked_at"]
-    search_fields = ["key_id", "name", "organization__slug"]
+    list_filter = [
+        "role",
+        ("revoked_at", admin.EmptyFieldListFilter),
+        ("last_used_at", admin.EmptyFieldListFilter),
+        "expires_at",
+        "organization",
+    ]
+    search_fields = ["key_id", "name", "organization__slug", "created_by__username"]
+    date_hierarchy = "created_at"
     exclude = ["secret_digest"]
 
 
@@ -127,6 +182,7 @@ class InvitationAdmin(ReadOnlyAdmin):
     """Invitations, without their tokens' digests."""
 
     list_display = ["email", "organization", "role", "created_at", "expires_at", "accepted_at"]
+    list_filter = ["role", ("accepted_at", admin.EmptyFieldListFilter), "organization"]
     search_fields = ["email", "organization__slug"]
     exclude = ["token_digest"]
 
@@ -135,7 +191,8 @@ class InvitationAdmin(ReadOnlyAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     """The audit log of all organizations."""
 
-    list_display = ["at", "organization", "actor", "verb", "target"]
+    list_display = ["at", "organization", "actor", "verb", "target", "ip_address"]
+    list_filter = ["at", "organization"]
     search_fields = ["actor", "verb", "target", "request_id"]
     ordering = ["-at"]
 

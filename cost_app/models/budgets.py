@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from aiinfra.money import dollars
 from aiinfra.tenants.models import TenantModel
 from cost_app.models.ledger import Attempt
 
@@ -68,7 +69,9 @@ class Budget(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.period} {self.scope} {self.scope_value}".strip()
+        # A key's id says nothing to a reader, and its name takes a query.
+        value = "" if self.scope == BudgetScope.API_KEY else self.scope_value
+        return f"{self.period} {self.scope} {value}".strip()
 
 
 class BudgetWindow(TenantModel):
@@ -91,7 +94,7 @@ class BudgetWindow(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"window of budget {self.budget_id} from {self.starts_at}"
+        return f"{self.starts_at:%Y-%m-%d %H:%M} to {self.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
 class BudgetIncrease(TenantModel):
@@ -109,7 +112,7 @@ class BudgetIncrease(TenantModel):
         constraints = [models.CheckConstraint(condition=Q(nano__gt=0), name="increase_is_positive")]
 
     def __str__(self) -> str:
-        return f"{self.nano} n$ until {self.expires_at}"
+        return f"${dollars(self.nano)} until {self.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
 class Hold(TenantModel):
@@ -127,4 +130,4 @@ class Hold(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.attempt_id} in window {self.window_id}"
+        return f"hold of attempt {self.attempt_id}"

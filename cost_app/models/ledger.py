@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.money import dollars
 from aiinfra.providers.base import ProviderAttempt
 from aiinfra.tenants.models import ApiKey, TenantModel
 from cost_app.models.prices import ModelPrice, Repricing
@@ -150,4 +151,4 @@ class LedgerEntry(TenantModel, TokenColumns):
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.nano} n$"
+        return f"{self.kind} ${dollars(self.nano)}"

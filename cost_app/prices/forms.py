@@ -111,31 +111,6 @@ class PriceForm(forms.Form):
         return [{"weekdays": days, **_span(span)} for span in spans]
 
 
-class ModelPriceForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A new version as Django admin asks for it: amounts in nano-dollars, hours as JSON."""
-
-    terms: PriceTerms
-
-    class Meta:
-        model = ModelPrice
-        fields = [*PriceTerms.__dataclass_fields__, "effective_from"]
-
-    def clean(self) -> dict[str, Any]:
-        """The parts make a price together."""
-        given = self.cleaned_data
-        if self.errors:
-            return given
-        self.terms = PriceTerms(
-            **{name: given[name] for name in PriceTerms.__dataclass_fields__ if name != "window"},
-            window=given["window"] or [],
-        )
-        try:
-            self.terms.check()
-        except PriceError as error:
-            raise ValidationError(f"{str(error).capitalize()}.") from error
-        return given
-
-
 def initial_of(price: ModelPrice) -> dict[str, Any]:
     """A form that begins with a version's columns. Hours that differ from day to day are left out."""
     initial = {name: getattr(price, name) for name in ("provider", "model", "tier", "long_context_from", "window_name")}

@@ -54,19 +54,35 @@ def test_a_key_s_digest_is_not_shown(organization: Organization, staff: User, cl
     assert key.secret_digest not in page
 
 
-def test_what_staff_changes_is_recorded_too(organization: Organization, staff: User, client_of: Browser) -> None:
+def test_a_first_owner_is_added_as_the_members_page_does_it(
+    organization: Organization, staff: User, client_of: Browser
+) -> None:
     person = User.objects.create_user("new-owner")
     client = client_of(staff)
-    client.post(
-        reverse("admin:tenants_membership_add"),
-        {"organization": organization.pk, "user": person.pk, "role": "owner",
-         "created_at_0": "2026-01-01", "created_at_1": "12:00:00"},
-    )  # fmt: skip
+    form = {"organization": organization.pk, "user": person.pk, "role": "owner"}
+    assert client.post(reverse("admin:tenants_membership_add"), form).status_code == 302
+    assert client.post(reverse("admin:tenants_membership_add"), form).status_code == 200, "a member already"
     member = Membership.objects.get(user=person)
-    client.post(reverse("admin:tenants_membership_delete", args=[member.pk]), {"post": "yes"})
+    assert client.post(reverse("admin:tenants_membership_change", args=[member.pk]), form).status_code == 403
+    assert client.post(reverse("admin:tenants_membership_delete", args=[member.pk])).status_code == 403
     with organization_scope(organization.pk):
         events = list(AuditEvent.objects.order_by("at").values_list("verb", "actor"))
-    assert events == [("membership.created", "user:owner"), ("membership.deleted", "user:owner")]
+    assert events == [("member.added", "user:owner")]
+
+
+def test_organizations_are_made_and_changed_as_everywhere(staff: User, client_of: Browser) -> None:
+    client = client_of(staff)
+    form = {"slug": "west", "name": "West Ltd", "time_zone": "Europe/Paris", "currency": "USD"}
+    assert client.post(reverse("admin:tenants_organization_add"), form).status_code == 302
+    west = Organization.objects.get(slug="west")
+    url = reverse("admin:tenants_organization_change", args=[west.pk])
+    assert client.post(url, {**form, "slug": "east", "name": "West Inc."}).status_code == 302
+    assert client.post(url, {**form, "time_zone": "Nowhere"}).status_code == 200
+    west.refresh_from_db()
+    assert (west.slug, west.name, west.time_zone) == ("west", "West Inc.", "Europe/Paris")
+    with organization_scope(west.pk):
+        verbs = list(AuditEvent.objects.order_by("at").values_list("verb", flat=True))
+    assert verbs == ["organization.created", "organization.changed"]
 
 
 def test_every_table_of_a_tenant_in_the_admin_has_the_base_class() -> None:

@@ -8,10 +8,9 @@ from django.urls import reverse
 
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cache_app.models import CachePolicy
 from cache_app.policy import change_policy
 from tests.cache_app.learning.made import ASKED, CACHED, make_hit
-from tests.cache_app.pages.support import audited, counted, make_proposal
+from tests.cache_app.pages.support import counted, make_proposal
 
 PAGES = ["cachehit", "judgedpair", "thresholdproposal", "cachecount", "cachepolicy"]
 
@@ -44,17 +43,14 @@ def test_hits_are_shown_without_texts_and_are_for_reading(organization: Organiza
     assert staff.post(reverse("admin:cache_app_cachehit_delete", args=[hit.id])).status_code == 403
 
 
-def test_rules_that_staff_changes_are_audited_and_never_deleted(organization: Organization, staff: Client) -> None:
+def test_rules_are_for_reading_for_a_change_here_would_not_be_in_their_history(
+    organization: Organization, staff: Client
+) -> None:
     with organization_scope(organization.pk):
         policy = change_policy(organization_id=organization.pk, changes={"ttl_hours": 7}, actor="command:test")
     url = reverse("admin:cache_app_cachepolicy_change", args=[policy.pk])
-    form = staff.get(url).context["adminform"].form
-    values = {name: "" if form[name].value() is None else form[name].value() for name in form.fields}
-    assert staff.post(url, {**values, "ttl_hours": "9"}).status_code == 302
-    with organization_scope(organization.pk):
-        assert CachePolicy.objects.get().ttl_hours == 9
-    assert audited(organization)[-1][0] == "user:stranger"
-    assert staff.post(reverse("admin:cache_app_cachepolicy_delete", args=[policy.pk])).status_code == 403
+    assert staff.get(url).status_code == 200
+    assert staff.post(url, {"ttl_hours": "9"}).status_code == 403
 
 
 def test_members_are_no_staff(browser: Client) -> None:

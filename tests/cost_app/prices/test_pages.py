@@ -340,29 +340,7 @@ def test_names_are_text_and_never_markup(reader: Client) -> None:
 # Django admin
 
 
-def test_admin_adds_a_version_as_the_page_does(admin_client: Client) -> None:
-    old = version(1, -20)
-    begin = timezone.now().replace(microsecond=0) - timedelta(days=1)
-    form = {
-        "provider": "local",
-        "model": "m",
-        "tier": "standard",
-        "source": "the price page",
-        "window": "[]",
-        "effective_from_0": f"{begin:%Y-%m-%d}",
-        "effective_from_1": f"{begin:%H:%M:%S}",
-        **dict.fromkeys(["input", "cache_read", "cache_write", "output"], 7),
-    }
-    address = reverse("admin:cost_app_modelprice_add")
-    assert admin_client.post(address, {**form, "window": '[{"weekdays": [9]}]'}).status_code == 200
-    assert admin_client.post(address, form).status_code == 302
-    old.refresh_from_db()
-    newest = ModelPrice.objects.get(model="m", output=7)
-    assert old.effective_to == newest.effective_from == begin
-    assert newest.added_by == "user:admin"
-
-
-@pytest.mark.parametrize("table", ["priceproposal", "repricing"])
+@pytest.mark.parametrize("table", ["modelprice", "priceproposal", "repricing"])
 def test_admin_only_shows_what_the_program_writes(admin_client: Client, table: str) -> None:
     assert admin_client.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200
     assert admin_client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403

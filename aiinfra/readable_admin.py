@@ -1,0 +1,111 @@
+"""Base of every page of raw records: amounts in dollars, JSON as text, and lists that never count a whole table."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from aiinfra.templatetags.formats import NOTHING, money
+
+MOST_COUNTED = 10_000
+"""A list tells its length up to here: counting the ledger of a year takes seconds."""
+
+Display = Callable[[models.Model], str | SafeString]
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
+    """Pages of the first 10,000 rows; search and filters find the others."""
+
+    @cached_property
+    def count(self) -> int:
+        """The rows, or 10,000 if there are more."""
+        rows: Any = self.object_list
+        return int(rows.order_by()[:MOST_COUNTED].count())
+
+
+class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Shows every `…_nano` column, and those named in `amounts`, in US dollars, and JSON columns line by line.
+
+    Lists name the columns themselves; what stands there is replaced by its readable form.
+    """
+
+    amounts: Sequence[str] = ()
+    show_full_result_count = False
+    paginator = BoundedPaginator
+
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self._readable: dict[str, Display] = {}
+        for field in model._meta.concrete_fields:
+            if field.name in self.amounts or is_amount(field.name):
+                self._readable[field.name] = _amount_display(field)
+            elif isinstance(field, models.JSONField):
+                self._readable[field.name] = _json_display(field)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns of the list in their readable form."""
+        return [self._readable.get(str(name), name) for name in super().get_list_display(request)]
+
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        """The fields of the form; readable where they cannot be changed."""
+        fields: list[Any] = list(super().get_fields(request, obj))
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return [self._readable.get(str(name), name) for name in fields]
+
+
+class NoWritesMixin:
+    """Nothing can be added, changed or deleted: only the program writes these rows."""
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Nobody deletes."""
+        return False
+
+
+def is_amount(name: str) -> bool:
+    """Whether a column, or a key of JSON, holds nano-dollars."""
+    return name == "nano" or name.endswith("_nano")
+
+
+def _amount_display(field: "models.Field[Any, Any]") -> Display:
+    label = field.name.removesuffix("_nano").replace("nano", "amount").replace("_", " ")
+
+    @admin.display(description=label, ordering=field.name)
+    def display(row: models.Model) -> str:
+        return money(getattr(row, field.name))
+
+    return display
+
+
+def _json_display(field: "models.Field[Any, Any]") -> Display:
+    @admin.display(description=str(field.verbose_name))
+    def display(row: models.Model) -> str | SafeString:
+        value = getattr(row, field.name)
+        if not value:
+            return NOTHING
+        return format_html("<pre>{}</pre>", json.dumps(_in_dollars(value), indent=1, ensure_ascii=False, default=str))
+
+    return display
+
+
+def _in_dollars(value: Any, *, is_money: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_dollars(part, is_money=is_money or is_amount(str(key))) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_in_dollars(part, is_money=is_money) for part in value]
+    return money(value) if is_money and isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,153 @@
+"""Every page of raw records, whoever registered it: it renders, shows dollars, and costs the same for any rows.
+
+A table that is new is walked by itself; where its constraints want certain values, tests/support/rows.py names them.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection, models
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from aiinfra.readable_admin import is_amount
+from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import Budget, UsageDay
+from tests.support.rows import AMOUNT, make_row
+
+OURS = ("aiinfra", "queue_app", "cache_app", "cost_app")
+REGISTERED: list[type[models.Model]] = sorted(
+    (model for model in admin.site._registry if model.__module__.startswith(OURS)), key=lambda model: model._meta.label
+)
+WRITABLE = {"tenants.User", "tenants.Organization", "tenants.Membership", "queue_app.QueuePolicy"}
+"""Tables that staff may write to; their forms call the functions that the pages call."""
+SECRET = re.compile(r"secret|token_digest|password|^target$|question$|answer$|^call$|^response$|^payload$|fingerprint")
+NOT_SECRET = {("AuditEvent", "target"), ("User", "password")}
+"""What was changed; and the password, of which Django shows the algorithm only."""
+HEADINGS = {"Organizations", "Queue", "Semantic cache", "Cost", "Providers", "Notifications"}
+
+every_table = pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def staff(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_superuser("staff"))
+    return client
+
+
+@pytest.fixture
+def make(db: None) -> Callable[..., Any]:
+    """Makes a row in an organization of its own: some tables have one row an organization."""
+
+    def make_one(model: type[models.Model], marks: dict[str, str] | None = None) -> Any:
+        number = Organization.objects.count()
+        with system_scope():
+            return make_row(model, Organization.objects.create(slug=f"o{number}", name=f"Company {number}"), marks)
+
+    return make_one
+
+
+def url(model: type[models.Model], page: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def pages(staff: Client, model: type[models.Model], row: Any) -> str:
+    """The list and the page of the row."""
+    found = [staff.get(url(model, "changelist")), staff.get(url(model, "change", row.pk))]
+    assert [page.status_code for page in found] == [200, 200]
+    return "".join(page.text for page in found)
+
+
+def test_every_table_of_ours_is_registered_on_purpose() -> None:
+    assert len(REGISTERED) > 25
+    assert {model._meta.label for model in REGISTERED if model._meta.label in WRITABLE} == WRITABLE
+
+
+@every_table
+def test_no_amount_is_shown_in_nano_dollars(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
+    row = make(model)
+    text = pages(staff, model, row).replace(",", "")
+    assert str(AMOUNT)[:7] not in text
+    if any(is_amount(field.name) for field in model._meta.concrete_fields):
+        assert "$7654.32" in text
+
+
+@every_table
+def test_a_list_costs_the_same_with_one_row_and_with_ten(
+    model: type[models.Model], staff: Client, make: Callable[..., Any]
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert staff.get(url(model, "changelist")).status_code == 200
+        return len(found)
+
+    make(model)
+    queries()
+    before = queries()
+    for _ in range(9):
+        make(model)
+    assert queries() == before
+
+
+@every_table
+def test_search_and_filters_work(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
+    make(model)
+    model_admin = admin.site._registry[model]
+    if model_admin.search_fields:
+        assert staff.get(url(model, "changelist"), {"q": "deepseek"}).status_code == 200
+    page = staff.get(url(model, "changelist")).text
+    links = re.findall(r'<a href="(\?[^"]+)"', page)
+    for link in {each.partition("=")[0]: each for each in links}.values():
+        assert staff.get(url(model, "changelist") + link.replace("&amp;", "&")).status_code in {200, 302}
+
+
+@every_table
+def test_no_secret_and_no_text_of_a_user_is_shown(
+    model: type[models.Model], staff: Client, make: Callable[..., Any]
+) -> None:
+    hidden = [
+        field
+        for field in model._meta.concrete_fields
+        if SECRET.search(field.name)
+        and isinstance(field, models.CharField | models.TextField)
+        and (model.__name__, field.name) not in NOT_SECRET
+    ]
+    marks = {field.name: f"hush{position}" for position, field in enumerate(hidden)}
+    assert "hush" not in pages(staff, model, make(model, marks))
+
+
+@every_table
+def test_only_few_tables_can_be_written_to(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
+    row = make(model)
+    assert staff.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    if model._meta.label in WRITABLE:
+        return
+    assert staff.get(url(model, "add")).status_code == 403
+    assert staff.post(url(model, "change", row.pk), {}).status_code == 403
+
+
+def test_rows_of_keys_are_named_by_the_key(staff: Client, make: Callable[..., Any]) -> None:
+    key = make(ApiKey)
+    with system_scope():
+        ApiKey.objects.filter(pk=key.pk).update(name="Website key")
+        for model, column in ((Budget, "scope_value"), (UsageDay, "value")):
+            row = make(model)
+            model._default_manager.filter(pk=row.pk).update(**{column: str(key.pk)})
+            assert pages(staff, model, row).count("Website key") == 2
+
+
+def test_the_index_has_headings_that_people_read_and_our_name(staff: Client) -> None:
+    page = staff.get(reverse("admin:index")).text
+    assert "aiinfra administration" in page
+    assert "css/admin.css" in page
+    headings = {config.verbose_name for config in apps.get_app_configs() if config.name.startswith(OURS)}
+    assert headings >= HEADINGS
+    for heading in HEADINGS:
+        assert heading in page
+    assert not re.search(r"[A-Z]+_APP|_app\b", re.sub(r"<[^>]+>", "", page))
