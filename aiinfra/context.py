@@ -6,12 +6,16 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from aiinfra.tenants.access import STAFF
 from aiinfra.tenants.authorization import Principal
 
 
 @dataclass(frozen=True)
 class Page:
-    """One line of the navigation: shown to those who have the permission, where the address exists."""
+    """One line of the navigation: shown to those who have the permission, where the address exists.
+
+    The permission `STAFF` stands for the people who run the installation.
+    """
 
     group: str
     title: str
@@ -37,6 +41,9 @@ NAVIGATION = [
     Page("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
     Page("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     Page("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
+    Page("Installation", "Installation alerts", "installation_alerts", "bell-alert", STAFF),
+    Page("Installation", "Channels for staff", "installation_notifications", "megaphone", STAFF),
+    Page("Installation", "Alert settings", "installation_settings", "adjustments-horizontal", STAFF),
 ]
 
 
@@ -60,17 +67,17 @@ def base_template(request: HttpRequest) -> dict[str, Any]:
         "membership": membership,
         "memberships": getattr(request, "memberships", []),
         "organization": membership.organization if membership else None,
-        "navigation": navigation(principal, request.path),
+        "navigation": navigation(principal, request.path, is_staff=bool(principal and request.user.is_staff)),
         "sandbox": sandbox_in_use(),
     }
 
 
-def navigation(principal: Principal | None, path: str) -> dict[str, list[Link]]:
+def navigation(principal: Principal | None, path: str, *, is_staff: bool = False) -> dict[str, list[Link]]:
     """Group title -> links that the caller may follow."""
     groups: dict[str, list[Link]] = {}
     for page in NAVIGATION:
         url = _address(page.url_name)
-        if principal and url and principal.can(page.permission):
+        if principal and url and (is_staff if page.permission == STAFF else principal.can(page.permission)):
             groups.setdefault(page.group, []).append(
                 Link(page.title, url, page.icon, page.shortcut, path.startswith(url))
             )

@@ -8,6 +8,8 @@ from aiinfra.assets import plotly_js
 urlpatterns = [
     path("", include("aiinfra.tenants.urls")),
     path("settings/notifications/", include("aiinfra.notifications.urls")),
+    path("installation/alerts/", include("cost_app.alerts.installation_urls")),
+    path("installation/notifications/", include("aiinfra.notifications.installation_urls")),
     path("assets/plotly-<str:release>.min.js", plotly_js, name="plotly_js"),
     path("", include("aiinfra.gateway.urls")),
     path("", include("aiinfra.monitoring.urls")),

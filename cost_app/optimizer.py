@@ -6,6 +6,8 @@ from cost_app.advice import classes, rules
 from cost_app.advice.provider_choice import NoModelError
 from cost_app.advice.results import OptimizationRecommendation, ProviderRecommendation
 from cost_app.advice.rules import CallTerms
+from cost_app.alerts import checks
+from cost_app.alerts.causes import Cause
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
@@ -13,13 +15,14 @@ from cost_app.ledger import admission, agreement, attempts, cache_hits
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.metrics.results import CostMetrics, TrackedRequest
-from cost_app.models import Attempt, AttemptState
+from cost_app.models import AlertKind, Attempt, AttemptState, Severity
 from cost_app.prices import book
 from cost_app.prices.book import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
 
 __all__ = [
     "DEFAULT_OUTPUT_TOKENS",
+    "AlertKind",
     "Attempt",
     "AttemptOrder",
     "AttemptState",
@@ -28,6 +31,7 @@ __all__ = [
     "BudgetExceededError",
     "BudgetRefusedError",
     "CallTerms",
+    "Cause",
     "CostMetrics",
     "CostOptimizer",
     "InvalidValueError",
@@ -36,6 +40,7 @@ __all__ = [
     "OptimizationRecommendation",
     "ProviderRecommendation",
     "ReportConflictError",
+    "Severity",
     "TrackedRequest",
     "UnknownOrganizationError",
 ]
@@ -74,6 +79,9 @@ class CostOptimizer:
     abandon = staticmethod(attempts.abandon)
     attempts_of = staticmethod(attempts.attempts_of)
     book_cache_hit = staticmethod(cache_hits.book_cache_hit)
+
+    follow_causes = staticmethod(checks.follow_causes)
+    owners_of_live_alerts = staticmethod(checks.owners_of_live_alerts)
 
     reserved_requests = staticmethod(attempts.reserved_requests)
     disagreements = staticmethod(agreement.disagreements)

@@ -55,8 +55,15 @@ def clean_up_everywhere() -> None:
         cleanup()
 
 
-def run_scheduler() -> None:
-    """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds."""
+Jobs = Sequence[tuple[float, Callable[[], object]]]
+"""(seconds between two runs, what is run)"""
+
+
+def run_scheduler(*further: Jobs) -> None:
+    """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds.
+
+    `further` are the jobs of higher layers, each list with a thread of its own.
+    """
     stopping = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -75,7 +82,8 @@ def run_scheduler() -> None:
     cache += [Job(10, ask_again), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
-    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages)]
+    others = [[Job(every_s, run) for every_s, run in jobs] for jobs in further]
+    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]
     for thread in threads:
         thread.start()
     _run(queue, stopping)

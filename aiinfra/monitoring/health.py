@@ -17,8 +17,10 @@ from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.tenants.access import public
+from queue_app.heartbeat import WorkerBeat, workers
 from queue_app.models import AIRequest, QueuePolicy, Status
 from queue_app.payloads import NoParameters
+from queue_app.pressure import Pressure
 from queue_app.stats import QueueStats, queue_stats
 
 logger = logging.getLogger(__name__)
@@ -74,8 +76,34 @@ class Health(ApiModel):
 
 def get_health(_call: ApiCall, _payload: NoParameters) -> Health:
     """Redis, providers with their circuits, database and queue."""
+    return _health(_queue(queue_stats()))
+
+
+def installation_health(queue: Pressure, now: datetime) -> Health:
+    """The same for all organizations together, in no scope of any."""
+    beats = _heard()
+    slots_free = sum(worker.slots - worker.busy for worker in beats) > 0
+    waits_s = queue.longest_wait_s(now)
+    neglected = slots_free and waits_s > LATENCY_LIMIT.total_seconds()
+    return _health(
+        QueueHealth(
+            healthy=bool(beats) and not neglected,
+            workers=len(beats),
+            pending=queue.waiting,
+            oldest_pending_seconds=waits_s if queue.ready else None,
+        )
+    )
+
+
+def _heard() -> list[WorkerBeat]:
+    try:
+        return workers()
+    except RedisError:
+        return []
+
+
+def _health(queue: QueueHealth) -> Health:
     providers = _providers()
-    queue = _queue(queue_stats())
     checks = Checks(
         redis=_answers(lambda: redis_client().ping()),
         ai_providers=bool(providers) and all(provider.healthy for provider in providers),

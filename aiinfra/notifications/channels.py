@@ -15,7 +15,7 @@ from aiinfra.notifications.models import WAITING, Channel, ChannelKind, Delivery
 from aiinfra.notifications.outbox import new_delivery
 from aiinfra.notifications.transports import is_trusted
 from aiinfra.tenants import audit
-from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.scope import owner_scope
 
 CHANNELS_MAX = 20
 SECRET_BYTES = 24
@@ -53,16 +53,17 @@ def shown_target(channel: Channel) -> str:
 
 @transaction.atomic
 def add_channel(
-    *, organization_id: int, kind: str, name: str, target: str, min_severity: str, actor: str
+    *, organization_id: int | None, kind: str, name: str, target: str, min_severity: str, actor: str
 ) -> tuple[Channel, str]:
-    """A new channel, and for a webhook the secret that signs, which is told this once. Raises ChannelError."""
+    """A new channel, of the installation where the organization is None; and for a webhook the secret that signs, which
+    is told this once. Raises ChannelError."""
     check_target(kind, target)
     secret = ""
     if kind == ChannelKind.WEBHOOK:
         secret = _new_secret()
-    with organization_scope(organization_id):
+    with owner_scope(organization_id):
         if Channel.objects.filter(removed_at=None).count() >= CHANNELS_MAX:
-            raise ChannelError(f"An organization has at most {CHANNELS_MAX} channels.")
+            raise ChannelError(f"You can have at most {CHANNELS_MAX} channels.")
         channel = Channel.objects.create(
             organization_id=organization_id,
             kind=kind,

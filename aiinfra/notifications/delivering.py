@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from aiinfra.notifications.models import WAITING, Delivery, DeliveryState
@@ -54,7 +54,10 @@ def forget_old_deliveries() -> int:
 
 
 def _due() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(state__in=WAITING, next_try_at__lte=timezone.now())
+    """What may be sent now. "Resolved" never overtakes "opened": of one topic the oldest message goes first."""
+    waiting = Delivery.objects.filter(state__in=WAITING)
+    earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
+    return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=timezone.now())
 
 
 @transaction.atomic

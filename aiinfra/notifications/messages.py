@@ -9,6 +9,7 @@ from django.conf import settings
 
 from aiinfra.notifications.models import Severity
 
+ALERT_OPENED, ALERT_RESOLVED = "alert.opened", "alert.resolved"
 TITLE_MAX = 200
 TEXT_MAX = 2_000
 
@@ -18,7 +19,8 @@ class Notification:
     """One message.
 
     `type` is a name for programs (`alert.opened`), `facts` are (label, value) for people, `data` is for programs and
-    JSON. `path` is a page of ours; it becomes a link where `AIINFRA_PUBLIC_URL` says how people reach us.
+    JSON. `path` is a page of ours; it becomes a link where `AIINFRA_PUBLIC_URL` says how people reach us. A channel
+    gets the messages of one `topic` in the order they were written.
     """
 
     type: str
@@ -28,6 +30,7 @@ class Notification:
     facts: tuple[tuple[str, str], ...] = ()
     path: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    topic: str = ""
 
     @property
     def link(self) -> str:
@@ -36,8 +39,13 @@ class Notification:
 
     @property
     def subject(self) -> str:
-        """Severity and title in one line."""
-        return f"[{self.severity}] {' '.join(self.title.split())}"
+        """Severity and title in one line; what is over has no severity any more."""
+        return f"[{'resolved' if self.is_resolution else self.severity}] {' '.join(self.title.split())}"
+
+    @property
+    def is_resolution(self) -> bool:
+        """Whether it says that something has ended."""
+        return self.type == ALERT_RESOLVED
 
     def as_payload(self) -> dict[str, Any]:
         """As a delivery keeps it."""

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
-from aiinfra.tenants.models import TenantModel
+from aiinfra.tenants.models import OwnedModel
 
 
 class Severity(models.TextChoices):
@@ -23,8 +23,8 @@ class ChannelKind(models.TextChoices):
     SLACK = "slack", "Slack"
 
 
-class Channel(TenantModel):
-    """One place that messages of an organization go to.
+class Channel(OwnedModel):
+    """One place that messages of an organization go to, or of the installation where `organization` is NULL.
 
     `target` is an e-mail address or a URL; a URL is a secret like `secret`, because whoever has it can write there.
     A channel that was removed stays for its deliveries, without both.
@@ -56,7 +56,7 @@ WAITING = [DeliveryState.PENDING.value, DeliveryState.FAILED.value]
 """States in which it is still to be sent."""
 
 
-class Delivery(TenantModel):
+class Delivery(OwnedModel):
     """One message to one channel, written with what it tells of in one transaction and sent afterwards.
 
     `message_id` stays the same through all tries, so that a receiver can tell a repeat. While somebody sends it,
@@ -65,6 +65,9 @@ class Delivery(TenantModel):
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
     message_id = models.CharField(max_length=64, unique=True)
+    topic = models.CharField(
+        max_length=64, blank=True, help_text="messages of one topic reach a channel in the order they were written"
+    )
     payload = models.JSONField(help_text="a `Notification`")
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     tries = models.PositiveSmallIntegerField(default=0, help_text="begun so far")
@@ -80,6 +83,11 @@ class Delivery(TenantModel):
                 fields=["next_try_at"], name="delivery_due", condition=models.Q(state__in=["pending", "failed"])
             ),
             models.Index(fields=["organization", "-created_at"], name="delivery_by_time"),
+            models.Index(
+                fields=["channel", "topic"],
+                name="delivery_in_line",
+                condition=models.Q(state__in=["pending", "failed"]),
+            ),
         ]
         verbose_name_plural = "deliveries"
 

@@ -29,6 +29,7 @@ RETRY_AFTER_MAX_S = 7200
 RETRIED_STATUSES = {408, 429}
 SLACK_HEADER_MAX, SLACK_TEXT_MAX, SLACK_FIELDS_MAX, SLACK_FIELD_MAX = 150, 3_000, 10, 2_000
 SLACK_ICONS = {Severity.CRITICAL: "🔴", Severity.HIGH: "🟠", Severity.MEDIUM: "🟡", Severity.LOW: "🔵"}
+SLACK_RESOLVED = "🟢"
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def webhook_body(delivery: Delivery) -> dict[str, Any]:
 
 def slack_body(message: Notification) -> dict[str, Any]:
     """Blocks, and a text for notifications that show none."""
-    header = f"{SLACK_ICONS[Severity(message.severity)]} {' '.join(message.title.split())}"[:SLACK_HEADER_MAX]
+    icon = SLACK_RESOLVED if message.is_resolution else SLACK_ICONS[Severity(message.severity)]
+    header = f"{icon} {' '.join(message.title.split())}"[:SLACK_HEADER_MAX]
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": header}},
         {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(message.text)[:SLACK_TEXT_MAX]}},

@@ -12,6 +12,7 @@ from django_htmx.middleware import HtmxDetails
 
 from aiinfra.tenants.authorization import PERMISSIONS, Principal
 from aiinfra.tenants.models import Membership, User
+from aiinfra.tenants.scope import installation_scope
 
 
 class MemberRequest(HttpRequest):
@@ -64,6 +65,17 @@ def staff_required(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return _declare(guarded, STAFF)
+
+
+def installation_required(view: View) -> View:
+    """As `staff_required`; the view's queries see the installation's rows, and none of an organization."""
+
+    @wraps(view)
+    def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with installation_scope():
+            return view(request, *args, **kwargs)
+
+    return staff_required(scoped)
 
 
 def public(view: AnyView) -> AnyView:

@@ -9,25 +9,25 @@ from django.db.models import Q, QuerySet
 
 from aiinfra.logs import request_id_var
 from aiinfra.tenants.caller import caller_address
-from aiinfra.tenants.models import ApiKey, AuditEvent, TenantModel, User
-from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.models import ApiKey, AuditEvent, OwnedModel, TenantModel, User
+from aiinfra.tenants.scope import owner_scope
 
 
 def record(
     *,
-    organization_id: int,
+    organization_id: int | None,
     actor: str,
     verb: str,
     target: str,
     changes: dict[str, Any] | None = None,
     ip_address: str | None = None,
 ) -> AuditEvent:
-    """Write one event; call it inside the transaction of the change.
+    """Write one event; call it inside the transaction of the change. Without an organization it is the installation's.
 
     `actor` is made by `user_actor`, `key_actor` or `command_actor`; `changes` maps a field to [before, after] and never
     holds a secret. The address is by default the one that the running request came from.
     """
-    with organization_scope(organization_id):
+    with owner_scope(organization_id):
         return AuditEvent.objects.create(
             organization_id=organization_id,
             actor=actor,
@@ -39,7 +39,9 @@ def record(
         )
 
 
-def change_columns(row: TenantModel, changes: Mapping[str, Any], *, actor: str, verb: str, target: str) -> None:
+def change_columns(
+    row: TenantModel | OwnedModel, changes: Mapping[str, Any], *, actor: str, verb: str, target: str
+) -> None:
     """Set columns of a row, and record which of them changed; nothing where none did.
 
     Call it inside a transaction that has locked the row.

@@ -42,6 +42,7 @@ PERMISSIONS: dict[str, Permission] = {
     "cost:read": Permission(EVERYONE),
     "budget:write": Permission(FINANCIERS),
     "alert:write": Permission(FINANCIERS | OPERATORS),
+    "alert:manage": Permission(ADMINS, by_key=False),
     "advice:write": Permission(FINANCIERS),
     "usage:write": Permission(OPERATORS | FINANCIERS),
     "finance:read": Permission(FINANCIERS),

@@ -67,6 +67,20 @@ class TenantModel(models.Model):
         abstract = True
 
 
+class OwnedModel(models.Model):
+    """Base of the tables whose rows belong to one organization or, where `organization` is NULL, to the installation.
+
+    The manager keeps the two apart as strictly as two organizations: see `scope.installation_scope`.
+    """
+
+    organization = models.ForeignKey(Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    objects = TenantManager()
+
+    class Meta:
+        abstract = True
+
+
 class Invitation(TenantModel):
     """An open offer to join; the link's token is kept as a hash only."""
 
@@ -104,8 +118,11 @@ class ApiKey(TenantModel):
         return f"{self.name} ({self.key_id})"
 
 
-class AuditEvent(TenantModel):
-    """One change: who did what to what. Append-only: triggers in both databases refuse UPDATE and DELETE."""
+class AuditEvent(OwnedModel):
+    """One change: who did what to what; without an organization, to the installation.
+
+    Append-only: triggers in both databases refuse UPDATE and DELETE.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=timezone.now)

@@ -5,13 +5,14 @@ raises where none was set: a forgotten scope is an error, never a leak.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from django.db import models
 
 EVERY_ORGANIZATION = -1
+INSTALLATION = -2
 _organization_id: ContextVar[int | None] = ContextVar("organization_id", default=None)
 
 Model = TypeVar("Model", bound=models.Model, covariant=True)
@@ -41,8 +42,29 @@ def system_scope() -> Iterator[None]:
         _organization_id.reset(token)
 
 
+@contextmanager
+def installation_scope() -> Iterator[None]:
+    """Limit every query of the block to the rows that belong to the installation and to no organization.
+
+    For staff and for what watches the installation. A test lists who may use it.
+    """
+    token = _organization_id.set(INSTALLATION)
+    try:
+        yield
+    finally:
+        _organization_id.reset(token)
+
+
+def owner_scope(organization_id: int | None) -> AbstractContextManager[None]:
+    """The scope of one organization, or of the installation for None."""
+    return installation_scope() if organization_id is None else organization_scope(organization_id)
+
+
 class TenantManager(models.Manager[Model]):
-    """The default manager of a tenant's table: only the rows of the organization in scope."""
+    """The default manager of a tenant's table: only the rows of the organization, or the installation, in scope.
+
+    The two never see each other's rows: an organization's id is never NULL, the installation's always is.
+    """
 
     def get_queryset(self) -> models.QuerySet[Model]:
         """The scoped rows. Raises NoOrganizationError where no scope was set."""
@@ -52,7 +74,7 @@ class TenantManager(models.Manager[Model]):
         rows = super().get_queryset()
         if organization_id == EVERY_ORGANIZATION:
             return rows
-        return rows.filter(organization_id=organization_id)
+        return rows.filter(organization_id=None if organization_id == INSTALLATION else organization_id)
 
     def create(self, **values: Any) -> Model:
         """Insert a row. Raises NoOrganizationError where no scope was set or the row is of another organization."""
@@ -60,7 +82,8 @@ class TenantManager(models.Manager[Model]):
 
     def insert(self, row: Any) -> Model:
         """Insert a row that was made before; raises as `create` does."""
-        if _organization_id.get() not in {EVERY_ORGANIZATION, row.organization_id}:
+        owner = INSTALLATION if row.organization_id is None else row.organization_id
+        if _organization_id.get() not in {EVERY_ORGANIZATION, owner}:
             raise NoOrganizationError(f"a {self.model.__name__} was made outside its organization")
         row.save(force_insert=True)
         return cast(Model, row)

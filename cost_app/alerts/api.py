@@ -81,7 +81,7 @@ def _out(alert: Alert) -> AlertOut:
         severity=alert.severity,
         status=alert.state,
         message=alert.message,
-        current_cost=dollars(alert.current_nano),
+        current_cost=None if alert.current_nano is None else dollars(alert.current_nano),
         budget_limit=None if alert.limit_nano is None else dollars(alert.limit_nano),
         threshold=alert.threshold_percent,
         budget_id=None if alert.budget_id is None else str(alert.budget_id),

@@ -42,12 +42,15 @@ class Cause:
     kind: AlertKind
     severity: Severity
     message: str
-    current_nano: int = 0
+    current_nano: int | None = None
+    """None where it is not about an amount."""
     limit_nano: int | None = None
     threshold_percent: int | None = None
     budget: Budget | None = None
     since: datetime | None = None
     """From when on the explanation looks; None where there is none to give."""
+    began_at: datetime | None = None
+    """When it was first seen, where that was before the alert is raised."""
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
 """Looking for what is wrong: budgets after every fold for those that had calls, everything every minute for all."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,20 +9,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.scope import organization_scope, owner_scope, system_scope
 from cost_app.alerts.causes import Cause, budget_causes, usage_causes
 from cost_app.alerts.explain import explanation
 from cost_app.alerts.lifecycle import raise_alert, resolve_ended
 from cost_app.alerts.telling import tell
 from cost_app.budgets.windows import windows_now
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.models import Alert, AlertKind
+from cost_app.models import COST_KINDS, Alert, AlertKind
 from cost_app.policy import policy_of, zone_of
 
 logger = logging.getLogger(__name__)
 
 BUDGET_KINDS = frozenset({AlertKind.BUDGET_WARNING, AlertKind.BUDGET_EXCEEDED})
-USAGE_KINDS = frozenset(AlertKind) - BUDGET_KINDS
+USAGE_KINDS = COST_KINDS - BUDGET_KINDS
 
 
 def check_budgets(organization_id: int, now: datetime | None = None) -> None:
@@ -49,12 +49,42 @@ def _follow(
 ) -> None:
     """Raise, refresh and resolve the alerts of some kinds."""
     for cause in causes:
-        explained = _explained(organization_id, cause, calendar, now)
-        with transaction.atomic():
-            alert, is_told = raise_alert(organization_id, cause, explained, now)
-            if is_told:
-                tell(alert)
-    resolve_ended(organization_id, kinds, causes, now)
+        _raise(organization_id, cause, _explained(organization_id, cause, calendar, now), now)
+    resolve_ended(organization_id, kinds, causes, now, kept=())
+
+
+def follow_causes(
+    organization_id: int | None,
+    kinds: Collection[str],
+    causes: Sequence[Cause],
+    *,
+    kept: Collection[str] = (),
+    now: datetime | None = None,
+) -> None:
+    """Raise, refresh and resolve the alerts of some kinds, for whoever knows what causes them.
+
+    Without an organization they are the installation's. A cause explains itself by its `facts`; `kept` names causes
+    whose alerts stay as they are. The kinds must not be those of `COST_KINDS`.
+    """
+    now = now or timezone.now()
+    with owner_scope(organization_id):
+        for cause in causes:
+            _raise(organization_id, cause, {}, now)
+        resolve_ended(organization_id, kinds, causes, now, kept)
+
+
+def owners_of_live_alerts(kinds: Collection[str]) -> set[int | None]:
+    """Whose alerts of these kinds are not resolved: organizations, and None for the installation."""
+    with system_scope():
+        live = Alert.objects.filter(kind__in=kinds, resolved_at=None)
+        return set(live.order_by().values_list("organization_id", flat=True).distinct())
+
+
+@transaction.atomic
+def _raise(organization_id: int | None, cause: Cause, explained: dict[str, Any], now: datetime) -> None:
+    alert, is_told = raise_alert(organization_id, cause, explained, now)
+    if is_told:
+        tell(alert)
 
 
 def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import audit
 from cost_app.alerts.causes import Cause
+from cost_app.alerts.telling import tell_resolved
 from cost_app.models import Alert, AlertState
 
 REPEAT = timedelta(minutes=5)
@@ -27,12 +28,14 @@ class WrongStateError(Exception):
 
 
 @transaction.atomic
-def raise_alert(organization_id: int, cause: Cause, explanation: dict[str, Any], now: datetime) -> tuple[Alert, bool]:
+def raise_alert(
+    organization_id: int | None, cause: Cause, explanation: dict[str, Any], now: datetime
+) -> tuple[Alert, bool]:
     """The cause's alert, and whether it is to be told: it is new, came back or woke, and was not told within 5 minutes.
 
     Whoever resolved it by hand has seen it: while the cause lasts it stays silent then.
     """
-    columns = {
+    columns: dict[str, Any] = {
         "kind": cause.kind,
         "severity": cause.severity,
         "message": cause.message,
@@ -42,11 +45,13 @@ def raise_alert(organization_id: int, cause: Cause, explanation: dict[str, Any],
         "threshold_percent": cause.threshold_percent,
         "last_seen_at": now,
     }
-    alert, is_new = Alert.objects.get_or_create(
-        organization_id=organization_id,
+    # Locked: of several schedulers one opens it again, so that the others see that it has been told.
+    alert, is_new = Alert.objects.select_for_update().get_or_create(
+        **_of(organization_id),
         cause=cause.name,
-        defaults={**columns, "opened_at": now, "explanation": {**explanation, **cause.facts}},
+        defaults={**columns, "opened_at": cause.began_at or now, "explanation": {**explanation, **cause.facts}},
     )
+    columns["explanation"] = {**alert.explanation, **explanation, **cause.facts}
     if _opens_again(alert, now):
         columns |= {"state": AlertState.OPEN, "opened_at": now, **NOT_ENDED}
     elif not is_new and now - alert.last_seen_at < SEEN_OFTEN and not _is_untold(alert):
@@ -76,12 +81,31 @@ def _may_tell(alert: Alert, now: datetime) -> bool:
     return bool(silent.update(told_at=now))
 
 
-def resolve_ended(organization_id: int, kinds: Collection[str], causes: Sequence[Cause], now: datetime) -> None:
-    """Resolve every alert of these kinds whose cause is not there any more."""
-    ended = Alert.objects.filter(organization_id=organization_id, kind__in=kinds, state__in=LIVE)
-    ended.exclude(cause__in=[cause.name for cause in causes]).update(
+def resolve_ended(
+    organization_id: int | None, kinds: Collection[str], causes: Sequence[Cause], now: datetime, kept: Collection[str]
+) -> None:
+    """Resolve every alert of these kinds whose cause is gone, and tell whoever heard of it. `kept` names further causes
+    that still hold."""
+    live = Alert.objects.filter(**_of(organization_id), kind__in=kinds, resolved_at=None, state__in=LIVE)
+    for alert in live.exclude(cause__in=[*kept, *(cause.name for cause in causes)]):
+        _end(alert, causes, now)
+
+
+def _of(organization_id: int | None) -> dict[str, Any]:
+    """The owner as a condition; None is the installation."""
+    return {"organization_id": organization_id}
+
+
+@transaction.atomic
+def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
+    """Of several schedulers one resolves it, and tells of it in the same transaction."""
+    ended = Alert.objects.filter(id=alert.pk, state__in=LIVE).update(
         state=AlertState.RESOLVED, resolved_at=now, resolved_by="", snoozed_until=None
     )
+    if ended:
+        alert.refresh_from_db()
+        higher = (cause.message for cause in causes if alert.budget_id and cause.budget == alert.budget)
+        tell_resolved(alert, next(higher, ""))
 
 
 def acknowledge(alert: Alert, *, actor: str) -> None:
@@ -95,10 +119,12 @@ def snooze(alert: Alert, until: datetime, *, actor: str) -> None:
     _move(alert, actor, "snoozed", state=AlertState.SNOOZED, snoozed_until=until)
 
 
+@transaction.atomic
 def resolve(alert: Alert, *, actor: str) -> None:
-    """Close it for its window. Raises WrongStateError."""
+    """Close it for its window, and tell who heard of it. Raises WrongStateError."""
     now = timezone.now()
     _move(alert, actor, "resolved", state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor, snoozed_until=None)
+    tell_resolved(alert)
 
 
 @transaction.atomic

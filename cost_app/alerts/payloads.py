@@ -28,14 +28,15 @@ class SnoozeAlert(ApiModel):
 
 
 class AlertOut(ApiModel):
-    """One cause in one window. Amounts of the explanation are whole nano-dollars."""
+    """One cause in one window. `currentCost` is null where the alert is not about an amount; amounts of the explanation
+    are whole nano-dollars."""
 
     alert_id: str
     type: str
     severity: Literal["low", "medium", "high", "critical"]
     status: Literal["open", "acknowledged", "snoozed", "resolved"]
     message: str
-    current_cost: Dollars
+    current_cost: Dollars | None
     budget_limit: Dollars | None
     threshold: int | None
     budget_id: str | None

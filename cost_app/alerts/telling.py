@@ -1,38 +1,82 @@
-"""An alert in words, for the people who are to hear of it."""
+"""An alert in words, for the people and programs that hear of it: once when it opens, once when it is resolved."""
+
+from typing import Any
 
 from aiinfra.money import dollars
-from aiinfra.notifications.messages import Notification
-from aiinfra.notifications.outbox import send
+from aiinfra.notifications.messages import ALERT_OPENED, ALERT_RESOLVED, Notification
+from aiinfra.notifications.outbox import send, send_to
 from cost_app.models import Alert
 
 
 def tell(alert: Alert) -> None:
-    """Hand the alert to the organization's channels, in the transaction that raised it; what follows blocks nobody."""
-    title = alert.get_kind_display().capitalize()
-    send(
+    """Hand the alert to the channels, in the transaction that raised it; what follows blocks nobody."""
+    told = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
+    alert.told_channels = sorted({*alert.told_channels, *told})
+    alert.save(update_fields=["told_channels"])
+
+
+def tell_resolved(alert: Alert, successor: str = "") -> None:
+    """Tell the channels that heard of the alert that it is resolved, in the transaction that resolved it.
+
+    `successor` is the message of a higher alert that takes its place. A channel that never heard that it opened hears
+    nothing.
+    """
+    if not alert.told_channels:
+        return
+    news = {
+        "resolvedAt": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "resolvedBy": alert.resolved_by or None,
+        "resolution": "superseded" if successor else "manual" if alert.resolved_by else "ended",
+    }
+    title = f"Resolved: {_title(alert)}"
+    send_to(
         alert.organization_id,
-        Notification(
-            type="alert.opened",
-            severity=alert.severity,
-            title=f"{title} at {alert.organization}",
-            text=alert.message,
-            facts=_facts(alert),
-            path=f"/alerts/{alert.id}/",
-            data={
-                "alertId": alert.id,
-                "type": alert.kind,
-                "cause": alert.cause,
-                "openedAt": alert.opened_at.isoformat(),
-                "currentCost": dollars(alert.current_nano),
-                "explanation": alert.explanation,
-            },
-        ),
+        alert.told_channels,
+        _notification(alert, ALERT_RESOLVED, title, _ending(alert, successor), news),
+    )
+    alert.told_channels = []
+    alert.save(update_fields=["told_channels"])
+
+
+def _notification(alert: Alert, kind: str, title: str, text: str, news: dict[str, Any] | None = None) -> Notification:
+    return Notification(
+        type=kind,
+        severity=alert.severity,
+        title=title,
+        text=text,
+        facts=_facts(alert),
+        path=alert.path,
+        topic=f"alert:{alert.pk}",
+        data={
+            "alertId": alert.pk,
+            "type": alert.kind,
+            "status": alert.state,
+            "cause": alert.cause,
+            "openedAt": alert.opened_at.isoformat(),
+            "currentCost": None if alert.current_nano is None else dollars(alert.current_nano),
+            "explanation": alert.explanation,
+            **(news or {}),
+        },
     )
 
 
+def _title(alert: Alert) -> str:
+    owner = alert.organization or "the installation"
+    return f"{alert.get_kind_display().capitalize()} at {owner}"
+
+
+def _ending(alert: Alert, successor: str) -> str:
+    if successor:
+        return f"Superseded: {successor} Before: {alert.message}"
+    if alert.resolved_by:
+        return f"Resolved by {alert.resolved_by.partition(':')[2]}. The alert was: {alert.message}"
+    return f"This alert has ended. It was: {alert.message}"
+
+
 def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
-    """What rose most, in dollars."""
+    """The figures of the explanation, or what rose most, in dollars."""
+    figures = tuple((each["label"], each["value"]) for each in alert.explanation.get("figures", []))
     contributors = alert.explanation.get("contributors", [])
-    return tuple(
+    return figures + tuple(
         (f"{each['dimension']} {each['name']}", f"{dollars(each['change'])} more") for each in contributors[:5]
     )

@@ -7,7 +7,7 @@ from cost_app.models.advice import (
     RecommendationState,
     RuleUse,
 )
-from cost_app.models.alerts import Alert, AlertKind, AlertState, Severity
+from cost_app.models.alerts import COST_KINDS, Alert, AlertKind, AlertState, Severity
 from cost_app.models.budgets import (
     Budget,
     BudgetIncrease,
@@ -24,6 +24,7 @@ from cost_app.models.prices import ModelPrice, PriceProposal, PriceTier, Proposa
 from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 
 __all__ = [
+    "COST_KINDS",
     "Alert",
     "AlertKind",
     "AlertState",

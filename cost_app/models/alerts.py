@@ -1,9 +1,9 @@
-"""Alerts: one row a cause and window, from its beginning to its end."""
+"""Alerts: one row per cause and window, from its beginning to its end."""
 
 from django.db import models
 from django.utils import timezone
 
-from aiinfra.tenants.models import TenantModel
+from aiinfra.tenants.models import OwnedModel
 from cost_app.models.budgets import Budget
 
 
@@ -16,6 +16,24 @@ class AlertKind(models.TextChoices):
     UNUSUAL_USAGE = "unusual_usage"
     PRICE_MISSING = "price_missing"
     OVERRUN = "overrun"
+    SYSTEM_HEALTH = "system_health"
+    PROVIDER_DOWN = "provider_down"
+    QUEUE_LATENCY = "queue_latency"
+    ERROR_RATE = "error_rate"
+    QUEUE_DEPTH = "queue_depth"
+
+
+COST_KINDS = frozenset(
+    {
+        AlertKind.BUDGET_WARNING,
+        AlertKind.BUDGET_EXCEEDED,
+        AlertKind.COST_SPIKE,
+        AlertKind.UNUSUAL_USAGE,
+        AlertKind.PRICE_MISSING,
+        AlertKind.OVERRUN,
+    }
+)
+"""Found in budgets and spend by `cost_app.alerts.checks`; the others come from `aiinfra.monitoring`."""
 
 
 class Severity(models.TextChoices):
@@ -36,8 +54,12 @@ class AlertState(models.TextChoices):
     RESOLVED = "resolved"
 
 
-class Alert(TenantModel):
-    """One cause in one window, said once. `cause` names it: `budget:12:2026-11-01:warning`."""
+class Alert(OwnedModel):
+    """One cause in one window, said once. `cause` names it: `budget:12:2026-11-01:warning`.
+
+    Without an organization it is the installation's, for staff. `told_channels` are the channels that have heard that
+    it is open and not yet that it is resolved.
+    """
 
     kind = models.CharField(max_length=32, choices=AlertKind.choices)
     severity = models.CharField(max_length=16, choices=Severity.choices)
@@ -45,13 +67,14 @@ class Alert(TenantModel):
     cause = models.CharField(max_length=200)
     message = models.CharField(max_length=500)
     budget = models.ForeignKey(Budget, null=True, on_delete=models.PROTECT, related_name="alerts")
-    current_nano = models.BigIntegerField(default=0)
+    current_nano = models.BigIntegerField(null=True, help_text="NULL where the alert is not about an amount")
     limit_nano = models.BigIntegerField(null=True)
     threshold_percent = models.PositiveSmallIntegerField(null=True)
     explanation = models.JSONField(default=dict, help_text="who and what contributed most")
     opened_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)
     told_at = models.DateTimeField(null=True, help_text="when it was last handed to the channels")
+    told_channels = models.JSONField(default=list, help_text="ids of the channels that are owed its resolution")
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=200, blank=True)
     snoozed_until = models.DateTimeField(null=True)
@@ -59,8 +82,21 @@ class Alert(TenantModel):
     resolved_by = models.CharField(max_length=200, blank=True, help_text="empty where the cause ended by itself")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["organization", "cause"], name="one_alert_per_cause")]
-        indexes = [models.Index(fields=["organization", "-opened_at"], name="alert_by_time")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "cause"], name="one_alert_per_cause"),
+            models.UniqueConstraint(
+                fields=["cause"], name="one_installation_alert_per_cause", condition=models.Q(organization=None)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-opened_at"], name="alert_by_time"),
+            models.Index(fields=["organization"], name="alert_live", condition=models.Q(resolved_at=None)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.cause}"
+
+    @property
+    def path(self) -> str:
+        """Its page."""
+        return f"{'/installation' if self.organization_id is None else ''}/alerts/{self.pk}/"

@@ -4,12 +4,31 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
 from queue_app.heartbeat import WORKERS_KEY, WorkerBeat
+from queue_app.models import AIRequest
 from tests.api.conftest import _queue, browser, key_of, program  # noqa: F401 - fixtures
+from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def waiting(organization: Organization) -> Callable[..., None]:
+    """A request that has waited for some seconds; the further arguments are its columns."""
+
+    def make(seconds: float, **columns: object) -> None:
+        at = timezone.now() - timedelta(seconds=seconds)
+        defaults = {"organization": organization, "provider": "openai", "model": "gpt-4"}
+        with system_scope():
+            AIRequest.objects.create(**{**defaults, "created_at": at, "not_before": at, **columns})
+
+    return make
 
 
 @pytest.fixture

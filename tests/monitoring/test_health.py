@@ -32,19 +32,6 @@ def missing(caller: Caller) -> list[str]:
     return [name for name, is_there in health(caller)["checks"].items() if not is_there]
 
 
-@pytest.fixture
-def waiting(organization: Organization) -> Callable[..., None]:
-    """A request that has waited for some seconds; the further arguments are its columns."""
-
-    def make(seconds: float, **columns: object) -> None:
-        at = timezone.now() - timedelta(seconds=seconds)
-        defaults = {"provider": "openai", "model": "gpt-4", "created_at": at, "not_before": at}
-        with organization_scope(organization.pk):
-            AIRequest.objects.create(organization=organization, **{**defaults, **columns})
-
-    return make
-
-
 def test_everything_is_there(program: Caller, worker: Worker) -> None:
     worker(name="w1", slots=10)
     worker(name="w2", slots=5)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_only_channels_that_want_it_are_told(make_channel: MakeChannel, organiza
     make_channel(name="all")
     make_channel(name="worst", min_severity="critical")
     change_channel(channel=make_channel(name="off"), min_severity="low", enabled=False, actor="user:admin")
-    assert send(organization.pk, MESSAGE) == 1
+    assert len(send(organization.pk, MESSAGE)) == 1
     assert [each.channel.name for each in Delivery.objects.all()] == ["all"]
 
 
@@ -224,7 +225,7 @@ def test_a_receiver_that_is_away_never_reaches_the_caller(
     make_channel(name="away", target="http://127.0.0.1:1/")
     make_channel(name="there", target=receiver.url)
     with transaction.atomic():
-        assert send(organization.pk, MESSAGE) == 2
+        assert len(send(organization.pk, MESSAGE)) == 2
     assert deliver_pending() == 2
     states = dict(Delivery.objects.values_list("channel__name", "state"))
     assert states == {"away": "failed", "there": "sent"}
@@ -245,3 +246,40 @@ def test_slack_takes_names_for_text(organization: Organization) -> None:
     body = json.dumps(transports.slack_body(Notification("test", "low", "a", "<!channel> & <https://evil|here>")))
     assert "<!channel>" not in body
     assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in body
+
+
+def test_of_one_topic_the_later_message_waits_until_the_earlier_one_is_through(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    receiver.statuses = [503, 200]
+    make_channel(target=receiver.url)
+    send(organization.pk, replace(MESSAGE, title="Opened", topic="alert:7"))
+    assert deliver_pending() == 1
+    send(organization.pk, replace(MESSAGE, title="Resolved", topic="alert:7"))
+    send(organization.pk, replace(MESSAGE, title="Other", topic="alert:8"))
+    assert deliver_pending() == 1
+    make_due()
+    deliver_pending()
+    assert [json.loads(body)["data"]["title"] for _, body in receiver.received] == [
+        "Opened",
+        "Other",
+        "Opened",
+        "Resolved",
+    ]
+
+
+def test_a_message_that_is_given_up_lets_the_next_one_of_its_topic_go(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
+    receiver.statuses = [400, 200]
+    make_channel(target=receiver.url)
+    for title in ("Opened", "Resolved"):
+        send(organization.pk, replace(MESSAGE, title=title, topic="alert:7"))
+    deliver_pending()
+    assert [each.state for each in Delivery.objects.order_by("id")] == ["given_up", "sent"]
+
+
+def test_slack_and_e_mail_see_that_it_is_over() -> None:
+    over = replace(MESSAGE, type="alert.resolved")
+    assert over.subject == "[resolved] Budget warning"
+    assert transports.slack_body(over)["blocks"][0]["text"]["text"].startswith(transports.SLACK_RESOLVED)

@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Organization
-from aiinfra.tenants.scope import NoOrganizationError, organization_scope, system_scope
+from aiinfra.tenants.scope import (
+    NoOrganizationError,
+    installation_scope,
+    organization_scope,
+    owner_scope,
+    system_scope,
+)
 from tests.support.processes import ROOT
 
 MAY_SEE_ALL = {
@@ -15,6 +21,8 @@ MAY_SEE_ALL = {
     "cost_app/ledger/usage.py": "finds the organizations whose sums are to be made",
     "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
     "cost_app/alerts/checks.py": "looks at every organization in turn",
+    "aiinfra/monitoring/rules.py": "thresholds of all organizations, for the alert manager",
+    "aiinfra/monitoring/watch.py": "watches every organization",
     "aiinfra/notifications/delivering.py": "sends whatever is due, whoever it belongs to",
     "aiinfra/tenants/admin.py": "staff's raw records",
     "aiinfra/tenants/invitations.py": "a link is looked up before its organization is known",
@@ -27,10 +35,16 @@ MAY_SEE_ALL = {
     "queue_app/flights.py": "followers that were forgotten, whoever they belong to",
     "queue_app/facade.py": "the Python API of the machine's own programs",
     "queue_app/loads.py": "the figure by organization, for staff",
+    "queue_app/pressure.py": "figures of all organizations, for the alert manager",
     "queue_app/rechecks.py": "checks hits, whoever they belong to",
     "queue_app/reconciler.py": "repairs what crashed, whoever it belongs to",
     "queue_app/scheduler.py": "jobs that run for all organizations",
     "queue_app/stuck.py": "finds what is stuck on the whole machine",
+}
+
+MAY_SEE_THE_INSTALLATION = {
+    "aiinfra/tenants/access.py": "pages for staff",
+    "aiinfra/tenants/scope.py": "defines it",
 }
 
 
@@ -89,16 +103,37 @@ def test_a_scope_ends_with_its_block_and_also_by_an_error(organization: Organiza
 
 
 def test_only_known_files_see_all_organizations() -> None:
-    assert users_of_system_scope() == set(MAY_SEE_ALL)
+    assert users_of("system_scope") == set(MAY_SEE_ALL)
 
 
-def users_of_system_scope() -> set[str]:
+def test_only_known_files_enter_the_scope_of_the_installation() -> None:
+    assert users_of("installation_scope") == set(MAY_SEE_THE_INSTALLATION)
+
+
+def test_no_row_of_an_organization_is_the_installations(organization: Organization) -> None:
+    for owner in (organization, None):
+        with owner_scope(owner and owner.pk):
+            AuditEvent.objects.create(organization=owner, actor="x", verb="a.b", target="t")
+    with installation_scope():
+        assert AuditEvent.objects.get().organization_id is None
+        assert not ApiKey.objects.exists()
+        with pytest.raises(NoOrganizationError):
+            AuditEvent.objects.create(organization=organization, actor="x", verb="a.b", target="t")
+    with organization_scope(organization.pk):
+        assert AuditEvent.objects.get().organization_id == organization.pk
+        with pytest.raises(NoOrganizationError):
+            AuditEvent.objects.create(organization=None, actor="x", verb="a.b", target="t")
+    with system_scope():
+        assert AuditEvent.objects.count() == 2
+
+
+def users_of(scope: str) -> set[str]:
     packages = ("aiinfra", "queue_app", "cache_app", "cost_app")
     files = [path for package in packages for path in (ROOT / package).rglob("*.py")]
-    return {str(path.relative_to(ROOT)) for path in files if _mentions(path)}
+    return {str(path.relative_to(ROOT)) for path in files if _mentions(path, scope)}
 
 
-def _mentions(path: Path) -> bool:
+def _mentions(path: Path, scope: str) -> bool:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = (node.id if isinstance(node, ast.Name) else getattr(node, "name", "") for node in ast.walk(tree))
-    return "system_scope" in names
+    return scope in names

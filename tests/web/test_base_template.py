@@ -10,6 +10,7 @@ from django.views import defaults
 from pytest_django.fixtures import Settings
 
 from aiinfra.context import NAVIGATION, navigation
+from aiinfra.tenants.access import STAFF
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.models import User
 
@@ -27,8 +28,19 @@ def test_the_navigation_offers_what_the_role_may_open() -> None:
     spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
     assert titles(Role.VIEWER) == ["Queue", "Cache", *spend, "Members", "Fallback routes"]
     assert titles(Role.FINANCE) == ["Queue", "Cache", *spend, *finance]
-    assert titles(Role.OWNER) == [page.title for page in NAVIGATION]
+    assert titles(Role.OWNER) == [page.title for page in NAVIGATION if page.permission != STAFF]
     assert navigation(None, "/") == {}
+
+
+def test_only_staff_finds_the_pages_of_the_installation() -> None:
+    principal = Principal(1, "north", Role.VIEWER, "user:x", user_id=1)
+    links = navigation(principal, "/", is_staff=True)["Installation"]
+    assert [link.url for link in links] == [
+        "/installation/alerts/",
+        "/installation/notifications/",
+        "/installation/settings/",
+    ]
+    assert "Installation" not in navigation(principal, "/")
 
 
 def test_the_page_that_one_is_on_is_marked(owner: User, client_of: Browser) -> None:

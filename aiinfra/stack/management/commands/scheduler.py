@@ -1,12 +1,13 @@
 from django.core.management.base import BaseCommand
 
+from aiinfra.monitoring import tasks as monitoring
 from queue_app.scheduler import run_scheduler
 
 
 class Command(BaseCommand):
-    """`manage.py scheduler`: the reconciler and the regular jobs, until SIGTERM."""
+    """`manage.py scheduler`: the reconciler and the regular jobs of all layers, until SIGTERM."""
 
     help = "Run the reconciler and the regular jobs until SIGTERM or SIGINT. Any number may run at once."
 
     def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002 - Django's signature
-        run_scheduler()
+        run_scheduler(monitoring.jobs())

@@ -1,0 +1,13 @@
+"""What people fill in about alerts of the queue."""
+
+from django import forms
+
+from aiinfra.monitoring.models import AlertRules
+
+
+class AlertRulesForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """The thresholds of an organization, or of the installation."""
+
+    class Meta:
+        model = AlertRules
+        fields = ["max_wait_s", "max_error_percent", "min_requests", "max_depth"]

@@ -1,0 +1,90 @@
+"""From single looks to incidents: what is seen once may be a blip, and a blip is no alert.
+
+A problem becomes an incident when two looks in a row find it, and ends when two in a row do not: a restart of Redis or
+a burst that drains within seconds raises nothing, and a figure that sways around its limit does not ring twice a
+minute. What comes back within five minutes is the same incident, and so the same alert, which the five-minute rule of
+alerts keeps quiet. Looks of several schedulers that fall together count as one.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiinfra.monitoring.models import Incident, IncidentState
+
+LOOK_EVERY_S = 30
+"""Twice within the minute that the specification gives a health check, so that two looks still make one a minute."""
+APART = timedelta(seconds=20)
+"""Two looks that are closer are one: those of several schedulers."""
+STALE = timedelta(minutes=3)
+"""A suspicion from before a pause of the scheduler confirms nothing."""
+SAME_AGAIN = timedelta(minutes=5)
+"""As long as an alert is not told again."""
+
+
+@dataclass
+class Settled:
+    """The incidents that are open after a look: name -> since when. `missed` ones were not seen by this look."""
+
+    seen: dict[str, datetime] = field(default_factory=dict)
+    missed: dict[str, datetime] = field(default_factory=dict)
+
+
+def settle(
+    organization_id: int | None,
+    seen: Mapping[str, str],
+    known: Sequence[Incident],
+    kinds: Collection[str],
+    now: datetime,
+) -> Settled:
+    """Bring an owner's incidents up to date with one look, in the owner's scope.
+
+    `seen` maps the name of each problem to its kind, `known` are the rows before. Rows of kinds that could not be
+    looked at, because they are not in `kinds`, stay as they are.
+    """
+    settled = Settled()
+    rows = {row.name: row for row in known if row.kind in kinds}
+    for name, kind in seen.items():
+        row = rows.get(name) or _suspect(organization_id, name, kind, now)
+        _see(row, now)
+        if row.state == IncidentState.OPEN:
+            settled.seen[name] = row.since
+    for name in rows.keys() - seen.keys():
+        _miss(rows[name], now)
+        if rows[name].state == IncidentState.OPEN:
+            settled.missed[name] = rows[name].since
+    return settled
+
+
+def _suspect(organization_id: int | None, name: str, kind: str, now: datetime) -> Incident:
+    key: dict[str, Any] = {"organization_id": organization_id, "name": name}
+    return Incident.objects.get_or_create(**key, defaults={"kind": kind, "since": now, "seen_at": now})[0]
+
+
+def _see(row: Incident, now: datetime) -> None:
+    if row.state == IncidentState.SUSPECTED:
+        if now - row.seen_at > STALE:
+            row.since = now
+        elif now - row.since >= APART:
+            row.state = IncidentState.OPEN
+    else:
+        row.state = IncidentState.OPEN
+    _write(row, state=row.state, since=row.since, seen_at=now, missed_at=None)
+
+
+def _miss(row: Incident, now: datetime) -> None:
+    if row.state == IncidentState.SUSPECTED or (row.missed_at and now - row.missed_at > SAME_AGAIN):
+        row.delete()
+        row.state = IncidentState.ENDED
+        return
+    if row.missed_at is None:
+        row.missed_at = now
+    elif now - row.missed_at >= APART:
+        row.state = IncidentState.ENDED
+    _write(row, state=row.state, missed_at=row.missed_at)
+
+
+def _write(row: Incident, **columns: object) -> None:
+    """A row that another scheduler has dropped meanwhile stays dropped."""
+    Incident.objects.filter(id=row.pk).update(**columns)

@@ -1,0 +1,36 @@
+"""The pages on which admins and staff set when the queue raises an alert."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from aiinfra.monitoring.forms import AlertRulesForm
+from aiinfra.monitoring.rules import change_rules, rules_of
+from aiinfra.pages import INSTALLATION, ORGANIZATION, Desk
+from aiinfra.tenants.access import MemberRequest, installation_required, permission_required
+
+
+@permission_required("alert:manage")
+@require_http_methods(["GET", "POST"])
+def rules(request: MemberRequest) -> HttpResponse:
+    """The organization's thresholds."""
+    return _rules(request, ORGANIZATION, "alert_rules")
+
+
+@installation_required
+@require_http_methods(["GET", "POST"])
+def installation_rules(request: MemberRequest) -> HttpResponse:
+    """The installation's thresholds."""
+    return _rules(request, INSTALLATION, "installation_settings")
+
+
+def _rules(request: MemberRequest, desk: Desk, url_name: str) -> HttpResponse:
+    owner_id = desk.owner_id(request)
+    form = AlertRulesForm(request.POST or None, instance=rules_of(owner_id))
+    if request.method == "POST" and form.is_valid():
+        change_rules(organization_id=owner_id, changes=form.cleaned_data, actor=request.principal.actor)
+        messages.success(request, "The thresholds are saved.")
+        return redirect(url_name)
+    context = {"form": form, "desk": desk}
+    return render(request, "monitoring/rules.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,142 @@
+"""The alert manager's round: look at everything, and follow what is wrong as alerts.
+
+What concerns the installation (health, providers, the queue of all organizations) goes to staff; the queue of an
+organization goes to its people. What is wrong is found by a few queries over all organizations; each of them is then
+followed for itself, so that one that fails does not keep the others unwatched.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from aiinfra.monitoring.health import installation_health
+from aiinfra.monitoring.incidents import Settled, settle
+from aiinfra.monitoring.models import AlertRules, Incident, IncidentState
+from aiinfra.monitoring.problems import Problem, health_problems, on_probation, provider_problems, queue_problems
+from aiinfra.monitoring.rules import all_rules, default_rules
+from aiinfra.providers import breaker
+from aiinfra.providers.breaker import BreakerState
+from aiinfra.tenants.scope import owner_scope, system_scope
+from cost_app import create_cost_optimizer
+from cost_app.optimizer import AlertKind, Cause
+from queue_app.pressure import Pressure, pressures, together
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+QUEUE_KINDS = frozenset({AlertKind.QUEUE_LATENCY, AlertKind.ERROR_RATE, AlertKind.QUEUE_DEPTH})
+INSTALLATION_KINDS = QUEUE_KINDS | {AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN}
+PROBATION = timedelta(minutes=5)
+"""A half-open circuit that is used closes or opens within a call; after this nobody has called for a while."""
+
+Owner = int | None
+"""An organization's id, or None for the installation."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one look found, for all owners."""
+
+    now: datetime
+    queues: dict[int, Pressure]
+    rules: dict[Owner, AlertRules]
+    incidents: dict[Owner, list[Incident]]
+    alerted: set[Owner]
+    """Those with an alert that is not resolved."""
+
+    def problems_of_queue(self, owner: Owner) -> list[Problem]:
+        """What is wrong with the queue of an organization, or of all together."""
+        queue = together(self.queues.values()) if owner is None else self.queues.get(owner, Pressure())
+        rules = self.rules.get(owner) or default_rules(owner)
+        return list(queue_problems(owner, queue, rules, self.now, fails_already=self._fails(owner)))
+
+    def _fails(self, owner: Owner) -> bool:
+        rows = self.incidents.get(owner, [])
+        return any(row.kind == AlertKind.ERROR_RATE and row.state == IncidentState.OPEN for row in rows)
+
+
+def look(now: datetime | None = None) -> None:
+    """One round. May be made by any number of schedulers at once, and while Redis is away."""
+    now = now or timezone.now()
+    queues = pressures(now)
+    found = Round(now, queues, all_rules(), _incidents(), cost.owners_of_live_alerts(INSTALLATION_KINDS))
+    owners = {*queues, *found.incidents, *found.alerted}
+    _guarded(found, None)
+    for owner in sorted(owner for owner in owners if owner is not None):
+        _guarded(found, owner)
+
+
+def _guarded(found: Round, owner: Owner) -> None:
+    """What fails for one owner must not leave the next one unwatched."""
+    try:
+        if owner is None:
+            _look_at_installation(found)
+        else:
+            _follow(found, owner, QUEUE_KINDS, found.problems_of_queue(owner))
+    except Exception:
+        logger.exception("not watched", extra={"fields": {"organization": owner}})
+
+
+def _look_at_installation(found: Round) -> None:
+    """Without Redis nobody knows the circuits: then what is known of the providers stays as it is."""
+    circuits = breaker.states()
+    health = installation_health(together(found.queues.values()), found.now)
+    problems = [*health_problems(health), *found.problems_of_queue(None)]
+    if not health.checks.redis:
+        _follow(found, None, INSTALLATION_KINDS - {AlertKind.PROVIDER_DOWN}, problems)
+        return
+    problems += provider_problems(circuits)
+    _follow(found, None, INSTALLATION_KINDS, problems, spared=_on_probation(found, circuits))
+
+
+def _on_probation(found: Round, circuits: list[BreakerState]) -> set[str]:
+    names = on_probation(circuits)
+    recent = (row for row in found.incidents.get(None, []) if found.now - row.seen_at < PROBATION)
+    return {row.name for row in recent if row.name in names}
+
+
+def _follow(
+    found: Round, owner: Owner, kinds: frozenset[AlertKind], problems: list[Problem], spared: Iterable[str] = ()
+) -> None:
+    """Settle the owner's incidents and follow them as alerts. This look says nothing of those named in `spared`."""
+    if not (problems or owner in found.incidents or owner in found.alerted):
+        return
+    with owner_scope(owner):
+        known = [row for row in found.incidents.get(owner, []) if row.name not in spared]
+        unjudged = [row for row in found.incidents.get(owner, []) if row.name in spared]
+        settled = settle(owner, {each.name: each.kind for each in problems}, known, kinds, found.now)
+    settled.missed |= {row.name: row.since for row in unjudged if row.state == IncidentState.OPEN}
+    causes = [_cause(each, settled.seen[each.name]) for each in problems if each.name in settled.seen]
+    cost.follow_causes(owner, kinds, causes, kept=_kept(settled), now=found.now)
+
+
+def _kept(settled: Settled) -> list[str]:
+    return [_cause_name(name, since) for name, since in settled.missed.items()]
+
+
+def _cause(problem: Problem, since: datetime) -> Cause:
+    return Cause(
+        name=_cause_name(problem.name, since),
+        kind=problem.kind,
+        severity=problem.severity,
+        message=problem.message,
+        began_at=since,
+        facts=problem.explanation(since),
+    )
+
+
+def _cause_name(name: str, since: datetime) -> str:
+    """Each incident is an alert for itself."""
+    return f"{name}@{since:%Y-%m-%dT%H:%M:%S}"
+
+
+def _incidents() -> dict[Owner, list[Incident]]:
+    found: dict[Owner, list[Incident]] = defaultdict(list)
+    with system_scope():
+        for row in Incident.objects.all():
+            found[row.organization_id].append(row)
+    return found

@@ -1,0 +1,141 @@
+"""What the pages of channels and deliveries do, for an organization and for the installation alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from aiinfra.notifications import channels
+from aiinfra.notifications.forms import ChannelForm
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Channel, Delivery, DeliveryState
+from aiinfra.pages import Desk
+from aiinfra.tenants.access import MemberRequest
+
+DELIVERIES_SHOWN = 50
+TONES = {DeliveryState.SENT: "good", DeliveryState.GIVEN_UP: "bad", DeliveryState.FAILED: "warn"}
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One message of the log."""
+
+    delivery: Delivery
+
+    @property
+    def subject(self) -> str:
+        """What was told."""
+        return Notification.of_payload(self.delivery.payload).subject
+
+    @property
+    def tone(self) -> str:
+        """The colour of its state."""
+        return TONES.get(DeliveryState(self.delivery.state), "info")
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it can be sent once more."""
+        unsent = self.delivery.state in {DeliveryState.FAILED, DeliveryState.GIVEN_UP}
+        return unsent and self.delivery.channel.enabled
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """One channel; its address as far as it is no secret."""
+
+    channel: Channel
+
+    @property
+    def address(self) -> str:
+        """What may be seen of it."""
+        return channels.shown_target(self.channel)
+
+
+def show(request: MemberRequest, desk: Desk) -> HttpResponse:
+    """Channels and what was sent on them."""
+    return _page(request, desk, ChannelForm())
+
+
+def add(request: MemberRequest, desk: Desk) -> HttpResponse:
+    """A new channel; the secret of a webhook is on this answer and never again."""
+    form = ChannelForm(request.POST)
+    if not form.is_valid():
+        return _page(request, desk, form, status=422)
+    try:
+        channel, secret = channels.add_channel(
+            organization_id=desk.owner_id(request), actor=request.principal.actor, **form.cleaned_data
+        )
+    except channels.ChannelError as error:
+        form.add_error(None, str(error))
+        return _page(request, desk, form, status=422)
+    return _page(request, desk, ChannelForm(), made=channel, secret=secret)
+
+
+def switch(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+    """Send on it, or not."""
+    channel = _found(channel_id)
+    is_on = not channel.enabled
+    channels.change_channel(
+        channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=request.principal.actor
+    )
+    messages.success(request, f"{channel} is {'on' if is_on else 'off'}.")
+    return redirect(desk.names["notifications"])
+
+
+def remove(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+    """End it."""
+    channel = _found(channel_id)
+    channels.remove_channel(channel=channel, actor=request.principal.actor)
+    messages.success(request, f"{channel} is removed.")
+    return redirect(desk.names["notifications"])
+
+
+def test(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+    """Send a message of no importance."""
+    channel = _found(channel_id)
+    done = "A test message is on its way; the log below shows what becomes of it."
+    return _done(request, desk, lambda: channels.send_test(channel=channel, actor=request.principal.actor), done)
+
+
+def try_again(request: MemberRequest, desk: Desk, delivery_id: int) -> HttpResponse:
+    """Send a message that failed once more."""
+    delivery = get_object_or_404(Delivery.objects.select_related("channel"), id=delivery_id)
+    done = "The message is sent once more."
+    return _done(request, desk, lambda: channels.retry_delivery(delivery=delivery, actor=request.principal.actor), done)
+
+
+def _found(channel_id: int) -> Channel:
+    return get_object_or_404(Channel, id=channel_id, removed_at=None)
+
+
+def _done(request: MemberRequest, desk: Desk, act: Callable[[], object], done: str) -> HttpResponse:
+    try:
+        act()
+        messages.success(request, done)
+    except channels.ChannelError as error:
+        messages.error(request, str(error))
+    return redirect(desk.names["notifications"])
+
+
+def _page(
+    request: MemberRequest,
+    desk: Desk,
+    form: ChannelForm,
+    *,
+    status: int = 200,
+    made: Channel | None = None,
+    secret: str = "",
+) -> HttpResponse:
+    deliveries = Delivery.objects.select_related("channel").order_by("-created_at")[:DELIVERIES_SHOWN]
+    in_use = Channel.objects.filter(removed_at=None).order_by("id")
+    context = {
+        "desk": desk,
+        "form": form,
+        "made": made,
+        "secret": secret,
+        "channels": [ChannelRow(channel) for channel in in_use],
+        "deliveries": [DeliveryRow(delivery) for delivery in deliveries],
+    }
+    return render(request, "notifications/notifications.html", context, status=status)

@@ -1,0 +1,128 @@
+"""What the pages of alerts do, for an organization and for the installation alike: the scope says whose alerts."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from aiinfra.pages import Desk, is_partial, tell
+from aiinfra.row_ids import is_row_id
+from aiinfra.tenants.access import MemberRequest
+from cost_app.alerts import lifecycle
+from cost_app.models import Alert, AlertKind, AlertState, BudgetWindow, Severity
+
+PAGE_SIZE = 50
+NOT_RESOLVED = "live"
+STATES = {NOT_RESOLVED: "Not resolved", **{state.value: state.label for state in AlertState}, "all": "All"}
+SNOOZES = {"1h": "1 hour", "1d": "1 day", "period": "Until the budget's period ends"}
+
+
+def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
+    """The inbox, newest first; for HTMX the list alone."""
+    state = request.GET.get("state", NOT_RESOLVED)
+    kind, severity = request.GET.get("kind", ""), request.GET.get("severity", "")
+    rows = _narrowed(state, kind, severity)
+    cursor = request.GET.get("before", "")
+    if is_row_id(cursor):
+        rows = rows.filter(id__lt=int(cursor))
+    page = list(rows.order_by("-id")[: PAGE_SIZE + 1])
+    context = {
+        "desk": desk,
+        "alerts": page[:PAGE_SIZE],
+        "older": page[PAGE_SIZE - 1].id if len(page) > PAGE_SIZE else None,
+        "is_later_page": bool(cursor),
+        "filters": {"state": state, "kind": kind, "severity": severity},
+        "states": STATES,
+        "kinds": {"": "All", **dict(AlertKind.choices)},
+        "severities": {"": "All", **dict(Severity.choices)},
+        "is_filtered": bool(kind or severity or state != NOT_RESOLVED),
+        "can_write": desk.allows(request, "alert:write"),
+        "can_manage": desk.allows(request, "alert:manage"),
+    }
+    return render(request, "cost/alerts/_alerts.html" if is_partial(request) else "cost/alerts/alerts.html", context)
+
+
+def alert_page(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
+    """One alert with its explanation."""
+    return render(request, "cost/alerts/alert.html", _detail(request, desk, _found(alert_id)))
+
+
+def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
+    """Acknowledge those that are ticked."""
+    count = 0
+    chosen = [each for each in request.POST.getlist("id") if is_row_id(each)][:PAGE_SIZE]
+    for found in Alert.objects.filter(id__in=chosen):
+        try:
+            lifecycle.acknowledge(found, actor=request.principal.actor)
+            count += 1
+        except lifecycle.WrongStateError:
+            continue
+    text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alert was chosen."
+    response = list_page(request, desk) if request.htmx else redirect(desk.names["alerts"])
+    return tell(request, response, "success" if count else "warning", text)
+
+
+def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[..., None], done: str) -> HttpResponse:
+    """Do something to one alert, and show it again."""
+    found = _found(alert_id)
+    try:
+        action(found, actor=request.principal.actor)
+        level, text = "success", done
+    except lifecycle.WrongStateError as error:
+        level, text = "error", f"{error}.".capitalize()
+    if not request.htmx:
+        return tell(request, redirect(desk.names["alert"], alert_id), level, text)
+    context = _detail(request, desk, found)
+    status = 200 if level == "success" else 422
+    return tell(request, render(request, "cost/alerts/_alert.html", context, status=status), level, text)
+
+
+def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
+    """Snooze one alert for as long as the form says."""
+    chosen = request.POST.get("for", "1h")
+    if chosen not in SNOOZES:
+        raise Http404
+
+    def snooze(found: Alert, *, actor: str) -> None:
+        lifecycle.snooze(found, _until(found, chosen), actor=actor)
+
+    return act(request, desk, alert_id, snooze, "The alert is snoozed.")
+
+
+def _found(alert_id: int) -> Alert:
+    return get_object_or_404(Alert.objects.select_related("budget"), id=alert_id)
+
+
+def _until(found: Alert, chosen: str) -> datetime:
+    """An hour, a day, or the end of the budget's window; a day for an alert without a budget."""
+    now = timezone.now()
+    if chosen == "period" and found.budget_id:
+        window = BudgetWindow.objects.filter(budget_id=found.budget_id, ends_at__gt=now).order_by("starts_at").first()
+        if window:
+            return window.ends_at
+    return now + (timedelta(hours=1) if chosen == "1h" else timedelta(days=1))
+
+
+def _narrowed(state: str, kind: str, severity: str) -> Any:
+    """What the filters leave; a filter that is none leaves all."""
+    rows = Alert.objects.all()
+    if state in AlertState.values:
+        rows = rows.filter(state=state)
+    elif state != "all":
+        rows = rows.filter(state__in=lifecycle.LIVE)
+    if kind in AlertKind.values:
+        rows = rows.filter(kind=kind)
+    return rows.filter(severity=severity) if severity in Severity.values else rows
+
+
+def _detail(request: MemberRequest, desk: Desk, found: Alert) -> dict[str, Any]:
+    return {
+        "desk": desk,
+        "alert": found,
+        "is_live": found.state in lifecycle.LIVE,
+        "snoozes": {name: text for name, text in SNOOZES.items() if found.budget_id or name != "period"},
+        "can_write": desk.allows(request, "alert:write"),
+    }

@@ -1,0 +1,206 @@
+"""A channel that heard that an alert is open hears once that it is resolved."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from aiinfra.notifications.channels import add_channel, change_channel
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import NoOrganizationError, installation_scope, organization_scope, system_scope
+from cost_app.alerts import telling
+from cost_app.alerts.causes import Cause
+from cost_app.alerts.checks import check_budgets, check_usage, follow_causes
+from cost_app.alerts.lifecycle import acknowledge, resolve, snooze
+from cost_app.budgets.windows import windows_now
+from cost_app.models import Alert, AlertKind, Budget, BudgetWindow, Severity, UsageHour
+from tests.cost_app.alerts.conftest import LAST_HOUR, NOW, USD
+from tests.support.race import run_race
+
+KINDS = [AlertKind.QUEUE_DEPTH]
+DEEP = Cause("depth", AlertKind.QUEUE_DEPTH, Severity.HIGH, "5,000 requests wait.", facts={"waiting": 5000})
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def channel(scoped: Organization) -> Channel:
+    """Hears everything of the organization."""
+    return make_channel(scoped.pk)
+
+
+def make_channel(organization_id: int | None, min_severity: str = "low") -> Channel:
+    return add_channel(
+        organization_id=organization_id,
+        kind="webhook",
+        name="ops",
+        target="https://example.com/hook",
+        min_severity=min_severity,
+        actor="user:admin",
+    )[0]
+
+
+def messages() -> list[dict[str, Any]]:
+    with system_scope():
+        return list(Delivery.objects.order_by("id").values_list("payload", flat=True))
+
+
+def types() -> list[str]:
+    return [message["type"] for message in messages()]
+
+
+def follow(owner: int | None, *causes: Cause, at: datetime = NOW) -> None:
+    follow_causes(owner, KINDS, causes, now=at)
+
+
+def test_a_cause_that_ends_is_told_once_to_the_channel_that_heard_of_it(channel: Channel, scoped: Organization) -> None:
+    follow(scoped.pk, DEEP)
+    for minutes in (1, 2, 3):
+        follow(scoped.pk, at=NOW + minutes * MINUTE)
+    opened, resolved = messages()
+    assert (opened["type"], resolved["type"]) == ("alert.opened", "alert.resolved")
+    assert resolved["title"] == "Resolved: Queue depth at North Ltd"
+    assert "5,000 requests wait." in resolved["text"]
+    assert resolved["topic"] == opened["topic"] != ""
+    data = resolved["data"]
+    assert (data["status"], data["resolution"], data["resolvedBy"]) == ("resolved", "ended", None)
+    assert data["resolvedAt"] == (NOW + MINUTE).isoformat()
+    assert (data["currentCost"], data["explanation"]) == (None, {"waiting": 5000})
+
+
+def test_every_kind_of_alert_tells_its_end(channel: Channel, usual: None, scoped: Organization) -> None:
+    UsageHour.objects.filter(hour=LAST_HOUR).update(nano=4 * USD)
+    check_usage(scoped.pk, NOW)
+    check_usage(scoped.pk, NOW + timedelta(hours=1))
+    assert types() == ["alert.opened", "alert.resolved"]
+    assert messages()[1]["data"]["currentCost"] == "4"
+
+
+def test_a_person_who_resolves_it_tells_too(channel: Channel, scoped: Organization) -> None:
+    follow(scoped.pk, DEEP)
+    resolve(Alert.objects.get(), actor="user:operator")
+    follow(scoped.pk, DEEP, at=NOW + MINUTE)
+    follow(scoped.pk, at=NOW + 2 * MINUTE)
+    assert types() == ["alert.opened", "alert.resolved"]
+    assert messages()[1]["data"]["resolvedBy"] == "user:operator"
+    assert messages()[1]["text"].startswith("Resolved by operator.")
+
+
+@pytest.mark.parametrize("handled", [acknowledge, lambda alert, actor: snooze(alert, NOW + 60 * MINUTE, actor=actor)])
+def test_one_that_was_acknowledged_or_snoozed_tells_its_end(
+    channel: Channel, scoped: Organization, handled: Callable[..., None]
+) -> None:
+    follow(scoped.pk, DEEP)
+    handled(Alert.objects.get(), actor="user:operator")
+    follow(scoped.pk, at=NOW + MINUTE)
+    assert types() == ["alert.opened", "alert.resolved"]
+
+
+def test_a_warning_that_gives_way_to_the_alert_above_it_says_so(channel: Channel, scoped: Organization) -> None:
+    Budget.objects.create(organization=scoped, period="monthly", limit_nano=100 * USD)
+    (window,) = windows_now(scoped.pk, NOW)
+    for dollars in (80, 96):
+        BudgetWindow.objects.filter(id=window.window.pk).update(committed_nano=dollars * USD)
+        check_budgets(scoped.pk, NOW)
+    assert types() == ["alert.opened", "alert.opened", "alert.resolved"]
+    assert messages()[2]["data"]["resolution"] == "superseded"
+    assert "96 %" in messages()[2]["text"]
+
+
+def test_what_comes_back_within_five_minutes_is_silent_and_its_end_too(channel: Channel, scoped: Organization) -> None:
+    follow(scoped.pk, DEEP)
+    follow(scoped.pk, at=NOW + MINUTE)
+    follow(scoped.pk, DEEP, at=NOW + 2 * MINUTE)
+    follow(scoped.pk, at=NOW + 3 * MINUTE)
+    assert types() == ["alert.opened", "alert.resolved"]
+    follow(scoped.pk, DEEP, at=NOW + 4 * MINUTE)
+    follow(scoped.pk, DEEP, at=NOW + 6 * MINUTE)
+    assert types() == ["alert.opened", "alert.resolved", "alert.opened"]
+
+
+def test_only_channels_that_heard_of_it_and_are_still_on_hear_of_its_end(
+    channel: Channel, scoped: Organization
+) -> None:
+    silenced, deaf = make_channel(scoped.pk), make_channel(scoped.pk, "critical")
+    follow(scoped.pk, DEEP)
+    late = make_channel(scoped.pk)
+    change_channel(channel=silenced, min_severity="low", enabled=False, actor="user:admin")
+    change_channel(channel=channel, min_severity="critical", enabled=True, actor="user:admin")
+    follow(scoped.pk, at=NOW + MINUTE)
+    ends = Delivery.objects.filter(payload__type="alert.resolved")
+    assert {each.channel_id for each in ends} == {channel.pk}
+    assert not Delivery.objects.filter(channel__in=[deaf, late]).exists()
+
+
+def test_a_kept_cause_stays_as_it_is(channel: Channel, scoped: Organization) -> None:
+    follow(scoped.pk, DEEP)
+    follow_causes(scoped.pk, KINDS, [], kept=["depth"], now=NOW + MINUTE)
+    assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])
+
+
+def test_a_kill_before_the_commit_loses_neither_the_end_nor_its_message(
+    channel: Channel, scoped: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever dies between the change of state and the commit takes both back, and the next look does both."""
+    follow(scoped.pk, DEEP)
+    with monkeypatch.context() as broken:
+        broken.setattr(telling, "send_to", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            follow(scoped.pk, at=NOW + MINUTE)
+    assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])
+    follow(scoped.pk, at=NOW + 2 * MINUTE)
+    assert (Alert.objects.get().state, types()) == ("resolved", ["alert.opened", "alert.resolved"])
+
+
+def test_the_installation_and_an_organization_never_see_each_others_rows(
+    channel: Channel, scoped: Organization
+) -> None:
+    with installation_scope():
+        theirs = make_channel(None)
+    follow(None, DEEP)
+    follow(scoped.pk, DEEP)
+    for scope, own, owner in (
+        (organization_scope(scoped.pk), channel, scoped.pk),
+        (installation_scope(), theirs, None),
+    ):
+        with scope:
+            assert Channel.objects.get() == own
+            assert Alert.objects.get().organization_id == owner
+            assert Delivery.objects.get().channel_id == own.pk
+    with installation_scope(), pytest.raises(NoOrganizationError):
+        Alert.objects.create(organization=scoped, kind="overrun", severity="low", cause="x")
+    with organization_scope(scoped.pk), pytest.raises(NoOrganizationError):
+        Alert.objects.create(organization=None, kind="overrun", severity="low", cause="x")
+    with installation_scope():
+        assert Budget.objects.count() == 0  # a table of organizations only is empty there
+
+
+def test_an_installation_alert_is_raised_once_and_leads_to_the_staff_page(db: None) -> None:
+    with installation_scope():
+        make_channel(None)
+    for minutes in (0, 1):
+        follow(None, DEEP, at=NOW + minutes * MINUTE)
+    (message,) = messages()
+    with installation_scope():
+        assert message["path"] == f"/installation/alerts/{Alert.objects.get().pk}/"
+    assert message["title"] == "Queue depth at the installation"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_installation", [True, False])
+def test_of_racing_schedulers_one_tells_the_beginning_and_one_the_end(
+    organization: Organization, tmp_path: Path, is_installation: bool
+) -> None:
+    make_channel(None if is_installation else organization.pk)
+    owner = "installation" if is_installation else str(organization.pk)
+    for _ in range(2):  # the second time an alert is there that opens again
+        run_race("tests.cost_app.alerts.racers", [("begin", owner)] * 5, tmp_path)
+        run_race("tests.cost_app.alerts.racers", [("end", owner)] * 5, tmp_path)
+        with system_scope():
+            assert Alert.objects.get().state == "resolved"
+            assert types() == ["alert.opened", "alert.resolved"]
+            Alert.objects.update(told_at=timezone.now() - timedelta(minutes=6))
+            Delivery.objects.all().delete()
