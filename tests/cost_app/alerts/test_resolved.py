@@ -1,6 +1,7 @@
 """A channel that heard that an alert is open hears once that it is resolved."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,22 @@ def test_a_cause_that_ends_is_told_once_to_the_channel_that_heard_of_it(channel:
     assert (data["currentCost"], data["explanation"]) == (None, {"waiting": 5000})
 
 
-def test_every_kind_of_alert_tells_its_end(channel: Channel, usual: None, scoped: Organization) -> None:
+@pytest.mark.parametrize("kind", list(AlertKind))
+def test_every_kind_of_alert_tells_its_end(channel: Channel, scoped: Organization, kind: AlertKind) -> None:
+    follow_causes(scoped.pk, [kind], [replace(DEEP, kind=kind)], now=NOW)
+    follow_causes(scoped.pk, [kind], [], now=NOW + MINUTE)
+    assert [message["data"]["type"] for message in messages()] == [kind, kind]
+    assert types() == ["alert.opened", "alert.resolved"]
+
+
+def test_an_alert_about_spend_tells_its_end_with_the_amount(
+    channel: Channel, usual: None, scoped: Organization
+) -> None:
     UsageHour.objects.filter(hour=LAST_HOUR).update(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     check_usage(scoped.pk, NOW + timedelta(hours=1))
     assert types() == ["alert.opened", "alert.resolved"]
-    assert messages()[1]["data"]["currentCost"] == "4"
+    assert messages()[1]["data"]["currentCost"] == "4.00"
 
 
 def test_a_person_who_resolves_it_tells_too(channel: Channel, scoped: Organization) -> None:
