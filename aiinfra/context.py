@@ -28,6 +28,7 @@ class Page:
 
 NAVIGATION = [
     Page("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
+    Page("Operate", "Providers", "providers", "server-stack", "queue:read", "g d"),
     Page("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
     Page("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
     Page("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),

@@ -15,13 +15,17 @@ from cost_app.ledger import admission, agreement, attempts, cache_hits
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.metrics.results import CostMetrics, TrackedRequest
-from cost_app.models import AlertKind, Attempt, AttemptState, Severity
-from cost_app.prices import book
+from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
+from cost_app.performance import figures
+from cost_app.performance.figures import DEFAULT_HOURS, MOST_HOURS, Performance
+from cost_app.prices import book, limits
 from cost_app.prices.book import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
 
 __all__ = [
+    "DEFAULT_HOURS",
     "DEFAULT_OUTPUT_TOKENS",
+    "MOST_HOURS",
     "AlertKind",
     "Attempt",
     "AttemptOrder",
@@ -35,9 +39,13 @@ __all__ = [
     "CostMetrics",
     "CostOptimizer",
     "InvalidValueError",
+    "ModelMinute",
     "ModelNotPricedError",
+    "ModelState",
     "NoModelError",
     "OptimizationRecommendation",
+    "Performance",
+    "ProviderLimit",
     "ProviderRecommendation",
     "ReportConflictError",
     "Severity",
@@ -63,6 +71,8 @@ class CostOptimizer:
 
     priced_models = staticmethod(book.priced_models)
     price_of = staticmethod(book.price_of)
+    rate_limits = staticmethod(limits.rate_limits)
+    provider_limits = staticmethod(limits.provider_limits)
 
     fallback_chain = staticmethod(chains.fallback_chain)
 
@@ -78,10 +88,18 @@ class CostOptimizer:
     withdraw = staticmethod(attempts.withdraw)
     abandon = staticmethod(attempts.abandon)
     attempts_of = staticmethod(attempts.attempts_of)
+    sent_within = staticmethod(attempts.sent_within)
+    failed_requests = staticmethod(attempts.failed_requests)
     book_cache_hit = staticmethod(cache_hits.book_cache_hit)
 
     follow_causes = staticmethod(checks.follow_causes)
     owners_of_live_alerts = staticmethod(checks.owners_of_live_alerts)
+
+    average_latency = staticmethod(figures.average_latency)
+    performance = staticmethod(figures.performance)
+    performance_by_hour = staticmethod(figures.performance_by_hour)
+    model_states = staticmethod(figures.model_states)
+    model_minutes = staticmethod(figures.model_minutes)
 
     reserved_requests = staticmethod(attempts.reserved_requests)
     disagreements = staticmethod(agreement.disagreements)

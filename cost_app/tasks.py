@@ -8,6 +8,7 @@ from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.windows import refresh_rollovers
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
 from cost_app.ledger.usage import fold, follow_time_zones
+from cost_app.performance.counting import forget_old
 
 Jobs = list[tuple[float, Callable[[], object]]]
 """(seconds between two runs, what is run)"""
@@ -27,6 +28,12 @@ def carry_over() -> None:
         refresh_rollovers()
 
 
+def forget_old_counts() -> None:
+    """Apply the retention of the latency and failure counts."""
+    with system_scope():
+        forget_old()
+
+
 def jobs() -> Jobs:
     """What must not be late."""
     return [
@@ -38,4 +45,4 @@ def jobs() -> Jobs:
 
 def slow_jobs() -> Jobs:
     """What may take minutes."""
-    return [(60, follow_time_zones), (60, check_all), (3600, compute_all)]
+    return [(60, follow_time_zones), (60, check_all), (3600, compute_all), (3600, forget_old_counts)]

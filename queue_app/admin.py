@@ -8,8 +8,11 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from aiinfra.providers.admin import ProviderFilter
+from aiinfra.readable_admin import ReadableAdmin
 from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
-from queue_app import control
+from aiinfra.tenants.audit import user_actor
+from cost_app.optimizer import ProviderLimit
+from queue_app import control, limits
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
 
@@ -66,3 +69,30 @@ class QueuePolicyAdmin(TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         """Nobody deletes: set the defaults instead, so that the workers learn of it."""
         return False
+
+
+@admin.register(ProviderLimit)
+class ProviderLimitAdmin(ReadableAdmin):
+    """Calls a minute that providers take, for all organizations. Here because the queue keeps to them."""
+
+    list_display = ["provider", "model", "requests_per_minute", "expected_latency_ms", "changed_by"]
+    list_filter = ["provider"]
+    search_fields = ["provider", "model"]
+    ordering = ["provider", "model"]
+    readonly_fields = ["changed_by"]
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: "ModelForm[Any]", change: bool) -> None:
+        """Save, and make it hold from the next claim on."""
+        obj.changed_by = user_actor(request.user)  # type: ignore[attr-defined, arg-type]
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(limits.announce_limits)
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        """Delete, and let it hold no longer."""
+        super().delete_model(request, obj)
+        transaction.on_commit(limits.announce_limits)
+
+    def delete_queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> None:
+        """The same for several."""
+        super().delete_queryset(request, queryset)
+        transaction.on_commit(limits.announce_limits)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.optimizer import Attempt
 from queue_app import index
 from queue_app.index import Entry
 from queue_app.models import AIRequest, RequestContent, Status
@@ -28,11 +29,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Claim:
-    """A request that this process may work on while it renews the lease. `attempt_number` is the fence."""
+    """A request that this process may work on while it renews the lease. `attempt_number` is the fence.
+
+    `reserved` is the entry that the index gave out; its model is the one that the provider limit was asked for.
+    """
 
     request: AIRequest
     call: dict[str, Any]
     attempt_number: int
+    reserved: Entry | None = None
 
     @property
     def entry(self) -> Entry:
@@ -69,7 +74,7 @@ def _make_true(entry: Entry, worker: str) -> Claim | None:
     if not claimed:
         return None
     content = RequestContent.objects.select_related("request").defer("response").get(request_id=entry.request_id)
-    return Claim(content.request, unpack(content.call), content.request.attempt_number)
+    return Claim(content.request, unpack(content.call), content.request.attempt_number, entry)
 
 
 def hold_for_caller(claim: Claim) -> None:
@@ -77,6 +82,16 @@ def hold_for_caller(claim: Claim) -> None:
     AIRequest.objects.filter(id=claim.request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number).update(
         lease_until=lease_end(claim.timeout)
     )
+
+
+def note_sent(claim: Claim, attempt: Attempt) -> None:
+    """Count the call against its provider's limit from now on, where it has one."""
+    if claim.reserved is None or not claim.reserved.limit:
+        return
+    try:
+        index.run("sent", [str(claim.entry), claim.reserved.model, str(attempt.id)])
+    except RedisError:
+        logger.warning("call not counted against its limit", extra={"fields": {"request": claim.request.id}})
 
 
 def release(entry: Entry) -> None:

@@ -14,7 +14,7 @@ from queue_app import events, flights, index, tickets
 from queue_app.claims import release
 from queue_app.cleanup import cleanup
 from queue_app.index import Entry
-from queue_app.intake import attempt_order, enter
+from queue_app.intake import attempt_order, enter, note_model
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.packing import unpack
 
@@ -88,7 +88,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
         if not restarted:
             raise WrongStatusError("only a failed or cancelled request can be retried")
         request.refresh_from_db()
-        cost.open_attempt(attempt_order(request, unpack(content.call)))
+        note_model(request, cost.open_attempt(attempt_order(request, unpack(content.call))))
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
         )

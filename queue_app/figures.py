@@ -5,29 +5,35 @@ Times are those of the active time zone, which is the organization's. Every char
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.templatetags.formats import duration_ms
+from queue_app.attempt_figures import attempts_chart
+from queue_app.axes import (
+    LEGEND,
+    MINUTE,
+    UNFINISHED,
+    clock,
+    counts_axis,
+    local,
+    minute_text,
+    moment_of,
+    stamp,
+    timed_figure,
+)
 from queue_app.counts import Outcomes
 from queue_app.depth_history import DepthSample, depth_samples
 from queue_app.loads import OrganizationLoad, top_loads
 from queue_app.models import Priority, QueueMinute
 
 HOUR = timedelta(hours=1)
-MINUTE = timedelta(minutes=1)
 DEPTH_STEP_S = 15
 """Distance of the points of the depth chart; a sample is taken every 5 s, more than a screen shows of an hour."""
-LEAST_PEAK = 5
-"""Where the vertical axis ends at least, so that counts are labelled with whole numbers."""
-SHORTEST_WINDOW = timedelta(minutes=15)
-"""Where there is less than an hour to show, the axis begins with the first of it, but shows this much at least."""
-LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
-UNFINISHED = 0.45
-"""Opacity of the minute that is not over."""
 PRIORITIES = sorted(Priority, reverse=True)
+HELD, HELD_COLOUR = "held for a retry", "var(--series-held)"
 WAIT_COLOUR, RUN_COLOUR = "var(--series-2)", "var(--series-4)"
 
 
@@ -48,27 +54,36 @@ class Minute:
 
 
 def depth_chart(organization_id: int) -> Chart:
-    """Requests that could start, stacked by priority. Raises RedisError."""
+    """Requests that could start, stacked by priority, and those held for a retry on top. Raises RedisError."""
     samples = depth_samples(organization_id)
     points = _last_in_each(samples, DEPTH_STEP_S)
-    traces = [
-        {
-            **_lane_trace(priority, [_local(point.at) for point in points]),
-            "type": "scatter",
-            "mode": "lines",
-            "stackgroup": "depth",
-            "y": [point.depth.get(priority, 0) for point in points],
-            "line": {"color": _colour(priority), "width": 1.5, "shape": "hv"},
-        }
+    x = [local(point.at) for point in points]
+    ready = [
+        _depth_trace(priority.name.lower(), x, [point.depth.get(priority, 0) for point in points], _colour(priority))
         for priority in PRIORITIES
     ]
-    peak = max((sum(point.depth.values()) for point in points), default=0)
+    held = _depth_trace(HELD, x, [point.held for point in points], HELD_COLOUR)
+    peak = max((point.waiting for point in points), default=0)
     rows = [
-        [_clock(sample.at), *(sample.depth.get(priority, 0) for priority in PRIORITIES), sum(sample.depth.values())]
-        for sample in reversed(_last_in_each(samples, 60))
+        [clock(each.at), *(each.depth.get(priority, 0) for priority in PRIORITIES), each.held, each.waiting]
+        for each in reversed(_last_in_each(samples, 60))
     ]
-    deep = [_moment(point.at) for point in points if any(point.depth.values())]
-    return Chart(_figure(traces, _counts_axis(peak), deep), Table(["Time", *_lane_names(), "All"], rows))
+    deep = [moment_of(point.at) for point in points if point.waiting]
+    table = Table(["Time", *_lane_names(), HELD.capitalize(), "All"], rows)
+    return Chart(timed_figure([*ready, held], counts_axis(peak), deep), table)
+
+
+def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], colour: str) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "stackgroup": "depth",
+        "name": name,
+        "x": x,
+        "y": counts,
+        "line": {"color": colour, "width": 1.5, "shape": "hv"},
+        "hovertemplate": "%{y:,d}",
+    }
 
 
 def throughput_chart(_organization_id: int) -> Chart:
@@ -86,15 +101,15 @@ def times_chart(_organization_id: int) -> Chart:
     minutes = _last_hour()
     waits = [_average(minute.total.wait_ms, minute.total.started) for minute in minutes]
     runs = [_average(minute.total.run_ms, minute.total.started) for minute in minutes]
-    x = [_stamp(minute.at) for minute in minutes]
+    x = [stamp(minute.at) for minute in minutes]
     traces = [_time_trace("wait", x, waits, WAIT_COLOUR), _time_trace("run", x, runs, RUN_COLOUR)]
     rows = [
-        [_minute(each.at), duration_ms(wait), duration_ms(run), each.total.started]
+        [minute_text(each.at), duration_ms(wait), duration_ms(run), each.total.started]
         for each, wait, run in zip(minutes, waits, runs, strict=True)
     ]
     axis = {"rangemode": "tozero", "ticksuffix": " s"}
     table = Table(["Minute", "Average wait", "Average run", "Requests"], rows[::-1])
-    return Chart(_figure(traces, axis, _busy(minutes)), table)
+    return Chart(timed_figure(traces, axis, _busy(minutes)), table)
 
 
 def organizations_chart(_organization_id: int) -> Chart:
@@ -118,7 +133,7 @@ def organizations_chart(_organization_id: int) -> Chart:
         "bargap": 0.35,
         "hovermode": "y unified",
         "legend": LEGEND,
-        "xaxis": _counts_axis(peak),
+        "xaxis": counts_axis(peak),
         "yaxis": {"autorange": "reversed", "type": "category"},
     }
     columns = ["Organization", "Waiting", "Ended", "Failed", "Average wait", "Average run"]
@@ -131,6 +146,7 @@ def organizations_chart(_organization_id: int) -> Chart:
 CHARTS: dict[str, Callable[[int], Chart]] = {
     "depth": depth_chart,
     "throughput": throughput_chart,
+    "attempts": attempts_chart,
     "errors": errors_chart,
     "times": times_chart,
 }
@@ -139,7 +155,7 @@ STAFF_CHARTS = {"organizations": organizations_chart}
 
 def _counts_chart(count: Callable[[Outcomes], int]) -> Chart:
     minutes = _last_hour()
-    x = [_stamp(minute.at) for minute in minutes]
+    x = [stamp(minute.at) for minute in minutes]
     opacity = [1.0] * (len(minutes) - 1) + [UNFINISHED]
     traces = [
         {
@@ -152,10 +168,10 @@ def _counts_chart(count: Callable[[Outcomes], int]) -> Chart:
     ]
     peak = max(count(minute.total) for minute in minutes)
     rows = [
-        [_minute(minute.at), *(count(minute.lanes[priority]) for priority in PRIORITIES), count(minute.total)]
+        [minute_text(minute.at), *(count(minute.lanes[priority]) for priority in PRIORITIES), count(minute.total)]
         for minute in reversed(minutes)
     ]
-    figure = _figure(traces, _counts_axis(peak), _busy(minutes) if peak else [])
+    figure = timed_figure(traces, counts_axis(peak), _busy(minutes) if peak else [])
     figure["layout"] |= {"barmode": "stack", "bargap": 0.2}
     return Chart(figure, Table(["Minute", *_lane_names(), "All"], rows))
 
@@ -181,19 +197,6 @@ def _last_in_each(samples: Sequence[DepthSample], step_s: int) -> list[DepthSamp
     return list({sample.at // step_s: sample for sample in samples}.values())
 
 
-def _figure(traces: list[Figure], y_axis: Figure, since: Iterable[datetime]) -> Figure:
-    """`since` are the moments that have something to show; without one nothing is drawn."""
-    moments = list(since)
-    x_axis = {"type": "date", "range": _window(moments), "tickformat": "%H:%M", "hoverformat": "%H:%M:%S"}
-    return {"data": traces if moments else [], "layout": {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND}}
-
-
-def _window(moments: Sequence[datetime]) -> list[str]:
-    """From the first moment on; half a minute more on both sides, for bars are as wide as a minute."""
-    now = timezone.now()
-    return [_stamp(min([*moments, now - SHORTEST_WINDOW]) - MINUTE / 2), _stamp(now + MINUTE / 2)]
-
-
 def _lane_trace(priority: Priority, x: Sequence[str]) -> Figure:
     return {"name": priority.name.lower(), "x": x, "hovertemplate": "%{y:,d}"}
 
@@ -210,10 +213,6 @@ def _time_trace(name: str, x: Sequence[str], milliseconds: Sequence[float | None
         "connectgaps": False,
         "hovertemplate": "%{y:,.2f} s",
     }
-
-
-def _counts_axis(peak: int) -> Figure:
-    return {"range": [0, max(LEAST_PEAK, peak * 1.08)], "tickformat": ",d", "nticks": 6}
 
 
 def _load_row(load: OrganizationLoad) -> list[object]:
@@ -234,24 +233,3 @@ def _colour(priority: Priority) -> str:
 
 def _lane_names() -> list[str]:
     return [priority.label for priority in PRIORITIES]
-
-
-def _stamp(moment: datetime) -> str:
-    """As Plotly reads it: without an offset, so that it is shown as it is written."""
-    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _local(at: float) -> str:
-    return _stamp(_moment(at))
-
-
-def _moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
-
-
-def _clock(at: float) -> str:
-    return timezone.localtime(_moment(at)).strftime("%H:%M:%S")
-
-
-def _minute(moment: datetime) -> str:
-    return timezone.localtime(moment).strftime("%H:%M")

@@ -22,7 +22,7 @@ from cache_app.facade import Served, Ticket
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import BudgetExceededError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events
-from queue_app.intake import attempt_order, enter
+from queue_app.intake import attempt_order, enter, note_model
 from queue_app.models import ENDED, LIVE, AIRequest, RequestContent, Status
 from queue_app.packing import pack, unpack
 from queue_app.requests import status_of
@@ -156,7 +156,7 @@ def _take_over(leader: AIRequest, follower: AIRequest) -> bool:
             follower.leader_id = None
             call = unpack(RequestContent.objects.get(request_id=follower.id).call)
             _followers(leader.id).update(leader_id=follower.id)
-            cost.open_attempt(attempt_order(follower, call))
+            note_model(follower, cost.open_attempt(attempt_order(follower, call)))
     except (BudgetRefusedError, ModelNotPricedError) as refusal:
         code = "BUDGET_EXCEEDED" if isinstance(refusal, BudgetExceededError) else "NOT_ADMITTED"
         _followers(leader.id).filter(id=follower.id).update(

@@ -5,11 +5,16 @@ from collections.abc import Iterable
 from django import forms
 from django.core.exceptions import ValidationError
 
+from aiinfra.providers.base import ErrorCode
 from cost_app import create_cost_optimizer
 from queue_app.models import Priority, Status
+from queue_app.outcomes import MISSING_USAGE, WORKER_LOST
 from queue_app.requests import RequestFilter
 
 PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Priority, reverse=True)]
+HELD = "held"
+"""In the list of statuses: pending, and the next attempt is not due."""
+ERRORS = sorted([*ErrorCode, WORKER_LOST, MISSING_USAGE])
 
 
 class LaneForm(forms.Form):
@@ -32,18 +37,27 @@ class RequestFilterForm(forms.Form):
         label="Request id",
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Paste an id", "data-search": True}),
     )
-    status = forms.ChoiceField(required=False, choices=[("", "Any"), *Status.choices])
+    status = forms.ChoiceField(required=False, choices=[("", "Any"), *Status.choices, (HELD, "Held for a retry")])
     priority = forms.ChoiceField(required=False, choices=[("", "Any"), *PRIORITIES])
     provider = forms.ChoiceField(required=False)
     model = forms.ChoiceField(required=False)
+    failed = forms.ChoiceField(required=False, label="Failed at")
+    error = forms.ChoiceField(required=False, choices=[("", "Any"), *((code, code) for code in ERRORS)])
     user = forms.CharField(required=False, max_length=128)
     conversation = forms.CharField(required=False, max_length=128)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        priced = create_cost_optimizer().priced_models()
-        self.fields["provider"].choices = _any_of(provider for provider, _ in priced)  # type: ignore[attr-defined]
-        self.fields["model"].choices = _any_of(model for _, model in priced)  # type: ignore[attr-defined]
+        cost = create_cost_optimizer()
+        priced = cost.priced_models()
+        called = [f"{state.provider}/{state.model}" for state in cost.model_states()]
+        choices = {
+            "provider": [provider for provider, _ in priced],
+            "model": [model for _, model in priced],
+            "failed": [*called, *(f"{provider}/{model}" for provider, model in priced)],
+        }
+        for name, values in choices.items():
+            self.fields[name].choices = _any_of(values)  # type: ignore[attr-defined]
 
     def chosen(self) -> dict[str, str]:
         """The fields that make sense and are filled in, as they stand in the address."""
@@ -57,7 +71,10 @@ class RequestFilterForm(forms.Form):
         """The same for the query."""
         chosen = self.chosen()
         return RequestFilter(
-            status=chosen.get("status", ""),
+            status="" if chosen.get("status") == HELD else chosen.get("status", ""),
+            held_only=chosen.get("status") == HELD,
+            failed_at=chosen.get("failed", ""),
+            error_code=chosen.get("error", ""),
             priority=Priority[chosen["priority"].upper()] if "priority" in chosen else None,
             provider=chosen.get("provider", ""),
             model=chosen.get("model", ""),

@@ -6,10 +6,11 @@ ones at one second a second: a low one is overtaken by high ones for at most the
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,29 +22,37 @@ from queue_app.models import AIRequest, Priority, QueuePolicy
 PREFIX = "{aiq}:"
 LUA = Path(__file__).parent / "lua"
 ADMIT_BATCH = 500
+LAYOUT = "2"
+"""Changes with the keys and members that the scripts write, so that an index of an earlier release is rebuilt."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A request as the index names it."""
+    """A request as the index names it.
+
+    `model` is `provider/model` of the call to be made, and `limit` the provider limit that a claimed call counts
+    against ("": none). Neither is part of the name.
+    """
 
     organization_id: int
     priority: int
     request_id: UUID
+    model: str = field(default="", compare=False)
+    limit: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.organization_id}:{self.priority}:{self.request_id}"
 
     @classmethod
-    def parse(cls, text: str) -> "Entry":
+    def parse(cls, text: str, model: str = "", limit: str = "") -> "Entry":
         """The inverse of str()."""
         organization_id, priority, request_id = text.split(":")
-        return cls(int(organization_id), int(priority), UUID(request_id))
+        return cls(int(organization_id), int(priority), UUID(request_id), model, limit)
 
     @classmethod
     def of(cls, request: AIRequest) -> "Entry":
         """The entry of a row."""
-        return cls(request.organization_id, request.priority, request.id)
+        return cls(request.organization_id, request.priority, request.id, request.next_call)
 
 
 @cache
@@ -52,7 +61,8 @@ def _script(name: str) -> Script:
     return redis_client().register_script(source)
 
 
-def _run(name: str, arguments: Sequence[str | float] = ()) -> object:
+def run(name: str, arguments: Sequence[str | float] = ()) -> Any:
+    """Run one of the scripts in `lua/`. Raises RedisError."""
     return _script(name)(args=list(arguments), client=redis_client())
 
 
@@ -66,7 +76,7 @@ def admit(requests: Iterable[AIRequest]) -> None:
     """Enter pending requests; entering one twice changes nothing. Raises RedisError."""
     rows = iter(requests)
     while batch := list(islice(rows, ADMIT_BATCH)):
-        _run("admit", [argument for request in batch for argument in _admission(request)])
+        run("admit", [argument for request in batch for argument in _admission(request)])
 
 
 def _admission(request: AIRequest) -> Iterator[str]:
@@ -75,12 +85,16 @@ def _admission(request: AIRequest) -> Iterator[str]:
     yield str(request.id)
     yield f"{score_of(request):.6f}"
     yield f"{request.not_before.timestamp():.6f}"
+    yield request.next_call
 
 
 def claim() -> Entry | None:
-    """Take the best request of all organizations out of the index. Raises RedisError."""
-    entry = _run("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
-    return Entry.parse(str(entry)) if entry else None
+    """Take the best request of all organizations out of the index, and reserve its place in its provider's limit.
+
+    Raises RedisError.
+    """
+    claimed = run("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
+    return Entry.parse(*claimed) if claimed else None
 
 
 def horizon_s() -> float:
@@ -95,24 +109,25 @@ def horizon_s() -> float:
 def release(entries: Iterable[Entry]) -> None:
     """End claims, so that their organizations may have others started. Raises RedisError."""
     if texts := [str(entry) for entry in entries]:
-        _run("release", texts)
+        run("release", texts)
 
 
 def hold(entries: Iterable[Entry]) -> None:
     """Enter claims that the index has forgotten. Raises RedisError."""
-    if texts := [str(entry) for entry in entries]:
-        _run("hold", texts)
+    if texts := [text for entry in entries for text in (str(entry), entry.model)]:
+        run("hold", texts)
 
 
 def remove(request: AIRequest) -> None:
     """Take out a request that will not be started. Raises RedisError."""
-    _run("remove", [str(request.organization_id), str(request.priority), str(request.id), f"{score_of(request):.6f}"])
+    organization, priority, request_id, score, _due, model = _admission(request)
+    run("remove", [organization, priority, request_id, score, model])
 
 
 def set_policy(policy: QueuePolicy) -> None:
     """Make an organization's share, limits and pauses hold from now on. Raises RedisError."""
     limits, paused = terms_of(policy)
-    _run("set_policy", [policy.organization_id, *limits, *paused])
+    run("set_policy", [policy.organization_id, *limits, *paused])
 
 
 def terms_of(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
@@ -137,23 +152,35 @@ def known_terms() -> dict[int, tuple[tuple[int, ...], frozenset[int]]]:
 
 
 def promote() -> int:
-    """Make due what was delayed; returns how many organizations have something to start. Raises RedisError."""
-    return int(str(_run("promote")))
+    """Make due what was delayed or waited for a provider limit; returns how many organizations have something to start.
+
+    Raises RedisError.
+    """
+    return int(run("promote"))
 
 
 def recount() -> None:
     """Derive the requests in flight anew from the claims. Raises RedisError."""
-    _run("recount")
+    run("recount")
 
 
 def is_complete() -> bool:
     """False until `mark_complete`, and again once Redis has lost its data. Raises RedisError."""
-    return bool(redis_client().exists(PREFIX + "complete"))
+    return bool(redis_client().get(PREFIX + "complete") == LAYOUT)
 
 
 def mark_complete() -> None:
     """Note that all rows and policies have been entered. Raises RedisError."""
-    redis_client().set(PREFIX + "complete", "1")
+    redis_client().set(PREFIX + "complete", LAYOUT)
+
+
+def drop_other_layout() -> None:
+    """Forget what an earlier release wrote and these scripts would misread. Raises RedisError."""
+    client = redis_client()
+    if client.get(PREFIX + "complete") in {None, LAYOUT}:
+        return
+    lanes = list(client.scan_iter(match=PREFIX + "lane*", count=1000))
+    client.delete(*lanes, *(PREFIX + name for name in ("heads", "delayed", "depth", "held", "complete")))
 
 
 def size() -> int:
@@ -181,10 +208,16 @@ def old_claims(seconds: float) -> list[Entry]:
 def depths() -> dict[tuple[int | None, int], int]:
     """Ready requests by (organization id, priority); organization None is the sum over all. Raises RedisError."""
     counts: dict[tuple[int | None, int], int] = {}
-    for field, count in redis_client().hgetall(PREFIX + "depth").items():
-        organization_id, _, priority = str(field).rpartition(":")
+    for lane, count in redis_client().hgetall(PREFIX + "depth").items():
+        organization_id, _, priority = str(lane).rpartition(":")
         counts[int(organization_id) if organization_id else None, int(priority)] = int(count)
     return counts
+
+
+def held() -> dict[int | None, int]:
+    """Requests whose next attempt is not due, by organization id; None is the sum over all. Raises RedisError."""
+    counts = redis_client().hgetall(PREFIX + "held")
+    return {None if owner == "all" else int(owner): int(count) for owner, count in counts.items()}
 
 
 def room_of(organization_id: int) -> tuple[dict[int, int], int]:
@@ -199,8 +232,9 @@ def room_of(organization_id: int) -> tuple[dict[int, int], int]:
 
 def position_of(request: AIRequest) -> int:
     """1 for the request of its organization that is claimed next; requests of other organizations are not counted."""
+    organization = request.organization_id
+    lanes = redis_client().zrange(f"{PREFIX}lanes:{organization}", 0, -1)
     with redis_client().pipeline(transaction=False) as pipeline:
-        for priority in Priority:
-            lane = f"{PREFIX}lane:{request.organization_id}:{priority.value}"
-            pipeline.zcount(lane, "-inf", f"({score_of(request):.6f}")
+        for lane in lanes:
+            pipeline.zcount(f"{PREFIX}lane:{organization}:" + str(lane), "-inf", f"({score_of(request):.6f}")
         return sum(int(ahead) for ahead in pipeline.execute()) + 1

@@ -21,7 +21,7 @@ from aiinfra.python_api import InvalidValueError
 from cache_app import create_semantic_cache
 from cache_app.facade import Look, Question, Ticket
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import DEFAULT_OUTPUT_TOKENS, AttemptOrder, CallTerms
+from cost_app.optimizer import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
 from queue_app import index, tickets
 from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.packing import pack
@@ -208,8 +208,17 @@ def store(
     if leader_id is None:
         cost.record_uses(submission.organization_id, request.id, terms.uses)
         # Last: from here to the commit other calls wait for the budgets.
-        cost.open_attempt(attempt_order(request, call))
+        note_model(request, cost.open_attempt(attempt_order(request, call)))
     return request
+
+
+def note_model(request: AIRequest, attempt: Attempt) -> None:
+    """Note on the row which model the request's current attempt calls: a fallback or a budget chose another one."""
+    asked = (attempt.provider, attempt.model) == (request.provider, request.model)
+    next_model = "" if asked else attempt.name
+    if request.next_model != next_model:
+        request.next_model = next_model
+        AIRequest.objects.filter(id=request.id).update(next_model=next_model)
 
 
 def _ticket(submission: Submission, terms: CallTerms) -> Ticket | None:

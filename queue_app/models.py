@@ -74,6 +74,11 @@ class AIRequest(TenantModel):
     flight = models.CharField(  # noqa: DJ001 - NULLs are distinct, "" would collide
         max_length=32, null=True, help_text="what it asks, while equal requests wait for its answer"
     )
+    next_model = models.CharField(
+        max_length=161,
+        blank=True,
+        help_text="provider/model of the current attempt, where it is not what was asked for",
+    )
     leader_id = models.UUIDField(null=True, help_text="the equal request whose answer it waits for")
     counted = models.BooleanField(default=False, help_text="its end is in the minutes and totals")
     error_code = models.CharField(max_length=32, blank=True)
@@ -104,6 +109,16 @@ class AIRequest(TenantModel):
                 name="request_following",
                 condition=models.Q(status="pending", leader_id__isnull=False),
             ),
+            models.Index(
+                fields=["organization", "not_before"],
+                name="request_held",
+                condition=models.Q(status="pending"),
+            ),
+            models.Index(
+                fields=["organization", "error_code", "-created_at"],
+                name="request_by_error",
+                condition=~models.Q(error_code=""),
+            ),
             models.Index(fields=["lease_until"], name="request_leased", condition=models.Q(status="processing")),
             models.Index(fields=["completed_at"], name="request_uncounted", condition=UNCOUNTED),
             models.Index(fields=["completed_at"], name="request_ended", condition=models.Q(completed_at__isnull=False)),
@@ -112,6 +127,11 @@ class AIRequest(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
+
+    @property
+    def next_call(self) -> str:
+        """`provider/model` of the current attempt: provider limits count its calls by that."""
+        return self.next_model or f"{self.provider}/{self.model}"
 
 
 class RequestContent(TenantModel):

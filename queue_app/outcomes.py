@@ -15,7 +15,7 @@ from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events, flights
 from queue_app.claims import Claim, release
-from queue_app.intake import attempt_order, enter
+from queue_app.intake import attempt_order, enter, note_model
 from queue_app.keeping import keep
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
@@ -124,7 +124,8 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
             )
             if not ours:
                 return None
-            cost.open_attempt(attempt_order(request, claim.call, (step.provider, step.model)))
+            order = attempt_order(request, claim.call, (step.provider, step.model))
+            note_model(request, cost.open_attempt(order))
     except ModelNotPricedError:
         return None
     return request

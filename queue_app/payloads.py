@@ -121,6 +121,8 @@ class QueueStatsOut(ApiModel):
     total_failed: int
     total_cancelled: int
     by_priority: ByPriority
+    held_for_retry: Annotated[int, Field(description="waiting requests whose next attempt is not due")]
+    waiting_for_provider_limit: Annotated[int, Field(description="waiting requests whose model is at its limit")]
     oldest_pending_seconds: float | None
     average_wait_ms: float | None
     average_processing_ms: float | None

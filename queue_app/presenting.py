@@ -88,6 +88,8 @@ def stats_out(stats: QueueStats) -> QueueStatsOut:
         total_failed=stats.total_failed,
         total_cancelled=stats.total_cancelled,
         by_priority=ByPriority(**{priority_name(p): lane.pending for p, lane in stats.lanes.items()}),
+        held_for_retry=sum(stats.held.values()),
+        waiting_for_provider_limit=sum(stats.limited.values()),
         oldest_pending_seconds=stats.oldest_pending_seconds,
         average_wait_ms=recent.average_wait_ms,
         average_processing_ms=recent.average_run_ms,

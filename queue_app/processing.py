@@ -14,7 +14,8 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt
 from queue_app import outcomes
-from queue_app.claims import Claim
+from queue_app.claims import Claim, note_sent
+from queue_app.intake import note_model
 from queue_app.turns import turn
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ def process(claim: Claim) -> None:
 def _dispatch(claim: Claim) -> Attempt | None:
     """The attempt, marked as sent; None where the call must not be made, and then the claim is ended."""
     attempt = cost.current_attempt(claim.request.id, claim.attempt_number)
+    if _stood_elsewhere(claim, attempt):
+        outcomes.give_back(claim)
+        return None
     decision = breaker.allow(attempt.provider, attempt.model)
     if not decision.allowed:
         outcomes.fail_attempt(claim, attempt, _circuit_open(attempt, decision.retry_in_s))
@@ -45,8 +49,20 @@ def _dispatch(claim: Claim) -> Attempt | None:
         breaker.release_probe(attempt.provider, attempt.model)
         outcomes.stop(claim)
         return None
+    note_sent(claim, attempt)
     close_old_connections()  # back to the pool during the call: there are more slots than database connections
     return attempt
+
+
+def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
+    """Whether the index had the request under another model, so that the limit of the right one was not asked for.
+
+    The reconciler's list of rows can be older than the last step of a fallback chain. The row is put right.
+    """
+    if claim.reserved is None or claim.reserved.model == attempt.name:
+        return False
+    note_model(claim.request, attempt)
+    return True
 
 
 def _circuit_open(attempt: Attempt, retry_in_s: float) -> ProviderError:

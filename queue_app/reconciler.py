@@ -9,7 +9,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.tenants.scope import organization_scope, system_scope
-from queue_app import heartbeat, index, outcomes
+from queue_app import heartbeat, index, limits, outcomes
 from queue_app.index import Entry
 from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.packing import unpack
@@ -42,10 +42,12 @@ class Reconciler:
         drop_dead_claims()
         index.recount()
         enter_policies()
+        limits.enter_limits()
         live = sum(_indexed(status).count() for status in LIVE)
         missing = live > index.size()
         if not index.is_complete() or (missing and self._rows_were_missing):
             logger.info("Redis has lost requests; entering all of them")
+            limits.record_calls()
             rebuild_index()
         elif self._looks % ENTER_ALL_EVERY == 0:
             rebuild_index()
@@ -89,6 +91,7 @@ def enter_policies() -> None:
 
 def rebuild_index() -> None:
     """Enter every claim and pending row, oldest first; what is there already stays. Raises RedisError."""
+    index.drop_other_layout()
     index.hold(Entry.of(request) for request in _live(Status.PROCESSING))
     index.admit(_live(Status.PENDING))
     index.mark_complete()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.providers.base import TokenUsage
@@ -107,6 +108,12 @@ class RequestFilter:
     user_ref: str = ""
     conversation_id: str = ""
     request_id: str = ""
+    held_only: bool = False
+    """Those whose next attempt is not due."""
+    failed_at: str = ""
+    """`provider/model` of a failed attempt: the newest 1,000 count."""
+    error_code: str = ""
+    """Of that attempt; without a model, of the request itself."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,13 @@ def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[A
         "conversation_id": narrowed.conversation_id,
     }
     rows = rows.filter(**{name: value for name, value in equal.items() if value})
+    if narrowed.held_only:
+        rows = rows.filter(status=Status.PENDING, not_before__gt=timezone.now())
+    if narrowed.failed_at:
+        provider, _, model = narrowed.failed_at.partition("/")
+        rows = rows.filter(id__in=cost.failed_requests(provider, model, narrowed.error_code))
+    elif narrowed.error_code:
+        rows = rows.filter(error_code=narrowed.error_code)
     if narrowed.request_id:
         found = request_by_id(narrowed.request_id.strip())
         rows = rows.filter(id=found.id) if found else rows.none()

@@ -9,16 +9,21 @@ from redis.exceptions import RedisError
 
 from aiinfra.providers import breaker
 from aiinfra.providers.breaker import BreakerState
+from aiinfra.redis import redis_client
+from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, AttemptState
-from queue_app import index
 from queue_app.control import CANCELLED
 from queue_app.heartbeat import WorkerBeat
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, Status
+from queue_app.outages import Outage, outages
 from queue_app.outcomes import MISSING_USAGE, WORKER_LOST
-from queue_app.stats import LaneStats, QueueStats, queue_stats
+from queue_app.stats import RATE_WINDOW, LaneStats, QueueStats, queue_stats
+
+cost = create_cost_optimizer()
 
 MS = timedelta(milliseconds=1)
 WORKERS_SHOWN = 20
+CHARTED = timedelta(hours=1)
 ERROR_RATE_WARNS, ERROR_RATE_ALARMS = 5, 20
 """Percent of the requests that ended within the rate window."""
 
@@ -88,8 +93,19 @@ class LiveQueue:
     lanes: Sequence[Lane]
     circuits: Sequence[BreakerState]
     redis_answers: bool
-    held_back: int
-    """Pending requests whose next attempt is not due: they wait out the pause after a failed one."""
+    outages: Sequence[Outage]
+    failed_attempts: int
+    """Provider calls that failed within the rate window, also those whose request was answered later."""
+
+    @property
+    def held_back(self) -> int:
+        """Pending requests whose next attempt is not due: they wait out the pause after a failed one."""
+        return sum(self.stats.held.values())
+
+    @property
+    def limited(self) -> int:
+        """Pending requests whose model takes no more calls this minute."""
+        return sum(self.stats.limited.values())
 
     @property
     def workers(self) -> list[Worker]:
@@ -118,9 +134,11 @@ class LiveQueue:
 
     @property
     def error_tone(self) -> str:
-        """How bad the error rate is: "", warn or bad."""
+        """How bad the error rate is: "", warn or bad. Failed attempts warn before a request fails."""
         rate = self.stats.recent.error_rate or 0
-        return "bad" if rate >= ERROR_RATE_ALARMS else "warn" if rate >= ERROR_RATE_WARNS else ""
+        if rate >= ERROR_RATE_ALARMS:
+            return "bad"
+        return "warn" if rate >= ERROR_RATE_WARNS or self.outages else ""
 
     @property
     def is_untouched(self) -> bool:
@@ -130,28 +148,31 @@ class LiveQueue:
         return not (ended or stats.queue_size or stats.processing)
 
 
-def live_queue(organization_id: int) -> LiveQueue:
-    """The queue of an organization, which is in scope: six queries and three looks at Redis, whatever the size."""
+def live_queue() -> LiveQueue:
+    """The queue of the organization in scope: nine queries and three looks at Redis, whatever the size."""
     stats = queue_stats()
     policy = QueuePolicy.objects.first()
     paused = policy.paused_priorities if policy else []
-    ready = _ready(organization_id)
+    answers = _redis_answers()
+    circuits = breaker.states() if answers else []
+    minutes = cost.model_minutes(CHARTED)
+    since = timezone.now() - RATE_WINDOW
     return LiveQueue(
         stats=stats,
         lanes=[Lane(priority, lane, priority in paused) for priority, lane in stats.lanes.items()],
-        circuits=[] if ready is None else breaker.states(),
-        redis_answers=ready is not None,
-        held_back=0 if ready is None else max(0, stats.queue_size - ready),
+        circuits=circuits,
+        redis_answers=answers,
+        outages=outages(cost.model_states(), minutes, stats.held, circuits),
+        failed_attempts=sum(minute.failures for minute in minutes if minute.minute > since),
     )
 
 
-def _ready(organization_id: int) -> int | None:
-    """Requests that could start now; None where Redis does not answer."""
+def _redis_answers() -> bool:
     try:
-        depth, _ = index.room_of(organization_id)
+        redis_client().ping()
     except RedisError:
-        return None
-    return sum(depth.values())
+        return False
+    return True
 
 
 @dataclass(frozen=True)

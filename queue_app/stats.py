@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from queue_app.counts import Outcomes, uncounted_by_priority
 from queue_app.heartbeat import WorkerBeat, workers
+from queue_app.limits import waiting_for_limits
 from queue_app.models import AIRequest, Priority, QueueMinute, QueueTotal, Status
 
 RATE_WINDOW = timedelta(minutes=15)
@@ -54,6 +55,10 @@ class QueueStats:
     total_failed: int
     total_cancelled: int
     lanes: dict[Priority, LaneStats]
+    held: dict[str, int] = field(default_factory=dict)
+    """Pending requests whose next attempt is not due, by `provider/model` of that attempt."""
+    limited: dict[str, int] = field(default_factory=dict)
+    """Those that wait because their model is at its provider limit."""
     workers: list[WorkerBeat] = field(default_factory=list)
 
     @property
@@ -69,9 +74,10 @@ class QueueStats:
 
 
 def queue_stats() -> QueueStats:
-    """Reads the organizations in scope: five queries and one look at Redis, whatever the size."""
+    """Reads the organizations in scope: six queries and two looks at Redis, whatever the size."""
     uncounted = uncounted_by_priority()
-    lanes = _lanes(uncounted)
+    pending = pending_by_lane()
+    lanes = _lanes(pending, uncounted)
     totals = Outcomes(**QueueTotal.objects.aggregate(**{name: Sum(name, default=0) for name in Outcomes.NAMES}))
     for outcomes in uncounted.values():
         totals.merge(outcomes)
@@ -82,15 +88,47 @@ def queue_stats() -> QueueStats:
         total_failed=totals.failed,
         total_cancelled=totals.cancelled,
         lanes=lanes,
+        held=held_by_model(),
+        limited=limited_of(pending),
         workers=_workers(),
     )
 
 
-def _lanes(uncounted: dict[int, Outcomes]) -> dict[Priority, LaneStats]:
+def held_by_model() -> dict[str, int]:
+    """Pending requests whose next attempt is not due, by `provider/model` of that attempt."""
+    held: dict[str, int] = {}
+    waiting = AIRequest.objects.filter(status=Status.PENDING, not_before__gt=timezone.now())
+    for provider, model, next_model, count in waiting.values_list("provider", "model", "next_model").annotate(
+        Count("id")
+    ):
+        name = next_model or f"{provider}/{model}"
+        held[name] = held.get(name, 0) + count
+    return held
+
+
+def limited_of(pending: Iterable[tuple[int, int, int, datetime]] | None = None) -> dict[str, int]:
+    """Ready requests that wait because their model is at its provider limit; empty where Redis does not answer."""
+    rows = pending_by_lane() if pending is None else pending
+    try:
+        return waiting_for_limits({organization_id for organization_id, *_ in rows})
+    except RedisError:
+        return {}
+
+
+def pending_by_lane() -> list[tuple[int, int, int, datetime]]:
+    """(organization id, priority, number of requests, when the oldest was accepted)"""
+    pending = AIRequest.objects.filter(status=Status.PENDING).values_list("organization_id", "priority")
+    return list(pending.annotate(Count("id"), Min("created_at")))
+
+
+def _lanes(
+    pending: Iterable[tuple[int, int, int, datetime]], uncounted: dict[int, Outcomes]
+) -> dict[Priority, LaneStats]:
     lanes = {priority: LaneStats() for priority in sorted(Priority, reverse=True)}
-    pending = AIRequest.objects.filter(status=Status.PENDING).values_list("priority")
-    for weight, count, oldest_at in pending.annotate(Count("id"), Min("created_at")):
-        lanes[Priority(weight)].pending, lanes[Priority(weight)].oldest_at = count, oldest_at
+    for _organization_id, weight, count, oldest_at in pending:
+        lane = lanes[Priority(weight)]
+        lane.pending += count
+        lane.oldest_at = min(filter(None, [lane.oldest_at, oldest_at]))
     for weight, outcomes in [*_recent(), *uncounted.items()]:
         lanes[Priority(weight)].merge(outcomes)
     return lanes

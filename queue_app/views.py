@@ -133,7 +133,7 @@ def retry_request(request: MemberRequest, request_id: UUID) -> HttpResponse:
 
 def _live_context(request: MemberRequest) -> dict[str, Any]:
     return {
-        "live": live_queue(request.principal.organization_id),
+        "live": live_queue(),
         "can_pause": request.principal.can("queue:admin"),
         "api_url": request.build_absolute_uri("/api/ai/queue"),
     }

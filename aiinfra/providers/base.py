@@ -30,6 +30,18 @@ RETRYABLE = frozenset(
 )
 
 
+PROVIDER_FAULTS = frozenset(
+    {
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.TIMEOUT,
+        ErrorCode.CONNECTION_ERROR,
+        ErrorCode.SERVER_ERROR,
+        ErrorCode.AUTHENTICATION,
+    }
+)
+"""What an outage is made of. The others are mistakes of the caller, or no call was made."""
+
+
 @dataclass(frozen=True)
 class TokenUsage:
     """Tokens of one call in disjoint classes; `reasoning` alone is a part of another one (`output`)."""

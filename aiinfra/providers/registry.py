@@ -57,6 +57,12 @@ def is_configured(name: str) -> bool:
     return name in _providers()
 
 
+def is_sandboxed(name: str) -> bool:
+    """Whether calls to this provider go to the sandbox."""
+    provider = _providers().get(name)
+    return provider is not None and provider.sandbox_url is not None
+
+
 def adapter_for(name: str) -> ProviderAdapter:
     """The provider's adapter, made once per process and credential. Raises UnknownProviderError."""
     provider = _providers().get(name)

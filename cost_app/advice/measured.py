@@ -24,9 +24,6 @@ NEWEST_CALLS = 2_000
 FEWEST_CALLS = 20
 """Below this many calls a figure is assumed and not measured."""
 ASSUMED_USAGE = TokenUsage(input=500, output=300)
-ASSUMED_LATENCY_MS = {"gpt-4": 1_800, "gpt-3.5-turbo": 800}
-ASSUMED_DEEPSEEK_MS = 2_400
-ASSUMED_OTHER_MS = 1_800
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,6 @@ def usage_of_class(organization_id: int, request_class: str) -> TokenUsage | Non
     if len(own) < FEWEST_CALLS:
         return None
     return TokenUsage(input=median_low(sum(row[:3]) for row in own), output=median_low(row[3] for row in own))
-
-
-def assumed_latency_ms(model: Model) -> int:
-    """The specification's figures; for models that it does not name that of gpt-4."""
-    if model[0] == "deepseek":
-        return ASSUMED_DEEPSEEK_MS
-    return ASSUMED_LATENCY_MS.get(model[1], ASSUMED_OTHER_MS)
 
 
 def open_circuits() -> set[Model]:

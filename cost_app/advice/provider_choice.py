@@ -24,6 +24,7 @@ from cost_app.advice.measured import Measures
 from cost_app.advice.pricing import Model
 from cost_app.models import ModelPrice, RequestClass
 from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.limits import expected_latency_ms, provider_limits
 from cost_app.prices.pricing import cost_of
 
 LATENCY_WEIGHTS = {"low": 0.0, "normal": 0.3, "high": 0.6, "critical": 0.8}
@@ -120,6 +121,7 @@ def _price_now(model: Model) -> ModelPrice | None:
 
 def _options(organization_id: int, prices: dict[Model, ModelPrice], usage: TokenUsage) -> list[Option]:
     measures = measured.measures_of_models(organization_id)
+    limits = provider_limits()
     circuits = measured.open_circuits()
     windows = measured.windows_that_refuse(organization_id)
     return [
@@ -127,6 +129,7 @@ def _options(organization_id: int, prices: dict[Model, ModelPrice], usage: Token
             model,
             cost_of(usage, price),
             measures.get(model, Measures()),
+            expected_ms=expected_latency_ms(limits, *model),
             is_open=model in circuits,
             free_nano=measured.free_nano(windows, model),
         )
@@ -134,7 +137,9 @@ def _options(organization_id: int, prices: dict[Model, ModelPrice], usage: Token
     ]
 
 
-def _option(model: Model, cost_nano: int, measures: Measures, *, is_open: bool, free_nano: int | None) -> Option:
+def _option(
+    model: Model, cost_nano: int, measures: Measures, *, expected_ms: int, is_open: bool, free_nano: int | None
+) -> Option:
     problems = {
         "its circuit is open after repeated failures": is_open,
         "a budget has no room for the call": free_nano is not None and free_nano < cost_nano,
@@ -146,7 +151,7 @@ def _option(model: Model, cost_nano: int, measures: Measures, *, is_open: bool, 
     return Option(
         *model,
         cost_nano=cost_nano,
-        latency_ms=measured.assumed_latency_ms(model) if latency_ms is None else latency_ms,
+        latency_ms=expected_ms if latency_ms is None else latency_ms,
         latency_is_measured=latency_ms is not None,
         error_rate=measures.error_rate,
         problems=tuple(text for text, is_so in problems.items() if is_so),
@@ -188,7 +193,9 @@ def _sources(best: Option, request_class: RequestClass, usage: TokenUsage | None
     if best.latency_is_measured:
         known.append(f"Latency: the mean of your own calls to {best.name} within {measured.DAYS} days.")
     else:
-        assumed.append(f"Latency: {best.latency_ms} ms, for you have sent too few calls to {best.name}.")
+        assumed.append(
+            f"Latency: the expected {best.latency_ms} ms, because too few calls to {best.name} have been measured."
+        )
     if best.error_rate is None:
         assumed.append(f"Errors: none, for you have sent too few calls to {best.name}.")
     else:

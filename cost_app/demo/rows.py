@@ -180,7 +180,8 @@ class RowWriter:
 
     def _count(self, row: Row) -> None:
         """Rows that are alike in all that sums are by are added up first: there are many of them."""
-        amounts = (*AMOUNTS_OF(row), row["latency_ms"] or 0, int(row["latency_ms"] is not None))
+        is_timed = row["latency_ms"] is not None and not row["errors"] and not row["cache_hits"]
+        amounts = (*AMOUNTS_OF(row), row["latency_ms"] if is_timed else 0, int(is_timed))
         place = (self._calendar.hour_of(row["at"]), *PLACE_OF(row))
         sums = self._alike.get(place)
         self._alike[place] = amounts if sums is None else tuple(map(add, sums, amounts))

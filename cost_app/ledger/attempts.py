@@ -5,8 +5,8 @@ conditional UPDATE on the state, so that doing it twice, late, or from two proce
 caller's transaction where there is one.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,9 @@ from cost_app.prices.pricing import cost_of
 
 DEADLINE_GRACE = timedelta(seconds=5)
 MS = timedelta(milliseconds=1)
+NEWEST_ENTRIES = 20_000
+"""More than the limits of all providers let through in a minute."""
+FAILED_SHOWN = 1_000
 
 
 def current_attempt(request_id: UUID, number: int) -> Attempt:
@@ -203,6 +206,32 @@ def token_columns(usage: TokenUsage) -> dict[str, int]:
 def attempts_of(request_ids: Iterable[UUID]) -> list[Attempt]:
     """The attempts of some requests, in order of their numbers."""
     return list(Attempt.objects.filter(request_id__in=list(request_ids)).order_by("number"))
+
+
+def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
+    """(`provider/model`, attempt, time) of the calls that left within the last seconds, or ended then: no earlier ones.
+
+    Reads the calls that are out and the newest entries of the ledger, whatever its size.
+    """
+    since = timezone.now() - timedelta(seconds=seconds)
+    for attempt in Attempt.objects.filter(state=State.DISPATCHED, deadline_at__isnull=False, dispatched_at__gt=since):
+        yield attempt.name, attempt.id, attempt.dispatched_at or since
+    newest = LedgerEntry.objects.order_by("-id").only("at", "calls", "kind", "provider", "model", "attempt_id")
+    for entry in newest[:NEWEST_ENTRIES].iterator():
+        if entry.at < since:
+            return
+        if entry.calls and entry.attempt_id and entry.kind in {LedgerKind.USAGE, LedgerKind.FAILED}:
+            yield f"{entry.provider}/{entry.model}", entry.attempt_id, entry.at
+
+
+def failed_requests(provider: str, model: str, error_code: str = "") -> list[UUID]:
+    """The requests behind a model's newest failed attempts (`FAILED_SHOWN` of them), of one error code if it is given.
+
+    Also those that another attempt answered.
+    """
+    failed = Attempt.objects.filter(provider=provider, model=model).exclude(error_code="")
+    newest = failed.order_by("-created_at").values_list("request_id", "error_code")[:FAILED_SHOWN]
+    return list({request_id for request_id, code in newest if request_id and error_code in {"", code}})
 
 
 def reserved_requests() -> list[UUID]:

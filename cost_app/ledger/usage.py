@@ -20,6 +20,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.calendar import Calendar
 from cost_app.models import CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
+from cost_app.performance.counting import count_calls
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,9 @@ def _fold_all(organization_id: int) -> None:
 def _fold_batch(organization_id: int) -> int:
     calendar = _locked_calendar(organization_id)
     ids = list(PendingUsage.objects.order_by("entry_id").values_list("entry_id", flat=True)[:BATCH])
-    totals = _totals(LedgerEntry.objects.filter(id__in=ids).iterator(), calendar)
-    _add(organization_id, totals)
+    entries = list(LedgerEntry.objects.filter(id__in=ids).order_by("id"))
+    _add(organization_id, _totals(entries, calendar))
+    count_calls(organization_id, entries)
     PendingUsage.objects.filter(entry_id__in=ids).delete()
     return len(ids)
 
@@ -179,6 +181,8 @@ def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
 
 
 def _amounts(entry: LedgerEntry) -> list[int]:
+    """Latency is that of answered calls: a cache hit or a failure says nothing of how fast a model answers."""
+    is_timed = entry.latency_ms is not None and not entry.errors and entry.kind != LedgerKind.CACHE_HIT
     return [
         entry.nano,
         entry.saved_nano,
@@ -190,8 +194,8 @@ def _amounts(entry: LedgerEntry) -> list[int]:
         entry.cache_write_tokens,
         entry.output_tokens,
         entry.reasoning_tokens,
-        entry.latency_ms or 0,
-        int(entry.latency_ms is not None),
+        entry.latency_ms or 0 if is_timed else 0,
+        int(is_timed),
     ]
 
 

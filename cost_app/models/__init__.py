@@ -19,8 +19,16 @@ from cost_app.models.budgets import (
 )
 from cost_app.models.finance import InvoiceImport, InvoiceLine, MonthClose
 from cost_app.models.ledger import Attempt, AttemptState, LedgerEntry, LedgerKind, RequestClass, TokenColumns
+from cost_app.models.performance import ModelHour, ModelMinute, ModelState
 from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
-from cost_app.models.prices import ModelPrice, PriceProposal, PriceTier, ProposalState, Repricing
+from cost_app.models.prices import (
+    ModelPrice,
+    PriceProposal,
+    PriceTier,
+    ProposalState,
+    ProviderLimit,
+    Repricing,
+)
 from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 
 __all__ = [
@@ -44,13 +52,17 @@ __all__ = [
     "InvoiceLine",
     "LedgerEntry",
     "LedgerKind",
+    "ModelHour",
+    "ModelMinute",
     "ModelPrice",
+    "ModelState",
     "MonthClose",
     "OptimizationRule",
     "PendingUsage",
     "PriceProposal",
     "PriceTier",
     "ProposalState",
+    "ProviderLimit",
     "Recommendation",
     "RecommendationKind",
     "RecommendationState",

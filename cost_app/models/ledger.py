@@ -90,12 +90,22 @@ class Attempt(TenantModel, TokenColumns):
             ),
             models.Index(fields=["organization", "created_at"], name="attempt_by_time"),
             models.Index(
+                fields=["organization", "provider", "model", "-created_at"],
+                name="attempt_failed",
+                condition=~models.Q(error_code=""),
+            ),
+            models.Index(
                 fields=["organization", "created_at"], name="attempt_unpriced", condition=models.Q(price=None)
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model} {self.state}"
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
 
     @property
     def as_sent(self) -> ProviderAttempt:

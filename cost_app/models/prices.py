@@ -122,3 +122,45 @@ class Repricing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model or '*'} {self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"
+
+
+class ProviderLimit(models.Model):
+    """What a provider takes a minute, and how fast it is expected to answer. Beside the price book: one for all
+    organizations, because they share the provider's account."""
+
+    provider = models.CharField(max_length=32)
+    model = models.CharField(
+        max_length=128, blank=True, help_text="empty: the provider's other models, which share the limit"
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="calls a minute; empty for no limit"
+    )
+    expected_latency_ms = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        verbose_name="expected latency, ms",
+        help_text="assumed until enough calls have been measured",
+    )
+    changed_by = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="empty: as shipped; a shipped limit holds for the provider itself and not for the sandbox",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "model"], name="one_provider_limit"),
+            models.CheckConstraint(
+                condition=models.Q(requests_per_minute=None) | models.Q(requests_per_minute__gte=1),
+                name="provider_limit_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """`provider/model`, or `provider/` for the provider's other models."""
+        return f"{self.provider}/{self.model}"

@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, NamedTuple
 
 from aiinfra.money import NANO
-from cost_app.models import ModelPrice
+from cost_app.models import ModelPrice, ProviderLimit
 
 SPECIFICATION = "specification of 2025-08-29"
 DEEPSEEK = "DeepSeek price page, 2026-11-22"
@@ -72,6 +72,22 @@ SHIPPED_PRICES = [
 def add_shipped_prices(model: type[ModelPrice] | Any = ModelPrice) -> None:
     """Put the shipped prices into the book where they are missing. A migration passes its own `model`."""
     model.objects.bulk_create([model(**_columns(price)) for price in SHIPPED_PRICES], ignore_conflicts=True)
+
+
+SHIPPED_LIMITS = [
+    ("deepseek", "", 100, 2_400),
+    ("openai", "gpt-4", 500, 1_800),
+    ("openai", "gpt-3.5-turbo", 3_500, 800),
+]
+"""(provider, model, calls a minute, expected latency in ms): the specification's figures. It has one limit for all of
+DeepSeek."""
+
+
+def add_shipped_limits(model: type[ProviderLimit] | Any = ProviderLimit) -> None:
+    """Add the shipped provider limits where they are missing. A migration passes its own `model`."""
+    columns = ("provider", "model", "requests_per_minute", "expected_latency_ms")
+    rows = [model(**dict(zip(columns, limit, strict=True))) for limit in SHIPPED_LIMITS]
+    model.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def nano_of(amount: Decimal | str) -> int:

@@ -1,31 +1,68 @@
 -- ARGV: penalty in seconds for each request in flight, and the age beyond which organizations count as equally old.
--- Takes the best request now; returns its entry or nil. Of equals, whoever was served longest ago goes first.
--- Looks at the 64 organizations with the best heads: the penalty reorders among them.
+-- Takes the best request now; returns its entry, its model and the limit that its call counts against ('': none), or nil.
+-- Of equals, whoever was served longest ago goes first. Looks at the 64 organizations with the best heads: the penalty
+-- reorders among them. One whose head is not what `heads` says, because a limit filled up, is put right and tried again.
 local penalty, horizon = tonumber(ARGV[1]), tonumber(ARGV[2])
 local at = now()
+local MOST_TRIES = 128
+
+local function rank(each, score)
+  each.score = score
+  each.key = math.max(tonumber(score), at - horizon) + each.penalty
+end
+
+local function candidates()
+  local heads, found = redis.call('ZRANGE', HEADS, 0, 63, 'WITHSCORES'), {}
+  for i = 1, #heads, 2 do
+    local org = heads[i]
+    local weight = policy(org)
+    local each = {org = org, served = tonumber(redis.call('HGET', SERVED, org) or '0')}
+    each.penalty = penalty * tonumber(redis.call('HGET', INFLIGHT, org) or '0') / weight
+    rank(each, heads[i + 1])
+    found[#found + 1] = each
+  end
+  return found
+end
+
+local function best_of(found)
+  local best
+  for i, each in ipairs(found) do
+    local other = best and found[best]
+    if not other or each.key < other.key or (each.key == other.key and each.served < other.served) then best = i end
+  end
+  return best
+end
+
+local function take(org, name, limit)
+  local priority, model = PRIORITIES[string.sub(name, 1, 1)], string.sub(name, 3)
+  local request = redis.call('ZPOPMIN', lane(org, name))[1]
+  local entry = table.concat({org, priority, request}, ':')
+  redis.call('HDEL', LANE_OF, entry)
+  count_depth(org, priority, -1)
+  rescore(org, name)
+  redis.call('HSET', SERVED, org, string.format('%.6f', at))
+  if redis.call('ZADD', CLAIMS, string.format('%.6f', at), entry) == 1 then redis.call('HINCRBY', INFLIGHT, org, 1) end
+  if limit then reserve(limit, entry) end
+  refresh(org)
+  return {entry, model, limit or ''}
+end
+
 promote(at)
-local heads = redis.call('ZRANGE', HEADS, 0, 63, 'WITHSCORES')
-local chosen, chosen_key, chosen_served
-for i = 1, #heads, 2 do
-  local org = heads[i]
-  local weight = policy(org)
-  local score = math.max(tonumber(heads[i + 1]), at - horizon)
-  local key = score + penalty * tonumber(redis.call('HGET', INFLIGHT, org) or '0') / weight
-  local served = tonumber(redis.call('HGET', SERVED, org) or '0')
-  if not chosen or key < chosen_key or (key == chosen_key and served < chosen_served) then
-    chosen, chosen_key, chosen_served = org, key, served
+unblock()
+local found = candidates()
+for _ = 1, MOST_TRIES do
+  if #found == 0 then found = candidates() end
+  local i = best_of(found)
+  if not i then return nil end
+  local org = found[i].org
+  local score, name, limit = head(org)
+  if score == found[i].score then return take(org, name, limit) end
+  if score then
+    redis.call('ZADD', HEADS, score, org)
+    rank(found[i], score)
+  else
+    redis.call('ZREM', HEADS, org)
+    table.remove(found, i)
   end
 end
-if not chosen then return nil end
-local _, priority = head(chosen)
-if not priority then
-  refresh(chosen)
-  return nil
-end
-local request = redis.call('ZPOPMIN', lane(chosen, priority))[1]
-local entry = table.concat({chosen, priority, request}, ':')
-count_depth(chosen, priority, -1)
-redis.call('HSET', SERVED, chosen, string.format('%.6f', at))
-if redis.call('ZADD', CLAIMS, string.format('%.6f', at), entry) == 1 then redis.call('HINCRBY', INFLIGHT, chosen, 1) end
-refresh(chosen)
-return entry
+return nil

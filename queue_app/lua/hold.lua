@@ -1,9 +1,11 @@
--- ARGV: entries that the rows say are being processed; claims that an emptied Redis forgot.
+-- ARGV: (entry, model) of requests that the rows say are being processed; claims that an emptied Redis forgot.
 local at = string.format('%.6f', now())
-for _, entry in ipairs(ARGV) do
+for i = 1, #ARGV, 2 do
+  local entry, limit = ARGV[i], limit_of(ARGV[i + 1])
   if redis.call('ZADD', CLAIMS, 'NX', at, entry) == 1 then
     local org = parts(entry)
     redis.call('HINCRBY', INFLIGHT, org, 1)
+    if limit then reserve(limit, entry) end
     refresh(org)
   end
 end

@@ -1,8 +1,12 @@
--- Derives the requests in flight from the claims, should a count ever have drifted.
+-- Derives the requests in flight from the claims, should a count ever have drifted, and gives back what is reserved for
+-- claims that have ended.
 local counts = {}
 for _, entry in ipairs(redis.call('ZRANGE', CLAIMS, 0, -1)) do
   local org = parts(entry)
   counts[org] = (counts[org] or 0) + 1
+end
+for _, entry in ipairs(redis.call('HKEYS', UNSENT)) do
+  if not redis.call('ZSCORE', CLAIMS, entry) then free(entry) end
 end
 local touched = redis.call('HKEYS', INFLIGHT)
 redis.call('DEL', INFLIGHT)

@@ -1,8 +1,7 @@
--- ARGV: organization, priority, request, score. Takes a request that will not be started out of the index.
-local org, priority, request, score = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-redis.call('ZREM', DELAYED, table.concat({org, priority, request, score}, ':'))
-if redis.call('ZREM', lane(org, priority), request) == 1 then
-  count_depth(org, priority, -1)
-  refresh(org)
-end
+-- ARGV: organization, priority, request, score, model. Takes a request that will not be started out of the index.
+local org, priority, request, score, model = unpack(ARGV)
+local entry = table.concat({org, priority, request}, ':')
+if redis.call('ZREM', DELAYED, table.concat({entry, score, model}, ':')) == 1 then count_held(org, -1) end
+local name = redis.call('HGET', LANE_OF, entry)
+if name and take_out(org, priority, request, name) then refresh(org) end
 return 1

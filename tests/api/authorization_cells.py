@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
-from tests.api.support import CACHE, CHAT, COST, HEALTH, MESSAGES, QUEUE, enqueue_body
+from tests.api.support import CACHE, CHAT, COST, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
 
 PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
 STAFF_PREFIX = "/admin/"
@@ -83,6 +83,7 @@ API_CELLS = [
     ApiCell(CACHE, "POST", "pin", "cache:write", names="entry"),
     ApiCell(CACHE, "POST", "report", "chat:write", names="hit", also=(("entryId", "1" * 32), ("correct", True))),
     ApiCell(HEALTH, "GET", None, "health:read"),
+    ApiCell(PERFORMANCE, "GET", None, "health:read"),
     ApiCell(COST, "GET", "summary", "cost:read"),
     ApiCell(COST, "GET", "metrics", "cost:read"),
     ApiCell(COST, "POST", "track", "usage:write", also=TRACKED),
@@ -184,6 +185,9 @@ PAGE_CELLS = [
     PageCell("queue_request", "get", "queue:read", "pending"),
     PageCell("queue_cancel", "post", "queue:write", "pending"),
     PageCell("queue_retry", "post", "queue:write", "failed"),
+    PageCell("providers", "get", "queue:read"),
+    PageCell("provider_latency", "get", "queue:read"),
+    PageCell("provider_latency_table", "get", "queue:read"),
     PageCell("cache", "get", "cache:read"),
     PageCell("cache_figure", "get", "cache:read", "cache_chart"),
     PageCell("cache_figure_table", "get", "cache:read", "cache_chart"),

@@ -18,6 +18,7 @@ from cost_app.prices import book as pricebook
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE = "/api/ai/cache"
+PERFORMANCE = "/api/ai/performance"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 

@@ -28,6 +28,22 @@ def claim(_argument: str) -> Iterator[object]:
         yield claim.request.id
 
 
+def call(_argument: str) -> Iterator[object]:
+    """Claim and send until nothing may start; every third claim ends without a call."""
+    from types import SimpleNamespace
+    from uuid import uuid4
+
+    from queue_app.claims import claim_next, note_sent, release
+
+    number = 0
+    while claim := claim_next("racer"):
+        number += 1
+        if number % 3:
+            note_sent(claim, SimpleNamespace(id=uuid4()))  # type: ignore[arg-type]
+            yield claim.request.id
+        release(claim.entry)
+
+
 def cancel(request_ids: str) -> Iterator[object]:
     """Cancel each of the requests, from the moment on at which one was sent."""
     from aiinfra.tenants.scope import system_scope
@@ -114,7 +130,9 @@ def count(_argument: str) -> Iterator[object]:
     yield count_ended()
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, cancel, work, dequeue, inherit, count)}
+RACES: dict[str, Racer] = {
+    race.__name__: race for race in (accept, claim, call, cancel, work, dequeue, inherit, count)
+}
 
 
 if __name__ == "__main__":

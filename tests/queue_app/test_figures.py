@@ -16,7 +16,8 @@ from aiinfra.charts import Chart
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from queue_app import depth_history, figures
+from cost_app.models import ModelMinute
+from queue_app import depth_history, figures, index
 from queue_app.figures import CHARTS, STAFF_CHARTS
 from queue_app.loads import TOP, top_loads
 from queue_app.models import AIRequest, Priority, QueueMinute
@@ -43,14 +44,16 @@ def ended(scoped: Organization) -> Callable[..., None]:
     def note(minutes_ago: int, priority: Priority = Priority.NORMAL, **counts: int) -> None:
         minute = (timezone.now() - timedelta(minutes=minutes_ago)).replace(second=0, microsecond=0)
         QueueMinute.objects.create(organization=scoped, minute=minute, priority=priority, **counts)
+        called = {"organization": scoped, "minute": minute, "provider": "deepseek", "model": "deepseek-chat"}
+        ModelMinute.objects.update_or_create(**called, defaults={"failures": counts.get("failed", 0)})
 
     return note
 
 
-def sample(organization: Organization, seconds_ago: float, **depth: int) -> None:
+def sample(organization: Organization, seconds_ago: float, held: int = 0, **depth: int) -> None:
     """Note how deep the queue was; call it with the newest last."""
     depths = [depth.get(priority.name.lower(), 0) for priority in Priority]
-    text = json.dumps([NOW.timestamp() - seconds_ago, depths])
+    text = json.dumps([NOW.timestamp() - seconds_ago, depths, held])
     redis_client().lpush(f"{{aiq}}:depth_history:{organization.pk}", text)
 
 
@@ -136,7 +139,7 @@ def test_each_priority_has_its_colour_on_every_chart(
     for name in ("depth", "throughput", "errors", "organizations"):
         for each in ALL_CHARTS[name](scoped.pk).figure["data"]:
             look = each.get("line") or each["marker"]
-            assert look["color"] == f"var(--series-{each['name']})"
+            assert look["color"] == f"var(--series-{each['name'].split()[0]})"
 
 
 def test_staff_see_the_organizations_with_most_waiting_and_how_many_there_are(
@@ -204,3 +207,36 @@ def test_the_samples_that_the_scheduler_takes_are_drawn(submit: Submit, scoped: 
     submit(priority=Priority.HIGH)
     depth_history.sample_depths()
     assert trace(CHARTS["depth"](scoped.pk), "high")["y"] == [1]
+
+
+def test_requests_held_for_a_retry_are_a_series_of_their_own_in_the_depth(
+    queue: None, scoped: Organization, now: datetime
+) -> None:
+    sample(scoped, 30, held=30)
+    chart = figures.depth_chart(scoped.pk)
+    assert trace(chart, "held for a retry")["y"] == [30]
+    assert chart.table.rows[0][-2:] == [30, 30]
+
+
+def test_a_sample_of_an_earlier_release_has_nobody_held(queue: None, scoped: Organization, now: datetime) -> None:
+    redis_client().lpush(f"{{aiq}}:depth_history:{scoped.pk}", json.dumps([NOW.timestamp(), [1, 0, 0, 0]]))
+    assert depth_history.depth_samples(scoped.pk)[0].held == 0
+
+
+def test_held_requests_are_sampled(submit: Submit, scoped: Organization) -> None:
+    request = submit()
+    index.remove(request)
+    request.not_before = timezone.now() + timedelta(minutes=1)
+    index.admit([request])
+    depth_history.sample_depths()
+    (now_deep,) = depth_history.depth_samples(scoped.pk)
+    assert (now_deep.held, sum(now_deep.depth.values())) == (1, 0)
+
+
+def test_failed_attempts_are_shown_by_model(
+    scoped: Organization, ended: Callable[..., None], queue: None, now: datetime
+) -> None:
+    ended(2, failed=7, started=7)
+    chart = figures.CHARTS["attempts"](scoped.pk)
+    (only,) = chart.figure["data"]
+    assert (only["name"], max(only["y"])) == ("deepseek/deepseek-chat", 7)

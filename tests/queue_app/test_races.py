@@ -1,5 +1,6 @@
 """Eight real processes at once, on the test's own database and Redis."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
+from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt, AttemptState, LedgerEntry
-from queue_app import index
+from queue_app import index, limits
 from queue_app.intake import Submission, accept
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
 from queue_app.reconciler import Reconciler
@@ -103,3 +105,18 @@ def test_concurrent_counters_count_each_request_once(race: Race, organization: O
     with system_scope():
         for table in (QueueTotal, QueueMinute):
             assert table.objects.aggregate(number=Sum("completed"))["number"] == 3_000
+
+
+def test_workers_together_never_send_more_than_a_provider_takes_in_a_minute(
+    race: Race, organization: Organization
+) -> None:
+    """Claims that end without a call give their place back, and nothing else does."""
+    fill(organization, 400)
+    index.run("set_limits", ["deepseek/deepseek-chat", 40])
+    window = f"{index.PREFIX}calls:deepseek/deepseek-chat"
+    for _ in range(2):
+        sent = [request_id for ids in race(*[("call", "")] * RACERS) for request_id in ids]
+        assert len(sent) == len(set(sent)) == redis_client().zcard(window) == 40
+        for member, at in redis_client().zrange(window, 0, -1, withscores=True):
+            redis_client().zadd(window, {member: at - limits.WINDOW_S})
+        redis_client().zremrangebyscore(window, "-inf", time.time() - limits.WINDOW_S + 1)

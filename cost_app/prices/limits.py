@@ -1,0 +1,31 @@
+"""How many calls a minute a provider takes, and how fast it is expected to answer.
+
+The queue keeps to the limits (`queue_app.limits`). One row covers a model, or all models of a provider that have no row
+of their own: those share it.
+"""
+
+from aiinfra.providers.registry import is_sandboxed
+from cost_app.models import ProviderLimit
+
+OTHER_LATENCY_MS = 1_800
+"""For a model without an expected latency: the specification's figure for gpt-4."""
+
+
+def rate_limits() -> dict[str, int]:
+    """Calls a minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from that one.
+
+    A shipped limit is that of the real provider. The sandbox keeps to a limit only once staff has saved it.
+    """
+    rows = ProviderLimit.objects.all()
+    return {row.name: row.requests_per_minute or 0 for row in rows if row.changed_by or not is_sandboxed(row.provider)}
+
+
+def provider_limits() -> dict[str, ProviderLimit]:
+    """Every row by `provider/model`, or `provider/`."""
+    return {row.name: row for row in ProviderLimit.objects.order_by("provider", "model")}
+
+
+def expected_latency_ms(limits: dict[str, ProviderLimit], provider: str, model: str) -> int:
+    """What a model is expected to take: its own figure, else its provider's, else `OTHER_LATENCY_MS`."""
+    rows = [limits.get(f"{provider}/{model}"), limits.get(f"{provider}/")]
+    return next((row.expected_latency_ms for row in rows if row and row.expected_latency_ms), OTHER_LATENCY_MS)

@@ -1,0 +1,190 @@
+"""`/providers/`: how each model does, for members of one organization."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from plotly import graph_objects
+from pytest_django.fixtures import Settings
+
+from aiinfra.monitoring.providers.figures import latency_chart
+from aiinfra.monitoring.providers.screens import ModelRow, providers
+from aiinfra.providers import breaker
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.ledger import usage
+from cost_app.models import ProviderLimit
+from queue_app import limits
+from queue_app.claims import claim_next
+from queue_app.models import AIRequest
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer, provider, queue, refusal, submit  # noqa: F401 - fixtures
+from tests.support.processes import free_port
+
+Submit = Callable[..., AIRequest]
+Browser = Callable[[User], Client]
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(db: None, settings: Settings) -> None:
+    ProviderLimit.objects.all().delete()
+    settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
+
+
+@pytest.fixture
+def called(submit: Submit, provider: ScriptedProvider, settings: Settings) -> Callable[..., None]:  # noqa: F811
+    """Makes calls that end as the script says."""
+    settings.RETRY_BASE_S = settings.RETRY_MAX_S = 600
+
+    def make(*script: object, **fields: object) -> None:
+        provider.script = list(script)  # type: ignore[arg-type]
+        for _ in script:
+            submit(**fields)
+        while claim := claim_next("worker"):
+            process(claim)
+        usage.fold()
+
+    return make
+
+
+Called = Callable[..., None]
+
+
+def row_of(organization: Organization, model: str = "deepseek-chat") -> ModelRow:
+    with organization_scope(organization.pk):
+        return next(row for row in providers().rows if row.model == model)
+
+
+def test_a_healthy_model_has_its_latency_and_no_error(called: Called, organization: Organization) -> None:
+    called(answer(), answer())
+    row = row_of(organization)
+    assert (row.state, row.performance.calls, row.performance.error_rate, list(row.errors)) == ("healthy", 2, 0, [])
+    assert row.performance.p95 is not None
+
+
+def test_a_failing_model_is_first_with_its_errors_and_those_who_wait(
+    called: Called, organization: Organization, viewer: User, client_of: Browser
+) -> None:
+    called(answer(), provider="anthropic", model="claude-haiku-4-5")
+    called(*[refusal("SERVER_ERROR")] * 6)
+    row = row_of(organization)
+    assert (row.state, row.held, row.circuit and row.circuit.state) == ("failing", 6, "open")
+    (error,) = row.errors
+    assert (error.code, error.message, error.count) == ("SERVER_ERROR", "it said SERVER_ERROR", 5)
+    page = client_of(viewer).get(reverse("providers"))
+    assert [each.model for each in page.context["providers"].rows] == ["deepseek-chat", "claude-haiku-4-5"]
+    assert "failed=deepseek%2Fdeepseek-chat&amp;error=SERVER_ERROR" in page.text
+    assert "6 held for a retry" in page.text
+
+
+def test_how_much_of_a_limit_is_in_use_is_shown_and_the_number_of_calls_to_staff_only(
+    submit: Submit,  # noqa: F811
+    organization: Organization,
+    viewer: User,
+    owner: User,
+    client_of: Browser,
+) -> None:
+    ProviderLimit.objects.create(provider="deepseek", requests_per_minute=4, changed_by="user:staff")
+    limits.enter_limits()
+    for _ in range(5):
+        submit()
+    for _ in range(4):
+        claim_next("worker")
+    row = row_of(organization)
+    assert row.use is not None
+    assert (row.use.percent, row.use_tone, row.limited, row.is_shared) == (100, "bad", 1, True)
+    page = client_of(viewer).get(reverse("providers")).text
+    assert "100 % in use" in page and "(4 calls)" not in page
+    owner.is_staff = True
+    owner.save()
+    assert "(4 calls)" in client_of(owner).get(reverse("providers")).text
+
+
+def test_a_shipped_limit_is_shown_as_not_applied_to_the_sandbox(
+    queue: None,  # noqa: F811
+    viewer: User,
+    client_of: Browser,
+) -> None:
+    ProviderLimit.objects.create(provider="openai", model="gpt-4", requests_per_minute=500, expected_latency_ms=1_800)
+    page = client_of(viewer).get(reverse("providers")).text
+    assert "500 / min" in page and "not applied to the sandbox" in page and "expected 1.8 s" in page
+
+
+def test_without_calls_the_page_says_so(queue: None, viewer: User, client_of: Browser) -> None:  # noqa: F811
+    page = client_of(viewer).get(reverse("providers")).text
+    assert "No calls yet" in page
+
+
+def test_without_redis_the_rest_is_shown(called: Called, viewer: User, client_of: Browser, settings: Settings) -> None:
+    called(answer())
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    page = client_of(viewer).get(reverse("providers")).text
+    assert "Redis does not answer" in page
+    assert "deepseek-chat" in page and "unknown" in page
+
+
+def test_another_organization_s_calls_are_not_shown(called: Called, stranger: User, client_of: Browser) -> None:
+    called(answer(), *[refusal("SERVER_ERROR")] * 6)
+    assert "deepseek-chat" not in client_of(stranger).get(reverse("providers")).text
+
+
+def test_htmx_gets_all_but_the_chart_and_an_unchanged_page_is_not_sent_again(
+    called: Called, viewer: User, client_of: Browser
+) -> None:
+    called(answer())
+    client = client_of(viewer)
+    response = client.get(reverse("providers"), headers=HTMX)
+    assert "<html" not in response.text and "data-figure-url" not in response.text
+    again = client.get(reverse("providers"), headers={**HTMX, "If-None-Match": response.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", ["providers", "provider_latency", "provider_latency_table"])
+def test_it_needs_a_log_in_and_a_get(
+    name: str, viewer: User, client_of: Browser, client: Client, redis_url: str
+) -> None:
+    assert client.get(reverse(name)).status_code == 302
+    assert client_of(viewer).post(reverse(name)).status_code == 405
+
+
+def test_many_models_take_as_many_queries_as_one(called: Called, viewer: User, client_of: Browser) -> None:
+    client = client_of(viewer)
+    called(answer())
+    client.get(reverse("providers"))
+
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
+            client.get(reverse("providers"))
+        return len(seen)
+
+    one = queries()
+    for model in ("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"):
+        called(answer(), refusal("SERVER_ERROR"), model=model)
+    assert queries() == one
+
+
+def test_the_latency_chart_has_a_line_for_each_model_and_its_table(called: Called, organization: Organization) -> None:
+    called(answer())
+    called(answer(), provider="openai", model="gpt-4")
+    with organization_scope(organization.pk):
+        chart = latency_chart()
+    assert [trace["name"] for trace in chart.figure["data"]] == ["deepseek/deepseek-chat", "openai/gpt-4"]
+    graph_objects.Figure(chart.figure)
+    assert len(chart.table.rows) == 24
+    assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
+
+
+def test_an_open_circuit_is_shown_with_its_probe(
+    called: Called, viewer: User, client_of: Browser, settings: Settings
+) -> None:
+    called(answer())
+    for _ in range(settings.BREAKER_FAILURES):
+        breaker.record_failure("deepseek", "deepseek-chat")
+    page = client_of(viewer).get(reverse("providers")).text
+    assert "status-open" in page and "next probe in" in page

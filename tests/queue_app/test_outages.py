@@ -1,0 +1,116 @@
+"""An operator who opens the queue's page during an outage sees who fails, since when, with what, and who waits."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization, User
+from cost_app.ledger import usage
+from queue_app import index
+from queue_app.claims import claim_next
+from queue_app.models import AIRequest, Status
+from queue_app.processing import process
+from queue_app.screens import live_queue
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+
+Submit = Callable[..., AIRequest]
+Browser = Callable[[User], Client]
+CHAT = "deepseek/deepseek-chat"
+
+
+def work(times: int) -> None:
+    for _ in range(times):
+        if claim := claim_next("worker"):
+            process(claim)
+    usage.fold()
+
+
+@pytest.fixture
+def outage(submit: Submit, provider: ScriptedProvider, settings: Settings) -> list[AIRequest]:
+    """Thirty requests whose first attempt failed or met the open circuit; all wait for a retry."""
+    settings.RETRY_BASE_S = settings.RETRY_MAX_S = 600
+    provider.script = [refusal("SERVER_ERROR")]
+    requests = [submit() for _ in range(30)]
+    work(30)
+    return requests
+
+
+def test_the_failing_model_is_named_with_its_error_and_those_who_wait(
+    outage: list[AIRequest], scoped: Organization
+) -> None:
+    (found,) = live_queue().outages
+    assert (found.name, found.held, found.circuit, found.is_partial) == (CHAT, 30, "open", False)
+    assert found.error is not None
+    assert (found.error.code, found.error.message) == ("SERVER_ERROR", "it said SERVER_ERROR")
+    assert found.since is not None and found.since <= timezone.now()
+
+
+def test_the_page_says_so_and_links_to_the_provider_and_the_requests(
+    outage: list[AIRequest], viewer: User, client_of: Browser
+) -> None:
+    client = client_of(viewer)
+    page = client.get(reverse("queue_live")).text
+    assert "Calls to" in page and "are failing" in page
+    assert f"{reverse('providers')}#deepseekdeepseek-chat" in page
+    for link, count in (("status=held&amp;failed=deepseek%2Fdeepseek-chat", 30), ("error=SERVER_ERROR", 5)):
+        assert link in page
+        query = link.replace("&amp;", "&") + ("&failed=deepseek%2Fdeepseek-chat" if "failed" not in link else "")
+        assert len(client.get(f"{reverse('queue_requests')}?{query}").context["rows"]) == count
+
+
+def test_an_error_rate_of_zero_is_not_calm_while_attempts_fail(outage: list[AIRequest], scoped: Organization) -> None:
+    live = live_queue()
+    assert (live.stats.recent.error_rate, live.failed_attempts, live.error_tone) == (None, 5, "warn")
+    assert live.held_back == 30
+
+
+def test_an_outage_is_over_with_the_next_answer(
+    outage: list[AIRequest], scoped: Organization, provider: ScriptedProvider, settings: Settings
+) -> None:
+    settings.BREAKER_OPEN_S = 0
+    provider.script = [answer()]
+    AIRequest.objects.filter(status=Status.PENDING).update(not_before=timezone.now())
+    redis_client().flushall()
+    index.admit(AIRequest.objects.filter(status=Status.PENDING))
+    work(30)
+    assert live_queue().outages == []
+
+
+def test_one_failure_among_many_answers_is_no_outage(
+    submit: Submit, provider: ScriptedProvider, scoped: Organization
+) -> None:
+    provider.script = [answer(), answer(), refusal("SERVER_ERROR"), answer()]
+    for _ in range(4):
+        submit()
+    work(4)
+    assert live_queue().outages == []
+
+
+def test_many_failures_among_answers_are_a_partial_outage(
+    submit: Submit, provider: ScriptedProvider, scoped: Organization
+) -> None:
+    provider.script = [refusal("TIMEOUT"), answer(), refusal("TIMEOUT"), answer(), refusal("TIMEOUT"), answer()]
+    for _ in range(6):
+        submit()
+    work(6)
+    (found,) = live_queue().outages
+    assert (found.is_partial, found.failed, found.calls) == (True, 3, 6)
+
+
+def test_mistakes_of_callers_are_no_outage(submit: Submit, provider: ScriptedProvider, scoped: Organization) -> None:
+    provider.script = [refusal("INVALID_REQUEST")]
+    for _ in range(6):
+        submit()
+    work(6)
+    assert live_queue().outages == []
+
+
+def test_another_organization_s_outage_is_not_shown(
+    outage: list[AIRequest], stranger: User, client_of: Browser
+) -> None:
+    assert "are failing" not in client_of(stranger).get(reverse("queue_live")).text
