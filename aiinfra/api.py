@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, UnreadablePostError
+from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -56,7 +57,7 @@ class ApiCall:
 class Operation:
     """One thing that an endpoint does: who may, what it takes, what it gives."""
 
-    handler: Callable[[ApiCall, Any], BaseModel | HttpResponse]
+    handler: Callable[[ApiCall, Any], BaseModel | HttpResponseBase]
     permission: str
     payload: type[ApiModel]
     result: type[BaseModel]
@@ -65,6 +66,9 @@ class Operation:
     key_only: bool = False
     also: dict[int, type[BaseModel]] = field(default_factory=dict)
     """Further successful statuses and what they carry, for the OpenAPI document."""
+    or_permissions: tuple[str, ...] = ()
+    """Permissions that allow the operation in place of `permission`."""
+    content_type: str = "application/json"
 
 
 class Endpoint:
@@ -77,7 +81,7 @@ class Endpoint:
         self.operations = operations
         self.__name__ = self.__qualname__ = "endpoint"
 
-    def __call__(self, request: HttpRequest, **captured: str) -> HttpResponse:
+    def __call__(self, request: HttpRequest, **captured: str) -> HttpResponseBase:
         try:
             return self._answer(request, captured)
         except ApiError as error:
@@ -88,7 +92,7 @@ class Endpoint:
             logger.exception("request failed")
             return error_response(request, failure_of(error))
 
-    def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponse:
+    def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         principal, by_session = authenticate(request)
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in {verb for verb, _ in self.operations}:
@@ -104,7 +108,7 @@ class Endpoint:
         payload = parse(operation.payload, raw, strict=method != "GET")
         with organization_scope(principal.organization_id):
             result = operation.handler(ApiCall(request, principal, idempotency_key(request)), payload)
-        return result if isinstance(result, HttpResponse) else json_response(result, operation.status)
+        return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
 
     def _find(self, method: str, action: object) -> Operation:
         if (action is None or isinstance(action, str)) and (method, action) in self.operations:
@@ -168,7 +172,7 @@ def in_organization(principal: Principal, slug: object) -> Principal:
 
 def authorize(principal: Principal, operation: Operation, by_session: bool) -> None:
     """Raise ApiError 403 unless the caller may do it."""
-    if not principal.can(operation.permission):
+    if not any(map(principal.can, (operation.permission, *operation.or_permissions))):
         raise ApiError(403, "forbidden", f"This needs the permission {operation.permission}.")
     if operation.key_only and by_session:
         raise ApiError(403, "forbidden", "A GET that changes something is for API keys only; use POST.")

@@ -25,8 +25,9 @@ ERRORS = {
     403: "Role or scope does not allow it",
     404: "Not there, or another organization's",
     405: "Wrong method",
+    429: "Too much; Retry-After says when to come back",
     500: "A defect of ours",
-    503: "The database is away; Retry-After says when to come back",
+    503: "The database is away or the server is full; Retry-After says when to come back",
 }
 BODY_ERRORS = {
     402: "Budget exceeded",
@@ -34,7 +35,6 @@ BODY_ERRORS = {
     413: "Body larger than 1 MiB",
     415: "Not JSON",
     422: "The model has no price",
-    429: "Too much; Retry-After says when to come back",
     502: "The provider failed",
 }
 """What only an operation with a body can answer."""
@@ -160,12 +160,13 @@ def _answers(operations: dict[str | None, Operation], errors: dict[int, str]) ->
             names = good.setdefault(status, [])
             if model.__name__ not in names:
                 names.append(model.__name__)
-    answers = {str(status): _answer("Done", names) for status, names in good.items()}
+    content_type = next(iter(operations.values())).content_type
+    answers = {str(status): _answer("Done", names, content_type) for status, names in good.items()}
     answers |= {str(status): _answer(text, ["ErrorOut"]) for status, text in errors.items()}
     return {"responses": answers}
 
 
-def _answer(description: str, names: list[str]) -> dict[str, Any]:
+def _answer(description: str, names: list[str], content_type: str = "application/json") -> dict[str, Any]:
     shapes = [{"$ref": REF.format(model=name)} for name in names]
     shape = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
-    return {"description": description, "content": {"application/json": {"schema": shape}}}
+    return {"description": description, "content": {content_type: {"schema": shape}}}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiinfra.tenants.scope import system_scope
 from cost_app.advice.compute import compute_all
 from cost_app.alerts.checks import check_all, check_budgets_of
+from cost_app.budgets.live import tell_budgets
 from cost_app.budgets.windows import refresh_rollovers
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
 from cost_app.ledger.usage import fold, follow_time_zones
@@ -38,6 +39,7 @@ def jobs() -> Jobs:
     """What must not be late."""
     return [
         (FOLD_EVERY_S, fold_usage),
+        (1, tell_budgets),
         (5, sweep_unknown_outcomes),
         (5, carry_over),
     ]

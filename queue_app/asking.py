@@ -73,6 +73,7 @@ def _fly(submission: Submission, terms: CallTerms, look: Look, started: float) -
         if not flights.may_follow(leader, submission.priority):
             break
         if joined := flights.join(leader, lambda lead: intake.store(submission, terms, look, leader_id=lead)):
+            events.changed(joined)
             return joined
         time.sleep(HANDING_OVER_S)
     return intake.accept(submission, terms, look)
@@ -90,7 +91,7 @@ def _answered(submission: Submission, terms: CallTerms, look: Look, started: flo
         if earlier := intake.earlier(submission):
             return earlier
         raise
-    events.changed(request.organization_id, request.id)
+    events.changed(request)
     return request
 
 

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.optimizer import Attempt
-from queue_app import index
+from queue_app import events, index
 from queue_app.index import Entry
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
@@ -74,6 +74,7 @@ def _make_true(entry: Entry, worker: str) -> Claim | None:
     if not claimed:
         return None
     content = RequestContent.objects.select_related("request").defer("response").get(request_id=entry.request_id)
+    events.changed(content.request)
     return Claim(content.request, unpack(content.call), content.request.attempt_number, entry)
 
 

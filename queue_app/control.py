@@ -52,7 +52,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
         )
     _tell_redis(request)
     flights.ended(request)
-    events.changed(request.organization_id, request.id)
+    events.changed(request)
 
 
 def _tell_redis(request: AIRequest) -> None:
@@ -92,6 +92,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
         )
+    events.changed(request)
     # The cancelled call may still be on its way, and the index takes nothing that it counts as claimed.
     release(Entry.of(request))
     enter(request)

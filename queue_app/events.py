@@ -1,21 +1,62 @@
-"""Telling those who wait that a request moved. Losing one is no harm: who waits also looks at the row."""
+"""Telling an organization's clients that the status of a request has changed."""
 
-import json
-import logging
-from uuid import UUID
+from collections.abc import Sequence
+from datetime import datetime
 
-from redis.exceptions import RedisError
+from django.utils import timezone
 
-from aiinfra.redis import redis_client
+from aiinfra.api import ApiModel
+from aiinfra.live_events import Draft, EventType, publish
+from aiinfra.money import Dollars, dollars
+from cost_app import create_cost_optimizer
+from queue_app.models import ENDED, AIRequest, Priority, Status
 
-logger = logging.getLogger(__name__)
-
-CHANNEL = "aiinfra:requests"
+cost = create_cost_optimizer()
 
 
-def changed(organization_id: int, request_id: UUID) -> None:
-    """Announce that a request ended or started over."""
-    try:
-        redis_client().publish(CHANNEL, json.dumps({"organization": organization_id, "request": str(request_id)}))
-    except RedisError:
-        logger.debug("event not sent", exc_info=True)
+class RequestEvent(ApiModel):
+    """A request's new status, never its prompt or answer. `cost` is set once it has ended."""
+
+    request_id: str
+    status: Status
+    provider: str
+    model: str
+    priority: str
+    attempt: int
+    cached: bool
+    cost: Dollars | None
+    error_code: str | None
+    at: datetime
+
+
+def changed(*requests: AIRequest) -> None:
+    """Announce the status of some requests of one organization, once it is committed.
+
+    One Redis command; and for each request that a provider call has ended, one query for what it cost.
+    """
+    if requests:
+        publish(requests[0].organization_id, _drafts(requests))
+
+
+def event_of(request: AIRequest) -> RequestEvent:
+    """The request as it is now."""
+    return RequestEvent(
+        request_id=str(request.id),
+        status=Status(request.status),
+        provider=request.provider,
+        model=request.model,
+        priority=Priority(request.priority).name.lower(),
+        attempt=request.attempt_number,
+        cached=request.cached,
+        cost=dollars(_cost_of(request)) if request.status in ENDED else None,
+        error_code=request.error_code or None,
+        at=timezone.now(),
+    )
+
+
+def _drafts(requests: Sequence[AIRequest]) -> list[Draft]:
+    return [Draft(EventType.REQUEST, str(request.id), event_of(request)) for request in requests]
+
+
+def _cost_of(request: AIRequest) -> int:
+    return 0 if request.cached else sum(attempt.cost_nano for attempt in cost.attempts_of([request.id]))

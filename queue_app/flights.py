@@ -92,8 +92,7 @@ def _answer_some(leader: AIRequest, response: dict[str, Any], usage: TokenUsage)
         waiting = list(_followers(leader.id).select_for_update(skip_locked=True)[:BATCH])
         for follower in waiting:
             _answer(follower, response, usage)
-    for follower in waiting:
-        events.changed(follower.organization_id, follower.id)
+    events.changed(*waiting)
     return len(waiting)
 
 
@@ -104,6 +103,7 @@ def _followers(leader_id: UUID) -> Any:
 def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:
     now = timezone.now()
     AIRequest.objects.filter(id=follower.id).update(status=Status.COMPLETED, completed_at=now, cached=True)
+    follower.status, follower.cached = Status.COMPLETED, True
     content = RequestContent.objects.get(request_id=follower.id)
     content.response = pack(response)
     content.save(update_fields=["response"])
@@ -144,7 +144,8 @@ def _hand_over(leader: AIRequest) -> None:
         if _take_over(leader, follower):
             enter(follower)
             return
-        events.changed(follower.organization_id, follower.id)
+        if follower.status in ENDED:
+            events.changed(follower)
 
 
 def _take_over(leader: AIRequest, follower: AIRequest) -> bool:
@@ -159,9 +160,13 @@ def _take_over(leader: AIRequest, follower: AIRequest) -> bool:
             note_model(follower, cost.open_attempt(attempt_order(follower, call)))
     except (BudgetRefusedError, ModelNotPricedError) as refusal:
         code = "BUDGET_EXCEEDED" if isinstance(refusal, BudgetExceededError) else "NOT_ADMITTED"
-        _followers(leader.id).filter(id=follower.id).update(
-            status=Status.FAILED, completed_at=timezone.now(), error_code=code, error_message=str(refusal)
+        failed = (
+            _followers(leader.id)
+            .filter(id=follower.id)
+            .update(status=Status.FAILED, completed_at=timezone.now(), error_code=code, error_message=str(refusal))
         )
+        if failed:
+            follower.status, follower.error_code = Status.FAILED, code
         return False
     return True
 

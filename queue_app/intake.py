@@ -22,7 +22,7 @@ from cache_app import create_semantic_cache
 from cache_app.facade import Look, Question, Ticket
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
-from queue_app import index, tickets
+from queue_app import events, index, tickets
 from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.packing import pack
 
@@ -108,6 +108,7 @@ def accept(
         if flight:
             raise FlightTakenError from None
         raise
+    events.changed(request)  # before a worker can see it
     enter(request)
     return request
 

@@ -17,7 +17,7 @@ from queue_app import events, flights
 from queue_app.claims import Claim, release
 from queue_app.intake import attempt_order, enter, note_model
 from queue_app.keeping import keep
-from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.plan import NextAttempt, next_attempt
 
@@ -128,6 +128,7 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
             note_model(request, cost.open_attempt(order))
     except ModelNotPricedError:
         return None
+    request.status = Status.PENDING
     return request
 
 
@@ -162,18 +163,25 @@ def give_back(claim: Claim) -> None:
     ours = AIRequest.objects.filter(
         id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
     ).update(status=Status.PENDING, lease_until=None)
+    if ours:
+        request.status = Status.PENDING
     _left(claim, request if ours else None)
 
 
 def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False) -> None:
-    """Tell the others. The index names a request and no attempt: an heir's claim looks like the one that was lost."""
+    """Publish the change. Whoever lost the request publishes nothing: its status is another's to publish.
+
+    The index names a request and no attempt: an heir's claim looks like the one that was lost.
+    """
     if is_ours or moved is not None or not _has_heir(claim):
         release(claim.entry)
     if moved is not None:
+        events.changed(moved)  # before a worker can see it
         enter(moved)
-    else:
-        flights.ended(claim.request)
-    events.changed(claim.request.organization_id, claim.request.id)
+        return
+    flights.ended(claim.request)
+    if claim.request.status in ENDED:
+        events.changed(claim.request)
 
 
 def _has_heir(claim: Claim) -> bool:
@@ -187,4 +195,6 @@ def _end(request: AIRequest, attempt_number: int, status: Status, error_code: st
     ended = AIRequest.objects.filter(id=request.id, status=Status.PROCESSING, attempt_number=attempt_number).update(
         status=status, completed_at=now, lease_until=None, error_code=error_code, error_message=message
     )
+    if ended:
+        request.status, request.error_code = status, error_code
     return bool(ended)

@@ -20,6 +20,7 @@ from queue_app.cleanup import cleanup
 from queue_app.counts import count_ended
 from queue_app.depth_history import sample_depths
 from queue_app.flights import land_forgotten
+from queue_app.live_figures import tell_figures
 from queue_app.rechecks import ask_again, compare_answers
 from queue_app.reconciler import Reconciler
 
@@ -72,6 +73,7 @@ def run_scheduler(*further: Jobs) -> None:
         Job(1, Reconciler().look),
         Job(1, count_ended),
         Job(1, land_forgotten),
+        Job(1, tell_figures),
         Job(5, sample_depths),
         Job(60, tickets.forget_lost_tickets),
         Job(3600, clean_up_everywhere),

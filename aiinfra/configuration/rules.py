@@ -23,8 +23,9 @@ def check_together(values: Values) -> None:
     _check_at_most(values, providers.RETRY_BASE_S, providers.RETRY_MAX_S)
     for lower, higher in pairwise(HEAD_STARTS):
         _check_at_most(values, lower, higher)
-    if values[web.WAITING_CLIENTS_MAX] >= values[web.WEB_THREADS]:
-        values.refuse(web.WAITING_CLIENTS_MAX, f"must be below WEB_THREADS ({values[web.WEB_THREADS]})")
+    for share in (web.WAITING_CLIENTS_MAX, web.EVENT_CLIENTS_MAX):
+        if values[share] >= values[web.WEB_THREADS]:
+            values.refuse(share, f"must be below WEB_THREADS ({values[web.WEB_THREADS]})")
     _check_upstash(values)
 
 

@@ -1,7 +1,6 @@
 """`/api/ai/chat`: the main door for applications."""
 
 from typing import Annotated
-from uuid import UUID
 
 from django.http import HttpResponse
 from pydantic import Field, StringConstraints
@@ -65,7 +64,7 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
     if request.cached:
         return _answer(status_of(request, with_content=True))
     queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
-    if not payload.wait or not _ended_in_time(request.id, payload.timeout):
+    if not payload.wait or not _ended_in_time(request, payload.timeout):
         return json_response(queued, 202)
     ended = request_by_id(request.id)
     return json_response(queued, 202) if ended is None else _answer(status_of(ended, with_content=True))
@@ -96,9 +95,9 @@ def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
     raise ApiError(400, "invalid_request", f"There is no such {param} here.", param=param)
 
 
-def _ended_in_time(request_id: UUID, timeout_ms: int) -> bool:
+def _ended_in_time(request: AIRequest, timeout_ms: int) -> bool:
     try:
-        return waiting_room.wait(request_id, timeout_ms / 1000 + WAIT_MARGIN_S)
+        return waiting_room.wait(request.organization_id, request.id, timeout_ms / 1000 + WAIT_MARGIN_S)
     except TooManyWaitingError:
         return False
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiinfra.settings")
 
@@ -20,3 +21,10 @@ control_socket_disable = True
 # The sign of life of each process is a file; on a disk, a busy one would make them look dead.
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes an anonymous file there
     worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def post_worker_init(worker: Any) -> None:
+    """gunicorn's hook in each new process: live events end on SIGTERM, so that they do not hold up the stop."""
+    from aiinfra.gateway import stopping
+
+    stopping.watch(lambda: not worker.alive)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from aiinfra.tenants import audit
+from cost_app.alerts import live
 from cost_app.alerts.causes import Cause
 from cost_app.alerts.telling import tell_resolved
 from cost_app.models import Alert, AlertState
@@ -52,13 +53,16 @@ def raise_alert(
         defaults={**columns, "opened_at": cause.began_at or now, "explanation": {**explanation, **cause.facts}},
     )
     columns["explanation"] = {**alert.explanation, **explanation, **cause.facts}
-    if _opens_again(alert, now):
+    is_opened = is_new or _opens_again(alert, now)
+    if is_opened and not is_new:
         columns |= {"state": AlertState.OPEN, "opened_at": now, **NOT_ENDED}
     elif not is_new and now - alert.last_seen_at < SEEN_OFTEN and not _is_untold(alert):
         return alert, False
     if not is_new:
         Alert.objects.filter(id=alert.id).update(**columns)
         alert.refresh_from_db()
+    if is_opened:
+        live.changed(alert)
     return alert, _is_untold(alert) and _may_tell(alert, now)
 
 
@@ -86,8 +90,8 @@ def resolve_ended(
 ) -> None:
     """Resolve every alert of these kinds whose cause is gone, and tell whoever heard of it. `kept` names further causes
     that still hold."""
-    live = Alert.objects.filter(**_of(organization_id), kind__in=kinds, resolved_at=None, state__in=LIVE)
-    for alert in live.exclude(cause__in=[*kept, *(cause.name for cause in causes)]):
+    live_ones = Alert.objects.filter(**_of(organization_id), kind__in=kinds, resolved_at=None, state__in=LIVE)
+    for alert in live_ones.exclude(cause__in=[*kept, *(cause.name for cause in causes)]):
         _end(alert, causes, now)
 
 
@@ -104,6 +108,7 @@ def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
     )
     if ended:
         alert.refresh_from_db()
+        live.changed(alert)
         higher = (cause.message for cause in causes if alert.budget_id and cause.budget == alert.budget)
         tell_resolved(alert, next(higher, ""))
 
@@ -139,6 +144,7 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
         changes={"state": [alert.state, columns["state"]]},
     )
     alert.refresh_from_db()
+    live.changed(alert)
 
 
 def get_alerts(organization_id: int, acknowledged: bool | None = False) -> QuerySet[Alert]:

@@ -1,31 +1,47 @@
 /* Keeps the operator's pages fresh: [data-live] regions get the event "refresh" and fetch themselves through htmx, charts are
-   told by "charts:refresh". How often is kept in this browser; hidden tabs ask for nothing. */
+   told by "charts:refresh". A page with live events (live.js) refreshes when something changes, and polls where there are none
+   or somebody chose how often. The choice is kept in this browser; hidden tabs ask for nothing. */
 "use strict";
 
 const REFRESH_KEY = "queue-refresh";
 const REFRESH_DEFAULT_S = 2;
 const CHARTS_AT_MOST_EVERY_S = 5;
+const CHANGES_AT_MOST_EVERY_MS = 1_000;
+/* Ages, workers and charts move although nothing is announced. */
+const WHILE_LIVE_S = 15;
+const ON_CHANGE = "live";
 
 const lastText = new Map();
 let timer = null;
 let chartsAt = Date.now();
+let isLive = false;
+let changesAt = 0;
+let changesTimer = null;
 
 /* data-live="5": as often as this page asks for itself while nobody has chosen. */
 function defaultSeconds() {
   return Number(document.querySelector("[data-live]")?.dataset.live) || REFRESH_DEFAULT_S;
 }
 
-function refreshSeconds() {
-  try {
-    return Number(localStorage.getItem(REFRESH_KEY) ?? defaultSeconds());
-  } catch {
-    return defaultSeconds();
-  }
+function hasEvents() {
+  return Boolean(document.querySelector("[data-events]"));
 }
 
-function keepRefreshSeconds(seconds) {
+/* "live", or seconds as a text. */
+function refreshChoice() {
+  let kept = null;
   try {
-    localStorage.setItem(REFRESH_KEY, seconds);
+    kept = localStorage.getItem(REFRESH_KEY);
+  } catch {
+    /* Nothing is kept here. */
+  }
+  const choice = kept ?? ON_CHANGE;
+  return choice === ON_CHANGE && !hasEvents() ? String(defaultSeconds()) : choice;
+}
+
+function keepRefreshChoice(choice) {
+  try {
+    localStorage.setItem(REFRESH_KEY, choice);
   } catch {
     /* It holds for this page then. */
   }
@@ -48,22 +64,52 @@ function refreshCharts() {
 }
 
 function tick() {
+  changesAt = Date.now();
   if (!document.hidden) {
     refreshRegions();
     refreshCharts();
   }
 }
 
-function applyRefresh(seconds) {
+/* Many changes at once are one refresh. */
+function onChange() {
+  if (changesTimer === null) {
+    const wait = Math.max(0, changesAt + CHANGES_AT_MOST_EVERY_MS - Date.now());
+    changesTimer = setTimeout(() => {
+      changesTimer = null;
+      tick();
+    }, wait);
+  }
+}
+
+function pollSeconds(choice) {
+  return choice === ON_CHANGE ? (isLive ? WHILE_LIVE_S : defaultSeconds()) : Number(choice);
+}
+
+function applyRefresh(choice) {
+  const seconds = pollSeconds(choice);
   clearInterval(timer);
   timer = seconds ? setInterval(tick, seconds * 1000) : null;
-  say(seconds ? "Live" : "Refresh is off", !seconds);
+  sayWhatHolds(seconds > 0);
   for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
     menu.hidden = false;
-    menu.querySelector("[data-refresh-label]").textContent = seconds ? `${seconds} s` : "off";
+    menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
     for (const item of menu.querySelectorAll("[data-refresh-every]")) {
-      item.setAttribute("aria-pressed", String(Number(item.dataset.refreshEvery) === seconds));
+      item.setAttribute("aria-pressed", String(item.dataset.refreshEvery === choice));
+      item.hidden = item.dataset.refreshEvery === ON_CHANGE && !hasEvents();
     }
+  }
+}
+
+function useChoice(choice) {
+  applyRefresh(choice);
+  window.wantLive?.(choice === ON_CHANGE);
+}
+
+function setLive(now) {
+  if (isLive !== now) {
+    isLive = now;
+    applyRefresh(refreshChoice());
   }
 }
 
@@ -74,6 +120,11 @@ function say(text, isStale) {
     }
     state.classList.toggle("live-stale", isStale);
   }
+}
+
+function sayWhatHolds(isRefreshed) {
+  const isOver = !document.querySelector("[data-live]");
+  say(isOver ? "Ended" : isRefreshed ? "Live" : "Refresh is off", !isOver && !isRefreshed);
 }
 
 /* The page says itself that it could not refresh: a toast each time would be too many. */
@@ -89,7 +140,7 @@ function isRefresh(event) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  applyRefresh(refreshSeconds());
+  useChoice(refreshChoice());
   document.body.addEventListener("htmx:sendError", onFailure);
   document.body.addEventListener("htmx:responseError", onFailure);
 });
@@ -109,7 +160,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!isRefresh(event)) {
     lastText.clear();
   } else if (event.detail.successful) {
-    say(document.querySelector("[data-live]") ? "Live" : "Ended", false);
+    sayWhatHolds(true);
   }
 });
 
@@ -127,9 +178,8 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("click", (event) => {
   const item = event.target.closest("[data-refresh-every]");
   if (item) {
-    const seconds = Number(item.dataset.refreshEvery);
-    keepRefreshSeconds(seconds);
-    applyRefresh(seconds);
+    keepRefreshChoice(item.dataset.refreshEvery);
+    useChoice(item.dataset.refreshEvery);
     item.closest("details").open = false;
   }
 });
@@ -154,3 +204,7 @@ document.addEventListener("visibilitychange", () => {
     tick();
   }
 });
+
+document.addEventListener("live:up", () => setLive(true));
+document.addEventListener("live:down", () => setLive(false));
+document.addEventListener("live:change", onChange);

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
-from tests.api.support import CACHE, CHAT, COST, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
+from tests.api.support import CACHE, CHAT, COST, EVENTS, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
 
 PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
 STAFF_PREFIX = "/admin/"
@@ -72,6 +72,7 @@ API_CELLS = [
     ApiCell(QUEUE, "POST", "pause", "queue:admin"),
     ApiCell(QUEUE, "POST", "resume", "queue:admin"),
     ApiCell(CHAT, "POST", None, "chat:write"),
+    ApiCell(EVENTS, "GET", None, "queue:read"),
     ApiCell(CACHE, "GET", "stats", "cache:read"),
     ApiCell(CACHE, "GET", "entries", "cache:read"),
     ApiCell(CACHE, "POST", "lookup", "chat:write", also=ASKED),

@@ -17,8 +17,7 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.prices import book as pricebook
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
-CACHE = "/api/ai/cache"
-PERFORMANCE = "/api/ai/performance"
+CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 

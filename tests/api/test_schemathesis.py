@@ -20,10 +20,11 @@ from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
-from aiinfra.gateway import chat
+from aiinfra.gateway import chat, event_stream, stopping
 from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.live_events import EventType
 from aiinfra.wsgi import application
-from tests.api.support import CACHE, COST, QUEUE, Caller, enqueue_body
+from tests.api.support import CACHE, COST, EVENTS, QUEUE, Caller, enqueue_body
 
 EXAMPLES = 60
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -54,6 +55,8 @@ def admin_headers(
     """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
     # Nobody processes what is queued here, so that a client who waits would wait for its whole deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
+    monkeypatch.setattr(stopping, "is_stopping", lambda: True)  # else live events would have no end
+    monkeypatch.setattr(event_stream, "close_old_connections", lambda: None)
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
@@ -121,6 +124,10 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
             for name, (value, longest) in known.items():
                 if isinstance(fields.get(name), str) and 0 < len(fields[name]) <= longest:
                     fields[name] = value
+    if case.path == EVENTS and isinstance(case.query, dict) and isinstance(case.query.get("requestId"), str):
+        named = str(case.query.get("types")).split(",")
+        if EventType.REQUEST not in named and set(named) <= set(EventType):
+            case.query["types"] = ",".join([EventType.REQUEST, *named])  # or nothing would ever come
     if isinstance(case.body, dict):
         make_budget_possible(case.body, key_id)
 

@@ -8,10 +8,12 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from aiinfra.gateway import chat
+from aiinfra.gateway.feed import feed
 from aiinfra.gateway.waiting import WaitingRoom
 from queue_app import in_flight, tasks
 from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures  # noqa: F401 - fixtures
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
+from tests.queue_app.conftest import provider  # noqa: F401 - fixture
 
 PAUSE_S = 0.02
 
@@ -52,4 +54,4 @@ def has_free_places(room: WaitingRoom, number: int) -> bool:
     taken = [room._places.acquire(blocking=False) for _ in range(number + 1)]
     for _ in filter(None, taken):
         room._places.release()
-    return taken == [*[True] * number, False] and not room._waiting
+    return taken == [*[True] * number, False] and feed.count() == 0

@@ -14,7 +14,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra.gateway import chat, waiting
+from aiinfra.gateway.feed import feed
 from aiinfra.gateway.waiting import TooManyWaitingError, WaitingRoom
+from aiinfra.live_events import CHANNEL
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -110,7 +112,7 @@ def test_one_too_many_is_queued_like_all_others(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
-    wait_until(lambda: len(room._waiting) == 2, "two clients to wait")
+    wait_until(lambda: feed.count() == 2, "two clients to wait")
     assert ask(program).status_code == 202
     worker()
     assert [answer().status_code for answer in waiters] == [200, 200]
@@ -121,7 +123,7 @@ def test_a_request_that_is_cancelled_meanwhile_is_409(
     program: Caller, room: WaitingRoom, organization: Organization
 ) -> None:
     answer = in_a_thread(lambda: ask(program))
-    wait_until(lambda: room._waiting, "the client to wait")
+    wait_until(feed.count, "the client to wait")
     with organization_scope(organization.pk):
         control.cancel(the_request(), actor="test")
     assert refused(answer(), 409)["type"] == "cancelled"
@@ -142,7 +144,7 @@ def test_an_event_is_enough(
 ) -> None:
     """Nobody looks at the row for an hour, so only the event can tell."""
     answer = in_a_thread(lambda: ask(program))
-    wait_until(lambda: room._waiting and room._listener, "the client to wait")
+    wait_until(feed.count, "the client to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
     monkeypatch.setattr(waiting, "LOOK_EVERY_S", 3_600)
     worker()
@@ -150,7 +152,7 @@ def test_an_event_is_enough(
 
 
 def _subscribers() -> int:
-    return int(redis_client().pubsub_numsub(events.CHANNEL)[0][1])
+    return int(redis_client().pubsub_numsub(CHANNEL)[0][1])
 
 
 def test_who_waits_is_answered_while_redis_is_away(
@@ -158,7 +160,7 @@ def test_who_waits_is_answered_while_redis_is_away(
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     answer = in_a_thread(lambda: ask(program))
-    wait_until(lambda: room._waiting, "the client to wait")
+    wait_until(feed.count, "the client to wait")
     with organization_scope(organization.pk):
         AIRequest.objects.update(status=Status.FAILED, completed_at=timezone.now(), error_code="TIMEOUT")
     refused(answer(), 502)
@@ -209,31 +211,31 @@ def test_a_place_is_given_back_whatever_happens(room: WaitingRoom, monkeypatch: 
     monkeypatch.setattr(room, "_wait_until_ended", fail)
     for _ in range(5):
         with pytest.raises(RuntimeError):
-            room.wait(uuid4(), 1)
+            room.wait(1, uuid4(), 1)
     assert has_free_places(room, 2)
 
 
 def test_a_full_room_lets_nobody_in() -> None:
     with pytest.raises(TooManyWaitingError):
-        WaitingRoom(0).wait(uuid4(), 1)
+        WaitingRoom(0).wait(1, uuid4(), 1)
 
 
 def test_there_is_one_subscription_however_many_wait(program: Caller, room: WaitingRoom) -> None:
     waiters = [in_a_thread(lambda: ask(program, timeout=1_000)) for _ in range(2)]
-    wait_until(lambda: len(room._waiting) == 2, "two clients to wait")
+    wait_until(lambda: feed.count() == 2, "two clients to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
     with system_scope():
         AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now())
         for request in AIRequest.objects.all():
-            events.changed(request.organization_id, request.id)
+            events.changed(request)
     assert [answer().status_code for answer in waiters] == [409, 409]
     wait_until(lambda: _subscribers() == 0, "the end of the subscription")
 
 
-def test_the_listener_begins_anew_for_the_next_client(
+def test_the_reader_starts_again_for_the_next_client(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()
     for _ in range(2):
         assert ask(program).status_code == 200
-        wait_until(lambda: room._listener is None, "the end of the listener")
+        wait_until(lambda: feed._reader is None, "the end of the reader")

@@ -34,6 +34,7 @@ MAY_SEE_ALL = {
     "queue_app/claims.py": "the best request of all organizations is claimed",
     "queue_app/counts.py": "figures for staff",
     "queue_app/flights.py": "followers that were forgotten, whoever they belong to",
+    "queue_app/live_figures.py": "figures for every organization that has a client",
     "queue_app/facade.py": "the Python API of the machine's own programs",
     "queue_app/limits.py": "a provider limit counts the calls of all organizations",
     "queue_app/loads.py": "the figure by organization, for staff",

@@ -13,6 +13,14 @@ WAITING_CLIENTS_MAX = Setting(
     "`WEB_THREADS`.",
     "12, or `WEB_THREADS` - 1 if that is less",
 )
+EVENT_CLIENTS_MAX = Setting(
+    "EVENT_CLIENTS_MAX",
+    kinds.Whole(0, 1000),
+    lambda values: values[WEB_THREADS] // 3,
+    "Most streams of live events in each process. Each open stream holds a thread; pages beyond the limit poll instead. "
+    "Below `WEB_THREADS`.",
+    "a third of `WEB_THREADS`",
+)
 LOG_LEVEL = Setting(
     "LOG_LEVEL",
     kinds.Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),

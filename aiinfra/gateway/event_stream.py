@@ -1,0 +1,206 @@
+"""The body of one client's live events: a generator that lives as long as the connection.
+
+It runs in a thread of the web server, after the middleware: it sets its own organization, and holds no database
+connection while it waits. It needs about 30 kB beside its thread, and at most 300 kB of unread events.
+"""
+
+import json
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db import close_old_connections
+from redis.exceptions import RedisError
+
+from aiinfra.api import ApiCall
+from aiinfra.gateway import stopping
+from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.event_places import places
+from aiinfra.gateway.feed import Listener, feed
+from aiinfra.gateway.rights_now import rights_now
+from aiinfra.live_events import (
+    PAGE,
+    PERMISSIONS,
+    EventType,
+    LiveEvent,
+    events_after,
+    newest_id,
+    note_listening,
+    position_of,
+)
+from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.scope import organization_scope
+from queue_app.events import event_of
+from queue_app.requests import request_by_id
+
+HEARTBEAT_S = 15.0
+CHECK_S = 3.0
+"""How often the caller's rights are looked at."""
+TICK_S = 1.0
+STALLED_S = 30.0
+"""A client that takes nothing for so long loses its place."""
+RETRY_MS = 2_000
+EVENTS_IN_A_CHUNK = 8
+"""About 3 kB, so that a socket that can be written to takes a chunk without waiting."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a client asked for: some types, and perhaps one request alone."""
+
+    types: frozenset[EventType]
+    request_id: str | None = None
+
+    def allowed_to(self, principal: Principal) -> frozenset[EventType]:
+        """The types that the caller may see."""
+        return frozenset(each for each in self.types if principal.can(PERMISSIONS[each]))
+
+
+class EventStream:
+    """Iterate over it for the response's body. It has taken a place, which it gives back when it is closed."""
+
+    def __init__(self, call: ApiCall, wanted: Wanted, cursor: str | None) -> None:
+        self._call = call
+        self._wanted = wanted
+        self._cursor = cursor
+        self._organization_id = call.principal.organization_id
+        self._types = wanted.allowed_to(call.principal)
+        self._listener = Listener(self._organization_id, self._is_for_client)
+        self._socket = ClientSocket(call.http.META)
+        self._is_behind = True
+        self._is_ready = False
+        self._is_interrupted = False
+        self._check_at = 0.0
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_S
+        # Also for a response that no server ever iterates over or closes.
+        self._leave_place = weakref.finalize(self, places.leave, self._organization_id)
+
+    def __iter__(self) -> Iterator[bytes]:
+        close_old_connections()
+        feed.join(self._listener)
+        try:
+            for text in self._texts():
+                if not self._socket.is_writable(STALLED_S):
+                    return
+                yield text.encode()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give back the place; safe to do twice."""
+        feed.leave(self._listener)
+        self._leave_place()
+
+    def _texts(self) -> Iterator[str]:
+        yield f"retry: {RETRY_MS}\n\n"
+        while not (reason := self._why_over()):
+            events, has_missed = self._listener.take(TICK_S)
+            self._is_behind |= has_missed
+            yield from self._catch_up() if self._is_behind else self._news(events)
+            if time.monotonic() >= self._heartbeat_at:
+                yield from self._heartbeat()
+        if not self._socket.is_gone():
+            yield _event("end", {"reason": reason})
+
+    def _why_over(self) -> str:
+        """Nothing while the stream goes on."""
+        if stopping.is_stopping():
+            return "shutdown"
+        if self._socket.is_gone():
+            return "gone"
+        if time.monotonic() < self._check_at:
+            return ""
+        self._check_at = time.monotonic() + CHECK_S
+        principal = rights_now(self._call)
+        self._types = self._wanted.allowed_to(principal) if principal else frozenset()
+        self._note_listening()
+        return "" if self._types else "forbidden" if principal else "unauthorized"
+
+    def _note_listening(self) -> None:
+        try:
+            note_listening(self._organization_id)
+        except RedisError:
+            self._is_behind = True
+
+    def _is_for_client(self, event: LiveEvent) -> bool:
+        return event.type in self._types and self._wanted.request_id in (None, event.subject)
+
+    def _catch_up(self) -> Iterator[str]:
+        """Read the history up to now: at the beginning, and whenever events may have been missed."""
+        try:
+            events, is_whole = self._read()
+            if not self._is_ready:
+                yield from self._opened(is_whole)
+            elif not is_whole or self._is_interrupted:
+                yield self._reset("interrupted" if self._is_interrupted else "too_old")
+            self._is_interrupted = False
+            yield from self._news(events)
+            self._is_behind = len(events) == PAGE
+        except RedisError:
+            self._is_behind = True
+            if not self._is_interrupted:
+                self._is_interrupted = True
+                yield _event("interrupted", {"reason": "redis_unavailable"})
+
+    def _read(self) -> tuple[list[LiveEvent], bool]:
+        """What came after the cursor, and whether that is all; else the cursor is set to now."""
+        if self._cursor is None:
+            self._cursor = newest_id(self._organization_id)
+        events, is_whole = events_after(self._organization_id, self._cursor)
+        if is_whole:
+            return events, True
+        self._cursor = newest_id(self._organization_id)
+        return [], False
+
+    def _opened(self, is_whole: bool) -> Iterator[str]:
+        self._is_ready = True
+        yield _event("ready", {"types": sorted(self._types)}, self._cursor)
+        if self._is_interrupted or not is_whole:
+            yield self._reset("interrupted" if self._is_interrupted else "too_old")
+        if self._wanted.request_id:
+            yield from self._status_now(self._wanted.request_id)
+
+    def _reset(self, reason: str) -> str:
+        return _event("reset", {"reason": reason}, self._cursor)
+
+    def _status_now(self, request_id: str) -> Iterator[str]:
+        """The one request's status: it may have changed before the client came."""
+        try:
+            with organization_scope(self._organization_id):
+                request = request_by_id(request_id)
+                text = _lines(EventType.REQUEST, event_of(request).model_dump_json(by_alias=True)) if request else ""
+        finally:
+            close_old_connections()
+        if text:
+            yield text
+
+    def _news(self, events: Iterable[LiveEvent]) -> Iterator[str]:
+        """Those that the client has not had, each once, some at a time."""
+        texts: list[str] = []
+        for event in events:
+            if self._cursor is not None and event.position <= position_of(self._cursor):
+                continue
+            self._cursor = event.id
+            if self._is_for_client(event):
+                texts.append(_lines(event.type, event.data, event.id))
+            if len(texts) == EVENTS_IN_A_CHUNK:
+                yield "".join(texts)
+                texts = []
+        if texts:
+            yield "".join(texts)
+
+    def _heartbeat(self) -> Iterator[str]:
+        """Keep proxies from closing the connection, tell how far the client is, and look for what got lost."""
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_S
+        self._is_behind = True
+        yield f"id: {self._cursor}\n: heartbeat\n\n" if self._is_ready else ": heartbeat\n\n"
+
+
+def _event(name: str, data: dict[str, object], event_id: str | None = None) -> str:
+    return _lines(name, json.dumps(data), event_id)
+
+
+def _lines(name: str, data: str, event_id: str | None = None) -> str:
+    identity = f"id: {event_id}\n" if event_id else ""
+    return f"{identity}event: {name}\ndata: {data}\n\n"

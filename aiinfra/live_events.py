@@ -1,0 +1,162 @@
+"""Live events: what changed, told to every process that has a client for it.
+
+The rows are the truth and these are speed. Publish after the commit; an event that Redis does not take is lost, and
+nobody's error. Each organization has a bounded history in Redis, so that a client can resume where it left off.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from redis.commands.core import Script
+from redis.exceptions import RedisError
+
+from aiinfra.redis import redis_client
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "live:events"
+HISTORY_MAX = 2_000
+"""Events kept for each organization, and up to 100 more: Redis trims whole nodes. About 250 bytes each."""
+HISTORY_TTL_S = 3_600
+"""A history that nothing was added to for so long is dropped."""
+LISTENING_S = 10
+"""For how long one `note_listening` counts."""
+PAGE = 500
+MARK = "mark"
+"""The type of the entry that begins a history, so that there always is an id to resume from. Nobody is sent it."""
+
+_SOURCE = Path(__file__).parent / "lua" / "publish_events.lua"
+_LISTENING = "live:listening"
+
+
+class EventType(StrEnum):
+    """What an event is about."""
+
+    REQUEST = "request"
+    QUEUE = "queue"
+    BUDGET = "budget"
+    ALERT = "alert"
+
+
+PERMISSIONS = {
+    EventType.REQUEST: "queue:read",
+    EventType.QUEUE: "queue:read",
+    EventType.BUDGET: "cost:read",
+    EventType.ALERT: "cost:read",
+}
+"""Who may see a type: whoever may read the same through the JSON API."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An event to publish. `subject` is the id of what it is about, without spaces."""
+
+    type: EventType
+    subject: str
+    data: BaseModel
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """A published event. `id` orders the events of one organization; `data` is JSON, ready to send."""
+
+    organization_id: int
+    id: str
+    type: str
+    subject: str
+    data: str
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The id as a number that can be compared."""
+        return position_of(self.id)
+
+    @classmethod
+    def parse(cls, message: str) -> "LiveEvent":
+        """An event as it comes through the channel."""
+        organization_id, identity, kind, subject, data = message.split(" ", 4)
+        return cls(int(organization_id), identity, kind, subject, data)
+
+
+def position_of(event_id: str) -> tuple[int, int]:
+    """An event id as a number that can be compared. Raises ValueError for what is no id."""
+    milliseconds, _, number = event_id.partition("-")
+    return int(milliseconds), int(number)
+
+
+def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool = False) -> None:
+    """Tell the organization's clients; one Redis command, whatever the number of events. Never raises for Redis.
+
+    Call it once the change is committed. With `if_changed`, an event with the data that its subject had last time is
+    left out.
+    """
+    if not drafts:
+        return
+    arguments: list[str | int] = [CHANNEL, organization_id, HISTORY_MAX, HISTORY_TTL_S]
+    for draft in drafts:
+        arguments += [draft.type, draft.subject, draft.data.model_dump_json(by_alias=True), int(if_changed)]
+    keys = [_history(organization_id), f"live:{{{organization_id}}}:figures"]
+    try:
+        _script()(keys=keys, args=arguments, client=redis_client())
+    except RedisError:
+        logger.info("live events not sent", extra={"fields": {"organization": organization_id, "events": len(drafts)}})
+
+
+def newest_id(organization_id: int) -> str:
+    """The id from which to read what comes next; begins an empty history. Raises RedisError."""
+    newest = redis_client().xrevrange(_history(organization_id), count=1)
+    if newest:
+        return str(newest[0][0])
+    with redis_client().pipeline() as pipeline:
+        pipeline.xadd(_history(organization_id), {"type": MARK, "subject": "-", "data": "{}"})
+        pipeline.expire(_history(organization_id), HISTORY_TTL_S)
+        return str(pipeline.execute()[0])
+
+
+def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], bool]:
+    """The next events after an id, at most 500, and whether the history has everything since it. Raises RedisError.
+
+    False for an id that is too old, and for one that the history never had: Redis has lost its data since.
+    """
+    key = _history(organization_id)
+    with redis_client().pipeline(transaction=False) as pipeline:
+        # The events first: a history that still begins before the id after the read was whole when it was read.
+        pipeline.xrange(key, min=f"({event_id}", count=PAGE)
+        pipeline.xrange(key, max=event_id, count=1)
+        pipeline.xrevrange(key, min=event_id, count=1)
+        entries, until, since = pipeline.execute()
+    return [_entry(organization_id, *entry) for entry in entries], bool(until and since)
+
+
+def note_listening(organization_id: int) -> None:
+    """Say that a client listens, so that figures are made for its organization. Raises RedisError."""
+    redis_client().zadd(_LISTENING, {str(organization_id): time.time() + LISTENING_S})
+
+
+def listening() -> list[int]:
+    """The organizations that have a client now. Raises RedisError."""
+    now = time.time()
+    with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.zremrangebyscore(_LISTENING, "-inf", now)
+        pipeline.zrange(_LISTENING, 0, -1)
+        return [int(organization_id) for organization_id in pipeline.execute()[1]]
+
+
+def _entry(organization_id: int, identity: str, fields: dict[str, Any]) -> LiveEvent:
+    return LiveEvent(organization_id, identity, fields["type"], fields["subject"], fields["data"])
+
+
+def _history(organization_id: int) -> str:
+    return f"live:{{{organization_id}}}:history"
+
+
+@cache
+def _script() -> Script:
+    return redis_client().register_script(_SOURCE.read_text())

@@ -1,0 +1,59 @@
+"""The queue's figures as live events, for the organizations that have a client."""
+
+from collections import defaultdict
+
+from django.db.models import Count
+
+from aiinfra.api import ApiModel
+from aiinfra.live_events import Draft, EventType, listening, publish
+from aiinfra.tenants.scope import system_scope
+from queue_app.facade import PriorityName, priority_name
+from queue_app.models import AIRequest, Priority, QueuePolicy, Status
+from queue_app.payloads import ByPriority
+
+SUBJECT = "queue"
+
+
+class QueueEvent(ApiModel):
+    """What waits and what runs, with the names of the JSON API's figures; and the priorities that are paused."""
+
+    queue_size: int
+    processing: int
+    by_priority: ByPriority
+    paused: list[PriorityName]
+
+
+def tell_figures() -> None:
+    """Publish the figures that have changed: three queries, whatever the number of organizations. Raises RedisError.
+
+    Run once a second. They count the rows, as the JSON API does: requests that wait for a retry are among them.
+    """
+    if organization_ids := listening():
+        with system_scope():
+            figures = _figures(organization_ids)
+        for organization_id, event in figures.items():
+            publish(organization_id, [Draft(EventType.QUEUE, SUBJECT, event)], if_changed=True)
+
+
+def _figures(organization_ids: list[int]) -> dict[int, QueueEvent]:
+    pending: dict[int, dict[int, int]] = defaultdict(dict)
+    # Two queries, for the partial index of each status.
+    rows = AIRequest.objects.filter(organization_id__in=organization_ids).order_by()
+    for owner, priority, count in (
+        rows.filter(status=Status.PENDING).values_list("organization_id", "priority").annotate(Count("id"))
+    ):
+        pending[owner][priority] = count
+    processing = rows.filter(status=Status.PROCESSING).values_list("organization_id").annotate(Count("id"))
+    running: dict[int, int] = dict(processing)
+    policies = QueuePolicy.objects.filter(organization_id__in=organization_ids)
+    paused = dict(policies.values_list("organization_id", "paused_priorities"))
+    return {owner: _event(pending[owner], running.get(owner, 0), paused.get(owner, [])) for owner in organization_ids}
+
+
+def _event(pending: dict[int, int], processing: int, paused: list[int]) -> QueueEvent:
+    return QueueEvent(
+        queue_size=sum(pending.values()),
+        processing=processing,
+        by_priority=ByPriority(**{priority_name(each): pending.get(each, 0) for each in Priority}),
+        paused=[priority_name(weight) for weight in paused],
+    )

@@ -1,0 +1,139 @@
+"""Pages refresh when something changes: by live events where there is a stream, by polling where there is none."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from aiinfra.gateway import event_stream, events
+from aiinfra.gateway.event_places import Places
+from aiinfra.tenants.models import Organization, User
+from cost_app.budgets.live import tell_budgets
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from queue_app.claims import claim_next
+from queue_app.models import AIRequest
+from queue_app.processing import process
+from tests.browser.conftest import OpenPage, was_reloaded
+from tests.queue_app.conftest import ScriptedProvider
+from tests.support.processes import wait_until
+
+Submit = Callable[..., AIRequest]
+NO_POLLING = "for (let id = setInterval(() => {}, 9e9); id > 0; id--) clearInterval(id);"
+"""Ends every timer of the page, so that only an event can refresh it."""
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Places of this test alone."""
+    fresh = Places(8)
+    monkeypatch.setattr(events, "places", fresh)
+    monkeypatch.setattr(event_stream, "places", fresh)
+    return fresh
+
+
+def is_live(page: Page) -> None:
+    """Wait for the stream, then take the timers away."""
+    expect(page.locator("[data-refresh-label]")).to_have_text("on change")
+    page.evaluate(NO_POLLING)
+
+
+def test_the_queue_page_shows_a_new_request_without_polling(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+) -> None:
+    submit()
+    page = open_page(viewer, "/queue/")
+    is_live(page)
+    submit()
+    expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")
+    assert not was_reloaded(page)
+
+
+def test_the_page_of_a_request_follows_it_to_its_end_and_closes_its_stream(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage, provider: ScriptedProvider
+) -> None:
+    request = submit()
+    page = open_page(viewer, f"/queue/requests/{request.id}/")
+    wait_until(places.taken, "the stream")
+    page.evaluate(NO_POLLING)
+    claim = claim_next("worker")
+    assert claim is not None
+    expect(page.locator(".queue-request-head")).to_contain_text("processing", ignore_case=True)
+    process(claim)
+    expect(page.locator("[data-live-state]")).to_have_text("Ended")
+    expect(page.locator(".queue-request-head")).to_contain_text("completed", ignore_case=True)
+    assert page.evaluate("live.source") is None
+
+
+def test_the_budgets_page_shows_what_is_held_without_polling(
+    places: Places, submit: Submit, viewer: User, organization: Organization, open_page: OpenPage
+) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=1_000_000_000)
+    set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
+    page = open_page(viewer, "/budgets/")
+    is_live(page)
+    before = page.locator("td[data-label=Held]").inner_text()
+    submit()
+    tell_budgets()
+    expect(page.locator("td[data-label=Held]")).not_to_have_text(before)
+    assert not was_reloaded(page)
+
+
+def test_many_changes_at_once_are_few_refreshes(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+) -> None:
+    page = open_page(viewer, "/queue/")
+    is_live(page)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if request.url.endswith("/queue/") else None)
+    for _ in range(30):
+        submit()
+    expect(page.locator(".queue-tiles .tile-value").first).to_have_text("30")
+    assert 0 < len(asked) < 15
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_without_a_free_place_the_page_polls(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage, status: int
+) -> None:
+    submit()
+    page = open_page(viewer, "/login/")
+    page.route("**/api/ai/events*", lambda route: route.fulfill(status=status, body="{}"))
+    page.goto("/queue/")
+    expect(page.locator("[data-refresh-label]")).to_have_text("2 s")
+    submit()
+    expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")
+    page.problems[:] = [each for each in page.problems if str(status) not in each]  # type: ignore[attr-defined]
+
+
+def test_a_page_that_polls_by_choice_opens_no_stream(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+) -> None:
+    submit()
+    page = open_page(viewer, "/queue/")
+    is_live(page)
+    page.locator("[data-refresh-menu] summary").click()
+    page.get_by_role("button", name="Every second").press("Enter")
+    expect(page.locator("[data-refresh-label]")).to_have_text("1 s")
+    assert page.evaluate("live.source") is None
+    submit()
+    expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")
+    page.locator("[data-refresh-menu] summary").click()
+    page.get_by_role("button", name="When something changes").click()
+    expect(page.locator("[data-refresh-label]")).to_have_text("on change")
+
+
+def test_a_hidden_tab_closes_its_stream_and_a_visible_one_opens_it_again(
+    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+) -> None:
+    submit()
+    page = open_page(viewer, "/queue/")
+    is_live(page)
+    hide = "(isHidden) => { Object.defineProperty(document, 'hidden', {value: isHidden, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, True)
+    assert page.evaluate("live.source") is None
+    submit()
+    page.evaluate(hide, False)
+    expect(page.locator("[data-refresh-label]")).to_have_text("on change")
+    expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")

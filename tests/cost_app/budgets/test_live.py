@@ -1,0 +1,88 @@
+"""Budgets as live events."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aiinfra.live_events import events_after, newest_id, note_listening
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets import live
+from cost_app.budgets.live import BudgetEvent, tell_budgets
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.ledger import attempts
+from cost_app.models import Attempt, Budget
+
+pytestmark = pytest.mark.usefixtures("redis_url")
+
+
+def budget_of(organization: Organization, limit_nano: int = 10**9) -> Budget:
+    with organization_scope(organization.pk):
+        terms = BudgetTerms(period="monthly", limit_nano=limit_nano)
+        return set_budget(organization_id=organization.pk, terms=terms, actor="test")
+
+
+def told(organization: Organization, since: str) -> list[BudgetEvent]:
+    events = events_after(organization.pk, since)[0]
+    return [BudgetEvent.model_validate_json(each.data) for each in events if each.type == "budget"]
+
+
+def test_what_is_held_and_spent_is_told_when_it_changes(
+    organization: Organization, open_attempt: Callable[..., Attempt]
+) -> None:
+    budget_of(organization)
+    since = newest_id(organization.pk)
+    note_listening(organization.pk)
+    tell_budgets()
+    tell_budgets()
+    attempt = open_attempt()
+    tell_budgets()
+    tell_budgets()
+    with organization_scope(organization.pk):
+        attempts.settle(attempt, TokenUsage(input=100, output=10), {})
+    tell_budgets()
+    first, held, spent = told(organization, since)
+    assert (first.held, first.spent, first.limit) == ("0.00", "0.00", "1.00")
+    assert (held.held != "0.00", held.spent) == (True, "0.00")
+    assert (spent.held, spent.spent != "0.00") == ("0.00", True)
+
+
+def test_a_new_limit_is_told(organization: Organization) -> None:
+    budget_of(organization)
+    since = newest_id(organization.pk)
+    note_listening(organization.pk)
+    tell_budgets()
+    budget_of(organization, 2 * 10**9)
+    tell_budgets()
+    assert [event.limit for event in told(organization, since)] == ["1.00", "2.00"]
+
+
+def test_nobody_is_told_of_another_organizations_budget(
+    organization: Organization, other_organization: Organization
+) -> None:
+    budget_of(other_organization)
+    since = newest_id(organization.pk)
+    note_listening(organization.pk)
+    tell_budgets()
+    assert told(organization, since) == []
+
+
+def test_an_organization_that_fails_stops_no_other(
+    organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = newest_id(other_organization.pk)
+    for each in (organization, other_organization):
+        budget_of(each)
+        note_listening(each.pk)
+    rows_of = live.budget_rows
+
+    def rows(organization_id: int) -> object:
+        if organization_id == organization.pk:
+            raise RuntimeError
+        return rows_of(organization_id)
+
+    monkeypatch.setattr(live, "budget_rows", rows)
+    tell_budgets()
+    assert len(told(other_organization, since)) == 1

@@ -1,0 +1,33 @@
+"""docs/api.md on live events: its examples have the shape of the code, and its tables list what there is."""
+
+import re
+
+from aiinfra.live_events import HISTORY_MAX, PERMISSIONS
+from cost_app.alerts.live import AlertEvent
+from cost_app.budgets.live import BudgetEvent
+from queue_app.events import RequestEvent
+from queue_app.live_figures import QueueEvent
+from tests.gateway.sse import Events
+from tests.support.processes import ROOT
+
+SECTION = (ROOT / "docs" / "api.md").read_text().split("\n## `/api/ai/events`")[1].split("\n## ")[0]
+MODELS = {"request": RequestEvent, "queue": QueueEvent, "budget": BudgetEvent, "alert": AlertEvent}
+
+
+def test_the_example_events_have_the_fields_of_the_code() -> None:
+    example = re.findall(r"```text\n(.*?)```", SECTION, re.DOTALL)[0]
+    events = Events([f"{example}\n".encode()]).rest()
+    assert [event.name for event in events] == list(MODELS)
+    for event in events:
+        model = MODELS[event.name]
+        model.model_validate(event.data, by_alias=True, by_name=False)
+        assert set(event.data) == {field.alias or name for name, field in model.model_fields.items()}
+
+
+def test_the_table_of_types_has_their_permissions() -> None:
+    documented = dict(re.findall(r"^\| `(\w+)` \| `(\w+:\w+)` \|", SECTION, re.MULTILINE))
+    assert documented == {kind.value: permission for kind, permission in PERMISSIONS.items()}
+
+
+def test_the_size_of_the_history_is_documented() -> None:
+    assert f"The last {HISTORY_MAX:,} events" in SECTION
