@@ -130,9 +130,7 @@ def count(_argument: str) -> Iterator[object]:
     yield count_ended()
 
 
-RACES: dict[str, Racer] = {
-    race.__name__: race for race in (accept, claim, call, cancel, work, dequeue, inherit, count)
-}
+RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, call, cancel, work, dequeue, inherit, count)}
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),
     lambda values: values[WEB_THREADS] // 3,
-    "Most streams of live events in each process. Each open stream holds a thread; pages beyond the limit poll instead. "
-    "Below `WEB_THREADS`.",
+    "Most streams of live events in each process. Each open stream holds a thread; pages beyond the limit poll "
+    "instead. Below `WEB_THREADS`.",
     "a third of `WEB_THREADS`",
 )
 LOG_LEVEL = Setting(
