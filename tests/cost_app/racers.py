@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from tests.support.race import Racer, run_racers, tell, wait_for
 
 
 def meet(racers: int) -> None:
@@ -56,4 +56,4 @@ def check(argument: str) -> Iterator[object]:
 RACES: dict[str, Racer] = {race.__name__: race for race in (reprice, check)}
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racers(RACES)

@@ -15,6 +15,7 @@ from aiinfra.monitoring.providers.screens import ModelRow, providers
 from aiinfra.providers import breaker
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
+from cost_app.fallback.manage import use_defaults
 from cost_app.ledger import usage
 from cost_app.models import ProviderLimit
 from queue_app import limits
@@ -33,6 +34,13 @@ HTMX = {"HX-Request": "true"}
 def _no_limits(db: None, settings: Settings) -> None:
     ProviderLimit.objects.all().delete()
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
+
+
+@pytest.fixture(autouse=True)
+def _no_fallback(organization: Organization) -> None:
+    """A request whose model fails waits for it instead of going to another."""
+    with organization_scope(organization.pk):
+        use_defaults(organization_id=organization.pk, enabled=False, actor="test")
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def titles(role: Role, path: str = "/") -> list[str]:
 def test_the_navigation_offers_what_the_role_may_open() -> None:
     finance = ["Finance", "Members", "Fallback routes", "Notifications", "Audit log"]
     spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
-    assert titles(Role.VIEWER) == ["Queue", "Cache", *spend, "Members", "Fallback routes"]
-    assert titles(Role.FINANCE) == ["Queue", "Cache", *spend, *finance]
+    assert titles(Role.VIEWER) == ["Queue", "Providers", "Cache", *spend, "Members", "Fallback routes"]
+    assert titles(Role.FINANCE) == ["Queue", "Providers", "Cache", *spend, *finance]
     assert titles(Role.OWNER) == [page.title for page in NAVIGATION if page.permission != STAFF]
     assert navigation(None, "/") == {}
 

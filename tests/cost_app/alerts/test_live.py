@@ -58,7 +58,7 @@ def test_a_cause_that_stays_is_told_once_and_its_end_too(
         for minutes in range(3):
             open_alert(scoped, minutes)
         for _ in range(2):
-            lifecycle.resolve_ended(scoped.pk, {AlertKind.COST_SPIKE}, [], NOW + timedelta(minutes=4))
+            lifecycle.resolve_ended(scoped.pk, {AlertKind.COST_SPIKE}, [], NOW + timedelta(minutes=4), ())
         open_alert(scoped, 5)
     assert [event.status for event in told()] == ["open", "resolved", "open"]
 
