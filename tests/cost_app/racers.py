@@ -1,38 +1,26 @@
 """What real processes race for in the ledger and among alerts; see `tests.support.race`."""
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from tests.support.race import Racer, run_racers, tell, wait_for
-
-
-def meet(racers: int) -> None:
-    """Wait until so many racers are there."""
-    tell(f"there.{os.getpid()}")
-    start = Path(sys.argv[2])
-    if len(list(start.parent.glob(f"{start.name}-there.*"))) == racers:
-        tell("all-there")
-    wait_for("all-there")
+from tests.support.race import Racer, meet, run_racers
 
 
 def reprice(argument: str) -> Iterator[object]:
-    """Correct the only call; the argument is `REPRICING/COST/RACERS`. All racers have seen the same cost."""
+    """Correct the only call; the argument is `REPRICING/COST`. All racers have seen the same cost."""
     from aiinfra.tenants.scope import system_scope
     from cost_app.ledger import attempts
     from cost_app.models import Attempt, Repricing
 
-    repricing, cost, racers = argument.split("/")
+    repricing, cost = argument.split("/")
     with system_scope():
         attempt = Attempt.objects.select_related("price").get()
-        meet(int(racers))
+        meet()
         assert attempt.price
         yield attempts.reprice(attempt, int(cost), Repricing.objects.get(id=repricing), attempt.price)
 
 
-def check(argument: str) -> Iterator[object]:
-    """Look at the budgets at the same moment as the other racers; prints what it tells. The argument is `RACERS`."""
+def check(_argument: str) -> Iterator[object]:
+    """Look at the budgets at the same moment as the other racers; prints what it tells."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
     from cost_app.alerts import checks
@@ -43,7 +31,7 @@ def check(argument: str) -> Iterator[object]:
 
     def met(*arguments: object) -> object:
         explained = explain(*arguments)  # type: ignore[arg-type]
-        meet(int(argument))
+        meet()
         return explained
 
     checks._explained, checks.tell = met, told.append  # type: ignore[assignment]
