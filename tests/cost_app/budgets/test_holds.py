@@ -14,6 +14,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
 from cost_app.budgets.manage import grant_increase, withdraw_increase
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.budgets.windows import windows_now
@@ -66,6 +67,19 @@ def test_a_call_counts_in_every_budget_that_is_meant(
         make_budget(scope="model", scope_value="openai/gpt-4"),
         make_budget(scope="tag", scope_value="green"),
         make_budget(scope="api_key", scope_value=str(other_key.pk)),
+        *(
+            make_budget(scope=scope, scope_value=value)
+            for scope, value in [
+                ("user", "deepseek/deepseek-chat"),
+                ("user", "red"),
+                ("user", str(key.pk)),
+                ("tag", "ada"),
+                ("tag", str(key.pk)),
+                ("tag", "deepseek/deepseek-chat"),
+                ("api_key", "ada"),
+                ("model", "red"),
+            ]
+        ),
     ]
     make_budget(scope="tag", scope_value="blue", is_active=False)
     attempt = open_attempt(user_ref="ada", tags=["red", "blue"], api_key_id=key.pk)
@@ -73,6 +87,23 @@ def test_a_call_counts_in_every_budget_that_is_meant(
     attempts.settle(attempt, USAGE, {})
     assert {state_of(budget) for budget in meant} == {(COST, 0)}
     assert not BudgetWindow.objects.filter(budget__in=others).exists()
+
+
+def test_budgets_of_another_organization_do_not_count_a_call(
+    other_organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    make_budget(organization=other_organization, limit_nano=0)
+    open_attempt()
+    with system_scope():
+        assert not BudgetWindow.objects.exists()
+
+
+def test_without_budgets_a_call_asks_for_no_windows(open_attempt: Open, organization: Organization) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        attempts.release(open_attempt())
+        assert windows_now(organization.pk) == []
+    assert not [each for each in queries if "budgetwindow" in each["sql"]]
+    assert not [each for each in queries if each["sql"].startswith('UPDATE "cost_app_hold"')]
 
 
 def test_a_call_without_a_key_user_or_tag_counts_in_none_of_their_budgets(

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from aiinfra.tenants.models import Organization
 from cost_app.budgets import windows
@@ -60,6 +62,8 @@ def test_a_clock_that_steps_back_gets_the_newest_window(scoped: Organization, ma
     (today,) = windows_now(scoped.pk, NOON)
     (yesterday,) = windows_now(scoped.pk, NOON - DAY)
     assert yesterday.window.id == today.window.id
+    (tomorrow,) = windows_now(scoped.pk, NOON + DAY)
+    assert [each.window.id for each in windows_now(scoped.pk, NOON)] == [today.window.id] != [tomorrow.window.id]
 
 
 def test_a_new_time_zone_begins_with_the_next_window(scoped: Organization, make_budget: MakeBudget) -> None:
@@ -152,15 +156,26 @@ def test_an_increase_counts_until_it_expires_or_is_withdrawn(scoped: Organizatio
     assert limits == [1_570, 1_070]
 
 
+def test_an_increase_counts_in_its_own_budget_only(scoped: Organization, make_budget: MakeBudget) -> None:
+    raised, other = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
+    increase = {"organization": scoped, "reason": "launch", "by": "user:finance", "expires_at": NOON + DAY}
+    BudgetIncrease.objects.create(budget=raised, nano=500, **increase)
+    limits = {each.window.budget_id: each.limit_nano for each in windows_now(scoped.pk, NOON)}
+    assert limits == {raised.id: 1_500, other.id: 1_000}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [({"limit_nano": 300}, (300, "block")), ({"enforcement": "warn"}, (1_000, "warn"))]
+)
 def test_a_window_that_was_opened_while_its_budget_changed_is_mended(
-    scoped: Organization, make_budget: MakeBudget
+    scoped: Organization, make_budget: MakeBudget, changes: dict[str, object], expected: tuple[int, str]
 ) -> None:
     budget = make_budget(limit_nano=1_000)
     windows_now(scoped.pk, NOON)
-    Budget.objects.filter(id=budget.id).update(limit_nano=300, enforcement="warn")
-    refresh_rollovers(NOON)
+    Budget.objects.filter(id=budget.id).update(**changes)
+    refresh_rollovers()
     (mended,) = windows_now(scoped.pk, NOON)
-    assert (mended.limit_nano, mended.window.enforcement) == (300, "warn")
+    assert (mended.limit_nano, mended.window.enforcement) == expected
 
 
 def test_a_window_holds_from_its_first_instant_to_the_one_before_its_end(
@@ -185,6 +200,8 @@ def test_each_window_carries_over_what_the_one_right_before_it_left(
                 spend(each.window, committed=committed)
     windows = BudgetWindow.objects.filter(budget=budget).order_by("starts_at")
     assert list(windows.values_list("limit_nano", "rollover_nano")) == [(1_000, 0), (1_000, 0), (1_600, 600)]
+    for window in windows:
+        assert not refresh_rollover(window)
     others = BudgetWindow.objects.filter(budget=other).order_by("starts_at")
     assert list(others.values_list("limit_nano", flat=True)) == [5_000, 10_000, 15_000]
 
@@ -228,7 +245,10 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
     windows_now(scoped.pk, NOON)
     Budget.objects.filter(id__in=[changed.id, removed.id]).update(limit_nano=300, enforcement="warn")
     Budget.objects.filter(id=removed.id).update(is_active=False)
-    refresh_rollovers(NOON)
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(2):
+            refresh_rollovers(NOON)
+    assert sum(each["sql"].startswith("UPDATE") for each in queries) == 1
     rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
     assert list(rows) == [
         (sound.id, 1_000, "block"),
@@ -237,3 +257,14 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
         (changed.id, 300, "warn"),
         (removed.id, 1_000, "block"),
     ]
+
+
+def test_what_is_mended_keeps_its_rollover(scoped: Organization, make_budget: MakeBudget) -> None:
+    budget = make_budget(limit_nano=1_000, rollover_unused=True)
+    (before,) = windows_now(scoped.pk, NOON)
+    spend(before.window, committed=300)
+    windows_now(scoped.pk, NOON + DAY)
+    Budget.objects.filter(id=budget.id).update(limit_nano=2_000)
+    refresh_rollovers(NOON + DAY)
+    (after,) = windows_now(scoped.pk, NOON + DAY)
+    assert (after.limit_nano, after.window.rollover_nano) == (2_700, 700)

@@ -198,8 +198,9 @@ def test_a_clock_that_steps_back_during_the_call_does_not_keep_it_out_of_the_led
 
 
 def test_of_two_corrections_that_saw_the_same_cost_one_is_booked(open_attempt: Open) -> None:
-    attempt = sent(open_attempt(max_tokens=200))
-    attempts.settle(attempt, USAGE, {})
+    attempt, alike = sent(open_attempt(max_tokens=200)), sent(open_attempt(max_tokens=200))
+    for each in (attempt, alike):
+        attempts.settle(each, USAGE, {})
     first, second = (Attempt.objects.select_related("price").get(id=attempt.id) for _ in range(2))
     price = first.price
     assert price
@@ -209,10 +210,14 @@ def test_of_two_corrections_that_saw_the_same_cost_one_is_booked(open_attempt: O
     ]
     assert attempts.reprice(first, 60_000, runs[0], price)
     assert not attempts.reprice(second, 60_000, runs[1], price), "its figure is of a cost that is no longer there"
-    assert not attempts.reprice(Attempt.objects.get(), 70_000, runs[0], price), "one run corrects a call once"
-    assert ledger() == [("usage", 56_000), ("adjust", 4_000)]
-    assert attempts.reprice(Attempt.objects.get(), 50_000, runs[2], price)
-    assert sum(nano for _, nano in ledger()) == Attempt.objects.get().cost_nano == 50_000
+    assert not attempts.reprice(Attempt.objects.get(id=attempt.id), 70_000, runs[0], price), (
+        "one run corrects a call once"
+    )
+    assert ledger() == [("usage", 56_000), ("usage", 56_000), ("adjust", 4_000)]
+    assert attempts.reprice(Attempt.objects.get(id=alike.id), 60_000, runs[0], price), "the run goes on with others"
+    assert attempts.reprice(Attempt.objects.get(id=attempt.id), 50_000, runs[2], price)
+    assert sum(nano for _, nano in ledger()) == 50_000 + 60_000
+    assert [Attempt.objects.get(id=each.id).cost_nano for each in (attempt, alike)] == [50_000, 60_000]
 
 
 ENDS: dict[str, tuple[Callable[[Attempt], object], list[tuple[str, int, int, bool]]]] = {
@@ -302,6 +307,8 @@ def test_a_released_attempt_books_nothing_and_a_late_charge_is_booked(open_attem
     attempt = open_attempt(max_tokens=200)
     attempts.release(attempt, "RATE_LIMITED", "slow down")
     assert (ledger(), Attempt.objects.get().error_code) == ([], "RATE_LIMITED")
+    assert Attempt.objects.get().state == AttemptState.RELEASED
+    assert not attempts.dispatch(attempt, timedelta(seconds=30))
     attempts.settle(attempt, USAGE, {})
     assert sum(nano for _, nano in ledger()) == 56_000
 
