@@ -89,6 +89,7 @@ def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claime
     process(claimed())
     assert (row().status, row().attempt_number, states()) == (Status.PENDING, 2, ["released", "reserved"])
     assert row().not_before > timezone.now() + timedelta(seconds=50)
+    assert row().lease_until is None
     assert claim_next("worker") is None
     delay_ends()
     again = claim_next("worker")
@@ -216,6 +217,18 @@ def test_a_lost_worker_costs_nothing_before_the_call_and_the_bound_after(claimed
     assert (row().crashes, first.attempt_number, row().attempt_number) == (2, 1, 3)
 
 
+def test_a_lease_holds_to_its_very_end(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed()
+    end = row().lease_until
+    monkeypatch.setattr(timezone, "now", lambda: end)
+    recover()
+    assert (row().status, row().crashes) == (Status.PROCESSING, 0)
+    monkeypatch.setattr(timezone, "now", lambda: end + timedelta(microseconds=1))
+    recover()
+    assert (row().status, row().crashes, row().lease_until) == (Status.PENDING, 1, None)
+    assert row().not_before == end + timedelta(microseconds=1)
+
+
 def test_a_request_that_loses_three_workers_is_quarantined(claimed: Claimed) -> None:
     claim: Claim | None = claimed()
     for _ in range(3):
@@ -251,6 +264,7 @@ def test_what_is_given_back_keeps_its_place_and_its_attempt(claimed: Claimed, su
     claim = claimed()
     submit()
     outcomes.give_back(claim)
+    assert AIRequest.objects.get(id=claim.request.id).lease_until is None
     again = claim_next("worker")
     assert again and (again.request.id, again.attempt_number) == (claim.request.id, 1)
     assert Attempt.objects.filter(request_id=claim.request.id).count() == 1

@@ -89,6 +89,15 @@ def test_a_call_counts_in_every_budget_that_is_meant(
     assert not BudgetWindow.objects.filter(budget__in=others).exists()
 
 
+def test_a_budget_that_does_not_count_a_call_is_left_alone_when_its_window_is_open(
+    organization: Organization, make_budget: MakeBudget, open_attempt: Open
+) -> None:
+    counting, other = make_budget(), make_budget(scope="user", scope_value="bob")
+    windows_now(organization.pk)
+    attempt = open_attempt()
+    assert (state_of(counting), state_of(other)) == ((0, attempt.bound_nano), (0, 0))
+
+
 def test_budgets_of_another_organization_do_not_count_a_call(
     other_organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
 from cost_app.budgets import windows
 from cost_app.budgets.windows import refresh_rollover, refresh_rollovers, windows_now
 from cost_app.calendar import Calendar
@@ -55,6 +56,17 @@ def test_a_window_is_opened_once(
     with django_assert_num_queries(2):  # type: ignore[attr-defined]
         assert [each.window.id for each in windows_now(scoped.pk, NOON)] == first
     assert BudgetWindow.objects.count() == 2
+
+
+def test_the_windows_of_an_organization_are_its_own_and_those_of_its_active_budgets(
+    scoped: Organization, other_organization: Organization, make_budget: MakeBudget
+) -> None:
+    own = make_budget()
+    make_budget(organization=other_organization)
+    make_budget(period="weekly", is_active=False)
+    with system_scope():
+        assert [each.window.budget_id for each in windows_now(scoped.pk, NOON)] == [own.id]
+        assert BudgetWindow.objects.count() == 1
 
 
 def test_a_clock_that_steps_back_gets_the_newest_window(scoped: Organization, make_budget: MakeBudget) -> None:
@@ -152,6 +164,7 @@ def test_an_increase_counts_until_it_expires_or_is_withdrawn(scoped: Organizatio
     BudgetIncrease.objects.create(nano=500, expires_at=NOON + timedelta(hours=1), **increase)
     BudgetIncrease.objects.create(nano=70, expires_at=NOON + DAY, **increase)
     BudgetIncrease.objects.create(nano=9_000, expires_at=NOON + DAY, withdrawn_at=NOON, **increase)
+    BudgetIncrease.objects.create(nano=5_000, expires_at=NOON, **increase)
     limits = [windows_now(scoped.pk, NOON + timedelta(hours=hours))[0].limit_nano for hours in (0, 2)]
     assert limits == [1_570, 1_070]
 
@@ -241,8 +254,8 @@ def test_of_two_processes_that_open_a_window_one_makes_it(
 def test_mending_touches_only_windows_that_differ(scoped: Organization, make_budget: MakeBudget) -> None:
     sound, changed = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
     removed = make_budget(limit_nano=1_000, period="monthly")
-    windows_now(scoped.pk, NOON - 7 * DAY)
-    windows_now(scoped.pk, NOON)
+    for week in (-1, 0, 1):
+        windows_now(scoped.pk, NOON + week * 7 * DAY)
     Budget.objects.filter(id__in=[changed.id, removed.id]).update(limit_nano=300, enforcement="warn")
     Budget.objects.filter(id=removed.id).update(is_active=False)
     with CaptureQueriesContext(connection) as queries:
@@ -251,12 +264,26 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
     assert sum(each["sql"].startswith("UPDATE") for each in queries) == 1
     rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
     assert list(rows) == [
-        (sound.id, 1_000, "block"),
-        (sound.id, 1_000, "block"),
+        *[(sound.id, 1_000, "block")] * 3,
         (changed.id, 1_000, "block"),
         (changed.id, 300, "warn"),
+        (changed.id, 1_000, "block"),
         (removed.id, 1_000, "block"),
     ]
+
+
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_a_window_is_mended_from_its_first_instant_to_its_last(
+    scoped: Organization, make_budget: MakeBudget, at: str
+) -> None:
+    budget = make_budget(limit_nano=1_000)
+    (window,) = windows_now(scoped.pk, NOON)
+    Budget.objects.filter(id=budget.id).update(limit_nano=300)
+    starts_at, ends_at = window.window.starts_at, window.window.ends_at
+    refresh_rollovers(ends_at if at == "last" else starts_at - timedelta(microseconds=1))
+    assert BudgetWindow.objects.get().limit_nano == 1_000
+    refresh_rollovers(ends_at - timedelta(microseconds=1) if at == "last" else starts_at)
+    assert BudgetWindow.objects.get().limit_nano == 300
 
 
 def test_what_is_mended_keeps_its_rollover(scoped: Organization, make_budget: MakeBudget) -> None:

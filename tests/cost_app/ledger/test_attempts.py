@@ -284,7 +284,12 @@ def test_the_end_of_a_call_keeps_the_time_of_its_first_end(open_attempt: Open, m
     assert (row.finished_at, row.raw_usage) == (first, {"total": 7})
 
 
-def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound_after(open_attempt: Open) -> None:
+def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound_after(
+    open_attempt: Open, organization: Organization
+) -> None:
+    Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
+    attempts.release(open_attempt())
+    without_request = open_attempt()
     reserved, dispatched, settled = (open_attempt(request_id=uuid4(), max_tokens=200) for _ in range(3))
     attempts.settle(sent(settled), USAGE, {})
     sent(dispatched)
@@ -301,6 +306,9 @@ def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound
         ("settled", 56_000, ""),
     ]
     assert attempts.reserved_requests() == []
+    window = BudgetWindow.objects.get()
+    assert window.committed_nano == dispatched.bound_nano + 56_000
+    assert window.reserved_nano == without_request.bound_nano
 
 
 def test_a_released_attempt_books_nothing_and_a_late_charge_is_booked(open_attempt: Open) -> None:

@@ -1,0 +1,96 @@
+"""What happens to one request happens to no other one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from cost_app.models import Attempt, LedgerEntry
+from queue_app import claims, control, outcomes
+from queue_app.claims import Claim, claim_next
+from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.processing import process
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+from tests.queue_app.test_flights import Ask, now, send  # noqa: F401 - fixture
+from tests.queue_app.test_outcomes import Claimed, sent
+
+pytestmark = pytest.mark.usefixtures("scoped")
+
+STEPS: dict[str, Callable[[Claim, Attempt], object]] = {
+    "answered": lambda claim, attempt: outcomes.complete(claim, attempt, answer()),
+    "answered without usage": lambda claim, attempt: outcomes.complete(claim, attempt, answer(usage=None)),
+    "failed, to be repeated": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR")),
+    "failed for good": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("INVALID_REQUEST")),
+    "given back": lambda claim, _attempt: outcomes.give_back(claim),
+    "lost by its worker": lambda claim, _attempt: outcomes.recover(overdue(claim), claim.call),
+    "cancelled": lambda claim, _attempt: control.cancel(claim.request, actor="user:x"),
+    "held for a caller": lambda claim, _attempt: claims.hold_for_caller(claim),
+    "renewed": lambda claim, _attempt: claims.renew([(claim.request.id, 1)]),
+}
+
+
+def overdue(claim: Claim) -> AIRequest:
+    AIRequest.objects.filter(id=claim.request.id).update(lease_until=timezone.now() - timedelta(seconds=1))
+    return AIRequest.objects.get(id=claim.request.id)
+
+
+def all_but(*requests: AIRequest) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every other request."""
+    ids = [request.id for request in requests]
+    return {
+        "requests": list(AIRequest.objects.exclude(id__in=ids).order_by("id").values()),
+        "contents": list(RequestContent.objects.exclude(request_id__in=ids).order_by("request_id").values()),
+        "attempts": list(Attempt.objects.exclude(request_id__in=ids).order_by("id").values()),
+        "ledger": list(LedgerEntry.objects.exclude(request_id__in=ids).values()),
+    }
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_happens_to_one_request_leaves_the_others_alone(
+    claimed: Claimed, submit: Callable[..., AIRequest], step: str
+) -> None:
+    """The others have been lost, are under way, and wait."""
+    lost, running = claimed(), claimed()
+    for each in (lost, running):
+        sent(each)
+    overdue(lost)
+    claim = claimed()
+    attempt = sent(claim)
+    submit()
+    before, own = all_but(claim.request), all_but(*(other.request for other in (lost, running)))
+    STEPS[step](claim, attempt)
+    assert all_but(claim.request) == before
+    assert all_but(*(other.request for other in (lost, running))) != own, "nothing happened at all"
+
+
+def test_a_claim_takes_one_request(submit: Callable[..., AIRequest]) -> None:
+    first = submit()
+    for _ in range(2):
+        submit()
+    before = all_but(first)
+    claim = claim_next("worker")
+    assert claim and claim.request.id == first.id
+    assert all_but(first) == before
+
+
+@pytest.mark.parametrize("ending", ["answered", "failed", "cancelled"])
+def test_the_end_of_one_flight_leaves_another_one_alone(
+    send: Ask,  # noqa: F811 - the fixture
+    provider: ScriptedProvider,
+    ending: str,
+) -> None:
+    here = [send(), send()]
+    elsewhere = [send(messages=[{"role": "user", "content": "How do I plant a hedge?"}]) for _ in range(2)]
+    assert elsewhere[1].leader_id == elsewhere[0].id
+    before = all_but(*here)
+    if ending == "cancelled":
+        control.cancel(here[0], actor="user:x")
+    else:
+        provider.script = [answer() if ending == "answered" else refusal("INVALID_REQUEST")]
+        claim = claim_next("worker")
+        assert claim and claim.request.id == here[0].id
+        process(claim)
+    assert all_but(*here) == before
+    assert now(here[1]).leader_id is None or now(here[1]).status == Status.COMPLETED
