@@ -1,9 +1,12 @@
 """The guard and the deadlines of outgoing HTTP."""
 
 import socket
+import ssl
 import threading
 import time
+from contextlib import nullcontext
 
+import httpcore2
 import httpx2
 import pytest
 
@@ -174,3 +177,98 @@ def test_connecting_takes_no_longer_than_the_whole_call() -> None:
     assert egress.timeouts(30).connect == 5
     assert egress.timeouts(2).connect == 2
     assert egress.timeouts(30).read == 30
+
+
+class RecordingStream(httpcore2.NetworkStream):
+    """Notes what it is asked and with which limit."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.asked.append(("read", max_bytes, timeout))
+        return b"text"
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.asked.append(("write", buffer, timeout))
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+    def start_tls(
+        self, ssl_context: object, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "RecordingStream":
+        self.asked.append(("start_tls", ssl_context, server_hostname, timeout))
+        return self
+
+    def get_extra_info(self, info: str) -> str:
+        return f"about {info}"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds", "limit"),
+    [(None, None, None), (5.0, None, 5.0), (None, 3.0, 3.0), (5.0, 3.0, 3.0), (2.0, 3.0, 2.0)],
+)
+def test_every_step_obeys_its_own_limit_and_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, timeout: float | None, seconds: float | None, limit: float | None
+) -> None:
+    monkeypatch.setattr("aiinfra.egress.time.monotonic", lambda: 100.0)
+    inner = RecordingStream()
+    stream = egress._DeadlineStream(inner)
+    with egress.deadline(seconds) if seconds else nullcontext():
+        assert stream.read(9, timeout) == b"text"
+        stream.write(b"hi", timeout)
+        inside = stream.start_tls("context", "example.com", timeout)
+        inside.write(b"secret", timeout)
+        stream.close()
+    assert stream.get_extra_info("socket") == "about socket"
+    assert inner.asked == [
+        ("read", 9, limit),
+        ("write", b"hi", limit),
+        ("start_tls", "context", "example.com", limit),
+        ("write", b"secret", limit),
+        "close",
+    ]
+
+
+def test_no_step_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("aiinfra.egress.time.monotonic", lambda: now)
+    inner = RecordingStream()
+    stream = egress._DeadlineStream(inner)
+    with egress.deadline(3.0):
+        now = 103.0
+        for error, step in [
+            (httpcore2.ReadTimeout, lambda: stream.read(9, 5.0)),
+            (httpcore2.WriteTimeout, lambda: stream.write(b"hi", 5.0)),
+            (httpcore2.ConnectTimeout, lambda: stream.start_tls("context", "example.com", 5.0)),
+        ]:
+            with pytest.raises(error):
+                step()
+        with pytest.raises(httpx2.ConnectTimeout):
+            egress.http_client(trusted_hosts=LOCAL).get("http://127.0.0.1:1/")
+    assert inner.asked == []
+
+
+def test_names_in_tls_stay_those_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate is checked against the name, though the socket goes to a number."""
+    names: list[object] = []
+
+    def start_tls(
+        _stream: object, _context: object, server_hostname: str | None = None, *_: object, **__: object
+    ) -> None:
+        names.append(server_hostname)
+        raise httpcore2.ConnectError("no TLS here")
+
+    monkeypatch.setattr(egress._DeadlineStream, "start_tls", start_tls)
+    with server(Recorder(OK)) as port:
+        resolve_to(monkeypatch, "127.0.0.1")
+        with pytest.raises(httpx2.ConnectError):
+            egress.http_client(trusted_hosts=LOCAL).get(f"https://service.internal:{port}/")
+    assert names == ["service.internal"]
+
+
+def test_certificates_are_checked() -> None:
+    client = egress.http_client()
+    context = client._transport._pool._ssl_context  # type: ignore[attr-defined]
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)

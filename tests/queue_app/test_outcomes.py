@@ -70,6 +70,15 @@ def test_an_answer_ends_the_request_and_books_its_cost(claimed: Claimed, provide
     assert (attempt.id, call.max_tokens, call.timeout_s) == (Attempt.objects.get().id, 4096, 30)
 
 
+def test_an_answer_in_time_asks_for_no_heir(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statement less for every request that goes well."""
+    monkeypatch.setattr(outcomes, "_has_heir", lambda _claim: pytest.fail("asked"))
+    process(claimed())
+    assert (row().status, index.size()) == (Status.COMPLETED, 0)
+
+
 def test_the_call_leaves_after_its_attempt_is_marked_as_sent(claimed: Claimed, provider: ScriptedProvider) -> None:
     seen: list[str] = []
     provider.script = [lambda _attempt: (seen.extend(states()), answer())[1]]

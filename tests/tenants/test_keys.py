@@ -144,6 +144,13 @@ def test_hostile_headers_are_nobody(header: str) -> None:
     assert keys.authenticate(header) is None
 
 
+@pytest.mark.parametrize("scheme", ["Basic  ", "Bearer_", "Bearer", "Token: ", "Bearer  "])
+def test_a_right_key_after_another_scheme_is_nobody(organization: Organization, scheme: str) -> None:
+    _, text = make(organization)
+    assert keys.authenticate(f"{scheme}{text}") is None
+    assert keys.authenticate(f"bEARER {text}")
+
+
 def test_revoked_and_expired_keys_are_nobody(organization: Organization) -> None:
     key, text = make(organization)
     _, expired = make(organization, expires_at=timezone.now())
@@ -229,6 +236,46 @@ def test_the_successor_belongs_to_who_rotated_or_else_to_who_made_the_key(
         third, _ = keys.rotate_key(key=second, overlap=timedelta(0), rotated_by=admin, actor="user:admin")
     assert (stored(second).created_by, stored(third).created_by) == (owner, admin)
     assert (third.name, third.role, third.organization_id) == (key.name, Role.VIEWER, organization.pk)
+
+
+def test_changing_or_using_one_key_leaves_the_others_alone(organization: Organization) -> None:
+    rotated, _ = make(organization)
+    revoked, _ = make(organization)
+    used, text = make(organization)
+    _, other_text = make(organization)
+    others = ApiKey._base_manager.exclude(pk__in=[rotated.pk, revoked.pk, used.pk])
+    before = list(others.values())
+    with organization_scope(organization.pk):
+        new, _ = keys.rotate_key(key=rotated, overlap=timedelta(0), actor="user:owner")
+        keys.revoke_key(key=revoked, actor="user:owner")
+    assert keys.authenticate(f"Bearer {text}")
+    assert list(others.exclude(pk=new.pk).values()) == before
+    assert keys.authenticate(f"Bearer {other_text}")
+    assert stored(used).revoked_at is None
+
+
+def test_wrong_keys_take_no_room_in_the_memory(organization: Organization) -> None:
+    """Whoever tries many would push out those that are in use."""
+    key, text = make(organization)
+    assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
+    assert len(key_cache._entries) == 0
+    assert keys.authenticate(f"Bearer {text}")
+    assert len(key_cache._entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("creator", "role", "scopes", "can"),
+    [
+        (Role.OWNER, Role.OWNER, ["member:manage"], True),
+        (Role.ADMIN, Role.OWNER, [], False),
+        (Role.ADMIN, Role.VIEWER, ["queue:read"], True),
+        (Role.VIEWER, Role.VIEWER, ["queue:read"], True),
+        (Role.VIEWER, Role.VIEWER, ["queue:read", "queue:write"], False),
+        (Role.VIEWER, Role.OPERATOR, ["queue:read"], False),
+    ],
+)
+def test_a_key_can_do_no_more_than_who_holds_its_text(creator: Role, role: Role, scopes: list[str], can: bool) -> None:
+    assert keys.can_make(creator, role, scopes) is can
 
 
 def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -> None:
