@@ -49,6 +49,8 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
         "2001:0:7f00:1::",
+        "4000::1",
+        "ff0e::1",
     ],
 )
 def test_inner_addresses_are_not_public(address: str) -> None:
@@ -201,8 +203,8 @@ class RecordingStream(httpcore2.NetworkStream):
         self.asked.append(("start_tls", ssl_context, server_hostname, timeout))
         return self
 
-    def get_extra_info(self, info: str) -> str:
-        return f"about {info}"
+    def get_extra_info(self, info: str) -> str | None:
+        return "about a socket" if info == "socket" else None
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_every_step_obeys_its_own_limit_and_the_deadline(
         inside = stream.start_tls("context", "example.com", timeout)
         inside.write(b"secret", timeout)
         stream.close()
-    assert stream.get_extra_info("socket") == "about socket"
+    assert stream.get_extra_info("socket") == "about a socket"
     assert inner.asked == [
         ("read", 9, limit),
         ("write", b"hi", limit),
@@ -252,20 +254,18 @@ def test_no_step_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_names_in_tls_stay_those_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate is checked against the name, though the socket goes to a number."""
-    names: list[object] = []
+    opened, inner = [], RecordingStream()
 
-    def start_tls(
-        _stream: object, _context: object, server_hostname: str | None = None, *_: object, **__: object
-    ) -> None:
-        names.append(server_hostname)
-        raise httpcore2.ConnectError("no TLS here")
+    def connect_tcp(_backend: object, host: str, *_: object, **__: object) -> RecordingStream:
+        opened.append(host)
+        return inner
 
-    monkeypatch.setattr(egress._DeadlineStream, "start_tls", start_tls)
-    with server(Recorder(OK)) as port:
-        resolve_to(monkeypatch, "127.0.0.1")
-        with pytest.raises(httpx2.ConnectError):
-            egress.http_client(trusted_hosts=LOCAL).get(f"https://service.internal:{port}/")
-    assert names == ["service.internal"]
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect_tcp)
+    resolve_to(monkeypatch, "127.0.0.1")
+    with pytest.raises(httpx2.TransportError):  # what the stream answers is no HTTP
+        egress.http_client(trusted_hosts=LOCAL).get("https://service.internal/")
+    assert opened == ["127.0.0.1"]
+    assert [step[2] for step in inner.asked if step[0] == "start_tls"] == ["service.internal"]  # type: ignore[index]
 
 
 def test_certificates_are_checked() -> None:

@@ -154,6 +154,15 @@ def test_the_call_of_a_request_that_was_cancelled_and_retried_leaves_the_new_cla
     assert picture(new) == before
 
 
+def test_the_heir_of_another_request_does_not_keep_a_cancelled_one_in_flight(
+    zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], claimed: Claimed
+) -> None:
+    claim = claimed()
+    control.cancel(AIRequest.objects.get(id=claim.request.id), actor="user:x")
+    outcomes.stop(claim)
+    assert redis_client().zrange(index.PREFIX + "claims", 0, -1) == [str(heir[0].entry)]
+
+
 def test_a_zombie_renews_nothing(claimed: Claimed) -> None:
     zombie = claimed()
     lease_expires()

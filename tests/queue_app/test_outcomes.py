@@ -1,23 +1,27 @@
 """The ways out of processing: answered, failed, tried again, lost, given back; test_latecomers.py has the late ones."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.base import ProviderError, TokenUsage
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
+from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
-from cost_app.models import Attempt, AttemptState, LedgerEntry
+from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry
 from queue_app import control, index, outcomes
 from queue_app.claims import Claim, claim_next
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
+from queue_app.plan import NextAttempt
 from queue_app.processing import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
@@ -286,8 +290,21 @@ def test_giving_back_what_was_cancelled_leaves_nothing_in_the_index(claimed: Cla
     assert (row().status, index.size()) == (Status.CANCELLED, 0)
 
 
+@pytest.mark.parametrize(
+    ("dies_in", "way_out"),
+    [
+        ("pack", lambda claim, attempt: outcomes.complete(claim, attempt, answer())),
+        ("_plan", lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR"))),
+        ("attempt_order", lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR"))),
+        ("_start_over_or_fail", lambda _claim, _attempt: (lease_expires(), recover())),
+    ],
+    ids=["complete", "fail", "fail later", "recover"],
+)
 def test_an_outcome_is_one_transaction(
-    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    claimed: Claimed,
+    monkeypatch: pytest.MonkeyPatch,
+    dies_in: str,
+    way_out: Callable[[Claim, Attempt], object],
 ) -> None:
     claim = claimed()
     attempt = sent(claim)
@@ -296,9 +313,58 @@ def test_an_outcome_is_one_transaction(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(outcomes, "pack", die)
-        outcomes.complete(claim, attempt, answer())
-    assert (row().status, states(), booked()) == (Status.PROCESSING, ["dispatched"], 0)
+        patched.setattr(outcomes, dies_in, die)
+        way_out(claim, attempt)
+    assert (row().status, row().crashes, row().attempt_number) == (Status.PROCESSING, 0, 1)
+    assert (states(), booked()) == (["dispatched"], 0)
+
+
+def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedProvider) -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+    provider.script = [replace(answer(), tool_calls=calls)]
+    process(claimed())
+    assert unpack(RequestContent.objects.get().response or b"")["toolCalls"] == calls
+
+
+def test_lost_workers_and_open_circuits_are_no_calls_that_failed(
+    claimed: Claimed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed()
+    lease_expires()
+    recover()
+    seen: list[dict[str, object]] = []
+    plan = outcomes.next_attempt
+
+    def watched(error: ProviderError, **known: Any) -> NextAttempt | None:
+        seen.append(known)
+        return plan(error, **known)
+
+    monkeypatch.setattr(outcomes, "next_attempt", watched)
+    model = ("deepseek", "deepseek-chat")
+    for code in ("CIRCUIT_OPEN", "SERVER_ERROR", "CIRCUIT_OPEN"):
+        delay_ends()
+        claim = claim_next("worker")
+        assert claim
+        outcomes.fail_attempt(claim, sent(claim), refusal(code))
+    assert [(known["waited"], known["tried"]) for known in seen] == [(1, []), (1, [model]), (2, [model])]
+    assert {(known["current"], tuple(known["chain"]), known["max_retries"]) for known in seen} == {  # type: ignore[arg-type]
+        (model, (model,), 3)
+    }
+
+
+@pytest.mark.parametrize(("reserved", "code"), [(0, outcomes.BUDGET_EXCEEDED), (10**9, outcomes.BUDGET_BUSY)])
+def test_a_repeat_that_no_budget_admits_ends_the_request_with_both_reasons(
+    claimed: Claimed, provider: ScriptedProvider, organization: Organization, reserved: int, code: str
+) -> None:
+    claim = claimed()
+    Budget.objects.create(organization=organization, period="daily", limit_nano=reserved, enforcement="block")
+    windows_now(organization.pk)
+    BudgetWindow.objects.update(reserved_nano=reserved)
+    provider.script = [refusal("SERVER_ERROR")]
+    process(claim)
+    assert (row().status, row().error_code, row().attempt_number) == (Status.FAILED, code, 1)
+    assert row().error_message.startswith("it said SERVER_ERROR. It was not tried again: The daily")
+    assert (states(), index.size()) == (["released"], 0)
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time")

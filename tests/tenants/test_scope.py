@@ -2,6 +2,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Organization
 from aiinfra.tenants.scope import (
@@ -88,6 +89,17 @@ def test_a_row_of_another_organization_cannot_be_inserted_in_a_scope(
     with organization_scope(other_organization.pk):
         write()
         assert AuditEvent.objects.count() == 2
+
+
+def test_inserting_never_overwrites_a_row(organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        row = ApiKey.objects.create(
+            organization=organization, key_id="a" * 8, secret_digest="x", name="bot", role="viewer", scopes=[]
+        )
+        row.secret_digest = "y"
+        with pytest.raises(IntegrityError), transaction.atomic():
+            ApiKey.objects.insert(row)
+        assert ApiKey.objects.get().secret_digest == "x"
 
 
 def test_an_inner_scope_gives_the_outer_one_back(organization: Organization, other_organization: Organization) -> None:

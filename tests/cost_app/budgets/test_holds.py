@@ -333,6 +333,26 @@ def test_a_budget_that_downgrades_takes_a_cheaper_model_when_it_is_nearly_used_u
         open_attempt(**dear)
 
 
+@pytest.mark.parametrize(
+    ("columns", "model"),
+    [
+        ({"enforcement": "downgrade", "alert_percent": 50, "warning_percent": 50}, "gpt-4"),
+        ({"enforcement": "downgrade", "alert_percent": 49, "warning_percent": 49}, "deepseek-chat"),
+        ({"enforcement": "block", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
+        ({"enforcement": "warn", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
+    ],
+    ids=["at the threshold", "above it", "a budget that blocks", "a budget that warns"],
+)
+def test_only_a_budget_that_downgrades_does_so_and_only_above_its_threshold(
+    organization: Organization, open_attempt: Open, make_budget: MakeBudget, columns: dict[str, object], model: str
+) -> None:
+    allowed = [{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}]
+    CostPolicy.objects.create(organization=organization, allowed_models=allowed)
+    bound = open_attempt(provider="openai", model="gpt-4").bound_nano
+    make_budget(limit_nano=2 * bound, **columns)
+    assert open_attempt(provider="openai", model="gpt-4").model == model
+
+
 def test_the_windows_say_what_is_spent_held_and_free(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:

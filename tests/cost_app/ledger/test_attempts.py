@@ -10,8 +10,11 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.advice.classes import fingerprints
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
 from cost_app.models import (
@@ -60,6 +63,30 @@ def test_a_dispatched_attempt_has_a_deadline_after_the_calls_own(open_attempt: O
     attempt = sent(open_attempt())
     assert attempt.dispatched_at and attempt.deadline_at
     assert attempt.deadline_at - attempt.dispatched_at == timedelta(seconds=30) + attempts.DEADLINE_GRACE
+
+
+def test_an_attempt_is_what_was_ordered(open_attempt: Open, organization: Organization) -> None:
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    ordered = {
+        "organization_id": organization.pk,
+        "provider": "deepseek",
+        "model": "deepseek-chat",
+        "max_tokens": 77,
+        "request_id": uuid4(),
+        "number": 3,
+        "api_key_id": key.pk,
+        "user_ref": "ann",
+        "tags": ["red"],
+        "priority": 500,
+        "request_class": "creative",
+    }
+    open_attempt(messages=messages, **ordered)
+    row = Attempt.objects.select_related("price").get()
+    assert {name: getattr(row, name) for name in ordered} == ordered
+    digests = fingerprints("deepseek", "deepseek-chat", messages)
+    assert (row.prompt_digest, row.prefix_digest, row.prefix_bytes) == digests
+    assert row.price and row.price.model == "deepseek-chat"
 
 
 PEAK_TERMS = PriceTerms("local", "m", 5_000_000, 5_000_000, 5_000_000, 5_000_000, source="a test")

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger import usage
-from cost_app.ledger.entries import book_entry
+from cost_app.ledger.entries import book_entries, book_entry
 from cost_app.models import CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
 
 AT = datetime(2026, 3, 10, 22, 59, tzinfo=UTC)
@@ -82,6 +82,40 @@ def test_hours_and_days_are_those_of_the_organizations_clock(book: Book) -> None
         )
     assert days == {date(2026, 3, 10): 100, date(2026, 3, 11): 100}
     assert hours == [datetime(2026, 3, 10, 22, tzinfo=UTC), datetime(2026, 3, 10, 23, tzinfo=UTC)]
+
+
+def test_entries_that_are_written_together_are_folded_like_others(
+    organization: Organization, other_organization: Organization
+) -> None:
+    columns = {"kind": "usage", "provider": "deepseek", "model": "deepseek-chat", "calls": 1, "at": AT}
+    with system_scope():
+        book_entries(
+            [
+                LedgerEntry(organization_id=each.pk, nano=nano, **columns)
+                for nano, each in ((1, organization), (20, other_organization), (300, organization))
+            ]
+        )
+        assert sorted(PendingUsage.objects.values_list("organization_id", "entry__nano")) == [
+            (organization.pk, 1),
+            (organization.pk, 300),
+            (other_organization.pk, 20),
+        ]
+    usage.fold()
+    with system_scope():
+        totals = UsageDay.objects.filter(dimension=Dimension.TOTAL).values_list("organization_id", "nano")
+        assert dict(totals) == {organization.pk: 301, other_organization.pk: 20}
+
+
+def test_every_measure_is_summed(book: Book) -> None:
+    counted = {"cache_hits", "timed_calls"}
+    measures = {name: 2**position for position, name in enumerate(usage.SUMS) if name not in counted}
+    book(**measures, kind="cache_hit")
+    book(**measures)
+    usage.fold()
+    expected = {name: 2 * amount for name, amount in measures.items()} | {"cache_hits": 1, "timed_calls": 2}
+    with system_scope():
+        for table in (UsageHour, UsageDay):
+            assert table.objects.filter(dimension=Dimension.TOTAL).values(*usage.SUMS).get() == expected
 
 
 def test_organizations_are_kept_apart(book: Book, other_organization: Organization) -> None:
