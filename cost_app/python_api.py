@@ -42,7 +42,7 @@ def track_request(
     `usage` has promptTokens and completionTokens, and may have totalTokens, cacheReadTokens, cacheWriteTokens and
     reasoningTokens; `metadata` may have latency (ms), cached, userId, priority, success, tags, externalId and at (a
     datetime with its zone, or ISO 8601). With an externalId a repeat books nothing. Raises ModelNotPricedError, and
-    ReportConflictError for an externalId that came before with other figures.
+    ReportConflictError for an externalId that was used for another call.
     """
     raw = {"provider": provider, "model": model, "usage": usage, "metadata": {} if metadata is None else metadata}
     call = checked(TrackArguments, raw, also=(datetime,))

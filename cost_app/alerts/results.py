@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BudgetAlert:
-    """One alert that is not resolved. `threshold` is percent of the limit; budget fields are None for other causes.
+    """One alert that is not resolved. Money and budget fields are None where the cause has none.
 
-    Amounts within `explanation` are whole nano-dollars.
+    `threshold` is percent of the limit. Amounts within `explanation` are whole nano-dollars.
     """
 
     alert_id: str
@@ -19,7 +19,7 @@ class BudgetAlert:
     severity: str
     status: str
     message: str
-    current_cost: Decimal
+    current_cost: Decimal | None
     budget_limit: Decimal | None
     threshold: int | None
     budget_id: str | None

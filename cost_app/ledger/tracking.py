@@ -21,12 +21,16 @@ REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
 
 
+REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *token_columns(TokenUsage()))
+"""The columns of an attempt that hold what was reported."""
+
+
 class ReportedTooLateError(ValueError):
     """The call lies too far back, or ahead."""
 
 
 class ReportConflictError(ValueError):
-    """The reporter's own id came before, with other figures."""
+    """The reporter's own id was used before for another call."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
     book_entry(
         **of_attempt(attempt),
         **token_columns(usage),
-        kind=LedgerKind.CACHE_HIT if call.cached else LedgerKind.EXTERNAL,
+        kind=_kind(call),
         at=at,
         nano=attempt.cost_nano,
         saved_nano=attempt.bound_nano if call.cached else 0,
@@ -123,15 +127,29 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
     holds.charge(attempt, [] if call.cached else _windows_at(attempt, at))
 
 
+def _kind(call: TrackedCall) -> LedgerKind:
+    return LedgerKind.CACHE_HIT if call.cached else LedgerKind.EXTERNAL
+
+
 def _windows_at(attempt: Attempt, at: datetime) -> list[OpenWindow]:
     """A window that began after the call is not charged for it."""
     return [each for each in windows_for(attempt, at) if each.window.starts_at <= at]
 
 
 def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
-    """The report that came first with this id. Raises ReportConflictError."""
+    """The report that came first with this id. Raises ReportConflictError unless the repeat says the same.
+
+    Judged by what was reported, not by its price: a call may have been re-priced since. A repeat without a time is
+    taken to mean the same one.
+    """
     earlier = Attempt.objects.get(organization_id=attempt.organization_id, external_id=call.external_id)
-    same = ("provider", "model", "user_ref", "cost_nano", *token_columns(TokenUsage()))
-    if any(getattr(earlier, name) != getattr(attempt, name) for name in same):
-        raise ReportConflictError("this externalId came with other figures before")
+    entry = earlier.ledger_entries.get(kind__in=(LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT), repricing=None)
+    same = (
+        all(getattr(earlier, name) == getattr(attempt, name) for name in REPORTED)
+        and entry.kind == _kind(call)
+        and entry.latency_ms == call.latency_ms
+        and call.at in {None, entry.at}
+    )
+    if not same:
+        raise ReportConflictError("this externalId was used before for another call")
     return earlier

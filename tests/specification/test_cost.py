@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from datetime import timezone as timezone_of
 from decimal import Decimal
 from typing import Any
 
@@ -94,11 +95,32 @@ def test_a_model_without_a_price_is_named(cost: CostOptimizer) -> None:
         cost.track_request("north", "deepseek", "nothing", USAGE)
 
 
-@pytest.mark.parametrize("days", [-40, 1])
-def test_a_call_of_another_time_is_refused(cost: CostOptimizer, days: int) -> None:
+EAST, WEST = timezone_of(timedelta(hours=14)), timezone_of(timedelta(hours=-12))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime.now(UTC) - timedelta(days=40),
+        datetime.now(UTC) + timedelta(days=1),
+        datetime.min.replace(tzinfo=EAST),
+        datetime.max.replace(tzinfo=WEST),
+        "0001-01-01T00:00:00+14:00",
+        datetime.now(),  # noqa: DTZ005 - without a zone
+        datetime.now(UTC).date(),
+    ],
+    ids=["long ago", "tomorrow", "first day", "last day", "first day as text", "no zone", "no time"],
+)
+def test_a_call_of_another_time_or_of_no_certain_one_is_refused(cost: CostOptimizer, at: object) -> None:
     with pytest.raises(InvalidValueError) as refusal:
-        cost.track_request(*CALL, USAGE, {"at": datetime.now(UTC) + timedelta(days=days)})
+        cost.track_request(*CALL, USAGE, {"at": at})
     assert refusal.value.field == "metadata.at"
+
+
+@pytest.mark.parametrize("metadata", [[], "text", 5, {"provider": "openai"}, {"usage": USAGE}, {"color": "red"}])
+def test_metadata_is_a_mapping_of_what_is_known_of_a_call(cost: CostOptimizer, metadata: Any) -> None:
+    with pytest.raises(InvalidValueError, match="metadata"):
+        cost.track_request(*CALL, USAGE, metadata)
 
 
 @pytest.mark.parametrize("limit", [100, 100.0, "100.00", Decimal(100)], ids=repr)
@@ -109,6 +131,19 @@ def test_a_budget_takes_its_limit_in_dollars(cost: CostOptimizer, organization: 
         assert AuditEvent.objects.filter(verb="budget.created", actor="Python").count() == 1
     assert budget_id == str(budget.pk)
     assert (budget.limit_nano, budget.warning_percent, budget.alert_percent) == (100 * 10**9, 80, 95)
+
+
+@pytest.mark.parametrize("limit", ["NaN", "sNaN", "Infinity", "-1", "1E+999999", "1E-999999", "0.0000000001"])
+def test_a_decimal_limit_obeys_the_rules_of_a_number(cost: CostOptimizer, limit: str) -> None:
+    with pytest.raises(InvalidValueError) as refusal:
+        cost.set_budget("north", {**BUDGET, "limit": Decimal(limit)})
+    assert refusal.value.field == "budget.limit"
+
+
+@pytest.mark.parametrize("budget", [None, [], "monthly", 100, {}])
+def test_a_budget_is_a_mapping_with_period_and_limit(cost: CostOptimizer, budget: Any) -> None:
+    with pytest.raises(InvalidValueError, match="budget"):
+        cost.set_budget("north", budget)
 
 
 def test_a_budget_of_the_same_period_is_changed(cost: CostOptimizer) -> None:

@@ -71,6 +71,47 @@ def test_a_report_with_an_id_is_booked_once(track: Track) -> None:
         track(TokenUsage(input=1), external_id="invoice-7")
 
 
+AT = timezone.now() - timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user_ref": "bob"},
+        {"tags": ["blue"]},
+        {"tags": []},
+        {"priority": 500},
+        {"latency_ms": 8},
+        {"latency_ms": None},
+        {"cached": True},
+        {"success": False},
+        {"at": AT - timedelta(days=1)},
+        {"usage": TokenUsage(input=99, output=150)},
+    ],
+    ids=["user", "tag", "no tag", "priority", "latency", "no latency", "cached", "failed", "day", "tokens"],
+)
+def test_an_id_that_was_used_for_another_call_is_a_conflict(track: Track, other: dict[str, object]) -> None:
+    report = {
+        "external_id": "invoice-7",
+        "user_ref": "ada",
+        "tags": ["red"],
+        "priority": 100,
+        "latency_ms": 7,
+        "at": AT,
+    }
+    track(**report)
+    with pytest.raises(ReportConflictError):
+        track(**{**report, **other})
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_a_repeat_is_one_whatever_the_call_costs_by_now(track: Track) -> None:
+    first = track(external_id="invoice-7", tags=["red"], at=AT)
+    Attempt.objects.update(cost_nano=1, bound_nano=1)
+    assert track(external_id="invoice-7", tags=["red"], at=AT).id == first.id
+    assert track(external_id="invoice-7", tags=["red"]).id == first.id
+
+
 def test_a_call_of_last_week_is_booked_on_its_day_and_in_no_later_window(
     track: Track, organization: Organization
 ) -> None:
