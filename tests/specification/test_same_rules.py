@@ -106,7 +106,7 @@ class Odd:
 NOT_JSON = [b"bytes", {1, 2}, Odd(), object, 1j, range(3), {1: 2}, {None: 2}, [{("a",): 1}]]
 
 
-@pytest.mark.parametrize("value", NOT_JSON, ids=label)
+@pytest.mark.parametrize("value", NOT_JSON, ids=lambda value: type(value).__name__)
 def test_what_json_cannot_say_is_refused_everywhere(queue: AIRequestQueue, cache: SemanticCache, value: Any) -> None:
     calls: list[Callable[[], object]] = [
         lambda: queue.enqueue(*MODEL, MESSAGES, organization_id="north", metadata={"a": value}),
