@@ -18,6 +18,7 @@ BIND = values[places.BIND]
 # Security
 
 SECRET_KEY = secret_or_exit(values, security.SECRET_KEY)
+SECRET_KEY_FALLBACKS = values[security.SECRET_KEY_FALLBACKS]
 API_KEY_PEPPER = secret_or_exit(values, security.API_KEY_PEPPER)
 DEBUG = values[security.DEBUG]
 ALLOWED_HOSTS = values[security.ALLOWED_HOSTS]

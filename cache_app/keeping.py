@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from cache_app.answers import Fetched, Look, Served
 from cache_app.embedding.base import EmbedderError, Payer
-from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.embedding.remembered import embed_for_lookup, embed_together
 from cache_app.learning.judging import blocks_of
 from cache_app.learning.sampling import choose_for_reask
 from cache_app.models import CacheHit
@@ -71,6 +71,13 @@ def with_vector(ticket: Ticket, payer: Payer) -> Ticket:
         return replace(ticket, vector=embed_for_lookup(ticket.text, ticket.partition, payer))
     except EmbedderError:
         return ticket
+
+
+def with_vectors(tickets: Sequence[Ticket], payer: Payer) -> list[Ticket]:
+    """As `with_vector`, for several at once."""
+    missing = [(each.text, each.partition) for each in tickets if each.by_meaning and each.vector is None]
+    vectors = embed_together(missing, payer)
+    return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in tickets]
 
 
 def record_hit(*, request_id: UUID, ticket: Ticket, served: Served, **columns: Any) -> CacheHit:

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from aiinfra.tenants.scope import organization_scope, system_scope
-from cache_app.embedding.base import EmbedderError, Payer
-from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.embedding.base import Payer
+from cache_app.embedding.remembered import embed_together
 from cache_app.learning import judging
 from cache_app.learning.proposals import propose_thresholds
 from cache_app.metrics.counts import forget_old_counts
@@ -64,15 +64,11 @@ def clean_up_rows() -> None:
 
 
 def _embed(organization_id: int) -> int:
-    payer, embedded = Payer(organization_id), 0
-    for entry in browse.waiting_for_vectors(organization_id, WAITING):
-        try:
-            with organization_scope(organization_id):
-                vector = embed_for_lookup(entry.question, entry.partition, payer)
-        except EmbedderError:
-            continue
-        embedded += entries.add_vector(organization_id, entry.id, vector)
-    return embedded
+    waiting = browse.waiting_for_vectors(organization_id, WAITING)
+    with organization_scope(organization_id):
+        vectors = embed_together(((entry.question, entry.partition) for entry in waiting), Payer(organization_id))
+    found = [(entry.id, vectors.get((entry.question, entry.partition))) for entry in waiting]
+    return sum(entries.add_vector(organization_id, name, vector) for name, vector in found if vector is not None)
 
 
 def _empty_texts(before: datetime) -> None:

@@ -46,7 +46,8 @@ class Reconciler:
         live = sum(_indexed(status).count() for status in LIVE)
         missing = live > index.size()
         if not index.is_complete() or (missing and self._rows_were_missing):
-            logger.info("Redis has lost requests; entering all of them")
+            if live:  # a new installation has an empty Redis too, and has lost nothing
+                logger.info("Redis does not have every request; entering all of them", extra={"fields": {"live": live}})
             limits.record_calls()
             rebuild_index()
         elif self._looks % ENTER_ALL_EVERY == 0:

@@ -27,6 +27,8 @@ cache = create_semantic_cache()
 OFTEN = 2
 """Times that a question was asked, from which on it is worth keeping ready."""
 CHUNK = 500
+GIVEN_TOGETHER = 10
+"""Answers that are stored together: as many questions go to an embedder in one call."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _again(request_id: UUID) -> Wanted:
 
 def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
     """Store or ask what the cache does not have. Raises CacheAwayError where an answer cannot be stored."""
-    warmed, seen = Warmed(), set[str]()
+    warmed, seen, gifts = Warmed(), set[str](), list[Wanted]()
     for each in wanted:
         if each.ticket.entry_id in seen or cache.look_again(each.ticket):
             warmed.known += 1
@@ -85,18 +87,28 @@ def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
         seen.add(each.ticket.entry_id)
         if each.answer:
             warmed.given += 1
-            if not dry_run:
-                _give(each)
+            gifts.append(each)
+            if len(gifts) == GIVEN_TOGETHER:
+                _give(gifts, dry_run=dry_run)
+                gifts = []
         elif refusal := "" if dry_run else _ask(each):
             warmed.refusals[refusal] += 1
         else:
             warmed.asked += 1
+    _give(gifts, dry_run=dry_run)
     return warmed
 
 
-def _give(wanted: Wanted) -> None:
+def _give(gifts: list[Wanted], *, dry_run: bool) -> None:
+    """Several at once, of one organization: their questions are embedded together."""
+    if gifts and not dry_run:
+        payer = Payer(gifts[0].submission.organization_id)
+        cache.give_together([(each.ticket, _fetched(each)) for each in gifts], payer)
+
+
+def _fetched(wanted: Wanted) -> Fetched:
     asked = wanted.submission
-    fetched = Fetched(
+    return Fetched(
         response={"role": "assistant", "content": wanted.answer, "finishReason": "stop"},
         usage=TokenUsage(),
         provider=asked.provider,
@@ -104,7 +116,6 @@ def _give(wanted: Wanted) -> None:
         tags=tuple(asked.tags),
         origin="given",
     )
-    cache.give_at(wanted.ticket, fetched, Payer(asked.organization_id))
 
 
 def _ask(wanted: Wanted) -> str:

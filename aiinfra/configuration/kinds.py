@@ -147,6 +147,19 @@ class ProviderKey:
         return text
 
 
+class Secrets:
+    """Secrets, separated by commas."""
+
+    range = "secrets, separated by commas"
+    is_secret = True
+
+    def parse(self, text: str) -> list[str]:
+        """See Kind."""
+        if not text.isprintable():
+            raise ValueError("must not contain control characters")
+        return [part.strip() for part in text.split(",") if part.strip()]
+
+
 class Directory:
     """A directory, which need not exist yet. The result is absolute."""
 

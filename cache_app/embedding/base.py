@@ -7,6 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+TEXTS_A_CALL = 10
+"""Most texts that go to an embedder together: the specification's figure."""
+
 Vector = NDArray[np.float32]
 """One embedding, of length one: the dot product of two is their cosine."""
 

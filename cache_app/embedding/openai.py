@@ -15,14 +15,12 @@ from aiinfra.providers import breaker
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderAdapter, ProviderError
 from aiinfra.providers.registry import UnknownProviderError, adapter_for
 from aiinfra.tenants.scope import organization_scope
-from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
+from cache_app.embedding.base import TEXTS_A_CALL, EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, AttemptOrder, BudgetRefusedError, ModelNotPricedError
 
 PROVIDER, MODEL = "openai", "text-embedding-3-small"
 DIMENSIONS = 1536
-TEXTS_A_CALL = 10
-"""The specification's figure."""
 TIMEOUT = timedelta(seconds=2)
 """Somebody waits for the look-up."""
 REFUSALS = {ErrorCode.INVALID_REQUEST, ErrorCode.CONTENT_FILTERED}

@@ -4,13 +4,17 @@ Both are of this process. A vector is remembered by partition and text: by the t
 question is answered a few milliseconds sooner would learn that another one had asked the same.
 """
 
+import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Vector
+from cache_app.embedding.base import TEXTS_A_CALL, EmbedderError, EmbedderRefusedError, Payer, Vector
 from cache_app.embedding.registry import configured_embedder
+
+logger = logging.getLogger(__name__)
 
 REMEMBERED_MAX = 1_000
 FAILURES_MAX = 5
@@ -99,6 +103,8 @@ class _Circuit:
 
 _memory = _Memory()
 _circuit = _Circuit()
+_refused: dict[tuple[int, str], float] = {}
+"""By organization and text: when a text that was refused may be tried again beside others (monotonic)."""
 
 
 def embed_for_lookup(text: str, partition: str, payer: Payer) -> Vector:
@@ -109,9 +115,51 @@ def embed_for_lookup(text: str, partition: str, payer: Payer) -> Vector:
     """
     vector = _memory.find(partition, text)
     if vector is None:
-        vector = _embedded(text, payer)
+        (vector,) = _embedded([text], payer)
         _memory.keep(partition, text, vector)
     return vector
+
+
+def embed_together(wanted: Iterable[tuple[str, str]], payer: Payer) -> dict[tuple[str, str], Vector]:
+    """The vectors of (text, partition) pairs, `TEXTS_A_CALL` texts a run; what cannot be embedded now is missing.
+
+    For work that has several texts at hand. A text that is refused costs the others nothing but a few more runs: what
+    it came with is halved until it stands alone, and then it is not tried for `PAUSE_S`. Not inside a transaction.
+    """
+    pairs = list(dict.fromkeys(wanted))
+    vectors = {pair: vector for pair in pairs if (vector := _memory.find(pair[1], pair[0])) is not None}
+    texts = dict.fromkeys(text for text, partition in pairs if (text, partition) not in vectors)
+    missing = [text for text in texts if not _is_refused(text, payer)]
+    found: dict[str, Vector] = {}
+    try:
+        for start in range(0, len(missing), TEXTS_A_CALL):
+            _embed_what_is_taken(missing[start : start + TEXTS_A_CALL], payer, found)
+    except EmbedderError as error:
+        logger.info("some texts are not embedded for now: %s", error)
+    for text, partition in pairs:
+        if text in found and (text, partition) not in vectors:
+            vectors[text, partition] = found[text]
+            _memory.keep(partition, text, found[text])
+    return vectors
+
+
+def _embed_what_is_taken(texts: list[str], payer: Payer, found: dict[str, Vector]) -> None:
+    """Raises EmbedderError where the embedder is out of order; what was embedded before is in `found`."""
+    try:
+        found.update(zip(texts, _embedded(texts, payer), strict=True))
+    except EmbedderRefusedError:
+        if len(texts) == 1:
+            _refused[payer.organization_id, texts[0]] = time.monotonic() + PAUSE_S
+            return
+        half = len(texts) // 2
+        for part in (texts[:half], texts[half:]):
+            _embed_what_is_taken(part, payer, found)
+
+
+def _is_refused(text: str, payer: Payer) -> bool:
+    if len(_refused) > REMEMBERED_MAX:
+        _refused.clear()
+    return time.monotonic() < _refused.get((payer.organization_id, text), 0)
 
 
 def embedder_state() -> EmbedderState:
@@ -123,16 +171,17 @@ def embedder_state() -> EmbedderState:
 def forget_all() -> None:
     """Drop every vector and every failure: after the settings have changed in a running process."""
     _memory.clear()
+    _refused.clear()
     _circuit.went_well()
 
 
-def _embedded(text: str, payer: Payer) -> Vector:
+def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
     _circuit.enter()
     try:
         embedder = configured_embedder()
         embedder.prepare()
         started = time.monotonic()
-        (vector,) = embedder.embed([text], payer)
+        vectors = embedder.embed(texts, payer)
     except EmbedderRefusedError:
         _circuit.told_nothing()
         raise
@@ -143,4 +192,4 @@ def _embedded(text: str, payer: Payer) -> Vector:
         _circuit.failed()
     else:
         _circuit.went_well()
-    return vector
+    return vectors

@@ -12,7 +12,7 @@ import pytest
 from aiinfra.gateway import chat
 from aiinfra.gateway.chat import ChatAnswered
 from aiinfra.gateway.waiting import WaitingRoom
-from aiinfra.openapi import ErrorOut
+from aiinfra.openapi import BODY_ERRORS, ERRORS, ErrorOut
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
@@ -26,13 +26,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text()
 ROW = re.compile(r"^\| (GET|POST) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", re.MULTILINE)
 SOURCES_OF_ERRORS = [
-    "aiinfra/api.py",
-    "aiinfra/failures.py",
-    "aiinfra/json_body.py",
-    "aiinfra/gateway/chat.py",
-    "aiinfra/gateway/events.py",
-    "queue_app/api.py",
-    "cost_app/advice/api.py",
+    path for package in ("aiinfra", "queue_app", "cache_app", "cost_app") for path in (ROOT / package).rglob("*.py")
 ]
 COMMANDS = [block for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if block.startswith("curl")]
 ANSWERS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)]
@@ -114,13 +108,21 @@ def test_the_tables_of_operations_are_those_of_the_code() -> None:
     assert documented == in_code
 
 
-def test_every_kind_of_error_is_listed() -> None:
-    code = "".join((ROOT / name).read_text() for name in SOURCES_OF_ERRORS)
-    raised = set(re.findall(r'ApiError\(\s*(\d{3}), "(\w+)"', code))
-    documented = {
+def documented_errors() -> set[tuple[str, str]]:
+    """Status and type of every row of the table."""
+    return {
         (status, kind)
         for status, kinds in re.findall(r"^\| (\d{3}) \| (.*?) \|", TEXT, re.MULTILINE)
         for kind in re.findall(r"`(\w+)`", kinds)
     }
+
+
+def test_every_kind_of_error_is_listed() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in SOURCES_OF_ERRORS)
+    raised = set(re.findall(r'ApiError\(\s*(\d{3}),\s*"(\w+)"', code))
     assert len(raised) > 10
-    assert raised == documented
+    assert raised == documented_errors()
+
+
+def test_the_schema_has_the_statuses_of_the_table() -> None:
+    assert {str(status) for status in ERRORS | BODY_ERRORS} == {status for status, _ in documented_errors()}

@@ -12,7 +12,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app import tasks
 from cache_app.embedding import remembered
-from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
+from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheHit, JudgedBy, JudgedPair
 from cache_app.store import browse, entries, l1
@@ -27,13 +27,15 @@ class Scripted:
     def __init__(self) -> None:
         self.refused: set[str] = set()
         self.payers: list[Payer] = []
+        self.calls: list[int] = []
 
     def prepare(self) -> None:
         """Nothing to load."""
 
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
+        self.calls.append(len(texts))
         if self.refused.intersection(texts):
-            raise EmbedderError("refused")
+            raise EmbedderRefusedError("refused")
         self.payers.append(payer)
         return [np.full(384, 384**-0.5, dtype=np.float32) for _ in texts]
 
@@ -69,6 +71,42 @@ def test_a_text_that_is_refused_holds_up_no_other(organization: Organization, em
     embedder.refused = {"two"}
     assert tasks.embed_waiting() == 2
     assert waiting(organization) == {"two"}
+
+
+def test_texts_are_embedded_ten_a_call(organization: Organization, embedder: Scripted) -> None:
+    for number in range(23):
+        make_entry(organization, f"Question {number}")
+    assert tasks.embed_waiting() == 23
+    assert embedder.calls == [10, 10, 3]
+
+
+def test_of_ten_texts_the_refused_one_is_found_and_left_alone_for_a_while(
+    organization: Organization, embedder: Scripted
+) -> None:
+    for number in range(10):
+        make_entry(organization, f"Question {number}")
+    embedder.refused = {"Question 4"}
+    assert tasks.embed_waiting() == 9
+    assert waiting(organization) == {"Question 4"}
+    assert len(embedder.calls) <= 9, "halving finds it"
+    before = len(embedder.calls)
+    assert tasks.embed_waiting() == 0
+    assert len(embedder.calls) == before
+
+
+def test_an_embedder_that_is_down_is_called_once(
+    organization: Organization, embedder: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(texts: Sequence[str], payer: Payer) -> list[Vector]:
+        embedder.calls.append(len(texts))
+        raise EmbedderError("down")
+
+    for number in range(23):
+        make_entry(organization, f"Question {number}")
+    monkeypatch.setattr(embedder, "embed", down)
+    assert tasks.embed_waiting() == 0
+    assert embedder.calls == [10]
+    assert len(waiting(organization)) == 23
 
 
 def test_texts_leave_with_the_contents_of_requests_and_hits_with_the_requests(

@@ -7,7 +7,7 @@ import pytest
 
 from aiinfra.configuration.reading import WrongSettingsError, read
 from aiinfra.configuration.setting import Setting
-from aiinfra.configuration.table import SETTINGS, places, providers, queue, web
+from aiinfra.configuration.table import SETTINGS, places, providers, queue, security, web
 from aiinfra.configuration.table import messages as mail
 
 HALVES = "\uff11\uff12"
@@ -110,6 +110,7 @@ ACCEPTED = [
     (places.DATABASE_URL, "postgresql://u:p%40@h:5432/db?sslmode=require", None),
     (places.DATABASE_URL, "sqlite:////srv/db.sqlite3", None),
     (places.BIND, "[::]", None),
+    (security.SECRET_KEY_FALLBACKS, "older, oldest", ["older", "oldest"]),
     (mail.DEFAULT_FROM_EMAIL, "Ada <ada@example.com>", None),
     (mail.NOTIFICATION_TRUSTED_HOSTS, "A.example, b.example,", ["a.example", "b.example"]),
     (

@@ -1,5 +1,6 @@
 """Each way in which Redis and the rows can disagree, injected, and one look (or two) that mends it."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
@@ -36,6 +37,25 @@ def seasoned() -> Reconciler:
 def claims_grow_old() -> None:
     for entry in redis_client().zrange(index.PREFIX + "claims", 0, -1):
         redis_client().zadd(index.PREFIX + "claims", {entry: 1})
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_new_installation_has_lost_nothing_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        seasoned().look()
+    assert [record.message for record in caplog.records if record.name == reconciler.__name__] == []
+    assert index.is_complete()
+
+
+def test_an_emptied_redis_is_told_of_where_requests_are_missing(
+    submit: Submit, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit()
+    redis_client().flushall()
+    with caplog.at_level(logging.INFO):
+        seasoned()
+    said = [record.message for record in caplog.records if record.name == reconciler.__name__]
+    assert said == ["Redis does not have every request; entering all of them"]
 
 
 def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Submit) -> None:

@@ -1,7 +1,7 @@
 """Answers that are in the cache before they are asked for."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from django.core.management import CommandError, call_command
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app.embedding.base import Vector
+from cache_app.embedding.minilm import MiniLmEmbedder
 from cache_app.facade import Payer, SemanticCache
 from cache_app.manage import clear
 from cache_app.models import CacheHit
@@ -63,9 +65,9 @@ def work_off(provider: ScriptedProvider, *answers: str) -> None:
     assert claim_next("test") is None
 
 
-def cached(organization: Organization, text: str = QUESTION) -> str | None:
+def cached(organization: Organization, text: str = QUESTION, **fields: object) -> str | None:
     with organization_scope(organization.pk):
-        question = submission(organization, text)
+        question = submission(organization, text, **fields)
         served = cache.look_up(question_of(question, terms_of(question)), Payer(organization.pk)).served
         return served.response["content"] if served else None
 
@@ -82,6 +84,25 @@ def test_an_answer_in_the_file_is_served_from_now_on(warm: Warm, organization: O
     assert not requests()
     with organization_scope(organization.pk):
         assert cache.clear_by_tags(["faq"], organization_id=organization.slug) == 1
+
+
+def test_the_questions_of_a_file_are_embedded_ten_a_call(
+    warm: Warm, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    embed = MiniLmEmbedder.embed
+
+    def counted(self: MiniLmEmbedder, texts: Sequence[str], payer: Payer) -> list[Vector]:
+        calls.append(len(texts))
+        return embed(self, texts, payer)
+
+    monkeypatch.setattr(MiniLmEmbedder, "embed", counted)
+    lines = [{"question": f"What does plan {number} cost?", "answer": f"{number} dollars."} for number in range(12)]
+    assert warm("--dry-run", lines=[*lines]).startswith("12 answers would be stored")
+    assert calls == []
+    assert warm(lines=[*lines, lines[0]]).startswith("12 answers stored, 1 in the cache already")
+    assert calls == [10, 2]
+    assert cached(organization, "What does plan 11 cost?", max_tokens=None) == "11 dollars."
 
 
 def test_a_question_in_the_file_is_asked_by_the_queue(

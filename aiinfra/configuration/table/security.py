@@ -13,6 +13,13 @@ SECRET_KEY = Setting(
     "Signs sessions. Set it when the product runs on several hosts.",
     "created on first use, in the data directory",
 )
+SECRET_KEY_FALLBACKS = Setting(
+    "SECRET_KEY_FALLBACKS",
+    kinds.Secrets(),
+    [],
+    "Earlier values of `SECRET_KEY`: sessions and signatures made with them stay valid.",
+    "none",
+)
 API_KEY_PEPPER = Setting(
     "API_KEY_PEPPER",
     SECRET,
