@@ -191,6 +191,7 @@ PROVIDER_API_KEYS = {name: values[setting] for name, setting in providers.KEYS.i
 PROVIDER_BASE_URLS = {name: values[setting] for name, setting in providers.BASE_URLS.items()}
 # Further servers that speak OpenAI's dialect: base URL by name. The key of each is in <NAME>_API_KEY.
 COMPATIBLE_PROVIDERS = values[providers.AIINFRA_COMPATIBLE_PROVIDERS]
+COMPATIBLE_API_KEYS = {name: values[setting] for name, setting in providers.compatible_keys(values).items()}
 # Stands in for all three providers where none of their keys is set.
 SANDBOX_PORT = values[providers.SANDBOX_PORT]
 SANDBOX_URL = values[providers.SANDBOX_URL]

@@ -9,7 +9,7 @@ from aiinfra.configuration.dotenv import UnreadableLineError, load_dotenv
 from aiinfra.configuration.rules import check_together
 from aiinfra.configuration.secret_files import secret
 from aiinfra.configuration.setting import Setting, Values
-from aiinfra.configuration.table import SETTINGS, places
+from aiinfra.configuration.table import SETTINGS, places, providers
 
 EX_CONFIG = 78
 """The exit status for "something is wrong with the configuration" (sysexits.h)."""
@@ -22,7 +22,7 @@ class WrongSettingsError(Exception):
 def read(environment: Mapping[str, str]) -> Values:
     """Every setting, checked. Raises WrongSettingsError."""
     values = Values(environment)
-    for setting in SETTINGS.values():
+    for setting in (*SETTINGS.values(), *providers.compatible_keys(values).values()):
         values[setting]
     if not values.errors:
         check_together(values)

@@ -102,13 +102,7 @@ def _known(name: str) -> Provider:
 
 
 def _compatible(name: str, base_url: str) -> Provider:
-    api_key = os.environ.get(key_variable(name), "").strip() or NO_KEY
-    return _named(name, base_url, api_key)
-
-
-def key_variable(name: str) -> str:
-    """The variable that holds a provider's key."""
-    return f"{name.upper().replace('-', '_')}_API_KEY"
+    return _named(name, base_url, settings.COMPATIBLE_API_KEYS.get(name) or NO_KEY)
 
 
 def _named(name: str, base_url: str, api_key: str) -> Provider:

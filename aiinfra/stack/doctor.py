@@ -14,8 +14,10 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis.exceptions import RedisError
 
+from aiinfra.configuration.setting import Values
 from aiinfra.configuration.spelling import misspelled
-from aiinfra.providers.registry import key_variable, provider_names, sandbox_url
+from aiinfra.configuration.table.providers import compatible_keys
+from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
@@ -56,8 +58,8 @@ def _judge(is_good: bool, good: str, bad: str) -> Finding:
 
 def _settings() -> Iterator[Finding]:
     """What is out of range has ended the command already; here are variables that nobody reads."""
-    keys = map(key_variable, settings.COMPATIBLE_PROVIDERS)
-    for name, meant in misspelled(os.environ, keys).items():
+    keys = compatible_keys(Values(os.environ)).values()
+    for name, meant in misspelled(os.environ, (key.name for key in keys)).items():
         question = f": did you mean {meant}?" if meant else ""
         yield Finding(Level.NOTE, f"{name} is not a setting{question}")
 

@@ -145,6 +145,15 @@ def test_an_empty_environment_is_right_and_every_setting_has_a_value() -> None:
     assert all(values[setting] is not None for setting in SETTINGS.values())
 
 
+def test_the_key_of_a_compatible_server_is_checked_as_well() -> None:
+    server = {"AIINFRA_COMPATIBLE_PROVIDERS": "my-vllm=http://h/v1"}
+    assert wrong(**server, MY_VLLM_API_KEY="two words") == [
+        "MY_VLLM_API_KEY must be visible ASCII characters without spaces"
+    ]
+    values = read({**server, "MY_VLLM_API_KEY": "k"})
+    assert {name: values[key] for name, key in providers.compatible_keys(values).items()} == {"my-vllm": "k"}
+
+
 def test_the_line_says_the_range_and_the_value() -> None:
     assert wrong(PORT="99999") == ["PORT must be between 1 and 65535, not 99999"]
     assert wrong(PORT="a b") == ["PORT must be a whole number between 1 and 65535, not 'a b'"]

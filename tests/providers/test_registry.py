@@ -44,9 +44,9 @@ def test_one_key_switches_the_sandbox_off(settings: Settings) -> None:
     assert sandbox_url() is None
 
 
-def test_a_compatible_server_is_a_provider_of_its_own_name(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compatible_server_is_a_provider_of_its_own_name(settings: Settings) -> None:
     settings.COMPATIBLE_PROVIDERS = {"my-vllm": "http://10.0.0.5:8000/v1"}
-    monkeypatch.setenv("MY_VLLM_API_KEY", "k")
+    settings.COMPATIBLE_API_KEYS = {"my-vllm": "k"}
     assert provider_names() == ["openai", "deepseek", "anthropic", "my-vllm"]
 
 

@@ -19,6 +19,12 @@ def _base_url(provider: str) -> Setting[str]:
     )
 
 
+def compatible_keys(values: Values) -> dict[str, Setting[str]]:
+    """The variable of each compatible server's key, by the server's name."""
+    names = values[AIINFRA_COMPATIBLE_PROVIDERS]
+    return {name: _key(name.replace("-", "_")) for name in names}
+
+
 def uses_own_sandbox(values: Values) -> bool:
     """Whether `run` starts the sandbox: no provider's key is set, and no other sandbox is named."""
     return not values.is_set(SANDBOX_URL) and not any(map(values.is_set, KEYS.values()))
