@@ -60,6 +60,11 @@ Jobs = Sequence[tuple[float, Callable[[], object]]]
 """(seconds between two runs, what is run)"""
 
 
+def deferred(jobs: Jobs) -> list[Job]:
+    """Jobs that first run after one interval: while the product starts, what they watch is not there yet."""
+    return [Job(every_s, run, time.monotonic() + every_s) for every_s, run in jobs]
+
+
 def run_scheduler(*further: Jobs) -> None:
     """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds.
 
@@ -84,7 +89,7 @@ def run_scheduler(*further: Jobs) -> None:
     cache += [Job(10, ask_again), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
-    others = [[Job(every_s, run) for every_s, run in jobs] for jobs in further]
+    others = [deferred(jobs) for jobs in further]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]
     for thread in threads:
         thread.start()

@@ -66,7 +66,7 @@ def _latency(owner: int | None, queue: Pressure, waits_s: float, limit_s: int) -
         severity=Severity.HIGH,
         message=(
             f"The oldest request that could start has waited {_seconds(waits_s)}; the limit is {_seconds(limit_s)}. "
-            f"{_count(queue.ready, 'request')} could start."
+            f"{_are_waiting(queue.ready)} to start."
         ),
         figures=[("Requests that could start", f"{queue.ready:,}"), *_waiting(models)],
         facts={
@@ -107,7 +107,7 @@ def _depth(owner: int | None, queue: Pressure, limit: int) -> Problem:
         name=AlertKind.QUEUE_DEPTH,
         kind=AlertKind.QUEUE_DEPTH,
         severity=Severity.MEDIUM,
-        message=f"{_count(queue.waiting, 'request')} waiting in the queue; the limit is {limit:,}.",
+        message=f"{_are_waiting(queue.waiting)} in the queue; the limit is {limit:,}.",
         figures=_waiting(models),
         facts={"waiting": queue.waiting, "limit": limit, "models": _named(models)},
     )
@@ -133,7 +133,7 @@ def _provider(provider: str, models: list[str], waiting: int) -> Problem:
         severity=Severity.CRITICAL,
         message=(
             f"{provider} is down: calls to {', '.join(models)} failed repeatedly and are held back. "
-            f"{_count(waiting, 'request')} waiting for {provider}."
+            f"{_are_waiting(waiting)} for {provider}."
         )[:500],
         figures=[("Models", ", ".join(models)), ("Requests waiting", f"{waiting:,}")],
         facts={"provider": provider, "models": models, "waiting": waiting},
@@ -200,6 +200,10 @@ def _named(models: list[tuple[str, int]]) -> list[dict[str, Any]]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _are_waiting(number: int) -> str:
+    return f"{_count(number, 'request') if number else 'No requests'} {'is' if number == 1 else 'are'} waiting"
 
 
 def _seconds(seconds: float) -> str:

@@ -40,7 +40,8 @@ class Notification:
     @property
     def subject(self) -> str:
         """Severity and title in one line; what is over has no severity any more."""
-        return f"[{'resolved' if self.is_resolution else self.severity}] {' '.join(self.title.split())}"
+        title = " ".join(self.title.split())
+        return title if self.is_resolution else f"[{self.severity}] {title}"
 
     @property
     def is_resolution(self) -> bool:

@@ -12,7 +12,7 @@ from aiinfra.pages import Desk, is_partial, tell
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import lifecycle
-from cost_app.models import Alert, AlertKind, AlertState, BudgetWindow, Severity
+from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, BudgetWindow, Severity
 
 PAGE_SIZE = 50
 NOT_RESOLVED = "live"
@@ -36,7 +36,7 @@ def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
         "is_later_page": bool(cursor),
         "filters": {"state": state, "kind": kind, "severity": severity},
         "states": STATES,
-        "kinds": {"": "All", **dict(AlertKind.choices)},
+        "kinds": {"": "All", **{kind.value: kind.label for kind in AlertKind if kind not in _never(desk)}},
         "severities": {"": "All", **dict(Severity.choices)},
         "is_filtered": bool(kind or severity or state != NOT_RESOLVED),
         "can_write": desk.allows(request, "alert:write"),
@@ -90,6 +90,11 @@ def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
         lifecycle.snooze(found, _until(found, chosen), actor=actor)
 
     return act(request, desk, alert_id, snooze, "The alert is snoozed.")
+
+
+def _never(desk: Desk) -> frozenset[AlertKind]:
+    """The kinds of which there are none here."""
+    return COST_KINDS if desk.is_installation else STAFF_KINDS
 
 
 def _found(alert_id: int) -> Alert:

@@ -7,7 +7,7 @@ from cost_app.models.advice import (
     RecommendationState,
     RuleUse,
 )
-from cost_app.models.alerts import COST_KINDS, Alert, AlertKind, AlertState, Severity
+from cost_app.models.alerts import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, Severity
 from cost_app.models.budgets import (
     Budget,
     BudgetIncrease,
@@ -33,6 +33,7 @@ from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 
 __all__ = [
     "COST_KINDS",
+    "STAFF_KINDS",
     "Alert",
     "AlertKind",
     "AlertState",

@@ -34,6 +34,8 @@ COST_KINDS = frozenset(
     }
 )
 """Found in budgets and spend by `cost_app.alerts.checks`; the others come from `aiinfra.monitoring`."""
+STAFF_KINDS = frozenset({AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN})
+"""Only the installation has them."""
 
 
 class Severity(models.TextChoices):

@@ -121,7 +121,7 @@ def test_a_request_that_waits_too_long_alerts_its_organization_and_staff(
         assert told(owner) == [("alert.opened", "queue_latency")]
     assert (alerts(other_organization), told(other_organization)) == ([], [])
     alert = only_alert(organization, "queue_latency")
-    assert alert.message.endswith("the limit is 10 s. 2 requests could start.")
+    assert alert.message.endswith("the limit is 10 s. 2 requests are waiting to start.")
     assert alert.explanation["models"] == [{"model": "openai/gpt-4", "requests": 2}]
     assert alert.explanation["limitSeconds"] == 10
     assert alert.current_nano is None
@@ -254,7 +254,7 @@ def test_each_organization_has_thresholds_of_its_own(
     assert alerts(organization) == [("queue_depth", "open")]
     assert alerts(other_organization) == []
     assert alerts(None) == [("queue_depth", "open")]
-    assert only_alert(organization, "queue_depth").message == "2 requests waiting in the queue; the limit is 1."
+    assert only_alert(organization, "queue_depth").message == "2 requests are waiting in the queue; the limit is 1."
     assert only_alert(None, "queue_depth").explanation["waiting"] == 4
 
 
@@ -311,7 +311,7 @@ def test_a_provider_that_is_down_is_named_with_its_models_and_what_waits(watched
     alert = only_alert(None, "provider_down")
     assert alert.message == (
         "deepseek is down: calls to deepseek-chat, deepseek-reasoner failed repeatedly and are held back. "
-        "1 request waiting for deepseek."
+        "1 request is waiting for deepseek."
     )
     assert alert.explanation["models"] == ["deepseek-chat", "deepseek-reasoner"]
     assert ("alert.opened", "provider_down") in told(None)

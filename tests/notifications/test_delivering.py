@@ -280,6 +280,6 @@ def test_a_message_that_is_given_up_lets_the_next_one_of_its_topic_go(
 
 
 def test_slack_and_e_mail_see_that_it_is_over() -> None:
-    over = replace(MESSAGE, type="alert.resolved")
-    assert over.subject == "[resolved] Budget warning"
+    over = replace(MESSAGE, type="alert.resolved", title="Resolved: Budget warning")
+    assert over.subject == "Resolved: Budget warning"
     assert transports.slack_body(over)["blocks"][0]["text"]["text"].startswith(transports.SLACK_RESOLVED)

@@ -1,6 +1,7 @@
 """The ticket, what wakes the workers, and what the scheduler does."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from queue_app import control, depth_history, in_flight, index, tasks, tickets
 from queue_app.models import AIRequest, Priority, Status
-from queue_app.scheduler import Job
+from queue_app.scheduler import Job, deferred
 from tests.queue_app.conftest import ScriptedProvider
 from tests.support.processes import free_port
 
@@ -118,6 +119,14 @@ def test_a_job_runs_when_it_is_due() -> None:
     job.due = 0
     job.run_if_due()
     assert len(runs) == 2
+
+
+def test_a_deferred_job_does_not_run_while_the_product_starts() -> None:
+    runs: list[int] = []
+    (job,) = deferred([(3600, lambda: runs.append(1))])
+    job.run_if_due()
+    assert (runs, job.every_s) == ([], 3600)
+    assert job.due > time.monotonic() + 1800
 
 
 @pytest.mark.parametrize(

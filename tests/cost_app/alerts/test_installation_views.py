@@ -48,6 +48,13 @@ def test_staff_sees_the_alerts_of_the_installation_and_nobody_elses(
     assert client.get(f"{ALERTS}{theirs.pk}/").status_code == client.get(f"/alerts/{ours.pk}/").status_code == 404
 
 
+def test_each_list_offers_the_kinds_that_it_can_have(staff: User, client_of: ClientOf) -> None:
+    client = client_of(staff)
+    here, there = client.get(ALERTS).text, client.get("/alerts/").text
+    assert 'value="system_health"' in here and 'value="system_health"' not in there
+    assert 'value="cost_spike"' in there and 'value="cost_spike"' not in here
+
+
 def test_an_alert_without_an_amount_shows_its_figures_and_no_money(staff: User, client_of: ClientOf) -> None:
     page = client_of(staff).get(f"{ALERTS}{raise_alert(None).pk}/").text
     assert "<dt>Redis</dt>" in page and 'href="/queue/"' in page
