@@ -22,6 +22,8 @@ OVER_AFTER = timedelta(minutes=15)
 LATELY = timedelta(minutes=5)
 SHAKY_FAILURES, SHAKY_PERCENT = 3, 20
 """Of the calls of `LATELY`."""
+STILL_SHAKY = timedelta(minutes=1)
+"""After this long without another failure a model that answers has recovered, whatever its last five minutes were."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _outage(
     lately = [minute for minute in minutes if minute.minute > timezone.now() - LATELY]
     failed, calls = sum(_faults(minute) for minute in lately), sum(minute.calls for minute in lately)
     is_open = circuit != CircuitState.CLOSED and (held > 0 or _is_out(state, 1))
-    is_shaky = failed >= SHAKY_FAILURES and 100 * failed >= SHAKY_PERCENT * calls
+    is_shaky = failed >= SHAKY_FAILURES and 100 * failed >= SHAKY_PERCENT * calls and _failed_within(state, STILL_SHAKY)
     if not (is_open or is_shaky or _is_out(state, OUT_AFTER)):
         return None
     faults = [error for error in last_failures(state) if error.code in PROVIDER_FAULTS]
@@ -102,9 +104,13 @@ def _outage(
 
 
 def _is_out(state: ModelState | None, least: int) -> bool:
-    if state is None or state.failing_since is None or state.failed_at is None:
+    if state is None or state.failing_since is None:
         return False
-    return state.failures >= least and state.failed_at > timezone.now() - OVER_AFTER
+    return state.failures >= least and _failed_within(state, OVER_AFTER)
+
+
+def _failed_within(state: ModelState | None, past: timedelta) -> bool:
+    return state is not None and state.failed_at is not None and state.failed_at > timezone.now() - past
 
 
 def _failing_since(minutes: Sequence[ModelMinute]) -> datetime | None:

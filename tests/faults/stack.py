@@ -43,6 +43,7 @@ SETTINGS = {
     "RETRY_MAX_S": "1",
     "BREAKER_OPEN_S": "2",
     "LOG_LEVEL": "WARNING",
+    "NOTIFICATION_TRUSTED_HOSTS": "127.0.0.1",
     **{f"QUEUE_HEAD_START_{name.upper()}_S": str(seconds) for name, seconds in HEAD_START_S.items()},
     **dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY", "AIINFRA_COMPATIBLE_PROVIDERS"), ""),
 }
@@ -51,7 +52,7 @@ SETTINGS = {
 class Stack:
     """Redis with an append-only file, sandbox provider, database, workers, scheduler and web server."""
 
-    def __init__(self, directory: Path, database: Database) -> None:
+    def __init__(self, directory: Path, database: Database, **settings: str) -> None:
         self.database = database
         self.directory = directory
         redis_port, sandbox_port, web_port = free_port(), free_port(), free_port()
@@ -59,6 +60,7 @@ class Stack:
         self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=5)
         self.env = {
             **SETTINGS,
+            **settings,
             "AIINFRA_DATA_DIR": str(directory),
             "DATABASE_URL": database.url,
             "PORT": str(web_port),
@@ -211,6 +213,17 @@ class Stack:
         rows = self.database.rows("SELECT request_id, id FROM cost_app_attempt WHERE state = 'dispatched'")
         sent = {text(request): text(attempt) for request, attempt in rows}
         return [request for request in set(request_ids) & sent.keys() if self.call_state(sent[request]) == "running"]
+
+    def open_circuits(self) -> list[str]:
+        """`provider/model` of every circuit that is not closed, as the health endpoint tells them."""
+        headers = {"Authorization": f"Bearer {self.keys['north']}"}
+        health = self.http.get(f"{self.url}/api/ai/health", headers=headers).raise_for_status().json()
+        return [
+            f"{provider['name']}/{circuit['model']}"
+            for provider in health["providers"]
+            for circuit in provider["breakers"]
+            if circuit["state"] != "closed"
+        ]
 
     def call_state(self, attempt_id: str) -> str:
         """billed, running or unknown."""

@@ -27,7 +27,7 @@ from cost_app.alerts.lifecycle import resolve
 from cost_app.models import Alert
 from queue_app.models import AIRequest, Priority, QueueMinute, QueuePolicy, Status
 from tests.api.support import COST, Caller
-from tests.notifications.conftest import Receiver
+from tests.support.receiver import Receiver
 
 Worker = Callable[..., None]
 Waiting = Callable[..., None]

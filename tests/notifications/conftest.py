@@ -1,9 +1,6 @@
 """A channel, and a receiver on loopback."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -12,41 +9,15 @@ from aiinfra.notifications.channels import add_channel
 from aiinfra.notifications.models import Channel
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-
-
-@dataclass
-class Receiver:
-    """An HTTP server that answers with the next status of its list, the last one again and again."""
-
-    url: str = ""
-    statuses: list[int] = field(default_factory=lambda: [200])
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    def answer(self) -> int:
-        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+from tests.support.receiver import Receiver, receiving
 
 
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
     """A real server, which the guard lets pass in this test."""
-    found = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.received.append((dict(self.headers), body))
-            self.send_response(found.answer())
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}/hook/secret-part"
-        settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"127.0.0.1"})
-        Thread(target=server.serve_forever, daemon=True).start()
+    settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"127.0.0.1"})
+    with receiving() as found:
         yield found
-        server.shutdown()
 
 
 @pytest.fixture

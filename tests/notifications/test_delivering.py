@@ -20,7 +20,7 @@ from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.notifications.outbox import send
 from aiinfra.tenants.models import Organization
-from tests.notifications.conftest import Receiver
+from tests.support.receiver import Receiver
 
 MESSAGE = Notification(
     type="alert.opened",

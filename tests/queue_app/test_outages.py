@@ -11,9 +11,11 @@ from pytest_django.fixtures import Settings
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from cost_app.ledger import usage
+from cost_app.models import ModelState
 from queue_app import index
 from queue_app.claims import claim_next
 from queue_app.models import AIRequest, Status
+from queue_app.outages import STILL_SHAKY
 from queue_app.processing import process
 from queue_app.screens import live_queue
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
@@ -100,6 +102,8 @@ def test_many_failures_among_answers_are_a_partial_outage(
     work(6)
     (found,) = live_queue().outages
     assert (found.is_partial, found.failed, found.calls) == (True, 3, 6)
+    ModelState.objects.update(failed_at=timezone.now() - STILL_SHAKY)
+    assert live_queue().outages == []
 
 
 def test_mistakes_of_callers_are_no_outage(submit: Submit, provider: ScriptedProvider, scoped: Organization) -> None:

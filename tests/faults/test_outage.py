@@ -1,0 +1,96 @@
+"""An outage from beginning to end, as an operator in a browser and an on-call webhook see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import chromium  # noqa: F401 - a fixture
+from tests.faults.databases import Sqlite
+from tests.faults.stack import MODEL, PROVIDER, Stack
+from tests.support.processes import wait_until
+from tests.support.receiver import Receiver, receiving
+
+HEALTHY = {"provider": "openai", "model": "gpt-3.5-turbo"}
+FAILING = 6
+PATIENCE_MS = 180_000
+"""The alert manager checks every 30 seconds, and two checks decide. The machine may be busy."""
+PASSWORD = "an operator's password"
+SETUP = """
+from aiinfra.notifications.channels import add_channel
+from aiinfra.tenants.models import Membership, Organization, User
+from aiinfra.tenants.scope import installation_scope, organization_scope
+from cost_app.fallback.manage import use_defaults
+north = Organization.objects.get(slug="north")
+staff = User.objects.create_user("operator", "operator@example.com", {password!r}, is_staff=True)
+Membership.objects.create(organization=north, user=staff, role="operator")
+with organization_scope(north.pk):
+    use_defaults(organization_id=north.pk, enabled=False, actor="test")
+with installation_scope():
+    add_channel(organization_id=None, kind="webhook", name="on call", target={url!r}, min_severity="high", actor="test")
+"""
+
+
+@pytest.fixture
+def on_call() -> Iterator[Receiver]:
+    """The webhook of the people on call."""
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def watched(tmp_path: Path, on_call: Receiver) -> Iterator[Stack]:
+    """A product whose circuits stay open long enough to be seen by two checks, and whose requests have no fallback."""
+    stack = Stack(tmp_path, Sqlite(tmp_path), BREAKER_OPEN_S="20")
+    try:
+        stack.prepare()
+        stack.manage("collectstatic", "--noinput", "--verbosity", "0")
+        stack.manage("shell", "-c", SETUP.format(url=on_call.url, password=PASSWORD))
+        stack.revive()
+        yield stack
+    finally:
+        stack.shut_down()
+
+
+@pytest.fixture
+def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F811
+    """The queue page of somebody who keeps it open."""
+    context = chromium.new_context(base_url=watched.url)
+    page = context.new_page()
+    page.goto("/queue/")
+    page.get_by_label("Username").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{watched.url}/queue/")
+    yield page
+    context.close()
+
+
+@pytest.mark.timeout(900)
+def test_an_outage_is_seen_told_once_and_over_when_the_provider_recovers(
+    watched: Stack, queue_page: Page, on_call: Receiver
+) -> None:
+    watched.behave(faults=[{"kind": "status", "status": 500, "model": MODEL}])
+    affected = [watched.enqueue(f"Affected {number}", maxRetries=10) for number in range(FAILING)]
+    outage = queue_page.locator(".queue-outage")
+    expect(outage).to_contain_text(f"{PROVIDER}/{MODEL}", timeout=PATIENCE_MS)
+    expect(outage).to_contain_text("SERVER_ERROR")
+    expect(outage).to_contain_text("waiting for a retry", timeout=PATIENCE_MS)
+    expect(outage).to_contain_text("The circuit is open", timeout=PATIENCE_MS)
+
+    unaffected = [watched.enqueue(f"Unaffected {number}", **HEALTHY) for number in range(FAILING)]
+    assert set(watched.wait_until_ended(unaffected).values()) == {"completed"}
+    assert watched.open_circuits() == [f"{PROVIDER}/{MODEL}"]
+    wait_until(lambda: _told(on_call, "alert.opened") == ["provider_down", "system_health"], "the alerts")
+
+    watched.behave()
+    assert set(watched.wait_until_ended(affected).values()) == {"completed"}
+    assert watched.open_circuits() == []
+    expect(outage).to_have_count(0, timeout=PATIENCE_MS)
+    wait_until(lambda: _told(on_call, "alert.resolved") == ["provider_down", "system_health"], "the all-clear")
+    assert _told(on_call, "alert.opened") == ["provider_down", "system_health"]
+
+
+def _told(receiver: Receiver, kind: str) -> list[str]:
+    return sorted(message["data"]["type"] for message in receiver.messages() if message["type"] == kind)

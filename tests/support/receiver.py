@@ -1,0 +1,47 @@
+"""A receiver of webhooks on loopback."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass
+class Receiver:
+    """An HTTP server that answers with the next status of its list, the last one again and again."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=lambda: [200])
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    def answer(self) -> int:
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The bodies received so far, as JSON."""
+        return [json.loads(body) for _, body in list(self.received)]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver that listens until the block ends."""
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.received.append((dict(self.headers), body))
+            self.send_response(found.answer())
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.url = f"http://127.0.0.1:{server.server_port}/hook/secret-part"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield found
+        server.shutdown()
