@@ -5,7 +5,6 @@ nobody's error. Each organization has a bounded history in Redis, so that a clie
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "live:events"
 HISTORY_MAX = 2_000
-"""Events kept for each organization, and up to 100 more: Redis trims whole nodes. About 250 bytes each."""
+"""Events kept for each organization, and up to 100 more: Redis trims whole nodes. Measured: 340 bytes each."""
 HISTORY_TTL_S = 3_600
 """A history that nothing was added to for so long is dropped."""
 LISTENING_S = 10
@@ -63,7 +62,7 @@ class Draft:
     data: BaseModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LiveEvent:
     """A published event. `id` orders the events of one organization; `data` is JSON, ready to send."""
 
@@ -80,7 +79,7 @@ class LiveEvent:
 
     @classmethod
     def parse(cls, message: str) -> "LiveEvent":
-        """An event as it comes through the channel."""
+        """An event as it comes through the channel. Raises ValueError."""
         organization_id, identity, kind, subject, data = message.split(" ", 4)
         return cls(int(organization_id), identity, kind, subject, data)
 
@@ -137,13 +136,15 @@ def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], 
 
 def note_listening(organization_id: int) -> None:
     """Say that a client listens, so that figures are made for its organization. Raises RedisError."""
-    redis_client().zadd(_LISTENING, {str(organization_id): time.time() + LISTENING_S})
+    client = redis_client()
+    client.zadd(_LISTENING, {str(organization_id): client.time()[0] + LISTENING_S})
 
 
 def listening() -> list[int]:
     """The organizations that have a client now. Raises RedisError."""
-    now = time.time()
-    with redis_client().pipeline(transaction=False) as pipeline:
+    client = redis_client()
+    now = client.time()[0]
+    with client.pipeline(transaction=False) as pipeline:
         pipeline.zremrangebyscore(_LISTENING, "-inf", now)
         pipeline.zrange(_LISTENING, 0, -1)
         return [int(organization_id) for organization_id in pipeline.execute()[1]]

@@ -1,7 +1,7 @@
 """The body of one client's live events: a generator that lives as long as the connection.
 
 It runs in a thread of the web server, after the middleware: it sets its own organization, and holds no database
-connection while it waits. It needs about 30 kB beside its thread, and at most 300 kB of unread events.
+connection while it waits. Beside its thread it needs little but the unread events, `feed.UNREAD_MAX` of them at most.
 """
 
 import json
@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from redis.exceptions import RedisError
 
 from aiinfra.api import ApiCall
+from aiinfra.failures import DATABASE_AWAY
 from aiinfra.gateway import stopping
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.event_places import places
@@ -41,8 +42,8 @@ TICK_S = 1.0
 STALLED_S = 30.0
 """A client that takes nothing for so long loses its place."""
 RETRY_MS = 2_000
-EVENTS_IN_A_CHUNK = 8
-"""About 3 kB, so that a socket that can be written to takes a chunk without waiting."""
+EVENTS_IN_A_CHUNK = 4
+"""About 2 kB, so that a socket that can be written to takes a chunk without waiting."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class EventStream:
         feed.join(self._listener)
         try:
             for text in self._texts():
-                if not self._socket.is_writable(STALLED_S):
+                if not self._can_write():
                     return
                 yield text.encode()
         finally:
@@ -91,6 +92,14 @@ class EventStream:
         """Give back the place; safe to do twice."""
         feed.leave(self._listener)
         self._leave_place()
+
+    def _can_write(self) -> bool:
+        """Wait for a client that reads slowly, but not for ever."""
+        deadline = time.monotonic() + STALLED_S
+        while not self._socket.is_writable(TICK_S):
+            if stopping.is_stopping() or time.monotonic() > deadline:
+                return False
+        return True
 
     def _texts(self) -> Iterator[str]:
         yield f"retry: {RETRY_MS}\n\n"
@@ -112,9 +121,12 @@ class EventStream:
         if time.monotonic() < self._check_at:
             return ""
         self._check_at = time.monotonic() + CHECK_S
-        principal = rights_now(self._call)
-        self._types = self._wanted.allowed_to(principal) if principal else frozenset()
         self._note_listening()
+        try:
+            principal = rights_now(self._call)
+        except DATABASE_AWAY:
+            return "unavailable"
+        self._types = self._wanted.allowed_to(principal) if principal else frozenset()
         return "" if self._types else "forbidden" if principal else "unauthorized"
 
     def _note_listening(self) -> None:

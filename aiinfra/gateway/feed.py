@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 PAUSE_S = 1.0
-UNREAD_MAX = 1_000
+UNREAD_MAX = 500
 """Events that a listener may leave unread; then it has missed some."""
 
 
@@ -116,9 +116,14 @@ class Feed:
                 if message and message["type"] == "subscribe":
                     self._tell_all_that_they_missed()
                 elif message:
-                    self._deliver(LiveEvent.parse(message["data"]))
+                    self._deliver(message["data"])
 
-    def _deliver(self, event: LiveEvent) -> None:
+    def _deliver(self, message: str) -> None:
+        try:
+            event = LiveEvent.parse(message)
+        except ValueError:
+            logger.warning("a message that is no live event was ignored")
+            return
         with self._lock:
             those = list(self._listeners.get(event.organization_id, ()))
         for listener in those:

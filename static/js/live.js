@@ -16,7 +16,6 @@ function tellPage(name) {
 }
 
 function closeLive() {
-  clearTimeout(live.retry);
   if (live.source) {
     live.source.close();
     live.source = null;
@@ -29,12 +28,17 @@ function onTrouble() {
   tellPage("live:down");
   if (live.source?.readyState === EventSource.CLOSED) {
     live.source = null;
-    live.retry = setTimeout(syncLive, RETRY_REFUSED_MS);
+    live.retry = setTimeout(forgetRefusal, RETRY_REFUSED_MS);
   }
 }
 
-function openLive() {
+function forgetRefusal() {
   clearTimeout(live.retry);
+  live.retry = null;
+  syncLive();
+}
+
+function openLive() {
   live.address = eventsAddress();
   live.source = new EventSource(live.address);
   live.source.addEventListener("ready", () => {
@@ -49,23 +53,20 @@ function openLive() {
   live.source.addEventListener("error", onTrouble);
 }
 
-/* Opens or closes the stream, so that it is the one that the page wants now. */
+/* Opens or closes the stream, so that it is the one that the page wants now; after a refusal it waits. */
 function syncLive() {
   const address = live.isWanted && !document.hidden ? eventsAddress() : "";
   if (live.source && live.address !== address) {
     closeLive();
   }
-  if (!live.source && address) {
+  if (!live.source && address && live.retry === null) {
     openLive();
   }
 }
 
 function wantLive(isWanted) {
   live.isWanted = isWanted;
-  if (!isWanted) {
-    clearTimeout(live.retry);
-  }
-  syncLive();
+  forgetRefusal();
 }
 
 document.addEventListener("visibilitychange", syncLive);

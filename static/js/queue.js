@@ -10,11 +10,15 @@ const CHANGES_AT_MOST_EVERY_MS = 1_000;
 /* Ages, workers and charts move although nothing is announced. */
 const WHILE_LIVE_S = 15;
 const ON_CHANGE = "live";
+/* htmx's status for "stop polling". */
+const NOTHING_MORE = 286;
 
 const lastText = new Map();
 let timer = null;
 let chartsAt = Date.now();
+let choice = ON_CHANGE;
 let isLive = false;
+let isOver = false;
 let changesAt = 0;
 let changesTimer = null;
 
@@ -28,18 +32,15 @@ function hasEvents() {
 }
 
 /* "live", or seconds as a text. */
-function refreshChoice() {
-  let kept = null;
+function keptChoice() {
   try {
-    kept = localStorage.getItem(REFRESH_KEY);
+    return localStorage.getItem(REFRESH_KEY) ?? ON_CHANGE;
   } catch {
-    /* Nothing is kept here. */
+    return ON_CHANGE;
   }
-  const choice = kept ?? ON_CHANGE;
-  return choice === ON_CHANGE && !hasEvents() ? String(defaultSeconds()) : choice;
 }
 
-function keepRefreshChoice(choice) {
+function keepChoice() {
   try {
     localStorage.setItem(REFRESH_KEY, choice);
   } catch {
@@ -82,12 +83,13 @@ function onChange() {
   }
 }
 
-function pollSeconds(choice) {
+function pollSeconds() {
   return choice === ON_CHANGE ? (isLive ? WHILE_LIVE_S : defaultSeconds()) : Number(choice);
 }
 
-function applyRefresh(choice) {
-  const seconds = pollSeconds(choice);
+function applyChoice() {
+  const seconds = pollSeconds();
+  const pressed = choice === ON_CHANGE && !hasEvents() ? String(seconds) : choice;
   clearInterval(timer);
   timer = seconds ? setInterval(tick, seconds * 1000) : null;
   sayWhatHolds(seconds > 0);
@@ -95,21 +97,22 @@ function applyRefresh(choice) {
     menu.hidden = false;
     menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
     for (const item of menu.querySelectorAll("[data-refresh-every]")) {
-      item.setAttribute("aria-pressed", String(item.dataset.refreshEvery === choice));
+      item.setAttribute("aria-pressed", String(item.dataset.refreshEvery === pressed));
       item.hidden = item.dataset.refreshEvery === ON_CHANGE && !hasEvents();
     }
   }
 }
 
-function useChoice(choice) {
-  applyRefresh(choice);
+function choose(refresh) {
+  choice = refresh;
+  applyChoice();
   window.wantLive?.(choice === ON_CHANGE);
 }
 
 function setLive(now) {
   if (isLive !== now) {
     isLive = now;
-    applyRefresh(refreshChoice());
+    applyChoice();
   }
 }
 
@@ -123,7 +126,6 @@ function say(text, isStale) {
 }
 
 function sayWhatHolds(isRefreshed) {
-  const isOver = !document.querySelector("[data-live]");
   say(isOver ? "Ended" : isRefreshed ? "Live" : "Refresh is off", !isOver && !isRefreshed);
 }
 
@@ -140,16 +142,25 @@ function isRefresh(event) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  useChoice(refreshChoice());
+  choose(keptChoice());
   document.body.addEventListener("htmx:sendError", onFailure);
   document.body.addEventListener("htmx:responseError", onFailure);
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!isRefresh(event) || event.detail.isError) {
+  if (event.detail.isError) {
+    return;
+  }
+  isOver = event.detail.xhr.status === NOTHING_MORE;
+  sayWhatHolds(pollSeconds() > 0);
+  if (!isRefresh(event)) {
     return;
   }
   const { elt, serverResponse } = event.detail;
+  if (elt.querySelector(":checked")) {
+    event.detail.shouldSwap = false; /* It was ticked while the answer was on its way. */
+    return;
+  }
   const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
   /* Nothing new: keep what is selected and focused. */
   event.detail.shouldSwap = lastText.get(key) !== serverResponse;
@@ -178,8 +189,8 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("click", (event) => {
   const item = event.target.closest("[data-refresh-every]");
   if (item) {
-    keepRefreshChoice(item.dataset.refreshEvery);
-    useChoice(item.dataset.refreshEvery);
+    choose(item.dataset.refreshEvery);
+    keepChoice();
     item.closest("details").open = false;
   }
 });

@@ -12,8 +12,11 @@ from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from aiinfra.gateway import stopping
+from aiinfra.gateway.feed import feed
 from aiinfra.tenants.models import User
 from tests.queue_app.conftest import _no_provider_keys, claimed, provider, queue, submit
+from tests.support.processes import wait_until
 
 __all__ = ["_no_provider_keys", "claimed", "provider", "queue", "submit"]
 
@@ -77,6 +80,10 @@ def open_page(chromium: Browser, live_server: LiveServer, queue: None) -> Iterat
     said = list(problems)  # closing cuts off a poll that is under way, and htmx reports that
     for context in contexts:
         context.close()
+    # Streams end before the database is emptied: this server does not see that their clients have left.
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(stopping, "is_stopping", lambda: True)
+        wait_until(lambda: feed.count() == 0, "the end of the streams")
     assert said == []
 
 

@@ -6,6 +6,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
+from queue_app import heartbeat
 from queue_app.claims import Claim
 from queue_app.counts import count_ended
 from queue_app.depth_history import sample_depths
@@ -20,8 +21,11 @@ Submit = Callable[..., AIRequest]
 
 
 @pytest.fixture
-def traffic(submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
-    """Something that ended, something that waits, and a worker."""
+def traffic(
+    submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something that ended, something that waits, and a worker, which is there however long a page takes to load."""
+    monkeypatch.setattr(heartbeat, "SILENT_AFTER_S", 3_600)
     process(claimed(priority=Priority.HIGH))
     for priority in Priority:
         submit(priority=priority)
@@ -80,7 +84,7 @@ def test_how_often_it_refreshes_is_kept_in_the_browser(
 
 
 def test_a_priority_is_paused_with_the_keyboard_and_keeps_the_focus(
-    traffic: None, operator: User, organization: Organization, open_page: OpenPage
+    traffic: None, submit: Submit, operator: User, organization: Organization, open_page: OpenPage
 ) -> None:
     page = open_page(operator, "/queue/")
     page.locator("#switch-low").focus()
@@ -88,7 +92,7 @@ def test_a_priority_is_paused_with_the_keyboard_and_keeps_the_focus(
     expect(page.locator("#toasts")).to_contain_text("Priority low is paused.")
     expect(page.locator("#switch-low")).to_have_text("Resume")
     with page.expect_response("**/queue/"):
-        pass
+        submit()
     expect(page.locator("#switch-low")).to_be_focused()
     with organization_scope(organization.pk):
         assert QueuePolicy.objects.get().paused_priorities == [Priority.LOW]

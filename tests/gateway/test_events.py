@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra import live_events
 from aiinfra.gateway import event_stream, events, feed, rights_now, stopping
+from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.event_places import AllPlacesTakenError, Places, ShareTakenError
 from aiinfra.live_events import PERMISSIONS, Draft, EventType, publish
 from aiinfra.tenants import key_cache
@@ -28,7 +30,7 @@ from tests.api.authorization_cells import operations
 from tests.api.support import EVENTS, QUEUE, Caller, enqueue_body, refused
 from tests.gateway.sse import Event, Events
 from tests.queue_app.conftest import ScriptedProvider, refusal
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 COUNTERPARTS = {
     EventType.REQUEST: (QUEUE, "list"),
@@ -484,6 +486,56 @@ def test_a_server_that_stops_ends_its_streams(
     ready(stream)
     monkeypatch.setattr(stopping, "is_stopping", lambda: True)
     assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
+
+
+def test_without_the_database_nobody_is_sent_anything_more(
+    listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot be checked may have lost his rights."""
+
+    def away(_: object) -> None:
+        raise OperationalError
+
+    stream = listen(program)
+    ready(stream)
+    monkeypatch.setattr(event_stream, "rights_now", away)
+    assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
+
+
+def test_a_client_that_does_not_read_loses_its_place(
+    listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "STALLED_S", 0)
+    stream = listen(program)
+    ready(stream)
+    monkeypatch.setattr(ClientSocket, "is_writable", lambda *_: False)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
+    tell(Organization.objects.get())
+    assert stream.rest() == []
+    assert places.taken() == 0
+
+
+def test_a_message_that_is_no_event_stops_nobody(
+    listen: Callable[..., Events], program: Caller, organization: Organization
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    live_events.redis_client().publish(live_events.CHANNEL, "nonsense")
+    tell(organization, "sense")
+    assert stream.next().data == {"text": "sense"}
+
+
+def test_there_is_one_subscription_however_many_listen(
+    listen: Callable[..., Events], program: Caller, other_program: Caller
+) -> None:
+    for caller in (program, program, other_program):
+        ready(listen(caller))
+    wait_until(lambda: _subscriptions() == 1, "the subscription")
+    assert feed.feed.count() == 3
+
+
+def _subscriptions() -> int:
+    return int(live_events.redis_client().pubsub_numsub(live_events.CHANNEL)[0][1])
 
 
 # Places

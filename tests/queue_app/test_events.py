@@ -1,0 +1,151 @@
+"""What is told of a request: each status once, in order, and only what is committed."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from aiinfra.live_events import events_after, newest_id
+from aiinfra.tenants.models import Organization
+from cost_app import create_cost_optimizer
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.optimizer import BudgetExceededError
+from queue_app import asking, control, flights, outcomes
+from queue_app.claims import Claim, claim_next
+from queue_app.intake import Submission
+from queue_app.models import AIRequest, Status
+from queue_app.processing import process
+from queue_app.reconciler import recover_expired
+from tests.queue_app.conftest import ScriptedProvider, refusal
+
+pytestmark = pytest.mark.usefixtures("queue", "scoped")
+Told = Callable[[], list[tuple[str, str]]]
+
+
+@pytest.fixture
+def told(queue: None, organization: Organization) -> Told:
+    """(first part of the request's id, status) of what has been told since the test began."""
+    since = newest_id(organization.pk)
+
+    def look() -> list[tuple[str, str]]:
+        events = [json.loads(event.data) for event in events_after(organization.pk, since)[0]]
+        return [(event["requestId"], event["status"]) for event in events]
+
+    return look
+
+
+def statuses(told: Told) -> list[str]:
+    return [status for _, status in told()]
+
+
+def test_a_request_is_told_from_acceptance_to_answer(
+    claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
+) -> None:
+    process(claimed())
+    assert statuses(told) == ["pending", "processing", "completed"]
+
+
+def test_the_cost_is_that_of_all_attempts(
+    claimed: Callable[..., Claim], provider: ScriptedProvider, organization: Organization
+) -> None:
+    provider.script = [refusal("SERVER_ERROR", may_be_billed=True), provider.script[0]]
+    claim = claimed()
+    process(claim)
+    AIRequest.objects.update(not_before=claim.request.created_at)
+    again = AIRequest.objects.get()
+    outcomes.enter(again)
+    second = claim_next("worker")
+    assert second is not None
+    process(second)
+    last = json.loads(events_after(organization.pk, "0-0")[0][-1].data)
+    total = sum(each.cost_nano for each in create_cost_optimizer().attempts_of([again.id]))
+    assert (last["status"], last["attempt"]) == ("completed", 2)
+    assert round(float(last["cost"]) * 1e9) == total > 0
+
+
+def test_a_request_that_is_given_back_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
+    outcomes.give_back(claimed())
+    assert statuses(told) == ["pending", "processing", "pending"]
+
+
+def test_a_request_of_a_lost_worker_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
+    claim = claimed()
+    AIRequest.objects.update(lease_until=claim.request.created_at)
+    recover_expired()
+    assert statuses(told) == ["pending", "processing", "pending"]
+
+
+def test_whoever_lost_the_request_says_nothing(
+    claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
+) -> None:
+    claim = claimed()
+    control.cancel(AIRequest.objects.get(), actor="test")
+    process(claim)
+    assert statuses(told) == ["pending", "processing", "cancelled"]
+
+
+def test_a_retry_by_hand_is_pending_again(submit: Callable[..., AIRequest], told: Told) -> None:
+    request = submit()
+    control.cancel(request, actor="test")
+    control.retry(request, actor="test")
+    assert statuses(told) == ["pending", "cancelled", "pending"]
+
+
+def test_a_request_that_was_refused_is_not_told(
+    submit: Callable[..., AIRequest], organization: Organization, told: Told
+) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
+    set_budget(organization_id=organization.pk, terms=terms, actor="test")
+    with pytest.raises(BudgetExceededError):
+        submit()
+    assert told() == []
+
+
+@pytest.fixture
+def followed(organization: Organization) -> tuple[AIRequest, AIRequest]:
+    """A leader, and an equal request that waits for its answer."""
+    same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
+    leader, follower = asking.ask(same), asking.ask(same)
+    assert follower.leader_id == leader.id
+    return leader, follower
+
+
+def test_a_follower_is_told_like_any_other(
+    provider: ScriptedProvider, told: Told, followed: tuple[AIRequest, AIRequest]
+) -> None:
+    leader, follower = followed
+    claim = claim_next("worker")
+    assert claim is not None
+    process(claim)
+    of_follower = [status for request_id, status in told() if request_id == str(follower.id)]
+    assert of_follower == ["pending", "completed"]
+    assert [status for request_id, status in told() if request_id == str(leader.id)] == [
+        "pending",
+        "processing",
+        "completed",
+    ]
+
+
+def test_a_follower_that_no_budget_admits_fails_and_is_told(
+    organization: Organization, told: Told, followed: tuple[AIRequest, AIRequest]
+) -> None:
+    leader, follower = followed
+    terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
+    set_budget(organization_id=organization.pk, terms=terms, actor="test")
+    control.cancel(leader, actor="test")
+    flights.land(leader.id)
+    assert AIRequest.objects.get(id=follower.id).status == Status.FAILED
+    assert told()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
+
+
+def test_an_answer_from_the_cache_is_completed_at_once(
+    provider: ScriptedProvider, told: Told, organization: Organization, followed: tuple[AIRequest, AIRequest]
+) -> None:
+    claim = claim_next("worker")
+    assert claim is not None
+    process(claim)
+    same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
+    hit = asking.ask(same)
+    assert told()[-1] == (str(hit.id), "completed")
+    assert [request_id for request_id, _ in told()].count(str(hit.id)) == 1
