@@ -109,8 +109,8 @@ def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
     if ended:
         alert.refresh_from_db()
         live.changed(alert)
-        higher = (cause.message for cause in causes if alert.budget_id and cause.budget == alert.budget)
-        tell_resolved(alert, next(higher, ""))
+        others = (cause.message for cause in causes if cause.budget and cause.budget.pk == alert.budget_id)
+        tell_resolved(alert, next(others, ""))
 
 
 def acknowledge(alert: Alert, *, actor: str) -> None:

@@ -18,7 +18,7 @@ def tell(alert: Alert) -> None:
 def tell_resolved(alert: Alert, successor: str = "") -> None:
     """Tell the channels that heard of the alert that it is resolved, in the transaction that resolved it.
 
-    `successor` is the message of a higher alert that takes its place. A channel that never heard that it opened hears
+    `successor` is the message of the alert of the same budget that takes its place. A channel that never heard that it opened hears
     nothing.
     """
     if not alert.told_channels:
@@ -67,7 +67,7 @@ def _title(alert: Alert) -> str:
 
 def _ending(alert: Alert, successor: str) -> str:
     if successor:
-        return f"Superseded: {successor} Before: {alert.message}"
+        return f"Superseded by another alert: {successor} This one was: {alert.message}"
     if alert.resolved_by:
         return f"Resolved by {alert.resolved_by.partition(':')[2]}. The alert was: {alert.message}"
     return f"This alert has ended. It was: {alert.message}"
