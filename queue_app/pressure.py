@@ -1,7 +1,7 @@
 """How the queue of each organization does right now, for what watches all of them.
 
 A handful of queries, however many organizations there are. They read waiting requests, running ones and the counts of
-the last minutes: none of them grows with history, and none needs Redis.
+the last minutes: none of them grows with history. Without Redis only the provider limits in use are unknown.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Q, Sum
+from redis.exceptions import RedisError
 
 from aiinfra.tenants.scope import system_scope
+from queue_app.limits import waiting_for_limits
 from queue_app.models import AIRequest, QueueMinute, QueuePolicy, Status
 
 ERROR_WINDOW = timedelta(minutes=5)
+MODEL = ("provider", "model", "next_model")
 SHOWN = 3
 """Models and error codes that an explanation names."""
 
@@ -23,13 +26,16 @@ class Pressure:
     """One organization, or all together.
 
     `waiting` counts what has not started, as the queue page does. Of these the `ready` ones could start: their priority
-    is not paused, their next attempt is due, and the organization is below its limit in flight. `completed` and
-    `failed` are those of the last five minutes.
+    is not paused, their next attempt is due, and the organization is below its limit in flight. Of the ready ones
+    `limited` wait because their model is at its provider limit; the oldest of the others, which any free worker should
+    take, has been ready since `free_since`. `completed` and `failed` are those of the last five minutes.
     """
 
     waiting: int = 0
     ready: int = 0
     ready_since: datetime | None = None
+    limited: int = 0
+    free_since: datetime | None = None
     completed: int = 0
     failed: int = 0
 
@@ -45,7 +51,28 @@ class Pressure:
 
     def longest_wait_s(self, now: datetime) -> float:
         """How long the ready request that has waited longest could have been running."""
-        return max((now - self.ready_since).total_seconds(), 0.0) if self.ready_since else 0.0
+        return _seconds_since(self.ready_since, now)
+
+    def longest_neglect_s(self, now: datetime) -> float:
+        """The same without those that wait for a provider limit."""
+        return _seconds_since(self.free_since, now)
+
+    def add_ready(self, count: int, since: datetime | None, *, is_limited: bool) -> None:
+        """Count ready requests, the oldest of which has been ready since a time."""
+        self.ready += count
+        self.ready_since = _earlier(self.ready_since, since)
+        if is_limited:
+            self.limited += count
+        else:
+            self.free_since = _earlier(self.free_since, since)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, [one, other]), default=None)
+
+
+def _seconds_since(moment: datetime | None, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0.0) if moment else 0.0
 
 
 def pressures(now: datetime) -> dict[int, Pressure]:
@@ -68,24 +95,35 @@ def together(each: Iterable[Pressure]) -> Pressure:
         total.ready += one.ready
         total.completed += one.completed
         total.failed += one.failed
-        total.ready_since = min(filter(None, [total.ready_since, one.ready_since]), default=None)
+        total.limited += one.limited
+        total.ready_since = _earlier(total.ready_since, one.ready_since)
+        total.free_since = _earlier(total.free_since, one.free_since)
     return total
 
 
 def _add_waiting(found: dict[int, Pressure], now: datetime) -> None:
     is_due = Q(leader_id=None, not_before__lte=now)
-    lanes = AIRequest.objects.filter(status=Status.PENDING).values_list("organization_id", "priority")
-    counts = lanes.annotate(
+    waiting = AIRequest.objects.filter(status=Status.PENDING).values_list("organization_id", "priority", *MODEL)
+    counts = waiting.annotate(
         waiting=Count("id"), due=Count("id", filter=is_due), due_since=Min("not_before", filter=is_due)
     )
-    counted = list(counts.order_by())
-    blocked = _blocked_lanes({organization_id for organization_id, *_ in counted})
-    for organization_id, priority, waiting, due, due_since in counted:
+    rows = list(counts.order_by())
+    organization_ids = {organization_id for organization_id, *_ in rows}
+    blocked, full = _blocked_lanes(organization_ids), _full_models(organization_ids)
+    for organization_id, priority, provider, model, next_model, count, due, due_since in rows:
         of_one = found.setdefault(organization_id, Pressure())
-        of_one.waiting += waiting
+        of_one.waiting += count
         if (organization_id, priority) not in blocked and (organization_id, None) not in blocked:
-            of_one.ready += due
-            of_one.ready_since = min(filter(None, [of_one.ready_since, due_since]), default=None)
+            name = next_model or f"{provider}/{model}"
+            of_one.add_ready(due, due_since, is_limited=name in full)
+
+
+def _full_models(organization_ids: Collection[int]) -> Collection[str]:
+    """Models for which some of their requests wait because of a provider limit, by `provider/model`."""
+    try:
+        return waiting_for_limits(organization_ids) if organization_ids else ()
+    except RedisError:
+        return ()
 
 
 def _blocked_lanes(organization_ids: Collection[int]) -> set[tuple[int, int | None]]:

@@ -83,14 +83,13 @@ def installation_health(queue: Pressure, now: datetime) -> Health:
     """The same for all organizations together, in no scope of any."""
     beats = _heard()
     slots_free = sum(worker.slots - worker.busy for worker in beats) > 0
-    waits_s = queue.longest_wait_s(now)
-    neglected = slots_free and waits_s > LATENCY_LIMIT.total_seconds()
+    neglected = slots_free and queue.longest_neglect_s(now) > LATENCY_LIMIT.total_seconds()
     return _health(
         QueueHealth(
             healthy=bool(beats) and not neglected,
             workers=len(beats),
             pending=queue.waiting,
-            oldest_pending_seconds=waits_s if queue.ready else None,
+            oldest_pending_seconds=queue.longest_wait_s(now) if queue.ready else None,
         )
     )
 
@@ -144,14 +143,16 @@ def _queue(stats: QueueStats) -> QueueHealth:
 
 
 def _is_neglected(stats: QueueStats) -> bool:
-    """Whether a request should have started long ago: not paused, not between two attempts, not beyond the share."""
+    """Whether a request should have started long ago: not paused, not between two attempts, not beyond the share,
+    and not kept by the limit of its provider."""
     policy = QueuePolicy.objects.first() or QueuePolicy()
     if 0 < policy.max_in_flight <= stats.processing:
         return False
     overdue = AIRequest.objects.filter(
         status=Status.PENDING, leader_id=None, not_before__lt=timezone.now() - LATENCY_LIMIT
     )
-    return overdue.exclude(priority__in=policy.paused_priorities).exists()
+    models = overdue.exclude(priority__in=policy.paused_priorities).values_list("provider", "model", "next_model")
+    return any((following or f"{name}/{model}") not in stats.limited for name, model, following in models.distinct())
 
 
 def _answers(look: Callable[[], object]) -> bool:

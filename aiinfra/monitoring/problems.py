@@ -18,6 +18,7 @@ from cost_app.optimizer import AlertKind, Severity
 from queue_app.pressure import ERROR_WINDOW, Pressure, recent_failures, waiting_by_provider, waiting_models
 
 QUEUE_PAGE = "/queue/"
+PROVIDERS_PAGE = "/providers/"
 FAILED_PAGE = "/queue/requests/?status=failed"
 MINUTES = int(ERROR_WINDOW.total_seconds()) // 60
 Figures = list[tuple[str, str]]
@@ -68,10 +69,15 @@ def _latency(owner: int | None, queue: Pressure, waits_s: float, limit_s: int) -
             f"The oldest request that could start has waited {_seconds(waits_s)}; the limit is {_seconds(limit_s)}. "
             f"{_are_waiting(queue.ready)} to start."
         ),
-        figures=[("Requests that could start", f"{queue.ready:,}"), *_waiting(models)],
+        figures=[
+            ("Requests that could start", f"{queue.ready:,}"),
+            *([("Of these at a provider limit", f"{queue.limited:,}")] if queue.limited else []),
+            *_waiting(models),
+        ],
         facts={
             "waiting": queue.waiting,
             "ready": queue.ready,
+            "limited": queue.limited,
             "longestWaitSeconds": round(waits_s, 1),
             "limitSeconds": limit_s,
             "models": _named(models),
@@ -137,6 +143,7 @@ def _provider(provider: str, models: list[str], waiting: int) -> Problem:
         )[:500],
         figures=[("Models", ", ".join(models)), ("Requests waiting", f"{waiting:,}")],
         facts={"provider": provider, "models": models, "waiting": waiting},
+        page=PROVIDERS_PAGE,
     )
 
 

@@ -18,8 +18,8 @@ def tell(alert: Alert) -> None:
 def tell_resolved(alert: Alert, successor: str = "") -> None:
     """Tell the channels that heard of the alert that it is resolved, in the transaction that resolved it.
 
-    `successor` is the message of the alert of the same budget that takes its place. A channel that never heard that it opened hears
-    nothing.
+    `successor` is the message of the alert of the same budget that takes its place. A channel that never heard that it
+    opened hears nothing.
     """
     if not alert.told_channels:
         return

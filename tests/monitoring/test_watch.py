@@ -296,6 +296,20 @@ def test_neglect_by_free_workers_degrades_the_installation(watched: Watch, worke
     assert message == "The installation is degraded: requests wait although workers have free slots."
 
 
+def test_a_provider_limit_is_latency_but_no_neglect(
+    watched: Watch, organization: Organization, worker: Worker, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker(slots=4, busy=1)
+    monkeypatch.setattr("queue_app.pressure.waiting_for_limits", lambda _ids: {"openai/gpt-4": 1})
+    waiting(60)
+    watched.look(2)
+    assert ("system_health", "open") not in alerts(None)
+    assert only_alert(organization, "queue_latency").explanation["limited"] == 1
+    waiting(60, next_model="openai/gpt-3.5-turbo")
+    watched.look(2)
+    assert ("system_health", "open") in alerts(None)
+
+
 def trip(*models: str) -> None:
     for model in models:
         for _ in range(5):
