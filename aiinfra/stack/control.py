@@ -79,13 +79,22 @@ def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
     supervisor = look(data_dir)
     family = _family(supervisor)
     if not supervisor.is_stopping:
-        _call(data_dir, "supervisor.shutdown")
+        _ask_to_stop(data_dir)
     said: list[str] = []
     while any(map(_runs, family)):
         if (names := _still_running(data_dir)) and names != said:
             say(f"Waiting for {', '.join(names)} ...")
             said = names
         time.sleep(LOOK_EVERY_S)
+
+
+def _ask_to_stop(data_dir: Path) -> None:
+    """Somebody else may have asked a moment before; supervisor refuses the second one."""
+    try:
+        _call(data_dir, "supervisor.shutdown")
+    except ControlError:
+        if not look(data_dir).is_stopping:
+            raise
 
 
 def _family(supervisor: Supervisor) -> list[psutil.Process]:

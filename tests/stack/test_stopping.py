@@ -107,6 +107,12 @@ def test_a_second_stop_waits_as_well(product: Product) -> None:
     wait_until(lambda: all("Stopped." in output.getvalue() for output in outputs), "both to be told")
 
 
+def test_a_stop_that_is_asked_for_twice_at_the_same_moment_is_no_error(product: Product) -> None:
+    control._ask_to_stop(product.directory)
+    control._ask_to_stop(product.directory)
+    assert control.look(product.directory).is_stopping
+
+
 def test_an_interrupted_stop_says_that_it_goes_on(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: Path) -> None:
         raise KeyboardInterrupt
