@@ -23,12 +23,12 @@ from tests.support.processes import ROOT, answers, free_port, wait_until
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(connection.vendor != "sqlite", reason="starts its own SQLite; once is enough"),
 ]
 
 MANAGE = (sys.executable, "manage.py")
-START_S = 90
+START_S = 300
 STOP_S = 60
 BANNER_END = "Ctrl-C stops everything"
 ALL = {"redis", "sandbox", "scheduler", "workers", "workers-1", "workers-2", "web", "web-1", "web-2"}
