@@ -191,7 +191,7 @@ def test_leases_are_renewed_whatever_else_goes_wrong(redis_url: str, monkeypatch
 
 def test_an_orphan_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)):
-        monkeypatch.setattr(heartbeat.os, "getppid", lambda: 1)
+        monkeypatch.setattr(heartbeat.os, "getppid", lambda: -1)
         wait_until(in_flight.stopping.is_set, "the worker to notice that its parent is gone")
 
 
