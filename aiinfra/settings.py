@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "aiinfra.gateway",
     "aiinfra.monitoring",
     "aiinfra.stack",
+    "aiinfra.demo",
     "cost_app",
     "cache_app",
     "queue_app",

@@ -271,7 +271,7 @@ def bench_pages() -> None:
             sessions = {}
             for slug, rows in (("short", SHORT_ROWS), ("bench", ROWS)):
                 began = time.perf_counter()
-                at.manage("demo_history", slug, "--force", f"--days={DAYS}", f"--rows={rows}")
+                at.manage("demo_history", slug, "--force", f"--days={DAYS}", f"--requests={rows}")
                 seconds = time.perf_counter() - began
                 sessions[slug] = run_script({**at.env, "SLUG": slug}, LOG_IN).split()[-1]
                 print(f"\n{database}: {rows:,} ledger rows in {seconds:.1f} s = {rows / seconds:,.0f} rows/s", end="")

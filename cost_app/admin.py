@@ -195,7 +195,8 @@ class BudgetAdmin(ReadOnlyAdmin):
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """With the names of the keys."""
-        return rows.annotate(key_name=key_name("scope_value"))
+        named: QuerySet[Any] = rows.annotate(key_name=key_name("scope_value"))
+        return named
 
     @admin.display(description="counts")
     def counted(self, budget: Any) -> str:
@@ -213,7 +214,8 @@ class OfABudgetAdmin(ReadOnlyAdmin):
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """With the names of the keys."""
-        return rows.annotate(key_name=key_name("budget__scope_value"))
+        named: QuerySet[Any] = rows.annotate(key_name=key_name("budget__scope_value"))
+        return named
 
     @admin.display(description="budget")
     def budget_name(self, row: Any) -> str:
@@ -293,12 +295,13 @@ class UsageDayAdmin(ReadOnlyAdmin):
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """With the names of the keys."""
-        return rows.annotate(key_name=key_name("value"))
+        named: QuerySet[Any] = rows.annotate(key_name=key_name("value"))
+        return named
 
     @admin.display(description="value", ordering="value")
     def named(self, row: Any) -> str:
         """The key's name, or the value itself."""
-        return row.key_name or row.value if row.dimension == Dimension.API_KEY else row.value
+        return str(row.key_name or row.value) if row.dimension == Dimension.API_KEY else str(row.value)
 
 
 @admin.register(FallbackRoute)

@@ -6,7 +6,7 @@ adds the few that are not counted yet, so that they are exact at any moment.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, cast
@@ -71,18 +71,24 @@ def _count_batch() -> int:
     """PostgreSQL lets another counter pass the locked rows by; SQLite lets one transaction write at a time."""
     ended = AIRequest.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
     requests = list(ended.order_by("completed_at")[:BATCH])
+    count_requests(requests)
+    AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
+    return len(requests)
+
+
+def count_requests(requests: Iterable[AIRequest], minutes_since: datetime | None = None) -> None:
+    """Add requests that have ended to the totals, and to the minutes from `minutes_since` on; in a transaction."""
     totals: dict[tuple[int, int], Outcomes] = defaultdict(Outcomes)
     minutes: dict[tuple[int, int, datetime], Outcomes] = defaultdict(Outcomes)
     for request in requests:
         minute = cast(datetime, request.completed_at).replace(second=0, microsecond=0)
         totals[request.organization_id, request.priority].add(request)
-        minutes[request.organization_id, request.priority, minute].add(request)
+        if minutes_since is None or minute >= minutes_since:
+            minutes[request.organization_id, request.priority, minute].add(request)
     for (organization_id, priority), outcomes in sorted(totals.items()):
         _add(QueueTotal, {"organization_id": organization_id, "priority": priority}, outcomes)
     for (organization_id, priority, minute), outcomes in sorted(minutes.items()):
         _add(QueueMinute, {"organization_id": organization_id, "priority": priority, "minute": minute}, outcomes)
-    AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
-    return len(requests)
 
 
 def _add(table: type[OutcomeCounts], row: Mapping[str, object], outcomes: Outcomes) -> None:

@@ -16,7 +16,7 @@ SOURCES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-STATISTICS = ("cost_app/metrics/", "cost_app/alerts/", "cost_app/advice/", "cost_app/demo/", "cost_app/performance/")
+STATISTICS = ("cost_app/metrics/", "cost_app/alerts/", "cost_app/advice/", "cost_app/performance/")
 """Averages, forecasts and medians: they look at money, they never move it."""
 MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.startswith(STATISTICS)} | {
     "aiinfra/money.py"

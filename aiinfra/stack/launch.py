@@ -113,7 +113,7 @@ def _migrate() -> None:
         if not Organization.objects.exists():
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                 call_command("seed_demo")
-                call_command("demo_history", "demo", per_day=150)
+                call_command("demo_history", "demo", per_day=60)
     except OperationalError as error:
         raise CannotStartError(f"The database does not answer: {error}") from error
 

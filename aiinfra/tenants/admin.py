@@ -86,7 +86,7 @@ class ReadOnlyAdmin(NoWritesMixin, TenantAdmin):
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """People. Deactivate somebody instead of deleting them: their keys and audit rows stay."""
 
     list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
@@ -111,7 +111,7 @@ class OrganizationAdmin(TenantAdmin):
         """The slug is in addresses and keys' requests: it stays."""
         return ["created_at"] if obj is None else ["slug", "is_demo", "created_at"]
 
-    def save_model(self, request: HttpRequest, obj: Organization, form: "ModelForm[Any]", change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
         """Create or change it as the page and the command do."""
         actor = audit.user_actor(request.user)  # type: ignore[arg-type]
         values = {name: form.cleaned_data[name] for name in EDITABLE}
@@ -145,7 +145,7 @@ class MembershipAdmin(TenantAdmin):
     autocomplete_fields = ["user", "organization"]
     readonly_fields = ["created_at"]
 
-    def save_model(self, request: HttpRequest, obj: Membership, form: "ModelForm[Any]", change: bool) -> None:  # noqa: ARG002
+    def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:  # noqa: ARG002
         """Add the member as the page does."""
         actor = audit.user_actor(request.user)  # type: ignore[arg-type]
         made = add_member(organization=obj.organization, user=obj.user, role=Role(obj.role), actor=actor)

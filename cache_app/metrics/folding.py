@@ -7,7 +7,7 @@ where it forgets that counts were taken (AOF keeps all but the last second), tha
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -60,6 +60,18 @@ def fold_organization(organization: Organization) -> None:
     Raises RedisError.
     """
     _fold_notes(organization.pk, ZoneInfo(organization.time_zone))
+
+
+@transaction.atomic
+def add_counts(organization_id: int, zone: ZoneInfo, hours: Hours, hits: Iterable[CacheHit]) -> None:
+    """Add what happened in some hours, and hits that are marked as counted already; for histories that are made up."""
+    moments: dict[datetime, Counter[str]] = defaultdict(Counter)
+    for at, names in hours.items():
+        moments[at].update(names)
+    for hit in hits:
+        moments[hit.at].update(_names(hit))
+    _locked(organization_id)
+    _add(organization_id, zone, moments)
 
 
 def _fold_notes(organization_id: int, zone: ZoneInfo | None) -> None:

@@ -19,7 +19,7 @@ from cost_app.fallback.chains import (
 from cost_app.fallback.forms import ChangeForm, ModelForm, StepForm, model_named
 from cost_app.prices.book import priced_models
 
-RULE = {"dearer_max": DEARER_MAX, "cheaper_max": CHEAPER_MAX, "default_steps": DEFAULT_STEPS}
+RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "default_steps": DEFAULT_STEPS}
 
 
 @permission_required("queue:read")

@@ -92,6 +92,18 @@ def _fold_batch(organization_id: int) -> int:
     return len(ids)
 
 
+@transaction.atomic
+def add_entries(organization_id: int, entries: Iterable[LedgerEntry]) -> None:
+    """Add entries that do not stand in line to the sums, in the transaction that writes them."""
+    _add(organization_id, _totals(entries, _locked_calendar(organization_id)))
+
+
+@transaction.atomic
+def usage_calendar(organization_id: int) -> Calendar:
+    """The calendar that the organization's sums are by."""
+    return _locked_calendar(organization_id)
+
+
 def follow_time_zones() -> None:
     """Rebuild the sums of organizations that moved to another time zone."""
     with system_scope():

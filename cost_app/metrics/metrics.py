@@ -52,8 +52,13 @@ class Totals:
 
     @property
     def cache_hit_rate(self) -> float | None:
-        """Percent of the calls that the semantic cache answered; None without calls."""
-        return 100 * self.cache_hits / self.calls if self.calls else None
+        """Percent of the answers that came from the semantic cache; None without answers.
+
+        A failed attempt is no answer: a request that succeeds on its second attempt counts once, as a look-up in the
+        cache does, so that this rate and that of the cache's page agree.
+        """
+        answers = self.calls - self.errors
+        return 100 * self.cache_hits / answers if answers > 0 else None
 
     @property
     def error_rate(self) -> float | None:

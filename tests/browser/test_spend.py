@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
+from aiinfra.demo.history import make_history
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.advice.compute import compute_recommendations
-from cost_app.demo.history import make_history
 from cost_app.models import Alert
 from tests.browser.conftest import NARROW, WIDE, OpenPage
 from tests.browser.test_pages import DOUBLE_IDS, FAINT_TEXT, HEADING_LEVELS, OVERHANG, UNNAMED, settle
@@ -29,7 +29,7 @@ PAGES = [
 def history(queue: None, organization: Organization) -> Alert:
     """What every page has something to say about; one alert."""
     with organization_scope(organization.pk):
-        make_history(organization, days=60, rows=6_000, seed=7, force=True)
+        make_history(organization, days=60, requests=6_000, seed=7, force=True)
         compute_recommendations(organization.pk)
         return Alert.objects.create(
             organization=organization,

@@ -70,10 +70,10 @@ def test_no_more_is_shown_than_the_organization_keeps(scoped: Organization) -> N
 
 
 def test_rates_and_averages_follow_from_the_sums(scoped: Organization, use: Use) -> None:
-    use(date(2026, 3, 31), 90, calls=4, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
+    use(date(2026, 3, 31), 90, calls=5, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
     totals = get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals
-    assert (totals.error_rate, totals.cache_hit_rate, totals.average_latency_ms) == (25, 50, 300)
-    assert (totals.nano_per_call, totals.saved_nano) == (22, 11)
+    assert (totals.error_rate, totals.cache_hit_rate, totals.average_latency_ms) == (20, 50, 300)
+    assert (totals.nano_per_call, totals.saved_nano) == (18, 11)
     empty = get_cost_metrics(scoped.pk, "daily", 2, now=NOW)[1].totals
     assert [empty.error_rate, empty.cache_hit_rate, empty.nano_per_call, empty.average_latency_ms] == [None] * 4
 

@@ -4,15 +4,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from aiinfra.demo.history import NoHistoryError, has_history, make_history
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.demo.history import NoHistoryError, has_history, make_history
 
 
 class Command(BaseCommand):
-    """Gives a demo organization a past: weeks of calls, their costs, and three budgets."""
+    """Gives a demo organization a past: weeks of requests, their costs and cache hits, and three budgets."""
 
-    help = "Make a believable history of provider calls for a demo organization, marked as such."
+    help = "Make a believable history of requests for a demo organization, marked as such."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """For whom, how long and how much."""
@@ -20,8 +20,8 @@ class Command(BaseCommand):
             "organization", nargs="?", default="demo", metavar="ORGANIZATION", help="slug (default: demo)"
         )
         parser.add_argument("--days", type=int, default=60, help="how far back (default: 60)")
-        parser.add_argument("--per-day", type=int, default=400, help="bookings a day on average (default: 400)")
-        parser.add_argument("--rows", type=int, help="bookings in all, instead of --per-day")
+        parser.add_argument("--per-day", type=int, default=400, help="requests a day on average (default: 400)")
+        parser.add_argument("--requests", type=int, help="requests in all, instead of --per-day")
         parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same history (default: 7)")
         parser.add_argument(
             "--again", action="store_true", help="where there is a history already, do nothing and succeed"
@@ -31,9 +31,9 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Make it, then print what was made."""
         days = options["days"]
-        rows = options["rows"] if options["rows"] is not None else options["per_day"] * days
-        if days < 1 or rows < 1:
-            raise CommandError("--days, --per-day and --rows must be at least 1")
+        requests = options["requests"] if options["requests"] is not None else options["per_day"] * days
+        if days < 1 or requests < 1:
+            raise CommandError("--days, --per-day and --requests must be at least 1")
         organization = Organization.objects.filter(slug=options["organization"]).first()
         if organization is None:
             raise CommandError(f"There is no organization {options['organization']}.")
@@ -42,7 +42,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"{organization.slug} has its history already.")
                 return
             try:
-                made = make_history(organization, days=days, rows=rows, seed=options["seed"], force=options["force"])
+                made = make_history(
+                    organization, days=days, requests=requests, seed=options["seed"], force=options["force"]
+                )
             except NoHistoryError as error:
                 raise CommandError(f"{error}.") from None
-        self.stdout.write(f"{made.rows} bookings of {days} days and {made.budgets} budgets for {organization.slug}.")
+        self.stdout.write(
+            f"{made.requests} requests of {days} days and {made.budgets} budgets for {organization.slug}."
+        )

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from queue_app.demo_traffic import NothingToSendError, send_traffic
+from aiinfra.demo.traffic import NothingToSendError, send_traffic
 
 
 class Command(BaseCommand):

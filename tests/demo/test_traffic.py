@@ -5,12 +5,12 @@ from itertools import islice
 import pytest
 from django.core.management import CommandError, call_command
 
+from aiinfra.demo import traffic as demo_traffic
+from aiinfra.demo.questions import DEPARTMENTS
+from aiinfra.demo.traffic import Question, Questions
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from queue_app import demo_traffic
 from queue_app.control import announce_policy
-from queue_app.demo_questions import DEPARTMENTS
-from queue_app.demo_traffic import Question, Questions
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
 MODELS = [("deepseek", "deepseek-chat"), ("openai", "gpt-4"), ("other", "model")]

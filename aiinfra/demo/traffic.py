@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aiinfra.demo.questions import DEPARTMENTS, SLOTS, Department, Topic
 from aiinfra.providers.registry import is_configured
 from aiinfra.tenants.models import Organization
 from cost_app import create_cost_optimizer
 from queue_app import create_ai_request_queue
-from queue_app.demo_questions import DEPARTMENTS, SLOTS, Department, Topic
 from queue_app.facade import PriorityName
 from queue_app.intake import QueueFullError
 

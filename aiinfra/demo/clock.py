@@ -1,38 +1,49 @@
-"""How many calls the demo company makes in each hour: its weekdays, its hours, its growth, and one day out of hand."""
+"""How many requests the demo company sends in each hour: weekdays, hours, growth, chance, and one day out of hand."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from aiinfra.demo.profiles import EARLY_SHARES, HOURS, SHARES, SPIKE_SHARES, WEEKDAYS, WEEKEND_SHARES
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.demo.profiles import EARLY_SHARES, HOURS, SHARES, SPIKE_SHARES, WEEKDAYS, WEEKEND_SHARES
 
 ONE_HOUR = timedelta(hours=1)
 UNTIL_NOW = timedelta(minutes=4)
-"""Between the last call's beginning and now, so that it has ended with all its retries."""
+"""Between the last request's beginning and now, so that it has ended with all its retries."""
 GROWTH_PERCENT = 50
 """By how much more is asked at the end than in the beginning."""
 SPIKE_DAYS_AGO = 9
 SPIKE_FACTOR = 2.6
 SATURDAY = 5
+LATELY, LATELY_LEAST = timedelta(minutes=100), 3_000
+"""The least weight of the last hour, whatever the clock says: its charts are the first thing that people see."""
+DAY_SIGMA, HOUR_SIGMA = 0.14, 0.22
+"""Spreads (log-normal) of days and hours around what the calendar says: no company works like a clock."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One hour, or the begun one, and how many rows are to be made in it."""
+    """One hour, or the begun one, and how many requests are to be made in it."""
 
     begins_at: datetime
     length: timedelta
-    rows: int
+    requests: int
     shares: tuple[int, ...]
     done_percent: int
     """How much of the history lies before it."""
 
 
-def slots(calendar: Calendar, now: datetime, days: int, rows: int) -> Iterator[list[Slot]]:
-    """The hours of each day, from `days` days ago to now; the rows of all add up to `rows` exactly."""
+def slots(calendar: Calendar, now: datetime, days: int, requests: int, seed: str = "") -> Iterator[list[Slot]]:
+    """The hours of each day, from `days` days ago to now; the requests of all add up to `requests` exactly."""
+    chance = random.Random(f"clock {seed}")
     hours = list(_hours(calendar, now, days))
-    weights = [_weight(calendar, hour, length, now, days) for hour, length in hours]
+    of_day: dict[date, float] = {}
+    weights = []
+    for hour, length in hours:
+        by_chance = of_day.setdefault(calendar.day_of(hour), chance.lognormvariate(0, DAY_SIGMA))
+        by_chance *= chance.lognormvariate(0, HOUR_SIGMA)
+        weights.append(by_chance * _weight(calendar, hour, length, now, days))
     total, passed, made = sum(weights), 0.0, 0
     day: list[Slot] = []
     for (begins_at, length), weight in zip(hours, weights, strict=True):
@@ -40,7 +51,7 @@ def slots(calendar: Calendar, now: datetime, days: int, rows: int) -> Iterator[l
             yield day
             day = []
         passed += weight
-        count = round(rows * passed / total) - made
+        count = round(requests * passed / total) - made
         made += count
         shares = _shares(calendar, begins_at, now, days)
         day.append(Slot(begins_at, length, count, shares, int(100 * passed / total)))
@@ -57,7 +68,10 @@ def _hours(calendar: Calendar, now: datetime, days: int) -> Iterator[tuple[datet
 def _weight(calendar: Calendar, hour: datetime, length: timedelta, now: datetime, days: int) -> float:
     local = hour.astimezone(calendar.zone)
     age = (now - hour) / (ONE_DAY * (days + 1))
-    weight = HOURS[local.hour] * WEEKDAYS[local.weekday()] * (100 + GROWTH_PERCENT * (1 - age)) * (length / ONE_HOUR)
+    by_clock = HOURS[local.hour] * WEEKDAYS[local.weekday()]
+    if now - hour < LATELY:
+        by_clock = max(by_clock, LATELY_LEAST)
+    weight = by_clock * (100 + GROWTH_PERCENT * (1 - age)) * (length / ONE_HOUR)
     return weight * SPIKE_FACTOR if is_spike(local.date(), calendar.day_of(now), days) else weight
 
 

@@ -6,11 +6,11 @@ from itertools import pairwise
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
+from aiinfra.demo.profiles import KEY_NAMES, RESEARCH, RESEARCH_TAG, WEBSITE
 from aiinfra.money import NANO
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.calendar import Calendar, Period
-from cost_app.demo.profiles import KEY_NAMES, RESEARCH, RESEARCH_TAG, WEBSITE
 from cost_app.models import (
     Attempt,
     Budget,

@@ -1,0 +1,91 @@
+"""Making a history of requests for an organization, as if it had used the product for weeks.
+
+One stream of requests feeds the queue, the semantic cache and the costs alike, so that their pages agree. Every row is
+marked: ledger rows by the note "demo history", attempts by `raw_usage`, keys and users by their names.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from aiinfra.demo.budgets import make_budgets
+from aiinfra.demo.calls import MARK, CallMaker, Made
+from aiinfra.demo.clock import slots
+from aiinfra.demo.profiles import KEY_NAMES
+from aiinfra.demo.writing import write
+from aiinfra.tenants import audit
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import ApiKey, Organization
+from cache_app.metrics.counts import forget_old_counts
+from cost_app.calendar import Calendar
+from cost_app.ledger.usage import usage_calendar
+from cost_app.models import Attempt
+
+ACTOR = audit.command_actor("demo_history")
+REQUESTS_AT_ONCE = 5_000
+MOST_REQUESTS_IN_BUDGETS = 500_000
+"""A longer history is for measuring, not for looking at: budgets would be made of millions of holds."""
+
+
+class NoHistoryError(ValueError):
+    """The history was not made; the text says why."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What was made: requests and budgets."""
+
+    requests: int
+    budgets: int
+
+
+def has_history(organization_id: int) -> bool:
+    """Whether a history was made before, wholly or in part."""
+    return Attempt.objects.filter(organization_id=organization_id, external_id=MARK).exists()
+
+
+def make_history(
+    organization: Organization, *, days: int, requests: int, seed: int, force: bool = False, now: datetime | None = None
+) -> History:
+    """Write `requests` requests over the last `days` days and today, and the demo budgets; needs the scope.
+
+    Only for a demo organization unless forced, and once. Raises NoHistoryError. Writes in transactions of at most 5,000
+    requests and a day, each with its sums: a history that is broken off leaves ledger and sums agreed.
+    """
+    if not organization.is_demo and not force:
+        raise NoHistoryError(
+            f"{organization.slug} is no demo organization: its figures would be mixed with made-up ones"
+        )
+    if has_history(organization.pk):
+        raise NoHistoryError(f"{organization.slug} has its history already")
+    now = now or timezone.now()
+    calendar, key_ids = usage_calendar(organization.pk), _key_ids(organization)
+    name = f"{seed} {organization.pk}"
+    maker = CallMaker(organization.pk, key_ids, seed=name)
+    made: list[Made] = []
+    for day in slots(calendar, now, days, requests, name):
+        made += [each for slot in day for each in maker.requests_of(slot)]
+        if len(made) >= REQUESTS_AT_ONCE:
+            made = _written(organization.pk, calendar, made, now)
+    _written(organization.pk, calendar, made, now)
+    forget_old_counts()
+    if requests > MOST_REQUESTS_IN_BUDGETS:
+        return History(requests, 0)
+    return History(requests, make_budgets(organization.pk, now=now, days=days, key_ids=key_ids, actor=ACTOR))
+
+
+def _written(organization_id: int, calendar: Calendar, made: list[Made], now: datetime) -> list[Made]:
+    write(organization_id, calendar.zone, made, now)
+    return []
+
+
+def _key_ids(organization: Organization) -> dict[str, int]:
+    """Keys by their names; made where missing, with the least role. Nobody knows their text, so nobody can use them."""
+    found = dict(ApiKey.objects.filter(organization=organization, name__in=KEY_NAMES).values_list("name", "pk"))
+    for name in KEY_NAMES:
+        if name not in found:
+            key, _ = create_key(organization=organization, name=name, role=Role.VIEWER, actor=ACTOR)
+            found[name] = key.pk
+    return found

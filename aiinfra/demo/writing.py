@@ -1,0 +1,78 @@
+"""Writing a history: rows in bulk, figures by the functions that keep them for real requests."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+
+from aiinfra.demo.calls import Made
+from aiinfra.demo.questions import DEPARTMENTS, SLOTS
+from cache_app.metrics.folding import add_counts
+from cache_app.models import CacheHit
+from cost_app.ledger.usage import add_entries
+from cost_app.models import Attempt, LedgerEntry
+from queue_app.counts import count_requests
+from queue_app.models import AIRequest, RequestContent
+from queue_app.packing import pack
+
+SHOWN = timedelta(hours=6)
+"""Requests that ended within this time still have their prompts and answers."""
+CHARTED = timedelta(hours=2)
+"""The charts of the queue show the last hour; minutes before are counted in the totals alone."""
+ROWS_AT_ONCE = 500
+
+
+@transaction.atomic
+def write(organization_id: int, zone: ZoneInfo, made: Sequence[Made], now: datetime) -> None:
+    """Everything that the product keeps of these requests, in one transaction.
+
+    What is past its retention is counted and not kept, as if the janitor had been there.
+    """
+    requests = [each.request for each in made]
+    kept_since = now - timedelta(days=settings.QUEUE_RETENTION_DAYS)
+    for request in requests:
+        request.counted = True
+    _insert(AIRequest, [request for request in requests if request.created_at >= kept_since])
+    _insert(RequestContent, [_content(request) for request in requests if request.created_at >= now - SHOWN])
+    count_requests(requests, minutes_since=now - CHARTED)
+    _insert(Attempt, [attempt for each in made for attempt in each.attempts])
+    entries = [entry for each in made for entry in each.entries]
+    _insert(LedgerEntry, entries)
+    add_entries(organization_id, entries)
+    hits = [each.hit for each in made if each.hit]
+    for hit in hits:
+        hit.counted = True
+    _insert(CacheHit, hits)
+    add_counts(organization_id, zone, _looked(made), hits)
+
+
+def _insert(model: type, rows: Sequence[object]) -> None:
+    model._default_manager.bulk_create(rows, batch_size=ROWS_AT_ONCE)  # type: ignore[attr-defined]
+
+
+def _looked(made: Sequence[Made]) -> dict[datetime, Counter[str]]:
+    """What the look-ups of each hour came to."""
+    hours: dict[datetime, Counter[str]] = defaultdict(Counter)
+    for each in made:
+        hours[each.request.created_at.replace(minute=0, second=0, microsecond=0)].update(each.looked)
+    return hours
+
+
+def _content(request: AIRequest) -> RequestContent:
+    """A question of the company and its answer; which one hangs on the request's id."""
+    number = request.id.int
+    department = DEPARTMENTS[number % len(DEPARTMENTS)]
+    topic = department.topics[number // 7 % len(department.topics)]
+    slots = {name: values[number // 11 % len(values)] for name, values in SLOTS.items()}
+    asked = topic.wordings[number // 13 % len(topic.wordings)].format(**slots)
+    messages = [{"role": "system", "content": department.system}, {"role": "user", "content": asked}]
+    answer = {"role": "assistant", "content": topic.answer, "finishReason": "stop"}
+    return RequestContent(
+        request=request,
+        organization_id=request.organization_id,
+        call=pack({"messages": messages, "temperature": None, "max_tokens": 800}),
+        response=None if request.error_code else pack(answer),
+    )
