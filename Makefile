@@ -5,11 +5,11 @@ TEMPLATES := templates
 OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test mutants bench format lock audit \
+.PHONY: help run install install-dev check test test-quick mutants bench format lock audit \
   check-code check-types check-layers check-templates check-deploy check-migrations check-lock
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 run: install  ## Install what is needed, then run the whole product until Ctrl-C
 	@$(BIN)/python manage.py run
@@ -20,7 +20,10 @@ install:
 install-dev:
 	@$(call bootstrap,--dev)
 
-test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL
+test-quick: install-dev  ## Run the unit tests on SQLite (2 minutes)
+	@$(BIN)/python -m tests quick
+
+test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL (8 minutes)
 	@$(BIN)/python -m tests
 
 mutants: install-dev  ## Break the code at random places and see whether tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)

@@ -1,14 +1,22 @@
-"""`python -m tests`: every floor of the suite on every database that is here, and a last word on what was left out."""
+"""`python -m tests`: every floor of the suite on every database that is here, and a last word on what was left out.
+
+`python -m tests quick` is the unit tests on SQLite, and nothing else.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import psycopg
 
@@ -22,30 +30,49 @@ PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_
 
 @dataclass(frozen=True)
 class Floor:
-    """A part of the suite that is run by itself."""
+    """A part of the suite that is run by itself, on one database."""
 
     name: str
     selection: str
-    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    workers: int = 2
+    is_on_postgres: bool = False
 
 
-UNIT = Floor("unit", "not browser and not faults", ("-n", "2"))
-BROWSER = Floor("browser", "browser", ("-n", "2"))
-FAULTS = Floor("faults", "faults", ("-n", "3"))  # most of their time they wait
+UNIT = Floor("unit tests on SQLite", "not browser and not faults")
+UNIT_POSTGRES = Floor("unit tests on PostgreSQL", "not browser and not faults and on_postgres", is_on_postgres=True)
+BROWSER = Floor("browser tests on SQLite", "browser", ("tests/browser",))
+FAULTS = Floor("fault tests on SQLite", "faults", ("tests/faults",))
+FAULTS_POSTGRES = Floor("fault tests on PostgreSQL", "faults and on_postgres", ("tests/faults",), is_on_postgres=True)
+# The fault tests mostly wait, so that they run beside those that compute.
+LANES = [[UNIT, UNIT_POSTGRES, BROWSER], [FAULTS, FAULTS_POSTGRES]]
 
 
-def main() -> int:
-    """Run everything that can run here; returns the exit status."""
+@dataclass(frozen=True)
+class Result:
+    """How a floor ended, in seconds of the clock and of all its processes' CPU time."""
+
+    floor: Floor
+    status: int
+    wall_s: float
+    cpu_s: float
+    tests: int
+    skipped: Mapping[str, int]
+    """Reason -> number of tests."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what can run here; returns the exit status."""
+    if arguments == ["quick"]:
+        result = _run(UNIT, "", sys.stdout.fileno())
+        return _last_word([result], ["everything but the unit tests on SQLite: `make test` runs it"], is_failing=False)
     postgres = _postgres()
-    databases = {"SQLite": "", **({"PostgreSQL": postgres} if postgres else {})}
-    floors = [UNIT, BROWSER, FAULTS] if Path(CHROMIUM).exists() else [UNIT, FAULTS]
-    results = {}
-    for floor in floors:
-        for number, (name, url) in enumerate(databases.items()):
-            selection = f"({floor.selection}) and not no_database" if number else floor.selection
-            results[f"{floor.name} on {name}"] = _run(floor, selection, name, url)
-    gaps = list(_gaps(has_postgres=bool(postgres), has_browser=BROWSER in floors))
-    return _last_word(results, gaps)
+    missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
+    missing |= set() if postgres else {UNIT_POSTGRES, FAULTS_POSTGRES}
+    lanes = [[floor for floor in lane if floor not in missing] for lane in LANES]
+    with ThreadPoolExecutor(len(lanes)) as threads:
+        results = [each for lane in threads.map(lambda lane: _run_lane(lane, postgres), lanes) for each in lane]
+    return _last_word(results, list(_gaps(missing)), is_failing=bool(os.environ.get("AIINFRA_CI")))
 
 
 def _postgres() -> str:
@@ -58,35 +85,71 @@ def _postgres() -> str:
     return url
 
 
-def _run(floor: Floor, selection: str, database: str, url: str) -> int:
-    print(f"\n===== {floor.name} tests on {database} =====", flush=True)
+_printing = threading.Lock()
+
+
+def _run_lane(floors: Iterable[Floor], postgres: str) -> list[Result]:
+    """One floor after the other; what each of them says is printed as a whole, because other floors speak as well."""
+    results = []
+    for floor in floors:
+        print(f"===== {floor.name}: started", flush=True)
+        with tempfile.TemporaryFile("w+") as output:
+            results.append(_run(floor, postgres, output.fileno()))
+            output.seek(0)
+            with _printing:
+                print(f"\n===== {floor.name} =====\n{output.read()}", flush=True)
+    return results
+
+
+def _run(floor: Floor, postgres: str, output: int) -> Result:
     data_dir = tempfile.mkdtemp(prefix="aiinfra-tests-")
-    environment = {"AIINFRA_DATA_DIR": data_dir, "DATABASE_URL": url or f"sqlite:///{data_dir}/aiinfra.sqlite3"}
-    command = [sys.executable, "-m", "pytest", "-q", "-m", selection, *floor.options]
+    environment = {**os.environ, **PROVIDER_KEYS, "AIINFRA_DATA_DIR": data_dir}
+    environment["DATABASE_URL"] = postgres if floor.is_on_postgres else f"sqlite:///{data_dir}/aiinfra.sqlite3"
+    # The tests start hundreds of processes, each of which would compile everything by itself.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    report = Path(data_dir) / "junit.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-m", floor.selection, "-n", str(floor.workers)]
+    command += [f"--junit-xml={report}", *floor.paths]
+    began_at = time.monotonic()
     try:
-        return subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **PROVIDER_KEYS, **environment}, check=False
-        ).returncode
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall_s, cpu_s = time.monotonic() - began_at, usage.ru_utime + usage.ru_stime
+        return Result(floor, process.returncode, wall_s, cpu_s, *_counts(report))
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-def _gaps(*, has_postgres: bool, has_browser: bool) -> Iterator[str]:
-    if not has_postgres:
+def _counts(report: Path) -> tuple[int, Counter[str]]:
+    """How many tests there were, and how many were skipped for each reason."""
+    if not report.exists():
+        return 0, Counter()
+    cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
+    reasons = (skip.get("message", "") for case in cases for skip in case.iter("skipped"))
+    return len(cases), Counter(reasons)
+
+
+def _gaps(missing: set[Floor]) -> Iterator[str]:
+    if UNIT_POSTGRES in missing:
         yield "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; everything ran on SQLite only"
-    if not has_browser:
+    if BROWSER in missing:
         yield f"the browser tests: there is no {CHROMIUM}"
 
 
-def _last_word(results: dict[str, int], gaps: list[str]) -> int:
-    """A gap is a failure where nobody reads the output: with AIINFRA_CI set."""
-    print("\n===== all floors =====")
-    for name, status in results.items():
-        print(f"{name:<24} {_verdict(status)}")
+def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:
+    """What took how long and what was left out; a gap is a failure where nobody reads the output (`is_failing`)."""
+    print(f"\n===== all floors: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
+    for each in results:
+        figures = f"{each.tests:>5} tests {each.wall_s:>5.0f} s {each.cpu_s:>5.0f} s of CPU"
+        print(f"{each.floor.name:<26} {_verdict(each.status):<8} {figures}")
+    for each in results:
+        for reason, number in each.skipped.items():
+            print(f"LEFT OUT  {number} of the {each.floor.name}: {reason}")
     for gap in gaps:
         print(f"LEFT OUT  {gap}")
-    is_bad = any(status not in (0, NOTHING_COLLECTED) for status in results.values())
-    return int(is_bad or bool(gaps and os.environ.get("AIINFRA_CI")))
+    is_bad = any(each.status not in (0, NOTHING_COLLECTED) for each in results)
+    return int(is_bad or bool(gaps and is_failing))
 
 
 def _verdict(status: int) -> str:
@@ -94,4 +157,4 @@ def _verdict(status: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

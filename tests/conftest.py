@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -15,22 +16,24 @@ from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.append_only import let_flush_pass
+from tests.support.databases import suit_tests
 from tests.support.processes import free_port, start, wait_until
+from tests.support.selection import mark_databases
 
 # A busy machine must fail no test: examples have no deadline.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
 
 
-DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
+def pytest_configure() -> None:
+    """WhiteNoise warns where the directory that `collectstatic` makes is missing."""
+    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches no database: it need not run on each of them."""
+    """Say of each test on which databases it runs."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if DATABASE_FIXTURES.isdisjoint(fixtures) and item.get_closest_marker("django_db") is None:
-            item.add_marker(pytest.mark.no_database)
+        mark_databases(item)
 
 
 def _is_up(url: str) -> bool:
@@ -151,5 +154,6 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
+    suit_tests(connection)
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")

@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,9 @@ FORBIDDEN_CALLS = {"eval", "exec", "mark_safe"}
 Rule = Callable[[str], bool]
 
 
-def nodes(source: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(source))
+@cache
+def nodes(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
 
 
 def imported(source: str) -> set[str]:

@@ -8,7 +8,7 @@ each other at its policy's row.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -93,9 +93,10 @@ def _fold_batch(organization_id: int) -> int:
 
 
 @transaction.atomic
-def add_entries(organization_id: int, entries: Iterable[LedgerEntry]) -> None:
-    """Add entries that do not stand in line to the sums, in the transaction that writes them."""
+def add_entries(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
+    """Add entries that are not in line to the sums and the performance counts, in the transaction that writes them."""
     _add(organization_id, _totals(entries, _locked_calendar(organization_id)))
+    count_calls(organization_id, entries)
 
 
 @transaction.atomic

@@ -25,8 +25,9 @@ from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
 from aiinfra.wsgi import application
 from tests.api.support import CACHE, COST, EVENTS, QUEUE, Caller, enqueue_body
+from tests.support.examples import examples
 
-EXAMPLES = 60
+EXAMPLES = examples(20, 200)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 CURSOR = urlsafe_b64encode(f"2026-01-01T00:00:00+00:00|{uuid4()}".encode()).decode()
 

@@ -21,6 +21,7 @@ from cache_app.learning.judging import report
 from cache_app.models import CacheMode, SharedWith
 from cache_app.policy import change_policy, forget_policies
 from cache_app.question import Question
+from tests.support.examples import examples
 from tests.support.tcp import server
 
 ASKED = "How can we lower the carbon emissions of our delivery vans?"
@@ -182,7 +183,7 @@ def test_another_organization_finds_nothing(find: Find, kept: str, other_organiz
 TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=200)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=examples(50, 500))
 @given(system=TEXTS, asked=TEXTS, other_system=TEXTS, other_asked=TEXTS)
 def test_no_choice_of_words_moves_a_question_into_another_partition(
     system: str, asked: str, other_system: str, other_asked: str

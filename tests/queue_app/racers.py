@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aiinfra.providers.tokens import count_tokens
-from tests.support.race import Racer, run_racers, tell, wait_for
+from tests.support.race import Racer, run_racer, tell, wait_for
 
 
 def accept(_argument: str) -> Iterator[object]:
@@ -134,4 +134,4 @@ RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, call,
 
 
 if __name__ == "__main__":
-    run_racers(RACES, prepare=lambda: count_tokens(""))
+    run_racer(RACES, prepare=lambda: count_tokens(""))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import settings as examples
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
@@ -15,6 +15,7 @@ from aiinfra.redis import redis_client
 from queue_app import index, limits
 from queue_app.index import Entry
 from queue_app.models import AIRequest, Priority, QueuePolicy
+from tests.support.examples import examples
 
 ORGANIZATIONS = (1, 2, 3)
 MODELS = ("deepseek/deepseek-chat", "deepseek/deepseek-flash", "openai/gpt-4")
@@ -328,7 +329,9 @@ def test_the_scripts_do_what_the_model_says(
     machine: type[IndexMachine], horizon_s: float, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "horizon_s", lambda: horizon_s)
-    run_state_machine_as_test(machine, settings=examples(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples(20, 300), stateful_step_count=30, deadline=None)
+    )
 
 
 def test_the_age_that_counts_makes_up_for_the_largest_head_start() -> None:

@@ -1,6 +1,6 @@
 """Real processes that race for something, on the test's own database.
 
-A module of racers ends with `run_racers(RACES)`. A test starts it with `run_race`, once for all (name, argument): the
+A module of racers ends with `run_racer(RACES)`. A test starts it with `run_race`, once for all (name, argument): the
 process loads the product, forks a racer for each of them, and lets all go at the same moment.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 import django
 from django.db import connection
 
+from tests.support.databases import suit_tests
 from tests.support.processes import ROOT
 
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
@@ -100,24 +101,25 @@ def meet() -> None:
     _Race.barrier.wait(SIGNALS_S)
 
 
-def run_racers(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda: None) -> None:
+def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda: None) -> None:
     """The main program of a module of racers; `prepare` loads once what each of them would load."""
     lifeline, events, racers = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     django.setup()
+    suit_tests(connection)
     prepare()
     _Race.events, _Race.barrier = events, _fork.Barrier(len(racers))
     results: list[Connection] = []
     for name, argument in racers:
         mine, theirs = _fork.Pipe(duplex=False)
         arguments = (races[name], argument, theirs, lifeline)
-        _fork.Process(target=_run_racer, args=arguments, daemon=True).start()
+        _fork.Process(target=_run, args=arguments, daemon=True).start()
         theirs.close()
         results.append(mine)
     _end_with(lifeline)
     print(json.dumps([result.recv() for result in results]))
 
 
-def _run_racer(racer: Racer, argument: str, result: Connection, lifeline: int) -> None:
+def _run(racer: Racer, argument: str, result: Connection, lifeline: int) -> None:
     _end_with(lifeline)
     meet()
     result.send([str(achievement) for achievement in racer(argument)])

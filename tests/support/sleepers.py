@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from tests.support.race import run_racers, tell
+from tests.support.race import run_racer, tell
 
 
 def sleep(_argument: str) -> Iterator[object]:
@@ -16,4 +16,4 @@ def sleep(_argument: str) -> Iterator[object]:
 
 
 if __name__ == "__main__":
-    run_racers({"sleep": sleep})
+    run_racer({"sleep": sleep})

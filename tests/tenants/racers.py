@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racers, tell, wait_for
+from tests.support.race import Racer, run_racer, tell, wait_for
 
 
 def watch(key: str) -> Iterator[object]:
@@ -38,4 +38,4 @@ RACES: dict[str, Racer] = {race.__name__: race for race in (watch, revoke)}
 
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)

@@ -11,6 +11,9 @@ TEST_DATABASE_URL = Setting(
     "PostgreSQL server that `make test` uses. It creates and drops databases named `test_...`.",
 )
 AIINFRA_CI = Setting("AIINFRA_CI", kinds.Text(), "", "If set, `make test` fails when it has to leave something out.")
+TESTS_FULL = Setting(
+    "TESTS_FULL", kinds.Text(), "", "If set, tests that generate their own examples try ten times as many."
+)
 FAULTS_FULL = Setting(
     "FAULTS_FULL", kinds.Text(), "", "If set, the fault tests run with thousands of requests instead of hundreds."
 )

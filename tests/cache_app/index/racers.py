@@ -6,7 +6,7 @@ from cache_app.index.matrix import MatrixIndex
 from cache_app.store import clearing, entries
 from cache_app.store.scripts import client, prefix
 from tests.cache_app.store.making import PARTITION, id_of, make_entry, vector_of
-from tests.support.race import Racer, run_racers
+from tests.support.race import Racer, run_racer
 
 TIMES = 1_000
 WAIT_S = 60
@@ -83,4 +83,4 @@ RACES: dict[str, Racer] = {race.__name__: race for race in (write, find, clear, 
 
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)

@@ -13,6 +13,7 @@ from cache_app.index.matrix import MatrixIndex
 from cache_app.store import clearing, entries, janitor, l1
 from cache_app.store.scripts import client, prefix
 from tests.cache_app.store.making import id_of, make_entry, new_organization, now_ms, vector_of
+from tests.support.examples import examples
 
 MOST = 6
 NUMBERS = st.integers(min_value=1, max_value=MOST)
@@ -131,7 +132,7 @@ class StoreAndIndex(RuleBasedStateMachine):
 @pytest.mark.usefixtures("redis_url")
 def test_store_and_index_are_as_the_dictionary() -> None:
     StoreAndIndex.TestCase.settings = settings(
-        max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(15, 200), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     case = StoreAndIndex.TestCase()
     case.runTest()

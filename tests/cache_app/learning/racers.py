@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racers
+from tests.support.race import Racer, run_racer
 
 
 def take(_argument: str) -> Iterator[object]:
@@ -19,4 +19,4 @@ RACES: dict[str, Racer] = {"take": take}
 
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)

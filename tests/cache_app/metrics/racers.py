@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, happened, run_racers, tell
+from tests.support.race import Racer, happened, run_racer, tell
 
 FOLDERS, NOTERS = ("first", "second"), ("third", "fourth")
 NOTES = 500
@@ -43,4 +43,4 @@ RACES: dict[str, Racer] = {race.__name__: race for race in (note, fold)}
 
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)

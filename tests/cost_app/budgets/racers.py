@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiinfra.providers.tokens import count_tokens
-from tests.support.race import Racer, meet, run_racers
+from tests.support.race import Racer, meet, run_racer
 
 if TYPE_CHECKING:
     from cost_app.models import Attempt
@@ -110,4 +110,4 @@ def roll_over(argument: str) -> Iterator[object]:
 RACES: dict[str, Racer] = {race.__name__: race for race in (admit, fall_back, retry, roll_over)}
 
 if __name__ == "__main__":
-    run_racers(RACES, prepare=lambda: count_tokens(""))
+    run_racer(RACES, prepare=lambda: count_tokens(""))

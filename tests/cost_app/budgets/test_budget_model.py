@@ -31,11 +31,14 @@ from cost_app.ledger.usage import fold
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
 from cost_app.prices.pricing import cost_of
 from tests.cost_app.budgets.conftest import NOON
+from tests.support.examples import examples
 
 CHEAP, DEAR = ("deepseek", "deepseek-chat"), ("anthropic", "claude-haiku-4-5")
 ENDED = {AttemptState.SETTLED, AttemptState.ESTIMATED, AttemptState.RELEASED}
 calls = st.integers(0, 30)
 ENDS = ["answered", "refused", "crashed, and nobody knows", "under way"]
+EXAMPLES = examples(12, 200)
+"""Enough to find each planted bug."""
 MAX_TOKENS = {CHEAP: 100, DEAR: 5}
 usages = st.builds(TokenUsage, input=st.integers(0, 9), output=st.integers(0, 5))
 
@@ -289,7 +292,7 @@ def machine(
 
 
 def test_no_budget_is_overspent_and_no_money_lost_whatever_happens(machine: Callable[[int], None]) -> None:
-    machine(30)
+    machine(EXAMPLES)
 
 
 def forget_what_is_held(each: OpenWindow, bound: int) -> bool:
@@ -315,4 +318,4 @@ def test_the_model_finds_planted_bugs(
 ) -> None:
     monkeypatch.setattr(where, name, bug)
     with pytest.raises(Exception):  # noqa: B017 - an assertion, or a constraint of the database
-        machine(30)
+        machine(EXAMPLES)

@@ -1,0 +1,65 @@
+"""Which tests run on which database; `python -m tests` goes by the marks that are set here.
+
+- A test that touches no database runs once: it is marked `no_database`.
+- A test that touches the database runs on SQLite and on PostgreSQL: it is marked `on_postgres`.
+- A test that looks at the product through HTTP (it asks for a client, a browser, or a program with a key) runs on
+  SQLite alone: what it checks is the page or the answer. If it commits (`transaction=True`), or if it is named in
+  `ALWAYS_ON_BOTH`, it runs on both.
+- What is named in `ON_SQLITE_ALONE` does not run on PostgreSQL.
+
+A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
+"""
+
+import pytest
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
+HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
+ALWAYS_ON_BOTH = (
+    # Money moves or is added up here.
+    "tests/api/test_changing.py",
+    "tests/api/test_enqueue.py",
+    "tests/api/test_idempotency.py",
+    "tests/cost_app/budgets/",
+    "tests/cost_app/finance/",
+    "tests/cost_app/ledger/",
+    "tests/cost_app/metrics/",
+    "tests/cost_app/prices/test_repricing.py",
+    # It opens every page and calls every operation: each of their queries runs on PostgreSQL.
+    "tests/api/test_authorization_matrix.py",
+)
+ON_SQLITE_ALONE = (
+    # Here providers, Redis or signals fail; where processes die in the middle of a write, both databases are tested.
+    "tests/faults/test_breaker.py",
+    "tests/faults/test_drain.py",
+    "tests/faults/test_ordering.py",
+    "tests/faults/test_provider.py",
+    "tests/faults/test_redis_lost.py",
+    "tests/faults/test_tickets.py",
+)
+
+
+def mark_databases(item: pytest.Item) -> None:
+    """Mark a test `no_database` or `on_postgres`; what has neither mark runs on SQLite alone."""
+    if not _touches_database(item):
+        item.add_marker(pytest.mark.no_database)
+    elif _belongs_on_both(item):
+        item.add_marker(pytest.mark.on_postgres)
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    return not DATABASE_FIXTURES.isdisjoint(_fixtures(item)) or item.get_closest_marker("django_db") is not None
+
+
+def _belongs_on_both(item: pytest.Item) -> bool:
+    if item.nodeid.startswith(ON_SQLITE_ALONE):
+        return False
+    return item.nodeid.startswith(ALWAYS_ON_BOTH) or _commits(item) or HTTP_FIXTURES.isdisjoint(_fixtures(item))
+
+
+def _commits(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    return "transactional_db" in _fixtures(item) or (marker is not None and bool(marker.kwargs.get("transaction")))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))

@@ -1,0 +1,53 @@
+"""On which databases a test runs that says nothing about it."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from tests.support.processes import ROOT
+from tests.support.selection import ALWAYS_ON_BOTH, ON_SQLITE_ALONE, mark_databases
+
+NEW = "tests/queue_app/test_new.py::test_new"
+COMMITS = pytest.mark.django_db(transaction=True)
+
+
+@dataclass
+class Item:
+    """As much of a collected test as the rule looks at."""
+
+    fixturenames: tuple[str, ...] = ()
+    own: pytest.MarkDecorator | None = None
+    nodeid: str = NEW
+    marks: list[str] = field(default_factory=list)
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return self.own.mark if self.own and self.own.name == name else None
+
+    def add_marker(self, marker: pytest.MarkDecorator) -> None:
+        self.marks.append(marker.name)
+
+
+@pytest.mark.parametrize(
+    ("item", "marks"),
+    [
+        (Item(), ["no_database"]),
+        (Item(("redis_url",)), ["no_database"]),
+        (Item(("db", "organization")), ["on_postgres"]),
+        (Item(own=pytest.mark.django_db), ["on_postgres"]),
+        (Item(("db", "client")), []),
+        (Item(("db", "client_of", "browser")), []),
+        (Item(("db", "client"), COMMITS), ["on_postgres"]),
+        (Item(("transactional_db", "program")), ["on_postgres"]),
+        (Item(("db", "client"), nodeid="tests/cost_app/budgets/test_new.py::test_new"), ["on_postgres"]),
+        (Item(("running_stack", "stack"), nodeid="tests/faults/test_new.py::test_new[sqlite]"), ["on_postgres"]),
+        (Item(("running_stack", "stack"), nodeid="tests/faults/test_breaker.py::test_new[sqlite]"), []),
+    ],
+)
+def test_a_test_runs_where_what_it_checks_can_differ(item: Item, marks: list[str]) -> None:
+    mark_databases(cast(pytest.Item, item))
+    assert item.marks == marks
+
+
+def test_every_exception_names_tests_that_exist() -> None:
+    assert [path for path in ALWAYS_ON_BOTH + ON_SQLITE_ALONE if not (ROOT / path).exists()] == []
