@@ -22,7 +22,7 @@ __all__ = ["_no_provider_keys", "claimed", "provider", "queue", "submit"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-SOON_MS = 15_000
+SOON_MS = 60_000
 
 OpenPage = Callable[..., Page]
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from django.utils import timezone
@@ -17,12 +16,10 @@ from cost_app.budgets.terms import BudgetTerms
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Budget, BudgetWindow, UsageDay
 from queue_app.models import AIRequest
-from tests.browser.conftest import NARROW, WIDE, OpenPage, was_reloaded
-from tests.browser.test_pages import DOUBLE_IDS, FAINT_TEXT, HEADING_LEVELS, OVERHANG, UNNAMED, settle
-from tests.support.processes import wait_until
+from tests.browser.conftest import OpenPage, was_reloaded
+from tests.browser.test_pages import assert_is_usable
 
 DOLLAR = 1_000_000_000
-by_page = pytest.mark.parametrize("name", ["list", "budget", "new", "edit", "table"])
 
 
 def budget_of(organization: Organization, **terms: object) -> Budget:
@@ -66,32 +63,12 @@ def path_of(organization: Organization, queue: None, submit: Callable[..., AIReq
     return lambda name: paths[name]
 
 
-@by_page
-def test_a_page_never_scrolls_sideways_and_says_nothing_on_the_console(
-    name: str, path_of: Callable[[str], str], finance: User, open_page: OpenPage
+def test_the_pages_of_budgets_are_usable(
+    path_of: Callable[[str], str], finance: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
-    page = open_page(finance, path_of(name), NARROW)
-    settle(page)
-    for width in (320, 390, 768, 1024):
-        page.set_viewport_size({"width": width, "height": NARROW["height"]})
-        wait_until(lambda: page.evaluate(OVERHANG) <= 0, f"nothing to stick out at {width} pixels")
-    assert page.problems == []  # type: ignore[attr-defined]
-
-
-@by_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_everything_has_a_name_and_headings_have_no_gap(
-    name: str, scheme: str, path_of: Callable[[str], str], finance: User, open_page: OpenPage
-) -> None:
-    page = open_page(finance, path_of(name), WIDE, color_scheme=scheme)
-    settle(page)
-    assert page.evaluate(FAINT_TEXT) == []
-    assert page.evaluate(UNNAMED) == []
-    assert page.evaluate(DOUBLE_IDS) == []
-    assert page.locator("th:not([scope])").count() == 0
-    levels = page.evaluate(HEADING_LEVELS)
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for name in ("list", "budget", "new", "edit", "table"):
+        with subtests.test(page=name):
+            assert_is_usable(open_page(finance, path_of(name)))
 
 
 def test_progress_refreshes_itself(

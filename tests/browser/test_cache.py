@@ -1,7 +1,6 @@
 """The pages of the cache in a real browser."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -11,11 +10,10 @@ from aiinfra.tenants.scope import organization_scope
 from cache_app.models import CacheHit, JudgedBy, Judgement
 from cache_app.policy import change_policy, forget_policies
 from cache_app.store import browse, l1
-from tests.browser.conftest import NARROW, WIDE, OpenPage, was_reloaded
-from tests.browser.test_pages import DOUBLE_IDS, FAINT_TEXT, HEADING_LEVELS, OVERHANG, UNNAMED, settle
+from tests.browser.conftest import OpenPage, was_reloaded
+from tests.browser.test_pages import assert_is_usable
 from tests.cache_app.learning.made import CACHED, make_entry, make_hit
 from tests.cache_app.pages.support import counted, make_proposal, policy_in
-from tests.support.processes import wait_until
 
 LONG_TAG = "a-tag-with-quite-a-long-name-that-no-phone-is-wide-enough-for"
 PATHS = {
@@ -26,7 +24,6 @@ PATHS = {
     "settings": "/cache/settings/",
     "table": "/cache/figures/outcomes/table/",
 }
-by_page = pytest.mark.parametrize("name", list(PATHS))
 
 
 @pytest.fixture
@@ -46,32 +43,12 @@ def path_of(organization: Organization, queue: None, redis_url: str) -> Iterator
     forget_policies()
 
 
-@by_page
-def test_a_page_never_scrolls_sideways_and_says_nothing_on_the_console(
-    name: str, path_of: Callable[[str], str], admin: User, open_page: OpenPage
+def test_the_pages_of_the_cache_are_usable(
+    path_of: Callable[[str], str], admin: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
-    page = open_page(admin, path_of(name), NARROW)
-    settle(page)
-    for width in (320, 390, 768, 1024):
-        page.set_viewport_size({"width": width, "height": NARROW["height"]})
-        wait_until(lambda: page.evaluate(OVERHANG) <= 0, f"nothing to stick out at {width} pixels")
-    assert page.problems == []  # type: ignore[attr-defined]
-
-
-@by_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_everything_has_a_name_and_headings_have_no_gap(
-    name: str, scheme: str, path_of: Callable[[str], str], admin: User, open_page: OpenPage
-) -> None:
-    page = open_page(admin, path_of(name), WIDE, color_scheme=scheme)
-    settle(page)
-    assert page.evaluate(FAINT_TEXT) == []
-    assert page.evaluate(UNNAMED) == []
-    assert page.evaluate(DOUBLE_IDS) == []
-    assert page.locator("th:not([scope])").count() == 0
-    levels = page.evaluate(HEADING_LEVELS)
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for name in PATHS:
+        with subtests.test(page=name):
+            assert_is_usable(open_page(admin, path_of(name)))
 
 
 def test_the_charts_are_drawn_and_have_tables(path_of: Callable[[str], str], viewer: User, open_page: OpenPage) -> None:

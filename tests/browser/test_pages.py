@@ -1,4 +1,4 @@
-"""What holds for every page of the operator, in a real browser."""
+"""What holds for every page, in a real browser: `assert_is_usable`; and the pages of the queue."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,8 +15,7 @@ from tests.queue_app.conftest import ScriptedProvider, refusal
 from tests.queue_app.test_live_view import beat
 from tests.support.processes import wait_until
 
-PAGES = ["live", "requests", "request", "table"]
-by_page = pytest.mark.parametrize("name", PAGES)
+WIDTHS = (320, 390, 768, 1024)
 
 UNNAMED = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
   .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.labels?.length || e.innerText?.trim() || e.title))
@@ -60,58 +59,17 @@ FAINT_TEXT = """() => {
 }"""
 
 
-@pytest.fixture
-def path_of(
-    submit: Callable[..., AIRequest], claimed: Callable[..., Claim], provider: ScriptedProvider
-) -> Callable[[str], str]:
-    """The address of each page, with one request that failed and others that wait."""
-    provider.script = [refusal("INVALID_REQUEST")]
-    claim = claimed(max_retries=0, user_ref="a-user-with-quite-a-long-name@department.example.com", tags=["finance"])
-    process(claim)
-    for _ in range(3):
-        submit(conversation_id="c" * 100)
-    beat("worker")
-    paths = {
-        "live": "/queue/",
-        "requests": "/queue/requests/",
-        "request": f"/queue/requests/{claim.request.id}/",
-        "table": "/queue/figures/throughput/table/",
-    }
-    return lambda name: paths[name]
-
-
 def settle(page: Page) -> None:
     """Wait until nothing is loading."""
     page.wait_for_load_state("networkidle")
     expect(page.locator("[data-state=loading]")).to_have_count(0)
 
 
-@by_page
-def test_a_page_loads_without_a_word_on_the_console(
-    name: str, path_of: Callable[[str], str], operator: User, open_page: OpenPage
-) -> None:
-    page = open_page(operator, path_of(name))
-    settle(page)
-    assert page.problems == []  # type: ignore[attr-defined]
+def assert_is_usable(page: Page) -> None:
+    """Whatever the page is about: landmarks, headings, names and contrast, light and dark, from phone to desktop.
 
-
-@by_page
-def test_a_page_never_scrolls_sideways(
-    name: str, path_of: Callable[[str], str], operator: User, open_page: OpenPage
-) -> None:
-    User.objects.filter(pk=operator.pk).update(is_staff=True)
-    page = open_page(operator, path_of(name), NARROW)
-    settle(page)
-    for width in (320, 390, 768, 1024):
-        page.set_viewport_size({"width": width, "height": NARROW["height"]})
-        wait_until(lambda: page.evaluate(OVERHANG) <= 0, f"nothing to stick out at {width} pixels")
-
-
-@by_page
-def test_a_page_has_landmarks_one_first_heading_and_no_gap_in_the_others(
-    name: str, path_of: Callable[[str], str], operator: User, open_page: OpenPage
-) -> None:
-    page = open_page(operator, path_of(name))
+    The page was opened wide and light. That it says nothing on the console is the business of `open_page`.
+    """
     settle(page)
     for landmark in ("main", "banner"):
         expect(page.get_by_role(landmark)).to_have_count(1)
@@ -121,25 +79,38 @@ def test_a_page_has_landmarks_one_first_heading_and_no_gap_in_the_others(
     assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.evaluate("document.documentElement.lang") == "en"
     assert page.title()
-
-
-@by_page
-def test_everything_that_can_be_used_has_a_name_and_ids_are_unique(
-    name: str, path_of: Callable[[str], str], operator: User, open_page: OpenPage
-) -> None:
-    page = open_page(operator, path_of(name))
-    settle(page)
     assert page.evaluate(UNNAMED) == []
     assert page.evaluate(DOUBLE_IDS) == []
     assert page.locator("img:not([alt])").count() == 0
     assert page.locator("th:not([scope])").count() == 0
-
-
-@by_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_enough(
-    name: str, scheme: str, path_of: Callable[[str], str], operator: User, open_page: OpenPage
-) -> None:
-    page = open_page(operator, path_of(name), WIDE, color_scheme=scheme)
-    settle(page)
     assert page.evaluate(FAINT_TEXT) == []
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    settle(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": NARROW["height"]})
+        wait_until(lambda: page.evaluate(OVERHANG) <= 0, f"nothing to stick out at {width} pixels")
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    assert page.evaluate(FAINT_TEXT) == []
+
+
+def test_the_pages_of_the_queue_are_usable(
+    submit: Callable[..., AIRequest],
+    claimed: Callable[..., Claim],
+    provider: ScriptedProvider,
+    operator: User,
+    open_page: OpenPage,
+    subtests: pytest.Subtests,
+) -> None:
+    """With one request that failed and others that wait."""
+    User.objects.filter(pk=operator.pk).update(is_staff=True)
+    provider.script = [refusal("INVALID_REQUEST")]
+    claim = claimed(max_retries=0, user_ref="a-user-with-quite-a-long-name@department.example.com", tags=["finance"])
+    process(claim)
+    for _ in range(3):
+        submit(conversation_id="c" * 100)
+    beat("worker")
+    for path in ("", "requests/", f"requests/{claim.request.id}/", "figures/throughput/table/"):
+        with subtests.test(path=path):
+            assert_is_usable(open_page(operator, f"/queue/{path}"))

@@ -1,7 +1,5 @@
 """The pages of finance in a real browser, over sixty days of history."""
 
-from itertools import pairwise
-
 import pytest
 from playwright.sync_api import expect
 
@@ -10,9 +8,8 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.advice.compute import compute_recommendations
 from cost_app.models import Alert
-from tests.browser.conftest import NARROW, WIDE, OpenPage
-from tests.browser.test_pages import DOUBLE_IDS, FAINT_TEXT, HEADING_LEVELS, OVERHANG, UNNAMED, settle
-from tests.support.processes import wait_until
+from tests.browser.conftest import OpenPage
+from tests.browser.test_pages import assert_is_usable, settle
 
 PAGES = [
     "/costs/",
@@ -40,22 +37,12 @@ def history(queue: None, organization: Organization) -> Alert:
         )
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_fits_every_screen_and_can_be_read(
-    path: str, history: Alert, finance: User, open_page: OpenPage
+def test_the_pages_of_finance_are_usable(
+    history: Alert, finance: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
-    page = open_page(finance, path, WIDE)
-    settle(page)
-    assert page.evaluate(UNNAMED) == []
-    assert page.evaluate(DOUBLE_IDS) == []
-    assert page.evaluate(FAINT_TEXT) == []
-    assert all(step <= 1 for step in (b - a for a, b in pairwise(page.evaluate(HEADING_LEVELS))))
-    for width in (320, 390, 768):
-        page.set_viewport_size({"width": width, "height": NARROW["height"]})
-        wait_until(lambda: page.evaluate(OVERHANG) <= 0, f"nothing to stick out at {width} pixels")
-    dark = open_page(finance, path, WIDE, color_scheme="dark")
-    settle(dark)
-    assert dark.evaluate(FAINT_TEXT) == []
+    for path in PAGES:
+        with subtests.test(path=path):
+            assert_is_usable(open_page(finance, path))
 
 
 def test_every_chart_of_costs_is_drawn(history: Alert, finance: User, open_page: OpenPage) -> None:

@@ -11,7 +11,7 @@ from redis import Redis
 from aiinfra.providers import breaker
 from aiinfra.providers.breaker import CircuitState
 from aiinfra.redis import redis_client
-from tests.support.processes import free_port
+from tests.support.processes import START_LIMIT_S, free_port
 
 PROCESSES = 8
 MODEL = ("openai", "gpt-4")
@@ -134,7 +134,7 @@ def test_states_are_read_in_one_round_trip_and_sorted(monkeypatch: pytest.Monkey
 
 def _ask(url: str, barrier: Barrier, allowed: str) -> None:
     """One of many processes that find the pause over at the same moment."""
-    barrier.wait()
+    barrier.wait(START_LIMIT_S)  # for ever would outlive a test that was killed
     if breaker.allow(*MODEL).allowed:
         Redis.from_url(url).incr(allowed)
 
