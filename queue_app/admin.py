@@ -13,6 +13,7 @@ from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
 from aiinfra.tenants.audit import user_actor
 from cost_app.optimizer import ProviderLimit
 from queue_app import control, limits
+from queue_app.forms import ProviderLimitForm
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
 
@@ -75,6 +76,7 @@ class QueuePolicyAdmin(TenantAdmin):
 class ProviderLimitAdmin(ReadableAdmin):
     """Calls a minute that providers take, for all organizations. Here because the queue keeps to them."""
 
+    form = ProviderLimitForm
     list_display = ["provider", "model", "requests_per_minute", "expected_latency_ms", "changed_by"]
     list_filter = ["provider"]
     search_fields = ["provider", "model"]

@@ -1,12 +1,15 @@
 """What people fill in on the operator's pages."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from aiinfra.providers.base import ErrorCode
+from aiinfra.providers.registry import provider_names
 from cost_app import create_cost_optimizer
+from cost_app.optimizer import ProviderLimit
 from queue_app.models import Priority, Status
 from queue_app.outcomes import MISSING_USAGE, WORKER_LOST
 from queue_app.requests import RequestFilter
@@ -82,6 +85,25 @@ class RequestFilterForm(forms.Form):
             conversation_id=chosen.get("conversation", ""),
             request_id=chosen.get("id", ""),
         )
+
+
+class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A limit of something that can be called: a mistyped name would limit nothing."""
+
+    class Meta:
+        model = ProviderLimit
+        fields = ["provider", "model", "requests_per_minute", "expected_latency_ms"]
+
+    def clean(self) -> dict[str, Any]:
+        """Check the names against the configured providers and the price book."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        provider, model = cleaned.get("provider"), cleaned.get("model")
+        priced = create_cost_optimizer().priced_models()
+        if provider and provider not in {*provider_names(), *(name for name, _ in priced)}:
+            self.add_error("provider", "No provider has this name.")
+        elif model and (provider, model) not in priced:
+            self.add_error("model", "The price book has no such model of this provider.")
+        return cleaned
 
 
 def _any_of(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from redis.exceptions import RedisError
 
 from aiinfra.redis import redis_client
@@ -75,6 +76,16 @@ def waiting_for_limits(organization_ids: Iterable[int]) -> dict[str, int]:
     for model, count in _groups(index.run("limited", list(organization_ids)), 2):
         waiting[model] = waiting.get(model, 0) + int(count)
     return waiting
+
+
+def calling(models: Iterable[str]) -> Q:
+    """The requests whose current attempt calls one of these, each `provider/model`."""
+    names = list(models)
+    found = Q(next_model__in=names)
+    for name in names:
+        provider, _, model = name.partition("/")
+        found |= Q(next_model="", provider=provider, model=model)
+    return found
 
 
 def _groups(flat: Sequence[Any], size: int) -> Iterator[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.tenants.access import public
 from queue_app.heartbeat import WorkerBeat, workers
+from queue_app.limits import calling
 from queue_app.models import AIRequest, QueuePolicy, Status
 from queue_app.payloads import NoParameters
 from queue_app.pressure import Pressure
@@ -143,16 +144,18 @@ def _queue(stats: QueueStats) -> QueueHealth:
 
 
 def _is_neglected(stats: QueueStats) -> bool:
-    """Whether a request should have started long ago: not paused, not between two attempts, not beyond the share,
-    and not kept by the limit of its provider."""
+    """Whether a request should have started long ago.
+
+    It is not paused, not between two attempts, not beyond the organization's share, and does not wait for a provider
+    limit.
+    """
     policy = QueuePolicy.objects.first() or QueuePolicy()
     if 0 < policy.max_in_flight <= stats.processing:
         return False
     overdue = AIRequest.objects.filter(
         status=Status.PENDING, leader_id=None, not_before__lt=timezone.now() - LATENCY_LIMIT
     )
-    models = overdue.exclude(priority__in=policy.paused_priorities).values_list("provider", "model", "next_model")
-    return any((following or f"{name}/{model}") not in stats.limited for name, model, following in models.distinct())
+    return overdue.exclude(priority__in=policy.paused_priorities).exclude(calling(stats.limited)).exists()
 
 
 def _answers(look: Callable[[], object]) -> bool:

@@ -214,13 +214,15 @@ def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
     Reads the calls that are out and the newest entries of the ledger, whatever its size.
     """
     since = timezone.now() - timedelta(seconds=seconds)
-    for attempt in Attempt.objects.filter(state=State.DISPATCHED, deadline_at__isnull=False, dispatched_at__gt=since):
+    out = Attempt.objects.filter(state__in=[State.DISPATCHED, State.ESTIMATED], deadline_at__gt=since)
+    for attempt in out.filter(dispatched_at__gt=since):
         yield attempt.name, attempt.id, attempt.dispatched_at or since
-    newest = LedgerEntry.objects.order_by("-id").only("at", "calls", "kind", "provider", "model", "attempt_id")
-    for entry in newest[:NEWEST_ENTRIES].iterator():
+    # Usage that is reported from outside may carry any time, and so tells nothing of where the minute begins.
+    ended = LedgerEntry.objects.filter(kind__in=[LedgerKind.USAGE, LedgerKind.FAILED]).order_by("-id")
+    for entry in ended.only("at", "calls", "provider", "model", "attempt_id")[:NEWEST_ENTRIES].iterator():
         if entry.at < since:
             return
-        if entry.calls and entry.attempt_id and entry.kind in {LedgerKind.USAGE, LedgerKind.FAILED}:
+        if entry.calls and entry.attempt_id:
             yield f"{entry.provider}/{entry.model}", entry.attempt_id, entry.at
 
 

@@ -11,15 +11,17 @@ from cost_app.ledger import admission
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.models import Attempt
 from cost_app.prices import book as pricebook
+from cost_app.prices.shipped import add_shipped_limits
 
 MESSAGES = [{"role": "user", "content": "How do I plan a garden?"}]
 
 
 @pytest.fixture(autouse=True)
 def price_book(db: None) -> None:
-    """The shipped prices, which a transactional test before this one has emptied."""
+    """The shipped prices and limits, which a transactional test before this one has emptied."""
     pricebook.forget_prices()
     pricebook.add_shipped_prices()
+    add_shipped_limits()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -14,6 +15,8 @@ from aiinfra.providers import breaker
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from queue_app import index
+from queue_app.index import Entry
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
 from tests.api.support import HEALTH, Caller, queries_of, refused
 
@@ -116,6 +119,19 @@ def test_what_is_paused_is_not_neglected(
     assert missing(program) == []
     waiting(60, priority=Priority.NORMAL)
     assert missing(program) == ["queue"]
+
+
+def test_waiting_for_a_provider_limit_is_no_neglect(
+    program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
+) -> None:
+    worker()
+    waiting(11, next_model="deepseek/deepseek-chat")
+    assert missing(program) == ["queue"]
+    index.run("set_limits", ["deepseek/", 1])
+    with organization_scope(organization.pk):
+        index.hold([Entry(organization.pk, Priority.HIGH, uuid4(), "deepseek/deepseek-flash")])
+        index.admit(AIRequest.objects.all())
+    assert missing(program) == []
 
 
 def test_beyond_an_organizations_share_is_no_neglect(

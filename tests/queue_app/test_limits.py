@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 from aiinfra.providers.models import FallbackRoute
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
-from aiinfra.tenants.scope import system_scope
-from cost_app.ledger import usage
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.ledger.entries import book_entry
 from cost_app.models import ProviderLimit
 from queue_app import create_ai_request_queue, index, limits
 from queue_app.claims import Claim, claim_next
@@ -191,16 +191,19 @@ def test_a_request_that_stood_under_another_model_goes_back_to_the_right_place(
     assert AIRequest.objects.get().status == Status.COMPLETED
 
 
-def test_what_redis_lost_is_counted_again(submit: Submit, provider: ScriptedProvider, settings: Settings) -> None:
+def test_what_redis_lost_is_counted_again(
+    submit: Submit, provider: ScriptedProvider, organization: Organization
+) -> None:
     limit(CHAT, 3)
     for _ in range(9):
         submit()
     run([claim_next("worker")])
     assert claim_next("worker") is not None
+    with organization_scope(organization.pk):
+        yesterday = timezone.now() - timedelta(days=1)
+        book_entry(organization_id=organization.pk, kind="external", provider="x", model="y", nano=0, at=yesterday)
     redis_client().flushall()
-    usage.fold()
-    reconciler = Reconciler()
-    reconciler.look()
+    Reconciler().look()
     assert limits.limit_uses()[CHAT].used == 2
     assert len(started()) == 1
 
@@ -237,6 +240,30 @@ def test_staff_changes_a_limit_in_the_admin(submit: Submit, owner: User, client_
     assert response.status_code == 302, response.text
     row.refresh_from_db()
     assert (row.requests_per_minute, row.changed_by) == (1, "user:owner")
+
+
+@pytest.mark.parametrize(("provider", "model"), [("deepsek", ""), ("deepseek", "deepseek-chatt")])
+def test_a_limit_of_something_that_does_not_exist_is_refused(
+    provider: str, model: str, queue: None, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    fields = {"provider": provider, "model": model, "requests_per_minute": 1}
+    response = client_of(owner).post(reverse("admin:cost_app_providerlimit_add"), fields)
+    assert response.status_code == 200
+    assert not ProviderLimit.objects.filter(provider=provider, model=model).exclude(changed_by="").exists()
+
+
+def test_a_deleted_limit_holds_no_longer(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    limit(CHAT, 1)
+    row = ProviderLimit.objects.get(model="deepseek-chat")
+    client_of(owner).post(reverse("admin:cost_app_providerlimit_delete", args=[row.pk]), {"post": "yes"})
+    limits.enter_limits()
+    submit()
+    submit()
+    assert len(started()) == 2
 
 
 def test_a_shipped_limit_is_the_provider_s_and_not_the_sandbox_s(db: None, settings: Settings) -> None:

@@ -237,3 +237,19 @@ def test_workers_that_fell_silent_are_forgotten(queue: None) -> None:
     assert heartbeat.workers() == []
     Reconciler().look()
     assert redis_client().hgetall(heartbeat.WORKERS_KEY) == {}
+
+
+def test_the_index_of_an_earlier_release_is_dropped_and_rebuilt(submit: Submit, organization: Organization) -> None:
+    request, running = submit(), submit()
+    claim = claim_next("worker")
+    assert claim is not None and claim.request.id == request.id
+    client = redis_client()
+    client.set(index.PREFIX + "complete", "1")
+    client.zadd(f"{index.PREFIX}lane:{organization.pk}:100", {str(running.id): 1})
+    client.zadd(index.PREFIX + "delayed", {f"{organization.pk}:100:{running.id}:1.5": 1})
+    client.hset(index.PREFIX + "depth", "100", "7")
+    Reconciler().look()
+    assert (index.ready_total(), index.size(), index.is_complete()) == (1, 2, True)
+    assert not client.exists(f"{index.PREFIX}lane:{organization.pk}:100")
+    assert index.claim() == Entry.of(running)
+    assert index.claim() is None

@@ -10,7 +10,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from cost_app.advice.downgrade import cheapest_allowed
 from cost_app.advice.provider_choice import Choice, NoModelError, get_optimal_provider
-from cost_app.models import Budget, CostPolicy, Dimension, RequestClass, UsageDay
+from cost_app.models import Budget, CostPolicy, Dimension, ProviderLimit, RequestClass, UsageDay
 from tests.cost_app.advice.conftest import Traffic, add_price
 
 GPT4, GPT35, DEEPSEEK = ("openai", "gpt-4"), ("openai", "gpt-3.5-turbo"), ("deepseek", "deepseek-chat")
@@ -122,6 +122,13 @@ def test_tokens_are_the_median_of_the_organizations_own_class(organization: Orga
 
     assert choice.best.cost_nano == 1_000 * 140 + 50 * 280
     assert any("1000 in and 50 out" in text for text in choice.known)
+
+
+def test_the_latency_that_staff_expects_stands_in_for_a_measured_one(organization: Organization) -> None:
+    ProviderLimit.objects.filter(provider="deepseek").update(expected_latency_ms=900)
+    choice = get_optimal_provider(organization.pk, "simple")
+    found = next(each for each in [choice.best, *choice.alternatives] if each.model == "deepseek-chat")
+    assert (found.latency_ms, found.latency_is_measured) == (900, False)
 
 
 def test_latency_and_errors_are_measured_where_there_is_traffic(organization: Organization) -> None:
