@@ -43,6 +43,8 @@ def test_an_empty_queue_has_figures(program: Caller) -> None:
         "totalFailed": 0,
         "totalCancelled": 0,
         "byPriority": {"critical": 0, "high": 0, "normal": 0, "low": 0},
+        "heldForRetry": 0,
+        "waitingForProviderLimit": 0,
         "oldestPendingSeconds": None,
         "averageWaitMs": None,
         "averageProcessingMs": None,

@@ -101,6 +101,8 @@ def index_leftovers(stack: Stack) -> dict[str, object]:
         "heads": redis.zcard("{aiq}:heads"),
         "delayed": redis.zcard("{aiq}:delayed"),
         "claims": redis.zcard("{aiq}:claims"),
+        "lane_of": redis.hlen("{aiq}:lane_of"),
+        "unsent": redis.hlen("{aiq}:unsent"),
         "in flight": {org: count for org, count in redis.hgetall("{aiq}:inflight").items() if int(count)},
         "depth": {lane: count for lane, count in redis.hgetall("{aiq}:depth").items() if int(count)},
         **lanes,
