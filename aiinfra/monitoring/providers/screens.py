@@ -94,65 +94,78 @@ class Providers:
     """Configured providers without a row."""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What there is to say of the models, each by `provider/model`. `uses` is None where Redis does not answer."""
+
+    performance: Mapping[str, Performance]
+    states: Mapping[str, ModelState]
+    circuits: Mapping[str, BreakerState]
+    limits: Mapping[str, ProviderLimit]
+    uses: Mapping[str, LimitUse] | None
+    held: Mapping[str, int]
+    limited: Mapping[str, int]
+    failing: Mapping[str, Outage]
+
+    @property
+    def names(self) -> set[str]:
+        """The models to show: called, waiting, failing, or with a limit of their own."""
+        own = {name for name in self.limits if not name.endswith("/")}
+        return (
+            own
+            | self.performance.keys()
+            | self.states.keys()
+            | self.held.keys()
+            | self.limited.keys()
+            | self.failing.keys()
+        )
+
+
 def providers() -> Providers:
     """The models that the organization in scope called or has waiting, and those with a limit of their own.
 
-    Seven queries and two looks at Redis, whatever the traffic.
+    Seven queries and three looks at Redis, whatever the traffic.
     """
-    uses = _uses()
-    circuits = {} if uses is None else {f"{each.provider}/{each.model}": each for each in breaker.states()}
+    known = _known()
+    rows = [_row(name, known) for name in sorted(known.names, key=lambda name: (name not in known.failing, name))]
+    return Providers(rows, known.uses is not None, _unused(rows))
+
+
+def _known() -> _Known:
+    uses, held = _uses(), held_by_model()
     states = {f"{state.provider}/{state.model}": state for state in cost.model_states()}
-    performance = {f"{each.provider}/{each.model}": each for each in cost.performance()}
-    held, limited, limits = held_by_model(), limited_of(), cost.provider_limits()
+    circuits = {} if uses is None else {f"{each.provider}/{each.model}": each for each in breaker.states()}
     found = outages(states.values(), cost.model_minutes(ONE_HOUR), held, circuits.values())
-    failing = {outage.name: outage for outage in found}
-    own = {name for name in limits if not name.endswith("/")}
-    names = performance.keys() | states.keys() | held.keys() | limited.keys() | failing.keys() | own
-    rows = [
-        _row(
-            name,
-            performance=performance.get(name),
-            outage=failing.get(name),
-            circuit=circuits.get(name),
-            limits=limits,
-            uses=uses or {},
-            state=states.get(name),
-            waiting=(held.get(name, 0), limited.get(name, 0)),
-        )
-        for name in sorted(names, key=lambda name: (name not in failing, name))
-    ]
-    return Providers(rows, uses is not None, _unused(rows))
+    return _Known(
+        performance={f"{each.provider}/{each.model}": each for each in cost.performance()},
+        states=states,
+        circuits=circuits,
+        limits=cost.provider_limits(),
+        uses=uses,
+        held=held,
+        limited=limited_of(),
+        failing={outage.name: outage for outage in found},
+    )
 
 
-def _row(
-    name: str,
-    *,
-    performance: Performance | None,
-    outage: Outage | None,
-    circuit: BreakerState | None,
-    limits: Mapping[str, ProviderLimit],
-    uses: Mapping[str, LimitUse],
-    state: ModelState | None,
-    waiting: tuple[int, int],
-) -> ModelRow:
+def _row(name: str, known: _Known) -> ModelRow:
     provider, _, model = name.partition("/")
-    limit = limits.get(name) or limits.get(f"{provider}/")
-    performance = performance or Performance(provider, model)
-    errors = [
-        FailureRow(each.code, each.message, each.at, performance.errors.get(each.code, 0))
-        for each in last_failures(state)
-    ]
+    limit = known.limits.get(name) or known.limits.get(f"{provider}/")
+    performance = known.performance.get(name) or Performance(provider, model)
+    failures = last_failures(known.states.get(name))[:ERRORS_SHOWN]
     return ModelRow(
         provider=provider,
         model=model,
         performance=performance,
-        outage=outage,
-        circuit=circuit,
+        outage=known.failing.get(name),
+        circuit=known.circuits.get(name),
         limit=limit,
-        use=uses.get(limit.name) if limit else None,
-        errors=errors[:ERRORS_SHOWN],
-        held=waiting[0],
-        limited=waiting[1],
+        use=(known.uses or {}).get(limit.name) if limit else None,
+        errors=[
+            FailureRow(each.code, each.message, each.at, performance.errors.get(each.code, 0)) for each in failures
+        ],
+        held=known.held.get(name, 0),
+        limited=known.limited.get(name, 0),
     )
 
 
