@@ -6,18 +6,23 @@ BUDGETS = (
     "tests/cost_app/budgets/test_holds.py",
     "tests/cost_app/budgets/test_windows.py",
     "tests/cost_app/budgets/test_manage.py",
+    "tests/cost_app/ledger/test_tracking.py",
     "tests/cost_app/budgets/test_budget_model.py",
 )
 LEDGER = (
     "tests/cost_app/ledger/test_attempts.py",
     "tests/cost_app/budgets/test_holds.py",
     "tests/cost_app/ledger/test_sweeper.py",
+    "tests/cost_app/ledger/test_tracking.py",
+    "tests/cost_app/ledger/test_usage.py",
     "tests/cost_app/prices/test_repricing.py",
     "tests/cost_app/ledger/test_attempts_model.py",
 )
 QUEUE = (
     "tests/queue_app/test_outcomes.py",
     "tests/queue_app/test_latecomers.py",
+    "tests/queue_app/test_bystanders.py",
+    "tests/queue_app/test_flights.py",
     "tests/queue_app/test_claims.py",
     "tests/queue_app/test_reconciler.py",
     "tests/queue_app/test_flights.py",
@@ -47,7 +52,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cost_app/ledger/usage.py": ("tests/cost_app/ledger/test_usage.py",),
     "queue_app/claims.py": QUEUE,
     "queue_app/outcomes.py": QUEUE,
-    "queue_app/flights.py": ("tests/queue_app/test_flights.py", "tests/queue_app/test_outcomes.py"),
+    "queue_app/flights.py": ("tests/queue_app/test_flights.py", "tests/queue_app/test_bystanders.py"),
     "queue_app/keeping.py": QUEUE,
     "queue_app/processing.py": QUEUE,
     "queue_app/reconciler.py": QUEUE,
