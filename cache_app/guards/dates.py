@@ -51,7 +51,8 @@ def _part(name: str) -> Callable[[re.Match[str]], list[Date]]:
     def found(match: re.Match[str]) -> list[Date]:
         which = match["which"].lower()
         value = next((ORDINALS[word] for word in ORDINALS if word == which), which)
-        return [(name, value), *_short_year(match.groupdict().get("y"))]
+        parts = match.groupdict()
+        return [(name, value), *_short_year(parts.get("y") or parts.get("y2"))]
 
     return found
 
@@ -87,7 +88,7 @@ PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], list[Date]]], ...] = (
     (rf"\b{DAY}\s+(?:of\s+)?{MONTH}(?:,?\s+{YEAR})?", _named),
     (rf"\b{MONTH}\s+{DAY}\b(?!:)(?:,?\s+{YEAR})?", _named),
     (rf"\b{MONTH},?\s+{YEAR}\b", _named),
-    (r"\b(?P<which>first|second|third|fourth|last|1st|2nd|3rd|4th)\s+quarter\b", _part("quarter")),
+    (r"\b(?P<which>first|second|third|fourth|last(?=\s+quarter\s+of\b)|1st|2nd|3rd|4th)\s+quarter\b", _part("quarter")),
     (r"\bquarter\s+(?P<which>[1-4])\b", _part("quarter")),
     (r"\bq(?P<which>[1-4])(?:[\s/-]*(?P<y>(?:19|20)\d\d)|[\s/'-]*(?P<y2>\d\d))?\b", _part("quarter")),
     (r"\b(?P<which>[1-4])q(?P<y>\d\d(?:\d\d)?)?\b", _part("quarter")),
