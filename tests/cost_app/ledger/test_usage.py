@@ -154,6 +154,60 @@ def test_who_moves_to_another_time_zone_gets_its_days_there(book: Book, organiza
         assert CostPolicy.objects.get(organization=organization).usage_time_zone == "Asia/Tokyo"
 
 
+def test_only_who_has_moved_is_counted_again(
+    book: Book, organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = Organization.objects.create(slug="east", name="East Ltd")
+    with system_scope():
+        CostPolicy.objects.create(organization=third)
+    book()
+    book(organization_id=other_organization.pk)
+    usage.fold()
+    rebuilt: list[int] = []
+    monkeypatch.setattr(usage, "rebuild", rebuilt.append)
+    usage.follow_time_zones()
+    assert rebuilt == []
+    Organization.objects.filter(pk__in=[other_organization.pk, third.pk]).update(time_zone="Asia/Tokyo")
+    usage.follow_time_zones()
+    assert rebuilt == [other_organization.pk]
+
+
+def test_rebuilding_one_organization_leaves_the_sums_of_another(
+    book: Book, organization: Organization, other_organization: Organization
+) -> None:
+    book()
+    book(organization_id=other_organization.pk, nano=5)
+    usage.fold()
+    with system_scope():
+        before = list(UsageDay.objects.filter(organization=other_organization).order_by("id").values())
+        UsageHour.objects.filter(organization=other_organization).update(nano=9)
+        usage.rebuild(organization.pk)
+        assert usage.differences(organization.pk) == []
+        assert len(usage.differences(other_organization.pk)) == 7
+        assert list(UsageDay.objects.filter(organization=other_organization).order_by("id").values()) == before
+
+
+def test_a_difference_says_what_differs(book: Book, organization: Organization) -> None:
+    book()
+    usage.fold()
+    with organization_scope(organization.pk):
+        UsageDay.objects.filter(dimension=Dimension.TOTAL).update(nano=7)
+        UsageHour.objects.filter(dimension=Dimension.MODEL).delete()
+        day, hour = sorted(usage.differences(organization.pk))
+    assert day.startswith("day 2026-03-10, total '': the ledger says [100, 0, 1, 0, 0, 7, ")
+    assert ", the sums say [7, 0, 1, 0, 0, 7, " in day
+    assert hour.startswith("hour 2026-03-10 22:00:00+00:00, model 'deepseek/deepseek-chat': the ledger says [100,")
+    assert "the sums say [0, 0, 0," in hour
+
+
+def test_more_entries_than_a_batch_are_folded_at_once(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "BATCH", 2)
+    for nano in (1, 20, 300, 4_000):
+        book(nano=nano)
+    usage.fold()
+    assert sums(Dimension.TOTAL) == {"": 4_321}
+
+
 def test_a_fold_that_dies_leaves_everything_in_line(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     book()
 
