@@ -1,6 +1,7 @@
 """Equal requests at once: who leads, who follows, and how followers end."""
 
 from collections.abc import Callable
+from contextvars import Context
 from datetime import timedelta
 
 import pytest
@@ -332,6 +333,25 @@ def test_followers_that_were_forgotten_are_found(send: Ask, organization: Organi
     flights.land_forgotten()
     expected = Status.COMPLETED if status == Status.COMPLETED else Status.PENDING
     assert (statuses(follower), now(follower).leader_id is None) == ([expected], status == Status.FAILED)
+
+
+def test_followers_of_every_organization_are_found(
+    send: Ask, organization: Organization, other_organization: Organization
+) -> None:
+    """As the scheduler looks for them: in no organization's scope."""
+    for each in (organization, other_organization):
+        send(organization_id=each.pk)
+        send(organization_id=each.pk)
+    with system_scope():
+        AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
+    Context().run(flights.land_forgotten)
+    with system_scope():
+        followers = AIRequest.objects.filter(status=Status.PENDING)
+        assert list(followers.values_list("leader_id", flat=True)) == [None, None]
+        assert set(Attempt.objects.filter(state="reserved").values_list("organization_id", flat=True)) == {
+            organization.pk,
+            other_organization.pk,
+        }
 
 
 def test_followers_of_a_leader_that_runs_are_not_forgotten_ones(send: Ask) -> None:

@@ -9,6 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger import usage
@@ -53,8 +55,9 @@ def sums(dimension: str, **narrow: object) -> dict[str, int]:
         return {row.value: row.nano for row in rows}
 
 
-def test_an_entry_counts_once_in_each_dimension(book: Book) -> None:
-    book(tags=["red", "blue"], user_ref="ada", priority=500)
+def test_an_entry_counts_once_in_each_dimension(book: Book, organization: Organization) -> None:
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+    book(tags=["red", "blue"], user_ref="ada", priority=500, api_key_id=key.pk)
     book(tags=["red"], kind="cache_hit", nano=0, saved_nano=9, latency_ms=None, errors=0)
     for _ in range(3):
         usage.fold()
@@ -63,6 +66,7 @@ def test_an_entry_counts_once_in_each_dimension(book: Book) -> None:
     assert sums(Dimension.PROVIDER) == {"deepseek": 100}
     assert sums(Dimension.USER) == {"ada": 100, "": 0}
     assert sums(Dimension.PRIORITY) == {"500": 100, "": 0}
+    assert sums(Dimension.API_KEY) == {str(key.pk): 100, "": 0}
     assert sums(Dimension.TAG) == {"red": 100, "blue": 100}
     with system_scope():
         (total,) = UsageHour.objects.filter(dimension=Dimension.TOTAL)
