@@ -135,6 +135,22 @@ def test_an_expired_lease_goes_to_another_worker(claimed: Callable[..., Claim]) 
     ]
 
 
+def test_the_leases_that_ran_out_first_are_taken_over_first(
+    claimed: Callable[..., Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "BATCH", 1)
+    lost = [claimed().request.id for _ in range(3)]
+    for ago, request_id in zip((5, 9, 7), lost, strict=True):
+        lease_until = timezone.now() - timedelta(seconds=ago)
+        AIRequest.objects.filter(id=request_id).update(lease_until=lease_until)
+    taken: list[object] = []
+    for _ in lost:
+        assert reconciler.recover_expired() == 1
+        taken += AIRequest.objects.filter(status=Status.PENDING).exclude(id__in=taken).values_list("id", flat=True)
+    assert taken == [lost[1], lost[2], lost[0]]
+    assert reconciler.recover_expired() == 0
+
+
 def test_a_lease_that_holds_is_left_alone(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     claims_grow_old()

@@ -5,6 +5,7 @@ import pytest
 from cache_app.guards.codes import take_codes
 from cache_app.guards.dates import take_dates
 from cache_app.guards.quantities import take_quantities
+from cache_app.guards.tables import is_turned
 from tests.cache_app.guards.test_guards import judged
 
 DATES = {
@@ -125,3 +126,11 @@ def test_other_times_and_codes_are_another_question(one: str, other: str) -> Non
 )
 def test_the_same_in_another_writing_is_the_same_question(one: str, other: str) -> None:
     assert judged(one, other).serve
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "turned"),
+    [("up", "down", True), ("to", "from", True), ("up", "off", False), ("to", "into", False), ("up", "tea", False)],
+)
+def test_small_words_are_turned_only_along_one_direction(one: str, other: str, turned: bool) -> None:
+    assert is_turned([one], [other]) is is_turned([other], [one]) is turned

@@ -9,8 +9,11 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
+from cache_app.answers import Fetched
+from cache_app.keeping import keep
 from cache_app.learning.judging import (
     Blocks,
     UnknownHitError,
@@ -24,6 +27,7 @@ from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgem
 from cache_app.question import entry_id
 from cache_app.store import entries
 from cache_app.store.entry import Entry
+from cache_app.ticket import Ticket
 from tests.cache_app.learning.made import ASKED, ENTRY, PARTITION, make_entry, make_hit
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -176,15 +180,48 @@ def test_redis_that_is_away_loses_no_judgement(scoped: Organization, commits: Co
     assert (entry.blocked, entry.bar) == (frozenset({ASKED_ID}), 0.93)
 
 
+def stored_anew(organization: Organization) -> Entry:
+    """The entry as it is after another answer to its question was put into the cache."""
+    ticket = Ticket(organization.pk, PARTITION, ENTRY, "the question of the entry", "minilm", by_meaning=True)
+    response = {"role": "assistant", "content": "A new answer.", "finishReason": "stop"}
+    assert keep(ticket, Fetched(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
+    entry = present(organization)
+    assert entry is not None
+    assert entry.response["content"] == "A new answer."
+    return entry
+
+
 def test_an_entry_that_is_stored_anew_learns_what_was_judged(scoped: Organization, commits: Committing) -> None:
+    """With nothing in the cache meanwhile that a judgement could be written to."""
+    table, where = "Which table for scope 1?", "Where is scope 1 reported?"
     with commits():
         say(make_hit(scoped), correct=False)
-        say(make_hit(scoped, "Which table for scope 1?", similarity=0.88), correct=False)
-        say(make_hit(scoped, "Where is scope 1 reported?", similarity=0.97), correct=True)
-    blocks = blocks_of(scoped.pk, ENTRY)
-    assert blocks == Blocks(frozenset({ASKED_ID, entry_id(PARTITION, "Which table for scope 1?")}), 0.93)
+        say(make_hit(scoped, table, similarity=0.88), correct=False)
+        say(make_hit(scoped, where, similarity=0.97), correct=True)
+    wrong = frozenset({ASKED_ID, entry_id(PARTITION, table)})
+    assert blocks_of(scoped.pk, ENTRY) == Blocks(wrong, 0.93)
     assert is_wrong_pair(scoped.pk, ENTRY, ASKED_ID)
-    assert not is_wrong_pair(scoped.pk, ENTRY, entry_id(PARTITION, "Where is scope 1 reported?"))
+    assert not is_wrong_pair(scoped.pk, ENTRY, entry_id(PARTITION, where))
+    entry = stored_anew(scoped)
+    assert (entry.blocked, entry.bar) == (wrong, 0.93)
+
+
+def test_an_entry_that_is_stored_anew_can_answer_its_own_text(scoped: Organization, commits: Committing) -> None:
+    with commits():
+        say(make_hit(scoped, layer=Layer.EXACT, similarity=1.0), correct=False)
+    entry = stored_anew(scoped)
+    assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
+
+
+def test_an_entry_that_nobody_judged_is_stored_without_blocks(
+    scoped: Organization, other_organization: Organization, commits: Committing
+) -> None:
+    with commits():
+        with organization_scope(other_organization.pk):
+            say(make_hit(other_organization), correct=False)
+        say(make_hit(scoped, entry_id="f" * 32), correct=False)
+    entry = stored_anew(scoped)
+    assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
 
 
 def test_only_a_hit_of_that_request_on_that_entry_can_be_reported(
