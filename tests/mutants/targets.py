@@ -55,6 +55,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "queue_app/flights.py": ("tests/queue_app/test_flights.py", "tests/queue_app/test_bystanders.py"),
     "queue_app/keeping.py": QUEUE,
     "queue_app/processing.py": QUEUE,
+    "cache_app/keeping.py": ("tests/cache_app/learning/test_judging.py", "tests/cache_app/test_lookup.py"),
     "queue_app/reconciler.py": QUEUE,
     "aiinfra/tenants/keys.py": KEYS,
     "aiinfra/tenants/key_cache.py": KEYS,

@@ -62,6 +62,7 @@ APART = {
         ("Is tea better than coffee?", "Is coffee better than tea?"),
         ("Did Acme buy Initech?", "Did Initech buy Acme?"),
         ("Petrol in a diesel engine", "Diesel in a petrol engine"),
+        ("What if I put petrol in a diesel engine?", "What happens if I put diesel in my petrol engine?"),
     ],
     "strict": [
         ("Where is the meeting?", "When is the meeting?"),
