@@ -10,10 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from aiinfra.providers.base import ProviderError, TokenUsage
+from aiinfra.providers.base import ChatAnswer, ProviderError, TokenUsage
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
+from cache_app.facade import Ticket
+from cache_app.store import entries
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry
@@ -317,6 +319,25 @@ def test_an_outcome_is_one_transaction(
         way_out(claim, attempt)
     assert (row().status, row().crashes, row().attempt_number) == (Status.PROCESSING, 0, 1)
     assert (states(), booked()) == (["dispatched"], 0)
+
+
+@pytest.mark.parametrize("passed", [timedelta(seconds=2), -timedelta(minutes=1)], ids=["forward", "set back"])
+def test_the_cache_learns_how_long_the_call_took_whatever_the_clock_does(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, passed: timedelta
+) -> None:
+    claim, moment = claimed(), timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+
+    def take_time(_attempt: object) -> ChatAnswer:
+        monkeypatch.setattr(timezone, "now", lambda: moment + passed)
+        return answer()
+
+    provider.script = [take_time]
+    process(claim)
+    entry = entries.fetch_one(claim.request.organization_id, Ticket.unpacked(claim.call["cache"]).entry_id)
+    took_ms = max(0, passed // timedelta(milliseconds=1))
+    assert entry and (entry.latency_ms, LedgerEntry.objects.get().latency_ms) == (took_ms, took_ms)
+    assert (entry.provider, entry.model, entry.request_id) == ("deepseek", "deepseek-chat", str(claim.request.id))
 
 
 def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedProvider) -> None:

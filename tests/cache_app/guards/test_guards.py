@@ -129,6 +129,10 @@ def test_what_only_the_cached_question_says_may_have_steered_its_answer(asked: s
     assert judged(asked, cached).guard == "addition"
 
 
+def test_a_short_word_in_a_longer_one_is_no_negation() -> None:
+    assert judged("What does it cost?", "What does one unit cost?").guard != "negation"
+
+
 def test_politeness_steers_nothing() -> None:
     assert judged("How do I pay a bill?", "Hello! I need help. How do I pay a bill? Thank you!").serve
 
