@@ -132,6 +132,8 @@ def test_waiting_for_a_provider_limit_is_no_neglect(
         index.hold([Entry(organization.pk, Priority.HIGH, uuid4(), "deepseek/deepseek-flash")])
         index.admit(AIRequest.objects.all())
     assert missing(program) == []
+    waiting(60, next_model="openai/gpt-3.5-turbo")
+    assert missing(program) == ["queue"]
 
 
 def test_beyond_an_organizations_share_is_no_neglect(
@@ -144,17 +146,6 @@ def test_beyond_an_organizations_share_is_no_neglect(
     assert missing(program) == ["queue"]
     waiting(60, status=Status.PROCESSING)
     assert missing(program) == []
-
-
-def test_waiting_for_a_provider_limit_is_no_neglect(
-    program: Caller, worker: Worker, waiting: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker()
-    monkeypatch.setattr("queue_app.stats.waiting_for_limits", lambda _ids: {"openai/gpt-4": 1})
-    waiting(60)
-    assert missing(program) == []
-    waiting(60, next_model="openai/gpt-3.5-turbo")
-    assert missing(program) == ["queue"]
 
 
 def test_no_provider_is_configured(program: Caller, worker: Worker, settings: Settings) -> None:

@@ -15,16 +15,24 @@ from aiinfra.monitoring.providers.screens import ModelRow, providers
 from aiinfra.providers import breaker
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.fallback.manage import use_defaults
 from cost_app.ledger import usage
 from cost_app.models import ProviderLimit
 from queue_app import limits
 from queue_app.claims import claim_next
 from queue_app.models import AIRequest
 from queue_app.processing import process
-from tests.queue_app.conftest import ScriptedProvider, answer, provider, queue, refusal, submit  # noqa: F401 - fixtures
+from tests.queue_app.conftest import (  # noqa: F401 - fixtures
+    ScriptedProvider,
+    answer,
+    no_fallback,
+    provider,
+    queue,
+    refusal,
+    submit,
+)
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.usefixtures("no_fallback")
 Submit = Callable[..., AIRequest]
 Browser = Callable[[User], Client]
 HTMX = {"HX-Request": "true"}
@@ -34,13 +42,6 @@ HTMX = {"HX-Request": "true"}
 def _no_limits(db: None, settings: Settings) -> None:
     ProviderLimit.objects.all().delete()
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
-
-
-@pytest.fixture(autouse=True)
-def _no_fallback(organization: Organization) -> None:
-    """A request whose model fails waits for it instead of going to another."""
-    with organization_scope(organization.pk):
-        use_defaults(organization_id=organization.pk, enabled=False, actor="test")
 
 
 @pytest.fixture

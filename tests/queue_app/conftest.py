@@ -8,6 +8,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderAttempt, ProviderError, TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.fallback.manage import use_defaults
 from cost_app.prices import book as pricebook
 from queue_app import processing
 from queue_app.claims import Claim, claim_next
@@ -58,6 +59,13 @@ def scoped(organization: Organization) -> Iterator[Organization]:
     """The test sees the rows of this organization."""
     with organization_scope(organization.pk):
         yield organization
+
+
+@pytest.fixture
+def no_fallback(organization: Organization) -> None:
+    """A request whose model fails waits for it instead of going to another one."""
+    with organization_scope(organization.pk):
+        use_defaults(organization_id=organization.pk, enabled=False, actor="test")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from queue_app.processing import process
 from queue_app.screens import live_queue
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
+pytestmark = pytest.mark.usefixtures("no_fallback")
 Submit = Callable[..., AIRequest]
 Browser = Callable[[User], Client]
 CHAT = "deepseek/deepseek-chat"
