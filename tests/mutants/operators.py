@@ -164,7 +164,8 @@ def _other_arguments(call: ast.Call) -> Iterator[Change]:
         if lookup in BOUNDARIES and keyword.arg:
             other = ast.keyword(keyword.arg.removesuffix(lookup) + BOUNDARIES[lookup], keyword.value)
             yield "comparison", call, _call(call, keywords=[*others[0], other, *others[1]])
-    if len(call.args) > 1 and not any(isinstance(each, ast.Starred) for each in call.args[:2]):
+    is_ordered = ast.unparse(call.func) not in {"max", "min"}
+    if is_ordered and len(call.args) > 1 and not any(isinstance(each, ast.Starred) for each in call.args[:2]):
         yield "swap", call, _call(call, args=[call.args[1], call.args[0], *call.args[2:]])
 
 
