@@ -274,7 +274,7 @@ def bench_pages() -> None:
                 at.manage("demo_history", slug, "--force", f"--days={DAYS}", f"--requests={rows}")
                 seconds = time.perf_counter() - began
                 sessions[slug] = run_script({**at.env, "SLUG": slug}, LOG_IN).split()[-1]
-                print(f"\n{database}: {rows:,} ledger rows in {seconds:.1f} s = {rows / seconds:,.0f} rows/s", end="")
+                print(f"\n{database}: {rows:,} requests in {seconds:.1f} s = {rows / seconds:,.0f} a second", end="")
             print(f"\n  {'p50 in ms over a ledger of':46}{SHORT_ROWS:>12,}{ROWS:>14,}{'ratio':>8}")
             for path in pages():
                 short, long = p50(at, path, sessions["short"]), p50(at, path, sessions["bench"])

@@ -15,6 +15,8 @@ cache = create_semantic_cache()
 CLEAN_END = "stop"
 WARMS = {"purpose": "warm"}
 """The metadata of a request that nobody waits for: it is there for its answer to be cached."""
+RECHECKS = "rechecks"
+"""The key of the metadata that names the hit which a request checks."""
 MS = timedelta(milliseconds=1)
 
 

@@ -16,7 +16,7 @@ from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, Mod
 from queue_app import events, flights
 from queue_app.claims import Claim, release
 from queue_app.intake import attempt_order, enter, note_model
-from queue_app.keeping import keep
+from queue_app.keeping import RECHECKS, WARMS, keep
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.plan import NextAttempt, next_attempt
@@ -81,12 +81,15 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
     this_round = [a for a in cost.attempts_of([request.id]) if a.number >= request.first_attempt_number]
     called = [a for a in this_round if a.error_code not in {WORKER_LOST, ErrorCode.CIRCUIT_OPEN}]
     asked = (request.provider, request.model)
+    # Another model's answer is no use to the cache, for which these requests are made: it is neither kept nor compared.
+    is_for_the_cache = request.metadata == WARMS or RECHECKS in request.metadata
+    fallback = [] if is_for_the_cache else cost.fallback_chain(request.organization_id, *asked)
     return next_attempt(
         error,
         current=current,
         tried=[(a.provider, a.model) for a in called],
         waited=sum(a.error_code == ErrorCode.CIRCUIT_OPEN for a in this_round),
-        chain=[asked, *cost.fallback_chain(request.organization_id, *asked)],
+        chain=[asked, *fallback],
         max_retries=request.max_retries,
     )
 

@@ -13,14 +13,17 @@ from django.utils import timezone
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheHit
+from cost_app import create_cost_optimizer
 from cost_app.optimizer import BudgetRefusedError, ModelNotPricedError
 from queue_app.intake import QueueFullError, UnknownProviderError, accept
+from queue_app.keeping import RECHECKS
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from queue_app.repeating import repeated
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
+cost = create_cost_optimizer()
 
 ASKED_AT_ONCE = 20
 COMPARED_AT_ONCE = 200
@@ -61,7 +64,7 @@ def _recheck(hit: CacheHit) -> dict[str, Any]:
     """Not kept: what measures the cache must not change it."""
     return {
         "max_retries": 0,
-        "metadata": {"rechecks": str(hit.id)},
+        "metadata": {RECHECKS: str(hit.id)},
         "cache_mode": "bypass",
         "idempotency_key": _key(hit.id),
     }
@@ -81,10 +84,16 @@ def _compare(hit: CacheHit) -> None:
 
 
 def _answer_of(request: AIRequest | None) -> str:
-    if request is None or request.status != Status.COMPLETED:
+    if request is None or request.status != Status.COMPLETED or not _is_of_the_model_asked(request):
         return ""
     content = RequestContent.objects.filter(request=request).first()
     return str(unpack(content.response).get("content", "")) if content and content.response else ""
+
+
+def _is_of_the_model_asked(request: AIRequest) -> bool:
+    """Whether no fallback answered: another model's words say nothing about the cache's."""
+    answering = cost.attempts_of([request.id])[-1:]
+    return all((each.provider, each.model) == (request.provider, request.model) for each in answering)
 
 
 def _is_over(hit: CacheHit, request: AIRequest | None) -> bool:

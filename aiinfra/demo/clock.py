@@ -16,7 +16,7 @@ GROWTH_PERCENT = 50
 SPIKE_DAYS_AGO = 9
 SPIKE_FACTOR = 2.6
 SATURDAY = 5
-LATELY, LATELY_LEAST = timedelta(minutes=100), 3_000
+LATELY, LATELY_LEAST = timedelta(minutes=100), 12_000
 """The least weight of the last hour, whatever the clock says: its charts are the first thing that people see."""
 DAY_SIGMA, HOUR_SIGMA = 0.14, 0.22
 """Spreads (log-normal) of days and hours around what the calendar says: no company works like a clock."""

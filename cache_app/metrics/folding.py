@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cache_app.metrics import counts
-from cache_app.metrics.counts import begin_of_day, counts_key
+from cache_app.metrics.counts import KEPT, begin_of_day, counts_key
 from cache_app.models import UNCOUNTED, CacheCount, CacheHit, Layer, Span
 
 BATCH = 1_000
@@ -64,12 +65,14 @@ def fold_organization(organization: Organization) -> None:
 
 @transaction.atomic
 def add_counts(organization_id: int, zone: ZoneInfo, hours: Hours, hits: Iterable[CacheHit]) -> None:
-    """Add what happened in some hours, and hits that are marked as counted already; for histories that are made up."""
+    """Add what happened in some hours, and hits that are marked as counted already; for histories that are made up.
+
+    Hours that are past their time are counted at the beginning of their day: their own rows would not be kept.
+    """
+    kept_since = timezone.now() - KEPT[Span.HOUR]
     moments: dict[datetime, Counter[str]] = defaultdict(Counter)
-    for at, names in hours.items():
-        moments[at].update(names)
-    for hit in hits:
-        moments[hit.at].update(_names(hit))
+    for at, names in [*hours.items(), *((hit.at, _names(hit)) for hit in hits)]:
+        moments[at if at >= kept_since else begin_of_day(at, zone)].update(names)
     _locked(organization_id)
     _add(organization_id, zone, moments)
 

@@ -15,7 +15,7 @@ ACTIONS = ["add", "remove", "up", "down", "off", "default"]
 Choices = list[tuple[str, list[tuple[str, str]]]]
 
 
-class ModelForm(forms.Form):
+class ModelChoiceForm(forms.Form):
     """Chooses a model of the price book whose chain is to be shown."""
 
     model = forms.ChoiceField(label="Model")

@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.tenants.access import MemberRequest, permission_required
+from cost_app.advice.pricing import Model
 from cost_app.fallback import manage
 from cost_app.fallback.chains import (
     CHEAPER_MAX,
@@ -16,7 +17,7 @@ from cost_app.fallback.chains import (
     effective_chain,
     effective_chains,
 )
-from cost_app.fallback.forms import ChangeForm, ModelForm, StepForm, model_named
+from cost_app.fallback.forms import ChangeForm, ModelChoiceForm, StepForm, model_named
 from cost_app.prices.book import priced_models
 
 RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "default_steps": DEFAULT_STEPS}
@@ -26,7 +27,7 @@ RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "
 @require_GET
 def chain_list(request: MemberRequest) -> HttpResponse:
     """Every chain that holds; `?model=` goes to the page of one."""
-    chooser = ModelForm(request.GET or None)
+    chooser = ModelChoiceForm(request.GET or None)
     if chooser.is_valid():
         return redirect("route", name=chooser.cleaned_data["model"])
     organization_id = request.principal.organization_id
@@ -44,8 +45,9 @@ def chain_list(request: MemberRequest) -> HttpResponse:
 @require_GET
 def chain(request: MemberRequest, name: str) -> HttpResponse:
     """The chain of one model. 404 for a model that has neither a price nor a chain."""
-    found = effective_chain(request.principal.organization_id, *model_named(name))
-    if not found.steps and not priced_models([model_named(name)]):
+    asked = _asked(name)
+    found = effective_chain(request.principal.organization_id, *asked)
+    if not found.steps and not priced_models([asked]):
         raise Http404
     return _page(request, found)
 
@@ -55,7 +57,7 @@ def chain(request: MemberRequest, name: str) -> HttpResponse:
 def change(request: MemberRequest, name: str) -> HttpResponse:
     """Add, move or remove a step, turn the fallback off, or go back to the default chain."""
     organization_id = request.principal.organization_id
-    found = effective_chain(organization_id, *model_named(name))
+    found = effective_chain(organization_id, *_asked(name))
     form = ChangeForm(request.POST)
     if not form.is_valid():
         return _page(request, found, "Choose what to change.")
@@ -76,6 +78,13 @@ def switch_defaults(request: MemberRequest) -> HttpResponse:
     manage.use_defaults(organization_id=principal.organization_id, enabled=enabled, actor=principal.actor)
     messages.success(request, f"Default chains are {'on' if enabled else 'off'}.")
     return redirect("routes")
+
+
+def _asked(name: str) -> Model:
+    """The model of the address. Raises Http404 for a name that no database could hold."""
+    if "\0" in name:
+        raise Http404
+    return model_named(name)
 
 
 def _apply(form: ChangeForm, found: Chain, *, organization_id: int, actor: str) -> None:

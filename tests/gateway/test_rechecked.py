@@ -8,6 +8,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.models import CacheHit, CacheMode, JudgedBy, Judgement
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
+from cost_app.models import Attempt
 from queue_app.models import AIRequest, Priority, RequestContent, Status
 from queue_app.rechecks import ask_again, compare_answers
 from tests.api.support import Caller
@@ -104,6 +105,21 @@ def test_one_whose_question_is_gone_is_given_up(program: Caller, worker: Begin) 
     compare_answers()
     assert hit().compared_at is not None
     assert (rechecks(), hit().judgement) == ([], "")
+
+
+@pytest.mark.usefixtures("asking")
+def test_one_that_another_model_answered_is_given_up(program: Caller, worker: Begin) -> None:
+    worker()
+    ask(program)
+    ask(program)
+    ask_again()
+    with system_scope():
+        wait_until(ended, "the answer")
+        (again,) = rechecks()
+        Attempt.objects.filter(request_id=again.id).update(model="gpt-3.5-turbo", provider="openai")
+    compare_answers()
+    assert (hit().judgement, hit().fresh_answer) == ("", "")
+    assert hit().compared_at is not None
 
 
 @pytest.mark.usefixtures("asking")

@@ -131,6 +131,15 @@ def test_without_a_route_of_its_own_a_failed_request_goes_to_the_default_fallbac
     assert (row().status, models) == (Status.COMPLETED, ["deepseek-chat", "gpt-3.5-turbo"])
 
 
+@pytest.mark.parametrize("metadata", [{"purpose": "warm"}, {"rechecks": "a hit"}])
+def test_a_request_that_only_the_cache_wants_never_goes_to_another_model(
+    claimed: Claimed, provider: ScriptedProvider, metadata: dict[str, str]
+) -> None:
+    provider.script = [refusal("SERVER_ERROR")]
+    process(claimed(max_retries=0, metadata=metadata))
+    assert (row().status, states()) == (Status.FAILED, ["released"])
+
+
 def test_after_all_repeats_the_request_fails_with_the_reason(
     claimed: Claimed, provider: ScriptedProvider, no_default_fallback: None
 ) -> None:

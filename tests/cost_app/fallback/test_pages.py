@@ -133,6 +133,8 @@ def test_any_model_of_the_price_book_can_be_chosen(browser: Client) -> None:
 def test_a_model_that_nobody_knows_is_not_found(browser: Client) -> None:
     assert browser.get("/settings/routes/models/openai/gpt-99/").status_code == 404
     assert browser.get("/settings/routes/models/nonsense/").status_code == 404
+    assert browser.get("/settings/routes/models/openai/%00/").status_code == 404
+    assert browser.post("/settings/routes/change/openai/%00/", {"action": "off", "seen": "default"}).status_code == 404
 
 
 def test_viewers_read_and_cannot_change(client_of: Browser, viewer: User, chain: Callable[[], Chain]) -> None:
