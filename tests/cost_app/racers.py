@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, meet, run_racers
+from tests.support.race import Racer, meet, run_racer
 
 
 def reprice(argument: str) -> Iterator[object]:
@@ -44,4 +44,4 @@ def check(_argument: str) -> Iterator[object]:
 RACES: dict[str, Racer] = {race.__name__: race for race in (reprice, check)}
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)

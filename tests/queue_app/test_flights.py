@@ -171,7 +171,7 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
     told: list[object] = []
     leader = send()
     followers = [send(user_ref="ann", tags=["red"]), send(priority=Priority.LOW)]
-    monkeypatch.setattr(events, "changed", lambda _organization, request_id: told.append(request_id))
+    monkeypatch.setattr(events, "changed", lambda *requests: told.extend(request.id for request in requests))
     process(claimed())
     assert {leader.id, *(follower.id for follower in followers)} == set(told)
     assert len(provider.calls) == 1

@@ -356,6 +356,7 @@ def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedP
     assert unpack(RequestContent.objects.get().response or b"")["toolCalls"] == calls
 
 
+@pytest.mark.usefixtures("no_fallback")
 def test_lost_workers_and_open_circuits_are_no_calls_that_failed(
     claimed: Claimed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

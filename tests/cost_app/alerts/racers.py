@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racers
+from tests.support.race import Racer, run_racer
 
 
 def _follow(owner: str, *, is_there: bool) -> None:
@@ -27,4 +27,4 @@ def end(owner: str) -> Iterator[object]:
 RACES: dict[str, Racer] = {"begin": begin, "end": end}
 
 if __name__ == "__main__":
-    run_racers(RACES)
+    run_racer(RACES)
