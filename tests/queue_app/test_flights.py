@@ -9,6 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from aiinfra.redis import redis_client
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.facade import Ticket
@@ -170,7 +172,8 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
 ) -> None:
     told: list[object] = []
     leader = send()
-    followers = [send(user_ref="ann", tags=["red"]), send(priority=Priority.LOW)]
+    key, _ = keys.create_key(organization=leader.organization, name="bot", role=Role.OPERATOR, actor="command:test")
+    followers = [send(user_ref="ann", tags=["red"], api_key_id=key.pk), send(priority=Priority.LOW)]
     monkeypatch.setattr(events, "changed", lambda *requests: told.extend(request.id for request in requests))
     process(claimed())
     assert {leader.id, *(follower.id for follower in followers)} == set(told)
@@ -183,7 +186,7 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
         assert (entry.provider, entry.model, entry.latency_ms) == ("deepseek", "deepseek-chat", waited_ms)
         assert (entry.input_tokens, entry.output_tokens) == (20, 10)
         for booked in (entry, hit):
-            assert (booked.user_ref, booked.api_key_id) == (follower.user_ref, None)
+            assert (booked.user_ref, booked.api_key_id) == (follower.user_ref, follower.api_key_id)
         assert (entry.tags, entry.priority) == (follower.tags, follower.priority)
         assert (hit.layer, hit.saved_nano, hit.lookup_ms) == (Layer.FLIGHT, COST, waited_ms)
         assert hit.question == hit.cached_question == "How do I plan a garden?"

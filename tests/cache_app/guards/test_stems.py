@@ -1,0 +1,47 @@
+"""When two written words count as one."""
+
+import pytest
+
+from cache_app.guards.stems import is_derived, is_slip, stem
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("invoice", "invoce"), ("invoce", "invoice"), ("budget", "budegt"), ("budget", "bodget"), ("caches", "cache")],
+)
+def test_one_wrong_missing_or_exchanged_letter_is_a_slip(one: str, other: str) -> None:
+    assert is_slip(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("budget", "gadget"),
+        ("budget", "buckle"),
+        ("price", "slice"),
+        ("cat", "cut"),
+        ("invoice", "invocing"),
+        ("code1", "code2"),
+        ("import", "export"),
+        ("budget", "budtge"),
+    ],
+)
+def test_other_words_are_no_slip(one: str, other: str) -> None:
+    assert not is_slip(one, other)
+    assert not is_slip(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "derived"),
+    [("approve", "approval", True), ("emission", "emit", False), ("report", "reports", True), ("cost", "coast", False)],
+)
+def test_words_of_one_root_are_derived(one: str, other: str, derived: bool) -> None:
+    assert is_derived(one, other) is is_derived(other, one) is derived
+
+
+@pytest.mark.parametrize(
+    ("word", "stemmed"),
+    [("organized", "organis"), ("organising", "organis"), ("invoices", "invoic"), ("paid", "pay"), ("bus", "bus")],
+)
+def test_forms_of_a_word_have_one_stem(word: str, stemmed: str) -> None:
+    assert stem(word) == stemmed

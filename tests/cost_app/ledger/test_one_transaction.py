@@ -1,0 +1,67 @@
+"""Ending an attempt is one transaction: its state, its ledger rows and its holds change together or not at all."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.scope import system_scope
+from cost_app.budgets import holds
+from cost_app.ledger import attempts
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+
+USAGE = TokenUsage(input=100, output=150)
+Step = Callable[[Attempt], object]
+
+
+def dispatch(attempt: Attempt) -> None:
+    assert attempts.dispatch(attempt, timedelta(seconds=30))
+
+
+def estimate(attempt: Attempt) -> None:
+    dispatch(attempt)
+    attempts.estimate(attempt)
+
+
+def release(attempt: Attempt) -> None:
+    dispatch(attempt)
+    attempts.release(attempt)
+
+
+def settle(attempt: Attempt) -> None:
+    attempts.settle(attempt, USAGE, {})
+
+
+def nothing(_attempt: Attempt) -> None:
+    """The attempt stays reserved."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("before", "end", "state"),
+    [
+        pytest.param(dispatch, settle, AttemptState.DISPATCHED, id="a bill"),
+        pytest.param(estimate, settle, AttemptState.ESTIMATED, id="a bill after an estimate"),
+        pytest.param(release, settle, AttemptState.RELEASED, id="a late bill"),
+        pytest.param(dispatch, attempts.estimate, AttemptState.DISPATCHED, id="an estimate"),
+        pytest.param(estimate, attempts.refund, AttemptState.ESTIMATED, id="a refund"),
+        pytest.param(dispatch, attempts.release, AttemptState.DISPATCHED, id="a call that was not charged"),
+        pytest.param(nothing, attempts.release, AttemptState.RESERVED, id="a call that was not sent"),
+    ],
+)
+def test_a_crash_before_the_holds_are_closed_leaves_everything_as_it_was(
+    before: Step, end: Step, state: AttemptState, open_attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with system_scope():
+        attempt = open_attempt(max_tokens=200)
+        before(attempt)
+        entries = LedgerEntry.objects.count()
+
+        def crash(*_: object) -> None:
+            raise RuntimeError("crashed")
+
+        monkeypatch.setattr(holds, "close", crash)
+        with pytest.raises(RuntimeError, match="crashed"):
+            end(attempt)
+        assert (Attempt.objects.get().state, LedgerEntry.objects.count()) == (state, entries)
