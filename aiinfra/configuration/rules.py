@@ -23,10 +23,18 @@ def check_together(values: Values) -> None:
     _check_at_most(values, providers.RETRY_BASE_S, providers.RETRY_MAX_S)
     for lower, higher in pairwise(HEAD_STARTS):
         _check_at_most(values, lower, higher)
-    for share in (web.WAITING_CLIENTS_MAX, web.EVENT_CLIENTS_MAX):
-        if values[share] >= values[web.WEB_THREADS]:
-            values.refuse(share, f"must be below WEB_THREADS ({values[web.WEB_THREADS]})")
+    _check_threads(values)
     _check_upstash(values)
+
+
+def _check_threads(values: Values) -> None:
+    """Clients that hold a connection must leave a thread for pages."""
+    threads, waiting = values[web.WEB_THREADS], values[web.WAITING_CLIENTS_MAX]
+    if waiting >= threads:
+        values.refuse(web.WAITING_CLIENTS_MAX, f"must be below WEB_THREADS ({threads})")
+    elif waiting + values[web.EVENT_CLIENTS_MAX] >= threads:
+        rest = f"WEB_THREADS - WAITING_CLIENTS_MAX ({threads - waiting})"
+        values.refuse(web.EVENT_CLIENTS_MAX, f"must be below {rest}")
 
 
 def _check_at_most(values: Values, lower: Setting[Any], higher: Setting[Any]) -> None:

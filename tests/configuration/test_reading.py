@@ -195,6 +195,7 @@ def test_no_error_shows_a_secret(environment: dict[str, str]) -> None:
         ({"QUEUE_HEAD_START_NORMAL_S": "121"}, "QUEUE_HEAD_START_NORMAL_S"),
         ({"QUEUE_HEAD_START_CRITICAL_S": "1"}, "QUEUE_HEAD_START_CRITICAL_S"),
         ({"WEB_THREADS": "8", "WAITING_CLIENTS_MAX": "8"}, "WAITING_CLIENTS_MAX"),
+        ({"WEB_THREADS": "8", "WAITING_CLIENTS_MAX": "4", "EVENT_CLIENTS_MAX": "4"}, "EVENT_CLIENTS_MAX"),
         ({"PORT": "65535"}, "PORT"),
         ({"PORT": "65534"}, "PORT"),
         ({"PORT": "65535", "OPENAI_API_KEY": "sk-1"}, "PORT"),

@@ -8,18 +8,18 @@ WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent reque
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),
-    lambda values: min(12, values[WEB_THREADS] - 1),
+    lambda values: values[WEB_THREADS] // 2,
     "Most threads of a process that clients waiting for an answer may hold, so that pages stay quick. Below "
     "`WEB_THREADS`.",
-    "12, or `WEB_THREADS` - 1 if that is less",
+    "half of `WEB_THREADS`",
 )
 EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),
-    lambda values: values[WEB_THREADS] // 3,
+    lambda values: max(0, min(values[WEB_THREADS] // 3, values[WEB_THREADS] - values[WAITING_CLIENTS_MAX] - 1)),
     "Most streams of live events in each process. Each open stream holds a thread; pages beyond the limit poll "
-    "instead. Below `WEB_THREADS`.",
-    "a third of `WEB_THREADS`",
+    "instead. Together with `WAITING_CLIENTS_MAX` below `WEB_THREADS`.",
+    "a third of `WEB_THREADS`, or what `WAITING_CLIENTS_MAX` leaves but one",
 )
 LOG_LEVEL = Setting(
     "LOG_LEVEL",
