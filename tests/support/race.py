@@ -18,9 +18,10 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import django
+from django.conf import settings
 from django.db import connection
 
-from tests.support.databases import suit_tests
+from tests.support.databases import PATIENCE_S, suit_tests
 from tests.support.processes import ROOT
 
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
@@ -33,10 +34,10 @@ _fork = multiprocessing.get_context("fork")
 
 def database_url() -> str:
     """The test's own database, as another process finds it."""
-    settings = connection.settings_dict
+    names = connection.settings_dict
     if connection.vendor == "sqlite":
-        return f"sqlite:///{settings['NAME']}"
-    return f"postgres://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+        return f"sqlite:///{names['NAME']}"
+    return f"postgres://{names['USER']}@{names['HOST']}:{names['PORT']}/{names['NAME']}"
 
 
 def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **environment: str) -> list[list[str]]:
@@ -106,6 +107,7 @@ def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda
     lifeline, events, racers = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     django.setup()
     suit_tests(connection)
+    settings.REDIS_TIMEOUT_S = PATIENCE_S
     prepare()
     _Race.events, _Race.barrier = events, _fork.Barrier(len(racers))
     results: list[Connection] = []
