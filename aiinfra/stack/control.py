@@ -158,5 +158,8 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, _host: object) -> HTTPConnection:
-        return _Connection(self._path)
+    def make_connection(self, host: Any) -> HTTPConnection:
+        """Kept where `close` looks for it, which otherwise leaves the socket open."""
+        connection = _Connection(self._path)
+        self._connection = host, connection
+        return connection
