@@ -43,7 +43,7 @@ NAVIGATION = [
     Page("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     Page("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
     Page("Installation", "Installation alerts", "installation_alerts", "bell-alert", STAFF),
-    Page("Installation", "Channels for staff", "installation_notifications", "megaphone", STAFF),
+    Page("Installation", "Staff notifications", "installation_notifications", "megaphone", STAFF),
     Page("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", STAFF),
 ]
 

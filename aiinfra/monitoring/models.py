@@ -25,7 +25,7 @@ class AlertRules(OwnedModel):
         default=5,
         validators=[MaxValueValidator(99)],
         verbose_name="error rate, percent",
-        help_text="Alert when more of the requests of the last 5 minutes failed. 0 turns this alert off.",
+        help_text="Alert when a larger share of requests failed in the last 5 minutes. 0 turns this alert off.",
     )
     min_requests = models.PositiveIntegerField(
         default=20,

@@ -45,7 +45,7 @@ def test_every_chart_draws_what_there_is(traffic: None, operator: User, open_pag
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(4)
     expect(page.locator("#errors-chart")).to_have_attribute("data-state", "empty")
     assert page.locator("#depth-chart .main-svg").count() > 0
-    page.get_by_text("As a table: Ended a minute").click()
+    page.get_by_text("As a table: Finished per minute").click()
     expect(page.locator(".queue-figure-table tbody tr")).to_have_count(60)
 
 
