@@ -4,7 +4,10 @@
 
 const timers = new WeakMap();
 
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
+const CONFIG = { displayModeBar: false, doubleClick: false };
+
+/* Plotly's own listener starts once a chart is drawn and misses what happens before. */
+const sizes = new ResizeObserver((entries) => entries.forEach((entry) => fit(entry.target)));
 
 /* A custom property as a colour that Plotly understands: `light-dark()` is resolved by the browser on an element only. */
 function colour(name) {
@@ -76,7 +79,14 @@ function isEmpty(figure) {
   return !figure.data.some((trace) => ["x", "y", "values", "z"].some((key) => trace[key] && trace[key].length));
 }
 
-function paint(element) {
+function fit(element) {
+  const plot = plotOf(element);
+  if (element.dataset.state === "drawn" && plot._fullLayout?.width !== plot.clientWidth) {
+    Plotly.Plots.resize(plot);
+  }
+}
+
+async function paint(element) {
   const figure = element.figure;
   if (!figure) {
     return;
@@ -86,8 +96,10 @@ function paint(element) {
     setState(element, "empty", element.dataset.empty || "Nothing to show yet.");
     return;
   }
-  Plotly.react(plotOf(element), coloured(figure.data), themed(coloured(figure.layout || {})), CONFIG);
+  await Plotly.react(plotOf(element), coloured(figure.data), themed(coloured(figure.layout || {})), CONFIG);
   setState(element, "drawn");
+  fit(element);
+  sizes.observe(element);
 }
 
 async function load(element) {
@@ -100,7 +112,7 @@ async function load(element) {
       throw new Error(`error ${response.status}`);
     }
     element.figure = await response.json();
-    paint(element);
+    await paint(element);
   } catch (error) {
     setState(element, "error", `This chart could not be loaded (${error.message}).`);
   }
