@@ -20,10 +20,10 @@ install:
 install-dev:
 	@$(call bootstrap,--dev)
 
-test-quick: install-dev  ## Run the unit tests on SQLite (2 minutes)
+test-quick: install-dev  ## Run the unit tests on SQLite (3 minutes)
 	@$(BIN)/python -m tests quick
 
-test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL (8 minutes)
+test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL (10 minutes)
 	@$(BIN)/python -m tests
 
 mutants: install-dev  ## Break the code at random places and see whether tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)

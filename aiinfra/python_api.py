@@ -111,5 +111,5 @@ def _refusal(error: ValidationError) -> InvalidValueError:
         last = to_snake(str(last))
     field = ".".join(map(str, (*within, last)))
     if first["type"] == "extra_forbidden" and not within:
-        return UnknownOptionError(field, "There is no such option.")
+        return UnknownOptionError(field, "Unknown option.")
     return InvalidValueError(field, first["msg"])
