@@ -1,5 +1,6 @@
 """What every provider adapter takes, gives and raises."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -44,18 +45,27 @@ PROVIDER_FAULTS = frozenset(
 
 @dataclass(frozen=True)
 class TokenUsage:
-    """Tokens of one call in disjoint classes; `reasoning` alone is a part of another one (`output`)."""
+    """What one call used. Token classes are disjoint, except that `reasoning` is part of `output`."""
 
     input: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    """Written to a prompt cache that lives 5 minutes, or whose lifetime the provider does not state."""
     output: int = 0
     reasoning: int = 0
+    cache_write_1h: int = 0
+    """Written to a prompt cache that lives 1 hour."""
+    tool_uses: Mapping[str, int] = field(default_factory=dict)
+    """Uses of tools that the provider bills by the use, such as `web_search`: 2."""
+    tier: str = "standard"
+    """The service tier that answered, which is not always the one that was requested."""
+    reported_nano: int | None = None
+    """The cost in nano-dollars that the provider itself reports, if it does."""
 
     @property
     def prompt(self) -> int:
         """The whole prompt, its cached parts included, as OpenAI counts it."""
-        return self.input + self.cache_read + self.cache_write
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
 
     @property
     def total(self) -> int:

@@ -46,7 +46,7 @@ def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
         **{name: fields[name].decode() for name in TEXTS},
         **{name: int(fields[name]) for name in (*NUMBERS, "hits", "stamp")},
         "response": response,
-        "usage": TokenUsage(**{name: int(count) for name, count in json.loads(fields["usage"]).items()}),
+        "usage": TokenUsage(**json.loads(fields["usage"])),
         "tags": tuple(json.loads(fields["tags"])),
         "metadata": dict(json.loads(fields["metadata"])),
         "api_key_id": int(fields["api_key_id"]) if fields["api_key_id"] else None,
