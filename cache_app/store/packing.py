@@ -46,7 +46,7 @@ def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
         **{name: fields[name].decode() for name in TEXTS},
         **{name: int(fields[name]) for name in (*NUMBERS, "hits", "stamp")},
         "response": response,
-        "usage": TokenUsage(**json.loads(fields["usage"])),
+        "usage": _usage(fields["usage"]),
         "tags": tuple(json.loads(fields["tags"])),
         "metadata": dict(json.loads(fields["metadata"])),
         "api_key_id": int(fields["api_key_id"]) if fields["api_key_id"] else None,
@@ -54,6 +54,13 @@ def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
         "blocked": frozenset(fields["blocked"].decode().split()),
         "pinned": fields["pinned"] == b"1",
     }
+
+
+def _usage(text: bytes) -> TokenUsage:
+    usage = TokenUsage(**json.loads(text))
+    if usage.total < 0:  # adding them up also finds counts that are not numbers
+        raise ValueError("a negative number of tokens")
+    return usage
 
 
 def _json(value: Any) -> str:
