@@ -21,6 +21,7 @@ let isLive = false;
 let isOver = false;
 let changesAt = 0;
 let changesTimer = null;
+let pressed = null;
 
 /* data-live="5": as often as this page asks for itself while nobody has chosen. */
 function defaultSeconds() {
@@ -157,8 +158,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     return;
   }
   const { elt, serverResponse } = event.detail;
-  if (elt.querySelector(":checked")) {
-    event.detail.shouldSwap = false; /* It was ticked while the answer was on its way. */
+  if (elt.querySelector(":checked") || elt.contains(pressed)) {
+    event.detail.shouldSwap = false; /* Somebody is using it: replacing a pressed link would lose the click. */
     return;
   }
   const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
@@ -209,6 +210,16 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
   }
 });
+
+document.addEventListener("pointerdown", (event) => {
+  pressed = event.target;
+});
+
+for (const release of ["pointerup", "pointercancel"]) {
+  document.addEventListener(release, () => {
+    pressed = null;
+  });
+}
 
 document.addEventListener("visibilitychange", () => {
   if (timer) {

@@ -87,6 +87,18 @@ def test_a_row_leads_to_the_request(submit: Submit, viewer: User, open_page: Ope
     expect(page.get_by_role("heading", level=1)).to_contain_text(request.id.hex[:8])
 
 
+def test_a_refresh_does_not_swallow_a_click(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+    request = submit()
+    page = open_page(viewer, "/queue/requests/")
+    page.locator(f"#open-{request.id}").hover()
+    page.mouse.down()
+    submit()
+    with page.expect_response("**/queue/requests/?**"):
+        page.evaluate("htmx.trigger('#requests', 'refresh')")
+    page.mouse.up()
+    page.wait_for_url(f"**/queue/requests/{request.id}/")
+
+
 def test_a_request_is_followed_to_its_end_and_then_left_alone(
     claimed: Callable[..., Claim], provider: ScriptedProvider, operator: User, open_page: OpenPage
 ) -> None:
