@@ -1,7 +1,7 @@
-"""The live events of this process: one Redis subscription, while somebody listens, that fans out to its listeners.
+"""Live events in one web process: a single Redis subscription, open while there are listeners, fans out to all of them.
 
-A listener can miss events: Redis was away, the subscription is new, or its reader was slow. It is told so, and looks at
-the history or at the rows.
+A listener can miss events: Redis was unreachable, the subscription is new, or its reader was too slow. It then learns
+that it missed some and reads the history or the database instead.
 """
 
 import logging
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 PAUSE_S = 1.0
 UNREAD_MAX = 500
-"""Events that a listener may leave unread; then it has missed some."""
+"""Unread events a listener may hold. Beyond that they are dropped and the listener is marked as having missed some."""
 
 
 class Listener:
-    """What one client has not read yet. `wants` says which of its organization's events are for it."""
+    """One client's unread events. `wants` selects which of its organization's events it receives."""
 
     def __init__(self, organization_id: int, wants: Callable[[LiveEvent], bool]) -> None:
         self.organization_id = organization_id
@@ -35,7 +35,7 @@ class Listener:
         self._moved = threading.Event()
 
     def offer(self, event: LiveEvent) -> None:
-        """An event has come; never blocks."""
+        """Add an event if the listener wants it. Never blocks."""
         if not self._wants(event):
             return
         with self._lock:
@@ -46,13 +46,13 @@ class Listener:
         self._moved.set()
 
     def miss(self) -> None:
-        """There may have been events that did not come."""
+        """Record that events may have been missed."""
         with self._lock:
             self._has_missed = True
         self._moved.set()
 
     def take(self, timeout_s: float) -> tuple[list[LiveEvent], bool]:
-        """Wait until something has come, then take it; and whether some were missed."""
+        """Wait up to `timeout_s` seconds for events. Return them, and whether some were missed."""
         self._moved.wait(timeout_s)
         with self._lock:
             self._moved.clear()
@@ -63,7 +63,7 @@ class Listener:
 
 
 class Feed:
-    """The listeners of one process, and the thread that reads for them while there are any."""
+    """The listeners of one process, and the thread that reads from Redis while there are any."""
 
     def __init__(self) -> None:
         self._listeners: dict[int, list[Listener]] = defaultdict(list)
@@ -71,7 +71,7 @@ class Feed:
         self._reader: threading.Thread | None = None
 
     def join(self, listener: Listener) -> None:
-        """Give the listener its organization's events from now on."""
+        """Start delivering its organization's events to the listener."""
         with self._lock:
             self._listeners[listener.organization_id].append(listener)
             if self._reader is None or not self._reader.is_alive():
@@ -79,7 +79,7 @@ class Feed:
                 self._reader.start()
 
     def leave(self, listener: Listener) -> None:
-        """Stop giving it events; safe to do twice."""
+        """Stop delivering events to the listener. Calling it twice is safe."""
         with self._lock:
             those = self._listeners.get(listener.organization_id, [])
             if listener in those:
@@ -88,7 +88,7 @@ class Feed:
                 self._listeners.pop(listener.organization_id, None)
 
     def count(self) -> int:
-        """How many listen."""
+        """The number of listeners."""
         with self._lock:
             return sum(map(len, self._listeners.values()))
 
@@ -97,12 +97,12 @@ class Feed:
             try:
                 self._fan_out()
             except RedisError:
-                logger.info("no live events while Redis is away")
-                self._tell_all_that_they_missed()
+                logger.info("no live events while Redis is unreachable")
+                self._mark_all_as_missed()
                 time.sleep(PAUSE_S)
 
     def _is_needed(self) -> bool:
-        """Under the lock, so that a new listener either finds a reader that goes on, or starts one."""
+        """Decided under the lock, so that a new listener either finds a reader that keeps running or starts one."""
         with self._lock:
             if not self._listeners:
                 self._reader = None
@@ -114,7 +114,7 @@ class Feed:
             while self._listeners:
                 message = subscription.get_message(timeout=LOOK_EVERY_S)
                 if message and message["type"] == "subscribe":
-                    self._tell_all_that_they_missed()
+                    self._mark_all_as_missed()
                 elif message:
                     self._deliver(message["data"])
 
@@ -122,14 +122,14 @@ class Feed:
         try:
             event = LiveEvent.parse(message)
         except ValueError:
-            logger.warning("a message that is no live event was ignored")
+            logger.warning("ignored a message that is not a live event")
             return
         with self._lock:
             those = list(self._listeners.get(event.organization_id, ()))
         for listener in those:
             listener.offer(event)
 
-    def _tell_all_that_they_missed(self) -> None:
+    def _mark_all_as_missed(self) -> None:
         with self._lock:
             everyone = [listener for those in self._listeners.values() for listener in those]
         for listener in everyone:
@@ -137,4 +137,4 @@ class Feed:
 
 
 feed = Feed()
-"""The one of this process."""
+"""This process's feed."""

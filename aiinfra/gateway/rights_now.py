@@ -1,4 +1,4 @@
-"""What a caller may do now, asked again while an answer goes on."""
+"""Re-check a caller's permissions while a long response is still streaming."""
 
 from django.contrib.auth import get_user
 from django.db import close_old_connections
@@ -12,20 +12,21 @@ from aiinfra.tenants.models import Membership
 
 
 def rights_now(call: ApiCall) -> Principal | None:
-    """The caller with today's role and scopes; None once the key is revoked, the session over, or the member removed.
+    """The caller with their current role and scopes, or None if the key was revoked, the session ended, or the member
+    was removed.
 
-    At most one query for a key, three for a session.
+    Costs at most one query for a key and three for a session.
     """
     try:
         if call.principal.user_id is None:
             return keys.authenticate(call.http.META.get("HTTP_AUTHORIZATION"))
         return _member(call)
     finally:
-        close_old_connections()  # back to the pool: this thread will wait
+        close_old_connections()  # The thread is about to wait: return its connection to the pool.
 
 
 def _member(call: ApiCall) -> Principal | None:
-    # The session as it is stored now: that of the request is what it was when the request came.
+    # Load the session again: the one on the request dates from when the request arrived.
     stored = HttpRequest()
     stored.session = type(call.http.session)(call.http.session.session_key)
     user = get_user(stored)

@@ -1,8 +1,8 @@
-"""The alert manager's round: look at everything, and follow what is wrong as alerts.
+"""One round of the alert manager: find problems and open, update, or resolve their alerts.
 
-What concerns the installation (health, providers, the queue of all organizations) goes to staff; the queue of an
-organization goes to its people. What is wrong is found by a few queries over all organizations; each of them is then
-followed for itself, so that one that fails does not keep the others unwatched.
+Staff receive alerts about the installation: health, providers, and the queue across all organizations. Members receive
+alerts about their own organization's queue. A few queries find the problems of all organizations; alerts are then
+updated for one organization at a time, so that an error in one does not affect the others.
 """
 
 import logging
@@ -31,7 +31,7 @@ cost = create_cost_optimizer()
 QUEUE_KINDS = frozenset({AlertKind.QUEUE_LATENCY, AlertKind.ERROR_RATE, AlertKind.QUEUE_DEPTH})
 INSTALLATION_KINDS = QUEUE_KINDS | {AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN}
 PROBATION = timedelta(minutes=5)
-"""A half-open circuit that is used closes or opens within a call; after this nobody has called for a while."""
+"""A half-open circuit closes or opens with its next call. If it is still half-open after this, there were no calls."""
 
 Owner = int | None
 """An organization's id, or None for the installation."""
@@ -39,17 +39,17 @@ Owner = int | None
 
 @dataclass(frozen=True)
 class Round:
-    """What one look found, for all owners."""
+    """What one round found, for all owners."""
 
     now: datetime
     queues: dict[int, Pressure]
     rules: dict[Owner, AlertRules]
     incidents: dict[Owner, list[Incident]]
     alerted: set[Owner]
-    """Those with an alert that is not resolved."""
+    """Owners that have an unresolved alert."""
 
     def problems_of_queue(self, owner: Owner) -> list[Problem]:
-        """What is wrong with the queue of an organization, or of all together."""
+        """Problems with the queue of an organization or, for None, with the queue as a whole."""
         queue = together(self.queues.values()) if owner is None else self.queues.get(owner, Pressure())
         rules = self.rules.get(owner) or default_rules(owner)
         return list(queue_problems(owner, queue, rules, self.now, fails_already=self._fails(owner)))
@@ -60,7 +60,7 @@ class Round:
 
 
 def look(now: datetime | None = None) -> None:
-    """One round. May be made by any number of schedulers at once, and while Redis is away."""
+    """Run one round. Safe to run from several schedulers at once and while Redis is unreachable."""
     now = now or timezone.now()
     queues = pressures(now)
     found = Round(now, queues, all_rules(), _incidents(), cost.owners_of_live_alerts(INSTALLATION_KINDS))
@@ -71,18 +71,18 @@ def look(now: datetime | None = None) -> None:
 
 
 def _guarded(found: Round, owner: Owner) -> None:
-    """What fails for one owner must not leave the next one unwatched."""
+    """An error with one owner must not stop the round for the next."""
     try:
         if owner is None:
             _look_at_installation(found)
         else:
             _follow(found, owner, QUEUE_KINDS, found.problems_of_queue(owner))
     except Exception:
-        logger.exception("not watched", extra={"fields": {"organization": owner}})
+        logger.exception("could not update alerts", extra={"fields": {"organization": owner}})
 
 
 def _look_at_installation(found: Round) -> None:
-    """Without Redis nobody knows the circuits: then what is known of the providers stays as it is."""
+    """Circuit states live in Redis. While it is unreachable, provider alerts keep their state."""
     circuits = breaker.states()
     health = installation_health(together(found.queues.values()), found.now)
     problems = [*health_problems(health), *found.problems_of_queue(None)]
@@ -102,7 +102,7 @@ def _on_probation(found: Round, circuits: list[BreakerState]) -> set[str]:
 def _follow(
     found: Round, owner: Owner, kinds: frozenset[AlertKind], problems: list[Problem], spared: Iterable[str] = ()
 ) -> None:
-    """Settle the owner's incidents and follow them as alerts. This look says nothing of those named in `spared`."""
+    """Update the owner's incidents and their alerts. Incidents named in `spared` are left alone this round."""
     if not (problems or owner in found.incidents or owner in found.alerted):
         return
     with owner_scope(owner):
@@ -130,7 +130,7 @@ def _cause(problem: Problem, since: datetime) -> Cause:
 
 
 def _cause_name(name: str, since: datetime) -> str:
-    """Each incident is an alert for itself."""
+    """Includes the start, so that each incident has an alert of its own."""
     return f"{name}@{since:%Y-%m-%dT%H:%M:%S}"
 
 

@@ -1,4 +1,4 @@
-"""What people do with channels and deliveries. A target's URL and a secret are in no audit event."""
+"""Add, change, test, and remove channels, and retry deliveries. Audit events contain no URLs or secrets."""
 
 import base64
 import secrets
@@ -22,32 +22,32 @@ SECRET_BYTES = 24
 
 
 class ChannelError(ValueError):
-    """The channel cannot be as somebody wants it."""
+    """The channel cannot be created, changed, or used this way. The message says why."""
 
 
 def check_target(kind: str, target: str) -> None:
-    """Raise ChannelError unless messages can be sent there. Where a name leads is checked when one is sent."""
+    """Raise ChannelError unless the target is valid. The address a host name resolves to is checked on each send."""
     if kind == ChannelKind.EMAIL:
         try:
             validate_email(target)
         except ValidationError:
-            raise ChannelError("This is not an e-mail address.") from None
+            raise ChannelError("Enter a valid email address.") from None
         return
     try:
         parts = urlsplit(target)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ChannelError("This is not an address of the web.") from None
+        raise ChannelError("Enter a valid URL.") from None
     if not host or any(character.isspace() or not character.isprintable() for character in target):
-        raise ChannelError("This is not an address of the web.")
+        raise ChannelError("Enter a valid URL.")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_trusted(host)):
-        raise ChannelError("The address must begin with https://.")
+        raise ChannelError("The URL must start with https://.")
     if parts.username is not None or parts.password is not None:
-        raise ChannelError("The address must not hold a user name or a password.")
+        raise ChannelError("The URL must not contain a username or password.")
 
 
 def shown_target(channel: Channel) -> str:
-    """What may be seen of it: an e-mail address, or a URL's host."""
+    """The part of the target that is safe to display: an email address, or a URL's host."""
     return channel.target if channel.kind == ChannelKind.EMAIL else urlsplit(channel.target).hostname or ""
 
 
@@ -55,8 +55,8 @@ def shown_target(channel: Channel) -> str:
 def add_channel(
     *, organization_id: int | None, kind: str, name: str, target: str, min_severity: str, actor: str
 ) -> tuple[Channel, str]:
-    """A new channel, of the installation where the organization is None; and for a webhook the secret that signs, which
-    is told this once. Raises ChannelError."""
+    """Create a channel; an `organization_id` of None makes it installation-wide. Returns the channel and, for a
+    webhook, its signing secret, which is never shown again. Raises ChannelError."""
     check_target(kind, target)
     secret = ""
     if kind == ChannelKind.WEBHOOK:
@@ -79,7 +79,7 @@ def add_channel(
 
 @transaction.atomic
 def change_channel(*, channel: Channel, min_severity: str, enabled: bool, actor: str) -> None:
-    """Set from which severity on it gets messages, and whether at all; one that is switched off loses what waits."""
+    """Set the minimum severity and whether the channel is enabled. Disabling it cancels its pending deliveries."""
     wanted = {"min_severity": str(min_severity), "enabled": enabled}
     before = {name: getattr(channel, name) for name in wanted}
     changes = {name: [str(before[name]), str(value)] for name, value in wanted.items() if before[name] != value}
@@ -88,13 +88,13 @@ def change_channel(*, channel: Channel, min_severity: str, enabled: bool, actor:
     channel.min_severity, channel.enabled = min_severity, enabled
     channel.save(update_fields=["min_severity", "enabled"])
     if not enabled:
-        _give_up(channel, "the channel was switched off")
+        _give_up(channel, "the channel was disabled")
     _record(channel, "channel.changed", actor, changes)
 
 
 @transaction.atomic
 def remove_channel(*, channel: Channel, actor: str) -> None:
-    """End a channel and forget its address and secret; its deliveries stay in the log."""
+    """Remove a channel and erase its address and secret. Its deliveries stay in the log."""
     name = shown_target(channel)
     channel.enabled, channel.removed_at, channel.target, channel.secret = False, timezone.now(), "", ""
     channel.save(update_fields=["enabled", "removed_at", "target", "secret"])
@@ -104,12 +104,10 @@ def remove_channel(*, channel: Channel, actor: str) -> None:
 
 @transaction.atomic
 def send_test(*, channel: Channel, actor: str) -> Delivery:
-    """Put a test message in line. Raises ChannelError for a channel that is switched off."""
+    """Queue a test message. Raises ChannelError if the channel is disabled."""
     if not channel.enabled:
-        raise ChannelError("Switch the channel on first.")
-    text = (
-        f"This is a test of the channel {channel.name}. Alerts of severity {channel.min_severity} and above come here."
-    )
+        raise ChannelError("Enable the channel first.")
+    text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
     message = Notification(type="test", severity="low", title="Test message", text=text)
     delivery = new_delivery(channel, message)
     delivery.save(force_insert=True)
@@ -119,13 +117,13 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
 
 @transaction.atomic
 def retry_delivery(*, delivery: Delivery, actor: str) -> None:
-    """Send it now, with all its tries again. Raises ChannelError where that makes no sense."""
+    """Queue a failed delivery again with a full set of attempts. Raises ChannelError if it cannot be retried."""
     channel = delivery.channel
     if not channel.enabled:
-        raise ChannelError("The channel is removed or switched off.")
+        raise ChannelError("This channel was removed or disabled.")
     unsent = Delivery.objects.filter(id=delivery.id, state__in=[DeliveryState.FAILED, DeliveryState.GIVEN_UP])
     if not unsent.update(state=DeliveryState.PENDING, tries=0, next_try_at=timezone.now()):
-        raise ChannelError("This message is sent already, or is about to be.")
+        raise ChannelError("This message was already sent or is about to be sent.")
     _record(channel, "delivery.retried", actor, {"message": [None, delivery.message_id]})
 
 
@@ -135,7 +133,7 @@ def _give_up(channel: Channel, why: str) -> None:
 
 
 def _new_secret() -> str:
-    """As the Standard Webhooks specification writes it."""
+    """A signing secret in the format of the Standard Webhooks specification."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 

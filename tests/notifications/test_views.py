@@ -146,7 +146,7 @@ def test_a_channel_that_is_off_says_so_and_takes_no_test(
     channel, client = make_channel(), client_of(finance)
     client.post(f"{URL}{channel.pk}/switch/")
     assert 'badge-dot">off' in client.get(URL).text
-    assert "Switch the channel on first." in client.post(f"{URL}{channel.pk}/test/", follow=True).text
+    assert "Enable the channel first." in client.post(f"{URL}{channel.pk}/test/", follow=True).text
     assert not Delivery.objects.exists()
 
 
