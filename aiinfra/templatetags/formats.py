@@ -12,19 +12,17 @@ register = template.Library()
 
 NANO = Decimal(1_000_000_000)
 NOTHING = "\N{EN DASH}"
-SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 SIGNIFICANT_DIGITS = 4
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @register.filter
-def money(nano: int | None, currency: str = "USD") -> str:
-    """Nano-dollars with the sign of the currency: `$1,234.56`; below one, four significant digits: `$0.000042`."""
+def money(nano: int | None) -> str:
+    """Nano-dollars as US dollars, the only currency: `$1,234.56`; below one, four significant digits: `$0.000042`."""
     if nano is None:
         return NOTHING
-    symbol = SYMBOLS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
-    return f"{'-' if nano < 0 else ''}{symbol}{_amount(abs(Decimal(nano)) / NANO)}"
+    return f"{'-' if nano < 0 else ''}${_amount(abs(Decimal(nano)) / NANO)}"
 
 
 def _amount(amount: Decimal) -> str:

@@ -8,13 +8,11 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from aiinfra.templatetags.formats import SYMBOLS
 from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, scopes_of
 from aiinfra.tenants.models import Invitation, Organization, User
 
 LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
 OVERLAPS = [("0", "At once"), ("1", "After 1 hour"), ("24", "After 24 hours")]
-CURRENCIES = [(code, f"{code} ({symbol})") for code, symbol in SYMBOLS.items()] + [("CHF", "CHF"), ("CAD", "CAD")]
 
 
 def roles_below(giver: Role) -> list[tuple[str, str]]:
@@ -97,13 +95,10 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
         choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
         help_text="Days, weeks and months of budgets and reports begin here.",
     )
-    currency = forms.ChoiceField(
-        choices=CURRENCIES, help_text="The sign that amounts are shown with. Nothing is converted."
-    )
 
     class Meta:
         model = Organization
-        fields = ["name", "time_zone", "currency"]
+        fields = ["name", "time_zone"]
 
 
 class JoinForm(forms.Form):

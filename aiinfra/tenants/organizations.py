@@ -10,7 +10,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.members import account_of, add_member
 from aiinfra.tenants.models import Organization, User
 
-EDITABLE = ("name", "time_zone", "currency")
+EDITABLE = ("name", "time_zone")
 
 
 @transaction.atomic
@@ -44,10 +44,10 @@ def add_first_owner(organization: Organization, email: str, actor: str) -> str |
 
 
 @transaction.atomic
-def update_organization(*, organization: Organization, name: str, time_zone: str, currency: str, actor: str) -> bool:
-    """Change name, time zone and shown currency; False if nothing is new. Raises ValidationError for wrong values."""
+def update_organization(*, organization: Organization, name: str, time_zone: str, actor: str) -> bool:
+    """Change name and time zone; False if nothing is new. Raises ValidationError for wrong values."""
     before = Organization.objects.get(pk=organization.pk)
-    organization.name, organization.time_zone, organization.currency = name, time_zone, currency
+    organization.name, organization.time_zone = name, time_zone
     organization.full_clean()
     pairs = {field: [getattr(before, field), getattr(organization, field)] for field in EDITABLE}
     changes = {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}

@@ -41,23 +41,23 @@ class Changed:
     changes: Sequence[Change]
 
 
-def changed(events: Iterable[AuditEvent], currency: str) -> list[Changed]:
+def changed(events: Iterable[AuditEvent]) -> list[Changed]:
     """The audit log's rows of rules for people."""
-    return [Changed(event.at, event.actor, _changes(event.changes, currency)) for event in events]
+    return [Changed(event.at, event.actor, _changes(event.changes)) for event in events]
 
 
-def _changes(found: Mapping[str, Sequence[Any]], currency: str) -> list[Change]:
+def _changes(found: Mapping[str, Sequence[Any]]) -> list[Change]:
     return [
-        Change(LABELS.get(name, name), _shown(name, before, currency), _shown(name, after, currency))
+        Change(LABELS.get(name, name), _shown(name, before), _shown(name, after))
         for name, (before, after) in found.items()
     ]
 
 
-def _shown(name: str, value: Any, currency: str) -> str:
+def _shown(name: str, value: Any) -> str:
     if name == "threshold":
         return OWN_THRESHOLD if value is None else f"{value:.2f}"
     if name in SHARES:
         return f"{100 * value:.1f} %"
     if name == "reask_day_nano":
-        return money(value, currency)
+        return money(value)
     return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")

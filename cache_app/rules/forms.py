@@ -71,13 +71,13 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         }
         labels = {"max_entries": "Entries kept at most"}
 
-    def __init__(self, *args: Any, scale: Scale, currency: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, scale: Scale, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         policy = self.instance
         self.fields["error_target"].initial = _shown(policy.error_target)
         self.fields["reask_share"].initial = _shown(policy.reask_share)
         self.fields["reask_day"].initial = Decimal(policy.reask_day_nano).scaleb(-9).quantize(Decimal("0.01"))
-        self.fields["reask_day"].help_text = f"In {currency}. What a call cost when it was answered counts."
+        self.fields["reask_day"].help_text = "In US dollars. What a call cost when it was answered counts."
         self.fields["threshold"].help_text = (
             f"Similarity from which on a question may be answered, from 0.50 to 1.00. "
             f"Empty for the embedder's own, {scale.edge:.2f}."

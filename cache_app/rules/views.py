@@ -25,7 +25,7 @@ def settings(request: MemberRequest) -> HttpResponse:
     organization, scale = request.membership.organization, configured_embedder().scale
     policy = CachePolicy.objects.first() or CachePolicy(organization=organization)
     data = request.POST if request.method == "POST" else None
-    form = PolicyForm(data, instance=policy, scale=scale, currency=organization.currency)
+    form = PolicyForm(data, instance=policy, scale=scale)
     if form.is_valid():
         change_policy(organization_id=organization.pk, changes=form.changes(), actor=request.principal.actor)
         messages.success(request, "The rules are saved. They hold within a second.")
@@ -44,4 +44,4 @@ def _events(request: MemberRequest) -> list[Changed] | None:
     """The last changes of the rules; None for those who may not read the audit log."""
     if not request.principal.can("audit:read"):
         return None
-    return changed(audit_events(verb="cache_policy.")[:EVENTS_SHOWN], request.membership.organization.currency)
+    return changed(audit_events(verb="cache_policy.")[:EVENTS_SHOWN])

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
-from aiinfra.templatetags.formats import SYMBOLS, money
+from aiinfra.templatetags.formats import money
 from cost_app.budgets.screens import BudgetRow, Usage, past_windows
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetPeriod, BudgetScope, BudgetWindow, Dimension, UsageDay, UsageHour
@@ -33,41 +33,41 @@ class Point:
     left_nano: int
 
 
-def burn_down(row: BudgetRow, currency: str) -> Chart:
+def burn_down(row: BudgetRow) -> Chart:
     """What is left of the running window by hour (of a day) or by day, beside an even pace. Two queries."""
     points = _points(row)
     window, limit = row.window, row.usage.limit_nano
     left = [(window.starts_at, limit), *((point.at, point.left_nano) for point in points)]
     pace = [(window.starts_at, limit), (window.ends_at, 0)]
     traces = [
-        _line("left", left, currency, {"color": LEFT_COLOUR, "width": 2}),
-        _line("even pace", pace, currency, {"color": PACE_COLOUR, "width": 1, "dash": "dash"}),
+        _line("left", left, {"color": LEFT_COLOUR, "width": 2}),
+        _line("even pace", pace, {"color": PACE_COLOUR, "width": 1, "dash": "dash"}),
     ]
     rows = [
         [
             _words(point.at),
-            money(point.spent_nano, currency),
-            money(point.left_nano, currency),
-            money(_pace_at(window, limit, point.at), currency),
+            money(point.spent_nano),
+            money(point.left_nano),
+            money(_pace_at(window, limit, point.at)),
         ]
         for point in reversed(points)
     ]
     layout = {"xaxis": {"type": "date", "range": [_stamp(window.starts_at), _stamp(window.ends_at)]}}
     return Chart(
-        {"data": traces, "layout": {**layout, "yaxis": _axis(currency)}},
+        {"data": traces, "layout": {**layout, "yaxis": _axis()}},
         Table(["Until", "Spent", "Left", "Left at an even pace"], rows),
     )
 
 
-def history(budget: Budget, row: BudgetRow | None, currency: str) -> Chart:
+def history(budget: Budget, row: BudgetRow | None) -> Chart:
     """What was spent in each window beside its limit, the running one last. One query."""
     past = past_windows(budget, BARS)[::-1]
     names = [_day(each.window.starts_at) for each in past]
-    traces = [_bars("spent", names, [each.usage.spent_nano for each in past], currency, SPENT_COLOUR)]
+    traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOUR)]
     shown: list[tuple[str, Usage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
     if row:
         running = _day(row.window.starts_at)
-        traces.append(_bars("so far", [running], [row.usage.spent_nano], currency, RUNNING_COLOUR))
+        traces.append(_bars("so far", [running], [row.usage.spent_nano], RUNNING_COLOUR))
         shown.append((running, row.usage))
     limits = {
         "type": "scatter",
@@ -75,14 +75,14 @@ def history(budget: Budget, row: BudgetRow | None, currency: str) -> Chart:
         "name": "limit",
         "line": {"color": LIMIT_COLOUR, "width": 2, "shape": "hvh"},
         "x": [name for name, _ in shown],
-        **_amounts([usage.limit_nano for _, usage in shown], currency),
+        **_amounts([usage.limit_nano for _, usage in shown]),
     }
-    layout = {"xaxis": {"type": "category"}, "yaxis": _axis(currency), "barmode": "overlay"}
-    return Chart({"data": [*traces, limits] if shown else [], "layout": layout}, _history_table(shown, currency))
+    layout = {"xaxis": {"type": "category"}, "yaxis": _axis(), "barmode": "overlay"}
+    return Chart({"data": [*traces, limits] if shown else [], "layout": layout}, _history_table(shown))
 
 
-def _history_table(shown: Iterable[tuple[str, Usage]], currency: str) -> Table:
-    rows = [[name, money(usage.spent_nano, currency), money(usage.limit_nano, currency)] for name, usage in shown]
+def _history_table(shown: Iterable[tuple[str, Usage]]) -> Table:
+    rows = [[name, money(usage.spent_nano), money(usage.limit_nano)] for name, usage in shown]
     return Table(["From", "Spent", "Limit"], rows[::-1])
 
 
@@ -143,28 +143,27 @@ def _pace_at(window: BudgetWindow, limit: int, at: datetime) -> int:
     return limit - limit * passed // length
 
 
-def _line(name: str, points: Iterable[tuple[datetime, int]], currency: str, line: Figure) -> Figure:
+def _line(name: str, points: Iterable[tuple[datetime, int]], line: Figure) -> Figure:
     moments, amounts = zip(*points, strict=True)
     shape = {"type": "scatter", "mode": "lines", "name": name, "line": line}
-    return {**shape, "x": [_stamp(moment) for moment in moments], **_amounts(amounts, currency)}
+    return {**shape, "x": [_stamp(moment) for moment in moments], **_amounts(amounts)}
 
 
-def _bars(name: str, x: Sequence[str], amounts: Sequence[int], currency: str, colour: str) -> Figure:
-    return {"type": "bar", "name": name, "x": x, "marker": {"color": colour}, **_amounts(amounts, currency)}
+def _bars(name: str, x: Sequence[str], amounts: Sequence[int], colour: str) -> Figure:
+    return {"type": "bar", "name": name, "x": x, "marker": {"color": colour}, **_amounts(amounts)}
 
 
-def _amounts(amounts: Iterable[int], currency: str) -> Figure:
+def _amounts(amounts: Iterable[int]) -> Figure:
     nanos = list(amounts)
     return {
         "y": [dollars(nano) for nano in nanos],
-        "customdata": [money(nano, currency) for nano in nanos],
+        "customdata": [money(nano) for nano in nanos],
         "hovertemplate": "%{customdata}",
     }
 
 
-def _axis(currency: str) -> Figure:
-    prefix = SYMBOLS.get(currency, f"{currency} ")
-    return {"type": "linear", "rangemode": "tozero", "tickprefix": prefix, "separatethousands": True, "nticks": 6}
+def _axis() -> Figure:
+    return {"type": "linear", "rangemode": "tozero", "tickprefix": "$", "separatethousands": True, "nticks": 6}
 
 
 def _stamp(moment: datetime) -> str:

@@ -162,12 +162,12 @@ def history_table(request: MemberRequest, budget_id: int) -> HttpResponse:
 
 def _burn_down(request: MemberRequest, budget_id: int) -> Chart:
     row = screens.budget_row(get_object_or_404(Budget, id=budget_id))
-    return figures.burn_down(row, request.membership.organization.currency) if row else NO_FIGURE
+    return figures.burn_down(row) if row else NO_FIGURE
 
 
 def _history(request: MemberRequest, budget_id: int) -> Chart:
     found = get_object_or_404(Budget, id=budget_id)
-    return figures.history(found, screens.budget_row(found), request.membership.organization.currency)
+    return figures.history(found, screens.budget_row(found))
 
 
 def _table(request: MemberRequest, budget_id: int, chart: Chart, title: str) -> HttpResponse:

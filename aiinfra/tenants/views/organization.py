@@ -14,7 +14,7 @@ from aiinfra.tenants.organizations import update_organization
 @permission_required("organization:manage")
 @require_http_methods(["GET", "POST"])
 def organization(request: MemberRequest) -> HttpResponse:
-    """Name, time zone and currency."""
+    """Name and time zone."""
     # A form writes into its instance while it validates, and the page's head shows the one of the request.
     edited = Organization.objects.get(pk=request.principal.organization_id)
     form = OrganizationForm(request.POST or None, instance=edited)

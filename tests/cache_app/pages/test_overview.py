@@ -76,12 +76,6 @@ def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organiza
     assert "Nobody has asked yet" not in page
 
 
-def test_savings_have_the_organization_s_currency(organization: Organization, reader: Client) -> None:
-    counted(organization)
-    Organization.objects.filter(pk=organization.pk).update(currency="EUR")
-    assert "€12.34" in reader.get(URL).text
-
-
 def test_only_the_chosen_days_count(organization: Organization, reader: Client) -> None:
     counted(organization, {"look": 4, "hit:exact": 1}, days_ago=3)
     counted(organization, {"look": 6, "hit:exact": 1}, days_ago=20)

@@ -129,11 +129,6 @@ def test_other_organizations_budgets_are_not_listed(theirs: Budget, viewer: User
     assert "No budget yet" in page
 
 
-def test_amounts_have_the_organization_s_currency(budget: Budget, viewer: User, client_of: Browser) -> None:
-    Organization.objects.filter(pk=budget.organization_id).update(currency="EUR")
-    assert "€100.00" in client_of(viewer).get(reverse("budgets")).text
-
-
 def test_htmx_gets_the_progress_alone_and_nothing_if_it_is_the_same(
     budget: Budget, viewer: User, client_of: Browser
 ) -> None:
