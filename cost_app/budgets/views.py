@@ -130,9 +130,9 @@ def increase_withdraw(request: MemberRequest, increase_id: int) -> HttpResponse:
 @require_GET
 @cache_control(private=True, no_cache=True)
 @conditional_page
-def burn_down(request: MemberRequest, budget_id: int) -> HttpResponse:
+def burn_down(_request: MemberRequest, budget_id: int) -> HttpResponse:
     """What is left of the running window, for the page's script."""
-    return JsonResponse(_burn_down(request, budget_id).figure)
+    return JsonResponse(_burn_down(budget_id).figure)
 
 
 @permission_required("cost:read")
@@ -140,16 +140,16 @@ def burn_down(request: MemberRequest, budget_id: int) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def burn_down_table(request: MemberRequest, budget_id: int) -> HttpResponse:
     """The same figures as a table."""
-    return _table(request, budget_id, _burn_down(request, budget_id), "The running period")
+    return _table(request, budget_id, _burn_down(budget_id), "The running period")
 
 
 @permission_required("cost:read")
 @require_GET
 @cache_control(private=True, no_cache=True)
 @conditional_page
-def history(request: MemberRequest, budget_id: int) -> HttpResponse:
+def history(_request: MemberRequest, budget_id: int) -> HttpResponse:
     """What was spent in each period, for the page's script."""
-    return JsonResponse(_history(request, budget_id).figure)
+    return JsonResponse(_history(budget_id).figure)
 
 
 @permission_required("cost:read")
@@ -157,15 +157,15 @@ def history(request: MemberRequest, budget_id: int) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def history_table(request: MemberRequest, budget_id: int) -> HttpResponse:
     """The same figures as a table."""
-    return _table(request, budget_id, _history(request, budget_id), "All periods")
+    return _table(request, budget_id, _history(budget_id), "All periods")
 
 
-def _burn_down(request: MemberRequest, budget_id: int) -> Chart:
+def _burn_down(budget_id: int) -> Chart:
     row = screens.budget_row(get_object_or_404(Budget, id=budget_id))
     return figures.burn_down(row) if row else NO_FIGURE
 
 
-def _history(request: MemberRequest, budget_id: int) -> Chart:
+def _history(budget_id: int) -> Chart:
     found = get_object_or_404(Budget, id=budget_id)
     return figures.history(found, screens.budget_row(found))
 

@@ -63,12 +63,12 @@ def ledger_rows(organization: Organization, starts_at: datetime, ends_at: dateti
     batch = list(entries.filter(at__gte=starts_at)[:BATCH])
     while batch:
         for entry in batch:
-            yield _cells(entry, names, organization.currency)
+            yield _cells(entry, names)
         at, seen = batch[-1].at, batch[-1].pk
         batch = list(entries.filter(at__gte=at).exclude(at=at, id__lte=seen)[:BATCH])
 
 
-def _cells(entry: LedgerEntry, key_names: dict[int, str], currency: str) -> list[object]:
+def _cells(entry: LedgerEntry, key_names: dict[int, str]) -> list[object]:
     return [
         entry.pk,
         entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -77,7 +77,7 @@ def _cells(entry: LedgerEntry, key_names: dict[int, str], currency: str) -> list
         entry.model,
         dollars(entry.nano),
         dollars(entry.saved_nano),
-        currency,
+        "USD",
         entry.input_tokens,
         entry.cache_read_tokens,
         entry.cache_write_tokens,

@@ -5,9 +5,9 @@ proves that this installation wrote the figures and that nobody without the key 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, date
 from typing import Any
 
 from django.conf import settings
@@ -18,15 +18,17 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from aiinfra.money import dollars
 from aiinfra.tenants import audit
-from aiinfra.tenants.models import Organization
-from cost_app.finance.months import Month
+from aiinfra.tenants.models import ApiKey, Organization
+from cost_app.calendar import Calendar
+from cost_app.finance.month_sums import MonthSums, Sums, sums_calendar
+from cost_app.finance.months import Month, calendar_of, closed_month
 from cost_app.ledger.usage import fold
 from cost_app.models import CostPolicy, Dimension, LedgerEntry, MonthClose, PendingUsage, UsageDay
 
-VERSION = 1
+VERSION = 2
 ALGORITHM = "hmac-sha256"
 SALT = "cost_app.finance.month_close"
-DIMENSIONS = (Dimension.PROVIDER, Dimension.MODEL, Dimension.API_KEY, Dimension.TAG)
+DIMENSIONS = (Dimension.PROVIDER, Dimension.MODEL, Dimension.API_KEY, Dimension.USER, Dimension.TAG)
 SUMS = (
     "nano",
     "saved_nano",
@@ -50,6 +52,7 @@ class CloseState:
     """How a closed month stands today. `corrections_nano` was booked on its days after it was closed."""
 
     close: MonthClose
+    month: Month
     is_verified: bool
     corrections_nano: int
 
@@ -59,15 +62,27 @@ class CloseState:
         return "verified" if self.is_verified else "tampered"
 
 
-def close_month(*, organization: Organization, month: Month, actor: str) -> MonthClose:
-    """Keep a past month's figures for ever. Raises NotClosableError."""
+@dataclass(frozen=True)
+class Closing:
+    """What came of closing a month: `is_new` is False where it was closed before."""
+
+    close: MonthClose
+    is_new: bool
+
+
+def close_month(*, organization: Organization, month: Month, actor: str) -> Closing:
+    """Keep a past month's figures for good; a month that is closed already stays as it is. Raises NotClosableError.
+
+    Closings of one organization take turns, so the months that they keep never overlap.
+    """
     if not month.is_over:
         raise NotClosableError(f"{month} is not over yet.")
     fold()
     with transaction.atomic():
         _hold_folds(organization.pk)
-        if MonthClose.objects.filter(first_day=month.first_day).exists():
-            raise NotClosableError(f"{month} is closed already.")
+        earlier = _closed_before(organization.pk, month)
+        if earlier:
+            return Closing(earlier, is_new=False)
         close = MonthClose(
             organization=organization,
             first_day=month.first_day,
@@ -85,7 +100,19 @@ def close_month(*, organization: Organization, month: Month, actor: str) -> Mont
             target=str(month),
             changes={"cost": [None, dollars(close.snapshot["totals"]["nano"])]},
         )
-    return close
+    return Closing(close, is_new=True)
+
+
+def _closed_before(organization_id: int, month: Month) -> MonthClose | None:
+    """The same month, closed by somebody else. Raises NotClosableError where a closed month has a part of it."""
+    calendar = calendar_of(organization_id)
+    for close in MonthClose.objects.filter(organization_id=organization_id):
+        closed = closed_month(close, calendar)
+        if closed.first_day == month.first_day:
+            return close
+        if closed.overlaps(month):
+            raise NotClosableError(f"{month} overlaps {closed}, which is closed. Reload the list of months.")
+    return None
 
 
 def _hold_folds(organization_id: int) -> None:
@@ -98,7 +125,8 @@ def _snapshot(organization: Organization, month: Month) -> dict[str, Any]:
     """Raises NotClosableError where ledger and sums do not agree; reads the month's ledger once."""
     rows = LedgerEntry.objects.filter(at__gte=month.starts_at, at__lt=month.ends_at)
     ledger = rows.aggregate(rows=Count("id"), max_id=Max("id"), nano=Sum("nano"))
-    totals = _sums(Dimension.TOTAL, month).get("", dict.fromkeys(SUMS, 0))
+    sums = MonthSums(organization.pk, month)
+    totals = _columns(sums.total())
     if PendingUsage.objects.filter(entry__at__gte=month.starts_at, entry__at__lt=month.ends_at).exists():
         raise NotClosableError(f"Usage is still being added to {month}. Try again in a minute.")
     if totals["nano"] != (ledger["nano"] or 0):
@@ -106,20 +134,34 @@ def _snapshot(organization: Organization, month: Month) -> dict[str, Any]:
     return {
         "version": VERSION,
         "organization": organization.slug,
-        "currency": organization.currency,
-        "time_zone": organization.time_zone,
+        "currency": "USD",
+        "time_zone": month.time_zone,
         "starts_at": month.starts_at.isoformat(),
         "ends_at": month.ends_at.isoformat(),
         "totals": totals,
-        "by": {dimension.value: _sums(dimension, month) for dimension in DIMENSIONS},
+        "by": {dimension.value: _lines(sums, dimension) for dimension in DIMENSIONS},
         "ledger": {"rows": ledger["rows"], "max_id": ledger["max_id"] or 0},
     }
 
 
-def _sums(dimension: Dimension, month: Month) -> dict[str, dict[str, int]]:
-    days = UsageDay.objects.filter(dimension=dimension, day__gte=month.first_day, day__lte=month.last_day)
-    grouped: Iterable[Any] = days.order_by().values("value").annotate(**{f"sum_{name}": Sum(name) for name in SUMS})
-    return {row["value"]: {name: row[f"sum_{name}"] for name in SUMS} for row in grouped}
+def _lines(sums: MonthSums, dimension: Dimension) -> dict[str, dict[str, Any]]:
+    """The lines of one dimension by its values. API keys go by their public ids, with the names of this moment."""
+    lines = {value: _columns(each) for value, each in sums.by(dimension)}
+    if dimension is not Dimension.API_KEY:
+        return dict(lines)
+    keys = {str(key.pk): key for key in ApiKey.objects.filter(pk__in=[value for value in lines if value])}
+    return {
+        keys[value].key_id if value in keys else value: _with_name(keys.get(value), each)
+        for value, each in lines.items()
+    }
+
+
+def _with_name(key: ApiKey | None, columns: Sums) -> dict[str, Any]:
+    return {**columns, "name": key.name if key else ""}
+
+
+def _columns(sums: Sums) -> Sums:
+    return {name: sums[name] for name in SUMS}
 
 
 def sign(close: MonthClose, key: str | bytes) -> str:
@@ -148,19 +190,32 @@ def verify(close: MonthClose) -> bool:
 
 
 def close_states(organization_id: int) -> dict[str, CloseState]:
-    """The organization's closed months by the ISO date of their first day; two queries for any number of months."""
+    """The organization's closed months by the ISO date of their first day.
+
+    A fixed number of queries, and one for each month that was closed in another time zone than today's.
+    """
     closes = list(MonthClose.objects.filter(organization_id=organization_id).order_by("-first_day"))
     if not closes:
         return {}
+    calendar = sums_calendar(organization_id)
     first, last = closes[-1].first_day, max(close.last_day for close in closes)
-    days = UsageDay.objects.filter(dimension=Dimension.TOTAL, day__gte=first, day__lte=last)
+    days = UsageDay.objects.filter(
+        organization_id=organization_id, dimension=Dimension.TOTAL, day__gte=first, day__lte=last
+    )
     costs = list(days.values_list("day", "nano"))
-    states = {}
-    for close in closes:
-        today = sum(nano for day, nano in costs if close.first_day <= day <= close.last_day)
-        signed = figure(close, "totals", "nano") or 0
-        states[close.first_day.isoformat()] = CloseState(close, verify(close), today - signed)
-    return states
+    return {close.first_day.isoformat(): _state(close, calendar, costs) for close in closes}
+
+
+def _state(close: MonthClose, calendar: Calendar, costs: Sequence[tuple[date, int]]) -> CloseState:
+    month = closed_month(close, calendar)
+    if month.time_zone == calendar.zone.key:
+        today = sum(nano for day, nano in costs if month.first_day <= day <= month.last_day)
+    else:
+        rows = LedgerEntry.objects.filter(
+            organization_id=close.organization_id, at__gte=month.starts_at, at__lt=month.ends_at
+        )
+        today = rows.aggregate(nano=Sum("nano", default=0))["nano"]
+    return CloseState(close, month, verify(close), today - (figure(close, "totals", "nano") or 0))
 
 
 def figure(close: MonthClose, *path: str) -> int | None:

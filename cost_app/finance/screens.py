@@ -1,12 +1,15 @@
 """Months and imports as the finance pages show them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.finance.month_close import CloseState, close_states, figure
+from cost_app.finance.month_sums import MonthSums, has_whole_days, sums_calendar
 from cost_app.finance.months import Month, months_of
-from cost_app.finance.statement import SECTIONS, Line
+from cost_app.finance.statement import NOBODY, SECTIONS, Line, names_of
 from cost_app.models import Dimension, InvoiceImport, InvoiceLine, MonthClose, UsageDay
 
 LINES_A_PAGE = 100
@@ -14,31 +17,44 @@ LINES_A_PAGE = 100
 
 @dataclass(frozen=True)
 class MonthRow:
-    """One month of the list. Amounts in nano-dollars."""
+    """One month of the list: a closed one with its signed figures, None where these cannot be read any more.
+
+    Amounts in nano-dollars.
+    """
 
     month: Month
-    nano: int
-    calls: int
+    nano: int | None
+    calls: int | None
     closed: CloseState | None
 
 
 def month_rows(organization_id: int) -> list[MonthRow]:
-    """The months that have statements, newest first; six queries, whatever their number."""
+    """The months that have statements, newest first; the sums by day are read once for all of them."""
     months = months_of(organization_id)
     if not months:
         return []
     closed = close_states(organization_id)
-    days = list(
-        UsageDay.objects.filter(dimension=Dimension.TOTAL, day__gte=months[-1].first_day).values_list(
-            "day", "nano", "calls"
-        )
-    )
-    return [_month_row(month, days, closed.get(month.slug)) for month in months]
+    days = UsageDay.objects.filter(dimension=Dimension.TOTAL, day__gte=months[-1].first_day - ONE_DAY)
+    costs = list(days.values_list("day", "nano", "calls"))
+    calendar = sums_calendar(organization_id)
+    return [_month_row(organization_id, month, closed.get(month.slug), calendar, costs) for month in months]
 
 
-def _month_row(month: Month, days: Iterable[Any], closed: CloseState | None) -> MonthRow:
-    within = [(nano, calls) for day, nano, calls in days if month.first_day <= day <= month.last_day]
-    return MonthRow(month, sum(nano for nano, _ in within), sum(calls for _, calls in within), closed)
+def _month_row(
+    organization_id: int,
+    month: Month,
+    closed: CloseState | None,
+    calendar: Calendar,
+    costs: Sequence[tuple[date, int, int]],
+) -> MonthRow:
+    if closed:
+        signed = signed_figures(closed.close)
+        return MonthRow(month, signed.nano, signed.calls, closed)
+    if not has_whole_days(calendar, month):
+        total = MonthSums(organization_id, month).total()
+        return MonthRow(month, total["nano"], total["calls"], None)
+    within = [(nano, calls) for day, nano, calls in costs if month.first_day <= day <= month.last_day]
+    return MonthRow(month, sum(nano for nano, _ in within), sum(calls for _, calls in within), None)
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:
     titles = {Dimension.PROVIDER: "By provider", **SECTIONS}
     try:
         return [
-            SnapshotSection(title, _snapshot_lines(by[dimension.value]))
+            SnapshotSection(title, _snapshot_lines(dimension, by[dimension.value]))
             for dimension, title in titles.items()
             if by and dimension.value in by
         ]
@@ -83,9 +99,20 @@ def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:
         return []
 
 
-def _snapshot_lines(sums: dict[str, dict[str, int]]) -> list[Line]:
-    lines = [Line(value or "none", value, nano=row["nano"], calls=row["calls"]) for value, row in sums.items()]
+def _snapshot_lines(dimension: Dimension, sums: dict[str, dict[str, Any]]) -> list[Line]:
+    """Months that were closed before keys were signed by name have row ids; these get the names of today."""
+    old = names_of(dimension, [value for value, row in sums.items() if "name" not in row])
+    lines = [
+        Line(_signed_name(dimension, value, row) or old.get(value, value), value, nano=row["nano"], calls=row["calls"])
+        for value, row in sums.items()
+    ]
     return sorted(lines, key=lambda line: (-line.nano, line.value))
+
+
+def _signed_name(dimension: Dimension, value: str, row: dict[str, Any]) -> str:
+    if not value:
+        return NOBODY.get(dimension, "none")
+    return f"{row['name']} ({value})" if row.get("name") else ""
 
 
 @dataclass(frozen=True)

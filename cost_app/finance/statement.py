@@ -1,17 +1,16 @@
 """The monthly statement: what was spent, by key, user, tag and model. Read from the days' sums alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import QuerySet, Sum
 from django.http import StreamingHttpResponse
 
 from aiinfra.money import dollars
 from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.finance.csv_stream import csv_response
+from cost_app.finance.month_sums import MonthSums, Sums
 from cost_app.finance.months import Month
-from cost_app.models import Dimension, UsageDay
+from cost_app.models import Dimension
 
 LINES_SHOWN = 50
 TAGS_NOTE = "A call with several tags counts under each of them."
@@ -97,52 +96,42 @@ class Statement:
 
 
 def statement_of(organization_id: int, month: Month) -> Statement:
-    """The statement with at most 50 lines a section; six queries, whatever the size of the ledger."""
-    days = _days(organization_id, month)
-    total = _total(days)
-    return Statement(month, total, [_section(dimension, days, total) for dimension in SECTIONS])
+    """The statement with at most 50 lines a section; as many queries whatever the size of the ledger."""
+    sums = MonthSums(organization_id, month)
+    total = _total(sums)
+    return Statement(month, total, [_section(dimension, sums, total) for dimension in SECTIONS])
 
 
-def _days(organization_id: int, month: Month) -> QuerySet[UsageDay]:
-    return UsageDay.objects.filter(organization_id=organization_id, day__gte=month.first_day, day__lte=month.last_day)
+def _total(sums: MonthSums) -> Line:
+    return Line("Total", "", **_columns(sums.total()))
 
 
-def _total(days: QuerySet[UsageDay]) -> Line:
-    sums = {f"sum_{name}": Sum(name, default=0) for name in SUMS}
-    found = days.filter(dimension=Dimension.TOTAL).aggregate(**sums)
-    return Line("Total", "", **{name: found[f"sum_{name}"] for name in SUMS})
+def _columns(sums: Sums) -> Sums:
+    return {name: sums[name] for name in SUMS}
 
 
-def _section(dimension: Dimension, days: QuerySet[UsageDay], total: Line) -> Section:
-    rows = list(_grouped(dimension, days)[: LINES_SHOWN + 1])
-    lines = _named(dimension, rows[:LINES_SHOWN])
-    is_cut = len(rows) > LINES_SHOWN
+def _section(dimension: Dimension, sums: MonthSums, total: Line) -> Section:
+    found = list(sums.by(dimension, LINES_SHOWN + 1))
+    names = names_of(dimension, [value for value, _ in found])
+    lines = [_line(dimension, value, each, names) for value, each in found[:LINES_SHOWN]]
+    is_cut = len(found) > LINES_SHOWN
     if dimension is Dimension.TAG:
         return Section(SECTIONS[dimension], lines, note=CUT_TAGS_NOTE if is_cut else TAGS_NOTE)
     rest = total.nano - sum(line.nano for line in lines)
     return Section(SECTIONS[dimension], lines, rest if is_cut else None)
 
 
-def _grouped(dimension: Dimension, days: QuerySet[UsageDay]) -> Any:
-    """Dicts of `value` and the sums, the dearest first."""
-    sums = {f"sum_{name}": Sum(name) for name in SUMS}
-    grouped: Any = days.filter(dimension=dimension).order_by().values("value").annotate(**sums)
-    return grouped.order_by("-sum_nano", "value")
+def _line(dimension: Dimension, value: str, sums: Sums, names: Mapping[str, str]) -> Line:
+    return Line(names.get(value, value) or NOBODY.get(dimension, ""), value, **_columns(sums))
 
 
-def _named(dimension: Dimension, rows: Iterable[dict[str, Any]]) -> list[Line]:
-    rows = list(rows)
-    names = _key_names([row["value"] for row in rows]) if dimension is Dimension.API_KEY else {}
-    return [_line(dimension, row, names) for row in rows]
+def names_of(dimension: Dimension, values: Iterable[str]) -> dict[str, str]:
+    """What people call the values of a dimension; none for one whose values are names. One query for API keys."""
+    return key_names(values) if dimension is Dimension.API_KEY else {}
 
 
-def _line(dimension: Dimension, row: dict[str, Any], key_names: dict[str, str]) -> Line:
-    value = row["value"]
-    name = key_names.get(value, value) or NOBODY.get(dimension, "")
-    return Line(name, value, **{name: row[f"sum_{name}"] for name in SUMS})
-
-
-def _key_names(values: Iterable[str]) -> dict[str, str]:
+def key_names(values: Iterable[str]) -> dict[str, str]:
+    """The API keys of these row ids as "name (public id)"."""
     ids = [int(value) for value in values if value.isdecimal()]
     return {str(key.pk): f"{key.name} ({key.key_id})" for key in ApiKey.objects.filter(pk__in=ids)}
 
@@ -159,22 +148,23 @@ def statement_csv(organization: Organization, month: Month) -> StreamingHttpResp
 
 def statement_rows(organization: Organization, month: Month) -> Iterator[list[object]]:
     """The total first, then every line of every section; needs the organization's scope."""
-    days = _days(organization.pk, month)
-    yield _cells("total", _total(days), organization.currency)
-    key_names = {str(key.pk): f"{key.name} ({key.key_id})" for key in ApiKey.objects.filter(organization=organization)}
+    sums = MonthSums(organization.pk, month)
+    yield _cells("total", _total(sums))
+    names = {str(key.pk): f"{key.name} ({key.key_id})" for key in ApiKey.objects.filter(organization=organization)}
     for dimension in SECTIONS:
-        for row in _grouped(dimension, days).iterator():
-            yield _cells(dimension.value, _line(dimension, row, key_names), organization.currency)
+        of_values = names if dimension is Dimension.API_KEY else {}
+        for value, each in sums.by(dimension):
+            yield _cells(dimension.value, _line(dimension, value, each, of_values))
 
 
-def _cells(section: str, line: Line, currency: str) -> list[object]:
+def _cells(section: str, line: Line) -> list[object]:
     return [
         section,
         line.name,
         line.value,
         dollars(line.nano),
         dollars(line.saved_nano),
-        currency,
+        "USD",
         line.calls,
         line.errors,
         line.cache_hits,

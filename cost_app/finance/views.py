@@ -48,10 +48,13 @@ def close(request: MemberRequest, slug: str) -> HttpResponse:
     """Close a month."""
     month = _month(request, slug)
     try:
-        close_month(organization=request.membership.organization, month=month, actor=request.principal.actor)
+        done = close_month(organization=request.membership.organization, month=month, actor=request.principal.actor)
     except NotClosableError as error:
         return _statement(request, month, problem=str(error), status=422)
-    messages.success(request, f"{month} is closed.")
+    if done.is_new:
+        messages.success(request, f"{month} is closed.")
+    else:
+        messages.info(request, f"{month} was closed before, by {done.close.closed_by}.")
     return redirect("finance_closed", month.slug)
 
 
@@ -62,7 +65,7 @@ def closed(request: MemberRequest, slug: str) -> HttpResponse:
     state = _closed(request, slug)
     context = {
         "state": state,
-        "month": _month(request, slug),
+        "month": state.month,
         "figures": signed_figures(state.close),
         "sections": snapshot_sections(state.close.snapshot),
     }
@@ -78,6 +81,9 @@ def closed_file(request: MemberRequest, slug: str) -> HttpResponse:
         "organization": request.membership.organization.slug,
         "firstDay": state.close.first_day.isoformat(),
         "lastDay": state.close.last_day.isoformat(),
+        "startsAt": state.month.starts_at.isoformat(),
+        "endsAt": state.month.ends_at.isoformat(),
+        "timeZone": state.month.time_zone,
         "closedBy": state.close.closed_by,
         "closedAt": state.close.closed_at.isoformat(),
         "snapshot": state.close.snapshot,
