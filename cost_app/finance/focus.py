@@ -1,26 +1,28 @@
-"""FOCUS 1.2, the FinOps Open Cost and Usage Specification (focus.finops.org): lines by day, model and token class.
+"""FOCUS 1.2, the FinOps Open Cost and Usage Specification (focus.finops.org), as a CSV file.
 
-Made from the days' sums alone. They know what a model cost on a day, not what its input did; a day's cost is split by
-tokens x list price, by the largest remainder, so that the lines of a model's day add up to its cost exactly.
+`focus_charges` says what a line is. Costs are split by tokens x list price, by the largest remainder, so that the lines
+of a day add up to its cost in the ledger exactly. Columns of features that do not exist here stay empty: FOCUS 1.0, and
+tools that read it, expect them.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from django.http import StreamingHttpResponse
 
 from aiinfra.money import dollars
-from aiinfra.tenants.models import Organization
+from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.finance.allocation import TOKEN_CLASSES, PriceList, allocate, weights_of
 from cost_app.finance.csv_stream import csv_response
-from cost_app.finance.months import calendar_of, month_from
-from cost_app.models import Dimension, ModelPrice, UsageDay
+from cost_app.finance.focus_charges import Charge, Charges, Closing, Segment
+from cost_app.finance.month_close import figure
+from cost_app.finance.months import calendar_of, closed_month
+from cost_app.models import MonthClose
 
 FOCUS_COLUMNS = [
+    "AvailabilityZone",
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -34,6 +36,11 @@ FOCUS_COLUMNS = [
     "ChargeFrequency",
     "ChargePeriodEnd",
     "ChargePeriodStart",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
     "ConsumedQuantity",
     "ConsumedUnit",
     "ContractedCost",
@@ -64,9 +71,14 @@ FOCUS_COLUMNS = [
     "SubAccountName",
     "SubAccountType",
     "Tags",
+    "x_ApiKeyId",
+    "x_ApiKeyName",
     "x_BilledNano",
     "x_LocalDay",
+    "x_Tags",
     "x_TokenClass",
+    "x_Tokens",
+    "x_User",
 ]
 PROVIDER_NAMES = {"openai": "OpenAI", "anthropic": "Anthropic", "deepseek": "DeepSeek"}
 METERS = {
@@ -76,24 +88,10 @@ METERS = {
     "output": "Output Tokens",
 }
 PRICING_UNIT = "1000000 Tokens"
-
-
-@dataclass(frozen=True)
-class Charge:
-    """One line: what a token class of a model's day cost, or a correction. Amounts in nano-dollars."""
-
-    provider: str
-    model: str
-    day: date
-    nano: int
-    token_class: str = ""
-    tokens: int = 0
-    price: ModelPrice | None = None
-
-    @property
-    def unit_price(self) -> int | None:
-        """Nano-dollars per million tokens."""
-        return getattr(self.price, self.token_class) if self.price and self.token_class else None
+CALLS = "Calls"
+"""Meter and unit of what is billed without tokens: calls whose end nobody saw, at their upper bound."""
+DEMO_TAG = "aiinfra:demo"
+"""With the prefix that FOCUS wants for tags that the customer did not set."""
 
 
 def focus_csv(organization: Organization, first: date, last: date) -> StreamingHttpResponse:
@@ -108,36 +106,28 @@ def focus_csv(organization: Organization, first: date, last: date) -> StreamingH
 
 def focus_rows(organization: Organization, first: date, last: date) -> Iterator[list[object]]:
     """The lines of some days in the order of `FOCUS_COLUMNS`; needs the organization's scope."""
-    calendar, prices = calendar_of(organization.pk), PriceList()
-    days = UsageDay.objects.filter(
-        organization=organization, dimension=Dimension.MODEL, day__gte=first, day__lte=last
-    ).order_by("day", "value")
-    for usage in days.iterator():
-        for charge in charges_of(usage, calendar, prices):
-            cells = {**_account(organization), **_period(charge.day, calendar), **_charge(charge), **_service(charge)}
-            yield [cells.get(name) for name in FOCUS_COLUMNS]
+    calendar = calendar_of(organization.pk)
+    charges = Charges(organization.pk, calendar, closings_of(organization.pk, calendar))
+    keys = {key.pk: key for key in ApiKey.objects.filter(organization=organization)}
+    account = _account(organization)
+    for charge in charges.between(calendar.begin_of(first), calendar.begin_of(last + ONE_DAY)):
+        key = keys.get(charge.owner.api_key_id or 0)
+        cells = {
+            **account,
+            **_period(charge.segment),
+            **_charge(charge),
+            **_service(charge),
+            **_owner(charge, key, is_demo=organization.is_demo),
+        }
+        yield [cells.get(name) for name in FOCUS_COLUMNS]
 
 
-def charges_of(usage: UsageDay, calendar: Calendar, prices: PriceList) -> list[Charge]:
-    """The lines of one model's day; they add up to its cost exactly.
-
-    A day without tokens, or with a negative cost, holds corrections that no token class is the cause of: its whole cost
-    is a line of its own then, and the tokens are charged with nothing.
-    """
-    provider, _, model = usage.value.partition("/")
-    price = prices.price(provider, model, calendar.begin_of(usage.day + ONE_DAY))
-    tokens = {name: getattr(usage, f"{name}_tokens") for name in TOKEN_CLASSES}
-    weights = weights_of(tokens, price)
-    charged = usage.nano if any(weights) and usage.nano >= 0 else 0
-    parts = allocate(charged, weights)
-    charges = [
-        Charge(provider, model, usage.day, part, name, tokens[name], price)
-        for name, part in zip(TOKEN_CLASSES, parts, strict=True)
-        if tokens[name]
+def closings_of(organization_id: int, calendar: Calendar) -> list[Closing]:
+    """The organization's closed months, by which corrections are told from current charges."""
+    return [
+        Closing(closed_month(close, calendar), close.closed_at, figure(close, "ledger", "max_id") or 0)
+        for close in MonthClose.objects.filter(organization_id=organization_id).order_by("first_day")
     ]
-    if usage.nano != charged:
-        charges.append(Charge(provider, model, usage.day, usage.nano - charged))
-    return charges
 
 
 def _account(organization: Organization) -> dict[str, object]:
@@ -145,62 +135,88 @@ def _account(organization: Organization) -> dict[str, object]:
         "BillingAccountId": organization.slug,
         "BillingAccountName": organization.name,
         "BillingAccountType": "Organization",
-        "BillingCurrency": organization.currency,
+        "BillingCurrency": "USD",
         "SubAccountId": organization.slug,
         "SubAccountName": organization.name,
         "SubAccountType": "Organization",
-        "Tags": json.dumps({"demo": "true"} if organization.is_demo else {}),
     }
 
 
-def _period(day: date, calendar: Calendar) -> dict[str, object]:
-    month = month_from(calendar, day)
+def _period(segment: Segment) -> dict[str, object]:
     return {
-        "BillingPeriodStart": _utc(month.starts_at),
-        "BillingPeriodEnd": _utc(month.ends_at),
-        "ChargePeriodStart": _utc(calendar.begin_of(day)),
-        "ChargePeriodEnd": _utc(calendar.begin_of(day + ONE_DAY)),
-        "x_LocalDay": day.isoformat(),
+        "BillingPeriodStart": _utc(segment.month.starts_at),
+        "BillingPeriodEnd": _utc(segment.month.ends_at),
+        "ChargePeriodStart": _utc(segment.starts_at),
+        "ChargePeriodEnd": _utc(segment.ends_at),
+        "x_LocalDay": segment.day.isoformat(),
+    }
+
+
+def _owner(charge: Charge, key: ApiKey | None, *, is_demo: bool) -> dict[str, object]:
+    """FOCUS has tags as an object; ours have no values, which it writes as true."""
+    tags = dict.fromkeys(json.loads(charge.owner.tags), True)
+    return {
+        "Tags": json.dumps({**tags, **({DEMO_TAG: True} if is_demo else {})}, ensure_ascii=False),
+        "x_ApiKeyId": key.key_id if key else None,
+        "x_ApiKeyName": key.name if key else None,
+        "x_Tags": charge.owner.tags,
+        "x_User": charge.owner.user,
     }
 
 
 def _charge(charge: Charge) -> dict[str, object]:
     billed = dollars(charge.nano)
-    cells: dict[str, object] = {"BilledCost": billed, "EffectiveCost": billed, "x_BilledNano": charge.nano}
-    if not charge.token_class:
-        return {
-            **cells,
-            "ChargeCategory": "Adjustment",
-            "ChargeClass": "Correction",
-            "ChargeDescription": f"Corrections of earlier bookings of {charge.model}",
-            "ChargeFrequency": "One-Time",
-            "ListCost": billed,
-            "ContractedCost": billed,
-        }
-    unit_price = None if charge.unit_price is None else _text(Decimal(charge.unit_price).scaleb(-9))
-    list_cost = billed if charge.unit_price is None else _text(Decimal(charge.tokens * charge.unit_price).scaleb(-15))
+    listed = billed if charge.list_dollars is None else _text(charge.list_dollars)
     return {
-        **cells,
-        "ChargeCategory": "Usage",
-        "ChargeDescription": f"{METERS[charge.token_class]} of {charge.model}",
-        "ChargeFrequency": "Usage-Based",
-        "ConsumedQuantity": charge.tokens,
-        "ConsumedUnit": "Tokens",
-        "PricingCategory": "Standard" if charge.price else "Other",
-        "PricingQuantity": _text(Decimal(charge.tokens).scaleb(-6)),
-        "PricingUnit": PRICING_UNIT,
-        "ListUnitPrice": unit_price,
-        "ContractedUnitPrice": unit_price,
-        "ListCost": list_cost,
-        "ContractedCost": list_cost,
-        "SkuMeter": METERS[charge.token_class],
-        "SkuPriceId": f"{_sku(charge)}/{charge.price.pk}" if charge.price else None,
+        "BilledCost": billed,
+        "EffectiveCost": billed,
+        "ListCost": listed,
+        "ContractedCost": listed,
+        "ChargeClass": "Correction" if charge.is_correction else None,
+        "x_BilledNano": charge.nano,
         "x_TokenClass": charge.token_class,
+        "x_Tokens": charge.tokens,
+        **(_usage(charge) if charge.is_usage else _adjustment(charge)),
     }
 
 
+def _adjustment(charge: Charge) -> dict[str, object]:
+    return {
+        "ChargeCategory": "Adjustment",
+        "ChargeDescription": f"Corrections of earlier bookings of {charge.owner.model}",
+        "ChargeFrequency": "One-Time",
+    }
+
+
+def _usage(charge: Charge) -> dict[str, object]:
+    meter = METERS.get(charge.token_class, CALLS)
+    quantity, unit = (charge.tokens, "Tokens") if charge.token_class else (charge.calls, CALLS)
+    unit_price = None if charge.rate is None else _text(Decimal(charge.rate).scaleb(-9))
+    return {
+        "ChargeCategory": "Usage",
+        "ChargeDescription": f"{meter} of {charge.owner.model}",
+        "ChargeFrequency": "Usage-Based",
+        "ConsumedQuantity": quantity,
+        "ConsumedUnit": unit,
+        "PricingCategory": _pricing_category(charge),
+        "PricingQuantity": _text(Decimal(quantity).scaleb(-6)) if charge.token_class else quantity,
+        "PricingUnit": PRICING_UNIT if charge.token_class else CALLS,
+        "ListUnitPrice": unit_price,
+        "ContractedUnitPrice": unit_price,
+        "SkuMeter": meter,
+        "SkuPriceId": f"{_sku(charge)}/{charge.price.pk}" if charge.price else _sku(charge),
+    }
+
+
+def _pricing_category(charge: Charge) -> str:
+    """Prices that hold in some hours of the week only are dynamic."""
+    if charge.price is None:
+        return "Other"
+    return "Dynamic" if charge.price.window else "Standard"
+
+
 def _service(charge: Charge) -> dict[str, object]:
-    name = PROVIDER_NAMES.get(charge.provider, charge.provider)
+    name = PROVIDER_NAMES.get(charge.owner.provider, charge.owner.provider)
     return {
         "ProviderName": name,
         "PublisherName": name,
@@ -208,15 +224,16 @@ def _service(charge: Charge) -> dict[str, object]:
         "ServiceName": f"{name} API",
         "ServiceCategory": "AI and Machine Learning",
         "ServiceSubcategory": "Generative AI",
-        "ResourceId": f"{charge.provider}/{charge.model}",
-        "ResourceName": charge.model,
+        "ResourceId": f"{charge.owner.provider}/{charge.owner.model}",
+        "ResourceName": charge.owner.model,
         "ResourceType": "Model",
         "SkuId": _sku(charge),
     }
 
 
 def _sku(charge: Charge) -> str:
-    return f"{charge.provider}/{charge.model}/{charge.token_class or 'correction'}"
+    kind = charge.token_class or ("calls" if charge.is_usage else "correction")
+    return f"{charge.owner.provider}/{charge.owner.model}/{kind}"
 
 
 def _utc(moment: datetime) -> str:

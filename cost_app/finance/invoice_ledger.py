@@ -10,6 +10,7 @@ from django.db.models.functions import TruncDate
 
 from cost_app.finance.allocation import TOKEN_CLASSES, PriceList, allocate, weights_of
 from cost_app.finance.invoice_layouts import TOTAL
+from cost_app.finance.months import INSTANT
 from cost_app.models import LedgerEntry, LedgerKind
 
 DAYS_BEFORE, DAYS_AFTER = 1, 3
@@ -37,7 +38,9 @@ def ledger_of(provider: str, first: date, last: date) -> Book:
     """The scoped organization's bookings from a day before the first to three days after the last."""
     starts_at = _begin(first - timedelta(days=DAYS_BEFORE))
     ends_at = _begin(last + timedelta(days=DAYS_AFTER + 1))
-    entries = LedgerEntry.objects.filter(provider=provider, at__gte=starts_at, at__lt=ends_at)
+    entries = LedgerEntry.objects.filter(provider=provider, at__gte=starts_at, at__lt=ends_at).exclude(
+        kind=LedgerKind.CACHE_HIT  # the provider did not see them
+    )
     grouped: Iterable[Any] = (
         entries.order_by()
         .annotate(day=TruncDate("at", tzinfo=UTC))
@@ -58,7 +61,9 @@ def _model_day(provider: str, row: dict[str, Any], prices: PriceList) -> ModelDa
     """Money is split by class as the FOCUS export does it; a day without tokens has it under its total alone."""
     tokens: dict[str, int] = {name: row[name] for name in TOKEN_CLASSES}
     late: dict[str, int] = {name: row[f"late_{name}"] for name in TOKEN_CLASSES}
-    weights = weights_of(tokens, prices.price(provider, row["model"], _begin(row["day"] + timedelta(days=1))))
+    weights = weights_of(
+        tokens, prices.in_force(provider, row["model"], _begin(row["day"] + timedelta(days=1)) - INSTANT)
+    )
     parts = allocate(row["cost"] if any(weights) else 0, weights)
     return ModelDay(
         tokens={**tokens, TOTAL: sum(tokens.values())},

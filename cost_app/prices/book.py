@@ -5,7 +5,7 @@ that hold, one whose weekly window matches the instant wins over the one without
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -23,9 +23,11 @@ __all__ = [
     "add_shipped_prices",
     "forget_prices",
     "in_force",
+    "price_among",
     "price_of",
     "priced_models",
     "prices_ahead",
+    "read_versions",
 ]
 
 CACHE_SECONDS = 5
@@ -38,7 +40,7 @@ class ModelNotPricedError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class Version:
     """A row of the book with its window read once."""
 
     price: ModelPrice
@@ -49,7 +51,7 @@ class _Version:
         return self.price.effective_from <= at and (ends_at is None or at < ends_at)
 
 
-_cache: dict[tuple[str, str], tuple[float, list[_Version]]] = {}
+_cache: dict[tuple[str, str], tuple[float, list[Version]]] = {}
 
 
 def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: datetime | None = None) -> ModelPrice:
@@ -57,16 +59,26 @@ def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: d
 
     A model's versions are kept in process for 5 s; a look-up among them takes some microseconds.
     """
-    at = at or timezone.now()
+    price = price_among(_versions(provider, model), tier, at or timezone.now())
+    if price is None:
+        raise ModelNotPricedError(f"{provider}/{model} is not in the price book")
+    return price
+
+
+def price_among(versions: Sequence[Version], tier: str, at: datetime) -> ModelPrice | None:
+    """The one of a model's versions that is in force at an instant; see `read_versions`."""
     plain = None
-    for version in _latest_of_each_window(_versions(provider, model), tier, at):
+    for version in _latest_of_each_window(versions, tier, at):
         if not version.window:
             plain = version.price
         elif holds_at(version.window, at):
             return version.price
-    if plain is None:
-        raise ModelNotPricedError(f"{provider}/{model} is not in the price book")
     return plain
+
+
+def read_versions(rows: Iterable[ModelPrice]) -> list[Version]:
+    """Rows of one model, with their windows read once. They must come with the latest beginning first."""
+    return [Version(row, parse_window(row.window)) for row in rows]
 
 
 def prices_ahead(provider: str, model: str) -> tuple[ModelPrice, ...]:
@@ -110,7 +122,7 @@ def _begins_soon(price: ModelPrice, now: datetime) -> bool:
     return price.tier == PriceTier.STANDARD and now < price.effective_from <= now + AHEAD
 
 
-def _latest_of_each_window(versions: list[_Version], tier: str, at: datetime) -> Iterator[_Version]:
+def _latest_of_each_window(versions: Sequence[Version], tier: str, at: datetime) -> Iterator[Version]:
     """Versions come with the latest beginning first."""
     seen: set[str] = set()
     for version in versions:
@@ -120,11 +132,11 @@ def _latest_of_each_window(versions: list[_Version], tier: str, at: datetime) ->
             yield version
 
 
-def _versions(provider: str, model: str) -> list[_Version]:
+def _versions(provider: str, model: str) -> list[Version]:
     read_at, versions = _cache.get((provider, model), (0.0, []))
     if not versions or time.monotonic() - read_at > CACHE_SECONDS:
         rows = ModelPrice.objects.filter(provider=provider, model=model).order_by("-effective_from", "window_name")
-        versions = [_Version(row, parse_window(row.window)) for row in rows]
+        versions = read_versions(rows)
         if versions:
             _cache[provider, model] = (time.monotonic(), versions)
     return versions

@@ -3,13 +3,11 @@ import io
 import tracemalloc
 from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
 
 import pytest
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
 
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
@@ -17,10 +15,9 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import NoOrganizationError, organization_scope
 from cost_app.finance import exports
 from cost_app.finance.exports import LEDGER_COLUMNS, ledger_csv
-from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
 from cost_app.ledger.entries import book_entries
 from cost_app.ledger.usage import fold
-from cost_app.models import LedgerEntry, LedgerKind, ModelPrice, UsageDay
+from cost_app.models import LedgerEntry, LedgerKind
 from tests.cost_app.finance.conftest import Book, at
 
 Browser = Callable[[User], Client]
@@ -121,93 +118,6 @@ def test_another_organizations_rows_are_in_no_file(
     assert export(client_of(finance), "focus") == []
 
 
-# FOCUS
-
-
-def test_the_lines_of_a_models_day_add_up_to_its_cost(finance: User, client_of: Browser, book: Book) -> None:
-    book(at(10, 5), 1_000_001, input_tokens=33, cache_read_tokens=11, output_tokens=22)
-    book(
-        at(10, 5), 6, model="deepseek-chat", provider="deepseek", input_tokens=7, output_tokens=1, cache_write_tokens=5
-    )
-    book(at(10, 6), 5, model="unknown", input_tokens=1, output_tokens=1)
-    fold()
-    found = export(client_of(finance), "focus")
-    sums: dict[tuple[str, str], int] = {}
-    for line in found:
-        key = (line["x_LocalDay"], line["ResourceName"])
-        sums[key] = sums.get(key, 0) + int(line["x_BilledNano"])
-        assert Decimal(line["BilledCost"]) == Decimal(line["EffectiveCost"]) == Decimal(line["x_BilledNano"]).scaleb(-9)
-    assert sums == {
-        ("2026-10-05", "gpt-4"): 1_000_001,
-        ("2026-10-05", "deepseek-chat"): 6,
-        ("2026-10-06", "unknown"): 5,
-    }
-    assert [line["x_TokenClass"] for line in found if line["ResourceName"] == "deepseek-chat"] == [
-        "input",
-        "cache_write",
-        "output",
-    ]
-
-
-def test_a_line_has_the_columns_of_focus(finance: User, client_of: Browser, book: Book) -> None:
-    book(at(10, 5), 120_000, input_tokens=12_000)
-    fold()
-    [line] = export(client_of(finance), "focus")
-    assert list(line) == FOCUS_COLUMNS
-    expected = {
-        "BilledCost": "0.00012",
-        "ListCost": "0.12",
-        "ListUnitPrice": "10",
-        "PricingQuantity": "0.012",
-        "PricingUnit": "1000000 Tokens",
-        "ConsumedQuantity": "12000",
-        "ConsumedUnit": "Tokens",
-        "BillingCurrency": "USD",
-        "BillingPeriodStart": "2026-09-30T22:00:00Z",
-        "BillingPeriodEnd": "2026-10-31T23:00:00Z",
-        "ChargePeriodStart": "2026-10-04T22:00:00Z",
-        "ChargePeriodEnd": "2026-10-05T22:00:00Z",
-        "ChargeCategory": "Usage",
-        "ChargeClass": "",
-        "ProviderName": "OpenAI",
-        "ServiceCategory": "AI and Machine Learning",
-        "ServiceName": "OpenAI API",
-        "SkuId": "openai/gpt-4/input",
-        "SubAccountId": "north",
-        "RegionId": "",
-        "Tags": "{}",
-    }
-    assert {name: line[name] for name in expected} == expected
-
-
-def test_the_price_of_a_line_is_the_one_of_its_day(finance: User, client_of: Browser, book: Book) -> None:
-    old = ModelPrice.objects.get(provider="openai", model="gpt-4")
-    ModelPrice.objects.create(
-        provider="openai", model="gpt-4", input=5, cache_read=5, cache_write=5, output=5, source="test",
-        effective_from=at(10, 6, 9),
-    )  # fmt: skip
-    for day in (5, 6):
-        book(at(10, day), 100, input_tokens=1)
-    fold()
-    prices = [line["ListUnitPrice"] for line in export(client_of(finance), "focus")]
-    assert prices == [f"{old.input // 10**9}", "0.000000005"]
-
-
-def test_what_no_token_class_is_the_cause_of_is_a_correction(finance: User, client_of: Browser, book: Book) -> None:
-    book(at(10, 5), -700, kind=LedgerKind.ADJUST, calls=0)
-    book(at(10, 6), -900, input_tokens=5)
-    fold()
-    found = [
-        (line["x_LocalDay"], line["ChargeCategory"], line["ChargeClass"], int(line["x_BilledNano"]))
-        for line in export(client_of(finance), "focus")
-    ]
-    assert found == [
-        ("2026-10-05", "Adjustment", "Correction", -700),
-        ("2026-10-06", "Usage", "", 0),
-        ("2026-10-06", "Adjustment", "Correction", -900),
-    ]
-
-
 # The page
 
 
@@ -237,19 +147,3 @@ def test_an_export_is_for_finance_alone(viewer: User, operator: User, client_of:
     for person in (viewer, operator):
         assert client_of(person).get(reverse("finance_export_file"), OCTOBER).status_code == 403
     assert client_of(viewer).post(reverse("finance_export_file")).status_code in {403, 405}
-
-
-def test_an_export_makes_as_many_queries_for_ten_days_as_for_one(
-    organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
-) -> None:
-    book(at(10, 5), 1, input_tokens=1)
-    fold()
-    with organization_scope(organization.pk), django_assert_num_queries(4):
-        assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 1
-    for day in range(6, 15):
-        book(at(10, day), 1, input_tokens=1)
-    fold()
-    with organization_scope(organization.pk):
-        with django_assert_num_queries(4):
-            assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 10
-        assert UsageDay.objects.filter(dimension="total").count() == 10

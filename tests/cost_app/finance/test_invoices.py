@@ -85,6 +85,14 @@ def test_what_agrees_has_no_cause(book: Book, compare: Compare) -> None:
     assert found[5, "gpt-4", "output"].ledger_nano == 30_000
 
 
+def test_cache_hits_are_no_part_of_a_provider_s_bill(book: Book, compare: Compare) -> None:
+    book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000)
+    book(at(10, 5), 0, kind=LedgerKind.CACHE_HIT, saved_nano=9, input_tokens=100_000, cache_read_tokens=7)
+    found = compare(usage((5, "gpt-4", 1_000, 1_000)))
+    assert said(found) == {}
+    assert found[5, "gpt-4", "input"].ledger_nano == 10_000_000
+
+
 def test_days_are_those_of_utc(book: Book, compare: Compare) -> None:
     book(at(10, 4, 23), 1, input_tokens=10)  # the 5th in Berlin
     book(at(10, 5, 23), 1, input_tokens=20)  # the 6th

@@ -1,0 +1,402 @@
+"""The FOCUS export: each line says what is so, and all lines together are the ledger."""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
+from cost_app.finance.month_close import close_month
+from cost_app.finance.months import find_month
+from cost_app.ledger.usage import fold
+from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice
+from cost_app.prices.pricing import cost_of
+from tests.cost_app.finance.conftest import Book, at
+from tests.cost_app.finance.test_exports import export
+
+Browser = Callable[[User], Client]
+Charges = Callable[..., list[dict[str, str]]]
+
+
+@pytest.fixture
+def charges(organization: Organization) -> Charges:
+    """The lines of some days, October by default, as a file has them."""
+
+    def read(first: date = date(2026, 10, 1), last: date = date(2026, 10, 31)) -> list[dict[str, str]]:
+        with organization_scope(organization.pk):
+            rows = list(focus_rows(organization, first, last))
+        return [{name: "" if cell is None else str(cell) for name, cell in zip(FOCUS_COLUMNS, row, strict=True)}
+                for row in rows]  # fmt: skip
+
+    return read
+
+
+def kinds(lines: list[dict[str, str]]) -> list[tuple[str, str, str, int]]:
+    return [
+        (line["x_LocalDay"], line["ChargeCategory"], line["ChargeClass"], int(line["x_BilledNano"])) for line in lines
+    ]
+
+
+def test_the_lines_of_a_models_day_add_up_to_its_cost(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 1_000_001, input_tokens=33, cache_read_tokens=11, output_tokens=22)
+    book(
+        at(10, 5), 6, model="deepseek-chat", provider="deepseek", input_tokens=7, output_tokens=1, cache_write_tokens=5
+    )
+    book(at(10, 6), 5, model="unknown", input_tokens=1, output_tokens=1)
+    fold()
+    found = export(client_of(finance), "focus")
+    sums: dict[tuple[str, str], int] = {}
+    for line in found:
+        key = (line["x_LocalDay"], line["ResourceName"])
+        sums[key] = sums.get(key, 0) + int(line["x_BilledNano"])
+        assert Decimal(line["BilledCost"]) == Decimal(line["EffectiveCost"]) == Decimal(line["x_BilledNano"]).scaleb(-9)
+    assert sums == {
+        ("2026-10-05", "gpt-4"): 1_000_001,
+        ("2026-10-05", "deepseek-chat"): 6,
+        ("2026-10-06", "unknown"): 5,
+    }
+    assert [line["x_TokenClass"] for line in found if line["ResourceName"] == "deepseek-chat"] == [
+        "input",
+        "cache_write",
+        "output",
+    ]
+
+
+def test_a_line_has_the_columns_of_focus(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 120_000, input_tokens=12_000)
+    fold()
+    [line] = export(client_of(finance), "focus")
+    assert list(line) == FOCUS_COLUMNS
+    expected = {
+        "BilledCost": "0.00012",
+        "ListCost": "0.12",
+        "ListUnitPrice": "10",
+        "PricingQuantity": "0.012",
+        "PricingUnit": "1000000 Tokens",
+        "ConsumedQuantity": "12000",
+        "ConsumedUnit": "Tokens",
+        "BillingCurrency": "USD",
+        "BillingPeriodStart": "2026-09-30T22:00:00Z",
+        "BillingPeriodEnd": "2026-10-31T23:00:00Z",
+        "ChargePeriodStart": "2026-10-04T22:00:00Z",
+        "ChargePeriodEnd": "2026-10-05T22:00:00Z",
+        "ChargeCategory": "Usage",
+        "ChargeClass": "",
+        "ProviderName": "OpenAI",
+        "ServiceCategory": "AI and Machine Learning",
+        "ServiceName": "OpenAI API",
+        "SkuId": "openai/gpt-4/input",
+        "SubAccountId": "north",
+        "RegionId": "",
+        "Tags": "{}",
+        "x_Tags": "[]",
+        "x_User": "",
+        "x_ApiKeyId": "",
+    }
+    assert {name: line[name] for name in expected} == expected
+
+
+def test_the_price_of_a_line_is_the_one_of_its_day(finance: User, client_of: Browser, book: Book) -> None:
+    old = ModelPrice.objects.get(provider="openai", model="gpt-4")
+    ModelPrice.objects.create(
+        provider="openai", model="gpt-4", input=5, cache_read=5, cache_write=5, output=5, source="test",
+        effective_from=at(10, 6, 9),
+    )  # fmt: skip
+    for day in (5, 6):
+        book(at(10, day), 100, input_tokens=1)
+    fold()
+    prices = [line["ListUnitPrice"] for line in export(client_of(finance), "focus")]
+    assert prices == [f"{old.input // 10**9}", "0.000000005"]
+
+
+def test_cache_hits_are_no_consumption(book: Book, charges: Charges) -> None:
+    book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000)
+    book(at(10, 5), 0, kind=LedgerKind.CACHE_HIT, saved_nano=9, input_tokens=100_000, output_tokens=100_000)
+    found = {line["x_TokenClass"]: line for line in charges()}
+    assert {name: line["ConsumedQuantity"] for name, line in found.items()} == {"input": "1000", "output": "1000"}
+    assert {name: (line["BilledCost"], line["ListCost"]) for name, line in found.items()} == {
+        "input": ("0.01", "0.01"),
+        "output": ("0.03", "0.03"),
+    }
+
+
+def test_a_correction_is_a_line_of_its_own_and_no_correction_of_an_invoice(book: Book, charges: Charges) -> None:
+    book(at(10, 5), 1_000_000_000, input_tokens=100_000)
+    book(at(10, 5), 3_000_000_000, kind=LedgerKind.ADJUST, calls=0)
+    book(at(10, 6), -900, kind=LedgerKind.ADJUST, calls=0, input_tokens=5)
+    found = charges()
+    assert kinds(found) == [
+        ("2026-10-05", "Usage", "", 1_000_000_000),
+        ("2026-10-05", "Adjustment", "", 3_000_000_000),
+        ("2026-10-06", "Adjustment", "", -900),
+    ]
+    assert [(line["ConsumedQuantity"], line["x_Tokens"]) for line in found] == [
+        ("100000", "100000"), ("", "0"), ("", "5"),
+    ]  # fmt: skip
+
+
+def test_what_is_booked_for_a_closed_month_is_a_correction_of_it(
+    organization: Organization, book: Book, charges: Charges
+) -> None:
+    book(at(10, 5), 10, input_tokens=1)
+    one, other = (_attempt(organization, finished_at=at(10, 5)) for _ in range(2))
+    book(at(11, 2), 4, kind=LedgerKind.ADJUST, calls=0, attempt=one)
+    fold()
+    with organization_scope(organization.pk):
+        month = find_month(organization.pk, "2026-10-01")
+        assert month
+        close_month(organization=organization, month=month, actor="user:finance")  # on the 18th of November
+    book(at(10, 6), 5, kind=LedgerKind.EXTERNAL, input_tokens=1)
+    book(at(11, 19), -3, kind=LedgerKind.ADJUST, calls=0, attempt=other)
+    book(at(11, 19), 7, input_tokens=1)
+    assert kinds(charges(last=date(2026, 11, 30))) == [
+        ("2026-10-05", "Usage", "", 10),
+        ("2026-10-06", "Usage", "Correction", 5),
+        ("2026-11-02", "Adjustment", "", 4),
+        ("2026-11-19", "Usage", "", 7),
+        ("2026-11-19", "Adjustment", "Correction", -3),
+    ]
+
+
+def _attempt(organization: Organization, **columns: object) -> Attempt:
+    with organization_scope(organization.pk):
+        return Attempt.objects.create(
+            organization=organization, provider="openai", model="gpt-4", state=AttemptState.SETTLED, bound_nano=0,
+            request_id=uuid4(), **columns,
+        )  # fmt: skip
+
+
+def _price(**columns: object) -> ModelPrice:
+    amounts = {"input": 10**9, "cache_read": 10**8, "cache_write": 1_250_000_000, "output": 10**10}
+    return ModelPrice.objects.create(**{"provider": "fake", "model": "m1", "source": "test", **amounts, **columns})
+
+
+def test_a_price_that_has_ended_is_the_list_price_of_no_later_call(book: Book, charges: Charges) -> None:
+    _price(effective_from=at(9, 1))
+    _price(effective_from=at(10, 1), effective_to=at(10, 10), input=10**8)
+    for day, nano in ((5, 100), (15, 1000)):
+        book(at(10, day), nano, provider="fake", model="m1", input_tokens=1)
+    assert [(line["ListUnitPrice"], line["ListCost"], line["BilledCost"]) for line in charges()] == [
+        ("0.1", "0.0000001", "0.0000001"),
+        ("1", "0.000001", "0.000001"),
+    ]
+
+
+def test_long_prompts_have_their_own_list_price(book: Book, charges: Charges) -> None:
+    long = {"long_input": 2 * 10**9, "long_cache_read": 0, "long_cache_write": 0, "long_output": 0}
+    _price(effective_from=at(9, 1), long_context_from=1_000, **long)
+    book(at(10, 5), 1_000_000, provider="fake", model="m1", input_tokens=1_000)
+    book(at(10, 5), 4_000_000, provider="fake", model="m1", input_tokens=2_000)
+    assert [(line["ListUnitPrice"], line["ConsumedQuantity"], line["ListCost"]) for line in charges()] == [
+        ("1", "1000", "0.001"),
+        ("2", "2000", "0.004"),
+    ]
+
+
+def test_a_call_that_was_priced_again_keeps_the_list_price_that_it_was_billed_at(
+    organization: Organization, book: Book, charges: Charges
+) -> None:
+    _price(effective_from=at(9, 1))
+    new = _price(effective_from=at(9, 2), input=3 * 10**8)
+    attempt = _attempt(organization, price=new, finished_at=at(10, 5))
+    book(at(10, 5), 1_000, provider="fake", model="m1", input_tokens=1, attempt=attempt)
+    book(at(10, 9), -700, provider="fake", model="m1", attempt=attempt, kind=LedgerKind.ADJUST, calls=0)
+    assert [(line["ListUnitPrice"], line["ListCost"], line["BilledCost"]) for line in charges()] == [
+        ("1", "0.000001", "0.000001"),
+        ("", "-0.0000007", "-0.0000007"),
+    ]
+
+
+def test_what_a_call_cost_above_its_bound_is_part_of_the_call(
+    organization: Organization, book: Book, charges: Charges
+) -> None:
+    attempt = _attempt(organization, finished_at=at(10, 5))
+    _price(effective_from=at(9, 1))
+    call = {"provider": "fake", "model": "m1", "attempt": attempt}
+    book(at(10, 5), 600, input_tokens=1, **call)
+    book(at(10, 5), 400, kind=LedgerKind.OVERRUN, calls=0, **call)
+    assert [(line["BilledCost"], line["ListCost"]) for line in charges()] == [("0.000001", "0.000001")]
+
+
+def test_a_call_whose_end_nobody_saw_is_counted_in_calls(book: Book, charges: Charges) -> None:
+    book(at(10, 5), 700, estimated=True)
+    book(at(10, 5), 0, kind=LedgerKind.FAILED)
+    [line] = charges()
+    assert [line[name] for name in ("ConsumedQuantity", "ConsumedUnit", "PricingUnit", "ListCost", "SkuId")] == [
+        "2", "Calls", "Calls", "0.0000007", "openai/gpt-4/calls",
+    ]  # fmt: skip
+
+
+def test_lines_name_key_user_and_tags(organization: Organization, book: Book, charges: Charges) -> None:
+    key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
+    for owner in (
+        {"api_key": key, "user_ref": "anna", "tags": ["web", "eu"]},
+        {"user_ref": "ben"},
+        {"user_ref": "ben"},
+    ):
+        book(at(10, 5), 10, input_tokens=1, **owner)
+    names = ("x_ApiKeyId", "x_ApiKeyName", "x_User", "x_Tags", "Tags", "ConsumedQuantity")
+    assert [[line[name] for name in names] for line in charges()] == [
+        ["", "", "ben", "[]", "{}", "2"],
+        [key.key_id, "shop", "anna", '["eu", "web"]', '{"eu": true, "web": true}', "1"],
+    ]
+
+
+def test_all_lines_together_are_the_ledger_and_none_is_billed_above_its_list_cost(
+    organization: Organization, book: Book, charges: Charges
+) -> None:
+    """Calls of many sizes and models, each rounded up to a nano-dollar."""
+    prices = [_price(model=f"m{n}", effective_from=at(9, 1), input=333_333_333 * (n + 1)) for n in range(3)]
+    for number in range(60):
+        price = prices[number % 3]
+        usage = TokenUsage(number * 7 % 5, number % 2, number % 3, number * 13 % 11)
+        book(
+            at(10, 5) + timedelta(hours=number), cost_of(usage, price), provider="fake", model=price.model,
+            user_ref=f"u{number % 4}", input_tokens=usage.input, cache_read_tokens=usage.cache_read,
+            cache_write_tokens=usage.cache_write, output_tokens=usage.output,
+        )  # fmt: skip
+    found = charges()
+    with organization_scope(organization.pk):
+        entries = list(LedgerEntry.objects.all())
+    assert sum(int(line["x_BilledNano"]) for line in found) == sum(entry.nano for entry in entries)
+    assert sum(int(line["ConsumedQuantity"]) for line in found) == sum(
+        entry.input_tokens + entry.cache_read_tokens + entry.cache_write_tokens + entry.output_tokens
+        for entry in entries
+    )
+    for line in found:
+        assert Decimal(line["ListCost"]) >= Decimal(line["BilledCost"]) >= 0
+        exact = Decimal(line["ListUnitPrice"]) * Decimal(line["PricingQuantity"])
+        assert abs(Decimal(line["ListCost"]) - exact) < Decimal("0.00000001")
+
+
+def test_a_demo_organization_says_so_in_the_tags(organization: Organization, book: Book, charges: Charges) -> None:
+    organization.is_demo = True
+    book(at(10, 5), 10, input_tokens=1, tags=["demo"])
+    assert json.loads(charges()[0]["Tags"]) == {"demo": True, "aiinfra:demo": True}
+
+
+def test_an_export_makes_as_many_queries_for_ten_days_as_for_one(
+    organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
+) -> None:
+    book(at(10, 5), 1, input_tokens=1)
+    with organization_scope(organization.pk), django_assert_num_queries(7):
+        assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 1
+    for day in range(6, 15):
+        book(at(10, day), 1, input_tokens=1)
+    with organization_scope(organization.pk), django_assert_num_queries(7):
+        assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 10
+
+
+# The rules of the specification, as https://focus.finops.org and the public focus-validator have them
+
+NEVER_EMPTY = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+]
+"""FOCUS 1.0: columns that are there and have a value in every row."""
+MAY_BE_EMPTY = [
+    "AvailabilityZone",
+    "BillingAccountName",
+    "ChargeClass",
+    "ChargeDescription",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedUnitPrice",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "RegionId",
+    "RegionName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "SkuId",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+]
+VALUES = {
+    "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},
+    "ChargeClass": {"", "Correction"},
+    "ChargeFrequency": {"One-Time", "Recurring", "Usage-Based"},
+    "PricingCategory": {"", "Standard", "Dynamic", "Committed", "Other"},
+    "BillingCurrency": {"USD"},
+    "ServiceCategory": {"AI and Machine Learning"},
+}
+WITH_USAGE = ("ConsumedQuantity", "ConsumedUnit", "PricingCategory", "PricingQuantity", "PricingUnit", "SkuId")
+
+
+def broken_rules(line: dict[str, str]) -> list[str]:
+    """What is wrong with one line."""
+    wrong = [f"{name} is empty" for name in NEVER_EMPTY if not line[name]]
+    wrong += [f"{name} is missing" for name in MAY_BE_EMPTY if name not in line]
+    wrong += [f"{name} is {line[name]}" for name, values in VALUES.items() if line[name] not in values]
+    for name in line:
+        if name.endswith(("Cost", "Quantity", "UnitPrice")) and line[name]:
+            Decimal(line[name])
+        if name.endswith(("PeriodStart", "PeriodEnd")):
+            assert line[name].endswith("Z") and datetime.fromisoformat(line[name])
+    if line["ChargeCategory"] == "Usage":
+        wrong += [f"{name} is empty" for name in (*WITH_USAGE, "SkuPriceId", "SkuMeter") if not line[name]]
+    else:
+        wrong += [f"{name} is set" for name in ("ConsumedQuantity", "ConsumedUnit") if line[name]]
+    if line["PricingCategory"] == "Standard" and not line["ListUnitPrice"]:
+        wrong.append("ListUnitPrice is empty")
+    edges = [line[name] for name in ("BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodEnd")]
+    if edges != sorted(edges) or edges[1] == edges[2]:
+        wrong.append("the charge is not within its billing period")
+    if not all(value in (True, None) or isinstance(value, str | int) for value in json.loads(line["Tags"]).values()):
+        wrong.append("Tags is no object of plain values")
+    return wrong
+
+
+def test_every_kind_of_line_keeps_the_rules_of_focus(organization: Organization, book: Book, charges: Charges) -> None:
+    hours = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "10:00", "to": "14:00"}]
+    _price(effective_from=at(9, 1), window_name="peak", window=hours)
+    book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000, tags=["a", "ü"], user_ref="x")
+    book(at(10, 5), 100, provider="fake", model="m1", input_tokens=100)
+    book(at(10, 5), 0, provider="fake", model="free", input_tokens=100)
+    book(at(10, 5), 77, model="unpriced", estimated=True)
+    book(at(10, 5), -7, kind=LedgerKind.ADJUST, calls=0)
+    book(at(10, 5), 9, kind=LedgerKind.MANUAL, calls=0)
+    fold()
+    with organization_scope(organization.pk):
+        month = find_month(organization.pk, "2026-10-01")
+        assert month
+        close_month(organization=organization, month=month, actor="user:finance")
+    book(at(10, 6), 5, kind=LedgerKind.EXTERNAL, input_tokens=1)
+    found = charges()
+    assert {line["PricingCategory"] for line in found} == {"", "Standard", "Dynamic", "Other"}
+    assert {line["ChargeClass"] for line in found} == {"", "Correction"}
+    assert [wrong for line in found for wrong in broken_rules(line)] == []
