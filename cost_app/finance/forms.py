@@ -7,8 +7,8 @@ from django import forms
 from django.core.files import File
 
 from cost_app.finance.focus import PROVIDER_NAMES
-from cost_app.finance.invoice_files import MAX_BYTES
 from cost_app.finance.invoice_layouts import LAYOUTS
+from cost_app.finance.invoice_table import MAX_BYTES
 
 LEDGER, FOCUS = "ledger", "focus"
 KINDS = [(LEDGER, "Ledger: every booking"), (FOCUS, "FOCUS 1.2: by day, model and token class")]

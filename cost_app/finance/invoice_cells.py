@@ -3,14 +3,31 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+from cost_app.finance.invoice_numbers import MOST_FRACTION_OF_TOKENS, Notation, Number, parse_number
 
 MOST_TOKENS = 10**12
 MOST_DOLLARS = 10**9
 EARLIEST = date(2020, 1, 1)
 MODEL_LENGTH = 128
-_COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
-_UNIX_TIME = re.compile(r"\d{9,10}", re.ASCII)
+ZERO = Number({notation: (Decimal(), 0) for notation in Notation}, is_amount=False)
+_DAY = re.compile(
+    r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z| ?[-+]\d{2}:?\d{2})?)?", re.ASCII
+)
+_UNIX_TIME = re.compile(r"\d{10}", re.ASCII)
+_TOTALS = {
+    "total",
+    "totals",
+    "grand total",
+    "subtotal",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "totale",
+    "total général",
+}
 
 
 class CellError(ValueError):
@@ -28,50 +45,55 @@ class Cell:
 
     column: str
     text: str
+    notation: Notation = Notation.POINT
 
     def error(self, problem: str) -> CellError:
         """What is wrong with it."""
         return CellError(self.column, problem)
 
     def day(self) -> date:
-        """The day that is written, in the file's own offset; of seconds since 1970 the day in UTC."""
+        """The day that is written, in the file's own offset; of seconds since 1970 the day in UTC.
+
+        Days are written year, month, day: of `03/04/2026` nobody knows which number is the month.
+        """
         day = self._day()
         if not EARLIEST <= day <= datetime.now(UTC).date() + timedelta(days=1):
             raise self.error(f"{day} is not a day that usage can be of")
         return day
 
     def _day(self) -> date:
-        compact = _COMPACT_DAY.fullmatch(self.text)
+        found = _DAY.fullmatch(self.text)
         try:
-            if compact:
-                return date(*map(int, compact.groups()))
+            if found:
+                return date(int(found[1]), int(found[3]), int(found[4]))
             if _UNIX_TIME.fullmatch(self.text):
                 return datetime.fromtimestamp(int(self.text), UTC).date()
-            return datetime.fromisoformat(self.text).date()
         except ValueError:
-            raise self.error(f"{self._shown()} is not a date") from None
+            pass
+        raise self.error(f"{self.shown()} is not a date; write it as YYYY-MM-DD")
 
     def tokens(self) -> int:
         """A whole number from 0 on; 0 where the cell is empty."""
-        number = self._number()
-        if number != number.to_integral_value() or not 0 <= number <= MOST_TOKENS:
-            raise self.error(f"{self._shown()} is not a number of tokens")
-        return int(number)
+        number = self.number()
+        value, digits = number.read(self.notation)
+        is_count = not number.is_amount and number.exponent is None and digits <= MOST_FRACTION_OF_TOKENS
+        if not is_count or value != value.to_integral_value() or not 0 <= value <= MOST_TOKENS:
+            raise self.error(f"{self.shown()} is not a number of tokens")
+        return int(value)
 
     def dollars(self) -> Decimal:
         """An amount, negative for a credit; 0 where the cell is empty."""
-        number = self._number()
-        if abs(number) > MOST_DOLLARS:
-            raise self.error(f"{self._shown()} is not an amount of dollars")
-        return number.quantize(Decimal(1).scaleb(-18)) if number.adjusted() < -18 else number
+        number = self.number()
+        value, _ = number.read(self.notation)
+        if abs(value) > MOST_DOLLARS or (number.exponent or 0) > 0:
+            raise self.error(f"{self.shown()} is not an amount of dollars")
+        return value.quantize(Decimal(1).scaleb(-18)) if value.adjusted() < -18 else value
 
-    def _number(self) -> Decimal:
-        try:
-            number = Decimal(self.text.removeprefix("$").replace(",", "") or 0)
-        except InvalidOperation:
-            raise self.error(f"{self._shown()} is not a number") from None
-        if not number.is_finite():
-            raise self.error(f"{self._shown()} is not a number")
+    def number(self) -> Number:
+        """What the cell can mean. It is known that the file's notation is one of its readings."""
+        number = parse_number(self.text) if self.text else ZERO
+        if number is None:
+            raise self.error(f"{self.shown()} is not a number")
         return number
 
     def model(self) -> str:
@@ -80,12 +102,17 @@ class Cell:
             raise self.error("the model is missing; group the export by model")
         if len(self.text) > MODEL_LENGTH:
             raise self.error(f"a model's name has at most {MODEL_LENGTH} characters")
+        if self.text.lower().rstrip(":") in _TOTALS:
+            raise self.error("this row is a total of others; remove it")
         return self.text
 
     def must_be_usd(self) -> None:
         """Amounts of another currency cannot be compared."""
-        if self.text and self.text.upper() != "USD":
-            raise self.error(f"amounts are in {self._shown()}, and only US dollars can be compared")
+        if not self.text:
+            raise self.error("the currency is missing")
+        if self.text.upper() != "USD":
+            raise self.error(f"amounts are in {self.shown()}, and only US dollars can be compared")
 
-    def _shown(self) -> str:
+    def shown(self) -> str:
+        """The text for a message, cut."""
         return repr(self.text[:40])

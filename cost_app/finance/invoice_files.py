@@ -1,37 +1,27 @@
 """Reading a provider's usage file: a CSV as its console exports it. docs/finance.md lists the columns of each layout.
 
-Columns are found by name, in any order, whatever else the file has. Everything is read before anything is stored, and
-what cannot be read is told with its line and column.
+Columns are found by name, in any order, whatever else the file has. Everything is read before anything is stored. A
+file is read in the one way that it can be read in; one that can be read in two is refused, as is one that makes no
+sense, with line and column.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from cost_app.finance.invoice_cells import Cell, CellError
-from cost_app.finance.invoice_layouts import LAYOUTS, Layout, Usage
+from cost_app.finance.invoice_layouts import LAYOUTS, Layout, Usage, is_currency
+from cost_app.finance.invoice_numbers import Notation
+from cost_app.finance.invoice_table import FileError, Header, columns_of, decode, headers, rows_of
 
-MAX_BYTES = 10 * 1024 * 1024
-MAX_ROWS = 200_000
+__all__ = ["Amounts", "FileError", "ProviderFile", "read_file"]
+
 MAX_DAYS = 100
 MOST_NANO = 9 * 10**18
 """What the database can hold: nine billion dollars."""
-DELIMITERS = ",;\t"
 Key = tuple[date, str, str]
 """(day, model as the provider writes it, token class)"""
-
-
-class FileError(ValueError):
-    """The file cannot be used; `line` counts from 1, `column` is the column's name or "" for the whole line."""
-
-    def __init__(self, line: int, column: str, problem: str) -> None:
-        place = f"Line {line}, column {column}" if column else f"Line {line}"
-        super().__init__(f"{place}: {problem}")
-        self.line = line
-        self.column = column
 
 
 @dataclass
@@ -58,62 +48,81 @@ class ProviderFile:
 
 def read_file(provider: str, content: bytes) -> ProviderFile:
     """Parse a file. Raises FileError for one that is too long, of no known layout, or with a cell without sense."""
-    rows = _rows(_text(content))
-    header_line, header = next(rows, (1, []))
-    layout, columns = _layout(provider, header_line, header)
+    text = decode(content)
+    header, layout = _layout(provider, headers(text))
+    columns = columns_of(header)
+    rows = [(line, _cells(columns, cells)) for line, cells in rows_of(text, header)]
+    notation = _notation(layout, rows)
     sums: dict[Key, tuple[int | None, Decimal | None]] = {}
-    for count, (line, cells) in enumerate(rows):
-        if count == MAX_ROWS:
-            raise FileError(line, "", f"a file can have {MAX_ROWS:,} rows; export a shorter period")
-        for usage in _read_row(layout, columns, cells, line):
+    for line, cells in rows:
+        for usage in _read_row(layout, cells, notation, line):
             _add(sums, usage)
     if not sums:
-        raise FileError(header_line, "", "the file has no usage; export it again for days with usage")
-    return _checked(ProviderFile(layout, {key: _amounts(*pair) for key, pair in sums.items()}), header_line)
+        raise FileError(header.line, "", "the file has no usage; export it again for days with usage")
+    return _checked(ProviderFile(layout, {key: _amounts(*pair) for key, pair in sums.items()}), header.line)
 
 
-def _text(content: bytes) -> str:
-    if len(content) > MAX_BYTES:
-        raise FileError(1, "", f"a file can have {MAX_BYTES // 1024 // 1024} MB; export a shorter period")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FileError(line, "", "this is no CSV file in UTF-8; unpack a ZIP file first") from None
-    if "\0" in text:
-        raise FileError(text.count("\n", 0, text.index("\0")) + 1, "", "this is no CSV file; unpack a ZIP file first")
-    return text
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(number of its last line, cells) of every row that is not empty."""
-    first_line = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise FileError(reader.line_num, "", f"{error}") from None
-
-
-def _layout(provider: str, line: int, header: list[str]) -> tuple[Layout, dict[str, int]]:
-    """The first layout of the provider that finds its columns, and where they are."""
-    columns = {name.strip().lower(): at for at, name in enumerate(header)}
-    for layout in LAYOUTS[provider]:
-        if layout.fits(columns):
-            return layout, columns
+def _layout(provider: str, found: list[Header]) -> tuple[Header, Layout]:
+    """The one layout of the provider, by the one separator, whose columns are all there."""
+    fitting = [(header, layout) for header in found for layout in LAYOUTS[provider] if layout.fits(header.names)]
+    if len(fitting) == 1:
+        return fitting[0]
     wanted = "; or ".join(f"{layout.title}: {', '.join(layout.columns_wanted)}" for layout in LAYOUTS[provider])
-    raise FileError(line, "", f"the columns of a {provider} file are not there. Expected are those of {wanted}")
+    if fitting:
+        raise FileError(found[0].line, "", f"the file has the columns of two files. Expected are those of {wanted}")
+    raise FileError(
+        found[0].line, "", f"the columns of a {provider} file are not there. Expected are those of {wanted}"
+    )
 
 
-def _read_row(layout: Layout, columns: Mapping[str, int], cells: list[str], line: int) -> list[Usage]:
-    row = {name: Cell(name, cells[at].strip() if at < len(cells) else "") for name, at in columns.items()}
+def _cells(columns: Mapping[str, int], cells: list[str]) -> dict[str, str]:
+    return {name: cells[at] for name, at in columns.items()}
+
+
+def _notation(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Notation:
+    """How the file writes numbers; see `invoice_numbers`. Raises FileError where that is not certain."""
+    decided: tuple[Notation, int, Cell] | None = None
+    doubtful: tuple[int, Cell] | None = None
+    for line, cell in _number_cells(layout, rows):
+        number = _number(cell, line).number()
+        if number.evidence and decided and number.evidence is not decided[0]:
+            problem = f"{cell.shown()} and {decided[2].shown()} in line {decided[1]} are of two notations"
+            raise FileError(line, cell.column, problem)
+        if number.evidence:
+            decided = decided or (number.evidence, line, cell)
+        elif number.is_ambiguous:
+            doubtful = doubtful or (line, cell)
+    if doubtful and not decided:
+        problem = f"{doubtful[1].shown()} can be a thousand or a fraction; export the file with a decimal point"
+        raise FileError(doubtful[0], doubtful[1].column, problem)
+    return decided[0] if decided else Notation.POINT
+
+
+def _number_cells(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, Cell]]:
+    for line, cells in rows:
+        for name in layout.numbers:
+            if cells.get(name):
+                yield line, Cell(name, cells[name])
+
+
+def _number(cell: Cell, line: int) -> Cell:
     try:
-        return layout.read(row)
+        cell.number()
     except CellError as error:
         raise FileError(line, error.column, error.problem) from None
+    return cell
+
+
+def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line: int) -> list[Usage]:
+    row = {name: Cell(name, text, notation) for name, text in cells.items()}
+    try:
+        found = layout.read(row)
+        for name in row if found else ():
+            if is_currency(name) and row[name].text:
+                row[name].must_be_usd()
+    except CellError as error:
+        raise FileError(line, error.column, error.problem) from None
+    return found
 
 
 def _add(sums: dict[Key, tuple[int | None, Decimal | None]], usage: Usage) -> None:
