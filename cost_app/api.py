@@ -1,9 +1,13 @@
-"""`/api/ai/cost`: one table of operations, each part brings its own."""
+"""`/api/ai/cost`: one table of operations, each part brings its own; and `/api/ai/exports`, which gives files."""
 
 from aiinfra.api import Endpoint
 from cost_app.advice.api import OPERATIONS as ADVICE
 from cost_app.alerts.api import OPERATIONS as ALERTS
 from cost_app.budgets.api import OPERATIONS as BUDGETS
+from cost_app.finance.api import OPERATIONS as FINANCE
+from cost_app.finance.api import exports
 from cost_app.metrics.api import OPERATIONS as METRICS
 
-cost = Endpoint({**METRICS, **BUDGETS, **ALERTS, **ADVICE})
+__all__ = ["cost", "exports"]
+
+cost = Endpoint({**METRICS, **BUDGETS, **ALERTS, **ADVICE, **FINANCE})

@@ -6,7 +6,7 @@ from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
 from aiinfra.openapi import schema
 from cache_app.api import cache
-from cost_app.api import cost
+from cost_app.api import cost, exports
 from queue_app.api import queue
 
 urlpatterns = [
@@ -15,5 +15,6 @@ urlpatterns = [
     path("api/ai/events", events_endpoint, name="api_events"),
     path("api/ai/cache", cache, name="api_cache"),
     path("api/ai/cost", cost, name="api_cost"),
+    path("api/ai/exports", exports, name="api_exports"),
     path("api/schema", schema, name="api_schema"),
 ]

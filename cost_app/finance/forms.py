@@ -1,6 +1,5 @@
 """What people fill in on the finance pages."""
 
-from datetime import date
 from typing import Any
 
 from django import forms
@@ -9,9 +8,10 @@ from django.core.files import File
 from cost_app.finance.focus import PROVIDER_NAMES
 from cost_app.finance.invoice_layouts import LAYOUTS
 from cost_app.finance.invoice_table import MAX_BYTES
+from cost_app.finance.ranges import problem_with
 
 LEDGER, FOCUS = "ledger", "focus"
-KINDS = [(LEDGER, "Ledger: every booking"), (FOCUS, "FOCUS 1.2: by day, model and token class")]
+KINDS = [(LEDGER, "Ledger: every booking"), (FOCUS, "FOCUS 1.2: by day, model, key, user and token class")]
 
 
 def _day() -> forms.Widget:
@@ -28,11 +28,8 @@ class ExportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """The first day is not after the last, and both can be counted in any time zone."""
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
-        if first and last and first > last:
-            self.add_error("last", "The last day is before the first.")
-        for name, day in (("first", first), ("last", last)):
-            if day and not date(2000, 1, 1) <= day <= date(2999, 12, 31):
-                self.add_error(name, "Choose a day from the year 2000 on.")
+        if first and last and (found := problem_with(first, last)):
+            self.add_error(*found)
         return self.cleaned_data
 
 

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
-from tests.api.support import CACHE, CHAT, COST, EVENTS, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
+from tests.api.support import CACHE, CHAT, COST, EVENTS, EXPORTS, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
 
 PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
 STAFF_PREFIX = "/admin/"
@@ -58,6 +58,8 @@ TRACKED = (
     ("usage", {"promptTokens": 100, "completionTokens": 150}),
 )
 
+DAYS = (("first", "2026-01-01"), ("last", "2026-01-31"))
+
 ASKED = (("provider", "deepseek"), ("model", "deepseek-chat"), ("messages", MESSAGES))
 
 API_CELLS = [
@@ -88,6 +90,10 @@ API_CELLS = [
     ApiCell(COST, "GET", "summary", "cost:read"),
     ApiCell(COST, "GET", "metrics", "cost:read"),
     ApiCell(COST, "POST", "track", "usage:write", also=TRACKED),
+    ApiCell(COST, "GET", "months", "finance:read"),
+    ApiCell(EXPORTS, "GET", "ledger", "finance:read", also=DAYS),
+    ApiCell(EXPORTS, "GET", "focus", "finance:read", also=DAYS),
+    ApiCell(EXPORTS, "GET", "statement", "finance:read", also=(("month", "2025-02-01"),)),
     ApiCell(COST, "GET", "recommendations", "cost:read"),
     ApiCell(COST, "GET", "provider-recommendation", "cost:read", also=(("requestType", "simple"),)),
     ApiCell(COST, "POST", "apply-recommendation", "advice:write", names="open_advice"),

@@ -18,6 +18,7 @@ from cost_app.prices import book as pricebook
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
+EXPORTS = "/api/ai/exports"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 

@@ -108,6 +108,13 @@ def _is_count(value: object) -> bool:
     return type(value) in (int, float) and 0 <= value <= 10**9 and value == int(value)  # type: ignore[operator, call-overload]
 
 
+def make_days_possible(query: dict[str, Any]) -> None:
+    """A range of days that ends after it begins, of this millennium."""
+    for name, day in (("first", "2026-01-01"), ("last", "2026-01-31")):
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(query[name])):
+            query[name] = day
+
+
 def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> None:
     """Put names that exist in the place of texts that only have the right form: no schema can know what there is."""
     known = {
@@ -129,6 +136,8 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
         named = str(case.query.get("types")).split(",")
         if EventType.REQUEST not in named and set(named) <= set(EventType):
             case.query["types"] = ",".join([EventType.REQUEST, *named])  # or nothing would ever come
+    if isinstance(case.query, dict) and {"first", "last"} <= set(case.query):
+        make_days_possible(case.query)
     if isinstance(case.body, dict):
         make_budget_possible(case.body, key_id)
 

@@ -1,0 +1,16 @@
+"""Which ranges of days can be exported."""
+
+from datetime import date
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+"""Days around these can be counted in every time zone."""
+
+
+def problem_with(first: date, last: date) -> tuple[str, str] | None:
+    """(field, what is wrong with it): `first` or `last`. None for a range that can be exported."""
+    if first > last:
+        return "last", "The last day is before the first."
+    for name, day in (("first", first), ("last", last)):
+        if not FIRST_DAY <= day <= LAST_DAY:
+            return name, "Choose a day from the year 2000 on."
+    return None
