@@ -6,7 +6,7 @@ from pathlib import Path
 import dj_database_url
 
 from aiinfra.configuration.reading import read_or_exit, secret_or_exit
-from aiinfra.configuration.table import cache, messages, places, providers, queue, security, web
+from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, web
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 values = read_or_exit(BASE_DIR / ".env")
@@ -217,6 +217,9 @@ AIINFRA_PUBLIC_URL = values[messages.AIINFRA_PUBLIC_URL]
 NOTIFICATION_TRUSTED_HOSTS = frozenset([*values[messages.NOTIFICATION_TRUSTED_HOSTS]])
 
 # E-mail: without a host nothing is sent, and invitations are a link to pass on.
+
+EXPORT_DIRECTORY = values[exports.EXPORT_DIRECTORY] or None
+EXPORT_EVERY_HOURS = values[exports.EXPORT_EVERY_HOURS]
 
 EMAIL_HOST = values[messages.EMAIL_HOST]
 EMAIL_PORT = values[messages.EMAIL_PORT]

@@ -20,6 +20,7 @@ from cost_app.models import (
     BudgetWindow,
     CostPolicy,
     Dimension,
+    ExportDelivery,
     Hold,
     InvoiceImport,
     InvoiceLine,
@@ -174,6 +175,17 @@ class MonthCloseAdmin(ReadOnlyAdmin):
     search_fields = ["closed_by", "organization__slug"]
     date_hierarchy = "first_day"
     ordering = ["-first_day"]
+
+
+@admin.register(ExportDelivery)
+class ExportDeliveryAdmin(ReadOnlyAdmin):
+    """Scheduled files of all organizations."""
+
+    list_display = ["kind", "first_day", "organization", "delivered_at", "size", "error"]
+    list_filter = ["kind", "organization"]
+    search_fields = ["error", "organization__slug"]
+    date_hierarchy = "first_day"
+    ordering = ["-first_day", "kind"]
 
 
 def key_name(id_text: str) -> Subquery:

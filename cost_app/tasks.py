@@ -7,6 +7,7 @@ from cost_app.advice.compute import compute_all
 from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.live import tell_budgets
 from cost_app.budgets.windows import refresh_rollovers
+from cost_app.finance.deliveries import deliver_due
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
 from cost_app.ledger.usage import fold, follow_time_zones
 from cost_app.performance.counting import forget_old
@@ -47,4 +48,10 @@ def jobs() -> Jobs:
 
 def slow_jobs() -> Jobs:
     """What may take minutes."""
-    return [(60, follow_time_zones), (60, check_all), (3600, compute_all), (3600, forget_old_counts)]
+    return [
+        (60, follow_time_zones),
+        (60, check_all),
+        (300, deliver_due),
+        (3600, compute_all),
+        (3600, forget_old_counts),
+    ]

@@ -107,10 +107,16 @@ def focus_csv(organization: Organization, first: date, last: date) -> StreamingH
 def focus_rows(organization: Organization, first: date, last: date) -> Iterator[list[object]]:
     """The lines of some days in the order of `FOCUS_COLUMNS`; needs the organization's scope."""
     calendar = calendar_of(organization.pk)
+    yield from focus_between(organization, calendar.begin_of(first), calendar.begin_of(last + ONE_DAY))
+
+
+def focus_between(organization: Organization, starts_at: datetime, ends_at: datetime) -> Iterator[list[object]]:
+    """The same from one instant to before another."""
+    calendar = calendar_of(organization.pk)
     charges = Charges(organization.pk, calendar, closings_of(organization.pk, calendar))
     keys = {key.pk: key for key in ApiKey.objects.filter(organization=organization)}
     account = _account(organization)
-    for charge in charges.between(calendar.begin_of(first), calendar.begin_of(last + ONE_DAY)):
+    for charge in charges.between(starts_at, ends_at):
         key = keys.get(charge.owner.api_key_id or 0)
         cells = {
             **account,

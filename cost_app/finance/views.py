@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -11,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.tenants.access import MemberRequest, permission_required
+from cost_app.finance.deliveries import deliveries
 from cost_app.finance.exports import ledger_csv
 from cost_app.finance.focus import focus_csv
 from cost_app.finance.forms import FOCUS, ExportForm
@@ -100,7 +102,7 @@ def exports(request: MemberRequest) -> HttpResponse:
     """Which file, of which days."""
     today = calendar_of(request.principal.organization_id).day_of(timezone.now())
     form = ExportForm(initial={"first": today.replace(day=1), "last": today})
-    return render(request, "cost/finance/exports.html", {"form": form})
+    return _exports(request, form)
 
 
 @permission_required("finance:read")
@@ -109,10 +111,15 @@ def export_file(request: MemberRequest) -> HttpResponseBase:
     """The file itself, sent while it is being made; 422 and the form for days that make no sense."""
     form = ExportForm(request.GET)
     if not form.is_valid():
-        return render(request, "cost/finance/exports.html", {"form": form}, status=422)
+        return _exports(request, form, status=422)
     chosen: dict[str, Any] = form.cleaned_data
     make = focus_csv if chosen["kind"] == FOCUS else ledger_csv
     return make(request.membership.organization, chosen["first"], chosen["last"])
+
+
+def _exports(request: MemberRequest, form: ExportForm, status: int = 200) -> HttpResponse:
+    context = {"form": form, "deliveries": list(deliveries()), "is_scheduled": bool(settings.EXPORT_DIRECTORY)}
+    return render(request, "cost/finance/exports.html", context, status=status)
 
 
 def _statement(request: MemberRequest, month: Month, *, problem: str = "", status: int = 200) -> HttpResponse:

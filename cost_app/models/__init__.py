@@ -17,7 +17,7 @@ from cost_app.models.budgets import (
     Enforcement,
     Hold,
 )
-from cost_app.models.finance import InvoiceImport, InvoiceLine, MonthClose
+from cost_app.models.finance import ExportDelivery, InvoiceImport, InvoiceLine, MonthClose
 from cost_app.models.ledger import Attempt, AttemptState, LedgerEntry, LedgerKind, RequestClass, TokenColumns
 from cost_app.models.performance import ModelHour, ModelMinute, ModelState
 from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
@@ -48,6 +48,7 @@ __all__ = [
     "CostPolicy",
     "Dimension",
     "Enforcement",
+    "ExportDelivery",
     "Hold",
     "InvoiceImport",
     "InvoiceLine",

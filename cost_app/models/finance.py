@@ -64,3 +64,29 @@ class MonthClose(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.first_day} to {self.last_day}"
+
+
+class ExportDelivery(TenantModel):
+    """A file that is written to the export directory on a schedule, and what became of it the last time."""
+
+    kind = models.CharField(max_length=16)
+    first_day = models.DateField(help_text="of the month that the file is about")
+    sha256 = models.CharField(max_length=64, blank=True)
+    size = models.BigIntegerField(default=0, help_text="bytes")
+    error = models.CharField(max_length=200, blank=True, help_text="why the last attempt failed; empty if it did not")
+    attempted_at = models.DateTimeField(default=timezone.now)
+    delivered_at = models.DateTimeField(null=True, help_text="when the file that is there was written")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "kind", "first_day"], name="one_delivery_per_file")
+        ]
+        verbose_name_plural = "export deliveries"
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def file_name(self) -> str:
+        """In the organization's folder."""
+        return f"{self.kind}_{self.first_day}.csv"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from aiinfra.configuration.setting import Setting
-from aiinfra.configuration.table import cache, messages, places, providers, queue, security, testing, web
+from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, testing, web
 
 SECTIONS = {
     "Where things are": places,
@@ -13,6 +13,7 @@ SECTIONS = {
     "Semantic cache": cache,
     "Web server and logs": web,
     "E-mail and notifications": messages,
+    "Scheduled exports": exports,
     "Tests": testing,
 }
 

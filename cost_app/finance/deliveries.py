@@ -1,0 +1,174 @@
+"""Files of finance that are written to a folder on a schedule: `EXPORT_DIRECTORY/<organization>/<kind>_<month>.csv`.
+
+The running month and those that ended within 32 days are written again and again, because usage can be reported 31 days
+late. A file appears whole or not at all (written beside, then renamed), and writing it twice gives the same file. What
+became of each is a row for the exports page; a file that cannot be written is told on the organization's channels.
+"""
+
+import csv
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Severity
+from aiinfra.notifications.outbox import send
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.finance.csv_safe import safe_row
+from cost_app.finance.exports import LEDGER_COLUMNS, ledger_rows
+from cost_app.finance.focus import FOCUS_COLUMNS, focus_between
+from cost_app.finance.months import Month, months_of
+from cost_app.finance.statement import STATEMENT_COLUMNS, statement_rows
+from cost_app.models import ExportDelivery
+
+COLLECTS = timedelta(days=32)
+"""How long after its end a month is written again: reports of usage come up to 31 days late."""
+RETRY = timedelta(minutes=10)
+STALE = timedelta(days=1)
+ERROR_LENGTH = 200
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
+
+Rows = Iterable[Iterable[object]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file: its header, and its rows in the organization's scope."""
+
+    header: Sequence[str]
+    rows: Callable[[Organization, Month], Rows]
+
+
+KINDS = {
+    "focus": Kind(FOCUS_COLUMNS, lambda whose, month: focus_between(whose, month.starts_at, month.ends_at)),
+    "ledger": Kind(LEDGER_COLUMNS, lambda whose, month: ledger_rows(whose, month.starts_at, month.ends_at)),
+    "statement": Kind(STATEMENT_COLUMNS, statement_rows),
+}
+
+
+def deliver_due() -> None:
+    """Write what is due, for every organization; nothing where no folder is set."""
+    if settings.EXPORT_DIRECTORY:
+        for organization in Organization.objects.order_by("pk"):
+            deliver(organization)
+
+
+def deliver(organization: Organization, *, again: bool = False) -> list[ExportDelivery]:
+    """Write the organization's files that are due, or with `again` all of them. A failure stops none of the others."""
+    with organization_scope(organization.pk):
+        now = timezone.now()
+        months = [month for month in months_of(organization.pk) if month.ends_at + COLLECTS > now]
+        earlier = {(row.kind, row.first_day): row for row in ExportDelivery.objects.all()}
+        return [
+            _deliver(organization, month, kind)
+            for month in months
+            for kind in KINDS
+            if again or _is_due(earlier.get((kind, month.first_day)), now)
+        ]
+
+
+def _is_due(earlier: ExportDelivery | None, now: datetime) -> bool:
+    if earlier is None:
+        return True
+    wait = RETRY if earlier.error else timedelta(hours=settings.EXPORT_EVERY_HOURS)
+    return earlier.attempted_at + wait <= now
+
+
+def _deliver(organization: Organization, month: Month, kind: str) -> ExportDelivery:
+    try:
+        path = place_of(Path(settings.EXPORT_DIRECTORY or ""), organization.slug, f"{kind}_{month.slug}.csv")
+        digest, size = write_file(path, KINDS[kind].header, KINDS[kind].rows(organization, month))
+    except OSError as error:
+        return _note(organization, month, kind, error=error.strerror or type(error).__name__)
+    except (ValueError, DatabaseError) as error:
+        return _note(organization, month, kind, error=str(error))
+    return _note(organization, month, kind, sha256=digest, size=size, delivered_at=timezone.now())
+
+
+def place_of(root: Path, slug: str, name: str) -> Path:
+    """The file's path in the organization's own folder, which is made. Raises ValueError for one that leads outside."""
+    folder = root / slug
+    if not SLUG.fullmatch(slug) or folder.is_symlink():
+        raise ValueError("the organization's folder must be a plain folder of the export directory")
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return folder / name
+
+
+def write_file(path: Path, header: Iterable[object], rows: Rows) -> tuple[str, int]:
+    """Write a CSV file whole or not at all; returns its SHA-256 and its bytes. Raises OSError."""
+    _remove_stale(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            _write(file, header, rows)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o640)
+        digest, size = _digest(Path(name))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return digest, size
+
+
+def _write(file: TextIO, header: Iterable[object], rows: Rows) -> None:
+    writer = csv.writer(file)
+    writer.writerow(safe_row(header))
+    writer.writerows(safe_row(row) for row in rows)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+
+
+def _remove_stale(path: Path) -> None:
+    """What a process that was killed left behind."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        if timezone.now().timestamp() - left.stat().st_mtime > STALE.total_seconds():
+            left.unlink(missing_ok=True)
+
+
+@transaction.atomic
+def _note(organization: Organization, month: Month, kind: str, *, error: str = "", **columns: object) -> ExportDelivery:
+    """Keep what became of the file; the first failure after a success is told."""
+    before = ExportDelivery.objects.filter(kind=kind, first_day=month.first_day).first()
+    row, _ = ExportDelivery.objects.update_or_create(
+        organization=organization,
+        kind=kind,
+        first_day=month.first_day,
+        defaults={"error": error[:ERROR_LENGTH], "attempted_at": timezone.now(), **columns},
+    )
+    if error and not (before and before.error):
+        send(organization.pk, _failure(row, month))
+    return row
+
+
+def _failure(row: ExportDelivery, month: Month) -> Notification:
+    return Notification(
+        type="export.failed",
+        severity=Severity.HIGH,
+        title=f"The scheduled {row.kind} file of {month} was not written",
+        text=f"{row.error}. It is tried again every ten minutes.",
+        path=reverse("finance_exports"),
+        data={"kind": row.kind, "month": month.slug, "error": row.error},
+        topic=f"export:{row.kind}",
+    )
+
+
+def deliveries() -> Iterator[ExportDelivery]:
+    """The scoped organization's files, the newest month first."""
+    return ExportDelivery.objects.order_by("-first_day", "kind").iterator()

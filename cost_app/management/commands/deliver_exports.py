@@ -1,0 +1,39 @@
+from argparse import ArgumentParser
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from aiinfra.tenants.models import Organization
+from cost_app.finance.deliveries import deliver
+
+
+class Command(BaseCommand):
+    """`manage.py deliver_exports [ORGANIZATION] [--again]`: write the scheduled files now."""
+
+    help = "Write the scheduled files that are due, or all of them with --again; exit with 1 if one fails."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("organization", nargs="?", help="its slug; all where it is left out")
+        parser.add_argument("--again", action="store_true", help="write files that are not due, too")
+
+    def handle(
+        self,
+        *args: object,  # noqa: ARG002 - Django's signature
+        organization: str | None,
+        again: bool,
+        **options: object,  # noqa: ARG002 - Django's signature
+    ) -> None:
+        if not settings.EXPORT_DIRECTORY:
+            raise CommandError("set EXPORT_DIRECTORY first")
+        organizations = Organization.objects.order_by("slug")
+        if organization:
+            organizations = organizations.filter(slug=organization)
+            if not organizations:
+                raise CommandError(f"there is no organization {organization!r}")
+        failed = 0
+        for each in organizations:
+            for row in deliver(each, again=again):
+                failed += bool(row.error)
+                self.stdout.write(f"{each.slug}/{row.file_name}: {row.error or f'{row.size} bytes'}")
+        if failed:
+            raise CommandError(f"{failed} files were not written")
