@@ -38,6 +38,7 @@ COLLECTS = timedelta(days=32)
 RETRY = timedelta(minutes=10)
 STALE = timedelta(days=1)
 ERROR_LENGTH = 200
+SHOWN = 36
 SLUG = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 
 Rows = Iterable[Iterable[object]]
@@ -170,5 +171,5 @@ def _failure(row: ExportDelivery, month: Month) -> Notification:
 
 
 def deliveries() -> Iterator[ExportDelivery]:
-    """The scoped organization's files, the newest month first."""
-    return ExportDelivery.objects.order_by("-first_day", "kind").iterator()
+    """The scoped organization's files of about a year, the newest month first."""
+    return ExportDelivery.objects.order_by("-first_day", "kind")[:SHOWN].iterator()

@@ -107,12 +107,17 @@ def focus_csv(organization: Organization, first: date, last: date) -> StreamingH
 def focus_rows(organization: Organization, first: date, last: date) -> Iterator[list[object]]:
     """The lines of some days in the order of `FOCUS_COLUMNS`; needs the organization's scope."""
     calendar = calendar_of(organization.pk)
-    yield from focus_between(organization, calendar.begin_of(first), calendar.begin_of(last + ONE_DAY))
+    yield from _rows(organization, calendar, calendar.begin_of(first), calendar.begin_of(last + ONE_DAY))
 
 
 def focus_between(organization: Organization, starts_at: datetime, ends_at: datetime) -> Iterator[list[object]]:
     """The same from one instant to before another."""
-    calendar = calendar_of(organization.pk)
+    yield from _rows(organization, calendar_of(organization.pk), starts_at, ends_at)
+
+
+def _rows(
+    organization: Organization, calendar: Calendar, starts_at: datetime, ends_at: datetime
+) -> Iterator[list[object]]:
     charges = Charges(organization.pk, calendar, closings_of(organization.pk, calendar))
     keys = {key.pk: key for key in ApiKey.objects.filter(organization=organization)}
     account = _account(organization)

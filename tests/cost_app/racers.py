@@ -41,7 +41,25 @@ def check(_argument: str) -> Iterator[object]:
     yield from (alert.cause for alert in told)
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (reprice, check)}
+def close(_argument: str) -> Iterator[object]:
+    """Close last month; prints whether this racer did it."""
+    from django.utils import timezone
+
+    from aiinfra.tenants.models import Organization
+    from aiinfra.tenants.scope import organization_scope
+    from cost_app.finance.month_close import close_month
+    from cost_app.finance.months import INSTANT, calendar_of, month_at
+
+    organization = Organization.objects.get()
+    with organization_scope(organization.pk):
+        calendar = calendar_of(organization.pk)
+        running = month_at(calendar, [], timezone.now())
+        month = month_at(calendar, [], running.starts_at - INSTANT)
+        meet()
+        yield close_month(organization=organization, month=month, actor="user:x").is_new
+
+
+RACES: dict[str, Racer] = {race.__name__: race for race in (reprice, check, close)}
 
 if __name__ == "__main__":
     run_racer(RACES)

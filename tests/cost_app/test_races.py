@@ -1,4 +1,4 @@
-"""Real processes at once: corrections of one call, and checks that find the same cause."""
+"""Real processes at once: corrections of one call, checks that find the same cause, closings of a month."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +13,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
-from cost_app.models import Alert, AlertState, Attempt, Budget, BudgetWindow, LedgerEntry, Repricing
+from cost_app.models import Alert, AlertState, Attempt, Budget, BudgetWindow, LedgerEntry, MonthClose, Repricing
 from tests.support.race import run_race
 
 RACERS = 4
@@ -71,3 +71,10 @@ def test_of_checks_at_once_one_tells(race: Race, organization: Organization, bef
     with organization_scope(organization.pk):
         alert = Alert.objects.get()
         assert (alert.state, alert.budget) == (AlertState.OPEN, budget)
+
+
+def test_of_closings_at_once_one_is_kept_and_all_succeed(race: Race, organization: Organization) -> None:
+    printed = race(*[("close", "")] * RACERS)
+    assert sorted(answer for [answer] in printed) == ["False"] * (RACERS - 1) + ["True"]
+    with organization_scope(organization.pk):
+        assert MonthClose.objects.count() == 1
