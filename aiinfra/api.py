@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, UnreadablePostError
@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 
 from aiinfra.failures import ApiError, error_response, failure_of, not_found
 from aiinfra.json_body import check_tree, read_json
+from aiinfra.once import Answer, KeyReusedError, UnderWayError, digest_of, do_once
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
@@ -69,6 +70,9 @@ class Operation:
     or_permissions: tuple[str, ...] = ()
     """Permissions that allow the operation in place of `permission`."""
     content_type: str = "application/json"
+    once: Literal["atomic", "claimed", "own"] = "atomic"
+    """How `Idempotency-Key` is honored: in one transaction with the effect; taken before it, for what talks to Redis or
+    to a provider on the way; or by the handler, which keeps the key with its own row."""
 
 
 class Endpoint:
@@ -107,14 +111,43 @@ class Endpoint:
         authorize(principal, operation, by_session)
         payload = parse(operation.payload, raw, strict=method != "GET")
         with organization_scope(principal.organization_id):
-            result = operation.handler(ApiCall(request, principal, idempotency_key(request)), payload)
-        return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
+            return _respond(operation, ApiCall(request, principal, idempotency_key(request)), payload)
 
     def _find(self, method: str, action: object) -> Operation:
         if (action is None or isinstance(action, str)) and (method, action) in self.operations:
             return self.operations[method, action]
         known = ", ".join(sorted(name for verb, name in self.operations if verb == method and name))
         raise ApiError(400, "invalid_request", f"Unknown action; this address knows: {known}.", param="action")
+
+
+def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResponseBase:
+    if call.idempotency_key is None or call.http.method == "GET" or operation.once == "own":
+        result = operation.handler(call, payload)
+        return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
+    asked = digest_of(call.http.path, operation.summary, payload.model_dump_json())
+    try:
+        answer = _do_once(operation, call, payload, asked)
+    except KeyReusedError:
+        message = "this idempotency key came with another body before"
+        raise ApiError(409, "idempotency_conflict", message, param="Idempotency-Key") from None
+    except UnderWayError:
+        message = "The first request with this key is still running. Try again in a second."
+        raise ApiError(409, "idempotency_in_progress", message, headers={"Retry-After": "1"}) from None
+    response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
+    if answer.is_repeat:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str) -> Answer:
+    def act() -> Answer:
+        result = operation.handler(call, payload)
+        if not isinstance(result, BaseModel):
+            raise TypeError("what is kept must be a model; an operation that answers otherwise keeps its own key")
+        return Answer(operation.status, result.model_dump_json(by_alias=True))
+
+    is_atomic = operation.once == "atomic"
+    return do_once(call.principal.organization_id, str(call.idempotency_key), asked, act, is_atomic=is_atomic)
 
 
 def authenticate(request: HttpRequest) -> tuple[Principal, bool]:

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "aiinfra.once_forms.OnceForms",
 ]
 
 ROOT_URLCONF = "aiinfra.urls"
@@ -98,6 +99,7 @@ TEMPLATES = [
                 "heroicons.templatetags.heroicons",
                 "aiinfra.templatetags.assets",
                 "aiinfra.templatetags.formats",
+                "aiinfra.templatetags.once",
             ],
         },
     },

@@ -213,13 +213,21 @@ cache = Endpoint(
     {
         ("GET", "stats"): Operation(get_stats, "cache:read", NoParameters, CacheStatsOut, "Cache figures"),
         ("GET", "entries"): Operation(get_entries, "cache:read", EntriesQuery, EntryPage, "A page of entries"),
-        ("POST", "lookup"): Operation(look_up, "chat:write", LookupIn, LookupOut, "Ask the cache alone"),
-        ("POST", "store"): Operation(store, "cache:write", StoreIn, Stored, "Keep an answer", status=201),
-        ("POST", "clear"): Operation(clear, "cache:write", TagsIn, Removed, "Remove entries by tag"),
-        ("POST", "clear-model"): Operation(clear_model, "cache:write", ModelIn, Removed, "Remove a model's answers"),
-        ("POST", "clear-all"): Operation(clear_all, "cache:write", NoParameters, Removed, "Remove all entries"),
-        ("POST", "remove"): Operation(remove, "cache:write", EntryIn, Removed, "Remove an entry"),
-        ("POST", "pin"): Operation(pin, "cache:write", PinIn, Pinned, "Pin an entry"),
-        ("POST", "report"): Operation(report, "chat:write", ReportIn, Judged, "Judge a hit"),
+        ("POST", "lookup"): Operation(
+            look_up, "chat:write", LookupIn, LookupOut, "Ask the cache alone", once="claimed"
+        ),
+        ("POST", "store"): Operation(
+            store, "cache:write", StoreIn, Stored, "Keep an answer", status=201, once="claimed"
+        ),
+        ("POST", "clear"): Operation(clear, "cache:write", TagsIn, Removed, "Remove entries by tag", once="claimed"),
+        ("POST", "clear-model"): Operation(
+            clear_model, "cache:write", ModelIn, Removed, "Remove a model's answers", once="claimed"
+        ),
+        ("POST", "clear-all"): Operation(
+            clear_all, "cache:write", NoParameters, Removed, "Remove all entries", once="claimed"
+        ),
+        ("POST", "remove"): Operation(remove, "cache:write", EntryIn, Removed, "Remove an entry", once="claimed"),
+        ("POST", "pin"): Operation(pin, "cache:write", PinIn, Pinned, "Pin an entry", once="claimed"),
+        ("POST", "report"): Operation(report, "chat:write", ReportIn, Judged, "Judge a hit", once="claimed"),
     }
 )

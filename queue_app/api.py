@@ -156,11 +156,21 @@ queue = Endpoint(
         ("GET", "cleanup"): Operation(
             run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention", key_only=True
         ),
-        ("POST", None): Operation(enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202),
-        ("POST", "cleanup"): Operation(run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention"),
-        ("POST", "cancel"): Operation(cancel, "queue:write", RequestReference, RequestOut, "Cancel a request"),
-        ("POST", "retry"): Operation(retry, "queue:write", RequestReference, RequestOut, "Retry a request"),
-        ("POST", "pause"): Operation(pause, "queue:admin", LaneReference, Paused, "Pause a priority"),
-        ("POST", "resume"): Operation(resume, "queue:admin", LaneReference, Paused, "Resume a priority"),
+        ("POST", None): Operation(
+            enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202, once="own"
+        ),
+        ("POST", "cleanup"): Operation(
+            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention", once="claimed"
+        ),
+        ("POST", "cancel"): Operation(
+            cancel, "queue:write", RequestReference, RequestOut, "Cancel a request", once="claimed"
+        ),
+        ("POST", "retry"): Operation(
+            retry, "queue:write", RequestReference, RequestOut, "Retry a request", once="claimed"
+        ),
+        ("POST", "pause"): Operation(pause, "queue:admin", LaneReference, Paused, "Pause a priority", once="claimed"),
+        ("POST", "resume"): Operation(
+            resume, "queue:admin", LaneReference, Paused, "Resume a priority", once="claimed"
+        ),
     }
 )

@@ -11,6 +11,7 @@ from django.db import connections
 from redis.exceptions import RedisError
 
 from aiinfra.notifications.tasks import jobs as notification_jobs
+from aiinfra.once import FORGET_EVERY_S, forget_answers
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from cache_app import create_semantic_cache
@@ -88,6 +89,7 @@ def run_scheduler(*further: Jobs) -> None:
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
     cache += [Job(10, ask_again), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
+    slow.append(Job(FORGET_EVERY_S, forget_answers))
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     others = [deferred(jobs) for jobs in further]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]

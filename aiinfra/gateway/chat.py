@@ -125,6 +125,8 @@ def _answer(status: RequestStatus) -> HttpResponse:
 
 chat_endpoint = Endpoint(
     {
-        ("POST", None): Operation(chat, "chat:write", ChatRequest, ChatAnswered, "Ask a model", also={202: ChatQueued}),
+        ("POST", None): Operation(
+            chat, "chat:write", ChatRequest, ChatAnswered, "Ask a model", also={202: ChatQueued}, once="own"
+        ),
     }
 )

@@ -2,10 +2,11 @@
 
 from django import forms
 
+from aiinfra.edit_forms import EditForm
 from aiinfra.monitoring.models import AlertRules
 
 
-class AlertRulesForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class AlertRulesForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """The thresholds of an organization, or of the installation."""
 
     class Meta:

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.monitoring.forms import AlertRulesForm
 from aiinfra.monitoring.rules import change_rules, rules_of
 from aiinfra.pages import INSTALLATION, ORGANIZATION, Desk
@@ -13,6 +14,7 @@ from aiinfra.tenants.access import MemberRequest, installation_required, permiss
 
 @permission_required("alert:manage")
 @require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
 def rules(request: MemberRequest) -> HttpResponse:
     """The organization's thresholds."""
     return _rules(request, ORGANIZATION, "alert_rules")
@@ -20,6 +22,7 @@ def rules(request: MemberRequest) -> HttpResponse:
 
 @installation_required
 @require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
 def installation_rules(request: MemberRequest) -> HttpResponse:
     """The installation's thresholds."""
     return _rules(request, INSTALLATION, "installation_settings")

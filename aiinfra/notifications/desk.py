@@ -74,9 +74,9 @@ def add(request: MemberRequest, desk: Desk) -> HttpResponse:
 
 
 def switch(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
-    """Send on it, or not."""
+    """Send on it, or not: as `enabled` says, so that two people who turn it off leave it off."""
     channel = _found(channel_id)
-    is_on = not channel.enabled
+    is_on = request.POST.get("enabled", "off" if channel.enabled else "on") == "on"
     channels.change_channel(
         channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=request.principal.actor
     )

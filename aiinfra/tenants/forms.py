@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from aiinfra.edit_forms import EditForm
 from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, scopes_of
 from aiinfra.tenants.models import Invitation, Organization, User
 
@@ -88,7 +89,7 @@ class RotateForm(forms.Form):
         return timedelta(hours=int(self.cleaned_data["overlap"]))
 
 
-class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class OrganizationForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """What an admin may change of the organization."""
 
     time_zone = forms.ChoiceField(

@@ -50,12 +50,15 @@ def add_member(*, organization: Organization, user: User, role: Role, actor: str
 
 
 @transaction.atomic
-def change_role(*, membership: Membership, role: Role, by: User, actor: str) -> bool:
-    """Give a member another role; False if it is his already. What he made beyond his new rights ends with it.
+def change_role(*, membership: Membership, role: Role, by: User, actor: str, seen: str = "") -> bool:
+    """Give a member another role; False for the role that the member has. What they made beyond their new rights ends.
 
-    Raises MemberError for a role above that of `by`, old or new, and for the last owner.
+    `seen` is the role that the caller saw before. Raises MemberError where it is another one now, for a role above that
+    of `by`, old or new, and for the last owner.
     """
     member = _locked(membership)
+    if seen and seen != member.role:
+        raise MemberError(f"The role of {member.user} was changed to {member.role} after you opened this page.")
     check_may_grant(by, member.organization, Role(member.role))
     check_may_grant(by, member.organization, role)
     if member.role == role.value:

@@ -137,3 +137,23 @@ class AuditEvent(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.target}"
+
+
+class OnceAnswer(OwnedModel):
+    """What a write answered, so that its repeat is answered the same and done once; see `aiinfra.once`.
+
+    Rows live for a day. `status` is NULL while the first is under way.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the owner and the caller's key")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked")
+    created_at = models.DateTimeField(default=timezone.now)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(help_text="JSON of an API answer; of a form where it led, never a page")
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="once_answer_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}: {self.status or 'under way'}"

@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 
-from aiinfra.money import NANO
+from aiinfra.edit_forms import EditForm
+from aiinfra.money import NANO, dollars
 from cache_app.embedding.base import Scale
 from cache_app.models import CacheMode, CachePolicy, SharedWith
 
@@ -27,12 +28,16 @@ SHARED = [
 PERCENT = Decimal(100)
 
 
+def _number() -> forms.NumberInput:
+    """Takes every decimal that a rule can have: the browser must not refuse what was rendered."""
+    return forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
+
+
 def _percent(**options: Any) -> forms.DecimalField:
-    attrs = {"step": "0.1", "inputmode": "decimal"}
-    return forms.DecimalField(max_digits=4, decimal_places=1, widget=forms.NumberInput(attrs=attrs), **options)
+    return forms.DecimalField(max_digits=12, decimal_places=9, widget=_number(), **options)
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """An organization's rules. Shares are percents here, amounts dollars."""
 
     mode = forms.ChoiceField(label="What the cache does", choices=MODES, widget=forms.RadioSelect)
@@ -56,9 +61,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     reask_day = forms.DecimalField(
         label="What asking again may cost a day",
         min_value=0,
-        max_digits=9,
-        decimal_places=2,
-        widget=forms.NumberInput(attrs={"step": "0.01", "inputmode": "decimal"}),
+        max_digits=18,
+        decimal_places=9,
+        widget=_number(),
     )
 
     class Meta:
@@ -76,14 +81,14 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         policy = self.instance
         self.fields["error_target"].initial = _shown(policy.error_target)
         self.fields["reask_share"].initial = _shown(policy.reask_share)
-        self.fields["reask_day"].initial = Decimal(policy.reask_day_nano).scaleb(-9).quantize(Decimal("0.01"))
+        self.fields["reask_day"].initial = dollars(policy.reask_day_nano)
         self.fields["reask_day"].help_text = "In US dollars. What a call cost when it was answered counts."
         self.fields["threshold"].help_text = (
             f"Similarity from which on a question may be answered, from 0.50 to 1.00. "
             f"Empty for the embedder's own, {scale.edge:.2f}."
         )
         for name in ("threshold", "max_temperature"):
-            self.fields[name].widget.attrs.update({"step": "0.01", "inputmode": "decimal"})
+            self.fields[name].widget.attrs.update({"step": "any", "inputmode": "decimal"})
 
     def clean(self) -> dict[str, Any]:
         """Asking again needs money."""
@@ -103,5 +108,6 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         }
 
 
-def _shown(share: float) -> Decimal:
-    return (Decimal(str(share)) * PERCENT).quantize(Decimal("0.1"))
+def _shown(share: float) -> str:
+    """All its digits, so that saving what is shown changes nothing."""
+    return f"{(Decimal(str(share)) * PERCENT).normalize():f}"

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.audit import audit_events
 from cache_app.embedding.registry import configured_embedder
@@ -20,6 +21,7 @@ EVENTS_SHOWN = 5
 
 @permission_required("cache:manage")
 @require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
 def settings(request: MemberRequest) -> HttpResponse:
     """Read and change the rules; the form shows those that are stored, not those remembered of a second ago."""
     organization, scale = request.membership.organization, configured_embedder().scale

@@ -166,6 +166,6 @@ OPERATIONS: dict[tuple[str, str | None], Operation] = {
     ("GET", "summary"): Operation(get_summary, "cost:read", SummaryQuery, SummaryOut, "The running month"),
     ("GET", "metrics"): Operation(get_metrics, "cost:read", MetricsQuery, MetricsPage, "Spend by period"),
     ("POST", "track"): Operation(
-        track, "usage:write", TrackRequest, Tracked, "Report usage that did not pass through here"
+        track, "usage:write", TrackRequest, Tracked, "Report usage that did not pass through here", once="own"
     ),
 }

@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from aiinfra.money import NANO
+from aiinfra.edit_forms import EditForm
+from aiinfra.money import NANO, dollars
 from cost_app.models import CostPolicy, RequestClass
 from cost_app.prices.book import priced_models
 
@@ -24,14 +25,14 @@ FIELDS = [
 ALL_CLASSES = [each.value for each in RequestClass]
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """An organization's rules for its money."""
 
     spike_floor = forms.DecimalField(
         label="Smallest cost spike",
         min_value=Decimal(0),
-        max_digits=12,
-        decimal_places=2,
+        max_digits=18,
+        decimal_places=9,
         help_text="US dollars; smaller increases raise no alert.",
     )
     allowed = forms.CharField(
@@ -50,12 +51,16 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["spike_floor"].initial = Decimal(self.instance.spike_floor_nano).scaleb(-9)
+        self.fields["spike_floor"].initial = dollars(self.instance.spike_floor_nano)
         self.fields["allowed"].initial = "\n".join(map(_line_of, self.instance.allowed_models))
 
     def clean_allowed(self) -> list[dict[str, Any]]:
-        """The models as the policy keeps them; an unknown one or class is refused by name."""
+        """The models as the policy keeps them; an unknown one or class is refused by name.
+
+        A model that left the price book stays allowed until its line is removed.
+        """
         known = {f"{provider}/{model}" for provider, model in priced_models()}
+        known |= {f"{each['provider']}/{each['model']}" for each in self.instance.allowed_models}
         return [_allowed(line.split(), known) for line in self.cleaned_data["allowed"].splitlines() if line.strip()]
 
     def changes(self) -> dict[str, Any]:

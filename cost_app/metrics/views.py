@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.charts import Chart
+from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.money import dollars
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
@@ -88,6 +89,7 @@ def table_csv(request: MemberRequest) -> StreamingHttpResponse:
 
 @permission_required("budget:write")
 @require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
 def settings(request: MemberRequest) -> HttpResponse:
     """The organization's rules for its money."""
     organization_id = request.principal.organization_id

@@ -152,6 +152,58 @@ function shortcutTarget(key) {
   return key === "?" && help ? () => help.showModal() : null;
 }
 
+/* A form that changes something is sent once: its buttons rest while it is under way. */
+
+let resting = [];
+
+function rest(form) {
+  const buttons = [...form.elements].filter((each) => each.type === "submit" && !each.disabled);
+  resting.push(...buttons);
+  buttons.forEach((button) => { button.disabled = true; });
+}
+
+function wake() {
+  resting.forEach((button) => { button.disabled = false; });
+  resting = [];
+}
+
+/* A form that stays on the page may be sent again after its answer: as another one. */
+function renewKey(form) {
+  const field = form?.elements.form_key;
+  if (field) {
+    field.value = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16)).join("");
+  }
+}
+
+function formOf(event) {
+  return event.detail.requestConfig?.verb === "post" ? event.detail.elt.closest("form") || event.detail.elt.form : null;
+}
+
+document.addEventListener("submit", (event) => {
+  /* Later: a disabled button would not be part of what is sent. */
+  if (event.target.getAttribute("method")?.toLowerCase() === "post" && !event.defaultPrevented) {
+    setTimeout(() => rest(event.target));
+  }
+});
+window.addEventListener("pageshow", wake);
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const form = formOf(event);
+  if (form) {
+    rest(form);
+  }
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = formOf(event);
+  if (form) {
+    const focused = event.detail.requestConfig.triggeringEvent?.submitter;
+    wake();
+    renewKey(form);
+    if (document.activeElement === document.body && focused?.isConnected) {
+      focused.focus();
+    }
+  }
+});
+
 /* Server's answers through htmx */
 
 document.addEventListener("toast", (event) => toast(event.detail.level || "info", event.detail.text));

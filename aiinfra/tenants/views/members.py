@@ -66,7 +66,11 @@ def change_role(request: MemberRequest, membership_id: int) -> HttpResponse:
         return _refused(request, "That role cannot be given.")
     try:
         members.change_role(
-            membership=membership, role=form.chosen_role(), by=request.user, actor=request.principal.actor
+            membership=membership,
+            role=form.chosen_role(),
+            by=request.user,
+            actor=request.principal.actor,
+            seen=request.POST.get("seen", ""),
         )
     except MemberError as error:
         return _refused(request, str(error))

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.forms import OrganizationForm
 from aiinfra.tenants.models import Organization
@@ -13,6 +14,7 @@ from aiinfra.tenants.organizations import update_organization
 
 @permission_required("organization:manage")
 @require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
 def organization(request: MemberRequest) -> HttpResponse:
     """Name and time zone."""
     # A form writes into its instance while it validates, and the page's head shows the one of the request.

@@ -1,0 +1,112 @@
+"""Every write happens once: a repeat with the same key gets the first answer and changes nothing.
+
+API calls bring the key in the header `Idempotency-Key`, forms bring one that was made when they were rendered (see
+`aiinfra.once_forms`). Answers are kept for a day. Enqueue, chat and track keep their key with their own row instead.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from aiinfra.tenants.models import OnceAnswer
+from aiinfra.tenants.scope import owner_scope, system_scope
+
+KEPT = timedelta(hours=24)
+"""How long an answer is kept; the same as at Stripe."""
+ABANDONED = timedelta(minutes=2)
+"""A write without an answer for this long has died with its process; longer than any request may run."""
+FORGET_BATCH = 1_000
+FORGET_EVERY_S = 600
+
+
+class KeyReusedError(Exception):
+    """The key came with another request before."""
+
+
+class UnderWayError(Exception):
+    """The first request with this key has no answer yet."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a write answered: an HTTP status, and the JSON or the address that the form led to."""
+
+    status: int
+    body: str
+    is_repeat: bool = False
+
+
+def digest_of(*parts: object) -> str:
+    """SHA-256 of the parts in order, in hex."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def do_once(
+    owner_id: int | None, key: str, fingerprint: str, act: Callable[[], Answer], *, is_atomic: bool = True
+) -> Answer:
+    """Run `act`, or return what it answered for this key before.
+
+    With `is_atomic` the effect and the kept answer are one transaction: a crash leaves both or neither, and a second
+    caller waits for the first. Otherwise the key is taken first, for what talks to Redis or to others on the way.
+    An exception of `act` frees the key. Raises KeyReusedError and UnderWayError.
+    """
+    unit: AbstractContextManager[None] = transaction.atomic() if is_atomic else nullcontext()
+    with owner_scope(owner_id), unit:
+        row, is_new = take(owner_id, key, fingerprint)
+        if not is_new:
+            return _kept(row, fingerprint)
+        try:
+            answer = act()
+        except BaseException:
+            if not is_atomic:
+                release(row)
+            raise
+        keep(row, answer)
+    return answer
+
+
+def take(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, bool]:
+    """The row of the key, and whether the caller is the one to act. Call it in the owner's scope.
+
+    Raises UnderWayError where the key is being freed at this moment.
+    """
+    digest, now = digest_of(owner_id, key), timezone.now()
+    gone = Q(created_at__lt=now - KEPT) | Q(status=None, created_at__lt=now - ABANDONED)
+    OnceAnswer.objects.filter(gone, digest=digest).delete()
+    row = OnceAnswer(organization_id=owner_id, digest=digest, fingerprint=fingerprint, created_at=now)
+    OnceAnswer.objects.bulk_create([row], ignore_conflicts=True)
+    found = OnceAnswer.objects.filter(digest=digest).first()
+    if found is None:
+        raise UnderWayError
+    return found, found.pk == row.pk
+
+
+def keep(row: OnceAnswer, answer: Answer) -> None:
+    """Store what was answered."""
+    OnceAnswer.objects.filter(pk=row.pk).update(status=answer.status, body=answer.body)
+
+
+def release(row: OnceAnswer) -> None:
+    """Free the key of a write that changed nothing."""
+    OnceAnswer.objects.filter(pk=row.pk).delete()
+
+
+def forget_answers() -> int:
+    """Delete the answers that are too old, at most a batch of them; returns how many."""
+    with system_scope():
+        old = OnceAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
+        return OnceAnswer.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGET_BATCH])).delete()[0]
+
+
+def _kept(row: OnceAnswer, fingerprint: str) -> Answer:
+    if row.fingerprint != fingerprint:
+        raise KeyReusedError
+    if row.status is None:
+        raise UnderWayError
+    return Answer(row.status, row.body, is_repeat=True)
