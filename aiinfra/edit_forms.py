@@ -21,10 +21,10 @@ CHANGED_MEANWHILE = "This was changed after you opened it."
 class EditForm(forms.Form):
     """Base of a form over something that exists; its initial values are what is stored now, also when it is posted.
 
-    `_form_errors.html` renders `version`, a hash of the stored values. A post with another one is invalid, and its error
-    lists what is stored; sending the form again, with the version of that answer, overwrites. A post without a version
-    is not checked: it comes from a program that has seen no form. Run the view through `one_edit_at_a_time`, so that
-    nothing changes between the check and the write.
+    `_form_errors.html` renders `version`, a hash of the stored values. A post with another one is invalid, and its
+    error lists what is stored; sending the form again, with the version of that answer, overwrites. A post without a
+    version is not checked: it comes from a program that has seen no form. Run the view through `one_edit_at_a_time`, so
+    that nothing changes between the check and the write.
     """
 
     @cached_property

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from aiinfra.tenants.models import Organization
 from cost_app.calendar import Calendar
-from cost_app.metrics.forecast import Forecast, forecast
+from cost_app.metrics.forecast import WEEKS, Forecast, forecast, project
 from cost_app.models import UsageDay
 
 CALENDAR = Calendar(ZoneInfo("UTC"))
@@ -15,6 +15,7 @@ FIRST, END = date(2026, 3, 1), date(2026, 4, 1)
 NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
 WORKDAY, WEEKEND = 100, 20
 Use = Callable[..., None]
+KINDS = ("even", "weekly", "spiky", "growing", "sparse", "all at once")
 
 
 def history(seed: int, days: int = 56) -> dict[date, int]:
@@ -38,16 +39,57 @@ def learn(organization: Organization, spent: dict[date, int], now: datetime = NO
     return forecast(organization.pk, CALENDAR, FIRST, END, now)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says(scoped: Organization) -> None:
-    hits = 0
-    for seed in range(100):
-        spent = history(seed)
-        found = learn(scoped, spent)
-        assert found is not None
-        truth = sum(nano for day, nano in spent.items() if FIRST <= day < END)
-        hits += found.low_nano <= truth <= found.high_nano
-        assert abs(found.nano - truth) < truth // 5
-    assert 70 <= hits <= 97
+def months(kind: str, seed: int) -> list[int]:
+    """Spend by day from a Monday on, in nano-dollars: eight weeks to learn from, and 4 to 27 days to come."""
+    chance = random.Random(f"{kind} {seed}")
+    length = WEEKS * 7 + chance.randrange(4, 28)
+    return [round(spent_on(kind, number, chance) * 10**6) for number in range(length)]
+
+
+def spent_on(kind: str, number: int, chance: random.Random) -> float:
+    if kind == "sparse":
+        return chance.lognormvariate(0, 0.8) if chance.random() < 0.3 else 0.0
+    usual = 0.2 if number % 7 > 4 and kind != "even" else 1.0
+    usual *= 1.012**number if kind in {"growing", "all at once"} else 1.0
+    spike = chance.uniform(3, 8) if kind in {"spiky", "all at once"} and chance.random() < 0.04 else 0.0
+    return usual * max(0.05, chance.gauss(1, 0.2)) + spike
+
+
+def outcome(kind: str, seed: int) -> tuple[Forecast, int]:
+    """The forecast on the first day at noon, and how it came."""
+    nanos = months(kind, seed)
+    monday = date(2026, 1, 5)
+    days = [(monday + timedelta(days=number), nano) for number, nano in enumerate(nanos)]
+    past, ahead = days[: WEEKS * 7], days[WEEKS * 7 :]
+    base = ahead[0][1] // 2
+    found = project(past, base, ahead[0][0], ahead[-1][0] + timedelta(days=1), 0.5)
+    return found, sum(nano for _, nano in ahead)
+
+
+def test_eighty_of_a_hundred_months_end_inside_the_interval() -> None:
+    inside = {}
+    for kind in KINDS:
+        ends = [outcome(kind, seed) for seed in range(40)]
+        inside[kind] = sum(found.low_nano <= truth <= found.high_nano for found, truth in ends)
+    assert 0.74 <= sum(inside.values()) / (40 * len(KINDS)) <= 0.9, inside
+    assert min(inside.values()) >= 25, inside
+
+
+def test_as_many_months_end_above_what_is_expected_as_below() -> None:
+    above = [truth > found.nano for kind in KINDS for found, truth in (outcome(kind, seed) for seed in range(25))]
+    assert 0.4 <= sum(above) / len(above) <= 0.65
+
+
+def test_one_wild_day_hardly_moves_what_is_expected() -> None:
+    nanos = months("weekly", 1)
+    past = [(date(2026, 1, 5) + timedelta(days=number), nano) for number, nano in enumerate(nanos[:56])]
+    wild = [*past[:50], (past[50][0], 100 * past[50][1]), *past[51:]]
+    calm, moved = (project(days, 0, date(2026, 3, 2), date(2026, 3, 30), 1.0) for days in (past, wild))
+    assert calm.nano <= moved.nano < 1.5 * calm.nano
+    for day, expected, low, high in moved.by_day:
+        assert low <= expected <= high, day
+    position = (moved.nano - moved.low_nano) / (moved.high_nano - moved.low_nano)
+    assert position < 0.7, "the expected value lies in the middle of its interval or below, not at its upper end"
 
 
 def test_days_to_come_follow_the_weekdays(scoped: Organization) -> None:
