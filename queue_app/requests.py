@@ -44,6 +44,11 @@ class RequestStatus:
         return self.request.error_message or self.request.error_code or None
 
     @property
+    def is_cost_estimated(self) -> bool:
+        """Whether a call is booked at its upper bound, because the provider has not told its figure."""
+        return any(attempt.state == AttemptState.ESTIMATED for attempt in self.attempts)
+
+    @property
     def cost_nano(self) -> int:
         """Nano-dollars of all attempts, the failed ones included."""
         return sum(attempt.cost_nano for attempt in self.attempts)

@@ -52,6 +52,7 @@ class ChatAnswered(ApiModel):
     response: ResponseOut
     usage: UsageOut | None
     cost: Dollars
+    cost_estimated: Annotated[bool, Field(description="true where the provider has not told its figure yet")] = False
     similarity: float | None = None
     entry_id: Annotated[str | None, Field(description="of the cache, for a report")] = None
 
@@ -117,6 +118,7 @@ def _answer(status: RequestStatus) -> HttpResponse:
         response=out.response,
         usage=out.usage,
         cost=dollars(status.cost_nano),
+        cost_estimated=status.is_cost_estimated,
         similarity=round(hit.similarity, 4) if hit else None,
         entry_id=hit.entry_id if hit else None,
     )

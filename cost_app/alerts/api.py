@@ -82,7 +82,7 @@ def _out(alert: Alert) -> AlertOut:
         status=alert.state,
         message=alert.message,
         current_cost=None if alert.current_nano is None else dollars(alert.current_nano),
-        budget_limit=None if alert.limit_nano is None else dollars(alert.limit_nano),
+        budget_limit=None if alert.budget_id is None or alert.limit_nano is None else dollars(alert.limit_nano),
         threshold=alert.threshold_percent,
         budget_id=None if alert.budget_id is None else str(alert.budget_id),
         opened_at=alert.opened_at,

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from aiinfra.money import dollars
+from django.db.models import Count, Sum
+
+from aiinfra.templatetags.formats import money
 from cost_app.alerts.baseline import Baseline, baseline, is_spike
 from cost_app.budgets.windows import OpenWindow
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.metrics.screens import names_of
+from cost_app.metrics.screens import names_of, public_values
 from cost_app.models import (
     AlertKind,
     Attempt,
@@ -68,7 +70,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     name=f"budget:{budget.id}:{each.window.starts_at:%Y-%m-%dT%H:%M}:{kind}",
                     kind=kind,
                     severity=severity,
-                    message=f"The {budget} budget is used to {used} %: {dollars(spent)} of {dollars(limit)}.",
+                    message=f"The {budget} budget is used to {used} %: {money(spent)} of {money(limit)}.",
                     current_nano=spent,
                     limit_nano=limit,
                     threshold_percent=percent,
@@ -125,7 +127,7 @@ def _hour_spike(hours: Hours, policy: CostPolicy, calendar: Calendar, now: datet
             name=f"spike:hour:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.COST_SPIKE,
             severity=Severity.HIGH,
-            message=f"The last full hour cost {dollars(nano)}; {dollars(expected)} would be usual.",
+            message=f"The last full hour cost {money(nano)}; {money(expected)} would be usual.",
             current_nano=nano,
             limit_nano=expected,
             since=hour,
@@ -161,7 +163,7 @@ def _day_spike(organization_id: int, policy: CostPolicy, calendar: Calendar, now
             name=f"spike:day:{today}",
             kind=AlertKind.COST_SPIKE,
             severity=Severity.HIGH,
-            message=f"Today has cost {dollars(nano)} so far; {dollars(expected)} would be usual for the whole day.",
+            message=f"Today has cost {money(nano)} so far; {money(expected)} would be usual for the whole day.",
             current_nano=nano,
             limit_nano=expected,
             since=calendar.begin_of(today),
@@ -178,7 +180,7 @@ def _volume(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
             name=f"volume:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.MEDIUM,
-            message=f"The last full hour had {calls} requests; {usual.median} would be usual.",
+            message=f"The last full hour had {_calls(calls)}; {usual.median:,} would be usual.",
             current_nano=hours[hour][0],
             since=hour,
             facts={"calls": calls, "expectedCalls": usual.median},
@@ -195,7 +197,7 @@ def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Caus
             name=f"off-hours:{hour:%Y-%m-%dT%H}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.LOW,
-            message=f"{calls} requests in an hour of the week that has been quiet for {len(before)} weeks.",
+            message=f"{_calls(calls)} in an hour of the week that has been quiet for {len(before)} weeks.",
             current_nano=nano,
             since=hour,
             facts={"calls": calls, "quietWeeks": len(before)},
@@ -212,7 +214,7 @@ def _new(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Ca
         used = rows.filter(dimension=dimension).exclude(value="")
         before = used.filter(day__lt=today).values("value")
         new = list(used.filter(day=today).exclude(value__in=before).values_list("value", "nano")[:NEW_MAX])
-        names = names_of(dimension, [value for value, _ in new])
+        names, public = (read(dimension, [value for value, _ in new]) for read in (names_of, public_values))
         for value, nano in new:
             yield Cause(
                 name=f"new:{dimension}:{value}",
@@ -220,7 +222,7 @@ def _new(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Ca
                 severity=Severity.LOW,
                 message=f"A new {noun} is in use since today: {names[value]}.",
                 current_nano=nano,
-                facts={dimension.value: value},
+                facts={dimension.value: public[value]},
             )
 
 
@@ -243,13 +245,17 @@ def _overruns(organization_id: int, calendar: Calendar, now: datetime) -> Iterat
     rows = LedgerEntry.objects.filter(
         organization_id=organization_id, at__gte=calendar.begin_of(today), kind=LedgerKind.OVERRUN
     )
-    nanos = list(rows.values_list("nano", flat=True)[:1000])
-    if nanos:
+    found = rows.aggregate(calls=Count("id"), nano=Sum("nano", default=0))
+    if found["calls"]:
         yield Cause(
             name=f"overrun:{today}",
             kind=AlertKind.OVERRUN,
             severity=Severity.HIGH,
-            message=f"{len(nanos)} calls of today cost more than their bound, {dollars(sum(nanos))} together.",
-            current_nano=sum(nanos),
-            facts={"calls": len(nanos)},
+            message=f"{_calls(found['calls'])} today cost more than reserved: {money(found['nano'])} more in all.",
+            current_nano=found["nano"],
+            facts={"calls": found["calls"]},
         )
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"

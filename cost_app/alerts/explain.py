@@ -18,7 +18,7 @@ from typing import Any
 
 from cost_app.calendar import ONE_DAY
 from cost_app.metrics.metrics import Breakdown, Totals, breakdown
-from cost_app.metrics.screens import names_of
+from cost_app.metrics.screens import names_of, public_values
 from cost_app.models import Dimension
 
 CONTRIBUTORS = 3
@@ -91,11 +91,11 @@ def _contributors(dimension: Dimension, now: Breakdown, before: Breakdown) -> li
     changes = {value: totals.nano - before.groups.get(value, Totals()).nano for value, totals in now.groups.items()}
     risen = sorted((value for value, change in changes.items() if change > 0), key=lambda value: -changes[value])
     shown = risen[:CONTRIBUTORS]
-    names = names_of(dimension, shown)
+    names, public = names_of(dimension, shown), public_values(dimension, shown)
     return [
         {
             "dimension": dimension.value,
-            "value": value,
+            "value": public[value],
             "name": names[value],
             "nano": now.groups[value].nano,
             "change": changes[value],

@@ -5,6 +5,7 @@ from typing import Any
 from aiinfra.money import dollars
 from aiinfra.notifications.messages import ALERT_OPENED, ALERT_RESOLVED, Notification
 from aiinfra.notifications.outbox import send, send_to
+from aiinfra.templatetags.formats import money
 from cost_app.models import Alert
 
 
@@ -78,5 +79,5 @@ def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
     figures = tuple((each["label"], each["value"]) for each in alert.explanation.get("figures", []))
     contributors = alert.explanation.get("contributors", [])
     return figures + tuple(
-        (f"{each['dimension']} {each['name']}", f"{dollars(each['change'])} more") for each in contributors[:5]
+        (f"{each['dimension']} {each['name']}", f"{money(each['change'])} more") for each in contributors[:5]
     )

@@ -127,7 +127,7 @@ class BudgetRow:
     def state(self) -> str:
         """The same in words, for those who see no colours."""
         if self.usage.percent >= 100:
-            return "spent"
+            return "used up"
         return {"bad": "above the alert", "warn": "above the warning"}.get(self.tone, "")
 
     @property

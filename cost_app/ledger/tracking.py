@@ -53,7 +53,8 @@ def track_request(
 ) -> Attempt:
     """Book a call that is over: it counts in every budget, but none can refuse it any more.
 
-    One that the reporter's own cache answered cost nothing; what it would have cost is booked as saved. Raises
+    One that the reporter's own cache answered cost nothing; what it would have cost is booked as saved. One that failed
+    is no answer of a cache: it is a failed call that cost and saved nothing. Raises
     ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError and
     ReportConflictError.
     """
@@ -119,7 +120,7 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
         kind=_kind(call),
         at=at,
         nano=attempt.cost_nano,
-        saved_nano=attempt.bound_nano if call.cached else 0,
+        saved_nano=attempt.bound_nano if _kind(call) is LedgerKind.CACHE_HIT else 0,
         calls=1,
         errors=int(not call.success),
         latency_ms=call.latency_ms,
@@ -128,7 +129,7 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
 
 
 def _kind(call: TrackedCall) -> LedgerKind:
-    return LedgerKind.CACHE_HIT if call.cached else LedgerKind.EXTERNAL
+    return LedgerKind.CACHE_HIT if call.cached and call.success else LedgerKind.EXTERNAL
 
 
 def _windows_at(attempt: Attempt, at: datetime) -> list[OpenWindow]:

@@ -1,5 +1,6 @@
 """The JSON operations of spend and its figures."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiinfra.api import ApiCall, Operation
@@ -24,12 +25,16 @@ from cost_app.metrics.payloads import (
     TrackedCallIn,
     TrackRequest,
 )
+from cost_app.metrics.screens import public_values
 from cost_app.metrics.summary import summary
+from cost_app.models import BudgetScope, Dimension
 from cost_app.policy import zone_of
 from cost_app.prices.book import ModelNotPricedError
 
 DIMENSIONS = {"apiKey": "api_key"}
 """Groups whose name on the wire is not that of the dimension."""
+REST = "*"
+"""What all further groups together are called; no group has the name."""
 PRIORITIES = {"critical": 1000, "high": 500, "normal": 100, "low": 10}
 
 
@@ -41,7 +46,7 @@ def get_summary(call: ApiCall, _payload: SummaryQuery) -> SummaryOut:
         from_day=month.first,
         to_day=month.end,
         forecast=_forecast(month.forecast),
-        budgets=[_budget(each) for each in month.budgets],
+        budgets=_budgets(month.budgets),
         by_provider=_breakdown(month.by_provider),
         by_model=_breakdown(month.by_model),
     )
@@ -59,7 +64,7 @@ def metrics_page(organization_id: int, payload: MetricsQuery) -> MetricsPage:
     return MetricsPage(
         period=payload.period,
         time_zone=zone_of(organization_id).key,
-        metrics=[_metrics(each, grouped=by is not None) for each in found],
+        metrics=_periods(found, Dimension(by) if by else None),
     )
 
 
@@ -116,24 +121,27 @@ def _totals(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _metrics(each: CostMetrics, *, grouped: bool) -> MetricsOut:
-    groups = [GroupOut(value=_name(value), **_totals(totals)) for value, totals in sorted(each.groups.items())]
+def _periods(found: Sequence[CostMetrics], by: Dimension | None) -> list[MetricsOut]:
+    values = {value for each in found for value in each.groups}
+    names = {**public_values(by, values - {OTHERS}), OTHERS: REST} if by else {}
+    return [_metrics(each, names if by else None) for each in found]
+
+
+def _metrics(each: CostMetrics, names: Mapping[str, str] | None) -> MetricsOut:
+    groups = [GroupOut(value=(names or {})[value], **_totals(each.groups[value])) for value in sorted(each.groups)]
     return MetricsOut(
         **_totals(each.totals),
         start=each.starts_at,
         end=each.ends_at,
         is_over=each.is_over,
-        groups=groups if grouped else None,
+        groups=None if names is None else groups,
     )
 
 
-def _name(value: str) -> str:
-    """The others together are "*", which no group is called."""
-    return "*" if value == OTHERS else value
-
-
 def _breakdown(found: Breakdown) -> list[GroupOut]:
-    return [GroupOut(value=value, **_totals(totals)) for value, totals in found.groups.items()]
+    """The dearest groups, and the rest in one line, so that the costs add up to the total."""
+    groups = {**found.groups, **({REST: found.others} if found.others else {})}
+    return [GroupOut(value=value, **_totals(totals)) for value, totals in groups.items()]
 
 
 def _forecast(found: Forecast | None) -> ForecastOut | None:
@@ -147,13 +155,20 @@ def _forecast(found: Forecast | None) -> ForecastOut | None:
     )
 
 
-def _budget(each: OpenWindow) -> BudgetOut:
+def _budgets(windows: Sequence[OpenWindow]) -> list[BudgetOut]:
+    keys = [each.window.budget.scope_value for each in windows if each.window.budget.scope == BudgetScope.API_KEY]
+    names = public_values(Dimension.API_KEY, keys) if keys else {}
+    return [_budget(each, names) for each in windows]
+
+
+def _budget(each: OpenWindow, key_ids: Mapping[str, str]) -> BudgetOut:
     window = each.window
+    is_key = window.budget.scope == BudgetScope.API_KEY
     return BudgetOut(
         budget_id=str(window.budget_id),
         period=window.budget.period,
         scope=window.budget.scope,
-        scope_value=window.budget.scope_value,
+        scope_value=key_ids[window.budget.scope_value] if is_key else window.budget.scope_value,
         limit=dollars(each.limit_nano),
         spent=dollars(window.committed_nano),
         held=dollars(window.reserved_nano),

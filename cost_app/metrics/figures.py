@@ -1,4 +1,7 @@
-"""The charts of spend as Plotly dicts, each with the same figures as a table. Amounts are drawn in dollars."""
+"""The charts of spend as Plotly dicts, each with the same figures as a table.
+
+Amounts are decimal texts in dollars, which Plotly reads as numbers: no float is made, and no nano-dollar is lost.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,7 +9,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
-from aiinfra.money import NANO
+from aiinfra.money import dollars
 from aiinfra.templatetags.formats import duration_ms, money
 from cost_app.calendar import ONE_DAY, Period
 from cost_app.metrics.forecast import Forecast
@@ -18,7 +21,7 @@ from cost_app.metrics.summary import Summary, summary
 UNFINISHED = 0.45
 """Opacity of the period that is not over."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
-DOLLARS = {"tickprefix": "$", "rangemode": "tozero", "nticks": 6}
+DOLLARS = {"type": "linear", "tickprefix": "$", "rangemode": "tozero", "nticks": 6}
 FORMATS = {"24h": "%H:%M", "12m": "%b %Y"}
 ACCENT, BAND, LIMIT = "var(--series-1)", "var(--series-2)", "var(--bad)"
 OTHERS_COLOUR = "var(--series-low)"
@@ -28,7 +31,10 @@ def spend_chart(organization_id: int, view: View) -> Chart:
     """Spend by period, stacked by the chosen grouping."""
     shown = spend(organization_id, view)
     traces = [
-        _bars(group.name, shown, [each.groups.get(group.value, Totals()).nano for each in shown.metrics], number)
+        {
+            **_bars(group.name, shown, number),
+            **_amounts([each.groups.get(group.value, Totals()).nano for each in shown.metrics]),
+        }
         for number, group in enumerate(shown.groups)
     ]
     rows = [
@@ -58,7 +64,7 @@ def tokens_chart(organization_id: int, view: View) -> Chart:
 def calls_chart(organization_id: int, view: View) -> Chart:
     """Provider calls, answers of the cache, and failures."""
     kinds: dict[str, Callable[[Totals], int]] = {
-        "answered": lambda totals: totals.calls - totals.errors - totals.cache_hits,
+        "answered": lambda totals: max(0, totals.calls - totals.errors - totals.cache_hits),
         "from the cache": lambda totals: totals.cache_hits,
         "failed": lambda totals: totals.errors,
     }
@@ -66,14 +72,14 @@ def calls_chart(organization_id: int, view: View) -> Chart:
 
 
 def latency_chart(organization_id: int, view: View) -> Chart:
-    """Average time of a call, with gaps where there was none."""
+    """Average time of an answered provider call, with gaps where there was none."""
     shown = totals_only(organization_id, view)
     averages = [each.totals.average_latency_ms for each in shown.metrics]
     trace = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "average",
-        "x": [_stamp(each.starts_at) for each in shown.metrics],
+        "x": _places(shown),
         "y": [None if each is None else round(each / 1000, 3) for each in averages],
         "line": {"color": ACCENT, "width": 2},
         "marker": {"size": 4},
@@ -128,7 +134,7 @@ def _counts(organization_id: int, view: View, kinds: dict[str, Callable[[Totals]
     shown = totals_only(organization_id, view)
     traces = [
         {
-            **_bars(name, shown, [count(each.totals) for each in shown.metrics], number),
+            **_bars(name, shown, number),
             "y": [count(each.totals) for each in shown.metrics],
             "hovertemplate": "%{y:,d}",
         }
@@ -142,17 +148,23 @@ def _counts(organization_id: int, view: View, kinds: dict[str, Callable[[Totals]
     return Chart(figure, Table(["Period", *kinds], rows if shown.totals.calls else []))
 
 
-def _bars(name: str, shown: Spend, nanos: Sequence[int], number: int) -> Figure:
+def _bars(name: str, shown: Spend, number: int) -> Figure:
     return {
         "type": "bar",
         "name": name,
-        "x": [_stamp(each.starts_at) for each in shown.metrics],
-        "y": [_dollars(nano) for nano in nanos],
+        "x": _places(shown),
         "marker": {
             "color": f"var(--series-{number + 1})" if number < TOP else OTHERS_COLOUR,
             "opacity": [1.0 if each.is_over else UNFINISHED for each in shown.metrics],
         },
-        "hovertemplate": "$%{y:,.4~f}",
+    }
+
+
+def _amounts(nanos: Sequence[int]) -> Figure:
+    return {
+        "y": [dollars(nano) for nano in nanos],
+        "customdata": [money(nano) for nano in nanos],
+        "hovertemplate": "%{customdata}",
     }
 
 
@@ -162,9 +174,8 @@ def _line(name: str, days: Sequence[str], nanos: Sequence[int], colour: str) -> 
         "mode": "lines",
         "name": name,
         "x": days,
-        "y": [_dollars(nano) for nano in nanos],
+        **_amounts(nanos),
         "line": {"color": colour, "width": 1},
-        "hovertemplate": "$%{y:,.2f}",
     }
 
 
@@ -201,13 +212,20 @@ def _forecast_note(found: Forecast | None) -> str:
 
 
 def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
-    x_axis = {"type": "date", "tickformat": FORMATS.get(shown.view.range, "%d %b"), "nticks": 8}
+    x_axis: Figure = {"type": "date", "tickformat": FORMATS.get(shown.view.range, "%d %b"), "nticks": 8}
+    if _has_a_double_hour(shown):
+        x_axis = {"type": "category", "nticks": 8}
     layout = {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
     return {"data": traces if shown.totals.calls else [], "layout": layout}
 
 
-def _dollars(nano: int) -> float:
-    return round(nano / NANO, 6)
+def _places(shown: Spend) -> list[str]:
+    """Where each period is drawn. Plotly's dates have no offset: where an hour comes twice, each has its name instead."""
+    return [_label(each, shown.view) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
+
+
+def _has_a_double_hour(shown: Spend) -> bool:
+    return len({_stamp(each.starts_at) for each in shown.metrics}) < len(shown.metrics)
 
 
 def _stamp(moment: datetime) -> str:
@@ -216,5 +234,9 @@ def _stamp(moment: datetime) -> str:
 
 
 def _label(each: CostMetrics, view: View) -> str:
-    pattern = {"24h": "%Y-%m-%d %H:%M", "12m": "%Y-%m"}.get(view.range, "%Y-%m-%d")
-    return timezone.localtime(each.starts_at).strftime(pattern)
+    """The hour that comes twice when clocks go back has its offset behind it."""
+    local = timezone.localtime(each.starts_at)
+    if view.range != "24h":
+        return local.strftime("%Y-%m" if view.range == "12m" else "%Y-%m-%d")
+    is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return f"{local:%Y-%m-%d %H:%M}{f' UTC{local:%:z}' if is_double else ''}"

@@ -51,14 +51,18 @@ class Totals:
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
 
     @property
+    def answers(self) -> int:
+        """Calls that did not fail: of providers, and of caches."""
+        return max(0, self.calls - self.errors)
+
+    @property
     def cache_hit_rate(self) -> float | None:
         """Percent of the answers that came from the semantic cache; None without answers.
 
         A failed attempt is no answer: a request that succeeds on its second attempt counts once, as a look-up in the
         cache does, so that this rate and that of the cache's page agree.
         """
-        answers = self.calls - self.errors
-        return 100 * self.cache_hits / answers if answers > 0 else None
+        return 100 * self.cache_hits / self.answers if self.answers else None
 
     @property
     def error_rate(self) -> float | None:

@@ -56,7 +56,10 @@ class TotalsOut(ApiModel):
 
 
 class GroupOut(TotalsOut):
-    """The sums of one provider, model, key, user, priority or tag; `value` is "" for calls without one."""
+    """The sums of one provider, model, key (its public id), user, priority (its name) or tag.
+
+    `value` is "" for calls without one, and "*" for all further groups together.
+    """
 
     value: str
 
@@ -102,7 +105,10 @@ class BudgetOut(ApiModel):
 
 
 class SummaryOut(TotalsOut):
-    """The running month; `forecast` is null where there is too little to learn from."""
+    """The running month; `forecast` is null where there is too little to learn from.
+
+    `byProvider` and `byModel` list the six dearest and the rest as "*": their costs add up to `totalCost`.
+    """
 
     from_day: date
     to_day: date

@@ -44,7 +44,10 @@ class UsageTotals:
 
 @dataclass(frozen=True)
 class GroupMetrics(UsageTotals):
-    """The sums of one provider, model, key, user, priority or tag; `value` is "" for calls without one."""
+    """The sums of one provider, model, key (its public id), user, priority (its name) or tag.
+
+    `value` is "" for calls without one, and "*" for all further groups together.
+    """
 
     value: str
 

@@ -30,12 +30,15 @@ WITHOUT = {
 
 @dataclass(frozen=True)
 class Group:
-    """One model, key, user ...: its name and its sums; `share` is percent of the spend of all."""
+    """One model, key, user ...: its name and its sums.
+
+    `share` is percent of the spend of all; None where corrections leave no whole that it is a part of.
+    """
 
     value: str
     name: str
     totals: Totals
-    share: int
+    share: int | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ def spend(organization_id: int, view: View, now: datetime | None = None) -> Spen
         totals.add(each.totals)
         others.add(each.groups.get(OTHERS, Totals()))
     names = names_of(view.dimension, shown)
-    rows = [Group(value, names[value], of_group, _share(of_group, totals)) for value, of_group in shown.items()]
+    whole = totals.nano if all(part.nano >= 0 for part in (*shown.values(), others)) else 0
+    rows = [Group(value, names[value], of_group, _share(of_group, whole)) for value, of_group in shown.items()]
     if count > len(shown):
-        rows.append(Group(OTHERS, f"{count - len(shown)} others", others, _share(others, totals)))
+        rows.append(Group(OTHERS, f"{count - len(shown)} others", others, _share(others, whole)))
     return Spend(view, metrics, totals, rows, count)
 
 
@@ -84,8 +88,8 @@ def totals_only(organization_id: int, view: View) -> Spend:
     return Spend(view, metrics, totals, [], 0)
 
 
-def _share(part: Totals, whole: Totals) -> int:
-    return round(100 * part.nano / whole.nano) if whole.nano else 0
+def _share(part: Totals, whole_nano: int) -> int | None:
+    return round(100 * part.nano / whole_nano) if 0 <= part.nano <= whole_nano > 0 else None
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
@@ -98,3 +102,18 @@ def names_of(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
         keys = ApiKey.objects.filter(id__in=[int(value) for value in values if value])
         names |= {str(key.pk): key.name for key in keys}
     return names
+
+
+def public_values(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
+    """Values as programs know them: the public id of an API key, the name of a priority, else the value itself.
+
+    One query for API keys, none for others.
+    """
+    values = list(values)
+    if dimension is Dimension.PRIORITY:
+        return {value: PRIORITIES.get(value, value) for value in values}
+    found = {value: value for value in values}
+    if dimension is Dimension.API_KEY:
+        keys = ApiKey.objects.filter(id__in=[int(value) for value in values if value.isdecimal()])
+        found |= {str(pk): key_id for pk, key_id in keys.values_list("pk", "key_id")}
+    return found

@@ -97,7 +97,7 @@ def test_the_list_shows_spent_held_and_free_apart(budget: Budget, viewer: User, 
 
 @pytest.mark.parametrize(
     ("spent", "state", "tone"),
-    [(79, "", ""), (80, "above the warning", "warn"), (95, "above the alert", "bad"), (100, "spent", "bad")],
+    [(79, "", ""), (80, "above the warning", "warn"), (95, "above the alert", "bad"), (100, "used up", "bad")],
 )
 def test_a_budget_above_a_threshold_is_marked_and_named(
     budget: Budget, viewer: User, client_of: Browser, spent: int, state: str, tone: str
