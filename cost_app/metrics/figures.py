@@ -220,7 +220,7 @@ def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
 
 
 def _places(shown: Spend) -> list[str]:
-    """Where each period is drawn. Plotly's dates have no offset: where an hour comes twice, each has its name instead."""
+    """Where each period is drawn. Plotly's dates have no offset: if an hour comes twice, labels take their place."""
     return [_label(each, shown.view) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
 
 
@@ -239,4 +239,4 @@ def _label(each: CostMetrics, view: View) -> str:
     if view.range != "24h":
         return local.strftime("%Y-%m" if view.range == "12m" else "%Y-%m-%d")
     is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
-    return f"{local:%Y-%m-%d %H:%M}{f' UTC{local:%:z}' if is_double else ''}"
+    return f"{local:%Y-%m-%d %H:%M}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from aiinfra.tenants.models import Organization
+from cost_app.alerts import causes
+from cost_app.alerts.api import _out
 from cost_app.alerts.checks import check_all, check_budgets, check_usage
 from cost_app.alerts.lifecycle import acknowledge, get_alerts, resolve, snooze
 from cost_app.budgets.windows import windows_now
@@ -209,3 +211,19 @@ def test_open_and_acknowledged_ones_are_listed_apart(window: BudgetWindow) -> No
     assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [1, 0, 1]
     acknowledge(Alert.objects.get(), actor="user:finance")
     assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [0, 1, 1]
+
+
+def test_amounts_have_their_sign_and_no_nine_decimals(window: BudgetWindow) -> None:
+    BudgetWindow.objects.filter(id=window.id).update(committed_nano=81_234_567_891)
+    check_budgets(window.organization_id, NOW)
+    assert Alert.objects.get().message.endswith("is used to 81 %: $81.23 of $100.00.")
+
+
+@pytest.mark.parametrize(("calls", "words"), [(1, "1 call"), (2, "2 calls"), (1_234, "1,234 calls")])
+def test_one_call_is_no_plural(calls: int, words: str) -> None:
+    assert causes._calls(calls) == words
+
+
+def test_only_an_alert_of_a_budget_has_a_budget_limit(scoped: Organization) -> None:
+    alert = Alert(organization=scoped, kind="cost_spike", severity="high", cause="x", current_nano=5, limit_nano=0)
+    assert (_out(alert).budget_limit, _out(alert).current_cost) == (None, "0.000000005")
