@@ -81,7 +81,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         policy = self.instance
         self.fields["error_target"].initial = _shown(policy.error_target)
         self.fields["reask_share"].initial = _shown(policy.reask_share)
-        self.fields["reask_day"].initial = dollars(policy.reask_day_nano)
+        self.fields["reask_day"].initial = Decimal(dollars(policy.reask_day_nano))
         self.fields["reask_day"].help_text = "In US dollars. What a call cost when it was answered counts."
         self.fields["threshold"].help_text = (
             f"Similarity from which on a question may be answered, from 0.50 to 1.00. "
@@ -108,6 +108,6 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         }
 
 
-def _shown(share: float) -> str:
+def _shown(share: float) -> Decimal:
     """All its digits, so that saving what is shown changes nothing."""
-    return f"{(Decimal(str(share)) * PERCENT).normalize():f}"
+    return Decimal(f"{(Decimal(str(share)) * PERCENT).normalize():f}")

@@ -51,7 +51,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["spike_floor"].initial = dollars(self.instance.spike_floor_nano)
+        self.fields["spike_floor"].initial = Decimal(dollars(self.instance.spike_floor_nano))
         self.fields["allowed"].initial = "\n".join(map(_line_of, self.instance.allowed_models))
 
     def clean_allowed(self) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A form that edits refuses an old version, and shows what is stored instead."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,7 @@ def test_a_save_over_another_one_is_refused_and_shows_what_is_stored(client: Cli
     assert refused.status_code == 422
     assert "changed after you opened it" in refused.text
     assert shown in refused.text
+    assert len(re.findall(r"[^;.]+: ", refused.text.partition("Current values: ")[2].partition(" Save again")[0])) == 2
     assert changes() == before
 
 
