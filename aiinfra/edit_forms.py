@@ -58,6 +58,15 @@ class EditForm(forms.Form):
         return str(labels.get(value, "empty" if value in (None, "") else value))
 
 
+class RecordForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """Base of the forms of raw records; a new record has no version."""
+
+    @cached_property
+    def version(self) -> str:
+        """Names the stored values; empty for a record that is being added."""
+        return "" if self.instance._state.adding else super().version
+
+
 @contextmanager
 def one_edit(organization_id: int) -> Iterator[None]:
     """One edit of an organization's settings at a time. Calls go on: they need no more of this row than its key."""

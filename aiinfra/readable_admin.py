@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from aiinfra.edit_forms import RecordForm
 from aiinfra.templatetags.formats import NOTHING, money
 
 MOST_COUNTED = 10_000
@@ -36,6 +37,7 @@ class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     Lists name the columns themselves; what stands there is replaced by its readable form.
     """
 
+    form = RecordForm
     amounts: Sequence[str] = ()
     show_full_result_count = False
     paginator = BoundedPaginator

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from aiinfra.edit_forms import RecordForm
 from aiinfra.providers.base import ErrorCode
 from aiinfra.providers.registry import provider_names
 from cost_app import create_cost_optimizer
@@ -87,7 +88,7 @@ class RequestFilterForm(forms.Form):
         )
 
 
-class ProviderLimitForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class ProviderLimitForm(RecordForm):
     """A limit of something that can be called: a mistyped name would limit nothing."""
 
     class Meta:

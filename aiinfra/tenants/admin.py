@@ -4,11 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
+from aiinfra.edit_forms import RecordForm
 from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
 from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
@@ -85,10 +87,15 @@ class ReadOnlyAdmin(NoWritesMixin, TenantAdmin):
     """For tables that only the program writes."""
 
 
+class PersonForm(RecordForm, UserChangeForm):  # type: ignore[type-arg]  # not generic at run time
+    """Django's form, which refuses to overwrite what somebody else has changed."""
+
+
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """People. Deactivate somebody instead of deleting them: their keys and audit rows stay."""
 
+    form = PersonForm
     list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
     list_filter = ["is_active", "is_staff", "is_superuser"]
 

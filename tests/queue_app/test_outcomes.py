@@ -25,6 +25,7 @@ from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from queue_app.plan import NextAttempt
 from queue_app.processing import process
+from queue_app.requests import status_of
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 Claimed = Callable[..., Claim]
@@ -97,6 +98,7 @@ def test_an_answer_without_usage_costs_the_bound(claimed: Claimed, provider: Scr
     process(claimed())
     attempt = Attempt.objects.get()
     assert (row().status, attempt.state, booked()) == (Status.COMPLETED, AttemptState.ESTIMATED, attempt.bound_nano)
+    assert status_of(row(), with_content=False).is_cost_estimated
 
 
 def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claimed, provider: ScriptedProvider) -> None:

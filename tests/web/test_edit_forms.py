@@ -110,3 +110,14 @@ def test_a_program_that_has_seen_no_form_needs_no_version(client: Client, organi
     assert client.post("/costs/settings/", data).status_code == 302
     with system_scope():
         assert CostPolicy.objects.count() == 1
+
+
+def test_a_raw_record_that_changed_meanwhile_stays(owner: User, organization: Organization, client: Client) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    page = f"/admin/tenants/organization/{organization.pk}/change/"
+    opened = [next(form for form in forms_of(client.get(page).text, page) if "organization" in form.id) for _ in "ab"]
+    assert client.post(page, {**opened[0].data(), "name": "First Ltd"}).status_code == 302
+    answer = client.post(page, {**opened[1].data(), "currency": "EUR"})
+    assert "changed after you opened it" in answer.text
+    organization.refresh_from_db()
+    assert (organization.name, organization.currency) == ("First Ltd", "USD")
