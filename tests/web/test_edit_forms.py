@@ -16,7 +16,7 @@ from tests.support.html_forms import Form, forms_of
 
 ClientOf = Callable[[User], Client]
 EDITED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
-    "/settings/organization/": ({"name": "First Ltd"}, {"currency": "EUR"}, "Name: First Ltd"),
+    "/settings/organization/": ({"name": "First Ltd"}, {"time_zone": "Asia/Tokyo"}, "Name: First Ltd"),
     "/costs/settings/": ({"spike_percent": "333"}, {"month_starts_on": "5"}, "333"),
     "/cache/settings/": ({"ttl_hours": "77"}, {"max_entries": "500"}, "77"),
     "/alerts/rules/": ({"max_wait_s": "222"}, {"max_depth": "55"}, "222"),
@@ -117,7 +117,7 @@ def test_a_raw_record_that_changed_meanwhile_stays(owner: User, organization: Or
     page = f"/admin/tenants/organization/{organization.pk}/change/"
     opened = [next(form for form in forms_of(client.get(page).text, page) if "organization" in form.id) for _ in "ab"]
     assert client.post(page, {**opened[0].data(), "name": "First Ltd"}).status_code == 302
-    answer = client.post(page, {**opened[1].data(), "currency": "EUR"})
+    answer = client.post(page, {**opened[1].data(), "time_zone": "Asia/Tokyo"})
     assert "changed after you opened it" in answer.text
     organization.refresh_from_db()
-    assert (organization.name, organization.currency) == ("First Ltd", "USD")
+    assert (organization.name, organization.time_zone) == ("First Ltd", "Europe/Berlin")

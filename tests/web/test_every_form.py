@@ -55,7 +55,7 @@ def world(
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
     book.forget_prices()
     book.add_shipped_prices()
-    organization.is_demo, organization.currency = True, "SEK"
+    organization.is_demo = True
     organization.save()
     with organization_scope(organization.pk):
         make_history(organization, days=20, requests=150, seed=7)

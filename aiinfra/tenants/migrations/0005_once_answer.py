@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0003_audit_of_the_installation'),
+        ('tenants', '0004_drop_currency'),
     ]
 
     operations = [
