@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -100,11 +100,11 @@ def _deliver(organization: Organization, month: Month, kind: str) -> ExportDeliv
 
 def place_of(root: Path, slug: str, name: str) -> Path:
     """The file's path in the organization's own folder, which is made. Raises ValueError for one that leads outside."""
-    folder = root / slug
+    folder = root.joinpath(slug)
     if not SLUG.fullmatch(slug) or folder.is_symlink():
         raise ValueError("the organization's folder must be a plain folder of the export directory")
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return folder / name
+    return folder.joinpath(name)
 
 
 def write_file(path: Path, header: Iterable[object], rows: Rows) -> tuple[str, int]:
@@ -139,7 +139,7 @@ def _digest(path: Path) -> tuple[str, int]:
 def _remove_stale(path: Path) -> None:
     """What a process that was killed left behind."""
     for left in path.parent.glob(f".{path.name}.*.tmp"):
-        if timezone.now().timestamp() - left.stat().st_mtime > STALE.total_seconds():
+        if datetime.fromtimestamp(left.stat().st_mtime, UTC) < timezone.now() - STALE:
             left.unlink(missing_ok=True)
 
 
