@@ -48,6 +48,14 @@ def _price_of_tier(provider: str, model: str, tier: str, price: ModelPrice, at: 
         return price
 
 
+def price_for(provider: str, model: str, tier: str, at: datetime | None = None) -> ModelPrice:
+    """The price of a tier at an instant, the standard one where the tier has none. Raises ModelNotPricedError."""
+    try:
+        return price_of(provider, model, tier=tier, at=at)
+    except ModelNotPricedError:
+        return price_of(provider, model, at=at)
+
+
 def differs(ours: int, reported: int) -> bool:
     """Whether two costs differ by more than 1 % of ours and more than a millionth of a dollar."""
     difference = abs(ours - reported)

@@ -11,12 +11,12 @@ from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
 from cost_app.budgets.windows import OpenWindow, windows_for
 from cost_app.ledger.attempts import of_attempt
-from cost_app.ledger.billing import bill_of
+from cost_app.ledger.billing import bill_of, price_for
 from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
 from cost_app.models.ledger import usage_columns
 from cost_app.policy import policy_of
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.book import ModelNotPricedError
 
 REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
@@ -64,7 +64,7 @@ def track_request(
     at = call.at or now
     if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
         raise ReportedTooLateError("a call is reported within 31 days")
-    price = _price(organization_id, provider, model, at)
+    price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
     try:
         with transaction.atomic():
@@ -74,9 +74,9 @@ def track_request(
     return attempt
 
 
-def _price(organization_id: int, provider: str, model: str, at: datetime) -> ModelPrice | None:
+def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
     try:
-        return price_of(provider, model, at=at)
+        return price_for(provider, model, tier, at)
     except ModelNotPricedError:
         if policy_of(organization_id).unpriced_models == UnpricedModels.BLOCK:
             raise

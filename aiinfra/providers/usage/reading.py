@@ -134,16 +134,16 @@ def _cache_read(raw: Mapping[str, Any], prompt: int) -> int:
 def _balanced(prompt: int, output: int, total: int | None, shares: _Shares) -> tuple[int, int]:
     """The whole prompt and the whole output.
 
-    xAI, Gemini and others count thinking in the total and not in the output: what a total has beyond its parts was
-    generated. It may also be a cached part of the prompt that was not counted as prompt.
+    xAI, Gemini and others count thinking in the total and not in the output, some gateways the cached part of the
+    prompt in the total and not in the prompt. What nothing explains was generated.
     """
     if not total:
         return prompt, output + (shares.reasoning if shares.reasoning > output else 0)
     rest = total - prompt - output
     if rest < 0:
         raise UsageError("the total is smaller than its parts")
-    if rest and rest == shares.cached and rest != shares.reasoning:
-        return prompt + rest, output
+    if rest in {shares.cached, shares.cached + shares.reasoning} - {shares.reasoning}:
+        return prompt + shares.cached, output + rest - shares.cached
     return prompt, output + rest
 
 

@@ -46,8 +46,12 @@ THINKING_OUTSIDE = [
         620_000,
     ),
     Shape(
-        "an output of nothing but thinking", chat(completion_tokens=0, total_tokens=70), TokenUsage(20, 0, 0, 50), 520_000
+        "outside, as is the cache",
+        chat(total_tokens=88, cached_tokens=8, **thinking(50)),
+        TokenUsage(20, 8, 0, 60, 50),
+        620_800,
     ),
+    Shape("nothing but thinking", chat(completion_tokens=0, total_tokens=70), TokenUsage(20, 0, 0, 50), 520_000),
 ]  # fmt: skip
 IMPOSSIBLE = [
     Shape("nothing", None, None),
@@ -116,7 +120,10 @@ CACHE_READS = [
     Shape("Mistral", chat(num_cached_tokens=8), READ, 112_800),
     Shape("LiteLLM", chat(cache_read_input_tokens=8), READ, 112_800),
     Shape(
-        "one spelling in zeros", chat(prompt_cache_hit_tokens=0, prompt_tokens_details={"cached_tokens": 8}), READ, 112_800
+        "one spelling in zeros",
+        chat(prompt_cache_hit_tokens=0, prompt_tokens_details={"cached_tokens": 8}),
+        READ,
+        112_800,
     ),
     Shape(
         "misses of a spelling in zeros",
@@ -124,18 +131,14 @@ CACHE_READS = [
         READ,
         112_800,
     ),
-    Shape(
-        "one spelling in nulls", chat(prompt_tokens_details={"cached_tokens": None}, cached_tokens=8), READ, 112_800
-    ),
+    Shape("one spelling in nulls", chat(prompt_tokens_details={"cached_tokens": None}, cached_tokens=8), READ, 112_800),
     Shape(
         "OpenAI responses",
         {"input_tokens": 20, "input_tokens_details": {"cached_tokens": 8}, "output_tokens": 10, "total_tokens": 30},
         READ,
         112_800,
     ),
-    Shape(
-        "a prompt that excludes the cache", chat(prompt_tokens=12, cached_tokens=8, total_tokens=30), READ, 112_800
-    ),
+    Shape("a prompt that excludes the cache", chat(prompt_tokens=12, cached_tokens=8, total_tokens=30), READ, 112_800),
     Shape(
         "Bedrock, whose total has the cache",
         {"inputTokens": 12, "outputTokens": 10, "cacheReadInputTokens": 8, "totalTokens": 30},

@@ -146,8 +146,8 @@ def _generated(source: random.Random) -> dict[str, Any]:
 def _must_be_possible(usage: TokenUsage) -> None:
     classes = [usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning]
     assert all(type(value) is int and value >= 0 for value in classes)
-    assert 0 < usage.prompt
-    assert 0 < usage.output
+    assert usage.prompt > 0
+    assert usage.output > 0
     assert usage.reasoning <= usage.output
     assert usage.total <= MAX_TOKENS
     assert all(type(uses) is int and 0 < uses <= 10_000 for uses in usage.tool_uses.values())
