@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
@@ -17,22 +17,31 @@ GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
 PriorityName = Literal["low", "normal", "high", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-TierIn = Annotated[
-    Literal["standard", "batch", "flex", "priority", "scale"],
-    BeforeValidator(lambda tier: TIERS.get(tier, tier) if isinstance(tier, str) else tier),
-]
-"""A service tier; `auto` and `default`, which OpenAI calls it too, are the standard one."""
+TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
+"""A service tier; `default` and `auto` are OpenAI's names for the standard one."""
 MOST_DOLLARS = 100_000
 """For one call; more is a mistake."""
 
 
 def _of_one_call(nano: int) -> int:
-    if nano > MOST_DOLLARS * NANO:
-        raise ValueError(f"one call costs at most {MOST_DOLLARS} dollars")
+    if nano >= MOST_DOLLARS * NANO:
+        raise ValueError(f"one call costs less than {MOST_DOLLARS} dollars")
     return nano
 
 
-CostIn = Annotated[AmountIn, AfterValidator(_of_one_call)]
+CostIn = Annotated[
+    AmountIn,
+    AfterValidator(_of_one_call),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,9})?$"},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": MOST_DOLLARS},
+            ],
+            "description": "US dollars, at most nine decimals",
+        }
+    ),
+]
 
 
 class SummaryQuery(ApiModel):
@@ -166,7 +175,8 @@ class CallFacts(ApiModel):
     @property
     def served_tier(self) -> str:
         """The tier that answered, standard where none is named."""
-        return "batch" if self.batch else self.tier or "standard"
+        tier = "batch" if self.batch else self.tier or "standard"
+        return TIERS.get(tier, tier)
 
 
 class TrackRequest(CallFacts, TrackedCallIn):
