@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.db.models import Sum
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.tenants.models import Organization
+from aiinfra.tenants.audit import user_actor
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
@@ -123,6 +126,18 @@ def test_a_reported_cost_is_kept_beside_ours_and_booked_where_staff_says_so(
     attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
     assert (attempt.cost_nano, attempt.usage_issue) == (nano, issue)
     assert (entry.nano, entry.reported_nano, attempt.reported_nano) == (nano, reported, reported)
+
+
+@pytest.mark.parametrize(("provider", "is_saved"), [("fake", True), ("fale", False)])
+def test_staff_chooses_the_cost_of_a_provider_that_there_is(
+    owner: User, client_of: Callable[[User], Client], provider: str, is_saved: bool
+) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    form = {"provider": provider, "booked_cost": "reported"}
+    client_of(owner).post(reverse("admin:cost_app_providerbilling_add"), form)
+    saved = [("fake", "reported", user_actor(owner))] if is_saved else []
+    assert list(ProviderBilling.objects.values_list("provider", "booked_cost", "changed_by")) == saved
 
 
 COUNTED = TokenUsage(input=12, output=3)
