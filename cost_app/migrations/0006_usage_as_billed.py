@@ -27,7 +27,7 @@ def usage_columns(model_name):
 
 
 class Migration(migrations.Migration):
-    """What providers bill beside plain tokens. SQLite writes the ledger's table anew, which loses the triggers."""
+    """What providers bill beside plain tokens. SQLite rebuilds the ledger's table, which drops its triggers."""
 
     dependencies = [
         ("cost_app", "0005_performance_and_provider_limits"),
