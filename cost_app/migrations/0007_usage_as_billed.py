@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
     """What providers bill beside plain tokens. SQLite rebuilds the ledger's table, which drops its triggers."""
 
     dependencies = [
-        ("cost_app", "0005_performance_and_provider_limits"),
+        ("cost_app", "0006_export_deliveries"),
         ("tenants", "0003_audit_of_the_installation"),
     ]
     operations = [

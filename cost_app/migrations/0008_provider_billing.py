@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Which cost is booked where a provider reports its own."""
 
-    dependencies = [("cost_app", "0006_usage_as_billed")]
+    dependencies = [("cost_app", "0007_usage_as_billed")]
     operations = [
         migrations.CreateModel(
             name="ProviderBilling",

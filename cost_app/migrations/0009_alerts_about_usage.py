@@ -20,7 +20,7 @@ KINDS = [
 class Migration(migrations.Migration):
     """Alerts for providers that send no usable usage, or report another cost."""
 
-    dependencies = [("cost_app", "0007_provider_billing")]
+    dependencies = [("cost_app", "0008_provider_billing")]
     operations = [
         migrations.AlterField(
             model_name="alert", name="kind", field=models.CharField(choices=KINDS, max_length=32)
