@@ -2,14 +2,19 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import CharField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
+from django.http import HttpRequest
 
+from aiinfra.edit_forms import RecordForm
 from aiinfra.providers.admin import ProviderFilter
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
+from aiinfra.providers.registry import provider_names
 from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
 from aiinfra.tenants.admin import ReadOnlyAdmin
+from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.models import ApiKey
 from cost_app.models import (
     Alert,
@@ -29,10 +34,12 @@ from cost_app.models import (
     MonthClose,
     OptimizationRule,
     PriceProposal,
+    ProviderBilling,
     Recommendation,
     Repricing,
     UsageDay,
 )
+from cost_app.prices.book import priced_models
 from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS
 
 
@@ -47,11 +54,14 @@ class AttemptAdmin(ReadOnlyAdmin):
         "provider",
         "model",
         "state",
+        "tier",
         "cost_nano",
+        "reported_nano",
         "bound_nano",
+        "usage_issue",
         "error_code",
     ]
-    list_filter = ["state", ProviderFilter, "request_class", "created_at", "organization"]
+    list_filter = ["state", "usage_issue", ProviderFilter, "request_class", "created_at", "organization"]
     list_select_related = ["organization", "api_key"]
     search_fields = ["=id", "=request_id", "=user_ref", "=external_id", "=model", "=error_code", "=api_key__key_id"]
     ordering = ["-created_at"]
@@ -69,6 +79,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "provider",
         "model",
         "nano",
+        "reported_nano",
         "saved_nano",
         "estimated",
         "note",
@@ -112,6 +123,38 @@ class RepricingAdmin(ProgramOnlyAdmin):
 
     list_display = ["at", "provider", "model", "starts_at", "ends_at", "by", "reason"]
     ordering = ["-at"]
+
+
+class ProviderBillingForm(RecordForm):
+    """A setting for a provider that can be called: a mistyped name would set nothing."""
+
+    class Meta:
+        model = ProviderBilling
+        fields = ["provider", "booked_cost"]
+
+    def clean_provider(self) -> str:
+        """Check the name against the configured providers and the price book."""
+        provider = str(self.cleaned_data["provider"])
+        if provider not in {*provider_names(), *(name for name, _ in priced_models())}:
+            raise forms.ValidationError("No provider has this name.")
+        return provider
+
+
+@admin.register(ProviderBilling)
+class ProviderBillingAdmin(ReadableAdmin):
+    """Which cost is booked where a provider reports its own, for all organizations."""
+
+    form = ProviderBillingForm
+    list_display = ["provider", "booked_cost", "changed_by"]
+    list_filter = ["booked_cost"]
+    search_fields = ["provider"]
+    ordering = ["provider"]
+    readonly_fields = ["changed_by"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save, with who did it."""
+        obj.changed_by = user_actor(request.user)  # type: ignore[arg-type]
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(Recommendation)

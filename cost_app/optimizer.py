@@ -7,7 +7,7 @@ from cost_app.advice.provider_choice import NoModelError
 from cost_app.advice.results import OptimizationRecommendation, ProviderRecommendation
 from cost_app.advice.rules import CallTerms
 from cost_app.alerts import checks
-from cost_app.alerts.causes import Cause
+from cost_app.alerts.cause import Cause
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
@@ -83,6 +83,7 @@ class CostOptimizer:
     current_attempt = staticmethod(attempts.current_attempt)
     dispatch = staticmethod(attempts.dispatch)
     settle = staticmethod(attempts.settle)
+    settle_uncounted = staticmethod(attempts.settle_uncounted)
     estimate = staticmethod(attempts.estimate)
     release = staticmethod(attempts.release)
     withdraw = staticmethod(attempts.withdraw)

@@ -39,13 +39,15 @@ def track_request(
 ) -> TrackedRequest:
     """Book a call that did not pass through here; every budget counts it, none refuses it.
 
-    `usage` has promptTokens and completionTokens, and may have totalTokens, cacheReadTokens, cacheWriteTokens and
-    reasoningTokens; `metadata` may have latency (ms), cached, userId, priority, success, tags, externalId and at (a
-    datetime with its zone, or ISO 8601). With an externalId a repeat books nothing. Raises ModelNotPricedError, and
-    ReportConflictError for an externalId that was used for another call.
+    `usage` has promptTokens and completionTokens, and may have totalTokens, cacheReadTokens, cacheWriteTokens,
+    cacheWrite1hTokens, reasoningTokens and toolUses. `metadata` may have latency (ms), cached, userId, priority,
+    success, tags, externalId, at (a datetime with its zone, or ISO 8601), tier (standard, batch, flex, priority or
+    scale), batch and cost (what the provider reports, in dollars: a Decimal, a number or a decimal string). With an
+    externalId a repeat books nothing. Raises ModelNotPricedError, and ReportConflictError for an externalId that was
+    used for another call.
     """
     raw = {"provider": provider, "model": model, "usage": usage, "metadata": {} if metadata is None else metadata}
-    call = checked(TrackArguments, raw, also=(datetime,))
+    call = checked(TrackArguments, raw, also=(datetime, Decimal))
     organization = organization_named(organization_id)
     try:
         with organization_scope(organization.id):

@@ -12,13 +12,13 @@ from aiinfra.providers.registry import provider_names
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import ProviderLimit
 from queue_app.models import Priority, Status
-from queue_app.outcomes import MISSING_USAGE, WORKER_LOST
+from queue_app.outcomes import WORKER_LOST
 from queue_app.requests import RequestFilter
 
 PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Priority, reverse=True)]
 HELD = "held"
 """In the list of statuses: pending, and the next attempt is not due."""
-ERRORS = sorted([*ErrorCode, WORKER_LOST, MISSING_USAGE])
+ERRORS = sorted([*ErrorCode, WORKER_LOST])
 
 
 class LaneForm(forms.Form):

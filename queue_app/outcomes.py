@@ -4,13 +4,16 @@ The money is booked in any case: a worker that lost its request still spent what
 before its attempt, as cancelling does: two that meet wait for each other in one direction only.
 """
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
+from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
+from aiinfra.providers.tokens import counted_usage
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events, flights
@@ -26,7 +29,6 @@ cost = create_cost_optimizer()
 WORKER_LOST = "WORKER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
-MISSING_USAGE = "MISSING_USAGE"
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 BUDGET_BUSY = "BUDGET_BUSY"
 
@@ -36,18 +38,25 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
 
     False if the request was lost or cancelled meanwhile.
     """
+    counted = None if answer.usage else _counted(claim, answer)
     with transaction.atomic():
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
             RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(_response(answer)))
-        if answer.usage is None:
-            cost.estimate(attempt, MISSING_USAGE, "the provider sent no usable token counts")
-        else:
+        if answer.usage:
             cost.settle(attempt, answer.usage, answer.raw_usage)
+        else:
+            cost.settle_uncounted(attempt, counted, answer.raw_usage)
     if ended:
-        keep(claim, attempt, answer)
+        keep(claim, attempt, replace(answer, usage=answer.usage or counted))
     _left(claim, is_ours=ended)
     return ended
+
+
+def _counted(claim: Claim, answer: ChatAnswer) -> TokenUsage | None:
+    """What the call used by our own count. Not inside a transaction: a process's first count takes over a second."""
+    tool_calls = [json.dumps(call.get("function")) for call in answer.tool_calls]
+    return counted_usage(claim.call["messages"], [answer.content, *tool_calls])
 
 
 def _response(answer: ChatAnswer) -> dict[str, Any]:
@@ -69,9 +78,9 @@ def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
 
 def _book_failure(attempt: Attempt, error: ProviderError) -> None:
     if error.usage is not None:
-        cost.settle(attempt, error.usage, {}, error.code.value, error.message)
+        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
     elif error.may_be_billed:
-        cost.estimate(attempt, error.code.value, error.message)
+        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
     else:
         cost.release(attempt, error.code.value, error.message)
 

@@ -21,6 +21,7 @@ from queue_app.packing import unpack
 cost = create_cost_optimizer()
 
 PAGE_SIZE = 50
+CHARGED = (AttemptState.SETTLED, AttemptState.ESTIMATED)
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,11 @@ class RequestStatus:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """Tokens of the attempt that answered."""
+        """Tokens of the attempt that answered, counted here where its provider did not; None where nobody knows."""
         if self.request.status != Status.COMPLETED:
             return None
-        answered = next((a for a in reversed(self.attempts) if a.state == AttemptState.SETTLED), None)
-        return usage_of(answered) if answered else None
-
-
-def usage_of(attempt: Attempt) -> TokenUsage:
-    """The tokens that were booked on an attempt."""
-    return TokenUsage(
-        attempt.input_tokens,
-        attempt.cache_read_tokens,
-        attempt.cache_write_tokens,
-        attempt.output_tokens,
-        attempt.reasoning_tokens,
-    )
+        answered = next((a for a in reversed(self.attempts) if a.state in CHARGED and not a.error_code), None)
+        return answered.usage if answered and answered.usage.total else None
 
 
 def request_by_id(request_id: UUID | str) -> AIRequest | None:

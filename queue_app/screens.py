@@ -16,7 +16,7 @@ from queue_app.control import CANCELLED
 from queue_app.heartbeat import WorkerBeat
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, Status
 from queue_app.outages import Outage, outages
-from queue_app.outcomes import MISSING_USAGE, WORKER_LOST
+from queue_app.outcomes import WORKER_LOST
 from queue_app.stats import RATE_WINDOW, LaneStats, QueueStats, queue_stats
 
 cost = create_cost_optimizer()
@@ -34,16 +34,18 @@ WORDS_FOR_STATE = {
     AttemptState.ESTIMATED: "booked at its upper bound until the provider tells its figure",
     AttemptState.RELEASED: "not charged",
 }
+COUNTED_HERE = "booked by our own token count: the provider sent no usable one"
 WORDS_FOR_ERROR = {
     WORKER_LOST: "The worker was lost while it ran this attempt.",
     CANCELLED: "Cancelled before the call left.",
 }
 TONES = {AttemptState.DISPATCHED: "info", AttemptState.SETTLED: "good", AttemptState.ESTIMATED: "warn"}
-TONES_OF_ERRORS = {CANCELLED: "", MISSING_USAGE: "warn"}
+TONES_OF_ERRORS = {CANCELLED: ""}
 TOKEN_CLASSES = {
     "input": "input_tokens",
     "cache read": "cache_read_tokens",
     "cache write": "cache_write_tokens",
+    "of it for 1 hour": "cache_write_1h_tokens",
     "output": "output_tokens",
     "of it reasoning": "reasoning_tokens",
 }
@@ -222,6 +224,8 @@ class Step:
     @property
     def outcome(self) -> str:
         """What became of the money, in words."""
+        if self.attempt.state == AttemptState.ESTIMATED and self.attempt.usage.total:
+            return COUNTED_HERE
         return WORDS_FOR_STATE[AttemptState(self.attempt.state)]
 
     @property
@@ -244,8 +248,9 @@ class Step:
 
     @property
     def tokens(self) -> dict[str, int]:
-        """Class in words -> count, for the classes that occurred."""
+        """Class or tool in words -> count, for those that occurred."""
         counts = {words: getattr(self.attempt, column) for words, column in TOKEN_CLASSES.items()}
+        counts |= {f"{tool.replace('_', ' ')} uses": uses for tool, uses in self.attempt.tool_uses.items()}
         return {words: count for words, count in counts.items() if count}
 
 

@@ -103,7 +103,7 @@ class EmbeddingCall:
 
 @dataclass(frozen=True)
 class EmbeddingAnswer:
-    """One vector a text, in their order. `usage` is None where the provider sent none, or one that makes no sense."""
+    """One vector for each text, in their order. `usage` and `raw_usage` are those of `ChatAnswer`."""
 
     vectors: list[list[float]]
     usage: TokenUsage | None
@@ -112,7 +112,8 @@ class EmbeddingAnswer:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """A clean answer. `usage` is None where the provider sent none, or one that makes no sense."""
+    """A clean answer. `usage` is None where the provider sent none, or one that cannot be true; `raw_usage` has what it
+    sent in either case."""
 
     content: str
     finish_reason: str
@@ -126,7 +127,8 @@ class ProviderError(Exception):
     """A call that gave no answer.
 
     `may_be_billed` is False only where the provider surely charged nothing (refused connection, HTTP error status);
-    after a timeout or a reset the money may be spent. `usage` is what was billed, where the provider said so.
+    after a timeout or a reset the money may be spent. `usage` is what was billed, where the provider said so, and
+    `raw_usage` how it said so.
     `retry_after_s` is the provider's own wish, in seconds.
     """
 
@@ -137,6 +139,7 @@ class ProviderError(Exception):
         *,
         may_be_billed: bool,
         usage: TokenUsage | None = None,
+        raw_usage: dict[str, Any] | None = None,
         retry_after_s: float | None = None,
         status: int = 0,
     ) -> None:
@@ -145,6 +148,7 @@ class ProviderError(Exception):
         self.message = message
         self.may_be_billed = may_be_billed
         self.usage = usage
+        self.raw_usage = raw_usage or {}
         self.retry_after_s = retry_after_s
         self.status = status
 

@@ -1,10 +1,17 @@
-"""Counting the tokens of a text."""
+"""Counting the tokens of a text, and of a whole call whose provider did not count them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
+
+from aiinfra.providers.base import TokenUsage
 
 BYTES_PER_TOKEN = 3
 """Where no tokenizer is installed: English has 4 to 5 bytes a token in o200k, so that this errs to the high side."""
+
+TOKENS_PER_MESSAGE = 3
+TOKENS_PER_PROMPT = 3
+"""What OpenAI's chat format adds around each message and before the answer (OpenAI Cookbook, "How to count tokens")."""
 
 
 def count_tokens(text: str) -> int:
@@ -18,6 +25,28 @@ def count_tokens(text: str) -> int:
 def has_tokenizer() -> bool:
     """Whether tokens are counted, not estimated. The first call costs as much as that of `count_tokens`."""
     return _counter() is not _estimate
+
+
+def counted_usage(messages: Sequence[Mapping[str, Any]], answer: Iterable[str]) -> TokenUsage | None:
+    """What a chat used by our own count; None where a message has anything but text, which cannot be counted here.
+
+    `answer` is all that the model wrote, tool calls included. Thinking that the provider keeps to itself is not in it.
+    """
+    texts = [_text_of(message) for message in messages]
+    if None in texts:
+        return None
+    prompt = sum(count_tokens(text) for text in texts if text) + TOKENS_PER_MESSAGE * len(texts) + TOKENS_PER_PROMPT
+    return TokenUsage(input=prompt, output=sum(map(count_tokens, answer)))
+
+
+def _text_of(message: Mapping[str, Any]) -> str | None:
+    """All that a message says: its role, its text, its tool calls; None where it holds an image or the like."""
+    content = message.get("content") or ""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    if any(not isinstance(part, Mapping) or not isinstance(part.get("text"), str) for part in parts):
+        return None
+    rest = [str(value) for name, value in message.items() if name != "content" and value]
+    return " ".join([*rest, *(part["text"] for part in parts)])
 
 
 @cache

@@ -12,8 +12,16 @@ from django.db import Error as DatabaseFailure
 from django.db import transaction
 
 from aiinfra.providers import breaker
-from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderAdapter, ProviderError
+from aiinfra.providers.base import (
+    EmbeddingAnswer,
+    EmbeddingCall,
+    ErrorCode,
+    ProviderAdapter,
+    ProviderError,
+    TokenUsage,
+)
 from aiinfra.providers.registry import UnknownProviderError, adapter_for
+from aiinfra.providers.tokens import count_tokens
 from aiinfra.tenants.scope import organization_scope
 from cache_app.embedding.base import TEXTS_A_CALL, EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
 from cost_app import create_cost_optimizer
@@ -68,7 +76,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
         _book_failure(attempt, error)
         raise _embedder_error(error) from error
     breaker.record_success(PROVIDER, MODEL)
-    _book(attempt, answer)
+    _book(attempt, answer, texts)
     return _units(answer)
 
 
@@ -119,9 +127,9 @@ def _tell_breaker(error: ProviderError) -> None:
 
 def _book_failure(attempt: Attempt, error: ProviderError) -> None:
     if error.usage is not None:
-        cost.settle(attempt, error.usage, {}, error.code.value, error.message)
+        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
     elif error.may_be_billed:
-        cost.estimate(attempt, error.code.value, error.message)
+        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
     else:
         cost.release(attempt, error.code.value, error.message)
 
@@ -130,11 +138,12 @@ def _embedder_error(error: ProviderError) -> EmbedderError:
     return EmbedderRefusedError(str(error)) if error.code in REFUSALS else EmbedderError(str(error))
 
 
-def _book(attempt: Attempt, answer: EmbeddingAnswer) -> None:
-    if answer.usage is None:
-        cost.estimate(attempt, "MISSING_USAGE", "the provider sent no usable token counts")
-    else:
+def _book(attempt: Attempt, answer: EmbeddingAnswer, texts: Sequence[str]) -> None:
+    """Count the tokens here if the provider sent no usable counts."""
+    if answer.usage:
         cost.settle(attempt, answer.usage, answer.raw_usage)
+    else:
+        cost.settle_uncounted(attempt, TokenUsage(input=sum(map(count_tokens, texts))), answer.raw_usage)
 
 
 def _units(answer: EmbeddingAnswer) -> list[Vector]:

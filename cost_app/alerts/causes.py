@@ -1,21 +1,20 @@
 """What is wrong now: every cause that an alert stands for, found in budget windows and sums."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from django.db.models import Count, Sum
 
 from aiinfra.templatetags.formats import money
 from cost_app.alerts.baseline import Baseline, baseline, is_spike
+from cost_app.alerts.cause import Cause
+from cost_app.alerts.usage_causes import usage_issues
 from cost_app.budgets.windows import OpenWindow
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.metrics.screens import names_of, public_values
 from cost_app.models import (
     AlertKind,
     Attempt,
-    Budget,
     CostPolicy,
     Dimension,
     LedgerEntry,
@@ -34,26 +33,6 @@ QUIET_WEEKS = 3
 NEW_MAX = 20
 LEAST_CALLS = 20
 """Below this no volume is unusual."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One thing that is wrong. `name` is unique in the organization: with it an alert is raised once, and ends."""
-
-    name: str
-    kind: AlertKind
-    severity: Severity
-    message: str
-    current_nano: int | None = None
-    """None where it is not about an amount."""
-    limit_nano: int | None = None
-    threshold_percent: int | None = None
-    budget: Budget | None = None
-    since: datetime | None = None
-    """From when on the explanation looks; None where there is none to give."""
-    began_at: datetime | None = None
-    """When it was first seen, where that was before the alert is raised."""
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
@@ -81,7 +60,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
 
 
 def usage_causes(organization_id: int, policy: CostPolicy, calendar: Calendar, now: datetime) -> Iterator[Cause]:
-    """Spikes of cost and volume, off-hours, new models and keys, unpriced calls and overruns."""
+    """Spikes of cost and volume, off-hours, new models and keys, unpriced calls, overruns and doubtful usage."""
     hours = _hours(organization_id, calendar, now)
     yield from _hour_spike(hours, policy, calendar, now)
     yield from _day_spike(organization_id, policy, calendar, now)
@@ -90,6 +69,7 @@ def usage_causes(organization_id: int, policy: CostPolicy, calendar: Calendar, n
     yield from _new(organization_id, calendar, now)
     yield from _unpriced(organization_id, calendar, now)
     yield from _overruns(organization_id, calendar, now)
+    yield from usage_issues(organization_id, calendar, now)
 
 
 Hours = dict[datetime, tuple[int, int]]
@@ -228,7 +208,7 @@ def _new(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Ca
 
 def _unpriced(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Cause]:
     today = calendar.begin_of(calendar.day_of(now))
-    calls = Attempt.objects.filter(organization_id=organization_id, created_at__gte=today, price=None)
+    calls = Attempt.objects.filter(organization_id=organization_id, created_at__gte=today, price=None, cost_nano=0)
     models = calls.order_by("provider", "model").values_list("provider", "model").distinct()[:20]
     for provider, model in models:
         yield Cause(

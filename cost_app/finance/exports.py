@@ -13,7 +13,7 @@ from cost_app.finance.csv_stream import csv_response
 from cost_app.finance.months import calendar_of
 from cost_app.models import LedgerEntry
 
-BATCH = 2_000
+BATCH = 1_000
 
 LEDGER_COLUMNS = [
     "id",

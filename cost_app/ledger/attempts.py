@@ -6,19 +6,23 @@ caller's transaction where there is one.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
+from cost_app.ledger.billing import Bill, bill_of
 from cost_app.ledger.entries import book_entry
-from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelPrice, Repricing
+from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
 from cost_app.models import AttemptState as State
+from cost_app.models.ledger import token_columns, usage_columns
 from cost_app.prices.book import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 
@@ -63,17 +67,38 @@ def settle(
     attempt: Attempt, usage: TokenUsage, raw_usage: dict[str, Any], error_code: str = "", error_message: str = ""
 ) -> None:
     """Book what the provider charged. After an estimate only the difference is booked; a second time nothing is."""
-    cost = cost_of(usage, attempt.price) if attempt.price else 0
-    columns: dict[str, Any] = {"cost_nano": cost, "raw_usage": raw_usage, **token_columns(usage)}
+    bill = bill_of(attempt.provider, attempt.model, usage, attempt.price, attempt.dispatched_at)
+    columns = {**_billed(bill), "raw_usage": raw_usage, **usage_columns(usage)}
     if error_code:
         columns |= {"error_code": error_code, "error_message": error_message}
     errors = int(bool(error_code))
     if _end(attempt, {State.RESERVED, State.DISPATCHED}, State.SETTLED, **columns):
-        _charge(attempt, LedgerKind.USAGE, cost, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
+        _charge(attempt, LedgerKind.USAGE, bill.nano, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
     elif _end(attempt, {State.ESTIMATED}, State.SETTLED, **columns):
-        _charge(attempt, LedgerKind.ADJUST, cost, usage, booked=attempt.bound_nano)
+        _charge(attempt, LedgerKind.ADJUST, bill.nano, usage, booked=_booked(attempt))
     elif _end(attempt, {State.RELEASED}, State.SETTLED, **columns):
-        _charge_late(attempt, cost, usage)
+        _charge_late(attempt, bill.nano, usage)
+
+
+def _billed(bill: Bill) -> dict[str, Any]:
+    return {"cost_nano": bill.nano, "price": bill.price, "usage_issue": bill.issue}
+
+
+@dataclass(frozen=True)
+class _Booked:
+    """What the ledger has for an attempt: nano-dollars, and tokens by column."""
+
+    nano: int
+    tokens: dict[str, int]
+
+
+NOTHING_BOOKED = _Booked(0, token_columns(TokenUsage()))
+
+
+def _booked(attempt: Attempt) -> _Booked:
+    names = NOTHING_BOOKED.tokens
+    sums = LedgerEntry.objects.filter(attempt=attempt).aggregate(**{name: Sum(name) for name in ("nano", *names)})
+    return _Booked(sums["nano"] or 0, {name: sums[name] or 0 for name in names})
 
 
 def _latency_ms(attempt: Attempt) -> int | None:
@@ -82,11 +107,12 @@ def _latency_ms(attempt: Attempt) -> int | None:
 
 
 def _charge(
-    attempt: Attempt, kind: LedgerKind, cost: int, usage: TokenUsage, *, booked: int = 0, **measures: Any
+    attempt: Attempt, kind: LedgerKind, cost: int, usage: TokenUsage, booked: _Booked = NOTHING_BOOKED, **measures: Any
 ) -> None:
     """An unpriced call has no bound that could be passed."""
     within_bound = min(cost, attempt.bound_nano)
-    _book(attempt, kind, within_bound - booked, usage, **measures)
+    measures |= {name: count - booked.tokens[name] for name, count in token_columns(usage).items()}
+    _book(attempt, kind, within_bound - booked.nano, usage, **measures)
     if cost > within_bound:
         _book(attempt, LedgerKind.OVERRUN, cost - within_bound)
     holds.close(attempt, cost)
@@ -103,20 +129,42 @@ def _charge_late(attempt: Attempt, cost: int, usage: TokenUsage) -> None:
 
 
 @transaction.atomic(savepoint=False)
-def estimate(attempt: Attempt, error_code: str = "", error_message: str = "") -> None:
+def estimate(
+    attempt: Attempt, error_code: str = "", error_message: str = "", raw_usage: dict[str, Any] | None = None
+) -> None:
     """Book the bound of a call whose outcome is unknown; `settle` corrects it when the truth is known."""
-    columns = {"cost_nano": attempt.bound_nano, "error_code": error_code, "error_message": error_message}
-    look_up_at = timezone.now() + DEADLINE_GRACE
-    if _end(attempt, {State.DISPATCHED}, State.ESTIMATED, deadline_at=look_up_at, **columns):
-        _book(attempt, LedgerKind.USAGE, attempt.bound_nano, estimated=True, calls=1, errors=1)
-        holds.close(attempt, attempt.bound_nano)
+    columns = {"error_code": error_code, "error_message": error_message, "raw_usage": raw_usage or {}}
+    _estimate(attempt, attempt.bound_nano, TokenUsage(), columns, errors=1)
+
+
+@transaction.atomic(savepoint=False)
+def settle_uncounted(attempt: Attempt, counted: TokenUsage | None, raw_usage: dict[str, Any]) -> None:
+    """Book an answered call whose provider sent no usable counts: `settle` corrects it if they become known.
+
+    `counted` are the tokens that we count in prompt and answer; None where the texts are not known, and the bound is
+    booked. A count of ours never costs more than the bound.
+    """
+    cost, usage = attempt.bound_nano, counted or TokenUsage()
+    if counted and attempt.price:
+        cost = min(cost, cost_of(counted, attempt.price))
+    columns = {"raw_usage": raw_usage, "usage_issue": UsageIssue.NO_USAGE, **token_columns(usage)}
+    _estimate(attempt, cost, usage, columns, errors=0, latency_ms=_latency_ms(attempt))
+
+
+def _estimate(attempt: Attempt, cost: int, usage: TokenUsage, columns: dict[str, Any], **measures: Any) -> None:
+    columns |= {"cost_nano": cost, "deadline_at": timezone.now() + DEADLINE_GRACE}
+    if _end(attempt, {State.DISPATCHED}, State.ESTIMATED, **columns):
+        _book(attempt, LedgerKind.USAGE, cost, usage, estimated=True, calls=1, **measures)
+        holds.close(attempt, cost)
 
 
 @transaction.atomic(savepoint=False)
 def refund(attempt: Attempt) -> None:
     """Take an estimate back: the provider says that it did not charge the call."""
-    if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0):
-        _book(attempt, LedgerKind.ADJUST, -attempt.bound_nano)
+    if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0, **NOTHING_BOOKED.tokens):
+        booked = _booked(attempt)
+        tokens = {name: -count for name, count in booked.tokens.items()}
+        _book(attempt, LedgerKind.ADJUST, -booked.nano, None, **tokens)
         holds.close(attempt, 0)
 
 
@@ -132,16 +180,16 @@ def release(attempt: Attempt, error_code: str = "", error_message: str = "") -> 
 
 
 @transaction.atomic(savepoint=False)
-def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: ModelPrice) -> bool:
-    """Correct what a settled call cost to another price version: the difference is a row of the ledger, today's.
+def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: ModelPrice, issue: str = "") -> bool:
+    """Correct what a call cost to another price version: the difference is a row of the ledger, today's.
 
     False if somebody else changed the cost meanwhile, or this run corrected it already.
     """
     booked = attempt.cost_nano
-    rows = Attempt.objects.filter(id=attempt.id, state=State.SETTLED, cost_nano=booked)
+    rows = Attempt.objects.filter(id=attempt.id, state__in=[State.SETTLED, State.ESTIMATED], cost_nano=booked)
     if LedgerEntry.objects.filter(attempt=attempt, repricing=repricing).exists():
         return False
-    if not rows.update(cost_nano=cost_nano, price=price):
+    if not rows.update(cost_nano=cost_nano, price=price, usage_issue=issue):
         return False
     _book(attempt, LedgerKind.ADJUST, cost_nano - booked, repricing=repricing)
     holds.close(attempt, cost_nano)
@@ -174,7 +222,8 @@ def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) ->
 
 
 def _book(attempt: Attempt, kind: LedgerKind, nano: int, usage: TokenUsage | None = None, **columns: Any) -> None:
-    book_entry(**of_attempt(attempt), **token_columns(usage or TokenUsage()), kind=kind, nano=nano, **columns)
+    """Other `columns` win over those of the usage."""
+    book_entry(**of_attempt(attempt), kind=kind, nano=nano, **{**usage_columns(usage or TokenUsage()), **columns})
 
 
 def of_attempt(attempt: Attempt) -> dict[str, Any]:
@@ -189,17 +238,6 @@ def of_attempt(attempt: Attempt) -> dict[str, Any]:
         "user_ref": attempt.user_ref,
         "tags": attempt.tags,
         "priority": attempt.priority,
-    }
-
-
-def token_columns(usage: TokenUsage) -> dict[str, int]:
-    """A usage as the columns of an attempt or a ledger row."""
-    return {
-        "input_tokens": usage.input,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "output_tokens": usage.output,
-        "reasoning_tokens": usage.reasoning,
     }
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from aiinfra.providers.base import TokenUsage
-from cost_app.ledger.attempts import token_columns
 from cost_app.ledger.entries import book_entry
 from cost_app.models import LedgerKind
+from cost_app.models.ledger import token_columns
 from cost_app.prices.book import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 

@@ -10,18 +10,19 @@ from django.utils import timezone
 from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
 from cost_app.budgets.windows import OpenWindow, windows_for
-from cost_app.ledger.attempts import of_attempt, token_columns
+from cost_app.ledger.attempts import of_attempt
+from cost_app.ledger.billing import bill_of, price_for
 from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
+from cost_app.models.ledger import usage_columns
 from cost_app.policy import policy_of
-from cost_app.prices.book import ModelNotPricedError, price_of
-from cost_app.prices.pricing import cost_of
+from cost_app.prices.book import ModelNotPricedError
 
 REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
 
 
-REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *token_columns(TokenUsage()))
+REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *usage_columns(TokenUsage()))
 """The columns of an attempt that hold what was reported."""
 
 
@@ -53,8 +54,9 @@ def track_request(
 ) -> Attempt:
     """Book a call that is over: it counts in every budget, but none can refuse it any more.
 
-    One that the reporter's own cache answered cost nothing; what it would have cost is booked as saved. One that failed
-    is no answer of a cache: it is a failed call that cost and saved nothing. Raises
+    A call that the reporter's own cache answered costs nothing, and what it would have cost is booked as saved. If such
+    a call failed, it is booked as a failed call that cost and saved nothing. A tier without a price is booked at the
+    standard price, with an alert. A reported cost is kept beside ours. Raises
     ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError and
     ReportConflictError.
     """
@@ -63,7 +65,7 @@ def track_request(
     at = call.at or now
     if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
         raise ReportedTooLateError("a call is reported within 31 days")
-    price = _price(organization_id, provider, model, at)
+    price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
     try:
         with transaction.atomic():
@@ -73,9 +75,9 @@ def track_request(
     return attempt
 
 
-def _price(organization_id: int, provider: str, model: str, at: datetime) -> ModelPrice | None:
+def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
     try:
-        return price_of(provider, model, at=at)
+        return price_for(provider, model, tier, at)
     except ModelNotPricedError:
         if policy_of(organization_id).unpriced_models == UnpricedModels.BLOCK:
             raise
@@ -91,24 +93,25 @@ def _ended_attempt(
     call: TrackedCall,
     at: datetime,
 ) -> Attempt:
-    worth = cost_of(usage, price) if price else 0
+    bill = bill_of(provider, model, usage, price, at)
     return Attempt(
         organization_id=organization_id,
         provider=provider,
         model=model,
-        price=price,
+        price=bill.price,
         api_key_id=call.api_key_id,
         user_ref=call.user_ref,
         tags=list(call.tags),
         priority=call.priority,
         external_id=call.external_id,
         state=AttemptState.SETTLED,
-        bound_nano=worth,
-        cost_nano=0 if call.cached else worth,
+        bound_nano=bill.nano,
+        cost_nano=0 if call.cached else bill.nano,
+        usage_issue=bill.issue,
         error_code="" if call.success else "REPORTED",
         created_at=at,
         finished_at=at,
-        **token_columns(usage),
+        **usage_columns(usage),
     )
 
 
@@ -116,7 +119,7 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
     Attempt.objects.insert(attempt)
     book_entry(
         **of_attempt(attempt),
-        **token_columns(usage),
+        **usage_columns(usage),
         kind=_kind(call),
         at=at,
         nano=attempt.cost_nano,

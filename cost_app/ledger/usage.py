@@ -1,9 +1,9 @@
 """The sums of the ledger by hour and day.
 
-A ledger row enters the line (`PendingUsage`) in its own transaction; `fold` takes it out and adds it to the sums in
-another one. So a row counts once whatever is killed, the transaction that settles a call never waits for a sum that
-everybody shares, and a sum can be rebuilt from the ledger at any time and compared. Folds of one organization wait for
-each other at its policy's row.
+Writing a ledger row also queues it (`PendingUsage`), in the same transaction. `fold` adds queued rows to the sums and
+removes them from the queue, in another transaction. A row therefore counts exactly once, even after a crash; settling
+a call never waits for a shared sum; and sums can be rebuilt from the ledger and compared. Folds of one organization
+lock its policy's row, so they run one at a time.
 """
 
 import logging
@@ -65,7 +65,7 @@ def fold() -> set[int]:
 
 
 def fold_organization(organization_id: int) -> None:
-    """Add what waits of one organization, so that whoever has just reported a call reads it in the sums."""
+    """Add one organization's queued entries, so that a call shows in the sums as soon as it is reported."""
     with organization_scope(organization_id):
         waits = PendingUsage.objects.exists()
     if waits:
@@ -73,7 +73,7 @@ def fold_organization(organization_id: int) -> None:
 
 
 def _fold_all(organization_id: int) -> None:
-    """What cannot be folded for one organization must not hold up the others; it stays in line and is reported."""
+    """An organization that cannot be folded does not block the others: it is logged, and its entries stay queued."""
     try:
         with organization_scope(organization_id):
             while _fold_batch(organization_id) == BATCH:
@@ -87,22 +87,26 @@ def _fold_batch(organization_id: int) -> int:
     calendar = _locked_calendar(organization_id)
     ids = list(PendingUsage.objects.order_by("entry_id").values_list("entry_id", flat=True)[:BATCH])
     entries = list(LedgerEntry.objects.filter(id__in=ids).order_by("id"))
-    _add(organization_id, _totals(entries, calendar))
-    count_calls(organization_id, entries)
+    _count(organization_id, entries, calendar)
     PendingUsage.objects.filter(entry_id__in=ids).delete()
     return len(ids)
 
 
 @transaction.atomic
 def add_entries(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
-    """Add entries that are not in line to the sums and the performance counts, in the transaction that writes them."""
-    _add(organization_id, _totals(entries, _locked_calendar(organization_id)))
+    """Count entries that were written without being queued. Call it in the transaction that writes them."""
+    _count(organization_id, entries, _locked_calendar(organization_id))
+
+
+def _count(organization_id: int, entries: Sequence[LedgerEntry], calendar: Calendar) -> None:
+    """Add entries to the sums and to the performance counts. The caller holds the organization's lock."""
+    _add(organization_id, _totals(entries, calendar))
     count_calls(organization_id, entries)
 
 
 @transaction.atomic
 def usage_calendar(organization_id: int) -> Calendar:
-    """The calendar that the organization's sums are by."""
+    """The calendar by which the organization's sums are cut into hours and days."""
     return _locked_calendar(organization_id)
 
 
@@ -118,9 +122,9 @@ def follow_time_zones() -> None:
 
 @transaction.atomic
 def rebuild(organization_id: int) -> None:
-    """Make the organization's sums anew from its ledger, in its present time zone; reads every entry.
+    """Recompute the organization's sums from its ledger, in its current time zone. Reads every entry.
 
-    Entries that are still in line are left to the next fold.
+    Entries that are still queued are left to the next fold.
     """
     policy = _locked_policy(organization_id)
     policy.usage_time_zone = Organization.objects.get(id=organization_id).time_zone
@@ -143,7 +147,7 @@ def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime)
 
 @transaction.atomic
 def differences(organization_id: int) -> list[str]:
-    """One sentence for each sum that is not that of the ledger; reads every entry of the organization."""
+    """One sentence for each sum that differs from the ledger. Reads every entry of the organization."""
     totals = _totals(_folded(organization_id).iterator(), _locked_calendar(organization_id))
     return [
         *_compare("hour", totals.hours, UsageHour.objects.filter(organization_id=organization_id)),
@@ -162,12 +166,12 @@ def _compare(unit: str, expected: Sums, stored: QuerySet[UsageHour] | QuerySet[U
 
 
 def _folded(organization_id: int) -> QuerySet[LedgerEntry]:
-    in_line = PendingUsage.objects.filter(entry_id=OuterRef("id"))
-    return LedgerEntry.objects.filter(~Exists(in_line), organization_id=organization_id)
+    queued = PendingUsage.objects.filter(entry_id=OuterRef("id"))
+    return LedgerEntry.objects.filter(~Exists(queued), organization_id=organization_id)
 
 
 def _locked_policy(organization_id: int) -> CostPolicy:
-    """The policy's row, which folds and rebuilds of one organization take in turns."""
+    """The policy's row, locked, so that folds and rebuilds of one organization run one at a time."""
     CostPolicy.objects.bulk_create([CostPolicy(organization_id=organization_id)], ignore_conflicts=True)
     return CostPolicy.objects.select_for_update().get(organization_id=organization_id)
 
@@ -194,7 +198,7 @@ def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> Totals:
 
 
 def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
-    """(dimension, value) of every sum that the entry counts in. With several tags it counts under each."""
+    """(dimension, value) of every sum that includes the entry. An entry with several tags counts under each."""
     yield Dimension.TOTAL.value, ""
     yield Dimension.PROVIDER.value, entry.provider
     yield Dimension.MODEL.value, f"{entry.provider}/{entry.model}"
@@ -206,7 +210,7 @@ def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
 
 
 def _amounts(entry: LedgerEntry) -> list[int]:
-    """Latency is that of answered calls: a cache hit or a failure says nothing of how fast a model answers."""
+    """Only answered calls have a latency: cache hits and failures say nothing about how fast a model answers."""
     is_timed = entry.latency_ms is not None and not entry.errors and entry.kind != LedgerKind.CACHE_HIT
     return [
         entry.nano,
@@ -232,7 +236,7 @@ def _add(organization_id: int, totals: Totals) -> None:
 
 
 def _upsert(table: str, unit: str, organization_id: int, sums: Sums) -> None:
-    """Add to what is there: Django's upsert can only replace."""
+    """Add to existing rows, which Django's own upsert cannot do: it only replaces."""
     columns = ["organization_id", "dimension", unit, "value", *SUMS]
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
     sql = (

@@ -1,6 +1,7 @@
 """The JSON operations of spend and its figures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiinfra.api import ApiCall, Operation
@@ -95,7 +96,8 @@ def tracked(organization_id: int, called: TrackedCallIn, facts: CallFacts, *, ap
         api_key_id=api_key_id,
         at=facts.at,
     )
-    attempt = track_request(organization_id, called.provider, called.model, called.usage.token_usage(), call)
+    usage = replace(called.usage.token_usage(), tier=facts.served_tier, reported_nano=facts.cost)
+    attempt = track_request(organization_id, called.provider, called.model, usage, call)
     return Tracked(attempt_id=str(attempt.id), cost=dollars(attempt.cost_nano), is_priced=attempt.price_id is not None)
 
 

@@ -1,20 +1,47 @@
 """What the JSON operations of spend take and give."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
-from aiinfra.money import Dollars
+from aiinfra.money import NANO, Dollars
 from aiinfra.providers.payloads import UsageIn
-from cost_app.budgets.payloads import MomentIn
+from aiinfra.providers.usage.spellings import TIERS
+from cost_app.budgets.payloads import AmountIn, MomentIn
 
 PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
 GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
 PriorityName = Literal["low", "normal", "high", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
+"""A service tier; `default` and `auto` are OpenAI's names for the standard one."""
+MOST_DOLLARS = 100_000
+"""For one call; more is a mistake."""
+
+
+def _of_one_call(nano: int) -> int:
+    if nano >= MOST_DOLLARS * NANO:
+        raise ValueError(f"one call costs less than {MOST_DOLLARS} dollars")
+    return nano
+
+
+CostIn = Annotated[
+    AmountIn,
+    AfterValidator(_of_one_call),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,9})?$"},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": MOST_DOLLARS},
+            ],
+            "description": "US dollars, at most nine decimals",
+        }
+    ),
+]
 
 
 class SummaryQuery(ApiModel):
@@ -127,7 +154,11 @@ class TrackedCallIn(ApiModel):
 
 
 class CallFacts(ApiModel):
-    """What is known of a call beside its tokens. With an `externalId` a repeat books nothing."""
+    """What is known of a call beside its tokens. With an `externalId` a repeat books nothing.
+
+    `tier` is the service tier that answered; `batch` is short for the tier of that name. `cost` is what the provider
+    says that the call cost.
+    """
 
     latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
     cached: bool = False
@@ -137,6 +168,21 @@ class CallFacts(ApiModel):
     tags: Annotated[list[Tag], Field(max_length=20)] = []
     external_id: Name | None = None
     at: MomentIn | None = None
+    tier: TierIn | None = None
+    batch: bool = False
+    cost: CostIn | None = None
+
+    @model_validator(mode="after")
+    def _one_tier(self) -> Self:
+        if self.batch and self.tier not in {None, "batch"}:
+            raise PydanticCustomError("tier", "A batch has the tier batch.")
+        return self
+
+    @property
+    def served_tier(self) -> str:
+        """The tier that answered, standard where none is named."""
+        tier = "batch" if self.batch else self.tier or "standard"
+        return TIERS.get(tier, tier)
 
 
 class TrackRequest(CallFacts, TrackedCallIn):

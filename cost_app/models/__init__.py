@@ -18,7 +18,16 @@ from cost_app.models.budgets import (
     Hold,
 )
 from cost_app.models.finance import ExportDelivery, InvoiceImport, InvoiceLine, MonthClose
-from cost_app.models.ledger import Attempt, AttemptState, LedgerEntry, LedgerKind, RequestClass, TokenColumns
+from cost_app.models.ledger import (
+    Attempt,
+    AttemptState,
+    BookedCost,
+    LedgerEntry,
+    LedgerKind,
+    ProviderBilling,
+    RequestClass,
+    UsageIssue,
+)
 from cost_app.models.performance import ModelHour, ModelMinute, ModelState
 from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
 from cost_app.models.prices import (
@@ -39,6 +48,7 @@ __all__ = [
     "AlertState",
     "Attempt",
     "AttemptState",
+    "BookedCost",
     "BoundMode",
     "Budget",
     "BudgetIncrease",
@@ -64,6 +74,7 @@ __all__ = [
     "PriceProposal",
     "PriceTier",
     "ProposalState",
+    "ProviderBilling",
     "ProviderLimit",
     "Recommendation",
     "RecommendationKind",
@@ -72,8 +83,8 @@ __all__ = [
     "RequestClass",
     "RuleUse",
     "Severity",
-    "TokenColumns",
     "UnpricedModels",
     "UsageDay",
     "UsageHour",
+    "UsageIssue",
 ]

@@ -16,6 +16,8 @@ class AlertKind(models.TextChoices):
     UNUSUAL_USAGE = "unusual_usage"
     PRICE_MISSING = "price_missing"
     OVERRUN = "overrun"
+    USAGE_MISSING = "usage_missing"
+    COST_DIFFERS = "cost_differs"
     SYSTEM_HEALTH = "system_health"
     PROVIDER_DOWN = "provider_down"
     QUEUE_LATENCY = "queue_latency"
@@ -31,6 +33,8 @@ COST_KINDS = frozenset(
         AlertKind.UNUSUAL_USAGE,
         AlertKind.PRICE_MISSING,
         AlertKind.OVERRUN,
+        AlertKind.USAGE_MISSING,
+        AlertKind.COST_DIFFERS,
     }
 )
 """Found in budgets and spend by `cost_app.alerts.checks`; the others come from `aiinfra.monitoring`."""

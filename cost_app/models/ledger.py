@@ -1,12 +1,13 @@
 """One attempt for each provider call, and the append-only ledger. Amounts are nano-dollars."""
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
 from aiinfra.money import dollars
-from aiinfra.providers.base import ProviderAttempt
+from aiinfra.providers.base import ProviderAttempt, TokenUsage
 from aiinfra.tenants.models import ApiKey, TenantModel
 from cost_app.models.prices import ModelPrice, Repricing
 
@@ -29,20 +30,97 @@ class RequestClass(models.TextChoices):
     CREATIVE = "creative"
 
 
-class TokenColumns(models.Model):
-    """Token counts in the disjoint classes of `TokenUsage`."""
+class UsageIssue(models.TextChoices):
+    """What is doubtful about an amount that was booked. Of several the one that explains the others."""
+
+    NO_USAGE = "no_usage", "The provider sent no usable token counts"
+    TIER_UNPRICED = "tier_unpriced", "The service tier that answered has no price"
+    COST_DIFFERS = "cost_differs", "The provider reports another cost"
+
+
+class BookedCost(models.TextChoices):
+    """Which of two costs is booked where a provider reports its own."""
+
+    OURS = "ours", "computed from the price book"
+    REPORTED = "reported", "as the provider reports it"
+
+
+class UsageColumns(models.Model):
+    """What a call used, as `TokenUsage` has it. Token classes are disjoint but for the two that are parts of others."""
 
     input_tokens = models.BigIntegerField(default=0)
     cache_read_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(
+        default=0, verbose_name="1-hour cache write tokens", help_text="the part of the cache writes that lives 1 hour"
+    )
     output_tokens = models.BigIntegerField(default=0)
-    reasoning_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0, help_text="a part of the output")
+    tier = models.CharField(max_length=16, default="standard", help_text="the service tier that answered")
+    tool_uses = models.JSONField(default=dict, help_text="uses by tool, of tools that are billed by the use")
+    reported_nano = models.BigIntegerField(null=True, help_text="what the provider says that the call cost")
 
     class Meta:
         abstract = True
 
+    @property
+    def usage(self) -> TokenUsage:
+        """The columns together."""
+        return TokenUsage(
+            input=self.input_tokens,
+            cache_read=self.cache_read_tokens,
+            cache_write=self.cache_write_tokens - self.cache_write_1h_tokens,
+            output=self.output_tokens,
+            reasoning=self.reasoning_tokens,
+            cache_write_1h=self.cache_write_1h_tokens,
+            tool_uses=self.tool_uses,
+            tier=self.tier,
+            reported_nano=self.reported_nano,
+        )
 
-class Attempt(TenantModel, TokenColumns):
+
+def token_columns(usage: TokenUsage) -> dict[str, int]:
+    """The token classes of a usage as columns; every one of them adds up."""
+    return {
+        "input_tokens": usage.input,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
+        "cache_write_1h_tokens": usage.cache_write_1h,
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+    }
+
+
+def usage_columns(usage: TokenUsage) -> dict[str, Any]:
+    """A usage as the columns of an attempt or a ledger row."""
+    return {
+        **token_columns(usage),
+        "tier": usage.tier,
+        "tool_uses": dict(usage.tool_uses),
+        "reported_nano": usage.reported_nano,
+    }
+
+
+class ProviderBilling(models.Model):
+    """How a provider's calls are booked, for all organizations: they share the provider's account."""
+
+    provider = models.CharField(max_length=32, unique=True)
+    booked_cost = models.CharField(
+        max_length=16,
+        choices=BookedCost.choices,
+        default=BookedCost.OURS,
+        help_text="for calls whose cost the provider reports; the other cost is kept beside it",
+    )
+    changed_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name_plural = "provider billing"
+
+    def __str__(self) -> str:
+        return self.provider
+
+
+class Attempt(TenantModel, UsageColumns):
     """One provider call and its money. `request_id` is the queued request's id, None for a call that had no request."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -68,7 +146,8 @@ class Attempt(TenantModel, TokenColumns):
     state = models.CharField(max_length=16, choices=AttemptState.choices, default=AttemptState.RESERVED)
     bound_nano = models.BigIntegerField(help_text="the most that the call can cost")
     cost_nano = models.BigIntegerField(default=0, help_text="what the ledger holds for it")
-    raw_usage = models.JSONField(default=dict)
+    raw_usage = models.JSONField(default=dict, help_text="the provider's own counts, usable or not")
+    usage_issue = models.CharField(max_length=16, choices=UsageIssue.choices, blank=True)
     error_code = models.CharField(max_length=32, blank=True)
     error_message = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -96,6 +175,11 @@ class Attempt(TenantModel, TokenColumns):
             ),
             models.Index(
                 fields=["organization", "created_at"], name="attempt_unpriced", condition=models.Q(price=None)
+            ),
+            models.Index(
+                fields=["organization", "created_at"],
+                name="attempt_usage_issue",
+                condition=~models.Q(usage_issue=""),
             ),
         ]
 
@@ -125,7 +209,7 @@ class LedgerKind(models.TextChoices):
     MANUAL = "manual"
 
 
-class LedgerEntry(TenantModel, TokenColumns):
+class LedgerEntry(TenantModel, UsageColumns):
     """One movement of money in nano-dollars. Append-only: triggers in both databases refuse UPDATE and DELETE."""
 
     at = models.DateTimeField(default=timezone.now)
@@ -143,7 +227,9 @@ class LedgerEntry(TenantModel, TokenColumns):
     calls = models.SmallIntegerField(default=0, help_text="1 where the row stands for a call or a cache hit of its own")
     errors = models.SmallIntegerField(default=0, help_text="1 where that call failed")
     latency_ms = models.PositiveIntegerField(null=True)
-    estimated = models.BooleanField(default=False, help_text="the outcome is unknown and the bound was booked")
+    estimated = models.BooleanField(
+        default=False, help_text="what the provider charged is unknown: the bound or a local token count was booked"
+    )
     repricing = models.ForeignKey(Repricing, null=True, on_delete=models.PROTECT, related_name="entries")
     note = models.CharField(max_length=200, blank=True, help_text="why, for a manual row")
 

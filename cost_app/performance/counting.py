@@ -5,7 +5,7 @@ the line in the transaction that counts it here, and folds of one organization t
 whatever is killed.
 
 Cache hits do not count. A failed call counts under its error code and adds nothing to the latencies: a timeout says how
-patient the caller was, not how fast the model is. An answer without token counts is an answer.
+patient the caller was, not how fast the model is.
 """
 
 from collections import defaultdict
@@ -24,11 +24,8 @@ from cost_app.performance.histogram import Histogram, bucket_of, merged
 HOURS_KEPT = timedelta(days=30)
 """The specification asks for 7 days; a month shows an outage beside the same weekdays before it."""
 MINUTES_KEPT = timedelta(days=1)
-MISSING_USAGE = "MISSING_USAGE"
-"""The error code of an answer that was good, but had no token counts."""
 REPORTED = "REPORTED"
 """The error code of a failed call that was tracked from outside."""
-MS = timedelta(milliseconds=1)
 SUMS = ("calls", "failures", "timed_calls", "latency_ms")
 Model = tuple[str, str]
 Table = TypeVar("Table", ModelHour, ModelMinute)
@@ -102,23 +99,18 @@ def _calls(entries: Sequence[LedgerEntry]) -> list[Call]:
 
 
 def _attempts(ids: Iterable[UUID | None]) -> dict[UUID, Attempt]:
-    columns = ("error_code", "error_message", "dispatched_at", "finished_at")
-    return {attempt.id: attempt for attempt in Attempt.objects.filter(id__in=list(ids)).only(*columns)}
+    found = Attempt.objects.filter(id__in=list(ids)).only("error_code", "error_message")
+    return {attempt.id: attempt for attempt in found}
 
 
 def _call(entry: LedgerEntry, failed: Attempt | None) -> Call:
-    code, latency_ms = (failed.error_code or REPORTED) if failed else "", entry.latency_ms
-    if failed and code == MISSING_USAGE:
-        code = ""
-        if failed.dispatched_at and failed.finished_at:
-            latency_ms = (failed.finished_at - failed.dispatched_at) // MS
     return Call(
         provider=entry.provider,
         model=entry.model,
         at=entry.at,
-        error_code=code,
+        error_code=(failed.error_code or REPORTED) if failed else "",
         error_message=failed.error_message if failed else "",
-        latency_ms=latency_ms,
+        latency_ms=entry.latency_ms,
         is_ours=entry.kind in {LedgerKind.USAGE, LedgerKind.FAILED},
     )
 

@@ -1,7 +1,8 @@
 """Re-pricing a period: what its calls would cost by the book of today, and the rows that correct the ledger.
 
 A call belongs to the period in which it left, and has the price that the book now gives for that instant. Only calls
-that are settled are looked at; hits of a cache cost nothing at any price.
+that are settled are looked at, and answered ones whose provider sent no usable counts: those are settled if the counts
+that were kept can be read now, and priced by our own count otherwise. Hits of a cache cost nothing at any price.
 """
 
 from collections.abc import Iterator
@@ -10,17 +11,18 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.usage import usage_again
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts as ledger
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing
-from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
-from cost_app.prices.pricing import cost_of
+from cost_app.ledger.billing import bill_of, price_for
+from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
+from cost_app.prices.book import ModelNotPricedError, forget_prices
 
 BATCH = 200
 """Calls corrected in one transaction: writers of the same budgets wait for it."""
@@ -67,10 +69,16 @@ class _Verdict:
     attempt: Attempt
     price: ModelPrice | None
     cost_nano: int
+    issue: str = ""
+    usage: TokenUsage | None = None
+    """The provider's counts, where the call was estimated and they can be read now."""
 
     @property
     def is_change(self) -> bool:
-        return self.price is not None and (self.attempt.price_id is None or self.cost_nano != self.attempt.cost_nano)
+        if self.price is None:
+            return False
+        was_unpriced = self.attempt.price_id is None
+        return was_unpriced or self.usage is not None or self.cost_nano != self.attempt.cost_nano
 
 
 def count_calls(period: Period) -> int:
@@ -145,8 +153,13 @@ def _record(organization_id: int, period: Period, repricing: Repricing) -> None:
 def _correct(attempt_ids: list[UUID], repricing: Repricing) -> None:
     for attempt in Attempt.objects.filter(id__in=attempt_ids).order_by("created_at", "id"):
         verdict = _judge(attempt)
-        if verdict.is_change and verdict.price is not None:
-            ledger.reprice(attempt, verdict.cost_nano, repricing, verdict.price)
+        if not verdict.is_change or verdict.price is None:
+            continue
+        if verdict.usage is not None:
+            attempt.price = verdict.price
+            ledger.settle(attempt, verdict.usage, attempt.raw_usage)
+        else:
+            ledger.reprice(attempt, verdict.cost_nano, repricing, verdict.price, verdict.issue)
 
 
 def _verdicts(organization_id: int, period: Period) -> Iterator[_Verdict]:
@@ -156,10 +169,11 @@ def _verdicts(organization_id: int, period: Period) -> Iterator[_Verdict]:
 
 def _calls(organization_id: int, period: Period) -> QuerySet[Attempt]:
     answered_by_cache = LedgerEntry.objects.filter(attempt=OuterRef("pk"), kind=LedgerKind.CACHE_HIT)
+    answered = Q(state=AttemptState.SETTLED) | Q(state=AttemptState.ESTIMATED, usage_issue=UsageIssue.NO_USAGE)
     calls = Attempt.objects.filter(
+        answered,
         organization_id=organization_id,
         provider=period.provider,
-        state=AttemptState.SETTLED,
         created_at__gte=period.starts_at - LONGEST_WAIT,
         created_at__lt=period.ends_at,
     )
@@ -171,18 +185,16 @@ def _calls(organization_id: int, period: Period) -> QuerySet[Attempt]:
 
 
 def _judge(attempt: Attempt) -> _Verdict:
+    left_at = attempt.dispatched_at or attempt.created_at
+    is_estimate = attempt.state == AttemptState.ESTIMATED
+    read = usage_again(attempt.provider, attempt.raw_usage) if is_estimate else None
+    usage = read or attempt.usage
     try:
-        price = price_of(attempt.provider, attempt.model, at=attempt.dispatched_at or attempt.created_at)
+        price = price_for(attempt.provider, attempt.model, usage.tier, left_at)
     except ModelNotPricedError:
         return _Verdict(attempt, None, attempt.cost_nano)
-    return _Verdict(attempt, price, cost_of(_usage_of(attempt), price))
-
-
-def _usage_of(attempt: Attempt) -> TokenUsage:
-    return TokenUsage(
-        attempt.input_tokens,
-        attempt.cache_read_tokens,
-        attempt.cache_write_tokens,
-        attempt.output_tokens,
-        attempt.reasoning_tokens,
-    )
+    if not usage.total:  # the bound was booked, and nobody knows better
+        return _Verdict(attempt, None, attempt.cost_nano)
+    bill = bill_of(attempt.provider, attempt.model, usage, price, left_at)
+    issue = UsageIssue.NO_USAGE.value if is_estimate and not read else bill.issue
+    return _Verdict(attempt, bill.price, bill.nano, issue, read)

@@ -9,7 +9,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
@@ -24,6 +24,7 @@ from aiinfra.gateway import chat, event_stream, stopping
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
 from aiinfra.wsgi import application
+from cost_app.metrics.payloads import MOST_DOLLARS, TierIn
 from tests.api.support import CACHE, COST, EVENTS, QUEUE, Caller, enqueue_body
 from tests.support.examples import examples
 
@@ -95,9 +96,13 @@ def make_tracking_possible(body: dict[str, Any]) -> None:
     """A call of the last month, whose parts are not larger than their wholes."""
     if isinstance(body.get("at"), str) and RFC_3339.fullmatch(body["at"]):
         body["at"] = timezone.now().isoformat()
+    if body.get("batch") is True and body.get("tier") in get_args(TierIn):
+        body["tier"] = "batch"
+    if isinstance(body.get("cost"), float) and 0 <= body["cost"] < MOST_DOLLARS:
+        body["cost"] = min(round(body["cost"], 9), MOST_DOLLARS - 1)
     usage = body.get("usage")
     if isinstance(usage, dict):
-        for part in ("cacheReadTokens", "cacheWriteTokens", "reasoningTokens"):
+        for part in ("cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "reasoningTokens"):
             if _is_count(usage.get(part)):
                 usage[part] = 0
         if _is_count(usage.get("totalTokens")):

@@ -1,6 +1,7 @@
 """A queue with prices, an empty Redis and a provider that does what the test says."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -34,8 +35,11 @@ class ScriptedProvider:
         return reply(attempt) if callable(reply) else reply
 
 
-def answer(content: str = "Hello.", usage: TokenUsage | None = USAGE) -> ChatAnswer:
-    return ChatAnswer(content=content, finish_reason="stop", usage=usage, raw_usage={"prompt_tokens": 20})
+def answer(
+    content: str = "Hello.", usage: TokenUsage | None = USAGE, raw_usage: dict[str, Any] | None = None
+) -> ChatAnswer:
+    raw = {"prompt_tokens": 20} if raw_usage is None else raw_usage
+    return ChatAnswer(content=content, finish_reason="stop", usage=usage, raw_usage=raw)
 
 
 def refusal(code: str, *, may_be_billed: bool = False, retry_after_s: float | None = None) -> ProviderError:

@@ -93,12 +93,18 @@ def test_the_call_leaves_after_its_attempt_is_marked_as_sent(claimed: Claimed, p
     assert seen == ["dispatched"]
 
 
-def test_an_answer_without_usage_costs_the_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
-    provider.script = [answer(usage=None)]
+def test_an_answer_without_usage_costs_what_we_count_and_is_no_error(
+    claimed: Claimed, provider: ScriptedProvider
+) -> None:
+    provider.script = [answer(usage=None, raw_usage={"prompt_tokens": None})]
     process(claimed())
-    attempt = Attempt.objects.get()
-    assert (row().status, attempt.state, booked()) == (Status.COMPLETED, AttemptState.ESTIMATED, attempt.bound_nano)
-    assert status_of(row(), with_content=False).is_cost_estimated
+    attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
+    assert (row().status, attempt.state, attempt.error_code) == (Status.COMPLETED, AttemptState.ESTIMATED, "")
+    assert (entry.estimated, entry.errors, entry.latency_ms is None) == (True, 0, False)
+    assert 0 < booked() == entry.input_tokens * 140 + entry.output_tokens * 280 < attempt.bound_nano
+    assert attempt.raw_usage == {"prompt_tokens": None}
+    status = status_of(row(), with_content=False)
+    assert (status.usage, status.is_cost_estimated) == (entry.usage, True)
 
 
 def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claimed, provider: ScriptedProvider) -> None:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.models import FallbackRoute
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -64,6 +65,35 @@ def test_an_answered_request_shows_prompt_answer_tokens_and_cost(
     assert "20 input" in page
     assert "10 output" in page
     assert "$0.0000056" in page
+
+
+def test_what_a_provider_billed_beside_tokens_is_shown(
+    claimed: Claimed, provider: ScriptedProvider, client: Client
+) -> None:
+    usage = TokenUsage(20, output=10, cache_write_1h=5, tool_uses={"web_search": 2}, tier="flex", reported_nano=700_000)
+    claim = claimed()
+    provider.script = [answer(usage=usage)]
+    process(claim)
+    page = client.get(url_of(claim.request)).text
+    for text in (
+        "flex tier",
+        "the provider reports $0.0007",
+        "5 cache write",
+        "5 of it for 1 hour",
+        "2 web search uses",
+    ):
+        assert text in page
+
+
+def test_an_answer_without_usable_counts_says_how_it_was_booked(
+    claimed: Claimed, provider: ScriptedProvider, client: Client
+) -> None:
+    claim = claimed()
+    provider.script = [answer(usage=None)]
+    process(claim)
+    page = client.get(url_of(claim.request)).text
+    assert "Booked by our own token count" in page
+    assert "MISSING_USAGE" not in page
 
 
 def test_who_may_not_read_contents_is_told_so(

@@ -82,6 +82,23 @@ def test_keys_may_be_written_in_either_case(cost: CostOptimizer) -> None:
         cost.track_request(*CALL, USAGE, {"userId": "ada", "user_id": "bob"})
 
 
+@pytest.mark.parametrize(
+    ("usage", "facts"),
+    [
+        ({"cacheWriteTokens": 8, "cacheWrite1hTokens": 5, "toolUses": {"web_search": 2}}, {"tier": "batch"}),
+        ({"cache_write_tokens": 8, "cache_write_1h_tokens": 5, "tool_uses": {"web_search": 2}}, {"batch": True}),
+    ],
+)
+def test_tier_tools_and_reported_cost_are_kept(
+    cost: CostOptimizer, usage: dict[str, object], facts: dict[str, object]
+) -> None:
+    cost.track_request(*CALL, {**USAGE, **usage}, {**facts, "cost": Decimal("0.00007")})
+    with organization_scope(Organization.objects.get(slug="north").pk):
+        booked = Attempt.objects.get().usage
+    assert (booked.cache_write, booked.cache_write_1h, booked.tool_uses) == (3, 5, {"web_search": 2})
+    assert (booked.tier, booked.reported_nano) == ("batch", 70_000)
+
+
 def test_a_report_with_an_id_is_booked_once(cost: CostOptimizer) -> None:
     first = cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"})
     assert cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"}) == first

@@ -26,6 +26,7 @@ REGISTERED: list[type[models.Model]] = sorted(
     (model for model in admin.site._registry if model.__module__.startswith(OURS)), key=lambda model: model._meta.label
 )
 WRITABLE = {
+    "cost_app.ProviderBilling",
     "cost_app.ProviderLimit",
     "queue_app.QueuePolicy",
     "tenants.Membership",
@@ -33,7 +34,7 @@ WRITABLE = {
     "tenants.User",
 }
 """Tables that staff may write to; their forms call the functions that the pages call."""
-DELETABLE = {"cost_app.ProviderLimit"}
+DELETABLE = {"cost_app.ProviderBilling", "cost_app.ProviderLimit"}
 SECRET = re.compile(r"secret|token_digest|password|^target$|question$|answer$|^call$|^response$|^payload$|fingerprint")
 NOT_SECRET = {("AuditEvent", "target"), ("User", "password")}
 """What was changed; and the password, of which Django shows the algorithm only."""

@@ -94,30 +94,44 @@ class _Block(BaseModel):
     input: Any = None
 
 
-class _MessageAnswer(BaseModel):
+class _Billed(BaseModel):
+    usage: Any = None
+
+
+class _MessageAnswer(_Billed):
     content: list[_Block]
     stop_reason: str | None = None
-    usage: Any = None
 
 
 def _answer(response: httpx2.Response) -> ChatAnswer:
     try:
         message = _MessageAnswer.model_validate_json(response.content)
     except ValidationError:
-        raise errors.malformed_answer() from None
+        raw = _raw_usage(response)
+        raise errors.malformed_answer(anthropic_usage(raw, answered=False), storable(raw)) from None
     content = "".join(block.text for block in message.content if block.type == "text")
-    stop_reason, usage = message.stop_reason or "end_turn", anthropic_usage(message.usage)
+    tool_calls = [_tool_call(block) for block in message.content if block.type == "tool_use"]
+    usage, raw_usage = anthropic_usage(message.usage, answered=bool(content or tool_calls)), storable(message.usage)
+    stop_reason = message.stop_reason or "end_turn"
     finish_reason = _FINISH_REASONS.get(stop_reason, stop_reason)
     if finish_reason == "content_filter" and not content:
-        raise errors.content_filtered(usage)
+        raise errors.content_filtered(usage, raw_usage)
     return ChatAnswer(
         content=content,
         finish_reason=finish_reason,
         usage=usage,
-        raw_usage=storable(message.usage),
-        tool_calls=[_tool_call(block) for block in message.content if block.type == "tool_use"],
+        raw_usage=raw_usage,
+        tool_calls=tool_calls,
         provider_request_id=response.headers.get("request-id", "")[: errors.REQUEST_ID_LENGTH],
     )
+
+
+def _raw_usage(response: httpx2.Response) -> Any:
+    """The usage in a body that is no answer: it was billed all the same."""
+    try:
+        return _Billed.model_validate_json(response.content).usage
+    except ValidationError:
+        return None
 
 
 def _tool_call(block: _Block) -> dict[str, Any]:

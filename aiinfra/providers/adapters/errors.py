@@ -60,16 +60,20 @@ def transport_error(cause: BaseException | None) -> ProviderError:
     return ProviderError(ErrorCode.CONNECTION_ERROR, happened, may_be_billed=may_be_billed)
 
 
-def malformed_answer(usage: TokenUsage | None = None) -> ProviderError:
+def malformed_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any] | None = None) -> ProviderError:
     """The error for a success status with a body that cannot be understood."""
     message = "the provider's answer cannot be understood"
-    return ProviderError(ErrorCode.SERVER_ERROR, message, may_be_billed=True, usage=usage, status=200)
+    return _billed(ErrorCode.SERVER_ERROR, message, usage, raw_usage)
 
 
-def content_filtered(usage: TokenUsage | None) -> ProviderError:
+def content_filtered(usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
     """The error for an answer that the provider's filter emptied; the provider bills it like any other."""
     message = "the provider's content filter withheld the answer"
-    return ProviderError(ErrorCode.CONTENT_FILTERED, message, may_be_billed=True, usage=usage, status=200)
+    return _billed(ErrorCode.CONTENT_FILTERED, message, usage, raw_usage)
+
+
+def _billed(code: ErrorCode, message: str, usage: TokenUsage | None, raw_usage: dict[str, Any] | None) -> ProviderError:
+    return ProviderError(code, message, may_be_billed=True, usage=usage, raw_usage=raw_usage, status=200)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -21,7 +21,7 @@ from aiinfra.providers.base import (
     TokenUsage,
 )
 from aiinfra.providers.registry import Provider
-from aiinfra.providers.usage import embedding_usage, openai_usage, storable
+from aiinfra.providers.usage import embedding_usage, openai_usage, storable, with_tier
 
 # OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`, and the
 # money that is held for a call rests on the limit.
@@ -107,9 +107,17 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
-class _Completion(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
+class _Billed(BaseModel):
     usage: Any = None
+    service_tier: Any = None
+
+    @property
+    def raw_usage(self) -> Any:
+        return with_tier(self.usage, self.service_tier)
+
+
+class _Completion(_Billed):
+    choices: list[_Choice] = Field(min_length=1)
 
 
 class _Embedding(BaseModel):
@@ -117,36 +125,48 @@ class _Embedding(BaseModel):
     embedding: list[FiniteFloat] = Field(min_length=1)
 
 
-class _Embeddings(BaseModel):
+class _Embeddings(_Billed):
     data: list[_Embedding]
-    usage: Any = None
 
 
 def _embeddings(response: httpx2.Response, texts: int) -> EmbeddingAnswer:
     try:
         body = _Embeddings.model_validate_json(response.content)
     except ValidationError:
-        raise errors.malformed_answer() from None
-    usage, rows = embedding_usage(body.usage), sorted(body.data, key=lambda row: row.index)
+        raw = _raw_usage(response)
+        raise errors.malformed_answer(embedding_usage(raw), storable(raw)) from None
+    usage, raw_usage = embedding_usage(body.raw_usage), storable(body.raw_usage)
+    rows = sorted(body.data, key=lambda row: row.index)
     if [row.index for row in rows] != list(range(texts)):
-        raise errors.malformed_answer(usage)
-    return EmbeddingAnswer([row.embedding for row in rows], usage, storable(body.usage))
+        raise errors.malformed_answer(usage, raw_usage)
+    return EmbeddingAnswer([row.embedding for row in rows], usage, raw_usage)
 
 
 def _answer(response: httpx2.Response) -> ChatAnswer:
     try:
         completion = _Completion.model_validate_json(response.content)
     except ValidationError:
-        raise errors.malformed_answer() from None
-    choice, usage = completion.choices[0], openai_usage(completion.usage)
-    content = choice.message.content or choice.message.refusal or ""
+        raw = _raw_usage(response)
+        raise errors.malformed_answer(openai_usage(raw, answered=False), storable(raw)) from None
+    choice = completion.choices[0]
+    content, tool_calls = choice.message.content or choice.message.refusal or "", choice.message.tool_calls or []
+    usage = openai_usage(completion.raw_usage, answered=bool(content or tool_calls))
+    raw_usage = storable(completion.raw_usage)
     if choice.finish_reason == "content_filter" and not content:
-        raise errors.content_filtered(usage)
+        raise errors.content_filtered(usage, raw_usage)
     return ChatAnswer(
         content=content,
         finish_reason=choice.finish_reason or "stop",
         usage=usage,
-        raw_usage=storable(completion.usage),
-        tool_calls=choice.message.tool_calls or [],
+        raw_usage=raw_usage,
+        tool_calls=tool_calls,
         provider_request_id=response.headers.get("x-request-id", "")[: errors.REQUEST_ID_LENGTH],
     )
+
+
+def _raw_usage(response: httpx2.Response) -> Any:
+    """The usage in a body that is no answer: it was billed all the same."""
+    try:
+        return _Billed.model_validate_json(response.content).raw_usage
+    except ValidationError:
+        return None

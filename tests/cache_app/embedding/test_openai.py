@@ -194,11 +194,14 @@ def test_a_call_that_may_be_billed_is_booked_at_its_bound(
     assert windows() == [(0, attempt.bound_nano)]
 
 
-def test_an_answer_without_usage_is_used_and_booked_at_the_bound(sandbox: SandboxClient, payer: Payer) -> None:
+def test_an_answer_without_usage_is_used_and_booked_by_our_own_count(sandbox: SandboxClient, payer: Payer) -> None:
     sandbox.behave(faults=[{"kind": "missing_usage"}])
     assert len(EMBEDDER.embed(["Hello"], payer)) == 1
     attempt = only_attempt()
-    assert (attempt.state, attempt.error_code) == (AttemptState.ESTIMATED, "MISSING_USAGE")
+    assert (attempt.state, attempt.error_code) == (AttemptState.ESTIMATED, "")
+    (entry,) = LedgerEntry.objects.all()
+    assert (entry.estimated, entry.errors, entry.input_tokens) == (True, 0, 1)
+    assert attempt.cost_nano == entry.nano < attempt.bound_nano
 
 
 def test_failures_open_the_circuit_and_then_nothing_is_sent(

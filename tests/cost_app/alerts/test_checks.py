@@ -12,6 +12,8 @@ from cost_app.alerts.checks import check_all, check_budgets, check_usage
 from cost_app.alerts.lifecycle import acknowledge, get_alerts, resolve, snooze
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Alert, Attempt, Budget, BudgetWindow, CostPolicy, LedgerEntry, UsageDay, UsageHour
+from cost_app.prices.proposals import add_version
+from cost_app.prices.terms import PriceTerms
 from tests.cost_app.alerts.conftest import LAST_HOUR, NOW, USD
 
 Change = Callable[..., None]
@@ -179,6 +181,39 @@ def test_calls_without_a_price_and_beyond_their_bound_are_told(scoped: Organizat
     assert [kind for kind, _ in kinds()] == ["overrun", "price_missing"]
 
 
+@pytest.mark.parametrize(
+    ("issue", "kind", "causes"),
+    [
+        ("no_usage", "usage_missing", ["usage:openai:2026-03-11"]),
+        ("tier_unpriced", "price_missing", ["price:openai/gpt-8:flex", "price:openai/gpt-9:flex"]),
+        ("cost_differs", "cost_differs", ["cost:openai/gpt-8:2026-03-11", "cost:openai/gpt-9:2026-03-11"]),
+    ],
+)
+def test_doubtful_usage_is_told_once_a_day_and_ends_with_it(
+    scoped: Organization, told: list[str], issue: str, kind: str, causes: list[str]
+) -> None:
+    price = add_version(
+        terms=PriceTerms("openai", "gpt-9", 1, 1, 1, 1, source="a test"), effective_from=NOW, actor="user:staff"
+    )
+    for model in ("gpt-9", "gpt-8", "gpt-9"):
+        Attempt.objects.create(
+            organization=scoped,
+            provider="openai",
+            model=model,
+            price=price,
+            tier="flex",
+            usage_issue=issue,
+            bound_nano=0,
+            created_at=NOW,
+        )
+    for _ in range(2):
+        check_usage(scoped.pk, NOW)
+    assert sorted(told) == causes
+    assert set(kinds()) == {(kind, "open")}
+    check_usage(scoped.pk, NOW + timedelta(days=1))
+    assert set(kinds()) == {(kind, "resolved")}
+
+
 def test_an_alert_of_a_budget_says_why(usual: None, window: BudgetWindow, scoped: Organization) -> None:
     UsageDay.objects.create(
         organization=scoped, dimension="model", value="openai/gpt-9", day=NOW.date(), nano=50 * USD, calls=10
@@ -201,7 +236,7 @@ def test_a_check_takes_the_same_queries_with_more_history(
 ) -> None:
     with django_assert_max_num_queries(6):  # type: ignore[attr-defined]
         check_budgets(window.organization_id, NOW)
-    with django_assert_max_num_queries(12):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(13):  # type: ignore[attr-defined]
         check_usage(window.organization_id, NOW)
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import owner_scope
-from cost_app.alerts.causes import Cause
+from cost_app.alerts.cause import Cause
 from cost_app.alerts.checks import follow_causes
 from cost_app.models import Alert, AlertKind, Severity
 

@@ -14,7 +14,7 @@ from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import NoOrganizationError, installation_scope, organization_scope, system_scope
 from cost_app.alerts import telling
-from cost_app.alerts.causes import Cause
+from cost_app.alerts.cause import Cause
 from cost_app.alerts.checks import check_budgets, check_usage, follow_causes
 from cost_app.alerts.lifecycle import acknowledge, resolve, snooze
 from cost_app.budgets.windows import windows_now

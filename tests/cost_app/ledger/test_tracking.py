@@ -1,6 +1,7 @@
 """Usage that did not pass through here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,20 @@ from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
 from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
 from cost_app.ledger.usage import fold
-from cost_app.models import Attempt, Budget, BudgetWindow, CostPolicy, Hold, LedgerEntry, Repricing, UsageDay
+from cost_app.models import (
+    Attempt,
+    Budget,
+    BudgetWindow,
+    CostPolicy,
+    Hold,
+    LedgerEntry,
+    ProviderBilling,
+    Repricing,
+    UsageDay,
+)
 from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.proposals import add_version
+from cost_app.prices.terms import PriceTerms
 
 USAGE = TokenUsage(input=100, output=150)
 COST = 56_000
@@ -87,8 +100,27 @@ AT = timezone.now() - timedelta(days=2)
         {"success": False},
         {"at": AT - timedelta(days=1)},
         {"usage": TokenUsage(input=99, output=150)},
+        {"usage": TokenUsage(input=100, output=150, tier="batch")},
+        {"usage": TokenUsage(input=100, output=150, tool_uses={"web_search": 1})},
+        {"usage": TokenUsage(input=100, output=150, reported_nano=COST)},
+        {"usage": TokenUsage(input=99, cache_write_1h=1, output=150)},
     ],
-    ids=["user", "tag", "no tag", "priority", "latency", "no latency", "cached", "failed", "day", "tokens"],
+    ids=[
+        "user",
+        "tag",
+        "no tag",
+        "priority",
+        "latency",
+        "no latency",
+        "cached",
+        "failed",
+        "day",
+        "tokens",
+        "tier",
+        "tools",
+        "cost",
+        "lifetime",
+    ],
 )
 def test_an_id_that_was_used_for_another_call_is_a_conflict(track: Track, other: dict[str, object]) -> None:
     report = {
@@ -228,6 +260,46 @@ def test_the_same_id_with_other_figures_is_a_conflict_and_books_nothing(track: T
     with pytest.raises(ReportConflictError):
         track(external_id="invoice-7", **other)
     assert (Attempt.objects.count(), LedgerEntry.objects.count()) == (1, 1)
+
+
+def test_the_same_id_with_writes_of_another_lifetime_is_a_conflict(track: Track) -> None:
+    track(TokenUsage(input=1, cache_write=5, output=1), external_id="invoice-7")
+    with pytest.raises(ReportConflictError):
+        track(TokenUsage(input=1, cache_write_1h=5, output=1), external_id="invoice-7")
+
+
+@pytest.mark.parametrize(
+    ("tier", "nano", "issue"),
+    [("standard", COST, ""), ("batch", COST // 2, ""), ("flex", COST, "tier_unpriced")],
+)
+def test_a_reported_tier_is_priced_as_it_is_or_as_the_standard_one_with_a_mark(
+    track: Track, tier: str, nano: int, issue: str
+) -> None:
+    add_batch_price("deepseek-chat")
+    attempt = track(replace(USAGE, tier=tier))
+    assert (attempt.cost_nano, attempt.usage_issue) == (nano, issue)
+    assert LedgerEntry.objects.get().tier == tier
+
+
+def test_a_model_that_has_a_price_for_batches_alone_is_priced(track: Track) -> None:
+    add_batch_price("batch-only")
+    assert track(replace(USAGE, tier="batch"), model="batch-only").cost_nano == COST // 2
+    with pytest.raises(ModelNotPricedError):
+        track(model="batch-only")
+
+
+def add_batch_price(model: str) -> None:
+    terms = PriceTerms("deepseek", model, *[70_000_000] * 3, output=140_000_000, source="a test", tier="batch")
+    add_version(terms=terms, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
+
+
+def test_a_reported_cost_is_kept_and_booked_where_staff_says_so(track: Track) -> None:
+    told = replace(USAGE, reported_nano=70_000)
+    assert track(told).cost_nano == COST
+    ProviderBilling.objects.create(provider="deepseek", booked_cost="reported")
+    assert track(told).cost_nano == 70_000
+    assert set(LedgerEntry.objects.values_list("nano", "reported_nano")) == {(COST, 70_000), (70_000, 70_000)}
+    assert set(Attempt.objects.values_list("usage_issue", flat=True)) == {"cost_differs"}
 
 
 def test_two_organizations_may_use_the_same_id(track: Track, other_organization: Organization) -> None:

@@ -39,15 +39,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 def call(open_attempt: Opened, clock: Callable[[timedelta], None]) -> Callable[..., Attempt]:
     """Makes a call that takes so many ms and ends by an error code, or with an answer."""
 
-    def make(latency_ms: int = 1_000, error_code: str = "", *, billed: bool = False, **fields: object) -> Attempt:
+    def make(
+        latency_ms: int = 1_000,
+        error_code: str = "",
+        *,
+        billed: bool = False,
+        uncounted: bool = False,
+        **fields: object,
+    ) -> Attempt:
         attempt = open_attempt(**fields)
         with organization_scope(attempt.organization_id):
             attempts.dispatch(attempt, timedelta(seconds=30))
             clock(timedelta(milliseconds=latency_ms))
-            if not error_code or billed:
+            if uncounted:
+                attempts.settle_uncounted(attempt, None, {})
+            elif not error_code or billed:
                 attempts.settle(attempt, USAGE, {}, error_code, "it failed" if error_code else "")
-            elif error_code == "MISSING_USAGE":
-                attempts.estimate(attempt, error_code, "no usage")
             else:
                 attempts.release(attempt, error_code, "it failed")
         return attempt
@@ -100,7 +107,7 @@ def test_a_failed_call_counts_by_its_error_code_and_not_into_the_latency(
 
 
 def test_an_answer_without_token_counts_is_an_answer(call: Call, organization: Organization) -> None:
-    call(700, "MISSING_USAGE")
+    call(700, uncounted=True)
     each = found(organization)
     assert (each.calls, each.failures, each.average) == (1, 0, 700)
 

@@ -18,7 +18,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger.entries import book_entry
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing
+from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, ProviderBilling, Repricing
 from cost_app.prices import repricing
 from cost_app.prices.proposals import add_version
 from cost_app.prices.repricing import OrganizationDifference, Period, count_calls, difference, reprice
@@ -174,6 +174,58 @@ def test_only_calls_that_left_in_the_period_are_looked_at(call: Call) -> None:
     assert difference(LAST_WEEK)[0].attempts == count_calls(LAST_WEEK) == 4
     assert difference(Period("local", "", NOW - 7 * DAY, NOW))[0].attempts == 5
     assert difference(Period("nobody", "", NOW - 7 * DAY, NOW)) == []
+
+
+UNCOUNTED: dict[str, Any] = {"state": AttemptState.ESTIMATED, "usage_issue": "no_usage"}
+
+
+def test_an_estimate_by_our_own_count_is_re_priced_and_stays_one(call: Call, organization: Organization) -> None:
+    price(1, days=-30)
+    attempt = call(raw_usage={"prompt_tokens": "?"}, **UNCOUNTED)
+    at_bound = call(input_tokens=0, output_tokens=0, **UNCOUNTED)
+    price(3, days=-8)
+    assert figures(difference(LAST_WEEK)[0]) == ("north", 2, 1, 0, 2_200, 4_400)
+    assert correct() is not None
+    attempt.refresh_from_db()
+    at_bound.refresh_from_db()
+    assert (attempt.cost_nano, attempt.state, attempt.usage_issue) == (3_300, AttemptState.ESTIMATED, "no_usage")
+    assert at_bound.cost_nano == 1_100
+    assert ledger_sum(organization) == 4_400
+    assert correct() is None
+
+
+def test_an_estimate_is_settled_once_its_counts_can_be_read(call: Call, organization: Organization) -> None:
+    price(1, days=-30)
+    raw = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 80}
+    attempt = call(raw_usage=raw, **UNCOUNTED)
+    assert figures(difference(LAST_WEEK)[0]) == ("north", 1, 1, 0, 1_100, 80)
+    assert correct() is not None
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.usage_issue, attempt.raw_usage) == (AttemptState.SETTLED, "", raw)
+    assert (attempt.cost_nano, attempt.usage) == (80, TokenUsage(input=20, output=60))
+    assert ledger_sum(organization) == 80
+    assert correct() is None
+
+
+def test_the_tier_that_answered_is_re_priced_at_its_own_price_once_it_has_one(call: Call) -> None:
+    standard = price(1, days=-30)
+    attempt = call(tier="flex", usage_issue="tier_unpriced")
+    terms = PriceTerms("local", "m", *[2_000_000] * 4, source="a test", tier="flex")
+    flex = add_version(terms=terms, effective_from=NOW - 8 * DAY, actor="user:staff")
+    correct()
+    attempt.refresh_from_db()
+    assert (attempt.cost_nano, attempt.price, attempt.usage_issue) == (2_200, flex, "")
+    assert attempt.price != standard
+
+
+def test_a_cost_that_is_booked_as_reported_stays_so_at_every_price(call: Call) -> None:
+    ProviderBilling.objects.create(provider="local", booked_cost="reported")
+    price(1, days=-30)
+    attempt = call(reported_nano=1_100)
+    price(3, days=-8)
+    correct()
+    attempt.refresh_from_db()
+    assert attempt.cost_nano == 1_100
 
 
 def test_each_call_gets_the_price_of_the_instant_at_which_it_left(call: Call) -> None:

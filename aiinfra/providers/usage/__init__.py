@@ -1,0 +1,15 @@
+"""What a provider says a call used, in whatever spelling it comes, as the disjoint classes of `TokenUsage`."""
+
+from aiinfra.providers.usage.counts import MAX_TOKENS
+from aiinfra.providers.usage.raw import storable, with_tier
+from aiinfra.providers.usage.reading import anthropic_usage, embedding_usage, openai_usage, usage_again
+
+__all__ = [
+    "MAX_TOKENS",
+    "anthropic_usage",
+    "embedding_usage",
+    "openai_usage",
+    "storable",
+    "usage_again",
+    "with_tier",
+]

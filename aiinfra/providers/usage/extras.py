@@ -1,0 +1,91 @@
+"""What providers bill or state beside tokens: uses of tools, the service tier, and the cost itself.
+
+None of it decides whether the token counts are believed: what cannot be read is left out, and stays in the raw counts.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Any
+
+from aiinfra.money import NANO
+from aiinfra.providers.usage import spellings
+from aiinfra.providers.usage.counts import UsageError, as_whole, at
+
+MAX_TOOL_USES = 10_000
+"""Of one tool in one call; more is nonsense."""
+MAX_TOOLS = 20
+MAX_COST = Decimal(100_000)
+"""Dollars for one call; more is nonsense."""
+TICKS_A_DOLLAR = 10_000_000_000
+
+_LABEL = re.compile(r"[a-z0-9_-]{1,16}")
+_TOOL = re.compile(r"[a-z0-9_-]{1,40}")
+
+
+def tier_of(raw: Mapping[str, Any]) -> str:
+    """The tier that answered: standard, flex, priority, batch, scale, or a new one by the provider's name for it."""
+    tier = raw.get(spellings.TIER)
+    if not isinstance(tier, str):
+        return "standard"
+    label = tier.strip().lower()
+    return spellings.TIERS.get(label, label if _LABEL.fullmatch(label) else "standard")
+
+
+def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
+    """Uses by tool, those that are not zero. Of two counts of one tool the larger one holds."""
+    uses: dict[str, int] = {}
+    for path in spellings.TOOL_USES:
+        tools = _loosely(raw, path)
+        for name, value in list(tools.items())[:MAX_TOOLS] if isinstance(tools, Mapping) else ():
+            _note(uses, _tool_named(name), value)
+    for path, tool in spellings.TOOL_COUNTS.items():
+        _note(uses, tool, _loosely(raw, path))
+    return dict(sorted(uses.items())[:MAX_TOOLS])
+
+
+def reported_nano(raw: Mapping[str, Any]) -> int | None:
+    """The cost in nano-dollars that the provider states, rounded up; None where it states none that can be one."""
+    ticks = _dollars(_loosely(raw, spellings.TICKS), a_dollar=TICKS_A_DOLLAR)
+    costs = (_dollars(_loosely(raw, path)) for path in spellings.COSTS)
+    cost = next((each for each in (*costs, ticks) if each is not None), None)
+    upstream = _dollars(_loosely(raw, spellings.UPSTREAM_COST))
+    if upstream is not None and (not cost or raw.get(spellings.OWN_KEY) is True):
+        cost = (cost or 0) + upstream
+    if cost is None or cost > MAX_COST:
+        return None
+    return int((cost * NANO).to_integral_value(ROUND_CEILING))
+
+
+def _note(uses: dict[str, int], tool: str, value: object) -> None:
+    number = as_whole(value)
+    if tool and number and number <= MAX_TOOL_USES:
+        uses[tool] = max(number, uses.get(tool, 0))
+
+
+def _tool_named(name: object) -> str:
+    """`web_search` for `web_search_requests`; empty for what is no name of a tool."""
+    name = name.lower().removeprefix(spellings.TOOL_PREFIX) if isinstance(name, str) else ""
+    if not _TOOL.fullmatch(name):
+        return ""
+    for suffix in spellings.TOOL_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _dollars(value: object, *, a_dollar: int = 1) -> Decimal | None:
+    """An amount, which JSON writes as a number or gateways as a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value)[:40]) / a_dollar
+    except (InvalidOperation, ValueError):
+        return None
+    return amount if amount.is_finite() and 0 <= amount <= MAX_COST else None
+
+
+def _loosely(raw: Mapping[str, Any], path: str) -> Any:
+    try:
+        return at(raw, path)
+    except UsageError:
+        return None

@@ -1,0 +1,72 @@
+"""The provider's own words about what a call used, as both databases can keep them.
+
+They are kept whether they can be read or not: a call whose counts could not be read is corrected from them later.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from aiinfra.providers.usage.spellings import TIER
+
+MAX_VALUES = 64
+MAX_DEPTH = 4
+MAX_TEXT = 64
+MAX_WHOLE = 10**18
+
+
+def with_tier(usage: object, tier: object) -> Any:
+    """The usage with the service tier, which OpenAI puts beside it and Anthropic into it."""
+    if tier is None or not isinstance(usage, Mapping) or usage.get(TIER) is not None:
+        return usage
+    return {**usage, TIER: tier}
+
+
+def storable(raw: object) -> dict[str, Any]:
+    """The usage as a small JSON object; what is none stands under `usage`.
+
+    Texts are cut to 64 characters without those that a database refuses, numbers that no count can be become texts,
+    and no more than 64 values, 4 levels deep, are kept.
+    """
+    if raw is None:
+        return {}
+    cleaned = _Cleaner().clean(raw, MAX_DEPTH)
+    return cleaned if isinstance(cleaned, dict) else {"usage": cleaned}
+
+
+class _Cleaner:
+    """Counts the values that it keeps."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def clean(self, value: object, depth: int) -> Any:
+        self._left -= 1
+        if isinstance(value, Mapping):
+            return self._members(value, depth) if depth else "..."
+        if isinstance(value, list):
+            return [self.clean(each, depth - 1) for each in self._some(value)] if depth else "..."
+        return _plain(value)
+
+    def _members(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        return {_text(str(name)): self.clean(each, depth - 1) for name, each in self._some(value.items())}
+
+    def _some(self, values: Any) -> Any:
+        for each in islice(values, MAX_VALUES):
+            if self._left > 0:
+                yield each
+
+
+def _plain(value: object) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= MAX_WHOLE else "a huge number"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return text[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\x00", "")

@@ -1,0 +1,173 @@
+"""Reading token counts, whoever sends them, into the disjoint classes of `TokenUsage`.
+
+What cannot be true gives None, because a wrong count would be a wrong bill: a prompt or an answer of no tokens, parts
+that are larger than the whole, a total that is smaller than its parts, two different values for one count. What
+contradicts itself harmlessly is read: a zero, null or missing count beside one that is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.usage import spellings
+from aiinfra.providers.usage.counts import MAX_TOKENS, UsageError, agreed, at, count, stated
+from aiinfra.providers.usage.extras import reported_nano, tier_of, tool_uses
+from aiinfra.providers.usage.spellings import ANTHROPIC, DIALECTS, Dialect
+
+NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Parts of the prompt and of the output."""
+
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    reasoning: int
+
+    @property
+    def cached(self) -> int:
+        return self.cache_read + self.cache_write + self.cache_write_1h
+
+
+def openai_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
+    """Counts of a chat in OpenAI's dialect, and in those that servers and gateways mix with it.
+
+    `answered` says that the answer has a text or a tool call, and so at least one token.
+    """
+    return _read(raw, DIALECTS, least_output=int(answered))
+
+
+def anthropic_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
+    """Counts of an Anthropic message; its `input_tokens` exclude what was read from or written to the prompt cache."""
+    return _read(raw, (ANTHROPIC, *DIALECTS), least_output=int(answered))
+
+
+def embedding_usage(raw: object) -> TokenUsage | None:
+    """Counts of an embeddings call, which has nothing to say of an answer's tokens."""
+    if not isinstance(raw, Mapping):
+        return None
+    usage = _read({"completion_tokens": 0, **raw}, DIALECTS, least_output=0)
+    return usage if usage and not usage.output else None
+
+
+def usage_again(provider: str, raw: object) -> TokenUsage | None:
+    """The counts of an answered chat that were kept with its attempt."""
+    read = anthropic_usage if provider == "anthropic" else openai_usage
+    return read(raw)
+
+
+def _read(raw: object, dialects: Sequence[Dialect], *, least_output: int) -> TokenUsage | None:
+    if not isinstance(raw, Mapping):
+        return None
+    try:
+        usage = _usage(raw, _spoken(raw, dialects))
+    except UsageError:
+        return None
+    return usage if usage.prompt > 0 and usage.output >= least_output else None
+
+
+def _spoken(raw: Mapping[str, Any], dialects: Sequence[Dialect]) -> Dialect:
+    """The first dialect that has counts here. Raises UsageError where none has."""
+    for dialect in dialects:
+        is_marked = not dialect.marks or any(at(raw, mark) is not None for mark in dialect.marks)
+        is_foreign = bool(dialect.foreign and at(raw, dialect.foreign))
+        if is_marked and not is_foreign and (count(raw, dialect.prompt) or count(raw, dialect.output)):
+            return dialect
+    spoken = next((each for each in dialects if each.total and count(raw, each.total)), None)
+    if spoken is None:
+        raise UsageError("no counts")
+    return spoken
+
+
+def _usage(raw: Mapping[str, Any], dialect: Dialect) -> TokenUsage:
+    prompt, output = count(raw, dialect.prompt), count(raw, dialect.output)
+    total = count(raw, dialect.total)
+    prompt, output = _completed(prompt, output, total)
+    sent = prompt + (count(raw, dialect.also_prompt) or 0)
+    shares = _shares(raw, sent)
+    whole = sent if dialect.prompt_has_cache else sent + shares.cached
+    if total and not dialect.prompt_has_cache and total == sent + output:
+        total = None
+    whole, answer = _balanced(whole, output, total, shares)
+    _must_not_contradict(raw, dialect, {prompt, whole, whole - shares.cached}, {output, answer, shares.reasoning})
+    return _checked(raw, whole, answer, shares)
+
+
+def _completed(prompt: int | None, output: int | None, total: int | None) -> tuple[int, int]:
+    """A count that is missing is what the other one leaves of the total."""
+    if prompt is None and output is not None and total:
+        prompt = total - output
+    elif output is None and prompt is not None and total:
+        output = total - prompt
+    if prompt is None or output is None:
+        raise UsageError("a count is missing")
+    return prompt, output
+
+
+def _shares(raw: Mapping[str, Any], prompt: int) -> _Shares:
+    written = agreed(stated(raw, spellings.CACHE_WRITE))
+    for_5_minutes = agreed(stated(raw, spellings.CACHE_WRITE_5M))
+    for_1_hour = agreed(stated(raw, spellings.CACHE_WRITE_1H))
+    if written and for_5_minutes + for_1_hour > written:
+        raise UsageError("more was written than was written in all")
+    return _Shares(
+        cache_read=_cache_read(raw, prompt),
+        cache_write=max(written - for_1_hour, for_5_minutes),
+        cache_write_1h=for_1_hour,
+        reasoning=agreed(stated(raw, spellings.REASONING)),
+    )
+
+
+def _cache_read(raw: Mapping[str, Any], prompt: int) -> int:
+    """DeepSeek counts both what was read and what was not: they must make the prompt together."""
+    reads, missed = stated(raw, spellings.CACHE_READ), count(raw, spellings.CACHE_MISS)
+    if missed and not reads:
+        return prompt - missed
+    if missed and missed not in {prompt - read for read in reads}:
+        raise UsageError(spellings.CACHE_MISS)
+    return agreed(reads)
+
+
+def _balanced(prompt: int, output: int, total: int | None, shares: _Shares) -> tuple[int, int]:
+    """The whole prompt and the whole output.
+
+    xAI, Gemini and others count thinking in the total and not in the output, some gateways the cached part of the
+    prompt in the total and not in the prompt. What nothing explains was generated.
+    """
+    if not total:
+        return prompt, output + (shares.reasoning if shares.reasoning > output else 0)
+    rest = total - prompt - output
+    if rest < 0:
+        raise UsageError("the total is smaller than its parts")
+    if rest in {shares.cached, shares.cached + shares.reasoning} - {shares.reasoning}:
+        return prompt + shares.cached, output + rest - shares.cached
+    return prompt, output + rest
+
+
+def _must_not_contradict(raw: Mapping[str, Any], spoken: Dialect, prompts: set[int], outputs: set[int]) -> None:
+    """Gateways fill in counts of a second dialect: what is not zero must be a sum that we know."""
+    for other in DIALECTS:
+        if other.prompt != spoken.prompt and (count(raw, other.prompt) or 0) not in {0, *prompts}:
+            raise UsageError(other.prompt)
+        if other.output != spoken.output and (count(raw, other.output) or 0) not in {0, *outputs}:
+            raise UsageError(other.output)
+
+
+def _checked(raw: Mapping[str, Any], prompt: int, output: int, shares: _Shares) -> TokenUsage:
+    plain = prompt - shares.cached
+    if min(plain, shares.cache_read) < 0 or not shares.reasoning <= output or prompt + output > MAX_TOKENS:
+        raise UsageError("a part is larger than the whole")
+    return TokenUsage(
+        input=plain,
+        cache_read=shares.cache_read,
+        cache_write=shares.cache_write,
+        output=output,
+        reasoning=shares.reasoning,
+        cache_write_1h=shares.cache_write_1h,
+        tool_uses=tool_uses(raw),
+        tier=tier_of(raw),
+        reported_nano=reported_nano(raw),
+    )

@@ -1,0 +1,143 @@
+"""How providers and gateways spell their token counts. Reading needs no change for a new spelling, only a line here.
+
+A path goes through nested objects: `prompt_tokens_details.cached_tokens`. Sources: the API references of OpenAI,
+Anthropic, DeepSeek, xAI, Google, Mistral, Moonshot, Alibaba, Perplexity, Cohere, Amazon and Ollama, and those of the
+gateways OpenRouter, LiteLLM and new-api, as of November 2026.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Where one family of APIs puts the counts that make up the sum.
+
+    `prompt_has_cache` says whether the prompt's count includes what was read from and written to a prompt cache.
+    `also_prompt` is a part of the prompt that is counted apart. Where `marks` are given, one of them must be there and
+    `foreign` must not.
+    """
+
+    name: str
+    prompt: str
+    output: str
+    total: str = ""
+    prompt_has_cache: bool = True
+    also_prompt: str = ""
+    marks: tuple[str, ...] = ()
+    foreign: str = ""
+
+
+ANTHROPIC = Dialect("Anthropic messages", "input_tokens", "output_tokens", prompt_has_cache=False)
+DIALECTS = (
+    Dialect("OpenAI chat completions", "prompt_tokens", "completion_tokens", "total_tokens"),
+    Dialect(
+        "Anthropic messages, passed on by a gateway",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        prompt_has_cache=False,
+        marks=("cache_read_input_tokens", "cache_creation_input_tokens"),
+        foreign="input_tokens_details",
+    ),
+    Dialect("OpenAI responses", "input_tokens", "output_tokens", "total_tokens"),
+    Dialect(
+        "Google Gemini",
+        "promptTokenCount",
+        "candidatesTokenCount",
+        "totalTokenCount",
+        also_prompt="toolUsePromptTokenCount",
+    ),
+    Dialect("Amazon Bedrock Converse", "inputTokens", "outputTokens", "totalTokens", prompt_has_cache=False),
+    Dialect("OpenRouter's and Vercel's client libraries", "promptTokens", "completionTokens", "totalTokens"),
+    Dialect("Cohere", "billed_units.input_tokens", "billed_units.output_tokens"),
+    Dialect("Ollama", "prompt_eval_count", "eval_count"),
+)
+"""The first one whose counts are there is the one that is spoken."""
+
+CACHE_READ = (
+    "prompt_tokens_details.cached_tokens",  # OpenAI, xAI, OpenRouter and most others
+    "input_tokens_details.cached_tokens",  # OpenAI responses
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_tokens",  # Moonshot, Together, StepFun
+    "num_cached_tokens",  # Mistral
+    "cache_read_input_tokens",  # Anthropic, LiteLLM, Portkey
+    "cache_read_tokens",
+    "cacheReadInputTokens",  # Bedrock
+    "cachedContentTokenCount",  # Gemini
+)
+CACHE_MISS = "prompt_cache_miss_tokens"
+"""DeepSeek's count of the prompt that was not read from the cache."""
+CACHE_WRITE = (
+    "cache_creation_input_tokens",  # Anthropic; LiteLLM and others repeat it in an OpenAI usage
+    "prompt_tokens_details.cache_write_tokens",  # OpenRouter, LiteLLM
+    "prompt_tokens_details.cache_creation_tokens",  # LiteLLM
+    "prompt_tokens_details.cache_creation_input_tokens",  # Alibaba
+    "prompt_tokens_details.cached_creation_tokens",  # new-api
+    "input_tokens_details.cache_write_tokens",
+    "input_tokens_details.cache_creation_tokens",
+    "cache_creation_tokens",
+    "cache_write_tokens",
+    "cache_write_input_tokens",
+    "cacheWriteInputTokens",  # Bedrock
+)
+"""Everything that was written, whatever its lifetime."""
+CACHE_WRITE_5M = (
+    "cache_creation.ephemeral_5m_input_tokens",  # Anthropic
+    "prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",  # Alibaba
+    "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",  # LiteLLM
+    "cache_creation_5m_input_tokens",
+    "claude_cache_creation_5_m_tokens",  # new-api
+)
+CACHE_WRITE_1H = (
+    "cache_creation.ephemeral_1h_input_tokens",
+    "prompt_tokens_details.cache_creation.ephemeral_1h_input_tokens",
+    "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
+    "cache_creation_1h_input_tokens",
+    "claude_cache_creation_1_h_tokens",
+)
+REASONING = (
+    "completion_tokens_details.reasoning_tokens",  # OpenAI, DeepSeek, xAI and most others
+    "output_tokens_details.reasoning_tokens",  # OpenAI responses
+    "output_tokens_details.thinking_tokens",  # Anthropic
+    "completion_tokens_details.thinking_tokens",
+    "reasoning_tokens",  # Perplexity
+    "thoughtsTokenCount",  # Gemini
+)
+
+TIER = "service_tier"
+TIERS = {
+    "": "standard",
+    "auto": "standard",
+    "default": "standard",
+    "on_demand": "standard",  # Groq
+    "on-demand": "standard",
+    "standard": "standard",
+}
+"""Names of the tier that everybody else calls standard. Any other name is a tier by that name."""
+
+TOOL_USES = (
+    "server_tool_use",  # Anthropic, OpenRouter
+    "server_tool_use_details",
+    "server_side_tool_usage_details",  # xAI
+    "server_side_tool_usage",
+    "tool_usage",
+)
+"""Objects with a count for each tool: `web_search_requests` and `web_search_calls` are uses of `web_search`."""
+TOOL_PREFIX = "server_side_tool_"
+TOOL_SUFFIXES = ("_requests", "_calls", "_uses")
+TOOL_COUNTS = {
+    "num_search_queries": "web_search",  # Perplexity
+    "web_search_requests": "web_search",
+    "prompt_tokens_details.web_search_requests": "web_search",  # LiteLLM
+    "server_tool_use_web_search_requests": "web_search",
+    "num_sources_used": "live_search",  # xAI bills its search by the source
+}
+"""Counts of one tool that stand alone."""
+
+COSTS = ("cost", "cost.total_cost", "total_cost", "cost_usd", "cost_details.total_cost", "estimated_cost")
+"""In dollars: OpenRouter, Perplexity, gateways, DeepInfra. The first one that is there counts."""
+UPSTREAM_COST = "cost_details.upstream_inference_cost"
+"""In dollars: what OpenRouter's own provider charged; `cost` does not contain it where the customer's key was used."""
+OWN_KEY = "is_byok"
+TICKS = "cost_in_usd_ticks"
+"""xAI's unit of cost, 10,000,000,000 to the dollar."""

@@ -1,0 +1,67 @@
+"""What a used call costs: at the price of the tier that answered, or as the provider reports it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.models import BookedCost, ModelPrice, ProviderBilling, UsageIssue
+from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.pricing import cost_of
+
+TOLERANCE_PERCENT = 1
+TOLERANCE_NANO = 1_000
+"""A millionth of a dollar: providers round what they report."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Nano-dollars to book for a call, the price that they rest on, and what is doubtful about them."""
+
+    nano: int
+    price: ModelPrice | None
+    issue: str = ""
+
+
+def bill_of(provider: str, model: str, usage: TokenUsage, price: ModelPrice | None, at: datetime | None) -> Bill:
+    """The bill for a call that was held at `price` and left at an instant, now by default.
+
+    A tier without a price is billed at the price that was held, never at nothing, and the issue says so. Without a held
+    price (None) the model stays unpriced.
+    """
+    served = _price_of_tier(provider, model, usage.tier, price, at) if price else None
+    ours = cost_of(usage, served) if served else 0
+    issue = UsageIssue.TIER_UNPRICED.value if served and served.tier != usage.tier else ""
+    reported = usage.reported_nano
+    if reported is None:
+        return Bill(ours, served, issue)
+    if served and not issue and differs(ours, reported):
+        issue = UsageIssue.COST_DIFFERS.value
+    return Bill(reported if books_reported_cost(provider) else ours, served, issue)
+
+
+def _price_of_tier(provider: str, model: str, tier: str, price: ModelPrice, at: datetime | None) -> ModelPrice:
+    if price.tier == tier:
+        return price
+    try:
+        return price_of(provider, model, tier=tier, at=at)
+    except ModelNotPricedError:
+        return price
+
+
+def price_for(provider: str, model: str, tier: str, at: datetime | None = None) -> ModelPrice:
+    """The price of a tier at an instant, the standard one where the tier has none. Raises ModelNotPricedError."""
+    try:
+        return price_of(provider, model, tier=tier, at=at)
+    except ModelNotPricedError:
+        return price_of(provider, model, at=at)
+
+
+def differs(ours: int, reported: int) -> bool:
+    """Whether two costs differ by more than 1 % of ours and more than a millionth of a dollar."""
+    difference = abs(ours - reported)
+    return difference > TOLERANCE_NANO and difference * 100 > ours * TOLERANCE_PERCENT
+
+
+def books_reported_cost(provider: str) -> bool:
+    """Whether staff chose to book what this provider reports."""
+    return ProviderBilling.objects.filter(provider=provider, booked_cost=BookedCost.REPORTED).exists()
