@@ -22,12 +22,14 @@ from cost_app.models.ledger import Attempt, AttemptState, LedgerEntry, LedgerKin
 from cost_app.models.performance import ModelHour, ModelMinute, ModelState
 from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
 from cost_app.models.prices import (
+    ModelAlias,
     ModelPrice,
     PriceProposal,
     PriceTier,
     ProposalState,
     ProviderLimit,
     Repricing,
+    ToolFee,
 )
 from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 
@@ -54,6 +56,7 @@ __all__ = [
     "InvoiceLine",
     "LedgerEntry",
     "LedgerKind",
+    "ModelAlias",
     "ModelHour",
     "ModelMinute",
     "ModelPrice",
@@ -73,6 +76,7 @@ __all__ = [
     "RuleUse",
     "Severity",
     "TokenColumns",
+    "ToolFee",
     "UnpricedModels",
     "UsageDay",
     "UsageHour",
