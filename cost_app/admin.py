@@ -30,6 +30,7 @@ from cost_app.models import (
     InvoiceImport,
     InvoiceLine,
     LedgerEntry,
+    ModelAlias,
     ModelPrice,
     MonthClose,
     OptimizationRule,
@@ -37,10 +38,11 @@ from cost_app.models import (
     ProviderBilling,
     Recommendation,
     Repricing,
+    ToolFee,
     UsageDay,
 )
 from cost_app.prices.book import priced_models
-from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS
+from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS
 
 
 @admin.register(Attempt)
@@ -102,7 +104,7 @@ class ModelPriceAdmin(ProgramOnlyAdmin):
     list_filter = ["tier", ProviderFilter, ("effective_to", admin.EmptyFieldListFilter)]
     search_fields = ["model", "source"]
     ordering = ["provider", "model", "tier", "window_name", "-effective_from"]
-    amounts = (*AMOUNTS, *LONG_AMOUNTS)
+    amounts = STEP_AMOUNTS
 
 
 @admin.register(PriceProposal)
@@ -111,10 +113,30 @@ class PriceProposalAdmin(ProgramOnlyAdmin):
 
     list_display = ["provider", "model", "tier", "state", *AMOUNTS, "effective_from", "decided_by", "source"]
     list_select_related = ["replaces"]
-    amounts = (*AMOUNTS, *LONG_AMOUNTS)
+    amounts = STEP_AMOUNTS
     list_filter = ["state", ProviderFilter]
     search_fields = ["model"]
     ordering = ["-created_at"]
+
+
+@admin.register(ToolFee)
+class ToolFeeAdmin(ProgramOnlyAdmin):
+    """Fees of tools; they are added on the page of the price book."""
+
+    list_display = ["provider", "model", "tool", "nano_per_use", "effective_from", "added_by", "source"]
+    list_filter = [ProviderFilter]
+    search_fields = ["tool", "model"]
+    ordering = ["provider", "tool", "model", "-effective_from"]
+
+
+@admin.register(ModelAlias)
+class ModelAliasAdmin(ProgramOnlyAdmin):
+    """Aliases; they are added and decided on the page of the price book."""
+
+    list_display = ["provider", "alias", "model", "state", "effective_from", "decided_by", "source"]
+    list_filter = ["state", ProviderFilter]
+    search_fields = ["alias", "model"]
+    ordering = ["provider", "alias", "-effective_from"]
 
 
 @admin.register(Repricing)

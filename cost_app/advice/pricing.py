@@ -12,7 +12,7 @@ from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceTier
-from cost_app.prices.pricing import TOKENS_PER_PRICE
+from cost_app.prices.pricing import TOKENS_PER_PRICE, amounts_of
 
 Model = tuple[str, str]
 """(provider, model)"""
@@ -72,18 +72,20 @@ def _any_of(models: Iterable[Model]) -> Q:
 
 def repriced(price: ModelPrice) -> Whole:
     """SQL for what an attempt would have cost at a price, in nano-dollars: as `cost_of` has it, rounded up once."""
-    total: Combinable = _total(price.input, price.cache_read, price.cache_write, price.output)
-    if price.long_context_from is not None:
-        long = _total(price.long_input, price.long_cache_read, price.long_cache_write, price.long_output)
-        prompt = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
-        is_long = When(GreaterThan(prompt, price.long_context_from), then=long)
-        total = Case(is_long, default=total, output_field=BigIntegerField())
+    prompt = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
+    steps = [
+        When(GreaterThan(prompt, step["above"]), then=_total(*amounts_of(price, step["above"] + 1)))
+        for step in reversed(price.long_prompts)
+    ]
+    total: Combinable = _total(*amounts_of(price, 0))
+    if steps:
+        total = Case(*steps, default=total, output_field=BigIntegerField())
     return _whole((total + Value(TOKENS_PER_PRICE - 1)) / Value(TOKENS_PER_PRICE))
 
 
-def _total(*amounts: int | None) -> Whole:
+def _total(*amounts: int) -> Whole:
     columns = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    parts = [_whole(F(column) * Value(nano or 0)) for column, nano in zip(columns, amounts, strict=True)]
+    parts = [_whole(F(column) * Value(nano)) for column, nano in zip(columns, amounts, strict=True)]
     return _whole(parts[0] + parts[1] + parts[2] + parts[3])
 
 

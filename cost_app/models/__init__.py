@@ -31,12 +31,14 @@ from cost_app.models.ledger import (
 from cost_app.models.performance import ModelHour, ModelMinute, ModelState
 from cost_app.models.policy import BoundMode, CostPolicy, UnpricedModels
 from cost_app.models.prices import (
+    ModelAlias,
     ModelPrice,
     PriceProposal,
     PriceTier,
     ProposalState,
     ProviderLimit,
     Repricing,
+    ToolFee,
 )
 from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 
@@ -64,6 +66,7 @@ __all__ = [
     "InvoiceLine",
     "LedgerEntry",
     "LedgerKind",
+    "ModelAlias",
     "ModelHour",
     "ModelMinute",
     "ModelPrice",
@@ -83,6 +86,7 @@ __all__ = [
     "RequestClass",
     "RuleUse",
     "Severity",
+    "ToolFee",
     "UnpricedModels",
     "UsageDay",
     "UsageHour",

@@ -15,13 +15,16 @@ class PriceTier(models.TextChoices):
     STANDARD = "standard"
     BATCH = "batch"
     FLEX = "flex"
+    PRIORITY = "priority"
 
 
 class PriceColumns(models.Model):
     """What one (provider, model, tier) costs, in nano-dollars per million tokens.
 
-    A row with `window` holds only in these hours of the week; one without holds in all others. Where the whole prompt
-    is longer than `long_context_from` tokens, the `long_` prices hold for all of its tokens.
+    A row with `window` holds only in these hours of the week; one without holds in all others. `long_prompts` holds the
+    prices of long prompts, by ascending `above`: `[{"above": 200000, "input": 6000000000, "cache_read": ...,
+    "cache_write": ..., "output": ..., "cache_write_1h": ... or null}]`. The last step whose `above` is less than the
+    prompt's tokens prices every token of the call.
     """
 
     provider = models.CharField(max_length=32)
@@ -38,12 +41,14 @@ class PriceColumns(models.Model):
     input = models.BigIntegerField(validators=NOT_NEGATIVE)
     cache_read = models.BigIntegerField(validators=NOT_NEGATIVE)
     cache_write = models.BigIntegerField(validators=NOT_NEGATIVE)
+    cache_write_1h = models.BigIntegerField(
+        null=True,
+        blank=True,
+        validators=NOT_NEGATIVE,
+        help_text="writes to a cache that lives 1 hour; empty: twice the input price",
+    )
     output = models.BigIntegerField(validators=NOT_NEGATIVE)
-    long_context_from = models.PositiveIntegerField(null=True, blank=True)
-    long_input = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
-    long_cache_read = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
-    long_cache_write = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
-    long_output = models.BigIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
+    long_prompts = models.JSONField(default=list, blank=True, help_text="prices by prompt length, in ascending order")
     source = models.CharField(max_length=200, help_text="where the price was read, and when")
 
     class Meta:
@@ -67,9 +72,8 @@ class ModelPrice(PriceColumns):
                 name="price_not_negative",
             ),
             models.CheckConstraint(
-                condition=models.Q(long_context_from=None)
-                | models.Q(long_input__gte=0, long_cache_read__gte=0, long_cache_write__gte=0, long_output__gte=0),
-                name="long_prices_complete",
+                condition=models.Q(cache_write_1h=None) | models.Q(cache_write_1h__gte=0),
+                name="cache_write_1h_not_negative",
             ),
         ]
 
@@ -106,6 +110,59 @@ class PriceProposal(PriceColumns):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}, {self.state}"
+
+
+class ToolFee(models.Model):
+    """What a provider charges for one use of a tool, beside tokens. Never edited: a change is a new version."""
+
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=128, blank=True, help_text="empty for the provider's other models")
+    tool = models.CharField(max_length=64, help_text="as usage names it: web_search, say")
+    nano_per_use = models.BigIntegerField(validators=NOT_NEGATIVE, help_text="nano-dollars for one use")
+    effective_from = models.DateTimeField(default=timezone.now)
+    source = models.CharField(max_length=200, help_text="where the fee was read, and when")
+    added_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "model", "tool", "effective_from"], name="one_fee_at_a_time"),
+            models.CheckConstraint(condition=models.Q(nano_per_use__gte=0), name="fee_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model or '*'} {self.tool} from {self.effective_from:%Y-%m-%d}"
+
+
+class ModelAlias(models.Model):
+    """A name that a provider bills at another model's price. It counts once staff has approved it.
+
+    A later row replaces an earlier one from `effective_from` on; without a `model` it ends the alias.
+    """
+
+    provider = models.CharField(max_length=32)
+    alias = models.CharField(max_length=128)
+    model = models.CharField(max_length=128, blank=True, help_text="the priced model; empty ends the alias")
+    effective_from = models.DateTimeField(default=timezone.now)
+    source = models.CharField(max_length=200, help_text="why the two names are one model")
+    state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "alias"], condition=models.Q(state="waiting"), name="one_waiting_alias"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "alias", "effective_from"],
+                condition=models.Q(state="approved"),
+                name="one_alias_at_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.alias} as {self.model or 'nothing'}, {self.state}"
 
 
 class Repricing(models.Model):

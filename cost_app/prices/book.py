@@ -15,6 +15,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceTier
+from cost_app.prices.aliases import family_of, forget_aliases, priced_as
+from cost_app.prices.fees import forget_fees
 from cost_app.prices.shipped import add_shipped_prices
 from cost_app.prices.windows import Hours, holds_at, parse_window
 
@@ -28,6 +30,7 @@ __all__ = [
     "priced_models",
     "prices_ahead",
     "read_versions",
+    "served_tiers",
 ]
 
 CACHE_SECONDS = 5
@@ -57,12 +60,17 @@ _cache: dict[tuple[str, str], tuple[float, list[Version]]] = {}
 def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: datetime | None = None) -> ModelPrice:
     """The price version in force at an instant, now by default. Raises ModelNotPricedError.
 
-    A model's versions are kept in process for 5 s; a look-up among them takes some microseconds.
+    A name without a price of its own has that of its approved alias. A tier without a price is billed at the model's
+    standard price, never at nothing: the version that is returned says which tier it is. A model's versions are kept in
+    process for 5 s; a look-up among them takes some microseconds.
     """
-    price = price_among(_versions(provider, model), tier, at or timezone.now())
-    if price is None:
-        raise ModelNotPricedError(f"{provider}/{model} is not in the price book")
-    return price
+    at = at or timezone.now()
+    for name in _names(provider, model, at):
+        versions = _versions(provider, name)
+        for billed in dict.fromkeys((tier, PriceTier.STANDARD.value)):
+            if price := price_among(versions, billed, at):
+                return price
+    raise _not_priced(provider, model)
 
 
 def price_among(versions: Sequence[Version], tier: str, at: datetime) -> ModelPrice | None:
@@ -81,18 +89,35 @@ def read_versions(rows: Iterable[ModelPrice]) -> list[Version]:
     return [Version(row, parse_window(row.window)) for row in rows]
 
 
-def prices_ahead(provider: str, model: str) -> tuple[ModelPrice, ...]:
-    """Every standard price that a call admitted now can have: all hours of the week, and what begins within a day.
+def prices_ahead(
+    provider: str, model: str, tiers: Iterable[str] = (PriceTier.STANDARD.value,)
+) -> tuple[ModelPrice, ...]:
+    """Every price that a call admitted now can have: all hours of the week, and what begins within a day.
 
+    `tiers` are those that may serve the call (`served_tiers`); the standard one stands in for a tier without a price.
     Raises ModelNotPricedError.
     """
     now = timezone.now()
-    versions = _versions(provider, model)
-    ahead = [version.price for version in _latest_of_each_window(versions, PriceTier.STANDARD, now)]
-    ahead += [version.price for version in versions if _begins_soon(version.price, now)]
-    if not ahead:
-        raise ModelNotPricedError(f"{provider}/{model} is not in the price book")
-    return tuple(ahead)
+    served = {PriceTier.STANDARD.value, *tiers}
+    for name in _names(provider, model, now):
+        versions = _versions(provider, name)
+        ahead = [version.price for tier in served for version in _latest_of_each_window(versions, tier, now)]
+        ahead += [version.price for version in versions if _begins_soon(version.price, served, now)]
+        if ahead:
+            return tuple(ahead)
+    raise _not_priced(provider, model)
+
+
+def served_tiers(requested: str | None) -> frozenset[str]:
+    """The tiers that may answer a request with this `service_tier`; without one, the standard tier.
+
+    A provider may fall back to its standard tier. `auto` leaves the choice to the provider's settings: any tier may
+    answer, but for batches, which are another interface.
+    """
+    standard = PriceTier.STANDARD.value
+    if requested == "auto":
+        return frozenset({standard, PriceTier.FLEX.value, PriceTier.PRIORITY.value})
+    return frozenset({standard, requested} if requested in PriceTier.values else {standard})
 
 
 def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
@@ -114,12 +139,29 @@ def in_force() -> QuerySet[ModelPrice]:
 
 
 def forget_prices() -> None:
-    """Read every price anew from here on."""
+    """Read every price, alias and fee again at its next use."""
     _cache.clear()
+    forget_aliases()
+    forget_fees()
 
 
-def _begins_soon(price: ModelPrice, now: datetime) -> bool:
-    return price.tier == PriceTier.STANDARD and now < price.effective_from <= now + AHEAD
+def _names(provider: str, model: str, at: datetime) -> Iterator[str]:
+    """The model itself, then the one that its alias names: an alias never overrules a price of its own."""
+    yield model
+    if target := priced_as(provider, model, at):
+        yield target
+
+
+def _not_priced(provider: str, model: str) -> ModelNotPricedError:
+    text = f"{provider}/{model} is not in the price book"
+    family = family_of(model)
+    if family and _versions(provider, family):
+        text += f"; it looks like a snapshot of {provider}/{family}, and an alias for that model would price it"
+    return ModelNotPricedError(text)
+
+
+def _begins_soon(price: ModelPrice, tiers: set[str], now: datetime) -> bool:
+    return price.tier in tiers and now < price.effective_from <= now + AHEAD
 
 
 def _latest_of_each_window(versions: Sequence[Version], tier: str, at: datetime) -> Iterator[Version]:

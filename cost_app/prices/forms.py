@@ -12,7 +12,7 @@ from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.repricing import Period
 from cost_app.prices.screens import providers_priced
 from cost_app.prices.shipped import nano_of
-from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS, PriceError, PriceTerms
+from cost_app.prices.terms import MOST_STEPS, MOST_TOKENS, STEP_AMOUNTS, PriceError, PriceTerms, label_of, with_defaults
 from cost_app.prices.windows import WEEKDAYS
 
 NAME = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
@@ -56,14 +56,8 @@ class PriceForm(forms.Form):
     input = _dollars("Input")
     cache_read = _dollars("Cache read", required=False, help_text="Empty: as input.")
     cache_write = _dollars("Cache write", required=False, help_text="Empty: as input.")
+    cache_write_1h = _dollars("Cache write, 1 hour", required=False, help_text="Empty: twice the input price.")
     output = _dollars("Output")
-    long_context_from = forms.IntegerField(
-        required=False, min_value=1, max_value=100_000_000, label="Long prompts begin above", help_text="Tokens."
-    )
-    long_input = _dollars("Input of long prompts", required=False)
-    long_cache_read = _dollars("Cache read of long prompts", required=False)
-    long_cache_write = _dollars("Cache write of long prompts", required=False)
-    long_output = _dollars("Output of long prompts", required=False)
     window_name = forms.CharField(required=False, max_length=32, label="Name of the hours", help_text="Peak, say.")
     weekdays = forms.TypedMultipleChoiceField(
         required=False, coerce=int, choices=list(enumerate(WEEKDAYS)), widget=forms.CheckboxSelectMultiple
@@ -79,6 +73,21 @@ class PriceForm(forms.Form):
     )
     source = forms.CharField(max_length=200, help_text="Where the price was read, and when.")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for number in range(1, MOST_STEPS + 1):
+            self.fields[f"long_{number}_above"] = forms.IntegerField(
+                required=False, min_value=0, max_value=MOST_TOKENS, label="Prompts above", help_text="Tokens."
+            )
+            for name in STEP_AMOUNTS:
+                self.fields[f"long_{number}_{name}"] = _dollars(label_of(name), required=False)
+
+    @property
+    def steps(self) -> list[list[forms.BoundField]]:
+        """The fields of each length of prompts, for the page."""
+        names = ("above", *STEP_AMOUNTS)
+        return [[self[f"long_{number}_{name}"] for name in names] for number in range(1, MOST_STEPS + 1)]
+
     def clean(self) -> dict[str, Any]:
         """The parts make a price together."""
         if not self.errors:
@@ -91,17 +100,25 @@ class PriceForm(forms.Form):
     def chosen_terms(self) -> PriceTerms:
         """The price of a valid form."""
         given = self.cleaned_data
-        nano = {name: _nano(given[name]) for name in (*AMOUNTS, *LONG_AMOUNTS)}
-        for prefix in ("", "long_"):
-            for name in (f"{prefix}cache_read", f"{prefix}cache_write"):
-                nano[name] = nano[f"{prefix}input"] if nano[name] is None else nano[name]
-        others = ("provider", "model", "tier", "source", "long_context_from", "window_name")
-        return PriceTerms(**{name: given[name] for name in others}, **nano, window=self._window())  # type: ignore[arg-type]
+        amounts = with_defaults({name: _nano(given[name]) for name in STEP_AMOUNTS})
+        others = {name: given[name] for name in ("provider", "model", "tier", "source", "window_name")}
+        return PriceTerms(**others, **amounts, long_prompts=self._steps(), window=self._window())
 
     def chosen_beginning(self) -> datetime:
         """From when on it holds."""
         beginning: datetime | None = self.cleaned_data["effective_from"]
         return beginning or timezone.now()
+
+    def _steps(self) -> list[dict[str, Any]]:
+        steps = []
+        for number in range(1, MOST_STEPS + 1):
+            above = self.cleaned_data[f"long_{number}_above"]
+            amounts = {name: _nano(self.cleaned_data[f"long_{number}_{name}"]) for name in STEP_AMOUNTS}
+            if above is not None:
+                steps.append({"above": above, **with_defaults(amounts)})
+            elif any(amount is not None for amount in amounts.values()):
+                raise PriceError("prices for long prompts need the length above which they hold")
+        return sorted(steps, key=lambda step: step["above"])
 
     def _window(self) -> list[dict[str, Any]]:
         spans = [span.strip() for span in self.cleaned_data["hours"].split(",") if span.strip()]
@@ -113,10 +130,11 @@ class PriceForm(forms.Form):
 
 def initial_of(price: ModelPrice) -> dict[str, Any]:
     """A form that begins with a version's columns. Hours that differ from day to day are left out."""
-    initial = {name: getattr(price, name) for name in ("provider", "model", "tier", "long_context_from", "window_name")}
-    for name in (*AMOUNTS, *LONG_AMOUNTS):
-        nano = getattr(price, name)
-        initial[name] = None if nano is None else f"{Decimal(nano).scaleb(-9).normalize():f}"
+    initial = {name: getattr(price, name) for name in ("provider", "model", "tier", "window_name")}
+    initial |= {name: _dollars_of(getattr(price, name)) for name in STEP_AMOUNTS}
+    for number, step in enumerate(price.long_prompts, start=1):
+        initial[f"long_{number}_above"] = step["above"]
+        initial |= {f"long_{number}_{name}": _dollars_of(step[name]) for name in STEP_AMOUNTS}
     days = {tuple(entry["weekdays"]) for entry in price.window}
     if len(days) == 1:
         initial["weekdays"] = list(days.pop())
@@ -164,6 +182,10 @@ class ReasonForm(forms.Form):
 
 def _nano(amount: Decimal | None) -> int | None:
     return None if amount is None else nano_of(amount)
+
+
+def _dollars_of(nano: int | None) -> str | None:
+    return None if nano is None else f"{Decimal(nano).scaleb(-9).normalize():f}"
 
 
 def _span(text: str) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """From tokens to money, in whole nano-dollars."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from aiinfra.providers.base import TokenUsage
 from cost_app.models import BoundMode, ModelPrice
+from cost_app.models.prices import PriceColumns
+from cost_app.prices.fees import fees_of
 
 TOKENS_PER_PRICE = 1_000_000
 DEFAULT_OUTPUT_TOKENS = 4_096
@@ -13,20 +16,45 @@ TOKENS_PER_MESSAGE = 16
 """Upper bound of what a chat format adds around one message: role, separators, reply priming."""
 COUNTED_MARGIN_PERCENT = 10
 COUNTED_MARGIN_TOKENS = 64
+HOUR_CACHE_FACTOR = 2
+"""A 1-hour cache write costs twice the input price where the book gives no price for it: Anthropic's rule."""
 
 
-def cost_of(usage: TokenUsage, price: ModelPrice) -> int:
-    """Nano-dollars for a usage: the classes are disjoint, and the sum is rounded up once.
+class UnitPrices(NamedTuple):
+    """What each class of tokens costs in one call, in nano-dollars per million tokens."""
 
-    A prompt above the price's long-context threshold makes all tokens of the call cost the long-context prices.
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    cache_write_1h: int
+
+    @property
+    def dearest_prompt(self) -> int:
+        """The most that a prompt token costs when the call asks for no 1-hour cache."""
+        return max(self.input, self.cache_read, self.cache_write)
+
+
+def cost_of(
+    usage: TokenUsage, price: ModelPrice, *, at: datetime | None = None, fees: Mapping[str, int] | None = None
+) -> int:
+    """Nano-dollars for a usage: tokens and tool uses, rounded up once.
+
+    The prompt's length decides which step of the price holds for all tokens of the call. Tool fees are nano-dollars per
+    use by tool: `fees`, or those of the book at an instant (now by default), which are read only for a usage with tool
+    uses. A tool without a fee adds nothing here; `fees.unpriced_tools` names it.
     """
-    for_input, for_cache_read, for_cache_write, for_output = amounts_of(price, usage.prompt)
+    unit = unit_prices(price, usage.prompt)
     total = (
-        usage.input * for_input
-        + usage.cache_read * for_cache_read
-        + usage.cache_write * for_cache_write
-        + usage.output * for_output
+        usage.input * unit.input
+        + usage.cache_read * unit.cache_read
+        + usage.cache_write * unit.cache_write
+        + usage.cache_write_1h * unit.cache_write_1h
+        + usage.output * unit.output
     )
+    if usage.tool_uses:
+        by_tool = fees_of(price.provider, price.model, at) if fees is None else fees
+        total += sum(uses * by_tool.get(tool, 0) for tool, uses in usage.tool_uses.items()) * TOKENS_PER_PRICE
     return _per_million(total)
 
 
@@ -41,38 +69,47 @@ def bound_of(
     STRICT is a true upper bound: a byte-level tokenizer makes at most one token of a byte, so the UTF-8 length of all
     that the messages hold, and 16 for each message, bounds the prompt. NORMAL counts tokens as OpenAI's tokenizer does
     and adds 10 % and 64; it can fall short for other tokenizers, and never passes STRICT. Every prompt token is taken
-    at the dearest of the input prices, and the answer at the limit that is sent with the call.
+    at the dearest of the input prices, and the answer at the limit that is sent with the call. Prices of 1-hour cache
+    writes count only where a message asks for such a cache. No tool fees are held: calls carry no tools that a provider
+    runs and bills itself.
     """
     prompt = _most_bytes(messages)
     if mode == BoundMode.NORMAL:
         prompt = min(prompt, _counted(messages))
-    return max(_most(price, prompt, max_tokens) for price in prices)
+    by_hour = _asks_for_hour_cache(messages)
+    return max(_most(price, prompt, max_tokens, by_hour=by_hour) for price in prices)
+
+
+def unit_prices(price: PriceColumns, prompt: int) -> UnitPrices:
+    """What each class costs in a call with so many prompt tokens, cached ones included."""
+    source: Mapping[str, Any] = {name: getattr(price, name) for name in UnitPrices._fields}
+    for step in price.long_prompts:
+        if prompt > step["above"]:
+            source = step
+    hour = source.get("cache_write_1h")
+    if hour is None:
+        hour = max(HOUR_CACHE_FACTOR * source["input"], source["cache_write"])
+    return UnitPrices(source["input"], source["cache_read"], source["cache_write"], source["output"], hour)
 
 
 def amounts_of(price: ModelPrice, prompt: int) -> tuple[int, int, int, int]:
     """What input, cache reads, cache writes and output cost in a call with so many prompt tokens."""
-    if price.long_context_from is None or prompt <= price.long_context_from:
-        return price.input, price.cache_read, price.cache_write, price.output
-    return (
-        _known(price.long_input),
-        _known(price.long_cache_read),
-        _known(price.long_cache_write),
-        _known(price.long_output),
-    )
+    return unit_prices(price, prompt)[:4]
 
 
-def _most(price: ModelPrice, prompt: int, max_tokens: int) -> int:
-    """A prompt that may pass the long-context threshold may also stay below it, where that is dearer."""
-    of_lengths = [amounts_of(price, length) for length in (0, prompt)]
-    totals = [prompt * max(amounts[:3]) + max_tokens * amounts[3] for amounts in of_lengths]
+def _most(price: ModelPrice, prompt: int, max_tokens: int, *, by_hour: bool) -> int:
+    """A prompt that may be long may also be shorter, and a lower step can be the dearer one: each step counts."""
+    begins = [step["above"] + 1 for step in price.long_prompts if step["above"] < prompt]
+    totals = []
+    for unit in (unit_prices(price, length) for length in (0, *begins)):
+        dearest = max(unit.dearest_prompt, unit.cache_write_1h) if by_hour else unit.dearest_prompt
+        totals.append(prompt * dearest + max_tokens * unit.output)
     return _per_million(max(totals))
 
 
-def _known(amount: int | None) -> int:
-    """The database's check `long_prices_complete` lets no row in that has a threshold and lacks a price."""
-    if amount is None:
-        raise ValueError("a price with a long-context threshold lacks a long-context price")
-    return amount
+def _asks_for_hour_cache(messages: Sequence[dict[str, Any]]) -> bool:
+    """Whether a content block may carry `cache_control` with `ttl` 1h, which Anthropic's adapter passes on."""
+    return any("ttl" in text and "1h" in text for text in _texts(messages))
 
 
 def _per_million(total: int) -> int:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from cost_app.models import ModelPrice, PriceProposal, PriceTier, ProposalState
 from cost_app.models.prices import PriceColumns
 from cost_app.prices.book import in_force
-from cost_app.prices.terms import AMOUNTS
+from cost_app.prices.pricing import unit_prices
+from cost_app.prices.terms import STEP_AMOUNTS, label_of
 from cost_app.prices.windows import holds_at, in_words, parse_window
 
 DECIDED_SHOWN = 20
@@ -19,11 +20,11 @@ DECIDED_SHOWN = 20
 
 @dataclass(frozen=True)
 class Amount:
-    """What a million tokens of a class cost, in nano-dollars; `long_nano` for long prompts, where it is another."""
+    """What a million tokens of a class cost, in nano-dollars; `long_nanos` for each length of long prompts."""
 
     label: str
     nano: int
-    long_nano: int | None
+    long_nanos: list[int]
     before_nano: int | None = None
     """For a proposal: what the version that it replaces says, where it is another."""
 
@@ -80,7 +81,7 @@ def price_row(price: PriceColumns, state: str = "", replaces: PriceColumns | Non
     """A version or proposal for the screen."""
     return PriceRow(
         price=price,
-        amounts=[_amount(price, name, replaces) for name in AMOUNTS],
+        amounts=[_amount(price, name, replaces) for name in STEP_AMOUNTS],
         hours=in_words(price.window),
         is_now=holds_at(parse_window(price.window), timezone.now()),
         state=state,
@@ -109,11 +110,12 @@ def _proposal_rows(proposals: QuerySet[PriceProposal] | Iterable[PriceProposal])
 
 
 def _amount(price: PriceColumns, name: str, replaces: PriceColumns | None) -> Amount:
-    nano, before = getattr(price, name), getattr(replaces, name, None)
+    nano = getattr(unit_prices(price, 0), name)
+    before = getattr(unit_prices(replaces, 0), name) if replaces else None
     return Amount(
-        label=name.replace("_", " ").capitalize(),
+        label=label_of(name),
         nano=nano,
-        long_nano=getattr(price, f"long_{name}"),
+        long_nanos=[getattr(unit_prices(price, step["above"] + 1), name) for step in price.long_prompts],
         before_nano=before if before != nano else None,
     )
 

@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, NamedTuple
 
 from aiinfra.money import NANO
-from cost_app.models import ModelPrice, ProviderLimit
+from cost_app.models import ModelAlias, ModelPrice, ProviderLimit, ToolFee
 
 SPECIFICATION = "specification of 2025-08-29"
 DEEPSEEK = "DeepSeek price page, 2026-11-22"
@@ -87,6 +87,54 @@ def add_shipped_limits(model: type[ProviderLimit] | Any = ProviderLimit) -> None
     """Add the shipped provider limits where they are missing. A migration passes its own `model`."""
     columns = ("provider", "model", "requests_per_minute", "expected_latency_ms")
     rows = [model(**dict(zip(columns, limit, strict=True))) for limit in SHIPPED_LIMITS]
+    model.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+GENAI_PRICES = "genai-prices, 2026-11-23"
+SHIPPED_FEES = [
+    ("anthropic", "web_search", "0.01", "Anthropic price page, 2026-11-22"),
+    ("anthropic", "web_fetch", "0", "Anthropic price page, 2026-11-22"),
+    ("openai", "web_search", "0.01", GENAI_PRICES),
+    ("openai", "file_search", "0.0025", GENAI_PRICES),
+]
+"""(provider, tool, dollars for one use, source): $10 for 1,000 searches of the web, $2.50 for 1,000 of files."""
+
+
+def add_shipped_fees(model: type[ToolFee] | Any = ToolFee) -> None:
+    """Put the shipped tool fees into the book where they are missing. A migration passes its own `model`."""
+    rows = [
+        model(provider=provider, tool=tool, nano_per_use=nano_of(dollars), source=source, effective_from=EFFECTIVE_FROM)
+        for provider, tool, dollars, source in SHIPPED_FEES
+    ]
+    model.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+SHIPPED_ALIASES = [
+    ("anthropic", "claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+    ("openai", "gpt-3.5-turbo-0125", "gpt-3.5-turbo"),
+    ("openai", "gpt-4-0613", "gpt-4"),
+    ("openai", "gpt-4o-2024-08-06", "gpt-4o"),
+    ("openai", "gpt-4o-2024-11-20", "gpt-4o"),
+    ("openai", "gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
+    ("openai", "gpt-4.1-2025-04-14", "gpt-4.1"),
+    ("openai", "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
+]
+"""(provider, alias, priced model): snapshots that genai-prices names one by one as the model."""
+
+
+def add_shipped_aliases(model: type[ModelAlias] | Any = ModelAlias) -> None:
+    """Add the shipped aliases, approved, where they are missing. A migration passes its own `model`."""
+    rows = [
+        model(
+            provider=provider,
+            alias=alias,
+            model=priced,
+            source=GENAI_PRICES,
+            state="approved",
+            effective_from=EFFECTIVE_FROM,
+        )
+        for provider, alias, priced in SHIPPED_ALIASES
+    ]
     model.objects.bulk_create(rows, ignore_conflicts=True)
 
 

@@ -2,7 +2,7 @@
 
 It works offline. Not read: what has no price for input and output tokens, what is priced by images or sound, names that
 are only the beginning of a name, and prices that change with the hour: the package has no weekdays, so those are kept
-by hand. Anthropic's prices for cache writes that live an hour are not modelled; nothing here asks for such writes.
+by hand.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cost_app.models import PriceTier
+from cost_app.prices.pricing import HOUR_CACHE_FACTOR
 from cost_app.prices.shipped import EFFECTIVE_FROM, nano_of
-from cost_app.prices.terms import AMOUNTS, PriceError, PriceTerms
+from cost_app.prices.terms import AMOUNTS, OPTIONAL_AMOUNT, PriceTerms
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice
@@ -24,6 +25,7 @@ CONTEXTS = {
     PriceTier.STANDARD: None,
     PriceTier.BATCH: {"processing": "batch"},
     PriceTier.FLEX: {"service_tier": "flex"},
+    PriceTier.PRIORITY: {"service_tier": "priority"},
 }
 """How the package names our tiers."""
 OTHER_THAN_TEXT = ("audio", "image", "video")
@@ -107,20 +109,34 @@ def _start(constraint: Any) -> datetime:
 
 def _terms(provider: str, model: str, tier: str, prices: "ModelPrice") -> PriceTerms:
     """A class of tokens without a price costs as much as input, and one without a step the same at every length."""
-    from genai_prices.types import TieredPrices
+    lengths = sorted({step.start for name in (*AMOUNTS, OPTIONAL_AMOUNT) for step in _steps(prices, name)})
+    long_prompts = [{"above": length, **_amounts(prices, length)} for length in lengths]
+    columns = _amounts(prices, 0)
+    return PriceTerms(
+        provider=provider, model=model, tier=tier, source=source_name(), long_prompts=long_prompts, **columns
+    )
 
-    columns: dict[str, Any] = {}
-    long: dict[str, int] = {}
-    thresholds: set[int] = set()
-    for name in AMOUNTS:
-        own = getattr(prices, f"{name}_mtok")
-        price: Any = prices.input_mtok if own is None else own
-        steps = price.tiers if isinstance(price, TieredPrices) else []
-        columns[name] = nano_of(price.base if steps else price)
-        long[f"long_{name}"] = nano_of(steps[-1].price) if steps else columns[name]
-        thresholds |= {step.start for step in steps}
-    if len(thresholds) > 1:
-        raise PriceError(f"{provider}/{model}: a price with several steps by the length of the prompt cannot be stored")
-    if thresholds:
-        columns |= {"long_context_from": thresholds.pop(), **long}
-    return PriceTerms(provider=provider, model=model, tier=tier, source=source_name(), **columns)
+
+def _amounts(prices: "ModelPrice", above: int) -> dict[str, Any]:
+    """Nano-dollars of each class in a prompt longer than so many tokens; no 1-hour price where the rule gives it."""
+    amounts: dict[str, Any] = {name: _amount(prices, name, above) for name in AMOUNTS}
+    hour = None
+    if getattr(prices, f"{OPTIONAL_AMOUNT}_mtok") is not None:
+        hour = _amount(prices, OPTIONAL_AMOUNT, above)
+    follows_rule = hour == max(HOUR_CACHE_FACTOR * amounts["input"], amounts["cache_write"])
+    return amounts | {OPTIONAL_AMOUNT: None if follows_rule else hour}
+
+
+def _amount(prices: "ModelPrice", name: str, above: int) -> int:
+    price = _price(prices, name)
+    reached = [step.price for step in _steps(prices, name) if step.start <= above]
+    return nano_of(reached[-1] if reached else getattr(price, "base", price))
+
+
+def _steps(prices: "ModelPrice", name: str) -> list[Any]:
+    return sorted(getattr(_price(prices, name), "tiers", []), key=lambda step: step.start)
+
+
+def _price(prices: "ModelPrice", name: str) -> Any:
+    own = getattr(prices, f"{name}_mtok")
+    return prices.input_mtok if own is None else own

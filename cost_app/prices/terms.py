@@ -9,9 +9,14 @@ from cost_app.models.prices import PriceColumns
 from cost_app.prices.windows import WindowError, parse_window
 
 AMOUNTS = ("input", "cache_read", "cache_write", "output")
-LONG_AMOUNTS = tuple(f"long_{name}" for name in AMOUNTS)
+OPTIONAL_AMOUNT = "cache_write_1h"
+STEP_AMOUNTS = ("input", "cache_read", "cache_write", OPTIONAL_AMOUNT, "output")
+"""Every amount of one prompt length, in the order of the screens."""
+STEP_KEYS = {"above", *AMOUNTS, OPTIONAL_AMOUNT}
+MOST_STEPS = 4
 PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MODEL = re.compile(r"[^\s/?#%][^\s?#%]{0,127}")
+MOST_TOKENS = 100_000_000
 MOST_NANO = 10**15
 """A million dollars per million tokens: more is a slip of the pen, and less fits into 64 bits with any usage."""
 
@@ -34,11 +39,10 @@ class PriceTerms:
     tier: str = PriceTier.STANDARD
     window_name: str = ""
     window: list[dict[str, Any]] = field(default_factory=list)
-    long_context_from: int | None = None
-    long_input: int | None = None
-    long_cache_read: int | None = None
-    long_cache_write: int | None = None
-    long_output: int | None = None
+    cache_write_1h: int | None = None
+    """None: twice the input price."""
+    long_prompts: list[dict[str, Any]] = field(default_factory=list)
+    """Steps by ascending `above`: see `PriceColumns`."""
 
     @classmethod
     def of(cls, row: PriceColumns) -> Self:
@@ -69,16 +73,26 @@ class PriceTerms:
             raise PriceError(f"a tier is one of {', '.join(PriceTier.values)}")
         if not self.source or len(self.source) > 200:
             raise PriceError("say where the price was read, in at most 200 characters")
+        self._check_steps()
         self._check_amounts()
         self._check_window()
 
     def _check_amounts(self) -> None:
-        amounts = [getattr(self, name) for name in AMOUNTS]
-        long = [getattr(self, name) for name in ("long_context_from", *LONG_AMOUNTS)]
-        if any(value is None for value in long) and any(value is not None for value in long):
-            raise PriceError("prices of long prompts are given all, with the length where they begin, or not at all")
-        if not all(0 <= value <= MOST_NANO for value in [*amounts, *long] if value is not None):
-            raise PriceError("amounts are not negative, and at most a million dollars")
+        for amounts in (self.columns, *self.long_prompts):
+            given = [amounts[name] for name in AMOUNTS]
+            if amounts[OPTIONAL_AMOUNT] is not None:
+                given.append(amounts[OPTIONAL_AMOUNT])
+            if not all(type(amount) is int and 0 <= amount <= MOST_NANO for amount in given):
+                raise PriceError("amounts are not negative, and at most a million dollars")
+
+    def _check_steps(self) -> None:
+        if len(self.long_prompts) > MOST_STEPS or any(set(step) != STEP_KEYS for step in self.long_prompts):
+            raise PriceError(f"long prompts have at most {MOST_STEPS} lengths, each with all its prices")
+        lengths = [step["above"] for step in self.long_prompts]
+        if not all(type(length) is int and 0 <= length <= MOST_TOKENS for length in lengths):
+            raise PriceError("the length of a long prompt is a number of tokens and not negative")
+        if sorted(set(lengths)) != lengths:
+            raise PriceError("steps for long prompts come in ascending order, each length once")
 
     def _check_window(self) -> None:
         try:
@@ -87,3 +101,17 @@ class PriceTerms:
             raise PriceError(str(error)) from error
         if bool(self.window) != bool(self.window_name) or len(self.window_name) > 32:
             raise PriceError("hours of the week have a name of at most 32 characters, and a name has hours")
+
+
+def with_defaults(amounts: dict[str, Any]) -> dict[str, Any]:
+    """Amounts of one prompt length; empty cache prices follow the input price. Raises PriceError without a price."""
+    if amounts.get("input") is None or amounts.get("output") is None:
+        raise PriceError("each length of prompts has prices for input and output")
+    cached = {name: amounts.get(name) for name in ("cache_read", "cache_write")}
+    filled = {name: amounts["input"] if amount is None else amount for name, amount in cached.items()}
+    return {OPTIONAL_AMOUNT: None, **amounts, **filled}
+
+
+def label_of(name: str) -> str:
+    """The name of an amount for people."""
+    return "Cache write, 1 hour" if name == OPTIONAL_AMOUNT else name.replace("_", " ").capitalize()

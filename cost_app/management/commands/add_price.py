@@ -13,7 +13,7 @@ from aiinfra.tenants.audit import command_actor
 from cost_app.models import PriceTier
 from cost_app.prices.proposals import add_version
 from cost_app.prices.shipped import nano_of
-from cost_app.prices.terms import AMOUNTS, LONG_AMOUNTS, PriceError, PriceTerms
+from cost_app.prices.terms import STEP_AMOUNTS, PriceError, PriceTerms, with_defaults
 
 
 class Command(BaseCommand):
@@ -25,10 +25,16 @@ class Command(BaseCommand):
         """The columns of a version."""
         parser.add_argument("provider")
         parser.add_argument("model")
-        for name in (*AMOUNTS, *LONG_AMOUNTS):
+        for name in STEP_AMOUNTS:
             required = name in ("input", "output")
             parser.add_argument(f"--{name.replace('_', '-')}", required=required, metavar="DOLLARS", type=_nano)
-        parser.add_argument("--long-context-from", type=int, metavar="TOKENS", help="longer prompts cost --long-...")
+        parser.add_argument(
+            "--long",
+            action="append",
+            default=[],
+            metavar="JSON",
+            help='prices of long prompts, once a length: {"above": 200000, "input": "6", "output": "22.5"}',
+        )
         parser.add_argument("--tier", choices=PriceTier.values, default=PriceTier.STANDARD.value)
         parser.add_argument("--window-name", default="", help="peak, say; with --window")
         parser.add_argument("--window", type=json.loads, default=[], help="hours of the week in UTC, as JSON")
@@ -37,20 +43,34 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print the version. Cached tokens cost what input costs, unless said. Raises CommandError."""
-        columns = {name: options[name] for name in PriceTerms.__dataclass_fields__}
-        for prefix in ("", "long_"):
-            for name in ("cache_read", "cache_write"):
-                if columns[f"{prefix}{name}"] is None:
-                    columns[f"{prefix}{name}"] = columns[f"{prefix}input"]
         try:
             version = add_version(
-                terms=PriceTerms(**columns),
+                terms=_terms(options),
                 effective_from=_instant(options["effective_from"]),
                 actor=command_actor("add_price"),
             )
         except PriceError as error:
             raise CommandError(f"{str(error).capitalize()}.") from None
         self.stdout.write(f"Added {version}. Calls that are booked already keep their price; see `manage.py reprice`.")
+
+
+def _terms(options: dict[str, Any]) -> PriceTerms:
+    names = ("provider", "model", "tier", "source", "window", "window_name")
+    amounts = with_defaults({name: options[name] for name in STEP_AMOUNTS})
+    steps = sorted((_step(text) for text in options["long"]), key=lambda step: step["above"])
+    return PriceTerms(**{name: options[name] for name in names}, **amounts, long_prompts=steps)
+
+
+def _step(text: str) -> dict[str, Any]:
+    try:
+        step = json.loads(text)
+        amounts = {name: _nano(str(step.pop(name))) for name in STEP_AMOUNTS if name in step}
+        above = int(step.pop("above"))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise PriceError('a length is JSON like {"above": 200000, "input": "6", "output": "22.5"}') from error
+    if step:
+        raise PriceError(f"a length has no {', '.join(sorted(step))}")
+    return {"above": above, **with_defaults(amounts)}
 
 
 def _nano(text: str) -> int:

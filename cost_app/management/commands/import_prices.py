@@ -46,9 +46,8 @@ def _in_words(line: Difference) -> str:
 
 
 def _amounts(price: Any) -> str:
-    """Input, cache read, cache write and output; then those of long prompts."""
+    """Input, cache read, cache write and output; then those of each length of prompts."""
     text = "/".join(dollars(getattr(price, name)) for name in AMOUNTS)
-    if price.long_context_from is None:
-        return text
-    long = "/".join(dollars(getattr(price, f"long_{name}")) for name in AMOUNTS)
-    return f"{text}, above {price.long_context_from} tokens {long}"
+    for step in price.long_prompts:
+        text += f", above {step['above']} tokens " + "/".join(dollars(step[name]) for name in AMOUNTS)
+    return text

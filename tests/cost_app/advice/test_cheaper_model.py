@@ -80,11 +80,9 @@ def test_takes_the_long_context_price_for_long_prompts_alone(
         "gpt-long",
         input=1_000_000_000,
         output=1_000_000_000,
-        long_context_from=1_000,
-        long_input=2_000_000_000,
-        long_cache_read=0,
-        long_cache_write=0,
-        long_output=3_000_000_000,
+        long_prompts=[
+            {"above": 1_000, "input": 2_000_000_000, "cache_read": 0, "cache_write": 0, "output": 3_000_000_000}
+        ],
     )
     with system_scope():
         CostPolicy.objects.create(

@@ -23,20 +23,22 @@ COLUMNS = ["input", "cache_read", "cache_write", "output"]
 @given(
     usage=st.builds(TokenUsage, input=tokens, cache_read=tokens, cache_write=tokens, output=tokens),
     short=st.tuples(amounts, amounts, amounts, amounts),
-    long=st.tuples(amounts, amounts, amounts, amounts),
-    threshold=st.one_of(st.none(), st.integers(0, 3_000_000)),
+    long=st.lists(st.tuples(amounts, amounts, amounts, amounts), max_size=3),
+    threshold=st.integers(0, 2_000_000),
 )
 def test_sql_and_python_agree_to_the_nano(
     organization: Organization,
     usage: TokenUsage,
     short: tuple[int, ...],
-    long: tuple[int, ...],
-    threshold: int | None,
+    long: list[tuple[int, ...]],
+    threshold: int,
 ) -> None:
     columns = dict(zip(COLUMNS, short, strict=True))
-    if threshold is not None:
-        columns |= {f"long_{name}": amount for name, amount in zip(COLUMNS, long, strict=True)}
-    price = ModelPrice(provider="openai", model="x", long_context_from=threshold, **columns)
+    steps = [
+        {"above": threshold * number, **dict(zip(COLUMNS, each, strict=True))}
+        for number, each in enumerate(long, start=1)
+    ]
+    price = ModelPrice(provider="openai", model="x", long_prompts=steps, **columns)
     with organization_scope(organization.pk):
         attempt = Attempt.objects.create(
             organization=organization,

@@ -193,8 +193,8 @@ def test_a_price_that_has_ended_is_the_list_price_of_no_later_call(book: Book, c
 
 
 def test_long_prompts_have_their_own_list_price(book: Book, charges: Charges) -> None:
-    long = {"long_input": 2 * 10**9, "long_cache_read": 0, "long_cache_write": 0, "long_output": 0}
-    _price(effective_from=at(9, 1), long_context_from=1_000, **long)
+    long = {"above": 1_000, "input": 2 * 10**9, "cache_read": 0, "cache_write": 0, "output": 0}
+    _price(effective_from=at(9, 1), long_prompts=[long])
     book(at(10, 5), 1_000_000, provider="fake", model="m1", input_tokens=1_000)
     book(at(10, 5), 4_000_000, provider="fake", model="m1", input_tokens=2_000)
     assert [(line["ListUnitPrice"], line["ConsumedQuantity"], line["ListCost"]) for line in charges()] == [

@@ -23,16 +23,21 @@ def test_dollars_become_nano_dollars_and_cached_tokens_cost_what_input_costs() -
         140_000_000,
         280_000_000,
     )
-    assert (row.tier, row.window, row.long_context_from, row.added_by) == ("standard", [], None, "command:add_price")
+    assert (row.tier, row.window, row.long_prompts, row.added_by) == ("standard", [], [], "command:add_price")
 
 
 def test_everything_can_be_said() -> None:
     row = add(
         *("--input", "1", "--cache-read", "0.1", "--cache-write", "1.25", "--output", "5"),
-        *("--long-context-from", "200000", "--long-input", "2", "--long-output", "7.5"),
+        *("--long", '{"above": 200000, "input": "2", "output": "7.5"}', "--cache-write-1h", "2"),
+        *("--long", '{"above": 32000, "input": 1.5, "output": 6}'),
         *("--tier", "batch", "--window-name", "peak", "--window", json.dumps(PEAK), "--from", "2026-10-01T00:00Z"),
     )
-    assert (row.cache_read, row.long_cache_read, row.long_output) == (100_000_000, 2_000_000_000, 7_500_000_000)
+    assert (row.cache_read, row.cache_write_1h) == (100_000_000, 2_000_000_000)
+    assert [(step["above"], step["cache_read"], step["output"]) for step in row.long_prompts] == [
+        (32_000, 1_500_000_000, 6_000_000_000),
+        (200_000, 2_000_000_000, 7_500_000_000),
+    ]
     assert (row.tier, row.window) == ("batch", PEAK)
     assert row.effective_from == datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -45,6 +50,8 @@ def test_everything_can_be_said() -> None:
         (("--input", "nan", "--output", "1"), "invalid _nano value"),
         (("--input", "1", "--output", "1", "--window-name", "peak"), "has hours"),
         (("--input", "1", "--output", "1", "--from", "2026-10-01"), "no instant with a time zone"),
+        (("--input", "1", "--output", "1", "--long", "{}"), "length is json"),
+        (("--input", "1", "--output", "1", "--long", '{"above": 1, "in": 2}'), "has no in"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], said: str) -> None:

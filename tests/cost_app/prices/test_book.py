@@ -10,9 +10,10 @@ from django.utils import timezone
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.scope import system_scope
 from cost_app.ledger import attempts
-from cost_app.models import Attempt, ModelPrice
+from cost_app.models import Attempt, ModelAlias, ModelPrice, ToolFee
 from cost_app.prices import book as pricebook
-from cost_app.prices.book import ModelNotPricedError, price_of, priced_models, prices_ahead
+from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of, priced_models, prices_ahead, served_tiers
+from cost_app.prices.fees import fees_of
 
 
 def version(output: int, *, from_days: float, to_days: float | None = None, **columns: Any) -> ModelPrice:
@@ -215,3 +216,40 @@ def test_the_end_of_a_version_is_set_once() -> None:
     for again in (timezone.now(), None):
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             found.update(effective_to=again)
+
+
+@pytest.mark.parametrize("tier", ["batch", "flex", "priority", "unheard"])
+def test_a_tier_without_a_price_is_billed_at_the_standard_one(tier: str) -> None:
+    assert price_of("openai", "gpt-4", tier=tier).tier == "standard"
+
+
+@pytest.mark.parametrize(
+    ("requested", "served"),
+    [
+        (None, {"standard"}),
+        ("default", {"standard"}),
+        ("flex", {"standard", "flex"}),
+        ("priority", {"standard", "priority"}),
+        ("auto", {"standard", "flex", "priority"}),
+    ],
+)
+def test_the_tiers_that_may_answer_follow_from_the_requested_one(requested: str | None, served: set[str]) -> None:
+    assert served_tiers(requested) == served
+
+
+def test_an_approved_alias_prices_a_name_and_a_waiting_one_does_not() -> None:
+    row = ModelAlias.objects.create(provider="openai", alias="gpt-4-2026-01-01", model="gpt-4", source="a test")
+    with pytest.raises(ModelNotPricedError, match="snapshot of openai/gpt-4, and an alias"):
+        price_of("openai", "gpt-4-2026-01-01")
+    ModelAlias.objects.filter(pk=row.pk).update(state="approved")
+    forget_prices()
+    assert price_of("openai", "gpt-4-2026-01-01").model == "gpt-4"
+    assert {price.model for price in prices_ahead("openai", "gpt-4-2026-01-01")} == {"gpt-4"}
+
+
+def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
+    assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
+    ToolFee.objects.create(provider="anthropic", model="m", tool="web_search", nano_per_use=5, source="a test")
+    forget_prices()
+    assert fees_of("anthropic", "m")["web_search"] == 5
+    assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000

@@ -17,10 +17,8 @@ from cost_app.prices.shipped import PEAK
 from cost_app.prices.terms import PriceTerms
 
 HTMX = {"HX-Request": "true"}
-LONG = {
-    "long_context_from": 200_000,
-    **{f"long_{name}": 7 * 10**9 for name in ("input", "cache_read", "cache_write", "output")},
-}
+STEP = {"input": 7 * 10**9, "cache_read": 0, "cache_write": 0, "cache_write_1h": None, "output": 7 * 10**9}
+LONG = {"long_prompts": [{"above": 32_000, **STEP}, {"above": 200_000, **STEP}]}
 
 
 @pytest.fixture
@@ -226,7 +224,7 @@ def test_staff_adds_a_version(staff: Client) -> None:
         140_000_000,
         280_000_000,
     )
-    assert (row.added_by, row.window, row.long_input) == ("user:owner", [], None)
+    assert (row.added_by, row.window, row.long_prompts) == ("user:owner", [], [])
     assert "added by user:owner" in response.text
 
 
@@ -237,13 +235,22 @@ def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations
         "hours": "01:00-04:00, 06:00 - 10:00",
         "effective_from": "2026-10-01T02:00",
         "cache_read": "0",
-        **dict.fromkeys(LONG, "1"),
+        "cache_write_1h": "2",
+        "long_1_above": "256000",
+        "long_1_input": "3",
+        "long_1_output": "4",
+        "long_2_above": "32000",
+        "long_2_input": "1",
+        "long_2_output": "2",
+        "long_2_cache_read": "0.5",
     }
     staff.post(reverse("price_add"), {**FIELDS, **more})
     row = ModelPrice.objects.get(provider="local")
     assert row.window == PEAK
     assert row.effective_from.isoformat() == "2026-10-01T00:00:00+00:00"
-    assert (row.cache_read, row.long_context_from, row.long_output) == (0, 1, 10**9)
+    assert (row.cache_read, row.cache_write_1h) == (0, 2 * 10**9)
+    assert [(step["above"], step["output"]) for step in row.long_prompts] == [(32_000, 2 * 10**9), (256_000, 4 * 10**9)]
+    assert row.long_prompts[0]["cache_read"] == 500_000_000
 
 
 @pytest.mark.parametrize(
@@ -255,12 +262,13 @@ def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations
         ({"input": "0.0000000001"}, "decimal places"),
         ({"source": ""}, "required"),
         ({"model": "a b"}, "has no spaces"),
-        ({"tier": "priority"}, "Select a valid choice"),
+        ({"tier": "fast"}, "Select a valid choice"),
         ({"hours": "01:00-04:00"}, "weekdays and hours are given together"),
         ({"hours": "soon", "weekdays": ["0"], "window_name": "peak"}, "written 00:00 to 24:00"),
         ({"hours": "01:00-04:00", "weekdays": ["0"]}, "have a name"),
         ({"hours": "01:00-04:00", "weekdays": ["9"]}, "Select a valid choice"),
-        ({"long_input": "1"}, "given all"),
+        ({"long_1_input": "1"}, "need the length"),
+        ({"long_1_above": "1"}, "prices for input and output"),
         ({"effective_from": "tomorrow"}, "valid date"),
     ],
 )
@@ -284,7 +292,7 @@ def test_the_form_can_begin_with_another_version(staff: Client) -> None:
     page = staff.get(reverse("price_add"), {"like": row.pk}).text
     assert 'value="01:00-04:00, 06:00-10:00"' in page
     assert page.count("checked") == 5
-    for name, value in (("model", "m"), ("output", "3"), ("long_output", "7"), ("long_context_from", "200000")):
+    for name, value in (("model", "m"), ("output", "3"), ("long_2_output", "7"), ("long_2_above", "200000")):
         assert f'name="{name}" value="{value}"' in page
     assert 'name="source" value' not in page
 

@@ -17,10 +17,13 @@ from cost_app.prices.pricing import TOKENS_PER_MESSAGE, bound_of, cost_of
 amounts = st.integers(0, 10**12)
 CLASSES = ("input", "cache_read", "cache_write", "output")
 short = dict.fromkeys(CLASSES, amounts)
-long = {f"long_{name}": amounts for name in CLASSES}
-prices = st.one_of(
-    st.builds(ModelPrice, **short), st.builds(ModelPrice, long_context_from=st.integers(0, 300), **short, **long)
-)
+hour = st.none() | amounts
+steps = st.lists(
+    st.fixed_dictionaries({"above": st.integers(0, 300), "cache_write_1h": hour, **short}),
+    max_size=3,
+    unique_by=lambda step: step["above"],
+).map(lambda found: sorted(found, key=lambda step: step["above"]))
+prices = st.builds(ModelPrice, cache_write_1h=hour, long_prompts=steps, **short)
 tokens = st.integers(0, 10**7)
 contents = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 
@@ -58,11 +61,9 @@ def test_the_sum_is_rounded_up_once() -> None:
 
 @given(usage=st.builds(TokenUsage, tokens, tokens, tokens, tokens), price=prices)
 def test_the_cost_is_the_exact_sum_rounded_up(usage: TokenUsage, price: ModelPrice) -> None:
-    is_long = price.long_context_from is not None and usage.prompt > price.long_context_from
-    names = [f"long_{name}" if is_long else name for name in CLASSES]
-    exact_millionths = sum(
-        getattr(usage, name) * getattr(price, priced) for name, priced in zip(CLASSES, names, strict=True)
-    )
+    reached = [step for step in price.long_prompts if usage.prompt > step["above"]]
+    unit = reached[-1] if reached else {name: getattr(price, name) for name in CLASSES}
+    exact_millionths = sum(getattr(usage, name) * unit[name] for name in CLASSES)
     cost = cost_of(usage, price)
     assert type(cost) is int
     assert 0 <= cost * 1_000_000 - exact_millionths < 1_000_000
@@ -118,8 +119,9 @@ def test_the_bound_takes_the_dearest_class_of_the_prompt(db: None) -> None:
 
 LONG = ModelPrice(
     input=1_000_000, cache_read=1_000_000, cache_write=1_000_000, output=1_000_000,
-    long_context_from=1_000,
-    long_input=2_000_000, long_cache_read=3_000_000, long_cache_write=4_000_000, long_output=5_000_000,
+    long_prompts=[{
+        "above": 1_000, "input": 2_000_000, "cache_read": 3_000_000, "cache_write": 4_000_000, "output": 5_000_000
+    }],
 )  # fmt: skip
 
 
@@ -143,11 +145,6 @@ def test_the_bound_takes_long_context_prices_only_where_the_prompt_can_be_that_l
     assert bound_of(longer, 10, [LONG]) == 4 * 1_001 + 50
 
 
-def test_a_price_that_lacks_a_long_context_amount_is_not_taken_for_free() -> None:
-    with pytest.raises(ValueError, match="lacks"):
-        cost_of(TokenUsage(2), ModelPrice(input=1, cache_read=1, cache_write=1, output=1, long_context_from=1))
-
-
 PROSE = [{"role": "user", "content": "How many tokens does a plain English sentence have? " * 100}]
 
 
@@ -165,3 +162,41 @@ def test_the_normal_bound_never_passes_the_strict_one() -> None:
 def test_without_a_tokenizer_the_normal_bound_is_the_strict_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens_module, "has_tokenizer", lambda: False)
     assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(PROSE, 0, [PER_TOKEN])
+
+
+def test_a_write_that_lives_an_hour_costs_its_own_price_or_twice_the_input() -> None:
+    usage = TokenUsage(cache_write_1h=1_000_000)
+    columns = {"input": 3, "cache_read": 0, "cache_write": 4, "output": 0}
+    assert cost_of(usage, ModelPrice(**columns, cache_write_1h=5)) == 5
+    assert cost_of(usage, ModelPrice(**columns)) == 6
+    assert cost_of(usage, ModelPrice(**columns | {"cache_write": 7})) == 7
+
+
+def test_the_bound_holds_hour_writes_where_a_message_asks_for_them() -> None:
+    price = ModelPrice(input=1_000_000, cache_read=0, cache_write=1_250_000, output=0)
+    block = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    messages = [{"role": "user", "content": [block]}]
+    prompt = bound_of(messages, 0, [PER_TOKEN]) // 2
+    assert bound_of(messages, 0, [price]) == cost_of(TokenUsage(cache_write_1h=prompt), price)
+
+
+@pytest.mark.parametrize(("prompt", "nano"), [(32, 32), (33, 66), (128, 256), (129, 387), (257, 1_028)])
+def test_each_length_of_prompts_has_its_own_price(prompt: int, nano: int) -> None:
+    steps = [
+        {"above": above, "input": dollars_, "cache_read": 0, "cache_write": 0, "output": 0}
+        for above, dollars_ in ((32, 2_000_000), (128, 3_000_000), (256, 4_000_000))
+    ]
+    price = ModelPrice(input=1_000_000, cache_read=0, cache_write=0, output=0, long_prompts=steps)
+    assert cost_of(TokenUsage(prompt), price) == nano
+
+
+def test_tool_uses_are_added_before_the_only_rounding() -> None:
+    price = ModelPrice(input=1, cache_read=1, cache_write=1, output=1)
+    usage = TokenUsage(1, output=1, tool_uses={"web_search": 3, "free": 2})
+    assert cost_of(usage, price, fees={"web_search": 10_000_000}) == 30_000_001
+
+
+@given(usage=st.builds(TokenUsage, tokens, tokens, tokens, tokens), extra=st.integers(0, 1_000))
+def test_more_output_never_costs_less(usage: TokenUsage, extra: int) -> None:
+    more = TokenUsage(usage.input, usage.cache_read, usage.cache_write, usage.output + extra)
+    assert cost_of(more, LONG) >= cost_of(usage, LONG)

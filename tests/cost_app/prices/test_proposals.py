@@ -74,7 +74,7 @@ def test_two_versions_from_one_instant_are_refused_and_the_first_stays_open() ->
     assert spans() == [(1, -20, -10), (2, -10, None)]
 
 
-LONG = {f"long_{name}": 1 for name in ("input", "cache_read", "cache_write", "output")}
+STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_1h": None, "output": 1}
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,17 @@ LONG = {f"long_{name}": 1 for name in ("input", "cache_read", "cache_write", "ou
         ({"model": "a b"}, "model"),
         ({"model": ""}, "model"),
         ({"model": "m" * 129}, "model"),
-        ({"tier": "priority"}, "tier"),
+        ({"tier": "fast"}, "tier"),
         ({"source": ""}, "where the price was read"),
         ({"source": "s" * 201}, "where the price was read"),
         ({"input": -1}, "not negative"),
         ({"output": 10**16}, "million dollars"),
-        ({"long_context_from": 5}, "all"),
-        ({**LONG}, "all"),
-        ({**LONG, "long_context_from": -1}, "not negative"),
+        ({"cache_write_1h": -1}, "not negative"),
+        ({"long_prompts": [{"above": 5}]}, "all"),
+        ({"long_prompts": [{**STEP, "above": -1}]}, "not negative"),
+        ({"long_prompts": [{**STEP, "output": -1}]}, "not negative"),
+        ({"long_prompts": [STEP, STEP]}, "each length once"),
+        ({"long_prompts": [{**STEP, "above": above} for above in range(5)]}, "at most 4"),
         ({"window": [{"weekdays": [9]}], "window_name": "peak"}, "weekdays"),
         ({"window": PEAK}, "name"),
         ({"window_name": "peak"}, "hours"),

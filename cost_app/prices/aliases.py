@@ -1,0 +1,39 @@
+"""Names that a provider bills at another model's price. Only an approved row counts; nothing is guessed."""
+
+import re
+import time
+from datetime import datetime
+
+from cost_app.models import ModelAlias, ProposalState
+
+CACHE_SECONDS = 5
+SNAPSHOT = re.compile(r"(?P<family>.+?)(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|-latest|-\d{3,4}-preview)")
+"""`gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`, `gpt-4-0613`, `claude-3-opus-latest`."""
+
+_cache: dict[str, tuple[float, list[ModelAlias]]] = {}
+
+
+def priced_as(provider: str, name: str, at: datetime) -> str:
+    """The model whose price a name has at an instant, by its approved alias row; "" for a name without one."""
+    rows = [row for row in _approved(provider) if row.alias == name and row.effective_from <= at]
+    return max(rows, key=lambda row: row.effective_from).model if rows else ""
+
+
+def family_of(name: str) -> str:
+    """What the name of a snapshot begins with: `gpt-4o` for `gpt-4o-2024-08-06`; "" for another name."""
+    found = SNAPSHOT.fullmatch(name)
+    return found["family"] if found else ""
+
+
+def forget_aliases() -> None:
+    """Read every alias again at its next use."""
+    _cache.clear()
+
+
+def _approved(provider: str) -> list[ModelAlias]:
+    read_at, rows = _cache.get(provider, (0.0, []))
+    if time.monotonic() - read_at > CACHE_SECONDS:
+        rows = list(ModelAlias.objects.filter(provider=provider, state=ProposalState.APPROVED))
+        if rows:
+            _cache[provider] = (time.monotonic(), rows)
+    return rows

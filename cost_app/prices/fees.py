@@ -1,0 +1,45 @@
+"""What a use of a provider's tool costs, beside tokens: lines of the price book, versioned like prices."""
+
+import time
+from datetime import datetime
+
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.models import ModelPrice, ToolFee
+
+CACHE_SECONDS = 5
+
+_cache: dict[str, tuple[float, list[ToolFee]]] = {}
+
+
+def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, int]:
+    """Nano-dollars per use by tool, as they hold at an instant, now by default; a model's own fee wins.
+
+    A provider's lines are kept in process for 5 s.
+    """
+    at = at or timezone.now()
+    held = [row for row in _lines(provider) if row.model in ("", model) and row.effective_from <= at]
+    ordered = sorted(held, key=lambda row: (bool(row.model), row.effective_from))
+    return {row.tool: row.nano_per_use for row in ordered}
+
+
+def unpriced_tools(usage: TokenUsage, price: ModelPrice, at: datetime | None = None) -> list[str]:
+    """The tools of a usage for which the book has no fee, sorted: `cost_of` counts tokens alone for them."""
+    if not usage.tool_uses:
+        return []
+    return sorted(set(usage.tool_uses) - set(fees_of(price.provider, price.model, at)))
+
+
+def forget_fees() -> None:
+    """Read every fee again at its next use."""
+    _cache.clear()
+
+
+def _lines(provider: str) -> list[ToolFee]:
+    read_at, lines = _cache.get(provider, (0.0, []))
+    if not lines or time.monotonic() - read_at > CACHE_SECONDS:
+        lines = list(ToolFee.objects.filter(provider=provider))
+        if lines:
+            _cache[provider] = (time.monotonic(), lines)
+    return lines
