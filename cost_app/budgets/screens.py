@@ -119,13 +119,17 @@ class BudgetRow:
     def tone(self) -> str:
         """bad from the alert threshold on, warn from the warning threshold on, else nothing."""
         percent = self.usage.percent
+        if self.open.is_refusing:
+            return "bad"
         return (
             "bad" if percent >= self.budget.alert_percent else "warn" if percent >= self.budget.warning_percent else ""
         )
 
     @property
     def state(self) -> str:
-        """The same in words, for those who see no colours."""
+        """The same in words, for those who see no colors."""
+        if self.open.is_refusing:
+            return "refusing"
         if self.usage.percent >= 100:
             return "spent"
         return {"bad": "above the alert", "warn": "above the warning"}.get(self.tone, "")

@@ -71,8 +71,10 @@ def settle(
     if _end(attempt, {State.RESERVED, State.DISPATCHED}, State.SETTLED, **columns):
         _charge(attempt, LedgerKind.USAGE, cost, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
     elif _end(attempt, {State.ESTIMATED}, State.SETTLED, **columns):
+        holds.lift_from_openings(attempt, attempt.bound_nano)
         _charge(attempt, LedgerKind.ADJUST, cost, usage, booked=attempt.bound_nano)
     elif _end(attempt, {State.RELEASED}, State.SETTLED, **columns):
+        holds.lift_from_openings(attempt, 0)
         _charge_late(attempt, cost, usage)
 
 
@@ -116,6 +118,7 @@ def estimate(attempt: Attempt, error_code: str = "", error_message: str = "") ->
 def refund(attempt: Attempt) -> None:
     """Take an estimate back: the provider says that it did not charge the call."""
     if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0):
+        holds.lift_from_openings(attempt, attempt.bound_nano)
         _book(attempt, LedgerKind.ADJUST, -attempt.bound_nano)
         holds.close(attempt, 0)
 
@@ -143,6 +146,7 @@ def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: Model
         return False
     if not rows.update(cost_nano=cost_nano, price=price):
         return False
+    holds.lift_from_openings(attempt, booked)
     _book(attempt, LedgerKind.ADJUST, cost_nano - booked, repricing=repricing)
     holds.close(attempt, cost_nano)
     return True

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
+from aiinfra.names import normal_name, normal_names
 from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
-from cost_app.budgets.windows import OpenWindow, windows_for
+from cost_app.budgets.windows import windows_at
 from cost_app.ledger.attempts import of_attempt, token_columns
 from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
@@ -21,12 +23,22 @@ REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
 
 
+CALL_MAX_NANO, DAY_MAX_NANO = 10**15, 10**16
+"""One reported call costs at most a million dollars, and an organization's day ten: so that years of sums, which are
+64 bits wide, cannot overflow."""
+LARGE_NANO = 10**12
+"""Only reports of a thousand dollars and more are compared with the day's sum: smaller ones cannot reach it."""
+
 REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *token_columns(TokenUsage()))
 """The columns of an attempt that hold what was reported."""
 
 
 class ReportedTooLateError(ValueError):
     """The call lies too far back, or ahead."""
+
+
+class ReportTooLargeError(ValueError):
+    """The cost is beyond what the sums are made for."""
 
 
 class ReportConflictError(ValueError):
@@ -54,8 +66,8 @@ def track_request(
     """Book a call that is over: it counts in every budget, but none can refuse it any more.
 
     One that the reporter's own cache answered cost nothing; what it would have cost is booked as saved. Raises
-    ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError and
-    ReportConflictError.
+    ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError,
+    ReportTooLargeError and ReportConflictError.
     """
     call = call or TrackedCall()
     now = timezone.now()
@@ -64,12 +76,28 @@ def track_request(
         raise ReportedTooLateError("a call is reported within 31 days")
     price = _price(organization_id, provider, model, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
+    _check_size(attempt, at)
     try:
         with transaction.atomic():
             _book(attempt, usage, call, at)
     except IntegrityError:
         return _earlier(attempt, call)
     return attempt
+
+
+def _check_size(attempt: Attempt, at: datetime) -> None:
+    if attempt.bound_nano > CALL_MAX_NANO:
+        raise ReportTooLargeError("one reported call costs at most 1,000,000 dollars")
+    if attempt.bound_nano < LARGE_NANO:
+        return
+    calls = Attempt.objects.filter(
+        organization_id=attempt.organization_id,
+        created_at__gt=at - timedelta(days=1),
+        created_at__lt=at + timedelta(days=1),
+        bound_nano__gte=LARGE_NANO,
+    )
+    if calls.aggregate(nano=Sum("bound_nano", default=0))["nano"] + attempt.bound_nano > DAY_MAX_NANO:
+        raise ReportTooLargeError("the calls reported for a day cost at most 10,000,000 dollars")
 
 
 def _price(organization_id: int, provider: str, model: str, at: datetime) -> ModelPrice | None:
@@ -97,8 +125,8 @@ def _ended_attempt(
         model=model,
         price=price,
         api_key_id=call.api_key_id,
-        user_ref=call.user_ref,
-        tags=list(call.tags),
+        user_ref=normal_name(call.user_ref),
+        tags=normal_names(call.tags),
         priority=call.priority,
         external_id=call.external_id,
         state=AttemptState.SETTLED,
@@ -124,16 +152,11 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
         errors=int(not call.success),
         latency_ms=call.latency_ms,
     )
-    holds.charge(attempt, [] if call.cached else _windows_at(attempt, at))
+    holds.charge(attempt, [] if call.cached else windows_at(attempt, at))
 
 
 def _kind(call: TrackedCall) -> LedgerKind:
     return LedgerKind.CACHE_HIT if call.cached else LedgerKind.EXTERNAL
-
-
-def _windows_at(attempt: Attempt, at: datetime) -> list[OpenWindow]:
-    """A window that began after the call is not charged for it."""
-    return [each for each in windows_for(attempt, at) if each.window.starts_at <= at]
 
 
 def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:

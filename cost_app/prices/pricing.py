@@ -43,10 +43,33 @@ def bound_of(
     and adds 10 % and 64; it can fall short for other tokenizers, and never passes STRICT. Every prompt token is taken
     at the dearest of the input prices, and the answer at the limit that is sent with the call.
     """
-    prompt = _most_bytes(messages)
-    if mode == BoundMode.NORMAL:
-        prompt = min(prompt, _counted(messages))
+    prompt = _prompt_bound(messages, mode)
     return max(_most(price, prompt, max_tokens) for price in prices)
+
+
+def _prompt_bound(messages: Sequence[dict[str, Any]], mode: str) -> int:
+    prompt = _most_bytes(messages)
+    return min(prompt, _counted(messages)) if mode == BoundMode.NORMAL else prompt
+
+
+def tokens_within(
+    free_nano: int,
+    messages: Sequence[dict[str, Any]],
+    max_tokens: int,
+    prices: Sequence[ModelPrice],
+    mode: str = BoundMode.STRICT,
+) -> int:
+    """The most output tokens, up to `max_tokens`, with which the call's bound is at most `free_nano`; 0 for none.
+
+    By bisection, because the bound is the largest of several prices; the prompt is measured once.
+    """
+    prompt = _prompt_bound(messages, mode)
+    low, high = 0, max_tokens + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = max(_most(price, prompt, middle) for price in prices) <= free_nano
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def amounts_of(price: ModelPrice, prompt: int) -> tuple[int, int, int, int]:
