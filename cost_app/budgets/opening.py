@@ -1,8 +1,8 @@
 """Opening windows: every period of a budget in its order, each with what the ledger says that it has already cost.
 
-So it makes no difference who opens a window, when, or whether anybody looked in the periods before. Calls are counted by
-their holds from `Budget.holds_since` on; what is older, and the part of a period that a window of another calendar has
-counted, comes from the ledger.
+So it makes no difference who opens a window, when, or whether anybody looked in the periods before. Calls are counted
+by their holds from `Budget.holds_since` on; what is older, and the part of a period that a window of another calendar
+has counted, comes from the ledger.
 """
 
 from datetime import datetime
@@ -80,9 +80,7 @@ def _make(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends
     return BudgetWindow.objects.get(budget=budget, starts_at=starts_at)
 
 
-def counted_to(
-    budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime
-) -> datetime | None:
+def counted_to(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> datetime | None:
     """Until when the ledger counts in a new window, and no holds do; None where all of its calls have one."""
     ends = [before.ends_at] if before else []
     if budget.holds_since:

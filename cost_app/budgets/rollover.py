@@ -1,6 +1,7 @@
 """What windows take over from those before: a function of the windows, whoever computes it and whenever."""
 
 from datetime import datetime
+from itertools import pairwise
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -34,7 +35,7 @@ def refresh_rollover(window: BudgetWindow) -> bool:
     earlier = BudgetWindow.objects.filter(budget=window.budget_id, ends_at__lt=window.ends_at)
     chain = [*reversed(earlier.order_by("-ends_at")[:WINDOWS_FOLLOWED]), window]
     changed = False
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in pairwise(chain):
         changed = _take_over(before, after)
     return changed
 

@@ -69,9 +69,7 @@ def _of_hours_and_days(scope: Scope, calendar: Calendar, begin: datetime, end: d
 def _of_hours(scope: Scope, begin: datetime, end: datetime) -> int:
     if end <= begin:
         return 0
-    hours = UsageHour.objects.filter(
-        dimension=scope.dimension, value__in=scope.values, hour__gte=begin, hour__lt=end
-    )
+    hours = UsageHour.objects.filter(dimension=scope.dimension, value__in=scope.values, hour__gte=begin, hour__lt=end)
     return _total(hours)
 
 

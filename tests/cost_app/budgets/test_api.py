@@ -57,7 +57,7 @@ def test_a_budget_is_set_and_listed(program: Caller, organization: Organization)
         "enforcement": "block",
         "increases": [],
     }
-    zero = {"spent": "0.00", "held": "0.00", "percent": 0}
+    zero = {"spent": "0.00", "held": "0.00", "percent": 0, "refusing": False, "refusedCalls": 0}
     assert {**window, "start": "", "end": ""} == {"start": "", "end": "", "limit": "12.50", "free": "12.50", **zero}
     assert listed(program) == [{**made, "window": window}]
 
