@@ -120,7 +120,7 @@ class LimitForm(forms.Form):
 class EditForm(LimitForm):
     """The same for a budget that exists; `seen` is the version that the page showed."""
 
-    seen = forms.DateTimeField(widget=forms.HiddenInput, input_formats=[f"{VERSION}%z"])
+    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput, input_formats=[f"{VERSION}%z"])
 
     @staticmethod
     def version_of(budget: Budget) -> str:
@@ -148,7 +148,7 @@ class BudgetForm(LimitForm):
         required=False,
         max_length=VALUE_MAX,
         label="User",
-        help_text="As requests send it in userId. For requests from the browser, the log-in name for requests of the browser.",
+        help_text="As requests send it in userId. Requests from the browser have the log-in name.",
         widget=forms.TextInput(attrs={"list": "known-users", "autocomplete": "off"}),
     )
     model = forms.ChoiceField(required=False, label="Model")
@@ -191,7 +191,7 @@ class BudgetForm(LimitForm):
         if field and field not in self.errors and not normal_name(self.cleaned_data.get(field, "")):
             self.add_error(field, "Say which one.")
         if not self.errors and self._exists():
-            self.add_error(None, "This budget already exists. Edit it instead.")
+            self.add_error(None, "There is such a budget already. Edit it instead.")
         return self.cleaned_data
 
     def _exists(self) -> bool:

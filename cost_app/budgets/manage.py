@@ -53,9 +53,9 @@ def set_budget(
     """Make the budget of this period and scope, or change the one that there is; returns it.
 
     A new budget counts what its running period has already cost, or with `from_now` only what is spent after this. One
-    that was removed is taken up as if it had never been, and `from_now` holds only if its last period is over.
-    `unchanged_since` is the `updated_at` that the caller has seen. Raises BudgetTermsError, and BudgetChangedError where
-    somebody has changed the budget since.
+    that was removed is taken up as if it had always been there, and `from_now` holds only if its last period is over.
+    `unchanged_since` is the `updated_at` that the caller has seen. Raises BudgetTermsError, and BudgetChangedError
+    where somebody has changed the budget since.
     """
     with _changing(organization_id):
         terms = checked(terms)

@@ -67,5 +67,6 @@ class Scope:
 def scope_of(kind: str, value: str) -> Scope:
     """The scope of a budget; one query for an API key, none for others."""
     if kind == BudgetScope.API_KEY:
-        return Scope(kind, tuple(str(key) for key in line_of(int(value)).order_by("id").values_list("id", flat=True)))
+        row_ids = line_of(int(value)).order_by("id").values_list("id", flat=True)
+        return Scope(kind, tuple(dict.fromkeys([value, *map(str, row_ids)])))
     return Scope(kind, (value,))

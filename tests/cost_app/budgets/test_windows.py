@@ -264,7 +264,7 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
     assert sum(each["sql"].startswith("UPDATE") for each in queries) == 1
     rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
     assert list(rows) == [
-        *[(sound.id, 1_000, "block")] * 3,
+        *[(sound.id, 1_000, "block")] * 15,
         (changed.id, 1_000, "block"),
         (changed.id, 300, "warn"),
         (changed.id, 1_000, "block"),
