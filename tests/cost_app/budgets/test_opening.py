@@ -70,6 +70,7 @@ def test_a_correction_of_a_call_from_before_the_budget_changes_what_it_counted(
     assert list(disagreements()) == []
 
 
+@pytest.mark.usefixtures("redis_url")
 def test_a_budget_that_refuses_calls_says_so_until_they_fit(scoped: Organization, open_attempt: Open) -> None:
     bound = open_attempt().bound_nano
     set_in(scoped, limit_nano=bound - 1, enforcement="block", from_now=True)
