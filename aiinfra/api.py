@@ -25,6 +25,7 @@ from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.validation import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ def parse(payload: type[ApiModel], raw: dict[str, Any], *, strict: bool) -> ApiM
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         param = ".".join(str(part) for part in first["loc"]) or None
-        raise ApiError(400, "invalid_request", first["msg"], param=param) from None
+        raise ApiError(400, "invalid_request", words_of(first), param=param) from None
 
 
 def json_response(result: BaseModel, status: int = 200) -> HttpResponse:

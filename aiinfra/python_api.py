@@ -17,6 +17,7 @@ from aiinfra.api import ApiModel
 from aiinfra.failures import printable_path
 from aiinfra.json_body import BODY_BYTES_MAX, flaw_of
 from aiinfra.tenants.models import Organization
+from aiinfra.validation import words_of
 
 Payload = TypeVar("Payload", bound=ApiModel)
 Result = TypeVar("Result")
@@ -112,4 +113,4 @@ def _refusal(error: ValidationError) -> InvalidValueError:
     field = ".".join(map(str, (*within, last)))
     if first["type"] == "extra_forbidden" and not within:
         return UnknownOptionError(field, "Unknown option.")
-    return InvalidValueError(field, first["msg"])
+    return InvalidValueError(field, words_of(first))

@@ -6,7 +6,8 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.advice.compute import compute_all
 from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.live import tell_budgets
-from cost_app.budgets.windows import refresh_rollovers
+from cost_app.budgets.refused import count_refusals
+from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.finance.deliveries import deliver_due
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
 from cost_app.ledger.usage import fold, follow_time_zones
@@ -22,6 +23,11 @@ FOLD_EVERY_S = 0.5
 def fold_usage() -> None:
     """Bring the sums up to date, and look at the budgets of those that had calls."""
     check_budgets_of(fold())
+
+
+def count_refused() -> None:
+    """Count what budgets refused, and look at those budgets."""
+    check_budgets_of(count_refusals())
 
 
 def carry_over() -> None:
@@ -40,6 +46,7 @@ def jobs() -> Jobs:
     """What must not be late."""
     return [
         (FOLD_EVERY_S, fold_usage),
+        (1, count_refused),
         (1, tell_budgets),
         (5, sweep_unknown_outcomes),
         (5, carry_over),

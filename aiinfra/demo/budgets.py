@@ -40,10 +40,10 @@ def make_budgets(organization_id: int, *, now: datetime, days: int, key_ids: dic
         if _exists(terms):
             continue
         with transaction.atomic():
-            budget = set_budget(organization_id=organization_id, terms=terms, actor=actor)
+            budget = set_budget(organization_id=organization_id, terms=terms, actor=actor, from_now=True)
             counted = [key_ids[name] for name in names]
             first = _open_windows(budget, calendar, now, now - timedelta(days=days), counted)
-            Budget.objects.filter(pk=budget.pk).update(created_at=first)
+            Budget.objects.filter(pk=budget.pk).update(created_at=first, counts_from=None, holds_since=None)
         made += 1
     return made
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 
 from aiinfra.tenants import audit, key_cache
@@ -85,7 +86,10 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
     new, text = _insert(old.organization, old.name, Role(old.role), old.scopes, old.expires_at, owner)
     overlap_end = timezone.now() + overlap
     end = min(overlap_end, old.expires_at or overlap_end)
-    ApiKey.objects.filter(pk=old.pk).update(expires_at=end, replaced_by=new)
+    line = old.line or old.key_id
+    ApiKey.objects.filter(pk=old.pk).update(expires_at=end, replaced_by=new, line=line)
+    ApiKey.objects.filter(pk=new.pk).update(line=line)
+    new.line = line
     audit.record(
         organization_id=old.organization_id,
         actor=actor,
@@ -94,6 +98,12 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
         changes={"replaced_by": [None, new.key_id], "expires_at": [_iso(old.expires_at), _iso(end)]},
     )
     return new, text
+
+
+def line_of(row_id: int) -> QuerySet[ApiKey]:
+    """The keys that replaced each other by rotation, of which this is one; itself alone if it was never rotated."""
+    line = ApiKey.objects.filter(id=row_id).values("line")[:1]
+    return ApiKey.objects.filter(Q(id=row_id) | Q(line=Subquery(line)))
 
 
 @transaction.atomic

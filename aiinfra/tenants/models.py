@@ -109,9 +109,15 @@ class ApiKey(TenantModel):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    line = models.CharField(  # noqa: DJ001 - NULL is equal to nothing, so a key without a line is alone
+        max_length=8, null=True, editable=False, help_text="public id of the first of keys that replaced each other"
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["organization", "-created_at"], name="api_key_by_age")]
+        indexes = [
+            models.Index(fields=["organization", "-created_at"], name="api_key_by_age"),
+            models.Index(fields=["line"], name="api_key_line", condition=models.Q(line__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key_id})"

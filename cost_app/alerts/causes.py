@@ -36,8 +36,10 @@ LEAST_CALLS = 20
 
 
 def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
-    """Windows whose spending has passed a threshold."""
+    """Windows that refuse calls, and those whose spending has passed a threshold."""
     for each in windows:
+        if each.is_refusing:
+            yield _refusing(each)
         budget, spent, limit = each.window.budget, each.window.committed_nano, each.limit_nano
         for percent, kind, severity in (
             (budget.alert_percent, AlertKind.BUDGET_EXCEEDED, Severity.CRITICAL),
@@ -57,6 +59,24 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     since=each.window.starts_at,
                 )
                 break
+
+
+def _refusing(each: OpenWindow) -> Cause:
+    """A budget may refuse every call below its alert threshold: where none fits any more."""
+    window, budget = each.window, each.window.budget
+    calls = "1 call" if window.refused_calls == 1 else f"{window.refused_calls} calls"
+    return Cause(
+        name=f"budget:{budget.id}:{window.starts_at:%Y-%m-%dT%H:%M}:refusing",
+        kind=AlertKind.BUDGET_EXCEEDED,
+        severity=Severity.CRITICAL,
+        message=f"The {budget} budget is refusing calls: {calls} so far. {money(max(0, each.free_nano))} is free, "
+        f"and the last one could cost {money(window.refused_nano)}.",
+        current_nano=window.committed_nano,
+        limit_nano=each.limit_nano,
+        budget=budget,
+        since=window.starts_at,
+        facts={"refusedCalls": window.refused_calls},
+    )
 
 
 def usage_causes(organization_id: int, policy: CostPolicy, calendar: Calendar, now: datetime) -> Iterator[Cause]:

@@ -20,11 +20,13 @@ from cost_app.budgets.payloads import (
     BudgetsQuery,
     BudgetWindowOut,
     IncreaseBudget,
+    IncreaseReference,
+    IncreaseWithdrawn,
     ScopeIn,
     SetBudget,
 )
 from cost_app.budgets.screens import BudgetRow, budget_row, budget_rows
-from cost_app.budgets.terms import BudgetTerms, BudgetTermsError
+from cost_app.budgets.terms import BudgetSumError, BudgetTerms, BudgetTermsError
 from cost_app.models import Budget, BudgetIncrease, BudgetScope
 
 FIELDS = {
@@ -49,7 +51,10 @@ def set_budget(call: ApiCall, payload: SetBudget) -> BudgetDetailOut:
     """Make or change a budget."""
     with _refusals():
         budget = manage.set_budget(
-            organization_id=call.principal.organization_id, terms=terms_from(payload), actor=call.principal.actor
+            organization_id=call.principal.organization_id,
+            terms=terms_from(payload),
+            from_now=payload.count_from == "now",
+            actor=call.principal.actor,
         )
     return _one(budget)
 
@@ -91,6 +96,15 @@ def increase_budget(call: ApiCall, payload: IncreaseBudget) -> BudgetDetailOut:
     return _one(budget)
 
 
+def withdraw_increase(call: ApiCall, payload: IncreaseReference) -> IncreaseWithdrawn:
+    """End an increase before its time."""
+    known = BudgetIncrease.objects.select_related("budget")
+    increase = known.filter(id=int(payload.increase_id)).first() if is_row_id(payload.increase_id) else None
+    if increase is None or not manage.withdraw_increase(increase=increase, actor=call.principal.actor):
+        raise not_found()
+    return IncreaseWithdrawn(withdrawn=True)
+
+
 def budgets_out(organization_id: int) -> BudgetsOut:
     """The organization's budgets as they go over the wire: four queries, whatever their number."""
     rows = budget_rows(organization_id)
@@ -104,7 +118,8 @@ def _refusals() -> Iterator[None]:
         yield
     except BudgetTermsError as refusal:
         param = FIELDS.get(refusal.field, refusal.field)
-        raise ApiError(400, "invalid_request", str(refusal), param=param) from None
+        status = 422 if isinstance(refusal, BudgetSumError) else 400
+        raise ApiError(status, "invalid_request", str(refusal), param=param) from None
 
 
 def _active(budget_id: str) -> Budget:
@@ -163,6 +178,8 @@ def _window_out(row: BudgetRow) -> BudgetWindowOut:
         held=dollars(usage.held_nano),
         free=dollars(usage.free_nano),
         percent=usage.percent,
+        refusing=row.open.is_refusing,
+        refused_calls=row.window.refused_calls,
     )
 
 
@@ -186,5 +203,8 @@ OPERATIONS: dict[tuple[str, str | None], Operation] = {
     ("POST", "remove-budget"): Operation(remove_budget, "budget:write", BudgetReference, BudgetRemoved, "End a budget"),
     ("POST", "increase-budget"): Operation(
         increase_budget, "budget:write", IncreaseBudget, BudgetDetailOut, "Raise a budget's limit for a while"
+    ),
+    ("POST", "withdraw-increase"): Operation(
+        withdraw_increase, "budget:write", IncreaseReference, IncreaseWithdrawn, "End an increase before its time"
     ),
 }

@@ -6,15 +6,17 @@ Times are those of the active time zone, which is the organization's.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
 from aiinfra.templatetags.formats import money
+from cost_app.budgets.scopes import scope_of
 from cost_app.budgets.screens import BudgetRow, Usage, past_windows
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.models import Budget, BudgetPeriod, BudgetScope, BudgetWindow, Dimension, UsageDay, UsageHour
+from cost_app.models import Budget, BudgetPeriod, BudgetWindow, UsageDay, UsageHour
 from cost_app.policy import zone_of
 
 MS = timedelta(milliseconds=1)
@@ -97,14 +99,26 @@ def _points(row: BudgetRow) -> list[Point]:
     sums = _hours(row) if row.budget.period == BudgetPeriod.DAILY else _days(row, calendar)
     now = min(timezone.now(), window.ends_at)
     before = max(0, sum(nano for _, nano in sums) - usage.spent_nano)
+    ends = [*_steps(row, calendar, now), now]
+    totals = [sum(nano for begin, nano in sums if begin < end) - before for end in ends[:-1]] + [usage.spent_nano]
     points: list[Point] = []
     counted = 0
-    for end in [*_steps(row, calendar, now), now]:
-        is_last = end == now
-        total = usage.spent_nano if is_last else max(0, sum(nano for begin, nano in sums if begin < end) - before)
+    for end, total in zip(ends, _never_falling(totals), strict=True):
         points.append(Point(end, total - counted, usage.limit_nano - total))
         counted = total
     return points
+
+
+def _never_falling(totals: list[int]) -> list[int]:
+    """Totals that end with the last one: none above a later one, none below 0.
+
+    The sums have corrections of calls that the budget did not count; what it counted is never taken back by those.
+    """
+    last = totals[-1]
+    capped = [max(0, total) for total in totals[:-1]] + [last]
+    for position in range(len(capped) - 2, -1, -1):
+        capped[position] = min(capped[position], max(0, capped[position + 1]))
+    return capped
 
 
 def _steps(row: BudgetRow, calendar: Calendar, now: datetime) -> list[datetime]:
@@ -132,10 +146,9 @@ def _days(row: BudgetRow, calendar: Calendar) -> list[tuple[datetime, int]]:
     return [(calendar.begin_of(day), nano) for day, nano in days]
 
 
-def _dimension(budget: Budget) -> dict[str, str]:
-    """Scopes have the names and values of the sums' dimensions."""
-    is_total = budget.scope == BudgetScope.ORGANIZATION
-    return {"dimension": Dimension.TOTAL if is_total else budget.scope, "value": budget.scope_value}
+def _dimension(budget: Budget) -> dict[str, Any]:
+    scope = scope_of(budget.scope, budget.scope_value)
+    return {"dimension": scope.dimension, "value__in": scope.values}
 
 
 def _pace_at(window: BudgetWindow, limit: int, at: datetime) -> int:

@@ -10,9 +10,10 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from aiinfra.money import dollars
+from aiinfra.names import normal_name
 from aiinfra.tenants.models import ApiKey
 from cost_app.budgets.manage import REASON_MAX
-from cost_app.budgets.terms import NANO_MAX, VALUE_MAX, BudgetTerms
+from cost_app.budgets.terms import NANO_MAX, TAG_MAX, VALUE_MAX, BudgetTerms
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetPeriod, BudgetScope, Enforcement, UsageDay
 from cost_app.policy import zone_of
@@ -21,6 +22,7 @@ from cost_app.prices.book import priced_models
 SUGGESTED = 200
 SUGGESTED_DAYS = timedelta(days=30)
 MOST = Decimal(NANO_MAX).scaleb(-9)
+VERSION = "%Y-%m-%dT%H:%M:%S.%f"
 VALUE_FIELDS = {
     BudgetScope.API_KEY: "api_key",
     BudgetScope.USER: "user",
@@ -84,6 +86,8 @@ class LimitForm(forms.Form):
         warning, alert = self.cleaned_data.get("warning_percent"), self.cleaned_data.get("alert_percent")
         if warning and alert and warning > alert:
             self.add_error("warning_percent", "The warning must not come after the alert.")
+        if self.cleaned_data.get("rollover_cap") is not None and not self.cleaned_data.get("rollover_unused"):
+            self.add_error("rollover_cap", "A cap needs a budget that carries over. Check the box above or empty this.")
         return self.cleaned_data
 
     def settings(self) -> dict[str, Any]:
@@ -113,6 +117,17 @@ class LimitForm(forms.Form):
         }
 
 
+class EditForm(LimitForm):
+    """The same for a budget that exists; `seen` is the version that the page showed."""
+
+    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput, input_formats=[f"{VERSION}%z"])
+
+    @staticmethod
+    def version_of(budget: Budget) -> str:
+        """What `seen` is filled with: to the microsecond, so that each change is another version."""
+        return budget.updated_at.strftime(f"{VERSION}%z")
+
+
 class BudgetForm(LimitForm):
     """A new budget: its period, whose spending it counts, and the rest.
 
@@ -133,17 +148,24 @@ class BudgetForm(LimitForm):
         required=False,
         max_length=VALUE_MAX,
         label="User",
-        help_text="As requests name him in userId; a person's log-in name for requests of the browser.",
+        help_text="As requests send it in userId. Requests from the browser have the log-in name.",
         widget=forms.TextInput(attrs={"list": "known-users", "autocomplete": "off"}),
     )
     model = forms.ChoiceField(required=False, label="Model")
     tag = forms.CharField(
         required=False,
-        max_length=VALUE_MAX,
+        max_length=TAG_MAX,
         label="Tag",
         widget=forms.TextInput(attrs={"list": "known-tags", "autocomplete": "off"}),
     )
-    field_order = ["period", "scope", "api_key", "user", "model", "tag", "limit"]
+    count_from = forms.ChoiceField(
+        label="Count spending",
+        choices=[("period", "from the beginning of the current period"), ("now", "from now on")],
+        initial="period",
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    field_order = ["period", "scope", "api_key", "user", "model", "tag", "count_from", "limit"]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -166,10 +188,10 @@ class BudgetForm(LimitForm):
         super().clean()
         scope = self.cleaned_data.get("scope", "")
         field = VALUE_FIELDS.get(scope)
-        if field and field not in self.errors and not self.cleaned_data.get(field, "").strip():
+        if field and field not in self.errors and not normal_name(self.cleaned_data.get(field, "")):
             self.add_error(field, "Say which one.")
         if not self.errors and self._exists():
-            self.add_error(None, "There is such a budget already: change that one, so that its spending counts on.")
+            self.add_error(None, "There is such a budget already. Edit it instead.")
         return self.cleaned_data
 
     def _exists(self) -> bool:
@@ -178,7 +200,12 @@ class BudgetForm(LimitForm):
 
     def _scope_value(self) -> str:
         field = VALUE_FIELDS.get(self.cleaned_data["scope"])
-        return str(self.cleaned_data[field]).strip() if field else ""
+        return normal_name(str(self.cleaned_data[field])) if field else ""
+
+    @property
+    def from_now(self) -> bool:
+        """Of a valid form, whether what the current period has cost is left out."""
+        return bool(self.cleaned_data["count_from"] == "now")
 
     def terms(self) -> BudgetTerms:
         """Of a valid form."""

@@ -12,15 +12,28 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from aiinfra.money import dollars
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.budgets.terms import BudgetTerms, BudgetTermsError, check_amount, check_model_is_priced, checked
-from cost_app.budgets.windows import refresh_rollover
+from cost_app.budgets.opening import calendar_for, count_gap, open_due
+from cost_app.budgets.rollover import most_carried, refresh_rollover
+from cost_app.budgets.scopes import scope_of
+from cost_app.budgets.spending import spent_between
+from cost_app.budgets.terms import (
+    NANO_MAX,
+    BudgetChangedError,
+    BudgetSumError,
+    BudgetTerms,
+    BudgetTermsError,
+    check_amount,
+    check_model_is_priced,
+    checked,
+)
+from cost_app.calendar import Period
 from cost_app.models import Budget, BudgetIncrease, BudgetWindow
 
 REASON_MAX = 200
@@ -29,23 +42,54 @@ AMOUNTS = {"limit_nano": "limit", "rollover_cap_nano": "rollover_cap"}
 """Columns of money, and what the audit log calls them: it has dollars."""
 
 
-def set_budget(*, organization_id: int, terms: BudgetTerms, actor: str) -> Budget:
+def set_budget(
+    *,
+    organization_id: int,
+    terms: BudgetTerms,
+    actor: str,
+    from_now: bool = False,
+    unchanged_since: datetime | None = None,
+) -> Budget:
     """Make the budget of this period and scope, or change the one that there is; returns it.
 
-    A budget that was removed is taken up again with what it has spent of the running period. Raises BudgetTermsError.
+    A new budget counts what its running period has already cost, or with `from_now` only what is spent after this. One
+    that was removed is taken up as if it had always been there, and `from_now` holds only if its last period is over.
+    `unchanged_since` is the `updated_at` that the caller has seen. Raises BudgetTermsError, and BudgetChangedError
+    where somebody has changed the budget since.
     """
     with _changing(organization_id):
         terms = checked(terms)
-        same = Budget.objects.filter(period=terms.period, scope=terms.scope, scope_value=terms.scope_value)
-        budget = same.order_by("-is_active", "-id").first()
+        budget = _same(terms)
         if budget is None:
             check_model_is_priced(terms)
             budget = _empty(organization_id, terms)
+        if unchanged_since and budget.updated_at != unchanged_since:
+            raise BudgetChangedError
         before = _facts(budget) if budget.is_active else {}
+        _bring_up(budget, timezone.now(), from_now=from_now)
         _write(budget, terms)
         if changes := _changes(before, _facts(budget)):
             _record(budget, "changed" if before else "created", actor, changes)
         return budget
+
+
+def _same(terms: BudgetTerms) -> Budget | None:
+    """The budget of this period and scope; of a key also that of one which it replaced, or which replaced it."""
+    values = scope_of(terms.scope, terms.scope_value).values
+    same = Budget.objects.filter(period=terms.period, scope=terms.scope, scope_value__in=values)
+    return same.order_by("-is_active", "-id").first()
+
+
+def _bring_up(budget: Budget, now: datetime, *, from_now: bool) -> None:
+    """Open the windows that are due under the terms that held until now; after that calls are held."""
+    if not budget.is_active:
+        newest = BudgetWindow.objects.filter(budget=budget).order_by("-ends_at").first()
+        if from_now and (newest is None or newest.ends_at <= now):
+            budget.counts_from = now
+        budget.holds_since = now
+        budget.save(update_fields=["counts_from", "holds_since"])
+        count_gap(budget, removed_at=budget.updated_at, now=now)
+    open_due(budget, now)
 
 
 def remove_budget(*, budget: Budget, actor: str) -> bool:
@@ -74,6 +118,7 @@ def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: dateti
             raise BudgetTermsError("expires_at", "the increase must end in the future")
         if not Budget.objects.filter(id=budget.id, is_active=True).exists():
             raise BudgetTermsError("budget", "this budget has been removed")
+        _check_sum(budget, nano)
         increase = BudgetIncrease.objects.create(
             organization_id=budget.organization_id,
             budget=budget,
@@ -86,6 +131,14 @@ def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: dateti
         changes = {"increase": [None, dollars(nano)], "until": [None, until], "reason": [None, reason]}
         _record(budget, "increased", actor, changes)
         return increase
+
+
+def _check_sum(budget: Budget, nano: int) -> None:
+    """Increases in force are added up with each call, in 64 bits."""
+    now = timezone.now()
+    in_force = BudgetIncrease.objects.filter(budget=budget, expires_at__gt=now, withdrawn_at=None)
+    if in_force.aggregate(nano=Sum("nano", default=0))["nano"] + nano > NANO_MAX:
+        raise BudgetSumError("nano", "all increases in force must be below 100 million together; withdraw one first")
 
 
 def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:
@@ -115,6 +168,18 @@ def terms_of(budget: Budget, **changes: Any) -> BudgetTerms:
     return replace(BudgetTerms(**columns), **changes)
 
 
+def spent_so_far(*, organization_id: int, period: str, scope: str, scope_value: str) -> int:
+    """Nano-dollars that the running period of such a budget has cost, for whoever is about to set it.
+
+    Raises BudgetTermsError.
+    """
+    terms = checked(BudgetTerms(period=period, limit_nano=0, scope=scope, scope_value=scope_value))
+    now = timezone.now()
+    starts_at, _ = calendar_for(organization_id).bounds(Period(terms.period), now)
+    with transaction.atomic():
+        return spent_between(organization_id, scope_of(terms.scope, terms.scope_value), starts_at, now)
+
+
 @contextmanager
 def _changing(organization_id: int) -> Iterator[None]:
     """One change of an organization's budgets at a time. Calls go on: they lock no more of this row than its key."""
@@ -136,15 +201,21 @@ def _empty(organization_id: int, terms: BudgetTerms) -> Budget:
 
 
 def _write(budget: Budget, terms: BudgetTerms) -> None:
+    now = timezone.now()
+    if not budget.is_active or any(getattr(budget, name) != getattr(terms, name) for name in FACTS):
+        budget.updated_at = now
     for name in FACTS:
         setattr(budget, name, getattr(terms, name))
-    budget.is_active, budget.updated_at = True, timezone.now()
+    budget.is_active = True
     budget.save()
-    windows = BudgetWindow.objects.filter(budget=budget, ends_at__gt=timezone.now())
+    windows = BudgetWindow.objects.filter(budget=budget, ends_at__gt=now)
     # One UPDATE, which locks the rows: a call that is admitted now is so before it or after it.
-    windows.update(limit_nano=F("rollover_nano") + budget.limit_nano, enforcement=budget.enforcement)
+    windows.update(
+        limit_nano=F("rollover_nano") + budget.limit_nano,
+        carries_at_most_nano=most_carried(budget),
+        enforcement=budget.enforcement,
+    )
     for window in windows.order_by("id"):
-        window.budget = budget
         refresh_rollover(window)
 
 

@@ -83,6 +83,10 @@ class SetBudget(ApiModel):
     rollover_cap: AmountIn | None = None
     enforcement: EnforcementName = "warn"
     scope: Literal["organization"] | ScopeIn = "organization"
+    count_from: Annotated[
+        Literal["period", "now"],
+        Field(description="a new budget counts what its running period has already cost, or only what follows"),
+    ] = "period"
 
 
 class BudgetReference(ApiModel):
@@ -97,6 +101,18 @@ class IncreaseBudget(BudgetReference):
     amount: AmountIn
     reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
     expires_at: MomentIn
+
+
+class IncreaseReference(ApiModel):
+    """One increase."""
+
+    increase_id: str
+
+
+class IncreaseWithdrawn(ApiModel):
+    """The increase counts no more."""
+
+    withdrawn: Literal[True]
 
 
 class BudgetsQuery(ApiModel):
@@ -114,6 +130,8 @@ class BudgetWindowOut(ApiModel):
     held: Dollars
     free: Dollars
     percent: int
+    refusing: Annotated[bool, Field(description="calls like the last one that was refused do not fit")]
+    refused_calls: int
 
 
 class BudgetIncreaseOut(ApiModel):

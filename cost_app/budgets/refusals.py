@@ -14,7 +14,16 @@ class BudgetRefusedError(Exception):
 
 
 class BudgetExceededError(BudgetRefusedError):
-    """It is spent: waiting does not help before the next period."""
+    """It is spent: waiting does not help before the next period.
+
+    `fits_tokens` is how long an answer would still fit, 0 where not even the prompt does.
+    """
+
+    def __init__(
+        self, budget: Budget, needed_nano: int, available_nano: int, message: str, fits_tokens: int = 0
+    ) -> None:
+        super().__init__(budget, needed_nano, available_nano, message)
+        self.fits_tokens = fits_tokens
 
 
 class BudgetBusyError(BudgetRefusedError):

@@ -1,9 +1,10 @@
 """Budgets as the pages show them. Amounts are nano-dollars, bars are whole thousandths of the limit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.tenants.audit import audit_events
@@ -119,16 +120,26 @@ class BudgetRow:
     def tone(self) -> str:
         """bad from the alert threshold on, warn from the warning threshold on, else nothing."""
         percent = self.usage.percent
+        if self.open.is_refusing:
+            return "bad"
         return (
             "bad" if percent >= self.budget.alert_percent else "warn" if percent >= self.budget.warning_percent else ""
         )
 
     @property
     def state(self) -> str:
-        """The same in words, for those who see no colours."""
+        """The same in words, for those who see no colors."""
+        if self.open.is_refusing:
+            return "refusing"
         if self.usage.percent >= 100:
             return "used up"
         return {"bad": "above the alert", "warn": "above the warning"}.get(self.tone, "")
+
+    @property
+    def refused(self) -> str:
+        """How many calls of this period did not fit."""
+        count = self.window.refused_calls
+        return f"{count:,} call{'' if count == 1 else 's'} refused"
 
     @property
     def warning_mark(self) -> int:
@@ -261,8 +272,16 @@ def budget_names(budgets: Iterable[Budget]) -> dict[int, BudgetName]:
     """Names by the budgets' ids: one query for those of API keys."""
     budgets = list(budgets)
     wanted = [int(budget.scope_value) for budget in budgets if budget.scope == BudgetScope.API_KEY]
-    keys = {str(key.pk): key for key in ApiKey.objects.filter(id__in=wanted)} if wanted else {}
+    keys = _newest_keys(wanted) if wanted else {}
     return {budget.id: BudgetName(budget, keys.get(budget.scope_value)) for budget in budgets}
+
+
+def _newest_keys(row_ids: Collection[int]) -> dict[str, ApiKey]:
+    """By row id the key, or the one that replaced it by rotation. One query."""
+    lines = ApiKey.objects.filter(id__in=row_ids, line__isnull=False).values("line")
+    found = list(ApiKey.objects.filter(Q(id__in=row_ids) | Q(line__in=lines)).order_by("id"))
+    newest = {key.line: key for key in found if key.line}
+    return {str(key.pk): newest.get(key.line, key) if key.line else key for key in found}
 
 
 def last_day_of(window: BudgetWindow) -> date:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q, TextChoices
 
+from aiinfra.names import normal_name
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.models import ApiKey
 from cost_app.models import BudgetPeriod, BudgetScope, Enforcement
@@ -12,6 +13,8 @@ from cost_app.prices.book import priced_models
 NANO_MAX = 10**17 - 1
 """Below 100 million dollars: a limit and many years of what it leaves over still fit into the database's 64 bits."""
 VALUE_MAX = 200
+TAG_MAX = 64
+"""No call has a longer tag."""
 
 
 class BudgetTermsError(ValueError):
@@ -20,6 +23,17 @@ class BudgetTermsError(ValueError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class BudgetSumError(BudgetTermsError):
+    """The amount is sound, but too much with what there is already."""
+
+
+class BudgetChangedError(ValueError):
+    """Somebody else has changed the budget since the caller read it."""
+
+    def __init__(self) -> None:
+        super().__init__("this budget was changed since you opened the page")
 
 
 @dataclass(frozen=True)
@@ -52,8 +66,10 @@ def checked(terms: BudgetTerms) -> BudgetTerms:
     check_amount("limit_nano", terms.limit_nano)
     if terms.rollover_cap_nano is not None:
         check_amount("rollover_cap_nano", terms.rollover_cap_nano)
+        if not terms.rollover_unused:
+            raise BudgetTermsError("rollover_cap_nano", "a cap needs a budget that carries over what is unused")
     _check_thresholds(terms)
-    return replace(terms, scope_value=_scope_value(terms.scope, terms.scope_value.strip()))
+    return replace(terms, scope_value=_scope_value(terms.scope, normal_name(terms.scope_value)))
 
 
 def check_amount(field: str, nano: int, least: int = 0) -> None:
@@ -90,6 +106,8 @@ def _scope_value(scope: str, value: str) -> str:
         return ""
     if not value or len(value) > VALUE_MAX:
         raise BudgetTermsError("scope_value", f"say which one, in 1 to {VALUE_MAX} characters")
+    if scope == BudgetScope.TAG and len(value) > TAG_MAX:
+        raise BudgetTermsError("scope_value", f"a tag has at most {TAG_MAX} characters")
     return _key_row_id(value) if scope == BudgetScope.API_KEY else value
 
 

@@ -7,6 +7,7 @@ from cost_app.budgets import views
 urlpatterns = [
     path("", views.budget_list, name="budgets"),
     path("new/", views.budget_create, name="budget_create"),
+    path("new/preview/", views.budget_preview, name="budget_preview"),
     path("<int:budget_id>/", views.budget, name="budget"),
     path("<int:budget_id>/edit/", views.budget_edit, name="budget_edit"),
     path("<int:budget_id>/remove/", views.budget_remove, name="budget_remove"),

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -13,10 +15,14 @@ from aiinfra.charts import Chart, Table
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.budgets import figures, manage, screens
-from cost_app.budgets.forms import BudgetForm, IncreaseForm, LimitForm, add_refusal
-from cost_app.budgets.terms import BudgetTermsError
+from cost_app.budgets.forms import VALUE_FIELDS, BudgetForm, EditForm, IncreaseForm, add_refusal
+from cost_app.budgets.terms import BudgetChangedError, BudgetTermsError
 from cost_app.models import Budget, BudgetIncrease
 
+CHANGED = (
+    "Somebody changed this budget after you opened the page. Nothing was saved. "
+    '<a href="{}">Load the current settings</a> and make your change again.'
+)
 NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
 
 
@@ -42,15 +48,36 @@ def budget_create(request: MemberRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             made = manage.set_budget(
-                organization_id=request.principal.organization_id, terms=form.terms(), actor=request.principal.actor
+                organization_id=request.principal.organization_id,
+                terms=form.terms(),
+                from_now=form.from_now,
+                actor=request.principal.actor,
             )
         except BudgetTermsError as refusal:
             add_refusal(form, refusal.field, str(refusal))
         else:
-            messages.success(request, "The budget is set. It counts what is spent from now on.")
+            messages.success(request, "The budget is set.")
             return redirect("budget", made.id)
     status = 422 if request.method == "POST" else 200
     return render(request, "cost/budgets/new.html", {"form": form}, status=status)
+
+
+@permission_required("budget:write")
+@require_GET
+def budget_preview(request: MemberRequest) -> HttpResponse:
+    """What the current period has already cost, for whoever fills in the form of a new budget."""
+    scope = request.GET.get("scope", "")
+    value = request.GET.get(VALUE_FIELDS.get(scope, ""), "")  # type: ignore[call-overload]
+    try:
+        spent = manage.spent_so_far(
+            organization_id=request.principal.organization_id,
+            period=request.GET.get("period", ""),
+            scope=scope,
+            scope_value=value,
+        )
+    except BudgetTermsError:
+        spent = None
+    return render(request, "cost/budgets/_preview.html", {"spent": spent})
 
 
 @permission_required("cost:read")
@@ -71,15 +98,24 @@ def budget(request: MemberRequest, budget_id: int) -> HttpResponse:
 def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
     """Change a budget's limit, thresholds, carry-over or enforcement."""
     found = get_object_or_404(Budget, id=budget_id, is_active=True)
-    form = LimitForm(request.POST or None, initial=LimitForm.values_of(found))
+    initial = {**EditForm.values_of(found), "seen": EditForm.version_of(found)}
+    form = EditForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             terms = manage.terms_of(found, **form.settings())
-            manage.set_budget(organization_id=found.organization_id, terms=terms, actor=request.principal.actor)
+            manage.set_budget(
+                organization_id=found.organization_id,
+                terms=terms,
+                unchanged_since=form.cleaned_data["seen"],
+                actor=request.principal.actor,
+            )
         except BudgetTermsError as refusal:
             add_refusal(form, refusal.field, str(refusal))
+        except BudgetChangedError:
+            url = reverse("budget_edit", args=[found.id])
+            form.add_error(None, format_html(CHANGED, url))
         else:
-            messages.success(request, "The budget is changed; it holds from now on.")
+            messages.success(request, "The budget is changed.")
             return redirect("budget", found.id)
     context = {"form": form, "name": screens.budget_names([found])[found.id], "budget": found}
     status = 422 if request.method == "POST" else 200

@@ -8,14 +8,16 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra.names import normal_name, normal_names
 from cost_app.advice.classes import classify, fingerprints
 from cost_app.advice.downgrade import cheapest_allowed
 from cost_app.budgets.holds import reserve
+from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
 from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, RequestClass, UnpricedModels
 from cost_app.policy import policy_of
 from cost_app.prices.book import ModelNotPricedError, price_of, prices_ahead
-from cost_app.prices.pricing import bound_of
+from cost_app.prices.pricing import bound_of, tokens_within
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,25 @@ def open_attempt(order: AttemptOrder) -> Attempt:
     if attempt.price is None and any(each.window.enforcement != Enforcement.WARN for each in windows):
         raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a budget that blocks counts it")
     Attempt.objects.insert(attempt)
-    reserve(attempt, windows)
+    try:
+        reserve(attempt, windows)
+    except BudgetExceededError as refusal:
+        raise _with_advice(refusal, order, attempt, policy) from None
     return attempt
+
+
+def _with_advice(
+    refusal: BudgetExceededError, order: AttemptOrder, attempt: Attempt, policy: CostPolicy
+) -> BudgetExceededError:
+    """The refusal, naming the longest answer that would still fit."""
+    prices = prices_ahead(attempt.provider, attempt.model)
+    fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode)
+    advice = (
+        f"With maxTokens of {fits} or less it fits."
+        if fits
+        else "The prompt alone does not fit, whatever maxTokens says: 0 output tokens are left."
+    )
+    return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 
 def _attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
@@ -69,8 +88,8 @@ def _attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
         model=order.model,
         price=price,
         api_key_id=order.api_key_id,
-        user_ref=order.user_ref,
-        tags=list(order.tags),
+        user_ref=normal_name(order.user_ref),
+        tags=normal_names(order.tags),
         priority=order.priority,
         request_class=order.request_class,
         max_tokens=order.max_tokens,
@@ -115,6 +134,6 @@ def _downgraded(
 
 
 def _is_nearly_used(each: OpenWindow, bound: int) -> bool:
-    if each.window.enforcement != Enforcement.DOWNGRADE:
+    if each.window.enforcement != Enforcement.DOWNGRADE or not bound:
         return False
     return (each.used_nano + bound) * 100 > each.limit_nano * each.window.budget.alert_percent

@@ -66,10 +66,11 @@ def _holds_against_attempts() -> Iterator[str]:
 
 def _windows_against_holds() -> Iterator[str]:
     windows = BudgetWindow.objects.annotate(held=_sum("reserved_nano"), spent=_sum("committed_nano"))
-    for window in windows.exclude(held=F("reserved_nano"), spent=F("committed_nano")).iterator():
+    for window in windows.exclude(held=F("reserved_nano"), spent=F("committed_nano") - F("opening_nano")).iterator():
         yield (
             f"window {window.id} of budget {window.budget_id} says {window.reserved_nano} held and "
-            f"{window.committed_nano} spent, its holds {window.held} and {window.spent} nano-dollars"
+            f"{window.committed_nano} spent, of which {window.opening_nano} by its opening sum; its holds say "
+            f"{window.held} and {window.spent} nano-dollars"
         )
 
 

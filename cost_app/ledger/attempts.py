@@ -75,8 +75,11 @@ def settle(
     if _end(attempt, {State.RESERVED, State.DISPATCHED}, State.SETTLED, **columns):
         _charge(attempt, LedgerKind.USAGE, bill.nano, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
     elif _end(attempt, {State.ESTIMATED}, State.SETTLED, **columns):
-        _charge(attempt, LedgerKind.ADJUST, bill.nano, usage, booked=_booked(attempt))
+        booked = _booked(attempt)
+        holds.lift_from_openings(attempt, booked.nano)
+        _charge(attempt, LedgerKind.ADJUST, bill.nano, usage, booked=booked)
     elif _end(attempt, {State.RELEASED}, State.SETTLED, **columns):
+        holds.lift_from_openings(attempt, 0)
         _charge_late(attempt, bill.nano, usage)
 
 
@@ -163,6 +166,7 @@ def refund(attempt: Attempt) -> None:
     """Take an estimate back: the provider says that it did not charge the call."""
     if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0, **NOTHING_BOOKED.tokens):
         booked = _booked(attempt)
+        holds.lift_from_openings(attempt, booked.nano)
         tokens = {name: -count for name, count in booked.tokens.items()}
         _book(attempt, LedgerKind.ADJUST, -booked.nano, None, **tokens)
         holds.close(attempt, 0)
@@ -191,6 +195,7 @@ def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: Model
         return False
     if not rows.update(cost_nano=cost_nano, price=price, usage_issue=issue):
         return False
+    holds.lift_from_openings(attempt, booked)
     _book(attempt, LedgerKind.ADJUST, cost_nano - booked, repricing=repricing)
     holds.close(attempt, cost_nano)
     return True

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from aiinfra.names import normal_name, normal_names
 from aiinfra.providers.base import TokenUsage
 from cost_app.ledger.entries import book_entry
 from cost_app.models import LedgerKind
@@ -36,8 +37,8 @@ def book_cache_hit(
         provider=provider,
         model=model,
         api_key_id=api_key_id,
-        user_ref=user_ref,
-        tags=list(tags),
+        user_ref=normal_name(user_ref),
+        tags=normal_names(tags),
         priority=priority,
         kind=LedgerKind.CACHE_HIT,
         nano=0,

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
+from aiinfra.names import normal_name, normal_names
 from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
-from cost_app.budgets.windows import OpenWindow, windows_for
+from cost_app.budgets.windows import windows_at
 from cost_app.ledger.attempts import of_attempt
 from cost_app.ledger.billing import bill_of, price_for
 from cost_app.ledger.entries import book_entry
@@ -22,12 +24,22 @@ REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
 
 
+CALL_MAX_NANO, DAY_MAX_NANO = 10**15, 10**16
+"""One reported call costs at most a million dollars, and an organization's day ten: so that years of sums, which are
+64 bits wide, cannot overflow."""
+LARGE_NANO = 10**12
+"""Only reports of a thousand dollars and more are compared with the day's sum: smaller ones cannot reach it."""
+
 REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *usage_columns(TokenUsage()))
 """The columns of an attempt that hold what was reported."""
 
 
 class ReportedTooLateError(ValueError):
     """The call lies too far back, or ahead."""
+
+
+class ReportTooLargeError(ValueError):
+    """The cost is beyond what the sums are made for."""
 
 
 class ReportConflictError(ValueError):
@@ -56,9 +68,8 @@ def track_request(
 
     A call that the reporter's own cache answered costs nothing, and what it would have cost is booked as saved. If such
     a call failed, it is booked as a failed call that cost and saved nothing. A tier without a price is booked at the
-    standard price, with an alert. A reported cost is kept beside ours. Raises
-    ModelNotPricedError where the organization refuses models without a price, ReportedTooLateError and
-    ReportConflictError.
+    standard price, with an alert. A reported cost is kept beside ours. Raises ModelNotPricedError where the
+    organization refuses models without a price, ReportedTooLateError, ReportTooLargeError and ReportConflictError.
     """
     call = call or TrackedCall()
     now = timezone.now()
@@ -67,12 +78,28 @@ def track_request(
         raise ReportedTooLateError("a call is reported within 31 days")
     price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
+    _check_size(attempt, at)
     try:
         with transaction.atomic():
             _book(attempt, usage, call, at)
     except IntegrityError:
         return _earlier(attempt, call)
     return attempt
+
+
+def _check_size(attempt: Attempt, at: datetime) -> None:
+    if attempt.bound_nano > CALL_MAX_NANO:
+        raise ReportTooLargeError("one reported call costs at most 1,000,000 dollars")
+    if attempt.bound_nano < LARGE_NANO:
+        return
+    calls = Attempt.objects.filter(
+        organization_id=attempt.organization_id,
+        created_at__gt=at - timedelta(days=1),
+        created_at__lt=at + timedelta(days=1),
+        bound_nano__gte=LARGE_NANO,
+    )
+    if calls.aggregate(nano=Sum("bound_nano", default=0))["nano"] + attempt.bound_nano > DAY_MAX_NANO:
+        raise ReportTooLargeError("the calls reported for a day cost at most 10,000,000 dollars")
 
 
 def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
@@ -100,8 +127,8 @@ def _ended_attempt(
         model=model,
         price=bill.price,
         api_key_id=call.api_key_id,
-        user_ref=call.user_ref,
-        tags=list(call.tags),
+        user_ref=normal_name(call.user_ref),
+        tags=normal_names(call.tags),
         priority=call.priority,
         external_id=call.external_id,
         state=AttemptState.SETTLED,
@@ -128,16 +155,11 @@ def _book(attempt: Attempt, usage: TokenUsage, call: TrackedCall, at: datetime) 
         errors=int(not call.success),
         latency_ms=call.latency_ms,
     )
-    holds.charge(attempt, [] if call.cached else _windows_at(attempt, at))
+    holds.charge(attempt, [] if call.cached else windows_at(attempt, at))
 
 
 def _kind(call: TrackedCall) -> LedgerKind:
     return LedgerKind.CACHE_HIT if call.cached and call.success else LedgerKind.EXTERNAL
-
-
-def _windows_at(attempt: Attempt, at: datetime) -> list[OpenWindow]:
-    """A window that began after the call is not charged for it."""
-    return [each for each in windows_for(attempt, at) if each.window.starts_at <= at]
 
 
 def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:

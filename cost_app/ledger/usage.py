@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
+from aiinfra.names import normal_name, normal_names
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.calendar import Calendar
@@ -203,9 +204,9 @@ def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     yield Dimension.PROVIDER.value, entry.provider
     yield Dimension.MODEL.value, f"{entry.provider}/{entry.model}"
     yield Dimension.API_KEY.value, str(entry.api_key_id or "")
-    yield Dimension.USER.value, entry.user_ref
+    yield Dimension.USER.value, normal_name(entry.user_ref)
     yield Dimension.PRIORITY.value, str(entry.priority or "")
-    for tag in set(entry.tags) or {""}:
+    for tag in normal_names(entry.tags) or [""]:
         yield Dimension.TAG.value, tag
 
 

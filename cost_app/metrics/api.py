@@ -8,7 +8,13 @@ from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
 from cost_app.budgets.windows import OpenWindow
-from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
+from cost_app.ledger.tracking import (
+    ReportConflictError,
+    ReportedTooLateError,
+    ReportTooLargeError,
+    TrackedCall,
+    track_request,
+)
 from cost_app.metrics.forecast import Forecast
 from cost_app.metrics.metrics import OTHERS, Breakdown, CostMetrics, Totals, get_cost_metrics
 from cost_app.metrics.payloads import (
@@ -79,6 +85,8 @@ def track(call: ApiCall, payload: TrackRequest) -> Tracked:
         raise ApiError(422, "model_not_priced", str(error), param="model") from None
     except ReportedTooLateError as error:
         raise ApiError(400, "invalid_request", str(error), param="at") from None
+    except ReportTooLargeError as error:
+        raise ApiError(422, "invalid_request", str(error), param="usage") from None
     except ReportConflictError as error:
         raise ApiError(409, "idempotency_conflict", str(error), param="externalId") from None
 

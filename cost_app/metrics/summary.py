@@ -33,6 +33,12 @@ class Summary:
             (each for each in self.budgets if (each.window.budget.scope, each.window.budget.period) == whole), None
         )
 
+    @property
+    def budget_counts_the_month(self) -> bool:
+        """Whether the budget has counted what the month has cost, so that one figure stands for both."""
+        found = self.month_budget
+        return found is not None and found.window.committed_nano == self.totals.nano
+
 
 def summary(organization_id: int, now: datetime | None = None) -> Summary:
     """A bounded number of queries, whatever the organization has spent."""

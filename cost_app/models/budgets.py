@@ -54,6 +54,10 @@ class Budget(TenantModel):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    counts_from = models.DateTimeField(null=True, help_text="spending before this does not count; NULL: all counts")
+    holds_since = models.DateTimeField(
+        null=True, help_text="calls admitted before this have no hold, and count by the ledger; NULL: all have one"
+    )
 
     class Meta:
         constraints = [
@@ -75,16 +79,26 @@ class Budget(TenantModel):
 
 
 class BudgetWindow(TenantModel):
-    """One period of one budget. `limit_nano` is the budget's limit and what was carried over, without increases."""
+    """One period of one budget. `limit_nano` is the budget's limit and what was carried over, without increases.
+
+    `committed_nano` is `opening_nano`, which came from the ledger, and what the holds have committed.
+    """
 
     budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="windows")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     limit_nano = models.BigIntegerField()
     rollover_nano = models.BigIntegerField(default=0, help_text="of the limit, what the window before left over")
+    carries_at_most_nano = models.BigIntegerField(default=0, help_text="cap of the rollover; 0: nothing")
     enforcement = models.CharField(max_length=16, choices=Enforcement.choices)
+    opening_nano = models.BigIntegerField(
+        default=0, help_text="of the committed, what calls without a hold have cost: the ledger's sum"
+    )
+    opened_to = models.DateTimeField(null=True, help_text="until when a call may be a part of the opening sum")
     committed_nano = models.BigIntegerField(default=0)
     reserved_nano = models.BigIntegerField(default=0)
+    refused_calls = models.BigIntegerField(default=0, help_text="calls that did not fit")
+    refused_nano = models.BigIntegerField(default=0, help_text="what the last of them could have cost")
 
     class Meta:
         constraints = [

@@ -73,9 +73,7 @@ def bound_of(
     writes count only where a message asks for such a cache. No tool fees are held: calls carry no tools that a provider
     runs and bills itself.
     """
-    prompt = _most_bytes(messages)
-    if mode == BoundMode.NORMAL:
-        prompt = min(prompt, _counted(messages))
+    prompt = _prompt_bound(messages, mode)
     by_hour = _asks_for_hour_cache(messages)
     return max(_most(price, prompt, max_tokens, by_hour=by_hour) for price in prices)
 
@@ -90,6 +88,31 @@ def unit_prices(price: PriceColumns, prompt: int) -> UnitPrices:
     if hour is None:
         hour = max(HOUR_CACHE_FACTOR * source["input"], source["cache_write"])
     return UnitPrices(source["input"], source["cache_read"], source["cache_write"], source["output"], hour)
+
+
+def _prompt_bound(messages: Sequence[dict[str, Any]], mode: str) -> int:
+    prompt = _most_bytes(messages)
+    return min(prompt, _counted(messages)) if mode == BoundMode.NORMAL else prompt
+
+
+def tokens_within(
+    free_nano: int,
+    messages: Sequence[dict[str, Any]],
+    max_tokens: int,
+    prices: Sequence[ModelPrice],
+    mode: str = BoundMode.STRICT,
+) -> int:
+    """The most output tokens, up to `max_tokens`, with which the call's bound is at most `free_nano`; 0 for none.
+
+    By bisection, because the bound is the largest of several prices; the prompt is measured once.
+    """
+    prompt, by_hour = _prompt_bound(messages, mode), _asks_for_hour_cache(messages)
+    low, high = 0, max_tokens + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = max(_most(price, prompt, middle, by_hour=by_hour) for price in prices) <= free_nano
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def amounts_of(price: ModelPrice, prompt: int) -> tuple[int, int, int, int]:

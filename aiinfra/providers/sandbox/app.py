@@ -10,6 +10,7 @@ from aiinfra.providers.sandbox.exchange import BadRequestError, Exchange, Receiv
 from aiinfra.providers.sandbox.page import page
 from aiinfra.providers.sandbox.service import Sandbox
 from aiinfra.providers.tokens import count_tokens
+from aiinfra.validation import words_of
 
 OPENAI = OpenAIDialect()
 ANTHROPIC = AnthropicDialect()
@@ -62,7 +63,7 @@ async def _behaviour(exchange: Exchange) -> None:
             sandbox.director.direct(Behaviour.model_validate(exchange.json()))
         except ValidationError as error:
             first = error.errors()[0]
-            raise BadRequestError(first["msg"], ".".join(map(str, first["loc"]))) from None
+            raise BadRequestError(words_of(first), ".".join(map(str, first["loc"]))) from None
     await exchange.send_json(sandbox.director.behaviour.model_dump(mode="json", by_alias=True))
 
 

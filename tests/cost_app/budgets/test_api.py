@@ -57,7 +57,7 @@ def test_a_budget_is_set_and_listed(program: Caller, organization: Organization)
         "enforcement": "block",
         "increases": [],
     }
-    zero = {"spent": "0.00", "held": "0.00", "percent": 0}
+    zero = {"spent": "0.00", "held": "0.00", "percent": 0, "refusing": False, "refusedCalls": 0}
     assert {**window, "start": "", "end": ""} == {"start": "", "end": "", "limit": "12.50", "free": "12.50", **zero}
     assert listed(program) == [{**made, "window": window}]
 
@@ -280,5 +280,6 @@ def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> N
         return queries_of(lambda: set_to(program, scope={"type": "tag", "value": tag}))
 
     listed(program)  # the key's first use is noted, once a minute
+    cost_of("the first, which makes the organization's policy")
     first = cost_of("a")
     assert [cost_of(f"tag {number}") for number in range(9)][-1] == first

@@ -23,7 +23,8 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.budgets import holds
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
-from cost_app.budgets.windows import OpenWindow, refresh_rollovers, windows_now
+from cost_app.budgets.rollover import refresh_rollovers
+from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.ledger import attempts, sweeper
 from cost_app.ledger.admission import AttemptOrder, open_attempt
 from cost_app.ledger.agreement import disagreements

@@ -178,9 +178,15 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
         return type(error), error.needed_nano, error.available_nano, str(error).partition(" budget ")[2]
 
     def spent(limit: int, left: int) -> tuple[type, int, int, str]:
-        message = f"of {dollars(limit)} has {dollars(left)} left; this call can cost {dollars(bound)}."
+        message = (
+            f"of {dollars(limit)} has {dollars(left)} left; this call can cost {dollars(bound)}. {advice[left > 1]}"
+        )
         return BudgetExceededError, bound, left, message
 
+    advice = (
+        "The prompt alone does not fit, whatever maxTokens says: 0 output tokens are left.",
+        "With maxTokens of 99 or less it fits.",
+    )
     assert refusal() == spent(1_000, 0)
     almost = increase(bound - 1)
     assert refusal() == spent(1_000 + bound - 1, bound - 1)
@@ -191,7 +197,8 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
     withdraw_increase(increase=almost, actor="user:finance")
     assert refusal() == spent(1_001, 1)
     spend(full.window, committed=1_500)
-    assert refusal()[2:] == (-499, f"of {dollars(1_001)} has 0.00 left; this call can cost {dollars(bound)}.")
+    message = f"of {dollars(1_001)} has 0.00 left; this call can cost {dollars(bound)}. {advice[False]}"
+    assert refusal()[2:] == (-499, message)
 
 
 def test_room_that_calls_under_way_hold_is_busy_and_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.cost_app.budgets.test_windows import DAY, spend
 DOLLAR = 1_000_000_000
 ACTOR = "user:finance"
 Set = Callable[..., Budget]
+Clock = Callable[[datetime], None]
 
 
 @pytest.fixture
@@ -95,10 +96,13 @@ def test_each_period_and_scope_has_a_budget_of_its_own(set_to: Set) -> None:
     assert Budget.objects.filter(is_active=True).count() == 5
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(set_to: Set, scoped: Organization) -> None:
+def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(
+    set_to: Set, scoped: Organization, clock: Clock
+) -> None:
+    clock(NOON - DAY)
     budget = set_to()
     (before,) = windows_now(scoped.pk, NOON - DAY)
+    clock(NOON)
     (running,) = windows_now(scoped.pk, NOON)
     set_to(limit_nano=3 * DOLLAR, enforcement="block")
     rows = BudgetWindow.objects.filter(budget=budget).order_by("starts_at").values_list("limit_nano", "enforcement")
@@ -106,17 +110,17 @@ def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(set_to:
     assert only_window(scoped).window.id == running.window.id != before.window.id
 
 
-@pytest.mark.usefixtures("clock")
-def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped: Organization) -> None:
+def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped: Organization, clock: Clock) -> None:
+    clock(NOON - DAY)
     set_to(rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON - DAY)
     spend(before.window, committed=4 * DOLLAR)
+    clock(NOON)
     windows_now(scoped.pk, NOON)
     set_to(rollover_unused=True, limit_nano=20 * DOLLAR)
     assert only_window(scoped).window.limit_nano == 26 * DOLLAR
 
 
-@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(
     ("terms", "limit"),
     [
@@ -125,11 +129,11 @@ def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped
     ],
 )
 def test_carrying_over_ends_or_is_capped_at_once(
-    set_to: Set, scoped: Organization, terms: dict[str, Any], limit: int
+    set_to: Set, scoped: Organization, clock: Clock, terms: dict[str, Any], limit: int
 ) -> None:
+    clock(NOON - DAY)
     set_to(rollover_unused=True)
-    windows_now(scoped.pk, NOON - DAY)
-    windows_now(scoped.pk, NOON)
+    clock(NOON)
     set_to(**terms)
     assert only_window(scoped).window.limit_nano == limit * DOLLAR
 
@@ -155,6 +159,8 @@ def test_a_limit_cut_below_what_is_spent_and_held_refuses_the_next_call(
         ({"limit_nano": -1}, "limit_nano"),
         ({"limit_nano": NANO_MAX + 1}, "limit_nano"),
         ({"rollover_cap_nano": -1}, "rollover_cap_nano"),
+        ({"rollover_cap_nano": 1}, "rollover_cap_nano"),
+        ({"scope": "tag", "scope_value": "x" * 65}, "scope_value"),
         ({"warning_percent": 0}, "warning_percent"),
         ({"alert_percent": 101}, "alert_percent"),
         ({"warning_percent": 96}, "warning_percent"),

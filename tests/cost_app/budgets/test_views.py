@@ -247,7 +247,8 @@ def test_the_day_on_which_a_budget_runs_out_is_forecast(
     """$4 a day for four weeks: $100 of a month last 25 days."""
     clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
     with organization_scope(organization.pk):
-        Budget.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))
+        BudgetWindow.objects.all().delete()
+        Budget.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC), holds_since=None)
         for number in range(28):
             day = date(2026, 3, 9) - timedelta(days=number)
             UsageDay.objects.create(organization=organization, dimension="total", day=day, nano=4 * DOLLAR)

@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from cost_app.budgets import windows
-from cost_app.budgets.windows import refresh_rollover, refresh_rollovers, windows_now
+from cost_app.budgets import opening
+from cost_app.budgets.rollover import refresh_rollover, refresh_rollovers
+from cost_app.budgets.windows import windows_now
 from cost_app.calendar import Calendar
 from cost_app.models import Budget, BudgetIncrease, BudgetWindow, CostPolicy
 from tests.cost_app.budgets.conftest import NOON
@@ -85,7 +86,7 @@ def test_a_new_time_zone_begins_with_the_next_window(scoped: Organization, make_
     (still,) = windows_now(scoped.pk, NOON + timedelta(hours=10))
     (tokyo,) = windows_now(scoped.pk, NOON + timedelta(hours=12))
     assert still.window.id == berlin.window.id
-    assert tokyo.window.starts_at == berlin.window.ends_at
+    assert tokyo.window.starts_at == datetime(2026, 3, 10, 15, tzinfo=UTC)
     assert tokyo.window.ends_at == datetime(2026, 3, 11, 15, tzinfo=UTC)
 
 
@@ -132,16 +133,15 @@ def test_what_a_late_call_gives_back_is_carried_over_too(scoped: Organization, m
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"rollover_unused": True}, 2_000),
+        ({"rollover_unused": True}, 5_500),
         ({"rollover_unused": True, "rollover_cap_nano": 250}, 1_250),
         ({"rollover_unused": True, "rollover_cap_nano": 0}, 1_000),
         ({"rollover_unused": False}, 1_000),
     ],
 )
-def test_days_without_a_request_carry_one_limit_and_no_more(
+def test_days_without_a_request_carry_over_as_if_each_had_been_looked_at(
     scoped: Organization, make_budget: MakeBudget, columns: dict[str, object], expected: int
 ) -> None:
-    """Whatever was spent before the gap: the day right before the new one is the one that left a limit over."""
     make_budget(limit_nano=1_000, **columns)
     (before,) = windows_now(scoped.pk, NOON)
     spend(before.window, committed=300, reserved=200)
@@ -238,14 +238,14 @@ def test_of_two_processes_that_open_a_window_one_makes_it(
     scoped: Organization, make_budget: MakeBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_budget()
-    calendar, opened = windows._calendar, []
+    calendar, opened = opening.calendar_for, []
 
     def meanwhile(organization_id: int) -> Calendar:
-        monkeypatch.setattr(windows, "_calendar", calendar)
+        monkeypatch.setattr(opening, "calendar_for", calendar)
         opened.extend(windows_now(scoped.pk, NOON))
         return calendar(organization_id)
 
-    monkeypatch.setattr(windows, "_calendar", meanwhile)
+    monkeypatch.setattr(opening, "calendar_for", meanwhile)
     (own,) = windows_now(scoped.pk, NOON)
     assert own.window.id == opened[0].window.id
     assert BudgetWindow.objects.count() == 1
@@ -264,7 +264,7 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
     assert sum(each["sql"].startswith("UPDATE") for each in queries) == 1
     rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
     assert list(rows) == [
-        *[(sound.id, 1_000, "block")] * 3,
+        *[(sound.id, 1_000, "block")] * 15,
         (changed.id, 1_000, "block"),
         (changed.id, 300, "warn"),
         (changed.id, 1_000, "block"),

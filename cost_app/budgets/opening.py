@@ -1,0 +1,143 @@
+"""Opening windows: every period of a budget in its order, each with what the ledger says that it has already cost.
+
+So it makes no difference who opens a window, when, or whether anybody looked in the periods before. Calls are counted
+by their holds from `Budget.holds_since` on; what is older, and the part of a period that a window of another calendar
+has counted, comes from the ledger.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Sum
+
+from cost_app.budgets.rollover import carried_over, most_carried
+from cost_app.budgets.scopes import Scope, scope_of
+from cost_app.budgets.spending import booked_late, held_between, spent_between
+from cost_app.calendar import Calendar, Period
+from cost_app.ledger.usage import usage_calendar
+from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, Hold
+from cost_app.policy import policy_of, zone_of
+
+UNDER_WAY = (AttemptState.RESERVED, AttemptState.DISPATCHED)
+
+
+def open_due(budget: Budget, now: datetime) -> BudgetWindow:
+    """Open the windows from the newest one's end to that of `now`; returns the newest.
+
+    That is a window already open where the clock went back. A new calendar begins with the next window.
+    """
+    newest = BudgetWindow.objects.filter(budget=budget).order_by("-ends_at").first()
+    if newest and newest.ends_at > now:
+        return newest
+    calendar = calendar_for(budget.organization_id)
+    while newest is None or newest.ends_at <= now:
+        starts_at, ends_at = calendar.bounds(Period(budget.period), newest.ends_at if newest else now)
+        newest = _open(budget, newest, starts_at, ends_at)
+    return newest
+
+
+def calendar_for(organization_id: int) -> Calendar:
+    """The calendar of the organization's budgets at this moment."""
+    return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
+
+
+def _open(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> BudgetWindow:
+    """One window; of several processes at once one makes it."""
+    until = counted_to(budget, before, starts_at, ends_at)
+    if until is None:
+        return _make(budget, before, starts_at, ends_at)
+    with transaction.atomic():
+        usage_calendar(budget.organization_id)  # a lock: of several processes one counts
+        made = BudgetWindow.objects.filter(budget=budget, starts_at=starts_at).first()
+        if made:
+            return _extended(made, ends_at)
+        window = _make(budget, before, starts_at, ends_at)
+        _count_from_the_ledger(budget, before, window, until)
+        return window
+
+
+def _extended(window: BudgetWindow, ends_at: datetime) -> BudgetWindow:
+    """A period that a new time zone ends later, such as by its summer time, goes on."""
+    BudgetWindow.objects.filter(id=window.id, ends_at__lt=ends_at).update(ends_at=ends_at)
+    window.refresh_from_db()
+    return window
+
+
+def _make(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> BudgetWindow:
+    most = most_carried(budget)
+    rollover = carried_over(before, most)
+    window = BudgetWindow(
+        organization_id=budget.organization_id,
+        budget=budget,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        limit_nano=budget.limit_nano + rollover,
+        rollover_nano=rollover,
+        carries_at_most_nano=most,
+        enforcement=budget.enforcement,
+    )
+    BudgetWindow.objects.bulk_create([window], ignore_conflicts=True)
+    return BudgetWindow.objects.get(budget=budget, starts_at=starts_at)
+
+
+def counted_to(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> datetime | None:
+    """Until when the ledger counts in a new window, and no holds do; None where all of its calls have one."""
+    ends = [before.ends_at] if before else []
+    if budget.holds_since:
+        ends.append(budget.holds_since)
+    until = min(max(ends, default=starts_at), ends_at)
+    return until if until > starts_at else None
+
+
+def first_counted(budget: Budget, starts_at: datetime) -> datetime:
+    """From when on spending counts in a window."""
+    return max(starts_at, budget.counts_from) if budget.counts_from else starts_at
+
+
+def _count_from_the_ledger(budget: Budget, before: BudgetWindow | None, window: BudgetWindow, until: datetime) -> None:
+    scope = scope_of(budget.scope, budget.scope_value)
+    begin = first_counted(budget, window.starts_at)
+    opening = spent_between(budget.organization_id, scope, begin, until)
+    if before and before.ends_at > window.starts_at:
+        opening += booked_late(scope, (begin, until), until)
+    elif before:
+        opening -= held_between(budget.id, begin, until)
+    _add_opening(window, opening, until)
+    take_up_calls(budget, window, scope, until)
+
+
+def count_gap(budget: Budget, removed_at: datetime, now: datetime) -> None:
+    """Add to the windows that the budget has what was spent between its removal and now, when nothing was held."""
+    scope = scope_of(budget.scope, budget.scope_value)
+    for window in BudgetWindow.objects.filter(budget=budget, ends_at__gt=removed_at, starts_at__lt=now).order_by("id"):
+        begin = max(first_counted(budget, window.starts_at), removed_at)
+        end = min(window.ends_at, now)
+        spent = spent_between(budget.organization_id, scope, begin, end) - held_between(budget.id, begin, end)
+        _add_opening(window, spent, end)
+        take_up_calls(budget, window, scope, end)
+
+
+def _add_opening(window: BudgetWindow, nano: int, until: datetime) -> None:
+    BudgetWindow.objects.filter(id=window.id).update(
+        opening_nano=F("opening_nano") + nano, committed_nano=F("committed_nano") + nano, opened_to=until
+    )
+
+
+def take_up_calls(budget: Budget, window: BudgetWindow, scope: Scope, until: datetime) -> None:
+    """Hold what calls under way may still cost, so that what they will cost is counted here too.
+
+    Locks the calls before the window, as ending a call does.
+    """
+    begin = first_counted(budget, window.starts_at)
+    calls = Attempt.objects.filter(
+        organization_id=budget.organization_id, created_at__gte=begin, created_at__lt=until, state__in=UNDER_WAY
+    ).exclude(holds__window=window)
+    under_way = scope.chosen(calls.order_by("id").select_for_update(of=("self",)))
+    Hold.objects.bulk_create(
+        [
+            Hold(organization_id=call.organization_id, attempt=call, window=window, reserved_nano=call.bound_nano)
+            for call in under_way
+        ]
+    )
+    held = Hold.objects.filter(window=window).aggregate(nano=Sum("reserved_nano", default=0))["nano"]
+    BudgetWindow.objects.filter(id=window.id).update(reserved_nano=held)

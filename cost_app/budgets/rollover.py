@@ -1,0 +1,79 @@
+"""What windows take over from those before: a function of the windows, whoever computes it and whenever."""
+
+from datetime import datetime
+from itertools import pairwise
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from cost_app.budgets.terms import NANO_MAX
+from cost_app.models import Budget, BudgetWindow
+
+WINDOWS_FOLLOWED = 35
+"""How far back a late cost may change what was carried over: usage is reported within 31 days."""
+
+
+def most_carried(budget: Budget) -> int:
+    """The most that a window of this budget takes over, in nano-dollars; whatever is unused, it stays an amount."""
+    if not budget.rollover_unused:
+        return 0
+    return NANO_MAX if budget.rollover_cap_nano is None else budget.rollover_cap_nano
+
+
+def carried_over(before: BudgetWindow | None, most: int) -> int:
+    """What the window before left unused, in nano-dollars; what calls still hold of it counts as spent."""
+    if before is None:
+        return 0
+    return max(0, min(before.limit_nano - before.committed_nano - before.reserved_nano, most))
+
+
+def refresh_rollover(window: BudgetWindow) -> bool:
+    """Count again what was left over, window by window up to this one. True if its limit changed.
+
+    Calls of windows before may have ended since, or have been reported late.
+    """
+    earlier = BudgetWindow.objects.filter(budget=window.budget_id, ends_at__lt=window.ends_at)
+    chain = [*reversed(earlier.order_by("-ends_at")[:WINDOWS_FOLLOWED]), window]
+    changed = False
+    for before, after in pairwise(chain):
+        changed = _take_over(before, after)
+    return changed
+
+
+def _take_over(before: BudgetWindow, window: BudgetWindow) -> bool:
+    rollover = carried_over(before, window.carries_at_most_nano)
+    if rollover == window.rollover_nano:
+        return False
+    unchanged = BudgetWindow.objects.filter(id=window.id, rollover_nano=window.rollover_nano)
+    limit = F("limit_nano") - window.rollover_nano + rollover
+    is_ours = bool(unchanged.update(limit_nano=limit, rollover_nano=rollover))
+    if is_ours:
+        window.limit_nano += rollover - window.rollover_nano
+        window.rollover_nano = rollover
+    return is_ours
+
+
+def refresh_rollovers(now: datetime | None = None) -> None:
+    """The same for every current window that can carry over; for the sweeper.
+
+    And where a window was opened while its budget was being changed, it gets what the budget says now.
+    """
+    now = now or timezone.now()
+    current = BudgetWindow.objects.filter(starts_at__lte=now, ends_at__gt=now, budget__is_active=True)
+    agrees = Q(
+        limit_nano=F("budget__limit_nano") + F("rollover_nano"),
+        enforcement=F("budget__enforcement"),
+    )
+    for window in current.exclude(agrees).select_related("budget"):
+        follow_budget(window)
+    for window in current.filter(budget__rollover_unused=True):
+        refresh_rollover(window)
+
+
+def follow_budget(window: BudgetWindow) -> None:
+    """Give a window what its budget is set to; keeps what it took over."""
+    BudgetWindow.objects.filter(id=window.id, rollover_nano=window.rollover_nano).update(
+        limit_nano=window.budget.limit_nano + window.rollover_nano,
+        carries_at_most_nano=most_carried(window.budget),
+        enforcement=window.budget.enforcement,
+    )

@@ -1,0 +1,72 @@
+"""Which calls a budget counts: the one place that says it for admission, for the ledger's rows and for its sums.
+
+A budget of an API key counts the whole line of keys that replaced each other by rotation, so that a rotation neither
+gives a second allowance nor takes one. Users and tags are compared in their normal form (`aiinfra.names`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.db.models import CharField, Q, QuerySet
+from django.db.models.functions import Cast
+
+from aiinfra.names import normal_name, normal_names
+from aiinfra.tenants.keys import line_of
+from cost_app.models import Attempt, Budget, BudgetScope, Dimension, LedgerEntry
+
+Row = TypeVar("Row", LedgerEntry, Attempt)
+
+
+def budgets_counting(attempt: Attempt) -> QuerySet[Budget]:
+    """The budgets, active or not, whose scope has this call. The line of its key is a part of the one query."""
+    counting = (
+        Q(scope=BudgetScope.ORGANIZATION)
+        | Q(scope=BudgetScope.MODEL, scope_value=attempt.name)
+        | Q(scope=BudgetScope.TAG, scope_value__in=attempt.tags)
+    )
+    if attempt.api_key_id:
+        row_ids = line_of(attempt.api_key_id).values_list(Cast("id", CharField()))
+        counting |= Q(scope=BudgetScope.API_KEY, scope_value__in=row_ids)
+    if attempt.user_ref:
+        counting |= Q(scope=BudgetScope.USER, scope_value=attempt.user_ref)
+    return Budget.objects.filter(counting, organization_id=attempt.organization_id)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A budget's scope and the values under which the ledger and its sums have it: the keys' row ids, or the one."""
+
+    kind: str
+    values: tuple[str, ...]
+
+    @property
+    def dimension(self) -> str:
+        """The dimension of the sums by hour and day."""
+        return Dimension.TOTAL.value if self.kind == BudgetScope.ORGANIZATION else self.kind
+
+    def has(self, row: LedgerEntry | Attempt) -> bool:
+        """Whether this entry or attempt counts."""
+        match self.kind:
+            case BudgetScope.API_KEY:
+                return str(row.api_key_id) in self.values
+            case BudgetScope.USER:
+                return normal_name(row.user_ref) in self.values
+            case BudgetScope.MODEL:
+                return f"{row.provider}/{row.model}" in self.values
+            case BudgetScope.TAG:
+                return any(tag in self.values for tag in normal_names(row.tags))
+            case _:
+                return True
+
+    def chosen(self, rows: Iterable[Row]) -> list[Row]:
+        """Those of the rows that count."""
+        return [row for row in rows if self.has(row)]
+
+
+def scope_of(kind: str, value: str) -> Scope:
+    """The scope of a budget; one query for an API key, none for others."""
+    if kind == BudgetScope.API_KEY:
+        row_ids = line_of(int(value)).order_by("id").values_list("id", flat=True)
+        return Scope(kind, tuple(dict.fromkeys([value, *map(str, row_ids)])))
+    return Scope(kind, (value,))

@@ -1,0 +1,114 @@
+"""What a window opens with, and calls that are refused."""
+
+from collections.abc import Callable
+
+import pytest
+from django.urls import reverse
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.alerts.causes import budget_causes
+from cost_app.budgets.manage import grant_increase, remove_budget, set_budget, spent_so_far
+from cost_app.budgets.refusals import BudgetExceededError
+from cost_app.budgets.refused import count_refusals
+from cost_app.budgets.terms import NANO_MAX, BudgetSumError, BudgetTerms
+from cost_app.budgets.windows import windows_now
+from cost_app.ledger import attempts
+from cost_app.ledger.agreement import disagreements
+from cost_app.models import Attempt, Budget
+from tests.cost_app.budgets.conftest import NOON
+from tests.cost_app.budgets.test_views import EDIT, Browser
+from tests.cost_app.budgets.test_windows import DAY
+
+Open = Callable[..., Attempt]
+USAGE = TokenUsage(input=10, output=10)
+
+
+def set_in(organization: Organization, *, from_now: bool = False, **terms: object) -> Budget:
+    chosen = BudgetTerms(**{"period": "monthly", "limit_nano": 10**9, **terms})  # type: ignore[arg-type]
+    return set_budget(organization_id=organization.pk, terms=chosen, actor="user:finance", from_now=from_now)
+
+
+def spent(organization: Organization) -> int:
+    (window,) = windows_now(organization.pk)
+    return window.window.committed_nano
+
+
+@pytest.mark.parametrize(("from_now", "share"), [(False, 1), (True, 0)])
+def test_a_new_budget_counts_what_its_period_has_cost_or_only_what_follows(
+    scoped: Organization, open_attempt: Open, from_now: bool, share: int
+) -> None:
+    call, under_way = open_attempt(user_ref=" ann"), open_attempt(user_ref="ann")
+    attempts.settle(call, USAGE, {})
+    call.refresh_from_db()
+    scope = {"scope": "user", "scope_value": "ann "}
+    assert spent_so_far(organization_id=scoped.pk, period="monthly", **scope) == call.cost_nano
+    budget = set_in(scoped, from_now=from_now, **scope)
+    assert spent(scoped) == share * call.cost_nano
+    attempts.settle(under_way, USAGE, {})
+    assert spent(scoped) == share * 2 * call.cost_nano
+    remove_budget(budget=budget, actor="user:finance")
+    set_in(scoped, **scope)
+    assert spent(scoped) == share * 2 * call.cost_nano
+    assert list(disagreements()) == []
+
+
+def test_a_correction_of_a_call_from_before_the_budget_changes_what_it_counted(
+    scoped: Organization, open_attempt: Open
+) -> None:
+    from datetime import timedelta
+
+    call = open_attempt()
+    attempts.dispatch(call, timedelta(seconds=1))
+    attempts.estimate(call)
+    set_in(scoped)
+    assert spent(scoped) == call.bound_nano
+    attempts.settle(call, USAGE, {})
+    call.refresh_from_db()
+    assert spent(scoped) == call.cost_nano < call.bound_nano
+    assert list(disagreements()) == []
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_budget_that_refuses_calls_says_so_until_they_fit(scoped: Organization, open_attempt: Open) -> None:
+    bound = open_attempt().bound_nano
+    set_in(scoped, limit_nano=bound - 1, enforcement="block", from_now=True)
+    for _ in range(2):
+        with pytest.raises(BudgetExceededError, match="maxTokens"):
+            open_attempt()
+    assert count_refusals() == {scoped.pk}
+    assert count_refusals() == set()
+    (window,) = windows_now(scoped.pk)
+    assert (window.is_refusing, window.window.refused_calls) == (True, 2)
+    (cause,) = budget_causes([window])
+    assert (cause.severity, "refusing calls: 2 calls" in cause.message) == ("critical", True)
+    set_in(scoped, limit_nano=bound * 2, enforcement="block")
+    assert not windows_now(scoped.pk)[0].is_refusing
+
+
+def test_a_free_call_fits_a_spent_budget(
+    scoped: Organization, open_attempt: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_in(scoped, limit_nano=0, enforcement="block")
+    monkeypatch.setattr("cost_app.ledger.admission.bound_of", lambda *_: 0)
+    assert open_attempt().bound_nano == 0
+
+
+@pytest.mark.usefixtures("clock")
+def test_increases_together_stay_below_100_million(scoped: Organization) -> None:
+    budget = set_in(scoped)
+    increase = {"budget": budget, "reason": "more", "expires_at": NOON + DAY, "actor": "user:finance"}
+    grant_increase(nano=NANO_MAX, **increase)  # type: ignore[arg-type]
+    with pytest.raises(BudgetSumError):
+        grant_increase(nano=1, **increase)  # type: ignore[arg-type]
+
+
+def test_an_edit_on_an_old_page_is_refused(organization: Organization, finance: User, client_of: Browser) -> None:
+    with organization_scope(organization.pk):
+        budget = set_in(organization)
+    client, url = client_of(finance), reverse("budget_edit", args=[budget.pk])
+    seen = client.get(url).context["form"]["seen"].value()
+    assert client.post(url, {**EDIT, "limit": "50", "seen": seen}).status_code == 302
+    stale = client.post(url, {**EDIT, "limit": "60", "seen": seen})
+    assert (stale.status_code, "Nothing was saved" in stale.text) == (422, True)
