@@ -10,13 +10,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events, flights
 from queue_app.claims import Claim, release
 from queue_app.intake import attempt_order, enter, note_model
-from queue_app.keeping import RECHECKS, WARMS, keep
+from queue_app.keeping import RECHECKS, WARMS, keep, response_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.plan import NextAttempt, next_attempt
@@ -27,6 +28,7 @@ WORKER_LOST = "WORKER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
 MISSING_USAGE = "MISSING_USAGE"
+BROKEN = "aiinfra could not process this request; its logs say why"
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 BUDGET_BUSY = "BUDGET_BUSY"
 
@@ -39,7 +41,7 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
     with transaction.atomic():
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
-            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(_response(answer)))
+            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(response_of(answer)))
         if answer.usage is None:
             cost.estimate(attempt, MISSING_USAGE, "the provider sent no usable token counts")
         else:
@@ -48,13 +50,6 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
         keep(claim, attempt, answer)
     _left(claim, is_ours=ended)
     return ended
-
-
-def _response(answer: ChatAnswer) -> dict[str, Any]:
-    response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
-    if answer.tool_calls:
-        response["toolCalls"] = answer.tool_calls
-    return response
 
 
 def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
@@ -153,6 +148,19 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         message = f"{request.crashes + 1} workers were lost while they ran this request"
         moved = _start_over_or_fail(claim, again, QUARANTINED, message)
     _left(claim, moved)
+
+
+def fail_broken(claim: Claim) -> None:
+    """End a request that breaks whatever works on it. Its attempt is free if it never left, else at its bound."""
+    with transaction.atomic():
+        AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
+        if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
+            one_by_one([claim], _abandon_broken)
+    _left(claim)
+
+
+def _abandon_broken(claim: Claim) -> None:
+    cost.abandon(claim.request.id, claim.attempt_number, ErrorCode.INTERNAL_ERROR)
 
 
 def stop(claim: Claim) -> None:

@@ -11,6 +11,7 @@ from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from cost_app.calendar import Calendar, Period
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetScope, BudgetWindow
 from cost_app.policy import policy_of, zone_of
@@ -140,8 +141,7 @@ def refresh_rollovers(now: datetime | None = None) -> None:
     """
     now = now or timezone.now()
     current = BudgetWindow.objects.filter(starts_at__lte=now, ends_at__gt=now, budget__is_active=True)
-    for window in current.filter(budget__rollover_unused=True).select_related("budget"):
-        refresh_rollover(window)
+    one_by_one(current.filter(budget__rollover_unused=True).select_related("budget"), refresh_rollover)
     agrees = Q(limit_nano=F("budget__limit_nano") + F("rollover_nano"), enforcement=F("budget__enforcement"))
     for window in current.exclude(agrees).select_related("budget"):
         BudgetWindow.objects.filter(id=window.id, rollover_nano=window.rollover_nano).update(

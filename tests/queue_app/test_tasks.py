@@ -51,14 +51,17 @@ def test_a_worker_that_is_to_stop_takes_nothing_more(submit: Submit, provider: S
     assert statuses() == ["completed", "pending"]
 
 
-def test_a_request_that_breaks_its_worker_does_not_break_the_ticket(submit: Submit, provider: ScriptedProvider) -> None:
+def test_a_request_that_breaks_its_worker_fails_and_does_not_break_the_ticket(
+    submit: Submit, provider: ScriptedProvider
+) -> None:
     answer = provider.script[0]
     provider.script = [MemoryError("poison"), answer]
     first = submit()
     submit()
     tasks.run_next()
-    assert statuses() == ["completed", "processing"]
-    assert AIRequest.objects.get(id=first.id).status == Status.PROCESSING
+    assert statuses() == ["completed", "failed"]
+    broken = AIRequest.objects.get(id=first.id)
+    assert (broken.status, broken.error_code, broken.crashes) == (Status.FAILED, "INTERNAL_ERROR", 0)
     assert in_flight.busy() == 0
 
 
