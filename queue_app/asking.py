@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,15 +29,17 @@ class CacheMissError(LookupError):
     """Only the cache was asked, and nothing in it answers. The message says why."""
 
 
-def ask(submission: Submission) -> AIRequest:
+def ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
     """The request: ended where the cache answered, else pending. `submission.cache_mode` says what the cache may do.
 
+    `before_queueing` is called once the cache has no answer and before anything is stored; it may refuse by raising.
     With an idempotency key that was used before, the first request comes back. Raises CacheMissError in mode "only",
     and everything that `intake.accept` raises.
     """
     if earlier := intake.earlier(submission):
         return earlier
     if submission.cache_mode == "bypass":
+        before_queueing()
         return intake.accept(submission)
     started = time.perf_counter()
     terms = intake.terms_of(submission)
@@ -45,6 +48,7 @@ def ask(submission: Submission) -> AIRequest:
         return request
     if submission.cache_mode == "only":
         raise CacheMissError(look.explanation or look.reason)
+    before_queueing()
     return _fly(submission, terms, look, started)
 
 
