@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 from redis.exceptions import RedisError
 
 from aiinfra.failures import DATABASE_AWAY
@@ -18,25 +18,29 @@ AWAY = (*DATABASE_AWAY, RedisError)
 
 
 def one_by_one(
-    rows: Iterable[Row], work: Callable[[Row], object], give_up: Callable[[Row], object] | None = None
+    rows: Iterable[Row],
+    work: Callable[[Row], object],
+    give_up: Callable[[Row], object] | None = None,
+    *,
+    in_transaction: bool = False,
 ) -> list[Row]:
     """Do `work` with each row; one that breaks it is logged, and the others have their turn. Returns the broken rows.
 
-    `give_up` ends a broken row or puts it off, so that the next round does not begin with it. Inside a transaction each
-    row has a savepoint. Raises the errors of a database or a Redis that does not answer.
+    `give_up` ends a broken row or puts it off, so that the next round does not begin with it. With `in_transaction`,
+    for a loop that is part of one, each row has a savepoint. Raises the errors of a database or a Redis that is away.
     """
     broken = []
     for row in rows:
-        if not _did(work, row):
+        if not _did(work, row, in_transaction):
             broken.append(row)
             if give_up is not None:
-                _did(give_up, row)
+                _did(give_up, row, in_transaction)
     return broken
 
 
-def _did(work: Callable[[Row], object], row: Row) -> bool:
+def _did(work: Callable[[Row], object], row: Row, in_transaction: bool) -> bool:
     try:
-        with _savepoint():
+        with transaction.atomic() if in_transaction else nullcontext():
             work(row)
     except AWAY:
         raise
@@ -45,7 +49,3 @@ def _did(work: Callable[[Row], object], row: Row) -> bool:
         logger.exception("a row broke its loop's work and was passed over", extra={"fields": fields})
         return False
     return True
-
-
-def _savepoint() -> AbstractContextManager[object]:
-    return transaction.atomic() if connection.in_atomic_block else nullcontext()

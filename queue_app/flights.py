@@ -113,7 +113,7 @@ def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) 
         with transaction.atomic():
             left = _followers(leader.id).exclude(id__in=[each.id for each in broken])
             waiting = list(left.select_for_update(skip_locked=True)[:BATCH])
-            found = one_by_one(waiting, lambda follower: _answer(follower, response, usage))
+            found = one_by_one(waiting, lambda follower: _answer(follower, response, usage), in_transaction=True)
         one_by_one(found, _end_broken)
         broken += found
         events.changed(*waiting)

@@ -155,7 +155,7 @@ def fail_broken(claim: Claim) -> None:
     with transaction.atomic():
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
-            one_by_one([claim], _abandon_broken)
+            one_by_one([claim], _abandon_broken, in_transaction=True)
     _left(claim)
 
 

@@ -55,7 +55,7 @@ def test_within_a_transaction_a_bad_row_leaves_nothing_behind(db: None) -> None:
         if slug == "bad":
             raise DataError
 
-    assert one_by_one(["good", "bad", "fine"], add) == ["bad"]
+    assert one_by_one(["good", "bad", "fine"], add, in_transaction=True) == ["bad"]
     assert set(Organization.objects.filter(slug__in=["good", "bad", "fine"]).values_list("slug", flat=True)) == {
         "good",
         "fine",

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ErrorCode, ProviderError
+from aiinfra.providers.breaker import CircuitState
 from aiinfra.providers.registry import UnknownProviderError
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
@@ -18,7 +19,7 @@ from queue_app.claims import Claim
 from queue_app.models import AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.processing import process
 from queue_app.reconciler import recover_expired
-from tests.queue_app.conftest import USAGE, ScriptedProvider, answer
+from tests.queue_app.conftest import USAGE, ScriptedProvider, answer, refusal
 
 Claimed = Callable[..., Claim]
 COST = 20 * 140 + 10 * 280
@@ -170,3 +171,32 @@ def test_one_policy_that_cannot_be_entered_holds_up_no_other(
         monkeypatch.setattr(index, "set_policy", set_policy)
         reconciler.enter_policies()
     assert sorted(entered) == sorted([organization.pk, other_organization.pk])
+
+
+@pytest.mark.parametrize(("timeout_ms", "opens"), [(1_000, False), (30_000, True)])
+def test_deadlines_that_callers_made_short_open_no_circuit(
+    claimed: Claimed, provider: ScriptedProvider, timeout_ms: int, opens: bool
+) -> None:
+    provider.script = [refusal("TIMEOUT", may_be_billed=True)]
+    for _ in range(6):
+        process(claimed(timeout_ms=timeout_ms, max_retries=0))
+    open_ones = [each for each in breaker.states() if each.state is not CircuitState.CLOSED]
+    assert bool(open_ones) is opens
+
+
+def test_odd_requests_of_one_organization_open_no_circuit(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("UNREADABLE_ANSWER", may_be_billed=True)]
+    for _ in range(6):
+        process(claimed(max_retries=0))
+    assert [each for each in breaker.states() if each.state is not CircuitState.CLOSED] == []
+
+
+def test_failures_of_one_organization_leave_the_model_to_another(
+    claimed: Claimed, provider: ScriptedProvider, other_organization: Organization
+) -> None:
+    breaker.record_success("deepseek", "deepseek-chat", other_organization.pk)
+    provider.script = [refusal("SERVER_ERROR")]
+    for _ in range(6):
+        process(claimed(max_retries=0))
+    assert len(provider.calls) == 6
+    assert breaker.allow("deepseek", "deepseek-chat", other_organization.pk).allowed
