@@ -3,7 +3,7 @@
 Who leads is a matter of the database: at most one request has the `flight` of a question, and those that follow it
 name it in `leader_id`. A follower is a pending request without an attempt, which no worker sees. It ends with its
 leader's answer, if `keeping.may_share` lets others have that one. Where the leader fails or is cancelled, the oldest
-follower calls the provider in its place; where its answer is for itself alone, each follower makes its own call.
+follower calls the provider in its place; where its answer cannot be shared, each follower makes its own call.
 """
 
 import logging
@@ -171,7 +171,7 @@ def _hand_over(leader: AIRequest) -> None:
 
 
 def _let_go(leader: AIRequest) -> None:
-    """Each follower calls the provider for itself, one after the other: the next answer may be no good for others, too.
+    """Each follower makes its own call, one after the other, because the next answer may not be shareable either.
 
     Nobody follows any more, so that nobody waits for a chain of such answers.
     """
@@ -192,7 +192,7 @@ def _starts(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
 
 
 def _take_over(leader: AIRequest, follower: AIRequest, *, leads: bool, not_before: datetime | None = None) -> None:
-    """Give a follower an attempt of its own; with `leads` the other followers follow it. It fails without money."""
+    """Give a follower its own attempt; with `leads` the other followers follow it. It fails if no budget has room."""
     columns: dict[str, Any] = {"leader_id": None, "not_before": not_before or follower.not_before}
     try:
         with transaction.atomic():

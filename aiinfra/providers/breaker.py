@@ -54,7 +54,8 @@ for name, seen, failed in string.gmatch(listed, '(%d+):(%d+):(%d)') do
     count = count + 1
   end
   if name == me or callers[name] then
-    if failed == '1' then failing = failing + 1 else content = content + 1 end
+    local weight = name == '{INSTALLATION}' and 2 or 1
+    if failed == '1' then failing = failing + weight else content = content + 1 end
   end
 end
 local function write(failures, opened, probe)
@@ -136,7 +137,7 @@ class BreakerState:
     @property
     def holds_all(self) -> bool:
         """Whether it keeps the calls of every organization back, once it is open."""
-        return len(self.failing) != 1
+        return len(self.failing) != 1 or INSTALLATION in self.failing
 
 
 def allow(provider: str, model: str, organization_id: int = INSTALLATION) -> Decision:

@@ -61,7 +61,7 @@ class FakeServer:
         self.answers[:], self.bodies[:], self.heads[:] = answers, [], []
 
     def adapter(self, dialect: str = "openai", name: str = "local") -> ProviderAdapter:
-        """An adapter of this server, with a client of its own."""
+        """An adapter of this server, with its own client."""
         provider = Provider(name, f"http://127.0.0.1:{self.port}/v1", KEY, is_named_by_operator=True)
         client = egress.http_client(trusted_hosts=frozenset({"127.0.0.1"}), body_bytes=BODY_BYTES)
         kind = AnthropicAdapter if dialect == "anthropic" else OpenAICompatibleAdapter

@@ -170,6 +170,13 @@ def test_what_one_organization_opened_lets_the_first_call_of_another_through_as_
     assert (state().state, state().failing) == (CircuitState.CLOSED, ())
 
 
+def test_what_the_installation_saw_fail_is_closed_to_all() -> None:
+    breaker.record_success(*MODEL, SOUTH)
+    fail(5)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+    assert state().holds_all
+
+
 def test_a_failed_probe_of_another_organization_holds_all_back() -> None:
     for _ in range(5):
         breaker.record_failure(*MODEL, NORTH)

@@ -31,7 +31,7 @@ _FAILED = re.compile(
 
 
 def finish_reason_of(raw: object) -> str:
-    """The finish reason in OpenAI's words; an unknown one as it is, "" where there is none."""
+    """The finish reason in OpenAI's words; an unknown one unchanged, "" if there is none."""
     word = one_line(raw, REASON_LENGTH) if isinstance(raw, str) else ""
     return _SAME.get(word.lower(), word.lower() if word.isupper() else word)
 

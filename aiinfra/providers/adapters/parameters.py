@@ -118,6 +118,6 @@ def _of_family(provider: Provider, model: str) -> Rules:
 
 
 def _key(provider: Provider, model: str) -> str:
-    """By address: another server behind the same name has rules of its own."""
+    """By address: another server behind the same name has other rules."""
     digest = hashlib.sha256(f"{provider.base_url}\n{model}".encode()).hexdigest()
     return f"aiinfra:parameters:{digest[:32]}"
