@@ -16,16 +16,26 @@ import httpcore2
 import httpx2
 
 CONNECT_TIMEOUT_S = 5.0
+BODY_BYTES_MAX = 16 * 1024 * 1024
+ERROR_BODY_BYTES_MAX = 64 * 1024
+"""Of the body of an error status. It is cut there: what it says stands at its beginning."""
 KEEP_ALIVE_S = 30.0
 
 # IPv6 ranges that carry an IPv4 address inside (NAT64, Teredo, 6to4), which may be a private one.
 _TUNNELS = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
+
+# Headers that tell of the body as it was on the wire.
+_DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 _deadline: ContextVar[float | None] = ContextVar("egress_deadline", default=None)
 
 
 class EgressRefusedError(httpx2.ConnectError):
     """The address is not one that may be called. Nothing was sent."""
+
+
+class AnswerTooLargeError(httpx2.ReadError):
+    """The server's answer is larger than we take. Reading stopped there."""
 
 
 @contextmanager
@@ -46,13 +56,16 @@ def timeouts(total_s: float) -> httpx2.Timeout:
     return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s))
 
 
-def http_client(*, trusted_hosts: frozenset[str] = frozenset(), connections: int = 10) -> httpx2.Client:
+def http_client(
+    *, trusted_hosts: frozenset[str] = frozenset(), connections: int = 10, body_bytes: int = BODY_BYTES_MAX
+) -> httpx2.Client:
     """A client behind the guard: no redirects, no proxy from the environment.
 
     `trusted_hosts` are those that the server's configuration names; only they may have private or loopback addresses.
+    An answer of more than `body_bytes`, counted after decompression, raises AnswerTooLargeError while it is read.
     """
     return httpx2.Client(
-        transport=EgressTransport(trusted_hosts=trusted_hosts, connections=connections),
+        transport=EgressTransport(trusted_hosts=trusted_hosts, connections=connections, body_bytes=body_bytes),
         follow_redirects=False,
         trust_env=False,
     )
@@ -72,7 +85,8 @@ def is_public(address: str) -> bool:
 class EgressTransport(httpx2.HTTPTransport):
     """httpx2's own transport on a pool whose sockets are opened by the guard."""
 
-    def __init__(self, *, trusted_hosts: frozenset[str], connections: int) -> None:
+    def __init__(self, *, trusted_hosts: frozenset[str], connections: int, body_bytes: int = BODY_BYTES_MAX) -> None:
+        self._body_bytes = body_bytes
         ssl_context = httpx2.create_ssl_context()
         super().__init__(verify=ssl_context)
         self._pool = httpcore2.ConnectionPool(
@@ -89,7 +103,35 @@ class EgressTransport(httpx2.HTTPTransport):
             raise EgressRefusedError("an address must not hold credentials", request=request)
         if _remaining(None) == 0:
             raise httpx2.ConnectTimeout("the deadline passed before the request was sent", request=request)
-        return super().handle_request(request)
+        answer = super().handle_request(request)
+        headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _DECODED]
+        return httpx2.Response(
+            answer.status_code,
+            headers=headers,
+            stream=_BoundedBody(answer, self._body_bytes),
+            extensions=answer.extensions,
+        )
+
+
+class _BoundedBody(httpx2.SyncByteStream):
+    """An answer's body, decompressed in small pieces and counted, so that a compressed bomb is never held whole."""
+
+    def __init__(self, answer: httpx2.Response, body_bytes: int) -> None:
+        self._answer = answer
+        self._left = ERROR_BODY_BYTES_MAX if answer.is_error else body_bytes
+        self._body_bytes = body_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._answer.iter_bytes():
+            if len(piece) > self._left and not self._answer.is_error:
+                raise AnswerTooLargeError(f"the answer has more than {self._body_bytes} bytes")
+            yield piece[: self._left]
+            self._left -= len(piece)
+            if self._left < 0:
+                return
+
+    def close(self) -> None:
+        self._answer.close()
 
 
 class _GuardedBackend(httpcore2.SyncBackend):

@@ -188,6 +188,7 @@ EVENT_CLIENTS_MAX = values[web.EVENT_CLIENTS_MAX]
 
 # Providers
 
+PROVIDER_ANSWER_MAX_MIB = values[providers.PROVIDER_ANSWER_MAX_MIB]
 BREAKER_FAILURES = values[providers.BREAKER_FAILURES]
 BREAKER_OPEN_S = values[providers.BREAKER_OPEN_S]
 PROVIDER_API_KEYS = {name: values[setting] for name, setting in providers.KEYS.items()}

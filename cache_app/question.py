@@ -90,10 +90,9 @@ def entry_id(partition: str, text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """The text without differences that cannot matter: composed characters, outer blanks, and in a single line the
-    width of inner ones. Case, punctuation and line breaks can matter (code, names), and stay."""
-    composed = unicodedata.normalize("NFC", text).strip()
-    return composed if "\n" in composed or "`" in composed else " ".join(composed.split())
+    """The text without differences that cannot matter: composed characters and outer blanks. Case, punctuation and
+    every blank inside can matter (code, tables, names), and stay."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _digest(parts: Any) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import Payer
 from cache_app.embedding.remembered import embed_together
@@ -39,7 +40,9 @@ def embed_waiting() -> int:
 
     Those whose text cannot be embedded now wait on: equal questions find them. Raises RedisError.
     """
-    return sum(_embed(organization_id) for organization_id in janitor.organizations())
+    embedded: list[int] = []
+    one_by_one(janitor.organizations(), lambda organization_id: embedded.append(_embed(organization_id)))
+    return sum(embedded)
 
 
 def apply_blocks() -> None:
@@ -50,8 +53,7 @@ def apply_blocks() -> None:
 
 def clean_up_entries() -> None:
     """Free what expired entries have left in Redis. Raises RedisError."""
-    for organization_id in janitor.organizations():
-        janitor.clean_up(organization_id)
+    one_by_one(janitor.organizations(), janitor.clean_up)
 
 
 def clean_up_rows() -> None:

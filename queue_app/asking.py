@@ -1,10 +1,12 @@
 """Asking: the cache answers where it can, else the request goes into the queue."""
 
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from cache_app import create_semantic_cache
@@ -15,6 +17,7 @@ from queue_app.intake import Submission
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 
+logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
 
 FLIGHT_TRIES = 5
@@ -26,23 +29,26 @@ class CacheMissError(LookupError):
     """Only the cache was asked, and nothing in it answers. The message says why."""
 
 
-def ask(submission: Submission) -> AIRequest:
+def ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
     """The request: ended where the cache answered, else pending. `submission.cache_mode` says what the cache may do.
 
+    `before_queueing` is called once the cache has no answer and before anything is stored; it may refuse by raising.
     With an idempotency key that was used before, the first request comes back. Raises CacheMissError in mode "only",
     and everything that `intake.accept` raises.
     """
     if earlier := intake.earlier(submission):
         return earlier
     if submission.cache_mode == "bypass":
+        before_queueing()
         return intake.accept(submission)
     started = time.perf_counter()
     terms = intake.terms_of(submission)
     look = _look(submission, terms)
-    if look.served:
-        return _answered(submission, terms, look, started)
+    if look.served and (request := _answered(submission, terms, look, started)):
+        return request
     if submission.cache_mode == "only":
         raise CacheMissError(look.explanation or look.reason)
+    before_queueing()
     return _fly(submission, terms, look, started)
 
 
@@ -62,14 +68,16 @@ def _fly(submission: Submission, terms: CallTerms, look: Look, started: float) -
         leader = flights.leader_of(submission.organization_id, look.ticket.entry_id)
         if leader is None:
             # One that ended between our look-up and now has left its answer.
-            if served := cache.look_again(look.ticket):
-                return _answered(submission, terms, replace(look, served=served), started)
+            served = cache.look_again(look.ticket)
+            if served and (request := _answered(submission, terms, replace(look, served=served), started)):
+                return request
             try:
                 return intake.accept(submission, terms, look, flight=look.ticket.entry_id)
             except intake.FlightTakenError:
                 continue
-        if served := flights.answer_of(leader, look.ticket):
-            return _answered(submission, terms, replace(look, served=served), started)
+        served = flights.answer_of(leader, look.ticket)
+        if served and (request := _answered(submission, terms, replace(look, served=served), started)):
+            return request
         if not flights.may_follow(leader, submission.priority):
             break
         if joined := flights.join(leader, lambda lead: intake.store(submission, terms, look, leader_id=lead)):
@@ -79,8 +87,11 @@ def _fly(submission: Submission, terms: CallTerms, look: Look, started: float) -
     return intake.accept(submission, terms, look)
 
 
-def _answered(submission: Submission, terms: CallTerms, look: Look, started: float) -> AIRequest:
-    """A request that the cache answered: it never enters the queue, and its money is booked with it."""
+def _answered(submission: Submission, terms: CallTerms, look: Look, started: float) -> AIRequest | None:
+    """A request that the cache answered: it never enters the queue, and its money is booked with it.
+
+    None where the database cannot hold the answer, which was stored by an earlier release: the provider is called.
+    """
     served = look.served
     assert served is not None  # noqa: S101 - for the type checker: callers look first
     try:
@@ -91,6 +102,9 @@ def _answered(submission: Submission, terms: CallTerms, look: Look, started: flo
         if earlier := intake.earlier(submission):
             return earlier
         raise
+    except (DataError, ValueError):
+        logger.exception("an answer of the cache cannot be served")
+        return None
     events.changed(request)
     return request
 

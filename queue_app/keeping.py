@@ -1,6 +1,8 @@
 """What a finished request leaves in the cache."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -9,6 +11,7 @@ from cache_app import create_semantic_cache
 from cache_app.facade import Fetched, Ticket
 from cost_app.optimizer import Attempt
 from queue_app.claims import Claim
+from queue_app.models import AIRequest
 
 cache = create_semantic_cache()
 
@@ -20,15 +23,36 @@ RECHECKS = "rechecks"
 MS = timedelta(milliseconds=1)
 
 
+def response_of(answer: ChatAnswer) -> dict[str, Any]:
+    """The answer as requests keep it and clients get it."""
+    response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
+    if answer.tool_calls:
+        response["toolCalls"] = answer.tool_calls
+    if answer.parts:
+        response["parts"] = answer.parts
+    if answer.refused:
+        response["refused"] = True
+    return response
+
+
+def may_share(request: AIRequest, attempt: Attempt, response: Mapping[str, Any]) -> bool:
+    """Whether others that ask the same may have this answer, now or from the cache: the one rule for both.
+
+    It must be whole and plain text, no refusal, and of the model that was asked for.
+    """
+    is_plain = not any(response.get(name) for name in ("toolCalls", "parts", "refused"))
+    says_something = bool(str(response.get("content", "")).strip())
+    of_model_asked = (attempt.provider, attempt.model) == (request.provider, request.model)
+    return response.get("finishReason") == CLEAN_END and is_plain and says_something and of_model_asked
+
+
 def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
-    """Put a clean answer into the cache. One by another model than was asked for is not what the next client wants."""
-    request, packed = claim.request, claim.call.get("cache")
-    if packed is None or answer.finish_reason != CLEAN_END or answer.tool_calls or not answer.content.strip():
-        return
-    if (attempt.provider, attempt.model) != (request.provider, request.model):
+    """Put an answer that others may have into the cache."""
+    request, packed, response = claim.request, claim.call.get("cache"), response_of(answer)
+    if packed is None or not may_share(request, attempt, response):
         return
     fetched = Fetched(
-        response={"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason},
+        response=response,
         usage=answer.usage or TokenUsage(),
         provider=attempt.provider,
         model=attempt.model,

@@ -1,11 +1,13 @@
 """The queue's figures as live events, for the organizations that have a client."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from django.db.models import Count
 
 from aiinfra.api import ApiModel
 from aiinfra.live_events import Draft, EventType, listening, publish
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
 from queue_app.facade import PriorityName, priority_name
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
@@ -30,12 +32,15 @@ def tell_figures() -> None:
     """
     if organization_ids := listening():
         with system_scope():
-            figures = _figures(organization_ids)
-        for organization_id, event in figures.items():
-            publish(organization_id, [Draft(EventType.QUEUE, SUBJECT, event)], if_changed=True)
+            event_of = _figures(organization_ids)
+        one_by_one(
+            organization_ids,
+            lambda owner: publish(owner, [Draft(EventType.QUEUE, SUBJECT, event_of(owner))], if_changed=True),
+        )
 
 
-def _figures(organization_ids: list[int]) -> dict[int, QueueEvent]:
+def _figures(organization_ids: list[int]) -> Callable[[int], QueueEvent]:
+    """Reads the figures of all; what comes back makes the event of one."""
     pending: dict[int, dict[int, int]] = defaultdict(dict)
     # Two queries, for the partial index of each status.
     rows = AIRequest.objects.filter(organization_id__in=organization_ids).order_by()
@@ -47,7 +52,7 @@ def _figures(organization_ids: list[int]) -> dict[int, QueueEvent]:
     running: dict[int, int] = dict(processing)
     policies = QueuePolicy.objects.filter(organization_id__in=organization_ids)
     paused = dict(policies.values_list("organization_id", "paused_priorities"))
-    return {owner: _event(pending[owner], running.get(owner, 0), paused.get(owner, [])) for owner in organization_ids}
+    return lambda owner: _event(pending[owner], running.get(owner, 0), paused.get(owner, []))
 
 
 def _event(pending: dict[int, int], processing: int, paused: list[int]) -> QueueEvent:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
 from aiinfra.providers.tokens import counted_usage
 from cost_app import create_cost_optimizer
@@ -19,7 +20,7 @@ from cost_app.optimizer import Attempt, BudgetBusyError, BudgetRefusedError, Mod
 from queue_app import events, flights
 from queue_app.claims import Claim, release
 from queue_app.intake import attempt_order, enter, note_model
-from queue_app.keeping import RECHECKS, WARMS, keep
+from queue_app.keeping import RECHECKS, WARMS, keep, response_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.plan import NextAttempt, next_attempt
@@ -29,6 +30,7 @@ cost = create_cost_optimizer()
 WORKER_LOST = "WORKER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
+BROKEN = "aiinfra could not process this request; its logs say why"
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 BUDGET_BUSY = "BUDGET_BUSY"
 
@@ -42,7 +44,7 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
     with transaction.atomic():
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
-            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(_response(answer)))
+            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(response_of(answer)))
         if answer.usage:
             cost.settle(attempt, answer.usage, answer.raw_usage)
         else:
@@ -57,13 +59,6 @@ def _counted(claim: Claim, answer: ChatAnswer) -> TokenUsage | None:
     """What the call used by our own count. Not inside a transaction: a process's first count takes over a second."""
     tool_calls = [json.dumps(call.get("function")) for call in answer.tool_calls]
     return counted_usage(claim.call["messages"], [answer.content, *tool_calls])
-
-
-def _response(answer: ChatAnswer) -> dict[str, Any]:
-    response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
-    if answer.tool_calls:
-        response["toolCalls"] = answer.tool_calls
-    return response
 
 
 def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
@@ -162,6 +157,19 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         message = f"{request.crashes + 1} workers were lost while they ran this request"
         moved = _start_over_or_fail(claim, again, QUARANTINED, message)
     _left(claim, moved)
+
+
+def fail_broken(claim: Claim) -> None:
+    """End a request that breaks whatever works on it. Its attempt is free if it never left, else at its bound."""
+    with transaction.atomic():
+        AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
+        if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
+            one_by_one([claim], _abandon_broken, in_transaction=True)
+    _left(claim)
+
+
+def _abandon_broken(claim: Claim) -> None:
+    cost.abandon(claim.request.id, claim.attempt_number, ErrorCode.INTERNAL_ERROR)
 
 
 def stop(claim: Claim) -> None:

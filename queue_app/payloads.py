@@ -1,5 +1,6 @@
 """What the queue's JSON operations take and give."""
 
+import operator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -143,12 +144,19 @@ class AttemptOut(ApiModel):
 
 
 class ResponseOut(ApiModel):
-    """The answer of the model."""
+    """The answer of the model. `parts` and `refused` are there only where they say something."""
 
     role: str
     content: str
     finish_reason: str
     tool_calls: list[dict[str, Any]] | None = None
+    parts: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description="what the answer has beside text, such as thinking blocks", exclude_if=operator.not_),
+    ] = None
+    refused: Annotated[
+        bool, Field(description="the model declined; `content` is its explanation", exclude_if=operator.not_)
+    ] = False
 
 
 class UsageOut(ApiModel):

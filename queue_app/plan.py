@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiinfra.providers.base import ErrorCode, ProviderError
+from aiinfra.providers.base import TRY_ELSEWHERE, ErrorCode, ProviderError
 from aiinfra.providers.retry import backoff_s
-
-TRY_ELSEWHERE = frozenset({ErrorCode.AUTHENTICATION})
-"""Not worth a repeat, but another provider may have working credentials."""
 
 CIRCUIT_WAITS_MAX = 20
 """How often a request waits for a probe before it is given up: with pauses of 60 s, about twenty minutes."""

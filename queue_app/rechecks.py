@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheHit
@@ -35,21 +36,32 @@ def ask_again() -> None:
     """Ask the provider what the cache answered to the hits that were chosen for it."""
     with system_scope():
         hits = cache.due_reasks(ASKED_AT_ONCE)
-    for hit in hits:
-        with organization_scope(hit.organization_id):
-            _ask(hit)
+    one_by_one(hits, _ask)
 
 
 def compare_answers() -> None:
     """Compare what has been answered meanwhile, and give up what will not be."""
     with system_scope():
         hits = cache.uncompared(COMPARED_AT_ONCE)
-    for hit in hits:
-        with organization_scope(hit.organization_id):
-            _compare(hit)
+    one_by_one(hits, _compare, give_up=_give_up)
 
 
 def _ask(hit: CacheHit) -> None:
+    with organization_scope(hit.organization_id):
+        _ask_in_scope(hit)
+
+
+def _compare(hit: CacheHit) -> None:
+    with organization_scope(hit.organization_id):
+        _compare_in_scope(hit)
+
+
+def _give_up(hit: CacheHit) -> None:
+    with organization_scope(hit.organization_id):
+        cache.give_up(organization_id=hit.organization_id, hit_id=hit.id)
+
+
+def _ask_in_scope(hit: CacheHit) -> None:
     request = AIRequest.objects.filter(id=hit.id).first()
     content = RequestContent.objects.filter(request_id=hit.id).first()
     if request is None or content is None:
@@ -74,7 +86,7 @@ def _key(hit_id: object) -> str:
     return f"recheck:{hit_id}"
 
 
-def _compare(hit: CacheHit) -> None:
+def _compare_in_scope(hit: CacheHit) -> None:
     asked = {"id": hit.id} if hit.shadow else {"idempotency_key": _key(hit.id)}
     request = AIRequest.objects.filter(**asked).first()
     if answer := _answer_of(request):

@@ -8,8 +8,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import heartbeat, index, limits, outcomes
+from queue_app.claims import Claim
 from queue_app.index import Entry
 from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.packing import unpack
@@ -57,14 +59,25 @@ class Reconciler:
 
 
 def recover_expired() -> int:
-    """Give requests whose lease ran out to other workers; returns how many were looked at."""
+    """Give requests whose lease ran out to other workers; returns how many were looked at.
+
+    One that cannot be given on, because its content is gone or unreadable, fails.
+    """
     expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now())
-    contents = RequestContent.objects.select_related("request").defer("response")
-    lost = list(contents.filter(request__in=expired.order_by("lease_until")[:BATCH]))
-    for content in lost:
-        with organization_scope(content.organization_id):
-            outcomes.recover(content.request, unpack(content.call))
+    lost = list(expired.order_by("lease_until")[:BATCH])
+    one_by_one(lost, _recover, give_up=_give_up)
     return len(lost)
+
+
+def _recover(request: AIRequest) -> None:
+    with organization_scope(request.organization_id):
+        content = RequestContent.objects.defer("response").get(request_id=request.id)
+        outcomes.recover(request, unpack(content.call))
+
+
+def _give_up(request: AIRequest) -> None:
+    with organization_scope(request.organization_id):
+        outcomes.fail_broken(Claim(request, {}, request.attempt_number))
 
 
 def drop_dead_claims() -> None:
@@ -84,10 +97,13 @@ def enter_policies() -> None:
     """
     known = index.known_terms()
     policies = {policy.organization_id: policy for policy in QueuePolicy.objects.all()}
-    for organization_id in known.keys() | policies.keys():
-        policy = policies.get(organization_id) or QueuePolicy(organization_id=organization_id)
-        if known.get(organization_id) != index.terms_of(policy):
-            index.set_policy(policy)
+    everyone = [policies.get(each) or QueuePolicy(organization_id=each) for each in known.keys() | policies.keys()]
+    one_by_one(everyone, lambda policy: _enter_policy(policy, known.get(policy.organization_id)))
+
+
+def _enter_policy(policy: QueuePolicy, known: object) -> None:
+    if known != index.terms_of(policy):
+        index.set_policy(policy)
 
 
 def rebuild_index() -> None:

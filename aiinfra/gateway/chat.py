@@ -1,5 +1,6 @@
 """`/api/ai/chat`: the main door for applications."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from django.http import HttpResponse
@@ -16,7 +17,7 @@ from queue_app import presenting
 from queue_app.api import contract_errors, submission_of
 from queue_app.asking import CacheMissError, ask
 from queue_app.intake import Submission
-from queue_app.models import AIRequest, Status
+from queue_app.models import ENDED, AIRequest, Status
 from queue_app.payloads import CallOptions, ResponseOut, UsageOut
 from queue_app.requests import RequestStatus, request_by_id, status_of
 
@@ -26,6 +27,10 @@ PREFERRED = [("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo"), ("anthr
 """What answers when the client leaves the choice to us: the specification's cost-effective model before all others."""
 WAIT_MARGIN_S = 5.0
 """Waited beyond the request's own deadline: for the queue, and for the answer to be written."""
+
+
+RETRY_AFTER_FULL_S = "2"
+"""A place is free again as soon as one answer has come."""
 
 
 class ChatRequest(CallOptions):
@@ -61,19 +66,36 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
     """Answer from the cache, or queue the request and, where the client waits, answer it on the same connection."""
     provider, model = choose_model(payload.provider, payload.model)
     with contract_errors():
-        request = _ask(submission_of(call, payload, provider, model))
-    if request.cached:
-        return _answer(status_of(request, with_content=True))
-    queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
-    if not payload.wait or not _ended_in_time(request, payload.timeout):
-        return json_response(queued, 202)
-    ended = request_by_id(request.id)
-    return json_response(queued, 202) if ended is None else _answer(status_of(ended, with_content=True))
+        submission = submission_of(call, payload, provider, model)
+        if payload.wait and waiting_room.is_open:
+            return _waited(submission)
+        request = _ask(submission)
+    return _answer(status_of(request, with_content=True)) if request.cached else _queued(request)
 
 
-def _ask(submission: Submission) -> AIRequest:
+def _waited(submission: Submission) -> HttpResponse:
+    """The answer; 202 only after the deadline. Raises ApiError 429 before anything is stored if no place is free."""
     try:
-        return ask(submission)
+        with waiting_room.visit() as visit:
+            request = _ask(submission, before_queueing=visit.take_place)
+            timeout_s = submission.timeout_ms / 1000 + WAIT_MARGIN_S
+            if request.status not in ENDED and not visit.wait(request.organization_id, request.id, timeout_s):
+                return _queued(request)
+    except TooManyWaitingError:
+        message = "Too many clients wait for answers here. Nothing was accepted: try again."
+        raise ApiError(429, "too_many_waiting", message, headers={"Retry-After": RETRY_AFTER_FULL_S}) from None
+    ended = request_by_id(request.id)
+    return _queued(request) if ended is None else _answer(status_of(ended, with_content=True))
+
+
+def _queued(request: AIRequest) -> HttpResponse:
+    queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
+    return json_response(queued, 202)
+
+
+def _ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
+    try:
+        return ask(submission, before_queueing)
     except CacheMissError as error:
         message = f"Nothing in the cache answers this, and only the cache was asked: {error}"
         raise ApiError(404, "cache_miss", message) from None
@@ -94,13 +116,6 @@ def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
             return candidate
     param = "provider" if provider else "model"
     raise ApiError(400, "invalid_request", f"There is no such {param} here.", param=param)
-
-
-def _ended_in_time(request: AIRequest, timeout_ms: int) -> bool:
-    try:
-        return waiting_room.wait(request.organization_id, request.id, timeout_ms / 1000 + WAIT_MARGIN_S)
-    except TooManyWaitingError:
-        return False
 
 
 def _answer(status: RequestStatus) -> HttpResponse:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from aiinfra.notifications.models import WAITING, Delivery, DeliveryState
 from aiinfra.notifications.transports import Outcome, attempt
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
 
 DELAYS_S = (10, 60, 300, 1_800, 7_200)
@@ -41,8 +42,7 @@ def deliver_pending() -> int:
                 break
             tries += len(batch)
             with ThreadPoolExecutor(len(batch)) as pool:
-                for delivery, outcome in zip(batch, pool.map(attempt, batch), strict=True):
-                    _note(delivery, outcome)
+                one_by_one(zip(batch, pool.map(attempt, batch), strict=True), lambda pair: _note(*pair))
     return tries
 
 

@@ -1,6 +1,6 @@
 """What every provider adapter takes, gives and raises."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -8,38 +8,80 @@ from uuid import UUID
 
 
 class ErrorCode(StrEnum):
-    """Why a call failed, in the words of the contract."""
+    """Why a call failed, in the words of the contract. `HANDLING` says what each one means."""
 
     RATE_LIMITED = "RATE_LIMITED"
     TIMEOUT = "TIMEOUT"
     CONNECTION_ERROR = "CONNECTION_ERROR"
     SERVER_ERROR = "SERVER_ERROR"
-    INVALID_REQUEST = "INVALID_REQUEST"
+    CONFLICT = "CONFLICT"
+    EMPTY_ANSWER = "EMPTY_ANSWER"
+    UNREADABLE_ANSWER = "UNREADABLE_ANSWER"
+    ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    CONTEXT_LENGTH_EXCEEDED = "CONTEXT_LENGTH_EXCEEDED"
+    REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     AUTHENTICATION = "AUTHENTICATION"
+    INVALID_REQUEST = "INVALID_REQUEST"
     CONTENT_FILTERED = "CONTENT_FILTERED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
 
 
-RETRYABLE = frozenset(
-    {
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.TIMEOUT,
-        ErrorCode.CONNECTION_ERROR,
-        ErrorCode.SERVER_ERROR,
-        ErrorCode.CIRCUIT_OPEN,
-    }
-)
+class Then(StrEnum):
+    """What follows a failed call. A repeat that is used up goes on to the next model."""
+
+    REPEAT = "repeat"
+    NEXT_MODEL = "next model"
+    FAIL = "fail"
+    WAIT = "next model, or wait for the probe"
 
 
-PROVIDER_FAULTS = frozenset(
-    {
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.TIMEOUT,
-        ErrorCode.CONNECTION_ERROR,
-        ErrorCode.SERVER_ERROR,
-        ErrorCode.AUTHENTICATION,
-    }
-)
+@dataclass(frozen=True)
+class Handling:
+    """One row of the error table. `is_fault`: outages are made of it. `trips`: it counts for the circuit breaker."""
+
+    then: Then
+    when: str
+    is_fault: bool = False
+    trips: bool = False
+
+
+HANDLING = {
+    ErrorCode.RATE_LIMITED: Handling(Then.REPEAT, "429", is_fault=True),
+    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer within the deadline; 408", is_fault=True, trips=True),
+    ErrorCode.CONNECTION_ERROR: Handling(Then.REPEAT, "refused, not found, or broken", is_fault=True, trips=True),
+    ErrorCode.SERVER_ERROR: Handling(
+        Then.REPEAT, "5xx, 424, or a success that carries an `error`", is_fault=True, trips=True
+    ),
+    ErrorCode.CONFLICT: Handling(Then.REPEAT, "409, 423, 425"),
+    ErrorCode.EMPTY_ANSWER: Handling(
+        Then.REPEAT, "no text and no tool call, or a finish reason that is missing or says error", is_fault=True
+    ),
+    ErrorCode.UNREADABLE_ANSWER: Handling(Then.REPEAT, "a success whose body makes no sense", is_fault=True),
+    ErrorCode.ANSWER_TOO_LARGE: Handling(
+        Then.NEXT_MODEL, "a success with a body above `PROVIDER_ANSWER_MAX_MIB`", is_fault=True
+    ),
+    ErrorCode.MODEL_NOT_FOUND: Handling(Then.NEXT_MODEL, "404, 410, `model_not_found`"),
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: Handling(Then.NEXT_MODEL, "the prompt is too long for the model"),
+    ErrorCode.REQUEST_TOO_LARGE: Handling(Then.NEXT_MODEL, "413"),
+    ErrorCode.AUTHENTICATION: Handling(Then.NEXT_MODEL, "401, 402, 403, `insufficient_quota`", is_fault=True),
+    ErrorCode.INVALID_REQUEST: Handling(Then.FAIL, "other 4xx, redirects"),
+    ErrorCode.CONTENT_FILTERED: Handling(Then.FAIL, "a content filter refused the prompt or withheld the answer"),
+    ErrorCode.INTERNAL_ERROR: Handling(Then.FAIL, "a defect in aiinfra stopped the call or its booking"),
+    ErrorCode.CIRCUIT_OPEN: Handling(Then.WAIT, "the circuit breaker is open; no call was made"),
+}
+"""The one table of what each error code leads to; `docs/reliability.md` prints it."""
+
+
+def _codes(matches: Callable[[Handling], bool]) -> frozenset[ErrorCode]:
+    return frozenset(code for code, handling in HANDLING.items() if matches(handling))
+
+
+RETRYABLE = _codes(lambda handling: handling.then in {Then.REPEAT, Then.WAIT})
+TRY_ELSEWHERE = _codes(lambda handling: handling.then == Then.NEXT_MODEL)
+"""Not worth a repeat, but another model may do better."""
+PROVIDER_FAULTS = _codes(lambda handling: handling.is_fault)
 """What an outage is made of. The others are mistakes of the caller, or no call was made."""
 
 
@@ -112,14 +154,20 @@ class EmbeddingAnswer:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """A clean answer. `usage` is None where the provider sent none, or one that cannot be true; `raw_usage` has what it
-    sent in either case."""
+    """A clean answer: text that every database and UTF-8 can hold.
+
+    `usage` is None if the provider sent none, or one that cannot be true. `raw_usage` is what it sent in either case.
+    """
 
     content: str
     finish_reason: str
     usage: TokenUsage | None
     raw_usage: dict[str, Any] = field(default_factory=dict)
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """What the answer has beside text and tool calls, such as thinking blocks."""
+    refused: bool = False
+    """The model declined to answer; `content` is its explanation."""
     provider_request_id: str = ""
 
 

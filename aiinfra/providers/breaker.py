@@ -2,6 +2,9 @@
 
 One state per provider and model, shared by all workers through Redis and changed by small scripts on Redis's own clock,
 so that exactly one call, the probe, goes through when the pause is over. Without Redis every call is allowed.
+
+One organization alone does not close a model for others: where several have called it within `ACTIVE_S`, more than one
+of them must fail, and a circuit that opened with the failures of one lets the first call of another through as a probe.
 """
 
 import logging
@@ -13,13 +16,20 @@ from typing import Any
 from django.conf import settings
 from redis import RedisError
 
-from aiinfra.providers.base import ErrorCode
+from aiinfra.providers.base import HANDLING, ErrorCode, ProviderError
 from aiinfra.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-FAILURES = frozenset({ErrorCode.TIMEOUT, ErrorCode.CONNECTION_ERROR, ErrorCode.SERVER_ERROR})
-"""What counts against a provider. A rate limit or a refusal is an answer of a server in good health."""
+PATIENT_S = 30.0
+"""The default deadline. A timeout counts where the caller gave at least so long: a shorter one is its own haste."""
+
+ACTIVE_S = 300
+"""An organization is a caller of a model for so long after its last call."""
+INSTALLATION = 0
+"""The caller where a call is made for no organization. Its failures count for all."""
+CALLERS_KEPT = 20
+"""Organizations that one state remembers."""
 
 PROBE_LIMIT_S = 130
 """The longest call (120 s) and some: when a prober has not reported by then it is dead, and another may try."""
@@ -29,38 +39,68 @@ PROBING_PAUSE_S = 10
 
 _KEY = "aiinfra:breaker:states"
 
-# A field of the hash is "failures|opened at|probe until"; times in ms, 0 for never. Closed while "opened at" is 0.
-_READ = """
+# A field of the hash is "failures|opened at|probe until|callers"; times in ms, 0 for never. Closed while "opened at" is
+# 0. A caller is "organization:last call:1 if its last call failed"; they are joined by commas.
+_READ = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HGET', KEYS[1], ARGV[1]) or '0|0|0'
-local failures, opened, probe = string.match(state, '(%d+)|(%d+)|(%d+)')
+local state = redis.call('HGET', KEYS[1], ARGV[1]) or '0|0|0|'
+local failures, opened, probe, listed = string.match(state, '(%d+)|(%d+)|(%d+)|?(.*)')
 failures, opened, probe = tonumber(failures), tonumber(opened), tonumber(probe)
+local me, callers, failing, content, count = ARGV[2], {{}}, 0, 0, 0
+for name, seen, failed in string.gmatch(listed, '(%d+):(%d+):(%d)') do
+  if name ~= me and tonumber(seen) > now - {ACTIVE_S * 1000} and count < {CALLERS_KEPT - 1} then
+    callers[name] = seen .. ':' .. failed
+    count = count + 1
+  end
+  if name == me or callers[name] then
+    local weight = name == '{INSTALLATION}' and 2 or 1
+    if failed == '1' then failing = failing + weight else content = content + 1 end
+  end
+end
 local function write(failures, opened, probe)
-  redis.call('HSET', KEYS[1], ARGV[1], string.format('%d|%d|%d', failures, opened, probe))
+  local list = {{}}
+  for name, caller in pairs(callers) do list[#list + 1] = name .. ':' .. caller end
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%d|%d|%d|', failures, opened, probe) .. table.concat(list, ','))
 end
 """
+# The pause does not hold for an organization that has not failed, where another one alone opened the circuit.
 _ALLOW = f"""{_READ}
 if opened == 0 then return -1 end
-local wait = opened + tonumber(ARGV[2]) - now
-if wait <= 0 and probe > now then wait = math.min(probe - now, tonumber(ARGV[2]), tonumber(ARGV[4])) end
+local mine = string.match(',' .. listed, ',' .. me .. ':%d+:(%d)')
+local wait = opened + tonumber(ARGV[3]) - now
+if failing == 1 and mine ~= '1' then wait = 0 end
+if wait <= 0 and probe > now then wait = math.min(probe - now, tonumber(ARGV[3]), tonumber(ARGV[5])) end
 if wait > 0 then return wait end
-write(failures, opened, now + tonumber(ARGV[3]))
+if mine then callers[me] = now .. ':' .. mine end
+write(failures, opened, now + tonumber(ARGV[4]))
 return -1
 """
 # A straggler from before the pause ends well or badly without changing an open circuit.
 _SUCCESS = f"""{_READ}
-if opened == 0 or probe > 0 then write(0, 0, 0) end
+if opened == 0 or probe > 0 then
+  for name, caller in pairs(callers) do callers[name] = string.gsub(caller, ':1', ':0') end
+  callers[me] = now .. ':0'
+  write(0, 0, 0)
+end
 """
 _FAILURE = f"""{_READ}
-if probe > 0 or (opened == 0 and failures + 1 >= tonumber(ARGV[2])) then
+local mine = string.match(',' .. listed, ',' .. me .. ':%d+:(%d)')
+if mine == '0' then content = content - 1 end
+if mine ~= '1' then failing = failing + 1 end
+callers[me] = now .. ':1'
+local concerns_all = failing > 1 or content == 0 or me == '{INSTALLATION}'
+if probe > 0 or (opened == 0 and failures + 1 >= tonumber(ARGV[3]) and concerns_all) then
   write(failures + 1, now, 0)
 elseif opened == 0 then
   write(failures + 1, 0, 0)
 end
 """
 _RELEASE = f"""{_READ}
-if probe > 0 then write(failures, opened, 0) end
+if probe > 0 then
+  callers[me] = string.match(',' .. listed, ',' .. me .. ':(%d+:%d)')
+  write(failures, opened, 0)
+end
 """
 
 
@@ -82,35 +122,63 @@ class Decision:
 
 @dataclass(frozen=True)
 class BreakerState:
-    """One circuit as screens show it: failures in a row, and seconds until the next probe (0 unless open)."""
+    """One circuit as screens show it: failures in a row, and seconds until the next probe (0 unless open).
+
+    `failing` are the organizations whose calls failed since the last answer.
+    """
 
     provider: str
     model: str
     state: CircuitState
     failures: int
     probe_in_s: float
+    failing: tuple[int, ...] = ()
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether it keeps the calls of every organization back, once it is open."""
+        return len(self.failing) != 1 or INSTALLATION in self.failing
 
 
-def allow(provider: str, model: str) -> Decision:
+def allow(provider: str, model: str, organization_id: int = INSTALLATION) -> Decision:
     """Ask before each call; who is let through must report the outcome by one of the functions below."""
     open_ms = round(settings.BREAKER_OPEN_S * 1000)
-    wait_ms = _run(_ALLOW, provider, model, open_ms, PROBE_LIMIT_S * 1000, PROBING_PAUSE_S * 1000)
+    pauses = (open_ms, PROBE_LIMIT_S * 1000, PROBING_PAUSE_S * 1000)
+    wait_ms = _run(_ALLOW, provider, model, organization_id, *pauses)
     return Decision(True) if wait_ms is None or wait_ms < 0 else Decision(False, wait_ms / 1000)
 
 
-def record_success(provider: str, model: str) -> None:
+def record_success(provider: str, model: str, organization_id: int = INSTALLATION) -> None:
     """The call was answered: the circuit closes."""
-    _run(_SUCCESS, provider, model)
+    _run(_SUCCESS, provider, model, organization_id)
 
 
-def record_failure(provider: str, model: str) -> None:
-    """The call failed in one of `FAILURES`: the circuit opens at the limit, at once after a probe."""
-    _run(_FAILURE, provider, model, settings.BREAKER_FAILURES)
+def record_error(provider: str, model: str, organization_id: int, error: ProviderError, timeout_s: float) -> None:
+    """The call failed: it counts against the model, or says nothing of the provider's health and frees the probe.
+
+    `timeout_s` is the deadline that the caller gave the call.
+    """
+    if counts(error, timeout_s):
+        record_failure(provider, model, organization_id)
+    else:
+        release_probe(provider, model)
+
+
+def counts(error: ProviderError, timeout_s: float) -> bool:
+    """Whether a failure is the provider's: no answer to one odd request, and no deadline that was short."""
+    if not HANDLING[error.code].trips or 0 < error.status < 500:
+        return False
+    return error.code is not ErrorCode.TIMEOUT or timeout_s >= PATIENT_S
+
+
+def record_failure(provider: str, model: str, organization_id: int = INSTALLATION) -> None:
+    """The call failed by the provider's fault: the circuit opens at the limit, at once after a probe."""
+    _run(_FAILURE, provider, model, organization_id, settings.BREAKER_FAILURES)
 
 
 def release_probe(provider: str, model: str) -> None:
     """The call ended without saying anything of the provider's health, or was not made: another may be the probe."""
-    _run(_RELEASE, provider, model)
+    _run(_RELEASE, provider, model, INSTALLATION)
 
 
 def states() -> list[BreakerState]:
@@ -133,10 +201,12 @@ def _parsed(fields: Mapping[str, str], now_ms: int) -> list[BreakerState]:
 
 def _state(name: str, value: str, now_ms: int) -> BreakerState:
     provider, _, model = name.partition("/")
-    failures, opened, _probe = map(int, value.split("|"))
+    first, second, _probe, *callers = value.split("|")
+    failures, opened = int(first), int(second)
     wait_ms = max(opened + round(settings.BREAKER_OPEN_S * 1000) - now_ms, 0) if opened else 0
     state = CircuitState.CLOSED if not opened else CircuitState.OPEN if wait_ms else CircuitState.HALF_OPEN
-    return BreakerState(provider, model, state, failures, wait_ms / 1000)
+    failing = tuple(int(caller.split(":")[0]) for caller in "".join(callers).split(",") if caller.endswith(":1"))
+    return BreakerState(provider, model, state, failures, wait_ms / 1000, failing)
 
 
 def _run(script: str, provider: str, model: str, *arguments: int) -> Any:

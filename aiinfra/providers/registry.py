@@ -118,7 +118,11 @@ def _make_adapter(provider: Provider) -> ProviderAdapter:
     # A host that only the code names must be a public one; what the operator wrote may be on the own network.
     trusted = {urlsplit(provider.base_url).hostname or ""} if provider.is_named_by_operator else set()
     connections = settings.WORKER_THREADS + SPARE_CONNECTIONS
-    http_client = egress.http_client(trusted_hosts=frozenset(trusted), connections=connections)
+    http_client = egress.http_client(
+        trusted_hosts=frozenset(trusted),
+        connections=connections,
+        body_bytes=settings.PROVIDER_ANSWER_MAX_MIB * 1024 * 1024,
+    )
     dialect = ANTHROPIC_ADAPTER if provider.name == "anthropic" else OPENAI_ADAPTER
     adapter: ProviderAdapter = import_string(dialect)(provider, http_client)
     return adapter

@@ -60,6 +60,12 @@ def owner_scope(organization_id: int | None) -> AbstractContextManager[None]:
     return installation_scope() if organization_id is None else organization_scope(organization_id)
 
 
+def organization_in_scope() -> int | None:
+    """The one organization that the running code may see; None in another scope, or without any."""
+    organization_id = _organization_id.get()
+    return organization_id if organization_id is not None and organization_id > 0 else None
+
+
 class TenantManager(models.Manager[Model]):
     """The default manager of a tenant's table: only the rows of the organization, or the installation, in scope.
 

@@ -66,16 +66,17 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
     adapter = _adapter()
-    if not breaker.allow(PROVIDER, MODEL).allowed:
+    if not breaker.allow(PROVIDER, MODEL, payer.organization_id).allowed:
         raise EmbedderError(f"{PROVIDER}/{MODEL} failed too often and is not called for now")
     attempt = _opened(texts, payer)
     try:
         answer = adapter.embed(attempt.as_sent, EmbeddingCall(texts, TIMEOUT.total_seconds()))
     except ProviderError as error:
-        _tell_breaker(error)
+        # The deadline is ours: no caller made it short.
+        breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.PATIENT_S)
         _book_failure(attempt, error)
         raise _embedder_error(error) from error
-    breaker.record_success(PROVIDER, MODEL)
+    breaker.record_success(PROVIDER, MODEL, payer.organization_id)
     _book(attempt, answer, texts)
     return _units(answer)
 
@@ -116,13 +117,6 @@ def _order(texts: list[str], payer: Payer) -> AttemptOrder:
         api_key_id=payer.api_key_id,
         user_ref=payer.user_ref,
     )
-
-
-def _tell_breaker(error: ProviderError) -> None:
-    if error.code in breaker.FAILURES:
-        breaker.record_failure(PROVIDER, MODEL)
-    else:
-        breaker.release_probe(PROVIDER, MODEL)
 
 
 def _book_failure(attempt: Attempt, error: ProviderError) -> None:

@@ -17,6 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants import audit
 from aiinfra.tenants.scope import organization_scope
 from cache_app import question
@@ -145,7 +146,10 @@ def apply_blocks() -> int:
     Raises RedisError. Changes nothing where all is in line.
     """
     judged = JudgedPair.objects.filter(judged_by__in=PEOPLE, at__gte=timezone.now() - LONGEST_LIFE)
-    return sum(_line_up(*each) for each in judged.values_list("organization_id", "entry_id").distinct())
+    lined_up: list[bool] = []
+    pairs = judged.values_list("organization_id", "entry_id").distinct()
+    one_by_one(pairs, lambda pair: lined_up.append(_line_up(*pair)))
+    return sum(lined_up)
 
 
 def _line_up_soon(organization_id: int, entry_id: str) -> None:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.redis import redis_client
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
@@ -67,7 +68,10 @@ def propose_thresholds() -> int:
     with system_scope():
         judged = JudgedPair.objects.filter(at__gte=timezone.now() - EVIDENCE).values("organization_id")
         organizations = Organization.objects.filter(id__in=judged).order_by("id")
-        return sum(_propose(each.pk) for each in organizations if _first_today(each))
+        proposed: list[bool] = []
+        due = [each for each in organizations if _first_today(each)]
+        one_by_one(due, lambda each: proposed.append(_propose(each.pk)))
+        return sum(proposed)
 
 
 def smallest_safe(labels: Sequence[Label], present: float, target: float) -> Safe | None:

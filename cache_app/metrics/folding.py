@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
@@ -51,8 +52,8 @@ def fold_counts() -> None:
         zones = {each: ZoneInfo(name) for each, name in Organization.objects.values_list("id", "time_zone")}
         while _fold_hits(zones):
             pass
-        for organization_id in sorted(map(int, redis_client().smembers(counts.REGISTERED))):
-            _fold_notes(organization_id, zones.get(organization_id))
+        registered = sorted(map(int, redis_client().smembers(counts.REGISTERED)))
+        one_by_one(registered, lambda organization_id: _fold_notes(organization_id, zones.get(organization_id)))
 
 
 def fold_organization(organization: Organization) -> None:

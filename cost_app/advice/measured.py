@@ -13,6 +13,7 @@ from django.utils import timezone
 from aiinfra.providers import breaker
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.breaker import CircuitState
+from aiinfra.tenants.scope import organization_in_scope
 from cost_app.advice.pricing import Model
 from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.calendar import Calendar
@@ -75,8 +76,12 @@ def usage_of_class(organization_id: int, request_class: str) -> TokenUsage | Non
 
 
 def open_circuits() -> set[Model]:
-    """The models that are left alone for a while after failures. Empty too where Redis does not answer."""
-    return {(state.provider, state.model) for state in breaker.states() if state.state == CircuitState.OPEN}
+    """The models that the organization in scope may not call for a while. Empty too if Redis does not answer."""
+    return {
+        (state.provider, state.model)
+        for state in breaker.states()
+        if state.state == CircuitState.OPEN and (state.holds_all or organization_in_scope() in state.failing)
+    }
 
 
 def windows_that_refuse(organization_id: int) -> list[OpenWindow]:

@@ -8,6 +8,7 @@ import logging
 
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import BillState, TokenUsage
 from aiinfra.providers.registry import adapter_for
 from aiinfra.tenants.scope import system_scope
@@ -29,13 +30,17 @@ def sweep_unknown_outcomes() -> int:
             state__in=[AttemptState.DISPATCHED, AttemptState.ESTIMATED], deadline_at__lt=timezone.now()
         )
         oldest = unknown.select_related("price").order_by("deadline_at")[:BATCH]
-        for attempt in oldest:
-            estimate(attempt, WORKER_LOST)
-            bill = _bill_of(attempt) if attempt.provider not in silent else None
-            if bill is None:
-                silent.add(attempt.provider)
-            _correct(attempt, bill)
+        one_by_one(oldest, lambda attempt: _sweep(attempt, silent), give_up=_ask_later)
         return len(oldest)
+
+
+def _sweep(attempt: Attempt, silent: set[str]) -> None:
+    """`silent` are the providers that have not answered in this round."""
+    estimate(attempt, WORKER_LOST)
+    bill = _bill_of(attempt) if attempt.provider not in silent else None
+    if bill is None:
+        silent.add(attempt.provider)
+    _correct(attempt, bill)
 
 
 def _bill_of(attempt: Attempt) -> Bill | None:
@@ -56,5 +61,9 @@ def _correct(attempt: Attempt, bill: Bill | None) -> None:
         case ((BillState.BILLED | BillState.CANNOT_SAY), _):
             Attempt.objects.filter(id=attempt.id).update(deadline_at=None)
         case _:
-            # Running, or no answer: to the end of the line, so that those which stay unknown do not block the others.
-            Attempt.objects.filter(id=attempt.id).update(deadline_at=timezone.now())
+            _ask_later(attempt)  # running, or no answer
+
+
+def _ask_later(attempt: Attempt) -> None:
+    """To the end of the line, so that those which stay unknown do not block the others."""
+    Attempt.objects.filter(id=attempt.id).update(deadline_at=timezone.now())

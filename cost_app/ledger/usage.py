@@ -6,7 +6,6 @@ a call never waits for a shared sum; and sums can be rebuilt from the ledger and
 lock its policy's row, so they run one at a time.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from aiinfra.names import normal_name, normal_names
+from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.calendar import Calendar
 from cost_app.models import CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
 from cost_app.performance.counting import count_calls
-
-logger = logging.getLogger(__name__)
 
 BATCH = 2_000
 """Entries of one organization in one transaction: a fold of that many takes some tens of ms."""
@@ -57,11 +55,13 @@ class Totals:
 
 
 def fold() -> set[int]:
-    """Add every waiting ledger entry to the sums; returns the organizations that had some."""
+    """Add every waiting ledger entry to the sums; returns the organizations that had some.
+
+    What cannot be folded for one organization stays in its line and holds up no other.
+    """
     with system_scope():
         waiting = set(PendingUsage.objects.order_by().values_list("organization_id", flat=True).distinct())
-    for organization_id in waiting:
-        _fold_all(organization_id)
+    one_by_one(waiting, _fold_all)
     return waiting
 
 
@@ -70,17 +70,14 @@ def fold_organization(organization_id: int) -> None:
     with organization_scope(organization_id):
         waits = PendingUsage.objects.exists()
     if waits:
-        _fold_all(organization_id)
+        one_by_one([organization_id], _fold_all)
 
 
 def _fold_all(organization_id: int) -> None:
-    """An organization that cannot be folded does not block the others: it is logged, and its entries stay queued."""
-    try:
-        with organization_scope(organization_id):
-            while _fold_batch(organization_id) == BATCH:
-                pass
-    except (DatabaseError, OverflowError):
-        logger.exception("fold failed", extra={"fields": {"organization": organization_id}})
+    """What cannot be folded for one organization stays in line and is reported by whoever calls this."""
+    with organization_scope(organization_id):
+        while _fold_batch(organization_id) == BATCH:
+            pass
 
 
 @transaction.atomic
@@ -116,9 +113,12 @@ def follow_time_zones() -> None:
     with system_scope():
         moved = CostPolicy.objects.exclude(usage_time_zone="").exclude(usage_time_zone=F("organization__time_zone"))
         ids = list(moved.values_list("organization_id", flat=True))
-    for organization_id in ids:
-        with organization_scope(organization_id):
-            rebuild(organization_id)
+    one_by_one(ids, _rebuild_in_scope)
+
+
+def _rebuild_in_scope(organization_id: int) -> None:
+    with organization_scope(organization_id):
+        rebuild(organization_id)
 
 
 @transaction.atomic

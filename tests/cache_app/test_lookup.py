@@ -20,7 +20,7 @@ from cache_app.facade import SemanticCache, UnknownOrganizationError
 from cache_app.learning.judging import report
 from cache_app.models import CacheMode, SharedWith
 from cache_app.policy import change_policy, forget_policies
-from cache_app.question import Question
+from cache_app.question import Question, entry_id
 from tests.support.examples import examples
 from tests.support.tcp import server
 
@@ -274,3 +274,14 @@ def test_vectors_that_were_spoilt_lead_nowhere_else(
         redis.hset(key, "f" * 32, b"short")
     match = find(SIMILAR)
     assert match is None or match.entry.id == kept
+
+
+@pytest.mark.parametrize("other", ["a  b", "a\tb", "a\nb", "A b"])
+def test_texts_that_differ_inside_are_not_equal(other: str) -> None:
+    """Blanks tell lines of code and columns of tables apart."""
+    assert entry_id("p", other) != entry_id("p", "a b")
+
+
+@pytest.mark.parametrize("same", [" a b", "a b\n"])
+def test_blanks_around_a_text_make_no_difference(same: str) -> None:
+    assert entry_id("p", same) == entry_id("p", "a b")

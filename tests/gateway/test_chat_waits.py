@@ -108,15 +108,38 @@ def test_who_has_waited_long_enough_gets_202(
     assert has_free_places(room, 2)
 
 
-def test_one_too_many_is_queued_like_all_others(
+def test_one_too_many_is_turned_away_before_anything_is_stored(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
     wait_until(lambda: feed.count() == 2, "two clients to wait")
-    assert ask(program).status_code == 202
+    response = ask(program)
+    assert refused(response, 429)["type"] == "too_many_waiting"
+    assert 0 < int(response["Retry-After"]) <= 120
+    with system_scope():
+        assert AIRequest.objects.count() == 2
+    assert ask(program, wait=False).status_code == 202
     worker()
     assert [answer().status_code for answer in waiters] == [200, 200]
+    assert ask(program).status_code == 200
     assert has_free_places(room, 2)
+
+
+def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+) -> None:
+    worker()
+    assert ask(program).status_code == 200
+    for _ in range(2):
+        room._places.acquire()
+    response = ask(program)
+    assert (response.status_code, json.loads(response.content)["cached"]) == (200, True)
+    assert refused(ask(program, cache="bypass"), 429)["type"] == "too_many_waiting"
+
+
+def test_where_nobody_may_wait_the_request_is_queued(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
+    assert ask(program).status_code == 202
 
 
 def test_a_request_that_is_cancelled_meanwhile_is_409(
@@ -208,7 +231,7 @@ def test_a_place_is_given_back_whatever_happens(room: WaitingRoom, monkeypatch: 
     def fail(*_: object) -> bool:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(room, "_wait_until_ended", fail)
+    monkeypatch.setattr(waiting, "_wait_until_ended", fail)
     for _ in range(5):
         with pytest.raises(RuntimeError):
             room.wait(1, uuid4(), 1)

@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.monitoring.providers.figures import latency_chart
 from aiinfra.monitoring.providers.screens import ModelRow, providers
 from aiinfra.providers import breaker
+from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import usage
@@ -197,3 +198,29 @@ def test_an_open_circuit_is_shown_with_its_probe(
         breaker.record_failure("deepseek", "deepseek-chat")
     page = client_of(viewer).get(reverse("providers")).text
     assert "status-open" in page and "next probe in" in page
+
+
+@pytest.mark.parametrize(
+    ("failing", "note"),
+    [
+        (["own"], "Only calls from your organization are on hold."),
+        (["other"], "Only calls from one other organization are on hold."),
+        (["own", "other"], "Calls from all organizations are on hold."),
+    ],
+)
+def test_an_open_circuit_says_whom_it_keeps_waiting(
+    called: Called,
+    viewer: User,
+    client_of: Browser,
+    settings: Settings,
+    organization: Organization,
+    other_organization: Organization,
+    failing: list[str],
+    note: str,
+) -> None:
+    called(answer())
+    redis_client().delete("aiinfra:breaker:states")
+    ids = {"own": organization.pk, "other": other_organization.pk}
+    for number in range(settings.BREAKER_FAILURES):
+        breaker.record_failure("deepseek", "deepseek-chat", ids[failing[number % len(failing)]])
+    assert note in client_of(viewer).get(reverse("providers")).text

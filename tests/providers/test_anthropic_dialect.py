@@ -24,6 +24,12 @@ def test_system_messages_are_joined_wherever_they_stand() -> None:
     assert turns == [{"role": "user", "content": [text("hi")]}]
 
 
+def test_system_messages_alone_are_what_the_user_says() -> None:
+    """Anthropic takes no call without a turn."""
+    system, turns = split_messages([{"role": "system", "content": "Say hi."}, {"role": "developer", "content": "Now."}])
+    assert (system, turns) == ("", [{"role": "user", "content": [text("Say hi.\n\nNow.")]}])
+
+
 def test_consecutive_turns_of_one_role_become_one() -> None:
     _, turns = split_messages(
         [

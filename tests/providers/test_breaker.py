@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 from redis import Redis
 
 from aiinfra.providers import breaker
+from aiinfra.providers.base import ErrorCode, ProviderError
 from aiinfra.providers.breaker import CircuitState
 from aiinfra.redis import redis_client
 from tests.support.processes import START_LIMIT_S, free_port
@@ -34,8 +35,8 @@ def end_the_pause() -> None:
     """Move the opening into the past, as Redis sees it."""
     fields: Any = redis_client().hgetall("aiinfra:breaker:states")
     for name, state in fields.items():
-        failures, _, probe = state.split("|")
-        redis_client().hset("aiinfra:breaker:states", name, f"{failures}|1|{probe}")
+        failures, _, probe, callers = state.split("|")
+        redis_client().hset("aiinfra:breaker:states", name, f"{failures}|1|{probe}|{callers}")
 
 
 def state() -> breaker.BreakerState:
@@ -130,6 +131,107 @@ def test_states_are_read_in_one_round_trip_and_sorted(monkeypatch: pytest.Monkey
     monkeypatch.setattr("redis.client.Pipeline.execute", lambda self: trips.append(1) or execute(self))
     assert [(s.provider, s.model) for s in breaker.states()] == [("deepseek", "a"), ("openai", "b/with-slash")]
     assert len(trips) == 1
+
+
+NORTH, SOUTH, EAST = 1, 2, 3
+
+
+def test_one_organization_alone_does_not_close_a_model_that_answers_another() -> None:
+    breaker.record_success(*MODEL, SOUTH)
+    for _ in range(20):
+        breaker.record_failure(*MODEL, NORTH)
+    assert breaker.allow(*MODEL, SOUTH).allowed
+    assert breaker.allow(*MODEL, NORTH).allowed
+    breaker.record_failure(*MODEL, SOUTH)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+    assert not breaker.allow(*MODEL, SOUTH).allowed
+    assert not breaker.allow(*MODEL, EAST).allowed
+    assert (sorted(state().failing), state().holds_all) == ([NORTH, SOUTH], True)
+
+
+def test_the_only_caller_opens_it_alone_also_after_the_others_have_left() -> None:
+    breaker.record_success(*MODEL, SOUTH)
+    long_ago = 1
+    redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), f"0|0|0|{SOUTH}:{long_ago}:0")
+    for _ in range(5):
+        breaker.record_failure(*MODEL, NORTH)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+    assert (state().failing, state().holds_all) == ((NORTH,), False)
+
+
+def test_what_one_organization_opened_lets_the_first_call_of_another_through_as_a_probe() -> None:
+    for _ in range(5):
+        breaker.record_failure(*MODEL, NORTH)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+    assert breaker.allow(*MODEL, SOUTH).allowed
+    assert 0 < breaker.allow(*MODEL, SOUTH).retry_in_s <= breaker.PROBING_PAUSE_S
+    breaker.record_success(*MODEL, SOUTH)
+    assert breaker.allow(*MODEL, NORTH).allowed
+    assert (state().state, state().failing) == (CircuitState.CLOSED, ())
+
+
+def test_what_the_installation_saw_fail_is_closed_to_all() -> None:
+    breaker.record_success(*MODEL, SOUTH)
+    fail(5)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+    assert state().holds_all
+
+
+def test_a_failed_probe_of_another_organization_holds_all_back() -> None:
+    for _ in range(5):
+        breaker.record_failure(*MODEL, NORTH)
+    assert breaker.allow(*MODEL, SOUTH).allowed
+    breaker.record_failure(*MODEL, SOUTH)
+    assert not breaker.allow(*MODEL, EAST).allowed
+
+
+def test_a_state_of_an_earlier_release_is_understood() -> None:
+    redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), "4|0|0")
+    assert (state().failures, state().failing) == (4, ())
+    breaker.record_failure(*MODEL, NORTH)
+    assert not breaker.allow(*MODEL, NORTH).allowed
+
+
+def test_a_state_remembers_a_bounded_number_of_callers() -> None:
+    for organization_id in range(1, 100):
+        breaker.record_success(*MODEL, organization_id)
+    value: Any = redis_client().hget("aiinfra:breaker:states", "/".join(MODEL))
+    assert value.count(",") == breaker.CALLERS_KEPT - 1
+
+
+def failure(code: ErrorCode, status: int = 0) -> ProviderError:
+    return ProviderError(code, "no", may_be_billed=False, status=status)
+
+
+@pytest.mark.parametrize(
+    ("error", "timeout_s", "counted"),
+    [
+        (failure(ErrorCode.TIMEOUT), 30, True),
+        (failure(ErrorCode.TIMEOUT), 1, False),
+        (failure(ErrorCode.TIMEOUT, 408), 60, False),
+        (failure(ErrorCode.CONNECTION_ERROR), 1, True),
+        (failure(ErrorCode.SERVER_ERROR, 503), 1, True),
+        (failure(ErrorCode.SERVER_ERROR, 424), 60, False),
+        (failure(ErrorCode.SERVER_ERROR, 200), 60, False),
+        *[
+            (failure(code), 60, False)
+            for code in ErrorCode
+            if code not in {ErrorCode.TIMEOUT, ErrorCode.CONNECTION_ERROR, ErrorCode.SERVER_ERROR}
+        ],
+    ],
+)
+def test_neither_haste_nor_odd_requests_count(error: ProviderError, timeout_s: float, counted: bool) -> None:
+    assert breaker.counts(error, timeout_s) is counted
+
+
+def test_an_error_that_does_not_count_frees_the_probe() -> None:
+    fail(5)
+    end_the_pause()
+    assert breaker.allow(*MODEL, NORTH).allowed
+    breaker.record_error(*MODEL, NORTH, failure(ErrorCode.TIMEOUT), timeout_s=1)
+    assert breaker.allow(*MODEL, NORTH).allowed
+    breaker.record_error(*MODEL, NORTH, failure(ErrorCode.TIMEOUT), timeout_s=60)
+    assert not breaker.allow(*MODEL, NORTH).allowed
 
 
 def _ask(url: str, barrier: Barrier, allowed: str) -> None:

@@ -61,7 +61,7 @@ def test_an_answer_carries_a_vector_a_text_and_the_usage_that_was_billed(
         ({"kind": "status", "status": 401}, ErrorCode.AUTHENTICATION, False),
         ({"kind": "reset_before_billing"}, ErrorCode.CONNECTION_ERROR, True),
         ({"kind": "reset_after_billing"}, ErrorCode.CONNECTION_ERROR, True),
-        ({"kind": "malformed_body"}, ErrorCode.SERVER_ERROR, True),
+        ({"kind": "malformed_body"}, ErrorCode.UNREADABLE_ANSWER, True),
     ],
 )
 def test_a_failure_has_its_code_and_is_sent_once(
@@ -124,7 +124,7 @@ def test_vectors_come_in_the_order_of_their_texts() -> None:
 def test_anything_but_a_vector_for_each_text_is_an_error_that_may_be_billed(data: object) -> None:
     error, _ = answered_with({"data": data, "usage": {"prompt_tokens": 5, "total_tokens": 5}})
     assert isinstance(error, ProviderError)
-    assert (error.code, error.may_be_billed) == (ErrorCode.SERVER_ERROR, True)
+    assert (error.code, error.may_be_billed) == (ErrorCode.UNREADABLE_ANSWER, True)
 
 
 def test_what_an_incomplete_answer_cost_is_told() -> None:

@@ -1,13 +1,12 @@
 """What becomes of the client libraries' exceptions."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import httpx2
 import pytest
 
-from aiinfra.providers.adapters.errors import MESSAGE_LENGTH, retry_after_s, status_error, transport_error
+from aiinfra.egress import AnswerTooLargeError
+from aiinfra.providers.adapters.errors import MESSAGE_LENGTH, error_in_answer, status_error, transport_error
 from aiinfra.providers.base import ErrorCode, ProviderError
 
 KEY = "sk-very-secret-key"
@@ -36,10 +35,16 @@ def mapped(status: int, body: object = None, **headers: str) -> ProviderError:
         (401, ErrorCode.AUTHENTICATION),
         (402, ErrorCode.AUTHENTICATION),
         (403, ErrorCode.AUTHENTICATION),
-        (404, ErrorCode.INVALID_REQUEST),
+        (404, ErrorCode.MODEL_NOT_FOUND),
         (408, ErrorCode.TIMEOUT),
-        (413, ErrorCode.INVALID_REQUEST),
+        (409, ErrorCode.CONFLICT),
+        (410, ErrorCode.MODEL_NOT_FOUND),
+        (413, ErrorCode.REQUEST_TOO_LARGE),
+        (418, ErrorCode.INVALID_REQUEST),
         (422, ErrorCode.INVALID_REQUEST),
+        (423, ErrorCode.CONFLICT),
+        (424, ErrorCode.SERVER_ERROR),
+        (425, ErrorCode.CONFLICT),
         (429, ErrorCode.RATE_LIMITED),
         (500, ErrorCode.SERVER_ERROR),
         (529, ErrorCode.SERVER_ERROR),
@@ -66,6 +71,8 @@ def test_a_content_filter_is_known_by_its_code(code: str) -> None:
         (httpx2.WriteTimeout("slow"), ErrorCode.TIMEOUT, True),
         (httpx2.ReadError("reset"), ErrorCode.CONNECTION_ERROR, True),
         (httpx2.RemoteProtocolError("nonsense"), ErrorCode.CONNECTION_ERROR, True),
+        (httpx2.DecodingError("no gzip"), ErrorCode.UNREADABLE_ANSWER, True),
+        (AnswerTooLargeError("large"), ErrorCode.ANSWER_TOO_LARGE, True),
         (None, ErrorCode.CONNECTION_ERROR, True),
     ],
 )
@@ -76,24 +83,49 @@ def test_only_what_surely_was_not_sent_is_surely_not_billed(
     assert (error.code, error.may_be_billed) == (code, billed)
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("0", 0.0), ("1.5", 1.5), (" 3 ", 3.0)])
-def test_retry_after_as_a_number(value: str, seconds: float) -> None:
-    assert retry_after_s({"retry-after": value}) == seconds
-    assert mapped(429, retry_after=value).retry_after_s == seconds
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, {"code": "context_length_exceeded", "message": "long"}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (400, {"type": "exceed_context_size_error"}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (400, {"error": {"message": "prompt is too long: 208310 tokens > 200000"}}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (400, {"message": "This model's maximum context length is 4096 tokens."}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (422, {"detail": [{"msg": "Prompt exceeds the context window"}]}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (413, {"message": "too many tokens"}, ErrorCode.CONTEXT_LENGTH_EXCEEDED),
+        (400, {"code": "model_not_found"}, ErrorCode.MODEL_NOT_FOUND),
+        (400, {"message": "Model Not Exist"}, ErrorCode.MODEL_NOT_FOUND),
+        (400, {"message": "The model `gpt-9` does not exist or you do not have access."}, ErrorCode.MODEL_NOT_FOUND),
+        (429, {"code": "insufficient_quota"}, ErrorCode.AUTHENTICATION),
+        (429, {"code": "rate_limit_exceeded"}, ErrorCode.RATE_LIMITED),
+        (500, {"message": "maximum context length"}, ErrorCode.SERVER_ERROR),
+        (400, {"message": "'max_tokens' is not supported with this model"}, ErrorCode.INVALID_REQUEST),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told_by_label_or_words(status: int, body: object, code: ErrorCode) -> None:
+    assert mapped(status, body).code is code
 
 
-def test_retry_after_as_a_date() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    earlier = format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
-    seconds = retry_after_s({"retry-after": later})
-    assert seconds is not None
-    assert 50 < seconds <= 60
-    assert retry_after_s({"retry-after": earlier}) == 0
-
-
-@pytest.mark.parametrize("value", ["", "soon", "-3", "nan", "inf", "1e9", "9" * 400, "Mon, 99 Nov 2026 00:00:00 GMT"])
-def test_a_senseless_retry_after_is_none(value: str) -> None:
-    assert retry_after_s({"retry-after": value}) is None
+@pytest.mark.parametrize(
+    ("error", "code", "billed", "words"),
+    [
+        ("out of capacity", ErrorCode.SERVER_ERROR, True, "out of capacity"),
+        ({"message": "slow down", "code": 429}, ErrorCode.RATE_LIMITED, False, "slow down"),
+        ({"message": "no such model", "code": "404"}, ErrorCode.MODEL_NOT_FOUND, False, "no such model"),
+        ({"message": "bad \0 luck\ud800", "type": "server_error"}, ErrorCode.SERVER_ERROR, True, "server_error: bad"),
+        ({"code": "insufficient_quota", "status": 402}, ErrorCode.AUTHENTICATION, False, "insufficient_quota"),
+        (True, ErrorCode.SERVER_ERROR, True, ""),
+        ([1, 2], ErrorCode.SERVER_ERROR, True, ""),
+    ],
+)
+def test_an_error_in_a_success_keeps_the_providers_words(
+    error: object, code: ErrorCode, billed: bool, words: str
+) -> None:
+    made = error_in_answer(error, MESSAGES, KEY)
+    assert (made.code, made.may_be_billed, made.status) == (code, billed, 200)
+    assert words in made.message
+    assert made.message.startswith("HTTP 200 with an error")
+    assert "\0" not in made.message
+    assert made.message.encode()
 
 
 def test_the_message_helps_and_is_short() -> None:
@@ -102,7 +134,9 @@ def test_the_message_helps_and_is_short() -> None:
     assert len(error.message) == MESSAGE_LENGTH
 
 
-def test_the_message_holds_no_key() -> None:
+def test_the_message_holds_no_key_and_no_part_of_it() -> None:
+    assert KEY[:8] not in mapped(400, {"message": "x" * (MESSAGE_LENGTH - 10) + KEY}).message
+    assert KEY not in mapped(400, {"message": "bad", "param": KEY}).message
     assert KEY not in mapped(400, {"message": f"bad header {KEY}"}).message
     assert mapped(401, {"message": "Incorrect API key provided: sk-ve*****-key"}).message == "HTTP 401"
 
@@ -110,6 +144,13 @@ def test_the_message_holds_no_key() -> None:
 @pytest.mark.parametrize("quote", ["the merger with Initech is off", "unexpected: 'merger with Initech'"])
 def test_the_message_does_not_quote_the_prompt(quote: str) -> None:
     assert mapped(400, {"message": quote, "param": "merger with Initech"}).message == "HTTP 400"
+
+
+@pytest.mark.parametrize("message", ["nul \0 nul", "half \ud800 a pair", "bell \a and \x1b[31mcolor", "a\nb\r\nc"])
+def test_the_message_has_no_characters_that_a_database_or_a_log_cannot_hold(message: str) -> None:
+    text = mapped(400, {"message": message}).message
+    assert text.encode()
+    assert text.isprintable()
 
 
 @pytest.mark.parametrize("body", [None, "text", [], {"error": "text"}, {"message": 3, "code": {"a": 1}}])

@@ -23,7 +23,7 @@ def request_of(provider: str) -> tuple[ProviderAttempt, str]:
         patch.setattr("django.conf.settings.COMPATIBLE_PROVIDERS", {"local": url})
         with pytest.raises(ProviderError) as caught:
             adapter_for(provider).chat(attempt, CALL)
-    assert (caught.value.code, caught.value.may_be_billed) == (ErrorCode.SERVER_ERROR, True)
+    assert (caught.value.code, caught.value.may_be_billed) == (ErrorCode.UNREADABLE_ANSWER, True)
     return attempt, recorder.request
 
 

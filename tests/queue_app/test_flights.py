@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from aiinfra.providers.base import ChatAnswer
 from aiinfra.redis import redis_client
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
@@ -25,7 +29,7 @@ from queue_app.claims import Claim, claim_next
 from queue_app.index import Entry
 from queue_app.intake import Submission
 from queue_app.models import AIRequest, Priority, RequestContent, Status
-from queue_app.packing import unpack
+from queue_app.packing import pack, unpack
 from queue_app.processing import process
 from queue_app.reconciler import Reconciler
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
@@ -329,13 +333,108 @@ def test_an_answer_is_there_for_who_comes_at_its_end(send: Ask, provider: Script
 def test_followers_that_were_forgotten_are_found(send: Ask, organization: Organization, status: Status) -> None:
     """Their leader's worker died between the end of its request and theirs."""
     leader, follower = send(), send()
-    packed = RequestContent.objects.get(request_id=follower.id).call
     AIRequest.objects.filter(id=leader.id).update(status=status, completed_at=timezone.now())
     if status == Status.COMPLETED:
+        packed = pack({"role": "assistant", "content": "Hello.", "finishReason": "stop"})
         RequestContent.objects.filter(request_id=leader.id).update(response=packed)
     flights.land_forgotten()
     expected = Status.COMPLETED if status == Status.COMPLETED else Status.PENDING
     assert (statuses(follower), now(follower).leader_id is None) == ([expected], status == Status.FAILED)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        replace(answer("Cut of"), finish_reason="length"),
+        replace(answer(""), finish_reason="length"),
+        replace(answer("Half"), finish_reason="content_filter"),
+        replace(answer(), finish_reason="other"),
+        replace(answer(), tool_calls=[{"id": "c1"}]),
+        replace(answer(), parts=[{"type": "thinking"}]),
+        replace(answer("I can't help with that."), refused=True),
+    ],
+)
+def test_an_answer_for_one_alone_goes_neither_to_followers_nor_into_the_cache(
+    send: Ask, provider: ScriptedProvider, given: ChatAnswer
+) -> None:
+    leader, *followers = [send() for _ in range(4)]
+    provider.script = [given]
+    begun = timezone.now()
+    claim = claimed()
+    process(claim)
+    assert flights.answer_of(now(leader), Ticket.unpacked(claim.call["cache"])) is None
+    assert send().cached is False, "a latecomer, while the answer is on its way"
+    for number, follower in enumerate(map(now, followers)):
+        assert (follower.status, follower.leader_id, follower.cached) == (Status.PENDING, None, False)
+        assert follower.not_before >= begun + number * flights.SPREAD
+        assert Attempt.objects.get(request_id=follower.id).state == "reserved"
+    provider.script = [answer("A whole one.")]
+    process(claimed())
+    assert response_of(followers[0]) == "A whole one."
+
+
+def test_an_answer_of_a_fallback_goes_to_no_follower(send: Ask, provider: ScriptedProvider) -> None:
+    leader, follower = send(max_retries=0), send()
+    provider.script = [refusal("MODEL_NOT_FOUND"), answer("From another model.")]
+    process(claimed())
+    process(claimed())
+    assert (now(leader).status, response_of(leader)) == (Status.COMPLETED, "From another model.")
+    assert (now(follower).status, now(follower).leader_id, now(follower).cached) == (Status.PENDING, None, False)
+
+
+def test_one_follower_that_cannot_be_answered_holds_up_no_other(
+    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book_hit = flights.book_hit
+
+    def book(request: AIRequest, *rest: Any) -> None:
+        if request.user_ref == "bad":
+            raise ValueError("a row that no database holds")
+        book_hit(request, *rest)
+
+    monkeypatch.setattr(flights, "book_hit", book)
+    leader, first, bad, last = send(), send(), send(user_ref="bad"), send()
+    process(claimed())
+    assert statuses(leader, first, bad, last) == ["completed", "completed", "failed", "completed"]
+    assert (now(bad).error_code, now(bad).cached) == ("INTERNAL_ERROR", False)
+    assert not LedgerEntry.objects.filter(request_id=bad.id).exists()
+
+
+def test_one_follower_that_cannot_start_holds_up_no_other(
+    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, bad, next_one = send(), send(user_ref="bad"), send()
+    RequestContent.objects.filter(request_id=bad.id).update(call=b"?")
+    provider.script = [refusal("INVALID_REQUEST")]
+    process(claimed())
+    assert statuses(leader, bad, next_one) == ["failed", "failed", "pending"]
+    assert (now(bad).error_code, now(next_one).leader_id) == ("INTERNAL_ERROR", None)
+
+
+def test_one_flight_that_cannot_land_holds_up_no_other(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first, _), (second, _) = [(send(temperature=t), send(temperature=t)) for t in (0.1, 0.2)]
+    AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
+    landed: list[object] = []
+
+    def land(leader_id: UUID) -> None:
+        landed.append(leader_id)
+        raise RuntimeError
+
+    monkeypatch.setattr(flights, "land", land)
+    flights.land_forgotten()
+    assert set(landed) == {first.id, second.id}
+
+
+def test_an_answer_that_cannot_be_booked_as_a_hit_is_asked_of_the_provider(
+    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache of an earlier release may hold characters that PostgreSQL does not."""
+    send()
+    process(claimed())
+    assert send().cached
+    monkeypatch.setattr(flights, "book_hit", lambda *_: (_ for _ in ()).throw(ValueError("NUL")))
+    again = send()
+    assert (again.status, again.cached) == (Status.PENDING, False)
 
 
 def test_followers_of_every_organization_are_found(

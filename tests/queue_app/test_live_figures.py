@@ -15,7 +15,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import control
 from queue_app.claims import Claim
 from queue_app.live_figures import QueueEvent, tell_figures
-from queue_app.models import AIRequest, Priority
+from queue_app.models import AIRequest, Priority, QueuePolicy
 from queue_app.stats import queue_stats
 from tests.support.processes import free_port
 
@@ -130,3 +130,15 @@ def test_a_redis_that_is_away_is_the_schedulers_to_report(queue: None, settings:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     with pytest.raises(RedisError):
         tell_figures()
+
+
+def test_one_organization_whose_figures_break_keeps_no_other_waiting(
+    submit: Submit, organization: Organization, other_organization: Organization
+) -> None:
+    with system_scope():
+        QueuePolicy.objects.create(organization=organization, paused_priorities=[7])
+    for each in (organization, other_organization):
+        note_listening(each.pk)
+    told = Told(other_organization)
+    tell_figures()
+    assert len(told.queue()) == 1

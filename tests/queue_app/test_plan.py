@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfra.providers.base import RETRYABLE, ErrorCode, ProviderError
-from queue_app.plan import CIRCUIT_WAITS_MAX, TRY_ELSEWHERE, NextAttempt, next_attempt
+from aiinfra.providers.base import RETRYABLE, TRY_ELSEWHERE, ErrorCode, ProviderError
+from queue_app.plan import CIRCUIT_WAITS_MAX, NextAttempt, next_attempt
 
 Model = tuple[str, str]
 A, B, C = ("openai", "a"), ("deepseek", "b"), ("anthropic", "c")
@@ -62,7 +62,10 @@ def test_who_wants_no_repeats_does_not_wait_for_a_circuit() -> None:
 def test_a_refusal_ends_the_request_and_a_bad_credential_only_the_provider() -> None:
     assert step(ErrorCode.INVALID_REQUEST) is None
     assert step(ErrorCode.CONTENT_FILTERED) is None
-    assert step(ErrorCode.AUTHENTICATION) == NextAttempt(*B, delay_s=0)
+    assert step(ErrorCode.INTERNAL_ERROR) is None
+    for code in TRY_ELSEWHERE:
+        assert step(code) == NextAttempt(*B, delay_s=0)
+        assert step(code, current=C) is None
 
 
 def test_no_retries_means_one_attempt_a_model() -> None:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from rq.serializers import JSONSerializer
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
-from queue_app import control, depth_history, in_flight, index, tasks, tickets
+from queue_app import control, depth_history, in_flight, index, rechecks, tasks, tickets
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.scheduler import Job, deferred
 from tests.queue_app.conftest import ScriptedProvider
@@ -51,14 +52,17 @@ def test_a_worker_that_is_to_stop_takes_nothing_more(submit: Submit, provider: S
     assert statuses() == ["completed", "pending"]
 
 
-def test_a_request_that_breaks_its_worker_does_not_break_the_ticket(submit: Submit, provider: ScriptedProvider) -> None:
+def test_a_request_that_breaks_its_worker_fails_and_does_not_break_the_ticket(
+    submit: Submit, provider: ScriptedProvider
+) -> None:
     answer = provider.script[0]
     provider.script = [MemoryError("poison"), answer]
     first = submit()
     submit()
     tasks.run_next()
-    assert statuses() == ["completed", "processing"]
-    assert AIRequest.objects.get(id=first.id).status == Status.PROCESSING
+    assert statuses() == ["completed", "failed"]
+    broken = AIRequest.objects.get(id=first.id)
+    assert (broken.status, broken.error_code, broken.crashes) == (Status.FAILED, "INTERNAL_ERROR", 0)
     assert in_flight.busy() == 0
 
 
@@ -158,3 +162,20 @@ def test_depths_are_sampled_for_all_and_for_each_until_the_queue_is_empty(
     mine = [sample.depth[Priority.HIGH] for sample in depth_history.depth_samples(organization.pk)]
     everyone = [sample.depth[Priority.HIGH] for sample in depth_history.depth_samples(None)]
     assert (mine, everyone) == ([1, 0], [1, 0, 0])
+
+
+def test_one_hit_that_cannot_be_compared_is_given_up_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    hits = [SimpleNamespace(organization_id=1, id=number, pk=number) for number in (1, 2)]
+    compared: list[int] = []
+    given_up: list[int] = []
+
+    def compare(hit: SimpleNamespace) -> None:
+        if hit.id == 1:
+            raise ValueError
+        compared.append(hit.id)
+
+    monkeypatch.setattr(rechecks.cache, "uncompared", lambda _limit: hits)
+    monkeypatch.setattr(rechecks.cache, "give_up", lambda **names: given_up.append(names["hit_id"]))
+    monkeypatch.setattr(rechecks, "_compare_in_scope", compare)
+    rechecks.compare_answers()
+    assert (compared, given_up) == ([2], [1])

@@ -41,6 +41,12 @@ AIINFRA_COMPATIBLE_PROVIDERS = Setting(
     "`name=base_url,...`: more servers that speak OpenAI's dialect. The key of each goes into `<NAME>_API_KEY`.",
     "none",
 )
+PROVIDER_ANSWER_MAX_MIB = Setting(
+    "PROVIDER_ANSWER_MAX_MIB",
+    kinds.Whole(1, 1024),
+    16,
+    "Largest answer of a provider in MiB, decompressed. Reading a larger one stops there, and the call fails.",
+)
 BREAKER_FAILURES = Setting(
     "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Failures in a row that open the circuit breaker of a model."
 )

@@ -12,9 +12,10 @@ from datetime import timedelta
 from redis.exceptions import RedisError
 
 from aiinfra.providers import breaker
-from aiinfra.providers.breaker import BreakerState
+from aiinfra.providers.breaker import BreakerState, CircuitState
 from aiinfra.providers.registry import provider_names
 from aiinfra.templatetags.formats import duration_ms
+from aiinfra.tenants.scope import organization_in_scope
 from cost_app import create_cost_optimizer
 from cost_app.optimizer import ModelState, Performance, ProviderLimit
 from queue_app.limits import LimitUse, limit_uses
@@ -65,6 +66,17 @@ class ModelRow:
     def tone(self) -> str:
         """bad, warn, good or nothing."""
         return {"failing": "bad", "unstable": "warn", "healthy": "good"}.get(self.state, "")
+
+    @property
+    def circuit_note(self) -> str:
+        """Whose calls an open circuit keeps back."""
+        if not self.circuit or self.circuit.state == CircuitState.CLOSED:
+            return ""
+        if self.circuit.holds_all:
+            return "Calls from all organizations are on hold."
+        if organization_in_scope() in self.circuit.failing:
+            return "Only calls from your organization are on hold."
+        return "Only calls from one other organization are on hold."
 
     @property
     def use_tone(self) -> str:

@@ -13,6 +13,7 @@ SYSTEM_ROLES = frozenset({"system", "developer"})
 def split_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
     """The system prompt and the turns: system messages joined, consecutive turns of one role merged.
 
+    Where there are only system messages, they are the user's turn: Anthropic takes no call without one.
     Raises ProviderError (INVALID_REQUEST, nothing sent) for what cannot be said in Anthropic's dialect.
     """
     try:
@@ -34,7 +35,10 @@ def _split(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, A
             turns[-1]["content"] += blocks
         else:
             turns.append({"role": role, "content": blocks})
-    return "\n\n".join(system), turns
+    words = "\n\n".join(system)
+    if words and not turns:
+        return "", [{"role": "user", "content": [{"type": "text", "text": words}]}]
+    return words, turns
 
 
 def _turn(message: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:

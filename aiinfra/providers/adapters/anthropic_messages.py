@@ -1,16 +1,18 @@
 """Anthropic's Messages API, through the `anthropic` client."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import anthropic
 import httpx2
-from pydantic import BaseModel, ValidationError
 
 from aiinfra import egress
-from aiinfra.providers.adapters import errors
+from aiinfra.providers.adapters import errors, finish
 from aiinfra.providers.adapters.anthropic_dialect import split_messages
+from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_tree, one_line
+from aiinfra.providers.adapters.openai_answer import raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
 from aiinfra.providers.base import (
     BillState,
@@ -25,15 +27,6 @@ from aiinfra.providers.base import (
 )
 from aiinfra.providers.registry import Provider
 from aiinfra.providers.usage import anthropic_usage, storable
-
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 
 
 class AnthropicAdapter:
@@ -60,7 +53,7 @@ class AnthropicAdapter:
             raise errors.status_error(error, call.messages, self._provider.api_key) from None
         except anthropic.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
-        return _answer(raw.http_response)
+        return _answer(raw.http_response, call.messages, self._provider.api_key)
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:  # noqa: ARG002 - never sent
         """Raises ProviderError: Anthropic has no embeddings."""
@@ -86,54 +79,38 @@ def _arguments(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
     return arguments
 
 
-class _Block(BaseModel):
-    type: str
-    text: str = ""
-    id: str = ""
-    name: str = ""
-    input: Any = None
-
-
-class _Billed(BaseModel):
-    usage: Any = None
-
-
-class _MessageAnswer(_Billed):
-    content: list[_Block]
-    stop_reason: str | None = None
-
-
-def _answer(response: httpx2.Response) -> ChatAnswer:
-    try:
-        message = _MessageAnswer.model_validate_json(response.content)
-    except ValidationError:
-        raw = _raw_usage(response)
-        raise errors.malformed_answer(anthropic_usage(raw, answered=False), storable(raw)) from None
-    content = "".join(block.text for block in message.content if block.type == "text")
-    tool_calls = [_tool_call(block) for block in message.content if block.type == "tool_use"]
-    usage, raw_usage = anthropic_usage(message.usage, answered=bool(content or tool_calls)), storable(message.usage)
-    stop_reason = message.stop_reason or "end_turn"
-    finish_reason = _FINISH_REASONS.get(stop_reason, stop_reason)
-    if finish_reason == "content_filter" and not content:
-        raise errors.content_filtered(usage, raw_usage)
-    return ChatAnswer(
-        content=content,
-        finish_reason=finish_reason,
-        usage=usage,
-        raw_usage=raw_usage,
-        tool_calls=tool_calls,
-        provider_request_id=response.headers.get("request-id", "")[: errors.REQUEST_ID_LENGTH],
+def _answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], api_key: str) -> ChatAnswer:
+    body = read_object(response)
+    raw_usage = raw_usage_of(body)
+    without_answer = anthropic_usage(raw_usage, answered=False), storable(raw_usage)
+    if error := body.get("error"):
+        raise errors.error_in_answer(error, messages, api_key, *without_answer)
+    blocks = clean_tree(body.get("content"))
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        raise errors.unreadable_answer(*without_answer)
+    content = "".join(text for block in blocks if (text := _text_of(block)) is not None)
+    tool_calls = [_tool_call(block) for block in blocks if block.get("type") == "tool_use"]
+    return finish.checked(
+        ChatAnswer(
+            content=content,
+            finish_reason=finish.finish_reason_of(body.get("stop_reason")),
+            usage=anthropic_usage(raw_usage, answered=bool(content or tool_calls)),
+            raw_usage=storable(raw_usage),
+            tool_calls=tool_calls,
+            parts=[block for block in blocks if _text_of(block) is None and block.get("type") != "tool_use"],
+            refused=body.get("stop_reason") == "refusal",
+            provider_request_id=one_line(response.headers.get("request-id", ""), ID_LENGTH),
+        )
     )
 
 
-def _raw_usage(response: httpx2.Response) -> Any:
-    """The usage in a body that is no answer: it was billed all the same."""
-    try:
-        return _Billed.model_validate_json(response.content).usage
-    except ValidationError:
-        return None
+def _text_of(block: Mapping[str, Any]) -> str | None:
+    """The text of a text block; None for another block."""
+    text = block.get("text")
+    return text if block.get("type") == "text" and isinstance(text, str) else None
 
 
-def _tool_call(block: _Block) -> dict[str, Any]:
-    function = {"name": block.name, "arguments": json.dumps(block.input)}
-    return {"id": block.id, "type": "function", "function": function}
+def _tool_call(block: Mapping[str, Any]) -> dict[str, Any]:
+    name, call_id = (one_line(str(block.get(key) or ""), NAME_LENGTH) for key in ("name", "id"))
+    function = {"name": name, "arguments": json.dumps(block.get("input"))}
+    return {"id": call_id, "type": "function", "function": function}

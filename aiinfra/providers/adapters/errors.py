@@ -1,33 +1,60 @@
-"""Turning what the client libraries raise into ProviderError.
+"""Turning error statuses, error objects and what the client libraries raise into ProviderError.
 
 The `openai` and `anthropic` clients come from one generator and share the shape of their exceptions. Nothing of a
 key or a prompt may leave here: a provider's own words are passed on only where they repeat neither.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import httpx2
 
+from aiinfra.egress import AnswerTooLargeError
+from aiinfra.providers.adapters.cleaning import clean_tree, one_line
+from aiinfra.providers.adapters.retry_after import retry_after_s
 from aiinfra.providers.base import ErrorCode, ProviderError, TokenUsage
 
 MESSAGE_LENGTH = 300
 ECHO_LENGTH = 12
 """So many characters that the provider's words share with the prompt are a quotation of it."""
+WORDS_READ = 4_000
+"""Characters of an error body that are looked at."""
 
-REQUEST_ID_LENGTH = 200
-
-_CONTENT_FILTER_CODES = frozenset({"content_filter", "content_policy_violation"})
-_STATUS_CODES = {
+_BY_LABEL = {
+    "content_filter": ErrorCode.CONTENT_FILTERED,
+    "content_policy_violation": ErrorCode.CONTENT_FILTERED,
+    "context_length_exceeded": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    "exceed_context_size_error": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    "model_not_found": ErrorCode.MODEL_NOT_FOUND,
+    "request_too_large": ErrorCode.REQUEST_TOO_LARGE,
+    "insufficient_quota": ErrorCode.AUTHENTICATION,
+}
+"""An error's `code` or `type`, as OpenAI, Anthropic and llama.cpp write them."""
+_BY_STATUS = {
     401: ErrorCode.AUTHENTICATION,
     402: ErrorCode.AUTHENTICATION,
     403: ErrorCode.AUTHENTICATION,
+    404: ErrorCode.MODEL_NOT_FOUND,
     408: ErrorCode.TIMEOUT,
+    409: ErrorCode.CONFLICT,
+    410: ErrorCode.MODEL_NOT_FOUND,
+    413: ErrorCode.REQUEST_TOO_LARGE,
+    423: ErrorCode.CONFLICT,
+    424: ErrorCode.SERVER_ERROR,
+    425: ErrorCode.CONFLICT,
     429: ErrorCode.RATE_LIMITED,
 }
+_ABOUT_THE_REQUEST = frozenset({400, 413, 422})
+"""Statuses whose words are looked at: providers answer a long prompt and an unknown model with each of them."""
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input |prompt )?tokens"
+    r"|input (token count|is too long)|prompt .{0,40}(exceeds|too large|too long)",
+    re.IGNORECASE,
+)
+_NO_MODEL = re.compile(
+    r"\bmodel\b[^.]{0,80}\b(does not exist|not found|not exist)\b|\b(unknown|no such|invalid) model\b", re.IGNORECASE
+)
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -41,29 +68,53 @@ class StatusError(Protocol):
 
 def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_key: str) -> ProviderError:
     """The error behind an HTTP error status; none of those is billed."""
-    details, status = _details(error.body), error.status_code
-    labels = {name: details[name] for name in ("type", "code", "param") if _is_label(details.get(name))}
-    code = _status_code(status, labels)
-    # Providers repeat a part of a wrong key.
-    words = "" if code == ErrorCode.AUTHENTICATION else _quotable(details.get("message"), messages, api_key)
-    text = ": ".join(filter(None, [f"HTTP {status}", " ".join(labels.values()), words]))[:MESSAGE_LENGTH]
+    status, body = error.status_code, clean_tree(error.body)
+    code, text = _read(status, body, messages, api_key)
     wish = retry_after_s(error.response.headers)
-    return ProviderError(code, text, may_be_billed=False, retry_after_s=wish, status=status)
+    message = ": ".join(filter(None, [f"HTTP {status}", text]))[:MESSAGE_LENGTH]
+    return ProviderError(code, message, may_be_billed=False, retry_after_s=wish, status=status)
+
+
+def error_in_answer(
+    error: object,
+    messages: Sequence[Mapping[str, Any]],
+    api_key: str,
+    usage: TokenUsage | None = None,
+    raw_usage: dict[str, Any] | None = None,
+) -> ProviderError:
+    """The error for a success status whose body carries an `error`.
+
+    One that names an HTTP error status is as free as the status; else the call may be billed.
+    """
+    body = {"message": error} if isinstance(error, str) else clean_tree(error)
+    status = _status_in(body)
+    code, text = _read(status or 500, body, messages, api_key)
+    message = ": ".join(filter(None, ["HTTP 200 with an error", text]))[:MESSAGE_LENGTH]
+    return ProviderError(code, message, may_be_billed=status is None, usage=usage, raw_usage=raw_usage, status=200)
 
 
 def transport_error(cause: BaseException | None) -> ProviderError:
     """The error behind a call that got no answer; billed for all we know, once the request may have left."""
     may_be_billed = not isinstance(cause, _UNSENT)
+    if isinstance(cause, AnswerTooLargeError):
+        return ProviderError(ErrorCode.ANSWER_TOO_LARGE, str(cause), may_be_billed=True, status=200)
+    if isinstance(cause, httpx2.DecodingError):
+        return unreadable_answer()
     if isinstance(cause, httpx2.TimeoutException):
         return ProviderError(ErrorCode.TIMEOUT, "the provider did not answer in time", may_be_billed=may_be_billed)
     happened = "the connection broke" if may_be_billed else "the provider cannot be reached"
     return ProviderError(ErrorCode.CONNECTION_ERROR, happened, may_be_billed=may_be_billed)
 
 
-def malformed_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any] | None = None) -> ProviderError:
+def unreadable_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any] | None = None) -> ProviderError:
     """The error for a success status with a body that cannot be understood."""
     message = "the provider's answer cannot be understood"
-    return _billed(ErrorCode.SERVER_ERROR, message, usage, raw_usage)
+    return _billed(ErrorCode.UNREADABLE_ANSWER, message, usage, raw_usage)
+
+
+def empty_answer(reason: str, usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
+    """The error for a success that answers nothing; `reason` says what is missing. Billed like any other answer."""
+    return _billed(ErrorCode.EMPTY_ANSWER, reason, usage, raw_usage)
 
 
 def content_filtered(usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
@@ -76,26 +127,48 @@ def _billed(code: ErrorCode, message: str, usage: TokenUsage | None, raw_usage: 
     return ProviderError(code, message, may_be_billed=True, usage=usage, raw_usage=raw_usage, status=200)
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now that a `Retry-After` header asks for (a number or an HTTP date), never negative; else None."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+def words_of(body: object) -> str:
+    """All texts of an error body, joined; at most `WORDS_READ` characters."""
+    found, length = [], 0
+    for text in _texts(clean_tree(body)):
+        found.append(text)
+        length += len(text)
+        if length > WORDS_READ:
+            break
+    return " ".join(found)[:WORDS_READ]
 
 
-def _status_code(status: int, labels: Mapping[str, str]) -> ErrorCode:
-    if labels.get("code") in _CONTENT_FILTER_CODES:
-        return ErrorCode.CONTENT_FILTERED
+def _read(status: int, body: object, messages: Sequence[Mapping[str, Any]], api_key: str) -> tuple[ErrorCode, str]:
+    """The code, and what of the provider's words may be shown."""
+    details = _details(body)
+    labels = [details[name] for name in ("type", "code", "param") if _is_label(details.get(name), api_key)]
+    code = _code(status, labels, words_of(body))
+    # Providers repeat a part of a wrong key.
+    words = "" if code == ErrorCode.AUTHENTICATION else _quotable(details.get("message"), messages, api_key)
+    return code, ": ".join(filter(None, [" ".join(labels), words]))
+
+
+def _code(status: int, labels: Sequence[str], words: str) -> ErrorCode:
     if status >= 500:
         return ErrorCode.SERVER_ERROR
-    return _STATUS_CODES.get(status, ErrorCode.INVALID_REQUEST)
+    named = next((_BY_LABEL[label] for label in labels if label in _BY_LABEL), None)
+    if named is not None:
+        return named
+    if status in _ABOUT_THE_REQUEST and _TOO_LONG.search(words):
+        return ErrorCode.CONTEXT_LENGTH_EXCEEDED
+    if status in _ABOUT_THE_REQUEST and _NO_MODEL.search(words):
+        return ErrorCode.MODEL_NOT_FOUND
+    return _BY_STATUS.get(status, ErrorCode.INVALID_REQUEST)
+
+
+def _status_in(body: object) -> int | None:
+    """The HTTP error status that an error object names, as OpenRouter's do."""
+    details = _details(body)
+    for name in ("status", "code"):
+        value = details.get(name)
+        if str(value).isascii() and re.fullmatch(r"[45]\d\d", str(value)):
+            return int(str(value))
+    return None
 
 
 def _details(body: object) -> Mapping[str, Any]:
@@ -106,18 +179,21 @@ def _details(body: object) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else body
 
 
-def _is_label(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[\w.\[\]-]{1,40}", value) is not None
+def _is_label(value: object, api_key: str) -> bool:
+    if not isinstance(value, str) or (api_key and api_key in value):
+        return False
+    return re.fullmatch(r"[\w.\[\]-]{1,40}", value) is not None
 
 
 def _quotable(words: object, messages: Sequence[Mapping[str, Any]], api_key: str) -> str:
     """The provider's words without the key; empty where they quote the prompt."""
     if not isinstance(words, str):
         return ""
-    words = words[:MESSAGE_LENGTH]
+    words = words[:WORDS_READ]
+    words = one_line(words.replace(api_key, "[key]") if api_key else words, MESSAGE_LENGTH)
     if any(_echoes(words, text) for message in messages for text in _texts(message.get("content"))):
         return ""
-    return words.replace(api_key, "[key]") if api_key else words
+    return words
 
 
 def _echoes(words: str, text: str) -> bool:
@@ -126,11 +202,12 @@ def _echoes(words: str, text: str) -> bool:
     return any(words[start : start + ECHO_LENGTH] in text for start in range(len(words) - ECHO_LENGTH + 1))
 
 
-def _texts(content: object) -> list[str]:
+def _texts(content: object) -> Iterator[str]:
     if isinstance(content, str):
-        return [content]
-    if isinstance(content, Mapping):
-        return [text for value in content.values() for text in _texts(value)]
-    if isinstance(content, Sequence):
-        return [text for part in content for text in _texts(part)]
-    return []
+        yield content
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            yield from _texts(value)
+    elif isinstance(content, Sequence):
+        for part in content:
+            yield from _texts(part)

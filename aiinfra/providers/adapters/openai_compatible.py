@@ -1,6 +1,6 @@
 """OpenAI, DeepSeek and every server that speaks OpenAI's dialect, through the `openai` client."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,8 @@ import openai
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from aiinfra import egress
-from aiinfra.providers.adapters import errors
+from aiinfra.providers.adapters import errors, parameters
+from aiinfra.providers.adapters.openai_answer import chat_answer, raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
 from aiinfra.providers.base import (
     BillState,
@@ -17,15 +18,12 @@ from aiinfra.providers.base import (
     ChatCall,
     EmbeddingAnswer,
     EmbeddingCall,
+    ErrorCode,
     ProviderAttempt,
     TokenUsage,
 )
 from aiinfra.providers.registry import Provider
-from aiinfra.providers.usage import embedding_usage, openai_usage, storable, with_tier
-
-# OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`, and the
-# money that is held for a call rests on the limit.
-HOST_OF_MAX_COMPLETION_TOKENS = "api.openai.com"
+from aiinfra.providers.usage import embedding_usage, storable
 
 
 class OpenAICompatibleAdapter:
@@ -43,81 +41,84 @@ class OpenAICompatibleAdapter:
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
-        create = self._client.chat.completions.with_raw_response.create
-        return _answer(self._sent(create, self._arguments(attempt, call), call.timeout_s, call.messages))
+        with egress.deadline(call.timeout_s):
+            response = self._adapted(attempt, call)
+        return chat_answer(response, call.messages, self._provider.api_key)
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:
         """Send the call once. Raises ProviderError for everything that is not a vector for each text."""
-        create = self._client.embeddings.with_raw_response.create
         # Some servers do not know base64, which the client would ask for.
         arguments = {**_common(attempt, call.timeout_s), "input": call.texts, "encoding_format": "float"}
-        response = self._sent(create, arguments, call.timeout_s, [{"content": text} for text in call.texts])
-        return _embeddings(response, len(call.texts))
+        said = [{"content": text} for text in call.texts]
+        with egress.deadline(call.timeout_s):
+            response = self._sent(arguments, said)
+        return _embeddings(response, len(call.texts), said, self._provider.api_key)
 
-    def _sent(
-        self, create: Callable[..., Any], arguments: dict[str, Any], timeout_s: float, said: Sequence[dict[str, Any]]
-    ) -> httpx2.Response:
-        """The answer to one call; `said` is what no error may quote."""
+    def _sent(self, arguments: dict[str, Any], said: Sequence[dict[str, Any]]) -> httpx2.Response:
+        """The answer to one embeddings call; `said` is what no error may quote."""
         try:
-            with egress.deadline(timeout_s):
-                response: httpx2.Response = create(**arguments).http_response
+            response: httpx2.Response = self._client.embeddings.with_raw_response.create(**arguments).http_response
         except openai.APIStatusError as error:
             raise errors.status_error(error, said, self._provider.api_key) from None
         except openai.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
         return response
 
+    def _adapted(self, attempt: ProviderAttempt, call: ChatCall) -> httpx2.Response:
+        """The answer to a chat call, repeated with other parameters where the server refuses some.
+
+        The refusals cost nothing, so all of it is one attempt.
+        """
+        rules = parameters.rules_for(self._provider, attempt.model)
+        for changes in range(parameters.CHANGES_MAX + 1):
+            try:
+                response = self._created(attempt, call, rules, changes)
+            except openai.APIStatusError as error:
+                changed = _rules_after(error, rules, call) if changes < parameters.CHANGES_MAX else None
+                if changed is None:
+                    raise errors.status_error(error, call.messages, self._provider.api_key) from None
+                rules = changed
+                continue
+            except openai.APIConnectionError as error:
+                raise errors.transport_error(error.__cause__) from None
+            if changes:
+                parameters.remember(self._provider, attempt.model, rules)
+            return response
+        raise AssertionError("the last round returns or raises")
+
+    def _created(
+        self, attempt: ProviderAttempt, call: ChatCall, rules: parameters.Rules, changes: int
+    ) -> httpx2.Response:
+        arguments: dict[str, Any] = {
+            **_common(attempt, call.timeout_s, changes),
+            "messages": call.messages,
+            **rules.arguments(call.max_tokens, call.temperature),
+        }
+        response: httpx2.Response = self._client.chat.completions.with_raw_response.create(**arguments).http_response
+        return response
+
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; real providers offer no such look-up."""
         return sandbox_bill(self._provider, self._http_client, attempt_id)
 
-    def _arguments(self, attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
-        arguments = {
-            **_common(attempt, call.timeout_s),
-            "messages": call.messages,
-            self._limit_name(): call.max_tokens,
-        }
-        if call.temperature is not None:
-            arguments["temperature"] = call.temperature
-        return arguments
 
-    def _limit_name(self) -> str:
-        at_openai = httpx2.URL(self._provider.base_url).host == HOST_OF_MAX_COMPLETION_TOKENS
-        plays_openai = self._provider.name == "openai" and self._provider.sandbox_url is not None
-        return "max_completion_tokens" if at_openai or plays_openai else "max_tokens"
-
-
-def _common(attempt: ProviderAttempt, timeout_s: float) -> dict[str, Any]:
-    """What every call carries."""
+def _common(attempt: ProviderAttempt, timeout_s: float, changes: int = 0) -> dict[str, Any]:
+    """What every call carries. A changed body needs an idempotency key that was not used before."""
+    key = f"{attempt.id}-{changes}" if changes else str(attempt.id)
     return {
         "model": attempt.model,
         "timeout": egress.timeouts(timeout_s),
-        "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
+        "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": key},
     }
 
 
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Billed(BaseModel):
-    usage: Any = None
-    service_tier: Any = None
-
-    @property
-    def raw_usage(self) -> Any:
-        return with_tier(self.usage, self.service_tier)
-
-
-class _Completion(_Billed):
-    choices: list[_Choice] = Field(min_length=1)
+def _rules_after(error: openai.APIStatusError, rules: parameters.Rules, call: ChatCall) -> parameters.Rules | None:
+    if error.status_code not in {400, 422}:
+        return None
+    refusal = errors.status_error(error, [], "")
+    if refusal.code is not ErrorCode.INVALID_REQUEST:
+        return None
+    return rules.after_refusal(errors.words_of(error.body), call.temperature)
 
 
 class _Embedding(BaseModel):
@@ -125,48 +126,20 @@ class _Embedding(BaseModel):
     embedding: list[FiniteFloat] = Field(min_length=1)
 
 
-class _Embeddings(_Billed):
+class _Embeddings(BaseModel):
     data: list[_Embedding]
 
 
-def _embeddings(response: httpx2.Response, texts: int) -> EmbeddingAnswer:
+def _embeddings(response: httpx2.Response, texts: int, said: Sequence[dict[str, Any]], api_key: str) -> EmbeddingAnswer:
+    body = read_object(response)
+    raw_usage = raw_usage_of(body)
+    usage, kept = embedding_usage(raw_usage), storable(raw_usage)
+    if error := body.get("error"):
+        raise errors.error_in_answer(error, said, api_key, usage, kept)
     try:
-        body = _Embeddings.model_validate_json(response.content)
+        rows = sorted(_Embeddings.model_validate(body).data, key=lambda row: row.index)
     except ValidationError:
-        raw = _raw_usage(response)
-        raise errors.malformed_answer(embedding_usage(raw), storable(raw)) from None
-    usage, raw_usage = embedding_usage(body.raw_usage), storable(body.raw_usage)
-    rows = sorted(body.data, key=lambda row: row.index)
+        raise errors.unreadable_answer(usage, kept) from None
     if [row.index for row in rows] != list(range(texts)):
-        raise errors.malformed_answer(usage, raw_usage)
-    return EmbeddingAnswer([row.embedding for row in rows], usage, raw_usage)
-
-
-def _answer(response: httpx2.Response) -> ChatAnswer:
-    try:
-        completion = _Completion.model_validate_json(response.content)
-    except ValidationError:
-        raw = _raw_usage(response)
-        raise errors.malformed_answer(openai_usage(raw, answered=False), storable(raw)) from None
-    choice = completion.choices[0]
-    content, tool_calls = choice.message.content or choice.message.refusal or "", choice.message.tool_calls or []
-    usage = openai_usage(completion.raw_usage, answered=bool(content or tool_calls))
-    raw_usage = storable(completion.raw_usage)
-    if choice.finish_reason == "content_filter" and not content:
-        raise errors.content_filtered(usage, raw_usage)
-    return ChatAnswer(
-        content=content,
-        finish_reason=choice.finish_reason or "stop",
-        usage=usage,
-        raw_usage=raw_usage,
-        tool_calls=tool_calls,
-        provider_request_id=response.headers.get("x-request-id", "")[: errors.REQUEST_ID_LENGTH],
-    )
-
-
-def _raw_usage(response: httpx2.Response) -> Any:
-    """The usage in a body that is no answer: it was billed all the same."""
-    try:
-        return _Billed.model_validate_json(response.content).raw_usage
-    except ValidationError:
-        return None
+        raise errors.unreadable_answer(usage, kept)
+    return EmbeddingAnswer([row.embedding for row in rows], usage, kept)

@@ -143,3 +143,23 @@ def test_a_silent_provider_does_not_keep_the_others_waiting(
     provider.answer = (BillState.BILLED, USAGE)
     sweeper.sweep_unknown_outcomes()
     assert state_of(known)[0] == AttemptState.SETTLED
+
+
+def test_one_call_that_cannot_be_swept_blocks_no_other(
+    overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "BATCH", 1)
+    bad, good = overdue(seconds=9), overdue(seconds=5)
+    estimate = sweeper.estimate
+
+    def break_at_one(attempt: Attempt, *rest: str) -> None:
+        if attempt.id == bad.id:
+            raise ValueError("a row that breaks whatever reads it")
+        estimate(attempt, *rest)
+
+    monkeypatch.setattr(sweeper, "estimate", break_at_one)
+    for _ in range(2):
+        sweeper.sweep_unknown_outcomes()
+    assert provider.asked == [good.id]
+    with system_scope():
+        assert Attempt.objects.get(id=bad.id).state == AttemptState.DISPATCHED

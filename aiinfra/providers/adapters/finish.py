@@ -1,0 +1,55 @@
+"""Why a model stopped, in OpenAI's words, and whether what it left is an answer at all."""
+
+import re
+
+from aiinfra.providers.adapters import errors
+from aiinfra.providers.adapters.cleaning import one_line
+from aiinfra.providers.base import ChatAnswer
+
+REASON_LENGTH = 64
+
+STOP, LENGTH, TOOL_CALLS, FILTERED = "stop", "length", "tool_calls", "content_filter"
+_SAME = {
+    "end_turn": STOP,
+    "stop_sequence": STOP,
+    "eos": STOP,
+    "eos_token": STOP,
+    "max_tokens": LENGTH,
+    "max_length": LENGTH,
+    "model_length": LENGTH,
+    "model_context_window_exceeded": LENGTH,
+    "tool_use": TOOL_CALLS,
+    "function_call": TOOL_CALLS,
+    "refusal": FILTERED,
+    "safety": FILTERED,
+}
+"""Other words for the same, of Anthropic, text-generation-inference, Mistral, Gemini and old OpenAI servers."""
+_FAILED = re.compile(
+    r"error|fail|abort|cancel|timeout|time_limit|insufficient|overload|interrupt|unavailable|malformed"
+)
+"""Words of a server that gave up on an answer, such as DeepSeek's `insufficient_system_resource`."""
+
+
+def finish_reason_of(raw: object) -> str:
+    """The finish reason in OpenAI's words; an unknown one unchanged, "" if there is none."""
+    word = one_line(raw, REASON_LENGTH) if isinstance(raw, str) else ""
+    return _SAME.get(word.lower(), word.lower() if word.isupper() else word)
+
+
+def checked(answer: ChatAnswer) -> ChatAnswer:
+    """The answer, if it is one. Raises ProviderError for what a filter emptied, and for what says nothing."""
+    reason, says_something = answer.finish_reason, bool(answer.tool_calls) or not is_blank(answer.content)
+    if reason == FILTERED and not says_something:
+        raise errors.content_filtered(answer.usage, answer.raw_usage)
+    if not reason:
+        raise errors.empty_answer("the provider gave no finish reason", answer.usage, answer.raw_usage)
+    if _FAILED.search(reason.lower()):
+        raise errors.empty_answer(f"the provider gave up on its answer: {reason}", answer.usage, answer.raw_usage)
+    if not says_something and reason != LENGTH:
+        raise errors.empty_answer("the provider's answer has no text and no tool call", answer.usage, answer.raw_usage)
+    return answer
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing: blanks, and what cleaning put in place of unstorable characters."""
+    return not text.replace("\ufffd", "").strip()

@@ -1,0 +1,128 @@
+"""Reading what a server that speaks OpenAI's dialect answered, in all shapes that such servers send."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from aiinfra.providers.adapters import errors, finish
+from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_text, clean_tree, one_line, read_json
+from aiinfra.providers.base import ChatAnswer
+from aiinfra.providers.usage import openai_usage, storable, with_tier
+
+_TEXT_PARTS = frozenset({"text", "output_text"})
+
+
+def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], api_key: str) -> ChatAnswer:
+    """The answer in a success. `messages` and `api_key` are what no error may quote.
+
+    Raises ProviderError for everything that is not a clean answer.
+    """
+    body = read_object(response)
+    raw_usage = raw_usage_of(body)
+    without_answer = openai_usage(raw_usage, answered=False), storable(raw_usage)
+    choice = _first_choice(body)
+    if error := body.get("error") or choice.get("error"):
+        raise errors.error_in_answer(error, messages, api_key, *without_answer)
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        raise errors.unreadable_answer(*without_answer)
+    texts, refusals, others = _read_content(message.get("content"))
+    if texts is None:
+        raise errors.unreadable_answer(*without_answer)
+    refusal = clean_text(message["refusal"]) if isinstance(message.get("refusal"), str) else refusals
+    content, tool_calls = texts or refusal, _tool_calls(message)
+    return finish.checked(
+        ChatAnswer(
+            content=content,
+            finish_reason=finish.finish_reason_of(choice.get("finish_reason")),
+            usage=openai_usage(raw_usage, answered=bool(content or tool_calls)),
+            raw_usage=storable(raw_usage),
+            tool_calls=tool_calls,
+            parts=others,
+            refused=bool(refusal),
+            provider_request_id=one_line(response.headers.get("x-request-id", ""), ID_LENGTH),
+        )
+    )
+
+
+def raw_usage_of(body: Mapping[str, Any]) -> Any:
+    """The usage in an answer, cleaned, with the service tier that stands beside it."""
+    return with_tier(clean_tree(body.get("usage")), clean_tree(body.get("service_tier")))
+
+
+def read_object(response: httpx2.Response) -> dict[str, Any]:
+    """The JSON object in a success. Raises ProviderError (UNREADABLE_ANSWER) for anything else."""
+    try:
+        body = read_json(response.content)
+    except ValueError:
+        raise errors.unreadable_answer() from None
+    if not isinstance(body, dict):
+        raise errors.unreadable_answer()
+    return body
+
+
+def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The only choice that is asked for; empty where there is none."""
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, Mapping) else {}
+
+
+def _read_content(content: object) -> tuple[str | None, str, list[dict[str, Any]]]:
+    """Text, refusal and other parts. The text is None where the content has a shape that nobody sends."""
+    if content is None or isinstance(content, str):
+        return clean_text(content or ""), "", []
+    parts = [content] if isinstance(content, Mapping) else content
+    if not isinstance(parts, list) or not all(isinstance(part, str | Mapping) for part in parts):
+        return None, "", []
+    texts, refusals, others = [], [], []
+    for part in parts:
+        if (text := _text_of(part)) is not None:
+            texts.append(clean_text(text))
+        elif isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
+            refusals.append(clean_text(part["refusal"]))
+        else:
+            others.append(clean_tree(part))
+    return "".join(texts), "".join(refusals), others
+
+
+def _text_of(part: str | Mapping[str, Any]) -> str | None:
+    """The text of a text part; None for another part."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if part.get("type", "text") in _TEXT_PARTS else None
+    if isinstance(text, Mapping):  # with annotations beside it
+        text = text.get("value")
+    return text if isinstance(text, str) else None
+
+
+def _tool_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tool calls; the `function_call` of servers that know no others is one."""
+    calls = message.get("tool_calls")
+    found = [_tool_call(call, number) for number, call in enumerate(calls)] if isinstance(calls, list) else []
+    if not any(found) and isinstance(message.get("function_call"), Mapping):
+        found = [_tool_call({"function": message["function_call"]}, 0)]
+    return [call for call in found if call]
+
+
+def _tool_call(raw: object, number: int) -> dict[str, Any]:
+    """A call with an id, a type, and its arguments as a JSON text; empty for what is none."""
+    call = clean_tree(raw)
+    if not isinstance(call, dict):
+        return {}
+    function = call.get("function")
+    if isinstance(function, dict):
+        call["function"] = {**function, "name": _name(function.get("name")), "arguments": _arguments(function)}
+    return {**call, "id": _name(call.get("id")) or f"call_{number}", "type": call.get("type") or "function"}
+
+
+def _name(raw: object) -> str:
+    return one_line(str(raw or ""), NAME_LENGTH)
+
+
+def _arguments(function: Mapping[str, Any]) -> str:
+    """A JSON text, which some servers send as the object that it describes."""
+    arguments = function.get("arguments")
+    return arguments if isinstance(arguments, str) else json.dumps({} if arguments is None else arguments)

@@ -1,0 +1,123 @@
+"""Which parameters a model takes: what is known of model families, and what servers have told us.
+
+A server that refuses a parameter with 400 or 422 has done no work and charges nothing. The call is repeated within the
+same attempt, with the parameter under its other name or left out; if that is answered, all processes remember it for
+`KEPT_S`. The token limit is renamed but never left out, because the money held for the call rests on it.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import time
+from dataclasses import dataclass, replace
+
+import httpx2
+from redis import RedisError
+
+from aiinfra.providers.registry import Provider
+from aiinfra.redis import redis_client
+
+logger = logging.getLogger(__name__)
+
+CHANGES_MAX = 2
+"""Of one call: the token limit and the temperature are all that is sent beside the messages."""
+KEPT_S = 7 * 86_400
+"""A server that learns a parameter is asked again after a week."""
+LOOK_EVERY_S = 60.0
+REMEMBERED_MAX = 1000
+
+OLD_LIMIT, NEW_LIMIT, TEMPERATURE = "max_tokens", "max_completion_tokens", "temperature"
+# OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`.
+HOST_OF_NEW_LIMIT = "api.openai.com"
+_TAKES_NEW_LIMIT = re.compile(r"(o[1-9]|gpt-[5-9])(?![0-9])")
+_TAKES_NO_TEMPERATURE = re.compile(r"o[1-9](?![0-9])")
+_VALUE_OUT_OF_RANGE = re.compile(
+    r"too (large|small|high|low|big)|at (most|least)|between|(less|greater) than|out of range|exceeds?\b|up to"
+    r"|min(imum)? (value|is)|max(imum)? (value|is)|<=|>="
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The name of the token limit, and whether a temperature is taken."""
+
+    limit: str = OLD_LIMIT
+    takes_temperature: bool = True
+
+    def arguments(self, max_tokens: int, temperature: float | None) -> dict[str, float]:
+        """The parameters of a call as the model takes them."""
+        sent: dict[str, float] = {self.limit: max_tokens}
+        if temperature is not None and self.takes_temperature:
+            sent[TEMPERATURE] = temperature
+        return sent
+
+    def after_refusal(self, words: str, temperature: float | None) -> "Rules | None":
+        """The rules to try next, where the words of a 400 or 422 refuse a parameter that was sent; else None."""
+        words = words.lower()
+        if _VALUE_OUT_OF_RANGE.search(words):
+            return None
+        if temperature is not None and self.takes_temperature and TEMPERATURE in words:
+            return replace(self, takes_temperature=False)
+        if re.search(rf"\b{self.limit}\b", words):
+            return replace(self, limit=NEW_LIMIT if self.limit == OLD_LIMIT else OLD_LIMIT)
+        return None
+
+
+_remembered: dict[str, tuple[float, Rules]] = {}
+"""By key: what Redis said, and the monotonic time until which it is not asked again."""
+
+
+def rules_for(provider: Provider, model: str) -> Rules:
+    """What the model takes, as far as it is known. Without Redis, what this process and the families' names tell."""
+    key, now = _key(provider, model), time.monotonic()
+    until, rules = _remembered.get(key, (0.0, None))
+    if rules is None or until <= now:
+        rules = _learned(key) or rules or _of_family(provider, model)
+        _note(key, rules)
+    return rules
+
+
+def remember(provider: Provider, model: str, rules: Rules) -> None:
+    """Keep rules with which a call was answered after others had been refused."""
+    key, value = _key(provider, model), {"limit": rules.limit, "takes_temperature": rules.takes_temperature}
+    logger.info(
+        "the provider refused a parameter; it is sent differently from now on",
+        extra={"fields": {"provider": provider.name, "model": model, **value}},
+    )
+    _note(key, rules)
+    try:
+        redis_client().set(key, json.dumps(value), ex=KEPT_S)
+    except RedisError:
+        logger.warning("parameter rules are known to this process only: Redis does not answer")
+
+
+def _note(key: str, rules: Rules) -> None:
+    if len(_remembered) >= REMEMBERED_MAX:
+        _remembered.clear()
+    _remembered[key] = (time.monotonic() + LOOK_EVERY_S, rules)
+
+
+def _learned(key: str) -> Rules | None:
+    try:
+        text = redis_client().get(key)
+        known = json.loads(text) if text else None
+    except (RedisError, ValueError):
+        return None
+    if not isinstance(known, dict) or known.get("limit") not in {OLD_LIMIT, NEW_LIMIT}:
+        return None
+    return Rules(known["limit"], known.get("takes_temperature") is not False)
+
+
+def _of_family(provider: Provider, model: str) -> Rules:
+    name = model.lower().rpartition("/")[2]  # gateways put the vendor in front
+    at_openai = httpx2.URL(provider.base_url).host == HOST_OF_NEW_LIMIT
+    plays_openai = provider.name == "openai" and provider.sandbox_url is not None
+    takes_new = at_openai or plays_openai or _TAKES_NEW_LIMIT.match(name)
+    return Rules(NEW_LIMIT if takes_new else OLD_LIMIT, not _TAKES_NO_TEMPERATURE.match(name))
+
+
+def _key(provider: Provider, model: str) -> str:
+    """By address: another server behind the same name has other rules."""
+    digest = hashlib.sha256(f"{provider.base_url}\n{model}".encode()).hexdigest()
+    return f"aiinfra:parameters:{digest[:32]}"

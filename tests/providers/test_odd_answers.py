@@ -1,0 +1,129 @@
+"""Thousands of generated answers and errors: nothing but ProviderError ever comes out of the readers."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+
+from aiinfra.providers.adapters import anthropic_messages, errors
+from aiinfra.providers.adapters.openai_answer import chat_answer
+from aiinfra.providers.base import ChatAnswer, ProviderError
+
+CASES = 5_000
+"""Of each kind; four kinds."""
+MESSAGES = [{"role": "user", "content": "the merger with Initech is off"}]
+NAMES = (
+    *("choices", "message", "content", "finish_reason", "usage", "error", "tool_calls", "function_call", "function"),
+    *("arguments", "id", "type", "text", "value", "refusal", "stop_reason", "input", "name", "code", "status", "param"),
+    *("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "detail", "", "\0", "\ud800"),
+)
+WORDS = (
+    "text",
+    "stop",
+    "tool_use",
+    "error",
+    "refusal",
+    "",
+    "\0",
+    "\ud800",
+    "x" * 500,
+    "429",
+    "\u2028",
+    "é",
+    "max_tokens",
+)
+NUMBERS = (0, -1, 1.5, 10**18, 10**400, float("nan"), float("inf"), 1e308, True, None)
+
+
+def grown(dice: random.Random, depth: int = 0) -> Any:
+    """A tree of the names and words that readers look for, in places where they do not belong."""
+    kind = dice.random() + depth * 0.12
+    if kind < 0.5:
+        return {dice.choice(NAMES): grown(dice, depth + 1) for _ in range(dice.randrange(5))}
+    if kind < 0.75:
+        return [grown(dice, depth + 1) for _ in range(dice.randrange(4))]
+    return dice.choice(WORDS) if dice.random() < 0.7 else dice.choice(NUMBERS)
+
+
+def nearly_right(dice: random.Random) -> Any:
+    """An answer of both dialects with some members exchanged."""
+    body: dict[str, Any] = {
+        "choices": [{"message": {"content": "Hi.", "tool_calls": []}, "finish_reason": "stop"}],
+        "content": [{"type": "text", "text": "Hi."}],
+        "stop_reason": "end_turn",
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1},
+    }
+    for place in (body, body["usage"], body["content"][0], body["choices"][0], body["choices"][0]["message"]):
+        if dice.random() < 0.3:
+            place[dice.choice(NAMES)] = grown(dice, 2)
+    return body
+
+
+def written(dice: random.Random) -> bytes:
+    """The tree as bytes; some are cut short or have a byte exchanged."""
+    body = bytearray(json.dumps(dice.choice((grown, nearly_right))(dice)).encode())
+    if dice.random() < 0.15:
+        del body[dice.randrange(len(body) + 1) :]
+    elif dice.random() < 0.15:
+        body[dice.randrange(len(body))] = dice.randrange(256)
+    return bytes(body)
+
+
+def sound(words: object) -> None:
+    """Storable in both databases, printable as UTF-8 and as JSON."""
+    text = json.dumps(words, ensure_ascii=False, allow_nan=False)
+    assert text.encode()
+    assert "\\u0000" not in text
+
+
+def openai_reader(body: bytes) -> ChatAnswer:
+    return chat_answer(httpx2.Response(200, content=body), MESSAGES, "key")
+
+
+def anthropic_reader(body: bytes) -> ChatAnswer:
+    return anthropic_messages._answer(httpx2.Response(200, content=body), MESSAGES, "key")
+
+
+@pytest.mark.parametrize("read", [openai_reader, anthropic_reader])
+def test_an_answer_is_sound_or_a_provider_error(read: Callable[[bytes], ChatAnswer]) -> None:
+    dice, answers = random.Random(4711), 0
+    for _ in range(CASES):
+        body = written(dice)
+        try:
+            answer = read(body)
+        except ProviderError as error:
+            sound(error.message)
+            assert len(error.message) <= errors.MESSAGE_LENGTH
+        else:
+            answers += 1
+            sound([answer.content, answer.finish_reason, answer.tool_calls, answer.parts, answer.raw_usage])
+            sound(answer.provider_request_id)
+    assert answers > CASES / 20
+
+
+@dataclass
+class Raised:
+    """What both libraries' status errors look like."""
+
+    status_code: int
+    body: object
+    response: httpx2.Response
+
+
+@pytest.mark.parametrize("unwrapped", [True, False])
+def test_an_error_of_any_shape_is_a_sound_provider_error(unwrapped: bool) -> None:
+    dice = random.Random(4712)
+    for _ in range(CASES):
+        tree, status = grown(dice), dice.choice((400, 404, 409, 413, 422, 429, 500, 529, 302, 600))
+        body = tree if unwrapped else {"error": tree}
+        waits = dice.choice(WORDS).encode("utf-8", "replace").replace(b"\0", b"0")
+        response = httpx2.Response(status, headers=[(b"retry-after", waits)])
+        error = errors.status_error(Raised(status, body, response), MESSAGES, "key")
+        sound([error.message, errors.words_of(body)])
+        assert len(error.message) <= errors.MESSAGE_LENGTH
+        assert not error.may_be_billed
+        assert error.retry_after_s is None or 0 <= error.retry_after_s <= 300

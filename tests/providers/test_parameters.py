@@ -1,0 +1,148 @@
+"""Parameters that models refuse: exchanged or left out within the same attempt, and remembered."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aiinfra.providers.adapters import parameters
+from aiinfra.providers.adapters.parameters import NEW_LIMIT, OLD_LIMIT, Rules, rules_for
+from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError
+from aiinfra.providers.registry import Provider
+from aiinfra.redis import redis_client
+from tests.providers.fake_server import CALL, FakeServer, fake_server, http, outcome
+
+ANSWER = http({"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})
+WARM = replace(CALL, temperature=0.2)
+
+
+def refuses(message: str, status: int = 400, **labels: str) -> bytes:
+    return http({"error": {"message": message, "type": "invalid_request_error", **labels}}, status)
+
+
+NO_MAX_TOKENS = refuses(
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+    param="max_tokens",
+    code="unsupported_parameter",
+)
+NO_TEMPERATURE = refuses(
+    "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+    param="temperature",
+    code="unsupported_value",
+)
+NO_NEW_NAME = http({"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"]}]}, 422)
+
+
+@pytest.fixture
+def fake(redis_url: str) -> Iterator[FakeServer]:
+    parameters._remembered.clear()
+    with fake_server() as running:
+        yield running
+    parameters._remembered.clear()
+
+
+def sent(fake: FakeServer) -> list[dict[str, Any]]:
+    """The parameters of each call that the server saw."""
+    return [{name: body[name] for name in body if name not in {"model", "messages"}} for body in fake.bodies]
+
+
+@pytest.mark.parametrize(
+    ("refusals", "model", "last"),
+    [
+        ([NO_MAX_TOKENS], "thinker", {NEW_LIMIT: 77, "temperature": 0.2}),
+        ([NO_TEMPERATURE], "thinker", {OLD_LIMIT: 77}),
+        ([NO_MAX_TOKENS, NO_TEMPERATURE], "thinker", {NEW_LIMIT: 77}),
+        ([NO_TEMPERATURE, NO_MAX_TOKENS], "thinker", {NEW_LIMIT: 77}),
+        ([NO_NEW_NAME], "gpt-5-mini", {OLD_LIMIT: 77, "temperature": 0.2}),
+    ],
+)
+def test_what_is_refused_is_exchanged_or_left_out_and_remembered(
+    fake: FakeServer, refusals: list[bytes], model: str, last: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = fake.adapter()
+    fake.will_answer(*refusals, ANSWER)
+    with caplog.at_level(logging.INFO, parameters.__name__):
+        assert isinstance(outcome(adapter, WARM, model), ChatAnswer)
+    assert sent(fake)[-1] == last
+    assert len(fake.bodies) == len(refusals) + 1
+    assert "refused a parameter" in caplog.text
+    parameters._remembered.clear()  # as in another process
+    fake.will_answer(ANSWER)
+    assert isinstance(outcome(adapter, WARM, model), ChatAnswer)
+    assert sent(fake) == [last]
+    [key] = redis_client().keys("aiinfra:parameters:*")
+    assert 0 < redis_client().ttl(key) <= parameters.KEPT_S
+
+
+def test_a_changed_call_has_another_idempotency_key_and_the_same_attempt(fake: FakeServer) -> None:
+    fake.will_answer(NO_MAX_TOKENS, ANSWER)
+    outcome(fake.adapter())
+    keys, attempts = (
+        [line.partition(": ")[2] for head in fake.heads for line in head.split("\r\n") if line.lower().startswith(name)]
+        for name in ("idempotency-key:", "x-attempt-id:")
+    )
+    assert len(set(keys)) == 2
+    assert len(set(attempts)) == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refuses("max_tokens is too large: 77. This model supports at most 50 completion tokens.", param="max_tokens"),
+        refuses("temperature must be between 0 and 1", param="temperature"),
+        refuses("messages: roles must alternate", param="messages"),
+        refuses("This model's maximum context length is 40 tokens; max_tokens was 77.", code="context_length_exceeded"),
+        refuses("max_tokens is not supported", status=403),
+        refuses("max_tokens broke the server", status=500),
+    ],
+)
+def test_other_errors_are_not_repeated(fake: FakeServer, refusal: bytes) -> None:
+    fake.will_answer(refusal)
+    assert isinstance(outcome(fake.adapter(), WARM), ProviderError)
+    assert len(fake.bodies) == 1
+
+
+def test_it_gives_up_after_two_changes_and_remembers_nothing(fake: FakeServer) -> None:
+    fake.will_answer(NO_MAX_TOKENS, NO_NEW_NAME, NO_MAX_TOKENS)
+    error = outcome(fake.adapter())
+    assert isinstance(error, ProviderError)
+    assert (error.code, error.may_be_billed) == (ErrorCode.INVALID_REQUEST, False)
+    assert len(fake.bodies) == 3
+    assert redis_client().keys("aiinfra:parameters:*") == []
+
+
+def provider(name: str, base_url: str) -> Provider:
+    return Provider(name, base_url, "k", is_named_by_operator=True)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "rules"),
+    [
+        ("https://api.openai.com/v1", "gpt-4", Rules(NEW_LIMIT)),
+        ("https://api.openai.com/v1", "o3-mini", Rules(NEW_LIMIT, takes_temperature=False)),
+        ("https://gateway.example/v1", "gpt-4", Rules()),
+        ("https://gateway.example/v1", "gpt-5-nano", Rules(NEW_LIMIT)),
+        ("https://gateway.example/v1", "openai/o1", Rules(NEW_LIMIT, takes_temperature=False)),
+        ("https://gateway.example/v1", "o10-something", Rules()),
+        ("https://gateway.example/v1", "olmo-2", Rules()),
+    ],
+)
+def test_families_are_known_at_any_address(redis_url: str, base_url: str, model: str, rules: Rules) -> None:
+    assert rules_for(provider("any", base_url), model) == rules
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"limit": "messages"}', "null", ""])
+def test_what_is_no_rule_in_redis_is_passed_over(redis_url: str, text: str) -> None:
+    server = provider("any", "https://broken.example/v1")
+    redis_client().set(parameters._key(server, "m"), text)
+    parameters._remembered.clear()
+    assert rules_for(server, "m") == Rules()
+
+
+def test_a_process_remembers_a_bounded_number_of_models(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parameters, "REMEMBERED_MAX", 3)
+    for number in range(10):
+        rules_for(provider("any", "https://gateway.example/v1"), f"model-{number}")
+    assert len(parameters._remembered) <= 3

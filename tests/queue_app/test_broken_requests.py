@@ -1,0 +1,202 @@
+"""Requests that break what works on them, for another reason than a database or a Redis that is away."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import DataError
+from django.utils import timezone
+
+from aiinfra.providers import breaker
+from aiinfra.providers.base import ErrorCode, ProviderError
+from aiinfra.providers.breaker import CircuitState
+from aiinfra.providers.registry import UnknownProviderError
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import Attempt, AttemptState, LedgerEntry
+from queue_app import index, outcomes, processing, reconciler
+from queue_app.claims import Claim
+from queue_app.models import AIRequest, QueuePolicy, RequestContent, Status
+from queue_app.processing import process
+from queue_app.reconciler import recover_expired
+from tests.queue_app.conftest import USAGE, ScriptedProvider, answer, refusal
+
+Claimed = Callable[..., Claim]
+COST = 20 * 140 + 10 * 280
+pytestmark = pytest.mark.usefixtures("scoped", "no_fallback")
+
+
+def ended() -> tuple[str, str, int]:
+    """Status, error code and crashes of the only request; nothing is left in the index, no money is held."""
+    request = AIRequest.objects.get()
+    assert index.size() == 0
+    assert not Attempt.objects.filter(state__in=["reserved", "dispatched"]).exists()
+    return request.status, request.error_code, request.crashes
+
+
+def booked() -> int:
+    return sum(LedgerEntry.objects.values_list("nano", flat=True))
+
+
+def unstorable(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """As PostgreSQL does with NUL: what holds this text cannot be written."""
+    end, pack = outcomes._end, outcomes.pack
+
+    def guarded_end(*arguments: object) -> bool:
+        if any(text in str(each) for each in arguments[3:]):
+            raise DataError("invalid byte sequence")
+        return end(*arguments)  # type: ignore[arg-type]
+
+    def guarded_pack(value: object) -> bytes:
+        if text in str(value):
+            raise DataError("invalid byte sequence")
+        return pack(value)
+
+    monkeypatch.setattr(outcomes, "_end", guarded_end)
+    monkeypatch.setattr(outcomes, "pack", guarded_pack)
+
+
+def test_a_call_that_breaks_fails_the_request_and_books_its_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [ZeroDivisionError("a defect")]
+    process(claimed())
+    assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
+    assert len(provider.calls) == 1
+    assert booked() == Attempt.objects.get().bound_nano
+
+
+def test_an_answer_that_cannot_be_stored_fails_the_request_and_keeps_its_cost(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unstorable(monkeypatch, "cursed")
+    provider.script = [answer("cursed")]
+    process(claimed())
+    assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
+    assert (booked(), len(provider.calls)) == (COST, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [
+        (ProviderError(ErrorCode.INVALID_REQUEST, "cursed", may_be_billed=False), 0),
+        (ProviderError(ErrorCode.CONTENT_FILTERED, "cursed", may_be_billed=True, usage=USAGE), COST),
+    ],
+)
+def test_an_error_that_cannot_be_stored_books_what_it_cost_and_no_more(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, error: ProviderError, cost: int
+) -> None:
+    unstorable(monkeypatch, "cursed")
+    provider.script = [error]
+    process(claimed())
+    assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
+    assert booked() == cost
+
+
+def test_what_breaks_before_the_call_costs_nothing(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processing, "note_sent", lambda *_: None)
+    monkeypatch.setattr(breaker, "allow", lambda *_: 1 / 0)
+    process(claimed())
+    assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
+    assert (booked(), provider.calls) == (0, [])
+
+
+def test_a_request_without_its_attempt_ends_all_the_same(claimed: Claimed, provider: ScriptedProvider) -> None:
+    claim = claimed()
+    Attempt.objects.all().delete()
+    process(claim)
+    assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
+
+
+def test_a_provider_that_is_no_longer_configured_is_not_called(
+    claimed: Claimed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(name: str) -> None:
+        raise UnknownProviderError(name)
+
+    monkeypatch.setattr(processing, "close_old_connections", lambda: None)
+    monkeypatch.setattr(processing, "adapter_for", unknown)
+    process(claimed())
+    assert ended() == (Status.FAILED, "MODEL_NOT_FOUND", 0)
+    assert booked() == 0
+
+
+def test_followers_of_a_request_that_broke_are_not_left_behind(
+    submit: Callable[..., AIRequest], claimed: Claimed, provider: ScriptedProvider
+) -> None:
+    claim = claimed()
+    follower = submit(user_ref="follower")
+    cancelled = Attempt.objects.filter(request_id=follower.id)
+    cancelled.delete()
+    AIRequest.objects.filter(id=follower.id).update(leader_id=claim.request.id)
+    provider.script = [ZeroDivisionError("a defect")]
+    process(claim)
+    assert AIRequest.objects.get(id=follower.id).leader_id is None
+    assert Attempt.objects.get(request_id=follower.id).state == AttemptState.RESERVED
+
+
+def lease_expires() -> None:
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("spoil", ["unreadable", "gone"])
+def test_a_lost_request_without_readable_content_fails_and_holds_up_no_other(
+    submit: Callable[..., AIRequest], claimed: Claimed, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    monkeypatch.setattr(reconciler, "BATCH", 1)
+    bad, good = claimed(), claimed()
+    lease_expires()
+    AIRequest.objects.filter(id=bad.request.id).update(lease_until=timezone.now() - timedelta(hours=1))
+    contents = RequestContent.objects.filter(request_id=bad.request.id)
+    contents.delete() if spoil == "gone" else contents.update(call=b"?")
+    for _ in range(2):
+        recover_expired()
+    rows = {row.id: row for row in AIRequest.objects.all()}
+    assert (rows[bad.request.id].status, rows[bad.request.id].error_code) == (Status.FAILED, "INTERNAL_ERROR")
+    assert (rows[good.request.id].status, rows[good.request.id].crashes) == (Status.PENDING, 1)
+
+
+def test_one_policy_that_cannot_be_entered_holds_up_no_other(
+    queue: None, organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with system_scope():
+        for each in (organization, other_organization):
+            QueuePolicy.objects.create(organization=each, weight=7)
+        entered: list[int] = []
+
+        def set_policy(policy: QueuePolicy) -> None:
+            entered.append(policy.organization_id)
+            raise ValueError
+
+        monkeypatch.setattr(index, "set_policy", set_policy)
+        reconciler.enter_policies()
+    assert sorted(entered) == sorted([organization.pk, other_organization.pk])
+
+
+@pytest.mark.parametrize(("timeout_ms", "opens"), [(1_000, False), (30_000, True)])
+def test_deadlines_that_callers_made_short_open_no_circuit(
+    claimed: Claimed, provider: ScriptedProvider, timeout_ms: int, opens: bool
+) -> None:
+    provider.script = [refusal("TIMEOUT", may_be_billed=True)]
+    for _ in range(6):
+        process(claimed(timeout_ms=timeout_ms, max_retries=0))
+    open_ones = [each for each in breaker.states() if each.state is not CircuitState.CLOSED]
+    assert bool(open_ones) is opens
+
+
+def test_odd_requests_of_one_organization_open_no_circuit(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("UNREADABLE_ANSWER", may_be_billed=True)]
+    for _ in range(6):
+        process(claimed(max_retries=0))
+    assert [each for each in breaker.states() if each.state is not CircuitState.CLOSED] == []
+
+
+def test_failures_of_one_organization_leave_the_model_to_another(
+    claimed: Claimed, provider: ScriptedProvider, other_organization: Organization
+) -> None:
+    breaker.record_success("deepseek", "deepseek-chat", other_organization.pk)
+    provider.script = [refusal("SERVER_ERROR")]
+    for _ in range(6):
+        process(claimed(max_retries=0))
+    assert len(provider.calls) == 6
+    assert breaker.allow("deepseek", "deepseek-chat", other_organization.pk).allowed

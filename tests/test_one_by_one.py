@@ -1,0 +1,62 @@
+"""Loops over rows of which one may be bad."""
+
+import logging
+
+import pytest
+from django.db import DataError, OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.models import Organization
+
+
+def test_a_bad_row_is_logged_given_up_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[int] = []
+    given_up: list[int] = []
+
+    def work(row: int) -> None:
+        if row == 2:
+            raise ValueError("bad")
+        done.append(row)
+
+    with caplog.at_level(logging.ERROR):
+        assert one_by_one([1, 2, 3], work, given_up.append) == [2]
+    assert (done, given_up) == ([1, 3], [2])
+    assert len(caplog.records) == 1
+
+
+def test_a_row_that_cannot_even_be_given_up_stops_nothing() -> None:
+    done: list[int] = []
+
+    def fail(_row: int) -> None:
+        raise ZeroDivisionError
+
+    assert one_by_one([1, 2], fail, fail) == [1, 2]
+    assert one_by_one([1, 2], done.append) == []
+    assert done == [1, 2]
+
+
+@pytest.mark.parametrize("error", [OperationalError(), RedisConnectionError()])
+def test_what_every_row_would_meet_ends_the_loop(error: Exception) -> None:
+    seen: list[int] = []
+
+    def work(row: int) -> None:
+        seen.append(row)
+        raise error
+
+    with pytest.raises(type(error)):
+        one_by_one([1, 2], work)
+    assert seen == [1]
+
+
+def test_within_a_transaction_a_bad_row_leaves_nothing_behind(db: None) -> None:
+    def add(slug: str) -> None:
+        Organization.objects.create(slug=slug, name=slug)
+        if slug == "bad":
+            raise DataError
+
+    assert one_by_one(["good", "bad", "fine"], add, in_transaction=True) == ["bad"]
+    assert set(Organization.objects.filter(slug__in=["good", "bad", "fine"]).values_list("slug", flat=True)) == {
+        "good",
+        "fine",
+    }
