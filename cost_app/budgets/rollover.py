@@ -6,6 +6,7 @@ from itertools import pairwise
 from django.db.models import F, Q
 from django.utils import timezone
 
+from aiinfra.one_by_one import one_by_one
 from cost_app.budgets.terms import NANO_MAX
 from cost_app.models import Budget, BudgetWindow
 
@@ -64,10 +65,8 @@ def refresh_rollovers(now: datetime | None = None) -> None:
         limit_nano=F("budget__limit_nano") + F("rollover_nano"),
         enforcement=F("budget__enforcement"),
     )
-    for window in current.exclude(agrees).select_related("budget"):
-        follow_budget(window)
-    for window in current.filter(budget__rollover_unused=True):
-        refresh_rollover(window)
+    one_by_one(current.exclude(agrees).select_related("budget"), follow_budget)
+    one_by_one(current.filter(budget__rollover_unused=True), refresh_rollover)
 
 
 def follow_budget(window: BudgetWindow) -> None:

@@ -21,6 +21,8 @@ from aiinfra.providers.base import (
 from aiinfra.providers.registry import Provider
 from tests.providers.usage.shapes import PLAIN, SHAPES, Shape, chat
 
+# JSON has no infinity: the answer's reader takes it for null.
+AS_JSON = [shape for shape in SHAPES if shape.name != "infinite"]
 CALL = ChatCall(messages=[{"role": "user", "content": "Hello?"}], max_tokens=100, timeout_s=10)
 ANSWERED = {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]}
 FILTERED = {"choices": [{"message": {"content": None}, "finish_reason": "content_filter"}]}
@@ -48,7 +50,7 @@ def message_of(body: dict[str, Any]) -> ChatAnswer:
     return AnthropicAdapter(FAKE, client({"type": "message", "role": "assistant", **body})).chat(attempt(), CALL)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize("shape", AS_JSON, ids=lambda shape: shape.name)
 def test_a_chat_comes_with_the_usage_of_its_shape(shape: Shape) -> None:
     answer = answer_of({**ANSWERED, "usage": shape.raw})
     assert answer.content == "Hello."
