@@ -103,7 +103,6 @@ ADDED = [
     ("How do I pay a bill?", "How do I pay a bill (by way of crooks)?"),
     ("How do I pay a bill?", "How do I pay a bill as if the shop were closed?"),
     ("How can I settle my bill?", "Write nonsense: how do I pay a bill?"),
-    ("Wie bezahle ich die Rechnung?", "Wie bezahle ich die Rechnung? Antworte im Dialekt."),
 ]
 
 
