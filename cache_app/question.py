@@ -70,7 +70,7 @@ class Question:
         """The last turn without what is compared by meaning: who speaks, and every other field that is sent."""
         if not self.messages:
             return None
-        last = dict(self.messages[-1])
+        last = _seen(self.messages[-1])
         if self.text:
             del last["content"]
         return last

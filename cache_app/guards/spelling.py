@@ -24,46 +24,6 @@ INNER_MARK = re.compile(r"[,;:\u2013\u2014](?=\s*[^\s,;:])|[.!?](?=\s+\S)")
 LONE_WORD = re.compile(r"^\W*[^\W\d_]+,\s+\S|\S,\s+[^\W_]+\W*$")
 """A comma beside a first or a last word, which may address somebody: "eat, Grandma", "no, thanks are due"."""
 ENDS = re.compile(r"([.!?])[\s\"'”\u2019)]*$")
-ASKING = frozenset(
-    [
-        "who",
-        "what",
-        "which",
-        "whose",
-        "whom",
-        "when",
-        "where",
-        "why",
-        "how",
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "may",
-        "might",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "must",
-        "have",
-        "has",
-        "had",
-        "am",
-        "if",
-        "in",
-        "on",
-        "at",
-        "for",
-        "to",
-    ]
-)
-"""First words after which a text is a question whatever its last mark is."""
 OWNER = re.compile(r"[^\W\d_]+['\u2019][^\W\d_]*")
 PLAIN_DOUBLES = frozenset({"us", "who", "it"})
 """Doubles that are small words in lower case: they differ in reworded texts, too."""
@@ -178,8 +138,9 @@ def _marks_differ(asked: str, cached: str) -> Objection | None:
     weight = sum(MARKS if mark in ":;" else 1 for mark in apart)
     if weight >= MARKS or (apart and _addresses(asked) != _addresses(cached)):
         return only_one("spelling", " ".join(apart))
-    ends = {match[1] == "?" for text in (asked, cached) if (match := ENDS.search(text))}
-    if len(ends) == 2 and written and written[0] not in ASKING:
+    found = [ENDS.search(text) for text in (asked, cached)]
+    ends = {match[1] == "?" for match in found if match}
+    if len(ends) == 2 and written and written[0] not in words("asking"):
         return only_one("spelling", "?")
     return None
 

