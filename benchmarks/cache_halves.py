@@ -1,7 +1,8 @@
 """How far the guards' figures hold on pairs that they were not written on: random halves of labelled pairs.
 
 Run with `python benchmarks/cache_halves.py [FOLDER]` on files `*pairs.jsonl`. Each file is cut into two
-halves 20 times, by fixed seeds; pairs of one `group` stay together. Printed are mean, lowest and highest of the second halves:
+halves 20 times, by fixed seeds; pairs of one `group` stay together. Printed are mean, lowest
+and highest of the second halves:
 
 - `all lists`: the guards as they are.
 - `half's lists`: of the lists of opposites only the lines that refuse a pair of the *first* half. A line that helps
@@ -78,9 +79,8 @@ def spread(shares: Iterable[float]) -> str:
 def main(folder: Path) -> None:
     """Print every file of pairs in a folder."""
     for path in sorted(folder.glob("*pairs.jsonl")):
-        halves = list(
-            zip(*(second_half(found, seed) for found in [judged(rows_of(path))] for seed in SEEDS), strict=True)
-        )
+        found = judged(rows_of(path))
+        halves = list(zip(*(second_half(found, seed) for seed in SEEDS), strict=True))
         print(f"\n{path.name}: {len(SEEDS)} random halves at {THRESHOLD:.2f}")
         for name, outcomes in zip(("all lists", "half's lists"), halves, strict=True):
             recall, wrong = (spread(getattr(each, share) for each in outcomes) for share in ("recall", "wrong_share"))

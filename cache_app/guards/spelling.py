@@ -153,4 +153,4 @@ def _marks(text: str) -> dict[int, str]:
 
 def _addresses(text: str) -> bool:
     match = LONE_WORD.search(text)
-    return bool(match) and terms("frames").isdisjoint(map(stem, _written(match[0])))
+    return match is not None and terms("frames").isdisjoint(map(stem, _written(match[0])))

@@ -1,4 +1,4 @@
-"""The guards take any text: pairs (20,000 in a deep run) from a fixed seed, wild in Unicode, long, and hard for regular expressions."""
+"""The guards take any text: 20,000 pairs in a deep run, wild in Unicode, long, and hard for regular expressions."""
 
 import random
 from collections.abc import Iterator

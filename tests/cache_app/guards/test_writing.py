@@ -36,7 +36,10 @@ APART = [
     ("Is the hotel rated ★★★?", "Is the hotel rated ★★★★?"),
     ("What does → mean in logic?", "What does ← mean in logic?"),
     ("What does :) mean?", "What does :( mean?"),
-    (),
+    (
+        "Is the flag \U0001f3f4\U000e0067\U000e0065\U000e007f old?",
+        "Is the flag \U0001f3f4\U000e0067\U000e0073\U000e007f old?",
+    ),
     ("What does x^2 plot?", "What does x_2 plot?"),
     ("Is A ∪ B closed?", "Is A ∩ B closed?"),
     ("Is x ∈ A here?", "Is x ∉ A here?"),
