@@ -61,7 +61,7 @@ class Question:
             self.temperature,
             self.max_tokens,
             dict(self.parameters),
-            [_seen(message) for message in self.messages[:-1]],
+            [dict(message) for message in self.messages[:-1]],
             self._beside_text(),
         ]
         return _digest(whole)
