@@ -20,7 +20,7 @@ from cache_app.guards.decision import decide
 from cache_app.index.registry import configured_index
 from cache_app.learning.judging import is_wrong_pair
 from cache_app.metrics import counts
-from cache_app.models import CacheMode, CachePolicy, Layer
+from cache_app.models import CacheMode, CachePolicy, Layer, OtherLanguages
 from cache_app.policy import policy_of
 from cache_app.question import Question, entry_id
 from cache_app.store.entries import Entry, fetch_valid
@@ -142,7 +142,7 @@ def _similar(search: _Search, ticket: Ticket) -> Look:
     for name, similarity in near.items():
         if name not in entries:
             continue
-        candidate = _judged(ticket, entries[name], similarity, search.bar(embedder), embedder)
+        candidate = _judged(search, ticket, entries[name], similarity, embedder)
         candidates.append(candidate)
         if not candidate.guard:
             served = _served(entries[name], Layer.SEMANTIC, similarity, candidate.reason)
@@ -156,12 +156,19 @@ def _similar(search: _Search, ticket: Ticket) -> Look:
     )
 
 
-def _judged(ticket: Ticket, entry: Entry, similarity: float, threshold: float, embedder: Embedder) -> Candidate:
+def _judged(search: _Search, ticket: Ticket, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
     """`guard` is "" where the entry may be served, and then `reason` is the rule that let it through."""
     if ticket.entry_id in entry.blocked:
         guard, reason = BLOCKED
     else:
-        verdict = decide(ticket.text, entry.question, similarity, max(threshold, entry.bar), embedder.scale)
+        verdict = decide(
+            ticket.text,
+            entry.question,
+            similarity,
+            max(search.bar(embedder), entry.bar),
+            embedder.scale,
+            any_language=search.policy.other_languages == OtherLanguages.SIMILAR,
+        )
         guard, reason = ("", verdict.rule) if verdict.serve else (verdict.guard, verdict.reason)
         if verdict.serve and is_wrong_pair(ticket.organization_id, entry.id, ticket.entry_id):
             guard, reason = BLOCKED  # Redis has not heard of the report yet

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cache_app.models import SharedWith
+from cache_app.visible import visible
 
 FORMAT = 2
 """Part of each partition: raised when entries of before must not be found any more."""
@@ -42,10 +43,10 @@ class Question:
 
     @property
     def text(self) -> str:
-        """The last turn, if a user wrote it as plain text; else ""."""
+        """The last turn, if a user wrote it as plain text; else "". Without invisible characters."""
         last = self.messages[-1] if self.messages else {}
         content = last.get("content")
-        return content if last.get("role") == "user" and isinstance(content, str) else ""
+        return visible(content) if last.get("role") == "user" and isinstance(content, str) else ""
 
     def partition(self, embedder_id: str, shared_with: str = SharedWith.ORGANIZATION) -> str:
         """The hash that must be equal. The embedder is a part of it: vectors of two are not comparable."""
@@ -69,7 +70,7 @@ class Question:
         """The last turn without what is compared by meaning: who speaks, and every other field that is sent."""
         if not self.messages:
             return None
-        last = dict(self.messages[-1])
+        last = _seen(self.messages[-1])
         if self.text:
             del last["content"]
         return last
@@ -82,6 +83,12 @@ class Question:
                 return ["user", self.user_ref]
             case _:
                 return []
+
+
+def _seen(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A turn without the invisible characters of its text."""
+    content = message.get("content")
+    return {**message, "content": visible(content)} if isinstance(content, str) else dict(message)
 
 
 def entry_id(partition: str, text: str) -> str:

@@ -2,7 +2,8 @@
 
 import re
 
-from cache_app.models import CachePolicy
+from cache_app.guards.language import has_guards
+from cache_app.models import CachePolicy, OtherLanguages
 from cache_app.question import Question
 
 WORDS_MIN = 3
@@ -37,6 +38,8 @@ def unsuited(question: Question, policy: CachePolicy) -> str:
         return "long"
     if _is_short(text, words):
         return "short"
+    if policy.other_languages == OtherLanguages.EXACT and not has_guards(text):
+        return "language"
     return ""
 
 

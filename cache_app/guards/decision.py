@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from cache_app.embedding.base import Scale
 from cache_app.guards.difference import difference
-from cache_app.guards.language import is_english
+from cache_app.guards.language import UNKNOWN, common_language, with_frames
 from cache_app.guards.objection import REASON_LENGTH, Objection
 from cache_app.guards.parsing import LONGEST, Parsed, parse
 from cache_app.guards.strict import object_strictly
-from cache_app.guards.vetoes import veto
+from cache_app.guards.vetoes import veto, veto_foreign
 
 FOREIGN_MARGIN = 0.05
-"""What is added to threshold and `clear` where one of the texts is not English: the word lists know nothing of it."""
+"""What is added to threshold and `clear` where the guards have no words for the language of the texts."""
+NO_WORDS = "the guards have no words for the language of these texts, so only equal ones are served"
 HIGHEST_BAR = 0.99
 """No margin raises a bar above this, and none that an organization has set higher is lowered."""
 
@@ -24,8 +25,8 @@ class Verdict:
     rule: str
     """Why it is served: "clear" or "strict" ("head" is kept for a learned head); "" if it is not."""
     guard: str
-    """Which guard objected: "numbers", "dates", "codes", "negation", "antonyms", "entities", "order", "strict",
-    "addition", "threshold"; "" if none."""
+    """Which guard objected: "numbers", "dates", "codes", "symbols", "spelling", "negation", "antonyms", "entities",
+    "order", "strict", "addition", "wording", "language", "threshold"; "" if none."""
     reason: str
     """In words for people, of at most 200 characters."""
 
@@ -36,25 +37,42 @@ def decide(
     similarity: float,
     threshold: float,
     scale: Scale,
+    *,
+    any_language: bool = False,
 ) -> Verdict:
     """Judge one candidate. Takes any text and raises nothing. Which of the two is the cached one matters to additions
     only: what it says beyond the other may have steered its answer.
 
     Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
-    rules have nothing against it either.
+    rules have nothing against it either. `any_language` compares texts for whose language there are no words, too.
     """
-    threshold, clear = _bars(asked, cached, threshold, scale)
     if similarity < min(threshold, scale.near):
         return _refused(_too_low(similarity, threshold))
     if asked != cached and max(len(asked), len(cached)) > LONGEST:
         return _refused(Objection("strict", f"longer than the {LONGEST} characters that the guards read"))
     one, other = parse(asked), parse(cached)
-    objection = veto(one, other, difference(one, other)) if asked != cached else None
+    language = common_language(one.text, other.text)
+    if one.text != other.text and language == UNKNOWN and not any_language:
+        return _refused(Objection("language", NO_WORDS))
+    return _judged(one, other, similarity, _bars(language, threshold, scale), language)
+
+
+def _judged(one: Parsed, other: Parsed, similarity: float, bars: tuple[float, float], language: str) -> Verdict:
+    threshold, clear = bars
+    objection = _vetoed(one, other, language) if one.text != other.text else None
     if objection is None and similarity < threshold:
         objection = _too_low(similarity, threshold)
     if objection:
         return _refused(objection)
+    if language in with_frames():
+        return Verdict(True, "clear", "", f"similarity {similarity:.2f}, no guard objects")
     return _unvetoed(one, other, similarity, max(clear, threshold))
+
+
+def _vetoed(one: Parsed, other: Parsed, language: str) -> Objection | None:
+    if language in with_frames():
+        return veto_foreign(one, other, language)
+    return veto(one, other, difference(one, other))
 
 
 def _unvetoed(one: Parsed, other: Parsed, similarity: float, clear: float) -> Verdict:
@@ -67,9 +85,9 @@ def _unvetoed(one: Parsed, other: Parsed, similarity: float, clear: float) -> Ve
     return Verdict(True, "strict", "", f"similarity {similarity:.2f}, no guard objects, the strict ones neither")
 
 
-def _bars(asked: str, cached: str, threshold: float, scale: Scale) -> tuple[float, float]:
-    """The threshold and the clear bar that hold for these two."""
-    if is_english(asked) and is_english(cached):
+def _bars(language: str, threshold: float, scale: Scale) -> tuple[float, float]:
+    """The threshold and the clear bar that hold for a language."""
+    if language != UNKNOWN:
         return threshold, scale.clear
     return max(threshold, min(threshold + FOREIGN_MARGIN, HIGHEST_BAR)), min(scale.clear + FOREIGN_MARGIN, HIGHEST_BAR)
 

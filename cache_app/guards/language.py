@@ -1,23 +1,88 @@
-"""Whether a text is English: the word lists of the guards are."""
+"""Which language a text is written in, as far as the guards must know: their word lists are English.
+
+A guess from frequent words and the script, in microseconds. `ENGLISH` has all guards, the languages of
+`frame_words.txt` have the guard `wording`, for all others (`UNKNOWN`) there are no words.
+"""
 
 import re
 import unicodedata
+from collections import Counter
+from functools import cache, lru_cache
 
-from cache_app.guards.tables import words
+from cache_app.guards.tables import known_words, lines, words
 
+ENGLISH = "en"
+UNKNOWN = ""
+UNCLEAR = "?"
+"""A few words in Latin letters that no list knows: the language of the text beside it."""
+UNCLEAR_WORDS = 4
 WORD = re.compile(r"[^\W\d_]+")
 
 
-def is_english(text: str) -> bool:
-    """A guess from frequent words and the script, in microseconds. A text without any such word counts as English if
-    it is written in plain Latin letters."""
+@lru_cache(maxsize=4096)
+def languages_of(text: str) -> frozenset[str]:
+    """The codes of the languages that fit best, alike well; empty where none is known. A text without letters is
+    English."""
     found = [word.lower() for word in WORD.findall(text) if len(word) == 1 or not (word.isupper() and word.isascii())]
+    letters = "".join(found)
+    if 2 * sum(map(_is_foreign, letters)) > len(letters):
+        return frozenset()
     english = sum(word in words("english") for word in found)
-    foreign = sum(word in words("other_languages") and word not in words("stop") for word in found)
-    if english or foreign:
-        return english >= foreign
-    return not any(_is_foreign(letter) for word in found for letter in word)
+    foreign = Counter(code for word in found for code in _languages().get(word, ()))
+    hits = max(foreign.values(), default=0)
+    if english or hits:
+        return frozenset({ENGLISH} if english >= hits else (code for code in foreign if foreign[code] == hits))
+    return _without_frequent_words(found)
 
 
+def _without_frequent_words(found: list[str]) -> frozenset[str]:
+    is_ascii = all(map(str.isascii, found))
+    known = sum(word in known_words() for word in found)
+    if not found or (is_ascii and known) or 2 * known > len(found):
+        return frozenset({ENGLISH})
+    return frozenset({UNCLEAR} if is_ascii and len(found) <= UNCLEAR_WORDS else ())
+
+
+def common_language(one: str, other: str) -> str:
+    """The language of both texts, if the guards know it; else `UNKNOWN`."""
+    left, right = languages_of(one), languages_of(other)
+    if UNCLEAR in left or UNCLEAR in right:
+        left = right = (left | right) - {UNCLEAR} or frozenset({ENGLISH})
+    return min(left & right & guarded_languages(), default=UNKNOWN)
+
+
+def has_guards(text: str) -> bool:
+    """Whether the text may be in a language that the guards have words for."""
+    return not languages_of(text).isdisjoint({UNCLEAR, *guarded_languages()})
+
+
+@cache
+def guarded_languages() -> frozenset[str]:
+    """The codes of the languages that the guards have words for."""
+    return frozenset({ENGLISH, *with_frames()})
+
+
+@cache
+def with_frames() -> dict[str, frozenset[str]]:
+    """To the code of a language its words that may come and go."""
+    return {code: frozenset(found.split()) for code, found in _coded("frame_words")}
+
+
+@cache
+def _languages() -> dict[str, tuple[str, ...]]:
+    """To a frequent word the languages that have it. What English has as well tells nothing."""
+    found: dict[str, list[str]] = {}
+    for code, line in _coded("other_languages"):
+        for word in set(line.split()) - words("stop") - words("english"):
+            if len(word) > 1 or not word.isascii():  # a single letter may be a code
+                found.setdefault(word, []).append(code)
+    return {word: tuple(codes) for word, codes in found.items()}
+
+
+def _coded(name: str) -> list[tuple[str, str]]:
+    return [(code, rest) for code, _, rest in (line.partition(":") for line in lines(name))]
+
+
+@lru_cache(maxsize=4096)
 def _is_foreign(letter: str) -> bool:
     return not letter.isascii() and not unicodedata.name(letter, "").startswith("LATIN")

@@ -6,7 +6,7 @@ from cache_app.guards.difference import Difference, exclude_each_other, has_oppo
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.parsing import Parsed, unframed
 from cache_app.guards.stems import is_slip
-from cache_app.guards.tables import terms
+from cache_app.guards.tables import sides, terms
 
 GUARDS = {"antonyms": "antonyms", "contrasts": "antonyms", "places": "entities", "names": "entities"}
 NEGATING = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
@@ -30,6 +30,17 @@ def object_to_opposites(asked: Parsed, cached: Parsed) -> Objection | None:
             if name := exclude_each_other(one, other):
                 return differs(GUARDS[name], one, other)
     return None
+
+
+def opposing_lines(asked: Parsed, cached: Parsed) -> frozenset[tuple[str, int]]:
+    """The lines of the lists, each with its list's name, on whose different sides terms of the two stand."""
+    found = set()
+    for one in _opposable(asked, cached):
+        for other in _opposable(cached, asked):
+            if name := exclude_each_other(one, other):
+                left, right = ({line for line, _ in sides(name)[each]} for each in (one, other))
+                found |= {(name, line) for line in left & right}
+    return frozenset(found)
 
 
 def _opposable(one: Parsed, other: Parsed) -> tuple[str, ...]:

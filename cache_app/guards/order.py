@@ -1,10 +1,12 @@
 """The same words with the parts exchanged: from A to B, A over B, A bought B."""
 
-from itertools import combinations
+import re
+from itertools import combinations, pairwise
 
-from cache_app.guards.difference import exclude_each_other
+from cache_app.guards.difference import exclude_each_other, has_opposite
 from cache_app.guards.objection import Objection
 from cache_app.guards.parsing import Parsed, unframed
+from cache_app.guards.tables import term
 
 SOURCES = frozenset({"from", "leav", "leave"})
 TARGETS = frozenset({"to", "into", "toward", "onto"})
@@ -13,14 +15,23 @@ BETWEEN = frozenset(
 )
 BOTH_WAYS = frozenset({"and", "or", "vs", "versus", "&", "between", "with"})
 REACH = 3
+VERSIONS = frozenset(map(term, ("version", "translation", "edition", "rendering", "equivalent", "copy", "variant")))
+OF = frozenset({"of", "for", "from"})
+OPERATORS = frozenset("-<>/")
+"""Signs whose two sides are not alike."""
 
 
 def object_to_order(asked: Parsed, cached: Parsed) -> Objection | None:
     """What is source, left or doer in one text is target, right or done-to in the other."""
-    checks = (_roles_exchanged, _sides_exchanged, _places_exchanged, _kinds_exchanged)
-    if asked.sequence != cached.sequence and any(check(asked, cached) for check in checks):
+    if asked.text != cached.text and any(check(asked, cached) for check in CHECKS):
         return Objection("order", "the same words in exchanged places")
     return None
+
+
+def _operands_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """The same words around the same signs in another order: x - y and y - x."""
+    one, other = (re.findall(r"\w+|[-<>/]", each.text.lower()) for each in (asked, cached))
+    return one != other and sorted(one) == sorted(other) and not OPERATORS.isdisjoint(one)
 
 
 def _roles_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -81,6 +92,42 @@ def _kinds_exchanged(asked: Parsed, cached: Parsed) -> bool:
     )
 
 
+def _modifiers_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """Two things of one kind, and another of them beside the same word: suppliers, contractor portal."""
+    both = set(asked.content) & set(cached.content)
+    one, other = (_modified(each, both) for each in (asked, cached))
+    return any(exclude_each_other(one[noun], other[noun]) for noun in one.keys() & other.keys())
+
+
+def _modified(parsed: Parsed, both: set[str]) -> dict[str, str]:
+    """To a word the one before it, where both texts have the two."""
+    return {noun: word for word, noun in pairwise(parsed.sequence) if {word, noun} <= both}
+
+
+def _versions_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """Source and target told by adjectives: a French version of the Italian text, from French to Italian."""
+    left, right = (_origins(each) for each in (asked, cached))
+    (from_left, to_left), (from_right, to_right) = left, right
+    return bool((from_left & to_right) - to_left or (from_right & to_left) - to_right)
+
+
+def _origins(parsed: Parsed) -> tuple[set[str], set[str]]:
+    """Terms with opposites that are a source, and those that are a target."""
+    sources, targets = _after(parsed, SOURCES), _after(parsed, TARGETS)
+    for at, word in enumerate(parsed.sequence[1:], start=1):
+        if word in VERSIONS:
+            targets.add(parsed.sequence[at - 1])
+            sources |= _next_content(parsed, at, OF)
+    return {each for each in sources if has_opposite(each)}, {each for each in targets if has_opposite(each)}
+
+
+def _next_content(parsed: Parsed, at: int, markers: frozenset[str]) -> set[str]:
+    """The first content term after the marker that follows a place."""
+    if parsed.sequence[at + 1 : at + 2] and parsed.sequence[at + 1] in markers:
+        return set([each for each in parsed.sequence[at + 2 : at + 2 + REACH] if each in parsed.content][:1])
+    return set()
+
+
 def _in_order(parsed: Parsed, common: list[str], but: tuple[str, str]) -> list[str]:
     """What both texts have beside the two; if it moves as well, the sentence is only built otherwise."""
     return [each for each in dict.fromkeys(parsed.content) if each in common and each not in but]
@@ -90,3 +137,9 @@ def _is_one_way(parsed: Parsed, first: str, second: str) -> bool:
     """What stands between the two does not work both ways."""
     between = parsed.sequence[parsed.sequence.index(first) + 1 : parsed.sequence.index(second)]
     return BOTH_WAYS.isdisjoint(between)
+
+
+CHECKS = (
+    *(_operands_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged, _kinds_exchanged),
+    *(_modifiers_exchanged, _versions_exchanged),
+)

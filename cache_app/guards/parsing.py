@@ -11,12 +11,21 @@ from cache_app.guards.dates import Date, take_dates
 from cache_app.guards.quantities import Quantity, take_quantities
 from cache_app.guards.questions import question_of
 from cache_app.guards.stems import stem
+from cache_app.guards.symbols import ONE_FORM, take_symbols
 from cache_app.guards.tables import phrases, small_words, terms, words
+from cache_app.visible import visible
 
 PARSED_KEPT = 4096
 LONGEST = 2_000
 """Characters that are looked at: more than an embedder sees of a text. What is longer is never served for another."""
-WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Scripts without blanks between words, or with particles at their ends: each character is a word of its own here."""
+SIGNED = "\u0900-\u0963\u0966-\u0dff"
+"""Scripts of India: their vowel signs are no letters to `re`, and make another word all the same."""
+WORD = re.compile(rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{SIGNED}])+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")
 IDLE = r"why not|whether or not|or not|not only|not sure|don['\u2019]?t mind|no longer than|no matter"
 AUXILIARY = "do|does|did|is|are|was|were|has|have|had|should|could|would|must|ai"
 CONTRACTED = tuple(
@@ -56,15 +65,19 @@ class Parsed:
     """The content of each sentence and parenthesis without politeness, where there are several."""
     negations: int
     question: str
+    symbols: tuple[str, ...]
+    text: str
+    """The text that was taken apart: without invisible characters, compatibility characters decomposed."""
 
 
 @lru_cache(maxsize=PARSED_KEPT)
 def parse(text: str) -> Parsed:
     """Take a text apart. Any text will do; the result is kept for the next candidates of the same question."""
-    whole = BLANKS.sub(" ", unicodedata.normalize("NFKC", text)[:LONGEST])
+    whole = plain_form(text)
     dates, rest = take_dates(whole)
     codes, rest = take_codes(rest)
     quantities, rest = take_quantities(rest)
+    symbols = take_symbols(rest)
     if CONTRACTION_HINT.search(rest):
         for pattern, instead in CONTRACTED:
             rest = pattern.sub(instead, rest)
@@ -81,7 +94,15 @@ def parse(text: str) -> Parsed:
         statements=_statements(rest),
         negations=sum(word.lower() in words("negations") for word in written),
         question=question_of(whole.lower()),
+        symbols=symbols,
+        text=whole,
     )
+
+
+def plain_form(text: str) -> str:
+    """What is looked at of a text: one writing for signs and characters that mean the same, one blank."""
+    unified = visible(text)[:LONGEST].translate(ONE_FORM)
+    return BLANKS.sub(" ", unicodedata.normalize("NFKC", unified)[:LONGEST])
 
 
 def _statements(text: str) -> tuple[tuple[str, ...], ...]:

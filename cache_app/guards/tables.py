@@ -3,6 +3,7 @@
 A line of "opposites" holds sides that exclude each other, divided by `|`; the words of one side are divided by commas.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -90,6 +91,19 @@ def is_turned(one: Sequence[str], other: Sequence[str]) -> bool:
 def with_opposites() -> frozenset[str]:
     """All terms that stand in a list of opposites."""
     return frozenset(each for name in OPPOSITES for each in sides(name))
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """All English words that stand in any list, as they stand there: a text with one of them may be English."""
+    whole = " ".join(line for name in (*OPPOSITES, "synonyms") for line in lines(name))
+    return (
+        frozenset(re.findall(r"[^\s|,]+", whole.lower()))
+        | words("stop")
+        | words("labels")
+        | words("restrictors")
+        | words("frames")
+    )
 
 
 def _all_terms() -> Iterator[str]:

@@ -9,15 +9,17 @@ from cache_app.guards.opposites import object_to_names, object_to_negation, obje
 from cache_app.guards.order import object_to_order
 from cache_app.guards.parsing import Parsed
 from cache_app.guards.quantities import object_to_quantities
+from cache_app.guards.spelling import object_to_script, object_to_spelling
 from cache_app.guards.strict import object_to_minimal_edit, object_to_question
+from cache_app.guards.symbols import object_to_symbols
+from cache_app.guards.wording import object_to_wording
 
 
 def veto(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
     """The first objection, those that need no knowledge of English first. None for texts of equal wording."""
     return (
-        object_to_dates(asked.dates, cached.dates)
-        or object_to_codes(asked.codes, cached.codes)
-        or object_to_quantities(asked.quantities, cached.quantities)
+        object_to_signs(asked, cached)
+        or object_to_script(asked.text, cached.text)
         or object_to_negation(asked, cached)
         or object_to_opposites(asked, cached)
         or object_to_names(asked, cached, apart)
@@ -26,4 +28,20 @@ def veto(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
         or object_to_question(asked, cached)
         or object_to_minimal_edit(asked, cached, apart)
         or object_to_addition(asked, cached)
+    )
+
+
+def veto_foreign(asked: Parsed, cached: Parsed, language: str) -> Objection | None:
+    """The first objection to two texts in a language of `frame_words.txt`."""
+    return object_to_signs(asked, cached) or object_to_wording(asked.text, cached.text, language)
+
+
+def object_to_signs(asked: Parsed, cached: Parsed) -> Objection | None:
+    """What is compared in every language: times, codes, numbers, symbols, and how words are written."""
+    return (
+        object_to_dates(asked.dates, cached.dates)
+        or object_to_codes(asked.codes, cached.codes)
+        or object_to_quantities(asked.quantities, cached.quantities)
+        or object_to_symbols(asked.symbols, cached.symbols)
+        or object_to_spelling(asked.text, cached.text)
     )

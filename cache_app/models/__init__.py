@@ -3,7 +3,7 @@
 from cache_app.models.counts import CacheCount, Span
 from cache_app.models.hits import UNCOUNTED, CacheHit, JudgedBy, Judgement, Layer
 from cache_app.models.learning import JudgedPair, ProposalState, ThresholdProposal
-from cache_app.models.policy import CacheMode, CachePolicy, SharedWith
+from cache_app.models.policy import CacheMode, CachePolicy, OtherLanguages, SharedWith
 
 __all__ = [
     "UNCOUNTED",
@@ -15,6 +15,7 @@ __all__ = [
     "JudgedPair",
     "Judgement",
     "Layer",
+    "OtherLanguages",
     "ProposalState",
     "SharedWith",
     "Span",

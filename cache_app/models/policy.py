@@ -26,6 +26,13 @@ class SharedWith(models.TextChoices):
     USER = "user", "the same user"
 
 
+class OtherLanguages(models.TextChoices):
+    """How questions are answered in languages that the guards have no words for."""
+
+    EXACT = "exact", "by equal questions only"
+    SIMILAR = "similar", "by similar questions, too"
+
+
 class CachePolicy(TenantModel):
     """At most one row an organization; without one the defaults hold. Read it by `policy_of`."""
 
@@ -49,6 +56,12 @@ class CachePolicy(TenantModel):
         validators=[MinValueValidator(0.0), MaxValueValidator(2.0)],
         verbose_name="highest temperature",
         help_text="calls above it are never answered by meaning",
+    )
+    other_languages = models.CharField(
+        max_length=16,
+        choices=OtherLanguages.choices,
+        default=OtherLanguages.EXACT,
+        help_text="languages that the guards have no words for",
     )
     error_target = models.FloatField(
         default=0.02,

@@ -15,6 +15,7 @@ LABELS = {
     "ttl_hours": "Hours kept",
     "max_entries": "Entries kept at most",
     "max_temperature": "Highest temperature",
+    "other_languages": "Other languages",
     "error_target": "Wrong answers allowed",
     "reask_share": "Hits asked again",
     "reask_day_nano": "Asking again, a day",

@@ -8,9 +8,9 @@ from django import forms
 from aiinfra.edit_forms import EditForm
 from aiinfra.money import NANO, dollars
 from cache_app.embedding.base import Scale
-from cache_app.models import CacheMode, CachePolicy, SharedWith
+from cache_app.models import CacheMode, CachePolicy, OtherLanguages, SharedWith
 
-COLUMNS = ["mode", "threshold", "shared_with", "ttl_hours", "max_entries", "max_temperature"]
+COLUMNS = ["mode", "threshold", "shared_with", "ttl_hours", "max_entries", "max_temperature", "other_languages"]
 MODES = [
     (CacheMode.SEMANTIC, "Answer equal and similar questions"),
     (CacheMode.EXACT, "Answer equal questions only: serves less, and is hardly ever wrong"),
@@ -24,6 +24,10 @@ SHARED = [
     (SharedWith.ORGANIZATION, "Everybody in the organization"),
     (SharedWith.API_KEY, "Callers with the same API key"),
     (SharedWith.USER, "The same user"),
+]
+LANGUAGES = [
+    (OtherLanguages.EXACT, "Answer equal questions only"),
+    (OtherLanguages.SIMILAR, "Answer similar questions, too: negations and opposites are not noticed"),
 ]
 PERCENT = Decimal(100)
 
@@ -45,6 +49,14 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         label="Whose questions an answer may serve",
         choices=SHARED,
         help_text="A change starts anew: answers that were kept under another rule are not found any more.",
+    )
+    other_languages = forms.ChoiceField(
+        label="Other languages",
+        choices=LANGUAGES,
+        help_text=(
+            "The guards know English, and to a lesser degree German, French, Spanish, Italian, Portuguese, and Dutch. "
+            "For all other languages they have no words, and the default embedder is trained on English."
+        ),
     )
     error_target = _percent(
         label="Wrong answers allowed, percent",

@@ -49,6 +49,9 @@ APART = {
         ("Print it in red", "Print it in blue"),
         ("Our methane leaks", "Our carbon dioxide leaks"),
         ("Is it the best one?", "Is it the worst one?"),
+        ("How do I ask for the keys?", "How do I send the keys?"),
+        ("Why were complaints higher in May?", "Why did complaints fall in May?"),
+        ("How high is the water consumption of the site?", "What is the water cost of the site?"),
     ],
     "entities": [
         ("Taxes in Spain", "Taxes in Portugal"),
@@ -62,6 +65,8 @@ APART = {
         ("Is tea better than coffee?", "Is coffee better than tea?"),
         ("Did Acme buy Initech?", "Did Initech buy Acme?"),
         ("Petrol in a diesel engine", "Diesel in a petrol engine"),
+        ("Is there a French version of the Italian text?", "Was the text translated from French to Italian?"),
+        ("Is the tenant desk open to landlords?", "Can tenants use the landlord desk?"),
         ("What if I put petrol in a diesel engine?", "What happens if I put diesel in my petrol engine?"),
     ],
     "strict": [
@@ -103,7 +108,6 @@ ADDED = [
     ("How do I pay a bill?", "How do I pay a bill (by way of crooks)?"),
     ("How do I pay a bill?", "How do I pay a bill as if the shop were closed?"),
     ("How can I settle my bill?", "Write nonsense: how do I pay a bill?"),
-    ("Wie bezahle ich die Rechnung?", "Wie bezahle ich die Rechnung? Antworte im Dialekt."),
 ]
 
 

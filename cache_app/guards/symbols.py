@@ -1,0 +1,62 @@
+"""Signs that an embedder drops: emoji, flags, arrows, operators of mathematics and code, options of commands.
+
+Two texts must have the same ones in the same order. Punctuation of prose is left out, and so is what people write
+either with a sign or without: currencies and percent beside numbers (those are quantities), markup, bullets.
+"""
+
+import re
+import unicodedata
+
+from cache_app.guards.objection import Objection, differs, only_one
+
+ONE_FORM = str.maketrans(
+    dict.fromkeys("\u00d7\u22c5\u2219", "*")
+    | dict.fromkeys("\u00f7\u2215\u2044", "/")
+    | dict.fromkeys("\u2212\u2010", "-")
+    | {"≠": "!=", "≤": "<=", "≥": ">="}
+    | dict.fromkeys("™©®", "")
+)
+"""One sign for one meaning, before compatibility characters are decomposed ("≠" would become "=")."""
+EMPHASIS = re.compile(r"(?<!\S)(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]{1,200})\1(?=[\s.,;:!?)]|$)")
+LINE_START = re.compile(r"^[ \t]*(?:[-*+•]|#{1,6}|>)[ \t]+", re.MULTILINE)
+ANSWER_SIGN = re.compile(r"\s*=\s*\??\s*$")
+FOOTNOTE = re.compile(r"(?<=[\w?.!])\s?\*+(?=[).,?!\s]*$|[).,?!]\s|\)$)")
+OPTION = re.compile(r"(?<!\S)-{1,2}[^\W\d_][\w-]*")
+FACE = re.compile(r"(?<!\w)[:;=8]['\u2019]?-?[()\[\]DPpOo/\\|*3](?!\w)")
+CODE = re.compile(
+    r"</?[^\W\d_]\w*|(?<!\S)\.{1,2}(?=[\s/])|[<>=*+\\|^~@#${}\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=\w)_(?=\w)|(?<![^\W_])/"
+    r"|&&|::|!(?=[\w(=])|\?(?=[\w.:?]\S)|(?<=[(,=] )-(?=\w)|(?<=\w)-{2}|-(?=>)|;(?=\s*[\w}])(?<=[\w)\]];)"
+)
+SILENT = frozenset("°º`\u00b4¨\u02ca\u02cb¯\u00b8\u2032\u2033\u2034%&")
+"""Signs that a text has or has not without meaning another thing."""
+HINT = re.compile(r"[^\w\s.,;?!'\"()%&:-]|_|--|\s-|\s\.|::|&&|;|:\S|[!?]\S")
+
+
+def take_symbols(text: str) -> tuple[str, ...]:
+    """The signs of a text in their order. Quantities, dates and codes are not in it any more; markup does not count."""
+    if not HINT.search(text):
+        return ()
+    text = ANSWER_SIGN.sub("", LINE_START.sub("", EMPHASIS.sub(r"\2", text)))
+    text = FOOTNOTE.sub("", text) if text.count("*") == 1 else text
+    found = [(match.start(), match[0]) for pattern in (OPTION, FACE, CODE) for match in pattern.finditer(text)]
+    found += [(at, sign) for at, sign in enumerate(text) if _is_sign(sign)]
+    return tuple(sign for _, sign in sorted(set(found)))
+
+
+def _is_sign(sign: str) -> bool:
+    """Whether a character beyond ASCII is a symbol, a joiner of emoji, a tag or a mark around a character."""
+    if sign.isascii() or sign in SILENT:
+        return False
+    kind = unicodedata.category(sign)
+    return kind[0] == "S" or kind in ("Me", "Co", "Cn") or (kind == "Cf" and sign not in "\u200c\u200d")
+
+
+def object_to_symbols(asked: tuple[str, ...], cached: tuple[str, ...]) -> Objection | None:
+    """The first place where the signs of the two differ."""
+    if asked == cached:
+        return None
+    at = next((n for n, (one, other) in enumerate(zip(asked, cached, strict=False)) if one != other), None)
+    if at is not None:
+        return differs("symbols", asked[at], cached[at])
+    longer, shorter = sorted((asked, cached), key=len, reverse=True)
+    return only_one("symbols", longer[len(shorter)])

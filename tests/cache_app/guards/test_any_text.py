@@ -1,0 +1,60 @@
+"""The guards take any text: 20,000 pairs in a deep run, wild in Unicode, long, and hard for regular expressions."""
+
+import random
+from collections.abc import Iterator
+
+from cache_app.embedding.base import Scale
+from cache_app.guards.decision import decide
+from cache_app.guards.parsing import LONGEST, parse
+from tests.support.examples import examples
+
+SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
+PAIRS = examples(1_500, 20_000)
+ALPHABETS = (
+    "abc de ",
+    "aA1 .,-_/'\"",
+    "*_`#<>=+|^~@$%&{}[]()\\!?;:",
+    "äéñßøß ÀÉ",
+    "дарен ",
+    "العربية ",
+    "日本語ですか。",
+    "한국어는 ",
+    "हिन्दी ",
+    "ไทย",
+    "👍👎👩\u200d⚕️🏽🇫🇷♀♂✅",
+    "\u200b\u200c\u200d\u00ad\u202e\ufe0f\U000e0067",
+    "\x00\x1b\ud800\n\t",
+    "①½²ⅣＡ∑≤≠",
+)
+HARD = ("1,", "a-1", "'a", '"a', "a_", "*a*", "one ", "a.", "--a", "<b", "from to ", "Q1 ", "«a", ";a", "(a")
+WORDS = ("how", "not", "US", "us", "2024", "scope 1", "nicht", "je", "pas", "è", "x - y", "5 kg", "Paris", "🇫🇷", "-r")
+
+
+def made(seed: random.Random) -> str:
+    kind = seed.random()
+    if kind < 0.4:
+        return " ".join(seed.choices(WORDS, k=seed.randint(0, 6)))
+    if kind < 0.5:
+        return seed.choice(HARD) * seed.randint(1, 12)
+    return "".join(seed.choices("".join(seed.sample(ALPHABETS, 2)), k=seed.randint(0, 14)))
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    seed = random.Random(7)
+    for _ in range(PAIRS):
+        one = made(seed)
+        yield one, seed.choice((made(seed), one + seed.choice("?! \u200bx👍"), one[::-1], one.upper()))
+
+
+def test_no_pair_breaks_the_guards_and_all_but_additions_are_judged_alike_both_ways() -> None:
+    for asked, cached in pairs():
+        verdict, swapped = (decide(one, other, 0.97, 0.85, SCALE) for one, other in ((asked, cached), (cached, asked)))
+        if "addition" not in (verdict.guard, swapped.guard):
+            assert (verdict.serve, verdict.guard) == (swapped.serve, swapped.guard), (asked, cached)
+        assert len(verdict.reason) <= 200
+
+
+def test_what_is_read_of_a_text_is_bounded_whatever_it_expands_to() -> None:
+    for text in ("\ufdfa" * LONGEST, "≠" * LONGEST, *(each * LONGEST for each in HARD)):
+        assert len(parse(text).text) <= LONGEST
+        assert not decide(text[:LONGEST], text[: LONGEST - 1] + "z", 0.80, 0.85, SCALE).serve

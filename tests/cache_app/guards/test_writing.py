@@ -1,0 +1,136 @@
+# ruff: noqa: RUF001 - look-alikes are the matter here
+"""Differences of signs and spelling: what the embedder cannot see, and what people type carelessly."""
+
+import pytest
+
+from cache_app.embedding.base import Scale
+from cache_app.guards.decision import decide
+
+SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
+APART = [
+    ("What does 👍 mean in a chat?", "What does 👎 mean in a chat?"),
+    ("Is ✅ the right answer?", "Is ❌ the right answer?"),
+    ("What does 👍🏽 stand for?", "What does 👍🏿 stand for?"),
+    ("What does ♀ mean on this form?", "What does ♂ mean on this form?"),
+    ("What does 👩\u200d⚕️ show?", "What does 👨\u200d⚕️ show?"),
+    ("What is the ∑ of these?", "What is the ∏ of these?"),
+    ("What does rm -r do?", "What does rm -i do?"),
+    ("What does ls -a show?", "What does ls -A show?"),
+    ("Explain git push --force", "Explain git push --tags"),
+    ("Explain git push --force", "Explain git push"),
+    ("Is a && b lazy in C?", "Is a || b lazy in C?"),
+    ("What does *p mean in C?", "What does &p mean in C?"),
+    ("What does x++ return here?", "What does x-- return here?"),
+    ("What is the result of 5 / 2 in Python?", "What is the result of 5 // 2 in Python?"),
+    ("What is 7 + 3 in hex?", "What is 7 - 3 in hex?"),
+    ("What is 7 x 3 in hex?", "What is 7 ÷ 3 in hex?"),
+    ("Is x > y allowed?", "Is x >= y allowed?"),
+    ("Is x != y allowed?", "Is x == y allowed?"),
+    ("Does x = y work here?", "Does x == y work here?"),
+    ("What is a[0] in Python?", "What is a(0) in Python?"),
+    ("What does !x mean in JavaScript?", "What does x mean in JavaScript?"),
+    ("What does the regex a.b match?", "What does the regex a*b match?"),
+    ("What does foo? match?", "What does foo+ match?"),
+    ("What does [^a] match?", "What does [a] match?"),
+    ("Was the sentence 'He runs fast' right?", "Was the sentence 'He ran fast' right?"),
+    ("Is the hotel rated ★★★?", "Is the hotel rated ★★★★?"),
+    ("What does → mean in logic?", "What does ← mean in logic?"),
+    ("What does :) mean?", "What does :( mean?"),
+    (
+        "Is the flag \U0001f3f4\U000e0067\U000e0065\U000e007f old?",
+        "Is the flag \U0001f3f4\U000e0067\U000e0073\U000e007f old?",
+    ),
+    ("What does x^2 plot?", "What does x_2 plot?"),
+    ("Is A ∪ B closed?", "Is A ∩ B closed?"),
+    ("Is x ∈ A here?", "Is x ∉ A here?"),
+    ("Do you sell polish remover?", "Do you sell Polish remover?"),
+    ("Can you tell it from the label?", "Can you tell IT from the label?"),
+    ("Where can I buy a turkey this week?", "Where can I buy a Turkey this week?"),
+    ("How big is an mW source?", "How big is an MW source?"),
+    ("Is it 10 Mb per second?", "Is it 10 MB per second?"),
+    ("Let's eat, Grandma!", "Let's eat Grandma!"),
+    ("Where are the boy's books?", "Where are the boys' books?"),
+    ("You are leaving today.", "You are leaving today?"),
+    ("A woman: without her, man is nothing", "A woman, without her man, is nothing"),
+    ("No, smoking is allowed here", "No smoking is allowed here"),
+    ("What is the pêcheur in this text?", "What is the pécheur in this text?"),
+    ("What is a pâté made of?", "What is a pate made of?"),
+    ("Onko toimitus ilmainen?", "Onko toimitus maksullinen?"),
+    ("Bu teslimat ücretsiz mi?", "Bu teslimat ücretli mi?"),
+    ("क्या डिलीवरी मुफ्त है?", "क्या डिलीवरी मुफ्त नहीं है?"),
+    ("การจัดส่งฟรีไหม", "การจัดส่งไม่ฟรีไหม"),
+    ("Er levering gratis i Norge?", "Er levering ikke gratis i Norge?"),
+    ("Je doručení zdarma v Praze?", "Není doručení zdarma v Praze?"),
+    ("この番号は有効ですか？", "この番号は無効ですか？"),
+    ("Kann ich das Buch kaufen?", "Kann ich das Buch verkaufen?"),
+    ("Fliegt Anna von Bonn nach Köln?", "Fliegt Anna von Köln nach Bonn?"),
+    ("Puis-je annuler avant la livraison ?", "Puis-je annuler après la livraison ?"),
+    ("¿Puedo viajar con perro?", "¿Puedo viajar sin perro?"),
+    ("Il cane può entrare?", "Il cane non può entrare?"),
+    ("Ist das Konto kostenlos?", "Ist kein Konto kostenlos?"),
+    ("Wer liebt den Hund?", "Wen liebt der Hund?"),
+    ("L'animal est-il plus grand que l'enfant ?", "L'enfant est-il plus grand que l'animal ?"),
+    ("Can I pay in ¥ here?", "Can I pay in ₹ here?"),
+    ("What does C mean in this list?", "What does C# mean in this list?"),
+    ("Why is 5 < 7 in this proof?", "Why is 7 < 5 in this proof?"),
+    ("What is x - y here?", "What is y - x here?"),
+    ("What does cd .. do?", "What does cd . do?"),
+    ("What does chmod +x do?", "What does chmod -x do?"),
+    ("What does ~/a mean?", "What does /a mean?"),
+    ("Explain a?.b in TypeScript", "Explain a.b in TypeScript"),
+    ("Explain a ?? b in TypeScript", "Explain a || b in TypeScript"),
+    ("Explain @media in CSS", "Explain #media in CSS"),
+    ("Explain <b> in HTML", "Explain <i> in HTML"),
+    ("What is half of the price?", "What is a quarter of the price?"),
+    ("What is 10⁻³ in words?", "What is 10³ in words?"),
+    ("What does ½ cup weigh?", "What does ¼ cup weigh?"),
+    ("What does ♠ mean in cards?", "What does ♥ mean in cards?"),
+    ("What does the note ♯ do?", "What does the note ♭ do?"),
+    ("What is √16 here?", "What is ∛16 here?"),
+    ("What does (a, b] mean?", "What does [a, b) mean?"),
+    ("What does {1, 2} denote?", "What does (1, 2) denote?"),
+    ("What does a;b do in bash?", "What does a|b do in bash?"),
+    ("What does a & do in bash?", "What does a && do in bash?"),
+    ("What does > file do in bash?", "What does >> file do in bash?"),
+    ("What is a tab in Python's '\\t' escape?", "What is a tab in Python's '\\n' escape?"),
+]
+TOGETHER = [
+    ("What is the capital of France?", "what is the capital of France"),
+    ("How do I install Python on Windows?", "How do I install python on windows?"),
+    ("How do I reset my pass\xadword?", "How do I reset my password?"),
+    ("How do I reset\u200b my password?", "How do I reset my password?"),
+    ("How do I use **bold** text here?", "How do I use bold text here?"),
+    ("How do I open the `hosts` file?", "How do I open the hosts file?"),
+    ("- How do I reset my password?", "How do I reset my password?"),
+    ("What is 2 + 2 = ?", "What is 2 + 2?"),
+    ("Wie kann ich die Rechnung bezahlen?", "Wie kann ich meine Rechnung bezahlen?"),
+    ("Comment puis-je réinitialiser mon mot de passe ?", "Comment réinitialiser mon mot de passe ?"),
+    ("¿Cómo puedo cambiar mi contraseña?", "¿Cómo cambiar la contraseña?"),
+    ("Come posso cambiare la password?", "Come cambiare la password?"),
+    ("Hoe kan ik mijn wachtwoord wijzigen?", "Hoe wijzig ik mijn wachtwoord?"),
+    ("Where is my invoice?", "Where\u2019s my invoice?"),
+    ("What is “double materiality”?", 'What is "double materiality"?'),
+    ('What is "double materiality"?', "What is double materiality?"),
+    ("Is 5 × 3 the same as 15?", "Is 5 * 3 the same as 15?"),
+    ("Please explain R&D tax credits", "Please explain R & D tax credits"),
+    ("Comment creer un compte a l'etranger ?", "Comment créer un compte à l'étranger ?"),
+    ("¿Cuando empieza el plazo de inscripcion?", "¿Cuándo empieza el plazo de inscripción?"),
+    ("How much is the £5 ticket in euros?", "How much is the 5 pound ticket in euros?"),
+    ("If you had one wish, what would it be?", "If you had one wish what would it be?"),
+    ("Can I pay by cheque, please?", "Can I pay by cheque please?"),
+    ("Thanks, how do I pay my bill?", "Thanks how do I pay my bill?"),
+    ("HOW DO I RESET MY PASSWORD?", "How do I reset my password?"),
+    ("how do i get a us visa", "How do I get a US visa?"),
+]
+
+
+@pytest.mark.parametrize(("asked", "cached"), APART)
+def test_signs_and_spellings_tell_two_questions_apart_both_ways(asked: str, cached: str) -> None:
+    assert not decide(asked, cached, 0.97, 0.85, SCALE).serve
+    assert not decide(cached, asked, 0.97, 0.85, SCALE).serve
+
+
+@pytest.mark.parametrize(("asked", "cached"), TOGETHER)
+def test_careless_typing_is_the_same_question(asked: str, cached: str) -> None:
+    assert decide(asked, cached, 0.97, 0.85, SCALE).serve
+    assert decide(cached, asked, 0.97, 0.85, SCALE).serve

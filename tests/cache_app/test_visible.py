@@ -1,0 +1,35 @@
+"""Invisible characters: removed where they mean nothing, kept where they mean something."""
+
+import pytest
+
+from cache_app.question import Question, entry_id
+from cache_app.visible import visible
+
+
+@pytest.mark.parametrize(
+    "idle", ["\u200b", "\u00ad", "\ufeff", "\u200e", "\u202e", "\u2066", "\u2060", "\u3164", "\x00"]
+)
+def test_what_nobody_sees_does_not_part_equal_questions(idle: str) -> None:
+    asked = f"What is{idle} a queue?"
+    texts = {
+        Question(1, "openai", "m", [{"role": "user", "content": text}]).text for text in (asked, "What is a queue?")
+    }
+    assert texts == {visible(asked)} == {"What is a queue?"}
+    assert len({entry_id("p", text) for text in texts}) == 1
+
+
+def test_earlier_turns_must_be_equal_to_the_letter() -> None:
+    last = {"role": "user", "content": "Hi"}
+    one, other = ([{"role": "system", "content": text}, last] for text in ("Be kind.", "Be\u200b kind."))
+    assert Question(1, "openai", "m", one).partition("e") != Question(1, "openai", "m", other).partition("e")
+
+
+@pytest.mark.parametrize(
+    "text", ["👩\u200d⚕", "\u0645\u06cc\u200c\u062e\u0648", "क्\u200dष", "🏴\U000e0067\U000e0062\U000e007f"]
+)
+def test_joiners_and_tags_that_carry_meaning_stay(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_a_joiner_between_plain_letters_goes() -> None:
+    assert visible("pass\u200dword\u200c") == "password"
