@@ -73,6 +73,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
     reask_day = forms.DecimalField(
         label="What asking again may cost a day",
         min_value=0,
+        max_value=Decimal(9_999_999),
         max_digits=18,
         decimal_places=9,
         widget=_number(),
