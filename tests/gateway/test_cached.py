@@ -250,7 +250,9 @@ def test_who_comes_when_the_leader_has_just_ended_gets_its_answer(
     with system_scope():
         entry = RequestContent.objects.get(request_id=first["requestId"])
         flight = unpack(entry.call)["cache"]["entry"]
-        AIRequest.objects.filter(id=first["requestId"]).update(flight=flight)
+        leader = AIRequest.objects.filter(id=first["requestId"])
+        wait_until(lambda: leader.filter(flight=None).exists(), "the worker to end the flight")
+        leader.update(flight=flight)
     clear(organization_id=organization.pk, everything=True, actor="user:x")
     late = ask(program)
     assert (late["cached"], late["response"]) == (True, first["response"])

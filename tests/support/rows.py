@@ -36,8 +36,8 @@ FITTING: dict[str, dict[str, Any]] = {
     "cost_app.Budget": {"scope": "api_key", "scope_value": "1", "warning_percent": 80, "alert_percent": 100},
     "queue_app.QueuePolicy": {"paused_priorities": [10]},
     "cost_app.UsageDay": {"dimension": "api_key"},
-    "cost_app.PriceProposal": {"window": [], "state": "waiting"},
-    "cost_app.ModelPrice": {"window": []},
+    "cost_app.PriceProposal": {"window": [], "long_prompts": [], "state": "waiting"},
+    "cost_app.ModelPrice": {"window": [], "long_prompts": []},
 }
 """What the constraints of a table want."""
 
