@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 
@@ -19,6 +20,7 @@ from tests.support.append_only import let_flush_pass
 from tests.support.databases import suit_tests
 from tests.support.processes import free_port, start, wait_until
 from tests.support.selection import mark_databases
+from tests.support.template import begin_with, keep, template
 
 # A busy machine must fail no test: examples have no deadline.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -156,4 +158,23 @@ def django_db_modify_db_settings(
     """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
     suit_tests(connection)
     if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        database = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(database)
+        begin_with(template(), database)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """Leave the copied template where the test database is made."""
+    return django_db_keepdb or connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Keep the migrated database for the next test process."""
+    if connection.vendor == "sqlite" and not (path := template()).exists():
+        keep(Path(connection.settings_dict["NAME"]), path)
+    yield
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock():
+            connection.close()

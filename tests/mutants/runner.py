@@ -16,6 +16,7 @@ from queue import SimpleQueue
 
 from tests.mutants.operators import Mutant
 from tests.mutants.targets import TESTS
+from tests.support import template
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "var", "staticfiles", "test-results")
@@ -96,6 +97,7 @@ class _Copies:
         data.mkdir()
         environment = {**os.environ, **NO_KEYS, "AIINFRA_DATA_DIR": str(data), "DATABASE_URL": f"sqlite:///{data}/db"}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(data)}
+        environment[template.GIVEN] = str(self.scratch / "template.sqlite3")
         pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not faults and not browser", *tests]
         command = ["/bin/sh", "-c", 'ulimit -t "$0"; exec "$@"', str(limits.cpu_s), *pytest]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
