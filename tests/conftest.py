@@ -20,7 +20,7 @@ from tests.support.append_only import let_flush_pass
 from tests.support.databases import suit_tests
 from tests.support.processes import free_port, start, wait_until
 from tests.support.selection import mark_databases
-from tests.support.template import begin_with, keep, template
+from tests.support.template import Template, template_path
 
 # A busy machine must fail no test: examples have no deadline.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -152,15 +152,20 @@ def client_of() -> Callable[[User], Client]:
 
 
 @pytest.fixture(scope="session")
+def _template() -> Template:
+    return Template(template_path())
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory, _template: Template
 ) -> None:
     """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
     suit_tests(connection)
     if connection.vendor == "sqlite":
         database = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(database)
-        begin_with(template(), database)
+        _template.begin(database)
 
 
 @pytest.fixture(scope="session")
@@ -170,10 +175,10 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, _template: Template) -> Iterator[None]:
     """Keep the migrated database for the next test process."""
-    if connection.vendor == "sqlite" and not (path := template()).exists():
-        keep(Path(connection.settings_dict["NAME"]), path)
+    if connection.vendor == "sqlite":
+        _template.keep(Path(connection.settings_dict["NAME"]))
     yield
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock():

@@ -1,15 +1,16 @@
 """A migrated SQLite database, made once and copied by each test process.
 
-Migrating takes 5 s of CPU in every process that runs tests; using a copy takes 0.1 s. `migrate` still runs on the copy
-and applies what is missing. The file name depends on all code that a migration can read, so changed code never meets an
-old template.
+Applying all migrations is most of the start of a test process, so the first one keeps the result and the others copy
+it. `migrate` still runs on the copy and finds nothing to do. The file name depends on all code that a migration can
+read, so changed code never meets an old template.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +21,7 @@ GIVEN = "TESTS_DATABASE_TEMPLATE"
 """The variable that names the template where code is changed that no migration reads, as in mutation testing."""
 
 
-def template() -> Path:
+def template_path() -> Path:
     """Where the template for this code is, or belongs."""
     given = os.environ.get(GIVEN)
     return Path(given) if given else CACHE / f"{_fingerprint()}.sqlite3"
@@ -35,18 +36,37 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def begin_with(source: Path, database: Path) -> None:
-    """Copy the template, where there is one, to the path of the test database."""
-    if source.exists():
-        shutil.copyfile(source, database)
+class Template:
+    """Used by one process: `begin`, then migrate, then `keep`.
 
+    Processes that start together wait in `begin` while the first one migrates. The lock ends with the process that
+    holds it, so a failure before `keep` lets the next one try.
+    """
 
-def keep(database: Path, target: Path) -> None:
-    """Make a migrated database the template, in the place of older ones. Processes may do so at the same time."""
-    target.parent.mkdir(exist_ok=True)
-    fresh = target.with_suffix(f".{os.getpid()}")
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(fresh)) as copy:
-        source.backup(copy)
-    for old in target.parent.glob("*.sqlite3"):
-        old.unlink(missing_ok=True)
-    fresh.rename(target)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = ExitStack()
+
+    def begin(self, database: Path) -> None:
+        """Copy the template to the path of the test database. Where there is none, hold the lock until `keep`."""
+        self._path.parent.mkdir(exist_ok=True)
+        lock = self._lock.enter_context((self._path.parent / "template.lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if self._path.exists():
+            shutil.copyfile(self._path, database)
+            self._lock.close()
+
+    def keep(self, database: Path) -> None:
+        """Make the migrated database the template, in the place of older ones, unless there is one."""
+        with self._lock:
+            if not self._path.exists():
+                self._replace(database)
+
+    def _replace(self, database: Path) -> None:
+        new = self._path.parent / "template.new"
+        new.unlink(missing_ok=True)
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(new)) as copy:
+            source.backup(copy)
+        for old in self._path.parent.glob("*.sqlite3"):
+            old.unlink()
+        new.rename(self._path)

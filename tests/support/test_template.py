@@ -1,10 +1,12 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support import template
+from tests.support.template import Template
 
 
 @pytest.fixture
@@ -17,24 +19,42 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+def numbers(database: Path) -> list[tuple[int]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT number FROM kept").fetchall()
+
+
 def test_a_copy_has_what_the_template_was_made_of(database: Path, tmp_path: Path) -> None:
-    kept, copy = tmp_path / "cache" / "new.sqlite3", tmp_path / "copy"
-    template.keep(database, kept)
-    template.begin_with(kept, copy)
-    with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
+    path, copy = tmp_path / "cache" / "new.sqlite3", tmp_path / "copy"
+    first = Template(path)
+    first.begin(copy)
+    assert not copy.exists()
+    first.keep(database)
+    Template(path).begin(copy)
+    assert numbers(copy) == [(7,)]
 
 
 def test_a_new_template_takes_the_place_of_the_old_one(database: Path, tmp_path: Path) -> None:
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "old.sqlite3").touch()
-    template.keep(database, tmp_path / "cache" / "new.sqlite3")
-    assert [each.name for each in (tmp_path / "cache").iterdir()] == ["new.sqlite3"]
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for leftover in ("old.sqlite3", "template.new"):
+        (cache / leftover).write_text("left by a process that was killed")
+    template = Template(cache / "new.sqlite3")
+    template.begin(tmp_path / "copy")
+    template.keep(database)
+    assert sorted(each.name for each in cache.iterdir()) == ["new.sqlite3", "template.lock"]
 
 
-def test_without_a_template_there_is_nothing_to_copy(tmp_path: Path) -> None:
-    template.begin_with(tmp_path / "none.sqlite3", tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
+def test_who_starts_meanwhile_waits_for_the_first_and_copies(database: Path, tmp_path: Path) -> None:
+    path, copy = tmp_path / "new.sqlite3", tmp_path / "copy"
+    first, second = Template(path), Template(path)
+    first.begin(copy)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second.begin, copy)
+        assert not waiting.done()
+        first.keep(database)
+        waiting.result()
+    assert numbers(copy) == [(7,)]
 
 
 def test_changed_code_has_another_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +63,6 @@ def test_changed_code_has_another_template(tmp_path: Path, monkeypatch: pytest.M
     code = tmp_path / "cost_app" / "migrations" / "0001_initial.py"
     code.parent.mkdir(parents=True)
     code.write_text("old")
-    before = template.template()
+    before = template.template_path()
     code.write_text("new")
-    assert template.template() != before
+    assert template.template_path() != before
