@@ -20,7 +20,7 @@ install:
 install-dev:
 	@$(call bootstrap,--dev)
 
-test-quick: install-dev  ## Run the unit tests on SQLite (3 minutes)
+test-quick: install-dev  ## Run the unit tests on SQLite
 	@$(BIN)/python -m tests quick
 
 test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL (10 minutes)

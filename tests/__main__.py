@@ -1,4 +1,4 @@
-"""`python -m tests`: every floor of the suite on every database that is here, and a last word on what was left out.
+"""`python -m tests`: every part of the suite on every database that answers, and a summary of what was left out.
 
 `python -m tests quick` is the unit tests on SQLite, and nothing else.
 """
@@ -13,12 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import psycopg
+
+from tests.support.selection import process_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
@@ -29,8 +31,8 @@ PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_
 
 
 @dataclass(frozen=True)
-class Floor:
-    """A part of the suite that is run by itself, on one database."""
+class Part:
+    """Tests that run together, on one database."""
 
     name: str
     selection: str
@@ -39,20 +41,22 @@ class Floor:
     is_on_postgres: bool = False
 
 
-UNIT = Floor("unit tests on SQLite", "not browser and not faults")
-UNIT_POSTGRES = Floor("unit tests on PostgreSQL", "not browser and not faults and on_postgres", is_on_postgres=True)
-BROWSER = Floor("browser tests on SQLite", "browser", ("tests/browser",))
-FAULTS = Floor("fault tests on SQLite", "faults", ("tests/faults",))
-FAULTS_POSTGRES = Floor("fault tests on PostgreSQL", "faults and on_postgres", ("tests/faults",), is_on_postgres=True)
-# The fault tests mostly wait, so that they run beside those that compute.
-LANES = [[UNIT, UNIT_POSTGRES, BROWSER], [FAULTS, FAULTS_POSTGRES]]
+UNIT = Part("unit tests on SQLite", "not browser and not processes")
+UNIT_POSTGRES = Part("unit tests on PostgreSQL", "not browser and not processes and on_postgres", is_on_postgres=True)
+BROWSER = Part("browser tests on SQLite", "browser", ("tests/browser",))
+PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()))
+PROCESSES_POSTGRES = replace(
+    PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
+)
+# The process tests mostly wait, so that they run beside those that compute.
+LANES = [[UNIT, UNIT_POSTGRES, BROWSER], [PROCESSES, PROCESSES_POSTGRES]]
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a floor ended, in seconds of the clock and of all its processes' CPU time."""
+    """How a part ended, in seconds of the clock and of all its processes' CPU time."""
 
-    floor: Floor
+    part: Part
     status: int
     wall_s: float
     cpu_s: float
@@ -68,8 +72,8 @@ def main(arguments: list[str]) -> int:
         return _last_word([result], ["everything but the unit tests on SQLite: `make test` runs it"], is_failing=False)
     postgres = _postgres()
     missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
-    missing |= set() if postgres else {UNIT_POSTGRES, FAULTS_POSTGRES}
-    lanes = [[floor for floor in lane if floor not in missing] for lane in LANES]
+    missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES}
+    lanes = [[part for part in lane if part not in missing] for lane in LANES]
     with ThreadPoolExecutor(len(lanes)) as threads:
         results = [each for lane in threads.map(lambda lane: _run_lane(lane, postgres), lanes) for each in lane]
     return _last_word(results, list(_gaps(missing)), is_failing=bool(os.environ.get("AIINFRA_CI")))
@@ -88,37 +92,44 @@ def _postgres() -> str:
 _printing = threading.Lock()
 
 
-def _run_lane(floors: Iterable[Floor], postgres: str) -> list[Result]:
-    """One floor after the other; what each of them says is printed as a whole, because other floors speak as well."""
+def _run_lane(parts: Iterable[Part], postgres: str) -> list[Result]:
+    """One part after the other; what each of them says is printed as a whole, because other parts speak as well."""
     results = []
-    for floor in floors:
-        print(f"===== {floor.name}: started", flush=True)
+    for part in parts:
+        print(f"===== {part.name}: started", flush=True)
         with tempfile.TemporaryFile("w+") as output:
-            results.append(_run(floor, postgres, output.fileno()))
+            results.append(_run(part, postgres, output.fileno()))
             output.seek(0)
             with _printing:
-                print(f"\n===== {floor.name} =====\n{output.read()}", flush=True)
+                print(f"\n===== {part.name} =====\n{output.read()}", flush=True)
     return results
 
 
-def _run(floor: Floor, postgres: str, output: int) -> Result:
+def _run(part: Part, postgres: str, output: int) -> Result:
     data_dir = tempfile.mkdtemp(prefix="aiinfra-tests-")
     environment = {**os.environ, **PROVIDER_KEYS, "AIINFRA_DATA_DIR": data_dir}
-    environment["DATABASE_URL"] = postgres if floor.is_on_postgres else f"sqlite:///{data_dir}/aiinfra.sqlite3"
-    # The tests start hundreds of processes, each of which would compile everything by itself.
+    environment["DATABASE_URL"] = _database_url(part, postgres) or f"sqlite:///{data_dir}/aiinfra.sqlite3"
+    # The tests start hundreds of processes, each of which would compile everything again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     report = Path(data_dir) / "junit.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-m", floor.selection, "-n", str(floor.workers)]
-    command += [f"--junit-xml={report}", *floor.paths]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", part.selection, "-n", str(part.workers)]
+    command += [f"--junit-xml={report}", *part.paths]
     began_at = time.monotonic()
     try:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_s, cpu_s = time.monotonic() - began_at, usage.ru_utime + usage.ru_stime
-        return Result(floor, process.returncode, wall_s, cpu_s, *_counts(report))
+        return Result(part, process.returncode, wall_s, cpu_s, *_counts(report))
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def _database_url(part: Part, postgres: str) -> str:
+    """The part's own database on that server, or nothing: parts that run at the same time must not share one."""
+    address = urlsplit(postgres)
+    kind, *_ = part.name.split()
+    return address._replace(path=f"{address.path}_{kind}").geturl() if part.is_on_postgres else ""
 
 
 def _counts(report: Path) -> tuple[int, Counter[str]]:
@@ -130,7 +141,7 @@ def _counts(report: Path) -> tuple[int, Counter[str]]:
     return len(cases), Counter(reasons)
 
 
-def _gaps(missing: set[Floor]) -> Iterator[str]:
+def _gaps(missing: set[Part]) -> Iterator[str]:
     if UNIT_POSTGRES in missing:
         yield "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; everything ran on SQLite only"
     if BROWSER in missing:
@@ -139,13 +150,13 @@ def _gaps(missing: set[Floor]) -> Iterator[str]:
 
 def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:
     """What took how long and what was left out; a gap is a failure where nobody reads the output (`is_failing`)."""
-    print(f"\n===== all floors: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
+    print(f"\n===== all parts: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
     for each in results:
         figures = f"{each.tests:>5} tests {each.wall_s:>5.0f} s {each.cpu_s:>5.0f} s of CPU"
-        print(f"{each.floor.name:<26} {_verdict(each.status):<8} {figures}")
+        print(f"{each.part.name:<26} {_verdict(each.status):<8} {figures}")
     for each in results:
         for reason, number in each.skipped.items():
-            print(f"LEFT OUT  {number} of the {each.floor.name}: {reason}")
+            print(f"LEFT OUT  {number} of the {each.part.name}: {reason}")
     for gap in gaps:
         print(f"LEFT OUT  {gap}")
     is_bad = any(each.status not in (0, NOTHING_COLLECTED) for each in results)

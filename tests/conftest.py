@@ -1,6 +1,7 @@
 """What every test can ask for: a Redis of its own, and the cast: people of every role and a stranger."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -19,7 +20,9 @@ from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.append_only import let_flush_pass
 from tests.support.databases import suit_tests
 from tests.support.processes import free_port, start, wait_until
-from tests.support.selection import mark_databases
+from tests.support.race import RunRace
+from tests.support.race import run_race as run_race_in
+from tests.support.selection import mark_databases, mark_processes
 from tests.support.template import Template, template_path
 
 # A busy machine must fail no test: examples have no deadline.
@@ -33,9 +36,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say of each test on which databases it runs."""
+    """Say of each test where it runs."""
     for item in items:
         mark_databases(item)
+        mark_processes(item)
 
 
 def _is_up(url: str) -> bool:
@@ -66,6 +70,12 @@ def redis_url(redis_server: str, settings: Settings) -> str:
     Redis.from_url(redis_server).flushall()
     settings.REDIS_URL = redis_server
     return redis_server
+
+
+@pytest.fixture
+def run_race(tmp_path: Path) -> RunRace:
+    """Runs racers at once, with the test's own directory for their files; see `tests.support.race.run_race`."""
+    return partial(run_race_in, directory=tmp_path)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -14,7 +13,7 @@ from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
 from cost_app.models import Alert, AlertState, Attempt, Budget, BudgetWindow, LedgerEntry, MonthClose, Repricing
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 RACERS = 4
 Race = Callable[..., list[list[str]]]
@@ -22,9 +21,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def race(tmp_path: Path) -> Race:
+def race(run_race: RunRace) -> Race:
     """Lets racers go at once; see `run_race`."""
-    return lambda *racers: run_race("tests.cost_app.racers", racers, tmp_path)
+    return lambda *racers: run_race("tests.cost_app.racers", racers)
 
 
 def test_of_corrections_at_once_one_is_booked(

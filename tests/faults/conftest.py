@@ -11,13 +11,6 @@ from tests.faults.databases import Database, Sqlite, fresh_postgres, postgres_an
 from tests.faults.stack import Stack
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a fault test."""
-    for item in items:
-        if "tests/faults/" in item.path.as_posix():
-            item.add_marker(pytest.mark.faults)
-
-
 @pytest.fixture(scope="session", params=vendors())
 def running_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The product on a new database, as long as its tests run."""

@@ -98,7 +98,7 @@ class _Copies:
         environment = {**os.environ, **NO_KEYS, "AIINFRA_DATA_DIR": str(data), "DATABASE_URL": f"sqlite:///{data}/db"}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(data)}
         environment[template.GIVEN] = str(self.scratch / "template.sqlite3")
-        pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not faults and not browser", *tests]
+        pytest = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
         command = ["/bin/sh", "-c", 'ulimit -t "$0"; exec "$@"', str(limits.cpu_s), *pytest]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(command, cwd=copy, env=environment, start_new_session=True, **quiet)

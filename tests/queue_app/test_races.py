@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from django.db.models import Sum
@@ -17,7 +16,7 @@ from queue_app import index, limits
 from queue_app.intake import Submission, accept
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
 from queue_app.reconciler import Reconciler
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 RACERS = 8
 Race = Callable[..., list[list[str]]]
@@ -25,9 +24,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def race(queue: None, redis_url: str, tmp_path: Path) -> Race:
+def race(queue: None, redis_url: str, run_race: RunRace) -> Race:
     """Lets racers go at once; see `run_race`."""
-    return lambda *racers: run_race("tests.queue_app.racers", racers, tmp_path, REDIS_URL=redis_url)
+    return lambda *racers: run_race("tests.queue_app.racers", racers, REDIS_URL=redis_url)
 
 
 def fill(organization: Organization, number: int) -> None:

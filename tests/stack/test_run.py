@@ -22,7 +22,6 @@ from aiinfra.stack.status import status
 from tests.support.processes import ROOT, answers, free_port, wait_until
 
 pytestmark = [
-    pytest.mark.faults,
     pytest.mark.timeout(900),
     pytest.mark.skipif(connection.vendor != "sqlite", reason="starts its own SQLite; once is enough"),
 ]

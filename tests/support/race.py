@@ -1,7 +1,8 @@
 """Real processes that race for something, on the test's own database.
 
-A module of racers ends with `run_racer(RACES)`. A test starts it with `run_race`, once for all (name, argument): the
-process loads the product, forks a racer for each of them, and lets all go at the same moment.
+A module of racers ends with `run_racer(RACES)`. A test asks for the fixture `run_race`, which makes it a process test, and
+calls it with that module and all (name, argument): the process loads the product, forks a racer for each of them, and
+lets all go at the same moment.
 """
 
 import json
@@ -28,6 +29,7 @@ PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_
 SIGNALS_S = 120
 RACE_S = 240
 Racer = Callable[[str], Iterator[object]]
+RunRace = Callable[..., list[list[str]]]
 
 _fork = multiprocessing.get_context("fork")
 

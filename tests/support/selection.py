@@ -1,4 +1,7 @@
-"""Which tests run on which database; `python -m tests` goes by the marks that are set here.
+"""Which tests run in which part of the suite and on which database; `python -m tests` goes by the marks set here.
+
+- A test that starts processes of the product is a process test: it is marked `processes`. Those are the tests that ask
+  for `run_race`, and those that `PROCESS_TESTS` names.
 
 - A test that touches no database runs once: it is marked `no_database`.
 - A test that touches the database runs on SQLite and on PostgreSQL: it is marked `on_postgres`.
@@ -10,8 +13,23 @@
 A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+RACE_FIXTURE = "run_race"
+PROCESS_TESTS = (
+    "tests/configuration/test_every_program.py",
+    "tests/faults/",
+    "tests/gateway/test_events_served.py",
+    "tests/mutants/test_mutants.py::test_a_mutant_is_run_in_a_copy",
+    "tests/queue_app/test_worker.py::test_it_starts_while_redis_is_away_works_when_it_comes_and_ends_when_told",
+    "tests/stack/test_bootstrap.py",
+    "tests/stack/test_run.py",
+    "tests/support/test_race.py",
+)
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
 HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
 ALWAYS_ON_BOTH = (
@@ -36,6 +54,21 @@ ON_SQLITE_ALONE = (
     "tests/faults/test_redis_lost.py",
     "tests/faults/test_tickets.py",
 )
+
+
+def process_paths() -> Iterator[str]:
+    """Where pytest finds all process tests, so that it need not collect all others to select these."""
+    yield from PROCESS_TESTS
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        path = file.relative_to(ROOT).as_posix()
+        if not path.startswith(PROCESS_TESTS) and f"{RACE_FIXTURE}: " in file.read_text(encoding="utf-8"):
+            yield path
+
+
+def mark_processes(item: pytest.Item) -> None:
+    """Mark a test `processes` if it starts processes of the product."""
+    if item.nodeid.startswith(PROCESS_TESTS) or RACE_FIXTURE in _fixtures(item):
+        item.add_marker(pytest.mark.processes)
 
 
 def mark_databases(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""On which databases a test runs that says nothing about it."""
+"""Where a test runs that says nothing about it."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -6,7 +6,14 @@ from typing import cast
 import pytest
 
 from tests.support.processes import ROOT
-from tests.support.selection import ALWAYS_ON_BOTH, ON_SQLITE_ALONE, mark_databases
+from tests.support.selection import (
+    ALWAYS_ON_BOTH,
+    ON_SQLITE_ALONE,
+    PROCESS_TESTS,
+    mark_databases,
+    mark_processes,
+    process_paths,
+)
 
 NEW = "tests/queue_app/test_new.py::test_new"
 COMMITS = pytest.mark.django_db(transaction=True)
@@ -49,5 +56,31 @@ def test_a_test_runs_where_what_it_checks_can_differ(item: Item, marks: list[str
     assert item.marks == marks
 
 
+@pytest.mark.parametrize(
+    ("item", "marks"),
+    [
+        (Item(("db", "client")), []),
+        (Item(("db", "race", "run_race", "tmp_path")), ["processes"]),
+        (Item(nodeid="tests/faults/test_new.py::test_new"), ["processes"]),
+    ],
+)
+def test_a_test_that_starts_processes_is_a_process_test(item: Item, marks: list[str]) -> None:
+    mark_processes(cast(pytest.Item, item))
+    assert item.marks == marks
+
+
+def test_every_file_with_races_is_found_without_collecting_it() -> None:
+    found = set(process_paths())
+    assert {"tests/faults/", "tests/queue_app/test_races.py", "tests/cache_app/metrics/test_counts.py"} <= found
+    assert "tests/queue_app/test_outcomes.py" not in found
+    shared = [
+        file for file in (ROOT / "tests").rglob("conftest.py") if "run_race: " in file.read_text(encoding="utf-8")
+    ]
+    assert shared == [], "tests that ask for this fixture would not be found"
+
+
 def test_every_exception_names_tests_that_exist() -> None:
-    assert [path for path in ALWAYS_ON_BOTH + ON_SQLITE_ALONE if not (ROOT / path).exists()] == []
+    for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS:
+        path, _, test = named.partition("::")
+        assert (ROOT / path).exists(), named
+        assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), named

@@ -1,21 +1,19 @@
 """Two real processes: what one writes the other finds at once, and what one clears the other serves no more."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.cache_app.index.racers import TIMES
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RACERS = "tests.cache_app.index.racers"
 
 
-def test_an_entry_of_another_process_is_found_by_the_next_look_up(org: int, redis_url: str, tmp_path: Path) -> None:
-    written, found = run_race(RACERS, [("write", str(org)), ("find", str(org))], tmp_path, REDIS_URL=redis_url)
+def test_an_entry_of_another_process_is_found_by_the_next_look_up(org: int, redis_url: str, run_race: RunRace) -> None:
+    written, found = run_race(RACERS, [("write", str(org)), ("find", str(org))], REDIS_URL=redis_url)
     assert (written, found) == ([str(TIMES)], [str(TIMES)])
 
 
-def test_what_another_process_cleared_is_never_served(org: int, redis_url: str, tmp_path: Path) -> None:
-    cleared, served = run_race(RACERS, [("clear", str(org)), ("serve", str(org))], tmp_path, REDIS_URL=redis_url)
+def test_what_another_process_cleared_is_never_served(org: int, redis_url: str, run_race: RunRace) -> None:
+    cleared, served = run_race(RACERS, [("clear", str(org)), ("serve", str(org))], REDIS_URL=redis_url)
     assert (cleared, served) == ([str(TIMES)], [str(TIMES), "0"])

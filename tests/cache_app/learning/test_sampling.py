@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from cache_app.learning.sampling import choose_for_reask, compare, due_reasks, g
 from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement, Layer
 from cache_app.policy import policy_of
 from tests.cache_app.learning.made import make_hit
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 FRESH = "It stands in table one."
 
@@ -187,11 +186,11 @@ def test_what_was_asked_as_well_waits_to_be_compared_once(scoped: Organization, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_real_processes_take_each_hit_once_and_keep_the_budget(organization: Organization, tmp_path: Path) -> None:
+def test_real_processes_take_each_hit_once_and_keep_the_budget(organization: Organization, run_race: RunRace) -> None:
     with organization_scope(organization.pk):
         allow(organization, 3_000)
         for _ in range(60):
             make_hit(organization, reask=True)
-    printed = run_race("tests.cache_app.learning.racers", [("take", "")] * 3, tmp_path)
+    printed = run_race("tests.cache_app.learning.racers", [("take", "")] * 3)
     taken = [hit_id for lines in printed for hit_id in lines]
     assert len(taken) == len(set(taken)) == 30

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -25,7 +24,7 @@ from cache_app.metrics.counts import forget_old_counts, note, series, similarity
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheCount, CacheHit, Layer, Span
 from tests.cache_app.metrics.racers import FOLDERS, NOTERS
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 NOON = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
 SPANS = list(Span)
@@ -282,12 +281,12 @@ def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_real_processes_that_note_and_fold_at_once_count_each_event_once(
-    organization: Organization, redis_url: str, tmp_path: Path
+    organization: Organization, redis_url: str, run_race: RunRace
 ) -> None:
     for number in range(60):
         hit(organization, at=NOON + timedelta(minutes=number))
     racers = [*[("fold", name) for name in FOLDERS], *[("note", f"{name} {organization.pk}") for name in NOTERS]]
-    achieved = run_race("tests.cache_app.metrics.racers", racers, tmp_path, REDIS_URL=redis_url)
+    achieved = run_race("tests.cache_app.metrics.racers", racers, REDIS_URL=redis_url)
     *batches, third, fourth = [int(number) for [number] in achieved]
     assert all(batches), "one of the folders had nothing to do"
     with organization_scope(organization.pk):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from cost_app.alerts.lifecycle import acknowledge, resolve, snooze
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Alert, AlertKind, Budget, BudgetWindow, Severity, UsageHour
 from tests.cost_app.alerts.conftest import LAST_HOUR, NOW, USD
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 KINDS = [AlertKind.QUEUE_DEPTH]
 DEEP = Cause("depth", AlertKind.QUEUE_DEPTH, Severity.HIGH, "5,000 requests wait.", facts={"waiting": 5000})
@@ -203,13 +202,13 @@ def test_an_installation_alert_is_raised_once_and_leads_to_the_staff_page(db: No
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_installation", [True, False])
 def test_of_racing_schedulers_one_tells_the_beginning_and_one_the_end(
-    organization: Organization, tmp_path: Path, is_installation: bool
+    organization: Organization, run_race: RunRace, is_installation: bool
 ) -> None:
     make_channel(None if is_installation else organization.pk)
     owner = "installation" if is_installation else str(organization.pk)
     for _ in range(2):  # the second time an alert is there that opens again
-        run_race("tests.cost_app.alerts.racers", [("begin", owner)] * 5, tmp_path)
-        run_race("tests.cost_app.alerts.racers", [("end", owner)] * 5, tmp_path)
+        run_race("tests.cost_app.alerts.racers", [("begin", owner)] * 5)
+        run_race("tests.cost_app.alerts.racers", [("end", owner)] * 5)
         with system_scope():
             assert Alert.objects.get().state == "resolved"
             assert types() == ["alert.opened", "alert.resolved"]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from django.db.models import F
@@ -14,7 +13,7 @@ from cost_app.ledger.admission import AttemptOrder, open_attempt
 from cost_app.ledger.agreement import disagreements
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
 from tests.cost_app.budgets.racers import CHEAP, DEAR
-from tests.support.race import run_race
+from tests.support.race import RunRace
 
 RACERS, CALLS, FIT = 16, 200, 50
 SHARES = [CALLS // RACERS + (number < CALLS % RACERS) for number in range(RACERS)]
@@ -23,11 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def race(tmp_path: Path) -> Race:
+def race(run_race: RunRace) -> Race:
     """Runs one kind of race with all racers; counts what came of the calls."""
 
     def run(name: str) -> Counter[str]:
-        achieved = run_race("tests.cost_app.budgets.racers", [(name, str(share)) for share in SHARES], tmp_path)
+        achieved = run_race("tests.cost_app.budgets.racers", [(name, str(share)) for share in SHARES])
         return Counter(outcome for outcomes in achieved for outcome in outcomes)
 
     return run
