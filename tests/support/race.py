@@ -1,8 +1,8 @@
 """Real processes that race for something, on the test's own database.
 
-A module of racers ends with `run_racer(RACES)`. A test asks for the fixture `run_race`, which makes it a process test, and
-calls it with that module and all (name, argument): the process loads the product, forks a racer for each of them, and
-lets all go at the same moment.
+A module of racers ends with `run_racer(RACES)`. A test asks for the fixture `run_race`, which makes it a process test,
+and calls it with that module and all (name, argument): the process loads the product, forks a racer for each of them,
+and lets all go at the same moment.
 """
 
 import json
