@@ -60,7 +60,7 @@ def test_a_month_burns_down_by_day_to_what_is_left_now(scoped: Organization, mak
     spent_on(scoped, 1, 10 * DOLLAR)
     spent_on(scoped, 9, 20 * DOLLAR)
     spent_on(scoped, 10, 5 * DOLLAR)
-    chart = figures.burn_down(row_of(budget, committed=35 * DOLLAR), "USD")
+    chart = figures.burn_down(row_of(budget, committed=35 * DOLLAR))
     left = trace(chart, "left")
     assert left["y"] == ["100.00", *["90.00"] * 8, "70.00", "65.00"]
     assert left["x"][:2] == ["2026-03-01T00:00:00", "2026-03-02T00:00:00"]
@@ -77,7 +77,7 @@ def test_a_day_burns_down_by_hour(scoped: Organization, make_budget: MakeBudget)
     for hour, nano in ((23, DOLLAR), (0, 2 * DOLLAR), (11, 4 * DOLLAR)):
         at = datetime(2026, 3, 9 if hour == 23 else 10, hour, tzinfo=UTC)
         UsageHour.objects.create(organization=scoped, dimension="total", hour=at, nano=nano)
-    left = trace(figures.burn_down(row_of(budget, committed=7 * DOLLAR), "USD"), "left")
+    left = trace(figures.burn_down(row_of(budget, committed=7 * DOLLAR)), "left")
     assert left["y"] == ["10.00", "9.00", *["7.00"] * 11, "3.00"]
     assert left["x"][1] == "2026-03-10T01:00:00"
 
@@ -86,7 +86,7 @@ def test_the_day_on_which_the_clocks_change_has_23_hours(
     scoped: Organization, make_budget: MakeBudget, clock: Clock
 ) -> None:
     clock(datetime(2026, 3, 29, 21, 30, tzinfo=UTC))
-    points = trace(figures.burn_down(row_of(make_budget(period="daily")), "USD"), "left")["x"]
+    points = trace(figures.burn_down(row_of(make_budget(period="daily"))), "left")["x"]
     assert points[:4] == [f"2026-03-29T0{hour}:00:00" for hour in (0, 1, 3, 4)]
     assert points[-1] == "2026-03-29T23:30:00"
 
@@ -101,7 +101,7 @@ def test_each_scope_burns_down_by_its_own_spending(
     spent_on(scoped, 9, 8 * DOLLAR)
     spent_on(scoped, 9, 3 * DOLLAR, scope, value)
     spent_on(scoped, 9, 5 * DOLLAR, scope, "another")
-    left = trace(figures.burn_down(row_of(budget, committed=3 * DOLLAR), "USD"), "left")
+    left = trace(figures.burn_down(row_of(budget, committed=3 * DOLLAR)), "left")
     assert left["y"] == ["10.00", "7.00", "7.00"]
 
 
@@ -109,7 +109,7 @@ def test_what_was_spent_before_the_budget_was_set_is_not_drawn(scoped: Organizat
     budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
     for day in (1, 5, 9):
         spent_on(scoped, day, 10 * DOLLAR)
-    left = trace(figures.burn_down(row_of(budget, committed=12 * DOLLAR), "USD"), "left")
+    left = trace(figures.burn_down(row_of(budget, committed=12 * DOLLAR)), "left")
     assert left["y"] == ["100.00"] * 5 + ["98.00"] * 4 + ["88.00", "88.00"]
 
 
@@ -121,13 +121,13 @@ def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBu
     for hour, nano in ((22, -DOLLAR), (23, DOLLAR)):
         at = datetime(2026, 3, 9, hour, tzinfo=UTC)
         UsageHour.objects.create(organization=scoped, dimension="total", hour=at, nano=nano)
-    left = [trace(figures.burn_down(row_of(each, committed=DOLLAR), "USD"), "left")["y"] for each in (month, today)]
+    left = [trace(figures.burn_down(row_of(each, committed=DOLLAR)), "left")["y"] for each in (month, today)]
     assert left == [["10.00"] * 9 + ["9.00"] * 2, ["10.00"] + ["9.00"] * 13]
 
 
 def test_what_is_over_the_limit_is_below_zero(make_budget: MakeBudget) -> None:
     row = row_of(make_budget(period="monthly", limit_nano=0), committed=DOLLAR)
-    assert trace(figures.burn_down(row, "USD"), "left")["y"][-1] == "-1.00"
+    assert trace(figures.burn_down(row), "left")["y"][-1] == "-1.00"
 
 
 def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
@@ -147,13 +147,13 @@ def test_each_period_is_a_bar_and_the_running_one_has_its_own_colour(make_budget
     budget = make_budget(limit_nano=20 * DOLLAR)
     past(budget, 2, 4)
     past(budget, 1, 11)
-    chart = figures.history(budget, row_of(budget, committed=DOLLAR), "EUR")
+    chart = figures.history(budget, row_of(budget, committed=DOLLAR))
     spent, running, limit = (trace(chart, name) for name in ("spent", "so far", "limit"))
     assert (spent["x"], spent["y"]) == (["2026-03-08", "2026-03-09"], ["4.00", "11.00"])
     assert (running["x"], running["y"]) == (["2026-03-10"], ["1.00"])
     assert limit["y"] == ["10.00", "10.00", "20.00"]
     assert spent["marker"]["color"] != running["marker"]["color"]
-    assert chart.table.rows[0] == ["2026-03-10", "€1.00", "€20.00"]
+    assert chart.table.rows[0] == ["2026-03-10", "$1.00", "$20.00"]
     assert len(chart.table.rows) == 3
 
 
@@ -167,14 +167,14 @@ def test_a_removed_budget_keeps_its_history_and_burns_no_more(
     assert client.get(reverse("budget_burn_down", args=[budget.id])).json() == {"data": [], "layout": {}}
     assert "Nothing yet" in client.get(reverse("budget_burn_down_table", args=[budget.id])).text
     budget.refresh_from_db()
-    assert [each["name"] for each in figures.history(budget, None, "USD").figure["data"]] == ["spent", "limit"]
+    assert [each["name"] for each in figures.history(budget, None).figure["data"]] == ["spent", "limit"]
 
 
 def test_plotly_knows_every_property(make_budget: MakeBudget) -> None:
     budget = make_budget()
     past(budget, 1, 4)
     row = row_of(budget)
-    for chart in (figures.burn_down(row, "USD"), figures.history(budget, row, "USD")):
+    for chart in (figures.burn_down(row), figures.history(budget, row)):
         go.Figure(_with_a_colour(chart.figure))
 
 
@@ -193,7 +193,7 @@ def test_longer_histories_cost_no_more_queries(scoped: Organization, make_budget
     def count() -> list[int]:
         row = row_of(budget)
         counts = []
-        for draw in (lambda: figures.burn_down(row, "USD"), lambda: figures.history(budget, row, "USD")):
+        for draw in (lambda: figures.burn_down(row), lambda: figures.history(budget, row)):
             with CaptureQueriesContext(connection) as captured:
                 draw()
             counts.append(len(captured))
