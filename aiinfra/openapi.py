@@ -34,7 +34,7 @@ BODY_ERRORS = {
     409: "Conflict",
     413: "Body larger than 1 MiB",
     415: "Not JSON",
-    422: "The model has no price",
+    422: "The model has no price, or the amount is too much with what is there",
     502: "The provider failed",
 }
 """What only an operation with a body can answer."""

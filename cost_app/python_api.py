@@ -22,7 +22,7 @@ from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets import api as budgets
 from cost_app.budgets import manage
 from cost_app.budgets.terms import BudgetTermsError
-from cost_app.ledger.tracking import ReportedTooLateError
+from cost_app.ledger.tracking import ReportedTooLateError, ReportTooLargeError
 from cost_app.ledger.usage import fold_organization
 from cost_app.metrics import api as metrics
 from cost_app.metrics.payloads import MetricsQuery
@@ -54,6 +54,8 @@ def track_request(
             return result_of(TrackedRequest, metrics.tracked(organization.id, call, call.metadata))
     except ReportedTooLateError as error:
         raise InvalidValueError("metadata.at", str(error)) from None
+    except ReportTooLargeError as error:
+        raise InvalidValueError("usage", str(error)) from None
 
 
 def get_cost_metrics(
@@ -76,12 +78,17 @@ def set_budget(organization_id: str, budget: Mapping[str, Any]) -> str:
 
     `budget` has period (daily, weekly, monthly) and limit (dollars: a Decimal, a number or a decimal string), and may
     have warningThreshold and alertThreshold (percent), rolloverUnused, rolloverCap, enforcement (warn, block,
-    downgrade) and scope. What is left out gets its default.
+    downgrade), scope and countFrom (period or now, for a new budget). What is left out gets its default.
     """
     payload = checked(BudgetArguments, {"budget": budget}, also=(Decimal,)).budget
     organization = organization_named(organization_id)
     try:
-        made = manage.set_budget(organization_id=organization.id, terms=budgets.terms_from(payload), actor=PYTHON)
+        made = manage.set_budget(
+            organization_id=organization.id,
+            terms=budgets.terms_from(payload),
+            from_now=payload.count_from == "now",
+            actor=PYTHON,
+        )
     except BudgetTermsError as refusal:
         name = budgets.FIELDS.get(refusal.field, refusal.field)
         raise InvalidValueError(f"budget.{name if name in budget else to_snake(name)}", str(refusal)) from None

@@ -45,6 +45,7 @@ NAMED_BY = {
     "open_advice": "recommendationId",
     "applied_advice": "recommendationId",
     "budget": "budgetId",
+    "increase": "increaseId",
     "alert": "alertId",
     "entry": "entryId",
 }
@@ -107,6 +108,7 @@ API_CELLS = [
     ApiCell(COST, "POST", "set-budget", "budget:write", also=(("period", "daily"), ("limit", "5.00"))),
     ApiCell(COST, "POST", "remove-budget", "budget:write", names="budget"),
     ApiCell(COST, "POST", "increase-budget", "budget:write", names="budget", also=INCREASE),
+    ApiCell(COST, "POST", "withdraw-increase", "budget:write", names="increase"),
 ]
 
 
@@ -231,6 +233,7 @@ PAGE_CELLS = [
     PageCell("budgets", "get", "cost:read"),
     PageCell("budget_create", "get", "budget:write"),
     PageCell("budget_create", "post", "budget:write"),
+    PageCell("budget_preview", "get", "budget:write"),
     PageCell("budget", "get", "cost:read", "budget"),
     PageCell("budget_edit", "get", "budget:write", "budget"),
     PageCell("budget_edit", "post", "budget:write", "budget"),

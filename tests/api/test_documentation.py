@@ -45,6 +45,9 @@ def run(
     variables = {"$URL": "", "$KEY": key, "$ID": request_id}
     made = json.loads(owner.post(COST, {"action": "set-budget", "period": "weekly", "limit": "5.00"}).content)
     variables["$BUDGET"] = made["id"]
+    ends = {"amount": 1, "reason": "x", "expiresAt": "2099-01-01T00:00:00Z"}
+    raised = key_of(Role.OWNER).post(COST, {"action": "increase-budget", "budgetId": made["id"], **ends})
+    variables["$INCREASE"] = json.loads(raised.content)["increases"][0]["id"]
     variables["$RECOMMENDATION"] = str(make_recommendation(organization).pk)
     with organization_scope(organization.pk):
         alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")

@@ -1,6 +1,7 @@
 """A budget of an API key, from the call that comes in with the key to the refusal."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -96,3 +97,21 @@ def work_off() -> None:
     """Process everything that may start now."""
     while claim := claim_next("worker"):
         process(claim)
+
+
+@pytest.mark.parametrize("rotations", [1, 3])
+@pytest.mark.usefixtures("provider")
+def test_a_rotated_key_has_spent_what_its_line_of_keys_has_spent(
+    key: tuple[ApiKey, Caller], limited: Callable[[int], None], organization: Organization, rotations: int
+) -> None:
+    limited(BOUND)
+    row, caller = key
+    assert caller.post(QUEUE, BODIES[QUEUE]).status_code == 202
+    work_off()
+    refused(caller.post(QUEUE, {**BODIES[QUEUE], "contextKey": "0"}), 402)
+    for number in range(1, rotations + 1):
+        row, text = keys.rotate_key(key=row, overlap=timedelta(0), actor="command:test")
+        refused(Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": str(number)}), 402)
+    limited(BOUND + COSTS)
+    assert Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": "fits"}).status_code == 202
+    assert used(organization) == (COSTS, BOUND), "the line of keys has one budget"

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.models import Alert, Attempt, Budget
+from cost_app.models import Alert, Attempt, Budget, BudgetWindow
 from cost_app.optimizer import (
     CostOptimizer,
     InvalidValueError,
@@ -134,6 +134,17 @@ def test_a_call_of_another_time_or_of_no_certain_one_is_refused(cost: CostOptimi
     assert refusal.value.field == "metadata.at"
 
 
+def test_a_report_beyond_its_bound_is_a_wrong_value_of_usage(
+    cost: CostOptimizer, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cost_app.ledger.tracking.CALL_MAX_NANO", 1)
+    with pytest.raises(InvalidValueError) as refusal:
+        cost.track_request(*CALL, USAGE)
+    assert (refusal.value.field, "1,000,000 dollars" in str(refusal.value)) == ("usage", True)
+    with organization_scope(organization.pk):
+        assert not Attempt.objects.exists()
+
+
 @pytest.mark.parametrize("metadata", [[], "text", 5, {"provider": "openai"}, {"usage": USAGE}, {"color": "red"}])
 def test_metadata_is_a_mapping_of_what_is_known_of_a_call(cost: CostOptimizer, metadata: Any) -> None:
     with pytest.raises(InvalidValueError, match="metadata"):
@@ -163,6 +174,16 @@ def test_a_budget_is_a_mapping_with_period_and_limit(cost: CostOptimizer, budget
         cost.set_budget("north", budget)
 
 
+@pytest.mark.parametrize(("count_from", "counts"), [("period", True), ("now", False)])
+def test_a_new_budget_counts_from_its_period_or_from_now(
+    cost: CostOptimizer, organization: Organization, count_from: str, counts: bool
+) -> None:
+    cost.track_request(*CALL, USAGE)
+    cost.set_budget("north", {**BUDGET, "countFrom": count_from})
+    with organization_scope(organization.pk):
+        assert BudgetWindow.objects.get().committed_nano == counts * COST.scaleb(9)
+
+
 def test_a_budget_of_the_same_period_is_changed(cost: CostOptimizer) -> None:
     first = cost.set_budget("north", BUDGET)
     assert cost.set_budget("north", {"period": "monthly", "limit": "5", "enforcement": "block"}) == first
@@ -178,9 +199,11 @@ def test_a_refused_budget_names_the_setting_as_it_was_written(cost: CostOptimize
 def test_alerts_are_listed_by_whether_somebody_acknowledged_them(
     cost: CostOptimizer, organization: Organization
 ) -> None:
+    budget_id = int(cost.set_budget("north", BUDGET))
     with organization_scope(organization.pk):
         columns = {"organization": organization, "kind": "budget_warning", "severity": "medium", "current_nano": 5}
-        Alert.objects.create(**columns, cause="a", message="Budget warning: $0.85 (85%)", limit_nano=10**9)
+        about = {"budget_id": budget_id, "limit_nano": 10**9}
+        Alert.objects.create(**columns, **about, cause="a", message="Budget warning: $0.85 (85%)")
         Alert.objects.create(**columns, cause="b", state="acknowledged")
     (alert,) = cost.get_alerts("north", acknowledged=False)
     assert (alert.type, alert.severity, alert.status) == ("budget_warning", "medium", "open")

@@ -19,6 +19,7 @@ MAY_SEE_ALL = {
     "cache_app/metrics/folding.py": "counts hits, whoever they belong to",
     "cache_app/tasks.py": "jobs that run for all organizations",
     "cost_app/tasks.py": "jobs that run for all organizations",
+    "cost_app/budgets/refused.py": "adds up the refused calls of every organization",
     "cost_app/ledger/usage.py": "finds the organizations whose sums are to be made",
     "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
     "cost_app/alerts/checks.py": "looks at every organization in turn",

@@ -12,7 +12,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets.windows import windows_now
-from cost_app.models import Budget, BudgetWindow
+from cost_app.models import Attempt, Budget, BudgetWindow
 from tests.api.support import Caller, new_key, queries_of, refused
 
 COST = "/api/ai/cost"
@@ -283,3 +283,31 @@ def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> N
     cost_of("the first, which makes the organization's policy")
     first = cost_of("a")
     assert [cost_of(f"tag {number}") for number in range(9)][-1] == first
+
+
+def test_increases_together_have_a_bound_and_one_that_is_withdrawn_makes_room(program: Caller) -> None:
+    budget_id = set_to(program)["id"]
+    body = {"action": "increase-budget", "budgetId": budget_id, "reason": "launch", "expiresAt": AHEAD}
+    raised = done(program.post(COST, {**body, "amount": "99999999"}))
+    for amount in ("1", "99999999"):
+        error = refused(program.post(COST, {**body, "amount": amount}), 422, "amount")
+        assert error["type"] == "invalid_request"
+    assert listed(program) == [raised]
+    withdrawal = {"action": "withdraw-increase", "increaseId": raised["increases"][0]["id"]}
+    assert done(program.post(COST, withdrawal)) == {"withdrawn": True}
+    refused(program.post(COST, withdrawal), 404)
+    assert done(program.post(COST, {**body, "amount": "1"}))["window"]["limit"] == "13.50"
+
+
+@pytest.mark.parametrize("bound", ["CALL_MAX_NANO", "DAY_MAX_NANO"])
+def test_a_report_beyond_its_bound_is_refused_and_books_nothing(
+    program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(f"cost_app.ledger.tracking.{bound}", 1)
+    monkeypatch.setattr("cost_app.ledger.tracking.LARGE_NANO", 1)
+    usage = {"promptTokens": 100, "completionTokens": 150}
+    body = {"action": "track", "provider": "deepseek", "model": "deepseek-chat", "usage": usage}
+    error = refused(Caller(key=new_key(organization, Role.ADMIN)).post(COST, body), 422, "usage")
+    assert error["type"] == "invalid_request"
+    with organization_scope(organization.pk):
+        assert not Attempt.objects.exists()

@@ -1,6 +1,7 @@
 """What a window opens with, and calls that are refused."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -12,15 +13,18 @@ from cost_app.alerts.causes import budget_causes
 from cost_app.budgets.manage import grant_increase, remove_budget, set_budget, spent_so_far
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.refused import count_refusals
+from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.budgets.terms import NANO_MAX, BudgetSumError, BudgetTerms
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.tracking import TrackedCall, track_request
 from cost_app.models import Attempt, Budget
 from tests.cost_app.budgets.conftest import NOON
 from tests.cost_app.budgets.test_views import EDIT, Browser
 from tests.cost_app.budgets.test_windows import DAY
 
+HOUR = timedelta(hours=1)
 Open = Callable[..., Attempt]
 USAGE = TokenUsage(input=10, output=10)
 
@@ -57,8 +61,6 @@ def test_a_new_budget_counts_what_its_period_has_cost_or_only_what_follows(
 def test_a_correction_of_a_call_from_before_the_budget_changes_what_it_counted(
     scoped: Organization, open_attempt: Open
 ) -> None:
-    from datetime import timedelta
-
     call = open_attempt()
     attempts.dispatch(call, timedelta(seconds=1))
     attempts.estimate(call)
@@ -112,3 +114,18 @@ def test_an_edit_on_an_old_page_is_refused(organization: Organization, finance: 
     assert client.post(url, {**EDIT, "limit": "50", "seen": seen}).status_code == 302
     stale = client.post(url, {**EDIT, "limit": "60", "seen": seen})
     assert (stale.status_code, "Nothing was saved" in stale.text) == (422, True)
+
+
+def test_a_report_counts_in_the_period_of_its_time_and_lessens_what_that_period_left_over(
+    scoped: Organization, clock: Callable[[datetime], None]
+) -> None:
+    budget = set_in(scoped, period="daily", limit_nano=1_000_000, rollover_unused=True)
+    clock(NOON + DAY)
+    assert windows_now(scoped.pk)[0].limit_nano == 2_000_000
+    call = track_request(
+        scoped.pk, "deepseek", "deepseek-chat", TokenUsage(input=100, output=150), TrackedCall(at=NOON + HOUR)
+    )
+    refresh_rollovers()
+    (window,) = windows_now(scoped.pk)
+    assert [each.committed_nano for each in budget.windows.order_by("id")] == [call.cost_nano, 0]
+    assert (window.limit_nano, window.free_nano) == (2_000_000 - call.cost_nano,) * 2
