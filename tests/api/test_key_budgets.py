@@ -110,7 +110,8 @@ def test_a_rotated_key_has_spent_what_its_line_of_keys_has_spent(
     work_off()
     refused(caller.post(QUEUE, {**BODIES[QUEUE], "contextKey": "0"}), 402)
     for number in range(1, rotations + 1):
-        row, text = keys.rotate_key(key=row, overlap=timedelta(0), actor="command:test")
+        with organization_scope(organization.pk):
+            row, text = keys.rotate_key(key=row, overlap=timedelta(0), actor="command:test")
         refused(Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": str(number)}), 402)
     limited(BOUND + COSTS)
     assert Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": "fits"}).status_code == 202

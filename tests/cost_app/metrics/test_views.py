@@ -10,9 +10,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.ledger.tracking import track_request
+from cost_app.ledger.usage import fold
 from cost_app.metrics.figures import CHARTS
 from cost_app.metrics.ranges import GROUPS, RANGES, View
 from cost_app.models import CostPolicy
@@ -127,3 +132,21 @@ def test_wrong_rules_are_refused_by_field(
     assert client_of(finance).post("/costs/settings/", {**RULES, **wrong}).status_code == 422
     with organization_scope(organization.pk):
         assert not CostPolicy.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("from_now", "note"),
+    [(False, "of $100.00, $99.99 free"), (True, "its budget has counted $0.00 of $100.00")],
+    ids=["the whole month", "from now"],
+)
+def test_the_tile_of_the_month_says_what_its_budget_has_counted(
+    organization: Organization, viewer: User, client_of: ClientOf, from_now: bool, note: str
+) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=100 * 10**9)
+    with organization_scope(organization.pk):
+        usage = TokenUsage(input=100_000)
+        cost = track_request(organization.pk, "deepseek", "deepseek-chat", usage).cost_nano
+        set_budget(organization_id=organization.pk, terms=terms, actor="user:finance", from_now=from_now)
+    fold()
+    page = " ".join(client_of(viewer).get("/costs/").content.decode().split())
+    assert (cost, note in page) == (14_000_000, True)
