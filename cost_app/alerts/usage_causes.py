@@ -12,7 +12,7 @@ MOST_MODELS = 100
 
 
 def usage_issues(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Cause]:
-    """Providers without usable counts, tiers without a price, and costs that providers report otherwise."""
+    """Providers without usable counts, tiers and tools without a price, and costs that providers report otherwise."""
     today = calendar.day_of(now)
     calls = Attempt.objects.filter(organization_id=organization_id, created_at__gte=calendar.begin_of(today))
     doubtful = calls.exclude(usage_issue="").order_by("provider", "model", "tier")
@@ -23,6 +23,8 @@ def usage_issues(organization_id: int, calendar: Calendar, now: datetime) -> Ite
         yield _no_usage(provider, f"usage:{provider}:{today}")
     for provider, model, tier in sorted(found[UsageIssue.TIER_UNPRICED]):
         yield _unpriced_tier(f"{provider}/{model}", tier)
+    for name in sorted({f"{provider}/{model}" for provider, model, _ in found[UsageIssue.TOOL_UNPRICED]}):
+        yield _unpriced_tool(name)
     for name in sorted({f"{provider}/{model}" for provider, model, _ in found[UsageIssue.COST_DIFFERS]}):
         yield _other_cost(name, f"cost:{name}:{today}")
 
@@ -44,6 +46,16 @@ def _unpriced_tier(model: str, tier: str) -> Cause:
         severity=Severity.HIGH,
         message=f"{model} answers in the tier {tier} today, which has no price: it is booked at another tier's price.",
         facts={"model": model, "tier": tier},
+    )
+
+
+def _unpriced_tool(model: str) -> Cause:
+    return Cause(
+        name=f"price:{model}:tools",
+        kind=AlertKind.PRICE_MISSING,
+        severity=Severity.HIGH,
+        message=f"{model} uses a tool today that has no fee in the price book: the computed cost leaves its uses out.",
+        facts={"model": model},
     )
 
 

@@ -149,7 +149,7 @@ def settle_uncounted(attempt: Attempt, counted: TokenUsage | None, raw_usage: di
     """
     cost, usage = attempt.bound_nano, counted or TokenUsage()
     if counted and attempt.price:
-        cost = min(cost, cost_of(counted, attempt.price))
+        cost = min(cost, cost_of(counted, attempt.price, at=attempt.dispatched_at))
     columns = {"raw_usage": raw_usage, "usage_issue": UsageIssue.NO_USAGE, **token_columns(usage)}
     _estimate(attempt, cost, usage, columns, errors=0, latency_ms=_latency_ms(attempt))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from aiinfra.providers.base import TokenUsage
 from cost_app.models import BookedCost, ModelPrice, ProviderBilling, UsageIssue
 from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.fees import unpriced_tools
 from cost_app.prices.pricing import cost_of
 
 TOLERANCE_PERCENT = 1
@@ -25,12 +26,12 @@ class Bill:
 def bill_of(provider: str, model: str, usage: TokenUsage, price: ModelPrice | None, at: datetime | None) -> Bill:
     """The bill for a call that was held at `price` and left at an instant, now by default.
 
-    A tier without a price is billed at the price that was held, never at nothing, and the issue says so. Without a held
-    price (None) the model stays unpriced.
+    A tier without a price and a tool without a fee leave an issue. Without a held price (None) the model stays
+    unpriced.
     """
-    served = _price_of_tier(provider, model, usage.tier, price, at) if price else None
-    ours = cost_of(usage, served) if served else 0
-    issue = UsageIssue.TIER_UNPRICED.value if served and served.tier != usage.tier else ""
+    served = _served(provider, model, usage.tier, price, at) if price else None
+    ours = cost_of(usage, served, at=at) if served else 0
+    issue = _missing(usage, served, at) if served else ""
     reported = usage.reported_nano
     if reported is None:
         return Bill(ours, served, issue)
@@ -39,21 +40,21 @@ def bill_of(provider: str, model: str, usage: TokenUsage, price: ModelPrice | No
     return Bill(reported if books_reported_cost(provider) else ours, served, issue)
 
 
-def _price_of_tier(provider: str, model: str, tier: str, price: ModelPrice, at: datetime | None) -> ModelPrice:
-    if price.tier == tier:
-        return price
+def _served(provider: str, model: str, tier: str, held: ModelPrice, at: datetime | None) -> ModelPrice:
+    """The price of the tier that answered; the one that was held where the model's prices have ended meanwhile."""
+    if held.tier == tier:
+        return held
     try:
         return price_of(provider, model, tier=tier, at=at)
     except ModelNotPricedError:
-        return price
+        return held
 
 
-def price_for(provider: str, model: str, tier: str, at: datetime | None = None) -> ModelPrice:
-    """The price of a tier at an instant, the standard one where the tier has none. Raises ModelNotPricedError."""
-    try:
-        return price_of(provider, model, tier=tier, at=at)
-    except ModelNotPricedError:
-        return price_of(provider, model, at=at)
+def _missing(usage: TokenUsage, served: ModelPrice, at: datetime | None) -> str:
+    """What the price book lacks for a usage."""
+    if served.tier != usage.tier:
+        return UsageIssue.TIER_UNPRICED.value
+    return UsageIssue.TOOL_UNPRICED.value if unpriced_tools(usage, served, at) else ""
 
 
 def differs(ours: int, reported: int) -> bool:

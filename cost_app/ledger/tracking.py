@@ -13,12 +13,12 @@ from aiinfra.providers.base import TokenUsage
 from cost_app.budgets import holds
 from cost_app.budgets.windows import windows_at
 from cost_app.ledger.attempts import of_attempt
-from cost_app.ledger.billing import bill_of, price_for
+from cost_app.ledger.billing import bill_of
 from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
 from cost_app.models.ledger import usage_columns
 from cost_app.policy import policy_of
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.book import ModelNotPricedError, price_of
 
 REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage may be reported: until the month's figures are settled."""
@@ -104,7 +104,7 @@ def _check_size(attempt: Attempt, at: datetime) -> None:
 
 def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
     try:
-        return price_for(provider, model, tier, at)
+        return price_of(provider, model, tier=tier, at=at)
     except ModelNotPricedError:
         if policy_of(organization_id).unpriced_models == UnpricedModels.BLOCK:
             raise

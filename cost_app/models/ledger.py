@@ -35,6 +35,7 @@ class UsageIssue(models.TextChoices):
 
     NO_USAGE = "no_usage", "The provider sent no usable token counts"
     TIER_UNPRICED = "tier_unpriced", "The service tier that answered has no price"
+    TOOL_UNPRICED = "tool_unpriced", "A tool that was used has no fee"
     COST_DIFFERS = "cost_differs", "The provider reports another cost"
 
 

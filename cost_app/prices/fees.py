@@ -26,9 +26,10 @@ def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, 
 
 def unpriced_tools(usage: TokenUsage, price: ModelPrice, at: datetime | None = None) -> list[str]:
     """The tools of a usage for which the book has no fee, sorted: `cost_of` counts tokens alone for them."""
-    if not usage.tool_uses:
+    used = {tool for tool, uses in usage.tool_uses.items() if uses}
+    if not used:
         return []
-    return sorted(set(usage.tool_uses) - set(fees_of(price.provider, price.model, at)))
+    return sorted(used - set(fees_of(price.provider, price.model, at)))
 
 
 def forget_fees() -> None:

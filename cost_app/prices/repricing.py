@@ -20,9 +20,9 @@ from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts as ledger
-from cost_app.ledger.billing import bill_of, price_for
+from cost_app.ledger.billing import bill_of
 from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
-from cost_app.prices.book import ModelNotPricedError, forget_prices
+from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
 
 BATCH = 200
 """Calls corrected in one transaction: writers of the same budgets wait for it."""
@@ -190,7 +190,7 @@ def _judge(attempt: Attempt) -> _Verdict:
     read = usage_again(attempt.provider, attempt.raw_usage) if is_estimate else None
     usage = read or attempt.usage
     try:
-        price = price_for(attempt.provider, attempt.model, usage.tier, left_at)
+        price = price_of(attempt.provider, attempt.model, tier=usage.tier, at=left_at)
     except ModelNotPricedError:
         return _Verdict(attempt, None, attempt.cost_nano)
     if not usage.total:  # the bound was booked, and nobody knows better

@@ -186,6 +186,7 @@ def test_calls_without_a_price_and_beyond_their_bound_are_told(scoped: Organizat
     [
         ("no_usage", "usage_missing", ["usage:openai:2026-03-11"]),
         ("tier_unpriced", "price_missing", ["price:openai/gpt-8:flex", "price:openai/gpt-9:flex"]),
+        ("tool_unpriced", "price_missing", ["price:openai/gpt-8:tools", "price:openai/gpt-9:tools"]),
         ("cost_differs", "cost_differs", ["cost:openai/gpt-8:2026-03-11", "cost:openai/gpt-9:2026-03-11"]),
     ],
 )

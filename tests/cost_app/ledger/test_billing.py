@@ -19,7 +19,7 @@ from cost_app.ledger import attempts
 from cost_app.ledger.agreement import disagreements
 from cost_app.ledger.billing import differs
 from cost_app.ledger.usage import fold
-from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry, ProviderBilling, UsageDay
+from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry, ProviderBilling, ToolFee, UsageDay
 from cost_app.models.ledger import token_columns
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
@@ -102,6 +102,29 @@ def test_the_tier_that_answered_is_billed_and_one_without_a_price_as_it_was_held
     assert attempt.price
     assert (attempt.cost_nano, attempt.usage_issue, attempt.tier) == (nano, issue, tier)
     assert attempt.price.tier == ("standard" if issue else tier)
+
+
+@pytest.mark.parametrize(
+    ("tools", "nano", "issue"),
+    [
+        ({"web_search": 2}, 120_010, ""),
+        ({"web_search": 2, "shell": 0}, 120_010, ""),
+        ({"web_search": 2, "shell": 1}, 120_010, "tool_unpriced"),
+    ],
+)
+def test_tools_are_billed_at_their_fee_when_the_call_left_and_one_without_a_fee_is_marked(
+    sent: Open, tools: dict[str, int], nano: int, issue: str
+) -> None:
+    now = timezone.now()
+    for fee, hours in ((5, -3), (9, -1)):
+        ToolFee.objects.create(
+            provider="fake", tool="web_search", nano_per_use=fee, effective_from=now + timedelta(hours=hours)
+        )
+    attempt = sent()
+    attempt.dispatched_at = now - timedelta(hours=2)
+    attempts.settle(attempt, replace(PLAIN, tool_uses=tools), {})
+    row = Attempt.objects.get()
+    assert (row.cost_nano, row.usage_issue) == (nano, issue)
 
 
 @pytest.mark.parametrize(

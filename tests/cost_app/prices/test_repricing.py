@@ -18,7 +18,16 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger.entries import book_entry
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, ProviderBilling, Repricing
+from cost_app.models import (
+    Attempt,
+    AttemptState,
+    LedgerEntry,
+    LedgerKind,
+    ModelPrice,
+    ProviderBilling,
+    Repricing,
+    ToolFee,
+)
 from cost_app.prices import repricing
 from cost_app.prices.proposals import add_version
 from cost_app.prices.repricing import OrganizationDifference, Period, count_calls, difference, reprice
@@ -99,6 +108,20 @@ def test_the_difference_is_told_by_organization_and_writes_nothing(
     assert [row.difference_nano for row in rows] == [4_400, 2_200]
     assert ledger_sum(organization) == 2_200
     assert not Repricing.objects.exists()
+
+
+def test_a_fee_that_was_missing_is_booked_by_repricing_as_it_held_when_the_call_left(
+    call: Call, organization: Organization
+) -> None:
+    price(1, days=-30)
+    attempt = call(tool_uses={"web_search": 2}, usage_issue="tool_unpriced")
+    for nano, days in ((7, -9), (100, -1)):
+        ToolFee.objects.create(
+            provider="local", tool="web_search", nano_per_use=nano, effective_from=NOW + timedelta(days=days)
+        )
+    correct()
+    attempt.refresh_from_db()
+    assert (attempt.cost_nano, attempt.usage_issue, ledger_sum(organization)) == (1_114, "", 1_114)
 
 
 def test_repricing_posts_the_difference_and_keeps_what_was_booked(call: Call, organization: Organization) -> None:
