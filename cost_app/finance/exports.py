@@ -41,6 +41,10 @@ LEDGER_COLUMNS = [
     "attempt_id",
     "repricing_id",
     "note",
+    "cache_write_1h_tokens",
+    "tier",
+    "tool_uses",
+    "reported_cost",
 ]
 
 
@@ -95,4 +99,8 @@ def _cells(entry: LedgerEntry, key_names: dict[int, str]) -> list[object]:
         entry.attempt_id,
         entry.repricing_id,
         entry.note,
+        entry.cache_write_1h_tokens,
+        entry.tier,
+        json.dumps(entry.tool_uses, sort_keys=True) if entry.tool_uses else "",
+        None if entry.reported_nano is None else dollars(entry.reported_nano),
     ]

@@ -85,11 +85,16 @@ METERS = {
     "input": "Input Tokens",
     "cache_read": "Cached Input Tokens",
     "cache_write": "Cache Write Tokens",
+    "cache_write_1h": "1-Hour Cache Write Tokens",
     "output": "Output Tokens",
 }
 PRICING_UNIT = "1000000 Tokens"
+USES = "Uses"
+"""Unit of tools that a provider bills by the use."""
 CALLS = "Calls"
 """Meter and unit of what is billed without tokens: calls whose end nobody saw, at their upper bound."""
+NO_DETAILS = ("", "standard")
+"""Service tiers that a line need not state."""
 DEMO_TAG = "aiinfra:demo"
 """With the prefix that FOCUS wants for tags that the customer did not set."""
 
@@ -200,9 +205,9 @@ def _adjustment(charge: Charge) -> dict[str, object]:
 
 
 def _usage(charge: Charge) -> dict[str, object]:
-    meter = METERS.get(charge.token_class, CALLS)
-    quantity, unit = (charge.tokens, "Tokens") if charge.token_class else (charge.calls, CALLS)
-    unit_price = None if charge.rate is None else _text(Decimal(charge.rate).scaleb(-9))
+    meter, quantity, unit = _metered(charge)
+    exponent = -9 if charge.token_class else -15  # the rate is per million, other prices are of one unit
+    unit_price = None if charge.rate is None else _text(Decimal(charge.rate).scaleb(exponent))
     return {
         "ChargeCategory": "Usage",
         "ChargeDescription": f"{meter} of {charge.owner.model}",
@@ -211,17 +216,27 @@ def _usage(charge: Charge) -> dict[str, object]:
         "ConsumedUnit": unit,
         "PricingCategory": _pricing_category(charge),
         "PricingQuantity": _text(Decimal(quantity).scaleb(-6)) if charge.token_class else quantity,
-        "PricingUnit": PRICING_UNIT if charge.token_class else CALLS,
+        "PricingUnit": PRICING_UNIT if charge.token_class else unit,
         "ListUnitPrice": unit_price,
         "ContractedUnitPrice": unit_price,
         "SkuMeter": meter,
+        "SkuPriceDetails": json.dumps({"x_ServiceTier": charge.tier}) if charge.tier not in NO_DETAILS else None,
         "SkuPriceId": f"{_sku(charge)}/{charge.price.pk}" if charge.price else _sku(charge),
     }
 
 
+def _metered(charge: Charge) -> tuple[str, int, str]:
+    """What is counted, how much of it, and in which unit."""
+    if charge.token_class:
+        return METERS[charge.token_class], charge.tokens, "Tokens"
+    if charge.tool:
+        return f"{charge.tool.replace('_', ' ').title()} {USES}", charge.uses, USES
+    return CALLS, charge.calls, CALLS
+
+
 def _pricing_category(charge: Charge) -> str:
-    """Prices that hold in some hours of the week only are dynamic."""
-    if charge.price is None:
+    """Prices that hold in some hours of the week only are dynamic; what has no price is other."""
+    if charge.price is None or charge.rate is None:
         return "Other"
     return "Dynamic" if charge.price.window else "Standard"
 
@@ -243,7 +258,7 @@ def _service(charge: Charge) -> dict[str, object]:
 
 
 def _sku(charge: Charge) -> str:
-    kind = charge.token_class or ("calls" if charge.is_usage else "correction")
+    kind = charge.token_class or charge.tool or ("calls" if charge.is_usage else "correction")
     return f"{charge.owner.provider}/{charge.owner.model}/{kind}"
 
 

@@ -1,32 +1,28 @@
 """What the FOCUS export charges for: the ledger's rows of a day, summed up for everything that a line tells apart.
 
-A line is of one day, model, API key, user, set of tags and price; usage is further split by token class. Cache hits are
-no consumption and are left out. Corrections are lines of their own.
+A line is of one day, model, API key, user, set of tags and price; usage is further split by token class and billed
+tool. Cache hits are no consumption and are left out. Corrections are lines of their own.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import NamedTuple
 
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.finance.allocation import TOKEN_CLASSES, PriceList, Rates, allocate, rates_of
+from cost_app.finance.allocation import PRICED_CLASSES, PriceList, Rates, allocate, rates_of
+from cost_app.finance.focus_rows import COLUMNS, Owner, Row, with_overruns
 from cost_app.finance.months import Month, month_at
 from cost_app.models import LedgerEntry, LedgerKind, ModelPrice
+from cost_app.prices.pricing import TOKENS_PER_PRICE
 
 ROWS_AT_ONCE = 2_000
 CORRECTIONS = (LedgerKind.ADJUST, LedgerKind.MANUAL)
 """Kinds of rows that are no usage of their own."""
 UNITS_PER_DOLLAR_EXPONENT = -15
 """Tokens x nano-dollars per million tokens are units of 1e-15 dollars."""
-COLUMNS = (
-    "pk", "at", "kind", "provider", "model", "nano", "calls", "api_key_id", "user_ref", "tags",
-    "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
-    "attempt_id", "attempt__price_id", "attempt__finished_at",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,19 +45,11 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Owner:
-    """Whom a charge is for. `api_key_id` is a row id, None without a key; `tags` is a JSON list."""
-
-    provider: str
-    model: str
-    api_key_id: int | None
-    user: str
-    tags: str
-
-
-@dataclass(frozen=True)
 class Charge:
-    """One line. `nano` in nano-dollars, `list_dollars` exact; `token_class` is "" for what no class is the cause of."""
+    """One line. `nano` in nano-dollars, `list_dollars` exact.
+
+    Usage is of a `token_class`, of `uses` of a `tool`, or of calls. `rate` is nano-dollars per million of either.
+    """
 
     segment: Segment
     owner: Owner
@@ -74,48 +62,24 @@ class Charge:
     price: ModelPrice | None = None
     rate: int | None = None
     list_dollars: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of the ledger, by `COLUMNS`."""
-
-    pk: int
-    at: datetime
-    kind: str
-    provider: str
-    model: str
-    nano: int
-    calls: int
-    api_key_id: int | None
-    user_ref: str
-    tags: list[str]
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    output_tokens: int
-    attempt_id: UUID | None
-    price_id: int | None
-    finished_at: datetime | None
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        return self.input_tokens, self.cache_read_tokens, self.cache_write_tokens, self.output_tokens
-
-    @property
-    def owner(self) -> Owner:
-        tags = json.dumps(sorted(self.tags), ensure_ascii=False)
-        return Owner(self.provider, self.model, self.api_key_id, self.user_ref, tags)
+    tool: str = ""
+    uses: int = 0
+    tier: str = ""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What lines are told apart by beside their owner. `is_listed`: the cost is that of the tokens at the rates."""
+    """What lines are told apart by beside their owner. `is_listed`: the cost is that of the usage at the rates.
+
+    `fees` are nano-dollars per use of the tools that were used, None for those without a fee.
+    """
 
     is_usage: bool
     is_correction: bool
     price_id: int | None = None
     rates: Rates | None = None
+    fees: tuple[tuple[str, int | None], ...] = ()
+    tier: str = ""
     is_listed: bool = False
 
 
@@ -123,7 +87,8 @@ class _Kind:
 class _Sums:
     nano: int = 0
     calls: int = 0
-    tokens: list[int] = field(default_factory=lambda: [0] * len(TOKEN_CLASSES))
+    tokens: list[int] = field(default_factory=lambda: [0] * len(PRICED_CLASSES))
+    tools: Counter[str] = field(default_factory=Counter)
     price: ModelPrice | None = None
 
 
@@ -143,9 +108,9 @@ class Charges:
             entries.filter(kind=LedgerKind.OVERRUN, output_tokens=0, input_tokens=0).values_list("attempt_id", "nano")
         )
         rows = entries.order_by("at", "id").values_list(*COLUMNS).iterator(chunk_size=ROWS_AT_ONCE)
-        yield from self._charges(_with_overruns((_Row(*row) for row in rows), overruns))
+        yield from self._charges(with_overruns((Row(*row) for row in rows), overruns))
 
-    def _charges(self, rows: Iterable[_Row]) -> Iterator[Charge]:
+    def _charges(self, rows: Iterable[Row]) -> Iterator[Charge]:
         segment, groups = None, dict[tuple[Owner, _Kind], _Sums]()
         for row in rows:
             if segment is None or row.at >= segment.ends_at:
@@ -160,25 +125,32 @@ class Charges:
         starts_at, ends_at = self.calendar.begin_of(day), self.calendar.begin_of(day + ONE_DAY)
         return Segment(day, max(starts_at, month.starts_at), min(ends_at, month.ends_at), month)
 
-    def _add(self, groups: dict[tuple[Owner, _Kind], _Sums], row: _Row) -> None:
-        is_usage, price, is_listed = row.kind not in CORRECTIONS, None, False
-        if is_usage and any(row.tokens):
-            price, is_listed = self.prices.billed_at(
-                row.provider, row.model, row.at, row.tokens, row.nano, row.price_id
-            )
-        kind = _Kind(
-            is_usage,
-            self._corrects_a_closed_month(row),
-            price.pk if price else None,
-            rates_of(price, row.tokens) if price else None,
-            is_listed,
-        )
+    def _add(self, groups: dict[tuple[Owner, _Kind], _Sums], row: Row) -> None:
+        kind, price = _Kind(row.kind not in CORRECTIONS, self._corrects_a_closed_month(row)), None
+        if kind.is_usage and (any(row.tokens) or row.tool_uses):
+            kind, price = self._priced(kind, row)
         sums = groups.setdefault((row.owner, kind), _Sums(price=price))
         sums.nano += row.nano
         sums.calls += row.calls
+        sums.tools.update(row.tool_uses)
         sums.tokens = [one + other for one, other in zip(sums.tokens, row.tokens, strict=True)]
 
-    def _corrects_a_closed_month(self, row: _Row) -> bool:
+    def _priced(self, kind: _Kind, row: Row) -> tuple[_Kind, ModelPrice | None]:
+        """Prices and fees are those of the time at which the call left."""
+        left_at, usage = row.dispatched_at or row.at, row.usage
+        price, is_listed = self.prices.billed_at(row.provider, row.model, left_at, usage, row.nano, row.price_id)
+        fees = self.prices.fees_at(price, left_at) if price else {}
+        kind = replace(
+            kind,
+            price_id=price.pk if price else None,
+            rates=rates_of(price, usage.prompt) if price else None,
+            fees=tuple((tool, fees.get(tool)) for tool in sorted(row.tool_uses)),
+            tier=row.tier,
+            is_listed=is_listed,
+        )
+        return kind, price
+
+    def _corrects_a_closed_month(self, row: Row) -> bool:
         """FOCUS: a correction is of a period that was invoiced before. Ours are when they are closed."""
         called_at = row.finished_at if row.kind == LedgerKind.ADJUST and row.finished_at else row.at
         for closing in self.closings:
@@ -187,19 +159,6 @@ class Charges:
             if month.starts_at <= called_at < month.ends_at and is_later:
                 return True
         return False
-
-
-def _with_overruns(rows: Iterable[_Row], overruns: Mapping[Any, int]) -> Iterator[_Row]:
-    """What a call cost above its bound is booked beside it; here both are one row again."""
-    merged: set[UUID | None] = set()
-    for row in rows:
-        if row.kind == LedgerKind.OVERRUN and row.attempt_id in merged:
-            continue
-        if row.kind == LedgerKind.USAGE and row.attempt_id in overruns:
-            merged.add(row.attempt_id)
-            yield _Row(**{**vars(row), "nano": row.nano + overruns[row.attempt_id]})
-        else:
-            yield row
 
 
 def _lines(segment: Segment | None, groups: dict[tuple[Owner, _Kind], _Sums]) -> Iterator[Charge]:
@@ -215,27 +174,52 @@ def _lines(segment: Segment | None, groups: dict[tuple[Owner, _Kind], _Sums]) ->
 def _order(item: tuple[tuple[Owner, _Kind], _Sums]) -> tuple[object, ...]:
     owner, kind = item[0]
     whom = owner.provider, owner.model, owner.api_key_id or 0, owner.user, owner.tags
-    return *whom, not kind.is_usage, kind.is_correction, kind.price_id or 0, kind.rates or (), kind.is_listed
+    price = kind.price_id or 0, kind.rates or (), kind.tier, str(kind.fees), kind.is_listed
+    return *whom, not kind.is_usage, kind.is_correction, *price
 
 
 def _usage(segment: Segment, owner: Owner, kind: _Kind, sums: _Sums) -> Iterator[Charge]:
-    """A line for each token class; what tokens are not the cause of is a line of calls."""
-    rates = kind.rates or (None,) * len(TOKEN_CLASSES)
-    weights = [count * (rate or 0) for count, rate in zip(sums.tokens, rates, strict=True)]
-    weights = weights if any(weights) or kind.rates else sums.tokens
+    """A line for each token class and tool; what neither is the cause of is a line of calls."""
+    lines = [*_token_lines(kind, sums), *_tool_lines(kind, sums)]
+    weights = [line.quantity * (line.rate or 0) for line in lines]
+    if not any(weights) and not kind.rates:
+        weights = [line.quantity if line.token_class else 0 for line in lines]
     charged = sums.nano if any(weights) else 0
-    for name, count, rate, part in zip(TOKEN_CLASSES, sums.tokens, rates, allocate(charged, weights), strict=True):
-        if count:
-            listed = _list_dollars(count, rate, part, kind)
+    for line, part in zip(lines, allocate(charged, weights), strict=True):
+        if line.quantity:
             yield Charge(
-                segment, owner, part, kind.is_correction, True, name, count, 0, sums.price, rate, listed
+                segment, owner, part, kind.is_correction,
+                token_class=line.token_class, tokens=line.quantity if line.token_class else 0,
+                tool=line.tool, uses=line.quantity if line.tool else 0,
+                price=sums.price, rate=line.rate, tier=kind.tier,
+                list_dollars=_list_dollars(line.quantity, line.rate, part, kind),
             )  # fmt: skip
     if sums.nano != charged:
         yield Charge(segment, owner, sums.nano - charged, kind.is_correction, calls=sums.calls)
 
 
+class _Line(NamedTuple):
+    """What is counted, and its nano-dollars per million."""
+
+    token_class: str
+    tool: str
+    quantity: int
+    rate: int | None
+
+
+def _token_lines(kind: _Kind, sums: _Sums) -> Iterator[_Line]:
+    rates = kind.rates or (None,) * len(PRICED_CLASSES)
+    for name, count, rate in zip(PRICED_CLASSES, sums.tokens, rates, strict=True):
+        yield _Line(name, "", count, rate)
+
+
+def _tool_lines(kind: _Kind, sums: _Sums) -> Iterator[_Line]:
+    for tool, fee in kind.fees:
+        yield _Line("", tool, sums.tools[tool], None if fee is None else fee * TOKENS_PER_PRICE)
+
+
 def _list_dollars(count: int, rate: int | None, nano: int, kind: _Kind) -> Decimal | None:
-    """Tokens x rate. Calls are rounded up to a nano-dollar each, at list price too: so never below what was billed,
+    """Count x rate. Calls are rounded up to a nano-dollar each, at list price too: so never below what was billed,
     where that is the list price."""
     if rate is None:
         return None

@@ -54,6 +54,7 @@ def ledger_of(provider: str, first: date, last: date) -> Book:
 def _token_sums() -> dict[str, Sum]:
     late = Q(kind__in=LATER)
     sums = {name: Sum(f"{name}_tokens") for name in TOKEN_CLASSES}
+    sums["hour_writes"] = Sum("cache_write_1h_tokens")
     return sums | {f"late_{name}": Sum(f"{name}_tokens", filter=late, default=0) for name in TOKEN_CLASSES}
 
 
@@ -61,9 +62,8 @@ def _model_day(provider: str, row: dict[str, Any], prices: PriceList) -> ModelDa
     """Money is split by class as the FOCUS export does it; a day without tokens has it under its total alone."""
     tokens: dict[str, int] = {name: row[name] for name in TOKEN_CLASSES}
     late: dict[str, int] = {name: row[f"late_{name}"] for name in TOKEN_CLASSES}
-    weights = weights_of(
-        tokens, prices.in_force(provider, row["model"], _begin(row["day"] + timedelta(days=1)) - INSTANT)
-    )
+    price = prices.in_force(provider, row["model"], _begin(row["day"] + timedelta(days=1)) - INSTANT)
+    weights = weights_of(tokens, price, row["hour_writes"])
     parts = allocate(row["cost"] if any(weights) else 0, weights)
     return ModelDay(
         tokens={**tokens, TOTAL: sum(tokens.values())},

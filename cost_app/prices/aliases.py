@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 from cost_app.models import ModelAlias, ProposalState
@@ -15,8 +16,13 @@ _cache: dict[str, tuple[float, list[ModelAlias]]] = {}
 
 def priced_as(provider: str, name: str, at: datetime) -> str:
     """The model whose price a name has at an instant, by its approved alias row; "" for a name without one."""
-    rows = [row for row in _approved(provider) if row.alias == name and row.effective_from <= at]
-    return max(rows, key=lambda row: row.effective_from).model if rows else ""
+    return alias_among(_approved(provider), name, at)
+
+
+def alias_among(rows: Iterable[ModelAlias], name: str, at: datetime) -> str:
+    """The same among a provider's approved rows."""
+    begun = [row for row in rows if row.alias == name and row.effective_from <= at]
+    return max(begun, key=lambda row: row.effective_from).model if begun else ""
 
 
 def family_of(name: str) -> str:

@@ -1,6 +1,7 @@
 """What a use of a provider's tool costs, beside tokens: lines of the price book, versioned like prices."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils import timezone
@@ -18,8 +19,12 @@ def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, 
 
     A provider's lines are kept in process for 5 s.
     """
-    at = at or timezone.now()
-    held = [row for row in _lines(provider) if row.model in ("", model) and row.effective_from <= at]
+    return fees_among(_lines(provider), model, at or timezone.now())
+
+
+def fees_among(lines: Iterable[ToolFee], model: str, at: datetime) -> dict[str, int]:
+    """The same among a provider's lines."""
+    held = [row for row in lines if row.model in ("", model) and row.effective_from <= at]
     ordered = sorted(held, key=lambda row: (bool(row.model), row.effective_from))
     return {row.tool: row.nano_per_use for row in ordered}
 

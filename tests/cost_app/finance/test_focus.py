@@ -1,6 +1,7 @@
 """The FOCUS export: each line says what is so, and all lines together are the ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +20,7 @@ from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
 from cost_app.finance.month_close import close_month
 from cost_app.finance.months import find_month
 from cost_app.ledger.usage import fold
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice
+from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelAlias, ModelPrice, ToolFee
 from cost_app.prices.pricing import cost_of
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import export
@@ -279,6 +280,63 @@ def test_all_lines_together_are_the_ledger_and_none_is_billed_above_its_list_cos
         assert abs(Decimal(line["ListCost"]) - exact) < Decimal("0.00000001")
 
 
+USAGES = [
+    {"input_tokens": 7, "cache_write_tokens": 11, "cache_write_1h_tokens": 4, "output_tokens": 3},
+    {"cache_write_tokens": 5, "cache_write_1h_tokens": 5, "tool_uses": {"web_search": 2, "file_search": 1}},
+    {"input_tokens": 1, "tool_uses": {"web_search": 3}, "tier": "flex"},
+    {"input_tokens": 2, "output_tokens": 2, "tier": "batch"},
+    {"tool_uses": {"web_search": 1}},
+    {"input_tokens": 9, "tool_uses": {"web_search": 1, "shell": 4}},
+]
+
+
+@pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["its own name", "an alias"])
+def test_lines_of_hour_writes_tools_and_tiers_are_the_ledger_at_list_price(
+    organization: Organization, book: Book, charges: Charges, model: str
+) -> None:
+    """A call left under the old fee and was booked under the new one."""
+    standard = _price(effective_from=at(9, 1), input=333_333_333, cache_write_1h=2_111_111_111)
+    tiers = {"batch": _price(effective_from=at(9, 1), tier="batch", input=166_666_667, output=5)}
+    ModelAlias.objects.create(
+        provider="fake", alias="m1-2026-01-01", model="m1", state="approved", effective_from=at(9, 1)
+    )
+    for tool, fee, since in (
+        ("web_search", 1_001, at(9, 1)),
+        ("web_search", 9, at(10, 5)),
+        ("file_search", 7, at(9, 1)),
+    ):
+        ToolFee.objects.create(provider="fake", tool=tool, nano_per_use=fee, effective_from=since)
+    booked = 0
+    for number, columns in enumerate(USAGES):
+        usage = LedgerEntry(**columns).usage
+        price = tiers.get(usage.tier, standard)
+        attempt = _attempt(organization, price=price, dispatched_at=at(10, 4), finished_at=at(10, 5))
+        nano = cost_of(usage, price, fees={"web_search": 1_001, "file_search": 7})
+        booked += nano
+        book(at(10, 5, 10 + number), nano, provider="fake", model=model, attempt=attempt, **columns)
+    found = charges()
+    assert sum(int(line["x_BilledNano"]) for line in found) == booked
+    assert all(Decimal(line["ListCost"]) >= Decimal(line["BilledCost"]) for line in found)
+    assert [wrong for line in found for wrong in broken_rules(line)] == []
+    quantity: Counter[str] = Counter()
+    for line in found:
+        quantity[line["SkuMeter"]] += int(line["ConsumedQuantity"])
+    assert quantity == {
+        "Input Tokens": 19,
+        "Cache Write Tokens": 7,
+        "1-Hour Cache Write Tokens": 9,
+        "Output Tokens": 5,
+        "Web Search Uses": 7,
+        "File Search Uses": 1,
+        "Shell Uses": 4,
+    }
+    fees = {line["ListUnitPrice"] for line in found if line["SkuMeter"] == "Web Search Uses"}
+    assert fees == {"0.000001001"}
+    assert {line["SkuPriceDetails"] for line in found} == {
+        "", '{"x_ServiceTier": "flex"}', '{"x_ServiceTier": "batch"}',
+    }  # fmt: skip
+
+
 def test_a_demo_organization_says_so_in_the_tags(organization: Organization, book: Book, charges: Charges) -> None:
     organization.is_demo = True
     book(at(10, 5), 10, input_tokens=1, tags=["demo"])
@@ -289,11 +347,11 @@ def test_an_export_makes_as_many_queries_for_ten_days_as_for_one(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
 ) -> None:
     book(at(10, 5), 1, input_tokens=1)
-    with organization_scope(organization.pk), django_assert_num_queries(7):
+    with organization_scope(organization.pk), django_assert_num_queries(9):
         assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 1
     for day in range(6, 15):
         book(at(10, day), 1, input_tokens=1)
-    with organization_scope(organization.pk), django_assert_num_queries(7):
+    with organization_scope(organization.pk), django_assert_num_queries(9):
         assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 10
 
 

@@ -1,0 +1,94 @@
+"""The ledger's rows as the FOCUS export reads them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aiinfra.providers.base import TokenUsage
+from cost_app.finance.allocation import PRICED_CLASSES
+from cost_app.models import LedgerKind
+
+COLUMNS = (
+    "pk", "at", "kind", "provider", "model", "nano", "calls", "api_key_id", "user_ref", "tags",
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "tier",
+    "tool_uses", "attempt_id", "attempt__price_id", "attempt__dispatched_at", "attempt__finished_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whom a charge is for. `api_key_id` is a row id, None without a key; `tags` is a JSON list."""
+
+    provider: str
+    model: str
+    api_key_id: int | None
+    user: str
+    tags: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the ledger, by `COLUMNS`."""
+
+    pk: int
+    at: datetime
+    kind: str
+    provider: str
+    model: str
+    nano: int
+    calls: int
+    api_key_id: int | None
+    user_ref: str
+    tags: list[str]
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    output_tokens: int
+    tier: str
+    tool_uses: dict[str, int]
+    attempt_id: UUID | None
+    price_id: int | None
+    dispatched_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """What the call used."""
+        return TokenUsage(
+            input=self.input_tokens,
+            cache_read=self.cache_read_tokens,
+            cache_write=self.cache_write_tokens - self.cache_write_1h_tokens,
+            output=self.output_tokens,
+            cache_write_1h=self.cache_write_1h_tokens,
+            tool_uses=self.tool_uses,
+            tier=self.tier,
+        )
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Its tokens by priced class."""
+        usage = self.usage
+        return tuple(getattr(usage, name) for name in PRICED_CLASSES)
+
+    @property
+    def owner(self) -> Owner:
+        """Whom it is charged to."""
+        tags = json.dumps(sorted(self.tags), ensure_ascii=False)
+        return Owner(self.provider, self.model, self.api_key_id, self.user_ref, tags)
+
+
+def with_overruns(rows: Iterable[Row], overruns: Mapping[Any, int]) -> Iterator[Row]:
+    """What a call cost above its bound is booked beside it; here both are one row again."""
+    merged: set[UUID | None] = set()
+    for row in rows:
+        if row.kind == LedgerKind.OVERRUN and row.attempt_id in merged:
+            continue
+        if row.kind == LedgerKind.USAGE and row.attempt_id in overruns:
+            merged.add(row.attempt_id)
+            yield Row(**{**vars(row), "nano": row.nano + overruns[row.attempt_id]})
+        else:
+            yield row
