@@ -25,13 +25,16 @@ FOR EACH ROW {condition} EXECUTE FUNCTION {table}_append_only()
 TRIGGERS = ("update", "delete", "second_update")
 
 
-def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str = "") -> None:
-    """Make the table refuse UPDATE and DELETE from now on; the column `set_once` can be filled in where it is empty."""
+def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str = "", only_where: str = "") -> None:
+    """Make the table refuse UPDATE and DELETE; the column `set_once` can be filled in where it is empty.
+
+    `only_where` is SQL about the `OLD` row: rows for which it is false can be changed.
+    """
     template = SQLITE
     if editor.connection.vendor == "postgresql":
         template = POSTGRESQL
         editor.execute(POSTGRESQL_FUNCTION.format(table=table))
-    for name, event, condition in _refused(editor, table, set_once):
+    for name, event, condition in _refused(editor, table, set_once, only_where):
         editor.execute(template.format(table=table, name=name, event=event, condition=condition))
 
 
@@ -42,19 +45,22 @@ def drop_triggers(editor: BaseDatabaseSchemaEditor, table: str) -> None:
         editor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{name}{on_table}")
 
 
-def append_only(table: str, set_once: str = "") -> migrations.RunPython:
+def append_only(table: str, set_once: str = "", only_where: str = "") -> migrations.RunPython:
     """The migration step that makes a table append-only."""
     return migrations.RunPython(
-        lambda _apps, editor: create_triggers(editor, table, set_once),
+        lambda _apps, editor: create_triggers(editor, table, set_once, only_where),
         lambda _apps, editor: drop_triggers(editor, table),
     )
 
 
-def _refused(editor: BaseDatabaseSchemaEditor, table: str, set_once: str) -> Iterator[tuple[str, str, str]]:
+def _refused(
+    editor: BaseDatabaseSchemaEditor, table: str, set_once: str, only_where: str
+) -> Iterator[tuple[str, str, str]]:
     """Name, event and condition of each trigger."""
-    yield "delete", "DELETE", ""
+    condition = f"WHEN ({only_where})" if only_where else ""
+    yield "delete", "DELETE", condition
     if not set_once:
-        yield "update", "UPDATE", ""
+        yield "update", "UPDATE", condition
         return
     with editor.connection.cursor() as cursor:
         columns = [column.name for column in editor.connection.introspection.get_table_description(cursor, table)]

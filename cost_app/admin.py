@@ -1,9 +1,11 @@
-"""Raw records of the money for staff. Nothing here can be changed: each has a page where its rules hold."""
+"""Raw records of the money for staff. What has a page where its rules hold cannot be changed here."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import CharField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 from django.http import HttpRequest
@@ -41,8 +43,10 @@ from cost_app.models import (
     ToolFee,
     UsageDay,
 )
+from cost_app.prices import naming
+from cost_app.prices.admin_forms import ModelAliasForm, ToolFeeForm
 from cost_app.prices.book import priced_models
-from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS
+from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS, PriceError
 
 
 @admin.register(Attempt)
@@ -119,24 +123,78 @@ class PriceProposalAdmin(ProgramOnlyAdmin):
     ordering = ["-created_at"]
 
 
-@admin.register(ToolFee)
-class ToolFeeAdmin(ProgramOnlyAdmin):
-    """Fees of tools; they are added on the page of the price book."""
+class AddOnlyAdmin(ReadableAdmin):
+    """For what is added in dollars and words that are checked, and never changed."""
 
+    add_form: type[RecordForm]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form of its own for what is new."""
+        if obj is None:
+            kwargs["form"] = self.add_form
+        return super().get_form(request, obj, change, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Nobody deletes."""
+        return False
+
+
+@admin.register(ToolFee)
+class ToolFeeAdmin(AddOnlyAdmin):
+    """Fees of tools. A change is a new version."""
+
+    add_form = ToolFeeForm
+    amounts = ("nano_per_use",)
     list_display = ["provider", "model", "tool", "nano_per_use", "effective_from", "added_by", "source"]
     list_filter = [ProviderFilter]
     search_fields = ["tool", "model"]
     ordering = ["provider", "tool", "model", "-effective_from"]
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Add the fee, with who did it."""
+        naming.add_fee(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
+
 
 @admin.register(ModelAlias)
-class ModelAliasAdmin(ProgramOnlyAdmin):
-    """Aliases; they are added and decided on the page of the price book."""
+class ModelAliasAdmin(AddOnlyAdmin):
+    """Aliases. They are added here, or proposed by the import and decided here; a later row ends or replaces one."""
 
+    add_form = ModelAliasForm
     list_display = ["provider", "alias", "model", "state", "effective_from", "decided_by", "source"]
     list_filter = ["state", ProviderFilter]
     search_fields = ["alias", "model"]
     ordering = ["provider", "alias", "-effective_from"]
+    actions = ["approve", "reject", "end"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Add the alias, approved by who added it."""
+        naming.add_alias(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
+
+    @admin.action(description="Approve selected aliases", permissions=["add"])
+    def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They hold from their beginning on."""
+        self._each(request, rows, partial(naming.decide_alias, approved=True))
+
+    @admin.action(description="Reject selected aliases", permissions=["add"])
+    def reject(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They are not proposed again."""
+        self._each(request, rows, partial(naming.decide_alias, approved=False))
+
+    @admin.action(description="End selected aliases now", permissions=["add"])
+    def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Later calls of these names have no price."""
+        self._each(request, rows, naming.end_alias)
+
+    def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None]) -> None:
+        for row in rows:
+            try:
+                do(row=row, actor=user_actor(request.user))  # type: ignore[arg-type]
+            except PriceError as error:
+                self.message_user(request, f"{row}: {error}.", messages.ERROR)
 
 
 @admin.register(Repricing)

@@ -10,7 +10,7 @@ from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
 from aiinfra.failures import ApiError
 from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
 from aiinfra.money import Dollars, dollars
-from aiinfra.providers.registry import is_configured
+from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app import presenting
@@ -108,7 +108,8 @@ def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
     """
     if provider and model:
         return provider, model
-    known = [pair for pair in create_cost_optimizer().priced_models() if is_configured(pair[0])]
+    named = [(name, model) for name in provider_names()] if model else None
+    known = [pair for pair in create_cost_optimizer().priced_models(named) if is_configured(pair[0])]
     known.sort(key=lambda pair: pair not in PREFERRED)
     known.sort(key=lambda pair: pair[0] != PREFERRED[0][0])
     for candidate in known:

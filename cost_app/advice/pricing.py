@@ -12,6 +12,7 @@ from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceTier
+from cost_app.prices.aliases import targets_of
 from cost_app.prices.pricing import TOKENS_PER_PRICE, amounts_of
 
 Model = tuple[str, str]
@@ -50,8 +51,21 @@ def weight_of(price: ModelPrice) -> int:
 def weekly_prices(
     models: Iterable[Model] | None = None, tier: PriceTier = PriceTier.STANDARD, now: datetime | None = None
 ) -> dict[Model, WeeklyPrices]:
-    """The prices in force of some models, or of all; one query. What has no price for answers is no chat model."""
+    """The prices in force of some models, or of all; one query, and another one where some are aliases.
+
+    What has no price for answers is no chat model.
+    """
     now = now or timezone.now()
+    if models is None:
+        return _weekly(None, tier, now)
+    asked = set(models)
+    found = _weekly(asked, tier, now)
+    targets = targets_of(asked - found.keys(), now)
+    held = _weekly(set(targets.values()), tier, now) if targets else {}
+    return found | {alias: held[target] for alias, target in targets.items() if target in held}
+
+
+def _weekly(models: Iterable[Model] | None, tier: PriceTier, now: datetime) -> dict[Model, WeeklyPrices]:
     rows = ModelPrice.objects.filter(
         Q(effective_to=None) | Q(effective_to__gt=now), effective_from__lte=now, tier=tier, output__gt=0
     )

@@ -84,7 +84,7 @@ class Chain:
 def fallback_chain(organization_id: int, provider: str, model: str) -> list[Model]:
     """The (provider, model) pairs to try after `provider`/`model`, in order; only those that can be called now.
 
-    Three small queries for an organization's own chain, five for a default one.
+    Three small queries for an organization's own chain, five for a default one, and two more where aliases are named.
     """
     chain = effective_chain(organization_id, provider, model)
     return [(step.provider, step.model) for step in chain.steps if not step.problem]
@@ -106,10 +106,11 @@ def effective_chains(organization_id: int) -> list[Chain]:
 
     Six queries, however many models there are.
     """
-    priced = set(priced_models())
     own, opt_outs = _own_steps(organization_id), _opt_outs(organization_id)
     configured = {*own, *opt_outs} - {EVERY_MODEL}
-    candidates = Candidates.of(organization_id, [*configured, *(step for steps in own.values() for step in steps)])
+    named = {*configured, *(step for steps in own.values() for step in steps)}
+    candidates = Candidates.of(organization_id, named)
+    priced = set(priced_models(named | candidates.usable))
     chains = []
     for asked in sorted(configured | (candidates.usable & priced)):
         if asked in own:

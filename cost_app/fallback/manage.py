@@ -39,7 +39,7 @@ def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] 
     """
     if len(steps) > STEPS_MAX:
         raise ChainError(f"A chain has at most {STEPS_MAX} steps.")
-    priced = set(priced_models())
+    priced = set(priced_models([asked, *steps]))
     if asked not in priced:
         raise ChainError(f"{_name(asked)} is not in the price book.")
     for position, step in enumerate(steps):

@@ -59,9 +59,11 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
 
         A model that left the price book stays allowed until its line is removed.
         """
-        known = {f"{provider}/{model}" for provider, model in priced_models()}
+        lines = [line.split() for line in self.cleaned_data["allowed"].splitlines() if line.strip()]
+        named = [(provider, model) for provider, _, model in (words[0].partition("/") for words in lines)]
+        known = {f"{provider}/{model}" for provider, model in priced_models(named)}
         known |= {f"{each['provider']}/{each['model']}" for each in self.instance.allowed_models}
-        return [_allowed(line.split(), known) for line in self.cleaned_data["allowed"].splitlines() if line.strip()]
+        return [_allowed(words, known) for words in lines]
 
     def changes(self) -> dict[str, Any]:
         """The new values of a valid form, by column."""

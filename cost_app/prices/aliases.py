@@ -19,6 +19,12 @@ def priced_as(provider: str, name: str, at: datetime) -> str:
     return alias_among(_approved(provider), name, at)
 
 
+def targets_of(models: Iterable[tuple[str, str]], at: datetime) -> dict[tuple[str, str], tuple[str, str]]:
+    """Those of some (provider, model) pairs that are aliases at an instant, each with the pair whose price it has."""
+    named = {(provider, model): priced_as(provider, model, at) for provider, model in models}
+    return {(provider, model): (provider, target) for (provider, model), target in named.items() if target}
+
+
 def alias_among(rows: Iterable[ModelAlias], name: str, at: datetime) -> str:
     """The same among a provider's approved rows."""
     begun = [row for row in rows if row.alias == name and row.effective_from <= at]

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceTier
-from cost_app.prices.aliases import family_of, forget_aliases, priced_as
+from cost_app.prices.aliases import family_of, forget_aliases, priced_as, targets_of
 from cost_app.prices.fees import forget_fees
 from cost_app.prices.shipped import add_shipped_prices
 from cost_app.prices.windows import Hours, holds_at, parse_window
@@ -123,12 +123,22 @@ def served_tiers(requested: str | None) -> frozenset[str]:
 def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
     """Every (provider, model) that has a standard price now, or those of some models that have one; sorted.
 
-    Not those that charge for what goes in and nothing for what comes out: embeddings, which no chat can use.
+    Aliases are among some models, and not among all. Not those that charge for what goes in and nothing for what comes
+    out: embeddings, which no chat can use.
     """
     chat = in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
-    if among is not None:
-        chat = chat.filter(reduce(or_, (Q(provider=provider, model=model) for provider, model in among), Q(pk__in=[])))
-    return sorted(set(chat.values_list("provider", "model")))
+    if among is None:
+        return sorted(set(chat.values_list("provider", "model")))
+    asked = set(among)
+    priced = _of_models(chat, asked)
+    targets = targets_of(asked - priced, timezone.now())
+    held = _of_models(chat, set(targets.values())) if targets else set()
+    return sorted(priced | {alias for alias, target in targets.items() if target in held})
+
+
+def _of_models(prices: QuerySet[ModelPrice], models: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    named = reduce(or_, (Q(provider=provider, model=model) for provider, model in models), Q(pk__in=[]))
+    return set(prices.filter(named).values_list("provider", "model"))
 
 
 def in_force() -> QuerySet[ModelPrice]:

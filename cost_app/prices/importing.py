@@ -13,9 +13,10 @@ from itertools import groupby
 from django.db import transaction
 from django.utils import timezone
 
-from cost_app.models import ModelPrice, PriceProposal, PriceTier, ProposalState
+from cost_app.models import ModelAlias, ModelPrice, PriceProposal, PriceTier, ProposalState
 from cost_app.prices.book import forget_prices
-from cost_app.prices.source import SourcePrice, read_source, source_name
+from cost_app.prices.shipped import EFFECTIVE_FROM
+from cost_app.prices.source import SourcePrice, read_snapshots, read_source, source_name
 from cost_app.prices.terms import PriceTerms
 
 Key = tuple[str, str, str, str]
@@ -65,7 +66,7 @@ def compare() -> list[Difference]:
 
 @transaction.atomic
 def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
-    """Compare, and make the proposals; those that the source no longer makes are withdrawn.
+    """Compare, and make the proposals, of prices and of aliases; those that the source no longer makes are withdrawn.
 
     With `approve_new` all versions of models that the book does not know are added instead. Safe to run again.
     """
@@ -75,6 +76,7 @@ def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
     if approve_new:
         _add_new([price for price in prices if price.terms.key[:2] not in book.models], actor)
     _propose([line for line in table if not approve_new or (line.provider, line.model) in book.models])
+    _propose_aliases()
     return table
 
 
@@ -128,6 +130,18 @@ def _store(line: Difference, old: PriceProposal | None) -> None:
     row = PriceProposal(**line.theirs.terms.columns, effective_from=begin, replaces=line.ours, created_at=now)
     row.pk = old.pk if old else None
     row.save()
+
+
+def _propose_aliases() -> None:
+    """Snapshots of priced models without a price of their own. A name that was decided is not proposed again."""
+    priced = set(ModelPrice.objects.values_list("provider", "model"))
+    known = priced | set(ModelAlias.objects.values_list("provider", "alias"))
+    rows = [
+        ModelAlias(provider=provider, alias=alias, model=model, source=source_name(), effective_from=EFFECTIVE_FROM)
+        for provider, alias, model in read_snapshots()
+        if (provider, model) in priced and (provider, alias) not in known
+    ]
+    ModelAlias.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _read_book() -> _Book:

@@ -4,8 +4,11 @@ The queue keeps to the limits (`queue_app.limits`). One row covers a model, or a
 of their own: those share it.
 """
 
+from django.utils import timezone
+
 from aiinfra.providers.registry import is_sandboxed
 from cost_app.models import ProviderLimit
+from cost_app.prices.aliases import priced_as
 
 OTHER_LATENCY_MS = 1_800
 """For a model without an expected latency: the specification's figure for gpt-4."""
@@ -26,6 +29,7 @@ def provider_limits() -> dict[str, ProviderLimit]:
 
 
 def expected_latency_ms(limits: dict[str, ProviderLimit], provider: str, model: str) -> int:
-    """What a model is expected to take: its own figure, else its provider's, else `OTHER_LATENCY_MS`."""
-    rows = [limits.get(f"{provider}/{model}"), limits.get(f"{provider}/")]
+    """What a model is expected to take: its own figure, that of its alias, its provider's, or `OTHER_LATENCY_MS`."""
+    names = (model, priced_as(provider, model, timezone.now()), "")
+    rows = [limits.get(f"{provider}/{name}") for name in names]
     return next((row.expected_latency_ms for row in rows if row and row.expected_latency_ms), OTHER_LATENCY_MS)

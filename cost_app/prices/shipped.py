@@ -92,8 +92,8 @@ def add_shipped_limits(model: type[ProviderLimit] | Any = ProviderLimit) -> None
 
 GENAI_PRICES = "genai-prices, 2026-11-23"
 SHIPPED_FEES = [
-    ("anthropic", "web_search", "0.01", "Anthropic price page, 2026-11-22"),
-    ("anthropic", "web_fetch", "0", "Anthropic price page, 2026-11-22"),
+    ("anthropic", "web_search", "0.01", GENAI_PRICES),
+    ("anthropic", "web_fetch", "0", "assumed: genai-prices has no fee, and what is fetched is billed as tokens"),
     ("openai", "web_search", "0.01", GENAI_PRICES),
     ("openai", "file_search", "0.0025", GENAI_PRICES),
 ]

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cost_app.models import PriceTier
+from cost_app.prices.aliases import family_of
 from cost_app.prices.pricing import HOUR_CACHE_FACTOR
 from cost_app.prices.shipped import EFFECTIVE_FROM, nano_of
 from cost_app.prices.terms import AMOUNTS, OPTIONAL_AMOUNT, PriceTerms
@@ -62,6 +63,19 @@ def read_source() -> tuple[list[SourcePrice], list[tuple[str, str]]]:
             else:
                 prices += _prices_of(provider.id, model)
     return prices, by_hand
+
+
+def read_snapshots() -> Iterator[tuple[str, str, str]]:
+    """(provider, dated name, model) of the snapshots of text models that the package names one by one."""
+    from genai_prices.data import providers
+    from genai_prices.types import ClauseEquals, ClauseOr
+
+    for provider in providers:
+        for model in provider.models if provider.id in PROVIDERS else []:
+            clauses = model.match.or_ if isinstance(model.match, ClauseOr) else [model.match]
+            names = [clause.equals for clause in clauses if isinstance(clause, ClauseEquals)]
+            if _is_text(model):
+                yield from ((provider.id, name, model.id) for name in names if family_of(name) == model.id)
 
 
 def _conditions(model: "ModelInfo") -> "list[ConditionalPrice]":

@@ -7,13 +7,17 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from aiinfra.gateway.chat import choose_model
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.scope import system_scope
+from cost_app.advice.pricing import weekly_prices
+from cost_app.fallback.manage import check_steps
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, ModelAlias, ModelPrice, ToolFee
 from cost_app.prices import book as pricebook
 from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of, priced_models, prices_ahead, served_tiers
 from cost_app.prices.fees import fees_of
+from cost_app.prices.limits import expected_latency_ms, provider_limits
 
 
 def version(output: int, *, from_days: float, to_days: float | None = None, **columns: Any) -> ModelPrice:
@@ -253,3 +257,14 @@ def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
     forget_prices()
     assert fees_of("anthropic", "m")["web_search"] == 5
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
+
+
+def test_an_alias_is_found_wherever_models_are_looked_up(db: None) -> None:
+    alias, other = ("openai", "gpt-4-0613"), ("openai", "gpt-4-1999-01-01")
+    assert priced_models([alias, other, ("openai", "gpt-4")]) == [("openai", "gpt-4"), alias]
+    weekly = weekly_prices([alias, other])
+    assert list(weekly) == [alias]
+    assert weekly[alias].dearest.model == "gpt-4"
+    assert expected_latency_ms(provider_limits(), *alias) == provider_limits()["openai/gpt-4"].expected_latency_ms
+    assert choose_model(None, alias[1]) == alias
+    check_steps(("openai", "gpt-3.5-turbo"), [alias], known=[])

@@ -7,13 +7,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from cost_app.models import ModelPrice, PriceProposal
+from cost_app.models import ModelAlias, ModelPrice, PriceProposal
 from cost_app.prices import importing
 from cost_app.prices.book import price_of
 from cost_app.prices.importing import Difference, Verdict, compare, import_once, import_prices
 from cost_app.prices.proposals import approve, reject
 from cost_app.prices.shipped import EFFECTIVE_FROM
-from cost_app.prices.source import SourcePrice, read_source
+from cost_app.prices.source import SourcePrice, read_snapshots, read_source
 from cost_app.prices.terms import PriceTerms
 
 ACTOR = "command:test"
@@ -47,6 +47,32 @@ def known(db: None) -> ModelPrice:
 
 def verdicts(table: list[Difference]) -> list[Verdict]:
     return [line.verdict for line in table]
+
+
+@pytest.mark.usefixtures("source")
+def test_snapshots_of_priced_models_wait_as_aliases_until_they_are_decided(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = [
+        ("openai", "gpt-4-2026-01-01", "gpt-4"),
+        ("openai", "gpt-4-0613", "gpt-4"),
+        ("openai", "gpt-3.5-turbo", "gpt-4"),
+        ("openai", "none-0101", "none"),
+    ]
+    monkeypatch.setattr(importing, "read_snapshots", lambda: snapshots)
+    new = ModelAlias.objects.filter(state="waiting")
+    for _ in range(2):
+        import_prices(actor=ACTOR)
+        assert list(new.values_list("alias", "model")) == [("gpt-4-2026-01-01", "gpt-4")]
+    new.update(state="rejected")
+    import_prices(actor=ACTOR)
+    assert not new.exists()
+
+
+def test_the_package_names_snapshots_of_its_models() -> None:
+    found = set(read_snapshots())
+    assert ("openai", "gpt-4o-2024-08-06", "gpt-4o") in found
+    assert all(name.startswith(model) and name != model for _, name, model in found)
 
 
 def test_a_model_that_the_book_does_not_know_waits_unless_new_ones_are_approved(source: Source) -> None:

@@ -1,5 +1,6 @@
 """From tokens to nano-dollars: the specification's prices, and the bound that no call exceeds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,24 +70,45 @@ def test_the_cost_is_the_exact_sum_rounded_up(usage: TokenUsage, price: ModelPri
     assert 0 <= cost * 1_000_000 - exact_millionths < 1_000_000
 
 
+HOUR_CACHE = "{'cache_control': {'type': 'ephemeral', 'ttl': '1h'}}"
+"""How a block that asks for a 1-hour cache stands in a message."""
+
+
 @given(
     ahead=st.lists(prices, min_size=1, max_size=3),
     texts=st.lists(contents, min_size=1, max_size=4),
+    by_hour=st.booleans(),
     data=st.data(),
 )
 def test_no_usage_within_the_limits_costs_more_than_the_bound_at_any_price_ahead(
-    ahead: list[ModelPrice], texts: list[str], data: st.DataObject
+    ahead: list[ModelPrice], texts: list[str], by_hour: bool, data: st.DataObject
 ) -> None:
+    texts = [*texts, HOUR_CACHE] if by_hour else texts
     messages = [{"role": "user", "content": text} for text in texts]
     most_prompt = sum(len(text.encode()) + TOKENS_PER_MESSAGE for text in texts)
     max_tokens = data.draw(st.integers(1, 131_072))
     prompt = data.draw(st.integers(0, most_prompt))
     cache_read = data.draw(st.integers(0, prompt))
     cache_write = data.draw(st.integers(0, prompt - cache_read))
+    hour_write = data.draw(st.integers(0, cache_write)) if by_hour else 0
     output = data.draw(st.integers(0, max_tokens))
-    usage = TokenUsage(prompt - cache_read - cache_write, cache_read, cache_write, output)
+    fresh = prompt - cache_read - cache_write
+    usage = TokenUsage(fresh, cache_read, cache_write - hour_write, output, cache_write_1h=hour_write)
     bound = bound_of(messages, max_tokens, ahead)
     assert all(cost_of(usage, price) <= bound for price in ahead)
+
+
+@given(
+    usage=st.builds(TokenUsage, tokens, tokens, tokens, tokens, cache_write_1h=tokens),
+    uses=st.dictionaries(st.sampled_from(["web_search", "file_search", "shell"]), st.integers(0, 10**6)),
+    fees=st.dictionaries(st.sampled_from(["web_search", "file_search"]), st.integers(0, 10**12)),
+    price=prices,
+)
+def test_tools_add_exactly_their_fees(
+    usage: TokenUsage, uses: dict[str, int], fees: dict[str, int], price: ModelPrice
+) -> None:
+    cost = cost_of(replace(usage, tool_uses=uses), price, fees=fees)
+    assert cost == cost_of(usage, price) + sum(count * fees.get(tool, 0) for tool, count in uses.items())
 
 
 PER_TOKEN = ModelPrice(input=1_000_000, cache_read=0, cache_write=0, output=0)

@@ -1,0 +1,50 @@
+"""What staff fills in for aliases and tool fees in the administration."""
+
+from typing import Any
+
+from django import forms
+
+from aiinfra.edit_forms import RecordForm
+from cost_app.models import ModelAlias, ToolFee
+from cost_app.prices.naming import check_alias, check_fee
+from cost_app.prices.shipped import nano_of
+from cost_app.prices.terms import PriceError
+
+
+class ModelAliasForm(RecordForm):
+    """A new alias, or the end of one."""
+
+    class Meta:
+        model = ModelAlias
+        fields = ["provider", "alias", "model", "effective_from", "source"]
+
+    def clean(self) -> dict[str, Any]:
+        """The names must be of use."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                check_alias(ModelAlias(**data))
+            except PriceError as error:
+                raise forms.ValidationError(f"{error}.") from error
+        return data
+
+
+class ToolFeeForm(RecordForm):
+    """A new version of a fee, in dollars."""
+
+    dollars_per_use = forms.DecimalField(min_value=0, max_digits=16, decimal_places=9)
+
+    class Meta:
+        model = ToolFee
+        fields = ["provider", "model", "tool", "effective_from", "source"]
+
+    def clean(self) -> dict[str, Any]:
+        """The provider must exist; dollars become nano-dollars."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            self.instance.nano_per_use = nano_of(data["dollars_per_use"])
+            try:
+                check_fee(ToolFee(provider=data["provider"], model=data["model"]))
+            except PriceError as error:
+                raise forms.ValidationError(f"{error}.") from error
+        return data
