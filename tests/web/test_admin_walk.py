@@ -26,8 +26,10 @@ REGISTERED: list[type[models.Model]] = sorted(
     (model for model in admin.site._registry if model.__module__.startswith(OURS)), key=lambda model: model._meta.label
 )
 WRITABLE = {
+    "cost_app.ModelAlias",
     "cost_app.ProviderBilling",
     "cost_app.ProviderLimit",
+    "cost_app.ToolFee",
     "queue_app.QueuePolicy",
     "tenants.Membership",
     "tenants.Organization",

@@ -62,7 +62,7 @@ def world(
         compute_recommendations(organization.pk)
         create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:x")
         Channel.objects.create(organization=organization, name="Ops", kind="email", target="a@example.com")
-        Budget.objects.update(limit_nano=12_345_678_901, rollover_cap_nano=1)
+        Budget.objects.update(limit_nano=12_345_678_901, rollover_unused=True, rollover_cap_nano=1)
         gone = [{"provider": "openai", "model": "no-longer-priced", "classes": ["simple"]}]
         odd = {"spike_floor_nano": 1_000_000_001, "allowed_models": gone}
         CostPolicy.objects.update_or_create(organization=organization, defaults=odd)
