@@ -53,6 +53,7 @@ def _open(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends
             return _extended(made, ends_at)
         window = _make(budget, before, starts_at, ends_at)
         _count_from_the_ledger(budget, before, window, until)
+        window.refresh_from_db()  # the next window carries over what is left of this one
         return window
 
 
