@@ -1,0 +1,56 @@
+"""Invoices, closed months and delivered exports, for staff to read."""
+
+from django.contrib import admin
+
+from aiinfra.providers.admin import ProviderFilter
+from aiinfra.tenants.admin import ReadOnlyAdmin
+from cost_app.models import (
+    ExportDelivery,
+    InvoiceImport,
+    InvoiceLine,
+    MonthClose,
+)
+
+
+@admin.register(InvoiceImport)
+class InvoiceImportAdmin(ReadOnlyAdmin):
+    """Providers' usage files of all organizations."""
+
+    list_display = ["file_name", "organization", "provider", "first_day", "last_day", "uploaded_by", "uploaded_at"]
+    list_filter = [ProviderFilter, "organization"]
+    date_hierarchy = "uploaded_at"
+    search_fields = ["file_name", "=sha256"]
+    ordering = ["-uploaded_at"]
+
+
+@admin.register(InvoiceLine)
+class InvoiceLineAdmin(ReadOnlyAdmin):
+    """Their lines, as they were compared with the ledger."""
+
+    list_display = ["day", "organization", "model", "token_class", "invoice_nano", "ledger_nano", "likely_cause"]
+    list_filter = ["token_class", "organization"]
+    list_select_related = ["organization", "invoice"]
+    search_fields = ["=invoice__id", "model", "invoice__file_name"]
+    ordering = ["-id"]
+
+
+@admin.register(MonthClose)
+class MonthCloseAdmin(ReadOnlyAdmin):
+    """Closed months of all organizations."""
+
+    list_display = ["first_day", "organization", "closed_by", "closed_at"]
+    list_filter = ["organization"]
+    search_fields = ["closed_by", "organization__slug"]
+    date_hierarchy = "first_day"
+    ordering = ["-first_day"]
+
+
+@admin.register(ExportDelivery)
+class ExportDeliveryAdmin(ReadOnlyAdmin):
+    """Scheduled files of all organizations."""
+
+    list_display = ["kind", "first_day", "organization", "delivered_at", "size", "error"]
+    list_filter = ["kind", "organization"]
+    search_fields = ["error", "organization__slug"]
+    date_hierarchy = "first_day"
+    ordering = ["-first_day", "kind"]

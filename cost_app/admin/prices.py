@@ -1,0 +1,169 @@
+"""The price book for staff: prices and proposals to read, aliases, tool fees and reported costs to set."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from aiinfra.edit_forms import RecordForm
+from aiinfra.providers.admin import ProviderFilter
+from aiinfra.providers.registry import provider_names
+from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
+from aiinfra.tenants.audit import user_actor
+from cost_app.models import (
+    ModelAlias,
+    ModelPrice,
+    PriceProposal,
+    ProviderBilling,
+    Repricing,
+    ToolFee,
+)
+from cost_app.prices import naming
+from cost_app.prices.admin_forms import ModelAliasForm, ToolFeeForm
+from cost_app.prices.book import priced_models
+from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS, PriceError
+
+
+class ProgramOnlyAdmin(NoWritesMixin, ReadableAdmin):
+    """For what belongs to no organization and is not written here."""
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(ProgramOnlyAdmin):
+    """The price book. Versions are added on its page, in dollars, or by `manage.py add_price`."""
+
+    list_display = ["provider", "model", "tier", "window_name", *AMOUNTS, "effective_from", "effective_to", "source"]
+    list_filter = ["tier", ProviderFilter, ("effective_to", admin.EmptyFieldListFilter)]
+    search_fields = ["model", "source"]
+    ordering = ["provider", "model", "tier", "window_name", "-effective_from"]
+    amounts = STEP_AMOUNTS
+
+
+@admin.register(PriceProposal)
+class PriceProposalAdmin(ProgramOnlyAdmin):
+    """Proposed prices; they are decided on the page of the price book."""
+
+    list_display = ["provider", "model", "tier", "state", *AMOUNTS, "effective_from", "decided_by", "source"]
+    list_select_related = ["replaces"]
+    amounts = STEP_AMOUNTS
+    list_filter = ["state", ProviderFilter]
+    search_fields = ["model"]
+    ordering = ["-created_at"]
+
+
+class AddOnlyAdmin(ReadableAdmin):
+    """For what is added in dollars and words that are checked, and never changed."""
+
+    add_form: type[RecordForm]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form of its own for what is new."""
+        if obj is None:
+            kwargs["form"] = self.add_form
+        return super().get_form(request, obj, change, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Nobody deletes."""
+        return False
+
+
+@admin.register(ToolFee)
+class ToolFeeAdmin(AddOnlyAdmin):
+    """Fees of tools. A change is a new version."""
+
+    add_form = ToolFeeForm
+    amounts = ("nano_per_use",)
+    list_display = ["provider", "model", "tool", "nano_per_use", "effective_from", "added_by", "source"]
+    list_filter = [ProviderFilter]
+    search_fields = ["tool", "model"]
+    ordering = ["provider", "tool", "model", "-effective_from"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Add the fee, with who did it."""
+        naming.add_fee(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
+
+
+@admin.register(ModelAlias)
+class ModelAliasAdmin(AddOnlyAdmin):
+    """Aliases. They are added here, or proposed by the import and decided here; a later row ends or replaces one."""
+
+    add_form = ModelAliasForm
+    list_display = ["provider", "alias", "model", "state", "effective_from", "decided_by", "source"]
+    list_filter = ["state", ProviderFilter]
+    search_fields = ["alias", "model"]
+    ordering = ["provider", "alias", "-effective_from"]
+    actions = ["approve", "reject", "end"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Add the alias, approved by who added it."""
+        naming.add_alias(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
+
+    @admin.action(description="Approve selected aliases", permissions=["add"])
+    def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They hold from their beginning on."""
+        self._each(request, rows, partial(naming.decide_alias, approved=True))
+
+    @admin.action(description="Reject selected aliases", permissions=["add"])
+    def reject(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They are not proposed again."""
+        self._each(request, rows, partial(naming.decide_alias, approved=False))
+
+    @admin.action(description="End selected aliases now", permissions=["add"])
+    def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Later calls of these names have no price."""
+        self._each(request, rows, naming.end_alias)
+
+    def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None]) -> None:
+        for row in rows:
+            try:
+                do(row=row, actor=user_actor(request.user))  # type: ignore[arg-type]
+            except PriceError as error:
+                self.message_user(request, f"{row}: {error}.", messages.ERROR)
+
+
+@admin.register(Repricing)
+class RepricingAdmin(ProgramOnlyAdmin):
+    """Corrections of a period's prices."""
+
+    list_display = ["at", "provider", "model", "starts_at", "ends_at", "by", "reason"]
+    ordering = ["-at"]
+
+
+class ProviderBillingForm(RecordForm):
+    """A setting for a provider that can be called: a mistyped name would set nothing."""
+
+    class Meta:
+        model = ProviderBilling
+        fields = ["provider", "booked_cost"]
+
+    def clean_provider(self) -> str:
+        """Check the name against the configured providers and the price book."""
+        provider = str(self.cleaned_data["provider"])
+        if provider not in {*provider_names(), *(name for name, _ in priced_models())}:
+            raise forms.ValidationError("No provider has this name.")
+        return provider
+
+
+@admin.register(ProviderBilling)
+class ProviderBillingAdmin(ReadableAdmin):
+    """Which cost is booked where a provider reports its own, for all organizations."""
+
+    form = ProviderBillingForm
+    list_display = ["provider", "booked_cost", "changed_by"]
+    list_filter = ["booked_cost"]
+    search_fields = ["provider"]
+    ordering = ["provider"]
+    readonly_fields = ["changed_by"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save, with who did it."""
+        obj.changed_by = user_actor(request.user)  # type: ignore[arg-type]
+        super().save_model(request, obj, form, change)
