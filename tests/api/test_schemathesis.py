@@ -68,11 +68,13 @@ def admin_headers(
 
 
 def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
-    """What a schema cannot say of a budget: the order of thresholds, nine decimals, names that exist, the future."""
+    """What a schema cannot say of a budget: the order of thresholds, caps, nine decimals, names that exist."""
     thresholds = [body.get("warningThreshold", 80), body.get("alertThreshold", 95)]
     is_set = body.get("action") == "set-budget"
     if is_set and all(type(each) in (int, float) and each == int(each) and 1 <= each <= 100 for each in thresholds):
         body.update(zip(("warningThreshold", "alertThreshold"), sorted(thresholds), strict=True))
+    if body.get("rolloverCap") is not None and body.get("rolloverUnused", False) is False:
+        body["rolloverUnused"] = True
     for name in ("limit", "rolloverCap", "amount"):
         if isinstance(body.get(name), float) and 0 <= body[name] < 1e8:
             body[name] = round(body[name], 9)
@@ -84,23 +86,31 @@ def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
         scope["value"] = known.get(str(scope.get("type")), scope["value"].strip() or "x")
     if isinstance(body.get("reason"), str) and 0 < len(body["reason"]) <= 200:
         body["reason"] = body["reason"].strip() or "x"
-    if isinstance(body.get("expiresAt"), str) and RFC_3339.fullmatch(body["expiresAt"]):
-        body["expiresAt"] = "2099-01-01T00:00:00Z"
-    if isinstance(body.get("until"), str) and RFC_3339.fullmatch(body["until"]):
-        body["until"] = (timezone.now() + timedelta(days=1)).isoformat()
     if body.get("action") == "track":
         make_tracking_possible(body)
 
 
+def make_times_possible(body: dict[str, Any]) -> None:
+    """Ends that lie in the future."""
+    if isinstance(body.get("expiresAt"), str) and RFC_3339.fullmatch(body["expiresAt"]):
+        body["expiresAt"] = "2099-01-01T00:00:00Z"
+    if isinstance(body.get("until"), str) and RFC_3339.fullmatch(body["until"]):
+        body["until"] = (timezone.now() + timedelta(days=1)).isoformat()
+
+
 def make_tracking_possible(body: dict[str, Any]) -> None:
-    """A call of the last month, whose parts are not larger than their wholes."""
+    """A call of the last month."""
     if isinstance(body.get("at"), str) and RFC_3339.fullmatch(body["at"]):
         body["at"] = timezone.now().isoformat()
     if body.get("batch") is True and body.get("tier") in get_args(TierIn):
         body["tier"] = "batch"
     if isinstance(body.get("cost"), float) and 0 <= body["cost"] < MOST_DOLLARS:
         body["cost"] = min(round(body["cost"], 9), MOST_DOLLARS - 1)
-    usage = body.get("usage")
+    make_usage_possible(body.get("usage"))
+
+
+def make_usage_possible(usage: object) -> None:
+    """Parts that are not larger than their wholes."""
     if isinstance(usage, dict):
         for part in ("cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "reasoningTokens"):
             if _is_count(usage.get(part)):
@@ -145,6 +155,9 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
         make_days_possible(case.query)
     if isinstance(case.body, dict):
         make_budget_possible(case.body, key_id)
+        make_times_possible(case.body)
+        response = case.body.get("response")
+        make_usage_possible(response.get("usage") if isinstance(response, dict) else None)
 
 
 @schema.parametrize()
