@@ -175,6 +175,9 @@ function renewKey(form) {
   }
 }
 
+/* Request -> form: the answer may replace the button, which then no longer knows its form. */
+const sent = new WeakMap();
+
 function formOf(event) {
   return event.detail.requestConfig?.verb === "post" ? event.detail.elt.closest("form") || event.detail.elt.form : null;
 }
@@ -189,17 +192,20 @@ window.addEventListener("pageshow", wake);
 document.addEventListener("htmx:beforeRequest", (event) => {
   const form = formOf(event);
   if (form) {
+    sent.set(event.detail.xhr, form);
     rest(form);
   }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  const form = formOf(event);
+  const form = sent.get(event.detail.xhr);
   if (form) {
-    const focused = event.detail.requestConfig.triggeringEvent?.submitter;
+    const { triggeringEvent, elt } = event.detail.requestConfig;
+    const pressed = triggeringEvent?.submitter ?? elt;
     wake();
     renewKey(form);
-    if (document.activeElement === document.body && focused?.isConnected) {
-      focused.focus();
+    /* A disabled button loses the focus; the answer may have replaced it. */
+    if (document.activeElement === document.body && pressed) {
+      (pressed.isConnected ? pressed : document.getElementById(pressed.id))?.focus();
     }
   }
 });

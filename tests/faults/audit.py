@@ -80,17 +80,21 @@ def ledger_differences(stack: Stack) -> dict[str, tuple[int, int]]:
     billed: dict[str, int] = defaultdict(int)
     for call in stack.book():
         tokens = {CLASSES[name]: count for name, count in call["usage"].items() if name in CLASSES}
-        price = prices[call["provider"], call["model"]]
+        price = prices[call["attemptId"]]
         total = sum(count * price[name] for name, count in tokens.items())
         billed[call["attemptId"]] += -(-total // NANO_PER_PRICE_UNIT)
     attempts = booked.keys() | billed.keys()
     return {a: (booked[a], billed[a]) for a in attempts if booked[a] != billed[a]}
 
 
-def _prices(stack: Stack) -> dict[tuple[str, str], dict[str, int]]:
-    columns = ", ".join(CLASSES.values())
-    rows = stack.database.rows(f"SELECT provider, model, {columns} FROM cost_app_modelprice")  # noqa: S608 - constants
-    return {(row[0], row[1]): dict(zip(CLASSES.values(), row[2:], strict=True)) for row in rows}
+def _prices(stack: Stack) -> dict[str, dict[str, int]]:
+    """Attempt -> the price that it was admitted or sent at: some prices hold in some hours only."""
+    columns = ", ".join(f"price.{column}" for column in CLASSES.values())
+    rows = stack.database.rows(
+        f"SELECT attempt.id, {columns} FROM cost_app_attempt attempt "  # noqa: S608 - constants
+        "JOIN cost_app_modelprice price ON price.id = attempt.price_id"
+    )
+    return {text(row[0]): dict(zip(CLASSES.values(), row[1:], strict=True)) for row in rows}
 
 
 def index_leftovers(stack: Stack) -> dict[str, object]:
