@@ -1,32 +1,28 @@
 """An organization's rules for its cache, with the defaults where it set none."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
+from aiinfra.remembered import Remembered
 from aiinfra.tenants import audit
 from cache_app.models import CachePolicy
-
-REMEMBERED_S = 1.0
-"""Each look-up needs the policy; a change takes hold within this time."""
-_remembered: dict[int, tuple[float, CachePolicy]] = {}
 
 
 def policy_of(organization_id: int) -> CachePolicy:
     """The organization's policy; an unsaved one with the defaults where it has none. Remembered for a second."""
-    read_at, policy = _remembered.get(organization_id, (0.0, None))
-    if policy is None or time.monotonic() - read_at > REMEMBERED_S:
-        policy = CachePolicy.objects.filter(organization_id=organization_id).first()
-        policy = policy or CachePolicy(organization_id=organization_id)
-        _remembered[organization_id] = (time.monotonic(), policy)
-    return policy
+    return _policies.of(organization_id)
 
 
-def forget_policies() -> None:
-    """Read the policies anew from here on."""
-    _remembered.clear()
+def _read(organization_id: int) -> CachePolicy:
+    policy = CachePolicy.objects.filter(organization_id=organization_id).first()
+    return policy or CachePolicy(organization_id=organization_id)
+
+
+_policies = Remembered(_read, seconds=1)
+"""Each look-up needs the policy; a change takes effect within this time."""
+forget_policies = _policies.forget
 
 
 @transaction.atomic

@@ -30,9 +30,6 @@ MAY_CALL_PROVIDERS = {
     "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
 }
 MAY_USE_FLOATS = {
-    "cost_app/prices/aliases.py": "the moment at which aliases were read",
-    "cost_app/prices/book.py": "the moment at which a price was read",
-    "cost_app/prices/fees.py": "the moment at which fees were read",
     "cost_app/tasks.py": "seconds between two runs",
 }
 MAY_HANDLE_SIGNALS = {

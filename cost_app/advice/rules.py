@@ -11,7 +11,6 @@ A rule changes only what its recommendation said, and a client keeps the last wo
   once.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,17 +20,16 @@ from uuid import UUID
 from django.utils import timezone
 
 from aiinfra.providers.registry import is_configured
+from aiinfra.remembered import Remembered
 from cost_app.advice.candidates import allowed_models
 from cost_app.advice.pricing import Model, weight_of
 from cost_app.models import ModelPrice, OptimizationRule, RecommendationKind, RequestClass, RuleUse
 from cost_app.prices.book import ModelNotPricedError, price_of
 
-CACHE_SECONDS = 1
 LOW_PRIORITY = 10
 """The weight of the lowest priority; only such requests may be delayed."""
 STEP = timedelta(minutes=15)
 LONGEST_DELAY = timedelta(days=1)
-_cache: dict[int, tuple[float, list[OptimizationRule]]] = {}
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def shape(organization_id: int, terms: CallTerms, now: datetime | None = None) -
     """
     now = now or timezone.now()
     done: set[str] = set()
-    for rule in _active_rules(organization_id):
+    for rule in _active_rules.of(organization_id):
         if rule.kind not in done:
             shaped = CHANGES[rule.kind](rule, terms, now)
             done |= {rule.kind} if shaped is not terms else set()
@@ -84,19 +82,6 @@ def record_uses(organization_id: int, request_id: UUID, uses: Sequence[Use]) -> 
             )
             for use in uses
         )
-
-
-def forget_rules() -> None:
-    """Read the rules anew from here on."""
-    _cache.clear()
-
-
-def _active_rules(organization_id: int) -> list[OptimizationRule]:
-    read_at, rules = _cache.get(organization_id, (0.0, []))
-    if time.monotonic() - read_at > CACHE_SECONDS or not read_at:
-        rules = _read_rules(organization_id)
-        _cache[organization_id] = (time.monotonic(), rules)
-    return rules
 
 
 def _read_rules(organization_id: int) -> list[OptimizationRule]:
@@ -190,3 +175,7 @@ def _price(provider: str, model: str, at: datetime | None = None) -> ModelPrice 
         return price_of(provider, model, at=at) if at else price_of(provider, model)
     except ModelNotPricedError:
         return None
+
+
+_active_rules = Remembered(_read_rules, seconds=1)
+forget_rules = _active_rules.forget

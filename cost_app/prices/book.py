@@ -4,7 +4,6 @@ Of several versions of one (tier, window name) the one with the latest beginning
 that hold, one whose weekly window matches the instant wins over the one without a window.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from aiinfra.remembered import Remembered
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.aliases import family_of, forget_aliases, priced_as, targets_of
 from cost_app.prices.fees import forget_fees
@@ -33,7 +33,6 @@ __all__ = [
     "served_tiers",
 ]
 
-CACHE_SECONDS = 5
 AHEAD = timedelta(days=1)
 """A call may wait: what begins within this time is part of what it can cost."""
 
@@ -54,9 +53,6 @@ class Version:
         return self.price.effective_from <= at and (ends_at is None or at < ends_at)
 
 
-_cache: dict[tuple[str, str], tuple[float, list[Version]]] = {}
-
-
 def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: datetime | None = None) -> ModelPrice:
     """The price version in force at an instant, now by default. Raises ModelNotPricedError.
 
@@ -66,7 +62,7 @@ def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: d
     """
     at = at or timezone.now()
     for name in _names(provider, model, at):
-        versions = _versions(provider, name)
+        versions = _versions.of((provider, name))
         for billed in dict.fromkeys((tier, PriceTier.STANDARD.value)):
             if price := price_among(versions, billed, at):
                 return price
@@ -100,7 +96,7 @@ def prices_ahead(
     now = timezone.now()
     served = {PriceTier.STANDARD.value, *tiers}
     for name in _names(provider, model, now):
-        versions = _versions(provider, name)
+        versions = _versions.of((provider, name))
         ahead = [version.price for tier in served for version in _latest_of_each_window(versions, tier, now)]
         ahead += [version.price for version in versions if _begins_soon(version.price, served, now)]
         if ahead:
@@ -150,7 +146,7 @@ def in_force() -> QuerySet[ModelPrice]:
 
 def forget_prices() -> None:
     """Read every price, alias and fee again at its next use."""
-    _cache.clear()
+    _versions.forget()
     forget_aliases()
     forget_fees()
 
@@ -165,7 +161,7 @@ def _names(provider: str, model: str, at: datetime) -> Iterator[str]:
 def _not_priced(provider: str, model: str) -> ModelNotPricedError:
     text = f"{provider}/{model} is not in the price book"
     family = family_of(model)
-    if family and _versions(provider, family):
+    if family and _versions.of((provider, family)):
         text += f"; it looks like a snapshot of {provider}/{family}, and an alias for that model would price it"
     return ModelNotPricedError(text)
 
@@ -184,11 +180,10 @@ def _latest_of_each_window(versions: Sequence[Version], tier: str, at: datetime)
             yield version
 
 
-def _versions(provider: str, model: str) -> list[Version]:
-    read_at, versions = _cache.get((provider, model), (0.0, []))
-    if not versions or time.monotonic() - read_at > CACHE_SECONDS:
-        rows = ModelPrice.objects.filter(provider=provider, model=model).order_by("-effective_from", "window_name")
-        versions = read_versions(rows)
-        if versions:
-            _cache[provider, model] = (time.monotonic(), versions)
-    return versions
+def _read_model(key: tuple[str, str]) -> list[Version]:
+    provider, model = key
+    rows = ModelPrice.objects.filter(provider=provider, model=model)
+    return read_versions(rows.order_by("-effective_from", "window_name"))
+
+
+_versions = Remembered(_read_model, seconds=5, keeps_empty=False)

@@ -1,17 +1,13 @@
 """What a use of a provider's tool costs, beside tokens: lines of the price book, versioned like prices."""
 
-import time
 from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.remembered import Remembered
 from cost_app.models import ModelPrice, ToolFee
-
-CACHE_SECONDS = 5
-
-_cache: dict[str, tuple[float, list[ToolFee]]] = {}
 
 
 def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, int]:
@@ -19,7 +15,7 @@ def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, 
 
     A provider's lines are kept in process for 5 s.
     """
-    return fees_among(_lines(provider), model, at or timezone.now())
+    return fees_among(_lines.of(provider), model, at or timezone.now())
 
 
 def fees_among(lines: Iterable[ToolFee], model: str, at: datetime) -> dict[str, int]:
@@ -37,15 +33,9 @@ def unpriced_tools(usage: TokenUsage, price: ModelPrice, at: datetime | None = N
     return sorted(used - set(fees_of(price.provider, price.model, at)))
 
 
-def forget_fees() -> None:
-    """Read every fee again at its next use."""
-    _cache.clear()
+def _read_lines(provider: str) -> list[ToolFee]:
+    return list(ToolFee.objects.filter(provider=provider))
 
 
-def _lines(provider: str) -> list[ToolFee]:
-    read_at, lines = _cache.get(provider, (0.0, []))
-    if not lines or time.monotonic() - read_at > CACHE_SECONDS:
-        lines = list(ToolFee.objects.filter(provider=provider))
-        if lines:
-            _cache[provider] = (time.monotonic(), lines)
-    return lines
+_lines = Remembered(_read_lines, seconds=5, keeps_empty=False)
+forget_fees = _lines.forget

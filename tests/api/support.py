@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from aiinfra import remembered
 from aiinfra.tenants import key_cache, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, TenantModel
 from aiinfra.tenants.scope import system_scope
-from cost_app.prices import book as pricebook
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
@@ -73,9 +73,9 @@ def refused(response: HttpResponse, status: int, param: str | None = None) -> di
 
 
 def queries_of(call: Callable[[], object]) -> int:
-    """How many queries a call makes while no key and no price is remembered."""
+    """How many queries a call makes while this process remembers no row."""
     key_cache.clear()
-    pricebook.forget_prices()
+    remembered.forget_all()
     with CaptureQueriesContext(connection) as captured:
         call()
         return len(captured)

@@ -223,4 +223,4 @@ def test_the_tenth_costs_as_many_queries_as_the_second(program: Caller) -> None:
     second = queries_of(enqueue)
     for _ in range(7):
         enqueue()
-    assert queries_of(enqueue) == second <= 10
+    assert queries_of(enqueue) == second <= 11  # with nothing remembered: key, prices and rules are read too

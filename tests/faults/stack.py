@@ -21,6 +21,8 @@ from tests.faults.program import Program
 from tests.support.processes import ROOT, START_LIMIT_S, answers, free_port, wait_until
 
 MANAGE = [sys.executable, "manage.py"]
+WHOLE_ANSWER = 500
+"""Tokens that no answer of the sandbox reaches: one that is cut off is not shared with others."""
 LEASE_S = 5.0
 TIMEOUT_MS = 60_000
 """No call times out unless a test wants it to. Held calls wait for the test, and the machine may be busy."""
@@ -176,7 +178,7 @@ class Stack:
     def ask(self, text: str) -> str:
         """The id of a request that came by the front door, where the cache is asked first."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}
-        answer = self.http.post(f"{self.url}/api/ai/chat", json=order(text), headers=headers)
+        answer = self.http.post(f"{self.url}/api/ai/chat", json=order(text, maxTokens=WHOLE_ANSWER), headers=headers)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["requestId"])
 

@@ -84,7 +84,7 @@ def test_a_new_price_holds_after_the_cache_and_the_attempt_keeps_the_one_it_was_
     attempt = open_attempt(provider="local", model="m")
     version(9_000_000, from_days=-1)
     assert price_of("local", "m").output == 1_000_000
-    monkeypatch.setattr(pricebook, "CACHE_SECONDS", -1)
+    monkeypatch.setattr(pricebook._versions, "_seconds", -1)
     assert price_of("local", "m").output == 9_000_000
     with system_scope():
         attempts.settle(Attempt.objects.get(), TokenUsage(output=10), {})

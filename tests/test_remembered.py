@@ -1,0 +1,75 @@
+"""What a process keeps of rows that nearly every request needs."""
+
+import time
+
+import pytest
+
+from aiinfra import remembered
+from aiinfra.remembered import Remembered
+
+
+class Table:
+    """Rows that count how often they are read."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[int]] = {"north": [1]}
+        self.reads = 0
+
+    def read(self, key: str) -> list[int]:
+        self.reads += 1
+        return list(self.rows.get(key, []))
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock, to be moved by hand."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def test_a_value_is_read_again_once_its_time_is_over(now: list[float]) -> None:
+    table = Table()
+    kept = Remembered(table.read, seconds=5)
+    assert kept.of("north") == [1]
+    table.rows["north"] = [2]
+    now[0] = 5
+    assert kept.of("north") == [1]
+    now[0] = 5.1
+    assert kept.of("north") == [2]
+    assert table.reads == 2
+
+
+@pytest.mark.parametrize(("keeps_empty", "reads"), [(True, 1), (False, 2)])
+def test_an_empty_value_is_kept_where_asked(keeps_empty: bool, reads: int) -> None:
+    table = Table()
+    kept = Remembered(table.read, seconds=60, keeps_empty=keeps_empty)
+    assert kept.of("south") == kept.of("south") == []
+    assert table.reads == reads
+
+
+def test_a_failed_read_keeps_nothing() -> None:
+    def fail(key: str) -> int:
+        raise LookupError(key)
+
+    kept = Remembered(fail, seconds=60)
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            kept.of("north")
+
+
+def test_memory_is_bounded() -> None:
+    kept = Remembered(str, seconds=60, keys_max=3)
+    for number in range(10):
+        kept.of(number)
+    assert len(kept._kept) <= 3
+
+
+def test_everything_can_be_forgotten_at_once() -> None:
+    tables = [Table(), Table()]
+    kept = [Remembered(table.read, seconds=60) for table in tables]
+    for _ in range(2):
+        for each in kept:
+            each.of("north")
+        remembered.forget_all()
+    assert [table.reads for table in tables] == [2, 2]
