@@ -93,7 +93,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "aiinfra.context.base_template",
+                "aiinfra.context_processors.base_template",
             ],
             "builtins": [
                 "heroicons.templatetags.heroicons",

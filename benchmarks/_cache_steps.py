@@ -25,8 +25,8 @@ import psutil
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cache_app import keeping, lookup
-from cache_app.answers import Fetched, Look
+from cache_app import lookup, writing
+from cache_app.answers import LookupResult, NewEntry
 from cache_app.embedding import remembered
 from cache_app.embedding.base import Payer, Vector
 from cache_app.embedding.registry import configured_embedder
@@ -109,16 +109,16 @@ def fill(folder: Path, slug: str, count: int) -> dict[str, Any]:
             entry = _entry(mine, partition, text)
             put.append(_timed(lambda entry=entry, vector=vector: entries.put(entry, vector=vector)))
         else:
-            ticket = replace(lookup.prepare(_question(mine, text)).ticket, vector=vector)
-            keep.append(_timed(lambda ticket=ticket: keeping.keep(ticket, FETCHED)))
+            cache_key = replace(lookup.prepare(_question(mine, text)).cache_key, vector=vector)
+            keep.append(_timed(lambda cache_key=cache_key: writing.keep(cache_key, FETCHED)))
     return {"put": put, "keep": keep}
 
 
-FETCHED = Fetched({"role": "assistant", "content": ANSWER, "finishReason": "stop"}, TokenUsage(), PROVIDER, MODEL)
+FETCHED = NewEntry({"role": "assistant", "content": ANSWER, "finishReason": "stop"}, TokenUsage(), PROVIDER, MODEL)
 
 
 def _look_up_none(organization_id: int) -> Any:
-    return lookup.prepare(_question(organization_id, "What are the working hours of the office?")).ticket
+    return lookup.prepare(_question(organization_id, "What are the working hours of the office?")).cache_key
 
 
 def _entry(organization_id: int, partition: str, text: str) -> Entry:
@@ -241,7 +241,7 @@ def write(folder: Path, slug: str, _count: int) -> dict[str, int]:
     return {"written": written}
 
 
-def _look(organization_id: int, text: str) -> Look:
+def _look(organization_id: int, text: str) -> LookupResult:
     return lookup.look_up(_question(organization_id, text), Payer(organization_id))
 
 

@@ -6,15 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from aiinfra.providers.base import TokenUsage
+from cache_app.cache_key import CacheKey
 from cache_app.models import Layer
-from cache_app.ticket import Ticket
 
 OFF = "off"
 """Why nothing is served, or kept, where the organization's cache is switched off."""
 
 
 @dataclass(frozen=True)
-class Fetched:
+class NewEntry:
     """A clean answer of a provider, or one that somebody gave us, with where it comes from.
 
     `response` is {role, content, finishReason}; `latency_ms` is how long the provider took.
@@ -34,7 +34,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Served:
+class Hit:
     """What answers a question, and why it may. `similarity` is a cosine, 1 for an equal text."""
 
     layer: Layer
@@ -49,16 +49,16 @@ class Served:
     lookup_ms: float = 0.0
 
     @classmethod
-    def in_flight(cls, ticket: Ticket, response: dict[str, Any], usage: TokenUsage, waited_ms: int) -> "Served":
+    def in_flight(cls, cache_key: CacheKey, response: dict[str, Any], usage: TokenUsage, waited_ms: int) -> "Hit":
         """The answer of an equal request that was under way."""
         return cls(
             layer=Layer.FLIGHT,
-            entry_id=ticket.entry_id,
+            entry_id=cache_key.entry_id,
             similarity=1.0,
             rule="flight",
             response=response,
             usage=usage,
-            cached_question=ticket.text,
+            cached_question=cache_key.text,
             lookup_ms=float(waited_ms),
         )
 
@@ -75,22 +75,22 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookupResult:
     """What a look-up found. Where nothing is served, `reason` says why: one of the names of `cache_app.metrics.counts`
     after "miss:" or "error:", and `explanation` in words.
 
     `would_serve` is set in shadow mode in place of `served`. With `may_share` equal questions may wait for one answer.
     """
 
-    ticket: Ticket
-    served: Served | None = None
-    would_serve: Served | None = None
+    cache_key: CacheKey
+    served: Hit | None = None
+    would_serve: Hit | None = None
     reason: str = ""
     explanation: str = ""
     candidates: tuple[Candidate, ...] = ()
     may_share: bool = False
 
     @property
-    def to_keep(self) -> Ticket | None:
+    def to_keep(self) -> CacheKey | None:
         """The ticket for the answer; None where the organization keeps none."""
-        return None if self.reason == OFF else self.ticket
+        return None if self.reason == OFF else self.cache_key

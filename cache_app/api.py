@@ -12,11 +12,11 @@ from aiinfra.api import ApiCall, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.money import dollars
 from cache_app import manage
-from cache_app.asking import given_from, look_up_alone, payer_of, question_from
 from cache_app.facade import CacheAwayError, SemanticCache
 from cache_app.learning import judging
 from cache_app.metrics.stats import cache_stats
 from cache_app.models import JudgedBy
+from cache_app.operations import given_from, look_up_alone, payer_of, question_from
 from cache_app.payloads import (
     AnswerOut,
     CacheStatsOut,

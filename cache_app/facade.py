@@ -16,33 +16,33 @@ from aiinfra.python_api import (
     organization_named,
 )
 from aiinfra.tenants.scope import organization_scope
-from cache_app import keeping, lookup, manage, tasks
-from cache_app.answers import Fetched, Look, Served
-from cache_app.asking import given_from, look_up_alone, payer_of, question_from
+from cache_app import lookup, manage, tasks, writing
+from cache_app.answers import Hit, LookupResult, NewEntry
+from cache_app.cache_key import CacheKey
 from cache_app.embedding.base import Payer
 from cache_app.learning import sampling
 from cache_app.metrics.folding import fold_organization
 from cache_app.metrics.stats import CacheStats, cache_stats
 from cache_app.models import CacheHit
+from cache_app.operations import given_from, look_up_alone, payer_of, question_from
 from cache_app.payloads import LookupIn, StoreIn, TagsIn
 from cache_app.question import Question
 from cache_app.store import janitor
-from cache_app.ticket import Ticket
 
 __all__ = [
     "CacheAwayError",
     "CacheHit",
+    "CacheKey",
     "CacheMatch",
-    "Fetched",
+    "Hit",
     "InvalidValueError",
-    "Look",
     "LookupOptions",
+    "LookupResult",
+    "NewEntry",
     "Payer",
     "Question",
     "SemanticCache",
-    "Served",
     "StoreOptions",
-    "Ticket",
     "UnknownOptionError",
     "UnknownOrganizationError",
 ]
@@ -115,9 +115,9 @@ class SemanticCache:
     prepare = staticmethod(lookup.prepare)
     look_up = staticmethod(lookup.look_up)
     look_again = staticmethod(lookup.look_again)
-    keep = staticmethod(keeping.keep)
-    record_hit = staticmethod(keeping.record_hit)
-    record_shadow = staticmethod(keeping.record_shadow)
+    keep = staticmethod(writing.keep)
+    record_hit = staticmethod(writing.record_hit)
+    record_shadow = staticmethod(writing.record_shadow)
     compare = staticmethod(sampling.compare)
     due_reasks = staticmethod(sampling.due_reasks)
     uncompared = staticmethod(sampling.uncompared)
@@ -167,7 +167,7 @@ class SemanticCache:
             manage.record_given(organization_id=organization.id, entry_id=entry_id, actor=PYTHON)
         return entry_id
 
-    def give(self, question: Question, fetched: Fetched, payer: Payer) -> str:
+    def give(self, question: Question, fetched: NewEntry, payer: Payer) -> str:
         """Keep an answer with its embedding, so that the next look-up of any process finds it; returns the entry's id.
 
         Raises CacheAwayError; also where the organization's cache is switched off.
@@ -177,17 +177,17 @@ class SemanticCache:
             raise CacheAwayError(look.reason)
         return self.give_at(look.to_keep, fetched, payer)
 
-    def give_at(self, ticket: Ticket, fetched: Fetched, payer: Payer) -> str:
+    def give_at(self, cache_key: CacheKey, fetched: NewEntry, payer: Payer) -> str:
         """As `give`, where it is known already where the answer belongs. Raises CacheAwayError."""
-        if not keeping.keep(keeping.with_vector(ticket, payer), fetched):
+        if not writing.keep(writing.with_vector(cache_key, payer), fetched):
             raise CacheAwayError("the cache's store does not answer")
-        return ticket.entry_id
+        return cache_key.entry_id
 
-    def give_together(self, gifts: Sequence[tuple[Ticket, Fetched]], payer: Payer) -> None:
+    def give_together(self, gifts: Sequence[tuple[CacheKey, NewEntry]], payer: Payer) -> None:
         """As `give_at`, for several answers of one payer; their questions are embedded ten a call."""
-        tickets = keeping.with_vectors([ticket for ticket, _ in gifts], payer)
-        for ticket, (_, fetched) in zip(tickets, gifts, strict=True):
-            if not keeping.keep(ticket, fetched):
+        tickets = writing.with_vectors([cache_key for cache_key, _ in gifts], payer)
+        for cache_key, (_, fetched) in zip(tickets, gifts, strict=True):
+            if not writing.keep(cache_key, fetched):
                 raise CacheAwayError("the cache's store does not answer")
 
     def get_stats(self, organization_id: str) -> CacheStats:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
-from cache_app.answers import OFF, Candidate, Look, Served
+from cache_app.answers import OFF, Candidate, Hit, LookupResult
+from cache_app.cache_key import CacheKey
+from cache_app.eligibility import unsuited
 from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
 from cache_app.embedding.remembered import embed_for_lookup
@@ -24,8 +26,6 @@ from cache_app.models import CacheMode, CachePolicy, Layer, OtherLanguages
 from cache_app.policy import policy_of
 from cache_app.question import Question, entry_id
 from cache_app.store.entries import Entry, fetch_valid
-from cache_app.suited import unsuited
-from cache_app.ticket import Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -42,28 +42,30 @@ EXPLANATIONS = {
 }
 
 
-def prepare(question: Question) -> Look:
+def prepare(question: Question) -> LookupResult:
     """Where the answer to a question belongs, without looking for one."""
     policy = policy_of(question.organization_id)
-    look = Look(_ticket(question, policy))
+    look = LookupResult(_ticket(question, policy))
     return replace(look, reason=OFF) if policy.mode == CacheMode.OFF else look
 
 
-def look_up(question: Question, payer: Payer, *, by_meaning: bool = True, threshold: float | None = None) -> Look:
+def look_up(
+    question: Question, payer: Payer, *, by_meaning: bool = True, threshold: float | None = None
+) -> LookupResult:
     """The answer to an equal or a similar question, if the organization's rules and the guards let it through.
 
     `threshold` (a cosine) takes the place of the organization's for this look-up. Counted in the statistics.
     """
     started = time.perf_counter()
     policy = policy_of(question.organization_id)
-    ticket = _ticket(question, policy)
+    cache_key = _ticket(question, policy)
     if policy.mode == CacheMode.OFF:
-        return _explained(Look(ticket, reason=OFF))
+        return _explained(LookupResult(cache_key, reason=OFF))
     try:
-        look = _search(_Search(question, policy, payer, threshold), ticket, by_meaning)
+        look = _search(_Search(question, policy, payer, threshold), cache_key, by_meaning)
     except RedisError as error:
         logger.warning("looked up nothing: Redis does not answer: %s", error)
-        look = Look(ticket, reason=REDIS)
+        look = LookupResult(cache_key, reason=REDIS)
     look = _timed(look, (time.perf_counter() - started) * 1000)
     counts.note(question.organization_id, _names(look))
     if policy.mode == CacheMode.SHADOW:
@@ -71,18 +73,18 @@ def look_up(question: Question, payer: Payer, *, by_meaning: bool = True, thresh
     return replace(_explained(look), may_share=True)
 
 
-def look_again(ticket: Ticket) -> Served | None:
+def look_again(cache_key: CacheKey) -> Hit | None:
     """The equal question's answer, if it has come meanwhile; not counted."""
     try:
-        return _exact(ticket)
+        return _exact(cache_key)
     except RedisError:
         return None
 
 
-def _ticket(question: Question, policy: CachePolicy) -> Ticket:
+def _ticket(question: Question, policy: CachePolicy) -> CacheKey:
     embedder = configured_embedder().id
     partition = question.partition(embedder, policy.shared_with)
-    return Ticket(
+    return CacheKey(
         organization_id=question.organization_id,
         partition=partition,
         entry_id=entry_id(partition, question.text),
@@ -108,61 +110,61 @@ class _Search:
         return self.policy.threshold if self.policy.threshold is not None else embedder.scale.edge
 
 
-def _search(search: _Search, ticket: Ticket, by_meaning: bool) -> Look:
-    if served := _exact(ticket):
-        return Look(ticket, served)
+def _search(search: _Search, cache_key: CacheKey, by_meaning: bool) -> LookupResult:
+    if served := _exact(cache_key):
+        return LookupResult(cache_key, served)
     if not by_meaning or search.policy.mode == CacheMode.EXACT:
-        return Look(ticket, reason=NOTHING)
-    if not ticket.by_meaning:
+        return LookupResult(cache_key, reason=NOTHING)
+    if not cache_key.by_meaning:
         why = unsuited(search.question, search.policy)
-        return Look(ticket, reason=f"unsuited:{why}", explanation=f"not compared by meaning: {why}")
+        return LookupResult(cache_key, reason=f"unsuited:{why}", explanation=f"not compared by meaning: {why}")
     try:
-        return _similar(search, ticket)
+        return _similar(search, cache_key)
     except EmbedderError as error:
         logger.info("looked up by the exact layer alone: %s", error)
-        return Look(ticket, reason=EMBEDDER)
+        return LookupResult(cache_key, reason=EMBEDDER)
 
 
-def _exact(ticket: Ticket) -> Served | None:
-    entry = fetch_valid(ticket.organization_id, ticket.partition, [ticket.entry_id]).get(ticket.entry_id)
-    if entry is None or ticket.entry_id in entry.blocked:
+def _exact(cache_key: CacheKey) -> Hit | None:
+    entry = fetch_valid(cache_key.organization_id, cache_key.partition, [cache_key.entry_id]).get(cache_key.entry_id)
+    if entry is None or cache_key.entry_id in entry.blocked:
         return None
     return _served(entry, Layer.EXACT, 1.0, "exact")
 
 
-def _similar(search: _Search, ticket: Ticket) -> Look:
+def _similar(search: _Search, cache_key: CacheKey) -> LookupResult:
     embedder = configured_embedder()
-    ticket = replace(ticket, vector=embed_for_lookup(ticket.text, ticket.partition, search.payer))
-    assert ticket.vector is not None  # noqa: S101 - for the type checker: it was set above
-    nearest = configured_index().nearest(ticket.organization_id, ticket.partition, ticket.vector, CANDIDATES)
+    cache_key = replace(cache_key, vector=embed_for_lookup(cache_key.text, cache_key.partition, search.payer))
+    assert cache_key.vector is not None  # noqa: S101 - for the type checker: it was set above
+    nearest = configured_index().nearest(cache_key.organization_id, cache_key.partition, cache_key.vector, CANDIDATES)
     near = {each.entry_id: each.similarity for each in nearest if each.similarity >= embedder.scale.near}
-    near.pop(ticket.entry_id, None)
-    entries = fetch_valid(ticket.organization_id, ticket.partition, list(near)) if near else {}
+    near.pop(cache_key.entry_id, None)
+    entries = fetch_valid(cache_key.organization_id, cache_key.partition, list(near)) if near else {}
     candidates: list[Candidate] = []
     for name, similarity in near.items():
         if name not in entries:
             continue
-        candidate = _judged(search, ticket, entries[name], similarity, embedder)
+        candidate = _judged(search, cache_key, entries[name], similarity, embedder)
         candidates.append(candidate)
         if not candidate.guard:
             served = _served(entries[name], Layer.SEMANTIC, similarity, candidate.reason)
-            return Look(ticket, served, candidates=tuple(candidates))
+            return LookupResult(cache_key, served, candidates=tuple(candidates))
     first = candidates[0] if candidates else None
-    return Look(
-        ticket,
+    return LookupResult(
+        cache_key,
         reason=first.guard if first else NOTHING,
         explanation=first.reason if first else "",
         candidates=tuple(candidates),
     )
 
 
-def _judged(search: _Search, ticket: Ticket, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
+def _judged(search: _Search, cache_key: CacheKey, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
     """`guard` is "" where the entry may be served, and then `reason` is the rule that let it through."""
-    if ticket.entry_id in entry.blocked:
+    if cache_key.entry_id in entry.blocked:
         guard, reason = BLOCKED
     else:
         verdict = decide(
-            ticket.text,
+            cache_key.text,
             entry.question,
             similarity,
             max(search.bar(embedder), entry.bar),
@@ -170,13 +172,13 @@ def _judged(search: _Search, ticket: Ticket, entry: Entry, similarity: float, em
             any_language=search.policy.other_languages == OtherLanguages.SIMILAR,
         )
         guard, reason = ("", verdict.rule) if verdict.serve else (verdict.guard, verdict.reason)
-        if verdict.serve and is_wrong_pair(ticket.organization_id, entry.id, ticket.entry_id):
+        if verdict.serve and is_wrong_pair(cache_key.organization_id, entry.id, cache_key.entry_id):
             guard, reason = BLOCKED  # Redis has not heard of the report yet
     return Candidate(entry.id, similarity, entry.question, guard, reason)
 
 
-def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Served:
-    return Served(
+def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Hit:
+    return Hit(
         layer=layer,
         entry_id=entry.id,
         similarity=similarity,
@@ -189,15 +191,15 @@ def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Served:
     )
 
 
-def _timed(look: Look, lookup_ms: float) -> Look:
+def _timed(look: LookupResult, lookup_ms: float) -> LookupResult:
     return replace(look, served=replace(look.served, lookup_ms=lookup_ms)) if look.served else look
 
 
-def _explained(look: Look) -> Look:
+def _explained(look: LookupResult) -> LookupResult:
     return look if look.explanation or look.served else replace(look, explanation=EXPLANATIONS.get(look.reason, ""))
 
 
-def _names(look: Look) -> Iterable[str]:
+def _names(look: LookupResult) -> Iterable[str]:
     """What is counted of a look-up; hits are counted by their rows."""
     yield counts.LOOK
     if not look.served:

@@ -1,12 +1,12 @@
 """`/api/ai/cost`: one table of operations, each part brings its own; and `/api/ai/exports`, which gives files."""
 
 from aiinfra.api import Endpoint
-from cost_app.advice.api import OPERATIONS as ADVICE
 from cost_app.alerts.api import OPERATIONS as ALERTS
 from cost_app.budgets.api import OPERATIONS as BUDGETS
 from cost_app.finance.api import OPERATIONS as FINANCE
 from cost_app.finance.api import exports
-from cost_app.metrics.api import OPERATIONS as METRICS
+from cost_app.recommendations.api import OPERATIONS as ADVICE
+from cost_app.spend.api import OPERATIONS as METRICS
 
 __all__ = ["cost", "exports"]
 

@@ -14,20 +14,20 @@ from pydantic.alias_generators import to_snake
 
 from aiinfra.python_api import PYTHON, InvalidValueError, checked, organization_named, result_of
 from aiinfra.tenants.scope import organization_scope
-from cost_app.advice import api as advice
-from cost_app.advice.payloads import ChoiceQuery, RecommendationsQuery
-from cost_app.advice.results import OptimizationRecommendation, ProviderRecommendation
 from cost_app.alerts import api as alerts
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets import api as budgets
 from cost_app.budgets import manage
 from cost_app.budgets.terms import BudgetTermsError
+from cost_app.ledger.rollups import fold_organization
 from cost_app.ledger.tracking import ReportedTooLateError, ReportTooLargeError
-from cost_app.ledger.usage import fold_organization
-from cost_app.metrics import api as metrics
-from cost_app.metrics.payloads import MetricsQuery
-from cost_app.metrics.results import CostMetrics, TrackedRequest
 from cost_app.python_payloads import AlertsArguments, BudgetArguments, TrackArguments
+from cost_app.recommendations import api as advice
+from cost_app.recommendations.payloads import ChoiceQuery, RecommendationsQuery
+from cost_app.recommendations.results import OptimizationRecommendation, ProviderRecommendation
+from cost_app.spend import api as metrics
+from cost_app.spend.payloads import MetricsQuery
+from cost_app.spend.results import CostMetrics, TrackedRequest
 
 
 def track_request(

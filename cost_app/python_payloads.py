@@ -2,7 +2,7 @@
 
 from aiinfra.api import ApiModel
 from cost_app.budgets.payloads import SetBudget
-from cost_app.metrics.payloads import CallFacts, TrackedCallIn
+from cost_app.spend.payloads import CallFacts, TrackedCallIn
 
 
 class TrackArguments(TrackedCallIn):

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from aiinfra.tenants.scope import system_scope
-from cost_app.advice.compute import compute_all
 from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.live import tell_budgets
 from cost_app.budgets.refused import count_refusals
 from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.finance.deliveries import deliver_due
+from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
-from cost_app.ledger.usage import fold, follow_time_zones
 from cost_app.performance.counting import forget_old
+from cost_app.recommendations.compute import compute_all
 
 Jobs = list[tuple[float, Callable[[], object]]]
 """(seconds between two runs, what is run)"""

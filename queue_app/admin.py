@@ -11,10 +11,11 @@ from aiinfra.providers.admin import ProviderFilter
 from aiinfra.readable_admin import ReadableAdmin
 from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
 from aiinfra.tenants.audit import user_actor
-from cost_app.optimizer import ProviderLimit
-from queue_app import control, limits
-from queue_app.forms import ProviderLimitForm
+from cost_app.facade import ProviderLimit
+from queue_app import control
 from queue_app.models import AIRequest, Priority, QueuePolicy
+from queue_app.ordering import provider_limits
+from queue_app.pages.forms import ProviderLimitForm
 
 
 @admin.register(AIRequest)
@@ -87,14 +88,14 @@ class ProviderLimitAdmin(ReadableAdmin):
         """Save, and make it hold from the next claim on."""
         obj.changed_by = user_actor(request.user)  # type: ignore[attr-defined, arg-type]
         super().save_model(request, obj, form, change)
-        transaction.on_commit(limits.announce_limits)
+        transaction.on_commit(provider_limits.announce_limits)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         """Delete, and let it hold no longer."""
         super().delete_model(request, obj)
-        transaction.on_commit(limits.announce_limits)
+        transaction.on_commit(provider_limits.announce_limits)
 
     def delete_queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> None:
         """The same for several."""
         super().delete_queryset(request, queryset)
-        transaction.on_commit(limits.announce_limits)
+        transaction.on_commit(provider_limits.announce_limits)

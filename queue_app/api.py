@@ -5,10 +5,9 @@ from contextlib import contextmanager
 
 from aiinfra.api import ApiCall, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
-from cost_app.optimizer import BudgetBusyError, BudgetExceededError, ModelNotPricedError
+from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
 from queue_app import control, presenting
 from queue_app.facade import priority_name
-from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, accept
 from queue_app.models import AIRequest, Priority
 from queue_app.payloads import (
     Accepted,
@@ -24,9 +23,16 @@ from queue_app.payloads import (
     RequestPage,
     RequestReference,
 )
-from queue_app.requests import RequestFilter, page_of, request_by_id, status_of
-from queue_app.stats import queue_stats
-from queue_app.submissions import submission_from
+from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
+from queue_app.stats.summary import queue_stats
+from queue_app.submission.from_payload import submission_from
+from queue_app.submission.intake import (
+    IdempotencyConflictError,
+    QueueFullError,
+    Submission,
+    UnknownProviderError,
+    accept,
+)
 
 
 @contextmanager

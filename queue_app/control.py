@@ -10,13 +10,15 @@ from redis.exceptions import RedisError
 
 from aiinfra.tenants import audit
 from cost_app import create_cost_optimizer
-from queue_app import events, flights, index, tickets
-from queue_app.claims import release
-from queue_app.cleanup import cleanup
-from queue_app.index import Entry
-from queue_app.intake import attempt_order, enter, note_model
+from queue_app import events
+from queue_app.caching import coalescing
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.ordering import index, tickets
+from queue_app.ordering.claims import release
+from queue_app.ordering.index import Entry
 from queue_app.packing import unpack
+from queue_app.repair.retention import cleanup
+from queue_app.submission.intake import attempt_order, enter, note_model
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
@@ -51,7 +53,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
             organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
         )
     _tell_redis(request)
-    flights.ended(request)
+    coalescing.ended(request)
     events.changed(request)
 
 

@@ -15,16 +15,25 @@ from aiinfra.python_api import (
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
-from queue_app import claims, outcomes, processing, requests, stats
-from queue_app.asking import CacheMissError, ask
-from queue_app.claims import Claim
-from queue_app.cleanup import cleanup
-from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, accept
+from queue_app import queries
 from queue_app.models import AIRequest, Priority
+from queue_app.ordering import claims
+from queue_app.ordering.claims import Claim
 from queue_app.payloads import CacheMode, EnqueueArguments, PriorityName, RequestReference
-from queue_app.requests import RequestStatus
-from queue_app.stats import QueueStats
-from queue_app.submissions import submission_from
+from queue_app.processing import outcomes, provider_call
+from queue_app.queries import RequestStatus
+from queue_app.repair.retention import cleanup
+from queue_app.stats import summary
+from queue_app.stats.summary import QueueStats
+from queue_app.submission.from_payload import submission_from
+from queue_app.submission.intake import (
+    IdempotencyConflictError,
+    QueueFullError,
+    Submission,
+    UnknownProviderError,
+    accept,
+)
+from queue_app.submission.submit import CacheMissError, ask
 
 __all__ = [
     "AIRequestQueue",
@@ -148,7 +157,7 @@ class AIRequestQueue:
 
     def process(self, queued: QueuedRequest) -> None:
         """Call the provider for a claimed request and store the outcome."""
-        processing.process(queued.claim)
+        provider_call.process(queued.claim)
 
     def give_back(self, queued: QueuedRequest) -> None:
         """Return a claimed request to its place in the queue."""
@@ -159,15 +168,15 @@ class AIRequestQueue:
         """Status, attempts, answer and cost. Raises RequestNotFoundError, and InvalidValueError for what is no text."""
         reference = checked(RequestReference, {"request_id": request_id})
         with system_scope():
-            request = requests.request_by_id(reference.request_id)
+            request = queries.request_by_id(reference.request_id)
             if request is None:
                 raise RequestNotFoundError(f"no request {request_id!r}")
-            return requests.status_of(request, with_content=True)
+            return queries.status_of(request, with_content=True)
 
     def get_queue_stats(self) -> QueueStats:
         """The figures of all organizations together."""
         with system_scope():
-            return stats.queue_stats()
+            return summary.queue_stats()
 
     def cleanup(self) -> int:
         """Apply the retention now; returns the number of requests removed."""

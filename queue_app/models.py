@@ -167,7 +167,7 @@ class QueuePolicy(TenantModel):
 
 
 class OutcomeCounts(TenantModel):
-    """What became of requests that have ended, so that no figure needs the raw rows; see `queue_app.counts`."""
+    """Outcomes of finished requests, counted so that no figure needs the raw rows: `queue_app.stats.outcome_counts`."""
 
     priority = models.PositiveSmallIntegerField(choices=Priority.choices)
     started = models.PositiveBigIntegerField(default=0, help_text="of those that ended")

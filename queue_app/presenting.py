@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from aiinfra.money import dollars
-from cost_app.optimizer import Attempt
+from cost_app.facade import Attempt
 from queue_app.facade import priority_name
-from queue_app.heartbeat import WorkerBeat
 from queue_app.models import AIRequest
 from queue_app.payloads import (
     AttemptOut,
@@ -18,8 +17,9 @@ from queue_app.payloads import (
     UsageOut,
     WorkerOut,
 )
-from queue_app.requests import Page, RequestStatus
-from queue_app.stats import QueueStats
+from queue_app.processing.heartbeat import WorkerBeat
+from queue_app.queries import Page, RequestStatus
+from queue_app.stats.summary import QueueStats
 
 
 def request_out(status: RequestStatus) -> RequestOut:

@@ -16,14 +16,14 @@ from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
-from queue_app import tickets
-from queue_app.cleanup import cleanup
-from queue_app.counts import count_ended
-from queue_app.depth_history import sample_depths
-from queue_app.flights import land_forgotten
-from queue_app.live_figures import tell_figures
-from queue_app.rechecks import ask_again, compare_answers
-from queue_app.reconciler import Reconciler
+from queue_app.caching.coalescing import land_forgotten
+from queue_app.caching.rechecks import ask_again, compare_answers
+from queue_app.ordering import tickets
+from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.retention import cleanup
+from queue_app.stats.depth_history import sample_depths
+from queue_app.stats.live_figures import tell_figures
+from queue_app.stats.outcome_counts import count_ended
 
 logger = logging.getLogger(__name__)
 TICK_S = 0.2

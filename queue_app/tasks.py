@@ -6,10 +6,10 @@ from django.db import close_old_connections
 from redis.exceptions import RedisError
 from rq import get_current_job
 
-from queue_app import in_flight
-from queue_app.claims import claim_next
-from queue_app.processing import process
-from queue_app.turns import turn
+from queue_app.ordering.claims import claim_next
+from queue_app.processing import in_flight
+from queue_app.processing.provider_call import process
+from queue_app.processing.write_gate import turn
 
 logger = logging.getLogger(__name__)
 

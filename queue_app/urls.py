@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from queue_app import views
+from queue_app.pages import views
 
 urlpatterns = [
     path("queue/", views.live, name="queue_live"),

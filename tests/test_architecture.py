@@ -17,7 +17,7 @@ SOURCES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-STATISTICS = ("cost_app/metrics/", "cost_app/alerts/", "cost_app/advice/", "cost_app/performance/")
+STATISTICS = ("cost_app/spend/", "cost_app/alerts/", "cost_app/recommendations/", "cost_app/performance/")
 """Averages, forecasts and medians: they look at money, they never move it."""
 MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.startswith(STATISTICS)} | {
     "aiinfra/money.py"
@@ -25,7 +25,7 @@ MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.s
 MAY_NAME_ADAPTERS = {"aiinfra/providers/registry.py": "makes them"}
 MAY_CALL_PROVIDERS = {
     "aiinfra/providers/registry.py": "defines it",
-    "queue_app/processing.py": "sends calls, each with its attempt",
+    "queue_app/processing/provider_call.py": "sends calls, each with its attempt",
     "cache_app/embedding/openai.py": "sends texts to embed, each call with its attempt",
     "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
 }
@@ -33,7 +33,7 @@ MAY_USE_FLOATS = {
     "cost_app/tasks.py": "seconds between two runs",
 }
 MAY_HANDLE_SIGNALS = {
-    "queue_app/worker.py": "sets a flag, and passes the signal on to the workers",
+    "queue_app/processing/worker.py": "sets a flag, and passes the signal on to the workers",
     "queue_app/scheduler.py": "sets a flag",
     "aiinfra/stack/terminal.py": "hands SIGHUP to supervisor, which notes it in a list",
 }

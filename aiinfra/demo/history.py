@@ -20,7 +20,7 @@ from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import ApiKey, Organization
 from cache_app.metrics.counts import forget_old_counts
 from cost_app.calendar import Calendar
-from cost_app.ledger.usage import usage_calendar
+from cost_app.ledger.rollups import usage_calendar
 from cost_app.models import Attempt
 
 ACTOR = audit.command_actor("demo_history")

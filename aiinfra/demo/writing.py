@@ -12,11 +12,11 @@ from aiinfra.demo.calls import Made
 from aiinfra.demo.questions import DEPARTMENTS, SLOTS
 from cache_app.metrics.folding import add_counts
 from cache_app.models import CacheHit
-from cost_app.ledger.usage import add_entries
+from cost_app.ledger.rollups import add_entries
 from cost_app.models import Attempt, LedgerEntry
-from queue_app.counts import count_requests
 from queue_app.models import AIRequest, RequestContent
 from queue_app.packing import pack
+from queue_app.stats.outcome_counts import count_requests
 
 SHOWN = timedelta(hours=6)
 """Requests that ended within this time still have their prompts and answers."""

@@ -15,11 +15,11 @@ from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app import presenting
 from queue_app.api import contract_errors, submission_of
-from queue_app.asking import CacheMissError, ask
-from queue_app.intake import Submission
 from queue_app.models import ENDED, AIRequest, Status
 from queue_app.payloads import CallOptions, ResponseOut, UsageOut
-from queue_app.requests import RequestStatus, request_by_id, status_of
+from queue_app.queries import RequestStatus, request_by_id, status_of
+from queue_app.submission.intake import Submission
+from queue_app.submission.submit import CacheMissError, ask
 
 cache = create_semantic_cache()
 

@@ -17,12 +17,12 @@ from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.tenants.access import public
-from queue_app.heartbeat import WorkerBeat, workers
-from queue_app.limits import calling
 from queue_app.models import AIRequest, QueuePolicy, Status
+from queue_app.ordering.provider_limits import calling
 from queue_app.payloads import NoParameters
-from queue_app.pressure import Pressure
-from queue_app.stats import QueueStats, queue_stats
+from queue_app.processing.heartbeat import WorkerBeat, workers
+from queue_app.stats.pressure import Pressure
+from queue_app.stats.summary import QueueStats, queue_stats
 
 logger = logging.getLogger(__name__)
 

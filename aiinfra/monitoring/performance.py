@@ -6,7 +6,7 @@ from pydantic import Field
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import DEFAULT_HOURS, MOST_HOURS, Performance
+from cost_app.facade import DEFAULT_HOURS, MOST_HOURS, Performance
 
 cost = create_cost_optimizer()
 Milliseconds = Annotated[float | None, Field(description="ms, of answered calls; null without one")]

@@ -22,8 +22,8 @@ from aiinfra.providers import breaker
 from aiinfra.providers.breaker import BreakerState
 from aiinfra.tenants.scope import owner_scope, system_scope
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import AlertKind, Cause
-from queue_app.pressure import Pressure, pressures, together
+from cost_app.facade import AlertKind, Cause
+from queue_app.stats.pressure import Pressure, pressures, together
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()

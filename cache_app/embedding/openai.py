@@ -25,7 +25,7 @@ from aiinfra.providers.tokens import count_tokens
 from aiinfra.tenants.scope import organization_scope
 from cache_app.embedding.base import TEXTS_A_CALL, EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import Attempt, AttemptOrder, BudgetRefusedError, ModelNotPricedError
+from cost_app.facade import Attempt, AttemptOrder, BudgetRefusedError, ModelNotPricedError
 
 PROVIDER, MODEL = "openai", "text-embedding-3-small"
 DIMENSIONS = 1536

@@ -11,10 +11,10 @@ from django.utils import timezone
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, owner_scope, system_scope
 from cost_app.alerts.cause import Cause
-from cost_app.alerts.causes import budget_causes, usage_causes
+from cost_app.alerts.detectors import budget_causes, usage_causes
 from cost_app.alerts.explain import explanation
 from cost_app.alerts.lifecycle import raise_alert, resolve_ended
-from cost_app.alerts.telling import tell
+from cost_app.alerts.notify import tell
 from cost_app.budgets.windows import windows_now
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import COST_KINDS, Alert, AlertKind

@@ -17,9 +17,9 @@ from datetime import date
 from typing import Any
 
 from cost_app.calendar import ONE_DAY
-from cost_app.metrics.metrics import Breakdown, Totals, breakdown
-from cost_app.metrics.screens import names_of, public_values
 from cost_app.models import Dimension
+from cost_app.spend.screens import names_of, public_values
+from cost_app.spend.series import Breakdown, Totals, breakdown
 
 CONTRIBUTORS = 3
 MANY = 10_000

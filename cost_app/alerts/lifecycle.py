@@ -11,7 +11,7 @@ from django.utils import timezone
 from aiinfra.tenants import audit
 from cost_app.alerts import live
 from cost_app.alerts.cause import Cause
-from cost_app.alerts.telling import tell_resolved
+from cost_app.alerts.notify import tell_resolved
 from cost_app.models import Alert, AlertState
 
 REPEAT = timedelta(minutes=5)

@@ -14,7 +14,7 @@ from cost_app.budgets.rollover import carried_over, most_carried
 from cost_app.budgets.scopes import Scope, scope_of
 from cost_app.budgets.spending import booked_late, held_between, spent_between
 from cost_app.calendar import Calendar, Period
-from cost_app.ledger.usage import usage_calendar
+from cost_app.ledger.rollups import usage_calendar
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, Hold
 from cost_app.policy import policy_of, zone_of
 

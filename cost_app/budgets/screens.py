@@ -12,9 +12,9 @@ from aiinfra.tenants.models import ApiKey, AuditEvent
 from cost_app.budgets.manage import audit_prefix
 from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.metrics.forecast import forecast
 from cost_app.models import Budget, BudgetIncrease, BudgetPeriod, BudgetScope, BudgetWindow, Enforcement, Hold
 from cost_app.policy import zone_of
+from cost_app.spend.forecast import forecast
 
 MS = timedelta(milliseconds=1)
 FULL = 1_000

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from cost_app.budgets.scopes import Scope
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.ledger.usage import usage_calendar
+from cost_app.ledger.rollups import usage_calendar
 from cost_app.models import Hold, LedgerEntry, PendingUsage, UsageDay, UsageHour
 
 HOUR = timedelta(hours=1)

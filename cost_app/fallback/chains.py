@@ -21,12 +21,12 @@ from enum import StrEnum
 
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.providers.registry import is_configured, provider_names
-from cost_app.advice.candidates import familiar_models
-from cost_app.advice.pricing import Model, WeeklyPrices, weekly_prices, weight_of
-from cost_app.advice.provider_choice import CHEAPEST_TIER_NANO
 from cost_app.models import RequestClass
 from cost_app.policy import policy_of
 from cost_app.prices.book import priced_models
+from cost_app.recommendations.candidates import familiar_models
+from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices, weight_of
+from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO
 
 DEFAULT_STEPS = 3
 DEARER_MAX = 5

@@ -6,10 +6,10 @@ from itertools import groupby
 from django import forms
 
 from aiinfra.providers.registry import is_configured
-from cost_app.advice.pricing import Model
 from cost_app.fallback.chains import Chain
 from cost_app.fallback.manage import ChainError
 from cost_app.prices.book import priced_models
+from cost_app.recommendations.pricing import Model
 
 ACTIONS = ["add", "remove", "up", "down", "off", "default"]
 Choices = list[tuple[str, list[tuple[str, str]]]]

@@ -12,9 +12,9 @@ from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.providers.registry import is_configured
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
-from cost_app.advice.pricing import Model
 from cost_app.fallback.chains import EVERY_MODEL, Chain, defaults_are_on, effective_chain
 from cost_app.prices.book import priced_models
+from cost_app.recommendations.pricing import Model
 
 STEPS_MAX = 5
 """Each step may repeat its call as often as the request allows; longer chains keep a caller waiting for minutes."""

@@ -6,7 +6,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cost_app.advice.pricing import Model
 from cost_app.fallback import manage
 from cost_app.fallback.chains import (
     CHEAPER_MAX,
@@ -19,6 +18,7 @@ from cost_app.fallback.chains import (
 )
 from cost_app.fallback.forms import ChangeForm, ModelChoiceForm, StepForm, model_named
 from cost_app.prices.book import priced_models
+from cost_app.recommendations.pricing import Model
 
 RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "default_steps": DEFAULT_STEPS}
 

@@ -6,8 +6,8 @@ from django import forms
 from django.core.files import File
 
 from cost_app.finance.focus import PROVIDER_NAMES
-from cost_app.finance.invoice_layouts import LAYOUTS
-from cost_app.finance.invoice_table import MAX_BYTES
+from cost_app.finance.invoices.layouts import LAYOUTS
+from cost_app.finance.invoices.table import MAX_BYTES
 from cost_app.finance.ranges import problem_with
 
 LEDGER, FOCUS = "ledger", "focus"

@@ -22,7 +22,7 @@ from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.calendar import Calendar
 from cost_app.finance.month_sums import MonthSums, Sums, sums_calendar
 from cost_app.finance.months import Month, calendar_of, closed_month
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import CostPolicy, Dimension, LedgerEntry, MonthClose, PendingUsage, UsageDay
 
 VERSION = 2

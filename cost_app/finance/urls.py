@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from cost_app.finance import invoice_views, views
+from cost_app.finance import views
+from cost_app.finance.invoices import views as invoice_views
 
 urlpatterns = [
     path("", views.overview, name="finance"),

@@ -9,8 +9,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from aiinfra.names import normal_name, normal_names
-from cost_app.advice.classes import classify, fingerprints
-from cost_app.advice.downgrade import cheapest_allowed
 from cost_app.budgets.holds import reserve
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
@@ -18,6 +16,8 @@ from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, Reques
 from cost_app.policy import policy_of
 from cost_app.prices.book import ModelNotPricedError, price_of, prices_ahead
 from cost_app.prices.pricing import bound_of, tokens_within
+from cost_app.recommendations.classes import classify, fingerprints
+from cost_app.recommendations.downgrade import cheapest_allowed
 
 
 @dataclass(frozen=True)

@@ -356,7 +356,7 @@ class Migration(migrations.Migration):
                 ('ended_by', models.CharField(blank=True, max_length=200)),
                 ('changed_requests', models.BigIntegerField(default=0, help_text='requests that it changed, up to `counted_at`')),
                 ('saved_nano', models.BigIntegerField(default=0, help_text='what it saved on them, nano-dollars')),
-                ('counted_at', models.DateTimeField(help_text='set by `cost_app.advice.realised`', null=True)),
+                ('counted_at', models.DateTimeField(help_text='set by `cost_app.recommendations.realised`', null=True)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('recommendation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rules', to='cost_app.recommendation')),
             ],

@@ -1,12 +1,5 @@
 """The money's tables, by what they are for."""
 
-from cost_app.models.advice import (
-    OptimizationRule,
-    Recommendation,
-    RecommendationKind,
-    RecommendationState,
-    RuleUse,
-)
 from cost_app.models.alerts import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, Severity
 from cost_app.models.budgets import (
     Budget,
@@ -39,6 +32,13 @@ from cost_app.models.prices import (
     ProviderLimit,
     Repricing,
     ToolFee,
+)
+from cost_app.models.recommendations import (
+    OptimizationRule,
+    Recommendation,
+    RecommendationKind,
+    RecommendationState,
+    RuleUse,
 )
 from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
 

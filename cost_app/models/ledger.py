@@ -23,7 +23,7 @@ class AttemptState(models.TextChoices):
 
 
 class RequestClass(models.TextChoices):
-    """How much is asked of the model; `cost_app.advice.classes` tells by which signs."""
+    """How much is asked of the model; `cost_app.recommendations.classes` tells by which signs."""
 
     SIMPLE = "simple"
     COMPLEX = "complex"

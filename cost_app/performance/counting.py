@@ -1,6 +1,6 @@
 """Counting how provider calls went, by model: in hours for percentiles, in minutes for outages, and what was last.
 
-Part of the fold of the ledger (`cost_app.ledger.usage`): an ended call has one entry that counts it, the entry leaves
+Part of the fold of the ledger (`cost_app.ledger.rollups`): an ended call has one entry that counts it, the entry leaves
 the line in the transaction that counts it here, and folds of one organization take turns. So a call counts once,
 whatever is killed.
 

@@ -1,7 +1,7 @@
-"""How many calls a minute a provider takes, and how fast it is expected to answer.
+"""How many calls per minute a provider accepts, and how fast it is expected to answer.
 
-The queue keeps to the limits (`queue_app.limits`). One row covers a model, or all models of a provider that have no row
-of their own: those share it.
+`queue_app.ordering.provider_limits` enforces the limits. One row covers a model, or all models of a provider that have
+no row; those share it.
 """
 
 from django.utils import timezone

@@ -34,13 +34,13 @@ from cache_app.store.entry import Entry
 from cost_app.budgets.manage import grant_increase, set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import Alert, InvoiceImport, MonthClose, PriceProposal
-from queue_app.figures import CHARTS
-from queue_app.intake import Submission, accept
 from queue_app.models import AIRequest, Status
+from queue_app.stats.figures import CHARTS
+from queue_app.submission.intake import Submission, accept
 from tests.api import authorization_cells as table
 from tests.api.support import MESSAGES, Caller, error_of
 from tests.conftest import make_member
-from tests.cost_app.advice.support import make_applied, make_recommendation
+from tests.cost_app.recommendations.support import make_applied, make_recommendation
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "authorization.md"
 LOGIN = re.compile(r"/(admin/)?login/\?next=")

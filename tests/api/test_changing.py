@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.optimizer import Attempt
+from cost_app.facade import Attempt
 from queue_app.models import AIRequest, QueuePolicy, RequestContent, Status
 from tests.api.support import QUEUE, Caller, enqueue_body, queries_of, refused, rows
 

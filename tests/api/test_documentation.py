@@ -20,7 +20,7 @@ from cost_app.models import Alert
 from queue_app.payloads import Accepted
 from tests.api.authorization_cells import operations
 from tests.api.support import COST, QUEUE, Caller, enqueue_body
-from tests.cost_app.advice.support import make_recommendation
+from tests.cost_app.recommendations.support import make_recommendation
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text()

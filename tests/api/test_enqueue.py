@@ -9,9 +9,9 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.optimizer import Attempt
-from queue_app import index
+from cost_app.facade import Attempt
 from queue_app.models import AIRequest, QueuePolicy, RequestContent
+from queue_app.ordering import index
 from queue_app.packing import unpack
 from tests.api.support import MESSAGES, QUEUE, Caller, enqueue_body, queries_of, refused, rows
 

@@ -13,8 +13,8 @@ from django.http import HttpResponse
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from queue_app import index
 from queue_app.models import QueuePolicy
+from queue_app.ordering import index
 from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused, rows
 
 KEY = {"Idempotency-Key": "order-4711"}

@@ -11,9 +11,9 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Attempt, BudgetWindow, Hold
-from queue_app.claims import claim_next
 from queue_app.models import AIRequest, Status
-from queue_app.processing import process
+from queue_app.ordering.claims import claim_next
+from queue_app.processing.provider_call import process
 from tests.api.support import CHAT, COST, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused
 from tests.queue_app.conftest import ScriptedProvider, answer, provider, refusal  # noqa: F401 - fixture
 

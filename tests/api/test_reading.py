@@ -15,7 +15,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Attempt
 from queue_app.models import AIRequest, Status
-from queue_app.requests import PAGE_SIZE
+from queue_app.queries import PAGE_SIZE
 from tests.api.support import QUEUE, Caller, enqueue_body, error_of, queries_of, refused
 
 

@@ -24,7 +24,7 @@ from aiinfra.gateway import chat, event_stream, stopping
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
 from aiinfra.wsgi import application
-from cost_app.metrics.payloads import MOST_DOLLARS, TierIn
+from cost_app.spend.payloads import MOST_DOLLARS, TierIn
 from tests.api.support import CACHE, COST, EVENTS, QUEUE, Caller, enqueue_body
 from tests.support.examples import examples
 

@@ -11,9 +11,9 @@ from aiinfra.tenants.models import Organization, User
 from cost_app.budgets.live import tell_budgets
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
-from queue_app.claims import claim_next
 from queue_app.models import AIRequest
-from queue_app.processing import process
+from queue_app.ordering.claims import claim_next
+from queue_app.processing.provider_call import process
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.queue_app.conftest import ScriptedProvider
 from tests.support.processes import wait_until

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from aiinfra.tenants.models import User
-from queue_app.claims import Claim
 from queue_app.models import AIRequest
-from queue_app.processing import process
+from queue_app.ordering.claims import Claim
+from queue_app.processing.provider_call import process
 from tests.browser.conftest import NARROW, WIDE, OpenPage
 from tests.queue_app.conftest import ScriptedProvider, refusal
 from tests.queue_app.test_live_view import beat

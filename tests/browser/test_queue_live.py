@@ -6,12 +6,12 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from queue_app import heartbeat
-from queue_app.claims import Claim
-from queue_app.counts import count_ended
-from queue_app.depth_history import sample_depths
 from queue_app.models import AIRequest, Priority, QueuePolicy
-from queue_app.processing import process
+from queue_app.ordering.claims import Claim
+from queue_app.processing import heartbeat
+from queue_app.processing.provider_call import process
+from queue_app.stats.depth_history import sample_depths
+from queue_app.stats.outcome_counts import count_ended
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.queue_app.conftest import ScriptedProvider
 from tests.queue_app.test_live_view import beat

@@ -5,9 +5,9 @@ from playwright.sync_api import Page, expect
 from aiinfra.tenants.models import User
 from aiinfra.tenants.scope import organization_scope
 from queue_app import control
-from queue_app.claims import Claim
 from queue_app.models import AIRequest, Priority
-from queue_app.processing import process
+from queue_app.ordering.claims import Claim
+from queue_app.processing.provider_call import process
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.queue_app.conftest import ScriptedProvider, answer
 

@@ -6,8 +6,8 @@ from playwright.sync_api import expect
 from aiinfra.demo.history import make_history
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.advice.compute import compute_recommendations
 from cost_app.models import Alert
+from cost_app.recommendations.compute import compute_recommendations
 from tests.browser.conftest import OpenPage
 from tests.browser.test_pages import assert_is_usable, settle
 

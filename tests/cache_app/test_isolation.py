@@ -12,7 +12,7 @@ from aiinfra.tenants.scope import organization_scope
 from cache_app import lookup
 from cache_app.embedding.base import Payer, Vector
 from cache_app.embedding.minilm import MiniLmEmbedder
-from cache_app.facade import Fetched, SemanticCache
+from cache_app.facade import NewEntry, SemanticCache
 from cache_app.models import SharedWith
 from cache_app.policy import change_policy, forget_policies
 from cache_app.question import Question
@@ -24,7 +24,7 @@ TIMES = 1_000
 SYSTEM = {"role": "system", "content": "You answer for the accounts of 2024."}
 EARLIER = [{"role": "user", "content": "Hello there."}, {"role": "assistant", "content": "What is it about?"}]
 KEY = 7
-ANSWERED = Fetched(response=ANSWER, usage=TokenUsage(), provider=MODEL[0], model=MODEL[1])
+ANSWERED = NewEntry(response=ANSWER, usage=TokenUsage(), provider=MODEL[0], model=MODEL[1])
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _one_vector(monkeypatch: pytest.MonkeyPatch) -> None:
         return vector
 
     monkeypatch.setattr(lookup, "embed_for_lookup", embed)
-    monkeypatch.setattr("cache_app.keeping.embed_for_lookup", embed)
+    monkeypatch.setattr("cache_app.writing.embed_for_lookup", embed)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def kept(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]
         change_policy(organization_id=organization.pk, changes={"shared_with": SharedWith.API_KEY}, actor="user:x")
         forget_policies()
         question = Question(**fields)
-        ticket = SemanticCache.prepare(question).ticket
-        SemanticCache().give_at(ticket, ANSWERED, Payer(organization.pk))
+        cache_key = SemanticCache.prepare(question).cache_key
+        SemanticCache().give_at(cache_key, ANSWERED, Payer(organization.pk))
     yield fields
     forget_policies()
 

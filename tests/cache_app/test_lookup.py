@@ -173,7 +173,7 @@ def test_answers_stay_with_those_who_may_share_them(
         one, other = Question(**asked, **ann), Question(**asked, **ben)
         assert one.partition("e", shared_with) != other.partition("e", shared_with)
         assert one.partition("e") == other.partition("e")
-        assert lookup.prepare(one).ticket.entry_id != lookup.prepare(other).ticket.entry_id
+        assert lookup.prepare(one).cache_key.entry_id != lookup.prepare(other).cache_key.entry_id
 
 
 def test_another_organization_finds_nothing(find: Find, kept: str, other_organization: Organization) -> None:
@@ -210,7 +210,7 @@ def test_a_reported_answer_is_not_served_to_that_question_again(
         look = cache.look_up(question, Payer(organization.pk))
         assert look.served
         hit = cache.record_hit(
-            request_id=uuid4(), ticket=look.ticket, served=look.served, provider=MODEL[0], model=MODEL[1]
+            request_id=uuid4(), cache_key=look.cache_key, served=look.served, provider=MODEL[0], model=MODEL[1]
         )
         report(organization_id=organization.pk, entry_id=kept, request_id=hit.id, correct=False, actor="command:test")
         look = cache.look_up(question, Payer(organization.pk))

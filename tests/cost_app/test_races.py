@@ -11,7 +11,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import Alert, AlertState, Attempt, Budget, BudgetWindow, LedgerEntry, MonthClose, Repricing
 from tests.support.race import RunRace
 

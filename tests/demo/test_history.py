@@ -20,12 +20,10 @@ from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.metrics.stats import cache_stats
 from cache_app.models import CacheHit
-from cost_app.advice.compute import compute_recommendations
 from cost_app.calendar import Calendar
-from cost_app.ledger.agreement import disagreements
 from cost_app.ledger.entries import book_entry
-from cost_app.ledger.usage import SUMS, fold
-from cost_app.metrics.metrics import Totals
+from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import SUMS, fold
 from cost_app.models import (
     Attempt,
     Budget,
@@ -38,9 +36,11 @@ from cost_app.models import (
     UsageDay,
     UsageHour,
 )
+from cost_app.recommendations.compute import compute_recommendations
+from cost_app.spend.series import Totals
 from queue_app.models import AIRequest, RequestContent
 from queue_app.packing import unpack
-from queue_app.stats import queue_stats
+from queue_app.stats.summary import queue_stats
 
 DAYS, REQUESTS = 25, 1_500
 NOW = datetime(2026, 11, 18, 15, 20, tzinfo=UTC)

@@ -53,19 +53,21 @@ def within(owner: Any, name: str) -> None:
 def plant(point: str) -> None:
     """Make the named point deadly."""
     from cost_app.budgets import holds
-    from cost_app.ledger import admission, attempts, sweeper, usage
-    from queue_app import claims, intake, outcomes, processing
+    from cost_app.ledger import admission, attempts, rollups, sweeper
+    from queue_app.ordering import claims
+    from queue_app.processing import outcomes, provider_call
+    from queue_app.submission import intake
 
     plants: dict[str, Callable[[], None]] = {
         "after_reserve": lambda: after(admission, "reserve"),
         "after_commit": lambda: before(intake, "enter"),
         "after_claim": lambda: after(claims, "hold_for_caller"),
         "before_dispatch": lambda: before(attempts, "_move"),
-        "after_dispatch": lambda: before(processing, "_call"),
-        "mid_call": lambda: within(processing, "_ask"),
+        "after_dispatch": lambda: before(provider_call, "_call"),
+        "mid_call": lambda: within(provider_call, "_ask"),
         "mid_settle": lambda: before(holds, "close"),
         "after_settle": lambda: before(outcomes, "_left"),
-        "mid_rollup": lambda: after(usage, "_upsert"),
+        "mid_rollup": lambda: after(rollups, "_upsert"),
         "mid_sweep": lambda: before(sweeper, "_correct"),
     }
     plants[point]()
@@ -90,8 +92,8 @@ def main(point: str) -> None:
     django.setup()
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope, system_scope
+    from cost_app.ledger.rollups import fold
     from cost_app.ledger.sweeper import sweep_unknown_outcomes
-    from cost_app.ledger.usage import fold
     from cost_app.models import Attempt, Budget
     from queue_app import create_ai_request_queue
 

@@ -6,7 +6,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from queue_app import tickets
+from queue_app.ordering import tickets
 from tests.faults.audit import assert_sound
 from tests.faults.stack import Stack
 

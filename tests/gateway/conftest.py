@@ -10,7 +10,8 @@ from pytest_django.fixtures import Settings
 from aiinfra.gateway import chat
 from aiinfra.gateway.feed import feed
 from aiinfra.gateway.waiting import WaitingRoom
-from queue_app import in_flight, tasks
+from queue_app import tasks
+from queue_app.processing import in_flight
 from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures  # noqa: F401 - fixtures
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.queue_app.conftest import provider  # noqa: F401 - fixture

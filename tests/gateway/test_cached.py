@@ -19,7 +19,7 @@ from cache_app.models import CacheHit, CacheMode
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
 from cost_app.models import LedgerEntry, LedgerKind
-from queue_app.flights import land_forgotten
+from queue_app.caching.coalescing import land_forgotten
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from tests.api.support import CHAT, QUEUE, Caller, new_key

@@ -10,8 +10,8 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from queue_app import index
 from queue_app.models import AIRequest, QueuePolicy
+from queue_app.ordering import index
 from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, queries_of, refused, rows
 
 

@@ -23,9 +23,9 @@ from aiinfra.tenants.keys import revoke_key
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from queue_app import control
-from queue_app.claims import claim_next
 from queue_app.models import AIRequest
-from queue_app.processing import process
+from queue_app.ordering.claims import claim_next
+from queue_app.processing.provider_call import process
 from tests.api.authorization_cells import operations
 from tests.api.support import EVENTS, QUEUE, Caller, enqueue_body, refused
 from tests.gateway.sse import Event, Events
@@ -137,7 +137,7 @@ def test_a_request_is_announced_from_acceptance_to_end(
 def test_a_repeat_and_a_failure_are_announced(
     listen: Callable[..., Events], program: Caller, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queue_app.plan.backoff_s", lambda *_, **__: 0.0, raising=False)
+    monkeypatch.setattr("queue_app.processing.retry_policy.backoff_s", lambda *_, **__: 0.0, raising=False)
     provider.script = [refusal("SERVER_ERROR"), refusal("INVALID_REQUEST")]
     stream = listen(program)
     ready(stream)

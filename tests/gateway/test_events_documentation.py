@@ -6,7 +6,7 @@ from aiinfra.live_events import HISTORY_MAX, PERMISSIONS
 from cost_app.alerts.live import AlertEvent
 from cost_app.budgets.live import BudgetEvent
 from queue_app.events import RequestEvent
-from queue_app.live_figures import QueueEvent
+from queue_app.stats.live_figures import QueueEvent
 from tests.gateway.sse import Events
 from tests.support.processes import ROOT
 

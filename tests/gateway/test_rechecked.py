@@ -9,8 +9,8 @@ from cache_app.models import CacheHit, CacheMode, JudgedBy, Judgement
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
 from cost_app.models import Attempt
+from queue_app.caching.rechecks import ask_again, compare_answers
 from queue_app.models import AIRequest, Priority, RequestContent, Status
-from queue_app.rechecks import ask_again, compare_answers
 from tests.api.support import Caller
 from tests.gateway.test_cached import IN_OTHER_WORDS, Begin, ask
 from tests.providers.conftest import SandboxClient

@@ -12,8 +12,8 @@ from django.utils import timezone
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from queue_app.heartbeat import WORKERS_KEY, WorkerBeat
 from queue_app.models import AIRequest
+from queue_app.processing.heartbeat import WORKERS_KEY, WorkerBeat
 from tests.api.conftest import _queue, browser, key_of, program  # noqa: F401 - fixtures
 from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
 

@@ -15,9 +15,9 @@ from aiinfra.providers import breaker
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from queue_app import index
-from queue_app.index import Entry
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
+from queue_app.ordering import index
+from queue_app.ordering.index import Entry
 from tests.api.support import HEALTH, Caller, queries_of, refused
 
 Worker = Callable[..., None]

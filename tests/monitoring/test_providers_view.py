@@ -16,12 +16,12 @@ from aiinfra.providers import breaker
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.ledger import usage
+from cost_app.ledger import rollups
 from cost_app.models import ProviderLimit
-from queue_app import limits
-from queue_app.claims import claim_next
 from queue_app.models import AIRequest
-from queue_app.processing import process
+from queue_app.ordering import provider_limits
+from queue_app.ordering.claims import claim_next
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import (  # noqa: F401 - fixtures
     ScriptedProvider,
     answer,
@@ -56,7 +56,7 @@ def called(submit: Submit, provider: ScriptedProvider, settings: Settings) -> Ca
             submit(**fields)
         while claim := claim_next("worker"):
             process(claim)
-        usage.fold()
+        rollups.fold()
 
     return make
 
@@ -99,7 +99,7 @@ def test_how_much_of_a_limit_is_in_use_is_shown_and_the_number_of_calls_to_staff
     client_of: Browser,
 ) -> None:
     ProviderLimit.objects.create(provider="deepseek", requests_per_minute=4, changed_by="user:staff")
-    limits.enter_limits()
+    provider_limits.enter_limits()
     for _ in range(5):
         submit()
     for _ in range(4):

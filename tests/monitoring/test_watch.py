@@ -300,7 +300,7 @@ def test_a_provider_limit_is_latency_but_no_neglect(
     watched: Watch, organization: Organization, worker: Worker, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker(slots=4, busy=1)
-    monkeypatch.setattr("queue_app.pressure.waiting_for_limits", lambda _ids: {"openai/gpt-4": 1})
+    monkeypatch.setattr("queue_app.stats.pressure.waiting_for_limits", lambda _ids: {"openai/gpt-4": 1})
     waiting(60)
     watched.look(2)
     assert ("system_health", "open") not in alerts(None)

@@ -11,10 +11,10 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.fallback.manage import use_defaults
 from cost_app.prices import book as pricebook
-from queue_app import processing
-from queue_app.claims import Claim, claim_next
-from queue_app.intake import Submission, accept
 from queue_app.models import AIRequest
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing import provider_call
+from queue_app.submission.intake import Submission, accept
 
 USAGE = TokenUsage(input=20, output=10)
 Script = ChatAnswer | Exception | Callable[[ProviderAttempt], ChatAnswer]
@@ -107,6 +107,6 @@ def claimed(submit: Callable[..., AIRequest]) -> Callable[..., Claim]:
 def provider(monkeypatch: pytest.MonkeyPatch) -> ScriptedProvider:
     """The provider that `process` calls. The test's transaction keeps its connection during the call."""
     scripted = ScriptedProvider()
-    monkeypatch.setattr(processing, "close_old_connections", lambda: None)
-    monkeypatch.setattr(processing, "adapter_for", lambda _name: scripted)
+    monkeypatch.setattr(provider_call, "close_old_connections", lambda: None)
+    monkeypatch.setattr(provider_call, "adapter_for", lambda _name: scripted)
     return scripted

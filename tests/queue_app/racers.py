@@ -10,8 +10,8 @@ def accept(_argument: str) -> Iterator[object]:
     """Submit the same body with the same idempotency key."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
-    from queue_app.intake import Submission
-    from queue_app.intake import accept as accept_submission
+    from queue_app.submission.intake import Submission
+    from queue_app.submission.intake import accept as accept_submission
 
     organization = Organization.objects.get()
     messages = [{"role": "user", "content": "Hi"}]
@@ -22,7 +22,7 @@ def accept(_argument: str) -> Iterator[object]:
 
 def claim(_argument: str) -> Iterator[object]:
     """Claim until nothing is left."""
-    from queue_app.claims import claim_next
+    from queue_app.ordering.claims import claim_next
 
     while claim := claim_next("racer"):
         yield claim.request.id
@@ -33,7 +33,7 @@ def call(_argument: str) -> Iterator[object]:
     from types import SimpleNamespace
     from uuid import uuid4
 
-    from queue_app.claims import claim_next, note_sent, release
+    from queue_app.ordering.claims import claim_next, note_sent, release
 
     number = 0
     while claim := claim_next("racer"):
@@ -64,8 +64,8 @@ def cancel(request_ids: str) -> Iterator[object]:
 def work(_argument: str) -> Iterator[object]:
     """Process everything with a provider that answers at once; prints the attempts that were sent."""
     from aiinfra.providers.base import ChatAnswer, ChatCall, ProviderAttempt, TokenUsage
-    from queue_app import processing
-    from queue_app.claims import claim_next
+    from queue_app.ordering.claims import claim_next
+    from queue_app.processing import provider_call
 
     sent: list[object] = []
 
@@ -77,16 +77,16 @@ def work(_argument: str) -> Iterator[object]:
                 wait_for("cancelled")
             return ChatAnswer("Hello.", "stop", TokenUsage(input=20, output=10))
 
-    processing.adapter_for = lambda _name: Provider()  # type: ignore[assignment, return-value]
+    provider_call.adapter_for = lambda _name: Provider()  # type: ignore[assignment, return-value]
     while claim := claim_next("racer"):
-        processing.process(claim)
+        provider_call.process(claim)
     yield from sent
 
 
 def dequeue(_argument: str) -> Iterator[object]:
     """Claim for a caller, but be frozen between the claim and the longer lease until an heir has the request."""
-    from queue_app import claims
     from queue_app.facade import AIRequestQueue
+    from queue_app.ordering import claims
 
     hold = claims.hold_for_caller
 
@@ -106,9 +106,9 @@ def inherit(_argument: str) -> Iterator[object]:
     from django.utils import timezone
 
     from aiinfra.tenants.scope import system_scope
-    from queue_app.claims import claim_next
     from queue_app.models import AIRequest
-    from queue_app.reconciler import recover_expired
+    from queue_app.ordering.claims import claim_next
+    from queue_app.repair.index_repair import recover_expired
 
     wait_for("claimed")
     with system_scope():
@@ -125,7 +125,7 @@ def inherit(_argument: str) -> Iterator[object]:
 
 def count(_argument: str) -> Iterator[object]:
     """Count what has ended."""
-    from queue_app.counts import count_ended
+    from queue_app.stats.outcome_counts import count_ended
 
     yield count_ended()
 

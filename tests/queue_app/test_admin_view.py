@@ -9,10 +9,10 @@ from aiinfra.providers.models import FallbackRoute
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import system_scope
 from cost_app.models import ModelPrice
-from queue_app import index
-from queue_app.claims import Claim, claim_next
 from queue_app.models import AIRequest, QueuePolicy
-from queue_app.processing import process
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider
 
 TABLES = [

@@ -14,11 +14,13 @@ from aiinfra.providers.registry import UnknownProviderError
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.models import Attempt, AttemptState, LedgerEntry
-from queue_app import index, outcomes, processing, reconciler
-from queue_app.claims import Claim
 from queue_app.models import AIRequest, QueuePolicy, RequestContent, Status
-from queue_app.processing import process
-from queue_app.reconciler import recover_expired
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim
+from queue_app.processing import outcomes, provider_call
+from queue_app.processing.provider_call import process
+from queue_app.repair import index_repair
+from queue_app.repair.index_repair import recover_expired
 from tests.queue_app.conftest import USAGE, ScriptedProvider, answer, refusal
 
 Claimed = Callable[..., Claim]
@@ -94,7 +96,7 @@ def test_an_error_that_cannot_be_stored_books_what_it_cost_and_no_more(
 def test_what_breaks_before_the_call_costs_nothing(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processing, "note_sent", lambda *_: None)
+    monkeypatch.setattr(provider_call, "note_sent", lambda *_: None)
     monkeypatch.setattr(breaker, "allow", lambda *_: 1 / 0)
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
@@ -114,8 +116,8 @@ def test_a_provider_that_is_no_longer_configured_is_not_called(
     def unknown(name: str) -> None:
         raise UnknownProviderError(name)
 
-    monkeypatch.setattr(processing, "close_old_connections", lambda: None)
-    monkeypatch.setattr(processing, "adapter_for", unknown)
+    monkeypatch.setattr(provider_call, "close_old_connections", lambda: None)
+    monkeypatch.setattr(provider_call, "adapter_for", unknown)
     process(claimed())
     assert ended() == (Status.FAILED, "MODEL_NOT_FOUND", 0)
     assert booked() == 0
@@ -143,7 +145,7 @@ def lease_expires() -> None:
 def test_a_lost_request_without_readable_content_fails_and_holds_up_no_other(
     submit: Callable[..., AIRequest], claimed: Claimed, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    monkeypatch.setattr(reconciler, "BATCH", 1)
+    monkeypatch.setattr(index_repair, "BATCH", 1)
     bad, good = claimed(), claimed()
     lease_expires()
     AIRequest.objects.filter(id=bad.request.id).update(lease_until=timezone.now() - timedelta(hours=1))
@@ -169,7 +171,7 @@ def test_one_policy_that_cannot_be_entered_holds_up_no_other(
             raise ValueError
 
         monkeypatch.setattr(index, "set_policy", set_policy)
-        reconciler.enter_policies()
+        index_repair.enter_policies()
     assert sorted(entered) == sorted([organization.pk, other_organization.pk])
 
 

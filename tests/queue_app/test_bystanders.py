@@ -8,12 +8,14 @@ import pytest
 from django.utils import timezone
 
 from cost_app.models import Attempt, LedgerEntry
-from queue_app import claims, control, outcomes
-from queue_app.claims import Claim, claim_next
+from queue_app import control
 from queue_app.models import AIRequest, RequestContent, Status
-from queue_app.processing import process
+from queue_app.ordering import claims
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
-from tests.queue_app.test_flights import Ask, now, send  # noqa: F401 - fixture
+from tests.queue_app.test_coalescing import Ask, now, send  # noqa: F401 - fixture
 from tests.queue_app.test_outcomes import Claimed, sent
 
 pytestmark = pytest.mark.usefixtures("scoped")

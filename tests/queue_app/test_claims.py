@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from queue_app import claims, index
-from queue_app.claims import Claim, claim_next
 from queue_app.models import AIRequest, Status
+from queue_app.ordering import claims, index
+from queue_app.ordering.claims import Claim, claim_next
 from tests.support.processes import free_port
 
 Submit = Callable[..., AIRequest]

@@ -9,11 +9,13 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.models import AuditEvent, Organization
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, LedgerEntry
-from queue_app import control, index, outcomes
-from queue_app.claims import Claim, claim_next
+from queue_app import control
 from queue_app.control import ContentGoneError, WrongStatusError
 from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
-from queue_app.processing import process
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 from tests.support.processes import free_port
 

@@ -10,13 +10,16 @@ from aiinfra.tenants.models import Organization
 from cost_app import create_cost_optimizer
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
-from cost_app.optimizer import BudgetExceededError
-from queue_app import asking, control, flights, outcomes
-from queue_app.claims import Claim, claim_next
-from queue_app.intake import Submission
+from cost_app.facade import BudgetExceededError
+from queue_app import control
+from queue_app.caching import coalescing
 from queue_app.models import AIRequest, Status
-from queue_app.processing import process
-from queue_app.reconciler import recover_expired
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
+from queue_app.repair.index_repair import recover_expired
+from queue_app.submission import submit
+from queue_app.submission.intake import Submission
 from tests.queue_app.conftest import ScriptedProvider, refusal
 
 pytestmark = pytest.mark.usefixtures("queue", "scoped")
@@ -106,7 +109,7 @@ def test_a_request_that_was_refused_is_not_told(
 def followed(organization: Organization) -> tuple[AIRequest, AIRequest]:
     """A leader, and an equal request that waits for its answer."""
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
-    leader, follower = asking.ask(same), asking.ask(same)
+    leader, follower = submit.ask(same), submit.ask(same)
     assert follower.leader_id == leader.id
     return leader, follower
 
@@ -134,7 +137,7 @@ def test_a_follower_that_no_budget_admits_fails_and_is_told(
     terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
     set_budget(organization_id=organization.pk, terms=terms, actor="test")
     control.cancel(leader, actor="test")
-    flights.land(leader.id)
+    coalescing.land(leader.id)
     assert AIRequest.objects.get(id=follower.id).status == Status.FAILED
     assert told()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
 
@@ -146,6 +149,6 @@ def test_an_answer_from_the_cache_is_completed_at_once(
     assert claim is not None
     process(claim)
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
-    hit = asking.ask(same)
+    hit = submit.ask(same)
     assert told()[-1] == (str(hit.id), "completed")
     assert [request_id for request_id, _ in told()].count(str(hit.id)) == 1

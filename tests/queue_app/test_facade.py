@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from cost_app.optimizer import ModelNotPricedError
+from cost_app.facade import ModelNotPricedError
 from queue_app import create_ai_request_queue
 from queue_app.facade import RequestNotFoundError, UnknownOrganizationError, priority_name
 from queue_app.models import AIRequest, Priority, Status

@@ -17,10 +17,11 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import ModelMinute
-from queue_app import depth_history, figures, index
-from queue_app.figures import CHARTS, STAFF_CHARTS
-from queue_app.loads import TOP, top_loads
 from queue_app.models import AIRequest, Priority, QueueMinute
+from queue_app.ordering import index
+from queue_app.stats import depth_history, figures
+from queue_app.stats.figures import CHARTS, STAFF_CHARTS
+from queue_app.stats.tenant_load import TOP, top_loads
 from tests.support.processes import free_port
 
 Submit = Callable[..., AIRequest]

@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from queue_app import in_flight
-from queue_app.claims import Claim
 from queue_app.models import AIRequest
+from queue_app.ordering.claims import Claim
+from queue_app.processing import in_flight
 
 
 @pytest.fixture

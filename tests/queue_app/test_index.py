@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiinfra.redis import redis_client
-from queue_app import index
-from queue_app.index import Entry
 from queue_app.models import AIRequest, Priority, QueuePolicy
+from queue_app.ordering import index
+from queue_app.ordering.index import Entry
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOW, NORMAL, HIGH, CRITICAL = Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.CRITICAL

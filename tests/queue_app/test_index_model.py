@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from aiinfra.redis import redis_client
-from queue_app import index, limits
-from queue_app.index import Entry
 from queue_app.models import AIRequest, Priority, QueuePolicy
+from queue_app.ordering import index, provider_limits
+from queue_app.ordering.index import Entry
 from tests.support.examples import examples
 
 ORGANIZATIONS = (1, 2, 3)
@@ -296,14 +296,14 @@ class IndexMachine(RuleBasedStateMachine):
 
     @invariant()
     def limits_are_kept(self) -> None:
-        used = {name: use.used for name, use in limits.limit_uses().items()}
+        used = {name: use.used for name, use in provider_limits.limit_uses().items()}
         counted = Counter([*self.model.unsent.values(), *self.model.sent])
         assert used == {name: counted[name] for name, most in self.model.limits.items() if most}
 
     @invariant()
     def those_who_wait_for_a_limit_are_counted(self) -> None:
         waiting = Counter(self.model.models[entry] for entry in self.model.ready if not self.model.has_room(entry))
-        assert limits.waiting_for_limits(ORGANIZATIONS) == waiting
+        assert provider_limits.waiting_for_limits(ORGANIZATIONS) == waiting
 
     @invariant()
     def held_ones_are_counted(self) -> None:

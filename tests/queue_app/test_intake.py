@@ -10,15 +10,22 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
+from cost_app.facade import ModelNotPricedError
 from cost_app.models import Attempt, AttemptState, LedgerEntry
-from cost_app.optimizer import ModelNotPricedError
-from queue_app import index, intake
-from queue_app.claims import claim_next
-from queue_app.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError, fingerprint
 from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.ordering import index
+from queue_app.ordering.claims import claim_next
+from queue_app.ordering.tickets import ticket_queue
 from queue_app.packing import unpack
-from queue_app.reconciler import Reconciler
-from queue_app.tickets import ticket_queue
+from queue_app.repair.index_repair import Reconciler
+from queue_app.submission import intake
+from queue_app.submission.intake import (
+    IdempotencyConflictError,
+    QueueFullError,
+    Submission,
+    UnknownProviderError,
+    fingerprint,
+)
 from tests.support.processes import free_port
 from tests.support.tcp import server
 
@@ -55,7 +62,7 @@ def test_it_is_indexed_and_a_worker_is_woken(submit: Submit) -> None:
 
 
 def test_tickets_are_never_more_than_the_slots(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queue_app.tickets.WAITING_MAX", 2)
+    monkeypatch.setattr("queue_app.ordering.tickets.WAITING_MAX", 2)
     for _ in range(4):
         submit()
     assert ticket_queue().count == 2

@@ -6,14 +6,16 @@ import pytest
 from django.utils import timezone
 
 from aiinfra.redis import redis_client
-from cache_app.facade import Ticket
+from cache_app.facade import CacheKey
 from cache_app.store import entries
 from cost_app.models import Attempt, LedgerEntry
-from queue_app import control, index, outcomes
-from queue_app.claims import Claim, claim_next, renew
+from queue_app import control
 from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim, claim_next, renew
 from queue_app.packing import unpack
-from queue_app.processing import process
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 from tests.queue_app.test_outcomes import COST, Claimed, booked, lease_expires, recover, row, sent, states
 
@@ -50,7 +52,7 @@ def heir(zombie: tuple[Claim, Attempt]) -> tuple[Claim, Attempt]:
 def picture(claim: Claim) -> dict[str, object]:
     """All that a latecomer must leave alone: rows, holds of the heir, index and cache."""
     client = redis_client()
-    kept = entries.fetch_one(claim.request.organization_id, Ticket.unpacked(claim.call["cache"]).entry_id)
+    kept = entries.fetch_one(claim.request.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
     return {
         "request": AIRequest.objects.values().get(),
         "content": RequestContent.objects.values().get(),

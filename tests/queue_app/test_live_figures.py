@@ -13,10 +13,10 @@ from aiinfra.live_events import events_after, newest_id, note_listening
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import control
-from queue_app.claims import Claim
-from queue_app.live_figures import QueueEvent, tell_figures
 from queue_app.models import AIRequest, Priority, QueuePolicy
-from queue_app.stats import queue_stats
+from queue_app.ordering.claims import Claim
+from queue_app.stats.live_figures import QueueEvent, tell_figures
+from queue_app.stats.summary import queue_stats
 from tests.support.processes import free_port
 
 Submit = Callable[..., AIRequest]

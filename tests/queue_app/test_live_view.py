@@ -12,9 +12,9 @@ from aiinfra.providers import breaker
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from queue_app import heartbeat, outcomes
-from queue_app.claims import Claim
 from queue_app.models import AIRequest, Priority, QueuePolicy
+from queue_app.ordering.claims import Claim
+from queue_app.processing import heartbeat, outcomes
 from tests.queue_app.conftest import refusal
 from tests.support.processes import free_port
 

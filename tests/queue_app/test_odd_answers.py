@@ -7,13 +7,13 @@ import pytest
 from aiinfra.tenants.models import Organization
 from cost_app.fallback.manage import use_defaults
 from cost_app.models import Attempt, LedgerEntry
-from queue_app import processing
-from queue_app.asking import ask
-from queue_app.claims import Claim, claim_next
-from queue_app.intake import Submission
 from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.ordering.claims import Claim, claim_next
 from queue_app.packing import unpack
-from queue_app.processing import process
+from queue_app.processing import provider_call
+from queue_app.processing.provider_call import process
+from queue_app.submission.intake import Submission
+from queue_app.submission.submit import ask
 from tests.providers.fake_server import FakeServer, fake_server, http
 
 Claimed = Callable[..., Claim]
@@ -27,8 +27,8 @@ def fake(queue: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """The provider that `process` calls, over HTTP."""
     with fake_server() as running:
         adapter = running.adapter()
-        monkeypatch.setattr(processing, "close_old_connections", lambda: None)
-        monkeypatch.setattr(processing, "adapter_for", lambda _name: adapter)
+        monkeypatch.setattr(provider_call, "close_old_connections", lambda: None)
+        monkeypatch.setattr(provider_call, "adapter_for", lambda _name: adapter)
         yield running
 
 

@@ -10,14 +10,14 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
-from cost_app.ledger import usage
+from cost_app.ledger import rollups
 from cost_app.models import ModelState
-from queue_app import index
-from queue_app.claims import claim_next
 from queue_app.models import AIRequest, Status
-from queue_app.outages import STILL_SHAKY
-from queue_app.processing import process
-from queue_app.screens import live_queue
+from queue_app.ordering import index
+from queue_app.ordering.claims import claim_next
+from queue_app.pages.screens import live_queue
+from queue_app.processing.provider_call import process
+from queue_app.stats.outages import STILL_SHAKY
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 pytestmark = pytest.mark.usefixtures("no_fallback")
@@ -30,7 +30,7 @@ def work(times: int) -> None:
     for _ in range(times):
         if claim := claim_next("worker"):
             process(claim)
-    usage.fold()
+    rollups.fold()
 
 
 @pytest.fixture

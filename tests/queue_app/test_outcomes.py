@@ -14,18 +14,20 @@ from aiinfra.providers.base import ChatAnswer, ProviderError, TokenUsage
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
-from cache_app.facade import Ticket
+from cache_app.facade import CacheKey
 from cache_app.store import entries
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry
-from queue_app import control, index, outcomes
-from queue_app.claims import Claim, claim_next
+from queue_app import control
 from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim, claim_next
 from queue_app.packing import unpack
-from queue_app.plan import NextAttempt
-from queue_app.processing import process
-from queue_app.requests import status_of
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
+from queue_app.processing.retry_policy import NextAttempt
+from queue_app.queries import status_of
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 Claimed = Callable[..., Claim]
@@ -351,7 +353,7 @@ def test_the_cache_learns_how_long_the_call_took_whatever_the_clock_does(
 
     provider.script = [take_time]
     process(claim)
-    entry = entries.fetch_one(claim.request.organization_id, Ticket.unpacked(claim.call["cache"]).entry_id)
+    entry = entries.fetch_one(claim.request.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
     took_ms = max(0, passed // timedelta(milliseconds=1))
     assert entry and (entry.latency_ms, LedgerEntry.objects.get().latency_ms) == (took_ms, took_ms)
     assert (entry.provider, entry.model, entry.request_id) == ("deepseek", "deepseek-chat", str(claim.request.id))

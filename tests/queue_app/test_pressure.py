@@ -12,9 +12,9 @@ from django.utils import timezone
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import AlertKind
+from cost_app.facade import AlertKind
 from queue_app.models import AIRequest, Priority, QueueMinute, QueuePolicy, Status
-from queue_app.pressure import pressures, recent_failures, together, waiting_by_provider, waiting_models
+from queue_app.stats.pressure import pressures, recent_failures, together, waiting_by_provider, waiting_models
 
 NOW = timezone.now()
 Statement = tuple[str, Any]

@@ -12,10 +12,10 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt, AttemptState, LedgerEntry
-from queue_app import index, limits
-from queue_app.intake import Submission, accept
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
-from queue_app.reconciler import Reconciler
+from queue_app.ordering import index, provider_limits
+from queue_app.repair.index_repair import Reconciler
+from queue_app.submission.intake import Submission, accept
 from tests.support.race import RunRace
 
 RACERS = 8
@@ -117,5 +117,5 @@ def test_workers_together_never_send_more_than_a_provider_takes_in_a_minute(
         sent = [request_id for ids in race(*[("call", "")] * RACERS) for request_id in ids]
         assert len(sent) == len(set(sent)) == redis_client().zcard(window) == 40
         for member, at in redis_client().zrange(window, 0, -1, withscores=True):
-            redis_client().zadd(window, {member: at - limits.WINDOW_S})
-        redis_client().zremrangebyscore(window, "-inf", time.time() - limits.WINDOW_S + 1)
+            redis_client().zadd(window, {member: at - provider_limits.WINDOW_S})
+        redis_client().zremrangebyscore(window, "-inf", time.time() - provider_limits.WINDOW_S + 1)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
 from cost_app.models import Attempt, AttemptState
-from queue_app.claims import Claim
 from queue_app.models import AIRequest, Status
-from queue_app.processing import process
+from queue_app.ordering.claims import Claim
+from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider
 
 LONG_AGO = timedelta(minutes=5)

@@ -14,10 +14,11 @@ from aiinfra.providers.models import FallbackRoute
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt
-from queue_app import control, outcomes
-from queue_app.claims import Claim, claim_next
+from queue_app import control
 from queue_app.models import AIRequest, RequestContent
-from queue_app.processing import process
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.processing import outcomes
+from queue_app.processing.provider_call import process
 from tests.cache_app.learning.made import make_hit
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.optimizer import ModelNotPricedError
-from queue_app import control, requests
+from cost_app.facade import ModelNotPricedError
+from queue_app import control, queries
 from queue_app.models import AIRequest, Priority, RequestContent
 
 Submit = Callable[..., AIRequest]
@@ -99,8 +99,8 @@ def test_a_filter_that_makes_no_sense_narrows_nothing(submit: Submit, client: Cl
 def test_older_requests_are_on_the_next_page_and_the_filter_stays(
     submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "PAGE_SIZE", 2)
-    monkeypatch.setattr(requests.page_of, "__defaults__", (None, 2))
+    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
+    monkeypatch.setattr(queries.page_of, "__defaults__", (None, 2))
     sent = [str(submit(user_ref="mara").id) for _ in range(3)]
     first = client.get(URL, {"user": "mara"})
     link = re.search(r'href="([^"]*cursor=[^"]+)"', first.text)
@@ -123,7 +123,7 @@ def test_only_the_first_page_refreshes_itself(submit: Submit, client: Client) ->
     submit()
     cursor = client.get(URL).context["rows"][0].request
     assert "data-live" in client.get(URL, headers=HTMX).text
-    older = requests._encode(cursor)
+    older = queries._encode(cursor)
     assert "data-live" not in client.get(URL, {"cursor": older}, headers=HTMX).text
 
 

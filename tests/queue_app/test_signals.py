@@ -9,9 +9,10 @@ import pytest
 
 from aiinfra.redis import bytes_client
 from aiinfra.stopping import StopFlag
-from queue_app import in_flight, scheduler
+from queue_app import scheduler
+from queue_app.processing import in_flight
+from queue_app.processing.worker import STOP_SIGNALS, Pool, PoolWorker
 from queue_app.scheduler import Job
-from queue_app.worker import STOP_SIGNALS, Pool, PoolWorker
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,9 +14,13 @@ from rq.serializers import JSONSerializer
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
-from queue_app import control, depth_history, in_flight, index, rechecks, tasks, tickets
+from queue_app import control, tasks
+from queue_app.caching import rechecks
 from queue_app.models import AIRequest, Priority, Status
+from queue_app.ordering import index, tickets
+from queue_app.processing import in_flight
 from queue_app.scheduler import Job, deferred
+from queue_app.stats import depth_history
 from tests.queue_app.conftest import ScriptedProvider
 from tests.support.processes import free_port
 

@@ -15,11 +15,11 @@ from cache_app.embedding.minilm import MiniLmEmbedder
 from cache_app.facade import Payer, SemanticCache
 from cache_app.manage import clear
 from cache_app.models import CacheHit
-from queue_app.asking import ask
-from queue_app.claims import claim_next
-from queue_app.intake import Submission, question_of, terms_of
 from queue_app.models import AIRequest, Priority
-from queue_app.processing import process
+from queue_app.ordering.claims import claim_next
+from queue_app.processing.provider_call import process
+from queue_app.submission.intake import Submission, question_of, terms_of
+from queue_app.submission.submit import ask
 from tests.queue_app.conftest import ScriptedProvider, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,10 +19,11 @@ from rq.serializers import JSONSerializer
 from rq.worker_pool import WorkerPool
 
 from aiinfra.redis import bytes_client, redis_client
-from queue_app import heartbeat, in_flight, tickets
-from queue_app import worker as worker_module
-from queue_app.heartbeat import Heartbeat
-from queue_app.worker import STOP_SIGNALS, Pool, PoolWorker
+from queue_app.ordering import tickets
+from queue_app.processing import heartbeat, in_flight
+from queue_app.processing import worker as worker_module
+from queue_app.processing.heartbeat import Heartbeat
+from queue_app.processing.worker import STOP_SIGNALS, Pool, PoolWorker
 from tests.conftest import redis_binary
 from tests.support.processes import START_LIMIT_S, free_port, start, wait_until
 

@@ -9,7 +9,7 @@ from cache_app.embedding import remembered
 from cache_app.facade import SemanticCache
 from cache_app.policy import forget_policies
 from cost_app import create_cost_optimizer
-from cost_app.optimizer import CostOptimizer
+from cost_app.facade import CostOptimizer
 from queue_app import create_ai_request_queue
 from queue_app.facade import AIRequestQueue
 from tests.api.conftest import _queue, key_of  # noqa: F401 - fixtures

@@ -12,16 +12,16 @@ from django.utils import timezone
 
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.models import Alert, Attempt, Budget, BudgetWindow
-from cost_app.optimizer import (
+from cost_app.facade import (
     CostOptimizer,
     InvalidValueError,
     ModelNotPricedError,
     ReportConflictError,
     UnknownOrganizationError,
 )
+from cost_app.models import Alert, Attempt, Budget, BudgetWindow
 from tests.api.support import rows
-from tests.cost_app.advice.support import make_recommendation
+from tests.cost_app.recommendations.support import make_recommendation
 
 CALL = ("north", "deepseek", "deepseek-chat")
 USAGE = {"promptTokens": 100, "completionTokens": 150, "totalTokens": 250}

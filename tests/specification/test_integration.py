@@ -5,8 +5,8 @@ import pytest
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cache_app.facade import SemanticCache
+from cost_app.facade import CostOptimizer
 from cost_app.models import LedgerEntry
-from cost_app.optimizer import CostOptimizer
 from queue_app.facade import AIRequestQueue
 from tests.queue_app.conftest import ScriptedProvider
 

@@ -7,21 +7,21 @@ from typing import Any, get_type_hints
 import pytest
 
 import cache_app.facade
-import cost_app.optimizer
+import cost_app.facade
 import queue_app.facade
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import LookupOptions, SemanticCache, StoreOptions
 from cost_app.budgets.payloads import SetBudget
-from cost_app.metrics.payloads import CallFacts
+from cost_app.facade import CostOptimizer
 from cost_app.models import Budget
-from cost_app.optimizer import CostOptimizer
+from cost_app.spend.payloads import CallFacts
 from queue_app.facade import AIRequestQueue, EnqueueOptions
 from tests.queue_app.conftest import ScriptedProvider
 
 TEXT = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-FACADES = (queue_app.facade, cache_app.facade, cost_app.optimizer)
+FACADES = (queue_app.facade, cache_app.facade, cost_app.facade)
 
 
 def test_the_examples_run_from_top_to_bottom(provider: ScriptedProvider) -> None:

@@ -9,11 +9,11 @@ from aiinfra.json_body import BODY_BYTES_MAX
 from aiinfra.tenants.authorization import Role
 from cache_app.facade import LookupOptions, SemanticCache, StoreOptions
 from cache_app.payloads import LookupIn, StoreIn
-from cost_app.advice.payloads import ChoiceQuery, RecommendationsQuery
 from cost_app.alerts.payloads import AlertsQuery
-from cost_app.metrics.payloads import CallFacts, MetricsQuery, TrackRequest
-from cost_app.optimizer import CostOptimizer
+from cost_app.facade import CostOptimizer
 from cost_app.python_payloads import TrackArguments
+from cost_app.recommendations.payloads import ChoiceQuery, RecommendationsQuery
+from cost_app.spend.payloads import CallFacts, MetricsQuery, TrackRequest
 from queue_app.facade import AIRequestQueue, EnqueueOptions, InvalidValueError, UnknownOptionError
 from queue_app.payloads import EnqueueRequest
 from tests.api.support import MESSAGES, Caller, error_of, rows

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views import defaults
 from pytest_django.fixtures import Settings
 
-from aiinfra.context import NAVIGATION, navigation
+from aiinfra.context_processors import NAVIGATION, navigation
 from aiinfra.tenants.access import STAFF
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.models import User
@@ -49,7 +49,7 @@ def test_the_page_that_one_is_on_is_marked(owner: User, client_of: Browser) -> N
 
 
 def test_a_page_without_an_address_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiinfra.context._address", lambda name: None if name == "audit" else f"/{name}/")
+    monkeypatch.setattr("aiinfra.context_processors._address", lambda name: None if name == "audit" else f"/{name}/")
     assert "Audit log" not in titles(Role.OWNER)
 
 

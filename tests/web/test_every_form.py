@@ -21,9 +21,9 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Invitation, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.advice.compute import compute_recommendations
 from cost_app.models import Alert, Budget, CostPolicy, PriceProposal
 from cost_app.prices import book
+from cost_app.recommendations.compute import compute_recommendations
 from tests.support.html_forms import Form, forms_of, links_of
 from tests.support.rows import make_row
 

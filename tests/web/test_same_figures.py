@@ -25,8 +25,8 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
+from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import TrackedCall, track_request
-from cost_app.ledger.usage import fold
 from cost_app.prices import book
 
 NOW = datetime(2026, 11, 18, 15, 20, tzinfo=UTC)

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.ledger.usage import differences, fold, rebuild
+from cost_app.ledger.rollups import differences, fold, rebuild
 
 
 class Command(BaseCommand):

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import CacheAwayError
-from queue_app import warm_file
-from queue_app.warming import Warmed, asked_often, warm
+from queue_app.caching import warm_file
+from queue_app.caching.warming import Warmed, asked_often, warm
 
 
 class Command(BaseCommand):

@@ -1,6 +1,6 @@
 from django.core.management.base import BaseCommand
 
-from queue_app.worker import serve_workers
+from queue_app.processing.worker import serve_workers
 
 
 class Command(BaseCommand):

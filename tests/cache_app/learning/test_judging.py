@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
-from cache_app.answers import Fetched
-from cache_app.keeping import keep
+from cache_app.answers import NewEntry
+from cache_app.cache_key import CacheKey
 from cache_app.learning.judging import (
     Blocks,
     UnknownHitError,
@@ -27,7 +27,7 @@ from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgem
 from cache_app.question import entry_id
 from cache_app.store import entries
 from cache_app.store.entry import Entry
-from cache_app.ticket import Ticket
+from cache_app.writing import keep
 from tests.cache_app.learning.made import ASKED, ENTRY, PARTITION, make_entry, make_hit
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -182,9 +182,9 @@ def test_redis_that_is_away_loses_no_judgement(scoped: Organization, commits: Co
 
 def stored_anew(organization: Organization) -> Entry:
     """The entry as it is after another answer to its question was put into the cache."""
-    ticket = Ticket(organization.pk, PARTITION, ENTRY, "the question of the entry", "minilm", by_meaning=True)
+    cache_key = CacheKey(organization.pk, PARTITION, ENTRY, "the question of the entry", "minilm", by_meaning=True)
     response = {"role": "assistant", "content": "A new answer.", "finishReason": "stop"}
-    assert keep(ticket, Fetched(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
+    assert keep(cache_key, NewEntry(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
     entry = present(organization)
     assert entry is not None
     assert entry.response["content"] == "A new answer."

@@ -12,7 +12,7 @@ from django.utils import timezone
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.models import CacheHit, JudgedBy, Judgement, Layer
-from cache_app.reviewing.words import compared
+from cache_app.review.words import compared
 from cache_app.store import browse
 from tests.cache_app.learning.made import make_entry, make_hit
 from tests.cache_app.pages.support import HTMX, audited, queries_of, spaced, toast_of

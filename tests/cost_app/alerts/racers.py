@@ -7,7 +7,7 @@ from tests.support.race import Racer, run_racer
 
 def _follow(owner: str, *, is_there: bool) -> None:
     from cost_app import create_cost_optimizer
-    from cost_app.optimizer import AlertKind, Cause, Severity
+    from cost_app.facade import AlertKind, Cause, Severity
 
     cause = Cause("depth", AlertKind.QUEUE_DEPTH, Severity.HIGH, "5,000 requests wait.", facts={"waiting": 5000})
     organization_id = None if owner == "installation" else int(owner)

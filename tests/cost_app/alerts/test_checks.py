@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aiinfra.tenants.models import Organization
-from cost_app.alerts import causes
+from cost_app.alerts import detectors
 from cost_app.alerts.api import _out
 from cost_app.alerts.checks import check_all, check_budgets, check_usage
 from cost_app.alerts.lifecycle import acknowledge, get_alerts, resolve, snooze
@@ -257,7 +257,7 @@ def test_amounts_have_their_sign_and_no_nine_decimals(window: BudgetWindow) -> N
 
 @pytest.mark.parametrize(("calls", "words"), [(1, "1 call"), (2, "2 calls"), (1_234, "1,234 calls")])
 def test_one_call_is_no_plural(calls: int, words: str) -> None:
-    assert causes._calls(calls) == words
+    assert detectors._calls(calls) == words
 
 
 def test_only_an_alert_of_a_budget_has_a_budget_limit(scoped: Organization) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cost_app.alerts.baseline import baseline, is_spike
 from cost_app.alerts.explain import Effects, split
-from cost_app.metrics.metrics import Totals
+from cost_app.spend.series import Totals
 
 groups = st.dictionaries(
     st.sampled_from(["a", "b", "c"]),

@@ -12,7 +12,7 @@ from aiinfra.notifications.channels import add_channel, change_channel
 from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import NoOrganizationError, installation_scope, organization_scope, system_scope
-from cost_app.alerts import telling
+from cost_app.alerts import notify
 from cost_app.alerts.cause import Cause
 from cost_app.alerts.checks import check_budgets, check_usage, follow_causes
 from cost_app.alerts.lifecycle import acknowledge, resolve, snooze
@@ -157,7 +157,7 @@ def test_a_kill_before_the_commit_loses_neither_the_end_nor_its_message(
     """Whatever dies between the change of state and the commit takes both back, and the next look does both."""
     follow(scoped.pk, DEEP)
     with monkeypatch.context() as broken:
-        broken.setattr(telling, "send_to", lambda *_: (_ for _ in ()).throw(SystemExit))
+        broken.setattr(notify, "send_to", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             follow(scoped.pk, at=NOW + MINUTE)
     assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])

@@ -27,8 +27,8 @@ from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.ledger import attempts, sweeper
 from cost_app.ledger.admission import AttemptOrder, open_attempt
-from cost_app.ledger.agreement import disagreements
-from cost_app.ledger.usage import fold
+from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import fold
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
 from cost_app.prices.pricing import cost_of
 from tests.cost_app.budgets.conftest import NOON

@@ -19,7 +19,7 @@ from cost_app.budgets.manage import grant_increase, withdraw_increase
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, CostPolicy, Hold, LedgerEntry
 from cost_app.prices.book import ModelNotPricedError
 from tests.cost_app.budgets.conftest import NOON

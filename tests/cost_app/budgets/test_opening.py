@@ -9,7 +9,7 @@ from django.urls import reverse
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.alerts.causes import budget_causes
+from cost_app.alerts.detectors import budget_causes
 from cost_app.budgets.manage import grant_increase, remove_budget, set_budget, spent_so_far
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.refused import count_refusals
@@ -17,7 +17,7 @@ from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.budgets.terms import NANO_MAX, BudgetSumError, BudgetTerms
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
 from cost_app.ledger.tracking import TrackedCall, track_request
 from cost_app.models import Attempt, Budget
 from tests.cost_app.budgets.conftest import NOON

@@ -10,7 +10,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
 from cost_app.ledger.admission import AttemptOrder, open_attempt
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
 from tests.cost_app.budgets.racers import CHEAP, DEAR
 from tests.support.race import RunRace

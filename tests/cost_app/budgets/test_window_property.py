@@ -27,8 +27,8 @@ from cost_app.budgets.windows import windows_now
 from cost_app.calendar import Calendar, Period
 from cost_app.ledger import attempts
 from cost_app.ledger.admission import AttemptOrder, open_attempt
-from cost_app.ledger.agreement import disagreements
-from cost_app.ledger.usage import fold, follow_time_zones
+from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.models import Attempt, Budget, BudgetIncrease, LedgerEntry
 from cost_app.policy import change_policy
 from tests.support.examples import examples

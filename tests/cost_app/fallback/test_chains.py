@@ -8,7 +8,6 @@ from pytest_django.fixtures import Settings
 from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import NoOrganizationError, organization_scope
-from cost_app.advice.pricing import weight_of
 from cost_app.fallback.chains import (
     CHEAPER_MAX,
     DEARER_MAX,
@@ -21,6 +20,7 @@ from cost_app.fallback.chains import (
 from cost_app.models import CostPolicy, ModelPrice
 from cost_app.prices.book import price_of
 from cost_app.prices.shipped import SHIPPED_PRICES
+from cost_app.recommendations.pricing import weight_of
 
 DOLLAR = 1_000_000_000
 

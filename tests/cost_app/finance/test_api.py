@@ -13,7 +13,7 @@ from cost_app.finance.focus import FOCUS_COLUMNS
 from cost_app.finance.month_close import close_month
 from cost_app.finance.months import find_month
 from cost_app.finance.statement import STATEMENT_COLUMNS
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from tests.api.support import COST, EXPORTS, Caller, error_of, new_key
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import lines

@@ -21,7 +21,7 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.finance import deliveries as module
 from cost_app.finance.deliveries import deliver_due, place_of, write_file
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import ExportDelivery
 from tests.cost_app.finance.conftest import NOW, Book, at
 

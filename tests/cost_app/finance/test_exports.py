@@ -16,7 +16,7 @@ from aiinfra.tenants.scope import NoOrganizationError, organization_scope
 from cost_app.finance import exports
 from cost_app.finance.exports import LEDGER_COLUMNS, ledger_csv
 from cost_app.ledger.entries import book_entries
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import LedgerEntry, LedgerKind
 from tests.cost_app.finance.conftest import Book, at
 

@@ -19,7 +19,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
 from cost_app.finance.month_close import close_month
 from cost_app.finance.months import find_month
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelAlias, ModelPrice, ToolFee
 from cost_app.prices.pricing import cost_of
 from tests.cost_app.finance.conftest import Book, at

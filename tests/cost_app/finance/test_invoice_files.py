@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_app.finance import invoice_table
-from cost_app.finance.invoice_files import FileError, read_file
-from cost_app.finance.invoice_layouts import LAYOUTS
-from cost_app.finance.model_names import canonical, ours
+from cost_app.finance.invoices import table
+from cost_app.finance.invoices.files import FileError, read_file
+from cost_app.finance.invoices.layouts import LAYOUTS
+from cost_app.finance.invoices.model_names import canonical, ours
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -132,7 +132,7 @@ def test_other_encodings_are_told_with_their_line() -> None:
 def test_a_file_is_neither_too_long_nor_has_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileError, match="10 MB"):
         read_file("openai", b"x" * (10 * 1024 * 1024 + 1))
-    monkeypatch.setattr(invoice_table, "MAX_ROWS", 1)
+    monkeypatch.setattr(table, "MAX_ROWS", 1)
     with pytest.raises(FileError, match="can have 1 rows") as caught:
         read_file("openai", OPENAI_USAGE.encode())
     assert caught.value.line == 3

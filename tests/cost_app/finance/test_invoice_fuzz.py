@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from cost_app.finance import invoice_cells
-from cost_app.finance.invoice_files import FileError, ProviderFile, read_file
-from cost_app.finance.invoice_numbers import Notation, parse_number
+from cost_app.finance.invoices import cells
+from cost_app.finance.invoices.files import FileError, ProviderFile, read_file
+from cost_app.finance.invoices.numbers import Notation, parse_number
 from tests.cost_app.finance.invoice_generator import (
     FAULTS,
     KINDS,
@@ -72,7 +72,7 @@ def test_the_work_is_bounded_by_the_number_of_cells(monkeypatch: pytest.MonkeyPa
         steps += 1
         return parse_number(text)
 
-    monkeypatch.setattr(invoice_cells, "parse_number", counted)
+    monkeypatch.setattr(cells, "parse_number", counted)
     random = Random(3)
     for kind in KINDS:
         lines, style = some_lines(random, kind) * 100, some_style(random)

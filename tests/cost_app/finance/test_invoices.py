@@ -16,10 +16,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.finance import invoice_causes as causes
-from cost_app.finance import invoices as module
 from cost_app.finance import screens
-from cost_app.finance.invoices import Upload, import_file
+from cost_app.finance.invoices import causes
+from cost_app.finance.invoices import comparison as module
+from cost_app.finance.invoices.comparison import Upload, import_file
 from cost_app.models import InvoiceImport, InvoiceLine, LedgerKind
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import lines

@@ -19,7 +19,7 @@ from cost_app.calendar import Calendar
 from cost_app.finance.month_close import NotClosableError, close_month, close_states, sign, verify
 from cost_app.finance.months import find_month, month_from, months_of
 from cost_app.finance.statement import statement_of
-from cost_app.ledger.usage import fold, follow_time_zones
+from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.models import CostPolicy, LedgerKind, MonthClose, UsageDay
 from tests.cost_app.finance.conftest import Book, at
 

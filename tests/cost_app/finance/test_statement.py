@@ -12,7 +12,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.finance import statement as module
 from cost_app.finance.months import find_month, months_of
 from cost_app.finance.statement import statement_of
-from cost_app.ledger.usage import fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import CostPolicy
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import lines

@@ -14,9 +14,8 @@ from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.advice.classes import fingerprints
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import (
     Attempt,
     AttemptState,
@@ -30,6 +29,7 @@ from cost_app.models import (
 from cost_app.prices.book import ModelNotPricedError
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
+from cost_app.recommendations.classes import fingerprints
 
 Open = Callable[..., Attempt]
 NOW = timezone.now()

@@ -16,9 +16,9 @@ from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
 from cost_app.ledger.billing import differs
-from cost_app.ledger.usage import fold
+from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import fold
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerEntry, ProviderBilling, ToolFee, UsageDay
 from cost_app.models.ledger import token_columns
 from cost_app.prices.proposals import add_version

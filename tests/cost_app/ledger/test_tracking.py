@@ -14,9 +14,9 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
-from cost_app.ledger.agreement import disagreements
+from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
-from cost_app.ledger.usage import fold
 from cost_app.models import (
     Attempt,
     Budget,

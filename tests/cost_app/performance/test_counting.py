@@ -11,7 +11,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app import create_cost_optimizer
-from cost_app.ledger import attempts, cache_hits, usage
+from cost_app.ledger import attempts, cache_hits, rollups
 from cost_app.models import Attempt, LedgerEntry, ModelHour, ModelMinute, ModelState
 from cost_app.performance import counting, figures
 from cost_app.performance.figures import Performance
@@ -66,7 +66,7 @@ Call = Callable[..., Attempt]
 
 
 def found(organization: Organization, hours: int = 24) -> Performance:
-    usage.fold()
+    rollups.fold()
     with organization_scope(organization.pk):
         (only,) = figures.performance(hours)
     return only
@@ -87,8 +87,8 @@ def test_a_fold_that_is_killed_counts_nothing_and_the_next_one_counts_once(
 ) -> None:
     call()
     with monkeypatch.context() as broken:
-        broken.setattr(usage, "count_calls", lambda *_: (_ for _ in ()).throw(OverflowError))
-        usage.fold()
+        broken.setattr(rollups, "count_calls", lambda *_: (_ for _ in ()).throw(OverflowError))
+        rollups.fold()
         with system_scope():
             assert not ModelHour.objects.exists()
     assert found(organization).calls == 1
@@ -116,7 +116,7 @@ def test_an_attempt_that_never_left_does_not_count(open_attempt: Opened, organiz
     attempt = open_attempt()
     with organization_scope(organization.pk):
         attempts.release(attempt, "CIRCUIT_OPEN", "open")
-        usage.fold()
+        rollups.fold()
         assert figures.performance() == []
 
 
@@ -145,7 +145,7 @@ def test_the_bill_of_a_lost_call_does_not_count_it_again(
     with organization_scope(organization.pk):
         attempts.dispatch(attempt, timedelta(seconds=30))
         attempts.estimate(attempt, "WORKER_LOST")
-        usage.fold()
+        rollups.fold()
         attempts.settle(attempt, USAGE, {})
     each = found(organization)
     assert (each.calls, each.errors) == (1, {"WORKER_LOST": 1})
@@ -157,14 +157,14 @@ def test_an_outage_begins_with_the_first_failure_and_ends_with_an_answer(
     call()
     call(500, "SERVER_ERROR")
     call(500, "TIMEOUT")
-    usage.fold()
+    rollups.fold()
     with organization_scope(organization.pk):
         state = ModelState.objects.get()
         assert state.failing_since == NOW + timedelta(milliseconds=1_500)
         assert (state.failures, sorted(state.errors)) == (2, ["SERVER_ERROR", "TIMEOUT"])
         assert state.errors["TIMEOUT"][1] == "it failed"
     call()
-    usage.fold()
+    rollups.fold()
     with organization_scope(organization.pk):
         state = ModelState.objects.get()
         assert (state.failing_since, state.failures) == (None, 0)
@@ -172,7 +172,7 @@ def test_an_outage_begins_with_the_first_failure_and_ends_with_an_answer(
 
 def test_a_mistake_of_the_caller_is_no_outage(call: Call, organization: Organization) -> None:
     call(100, "INVALID_REQUEST")
-    usage.fold()
+    rollups.fold()
     with organization_scope(organization.pk):
         state = ModelState.objects.get()
     assert (state.failing_since, list(state.errors)) == (None, ["INVALID_REQUEST"])
@@ -182,7 +182,7 @@ def test_another_organization_s_calls_are_not_seen(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     call(organization_id=other_organization.pk)
-    usage.fold()
+    rollups.fold()
     with organization_scope(organization.pk):
         assert (figures.performance(), figures.model_states(), figures.model_minutes(timedelta(hours=1))) == (
             [],
@@ -197,7 +197,7 @@ def test_the_average_latency_of_a_provider_is_that_of_its_answered_calls(
     call(1_000)
     call(4_000, organization_id=other_organization.pk)
     call(9_000, "TIMEOUT")
-    usage.fold()
+    rollups.fold()
     cost = create_cost_optimizer()
     assert cost.average_latency("deepseek") == 2_500
     assert cost.average_latency("deepseek", hours=1, organization_id="north") == 1_000
@@ -210,7 +210,7 @@ def test_hours_that_are_past_do_not_count(
     call: Call, organization: Organization, clock: Callable[[timedelta], None]
 ) -> None:
     call(1_000)
-    usage.fold()
+    rollups.fold()
     clock(timedelta(hours=3))
     call(3_000)
     assert found(organization, hours=1).calls == 1
@@ -221,7 +221,7 @@ def test_counts_past_their_retention_are_removed(
     call: Call, organization: Organization, clock: Callable[[timedelta], None]
 ) -> None:
     call()
-    usage.fold()
+    rollups.fold()
     for passes, hours, minutes in ((counting.MINUTES_KEPT, 1, 0), (counting.HOURS_KEPT, 0, 0)):
         clock(passes + timedelta(hours=1))
         with organization_scope(organization.pk):

@@ -10,7 +10,6 @@ from django.utils import timezone
 from aiinfra.gateway.chat import choose_model
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.scope import system_scope
-from cost_app.advice.pricing import weekly_prices
 from cost_app.fallback.manage import check_steps
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, ModelAlias, ModelPrice, ToolFee
@@ -18,6 +17,7 @@ from cost_app.prices import book as pricebook
 from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of, priced_models, prices_ahead, served_tiers
 from cost_app.prices.fees import fees_of
 from cost_app.prices.limits import expected_latency_ms, provider_limits
+from cost_app.recommendations.pricing import weekly_prices
 
 
 def version(output: int, *, from_days: float, to_days: float | None = None, **columns: Any) -> ModelPrice:

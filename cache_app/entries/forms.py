@@ -1,0 +1,95 @@
+"""What people fill in about entries."""
+
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from cache_app.entries.screens import Narrowed
+from cost_app.prices.book import priced_models
+
+TAGS, MODEL, EVERYTHING = "tags", "model", "everything"
+WORD_MAX = 200
+MODELS = {"list": "known-models", "autocomplete": "off", "placeholder": "provider/model", "spellcheck": "false"}
+
+
+def _word(**options: Any) -> forms.CharField:
+    attrs = {"autocomplete": "off", "spellcheck": "false", **options.pop("attrs", {})}
+    return forms.CharField(required=False, max_length=WORD_MAX, widget=forms.TextInput(attrs=attrs), **options)
+
+
+class EntryFilterForm(forms.Form):
+    """What the list is narrowed to."""
+
+    id = _word(label="Entry", attrs={"type": "search", "data-search": "", "placeholder": "Its whole id"})
+    tag = _word()
+    model = _word(attrs=MODELS)
+
+    def chosen(self) -> dict[str, str]:
+        """The fields that narrow something, for an address; what is no valid filter narrows nothing."""
+        self.is_valid()
+        return {name: value.strip() for name, value in self.cleaned_data.items() if value.strip()}
+
+    def narrowed(self) -> Narrowed:
+        """The same for the list."""
+        chosen = self.chosen()
+        return Narrowed(chosen.get("id", ""), chosen.get("tag", ""), chosen.get("model", ""))
+
+
+class ClearForm(forms.Form):
+    """Which entries to remove. For all, the organization's name is typed."""
+
+    what = forms.ChoiceField(
+        label="Remove",
+        choices=[
+            (TAGS, "Every entry with one of some tags"),
+            (MODEL, "Every answer of a model"),
+            (EVERYTHING, "Every entry of the organization"),
+        ],
+        initial=TAGS,
+        widget=forms.RadioSelect,
+    )
+    tags = _word(help_text="Separated by commas.")
+    model = _word(attrs=MODELS)
+    confirmation = _word(label="Type the organization's name")
+
+    def __init__(self, data: QueryDict | None = None, *, name: str) -> None:
+        super().__init__(data, auto_id="clear_%s")
+        self.name = name
+        self.fields["confirmation"].help_text = f"{name}, as it is written here."
+
+    def clean_tags(self) -> list[str]:
+        """Each once."""
+        return list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].split(",")))))
+
+    def clean(self) -> dict[str, Any]:
+        """What was chosen is said."""
+        what, data = self.cleaned_data.get("what"), self.cleaned_data
+        if what == TAGS and not data.get("tags") and "tags" not in self.errors:
+            self.add_error("tags", "Say which tags.")
+        if what == MODEL and not all(data.get("model", "").strip().partition("/")):
+            self.add_error("model", "Say which one, as provider/model.")
+        if what == EVERYTHING and data.get("confirmation", "").strip() != self.name:
+            self.add_error("confirmation", f"Type {self.name} to remove every entry.")
+        return data
+
+    @property
+    def chosen_tags(self) -> list[str]:
+        """Of a valid form."""
+        return self.cleaned_data["tags"] if self.cleaned_data["what"] == TAGS else []
+
+    @property
+    def chosen_model(self) -> tuple[str, str] | None:
+        """Of a valid form, provider and model."""
+        provider, _, model = self.cleaned_data["model"].strip().partition("/")
+        return (provider, model) if self.cleaned_data["what"] == MODEL else None
+
+    @property
+    def is_everything(self) -> bool:
+        """Of a valid form."""
+        return bool(self.cleaned_data["what"] == EVERYTHING)
+
+
+def known_models() -> list[str]:
+    """Suggestions: the models that have a price. One query."""
+    return [f"{provider}/{model}" for provider, model in priced_models()]

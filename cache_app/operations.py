@@ -1,0 +1,66 @@
+"""Asking the cache alone, and giving it an answer: from checked payloads, the same for every door."""
+
+from aiinfra.providers.base import TokenUsage
+from cache_app import lookup
+from cache_app.answers import Hit, LookupResult, NewEntry
+from cache_app.embedding.base import Payer
+from cache_app.metrics import counts
+from cache_app.models import Layer
+from cache_app.payloads import LookupIn, QuestionIn, StoreIn
+from cache_app.question import Question
+
+
+def question_from(
+    payload: QuestionIn, *, organization_id: int, api_key_id: int | None = None, log_in: str = ""
+) -> Question:
+    """What is asked. `log_in` is the user where the payload names none."""
+    return Question(
+        organization_id=organization_id,
+        provider=payload.provider,
+        model=payload.model,
+        messages=[message.model_dump() for message in payload.messages],
+        temperature=payload.temperature,
+        max_tokens=payload.max_tokens,
+        context_key=payload.context_key,
+        api_key_id=api_key_id,
+        user_ref=payload.user_id or log_in,
+    )
+
+
+def payer_of(question: Question) -> Payer:
+    """Who pays for its embedding: whoever asks."""
+    return Payer(question.organization_id, question.api_key_id, question.user_ref)
+
+
+def look_up_alone(payload: LookupIn, question: Question) -> LookupResult:
+    """Counted in the statistics; nothing is started, and no money is booked as saved."""
+    look = lookup.look_up(
+        question, payer_of(question), by_meaning=payload.contextual_match, threshold=payload.similarity_threshold
+    )
+    if look.served:
+        counts.note(question.organization_id, _names(look.served))
+    return look
+
+
+def _names(served: Hit) -> dict[str, int]:
+    """What is counted of a hit that has no row."""
+    found = {f"hit:{served.layer}": 1, counts.AGE_S: served.age_s}
+    if served.layer == Layer.SEMANTIC:
+        found[counts.SIMILARITY_SUM] = round(served.similarity * counts.SIMILARITY_UNIT)
+    return found
+
+
+def given_from(payload: StoreIn, *, api_key_id: int | None = None) -> NewEntry:
+    """An answer that the caller vouches for; it is marked as given."""
+    usage = payload.response.usage
+    return NewEntry(
+        response={"role": "assistant", "content": payload.response.content, "finishReason": "stop"},
+        usage=usage.token_usage() if usage else TokenUsage(),
+        provider=payload.provider,
+        model=payload.model,
+        tags=tuple(payload.tags),
+        metadata=payload.metadata,
+        origin="given",
+        api_key_id=api_key_id,
+        user_ref=payload.user_id,
+    )

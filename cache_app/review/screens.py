@@ -1,0 +1,92 @@
+"""Pairs that wait for somebody's judgement, as the page shows them."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from cache_app.models import CacheHit, JudgedBy, Judgement, Layer
+from cache_app.review.words import Piece, compared
+
+PAGE_SIZE = 10
+RECENT = timedelta(days=30)
+REPORTED = Q(judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
+DOUBTFUL = Q(judgement=Judgement.DOUBTFUL)
+UNJUDGED = Q(judgement="", layer=Layer.SEMANTIC)
+KINDS = {"open": REPORTED | DOUBTFUL, "reported": REPORTED, "doubtful": DOUBTFUL, "unjudged": UNJUDGED}
+TITLES = {"open": "To decide", "reported": "Reported", "doubtful": "Doubtful", "unjudged": "Not judged yet"}
+DEFAULT_KIND = "open"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A hit with its texts side by side; without the texts for those who may not read them."""
+
+    hit: CacheHit
+    asked: Sequence[Piece] = ()
+    cached: Sequence[Piece] = ()
+    served: Sequence[Piece] = ()
+    fresh: Sequence[Piece] = ()
+
+    @classmethod
+    def of(cls, hit: CacheHit, *, with_content: bool) -> "Pair":
+        """Questions are compared with each other, and answers where there are two."""
+        if not with_content:
+            return cls(hit)
+        served, fresh = compared(hit.answer, hit.fresh_answer) if hit.fresh_answer else ([Piece(hit.answer, False)], [])
+        return cls(hit, *compared(hit.question, hit.cached_question), served, fresh)
+
+    @property
+    def is_gone(self) -> bool:
+        """The texts have left with the content of requests."""
+        return not (self.hit.question or self.hit.cached_question)
+
+    @property
+    def verdict(self) -> str:
+        """right or wrong, once somebody has said so."""
+        return self.hit.judgement if self.hit.judgement in {Judgement.RIGHT, Judgement.WRONG} else ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some hits, newest first, and where the next page begins ("" after the last one)."""
+
+    hits: Sequence[CacheHit]
+    cursor: str = ""
+
+
+def page_of(kind: str, cursor: str = "") -> Page:
+    """One page of the scoped organization by keyset; one query. Raises ValueError for a cursor that is none."""
+    hits = _recent().filter(KINDS[kind]).order_by("-at", "-id")
+    if cursor:
+        at, hit_id = _decoded(cursor)
+        hits = hits.filter(Q(at__lt=at) | Q(at=at, id__lt=hit_id))
+    found = list(hits[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    return Page(shown, _encoded(shown[-1]) if len(found) > PAGE_SIZE else "")
+
+
+def how_many() -> dict[str, int]:
+    """By kind, what the page has to show; one query."""
+    return _recent().aggregate(**{kind: Count("id", filter=which) for kind, which in KINDS.items()})
+
+
+def _recent() -> "QuerySet[CacheHit]":
+    return CacheHit.objects.filter(at__gte=timezone.now() - RECENT)
+
+
+def _encoded(hit: CacheHit) -> str:
+    return urlsafe_b64encode(f"{hit.at.isoformat()}|{hit.id}".encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> tuple[datetime, UUID]:
+    """Raises ValueError (also UnicodeDecodeError and binascii.Error, which are ones)."""
+    at, _, hit_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
+    moment = datetime.fromisoformat(at)
+    if moment.utcoffset() != timedelta(0):  # another one can lie outside of what UTC has dates for
+        raise ValueError("not a cursor")
+    return moment, UUID(hit_id)

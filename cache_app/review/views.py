@@ -1,0 +1,79 @@
+"""`/cache/review/`: were these answers right?"""
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_POST
+
+from aiinfra.pages import tell
+from aiinfra.tenants.access import MemberRequest, permission_required
+from cache_app.learning.judging import judge
+from cache_app.models import CacheHit, Judgement
+from cache_app.pages import rights
+from cache_app.review import screens
+from cache_app.review.screens import Pair
+
+DONE = {
+    Judgement.RIGHT: "Judged right.",
+    Judgement.WRONG: "Judged wrong: this answer is not given to this question again.",
+}
+
+
+@permission_required("cache:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+def review(request: MemberRequest) -> HttpResponse:
+    """Reported and doubtful pairs side by side, or those that nobody has judged."""
+    kind, cursor = request.GET.get("show", ""), request.GET.get("cursor", "")
+    kind = kind if kind in screens.KINDS else screens.DEFAULT_KIND
+    page = _page(kind, cursor)
+    context: dict[str, Any] = {
+        "kind": kind,
+        "kinds": _kinds(),
+        "pairs": [Pair.of(hit, with_content=request.principal.can("content:read")) for hit in page.hits],
+        "older": urlencode({"show": kind, "cursor": page.cursor}) if page.cursor else "",
+        "newest": urlencode({"show": kind}),
+        "here": urlencode({"show": kind, "cursor": cursor} if cursor else {"show": kind}),
+        "is_later_page": bool(cursor),
+        **rights(request),
+    }
+    return render(request, "cache/review/review.html", context)
+
+
+@permission_required("cache:write")
+@require_POST
+def judgement(request: MemberRequest, hit_id: UUID) -> HttpResponse:
+    """Say whether an answer was right; the address carries the list's filters."""
+    get_object_or_404(CacheHit, id=hit_id)
+    said, organization_id = request.POST.get("judgement"), request.principal.organization_id
+    if said not in DONE:
+        return HttpResponse("judgement: right or wrong", status=422, content_type="text/plain")
+    is_right = said == Judgement.RIGHT
+    hit = judge(organization_id=organization_id, hit_id=hit_id, is_right=is_right, actor=request.principal.actor)
+    return tell(request, _after(request, hit), "success", DONE[Judgement(said)])
+
+
+def _after(request: MemberRequest, hit: CacheHit) -> HttpResponse:
+    if not request.htmx:
+        return redirect(f"{reverse('cache_review')}?{request.GET.urlencode()}")
+    pair = Pair.of(hit, with_content=request.principal.can("content:read"))
+    context = {"pair": pair, "hit": hit, "is_judged": True, "here": request.GET.urlencode(), **rights(request)}
+    return render(request, "cache/review/_pair.html", context)
+
+
+def _kinds() -> list[tuple[str, str, int]]:
+    counted = screens.how_many()
+    return [(kind, title, counted[kind]) for kind, title in screens.TITLES.items()]
+
+
+def _page(kind: str, cursor: str) -> screens.Page:
+    """The first page for a cursor that is none."""
+    try:
+        return screens.page_of(kind, cursor)
+    except ValueError:
+        return screens.page_of(kind)

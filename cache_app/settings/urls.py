@@ -1,0 +1,7 @@
+"""The page of the rules."""
+
+from django.urls import path
+
+from cache_app.settings import views
+
+urlpatterns = [path("", views.settings, name="cache_settings")]

@@ -1,0 +1,122 @@
+"""Putting answers into the cache, and writing down which it gave."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from cache_app.answers import Hit, LookupResult, NewEntry
+from cache_app.cache_key import CacheKey
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.embedding.remembered import embed_for_lookup, embed_together
+from cache_app.learning.judging import blocks_of
+from cache_app.learning.sampling import choose_for_reask
+from cache_app.models import CacheHit
+from cache_app.policy import policy_of
+from cache_app.store import entries
+from cache_app.store.entries import Entry
+
+logger = logging.getLogger(__name__)
+
+HOUR_MS = 3_600_000
+
+
+def keep(cache_key: CacheKey, fetched: NewEntry) -> bool:
+    """Store an answer; False where Redis is away, and then it is lost, as after any eviction.
+
+    An answer to an equal question is replaced. Without a vector it is found by equal questions at once, and by similar
+    ones when the scheduler has embedded it.
+    """
+    policy = policy_of(cache_key.organization_id)
+    blocks = blocks_of(cache_key.organization_id, cache_key.entry_id)
+    now_ms = round(time.time() * 1000)
+    entry = Entry(
+        id=cache_key.entry_id,
+        organization_id=cache_key.organization_id,
+        partition=cache_key.partition,
+        question=cache_key.text,
+        response=dict(fetched.response),
+        usage=fetched.usage,
+        provider=fetched.provider,
+        model=fetched.model,
+        tags=fetched.tags,
+        metadata=dict(fetched.metadata),
+        created_ms=now_ms,
+        expires_ms=now_ms + policy.ttl_hours * HOUR_MS,
+        origin=fetched.origin,
+        request_id=str(fetched.request_id or ""),
+        api_key_id=fetched.api_key_id,
+        user_ref=fetched.user_ref,
+        latency_ms=fetched.latency_ms,
+        bar=blocks.bar,
+        blocked=blocks.question_ids - {cache_key.entry_id},
+    )
+    try:
+        entries.put(entry, vector=cache_key.vector, by_meaning=cache_key.by_meaning, max_entries=policy.max_entries)
+    except RedisError as error:
+        logger.warning("answer not cached: Redis does not answer: %s", error)
+        return False
+    return True
+
+
+def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
+    """The ticket with its embedding, where the text is compared by meaning and the embedder answers."""
+    if not cache_key.by_meaning or cache_key.vector is not None:
+        return cache_key
+    try:
+        return replace(cache_key, vector=embed_for_lookup(cache_key.text, cache_key.partition, payer))
+    except EmbedderError:
+        return cache_key
+
+
+def with_vectors(tickets: Sequence[CacheKey], payer: Payer) -> list[CacheKey]:
+    """As `with_vector`, for several at once."""
+    missing = [(each.text, each.partition) for each in tickets if each.by_meaning and each.vector is None]
+    vectors = embed_together(missing, payer)
+    return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in tickets]
+
+
+def record_hit(*, request_id: UUID, cache_key: CacheKey, served: Hit, **columns: Any) -> CacheHit:
+    """Write down what answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
+    reask = choose_for_reask(policy_of(cache_key.organization_id), cache_key.organization_id)
+    hit = CacheHit(**_columns(request_id, cache_key, served), **columns, reask=reask)
+    CacheHit.objects.insert(hit)
+    _touch(cache_key.organization_id, served.entry_id)
+    return hit
+
+
+def record_shadow(*, request_id: UUID, look: LookupResult, **columns: Any) -> None:
+    """Write down what the cache would have answered to a request that goes to the provider."""
+    if look.would_serve:
+        hit = CacheHit(**_columns(request_id, look.cache_key, look.would_serve), **columns, shadow=True)
+        CacheHit.objects.insert(hit)
+
+
+def _columns(request_id: UUID, cache_key: CacheKey, served: Hit) -> Mapping[str, Any]:
+    return {
+        "id": request_id,
+        "organization_id": cache_key.organization_id,
+        "layer": served.layer,
+        "entry_id": served.entry_id,
+        "partition": cache_key.partition,
+        "embedder": cache_key.embedder,
+        "similarity": served.similarity,
+        "rule": served.rule,
+        "question": cache_key.text,
+        "cached_question": served.cached_question,
+        "answer": str(served.response.get("content", "")),
+        "saved_ms": served.saved_ms,
+        "entry_age_s": served.age_s,
+        "lookup_ms": served.lookup_ms,
+    }
+
+
+def _touch(organization_id: int, entry_id: str) -> None:
+    try:
+        entries.touch(organization_id, entry_id)
+    except RedisError:
+        logger.debug("last use not noted", exc_info=True)

@@ -1,0 +1,108 @@
+"""The public door of the cost engine: other apps import this and nothing behind it."""
+
+from aiinfra.python_api import InvalidValueError, UnknownOrganizationError
+from cost_app import python_api, tasks
+from cost_app.alerts import checks
+from cost_app.alerts.cause import Cause
+from cost_app.alerts.results import BudgetAlert
+from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
+from cost_app.fallback import chains
+from cost_app.ledger import admission, attempts, cache_hits, reconciliation
+from cost_app.ledger.admission import AttemptOrder
+from cost_app.ledger.tracking import ReportConflictError
+from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
+from cost_app.performance import figures
+from cost_app.performance.figures import DEFAULT_HOURS, MOST_HOURS, Performance
+from cost_app.prices import book, limits
+from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
+from cost_app.recommendations import classes, rules
+from cost_app.recommendations.provider_choice import NoModelError
+from cost_app.recommendations.results import OptimizationRecommendation, ProviderRecommendation
+from cost_app.recommendations.rules import CallTerms
+from cost_app.spend.results import CostMetrics, TrackedRequest
+
+__all__ = [
+    "DEFAULT_HOURS",
+    "DEFAULT_OUTPUT_TOKENS",
+    "MOST_HOURS",
+    "AlertKind",
+    "Attempt",
+    "AttemptOrder",
+    "AttemptState",
+    "BudgetAlert",
+    "BudgetBusyError",
+    "BudgetExceededError",
+    "BudgetRefusedError",
+    "CallTerms",
+    "Cause",
+    "CostMetrics",
+    "CostOptimizer",
+    "InvalidValueError",
+    "ModelMinute",
+    "ModelNotPricedError",
+    "ModelState",
+    "NoModelError",
+    "OptimizationRecommendation",
+    "Performance",
+    "ProviderLimit",
+    "ProviderRecommendation",
+    "ReportConflictError",
+    "Severity",
+    "TrackedRequest",
+    "UnknownOrganizationError",
+]
+
+
+class CostOptimizer:
+    """Admits, books and reports what provider calls cost. Stateless.
+
+    The first group is for Python callers: the organization's slug comes first, money goes out as Decimal dollars, and
+    no scope is needed (`cost_app.python_api` documents each). The others are for the apps above, inside an
+    organization's scope; their amounts are nano-dollars.
+    """
+
+    track_request = staticmethod(python_api.track_request)
+    get_cost_metrics = staticmethod(python_api.get_cost_metrics)
+    set_budget = staticmethod(python_api.set_budget)
+    get_alerts = staticmethod(python_api.get_alerts)
+    get_recommendations = staticmethod(python_api.get_recommendations)
+    get_optimal_provider = staticmethod(python_api.get_optimal_provider)
+
+    priced_models = staticmethod(book.priced_models)
+    price_of = staticmethod(book.price_of)
+    rate_limits = staticmethod(limits.rate_limits)
+    provider_limits = staticmethod(limits.provider_limits)
+
+    fallback_chain = staticmethod(chains.fallback_chain)
+
+    classify = staticmethod(classes.classify)
+    shape = staticmethod(rules.shape)
+    record_uses = staticmethod(rules.record_uses)
+    open_attempt = staticmethod(admission.open_attempt)
+    current_attempt = staticmethod(attempts.current_attempt)
+    dispatch = staticmethod(attempts.dispatch)
+    settle = staticmethod(attempts.settle)
+    settle_uncounted = staticmethod(attempts.settle_uncounted)
+    estimate = staticmethod(attempts.estimate)
+    release = staticmethod(attempts.release)
+    withdraw = staticmethod(attempts.withdraw)
+    abandon = staticmethod(attempts.abandon)
+    attempts_of = staticmethod(attempts.attempts_of)
+    sent_within = staticmethod(attempts.sent_within)
+    failed_requests = staticmethod(attempts.failed_requests)
+    book_cache_hit = staticmethod(cache_hits.book_cache_hit)
+
+    follow_causes = staticmethod(checks.follow_causes)
+    owners_of_live_alerts = staticmethod(checks.owners_of_live_alerts)
+
+    average_latency = staticmethod(figures.average_latency)
+    performance = staticmethod(figures.performance)
+    performance_by_hour = staticmethod(figures.performance_by_hour)
+    model_states = staticmethod(figures.model_states)
+    model_minutes = staticmethod(figures.model_minutes)
+
+    reserved_requests = staticmethod(attempts.reserved_requests)
+    disagreements = staticmethod(reconciliation.disagreements)
+    jobs = staticmethod(tasks.jobs)
+    slow_jobs = staticmethod(tasks.slow_jobs)

@@ -1,0 +1,1 @@
+"""Comparing providers' usage files with the ledger."""

@@ -1,0 +1,118 @@
+"""Reading one cell of a provider's file."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from cost_app.finance.invoices.numbers import MOST_FRACTION_OF_TOKENS, Notation, Number, parse_number
+
+MOST_TOKENS = 10**12
+MOST_DOLLARS = 10**9
+EARLIEST = date(2020, 1, 1)
+MODEL_LENGTH = 128
+ZERO = Number({notation: (Decimal(), 0) for notation in Notation}, is_amount=False)
+_DAY = re.compile(
+    r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z| ?[-+]\d{2}:?\d{2})?)?", re.ASCII
+)
+_UNIX_TIME = re.compile(r"\d{10}", re.ASCII)
+_TOTALS = {
+    "total",
+    "totals",
+    "grand total",
+    "subtotal",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "totale",
+    "total général",
+}
+
+
+class CellError(ValueError):
+    """A cell that makes no sense."""
+
+    def __init__(self, column: str, problem: str) -> None:
+        super().__init__(problem)
+        self.column = column
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's text, without spaces around it, and its column. The readers raise CellError."""
+
+    column: str
+    text: str
+    notation: Notation = Notation.POINT
+
+    def error(self, problem: str) -> CellError:
+        """What is wrong with it."""
+        return CellError(self.column, problem)
+
+    def day(self) -> date:
+        """The day that is written, in the file's own offset; of seconds since 1970 the day in UTC.
+
+        Days are written year, month, day: of `03/04/2026` nobody knows which number is the month.
+        """
+        day = self._day()
+        if not EARLIEST <= day <= datetime.now(UTC).date() + timedelta(days=1):
+            raise self.error(f"{day} is not a day that usage can be of")
+        return day
+
+    def _day(self) -> date:
+        found = _DAY.fullmatch(self.text)
+        try:
+            if found:
+                return date(int(found[1]), int(found[3]), int(found[4]))
+            if _UNIX_TIME.fullmatch(self.text):
+                return datetime.fromtimestamp(int(self.text), UTC).date()
+        except ValueError:
+            pass
+        raise self.error(f"{self.shown()} is not a date; write it as YYYY-MM-DD")
+
+    def tokens(self) -> int:
+        """A whole number from 0 on; 0 where the cell is empty."""
+        number = self.number()
+        value, digits = number.read(self.notation)
+        is_count = not number.is_amount and number.exponent is None and digits <= MOST_FRACTION_OF_TOKENS
+        if not is_count or value != value.to_integral_value() or not 0 <= value <= MOST_TOKENS:
+            raise self.error(f"{self.shown()} is not a number of tokens")
+        return int(value)
+
+    def dollars(self) -> Decimal:
+        """An amount, negative for a credit; 0 where the cell is empty."""
+        number = self.number()
+        value, _ = number.read(self.notation)
+        if abs(value) > MOST_DOLLARS or (number.exponent or 0) > 0:
+            raise self.error(f"{self.shown()} is not an amount of dollars")
+        return value.quantize(Decimal(1).scaleb(-18)) if value.adjusted() < -18 else value
+
+    def number(self) -> Number:
+        """What the cell can mean. It is known that the file's notation is one of its readings."""
+        number = parse_number(self.text) if self.text else ZERO
+        if number is None:
+            raise self.error(f"{self.shown()} is not a number")
+        return number
+
+    def model(self) -> str:
+        """A model's name."""
+        if not self.text:
+            raise self.error("the model is missing; group the export by model")
+        if len(self.text) > MODEL_LENGTH:
+            raise self.error(f"a model's name has at most {MODEL_LENGTH} characters")
+        if self.text.lower().rstrip(":") in _TOTALS:
+            raise self.error("this row is a total of others; remove it")
+        return self.text
+
+    def must_be_usd(self) -> None:
+        """Amounts of another currency cannot be compared."""
+        if not self.text:
+            raise self.error("the currency is missing")
+        if self.text.upper() != "USD":
+            raise self.error(f"amounts are in {self.shown()}, and only US dollars can be compared")
+
+    def shown(self) -> str:
+        """The text for a message, cut."""
+        return repr(self.text[:40])

@@ -1,0 +1,150 @@
+"""Reading a provider's usage file: a CSV as its console exports it. docs/finance.md lists the columns of each layout.
+
+Columns are found by name, in any order, whatever else the file has. Everything is read before anything is stored. A
+file is read in the one way that it can be read in; one that can be read in two is refused, as is one that makes no
+sense, with line and column.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from cost_app.finance.invoices.cells import Cell, CellError
+from cost_app.finance.invoices.layouts import LAYOUTS, Layout, Usage, is_currency
+from cost_app.finance.invoices.numbers import Notation
+from cost_app.finance.invoices.table import FileError, Header, columns_of, decode, headers, rows_of
+
+__all__ = ["Amounts", "FileError", "ProviderFile", "read_file"]
+
+MAX_DAYS = 100
+MOST_NANO = 9 * 10**18
+"""What the database can hold: nine billion dollars."""
+Key = tuple[date, str, str]
+"""(day, model as the provider writes it, token class)"""
+
+
+@dataclass
+class Amounts:
+    """Sums of the rows of one key; None for what the layout does not tell. `nano` is in nano-dollars."""
+
+    tokens: int | None = None
+    nano: int | None = None
+
+
+@dataclass(frozen=True)
+class ProviderFile:
+    """All that a file says."""
+
+    layout: Layout
+    lines: dict[Key, Amounts]
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last."""
+        days = [day for day, _, _ in self.lines]
+        return min(days), max(days)
+
+
+def read_file(provider: str, content: bytes) -> ProviderFile:
+    """Parse a file. Raises FileError for one that is too long, of no known layout, or with a cell without sense."""
+    text = decode(content)
+    header, layout = _layout(provider, headers(text))
+    columns = columns_of(header)
+    rows = [(line, _cells(columns, cells)) for line, cells in rows_of(text, header)]
+    notation = _notation(layout, rows)
+    sums: dict[Key, tuple[int | None, Decimal | None]] = {}
+    for line, cells in rows:
+        for usage in _read_row(layout, cells, notation, line):
+            _add(sums, usage)
+    if not sums:
+        raise FileError(header.line, "", "the file has no usage; export it again for days with usage")
+    return _checked(ProviderFile(layout, {key: _amounts(*pair) for key, pair in sums.items()}), header.line)
+
+
+def _layout(provider: str, found: list[Header]) -> tuple[Header, Layout]:
+    """The one layout of the provider, by the one separator, whose columns are all there."""
+    fitting = [(header, layout) for header in found for layout in LAYOUTS[provider] if layout.fits(header.names)]
+    if len(fitting) == 1:
+        return fitting[0]
+    wanted = "; or ".join(f"{layout.title}: {', '.join(layout.columns_wanted)}" for layout in LAYOUTS[provider])
+    if fitting:
+        raise FileError(found[0].line, "", f"the file has the columns of two files. Expected are those of {wanted}")
+    raise FileError(
+        found[0].line, "", f"the columns of a {provider} file are not there. Expected are those of {wanted}"
+    )
+
+
+def _cells(columns: Mapping[str, int], cells: list[str]) -> dict[str, str]:
+    return {name: cells[at] for name, at in columns.items()}
+
+
+def _notation(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Notation:
+    """How the file writes numbers; see `invoice_numbers`. Raises FileError where that is not certain."""
+    decided: tuple[Notation, int, Cell] | None = None
+    doubtful: tuple[int, Cell] | None = None
+    for line, cell in _number_cells(layout, rows):
+        number = _number(cell, line).number()
+        if number.evidence and decided and number.evidence is not decided[0]:
+            problem = f"{cell.shown()} and {decided[2].shown()} in line {decided[1]} are of two notations"
+            raise FileError(line, cell.column, problem)
+        if number.evidence:
+            decided = decided or (number.evidence, line, cell)
+        elif number.is_ambiguous:
+            doubtful = doubtful or (line, cell)
+    if doubtful and not decided:
+        problem = f"{doubtful[1].shown()} can be a thousand or a fraction; export the file with a decimal point"
+        raise FileError(doubtful[0], doubtful[1].column, problem)
+    return decided[0] if decided else Notation.POINT
+
+
+def _number_cells(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, Cell]]:
+    for line, cells in rows:
+        for name in layout.numbers:
+            if cells.get(name):
+                yield line, Cell(name, cells[name])
+
+
+def _number(cell: Cell, line: int) -> Cell:
+    try:
+        cell.number()
+    except CellError as error:
+        raise FileError(line, error.column, error.problem) from None
+    return cell
+
+
+def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line: int) -> list[Usage]:
+    row = {name: Cell(name, text, notation) for name, text in cells.items()}
+    try:
+        found = layout.read(row)
+        for name in row if found else ():
+            if is_currency(name) and row[name].text:
+                row[name].must_be_usd()
+    except CellError as error:
+        raise FileError(line, error.column, error.problem) from None
+    return found
+
+
+def _add(sums: dict[Key, tuple[int | None, Decimal | None]], usage: Usage) -> None:
+    key = (usage.day, usage.model, usage.token_class)
+    tokens, dollars = sums.get(key, (None, None))
+    if usage.tokens is not None:
+        tokens = (tokens or 0) + usage.tokens
+    if usage.dollars is not None:
+        dollars = (dollars or Decimal()) + usage.dollars
+    sums[key] = (tokens, dollars)
+
+
+def _amounts(tokens: int | None, dollars: Decimal | None) -> Amounts:
+    """Money is rounded once, on the sum."""
+    nano = None if dollars is None else int(dollars.scaleb(9).to_integral_value(ROUND_HALF_EVEN))
+    return Amounts(tokens, nano)
+
+
+def _checked(file: ProviderFile, header_line: int) -> ProviderFile:
+    first, last = file.days
+    if (last - first).days >= MAX_DAYS:
+        raise FileError(header_line, "", f"the file spans {first} to {last}; {MAX_DAYS} days are the most")
+    if any(abs(amounts.nano or 0) > MOST_NANO for amounts in file.lines.values()):
+        raise FileError(header_line, "", "its amounts add up to more than anybody can have spent")
+    return file

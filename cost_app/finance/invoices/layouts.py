@@ -1,0 +1,226 @@
+"""The layouts of the providers' usage files, as their consoles exported them in 2025 and 2026.
+
+Each layout turns one row of a file into usages: tokens, or dollars, or both, of a day, a model and a token class.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from cost_app.finance.invoices.cells import Cell
+
+TOTAL = "total"
+"""The class of a file that does not tell classes apart."""
+OTHER = "other"
+"""The class of what is not charged by the token: tools, storage."""
+
+Row = Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one row says of one token class; None for what it does not tell."""
+
+    day: date
+    model: str
+    token_class: str
+    tokens: int | None = None
+    dollars: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One kind of file: every one of `needs` must have a column by one of its names."""
+
+    title: str
+    needs: tuple[tuple[str, ...], ...]
+    numbers: tuple[str, ...]
+    """The columns of numbers, whichever of them a file has."""
+    read: Callable[[Row], list[Usage]]
+    tells_tokens: bool
+    tells_money: bool
+
+    def fits(self, columns: Collection[str]) -> bool:
+        """Whether a file with these columns is of this kind."""
+        return all(any(name in columns for name in names) for names in self.needs)
+
+    @property
+    def columns_wanted(self) -> list[str]:
+        """For people."""
+        return [" or ".join(names) for names in self.needs]
+
+
+DAY = ("usage_date_utc", "utc_date", "start_time_iso", "start_time", "date", "aggregation_timestamp", "timestamp")
+OPENAI_MODEL = ("model", "snapshot_id")
+OPENAI_INPUT = ("input_tokens", "n_context_tokens_total")
+OPENAI_CACHED = ("input_cached_tokens", "n_cached_context_tokens_total")
+OPENAI_OUTPUT = ("output_tokens", "n_generated_tokens_total")
+OPENAI_UNCACHED = "input_uncached_tokens"
+OPENAI_NUMBERS = (*OPENAI_INPUT, *OPENAI_CACHED, *OPENAI_OUTPUT, OPENAI_UNCACHED)
+OPENAI_CLASSES = {"input": "input", "cached input": "cache_read", "output": "output"}
+ANTHROPIC_TOKENS = {
+    "usage_input_tokens_no_cache": "input",
+    "usage_input_tokens_cache_read": "cache_read",
+    "usage_input_tokens_cache_write": "cache_write",
+    "usage_input_tokens_cache_write_5m": "cache_write",
+    "usage_input_tokens_cache_write_1h": "cache_write",
+    "usage_output_tokens": "output",
+}
+ANTHROPIC_WRITES = ("usage_input_tokens_cache_write_5m", "usage_input_tokens_cache_write_1h")
+ANTHROPIC_CLASSES = {
+    "input_no_cache": "input",
+    "input_cache_read": "cache_read",
+    "input_cache_write": "cache_write",
+    "input_cache_write_5m": "cache_write",
+    "input_cache_write_1h": "cache_write",
+    "output": "output",
+}
+DEEPSEEK_CLASSES = {
+    "input_cache_miss_tokens": "input",
+    "input_cache_hit_tokens": "cache_read",
+    "input_tokens": "input",
+    "output_tokens": "output",
+}
+DEEPSEEK_COUNTS = {"request_count"}
+"""Rows that count no tokens."""
+
+
+def is_currency(column: str) -> bool:
+    """Whether a column, by its name in lower case, says which currency amounts are in."""
+    return column == "currency" or column.endswith("_currency")
+
+
+def _one(row: Row, names: tuple[str, ...], read: Callable[[Cell], Any]) -> Cell:
+    """The cell under one of these names; an empty one where the file has none.
+
+    Raises CellError where the file has several that do not say the same, as `read` reads them.
+    """
+    cells = [row[name] for name in names if name in row and row[name].text]
+    for cell in cells[1:]:
+        if read(cell) != read(cells[0]):
+            raise cell.error(f"{cell.shown()} contradicts {cells[0].shown()} in column {cells[0].column}")
+    return cells[0] if cells else next((row[name] for name in names if name in row), Cell(names[0], ""))
+
+
+def _day(row: Row) -> date:
+    return _one(row, DAY, Cell.day).day()
+
+
+def _count(row: Row, names: tuple[str, ...]) -> Cell:
+    return _one(row, names, Cell.tokens)
+
+
+def _openai_usage(row: Row) -> list[Usage]:
+    """`input_tokens` counts the cached ones too."""
+    prompt, cached = _count(row, OPENAI_INPUT), _count(row, OPENAI_CACHED)
+    if cached.tokens() > prompt.tokens():
+        raise cached.error("more tokens were cached than there are in the prompt")
+    found = {
+        "input": prompt.tokens() - cached.tokens(),
+        "cache_read": cached.tokens(),
+        "output": _count(row, OPENAI_OUTPUT).tokens(),
+    }
+    plain = row.get(OPENAI_UNCACHED)
+    if plain and plain.text and plain.tokens() != found["input"]:
+        raise plain.error("the prompt is not what was cached and what was not")
+    if not any(found.values()):
+        return []
+    day, model = _day(row), _one(row, OPENAI_MODEL, Cell.model).model()
+    return [Usage(day, model, name, tokens=tokens) for name, tokens in found.items() if tokens]
+
+
+def _openai_costs(row: Row) -> list[Usage]:
+    """`line_item` is "gpt-4o-2024-08-06, input", or the name of what is not charged by the token."""
+    amount = row["amount_value"].dollars()
+    if not amount:
+        return []
+    row["amount_currency"].must_be_usd()
+    item = row["line_item"]
+    if not item.text:
+        raise item.error("the line item is missing; group the export by line item")
+    model, _, kind = item.text.rpartition(", ")
+    token_class = OPENAI_CLASSES.get(kind.strip().lower(), OTHER)
+    named = Cell("line_item", model) if token_class != OTHER else item
+    return [Usage(_day(row), named.model(), token_class, dollars=amount)]
+
+
+def _anthropic_usage(row: Row) -> list[Usage]:
+    found = [(name, row[column].tokens()) for column, name in ANTHROPIC_TOKENS.items() if column in row]
+    whole = row.get("usage_input_tokens_cache_write")
+    if whole and whole.tokens() and any(row[name].tokens() for name in ANTHROPIC_WRITES if name in row):
+        raise whole.error("the file has cache writes in all and by lifetime; remove one of them")
+    if not any(tokens for _, tokens in found):
+        return []
+    day, model = _day(row), row["model_version"].model()
+    return [Usage(day, model, name, tokens=tokens) for name, tokens in found if tokens]
+
+
+def _anthropic_costs(row: Row) -> list[Usage]:
+    """Rows of other things than tokens (web search) have no token type."""
+    amount = row["cost_usd"].dollars()
+    if not amount:
+        return []
+    kind = row["token_type"].text.lower()
+    token_class = ANTHROPIC_CLASSES.get(kind, OTHER)
+    model = row["model"].model() if token_class != OTHER or row["model"].text else kind or OTHER
+    return [Usage(_day(row), model, token_class, dollars=amount)]
+
+
+def _deepseek_amounts(row: Row) -> list[Usage]:
+    """One row for each class; `price` is in dollars a token."""
+    kind = row["type"].text.lower()
+    if kind in DEEPSEEK_COUNTS:
+        return []
+    if kind not in DEEPSEEK_CLASSES:
+        raise row["type"].error(f"{kind[:40]!r} is not a known type: {', '.join(DEEPSEEK_CLASSES)}")
+    tokens = row["amount"].tokens()
+    dollars = row["price"].dollars() * tokens if row["price"].text else None
+    day, model = _day(row), row["model"].model()
+    return [Usage(day, model, DEEPSEEK_CLASSES[kind], tokens, dollars)]
+
+
+def _deepseek_costs(row: Row) -> list[Usage]:
+    row["currency"].must_be_usd()
+    return [Usage(_day(row), row["model"].model(), TOTAL, dollars=row["cost"].dollars())]
+
+
+LAYOUTS = {
+    "openai": [
+        Layout("usage", (DAY, OPENAI_MODEL, OPENAI_INPUT, OPENAI_OUTPUT), OPENAI_NUMBERS, _openai_usage, True, False),
+        Layout(
+            "costs",
+            (DAY, ("line_item",), ("amount_value",), ("amount_currency",)),
+            ("amount_value",),
+            _openai_costs,
+            False,
+            True,
+        ),
+    ],
+    "anthropic": [
+        Layout(
+            "usage",
+            (DAY, ("model_version",), ("usage_input_tokens_no_cache",), ("usage_output_tokens",)),
+            tuple(ANTHROPIC_TOKENS),
+            _anthropic_usage,
+            True,
+            False,
+        ),
+        Layout(
+            "costs", (DAY, ("model",), ("token_type",), ("cost_usd",)), ("cost_usd",), _anthropic_costs, False, True
+        ),
+    ],
+    "deepseek": [
+        Layout(
+            "amounts",
+            (DAY, ("model",), ("type",), ("price",), ("amount",)),
+            ("price", "amount"),
+            _deepseek_amounts,
+            True,
+            True,
+        ),
+        Layout("costs", (DAY, ("model",), ("cost",), ("currency",)), ("cost",), _deepseek_costs, False, True),
+    ],
+}
+"""The providers whose files can be read, and the layouts of each."""

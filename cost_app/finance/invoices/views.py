@@ -1,0 +1,91 @@
+"""`/finance/invoices/`: providers' usage files beside the ledger."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from aiinfra.row_ids import is_row_id
+from aiinfra.tenants.access import MemberRequest, permission_required
+from cost_app.finance.csv_stream import csv_response
+from cost_app.finance.forms import InvoiceForm
+from cost_app.finance.invoices.comparison import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
+from cost_app.finance.invoices.files import FileError
+from cost_app.finance.screens import line_page
+from cost_app.models import InvoiceImport, InvoiceLine
+
+IMPORTS_SHOWN = 50
+
+
+@permission_required("finance:read")
+@require_GET
+def invoices(request: MemberRequest) -> HttpResponse:
+    """The newest uploads, and the form for another one."""
+    return _list(request, InvoiceForm())
+
+
+@permission_required("finance:write")
+@require_POST
+def upload(request: MemberRequest) -> HttpResponse:
+    """Compare a file with the ledger; 422 with line and column for one that cannot be read."""
+    form = InvoiceForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _list(request, form, status=422)
+    file = form.cleaned_data["file"]
+    try:
+        done = import_file(
+            organization_id=request.principal.organization_id,
+            provider=form.cleaned_data["provider"],
+            name=file.name,
+            content=file.read(),
+            actor=request.principal.actor,
+        )
+    except FileError as error:
+        form.add_error("file", str(error))
+        return _list(request, form, status=422)
+    if not done.is_new:
+        at = timezone.localtime(done.invoice.uploaded_at)
+        messages.info(request, f"This file was uploaded before, at {at:%Y-%m-%d %H:%M} by {done.invoice.uploaded_by}.")
+    return redirect("finance_invoice", done.invoice.pk)
+
+
+@permission_required("finance:read")
+@require_GET
+def invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
+    """One upload: totals, causes, and the lines that differ, or with `all=1` every line."""
+    found = get_object_or_404(with_totals(InvoiceImport.objects.all()), pk=invoice_id)
+    after, every = request.GET.get("after", ""), request.GET.get("all") == "1"
+    context = {
+        "invoice": found,
+        "causes": causes_of(found),
+        "every": every,
+        "page": line_page(found, after=int(after) if is_row_id(after) else 0, every=every),
+    }
+    return render(request, "cost/finance/invoice.html", context)
+
+
+@permission_required("finance:read")
+@require_GET
+def invoice_file(request: MemberRequest, invoice_id: UUID) -> HttpResponseBase:
+    """Every line of one upload as CSV."""
+    found = get_object_or_404(InvoiceImport, pk=invoice_id)
+    lines = InvoiceLine.objects.filter(invoice=found).order_by("pk")
+    name = f"variance_{found.provider}_{found.first_day}_{found.last_day}.csv"
+    return csv_response(
+        request.principal.organization_id, name, VARIANCE_COLUMNS, lambda: map(variance_row, lines.iterator())
+    )
+
+
+def _list(request: MemberRequest, form: InvoiceForm, status: int = 200) -> HttpResponse:
+    newest = with_totals(InvoiceImport.objects.all()).order_by("-uploaded_at", "-pk")
+    context = {
+        "form": form,
+        "invoices": newest[:IMPORTS_SHOWN],
+        "shown_at_most": IMPORTS_SHOWN,
+        "can_write": request.principal.can("finance:write"),
+    }
+    return render(request, "cost/finance/invoices.html", context, status=status)

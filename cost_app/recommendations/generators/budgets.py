@@ -1,0 +1,68 @@
+"""Budgets that hardly anybody draws on."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from cost_app.calendar import Calendar, Period
+from cost_app.models import Budget, BudgetWindow, RecommendationKind
+from cost_app.policy import policy_of, zone_of
+from cost_app.recommendations.sample import Finding, Sample, figure
+
+WINDOWS = 3
+IDLE_PERCENT = 10
+
+
+def idle_budgets(sample: Sample) -> Iterator[Finding]:
+    """Each active budget of which less than 10 % was used in every one of its last three whole periods."""
+    calendar = Calendar(zone_of(sample.organization_id), policy_of(sample.organization_id).month_starts_on)
+    budgets = Budget.objects.filter(organization_id=sample.organization_id, is_active=True, limit_nano__gt=0)
+    for budget in budgets.order_by("id"):
+        periods = _last_periods(calendar, Period(budget.period), sample.now)
+        if budget.created_at <= periods[0][0]:
+            used = _used(budget, periods)
+            if max(used) * 100 < budget.limit_nano * IDLE_PERCENT:
+                yield _finding(budget, used)
+
+
+def _last_periods(calendar: Calendar, period: Period, now: datetime) -> list[tuple[datetime, datetime]]:
+    """Begin and end of the last three whole periods, the oldest first."""
+    ends = [calendar.first_day(period, calendar.day_of(now))]
+    for _ in range(WINDOWS):
+        ends.insert(0, calendar.previous_first_day(period, ends[0]))
+    begins = [calendar.begin_of(day) for day in ends]
+    return list(pairwise(begins))
+
+
+def _used(budget: Budget, periods: list[tuple[datetime, datetime]]) -> list[int]:
+    """What was spent in each; a period in which nothing was asked has no window."""
+    windows = BudgetWindow.objects.filter(budget=budget, starts_at__gte=periods[0][0], starts_at__lt=periods[-1][1])
+    spent = list(windows.values_list("starts_at", "committed_nano"))
+    return [sum(nano for starts_at, nano in spent if begin <= starts_at < end) for begin, end in periods]
+
+
+def _finding(budget: Budget, used: list[int]) -> Finding:
+    return Finding(
+        kind=RecommendationKind.IDLE_BUDGET,
+        subject=str(budget.id),
+        title=f"Lower or end the budget: {budget}",
+        description=(
+            "Less than a tenth of it was used in each of its last three periods. A limit that far above the spending "
+            "stops no accident, and money that is set aside for it is missing elsewhere. This saves nothing by "
+            "itself."
+        ),
+        saving_nano=None,
+        examined=None,
+        bearing=0,
+        difficulty="easy",
+        formula="In each of the last three whole periods: spent is less than 10 % of the limit. The saving is 0.",
+        steps=[
+            "Ask whom the budget is for: an emergency reserve may well lie idle.",
+            "Lower its limit to about twice the highest spending, or end it, on the budgets page.",
+        ],
+        figures=[
+            figure("limit", budget.limit_nano, "nano"),
+            *[figure(f"used, {WINDOWS - number} periods ago", nano, "nano") for number, nano in enumerate(used)],
+            figure("limit that is free", budget.limit_nano - max(used), "nano"),
+        ],
+    )

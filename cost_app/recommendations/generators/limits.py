@@ -1,0 +1,151 @@
+"""Limits that are looser than the traffic needs: of answers, and of retries."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Avg, BigIntegerField, Count, ExpressionWrapper, F, Max, Q, Sum, Value
+from django.db.models.functions import Greatest
+
+from cost_app.models import AttemptState, RecommendationKind
+from cost_app.prices.pricing import TOKENS_PER_PRICE
+from cost_app.recommendations.pricing import weekly_prices
+from cost_app.recommendations.sample import MIN_CALLS, Finding, Sample, figure
+
+ROUNDED_TO = 64
+SMALLEST_LIMIT = 256
+HEADROOM = 2
+"""The advised limit is twice what 99 of 100 answers need."""
+FAR_BELOW = 2
+"""And is given only where the limits that were sent are on average at least twice as high as that."""
+HOPELESS_PERCENT = 5
+"""Retries of which fewer were answered are waste."""
+MOST_RETRIES = 10
+
+
+def loose_limits(sample: Sample) -> Iterator[Finding]:
+    """For each model whose answers are far shorter than their limits: a lower one. Frees budgets, saves no money."""
+    calls = sample.calls.filter(max_tokens__gt=0)
+    models = calls.order_by("provider", "model").values("provider", "model")
+    for row in models.annotate(calls=Count("id"), mean=Avg("max_tokens"), longest=Max("output_tokens")):
+        if row["calls"] >= MIN_CALLS:
+            yield from _loose_limit(sample, dict(row))
+
+
+def _loose_limit(sample: Sample, row: dict[str, Any]) -> Iterator[Finding]:
+    own = sample.calls.filter(max_tokens__gt=0, provider=row["provider"], model=row["model"])
+    # The nearest-rank percentile: a value that occurred, found by the database.
+    p99 = own.order_by("output_tokens").values_list("output_tokens", flat=True)[-(-row["calls"] * 99 // 100) - 1]
+    limit = max(SMALLEST_LIMIT, -(-p99 * HEADROOM // ROUNDED_TO) * ROUNDED_TO)
+    prices = weekly_prices([(row["provider"], row["model"])], now=sample.now).get((row["provider"], row["model"]))
+    if prices is None or row["mean"] < limit * FAR_BELOW:
+        return
+    above = ExpressionWrapper(F("max_tokens") - Value(limit), BigIntegerField())
+    found = own.aggregate(
+        loose=Count("id", filter=Q(max_tokens__gt=limit)),
+        cut=Count("id", filter=Q(output_tokens__gt=limit)),
+        tokens=Sum(Greatest(above, Value(0, BigIntegerField())), default=0),
+    )
+    freed = found["tokens"] * prices.dearest.output // TOKENS_PER_PRICE // row["calls"]
+    yield _trim({**row, **found, "p99": p99, "limit": limit, "freed": freed})
+
+
+def _trim(found: dict[str, Any]) -> Finding:
+    name = f"{found['provider']}/{found['model']}"
+    return Finding(
+        kind=RecommendationKind.TRIM_MAX_TOKENS,
+        subject=name,
+        title=f"Limit answers of {name} to {found['limit']:,} tokens",
+        description=(
+            f"99 of 100 answers had at most {found['p99']:,} tokens, but {found['mean']:,.0f} were allowed on "
+            "average. Each call holds the money for its longest possible answer: a lower limit lets more calls into "
+            "the same budget. It saves no money by itself, for only tokens that come are paid."
+        ),
+        saving_nano=None,
+        examined=found["calls"],
+        bearing=found["loose"],
+        difficulty="easy",
+        formula=(
+            "The limit is twice the 99th percentile of the answers' tokens, rounded up to 64 and at least 256. Freed "
+            "in each call's hold: the tokens by which its limit is above that one, at the model's dearest price of "
+            "output; the mean over all calls. The saving is 0."
+        ),
+        steps=[
+            f"Look at the longest answer, {found['longest']:,} tokens: {found['cut']:,} answers of the sample would "
+            "have been cut off.",
+            "Apply: from then on the limit is sent where a client sets none or a higher one.",
+            "If answers are cut off, undo with one click.",
+        ],
+        figures=[
+            figure("calls with a limit", found["calls"], "calls"),
+            figure("limit on average", round(found["mean"]), "tokens"),
+            figure("99 of 100 answers had at most", found["p99"], "tokens"),
+            figure("longest answer", found["longest"], "tokens"),
+            figure("answers that the new limit would have cut off", found["cut"], "calls"),
+            figure("budget freed while a call runs, on average", found["freed"], "nano"),
+        ],
+        rule_terms={"model": name, "maxTokens": found["limit"]},
+    )
+
+
+def wasted_retries(sample: Sample) -> Iterator[Finding]:
+    """The lowest number of retries beyond which fewer than 5 % are answered, while they cost money."""
+    rows = _by_number(sample)
+    for retries in range(MOST_RETRIES):
+        tail = {name: sum(row[name] for row in rows if row["number"] > retries + 1) for name in COUNTED}
+        if tail["tried"] < MIN_CALLS:
+            return
+        if tail["answered"] * 100 < tail["tried"] * HOPELESS_PERCENT:
+            stopped = sum(row["failed"] for row in rows if row["number"] == retries + 1)
+            yield _fewer_retries(retries, tail, stopped)
+            return
+
+
+COUNTED = ("tried", "answered", "failed", "cost")
+
+
+def _by_number(sample: Sample) -> list[dict[str, Any]]:
+    """For each attempt number: how many were sent, answered, failed, and what the failed ones cost."""
+    ended = sample.attempts.filter(dispatched_at__isnull=False).exclude(state=AttemptState.DISPATCHED)
+    answered = Q(state=AttemptState.SETTLED, error_code="")
+    sums = {
+        "tried": Count("id"),
+        "answered": Count("id", filter=answered),
+        "failed": Count("id", filter=~answered),
+        "cost": Sum("cost_nano", filter=~answered, default=0),
+    }
+    return [dict(row) for row in ended.order_by("number").values("number").annotate(**sums)]
+
+
+def _fewer_retries(retries: int, tail: dict[str, int], stopped: int) -> Finding:
+    return Finding(
+        kind=RecommendationKind.RETRY_WASTE,
+        subject="all",
+        title=f"Stop after {retries} {'retry' if retries == 1 else 'retries'}",
+        description=(
+            f"{tail['tried']:,} attempts were made after the first {retries + 1}; {tail['answered']:,} of them were "
+            "answered. The others failed too, and some of them were billed."
+        ),
+        saving_nano=tail["cost"],
+        examined=tail["tried"],
+        bearing=tail["failed"],
+        difficulty="easy",
+        formula=(
+            "The cost, as booked, of the attempts beyond that number that failed or whose end is unknown. Those that "
+            "were answered are not counted as saved: without them their requests would have failed."
+        ),
+        steps=[
+            "See at which provider the attempts fail: a limit of requests per minute is better raised than retried "
+            "against.",
+            "Apply: from then on no request is retried more often than that.",
+            "Undo with one click if too many requests fail.",
+        ],
+        figures=[
+            figure("attempts beyond the limit", tail["tried"], "calls"),
+            figure("of them answered", tail["answered"], "calls"),
+            figure("of them failed", tail["failed"], "calls"),
+            figure("what the failed ones cost", tail["cost"], "nano"),
+            figure("requests that would have ended there", stopped, "calls"),
+            figure("saved for each such request, on average", tail["cost"] // stopped if stopped else 0, "nano"),
+        ],
+        rule_terms={"maxRetries": retries, "savedPerRequest": tail["cost"] // stopped if stopped else 0},
+    )

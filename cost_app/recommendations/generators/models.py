@@ -1,0 +1,78 @@
+"""A cheaper model for the simple share of a model's traffic."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from cost_app.models import RecommendationKind, RequestClass
+from cost_app.recommendations.candidates import candidates
+from cost_app.recommendations.pricing import Model, WeeklyPrices, repriced, weight_of
+from cost_app.recommendations.sample import Finding, Sample, figure
+
+MOST_CANDIDATES = 20
+"""The cheapest of them: each is a column of one query."""
+SHOWN = 5
+FORMULA = (
+    "What the simple requests of this model cost, less what they would have cost at the other model's price: each with "
+    "its own counts of tokens, at the dearest hour of that model's week, rounded up as the ledger does. It takes for "
+    "granted that the other model needs as many tokens."
+)
+
+
+def cheaper_models(sample: Sample) -> Iterator[Finding]:
+    """For each model the candidate that saves most on its simple requests."""
+    allowed = candidates(sample.organization_id, RequestClass.SIMPLE)
+    names = sorted(allowed, key=lambda model: (weight_of(allowed[model].dearest), model))[:MOST_CANDIDATES]
+    for row in _repriced_rows(sample, [allowed[name] for name in names]):
+        own = (row["provider"], row["model"])
+        options = sorted((row[f"at_{number}"], name) for number, name in enumerate(names) if name != own)
+        if row["simple"] and options and options[0][0] < row["cost"]:
+            yield _finding(row, own, options)
+
+
+def _repriced_rows(sample: Sample, prices: list[WeeklyPrices]) -> Any:
+    """One row for each model: its calls, the simple ones, what these cost, and what they cost at each candidate."""
+    simple = Q(request_class=RequestClass.SIMPLE)
+    sums = {f"at_{number}": Sum(repriced(each.dearest), filter=simple) for number, each in enumerate(prices)}
+    totals = {
+        "calls": Count("id"),
+        "simple": Count("id", filter=simple),
+        "cost": Sum("cost_nano", filter=simple),
+        "all_cost": Sum("cost_nano"),
+    }
+    return sample.calls.values("provider", "model").order_by("provider", "model").annotate(**totals, **sums)
+
+
+def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) -> Finding:
+    name, other = "/".join(own), "/".join(options[0][1])
+    share = round(100 * row["simple"] / row["calls"])
+    return Finding(
+        kind=RecommendationKind.CHEAPER_MODEL,
+        subject=name,
+        title=f"Send the simple requests of {name} to {other}",
+        description=(
+            f"{row['simple']:,} of {row['calls']:,} requests ({share} %) that {name} answered were simple: short, "
+            f"without code, reasoning or creative work. {other} answers such requests for less."
+        ),
+        saving_nano=row["cost"] - options[0][0],
+        examined=row["simple"],
+        bearing=row["simple"],
+        difficulty="easy",
+        formula=FORMULA,
+        steps=[
+            f"Compare a few answers of {other} with those of {name}: the figures here are about money, not about "
+            "quality.",
+            f"Apply: from then on simple requests to {name} go to {other}. Clients that name the class complex or "
+            "creative keep their model.",
+            "After three days look here at what was saved; undo with one click.",
+        ],
+        figures=[
+            figure("requests", row["calls"], "calls"),
+            figure("of them simple", row["simple"], "calls"),
+            figure("what all of them cost", row["all_cost"], "nano"),
+            figure("what the simple ones cost", row["cost"], "nano"),
+            *[figure(f"the same at {'/'.join(model)}", cost, "nano") for cost, model in options[:SHOWN]],
+        ],
+        rule_terms={"model": name, "to": other},
+    )

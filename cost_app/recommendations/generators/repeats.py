@@ -1,0 +1,116 @@
+"""Calls that asked what had been answered before: the cache could have answered them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum, Window
+from django.db.models.functions import Lag
+
+from cost_app.models import Dimension, RecommendationKind, UsageDay
+from cost_app.recommendations.sample import Finding, Sample, figure
+
+KEPT_FOR = timedelta(hours=24)
+"""How long the cache keeps an answer unless it is set otherwise."""
+COULD_BE_KEPT_FOR = timedelta(days=7)
+
+
+def missed_repeats(sample: Sample) -> Iterator[Finding]:
+    """Exact repeats within a day, which the cache should have answered; and those within a week, which it could."""
+    found = _repeats(sample)
+    hits = _cache_hits(sample)
+    if found["day"]:
+        yield _within_a_day(found, hits)
+    if found["week"]:
+        yield _within_a_week(found, hits)
+
+
+def _repeats(sample: Sample) -> dict[str, Any]:
+    """Counted against the call of the same digest before it, from when that was answered; one query."""
+    asked = sample.calls.exclude(prompt_digest="")
+    before = Window(Lag("finished_at"), partition_by=["prompt_digest"], order_by=["created_at", "id"])
+    day = Q(created_at__gte=F("before"), created_at__lte=F("before") + KEPT_FOR)
+    week = Q(created_at__gt=F("before") + KEPT_FOR, created_at__lte=F("before") + COULD_BE_KEPT_FOR)
+    return asked.annotate(before=before).aggregate(
+        calls=Count("id"),
+        prompts=Count("prompt_digest", distinct=True),
+        cost=Sum("cost_nano"),
+        day=Count("id", filter=day),
+        day_cost=Sum("cost_nano", filter=day, default=0),
+        week=Count("id", filter=week),
+        week_cost=Sum("cost_nano", filter=week, default=0),
+    )
+
+
+def _cache_hits(sample: Sample) -> int:
+    days = UsageDay.objects.filter(
+        organization_id=sample.organization_id, dimension=Dimension.TOTAL, day__gte=sample.since.date()
+    )
+    return int(days.aggregate(hits=Sum("cache_hits", default=0))["hits"])
+
+
+def _figures(found: dict[str, Any], hits: int) -> list[dict[str, Any]]:
+    return [
+        figure("calls examined", found["calls"], "calls"),
+        figure("different prompts", found["prompts"], "prompts"),
+        figure("answered by the cache", hits, "calls"),
+        figure("exact repeats within 24 hours that were missed", found["day"], "calls"),
+        figure("what these cost", found["day_cost"], "nano"),
+        figure("exact repeats after 24 hours and within 7 days", found["week"], "calls"),
+        figure("what these cost", found["week_cost"], "nano"),
+    ]
+
+
+def _within_a_day(found: dict[str, Any], hits: int) -> Finding:
+    return Finding(
+        kind=RecommendationKind.CACHE_REPEATS,
+        subject="all",
+        title="Let the cache answer repeated prompts",
+        description=(
+            f"{found['day']:,} of {found['calls']:,} calls asked a model word for word what it had answered within "
+            "the 24 hours before. The cache answers such calls for nothing."
+        ),
+        saving_nano=found["day_cost"],
+        examined=found["calls"],
+        bearing=found["day"],
+        difficulty="easy",
+        formula=(
+            "The sum of what the calls cost whose provider, model and messages equal those of a call that was "
+            "answered at most 24 hours before. A call that deliberately asks anew counts too: an attempt does not "
+            "tell."
+        ),
+        steps=[
+            "See whether the clients that repeat themselves send cache: bypass or refresh, and why.",
+            "Send chats to /api/ai/chat or /v1/chat/completions, which look into the cache first; /api/ai/queue "
+            "always calls the model.",
+            "If temperature or tools differ from call to call, fix them: the cache only serves what was asked in the "
+            "same way.",
+        ],
+        figures=_figures(found, hits),
+    )
+
+
+def _within_a_week(found: dict[str, Any], hits: int) -> Finding:
+    return Finding(
+        kind=RecommendationKind.CACHE_TUNING,
+        subject="ttl",
+        title="Keep cached answers for 7 days",
+        description=(
+            f"{found['week']:,} of {found['calls']:,} calls repeated a prompt that had been answered between one and "
+            "seven days before, when the cache had dropped the answer."
+        ),
+        saving_nano=found["week_cost"],
+        examined=found["calls"],
+        bearing=found["week"],
+        difficulty="easy",
+        formula=(
+            "The sum of what the calls cost whose provider, model and messages equal those of the latest call before, "
+            "which was answered more than 24 hours and at most 7 days earlier."
+        ),
+        steps=[
+            "Think about which answers go stale within a week: prices, news, anything with a date.",
+            "Raise the time for which the cache keeps answers to 7 days, or only for the tags whose answers last.",
+            "Watch the reports of wrong hits for a week.",
+        ],
+        figures=_figures(found, hits),
+    )

@@ -1,0 +1,114 @@
+"""Calls of low priority that could have waited for a cheaper hour, or for the provider's batch queue."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from cost_app.models import Attempt, ModelPrice, PriceTier, RecommendationKind
+from cost_app.recommendations.pricing import Model, repriced, weekly_prices
+from cost_app.recommendations.rules import LOW_PRIORITY
+from cost_app.recommendations.sample import Finding, Sample, figure
+
+
+def peak_calls(sample: Sample) -> Iterator[Finding]:
+    """For each model with cheaper hours: its calls of low priority in the others, at the price of the cheaper ones."""
+    calls = _low(sample)
+    prices = weekly_prices(_models(calls), now=sample.now)
+    for model in sorted(model for model, weekly in prices.items() if weekly.has_off_peak):
+        cheapest = prices[model].cheapest
+        at_peak = Q(price__isnull=False) & ~Q(price__window_name=cheapest.window_name)
+        found = _sums(calls, model, cheapest, at_peak)
+        if found["bearing"] and found["cost"] > found["less"]:
+            yield _off_peak(model, found)
+
+
+def batch_calls(sample: Sample) -> Iterator[Finding]:
+    """For each model with a price for batches: its calls of low priority at that price."""
+    calls = _low(sample)
+    prices = weekly_prices(_models(calls), PriceTier.BATCH, now=sample.now)
+    for model in sorted(prices):
+        found = _sums(calls, model, prices[model].dearest, Q(price__isnull=False))
+        if found["bearing"] and found["cost"] > found["less"]:
+            yield _batch(model, found)
+
+
+def _low(sample: Sample) -> QuerySet[Attempt]:
+    return sample.calls.filter(priority__lte=LOW_PRIORITY)
+
+
+def _models(calls: QuerySet[Attempt]) -> list[Model]:
+    return list(calls.order_by().values_list("provider", "model").distinct())
+
+
+def _sums(calls: QuerySet[Attempt], model: Model, price: ModelPrice, bearing: Q) -> dict[str, Any]:
+    return calls.filter(provider=model[0], model=model[1]).aggregate(
+        calls=Count("id"),
+        bearing=Count("id", filter=bearing),
+        cost=Sum("cost_nano", filter=bearing, default=0),
+        less=Sum(repriced(price), filter=bearing, default=0),
+    )
+
+
+def _off_peak(model: Model, found: dict[str, Any]) -> Finding:
+    name = "/".join(model)
+    return Finding(
+        kind=RecommendationKind.OFF_PEAK,
+        subject=name,
+        title=f"Let low priority wait for the cheaper hours of {name}",
+        description=(
+            f"{found['bearing']:,} of {found['calls']:,} requests of low priority to {name} were sent in hours in "
+            "which it costs more than at other times of the day."
+        ),
+        saving_nano=found["cost"] - found["less"],
+        examined=found["calls"],
+        bearing=found["bearing"],
+        difficulty="easy",
+        formula=(
+            "What the requests of low priority cost that were sent at another price than the week's cheapest, less "
+            "what each would have cost at that one with its own counts of tokens."
+        ),
+        steps=[
+            "Make sure that nobody waits for requests of low priority: they may be delayed by most of a day.",
+            "Apply: from then on they start when the cheaper hours begin. Other priorities are never delayed.",
+            "After three days look here at what was saved; undo with one click.",
+        ],
+        figures=[
+            figure("requests of low priority", found["calls"], "calls"),
+            figure("of them in dearer hours", found["bearing"], "calls"),
+            figure("what these cost", found["cost"], "nano"),
+            figure("the same in the cheapest hours", found["less"], "nano"),
+        ],
+        rule_terms={"model": name},
+    )
+
+
+def _batch(model: Model, found: dict[str, Any]) -> Finding:
+    name = "/".join(model)
+    return Finding(
+        kind=RecommendationKind.BATCH,
+        subject=name,
+        title=f"Send low priority to {name} in batches",
+        description=(
+            f"{found['bearing']:,} requests of low priority went to {name} one by one. {model[0]} takes less for "
+            "batches, which it answers within a day."
+        ),
+        saving_nano=found["cost"] - found["less"],
+        examined=found["calls"],
+        bearing=found["bearing"],
+        difficulty="hard",
+        formula=(
+            "What the requests of low priority cost, less what each would have cost at the provider's price for "
+            "batches with its own counts of tokens."
+        ),
+        steps=[
+            "Choose the work that can wait for a day: reports, tagging, evaluations.",
+            f"Send it through the batch interface of {model[0]}; this product calls models one request at a time.",
+            "Report its usage with the track operation, so that budgets and figures stay whole.",
+        ],
+        figures=[
+            figure("requests of low priority", found["bearing"], "calls"),
+            figure("what they cost", found["cost"], "nano"),
+            figure("the same in batches", found["less"], "nano"),
+        ],
+    )

@@ -1,0 +1,105 @@
+"""What people do with a recommendation: apply it, undo that, dismiss it."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from aiinfra.row_ids import is_row_id
+from aiinfra.tenants.audit import record
+from cost_app.models import OptimizationRule, Recommendation, RecommendationState
+from cost_app.recommendations.rules import CHANGES, forget_rules
+
+
+class WrongStateError(ValueError):
+    """The recommendation is not in a state in which this can be done."""
+
+
+def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:
+    """The scoped organization's, or None."""
+    text = str(recommendation_id)
+    if not is_row_id(text):
+        return None
+    return Recommendation.objects.filter(id=int(text)).first()
+
+
+@transaction.atomic
+def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | None:
+    """Put an open recommendation in force: a rule shapes the calls that follow, within a second.
+
+    None where no rule can do it and people act: then it is marked as applied alone. Raises WrongStateError.
+    """
+    found = _locked(recommendation, RecommendationState.OPEN)
+    _move(found, RecommendationState.APPLIED, actor)
+    rule = None
+    if found.rule_terms and found.kind in CHANGES:
+        rule = OptimizationRule.objects.create(
+            organization_id=found.organization_id,
+            recommendation=found,
+            kind=found.kind,
+            terms=found.rule_terms,
+            by=actor,
+        )
+    _log(found, "recommendation.apply", actor, RecommendationState.OPEN, rule)
+    transaction.on_commit(forget_rules)
+    return rule
+
+
+@transaction.atomic
+def undo(*, recommendation: Recommendation, actor: str) -> None:
+    """End the rule of an applied or take back a dismissed recommendation: it is open again. Raises WrongStateError.
+
+    Where the same advice is open once more under another id, this one stays closed as expired, its rule ended.
+    """
+    found = _locked(recommendation, RecommendationState.APPLIED, RecommendationState.DISMISSED)
+    before = RecommendationState(found.state)
+    rules = OptimizationRule.objects.filter(recommendation=found, ended_at=None)
+    rules.update(ended_at=timezone.now(), ended_by=actor)
+    twin = Recommendation.objects.filter(
+        organization_id=found.organization_id, kind=found.kind, subject=found.subject, state=RecommendationState.OPEN
+    )
+    found.dismissed_because = ""
+    _move(found, RecommendationState.EXPIRED if twin.exists() else RecommendationState.OPEN, actor)
+    _log(found, "recommendation.undo", actor, before)
+    transaction.on_commit(forget_rules)
+
+
+@transaction.atomic
+def dismiss(*, recommendation: Recommendation, reason: str, actor: str) -> None:
+    """Say no to an open recommendation, and why. It is not given again for 90 days unless it saves twice as much.
+
+    Raises WrongStateError.
+    """
+    found = _locked(recommendation, RecommendationState.OPEN)
+    found.dismissed_because = reason
+    _move(found, RecommendationState.DISMISSED, actor)
+    _log(found, "recommendation.dismiss", actor, RecommendationState.OPEN)
+
+
+def _locked(recommendation: Recommendation, *states: RecommendationState) -> Recommendation:
+    found = Recommendation.objects.select_for_update().get(id=recommendation.id)
+    if found.state not in states:
+        raise WrongStateError(f"This recommendation is {found.state} already.")
+    return found
+
+
+def _move(found: Recommendation, state: RecommendationState, actor: str) -> None:
+    is_open = state == RecommendationState.OPEN
+    found.state = state
+    found.decided_at, found.decided_by = (None, "") if is_open else (timezone.now(), actor)
+    found.save(update_fields=["state", "decided_at", "decided_by", "dismissed_because"])
+
+
+def _log(
+    found: Recommendation, verb: str, actor: str, before: RecommendationState, rule: OptimizationRule | None = None
+) -> None:
+    changes = {"state": [before.value, found.state]}
+    if found.dismissed_because:
+        changes["reason"] = ["", found.dismissed_because]
+    if rule:
+        changes["rule"] = ["", str(rule.terms)]
+    record(
+        organization_id=found.organization_id,
+        actor=actor,
+        verb=verb,
+        target=f"recommendation {found.id}: {found.title}",
+        changes=changes,
+    )

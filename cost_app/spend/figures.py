@@ -1,0 +1,242 @@
+"""The charts of spend as Plotly dicts, each with the same figures as a table.
+
+Amounts are decimal texts in dollars, which Plotly reads as numbers: no float is made, and no nano-dollar is lost.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from django.utils import timezone
+
+from aiinfra.charts import Chart, Figure, Table
+from aiinfra.money import dollars
+from aiinfra.templatetags.formats import duration_ms, money
+from cost_app.calendar import ONE_DAY, Period
+from cost_app.spend.forecast import Forecast
+from cost_app.spend.ranges import View
+from cost_app.spend.screens import Spend, spend, totals_only
+from cost_app.spend.series import TOP, CostMetrics, Totals, calendar_of, metrics_of, periods_between
+from cost_app.spend.summary import Summary, summary
+
+UNFINISHED = 0.45
+"""Opacity of the period that is not over."""
+LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
+DOLLARS = {"type": "linear", "tickprefix": "$", "rangemode": "tozero", "nticks": 6}
+FORMATS = {"24h": "%H:%M", "12m": "%b %Y"}
+ACCENT, BAND, LIMIT = "var(--series-1)", "var(--series-2)", "var(--bad)"
+OTHERS_COLOUR = "var(--series-low)"
+
+
+def spend_chart(organization_id: int, view: View) -> Chart:
+    """Spend by period, stacked by the chosen grouping."""
+    shown = spend(organization_id, view)
+    traces = [
+        {
+            **_bars(group.name, shown, number),
+            **_amounts([each.groups.get(group.value, Totals()).nano for each in shown.metrics]),
+        }
+        for number, group in enumerate(shown.groups)
+    ]
+    rows = [
+        [
+            _label(each, view),
+            *(money(each.groups.get(group.value, Totals()).nano) for group in shown.groups),
+            money(each.totals.nano),
+        ]
+        for each in reversed(shown.metrics)
+    ]
+    columns = ["Period", *(group.name for group in shown.groups), "All"]
+    note = f"Showing the {len(shown.groups) - 1} dearest of {shown.of}." if shown.hidden else ""
+    return Chart(_figure(traces, shown, DOLLARS), Table(columns, rows if shown.totals.calls else [], note))
+
+
+def tokens_chart(organization_id: int, view: View) -> Chart:
+    """Tokens by class: cached ones cost a part of the others."""
+    classes = {
+        "input": "input_tokens",
+        "cache read": "cache_read_tokens",
+        "cache write": "cache_write_tokens",
+        "output": "output_tokens",
+    }
+    return _counts(organization_id, view, {name: _column(column) for name, column in classes.items()})
+
+
+def calls_chart(organization_id: int, view: View) -> Chart:
+    """Provider calls, answers of the cache, and failures."""
+    kinds: dict[str, Callable[[Totals], int]] = {
+        "answered": lambda totals: max(0, totals.calls - totals.errors - totals.cache_hits),
+        "from the cache": lambda totals: totals.cache_hits,
+        "failed": lambda totals: totals.errors,
+    }
+    return _counts(organization_id, view, kinds)
+
+
+def latency_chart(organization_id: int, view: View) -> Chart:
+    """Average time of an answered provider call, with gaps where there was none."""
+    shown = totals_only(organization_id, view)
+    averages = [each.totals.average_latency_ms for each in shown.metrics]
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "average",
+        "x": _places(shown),
+        "y": [None if each is None else round(each / 1000, 3) for each in averages],
+        "line": {"color": ACCENT, "width": 2},
+        "marker": {"size": 4},
+        "connectgaps": False,
+        "hovertemplate": "%{y:,.2f} s",
+    }
+    has_some = any(each is not None for each in averages)
+    rows = [[_label(each, view), duration_ms(each.totals.average_latency_ms)] for each in reversed(shown.metrics)]
+    figure = _figure([trace] if has_some else [], shown, {"rangemode": "tozero", "ticksuffix": " s"})
+    return Chart(figure, Table(["Period", "Average"], rows if has_some else []))
+
+
+def month_chart(organization_id: int, _view: View) -> Chart:
+    """Spend of the running month added up, where it is expected to end, and the limit of the organization's budget."""
+    month = summary(organization_id)
+    calendar = calendar_of(organization_id)
+    today = calendar.day_of(timezone.now())
+    metrics = metrics_of(organization_id, periods_between(calendar, Period.DAILY, month.first, today))
+    days, sums, total = [], [], 0
+    for each in metrics:
+        total += each.totals.nano
+        days.append(calendar.day_of(each.starts_at).isoformat())
+        sums.append(total)
+    traces: list[Figure] = [
+        {**_line("spent", days, sums, ACCENT), "fill": "tozeroy", "line": {"color": ACCENT, "width": 2}},
+        *(_band(month.forecast) if month.forecast else []),
+        *_limit(month),
+    ]
+    rows = [[day, money(nano)] for day, nano in zip(days[::-1], sums[::-1], strict=True)]
+    ends = [month.first.isoformat(), (month.end - ONE_DAY).isoformat()]
+    axis = {"type": "date", "range": ends, "tickformat": "%d %b"}
+    layout = {"xaxis": axis, "yaxis": DOLLARS, "legend": LEGEND}
+    note = _forecast_note(month.forecast)
+    is_empty = not month.totals.calls
+    return Chart({"data": [] if is_empty else traces, "layout": layout}, Table(["Up to", "Spent"], rows, note))
+
+
+CHARTS: dict[str, Callable[[int, View], Chart]] = {
+    "spend": spend_chart,
+    "month": month_chart,
+    "tokens": tokens_chart,
+    "calls": calls_chart,
+    "latency": latency_chart,
+}
+
+
+def _column(name: str) -> Callable[[Totals], int]:
+    return lambda totals: int(getattr(totals, name))
+
+
+def _counts(organization_id: int, view: View, kinds: dict[str, Callable[[Totals], int]]) -> Chart:
+    shown = totals_only(organization_id, view)
+    traces = [
+        {
+            **_bars(name, shown, number),
+            "y": [count(each.totals) for each in shown.metrics],
+            "hovertemplate": "%{y:,d}",
+        }
+        for number, (name, count) in enumerate(kinds.items())
+    ]
+    rows = [
+        [_label(each, view), *(f"{count(each.totals):,}" for count in kinds.values())]
+        for each in reversed(shown.metrics)
+    ]
+    figure = _figure(traces, shown, {"rangemode": "tozero", "tickformat": "~s", "nticks": 6})
+    return Chart(figure, Table(["Period", *kinds], rows if shown.totals.calls else []))
+
+
+def _bars(name: str, shown: Spend, number: int) -> Figure:
+    return {
+        "type": "bar",
+        "name": name,
+        "x": _places(shown),
+        "marker": {
+            "color": f"var(--series-{number + 1})" if number < TOP else OTHERS_COLOUR,
+            "opacity": [1.0 if each.is_over else UNFINISHED for each in shown.metrics],
+        },
+    }
+
+
+def _amounts(nanos: Sequence[int]) -> Figure:
+    return {
+        "y": [dollars(nano) for nano in nanos],
+        "customdata": [money(nano) for nano in nanos],
+        "hovertemplate": "%{customdata}",
+    }
+
+
+def _line(name: str, days: Sequence[str], nanos: Sequence[int], colour: str) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": days,
+        **_amounts(nanos),
+        "line": {"color": colour, "width": 1},
+    }
+
+
+def _band(found: Forecast) -> list[Figure]:
+    days = [day.isoformat() for day, *_ in found.by_day]
+    expected, low, high = (list(column) for column in list(zip(*found.by_day, strict=True))[1:])
+    return [
+        {**_line("at least", days, low, BAND), "line": {"color": BAND, "width": 0}, "showlegend": False},
+        {
+            **_line("at most", days, high, BAND),
+            "fill": "tonexty",
+            "line": {"color": BAND, "width": 0},
+            "showlegend": False,
+        },
+        {**_line("forecast", days, expected, BAND), "line": {"color": BAND, "width": 2, "dash": "dot"}},
+    ]
+
+
+def _limit(month: Summary) -> list[Figure]:
+    if month.month_budget is None:
+        return []
+    ends = [month.first.isoformat(), (month.end - ONE_DAY).isoformat()]
+    trace = _line("budget", ends, [month.month_budget.limit_nano] * 2, LIMIT)
+    return [{**trace, "line": {"color": LIMIT, "width": 1, "dash": "dash"}}]
+
+
+def _forecast_note(found: Forecast | None) -> str:
+    if found is None:
+        return "There is too little history for a forecast: it needs 14 days."
+    return (
+        f"Expected at the end: {money(found.nano)}, with 80 % confidence between {money(found.low_nano)} and "
+        f"{money(found.high_nano)}; learned from {found.days} days."
+    )
+
+
+def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
+    x_axis: Figure = {"type": "date", "tickformat": FORMATS.get(shown.view.range, "%d %b"), "nticks": 8}
+    if _has_a_double_hour(shown):
+        x_axis = {"type": "category", "nticks": 8}
+    layout = {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
+    return {"data": traces if shown.totals.calls else [], "layout": layout}
+
+
+def _places(shown: Spend) -> list[str]:
+    """Where each period is drawn. Plotly's dates have no offset: if an hour comes twice, labels take their place."""
+    return [_label(each, shown.view) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
+
+
+def _has_a_double_hour(shown: Spend) -> bool:
+    return len({_stamp(each.starts_at) for each in shown.metrics}) < len(shown.metrics)
+
+
+def _stamp(moment: datetime) -> str:
+    """As Plotly reads it: without an offset, so that it is shown as it is written."""
+    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _label(each: CostMetrics, view: View) -> str:
+    """The hour that comes twice when clocks go back has its offset behind it."""
+    local = timezone.localtime(each.starts_at)
+    if view.range != "24h":
+        return local.strftime("%Y-%m" if view.range == "12m" else "%Y-%m-%d")
+    is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return f"{local:%Y-%m-%d %H:%M}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"

@@ -1,0 +1,133 @@
+"""The pages of spend."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from aiinfra.charts import Chart
+from aiinfra.edit_forms import one_edit_at_a_time
+from aiinfra.money import dollars
+from aiinfra.pages import is_partial
+from aiinfra.tenants.access import MemberRequest, permission_required
+from cost_app.finance.csv_stream import csv_response
+from cost_app.policy import change_policy, policy_of
+from cost_app.spend.figures import CHARTS
+from cost_app.spend.forms import PolicyForm
+from cost_app.spend.ranges import GROUPS, RANGES, View
+from cost_app.spend.screens import Spend, spend
+from cost_app.spend.series import Totals
+from cost_app.spend.summary import summary
+
+CSV_COLUMNS = [
+    "period_start",
+    "group",
+    "cost_usd",
+    "requests",
+    "failed",
+    "cache_hits",
+    "saved_usd",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+]
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+def costs(request: MemberRequest) -> HttpResponse:
+    """The month in tiles, spend as charts, and what it went to; for HTMX all but the frame."""
+    view = View.of(request.GET)
+    context = {
+        "view": view,
+        "spend": spend(request.principal.organization_id, view),
+        "month": summary(request.principal.organization_id),
+        "ranges": RANGES,
+        "groups": GROUPS,
+        "can_change": request.principal.can("budget:write"),
+        "api_url": request.build_absolute_uri("/api/ai/chat"),
+    }
+    template = "cost/spend/_costs.html" if is_partial(request) else "cost/spend/costs.html"
+    return render(request, template, context)
+
+
+@permission_required("cost:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+def figure(request: MemberRequest, name: str) -> HttpResponse:
+    """A chart for the page's script."""
+    return JsonResponse(_chart(request, name).figure)
+
+
+@permission_required("cost:read")
+@require_GET
+@vary_on_headers("HX-Request")
+def figure_table(request: MemberRequest, name: str) -> HttpResponse:
+    """The same figures as a table."""
+    template = "cost/spend/_figure_table.html" if is_partial(request) else "cost/spend/figure_table.html"
+    return render(request, template, {"table": _chart(request, name).table})
+
+
+@permission_required("cost:read")
+@require_GET
+def table_csv(request: MemberRequest) -> StreamingHttpResponse:
+    """What the page shows, as a file."""
+    view = View.of(request.GET)
+    shown = spend(request.principal.organization_id, view)
+    name = f"spend-{view.range}-by-{view.by}.csv"
+    rows = _csv_rows(shown)  # now: while the answer is sent the organization's time zone is not set any more
+    return csv_response(request.principal.organization_id, name, CSV_COLUMNS, lambda: iter(rows))
+
+
+@permission_required("budget:write")
+@require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
+def settings(request: MemberRequest) -> HttpResponse:
+    """The organization's rules for its money."""
+    organization_id = request.principal.organization_id
+    form = PolicyForm(request.POST or None, instance=policy_of(organization_id))
+    if request.method == "POST" and form.is_valid():
+        change_policy(organization_id=organization_id, changes=form.changes(), actor=request.principal.actor)
+        messages.success(request, "The rules are saved.")
+        return redirect("cost_settings")
+    return render(request, "cost/spend/settings.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _chart(request: MemberRequest, name: str) -> Chart:
+    if name not in CHARTS:
+        raise Http404
+    return CHARTS[name](request.principal.organization_id, View.of(request.GET))
+
+
+def _csv_rows(shown: Spend) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for each in shown.metrics:
+        start = timezone.localtime(each.starts_at).isoformat()
+        rows += [
+            [start, group.name, *_amounts(each.groups[group.value])]
+            for group in shown.groups
+            if group.value in each.groups
+        ]
+    return rows
+
+
+def _amounts(totals: Totals) -> list[Any]:
+    return [
+        dollars(totals.nano),
+        totals.calls,
+        totals.errors,
+        totals.cache_hits,
+        dollars(totals.saved_nano),
+        totals.input_tokens,
+        totals.cache_read_tokens,
+        totals.cache_write_tokens,
+        totals.output_tokens,
+    ]

@@ -1,0 +1,1 @@
+"""What the queue does for the cache: coalescing, storing answers, warming and re-checks."""

@@ -1,0 +1,66 @@
+"""What a finished request leaves in the cache."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from aiinfra.providers.base import ChatAnswer, TokenUsage
+from cache_app import create_semantic_cache
+from cache_app.facade import CacheKey, NewEntry
+from cost_app.facade import Attempt
+from queue_app.models import AIRequest
+from queue_app.ordering.claims import Claim
+
+cache = create_semantic_cache()
+
+CLEAN_END = "stop"
+WARMS = {"purpose": "warm"}
+"""The metadata of a request that nobody waits for: it is there for its answer to be cached."""
+RECHECKS = "rechecks"
+"""The key of the metadata that names the hit which a request checks."""
+MS = timedelta(milliseconds=1)
+
+
+def response_of(answer: ChatAnswer) -> dict[str, Any]:
+    """The answer as requests keep it and clients get it."""
+    response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
+    if answer.tool_calls:
+        response["toolCalls"] = answer.tool_calls
+    if answer.parts:
+        response["parts"] = answer.parts
+    if answer.refused:
+        response["refused"] = True
+    return response
+
+
+def may_share(request: AIRequest, attempt: Attempt, response: Mapping[str, Any]) -> bool:
+    """Whether others that ask the same may have this answer, now or from the cache: the one rule for both.
+
+    It must be whole and plain text, no refusal, and of the model that was asked for.
+    """
+    is_plain = not any(response.get(name) for name in ("toolCalls", "parts", "refused"))
+    says_something = bool(str(response.get("content", "")).strip())
+    of_model_asked = (attempt.provider, attempt.model) == (request.provider, request.model)
+    return response.get("finishReason") == CLEAN_END and is_plain and says_something and of_model_asked
+
+
+def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
+    """Put an answer that others may have into the cache."""
+    request, packed, response = claim.request, claim.call.get("cache"), response_of(answer)
+    if packed is None or not may_share(request, attempt, response):
+        return
+    fetched = NewEntry(
+        response=response,
+        usage=answer.usage or TokenUsage(),
+        provider=attempt.provider,
+        model=attempt.model,
+        tags=tuple(request.tags),
+        origin="warmed" if request.metadata == WARMS else "fetched",
+        request_id=request.id,
+        api_key_id=request.api_key_id,
+        user_ref=request.user_ref,
+        latency_ms=max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else 0,
+    )
+    cache.keep(CacheKey.unpacked(packed), fetched)

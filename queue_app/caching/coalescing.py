@@ -1,0 +1,238 @@
+"""Equal requests at once: one calls the provider, the others wait for its answer and are booked as cache hits.
+
+The database decides who leads: at most one request has the `flight` of a question, and those that follow it name it
+in `leader_id`. A follower is a pending request without an attempt, which no worker sees. It ends with its leader's
+answer if `cache_answer.may_share` allows it. If the leader fails or is cancelled, the oldest follower calls the
+provider in its place. If the answer cannot be shared, each follower makes its own call.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from aiinfra.one_by_one import one_by_one
+from aiinfra.providers.base import ErrorCode, TokenUsage
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app import create_semantic_cache
+from cache_app.facade import CacheKey, Hit
+from cost_app import create_cost_optimizer
+from cost_app.facade import BudgetExceededError, BudgetRefusedError, ModelNotPricedError
+from queue_app import events
+from queue_app.caching.cache_answer import may_share
+from queue_app.models import ENDED, LIVE, AIRequest, RequestContent, Status
+from queue_app.packing import pack, unpack
+from queue_app.queries import RequestStatus, status_of
+from queue_app.submission.intake import attempt_order, enter, note_model
+
+logger = logging.getLogger(__name__)
+cache = create_semantic_cache()
+cost = create_cost_optimizer()
+
+BATCH = 100
+MS = timedelta(milliseconds=1)
+SPREAD = timedelta(milliseconds=200)
+SPREAD_MAX = timedelta(seconds=30)
+"""How followers that were let go start: each so long after the one before, the last of many at most so late."""
+LEFT_BEHIND = timedelta(seconds=5)
+"""A leader that has been over for so long has lost its worker before it could leave."""
+
+
+def leader_of(organization_id: int, flight: str) -> AIRequest | None:
+    """The request that asks this now, or whose answer is on its way into the cache."""
+    return AIRequest.objects.filter(organization_id=organization_id, flight=flight).first()
+
+
+def may_follow(leader: AIRequest, priority: int) -> bool:
+    """Nobody waits behind a less urgent request, or one that has been put off."""
+    return leader.priority >= priority and leader.not_before <= timezone.now() + LEFT_BEHIND
+
+
+def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | None:
+    """The new request that `make` makes of the leader's id; None if the leader has ended meanwhile."""
+    with transaction.atomic():
+        # Locked, so that the leader cannot end between this look and the row that would then wait for nobody.
+        live = AIRequest.objects.select_for_update().filter(id=leader.id, status__in=LIVE)
+        return make(leader.id) if live.exists() else None
+
+
+def answer_of(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
+    """What a leader has been answered, from the moment of its end on: the cache gets it a little later.
+
+    None where it has no answer that others may have.
+    """
+    if leader.status != Status.COMPLETED:
+        return None
+    status = status_of(leader, with_content=True)
+    response = _shared(status)
+    if response is None:
+        return None
+    return Hit.in_flight(cache_key, response, status.usage or TokenUsage(), waited_ms=0)
+
+
+def _shared(status: RequestStatus) -> dict[str, Any] | None:
+    """The answer of a request that has ended, if others may have it."""
+    request, response = status.request, status.response
+    answering = next((each for each in status.attempts if each.number == request.attempt_number), None)
+    if request.status != Status.COMPLETED or response is None or answering is None:
+        return None
+    return response if may_share(request, answering, response) else None
+
+
+def ended(leader: AIRequest) -> None:
+    """Do what is left to do when a request has ended and its answer is in the cache: it leads no longer."""
+    if leader.flight is not None:
+        AIRequest.objects.filter(id=leader.id, status__in=ENDED).update(flight=None)
+    if _followers(leader.id).exists():
+        land(leader.id)
+
+
+def land(leader_id: UUID) -> None:
+    """Answer the followers of a request that has ended, or let them call the provider; safe to do twice."""
+    leader = AIRequest.objects.get(id=leader_id)
+    if leader.status in LIVE:
+        return
+    status = status_of(leader, with_content=True)
+    if (response := _shared(status)) is not None:
+        _answer_all(leader, response, status.usage or TokenUsage())
+    elif leader.status == Status.COMPLETED:
+        _let_go(leader)
+    else:
+        _hand_over(leader)
+
+
+def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:
+    broken: list[AIRequest] = []
+    waiting = [leader]
+    while waiting:
+        with transaction.atomic():
+            left = _followers(leader.id).exclude(id__in=[each.id for each in broken])
+            waiting = list(left.select_for_update(skip_locked=True)[:BATCH])
+            found = one_by_one(waiting, lambda follower: _answer(follower, response, usage), in_transaction=True)
+        one_by_one(found, _end_broken)
+        broken += found
+        events.changed(*waiting)
+
+
+def _followers(leader_id: UUID) -> Any:
+    return AIRequest.objects.filter(leader_id=leader_id, status=Status.PENDING).order_by("created_at", "id")
+
+
+def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:
+    now = timezone.now()
+    AIRequest.objects.filter(id=follower.id).update(status=Status.COMPLETED, completed_at=now, cached=True)
+    follower.status, follower.cached = Status.COMPLETED, True
+    content = RequestContent.objects.get(request_id=follower.id)
+    content.response = pack(response)
+    content.save(update_fields=["response"])
+    waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that took it may be ahead
+    cache_key = CacheKey.unpacked(unpack(content.call)["cache"])
+    book_hit(follower, cache_key, Hit.in_flight(cache_key, response, usage, waited_ms), waited_ms)
+
+
+def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: int) -> None:
+    """Write the hit that answered a request to the ledger and to the cache's books; in the caller's transaction."""
+    saved_nano = cost.book_cache_hit(
+        organization_id=request.organization_id,
+        request_id=request.id,
+        provider=request.provider,
+        model=request.model,
+        usage=served.usage,
+        api_key_id=request.api_key_id,
+        user_ref=request.user_ref,
+        tags=request.tags,
+        priority=request.priority,
+        latency_ms=latency_ms,
+    )
+    cache.record_hit(
+        request_id=request.id,
+        cache_key=cache_key,
+        served=served,
+        provider=request.provider,
+        model=request.model,
+        saved_nano=saved_nano,
+        api_key_id=request.api_key_id,
+        user_ref=request.user_ref,
+    )
+
+
+def _hand_over(leader: AIRequest) -> None:
+    """The oldest follower calls the provider, and the others follow it; one that no budget admits fails."""
+    tried: list[UUID] = []
+    while (follower := _followers(leader.id).exclude(id__in=tried).first()) is not None:
+        tried.append(follower.id)
+        if _starts(leader, follower, leads=True):
+            return
+
+
+def _let_go(leader: AIRequest) -> None:
+    """Each follower makes its own call, one after the other, because the next answer may not be shareable either.
+
+    Nobody follows any more, so that nobody waits for a chain of such answers.
+    """
+    for number, follower in enumerate(_followers(leader.id)):
+        delay = min(number * SPREAD, SPREAD_MAX)
+        _starts(leader, follower, leads=False, not_before=timezone.now() + delay)
+
+
+def _starts(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
+    """Whether a follower is on its way to the provider; else it has ended, or somebody else moved it."""
+    one_by_one([follower], lambda each: _take_over(leader, each, **how), _end_broken)
+    if follower.status in ENDED:
+        events.changed(follower)
+    elif follower.leader_id is None:
+        enter(follower)
+        return True
+    return False
+
+
+def _take_over(leader: AIRequest, follower: AIRequest, *, leads: bool, not_before: datetime | None = None) -> None:
+    """Give a follower its own attempt; with `leads` the other followers follow it. It fails if no budget has room."""
+    columns: dict[str, Any] = {"leader_id": None, "not_before": not_before or follower.not_before}
+    try:
+        with transaction.atomic():
+            if not _followers(leader.id).filter(id=follower.id).update(**columns):
+                return
+            call = unpack(RequestContent.objects.get(request_id=follower.id).call)
+            if leads:
+                _followers(leader.id).update(leader_id=follower.id)
+            note_model(follower, cost.open_attempt(attempt_order(follower, call)))
+    except (BudgetRefusedError, ModelNotPricedError) as refusal:
+        code = "BUDGET_EXCEEDED" if isinstance(refusal, BudgetExceededError) else "NOT_ADMITTED"
+        _end(follower, code, str(refusal))
+        return
+    follower.leader_id, follower.not_before = None, columns["not_before"]
+
+
+def _end_broken(follower: AIRequest) -> None:
+    """End a follower that can neither be answered nor started, for a defect of ours."""
+    _end(follower, ErrorCode.INTERNAL_ERROR, "the answer could not be booked for this request")
+
+
+def _end(follower: AIRequest, code: str, message: str) -> None:
+    rows = AIRequest.objects.filter(id=follower.id, status=Status.PENDING, leader_id__isnull=False)
+    if rows.update(status=Status.FAILED, completed_at=timezone.now(), error_code=code, error_message=message):
+        follower.status, follower.error_code = Status.FAILED, code
+
+
+def land_forgotten() -> None:
+    """Followers whose leader has ended, and leaders that were never told to leave: a worker died in between."""
+    with system_scope():
+        over = AIRequest.objects.filter(status__in=ENDED, id=OuterRef("leader_id"))
+        waiting = AIRequest.objects.filter(Exists(over), status=Status.PENDING, leader_id__isnull=False)
+        leaders = set(waiting.values_list("organization_id", "leader_id")[:BATCH])
+        before = timezone.now() - LEFT_BEHIND
+        AIRequest.objects.filter(flight__isnull=False, completed_at__lt=before).update(flight=None)
+    one_by_one(leaders, _land_forgotten)
+
+
+def _land_forgotten(found: tuple[int, UUID | None]) -> None:
+    organization_id, leader_id = found
+    if leader_id is not None:
+        with organization_scope(organization_id):
+            land(leader_id)

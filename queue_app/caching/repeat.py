@@ -1,0 +1,25 @@
+"""Asking anew what was asked before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from queue_app.models import AIRequest, Priority
+from queue_app.submission.intake import Submission
+
+
+def repeated(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Submission:
+    """An earlier request as a new one of the lowest priority, for whoever sent that one; `call` is its content's."""
+    fields: dict[str, Any] = {
+        "organization_id": request.organization_id,
+        "provider": request.provider,
+        "model": request.model,
+        "messages": call["messages"],
+        "temperature": call["temperature"],
+        "max_tokens": call["max_tokens"],
+        "priority": Priority.LOW,
+        "timeout_ms": request.timeout_ms,
+        "api_key_id": request.api_key_id,
+        "user_ref": request.user_ref,
+        "tags": request.tags,
+    }
+    return Submission(**{**fields, **changes})

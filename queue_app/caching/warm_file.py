@@ -1,0 +1,88 @@
+"""Files of questions that are to be in the cache: JSON lines, each a question and perhaps its answer."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from aiinfra.failures import printable_path
+from aiinfra.json_body import flaw_of
+from cache_app import create_semantic_cache
+from queue_app.caching.cache_answer import WARMS
+from queue_app.caching.warming import Wanted
+from queue_app.models import Priority
+from queue_app.submission.intake import Submission, question_of, terms_of
+
+cache = create_semantic_cache()
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"\S")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class WarmLine(BaseModel):
+    """One line. What it leaves out must be left out by the clients too: only equal calls find its answer."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    question: Text
+    answer: Text | None = None
+    system: str = ""
+    provider: Name
+    model: Name
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    context_key: Annotated[str, StringConstraints(max_length=128)] = ""
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
+
+
+def parsed(lines: Iterable[str], *, provider: str, model: str) -> list[WarmLine]:
+    """All lines but empty ones; provider and model hold where a line names none.
+
+    Raises ValueError that names the line which cannot be read, by its number.
+    """
+    read = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                read.append(WarmLine.model_validate(_fields(line, provider, model)))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    return read
+
+
+def _fields(line: str, provider: str, model: str) -> Any:
+    fields = json.loads(line)
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    if flaw := flaw_of(fields):
+        raise ValueError(f"{printable_path(flaw[0])}: {flaw[1]}")
+    return {"provider": provider, "model": model, **fields}
+
+
+def wanted(organization_id: int, lines: Iterable[WarmLine]) -> Iterator[Wanted]:
+    """What the lines ask for, in the scope of the organization."""
+    for line in lines:
+        submission = _submission(organization_id, line)
+        cache_key = cache.prepare(question_of(submission, terms_of(submission))).to_keep
+        if cache_key:
+            yield Wanted(submission, cache_key, line.answer or "")
+
+
+def _submission(organization_id: int, line: WarmLine) -> Submission:
+    system = [{"role": "system", "content": line.system}] if line.system else []
+    return Submission(
+        organization_id=organization_id,
+        provider=line.provider,
+        model=line.model,
+        messages=[*system, {"role": "user", "content": line.question}],
+        priority=Priority.LOW,
+        temperature=line.temperature,
+        max_tokens=line.max_tokens,
+        tags=line.tags,
+        metadata=WARMS,
+        cache_mode="refresh",
+        context_key=line.context_key,
+    )

@@ -1,0 +1,127 @@
+"""Filling the cache ahead of time: with answers that somebody has, and with questions that are asked through the queue.
+
+What is asked is a request like any other, of the lowest priority and within the budgets; its answer is cached when a
+worker has it. A question whose answer is in the cache already is left alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from cache_app import create_semantic_cache
+from cache_app.facade import CacheKey, LookupResult, NewEntry, Payer
+from cost_app.facade import BudgetRefusedError, ModelNotPricedError
+from queue_app.caching.cache_answer import WARMS
+from queue_app.caching.repeat import repeated
+from queue_app.models import RequestContent, Status
+from queue_app.packing import unpack
+from queue_app.submission.intake import QueueFullError, Submission, UnknownProviderError, accept, terms_of
+
+cache = create_semantic_cache()
+
+OFTEN = 2
+"""Times that a question was asked, from which on it is worth keeping ready."""
+CHUNK = 500
+GIVEN_TOGETHER = 10
+"""Answers that are stored together: as many questions go to an embedder in one call."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A question whose answer is to be in the cache, where that belongs, and the answer if somebody has it."""
+
+    submission: Submission
+    cache_key: CacheKey
+    answer: str = ""
+
+
+@dataclass
+class Warmed:
+    """What became of the questions; `refusals` counts, by reason, those that could not be asked."""
+
+    asked: int = 0
+    given: int = 0
+    known: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+
+
+def asked_often(organization_id: int, *, days: int, limit: int) -> Iterator[Wanted]:
+    """The questions of the last days that came most often, at least twice; in the organization's scope.
+
+    Reads the contents of all requests of those days: for a command, not for a page.
+    """
+    counts: Counter[str] = Counter()
+    latest: dict[str, UUID] = {}
+    since = timezone.now() - timedelta(days=days)
+    ended = RequestContent.objects.filter(
+        organization_id=organization_id, request__created_at__gte=since, request__status=Status.COMPLETED
+    )
+    for request_id, call in ended.order_by("request__created_at").values_list("request_id", "call").iterator(CHUNK):
+        if packed := unpack(call)["cache"]:
+            counts[packed["entry"]] += 1
+            latest[packed["entry"]] = request_id
+    for entry_id, count in counts.most_common(limit):
+        if count >= OFTEN:
+            yield _again(latest[entry_id])
+
+
+def _again(request_id: UUID) -> Wanted:
+    content = RequestContent.objects.select_related("request").get(request_id=request_id)
+    call = unpack(content.call)
+    submission = repeated(content.request, call, cache_mode="refresh", metadata=WARMS)
+    return Wanted(submission, CacheKey.unpacked(call["cache"]))
+
+
+def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
+    """Store or ask what the cache does not have. Raises CacheAwayError where an answer cannot be stored."""
+    warmed, seen, gifts = Warmed(), set[str](), list[Wanted]()
+    for each in wanted:
+        if each.cache_key.entry_id in seen or cache.look_again(each.cache_key):
+            warmed.known += 1
+            continue
+        seen.add(each.cache_key.entry_id)
+        if each.answer:
+            warmed.given += 1
+            gifts.append(each)
+            if len(gifts) == GIVEN_TOGETHER:
+                _give(gifts, dry_run=dry_run)
+                gifts = []
+        elif refusal := "" if dry_run else _ask(each):
+            warmed.refusals[refusal] += 1
+        else:
+            warmed.asked += 1
+    _give(gifts, dry_run=dry_run)
+    return warmed
+
+
+def _give(gifts: list[Wanted], *, dry_run: bool) -> None:
+    """Several at once, of one organization: their questions are embedded together."""
+    if gifts and not dry_run:
+        payer = Payer(gifts[0].submission.organization_id)
+        cache.give_together([(each.cache_key, _fetched(each)) for each in gifts], payer)
+
+
+def _fetched(wanted: Wanted) -> NewEntry:
+    asked = wanted.submission
+    return NewEntry(
+        response={"role": "assistant", "content": wanted.answer, "finishReason": "stop"},
+        usage=TokenUsage(),
+        provider=asked.provider,
+        model=asked.model,
+        tags=tuple(asked.tags),
+        origin="given",
+    )
+
+
+def _ask(wanted: Wanted) -> str:
+    """Why it was not accepted; "" if it was."""
+    try:
+        accept(wanted.submission, terms_of(wanted.submission), LookupResult(wanted.cache_key))
+    except (BudgetRefusedError, ModelNotPricedError, QueueFullError, UnknownProviderError) as refusal:
+        return str(refusal)
+    return ""

@@ -1,0 +1,93 @@
+"""Provider limits in the index: a claim takes no request whose provider takes no more calls this minute.
+
+`lua/` keeps to them; here Redis is told of the limits and, after it lost its data, of the calls that they count.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+from redis.exceptions import RedisError
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.scope import system_scope
+from cost_app import create_cost_optimizer
+from queue_app.ordering import index
+from queue_app.ordering.index import PREFIX
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+WINDOW_S = 61
+"""As in `lua/_common.lua`."""
+
+
+@dataclass(frozen=True)
+class LimitUse:
+    """A limit, and how many calls count against it now: those of the last minute and those that are about to leave.
+
+    `name` is `provider/model`, or `provider/` for the provider's other models.
+    """
+
+    name: str
+    per_minute: int
+    used: int
+
+    @property
+    def percent(self) -> int:
+        """Of the limit in use, 100 at most."""
+        return min(100, 100 * self.used // self.per_minute)
+
+
+def enter_limits() -> None:
+    """Tell the scripts of the limits if they know other ones. Raises RedisError."""
+    limits = cost.rate_limits()
+    known = {name: int(most) for name, most in redis_client().hgetall(PREFIX + "limits").items()}
+    if known != limits:
+        index.run("set_limits", [each for limit in limits.items() for each in limit])
+
+
+def announce_limits() -> None:
+    """Make saved limits hold from the next claim on; where Redis is away the reconciler does it later."""
+    try:
+        enter_limits()
+    except RedisError:
+        logger.warning("the workers learn of it when Redis is back", exc_info=True)
+
+
+def record_calls() -> None:
+    """Count the calls of the last minute against their limits again, after Redis lost them. Raises RedisError."""
+    with system_scope():
+        sent = cost.sent_within(WINDOW_S)
+    index.run("record_calls", [each for model, call_id, at in sent for each in (model, str(call_id), at.timestamp())])
+
+
+def limit_uses() -> dict[str, LimitUse]:
+    """Every limit that holds now, by name. Raises RedisError."""
+    found = index.run("limit_use")
+    return {name: LimitUse(name, int(most), int(used)) for name, most, used in _groups(found, 3)}
+
+
+def waiting_for_limits(organization_ids: Iterable[int]) -> dict[str, int]:
+    """Ready requests of some organizations whose model is at its limit, by `provider/model`. Raises RedisError."""
+    waiting: dict[str, int] = {}
+    for model, count in _groups(index.run("limited", list(organization_ids)), 2):
+        waiting[model] = waiting.get(model, 0) + int(count)
+    return waiting
+
+
+def calling(models: Iterable[str]) -> Q:
+    """The requests whose current attempt calls one of these, each `provider/model`."""
+    names = list(models)
+    found = Q(next_model__in=names)
+    for name in names:
+        provider, _, model = name.partition("/")
+        found |= Q(next_model="", provider=provider, model=model)
+    return found
+
+
+def _groups(flat: Sequence[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    """A script's reply as rows of so many columns."""
+    return zip(*[iter(flat)] * size, strict=True)

@@ -1,0 +1,256 @@
+"""The operator's pages: the live queue, the list of requests, one request."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_GET, require_POST
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import HttpResponseStopPolling
+from redis.exceptions import RedisError
+
+from aiinfra.charts import Chart
+from aiinfra.pages import is_partial, tell
+from aiinfra.tenants.access import MemberRequest, permission_required
+from cache_app import create_semantic_cache
+from cost_app.facade import BudgetRefusedError, ModelNotPricedError
+from queue_app import control
+from queue_app.models import ENDED, LIVE, AIRequest
+from queue_app.pages.forms import LaneForm, RequestFilterForm
+from queue_app.pages.screens import RequestRow, live_queue, timeline
+from queue_app.queries import PAGE_SIZE, Page, RequestFilter, page_of, request_by_id, status_of
+from queue_app.stats.figures import CHARTS, STAFF_CHARTS
+
+cache = create_semantic_cache()
+
+REFUSALS = (control.WrongStatusError, control.ContentGoneError, ModelNotPricedError, BudgetRefusedError)
+
+Action = Callable[..., None]
+
+
+@permission_required("queue:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+@conditional_page
+def live(request: MemberRequest) -> HttpResponse:
+    """The queue as it is now; for HTMX all but the charts, which fetch their own figures."""
+    return render(request, _template(request, "queue/_live.html", "queue/live.html"), _live_context(request))
+
+
+@permission_required("queue:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def figure(request: MemberRequest, name: str) -> HttpResponse:
+    """A chart for the page's script; 503 where its figures are in Redis and Redis does not answer."""
+    try:
+        return JsonResponse(_chart(request, name).figure)
+    except RedisError:
+        return JsonResponse({"error": "Redis does not answer"}, status=503)
+
+
+@permission_required("queue:read")
+@require_GET
+@vary_on_headers("HX-Request")
+def figure_table(request: MemberRequest, name: str) -> HttpResponse:
+    """The same figures as a table."""
+    try:
+        context = {"table": _chart(request, name).table, "name": name}
+    except RedisError:
+        context = {"table": None, "name": name}
+    return render(request, _template(request, "queue/_figure_table.html", "queue/figure_table.html"), context)
+
+
+@permission_required("queue:admin")
+@require_POST
+def pause_lane(request: MemberRequest) -> HttpResponse:
+    """Start nothing more of a priority, or of any."""
+    return _switch_lane(request, control.pause, "paused")
+
+
+@permission_required("queue:admin")
+@require_POST
+def resume_lane(request: MemberRequest) -> HttpResponse:
+    """Take up a priority again, or all."""
+    return _switch_lane(request, control.resume, "resumed")
+
+
+@permission_required("queue:read")
+@require_GET
+@vary_on_headers("HX-Request")
+def request_list(request: MemberRequest) -> HttpResponse:
+    """A page of requests, newest first; for HTMX the table alone."""
+    return _list(request)
+
+
+@permission_required("queue:write")
+@require_POST
+def cancel_requests(request: MemberRequest) -> HttpResponse:
+    """Cancel the chosen requests of a list; the address carries the list's filters."""
+    return _act_on_list(request, control.cancel, "cancelled")
+
+
+@permission_required("queue:write")
+@require_POST
+def retry_requests(request: MemberRequest) -> HttpResponse:
+    """Run the chosen requests of a list again."""
+    return _act_on_list(request, control.retry, "put back into the queue")
+
+
+@permission_required("queue:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@vary_on_headers("HX-Request")
+def request_detail(request: MemberRequest, request_id: UUID) -> HttpResponse:
+    """One request; for HTMX what can change of it, with status 286 once nothing will."""
+    found = _found(request_id)
+    asks_part = is_partial(request)
+    context = _detail_context(request, found, is_partial=asks_part)
+    response = render(request, "queue/_request.html" if asks_part else "queue/request.html", context)
+    return HttpResponseStopPolling(response.content) if asks_part and found.status in ENDED else response
+
+
+@permission_required("queue:write")
+@require_POST
+def cancel_request(request: MemberRequest, request_id: UUID) -> HttpResponse:
+    """End one request without an answer."""
+    return _act_on_one(request, request_id, control.cancel, "The request is cancelled.")
+
+
+@permission_required("queue:write")
+@require_POST
+def retry_request(request: MemberRequest, request_id: UUID) -> HttpResponse:
+    """Run one request again."""
+    return _act_on_one(request, request_id, control.retry, "The request is in the queue again.")
+
+
+def _live_context(request: MemberRequest) -> dict[str, Any]:
+    return {
+        "live": live_queue(),
+        "can_pause": request.principal.can("queue:admin"),
+        "api_url": request.build_absolute_uri("/api/ai/queue"),
+    }
+
+
+def _chart(request: MemberRequest, name: str) -> Chart:
+    """Raises Http404 for a chart that there is not, or not for this person, and RedisError."""
+    charts = {**CHARTS, **STAFF_CHARTS} if request.user.is_staff else CHARTS
+    if name not in charts:
+        raise Http404
+    return charts[name](request.principal.organization_id)
+
+
+def _switch_lane(request: MemberRequest, switch: Callable[..., list[int]], done: str) -> HttpResponse:
+    form = LaneForm(request.POST)
+    if not form.is_valid():
+        return tell(request, _live_again(request, status=422), "error", "There is no such priority.")
+    priority = form.chosen()
+    switch(request.principal.organization_id, priority, actor=request.principal.actor)
+    lane = f"Priority {priority.label.lower()} is" if priority else "All priorities are"
+    return tell(request, _live_again(request), "success", f"{lane} {done}.")
+
+
+def _live_again(request: MemberRequest, status: int = 200) -> HttpResponse:
+    if not request.htmx:
+        return redirect("queue_live")
+    return render(request, "queue/_live.html", _live_context(request), status=status)
+
+
+def _list(request: MemberRequest) -> HttpResponse:
+    form = RequestFilterForm(request.GET)
+    cursor = request.GET.get("cursor", "")
+    page = _page(form.narrowed(), cursor)
+    chosen = form.chosen()
+    context = {
+        "form": form,
+        "rows": [RequestRow(each, page.costs.get(each.id, 0)) for each in page.requests],
+        "is_filtered": bool(chosen),
+        "filters": urlencode(chosen),
+        "here": urlencode({**chosen, "cursor": cursor} if cursor else chosen),
+        "older": urlencode({**chosen, "cursor": page.next_cursor}) if page.next_cursor else "",
+        "is_later_page": bool(cursor),
+        "can_write": request.principal.can("queue:write"),
+    }
+    return render(request, _template(request, "queue/_requests.html", "queue/requests.html"), context)
+
+
+def _page(narrowed: RequestFilter, cursor: str) -> Page:
+    """The first page for a cursor that is none."""
+    try:
+        return page_of(narrowed, cursor)
+    except ValueError:
+        return page_of(narrowed)
+
+
+def _act_on_list(request: MemberRequest, act: Action, done: str) -> HttpResponse:
+    """A button of a row names its request as `only`; those above the table take what is ticked."""
+    chosen = (request.POST.getlist("only") or request.POST.getlist("id"))[:PAGE_SIZE]
+    found = [each for each in map(request_by_id, chosen) if each]
+    problems = list(filter(None, [_problem_of(request, act, each) for each in found]))
+    address = f"{reverse('queue_requests')}?{request.GET.urlencode()}"
+    response = _list(request) if request.htmx else redirect(address)
+    return tell(request, response, *_summary(len(found) - len(problems), problems, done))
+
+
+def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
+    """Try it; returns why it was refused, or nothing."""
+    try:
+        act(found, actor=request.principal.actor)
+    except REFUSALS as error:
+        return f"{capfirst(str(error))}."
+    return ""
+
+
+def _summary(count: int, problems: list[str], done: str) -> tuple[str, str]:
+    """Level and text of what is said about several requests."""
+    if not count and not problems:
+        return "warning", "No request was chosen."
+    said = [f"{count} {'request' if count == 1 else 'requests'} {done}."] if count else []
+    if problems:
+        said.append(f"{len(problems)} not: {' '.join(sorted(set(problems)))}")
+    return ("warning" if count else "error") if problems else "success", " ".join(said)
+
+
+def _act_on_one(request: MemberRequest, request_id: UUID, act: Action, done: str) -> HttpResponse:
+    found = _found(request_id)
+    problem = _problem_of(request, act, found)
+    if not request.htmx:
+        response: HttpResponse = redirect("queue_request", found.id)
+    else:
+        context = _detail_context(request, _found(request_id), is_partial=True)
+        response = render(request, "queue/_request.html", context, status=422 if problem else 200)
+    return tell(request, response, "error" if problem else "success", problem or done)
+
+
+def _found(request_id: UUID) -> AIRequest:
+    found = request_by_id(request_id)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: bool) -> dict[str, Any]:
+    """While it runs a partial is asked for again and again; the page keeps the prompt that it has."""
+    can_read = request.principal.can("content:read")
+    is_poll = is_partial and found.status in LIVE
+    status = status_of(found, with_content=can_read and not is_poll)
+    return {
+        "status": status,
+        "row": RequestRow(found, status.cost_nano),
+        "steps": timeline(found, status.attempts),
+        "hit": cache.hit_of(found.id) if found.cached else None,
+        "is_partial": is_partial,
+        "can_read": can_read,
+        "can_write": request.principal.can("queue:write"),
+    }
+
+
+def _template(request: MemberRequest, partial: str, page: str) -> str:
+    return partial if is_partial(request) else page

@@ -1,0 +1,221 @@
+"""Ending an attempt: each way out is one transaction that books the money and moves the request if the fence holds.
+
+The money is booked in any case: a worker that lost its request still spent what it spent. All of them lock the request
+before its attempt, as cancelling does: two that meet wait for each other in one direction only.
+"""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from aiinfra.one_by_one import one_by_one
+from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
+from aiinfra.providers.tokens import counted_usage
+from cost_app import create_cost_optimizer
+from cost_app.facade import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
+from queue_app import events
+from queue_app.caching import coalescing
+from queue_app.caching.cache_answer import RECHECKS, WARMS, keep, response_of
+from queue_app.models import ENDED, AIRequest, RequestContent, Status
+from queue_app.ordering.claims import Claim, release
+from queue_app.packing import pack
+from queue_app.processing.retry_policy import NextAttempt, next_attempt
+from queue_app.submission.intake import attempt_order, enter, note_model
+
+cost = create_cost_optimizer()
+
+WORKER_LOST = "WORKER_LOST"
+QUARANTINED = "QUARANTINED"
+CRASHES_MAX = 3
+BROKEN = "aiinfra could not process this request; its logs say why"
+BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+BUDGET_BUSY = "BUDGET_BUSY"
+
+
+def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
+    """Book the call, end the request with its answer and put that into the cache.
+
+    False if the request was lost or cancelled meanwhile.
+    """
+    counted = None if answer.usage else _counted(claim, answer)
+    with transaction.atomic():
+        ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
+        if ended:
+            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(response_of(answer)))
+        if answer.usage:
+            cost.settle(attempt, answer.usage, answer.raw_usage)
+        else:
+            cost.settle_uncounted(attempt, counted, answer.raw_usage)
+    if ended:
+        keep(claim, attempt, replace(answer, usage=answer.usage or counted))
+    _left(claim, is_ours=ended)
+    return ended
+
+
+def _counted(claim: Claim, answer: ChatAnswer) -> TokenUsage | None:
+    """What the call used by our own count. Not inside a transaction: a process's first count takes over a second."""
+    tool_calls = [json.dumps(call.get("function")) for call in answer.tool_calls]
+    return counted_usage(claim.call["messages"], [answer.content, *tool_calls])
+
+
+def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
+    """Book a failed call and do what the plan says next: again, elsewhere, or fail the request."""
+    with transaction.atomic():
+        AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
+        _book_failure(attempt, error)
+        step = _plan(claim, (attempt.provider, attempt.model), error)
+        moved = _start_over_or_fail(claim, step, error.code.value, error.message)
+    _left(claim, moved)
+
+
+def _book_failure(attempt: Attempt, error: ProviderError) -> None:
+    if error.usage is not None:
+        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
+    elif error.may_be_billed:
+        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
+    else:
+        cost.release(attempt, error.code.value, error.message)
+
+
+def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextAttempt | None:
+    request = claim.request
+    this_round = [a for a in cost.attempts_of([request.id]) if a.number >= request.first_attempt_number]
+    called = [a for a in this_round if a.error_code not in {WORKER_LOST, ErrorCode.CIRCUIT_OPEN}]
+    asked = (request.provider, request.model)
+    # Another model's answer is no use to the cache, for which these requests are made: it is neither kept nor compared.
+    is_for_the_cache = request.metadata == WARMS or RECHECKS in request.metadata
+    fallback = [] if is_for_the_cache else cost.fallback_chain(request.organization_id, *asked)
+    return next_attempt(
+        error,
+        current=current,
+        tried=[(a.provider, a.model) for a in called],
+        waited=sum(a.error_code == ErrorCode.CIRCUIT_OPEN for a in this_round),
+        chain=[asked, *fallback],
+        max_retries=request.max_retries,
+    )
+
+
+def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, message: str) -> AIRequest | None:
+    """Take the next step; where there is none, or no money for it, the request ends with the failure."""
+    moved = None
+    try:
+        moved = _start_over(claim, step) if step else None
+    except BudgetRefusedError as refusal:
+        message = f"{message}. It was not tried again: {refusal}"
+        code = BUDGET_BUSY if isinstance(refusal, BudgetBusyError) else BUDGET_EXCEEDED
+    if moved is None:
+        _end(claim.request, claim.attempt_number, Status.FAILED, code, message)
+    return moved
+
+
+def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
+    """Put the request back with a new attempt; None where it is no longer ours, or the next model has no price.
+
+    Raises BudgetRefusedError, and then nothing has changed.
+    """
+    request = claim.request
+    request.attempt_number = claim.attempt_number + 1
+    request.not_before = timezone.now() + timedelta(seconds=step.delay_s)
+    try:
+        with transaction.atomic():
+            ours = AIRequest.objects.filter(
+                id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
+            ).update(
+                status=Status.PENDING,
+                attempt_number=request.attempt_number,
+                not_before=request.not_before,
+                lease_until=None,
+            )
+            if not ours:
+                return None
+            order = attempt_order(request, claim.call, (step.provider, step.model))
+            note_model(request, cost.open_attempt(order))
+    except ModelNotPricedError:
+        return None
+    request.status = Status.PENDING
+    return request
+
+
+def recover(request: AIRequest, call: dict[str, Any]) -> None:
+    """Take a request from a worker that stopped renewing its lease; after the third time it is quarantined."""
+    claim = Claim(request, call, request.attempt_number)
+    with transaction.atomic():
+        expired = AIRequest.objects.filter(
+            id=request.id,
+            status=Status.PROCESSING,
+            attempt_number=claim.attempt_number,
+            lease_until__lt=timezone.now(),
+        )
+        if not expired.update(crashes=request.crashes + 1):
+            return
+        attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
+        cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
+        again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None
+        message = f"{request.crashes + 1} workers were lost while they ran this request"
+        moved = _start_over_or_fail(claim, again, QUARANTINED, message)
+    _left(claim, moved)
+
+
+def fail_broken(claim: Claim) -> None:
+    """End a request that breaks whatever works on it. Its attempt is free if it never left, else at its bound."""
+    with transaction.atomic():
+        AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
+        if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
+            one_by_one([claim], _abandon_broken, in_transaction=True)
+    _left(claim)
+
+
+def _abandon_broken(claim: Claim) -> None:
+    cost.abandon(claim.request.id, claim.attempt_number, ErrorCode.INTERNAL_ERROR)
+
+
+def stop(claim: Claim) -> None:
+    """End a claim whose attempt may not be sent any more: the request was cancelled, or taken over."""
+    _left(claim)
+
+
+def give_back(claim: Claim) -> None:
+    """Return a claimed request unworked, in its old place; one that was lost or cancelled meanwhile is left alone."""
+    request = claim.request
+    ours = AIRequest.objects.filter(
+        id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
+    ).update(status=Status.PENDING, lease_until=None)
+    if ours:
+        request.status = Status.PENDING
+    _left(claim, request if ours else None)
+
+
+def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False) -> None:
+    """Publish the change. Whoever lost the request publishes nothing: its status is another's to publish.
+
+    The index names a request and no attempt: an heir's claim looks like the one that was lost.
+    """
+    if is_ours or moved is not None or not _has_heir(claim):
+        release(claim.entry)
+    if moved is not None:
+        events.changed(moved)  # before a worker can see it
+        enter(moved)
+        return
+    coalescing.ended(claim.request)
+    if claim.request.status in ENDED:
+        events.changed(claim.request)
+
+
+def _has_heir(claim: Claim) -> bool:
+    """Whether the request has gone on to another attempt: a worker was given up, or somebody retried it."""
+    return AIRequest.objects.filter(id=claim.request.id).exclude(attempt_number=claim.attempt_number).exists()
+
+
+def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:
+    """The one way out of processing; False if the fence says that the request is another's by now."""
+    now = timezone.now()
+    ended = AIRequest.objects.filter(id=request.id, status=Status.PROCESSING, attempt_number=attempt_number).update(
+        status=status, completed_at=now, lease_until=None, error_code=error_code, error_message=message
+    )
+    if ended:
+        request.status, request.error_code = status, error_code
+    return bool(ended)

@@ -1,0 +1,124 @@
+"""Making Redis agree with the rows, and taking requests from workers that are gone. Any number of these may run."""
+
+import logging
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.scope import organization_scope, system_scope
+from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
+from queue_app.ordering import index, provider_limits
+from queue_app.ordering.claims import Claim
+from queue_app.ordering.index import Entry
+from queue_app.packing import unpack
+from queue_app.processing import heartbeat, outcomes
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+ENTER_ALL_EVERY = 60
+"""Looks. In between rows are only counted, and an entry that no row backs can hide a missing one in a count."""
+
+
+class Reconciler:
+    """Remembers only what it saw at its last look: a difference counts when it is there twice."""
+
+    def __init__(self) -> None:
+        self._rows_were_missing = False
+        self._looks = 0
+
+    def look(self) -> None:
+        """One round: leases first, because those need no Redis; then the index."""
+        with system_scope():
+            recover_expired()
+            try:
+                self._repair_index()
+                heartbeat.forget_silent_workers()
+            except RedisError:
+                logger.warning("Redis is away; the index is repaired when it is back")
+
+    def _repair_index(self) -> None:
+        drop_dead_claims()
+        index.recount()
+        enter_policies()
+        provider_limits.enter_limits()
+        live = sum(_indexed(status).count() for status in LIVE)
+        missing = live > index.size()
+        if not index.is_complete() or (missing and self._rows_were_missing):
+            if live:  # a new installation has an empty Redis too, and has lost nothing
+                logger.info("Redis does not have every request; entering all of them", extra={"fields": {"live": live}})
+            provider_limits.record_calls()
+            rebuild_index()
+        elif self._looks % ENTER_ALL_EVERY == 0:
+            rebuild_index()
+        self._rows_were_missing = missing
+        self._looks += 1
+
+
+def recover_expired() -> int:
+    """Give requests whose lease ran out to other workers; returns how many were looked at.
+
+    One that cannot be given on, because its content is gone or unreadable, fails.
+    """
+    expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now())
+    lost = list(expired.order_by("lease_until")[:BATCH])
+    one_by_one(lost, _recover, give_up=_give_up)
+    return len(lost)
+
+
+def _recover(request: AIRequest) -> None:
+    with organization_scope(request.organization_id):
+        content = RequestContent.objects.defer("response").get(request_id=request.id)
+        outcomes.recover(request, unpack(content.call))
+
+
+def _give_up(request: AIRequest) -> None:
+    with organization_scope(request.organization_id):
+        outcomes.fail_broken(Claim(request, {}, request.attempt_number))
+
+
+def drop_dead_claims() -> None:
+    """End claims of the index that no row backs. Raises RedisError."""
+    old = index.old_claims(settings.QUEUE_LEASE_S)
+    running = AIRequest.objects.filter(id__in=[entry.request_id for entry in old], status=Status.PROCESSING)
+    still_running = set(running.values_list("id", flat=True))
+    dead = [entry for entry in old if entry.request_id not in still_running]
+    index.release(dead)
+    index.admit(_indexed(Status.PENDING).filter(id__in=[entry.request_id for entry in dead]))
+
+
+def enter_policies() -> None:
+    """Tell the scripts of the policies where they know other ones. Raises RedisError.
+
+    Redis was away when one changed, was emptied, or heard of two changes in the wrong order.
+    """
+    known = index.known_terms()
+    policies = {policy.organization_id: policy for policy in QueuePolicy.objects.all()}
+    everyone = [policies.get(each) or QueuePolicy(organization_id=each) for each in known.keys() | policies.keys()]
+    one_by_one(everyone, lambda policy: _enter_policy(policy, known.get(policy.organization_id)))
+
+
+def _enter_policy(policy: QueuePolicy, known: object) -> None:
+    if known != index.terms_of(policy):
+        index.set_policy(policy)
+
+
+def rebuild_index() -> None:
+    """Enter every claim and pending row, oldest first; what is there already stays. Raises RedisError."""
+    index.drop_other_layout()
+    index.hold(Entry.of(request) for request in _live(Status.PROCESSING))
+    index.admit(_live(Status.PENDING))
+    index.mark_complete()
+
+
+def _live(status: Status) -> Iterator[AIRequest]:
+    return _indexed(status).order_by("created_at").iterator(chunk_size=1000)
+
+
+def _indexed(status: Status) -> QuerySet[AIRequest]:
+    """Those that workers see: not the ones that wait for the answer to an equal request."""
+    return AIRequest.objects.filter(status=status, leader_id=None)

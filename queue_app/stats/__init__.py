@@ -1,0 +1,1 @@
+"""Queue statistics and charts; none reads the rows of finished requests."""

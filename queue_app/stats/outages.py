@@ -1,0 +1,127 @@
+"""Which models fail now: since when, with what error, and how many requests wait because of it.
+
+A model is out when its calls fail one after the other, and shaky when many of them do. All of it is for the
+organization in scope, and known within a second or two: the figures are folded from the ledger twice a second.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from aiinfra.providers.base import PROVIDER_FAULTS
+from aiinfra.providers.breaker import BreakerState, CircuitState
+from cost_app.facade import ModelMinute, ModelState
+
+OUT_AFTER = 2
+"""Failures in a row."""
+OVER_AFTER = timedelta(minutes=15)
+"""Without another failure an outage is forgotten: nobody has called the model since."""
+LATELY = timedelta(minutes=5)
+SHAKY_FAILURES, SHAKY_PERCENT = 3, 20
+"""Of the calls of `LATELY`."""
+STILL_SHAKY = timedelta(minutes=1)
+"""After this long without another failure a model that answers has recovered, whatever its last five minutes were."""
+
+
+@dataclass(frozen=True)
+class LastFailure:
+    """The last failure with one error code."""
+
+    code: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Outage:
+    """One model that fails. `since` is None where only other organizations have seen it fail."""
+
+    provider: str
+    model: str
+    since: datetime | None
+    error: LastFailure | None
+    failed: int
+    """Failed calls of the last five minutes, of `calls`."""
+    calls: int
+    held: int
+    circuit: str
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some calls are answered."""
+        return self.circuit == CircuitState.CLOSED and self.failed < self.calls
+
+
+def last_failures(state: ModelState | None) -> list[LastFailure]:
+    """The last failure of each error code, newest first."""
+    found = [
+        LastFailure(code, message, at)
+        for code, (text, message) in (state.errors if state else {}).items()
+        if (at := parse_datetime(text))
+    ]
+    return sorted(found, key=lambda error: error.at, reverse=True)
+
+
+def outages(
+    states: Iterable[ModelState],
+    minutes: Sequence[ModelMinute],
+    held: Mapping[str, int],
+    circuits: Iterable[BreakerState],
+) -> list[Outage]:
+    """The models that fail now, those with most requests waiting first. `minutes` are those of the last hour."""
+    by_name = {f"{state.provider}/{state.model}": state for state in states}
+    open_ones = {f"{each.provider}/{each.model}": each.state for each in circuits if each.state != CircuitState.CLOSED}
+    found = []
+    for name in by_name.keys() | {name for name in open_ones if held.get(name)}:
+        own = [minute for minute in minutes if f"{minute.provider}/{minute.model}" == name]
+        circuit = open_ones.get(name, CircuitState.CLOSED)
+        if outage := _outage(name, by_name.get(name), own, held.get(name, 0), circuit):
+            found.append(outage)
+    return sorted(found, key=lambda outage: (-outage.held, outage.name))
+
+
+def _outage(
+    name: str, state: ModelState | None, minutes: Sequence[ModelMinute], held: int, circuit: CircuitState
+) -> Outage | None:
+    provider, _, model = name.partition("/")
+    lately = [minute for minute in minutes if minute.minute > timezone.now() - LATELY]
+    failed, calls = sum(_faults(minute) for minute in lately), sum(minute.calls for minute in lately)
+    is_open = circuit != CircuitState.CLOSED and (held > 0 or _is_out(state, 1))
+    is_shaky = failed >= SHAKY_FAILURES and 100 * failed >= SHAKY_PERCENT * calls and _failed_within(state, STILL_SHAKY)
+    if not (is_open or is_shaky or _is_out(state, OUT_AFTER)):
+        return None
+    faults = [error for error in last_failures(state) if error.code in PROVIDER_FAULTS]
+    since = (state.failing_since if state else None) or _failing_since(minutes)
+    return Outage(provider, model, since, faults[0] if faults else None, failed, calls, held, circuit)
+
+
+def _is_out(state: ModelState | None, least: int) -> bool:
+    if state is None or state.failing_since is None:
+        return False
+    return state.failures >= least and _failed_within(state, OVER_AFTER)
+
+
+def _failed_within(state: ModelState | None, past: timedelta) -> bool:
+    return state is not None and state.failed_at is not None and state.failed_at > timezone.now() - past
+
+
+def _failing_since(minutes: Sequence[ModelMinute]) -> datetime | None:
+    """The first minute of the failures that go on: those with no longer pause than `LATELY` between them."""
+    since = None
+    for minute in sorted((each.minute for each in minutes if _faults(each)), reverse=True):
+        if since and since - minute > LATELY:
+            break
+        since = minute
+    return since
+
+
+def _faults(minute: ModelMinute) -> int:
+    return sum(count for code, count in minute.errors.items() if code in PROVIDER_FAULTS)

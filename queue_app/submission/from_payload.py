@@ -1,0 +1,37 @@
+"""From checked payloads to what the queue takes, for every door."""
+
+from queue_app.models import Priority
+from queue_app.payloads import CallOptions
+from queue_app.submission.intake import Submission
+
+
+def submission_from(
+    options: CallOptions,
+    *,
+    organization_id: int,
+    provider: str,
+    model: str,
+    api_key_id: int | None = None,
+    log_in: str = "",
+    idempotency_key: str | None = None,
+) -> Submission:
+    """What a client sent, as the queue takes it. `log_in` is the user where the client names none."""
+    return Submission(
+        organization_id=organization_id,
+        provider=provider,
+        model=model,
+        messages=[message.model_dump() for message in options.messages],
+        priority=Priority[options.priority.upper()],
+        api_key_id=api_key_id,
+        user_ref=options.user_id or log_in,
+        conversation_id=options.conversation_id,
+        max_retries=options.max_retries,
+        timeout_ms=options.timeout,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+        tags=options.tags,
+        metadata=options.metadata,
+        cache_mode=options.cache,
+        context_key=options.context_key,
+        idempotency_key=idempotency_key,
+    )

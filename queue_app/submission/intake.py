@@ -1,0 +1,287 @@
+"""Accepting a request: one short transaction for row, content and first attempt; then, and only then, Redis.
+
+When this returns the request cannot be lost. That Redis is down is no error: the reconciler indexes the row later.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from aiinfra.providers.registry import is_configured
+from aiinfra.python_api import InvalidValueError
+from cache_app import create_semantic_cache
+from cache_app.facade import CacheKey, LookupResult, Question
+from cost_app import create_cost_optimizer
+from cost_app.facade import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
+from queue_app import events
+from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.ordering import index, tickets
+from queue_app.packing import pack
+
+logger = logging.getLogger(__name__)
+cache = create_semantic_cache()
+cost = create_cost_optimizer()
+
+RETRY_AFTER_FULL_S = 5
+
+
+class QueueFullError(Exception):
+    """The organization has as many pending requests as its limit allows. `retry_after_s` says when to come back."""
+
+    retry_after_s = RETRY_AFTER_FULL_S
+
+
+class UnknownProviderError(InvalidValueError):
+    """The provider is not configured here."""
+
+
+class IdempotencyConflictError(Exception):
+    """The idempotency key was used before with another body."""
+
+
+class FlightTakenError(Exception):
+    """Another request asks the same already, and this one may follow it."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a client asks for. `timeout_ms` is the deadline of each provider call."""
+
+    organization_id: int
+    provider: str
+    model: str
+    messages: Sequence[dict[str, Any]]
+    priority: Priority = Priority.NORMAL
+    api_key_id: int | None = None
+    user_ref: str = ""
+    conversation_id: str = ""
+    max_retries: int = 3
+    timeout_ms: int = 30_000
+    temperature: float | None = None
+    max_tokens: int | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    cache_mode: str = "use"
+    context_key: str = ""
+    idempotency_key: str | None = None
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """What is kept for the worker."""
+        return {
+            "messages": list(self.messages),
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens or DEFAULT_OUTPUT_TOKENS,
+        }
+
+
+def accept(
+    submission: Submission, terms: CallTerms | None = None, look: LookupResult | None = None, flight: str | None = None
+) -> AIRequest:
+    """Store a request and put it into the queue.
+
+    `terms` and `look` are what the caller knows of it already; with a `flight` equal requests may follow it. With an
+    idempotency key that was used before, the first request comes back. Raises UnknownProviderError,
+    ModelNotPricedError, BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; then nothing
+    was stored.
+    """
+    if known := earlier(submission):
+        return known
+    if not is_configured(submission.provider):
+        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r} here.")
+    position = _place_in_queue(submission)
+    terms = terms or terms_of(submission)
+    try:
+        with transaction.atomic():
+            request = store(submission, terms, look, flight=flight, accepted_position=position)
+    except IntegrityError:
+        if known := earlier(submission):
+            return known
+        if flight:
+            raise FlightTakenError from None
+        raise
+    events.changed(request)  # before a worker can see it
+    enter(request)
+    return request
+
+
+def earlier(submission: Submission) -> AIRequest | None:
+    """The request that came with this idempotency key before. Raises IdempotencyConflictError."""
+    if submission.idempotency_key is None:
+        return None
+    request = AIRequest.objects.filter(
+        organization_id=submission.organization_id, idempotency_key=submission.idempotency_key
+    ).first()
+    if request and request.fingerprint != fingerprint(submission):
+        raise IdempotencyConflictError("this idempotency key came with another body before")
+    return request
+
+
+def fingerprint(submission: Submission) -> str:
+    """SHA-256 of everything that the client sent, so that two bodies with one key can be told apart."""
+    fields = [
+        submission.provider,
+        submission.model,
+        submission.call,
+        submission.priority.value,
+        submission.user_ref,
+        submission.conversation_id,
+        submission.max_retries,
+        submission.timeout_ms,
+        list(submission.tags),
+        dict(submission.metadata),
+        submission.cache_mode,
+        submission.context_key,
+    ]
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _place_in_queue(submission: Submission) -> int:
+    """About how many requests of the organization go first, plus one. Raises QueueFullError."""
+    try:
+        depth, limit = index.room_of(submission.organization_id)
+    except RedisError:
+        depth, limit = _room_by_rows(submission.organization_id)
+    if sum(depth.values()) >= limit:
+        raise QueueFullError("too many requests are waiting already")
+    return 1 + sum(count for priority, count in depth.items() if priority >= submission.priority)
+
+
+def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
+    """What `index.room_of` tells, while Redis is away."""
+    pending = AIRequest.objects.filter(organization_id=organization_id, status=Status.PENDING)
+    policy = QueuePolicy.objects.filter(organization_id=organization_id).first()
+    limit = policy.depth_limit if policy else QueuePolicy.DEPTH_LIMIT
+    return dict(pending.values_list("priority").annotate(Count("id"))), limit
+
+
+def terms_of(submission: Submission) -> CallTerms:
+    """What the client asked for, as the recommendations that the organization follows change it."""
+    asked = CallTerms(
+        provider=submission.provider,
+        model=submission.model,
+        max_tokens=submission.max_tokens,
+        request_class=cost.classify(submission.messages, submission.max_tokens or 0, _named_class(submission.metadata)),
+        priority=submission.priority,
+        max_retries=submission.max_retries,
+    )
+    return cost.shape(submission.organization_id, asked)
+
+
+def _named_class(metadata: Mapping[str, Any]) -> str:
+    """The client's own word: simple, complex or creative."""
+    return str(metadata.get("requestType", ""))
+
+
+def question_of(submission: Submission, terms: CallTerms) -> Question:
+    """What the cache compares: the call as it would be made."""
+    return Question(
+        organization_id=submission.organization_id,
+        provider=terms.provider,
+        model=terms.model,
+        messages=submission.messages,
+        temperature=submission.temperature,
+        max_tokens=terms.max_tokens,
+        context_key=submission.context_key,
+        api_key_id=submission.api_key_id,
+        user_ref=submission.user_ref,
+    )
+
+
+def store(
+    submission: Submission, terms: CallTerms, look: LookupResult | None, leader_id: UUID | None = None, **columns: Any
+) -> AIRequest:
+    """Write the rows of a new request, in the caller's transaction. One that follows a leader makes no call."""
+    request = row_of(submission, terms, leader_id=leader_id, **columns)
+    AIRequest.objects.insert(request)
+    call = call_of(submission, terms, look.to_keep if look else _ticket(submission, terms))
+    RequestContent.objects.create(organization_id=submission.organization_id, request=request, call=pack(call))
+    if look and look.would_serve:
+        cache.record_shadow(request_id=request.id, look=look, provider=terms.provider, model=terms.model)
+    if leader_id is None:
+        cost.record_uses(submission.organization_id, request.id, terms.uses)
+        # Last: from here to the commit other calls wait for the budgets.
+        note_model(request, cost.open_attempt(attempt_order(request, call)))
+    return request
+
+
+def note_model(request: AIRequest, attempt: Attempt) -> None:
+    """Note on the row which model the request's current attempt calls: a fallback or a budget chose another one."""
+    asked = (attempt.provider, attempt.model) == (request.provider, request.model)
+    next_model = "" if asked else attempt.name
+    if request.next_model != next_model:
+        request.next_model = next_model
+        AIRequest.objects.filter(id=request.id).update(next_model=next_model)
+
+
+def _ticket(submission: Submission, terms: CallTerms) -> CacheKey | None:
+    """Where the answer belongs in the cache; None if it is not to be kept."""
+    return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).to_keep
+
+
+def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None) -> dict[str, Any]:
+    """What is kept for the worker."""
+    return {
+        **submission.call,
+        "max_tokens": terms.max_tokens or DEFAULT_OUTPUT_TOKENS,
+        "cache": cache_key.packed() if cache_key else None,
+    }
+
+
+def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIRequest:
+    """The request's row, not yet stored."""
+    return AIRequest(
+        organization_id=submission.organization_id,
+        provider=terms.provider,
+        model=terms.model,
+        priority=submission.priority,
+        max_retries=terms.max_retries,
+        not_before=terms.not_before or timezone.now(),
+        timeout_ms=submission.timeout_ms,
+        api_key_id=submission.api_key_id,
+        user_ref=submission.user_ref,
+        conversation_id=submission.conversation_id,
+        tags=list(submission.tags),
+        metadata=dict(submission.metadata),
+        cache_mode=submission.cache_mode,
+        idempotency_key=submission.idempotency_key,
+        fingerprint=fingerprint(submission) if submission.idempotency_key else "",
+        **columns,
+    )
+
+
+def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, str] | None = None) -> AttemptOrder:
+    """The order for the request's current attempt, at its own or another (provider, model)."""
+    provider, model_name = model or (request.provider, request.model)
+    return AttemptOrder(
+        organization_id=request.organization_id,
+        provider=provider,
+        model=model_name,
+        messages=call["messages"],
+        max_tokens=call["max_tokens"],
+        request_id=request.id,
+        number=request.attempt_number,
+        api_key_id=request.api_key_id,
+        user_ref=request.user_ref,
+        tags=request.tags,
+        priority=request.priority,
+        request_class=_named_class(request.metadata),
+    )
+
+
+def enter(request: AIRequest) -> None:
+    """Show a committed pending request to the workers. Where Redis is away the reconciler does it later."""
+    try:
+        index.admit([request])
+        tickets.push_ticket()
+    except RedisError as error:
+        logger.warning("not indexed yet: %s", error, extra={"fields": {"request": request.id}})

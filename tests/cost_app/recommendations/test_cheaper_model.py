@@ -1,0 +1,146 @@
+"""A cheaper model for simple requests."""
+
+import pytest
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import CostPolicy, RecommendationKind, RequestClass
+from tests.cost_app.recommendations.conftest import AdviceOf, Traffic, add_price, figures_of
+
+KIND = RecommendationKind.CHEAPER_MODEL
+USAGE = TokenUsage(input=1_001, output=333)
+AT_GPT4 = 20_000_000
+"""1,001 x $10 + 333 x $30 per million tokens, in nano-dollars."""
+AT_DEEPSEEK = 233_380
+"""1,001 x $0.14 + 333 x $0.28 per million tokens."""
+AT_GPT35 = 1_000_000
+
+
+def test_re_prices_the_simple_requests_themselves_at_the_cheapest_allowed_model(
+    traffic: Traffic, advice_of: AdviceOf
+) -> None:
+    traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
+    traffic(100, usage=USAGE, request_class=RequestClass.COMPLEX)
+
+    (advice,) = advice_of(KIND)
+
+    assert advice.subject == "openai/gpt-4"
+    assert advice.rule_terms == {"model": "openai/gpt-4", "to": "deepseek/deepseek-chat"}
+    assert advice.monthly_nano == 400 * (AT_GPT4 - AT_DEEPSEEK)
+    assert advice.percent == 79  # of the 500 calls' cost
+    figures = figures_of(advice)
+    assert figures["what the simple ones cost"] == 400 * AT_GPT4
+    assert figures["the same at deepseek/deepseek-chat"] == 400 * AT_DEEPSEEK
+    assert figures["the same at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
+
+
+def test_a_month_is_scaled_from_the_days_that_were_seen(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(400, days=10, usage=USAGE, request_class=RequestClass.SIMPLE)
+
+    (advice,) = advice_of(KIND)
+
+    assert advice.monthly_nano == 400 * (AT_GPT4 - AT_DEEPSEEK) * 30 // 10
+    assert advice.evidence["sample"]["days"] == 10
+
+
+@pytest.mark.parametrize(
+    ("count", "days", "confidence"), [(1_000, 21, "high"), (999, 30, "medium"), (1_000, 14, "medium"), (299, 30, "low")]
+)
+def test_confidence_follows_calls_and_days(
+    traffic: Traffic, advice_of: AdviceOf, count: int, days: int, confidence: str
+) -> None:
+    traffic(count, days=days, request_class=RequestClass.SIMPLE)
+
+    assert advice_of(KIND)[0].confidence == confidence
+
+
+def test_names_only_models_that_the_policy_allows_for_simple_requests(
+    traffic: Traffic, advice_of: AdviceOf, organization: Organization
+) -> None:
+    traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
+    allowed = [
+        {"provider": "openai", "model": "gpt-3.5-turbo", "classes": ["simple"]},
+        {"provider": "deepseek", "model": "deepseek-chat", "classes": ["creative"]},
+    ]
+    with system_scope():
+        CostPolicy.objects.create(organization=organization, allowed_models=allowed)
+
+    (advice,) = advice_of(KIND)
+
+    assert advice.rule_terms["to"] == "openai/gpt-3.5-turbo"
+    assert advice.monthly_nano == 400 * (AT_GPT4 - AT_GPT35)
+
+
+def test_takes_the_long_context_price_for_long_prompts_alone(
+    traffic: Traffic, advice_of: AdviceOf, organization: Organization
+) -> None:
+    add_price(
+        "openai",
+        "gpt-long",
+        input=1_000_000_000,
+        output=1_000_000_000,
+        long_prompts=[
+            {"above": 1_000, "input": 2_000_000_000, "cache_read": 0, "cache_write": 0, "output": 3_000_000_000}
+        ],
+    )
+    with system_scope():
+        CostPolicy.objects.create(
+            organization=organization, allowed_models=[{"provider": "openai", "model": "gpt-long"}]
+        )
+    traffic(200, usage=TokenUsage(input=1_000, output=100), request_class=RequestClass.SIMPLE)
+    traffic(200, usage=TokenUsage(input=1_001, output=100), request_class=RequestClass.SIMPLE)
+
+    (advice,) = advice_of(KIND)
+
+    short, long = 1_100_000, 1_001 * 2_000 + 100 * 3_000
+    assert figures_of(advice)["the same at openai/gpt-long"] == 200 * (short + long)
+
+
+def test_is_silent_below_100_calls(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(99, request_class=RequestClass.SIMPLE, usage=TokenUsage(input=100_000, output=1_000))
+
+    assert advice_of() == []
+
+
+def test_is_silent_before_seven_days(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(400, days=6, request_class=RequestClass.SIMPLE)
+
+    assert advice_of() == []
+
+
+def test_is_silent_below_a_dollar_a_month(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(400, request_class=RequestClass.SIMPLE, usage=TokenUsage(input=100, output=20))
+
+    assert advice_of() == []
+
+
+def test_is_silent_below_one_percent_of_the_spending(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
+    traffic(100, usage=TokenUsage(input=1_000_000, output=10_000), request_class=RequestClass.COMPLEX)
+
+    assert advice_of(KIND) == []
+
+
+def test_is_silent_where_the_traffic_is_not_simple_or_the_model_is_the_cheapest(
+    traffic: Traffic, advice_of: AdviceOf
+) -> None:
+    traffic(400, request_class=RequestClass.CREATIVE)
+    traffic(400, request_class=RequestClass.COMPLEX)
+    traffic(40_000 // 100, provider="deepseek", model="deepseek-chat", request_class=RequestClass.SIMPLE)
+
+    assert advice_of(KIND) == []
+
+
+def test_is_silent_about_calls_that_were_made_elsewhere(traffic: Traffic, advice_of: AdviceOf) -> None:
+    traffic(400, request_class=RequestClass.SIMPLE, request_id=None, prompt_digest="same", priority=10)
+
+    assert advice_of() == []
+
+
+def test_knows_nothing_of_other_organizations(
+    traffic: Traffic, advice_of: AdviceOf, other_organization: Organization
+) -> None:
+    traffic(400, request_class=RequestClass.SIMPLE)
+
+    assert advice_of(organization_id=other_organization.pk) == []

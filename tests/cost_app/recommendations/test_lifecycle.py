@@ -1,0 +1,174 @@
+"""From computed to applied, undone, dismissed and expired."""
+
+from datetime import timedelta
+
+import pytest
+
+from aiinfra.tenants.models import AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import (
+    Attempt,
+    OptimizationRule,
+    Recommendation,
+    RecommendationKind,
+    RecommendationState,
+    RequestClass,
+)
+from cost_app.recommendations import compute, lifecycle
+from cost_app.recommendations.compute import compute_recommendations, expire_stale
+from tests.cost_app.recommendations.conftest import NOW, Traffic
+
+State = RecommendationState
+ACTOR = "user:finance"
+
+
+@pytest.fixture
+def computed(traffic: Traffic, organization: Organization, scope: None) -> Recommendation:
+    """A cheaper model, advised at `NOW`."""
+    traffic(400, request_class=RequestClass.SIMPLE)
+    compute_recommendations(organization.pk, NOW)
+    return Recommendation.objects.get(kind=RecommendationKind.CHEAPER_MODEL)
+
+
+def again(organization: Organization, days: int = 1) -> None:
+    compute_recommendations(organization.pk, NOW + timedelta(days=days))
+
+
+def test_computing_again_refreshes_the_open_one(computed: Recommendation, organization: Organization) -> None:
+    again(organization)
+
+    refreshed = Recommendation.objects.get()
+    assert (refreshed.pk, refreshed.state, refreshed.computed_at) == (computed.pk, State.OPEN, NOW + timedelta(days=1))
+    assert refreshed.monthly_nano < computed.monthly_nano  # a day of the 30 has left the sample
+
+
+def test_what_is_not_confirmed_expires(computed: Recommendation, organization: Organization) -> None:
+    Attempt.objects.all().delete()
+    again(organization)
+
+    assert Recommendation.objects.get().state == State.EXPIRED
+
+
+def test_what_nobody_computed_for_14_days_expires(computed: Recommendation, organization: Organization) -> None:
+    assert expire_stale(organization.pk, NOW + timedelta(days=14)) == 0
+    assert expire_stale(organization.pk, NOW + timedelta(days=14, seconds=1)) == 1
+    assert Recommendation.objects.get().state == State.EXPIRED
+
+
+def test_expired_advice_that_holds_again_is_a_new_one(computed: Recommendation, organization: Organization) -> None:
+    Recommendation.objects.update(state=State.EXPIRED)
+    again(organization)
+
+    assert list(Recommendation.objects.order_by("id").values_list("state", flat=True)) == [State.EXPIRED, State.OPEN]
+
+
+def test_applying_makes_a_rule_and_keeps_the_promise(computed: Recommendation, organization: Organization) -> None:
+    rule = lifecycle.apply(recommendation=computed, actor=ACTOR)
+    Attempt.objects.all().delete()
+    again(organization)
+
+    assert rule is not None
+    assert (rule.terms, rule.by, rule.ended_at) == (computed.rule_terms, ACTOR, None)
+    applied = Recommendation.objects.get()
+    assert (applied.state, applied.decided_by, applied.monthly_nano) == (State.APPLIED, ACTOR, computed.monthly_nano)
+    event = AuditEvent.objects.get()
+    assert (event.verb, event.changes["state"]) == ("recommendation.apply", ["open", "applied"])
+
+
+def test_applying_what_people_must_do_makes_no_rule(computed: Recommendation) -> None:
+    Recommendation.objects.update(kind=RecommendationKind.BATCH, rule_terms={})
+
+    assert lifecycle.apply(recommendation=computed, actor=ACTOR) is None
+    assert not OptimizationRule.objects.exists()
+    assert Recommendation.objects.get().state == State.APPLIED
+
+
+def test_undoing_ends_the_rule_and_opens_it_again_for_another_try(computed: Recommendation) -> None:
+    lifecycle.apply(recommendation=computed, actor=ACTOR)
+    lifecycle.undo(recommendation=computed, actor="user:owner")
+
+    rule = OptimizationRule.objects.get()
+    assert rule.ended_at is not None
+    assert rule.ended_by == "user:owner"
+    reopened = Recommendation.objects.get()
+    assert (reopened.state, reopened.decided_at, reopened.decided_by) == (State.OPEN, None, "")
+
+    lifecycle.apply(recommendation=computed, actor=ACTOR)
+    assert OptimizationRule.objects.filter(ended_at=None).count() == 1
+
+
+def test_dismissed_advice_stays_quiet_until_it_saves_twice_as_much(
+    computed: Recommendation, organization: Organization, traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle.timezone, "now", lambda: NOW)
+    lifecycle.dismiss(recommendation=computed, reason="quality matters here", actor=ACTOR)
+    again(organization)
+    assert Recommendation.objects.get().dismissed_because == "quality matters here"
+
+    with system_scope():
+        traffic(900, request_class=RequestClass.SIMPLE)
+    again(organization)
+    assert Recommendation.objects.filter(state=State.OPEN).count() == 1
+
+
+def test_dismissed_advice_comes_back_after_90_days(computed: Recommendation, organization: Organization) -> None:
+    lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
+    Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
+    again(organization, days=0)
+
+    assert Recommendation.objects.filter(state=State.OPEN).count() == 1
+
+
+def test_undoing_a_dismissal_while_its_twin_is_open_leaves_one(
+    computed: Recommendation, organization: Organization
+) -> None:
+    lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
+    Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
+    again(organization, days=0)
+    lifecycle.undo(recommendation=computed, actor=ACTOR)
+
+    assert Recommendation.objects.filter(state=State.OPEN).count() == 1
+    assert Recommendation.objects.get(pk=computed.pk).state == State.EXPIRED
+
+
+@pytest.mark.parametrize("state", [State.APPLIED, State.DISMISSED, State.EXPIRED])
+def test_only_open_ones_are_applied_or_dismissed(computed: Recommendation, state: State) -> None:
+    Recommendation.objects.update(state=state)
+
+    with pytest.raises(lifecycle.WrongStateError):
+        lifecycle.apply(recommendation=computed, actor=ACTOR)
+    with pytest.raises(lifecycle.WrongStateError):
+        lifecycle.dismiss(recommendation=computed, reason="no", actor=ACTOR)
+
+
+@pytest.mark.parametrize("state", [State.OPEN, State.EXPIRED])
+def test_only_what_was_decided_is_undone(computed: Recommendation, state: State) -> None:
+    Recommendation.objects.update(state=state)
+
+    with pytest.raises(lifecycle.WrongStateError):
+        lifecycle.undo(recommendation=computed, actor=ACTOR)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.0", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 19, "4711"])
+def test_what_is_no_id_finds_nothing(scope: None, text: str) -> None:
+    assert lifecycle.recommendation_by_id(text) is None
+
+
+def test_another_organizations_are_not_found(computed: Recommendation, other_organization: Organization) -> None:
+    with organization_scope(other_organization.pk):
+        assert lifecycle.recommendation_by_id(computed.pk) is None
+
+
+def test_the_job_goes_on_after_an_organization_that_fails(
+    organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def compute_one(organization_id: int) -> None:
+        seen.append(organization_id)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(compute, "compute_recommendations", compute_one)
+    compute.compute_all()
+
+    assert seen == sorted([organization.pk, other_organization.pk])

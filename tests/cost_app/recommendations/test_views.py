@@ -1,0 +1,216 @@
+"""The pages of recommendations."""
+
+from collections.abc import Callable
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import CostPolicy, OptimizationRule, Recommendation, RecommendationKind, RecommendationState
+from tests.cost_app.recommendations.support import make_applied, make_recommendation
+
+ClientOf = Callable[[User], Client]
+CHANGES = ["recommendation_apply", "recommendation_dismiss", "recommendation_undo"]
+
+
+@pytest.fixture
+def browser(client_of: ClientOf, finance: User) -> Client:
+    return client_of(finance)
+
+
+@pytest.fixture
+def recommendation(organization: Organization) -> Recommendation:
+    return make_recommendation(organization)
+
+
+def text_of(response: HttpResponse) -> str:
+    return " ".join(response.content.decode().split())
+
+
+def state_of(recommendation: Recommendation) -> str:
+    with organization_scope(recommendation.organization_id):
+        return Recommendation.objects.get(pk=recommendation.pk).state
+
+
+def test_the_list_shows_open_ones_and_what_saves_most_first(browser: Client, organization: Organization) -> None:
+    for nano in (5, 9, 7):
+        make_recommendation(organization, title=f"Saves {nano}", monthly_nano=nano * 10**9)
+    make_recommendation(organization, title="Dismissed", state=RecommendationState.DISMISSED)
+
+    page = text_of(browser.get(reverse("recommendations")))
+
+    assert page.index("Saves 9") < page.index("Saves 7") < page.index("Saves 5")
+    assert "$9.00" in page
+    assert "Dismissed</a></nav>" not in page
+    assert 'badge badge-good">high' in page
+
+
+@pytest.mark.parametrize("state", ["applied", "dismissed", "expired", "nonsense"])
+def test_other_states_and_nonsense_have_an_empty_state_with_a_next_step(browser: Client, state: str) -> None:
+    page = text_of(browser.get(reverse("recommendations"), {"state": state}))
+
+    assert ("Nothing to advise" if state == "nonsense" else "None here") in page
+
+
+def test_the_applied_tab_shows_promise_and_result(browser: Client, organization: Organization) -> None:
+    make_applied(organization)
+
+    page = text_of(browser.get(reverse("recommendations"), {"state": "applied"}))
+
+    assert "too early" in page
+
+
+def test_htmx_gets_the_list_alone(browser: Client, recommendation: Recommendation) -> None:
+    response = browser.get(reverse("recommendations"), headers={"HX-Request": "true"})
+
+    assert response.content.decode().strip().startswith('<div id="recommendations">')
+    assert recommendation.title in response.content.decode()
+
+
+def test_one_row_and_ten_take_the_same_queries(
+    browser: Client, organization: Organization, django_assert_num_queries: Callable[..., object]
+) -> None:
+    def make(count: int) -> None:
+        for _ in range(count):
+            make_applied(organization)
+
+    def look() -> HttpResponse:
+        return browser.get(reverse("recommendations"), {"state": "applied"})
+
+    make(1)
+    look()
+    with django_assert_num_queries(5):  # type: ignore[attr-defined]
+        look()
+    make(9)
+    with django_assert_num_queries(5):  # type: ignore[attr-defined]
+        assert look().content.count(b"too early") == 10
+
+
+def test_the_detail_shows_evidence_formula_steps_and_consequence(
+    browser: Client, recommendation: Recommendation
+) -> None:
+    page = text_of(browser.get(reverse("recommendation", args=[recommendation.pk])))
+
+    assert "400 calls in 30 days" in page
+    assert "$8.00" in page
+    assert "less what they would have cost" in page
+    assert "Compare a few answers." in page
+    assert "every simple request to openai/gpt-4 is sent to deepseek/deepseek-chat" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "terms", "words"),
+    [
+        ("off_peak", {"model": "deepseek/x"}, "wait for its cheaper hours"),
+        ("trim_max_tokens", {"model": "openai/gpt-4", "maxTokens": 1_024}, "cut off after 1,024 tokens"),
+        ("retry_waste", {"maxRetries": 1, "savedPerRequest": 5}, "no request is retried more than 1 times"),
+        ("batch", {}, "the steps are yours to take"),
+    ],
+)
+def test_every_kind_tells_what_applying_does(
+    browser: Client, organization: Organization, kind: str, terms: dict[str, object], words: str
+) -> None:
+    recommendation = make_recommendation(organization, kind=RecommendationKind(kind), rule_terms=terms)
+
+    assert words in text_of(browser.get(reverse("recommendation", args=[recommendation.pk])))
+
+
+def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -> None:
+    address = reverse("recommendation", args=[recommendation.pk])
+
+    applied = browser.post(reverse("recommendation_apply", args=[recommendation.pk]), follow=True)
+
+    assert applied.redirect_chain == [(address, 302)]
+    assert "The recommendation is applied." in text_of(applied)
+    assert "Promised and realised" in text_of(applied)
+    with organization_scope(recommendation.organization_id):
+        assert OptimizationRule.objects.get().by == "user:finance"
+
+    undone = browser.post(reverse("recommendation_undo", args=[recommendation.pk]), follow=True)
+
+    assert "open again" in text_of(undone)
+    assert state_of(recommendation) == "open"
+
+
+def test_dismissing_needs_a_reason(browser: Client, recommendation: Recommendation) -> None:
+    address = reverse("recommendation_dismiss", args=[recommendation.pk])
+
+    refused = browser.post(address, {"reason": " "})
+
+    assert refused.status_code == 422
+    assert "data-open" in refused.content.decode()
+    assert state_of(recommendation) == "open"
+
+    assert "quality matters" in text_of(browser.post(address, {"reason": "quality matters"}, follow=True))
+    assert state_of(recommendation) == "dismissed"
+
+
+def test_what_is_decided_already_is_said(browser: Client, organization: Organization) -> None:
+    applied = make_applied(organization)
+
+    page = text_of(browser.post(reverse("recommendation_apply", args=[applied.pk]), follow=True))
+
+    assert "This recommendation is applied already." in page
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_readers_may_not_change_anything(
+    client_of: ClientOf, viewer: User, recommendation: Recommendation, name: str
+) -> None:
+    browser = client_of(viewer)
+
+    assert browser.post(reverse(name, args=[recommendation.pk]), {"reason": "x"}).status_code == 403
+    page = text_of(browser.get(reverse("recommendation", args=[recommendation.pk])))
+    assert 'data-dialog="#apply"' not in page
+
+
+@pytest.mark.parametrize("name", ["recommendation", *CHANGES])
+def test_strangers_find_nothing(client_of: ClientOf, stranger: User, recommendation: Recommendation, name: str) -> None:
+    browser, address = client_of(stranger), reverse(name, args=[recommendation.pk])
+
+    response = browser.get(address) if name == "recommendation" else browser.post(address, {"reason": "x"})
+
+    assert response.status_code == 404
+    assert state_of(recommendation) == "open"
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_need_a_post(browser: Client, recommendation: Recommendation, name: str) -> None:
+    assert browser.get(reverse(name, args=[recommendation.pk])).status_code == 405
+
+
+@pytest.mark.parametrize("number", [0, 4711, 10**30])
+def test_a_number_that_there_is_not_is_404(browser: Client, number: int) -> None:
+    assert browser.get(reverse("recommendation", args=[number])).status_code == 404
+
+
+def test_a_provider_is_named_with_what_is_known_and_assumed(browser: Client, redis_url: str) -> None:
+    page = text_of(browser.get(reverse("recommendation_provider"), {"request_type": "simple", "priority": "low"}))
+
+    assert "deepseek/deepseek-chat is the best of" in page
+    assert "assumed</span> Tokens: 500 in and 300 out" in page
+
+
+def test_htmx_gets_the_answer_alone(browser: Client, redis_url: str) -> None:
+    response = browser.get(
+        reverse("recommendation_provider"), {"request_type": "complex"}, headers={"HX-Request": "true"}
+    )
+
+    assert response.content.decode().strip().startswith('<div class="stack" id="choice"')
+
+
+def test_no_allowed_model_is_said_plainly(browser: Client, organization: Organization, redis_url: str) -> None:
+    with organization_scope(organization.pk):
+        CostPolicy.objects.create(organization=organization, allowed_models=[{"provider": "nobody", "model": "x"}])
+
+    page = text_of(browser.get(reverse("recommendation_provider"), {"request_type": "simple"}))
+
+    assert "No model can be named" in page
+
+
+def test_a_kind_of_request_that_there_is_not_is_422(browser: Client) -> None:
+    assert browser.get(reverse("recommendation_provider"), {"request_type": "odd"}).status_code == 422
+    assert browser.get(reverse("recommendation_provider")).status_code == 422

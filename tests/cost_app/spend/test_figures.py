@@ -1,0 +1,106 @@
+"""Charts and shares of odd days: corrections, amounts of a few nano-dollars, an hour that comes twice."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import plotly.graph_objects as go
+import pytest
+from django.utils import timezone
+
+from aiinfra.tenants.models import ApiKey, Organization
+from cost_app.spend.api import _breakdown, metrics_page
+from cost_app.spend.figures import calls_chart, spend_chart
+from cost_app.spend.payloads import MetricsQuery
+from cost_app.spend.ranges import View
+from cost_app.spend.screens import spend
+from cost_app.spend.series import Totals
+from cost_app.spend.summary import summary
+
+Use = Callable[..., None]
+
+
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch) -> date:
+    now = datetime(2026, 11, 18, 12, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    return now.date()
+
+
+def test_a_spend_of_140_nano_dollars_is_drawn_as_that(scoped: Organization, use: Use, today: date) -> None:
+    use(today, 140)
+    use(today, 140, "model", "openai/gpt-4")
+    chart = spend_chart(scoped.pk, View("7d"))
+    assert chart.figure["data"][0]["y"][-1] == "0.00000014"
+    go.Figure(chart.figure)
+
+
+@pytest.mark.parametrize(
+    ("total", "parts", "shares"),
+    [
+        (100, (75, 25), [75, 25]),
+        (100, (300, -200), [None, None]),
+        (0, (0, 0), [None, None]),
+        (-5, (-2, -3), [None, None]),
+    ],
+)
+def test_a_share_is_shown_only_where_there_is_a_whole(
+    scoped: Organization, use: Use, today: date, total: int, parts: tuple[int, int], shares: list[int | None]
+) -> None:
+    use(today, total)
+    for number, nano in enumerate(parts):
+        use(today, nano, "model", f"a/{number}")
+    found = {group.value: group.share for group in spend(scoped.pk, View("7d")).groups}
+    assert [found["a/0"], found["a/1"]] == shares
+
+
+def test_a_failed_call_that_was_counted_as_a_hit_leaves_no_negative_answers(
+    scoped: Organization, use: Use, today: date
+) -> None:
+    use(today, 0, calls=1, errors=1, cache_hits=1)
+    chart = calls_chart(scoped.pk, View("7d"))
+    assert {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}["answered"] == 0
+    assert Totals(calls=1, errors=1, cache_hits=1).cache_hit_rate is None
+
+
+@pytest.fixture
+def double_hour(monkeypatch: pytest.MonkeyPatch, organization: Organization) -> Iterator[None]:
+    """In the organization's zone, Berlin, the clocks went back six hours ago."""
+    now = datetime(2026, 10, 25, 7, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    with timezone.override(ZoneInfo(organization.time_zone)):
+        yield
+
+
+def test_an_hour_that_comes_twice_has_its_offset(scoped: Organization, use: Use, double_hour: None) -> None:
+    for number in range(8):
+        use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9)
+        use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9, "model", "openai/gpt-4")
+    chart = spend_chart(scoped.pk, View("24h"))
+    labels = [row[0] for row in chart.table.rows]
+    assert {"2026-10-25 02:00 UTC+02:00", "2026-10-25 02:00 UTC+01:00", "2026-10-25 03:00"} <= set(labels)
+    assert len(set(labels)) == len(labels)
+    assert all(len(set(trace["x"])) == len(trace["x"]) for trace in chart.figure["data"])
+    assert chart.figure["layout"]["xaxis"]["type"] == "category"
+
+
+def test_the_groups_of_a_summary_add_up_to_its_total(scoped: Organization, use: Use, today: date) -> None:
+    for number in range(9):
+        use(today, number + 1, "model", f"a/{number}")
+    use(today, 45)
+    groups = _breakdown(summary(scoped.pk).by_model)
+    assert [group.value for group in groups][-1] == "*"
+    assert sum(Decimal(group.total_cost) for group in groups) == Decimal(45).scaleb(-9)
+
+
+def test_json_names_keys_by_their_public_id_and_priorities_by_their_name(
+    scoped: Organization, use: Use, today: date
+) -> None:
+    key = ApiKey.objects.create(organization=scoped, key_id="abcd1234", name="bot", role="viewer")
+    use(today, 1)
+    use(today, 1, "api_key", str(key.pk))
+    use(today, 1, "priority", "100")
+    for by, name in (("apiKey", "abcd1234"), ("priority", "normal")):
+        (day,) = metrics_page(scoped.pk, MetricsQuery(limit=1, by=by)).metrics  # type: ignore[arg-type]
+        assert [group.value for group in day.groups or []] == [name]

@@ -1,0 +1,123 @@
+"""Spend by period of the organization's calendar."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cost_app.calendar import Period
+from cost_app.models import Budget, CostPolicy, Dimension, UsageDay
+from cost_app.spend.series import OTHERS, breakdown, calendar_of, get_cost_metrics, last_periods, metrics_of, ranking
+from cost_app.spend.summary import summary
+
+Use = Callable[..., None]
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+def by_start(metrics: list, pattern: str = "%m-%d") -> dict[str, int]:  # type: ignore[type-arg]
+    return {f"{each.starts_at:{pattern}}": each.totals.nano for each in metrics}
+
+
+def test_days_come_newest_first_and_those_without_a_call_are_zero(scoped: Organization, use: Use) -> None:
+    use(date(2026, 3, 31), 5)
+    use(date(2026, 3, 29), 7)
+    metrics = get_cost_metrics(scoped.pk, "daily", 3, now=NOW)
+    assert [each.totals.nano for each in metrics] == [5, 0, 7]
+    assert metrics[0].starts_at == datetime(2026, 3, 30, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("day", "utc_hour", "hours"), [(29, 21, 23), (28, 22, 24)])
+def test_hours_are_real_ones_on_the_day_on_which_the_clocks_go_forward(
+    scoped: Organization, use: Use, day: int, utc_hour: int, hours: int
+) -> None:
+    now = datetime(2026, 3, day, utc_hour, 30, tzinfo=UTC)
+    metrics = get_cost_metrics(scoped.pk, "hourly", 48, now=now)
+    local = [each.starts_at.astimezone(ZoneInfo("Europe/Berlin")) for each in metrics]
+    assert sum(moment.day == day for moment in local) == hours
+    assert len(metrics) == 48
+
+
+def test_hours_of_a_zone_with_a_half_hour_are_its_own(scoped: Organization, use: Use) -> None:
+    Organization.objects.update(time_zone="Asia/Kolkata")
+    use(datetime(2026, 3, 31, 10, 30, tzinfo=UTC), 9)
+    metrics = get_cost_metrics(scoped.pk, "hourly", 3, now=NOW)
+    assert by_start(metrics, "%H:%M") == {"11:30": 0, "10:30": 9, "09:30": 0}
+
+
+def test_weeks_begin_on_monday_and_months_on_the_fiscal_day(scoped: Organization, use: Use) -> None:
+    CostPolicy.objects.create(organization=scoped, month_starts_on=15)
+    for day, nano in [(14, 1), (15, 2), (29, 4), (30, 8)]:
+        use(date(2026, 3, day), nano)
+    assert [each.totals.nano for each in get_cost_metrics(scoped.pk, "weekly", 2, now=NOW)] == [8, 4]
+    assert [each.totals.nano for each in get_cost_metrics(scoped.pk, "monthly", 2, now=NOW)] == [14, 1]
+
+
+def test_no_more_is_shown_than_the_organization_keeps(scoped: Organization) -> None:
+    CostPolicy.objects.create(organization=scoped, daily_days=5, hourly_days=1)
+    assert len(get_cost_metrics(scoped.pk, "daily", 100, now=NOW)) == 5
+    assert len(get_cost_metrics(scoped.pk, "hourly", 100, now=NOW)) == 24
+
+
+def test_rates_and_averages_follow_from_the_sums(scoped: Organization, use: Use) -> None:
+    use(date(2026, 3, 31), 90, calls=5, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
+    totals = get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals
+    assert (totals.error_rate, totals.cache_hit_rate, totals.average_latency_ms) == (20, 50, 300)
+    assert (totals.nano_per_call, totals.saved_nano) == (18, 11)
+    empty = get_cost_metrics(scoped.pk, "daily", 2, now=NOW)[1].totals
+    assert [empty.error_rate, empty.cache_hit_rate, empty.nano_per_call, empty.average_latency_ms] == [None] * 4
+
+
+def test_groups_beyond_the_dearest_are_summed(scoped: Organization, use: Use) -> None:
+    for number in range(12):
+        use(date(2026, 3, 31), number, "user", f"user-{number}")
+    use(date(2026, 3, 31), 66)
+    span = last_periods(calendar_of(scoped.pk), Period.DAILY, 2, NOW)
+    shown, count = ranking(scoped.pk, span, Dimension.USER, 3)
+    assert (list(shown), count) == (["user-11", "user-10", "user-9"], 12)
+    *_, today = metrics_of(scoped.pk, span, Dimension.USER, list(shown))
+    assert (today.groups["user-9"].nano, today.groups[OTHERS].nano) == (9, 66 - 30)
+    (same,) = get_cost_metrics(scoped.pk, "daily", 1, by="user", now=NOW)
+    assert len(same.groups) == 12
+    found = breakdown(scoped.pk, Dimension.USER, date(2026, 3, 1), date(2026, 4, 1))
+    assert found.others is not None
+    assert (next(iter(found.groups)), found.of, found.others.nano) == ("user-11", 12, 15)
+
+
+def test_hours_have_groups_too(scoped: Organization, use: Use) -> None:
+    use(datetime(2026, 3, 31, 11, tzinfo=UTC), 4, "tag", "red")
+    (_, before) = get_cost_metrics(scoped.pk, "hourly", 2, by="tag", now=NOW)
+    assert before.groups["red"].nano == 4
+
+
+def test_a_day_on_which_the_clocks_go_back_has_25_hours(scoped: Organization, use: Use) -> None:
+    metrics = get_cost_metrics(scoped.pk, "hourly", 30, now=datetime(2026, 10, 25, 22, 30, tzinfo=UTC))
+    local = [each.starts_at.astimezone(ZoneInfo("Europe/Berlin")) for each in metrics]
+    assert sum(moment.day == 25 for moment in local) == 25
+
+
+def test_another_organizations_spend_is_never_seen(
+    scoped: Organization, other_organization: Organization, use: Use
+) -> None:
+    with system_scope():
+        UsageDay.objects.create(organization=other_organization, day=date(2026, 3, 31), dimension="total", nano=99)
+    assert get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals.nano == 0
+
+
+def test_the_summary_takes_the_same_queries_for_one_day_and_for_many(
+    scoped: Organization, use: Use, django_assert_max_num_queries: Callable[..., object]
+) -> None:
+    Budget.objects.create(organization=scoped, period="monthly", limit_nano=10**9)
+    for number in range(60):
+        day = date(2026, 3, 31) - timedelta(days=number)
+        use(day, 10**6 * (1 + day.weekday()))
+        use(day, 10**6, "model", f"openai/m-{number}")
+    summary(scoped.pk, NOW)
+    with django_assert_max_num_queries(8):  # type: ignore[attr-defined]
+        found = summary(scoped.pk, NOW)
+    assert found.totals.nano == sum(10**6 * (1 + date(2026, 3, day).weekday()) for day in range(1, 32))
+    assert found.month_budget is not None
+    assert (found.by_model.of, len(found.by_model.groups)) == (31, 6)
+    assert found.forecast is not None

@@ -1,0 +1,152 @@
+"""`/costs/`: tiles, charts, tables, CSV and rules."""
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import timedelta
+
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.ledger.rollups import fold
+from cost_app.ledger.tracking import track_request
+from cost_app.models import CostPolicy
+from cost_app.spend.figures import CHARTS
+from cost_app.spend.ranges import GROUPS, RANGES, View
+
+Use = Callable[..., None]
+ClientOf = Callable[[User], Client]
+RULES = {
+    "unpriced_models": "warn",
+    "bound_mode": "normal",
+    "month_starts_on": "5",
+    "spike_percent": "150",
+    "hourly_days": "3",
+    "daily_days": "60",
+    "weekly_weeks": "20",
+    "monthly_months": "12",
+    "spike_floor": "2.50",
+    "allowed": "deepseek/deepseek-chat simple\nopenai/gpt-4",
+}
+
+
+@pytest.fixture
+def spent(use: Use, organization: Organization) -> None:
+    """Two models over three days."""
+    today = timezone.now().date()
+    for back in range(3):
+        day = today - timedelta(days=back)
+        use(day, 3 * 10**9)
+        use(day, 2 * 10**9, "model", "openai/gpt-4")
+        use(day, 10**9, "model", "=cmd()/x")
+
+
+def test_the_page_shows_what_was_spent_on_what(spent: None, viewer: User, client_of: ClientOf) -> None:
+    page = client_of(viewer).get("/costs/").content.decode()
+    assert "openai/gpt-4" in page
+    assert "$9.00" in page
+    assert "67 %" in page
+
+
+def test_without_spend_it_says_what_to_do(viewer: User, client_of: ClientOf) -> None:
+    page = client_of(viewer).get("/costs/?range=nonsense&by=nothing").content.decode()
+    assert "Nothing was spent in this range" in page
+    assert "/api/ai/chat" in page
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_every_chart_is_one_that_plotly_draws(spent: None, scoped: Organization, name: str) -> None:
+    for chosen in RANGES:
+        chart = CHARTS[name](scoped.pk, View(chosen, "user" if name == "calls" else "model"))
+        go.Figure(chart.figure)
+        assert all(len(row) == len(chart.table.columns) for row in chart.table.rows)
+
+
+@pytest.mark.parametrize("by", list(GROUPS))
+def test_spend_by_anything_fits_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
+    chart = CHARTS["spend"](scoped.pk, View("7d", by))
+    assert len(chart.figure["data"]) == len(chart.table.columns) - 2
+
+
+def test_figures_and_tables_have_addresses(spent: None, viewer: User, client_of: ClientOf) -> None:
+    client = client_of(viewer)
+    assert client.get("/costs/figures/spend/?range=7d").json()["data"]
+    assert "openai/gpt-4" in client.get("/costs/figures/spend/table/").content.decode()
+    for address in ("/costs/figures/nothing/", "/costs/figures/nothing/table/"):
+        assert client.get(address).status_code == 404
+
+
+def test_the_file_has_what_is_shown_and_no_formula(spent: None, viewer: User, client_of: ClientOf) -> None:
+    response = client_of(viewer).get("/costs/table.csv?range=7d")
+    rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
+    assert {row["group"] for row in rows} == {"openai/gpt-4", "'=cmd()/x"}
+    assert {row["cost_usd"] for row in rows} == {"2.00", "1.00"}
+    assert {row["period_start"][10:16] for row in rows} == {"T00:00"}
+
+
+def test_the_page_takes_the_same_queries_for_one_day_and_for_sixty(
+    use: Use, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
+) -> None:
+    client = client_of(viewer)
+    for back in range(60):
+        use(timezone.now().date() - timedelta(days=back), 10**9)
+        use(timezone.now().date() - timedelta(days=back), 10**9, "api_key", str(back))
+    with django_assert_max_num_queries(20):  # type: ignore[attr-defined]
+        assert client.get("/costs/?by=key").status_code == 200
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_the_rules_are_for_finance(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
+    client = client_of(member_of(role))
+    assert client.get("/costs/settings/").status_code == client.post("/costs/settings/", RULES).status_code == 403
+
+
+def test_finance_changes_the_rules(finance: User, organization: Organization, client_of: ClientOf) -> None:
+    client = client_of(finance)
+    assert client.get("/costs/settings/").status_code == 200
+    assert client.post("/costs/settings/", RULES).status_code == 302
+    with organization_scope(organization.pk):
+        policy = CostPolicy.objects.get()
+        event = AuditEvent.objects.get(verb="cost_policy.changed")
+    assert (policy.unpriced_models, policy.month_starts_on, policy.spike_floor_nano) == ("warn", 5, 2_500_000_000)
+    assert policy.allowed_models[0] == {"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}
+    assert event.changes["month_starts_on"] == [1, 5]
+    assert "deepseek/deepseek-chat simple" in client.get("/costs/settings/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"month_starts_on": "29"}, {"allowed": "nobody/none"}, {"allowed": "openai/gpt-4 clever"}, {"spike_floor": "-1"}],
+)
+def test_wrong_rules_are_refused_by_field(
+    finance: User, organization: Organization, client_of: ClientOf, wrong: dict[str, str]
+) -> None:
+    assert client_of(finance).post("/costs/settings/", {**RULES, **wrong}).status_code == 422
+    with organization_scope(organization.pk):
+        assert not CostPolicy.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("from_now", "note"),
+    [(False, "of $100.00, $99.99 free"), (True, "its budget has counted $0.00 of $100.00")],
+    ids=["the whole month", "from now"],
+)
+def test_the_tile_of_the_month_says_what_its_budget_has_counted(
+    organization: Organization, viewer: User, client_of: ClientOf, from_now: bool, note: str
+) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=100 * 10**9)
+    with organization_scope(organization.pk):
+        usage = TokenUsage(input=100_000)
+        cost = track_request(organization.pk, "deepseek", "deepseek-chat", usage).cost_nano
+        set_budget(organization_id=organization.pk, terms=terms, actor="user:finance", from_now=from_now)
+    fold()
+    page = " ".join(client_of(viewer).get("/costs/").content.decode().split())
+    assert (cost, note in page) == (14_000_000, True)

@@ -1,0 +1,274 @@
+"""Each way in which Redis and the rows can disagree, injected, and one look (or two) that mends it."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from cost_app.models import Attempt, AttemptState
+from queue_app import control
+from queue_app.models import AIRequest, Priority, QueuePolicy, Status
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.ordering.index import Entry
+from queue_app.processing import heartbeat
+from queue_app.repair import index_repair
+from queue_app.repair.index_repair import Reconciler
+from tests.support.processes import free_port
+
+Submit = Callable[..., AIRequest]
+pytestmark = pytest.mark.usefixtures("scoped")
+
+
+def in_flight() -> dict[str, str]:
+    return redis_client().hgetall(index.PREFIX + "inflight")
+
+
+def seasoned() -> Reconciler:
+    """One whose next looks only count, as most do."""
+    look = Reconciler()
+    look.look()
+    return look
+
+
+def claims_grow_old() -> None:
+    for entry in redis_client().zrange(index.PREFIX + "claims", 0, -1):
+        redis_client().zadd(index.PREFIX + "claims", {entry: 1})
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_new_installation_has_lost_nothing_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        seasoned().look()
+    assert [record.message for record in caplog.records if record.name == index_repair.__name__] == []
+    assert index.is_complete()
+
+
+def test_an_emptied_redis_is_told_of_where_requests_are_missing(
+    submit: Submit, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit()
+    redis_client().flushall()
+    with caplog.at_level(logging.INFO):
+        seasoned()
+    said = [record.message for record in caplog.records if record.name == index_repair.__name__]
+    assert said == ["Redis does not have every request; entering all of them"]
+
+
+def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Submit) -> None:
+    request, mender = submit(), seasoned()
+    index.remove(request)
+    mender.look()
+    assert index.size() == 0
+    mender.look()
+    assert index.claim() == Entry.of(request)
+
+
+def test_a_row_that_a_stale_entry_hides_from_the_count_is_entered_all_the_same(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control.pause(Organization.objects.get().pk, Priority.LOW, actor="user:x")
+    cancelled, missing, mender = submit(priority=Priority.LOW), submit(), seasoned()
+    with monkeypatch.context() as patched:
+        patched.setattr(index, "remove", lambda _request: None)
+        control.cancel(cancelled, actor="user:x")
+    index.remove(missing)
+    for _ in range(index_repair.ENTER_ALL_EVERY):
+        mender.look()
+    assert index.claim() == Entry.of(missing)
+
+
+def test_an_entry_without_a_row_is_dropped_by_the_claim(submit: Submit, organization: Organization) -> None:
+    ghost = AIRequest(id=uuid4(), organization_id=organization.pk, created_at=timezone.now() - timedelta(days=1))
+    index.admit([ghost])
+    request = submit()
+    claim = claim_next("worker")
+    assert claim and claim.request.id == request.id
+    assert in_flight() == {str(organization.pk): "1"}
+
+
+def test_a_claim_without_a_row_is_dropped_and_its_organization_may_go_on(
+    submit: Submit, organization: Organization
+) -> None:
+    QueuePolicy.objects.create(organization=organization, max_in_flight=1)
+    index.hold([Entry(organization.pk, 100, uuid4())])
+    request, mender = submit(), seasoned()
+    assert index.claim() is None
+    claims_grow_old()
+    mender.look()
+    assert index.claim() == Entry.of(request)
+
+
+def test_an_entry_that_was_claimed_by_a_process_that_died_at_once_comes_back(submit: Submit) -> None:
+    request, mender = submit(), seasoned()
+    assert index.claim() == Entry.of(request)
+    mender.look()
+    assert index.claim() is None
+    claims_grow_old()
+    mender.look()
+    assert index.claim() == Entry.of(request)
+
+
+def test_a_count_in_flight_that_drifted_does_not_park_an_organization_for_ever(
+    submit: Submit, organization: Organization
+) -> None:
+    QueuePolicy.objects.create(organization=organization, max_in_flight=1)
+    request, mender = submit(), seasoned()
+    redis_client().hset(index.PREFIX + "inflight", str(organization.pk), "7")
+    mender.look()
+    assert index.claim() == Entry.of(request)
+
+
+def test_an_expired_lease_goes_to_another_worker(claimed: Callable[..., Claim]) -> None:
+    lost = claimed()
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    Reconciler().look()
+    again = claim_next("another worker")
+    assert again and (again.request.id, again.attempt_number) == (lost.request.id, 2)
+    assert (again.request.crashes, in_flight()) == (1, {str(again.request.organization_id): "1"})
+    assert list(Attempt.objects.order_by("number").values_list("state", flat=True)) == [
+        AttemptState.RELEASED,
+        AttemptState.RESERVED,
+    ]
+
+
+def test_the_leases_that_ran_out_first_are_taken_over_first(
+    claimed: Callable[..., Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_repair, "BATCH", 1)
+    lost = [claimed().request.id for _ in range(3)]
+    for ago, request_id in zip((5, 9, 7), lost, strict=True):
+        lease_until = timezone.now() - timedelta(seconds=ago)
+        AIRequest.objects.filter(id=request_id).update(lease_until=lease_until)
+    taken: list[object] = []
+    for _ in lost:
+        assert index_repair.recover_expired() == 1
+        taken += AIRequest.objects.filter(status=Status.PENDING).exclude(id__in=taken).values_list("id", flat=True)
+    assert taken == [lost[1], lost[2], lost[0]]
+    assert index_repair.recover_expired() == 0
+
+
+def test_a_lease_that_holds_is_left_alone(claimed: Callable[..., Claim]) -> None:
+    claim = claimed()
+    claims_grow_old()
+    Reconciler().look()
+    assert AIRequest.objects.get().status == Status.PROCESSING
+    assert in_flight() == {str(claim.request.organization_id): "1"}
+
+
+def test_two_reconcilers_take_a_lost_request_once(claimed: Callable[..., Claim]) -> None:
+    lost = claimed()
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    from queue_app.processing import outcomes
+
+    stale = AIRequest.objects.get()
+    outcomes.recover(AIRequest.objects.get(), lost.call)
+    outcomes.recover(stale, lost.call)
+    assert AIRequest.objects.get().crashes == 1
+    assert Attempt.objects.count() == 2
+
+
+def test_an_emptied_redis_knows_everything_again_after_one_look(submit: Submit, organization: Organization) -> None:
+    for number in range(6):
+        submit(priority=Priority.values[number % 4])
+    claim_next("worker")
+    control.pause(organization.pk, Priority.CRITICAL, actor="user:x")
+    delayed = submit()
+    AIRequest.objects.filter(id=delayed.id).update(not_before=timezone.now() + timedelta(minutes=5))
+    index.remove(delayed)
+    index.admit(AIRequest.objects.filter(id=delayed.id))
+    mender = seasoned()
+    before = everything()
+    assert index.size() == 7
+    redis_client().flushall()
+    mender.look()
+    assert everything() == before
+
+
+def everything() -> dict[str, object]:
+    """The whole index but for the times of the claims, also of the last of each organization."""
+    client, kept = redis_client(), {}
+    for key in client.scan_iter(match="{aiq}:*"):
+        match client.type(key):
+            case "hash" if key.endswith(":served"):
+                continue
+            case "hash":
+                kept[key] = {field: value for field, value in client.hgetall(key).items() if value != "0"}
+            case "set":
+                kept[key] = client.smembers(key)
+            case "zset" if key.endswith(":claims"):
+                kept[key] = client.zrange(key, 0, -1)
+            case "zset":
+                kept[key] = client.zrange(key, 0, -1, withscores=True)
+    return kept
+
+
+def test_a_pause_that_redis_did_not_hear_of_holds_after_one_look(
+    submit: Submit, organization: Organization, settings: Settings, redis_url: str
+) -> None:
+    submit()
+    mender = seasoned()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    control.pause(organization.pk, None, actor="user:x")
+    settings.REDIS_URL = redis_url
+    mender.look()
+    assert index.claim() is None
+
+
+def test_a_policy_that_was_deleted_holds_no_longer(submit: Submit, organization: Organization) -> None:
+    request, mender = submit(), seasoned()
+    control.pause(organization.pk, None, actor="user:x")
+    QueuePolicy.objects.all().delete()
+    mender.look()
+    assert index.claim() == Entry.of(request)
+
+
+def test_policies_are_only_written_where_they_differ(
+    organization: Organization, queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    QueuePolicy.objects.create(organization=organization, weight=3, max_in_flight=5, paused_priorities=[10])
+    mender = seasoned()
+    written: list[QueuePolicy] = []
+    monkeypatch.setattr(index, "set_policy", written.append)
+    mender.look()
+    assert written == []
+
+
+def test_leases_are_taken_over_while_redis_is_away(claimed: Callable[..., Claim], settings: Settings) -> None:
+    claimed()
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    Reconciler().look()
+    assert AIRequest.objects.get().status == Status.PENDING
+
+
+def test_workers_that_fell_silent_are_forgotten(queue: None) -> None:
+    silent = (
+        '{"name":"w","host":"h","pid":1,"slots":1,"busy":0,"stopping":false,"memory_bytes":1,"started_at":1,"at":1}'
+    )
+    redis_client().hset(heartbeat.WORKERS_KEY, "w", silent)
+    assert heartbeat.workers() == []
+    Reconciler().look()
+    assert redis_client().hgetall(heartbeat.WORKERS_KEY) == {}
+
+
+def test_the_index_of_an_earlier_release_is_dropped_and_rebuilt(submit: Submit, organization: Organization) -> None:
+    request, running = submit(), submit()
+    claim = claim_next("worker")
+    assert claim is not None and claim.request.id == request.id
+    client = redis_client()
+    client.set(index.PREFIX + "complete", "1")
+    client.zadd(f"{index.PREFIX}lane:{organization.pk}:100", {str(running.id): 1})
+    client.zadd(index.PREFIX + "delayed", {f"{organization.pk}:100:{running.id}:1.5": 1})
+    client.hset(index.PREFIX + "depth", "100", "7")
+    Reconciler().look()
+    assert (index.ready_total(), index.size(), index.is_complete()) == (1, 2, True)
+    assert not client.exists(f"{index.PREFIX}lane:{organization.pk}:100")
+    assert index.claim() == Entry.of(running)
+    assert index.claim() is None

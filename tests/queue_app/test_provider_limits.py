@@ -1,0 +1,333 @@
+"""Provider limits: a claim takes no call that the provider would refuse, and nobody else waits for that."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers.models import FallbackRoute
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.ledger.entries import book_entry
+from cost_app.models import ProviderLimit
+from queue_app import create_ai_request_queue
+from queue_app.models import AIRequest, Priority, Status
+from queue_app.ordering import index, provider_limits
+from queue_app.ordering.claims import Claim, claim_next
+from queue_app.ordering.index import Entry
+from queue_app.processing.provider_call import process
+from queue_app.repair.index_repair import Reconciler
+from queue_app.stats.summary import queue_stats
+from tests.queue_app.conftest import ScriptedProvider, refusal
+
+Submit = Callable[..., AIRequest]
+CHAT = "deepseek/deepseek-chat"
+
+
+def limit(name: str, per_minute: int | None) -> None:
+    """What staff saves in the admin."""
+    provider, _, model = name.partition("/")
+    ProviderLimit.objects.update_or_create(
+        provider=provider, model=model, defaults={"requests_per_minute": per_minute, "changed_by": "user:staff"}
+    )
+    provider_limits.enter_limits()
+
+
+def a_minute_passes() -> None:
+    """The scripts go by Redis's own clock, so the calls are moved instead of the time."""
+    for key in redis_client().scan_iter(f"{index.PREFIX}calls:*"):
+        for member, at in redis_client().zrange(key, 0, -1, withscores=True):
+            redis_client().zadd(key, {member: at - provider_limits.WINDOW_S})
+
+
+def started() -> list[AIRequest]:
+    """Claims until nothing may start."""
+    return [claim.request for claim in iter(lambda: claim_next("worker"), None)]
+
+
+def run(claims: Iterable[Claim | None]) -> None:
+    for claim in claims:
+        assert claim is not None
+        process(claim)
+
+
+def test_no_more_requests_start_than_the_limit_allows_in_a_minute(submit: Submit, provider: ScriptedProvider) -> None:
+    limit(CHAT, 3)
+    for _ in range(7):
+        submit()
+    run(claim_next("worker") for _ in range(3))
+    assert claim_next("worker") is None
+    assert len(provider.calls) == 3
+    a_minute_passes()
+    assert len(started()) == 3
+
+
+def test_those_behind_them_do_not_wait(submit: Submit, other_organization: Organization) -> None:
+    limit(CHAT, 1)
+    first = submit(priority=Priority.CRITICAL)
+    for _ in range(20):
+        submit(priority=Priority.CRITICAL)
+    other_model = submit(provider="openai", model="gpt-4", priority=Priority.LOW)
+    stranger = submit(organization_id=other_organization.pk, provider="anthropic", model="claude-haiku-4-5")
+    assert {request.id for request in started()} == {first.id, other_model.id, stranger.id}
+
+
+def test_when_there_is_room_again_the_best_request_goes_first(submit: Submit) -> None:
+    limit(CHAT, 1)
+    submit(priority=Priority.LOW)
+    assert len(started()) == 1
+    submit(priority=Priority.LOW)
+    critical = submit(priority=Priority.CRITICAL)
+    assert started() == []
+    a_minute_passes()
+    index.release(index.old_claims(-1))
+    assert [request.id for request in started()] == [critical.id]
+
+
+def test_every_waiting_organization_gets_its_turn(
+    submit: Submit, organization: Organization, other_organization: Organization
+) -> None:
+    limit(CHAT, 1)
+    for _ in range(10):
+        submit()
+        submit(organization_id=other_organization.pk)
+    served = []
+    for _ in range(6):
+        (request,) = started()
+        served.append(request.organization_id)
+        a_minute_passes()
+        index.release([Entry.of(request)])
+    assert served.count(organization.pk) == served.count(other_organization.pk) == 3
+
+
+def test_models_without_a_limit_of_their_own_share_the_provider_s(submit: Submit) -> None:
+    limit("deepseek/", 2)
+    limit("deepseek/deepseek-v4-pro", None)
+    for model in ("deepseek-chat", "deepseek-flash", "deepseek-chat", "deepseek-v4-pro", "deepseek-v4-pro"):
+        submit(model=model)
+    assert sorted(request.model for request in started()) == [
+        "deepseek-chat",
+        "deepseek-flash",
+        "deepseek-v4-pro",
+        "deepseek-v4-pro",
+    ]
+
+
+def test_a_retry_counts_as_another_call(submit: Submit, provider: ScriptedProvider, settings: Settings) -> None:
+    settings.RETRY_BASE_S = 0
+    limit(CHAT, 2)
+    provider.script = [refusal("SERVER_ERROR")]
+    submit()
+    submit()
+    run([claim_next("worker"), claim_next("worker")])
+    assert (len(provider.calls), claim_next("worker")) == (2, None)
+
+
+def test_a_fallback_waits_for_the_limit_of_the_model_that_it_calls(
+    submit: Submit, provider: ScriptedProvider, scoped: Organization
+) -> None:
+    limit("openai/gpt-4", 1)
+    FallbackRoute.objects.create(
+        organization=scoped,
+        provider="deepseek",
+        model="deepseek-chat",
+        position=1,
+        to_provider="openai",
+        to_model="gpt-4",
+    )
+    provider.script = [refusal("SERVER_ERROR")]
+    submit(max_retries=0)
+    submit(max_retries=0)
+    run(claim_next("worker") for _ in range(3))
+    called = [f"{attempt.provider}/{attempt.model}" for attempt, _ in provider.calls]
+    assert called == [CHAT, "openai/gpt-4", CHAT]
+    assert claim_next("worker") is None
+    assert provider_limits.waiting_for_limits([scoped.pk]) == {"openai/gpt-4": 1}
+
+
+def test_a_claim_that_does_not_call_gives_its_place_back(submit: Submit, provider: ScriptedProvider) -> None:
+    limit(CHAT, 1)
+    submit()
+    queue = create_ai_request_queue()
+    queued = queue.dequeue()
+    assert queued is not None
+    assert queue.dequeue() is None
+    queue.give_back(queued)
+    again = queue.dequeue()
+    assert again is not None
+    queue.process(again)
+    submit()
+    assert queue.dequeue() is None
+
+
+def test_a_call_that_takes_longer_than_a_minute_to_leave_still_counts(submit: Submit) -> None:
+    limit(CHAT, 1)
+    submit()
+    submit()
+    assert len(started()) == 1
+    a_minute_passes()
+    assert started() == []
+
+
+def test_a_request_that_stood_under_another_model_goes_back_to_the_right_place(
+    submit: Submit, provider: ScriptedProvider, scoped: Organization
+) -> None:
+    """The reconciler's rows can be older than the last step of a fallback chain."""
+    limit("openai/gpt-4", 5)
+    request = submit()
+    request.next_model = "openai/gpt-4"
+    index.admit([request])
+    claim = claim_next("worker")
+    assert claim is not None and claim.reserved is not None
+    assert claim.reserved.model == "openai/gpt-4"
+    process(claim)
+    assert provider.calls == []
+    assert provider_limits.limit_uses()["openai/gpt-4"].used == 0
+    run([claim_next("worker")])
+    assert AIRequest.objects.get().status == Status.COMPLETED
+
+
+def test_what_redis_lost_is_counted_again(
+    submit: Submit, provider: ScriptedProvider, organization: Organization
+) -> None:
+    limit(CHAT, 3)
+    for _ in range(9):
+        submit()
+    run([claim_next("worker")])
+    assert claim_next("worker") is not None
+    with organization_scope(organization.pk):
+        yesterday = timezone.now() - timedelta(days=1)
+        book_entry(organization_id=organization.pk, kind="external", provider="x", model="y", nano=0, at=yesterday)
+    redis_client().flushall()
+    Reconciler().look()
+    assert provider_limits.limit_uses()[CHAT].used == 2
+    assert len(started()) == 1
+
+
+def test_a_changed_limit_holds_at_once(submit: Submit) -> None:
+    limit(CHAT, 1)
+    for _ in range(9):
+        submit()
+    assert len(started()) == 1
+    limit(CHAT, 3)
+    assert len(started()) == 2
+    limit(CHAT, 2)
+    assert started() == []
+    limit(CHAT, None)
+    assert len(started()) == 6
+
+
+def test_the_reconciler_repairs_limits_that_redis_has_otherwise(submit: Submit) -> None:
+    limit(CHAT, 1)
+    redis_client().hset(f"{index.PREFIX}limits", CHAT, 500)
+    Reconciler().look()
+    submit()
+    submit()
+    assert len(started()) == 1
+
+
+def test_staff_changes_a_limit_in_the_admin(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    ProviderLimit.objects.create(provider="deepseek", model="deepseek-chat", requests_per_minute=100)
+    row = ProviderLimit.objects.get(model="deepseek-chat")
+    fields = {"provider": "deepseek", "model": "deepseek-chat", "requests_per_minute": 1, "expected_latency_ms": 900}
+    response = client_of(owner).post(reverse("admin:cost_app_providerlimit_change", args=[row.pk]), fields)
+    assert response.status_code == 302, response.text
+    row.refresh_from_db()
+    assert (row.requests_per_minute, row.changed_by) == (1, "user:owner")
+
+
+@pytest.mark.parametrize(("provider", "model"), [("deepsek", ""), ("deepseek", "deepseek-chatt")])
+def test_a_limit_of_something_that_does_not_exist_is_refused(
+    provider: str, model: str, queue: None, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    fields = {"provider": provider, "model": model, "requests_per_minute": 1}
+    response = client_of(owner).post(reverse("admin:cost_app_providerlimit_add"), fields)
+    assert response.status_code == 200
+    assert not ProviderLimit.objects.filter(provider=provider, model=model).exclude(changed_by="").exists()
+
+
+def test_a_deleted_limit_holds_no_longer(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    limit(CHAT, 1)
+    row = ProviderLimit.objects.get(model="deepseek-chat")
+    client_of(owner).post(reverse("admin:cost_app_providerlimit_delete", args=[row.pk]), {"post": "yes"})
+    provider_limits.enter_limits()
+    submit()
+    submit()
+    assert len(started()) == 2
+
+
+def test_a_shipped_limit_is_the_provider_s_and_not_the_sandbox_s(db: None, settings: Settings) -> None:
+    ProviderLimit.objects.all().delete()
+    ProviderLimit.objects.create(provider="deepseek", requests_per_minute=100)
+    assert provider_limits.cost.rate_limits() == {}
+    settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "a-key", "anthropic": ""}
+    assert provider_limits.cost.rate_limits() == {"deepseek/": 100}
+
+
+def test_the_figures_say_how_many_wait_for_a_limit(submit: Submit, scoped: Organization) -> None:
+    limit(CHAT, 1)
+    for _ in range(4):
+        submit()
+    started()
+    assert queue_stats().limited == {CHAT: 3}
+    with system_scope():
+        assert queue_stats().limited == {CHAT: 3}
+
+
+def commands_of(action: Callable[[], object]) -> list[str]:
+    """The commands that reach Redis from outside of a script."""
+    client = redis_client()
+    with client.monitor() as monitor:
+        action()
+        client.echo("the end")
+        seen = []
+        for command in monitor.listen():
+            if command["command"].startswith("ECHO"):
+                return seen
+            if command["client_type"] != "lua" and not command["command"].startswith(("HELLO", "CLIENT")):
+                seen.append(command["command"].split()[0])
+    raise AssertionError("the monitor ended")
+
+
+@pytest.mark.parametrize("per_minute", [None, 50])
+def test_a_claim_is_one_command_with_or_without_a_limit(submit: Submit, per_minute: int | None) -> None:
+    limit(CHAT, per_minute)
+    submit()
+    submit()
+    index.claim()
+    assert commands_of(index.claim) == ["EVALSHA"]
+
+
+def test_a_claim_does_not_look_at_each_request_that_waits_for_a_limit(
+    redis_url: str, db: None, organization: Organization
+) -> None:
+    """As many commands inside of the script with 2,000 blocked requests as with 20."""
+    spent = []
+    for blocked in (20, 2_000):
+        redis_client().flushall()
+        index.run("set_limits", [CHAT, 1])
+        now = timezone.now() - timedelta(seconds=60)
+        rows = [
+            AIRequest(organization_id=1, provider="deepseek", model="deepseek-chat", created_at=now, not_before=now)
+            for _ in range(blocked)
+        ]
+        index.admit(rows)
+        index.admit([AIRequest(organization_id=1, provider="openai", model="gpt-4", not_before=now) for _ in range(3)])
+        index.claim()
+        before = redis_client().info("commandstats")
+        assert index.claim() is not None
+        after = redis_client().info("commandstats")
+        calls = {name: stat["calls"] - before.get(name, {"calls": 0})["calls"] for name, stat in after.items()}
+        spent.append({name: count for name, count in calls.items() if count and name != "cmdstat_info"})
+    assert spent[0] == spent[1]

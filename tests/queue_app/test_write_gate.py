@@ -1,0 +1,57 @@
+"""Turns keep a worker's threads out of each other's way, and never hold one up for long."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from queue_app.processing import write_gate
+from queue_app.processing.write_gate import AT_ONCE, turn
+
+
+def test_no_more_than_a_few_book_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_gate, "PATIENCE_S", 60)
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def book(_number: int) -> None:
+        nonlocal inside, most
+        with turn():
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            threading.Event().wait(0.001)
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(book, range(100)))
+    assert (most, inside) == (AT_ONCE, 0)
+
+
+def test_who_hangs_holds_nobody_up() -> None:
+    hung, others = threading.Event(), []
+
+    def hang() -> None:
+        with turn():
+            hung.wait(60)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in range(AT_ONCE):
+            threads.submit(hang)
+        with turn():
+            others.append("went on")
+        hung.set()
+    assert others == ["went on"]
+
+
+def test_a_failed_booking_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_gate, "PATIENCE_S", 0)
+    for _ in range(AT_ONCE + 1):
+        try:
+            with turn():
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+    assert all(write_gate._turns.acquire(blocking=False) for _ in range(AT_ONCE))
+    for _ in range(AT_ONCE):
+        write_gate._turns.release()
