@@ -2,11 +2,12 @@
 
 BIN := .venv/bin
 TEMPLATES := templates
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test test-quick mutants bench format lock audit \
-  check-code check-types check-layers check-templates check-deploy check-migrations check-lock
+.PHONY: help run install install-dev check test test-quick mutants bench format lock audit docs screenshots \
+  check-code check-types check-layers check-templates check-deploy check-migrations check-lock check-docs
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -33,7 +34,7 @@ mutants: install-dev  ## Break the code at random places and see whether tests n
 bench: install-dev  ## Run the benchmarks; they print ratios
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-check: check-code check-types check-layers check-templates check-deploy check-migrations check-lock audit  ## Lint, types, import layers, templates, deployment, migrations, lock files, known holes
+check: check-code check-types check-layers check-templates check-deploy check-migrations check-lock check-docs audit  ## Run every static check: lint, types, import layers, templates, deployment, migrations, locks, docs, audit
 
 check-code: install-dev
 	$(BIN)/ruff check .
@@ -62,6 +63,9 @@ check-lock:
 	  $(call export,$$set) | diff -q - $$set.txt >/dev/null || { echo "$$set.txt is out of step with uv.lock: make lock"; exit 1; }; \
 	done && echo "lock files agree"
 
+check-docs: install-dev
+	@$(call in_scratch,$(MKDOCS) --site-dir "$$scratch/site")
+
 audit: install-dev  ## Look for packages with known security holes, where the network allows
 	@said=$$($(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --progress-spinner off --timeout 5 2>&1); \
 	case "$$said" in \
@@ -69,6 +73,12 @@ audit: install-dev  ## Look for packages with known security holes, where the ne
 	  *"known vulnerabilit"*) echo "$$said"; exit 1;; \
 	  *) echo "left out: pip-audit could not ask for known security holes";; \
 	esac
+
+docs: install-dev  ## Build the documentation site into site/; open site/index.html, no server or network needed
+	@$(MKDOCS)
+
+screenshots: install-dev  ## Retake the screenshots in the docs from a fresh demo (needs Chromium; about 3 minutes)
+	@$(BIN)/python -m tests.screenshots
 
 format: install-dev  ## Format the code and the templates
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,75 @@
+"""`python -m tests.screenshots`: the pictures in docs/img/screens, taken from a fresh product with demo data."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.processes import ROOT, free_port, start
+
+CHROMIUM = "/usr/bin/chromium"
+TARGET = ROOT / "docs" / "img" / "screens"
+PAGES = {
+    "queue": "/queue/",
+    "providers": "/providers/",
+    "costs": "/costs/",
+    "budgets": "/budgets/",
+    "cache": "/cache/",
+    "recommendations": "/recommendations/",
+}
+SIZE = {"width": 1280, "height": 760}
+LARGEST = 150_000
+NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
+
+
+@contextmanager
+def product() -> Iterator[str]:
+    """The address of a product of its own, with traffic running through the sandbox."""
+    with tempfile.TemporaryDirectory() as data:
+        env = {**NO_KEYS, "AIINFRA_DATA_DIR": data, "PORT": str(free_port()), "SANDBOX_LATENCY_MS": "900"}
+        url = f"http://127.0.0.1:{env['PORT']}"
+        with start([sys.executable, "manage.py", "run"], env, f"{url}/readyz"):
+            subprocess.run(
+                [sys.executable, "manage.py", "demo_traffic", "--rate", "2", "--seconds", "40", "--seed", "7"],
+                cwd=ROOT,
+                env={**os.environ, **env},
+                check=True,
+            )
+            yield url
+
+
+def log_in(page: Page) -> None:
+    page.goto("/login/")
+    page.get_by_label("Name").fill("owner@demo")
+    page.get_by_label("Password").fill("demo-password")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/queue/**")
+
+
+def take(browser: Browser, url: str, scheme: str) -> None:
+    """Every page in one color scheme. Raises SystemExit if a picture is too large for the repository."""
+    page = browser.new_page(base_url=url, viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
+    log_in(page)
+    for name, path in PAGES.items():
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        picture = page.screenshot(path=TARGET / f"{name}-{scheme}.png", animations="disabled")
+        print(f"{name}-{scheme}.png: {len(picture):,} bytes")
+        if len(picture) > LARGEST:
+            sys.exit(f"{name}-{scheme}.png is larger than {LARGEST:,} bytes")
+
+
+def main() -> None:
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with product() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            take(browser, url, scheme)
+
+
+if __name__ == "__main__":
+    main()
