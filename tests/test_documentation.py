@@ -1,9 +1,12 @@
-"""What README and docs/ name exists: commands, addresses, variables, files, links. And every command is named."""
+"""What README, docs/ and the guides beside them name exists: commands, addresses, variables, files, links.
+
+And every command is named, every page is in the site, and lines stay readable in a terminal.
+"""
 
 import re
-from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
@@ -11,8 +14,10 @@ from aiinfra.configuration.table import SETTINGS
 from cost_app.models import LedgerKind
 from tests.support.processes import ROOT
 
-PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
-PAGES["README.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+}
 TEXT = "\n".join(PAGES.values())
 OURS = {
     path.stem
@@ -28,7 +33,9 @@ SOURCES = "\n".join(
     for app in ("aiinfra", "queue_app", "cache_app", "cost_app", "tests")
     for path in (ROOT / app).rglob("*.py")
 )
-MAKE = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+MAKE = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+LONGEST_LINE = 119
 
 
 def code_in(text: str) -> list[str]:
@@ -62,7 +69,7 @@ def test_every_command_is_documented() -> None:
 def test_every_command_that_is_named_exists(page: str) -> None:
     named = {name for code in code_in(PAGES[page]) for name in re.findall(r"manage\.py ([a-z_]+)", code)}
     assert named <= get_commands().keys()
-    assert {target for code in code_in(PAGES[page]) for target in re.findall(r"^make ([a-z-]+)", code)} <= MAKE
+    assert {target for code in code_in(PAGES[page]) for target in re.findall(r"\bmake ([a-z-]+)", code)} <= MAKE
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -78,16 +85,62 @@ def test_every_setting_and_code_that_is_named_exists(page: str) -> None:
     assert {name for name in unknown if not name.endswith("_API_KEY")} == set()
 
 
+def anchors(text: str) -> set[str]:
+    """The anchors of the headings, as the site and GitHub make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_to_a_file(page: str) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", PAGES[page])
-    folder = (ROOT / page).parent
-    assert [link for link in links if not (folder / link).exists()] == []
+def test_every_link_leads_to_a_file_and_an_anchor(page: str) -> None:
+    broken = []
+    links = re.findall(r"(?<!!)\[[^]]+\]\((?!https?:)([^)]+)\)", PAGES[page])
+    for target, _, anchor in (link.partition("#") for link in links):
+        path = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+        known = anchors(PAGES.get(str(path.relative_to(ROOT)), "")) if anchor else {""}
+        if not path.exists() or anchor not in known:
+            broken.append((target, anchor))
+    assert broken == []
 
 
-def test_every_page_can_be_reached_from_the_readme_or_the_architecture() -> None:
-    linked = {Path(link).name for link in re.findall(r"\]\(([^)#]+\.md)", TEXT)}
-    assert {Path(page).name for page in PAGES} - linked - {"README.md"} == set()
+@pytest.mark.parametrize("page", PAGES)
+def test_every_picture_exists(page: str) -> None:
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"|!\[[^]]+\]\(([^)#]+)', PAGES[page])
+    assert [names for names in pictures if not ((ROOT / page).parent / "".join(names)).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_of_the_code_that_is_named_exists(page: str) -> None:
+    named = {
+        path
+        for code in code_in(PAGES[page])
+        for path in re.findall(r"\b(?:aiinfra|queue_app|cache_app|cost_app|tests|benchmarks)/[\w./*]*", code)
+    }
+    assert {path for path in named if not list(ROOT.glob(path.rstrip("/")))} == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_of_prose_is_long(page: str) -> None:
+    prose = re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL).splitlines()
+    assert [line for line in prose if len(line) > LONGEST_LINE and not line.startswith(("|", "    "))] == []
+
+
+def test_every_page_is_in_the_site() -> None:
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    listed = [
+        f"docs/{page}" for group in navigation for pages in group.values() for each in pages for page in each.values()
+    ]
+    assert sorted(listed) == sorted(page for page in PAGES if page.startswith("docs/"))
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    assert {page for page in PAGES if f"]({page})" not in PAGES["README.md"]} == {"README.md"}
+
+
+def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
+    checks = re.findall(r"^check:([^#]+)", MAKEFILE, re.MULTILINE)[0].split()
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == [f"make {check}" for check in checks]
 
 
 def test_the_kinds_of_ledger_entries_are_those_of_the_code() -> None:
