@@ -6,13 +6,13 @@ from aiinfra.configuration.setting import Setting
 from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, testing, web
 
 SECTIONS = {
-    "Where things are": places,
+    "Addresses and data": places,
     "Security": security,
     "Providers": providers,
     "Queue and workers": queue,
     "Semantic cache": cache,
     "Web server and logs": web,
-    "E-mail and notifications": messages,
+    "Email and notifications": messages,
     "Scheduled exports": exports,
     "Tests": testing,
 }

@@ -7,15 +7,15 @@ CACHE_EMBEDDER = Setting(
     "CACHE_EMBEDDER",
     kinds.Choice("minilm", "openai"),
     "minilm",
-    "`minilm` (on this machine) or `openai` (text-embedding-3-small, on the account of the organization that asks). "
-    "Answers that one has cached are not found under the other.",
+    "`minilm` (on this machine) or `openai` (text-embedding-3-small, paid by the organization that asks). "
+    "Answers cached with one embedder are not found with the other.",
 )
 EMBEDDER_MODEL_PATH = Setting(
     "EMBEDDER_MODEL_PATH",
     kinds.Text("a path"),
     "",
-    "An ONNX file of all-MiniLM-L6-v2 in place of the packaged one. Its hash is not checked; every host needs the same "
-    "file.",
+    "An ONNX file of all-MiniLM-L6-v2 that replaces the packaged one. Its hash is not checked. Every host needs the "
+    "same file.",
     "the packaged model",
 )
 CACHE_INDEX = Setting(

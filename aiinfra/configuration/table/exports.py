@@ -9,10 +9,10 @@ EXPORT_DIRECTORY: Setting[Path | str] = Setting(
     "EXPORT_DIRECTORY",
     kinds.Directory(),
     "",
-    "Folder that the ledger, FOCUS and statement files of every organization are written to, each in a folder of its "
-    "own. Without one nothing is written.",
+    "Folder for scheduled ledger, FOCUS, and statement files, with a subfolder per organization. If not set, no files "
+    "are written.",
     "none",
 )
 EXPORT_EVERY_HOURS = Setting(
-    "EXPORT_EVERY_HOURS", kinds.Whole(1, 168), 24, "Hours after which a scheduled file is written again."
+    "EXPORT_EVERY_HOURS", kinds.Whole(1, 168), 24, "Hours between two versions of a scheduled file."
 )

@@ -1,4 +1,4 @@
-"""E-mail, and where links in messages lead."""
+"""Email, and where links in messages lead."""
 
 from aiinfra.configuration import kinds
 from aiinfra.configuration.addresses import Host, Hosts, Mailbox, WebUrl
@@ -9,7 +9,7 @@ AIINFRA_PUBLIC_URL = Setting(
     "AIINFRA_PUBLIC_URL",
     WebUrl(),
     lambda values: f"http://127.0.0.1:{values[places.PORT]}/",
-    "Address at which people reach the product. Links in messages start with it.",
+    "Address of the product for people. Links in messages start with it.",
     "`http://127.0.0.1:PORT/`",
 )
 NOTIFICATION_TRUSTED_HOSTS = Setting(
@@ -23,10 +23,10 @@ EMAIL_HOST = Setting(
     "EMAIL_HOST",
     Host(),
     "",
-    "Mail server. Without one nothing is sent, and invitations are links to pass on.",
+    "Mail server. If not set, no email is sent, and you pass on invitation links yourself.",
 )
 EMAIL_PORT = Setting("EMAIL_PORT", kinds.PORT, 587, "Port of the mail server.")
 EMAIL_USE_TLS = Setting("EMAIL_USE_TLS", kinds.Switch(), True, "Use STARTTLS.")
 EMAIL_HOST_USER = Setting("EMAIL_HOST_USER", kinds.Text(), "", "User name at the mail server.")
 EMAIL_HOST_PASSWORD = Setting("EMAIL_HOST_PASSWORD", kinds.Text(is_secret=True), "", "Password at the mail server.")
-DEFAULT_FROM_EMAIL = Setting("DEFAULT_FROM_EMAIL", Mailbox(), "aiinfra@localhost", "Sender of e-mail.")
+DEFAULT_FROM_EMAIL = Setting("DEFAULT_FROM_EMAIL", Mailbox(), "aiinfra@localhost", "Sender of emails.")

@@ -39,13 +39,13 @@ BIND = Setting(
     "BIND",
     Host(),
     "127.0.0.1",
-    "Address that the web server listens on: `0.0.0.0` for all IPv4 addresses, `[::]` for all.",
+    "Address the web server listens on: `0.0.0.0` for all IPv4 addresses, `[::]` for all.",
 )
 AIINFRA_DATA_DIR = Setting(
     "AIINFRA_DATA_DIR",
     kinds.Directory(),
     ROOT / "var",
-    'Everything that is kept: database, Redis, secrets, logs. The path must not contain `%`, `"`, ` #` or ` ;`.',
+    'Directory for all data: database, Redis, secrets, logs. The path must not contain `%`, `"`, ` #` or ` ;`.',
     "`var`",
 )
 DATABASE_URL = Setting(
@@ -56,7 +56,7 @@ DATABASE_URL = Setting(
     "SQLite in the data directory",
 )
 DATABASE_POOL_SIZE = Setting(
-    "DATABASE_POOL_SIZE", kinds.Whole(1, 1000), 8, "Most PostgreSQL connections that one process keeps open."
+    "DATABASE_POOL_SIZE", kinds.Whole(1, 1000), 8, "Maximum PostgreSQL connections that one process keeps open."
 )
 REDIS_URL = Setting(
     "REDIS_URL",
@@ -70,14 +70,14 @@ REDIS_MAX_CONNECTIONS = Setting(
     "REDIS_MAX_CONNECTIONS",
     kinds.Whole(5, 10_000),
     20,
-    "Most connections in each of a process's two Redis pools. See [Redis connections](#redis-connections).",
+    "Maximum connections in each of a process's two Redis pools. See [Redis connections](#redis-connections).",
 )
 UPSTASH_REDIS_REST_URL = Setting(
     "UPSTASH_REDIS_REST_URL",
     upstash.RestUrl(),
     "",
-    "With the token: use this Upstash database. aiinfra connects to the same host over TLS with the Redis protocol. "
-    "`REDIS_URL` takes precedence.",
+    "Together with the token: use this Upstash database. aiinfra connects to the same host over TLS with the Redis "
+    "protocol. `REDIS_URL` takes precedence.",
 )
 UPSTASH_REDIS_REST_TOKEN = Setting(
     "UPSTASH_REDIS_REST_TOKEN", kinds.ProviderKey(), "", "The token that belongs to `UPSTASH_REDIS_REST_URL`."

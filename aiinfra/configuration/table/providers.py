@@ -9,13 +9,13 @@ PROVIDERS = ("openai", "deepseek", "anthropic")
 
 
 def _key(provider: str) -> Setting[str]:
-    words = "Configures the provider. Without any provider key the sandbox stands in for all three."
+    words = "API key of the provider. Without any provider key, the sandbox replaces all three."
     return Setting(f"{provider.upper()}_API_KEY", kinds.ProviderKey(), "", words)
 
 
 def _base_url(provider: str) -> Setting[str]:
     return Setting(
-        f"{provider.upper()}_BASE_URL", WebUrl(), "", "Another address of the provider.", "the provider's own"
+        f"{provider.upper()}_BASE_URL", WebUrl(), "", "Alternative address of the provider.", "the provider's own"
     )
 
 
@@ -38,20 +38,23 @@ AIINFRA_COMPATIBLE_PROVIDERS = Setting(
     "AIINFRA_COMPATIBLE_PROVIDERS",
     CompatibleProviders(*PROVIDERS),
     {},
-    "`name=base_url,...`: more servers that speak OpenAI's dialect. The key of each goes into `<NAME>_API_KEY`.",
+    "`name=base_url,...`: more servers with an OpenAI-compatible API. Set the key of each in `<NAME>_API_KEY`.",
     "none",
 )
 PROVIDER_ANSWER_MAX_MIB = Setting(
     "PROVIDER_ANSWER_MAX_MIB",
     kinds.Whole(1, 1024),
     16,
-    "Largest answer of a provider in MiB, decompressed. Reading a larger one stops there, and the call fails.",
+    "Largest answer of a provider in MiB, after decompression. A call with a larger answer fails.",
 )
 BREAKER_FAILURES = Setting(
     "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Failures in a row that open the circuit breaker of a model."
 )
 BREAKER_OPEN_S = Setting(
-    "BREAKER_OPEN_S", kinds.Decimal(0.1, 86_400), 60.0, "Seconds that it stays open before one call probes the model."
+    "BREAKER_OPEN_S",
+    kinds.Decimal(0.1, 86_400),
+    60.0,
+    "Seconds that a circuit stays open before one call probes the model.",
 )
 RETRY_BASE_S = Setting(
     "RETRY_BASE_S",
@@ -63,7 +66,7 @@ RETRY_MAX_S = Setting(
     "RETRY_MAX_S",
     kinds.Decimal(0.01, 3_600),
     30.0,
-    "Longest wait in seconds before any retry. Not below `RETRY_BASE_S`.",
+    "Longest wait in seconds before any retry. At least `RETRY_BASE_S`.",
 )
 SANDBOX_PORT = Setting(
     "SANDBOX_PORT",
@@ -76,11 +79,15 @@ SANDBOX_URL = Setting(
     "SANDBOX_URL",
     WebUrl(),
     lambda values: f"http://127.0.0.1:{values[SANDBOX_PORT]}",
-    "Address of the sandbox. If it is somewhere else, `run` starts none.",
+    "Address of the sandbox. If it points elsewhere, `run` starts no sandbox.",
     "`http://127.0.0.1:SANDBOX_PORT`",
 )
 SANDBOX_BOOK = Setting(
-    "SANDBOX_BOOK", kinds.Text("a path"), "", "File of what the sandbox billed; `run` sets it.", "in the data directory"
+    "SANDBOX_BOOK",
+    kinds.Text("a path"),
+    "",
+    "File of the sandbox's billing records; `run` sets it.",
+    "in the data directory",
 )
 SANDBOX_LATENCY_MS = Setting(
     "SANDBOX_LATENCY_MS", kinds.Decimal(0, 600_000), 0.0, "Milliseconds that the sandbox takes to answer."

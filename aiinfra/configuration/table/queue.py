@@ -10,8 +10,8 @@ CALLS_AT_ONCE = 50
 
 
 def _head_start(priority: str, seconds: float) -> Setting[float]:
-    words = f"Seconds of waiting by which `{priority}` requests are ahead. Not below that of the priority before it."
-    words = words if priority != "low" else "Seconds of waiting by which `low` requests are ahead."
+    words = f"Head start of `{priority}` requests in seconds. At least that of the next lower priority."
+    words = words if priority != "low" else "Head start of `low` requests in seconds."
     return Setting(f"QUEUE_HEAD_START_{priority.upper()}_S", kinds.Decimal(0, 86_400), seconds, words)
 
 
@@ -19,7 +19,7 @@ WORKER_PROCESSES = Setting(
     "WORKER_PROCESSES",
     kinds.Whole(1, 256),
     min(5, os.cpu_count() or 1),
-    "Worker processes on this host. More than there are cores only cost memory: a process runs one thread at a time.",
+    "Worker processes on this host. More than one per core only uses memory: a process runs one thread at a time.",
     "one per core, at most 5",
 )
 WORKER_THREADS = Setting(
@@ -33,7 +33,7 @@ QUEUE_LEASE_S = Setting(
     "QUEUE_LEASE_S",
     kinds.Decimal(1, 3_600),
     15.0,
-    "Seconds after which a request whose worker went silent is given to another worker.",
+    "Seconds after which a request goes to another worker if its own stops responding.",
 )
 QUEUE_HEAD_START_LOW_S = _head_start("low", 0.0)
 QUEUE_HEAD_START_NORMAL_S = _head_start("normal", 30.0)
@@ -61,6 +61,6 @@ QUEUE_CONTENT_RETENTION_DAYS = Setting(
     "QUEUE_CONTENT_RETENTION_DAYS",
     kinds.Whole(1, 3_650),
     _content_days,
-    "Days after which its prompt and answer are deleted. At most `QUEUE_RETENTION_DAYS`.",
+    "Days after which the prompt and answer of an ended request are deleted. At most `QUEUE_RETENTION_DAYS`.",
     "7, or `QUEUE_RETENTION_DAYS` if that is less",
 )

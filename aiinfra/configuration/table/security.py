@@ -10,7 +10,7 @@ SECRET_KEY = Setting(
     "SECRET_KEY",
     SECRET,
     "",
-    "Signs sessions. Set it when the product runs on several hosts.",
+    "Signs sessions. Set it if the product runs on several hosts.",
     "created on first use, in the data directory",
 )
 SECRET_KEY_FALLBACKS = Setting(
@@ -24,14 +24,14 @@ API_KEY_PEPPER = Setting(
     "API_KEY_PEPPER",
     SECRET,
     "",
-    "Part of the hash of every API key. Without it all keys stop working, so back it up.",
+    "Part of the hash of every API key. Without it, all keys stop working, so back it up.",
     "created on first use, in the data directory",
 )
 ALLOWED_HOSTS = Setting(
     "ALLOWED_HOSTS",
     Hosts(patterns=True),
     ["localhost", "127.0.0.1", "[::1]"],
-    "Host names that the product answers to, separated by commas.",
+    "Host names that the product serves, separated by commas.",
     "`localhost,127.0.0.1,[::1]`",
 )
 AIINFRA_HTTPS = Setting(
@@ -44,11 +44,11 @@ AIINFRA_BEHIND_PROXY = Setting(
     "AIINFRA_BEHIND_PROXY",
     kinds.Switch(),
     False,
-    "Trust `X-Forwarded-Proto`. Only behind a proxy that sets it on every request.",
+    "Trust `X-Forwarded-Proto`. Set it only behind a proxy that sets the header on every request.",
 )
 DEBUG = Setting(
     "DEBUG",
     kinds.Switch(),
     False,
-    "Django's error pages, which show settings and source code. Never where others can see them.",
+    "Django's error pages, which show settings and source code. Never use it in production.",
 )

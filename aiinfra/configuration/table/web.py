@@ -9,7 +9,7 @@ WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),
     lambda values: values[WEB_THREADS] // 2,
-    "Most threads of a process that clients waiting for an answer may hold, so that pages stay quick. Below "
+    "Maximum threads of a process for clients that wait for an answer, so that pages stay fast. Must be less than "
     "`WEB_THREADS`.",
     "half of `WEB_THREADS`",
 )
@@ -17,13 +17,13 @@ EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),
     lambda values: max(0, min(values[WEB_THREADS] // 3, values[WEB_THREADS] - values[WAITING_CLIENTS_MAX] - 1)),
-    "Most streams of live events in each process. Each open stream holds a thread; pages beyond the limit poll "
-    "instead. Together with `WAITING_CLIENTS_MAX` below `WEB_THREADS`.",
-    "a third of `WEB_THREADS`, or what `WAITING_CLIENTS_MAX` leaves but one",
+    "Maximum live event streams in each process. Each open stream uses a thread; pages beyond the limit poll "
+    "instead. Together with `WAITING_CLIENTS_MAX`, must be less than `WEB_THREADS`.",
+    "a third of `WEB_THREADS`, or less if `WAITING_CLIENTS_MAX` leaves fewer",
 )
 LOG_LEVEL = Setting(
     "LOG_LEVEL",
     kinds.Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "INFO",
-    "Logs are JSON lines and never hold prompts, answers or keys.",
+    "Logs are JSON lines and never contain prompts, answers, or keys.",
 )
