@@ -1,4 +1,4 @@
-# `make help` lists the commands. Everything runs in .venv, which `make` keeps in step with the lock file.
+# `make help` lists the commands. Everything runs in .venv, which `make` keeps up to date with the lock file.
 
 BIN := .venv/bin
 TEMPLATES := templates
@@ -12,7 +12,7 @@ OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
-run: install  ## Install what is needed, then run the whole product until Ctrl-C
+run: install  ## Install the dependencies, then run the product until Ctrl-C
 	@$(BIN)/python manage.py run
 
 install:
@@ -24,10 +24,10 @@ install-dev:
 test-quick: install-dev  ## Run the unit tests on SQLite
 	@$(BIN)/python -m tests quick
 
-test: install-dev  ## Run all tests, on SQLite and, where one answers, on PostgreSQL (10 minutes)
+test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (10 minutes)
 	@$(BIN)/python -m tests
 
-mutants: install-dev  ## Break the code at random places and see whether tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
+mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(MODULES),--modules $(MODULES))
 
@@ -58,20 +58,20 @@ check-migrations: install-dev
 	@$(call in_scratch,$(BIN)/python manage.py makemigrations --check --dry-run)
 
 check-lock:
-	@if ! command -v uv >/dev/null; then echo "left out: uv is not installed, so the lock files are not compared"; exit 0; fi; \
+	@if ! command -v uv >/dev/null; then echo "skipped: uv is not installed, so the lock files are not compared"; exit 0; fi; \
 	uv lock --check --quiet && for set in requirements requirements-dev; do \
-	  $(call export,$$set) | diff -q - $$set.txt >/dev/null || { echo "$$set.txt is out of step with uv.lock: make lock"; exit 1; }; \
+	  $(call export,$$set) | diff -q - $$set.txt >/dev/null || { echo "$$set.txt does not match uv.lock: run make lock"; exit 1; }; \
 	done && echo "lock files agree"
 
 check-docs: install-dev
 	@$(call in_scratch,$(MKDOCS) --site-dir "$$scratch/site")
 
-audit: install-dev  ## Look for packages with known security holes, where the network allows
+audit: install-dev  ## Check the locked packages for known vulnerabilities, if the network allows
 	@said=$$($(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --progress-spinner off --timeout 5 2>&1); \
 	case "$$said" in \
-	  *"No known vulnerabilities"*) echo "no known security holes";; \
+	  *"No known vulnerabilities"*) echo "no known vulnerabilities";; \
 	  *"known vulnerabilit"*) echo "$$said"; exit 1;; \
-	  *) echo "left out: pip-audit could not ask for known security holes";; \
+	  *) echo "skipped: pip-audit could not look up known vulnerabilities";; \
 	esac
 
 docs: install-dev  ## Build the documentation site into site/; open site/index.html, no server or network needed
@@ -85,18 +85,18 @@ format: install-dev  ## Format the code and the templates
 	$(BIN)/ruff format .
 	$(BIN)/djlint --quiet --reformat $(TEMPLATES)
 
-lock:  ## Bring uv.lock and the requirements files in step with pyproject.toml (needs uv)
+lock:  ## Update the lock files after a dependency change (needs uv)
 	uv lock
 	@for set in requirements requirements-dev; do $(call export,$$set) > $$set.txt; done
 
-# The first Python on PATH that is new enough makes the environment.
+# The first Python on PATH that is new enough creates the environment.
 define bootstrap
 for python in python3 python3.14 python3.13 python3.12 python3.11; do \
   if $$python -c '$(OLDEST)' 2>/dev/null; then exec $$python aiinfra/stack/bootstrap.py $(1); fi; \
 done; echo "Python 3.11 or later is needed, and none is on PATH." >&2; exit 1
 endef
 
-# Settings write their secrets into the data directory; a check leaves nothing behind.
+# Settings write secrets into the data directory; a temporary one keeps checks from leaving anything behind.
 define in_scratch
 scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; export AIINFRA_DATA_DIR="$$scratch"; $(1)
 endef
