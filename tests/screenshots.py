@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.support.processes import ROOT, free_port, start
+from tests.support.processes import ROOT, answers, free_port, start, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 TARGET = ROOT / "docs" / "img" / "screens"
@@ -23,6 +23,7 @@ PAGES = {
 }
 SIZE = {"width": 1280, "height": 760}
 LARGEST = 150_000
+START_S = 300
 NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
 
 
@@ -32,7 +33,8 @@ def product() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as data:
         env = {**NO_KEYS, "AIINFRA_DATA_DIR": data, "PORT": str(free_port()), "SANDBOX_LATENCY_MS": "900"}
         url = f"http://127.0.0.1:{env['PORT']}"
-        with start([sys.executable, "manage.py", "run"], env, f"{url}/readyz"):
+        with start([sys.executable, "manage.py", "run"], env):
+            wait_until(lambda: answers(f"{url}/readyz"), "the product to start", START_S)
             subprocess.run(
                 [sys.executable, "manage.py", "demo_traffic", "--rate", "2", "--seconds", "40", "--seed", "7"],
                 cwd=ROOT,
