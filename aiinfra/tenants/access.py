@@ -1,4 +1,4 @@
-"""How a view says who may see it. A test walks the URLconf and fails for one that does not say."""
+"""Declares who may open each view. A test walks the URLconf and fails for a view that declares nothing."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +16,7 @@ from aiinfra.tenants.scope import installation_scope
 
 
 class MemberRequest(HttpRequest):
-    """What a view behind `permission_required` gets: somebody who is logged in and at work in one organization."""
+    """What a view behind `permission_required` receives: a signed-in user working in one organization."""
 
     user: User
     principal: Principal
@@ -33,9 +33,9 @@ STAFF = "staff"
 
 
 def permission_required(permission: str) -> Callable[[View], View]:
-    """For members of an organization that have the right: others get 403, strangers 404.
+    """Allow members of an organization whose role has the permission: others get 403, strangers 404.
 
-    Raises KeyError at import for a right that the authorization table does not have.
+    Raises KeyError at import for a permission that the authorization table does not have.
     """
     PERMISSIONS[permission]
 
@@ -52,9 +52,9 @@ def permission_required(permission: str) -> Callable[[View], View]:
 
 
 def staff_required(view: View) -> View:
-    """For those who run the installation (`is_staff`), at work in one of its organizations: others get 403.
+    """Allow installation staff (`is_staff`) working in one of its organizations: others get 403.
 
-    For what belongs to no organization and holds for all, as the price book does.
+    For data that belongs to no organization and applies to all, such as the price book.
     """
 
     @wraps(view)
@@ -68,7 +68,7 @@ def staff_required(view: View) -> View:
 
 
 def installation_required(view: View) -> View:
-    """As `staff_required`; the view's queries see the installation's rows, and none of an organization."""
+    """Like `staff_required`, but the view's queries see the installation's rows and no organization's."""
 
     @wraps(view)
     def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -79,17 +79,17 @@ def installation_required(view: View) -> View:
 
 
 def public(view: AnyView) -> AnyView:
-    """For everyone, without a log-in."""
+    """Allow everyone, signed in or not."""
     return _declare(login_not_required(view), PUBLIC)
 
 
 def signed_in(view: AnyView) -> AnyView:
-    """For everyone who is logged in, whatever his organizations; the middleware sees to it."""
+    """Allow everyone who is signed in, member of an organization or not; the middleware checks the session."""
     return _declare(view, SIGNED_IN)
 
 
 def principal_of_request(request: HttpRequest) -> Principal:
-    """The caller. Raises Http404 for a person without an organization."""
+    """The caller. Raises Http404 for a user without an organization."""
     principal: Principal | None = getattr(request, "principal", None)
     if principal is None:
         raise Http404

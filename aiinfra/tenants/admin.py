@@ -24,7 +24,7 @@ admin.site.index_title = "Raw records"
 
 
 class TenantAdmin(ReadableAdmin):
-    """Base for the tables of tenants: staff sees all organizations; every change leaves an audit row."""
+    """Base for tenant tables: staff see all organizations, and every change writes an audit event."""
 
     list_select_related = ["organization"]
 
@@ -34,26 +34,26 @@ class TenantAdmin(ReadableAdmin):
             return self.with_names(super().get_queryset(request))
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows with what a list needs besides its columns; runs in the scope of all organizations."""
+        """Add what a list needs besides its columns; runs in the scope of all organizations."""
         return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Rendered at once, because filters and labels query too."""
+        """Render at once, because filters and labels run queries too."""
         with system_scope():
             return _rendered(super().changelist_view(request, extra_context))
 
     def changeform_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The same for the form, whose fields offer related rows."""
+        """Render at once: the form's fields offer related rows."""
         with system_scope():
             return _rendered(super().changeform_view(*args, **kwargs))
 
     def delete_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The same for deletion, which looks for dependent rows."""
+        """Render at once: deletion looks for dependent rows."""
         with system_scope():
             return _rendered(super().delete_view(*args, **kwargs))
 
     def history_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The same for the history."""
+        """Render at once: the history runs queries too."""
         with system_scope():
             return _rendered(super().history_view(*args, **kwargs))
 
@@ -69,7 +69,7 @@ class TenantAdmin(ReadableAdmin):
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """One by one, so that each leaves its row."""
+        """Delete one row at a time, so that each writes its audit event."""
         for row in queryset:
             self.delete_model(request, row)
 
@@ -88,25 +88,25 @@ class ReadOnlyAdmin(NoWritesMixin, TenantAdmin):
 
 
 class PersonForm(RecordForm, UserChangeForm):  # type: ignore[type-arg]  # not generic at run time
-    """Django's form, which refuses to overwrite what somebody else has changed."""
+    """Django's form, but it refuses to overwrite another person's change."""
 
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """People. Deactivate somebody instead of deleting them: their keys and audit rows stay."""
+    """People. Deactivate an account instead of deleting it, so that its keys and audit events remain."""
 
     form = PersonForm
     list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
     list_filter = ["is_active", "is_staff", "is_superuser"]
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes: that would skip the rules for leaving an organization."""
+        """Never: deleting would skip the rules for leaving an organization."""
         return False
 
 
 @admin.register(Organization)
 class OrganizationAdmin(TenantAdmin):
-    """Organizations; created and changed by the same functions as everywhere, never deleted."""
+    """Organizations; created and changed by the same functions as everywhere else, never deleted."""
 
     list_display = ["slug", "name", "time_zone", "is_demo", "created_at"]
     list_filter = ["is_demo"]
@@ -115,11 +115,11 @@ class OrganizationAdmin(TenantAdmin):
     fields = ["slug", *EDITABLE, "is_demo", "created_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:  # noqa: ARG002
-        """The slug is in addresses and keys' requests: it stays."""
+        """The slug is part of addresses and API requests, so it cannot change."""
         return ["created_at"] if obj is None else ["slug", "is_demo", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
-        """Create or change it as the page and the command do."""
+        """Create or change it the way the page and the command do."""
         actor = audit.user_actor(request.user)  # type: ignore[arg-type]
         values = {name: form.cleaned_data[name] for name in EDITABLE}
         if not change:
@@ -134,15 +134,15 @@ class OrganizationAdmin(TenantAdmin):
         update_organization(organization=obj, **values, actor=actor)
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes."""
+        """Never."""
         return False
 
 
 @admin.register(Membership)
 class MembershipAdmin(TenantAdmin):
-    """Who belongs where; this is how a new organization gets its first owner.
+    """Who belongs to which organization; this is how a new organization gets its first owner.
 
-    Roles change and members leave on the members page of the organization, where their keys follow.
+    Change roles and remove members on the organization's members page, which also ends their keys.
     """
 
     list_display = ["user", "organization", "role", "created_at"]
@@ -153,17 +153,17 @@ class MembershipAdmin(TenantAdmin):
     readonly_fields = ["created_at"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:  # noqa: ARG002
-        """Add the member as the page does."""
+        """Add the member the way the page does."""
         actor = audit.user_actor(request.user)  # type: ignore[arg-type]
         made = add_member(organization=obj.organization, user=obj.user, role=Role(obj.role), actor=actor)
         obj.pk, obj._state.adding = made.pk, False
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody changes."""
+        """Never."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes."""
+        """Never."""
         return False
 
 

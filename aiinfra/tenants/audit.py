@@ -1,4 +1,4 @@
-"""The audit log: every change in it, in the transaction of the change itself."""
+"""The audit log. Each change is recorded in its own transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,10 +22,11 @@ def record(
     changes: dict[str, Any] | None = None,
     ip_address: str | None = None,
 ) -> AuditEvent:
-    """Write one event; call it inside the transaction of the change. Without an organization it is the installation's.
+    """Write one event; call it inside the transaction of the change. Without an organization, the event belongs to the
+    installation.
 
     `actor` is made by `user_actor`, `key_actor` or `command_actor`; `changes` maps a field to [before, after] and never
-    holds a secret. The address is by default the one that the running request came from.
+    contains a secret. The IP address defaults to that of the current request.
     """
     with owner_scope(organization_id):
         return AuditEvent.objects.create(
@@ -42,7 +43,7 @@ def record(
 def change_columns(
     row: TenantModel | OwnedModel, changes: Mapping[str, Any], *, actor: str, verb: str, target: str
 ) -> None:
-    """Set columns of a row, and record which of them changed; nothing where none did.
+    """Set columns of a row and record which of them changed; does nothing if none did.
 
     Call it inside a transaction that has locked the row.
     """
@@ -74,9 +75,9 @@ def command_actor(name: str) -> str:
 def audit_events(
     *, actor: str = "", verb: str = "", text: str = "", before: tuple[datetime, UUID] | None = None
 ) -> QuerySet[AuditEvent]:
-    """The scoped organization's events, newest first, from after the given (at, id) on.
+    """The scoped organization's events, newest first, after the given (at, id).
 
-    `actor` and `verb` are beginnings (`user:`, `api_key.`), `text` is anywhere in the target or the actor.
+    `actor` and `verb` match prefixes (`user:`, `api_key.`); `text` matches anywhere in the target or the actor.
     """
     events = AuditEvent.objects.filter(actor__startswith=actor, verb__startswith=verb)
     if text:

@@ -1,11 +1,11 @@
-"""The one table of who may do what. Views, API operations and the matrix test all read it."""
+"""The one table of permissions. Views, API operations and the matrix test all read it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a member, or an API key, is in one organization."""
+    """A role of a member or an API key in one organization."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -22,7 +22,7 @@ ADMINS = frozenset({Role.ADMIN, Role.OWNER})
 
 @dataclass(frozen=True)
 class Permission:
-    """One right: the roles that have it, and whether an API key can carry it (then its name is the key's scope)."""
+    """A permission: which roles have it, and whether an API key can carry it (its name is then the key's scope)."""
 
     roles: frozenset[Role]
     by_key: bool = True
@@ -58,12 +58,12 @@ PERMISSIONS: dict[str, Permission] = {
 
 
 def role_allows(role: Role, permission: str) -> bool:
-    """Whether the role has the right. Raises KeyError for a right that the table does not have."""
+    """Whether the role has the permission. Raises KeyError for a permission that the table does not have."""
     return role in PERMISSIONS[permission].roles
 
 
 def scopes_of(role: Role) -> list[str]:
-    """Every scope that a key of this role can carry, sorted."""
+    """Every scope that a key with this role can carry, sorted."""
     return sorted(name for name, right in PERMISSIONS.items() if right.by_key and role in right.roles)
 
 
@@ -71,26 +71,26 @@ RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.FINANCE: 1, Role.ADMIN: 2, Role.O
 
 
 def may_grant(giver: Role, role: Role) -> bool:
-    """Whether somebody of one role may give the other to a person or a key, or take it away: none above his own."""
+    """Whether a giver with this role may grant or revoke the other role: none above their own."""
     return RANK[giver] >= RANK[role]
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is calling: one organization and what the caller may do in it."""
+    """The caller: one organization and what they may do in it."""
 
     organization_id: int
     organization_slug: str
     role: Role
     actor: str
-    """The caller as the audit log names him."""
+    """The caller as the audit log names them."""
     user_id: int | None = None
     api_key_id: int | None = None
     scopes: frozenset[str] | None = None
-    """None for a person's session, else the scopes of the API key."""
+    """None for a person's session, the scopes for an API key."""
 
     def can(self, permission: str) -> bool:
-        """The role has the right, and for a key its scopes do too."""
+        """Whether the role has the permission and, for a key, its scopes include it."""
         if not role_allows(self.role, permission):
             return False
         return self.scopes is None or (PERMISSIONS[permission].by_key and permission in self.scopes)

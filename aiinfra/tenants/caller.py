@@ -12,7 +12,7 @@ _address: ContextVar[str | None] = ContextVar("caller_address", default=None)
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The caller's IP address; behind a proxy the one that the proxy, the last in the list, has seen."""
+    """The caller's IP address; behind a proxy, the last address in the list, which the proxy itself saw."""
     address = str(request.META.get("REMOTE_ADDR", ""))
     if settings.SECURE_PROXY_SSL_HEADER and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR")):
         address = str(forwarded).rsplit(",", 1)[-1].strip()
@@ -24,7 +24,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 @contextmanager
 def called_from(address: str | None) -> Iterator[None]:
-    """Let audit events of the block carry the address."""
+    """Give audit events of the block this address."""
     token = _address.set(address)
     try:
         yield
@@ -33,5 +33,5 @@ def called_from(address: str | None) -> Iterator[None]:
 
 
 def caller_address() -> str | None:
-    """The address that the running request came from; None in jobs and commands."""
+    """The address of the current request; None in jobs and commands."""
     return _address.get()

@@ -1,4 +1,4 @@
-"""The demo organizations that a fresh installation starts with."""
+"""The demo organizations of a fresh installation."""
 
 import os
 from pathlib import Path
@@ -27,18 +27,18 @@ PEOPLE = [
 
 
 def demo_logins() -> list[str]:
-    """The demo people's names, or nothing where there is no demo organization."""
+    """The usernames of the demo accounts; empty if there is no demo organization."""
     return [name for name, _, _ in PEOPLE] if Organization.objects.filter(is_demo=True).exists() else []
 
 
 def key_path() -> Path:
-    """Where the demo API key's text is kept, so that it can be shown again."""
+    """Where the demo API key's text is stored, so that it can be shown again."""
     return Path(settings.DATA_DIR) / "demo_api_key"
 
 
 @transaction.atomic
 def seed() -> str:
-    """Make what is missing of the demo organizations, people and key; returns the key's text. Safe to run again."""
+    """Create the missing demo organizations, people and key; returns the key's text. Idempotent."""
     actor = audit.command_actor("seed_demo")
     organizations = {slug: _organization(slug, actor) for slug in ORGANIZATIONS}
     for name, role, slugs in PEOPLE:
@@ -63,7 +63,7 @@ def _person(name: str, *, is_staff: bool) -> User:
 
 
 def _key(organization: Organization, actor: str) -> str:
-    """The kept key while it works, else a new one in its place."""
+    """The stored key while it works, otherwise a new one."""
     path = key_path()
     if path.exists() and keys.authenticate(f"Bearer {path.read_text(encoding='utf-8')}"):
         return path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What people fill in on the tenants' pages."""
+"""The forms of the tenants' pages."""
 
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
@@ -12,12 +12,12 @@ from aiinfra.edit_forms import EditForm
 from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, scopes_of
 from aiinfra.tenants.models import Invitation, Organization, User
 
-LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
-OVERLAPS = [("0", "At once"), ("1", "After 1 hour"), ("24", "After 24 hours")]
+LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In one year")]
+OVERLAPS = [("0", "Immediately"), ("1", "After 1 hour"), ("24", "After 24 hours")]
 
 
 def roles_below(giver: Role) -> list[tuple[str, str]]:
-    """The roles that somebody may give, as choices."""
+    """The roles that this role may grant, as choices."""
     return [(role.value, role.value.capitalize()) for role in Role if may_grant(giver, role)]
 
 
@@ -36,7 +36,7 @@ class RoleForm(forms.Form):
 
 
 class InviteForm(RoleForm):
-    """Whom to invite, and as what."""
+    """Whom to invite, and with which role."""
 
     email = forms.EmailField(
         label="E-mail address",
@@ -47,54 +47,54 @@ class InviteForm(RoleForm):
 
 
 class KeyForm(RoleForm):
-    """A new API key. No scope chosen means all of the role's."""
+    """A new API key. Selecting no scope grants all scopes of the role."""
 
     name = forms.CharField(
         max_length=100,
-        help_text="What will use it: “billing export”, “support bot”.",
+        help_text="What uses this key, for example “billing export” or “support bot”.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     scopes = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[(name, name) for name, right in PERMISSIONS.items() if right.by_key],
-        help_text="Choose none to give all that the role allows.",
+        help_text="Select none to grant all scopes of the role.",
     )
     lifetime = forms.ChoiceField(required=False, label="Expires", choices=LIFETIMES)
     field_order = ["name", "role", "scopes", "lifetime"]
 
     def clean(self) -> None:
-        """A scope that the role does not have is refused by name."""
+        """Refuse scopes that the role does not have, by name."""
         role = self.cleaned_data.get("role")
         if role and (beyond := set(self.cleaned_data.get("scopes", [])) - set(scopes_of(Role(role)))):
-            self.add_error("scopes", f"The role {role} does not have: {', '.join(sorted(beyond))}.")
+            self.add_error("scopes", f"The role {role} does not include these scopes: {', '.join(sorted(beyond))}.")
 
     def chosen_scopes(self) -> list[str] | None:
-        """The scopes of a valid form; None for all."""
+        """The scopes of a valid form; None means all."""
         return self.cleaned_data["scopes"] or None
 
     def chosen_expiry(self) -> datetime | None:
-        """When the key of a valid form ends."""
+        """When the key of a valid form expires; None means never."""
         days = self.cleaned_data["lifetime"]
         return timezone.now() + timedelta(days=int(days)) if days else None
 
 
 class RotateForm(forms.Form):
-    """How long the old key works on."""
+    """How long the old key keeps working."""
 
     overlap = forms.ChoiceField(label="The old key stops working", choices=OVERLAPS, initial="1")
 
     def chosen_overlap(self) -> timedelta:
-        """The overlap of a valid form."""
+        """How long the old key of a valid form keeps working."""
         return timedelta(hours=int(self.cleaned_data["overlap"]))
 
 
 class OrganizationForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """What an admin may change of the organization."""
+    """The settings of an organization that an admin may change."""
 
     time_zone = forms.ChoiceField(
         choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
-        help_text="Days, weeks and months of budgets and reports begin here.",
+        help_text="Budgets and reports start their days, weeks and months in this time zone.",
     )
 
     class Meta:
@@ -117,7 +117,7 @@ class JoinForm(forms.Form):
         self._email = email
 
     def clean_password(self) -> str:
-        """Django's own rules for passwords."""
+        """Apply Django's password validators."""
         password: str = self.cleaned_data["password"]
         validate_password(password, User(username=self._email, email=self._email))
         return password
@@ -129,7 +129,7 @@ class AuditFilter(forms.Form):
     actor = forms.ChoiceField(
         required=False,
         label="Who",
-        choices=[("", "Anybody"), ("user:", "People"), ("key:", "API keys"), ("command:", "Commands")],
+        choices=[("", "Anyone"), ("user:", "People"), ("key:", "API keys"), ("command:", "Commands")],
     )
     verb = forms.ChoiceField(
         required=False,
@@ -142,7 +142,7 @@ class AuditFilter(forms.Form):
             ("request.", "Requests"),
             ("queue.", "Queue"),
             ("budget.", "Budgets"),
-            ("cost_policy.", "Rules for spend"),
+            ("cost_policy.", "Spend policies"),
             ("alert.", "Alerts"),
             ("recommendation.", "Recommendations"),
             ("invoice.", "Invoices"),
@@ -158,7 +158,7 @@ class AuditFilter(forms.Form):
     )
 
     def chosen(self) -> dict[str, str]:
-        """The filters that make sense, as arguments of `audit_events`."""
+        """The valid filters, as arguments of `audit_events`."""
         try:
             self.full_clean()
         except ValidationError:

@@ -1,4 +1,4 @@
-"""Asking people to join: a link that is told once, and what happens when somebody follows it."""
+"""Invitations: a link that is shown once, and accepting it."""
 
 import hashlib
 import logging
@@ -23,13 +23,14 @@ VALID_FOR = timedelta(days=7)
 
 @transaction.atomic
 def invite(*, organization: Organization, email: str, role: Role, by: User, actor: str) -> tuple[Invitation, str]:
-    """An invitation and its token, which is told this once; an earlier one to the same address ends.
+    """Create an invitation; returns it with its token, which is shown only once. An earlier invitation to the same
+    address is withdrawn.
 
-    Raises MemberError for a role above that of `by` and for somebody who is a member already.
+    Raises MemberError for a role above that of `by` and for an existing member.
     """
     check_may_grant(by, organization, role)
     if Membership.objects.filter(organization=organization, user__email__iexact=email).exists():
-        raise MemberError("This person is a member already.")
+        raise MemberError("This person is already a member.")
     token = secrets.token_urlsafe(32)
     with organization_scope(organization.pk):
         Invitation.objects.filter(email__iexact=email, accepted_at=None).delete()
@@ -52,20 +53,20 @@ def invite(*, organization: Organization, email: str, role: Role, by: User, acto
 
 
 def send(invitation: Invitation, link: str) -> bool:
-    """E-mail the link where a mail server is set up; False if it was not sent."""
+    """Email the link if a mail server is configured; False if it was not sent."""
     if not settings.EMAIL_HOST:
         return False
-    text = f"Join {invitation.organization} as {invitation.role}:\n\n{link}\n\nThe link is good for 7 days.\n"
+    text = f"Join {invitation.organization} as {invitation.role}:\n\n{link}\n\nThis link expires in 7 days.\n"
     try:
         return bool(send_mail(f"Join {invitation.organization.slug}", text, None, [invitation.email]))
     except OSError:
-        logger.exception("an invitation could not be e-mailed")
+        logger.exception("could not email an invitation")
         return False
 
 
 @transaction.atomic
 def withdraw(*, invitation: Invitation, actor: str) -> None:
-    """Make the link worthless."""
+    """Invalidate the link."""
     invitation.delete()
     audit.record(
         organization_id=invitation.organization_id,
@@ -76,7 +77,7 @@ def withdraw(*, invitation: Invitation, actor: str) -> None:
 
 
 def find_open(token: str) -> Invitation | None:
-    """The invitation behind a link, if it still holds."""
+    """The invitation behind a link; None if it is used, withdrawn or expired."""
     with system_scope():
         open_ones = Invitation.objects.select_related("organization", "invited_by").filter(
             token_digest=digest_of(token), accepted_at=None, expires_at__gt=timezone.now()
@@ -86,9 +87,11 @@ def find_open(token: str) -> Invitation | None:
 
 @transaction.atomic
 def accept_with_new_account(*, invitation: Invitation, password: str) -> User:
-    """Make an account for the invited address and join. Raises MemberError if it has one or the link is used."""
+    """Create an account for the invited address and join. Raises MemberError if the address has an account or the link
+    is used.
+    """
     if account_of(invitation.email):
-        raise MemberError("There is an account for this address already: log in to accept.")
+        raise MemberError("An account with this address already exists. Log in to accept.")
     user = User.objects.create_user(invitation.email, invitation.email, password)
     accept(invitation=invitation, user=user)
     return user
@@ -96,7 +99,7 @@ def accept_with_new_account(*, invitation: Invitation, password: str) -> User:
 
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User) -> Membership:
-    """Join with an account. Raises MemberError for a link that is used or expired and for a member."""
+    """Join with an existing account. Raises MemberError for a used or expired link and for an existing member."""
     with organization_scope(invitation.organization_id):
         now = timezone.now()
         open_ones = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, expires_at__gt=now)
@@ -111,5 +114,5 @@ def accept(*, invitation: Invitation, user: User) -> Membership:
 
 
 def digest_of(token: str) -> str:
-    """What the database keeps of a link's token, which has 256 random bits: a plain hash is enough."""
+    """What the database stores of a link's token. The token has 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -1,6 +1,6 @@
-"""Half a second of memory for API keys, so that a busy client does not cost a query a call.
+"""Caches API keys for half a second, so that a busy client does not cost a query per call.
 
-Short enough that a revocation holds in every process within a second; nothing has to be told to anybody.
+Short enough that every process refuses a revoked key within a second, without any messages between processes.
 """
 
 import threading
@@ -24,7 +24,7 @@ def get(digest: bytes) -> Principal | None:
 
 
 def put(digest: bytes, principal: Principal, asked_at: float) -> None:
-    """Remember an owner, counted from when the look-up began (`time.monotonic`); a full memory starts afresh."""
+    """Remember an owner, timed from when the look-up began (`time.monotonic`); a full cache is emptied first."""
     with _lock:
         if len(_entries) >= ENTRIES_MAX:
             _entries.clear()
@@ -32,6 +32,6 @@ def put(digest: bytes, principal: Principal, asked_at: float) -> None:
 
 
 def clear() -> None:
-    """Forget everything, as between tests."""
+    """Forget everything; for tests."""
     with _lock:
         _entries.clear()

@@ -1,7 +1,7 @@
-"""API keys: making, rotating and revoking them, and telling a request's owner from one.
+"""Create, rotate, revoke and authenticate API keys.
 
-A key reads `aik_<id, 8>_<secret, 32>_<checksum, 6>` in base62. The id finds the row; the secret has 190 bits and is
-kept as an HMAC-SHA256 whose pepper is not in the database; the checksum refuses a mistyped key without a query.
+A key has the form `aik_<id, 8>_<secret, 32>_<checksum, 6>` in base62. The id finds the row; the secret has 190 bits and
+is stored as an HMAC-SHA256 whose pepper is not in the database; the checksum rejects a mistyped key without a query.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ LAST_USED_STEP = timedelta(minutes=1)
 
 
 class PermissionExceededError(PermissionError):
-    """A key was asked for that may do more than the person who asks."""
+    """The requested key would have more permissions than the person who creates it."""
 
 
 @transaction.atomic
@@ -49,10 +49,11 @@ def create_key(
     created_by: User | None = None,
     actor: str,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is told this once. Without `scopes` it gets all of the role's.
+    """Create a key; returns it with its text, which is shown only once. Without `scopes` it gets all scopes of the
+    role.
 
-    Raises ValueError naming a scope that the role does not have, and PermissionExceededError where the key could do
-    what `created_by` may not; None stands for the operator of the machine, who may do all.
+    Raises ValueError naming a scope that the role does not have, and PermissionExceededError if the key would exceed
+    the permissions of `created_by`; None stands for the operator of the machine, who may do everything.
     """
     granted = _checked_scopes(role, scopes)
     if created_by is not None:
@@ -70,16 +71,17 @@ def create_key(
 
 @transaction.atomic
 def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = None, actor: str) -> tuple[ApiKey, str]:
-    """A successor with the same rights, and its text; the old key ends after `overlap` (0 to 24 hours).
+    """Replace a key by one with the same permissions; returns the new key and its text. The old key works for `overlap`
+    (0 to 24 hours).
 
     Raises ValueError for another overlap and for a key that is revoked, expired or already replaced, and
-    PermissionExceededError for a key that `rotated_by`, who learns the new text, could not make.
+    PermissionExceededError for a key that `rotated_by`, who sees the new text, could not create.
     """
     if not timedelta(0) <= overlap <= ROTATION_OVERLAP_MAX:
         raise ValueError("the overlap must be 0 to 24 hours")
     old = ApiKey.objects.select_for_update(of=("self",)).select_related("organization", "created_by").get(pk=key.pk)
     if not is_usable(old) or old.replaced_by_id:
-        raise ValueError("only a key in use can be rotated")
+        raise ValueError("only an active key can be rotated")
     if rotated_by is not None:
         _check_not_above(rotated_by, old.organization, Role(old.role), old.scopes)
     owner = rotated_by or old.created_by
@@ -101,14 +103,14 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
 
 
 def line_of(row_id: int) -> QuerySet[ApiKey]:
-    """The keys that replaced each other by rotation, of which this is one; itself alone if it was never rotated."""
+    """The keys that replaced each other by rotation, including this one; only itself if never rotated."""
     line = ApiKey.objects.filter(id=row_id).values("line")[:1]
     return ApiKey.objects.filter(Q(id=row_id) | Q(line=Subquery(line)))
 
 
 @transaction.atomic
 def revoke_key(*, key: ApiKey, actor: str) -> bool:
-    """End a key now; every process refuses it within a second. False if it had been revoked before."""
+    """Revoke a key; every process refuses it within a second. False if it was already revoked."""
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         return False
     audit.record(organization_id=key.organization_id, actor=actor, verb="api_key.revoked", target=str(key))
@@ -116,10 +118,10 @@ def revoke_key(*, key: ApiKey, actor: str) -> bool:
 
 
 def authenticate(header_value: object) -> Principal | None:
-    """The caller behind an `Authorization` header, or None. Never raises for what a header can hold.
+    """The caller behind an `Authorization` header, or None. Never raises, whatever the header contains.
 
-    Costs no query for malformed or mistyped keys and for one seen in the last half second, else one; and once a minute
-    and key an UPDATE of `last_used_at`.
+    Costs no query for a malformed or mistyped key or one seen in the last half second, otherwise one; plus an UPDATE of
+    `last_used_at` at most once per minute and key.
     """
     credential = parse(header_value)
     if credential is None:
@@ -144,7 +146,7 @@ class Credential:
 
 
 def parse(header_value: object) -> Credential | None:
-    """`Bearer <key>` with a right checksum, else None."""
+    """Parse `Bearer <key>`; None unless the checksum is right."""
     if not isinstance(header_value, str) or len(header_value) != len(SCHEME) + CREDENTIAL_LENGTH:
         return None
     if header_value[: len(SCHEME)].lower() != SCHEME:
@@ -157,7 +159,7 @@ def parse(header_value: object) -> Credential | None:
 
 
 def checksum(text: str) -> str:
-    """CRC-32 as six base62 characters: finds typing errors, proves nothing."""
+    """CRC-32 as six base62 characters: detects typing errors, proves nothing."""
     number, characters = zlib.crc32(text.encode()), ""
     for _ in range(6):
         number, digit = divmod(number, len(BASE62))
@@ -166,24 +168,24 @@ def checksum(text: str) -> str:
 
 
 def digest_of(secret: str) -> str:
-    """What the database keeps of a secret."""
+    """What the database stores of a secret."""
     return hmac.new(settings.API_KEY_PEPPER.encode(), secret.encode(), hashlib.sha256).hexdigest()
 
 
 def is_usable(key: ApiKey) -> bool:
-    """Neither revoked nor expired."""
+    """Whether the key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > timezone.now())
 
 
 def can_make(creator: Role, role: Role, scopes: Iterable[str]) -> bool:
-    """Whether somebody of that role may hold such a key's text."""
+    """Whether a person with that role may hold this key's text."""
     return may_grant(creator, role) and all(role_allows(creator, scope) for scope in scopes)
 
 
 def _check_not_above(creator: User, organization: Organization, role: Role, scopes: list[str]) -> None:
     membership = Membership.objects.filter(organization=organization, user=creator).first()
     if membership is None or not can_make(Role(membership.role), role, scopes):
-        raise PermissionExceededError("a key cannot have more rights than the person who makes it")
+        raise PermissionExceededError("a key cannot have more permissions than the person who creates it")
 
 
 def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:
@@ -193,7 +195,7 @@ def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:
     wanted = sorted(set(scopes))
     for scope in wanted:
         if scope not in PERMISSIONS:
-            raise ValueError(f"there is no scope {scope}")
+            raise ValueError(f"unknown scope {scope}")
         if scope not in allowed:
             raise ValueError(f"the role {role.value} does not have the scope {scope}")
     return wanted
@@ -228,7 +230,7 @@ def _random(length: int) -> str:
 
 
 def _look_up(credential: Credential) -> Principal | None:
-    """An unknown id costs the same comparison as a known one."""
+    """Look up the owner; an unknown id costs the same comparison as a known one."""
     with system_scope():
         key = ApiKey.objects.select_related("organization").filter(key_id=credential.key_id).first()
     is_right = hmac.compare_digest(key.secret_digest if key else digest_of(""), digest_of(credential.secret))

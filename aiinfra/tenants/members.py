@@ -1,4 +1,4 @@
-"""The people of an organization: their roles, and leaving."""
+"""Members of an organization: adding and removing them, and their roles."""
 
 from django.db import transaction
 
@@ -9,11 +9,11 @@ from aiinfra.tenants.scope import organization_scope
 
 
 class MemberError(ValueError):
-    """A change of members that is refused; its text is for the person who tried."""
+    """A refused change of members; the text is for the person who tried."""
 
 
 def role_of(user: User, organization: Organization) -> Role:
-    """The person's role. Raises MemberError for somebody who is not a member."""
+    """The person's role. Raises MemberError for a non-member."""
     membership = Membership.objects.filter(user=user, organization=organization).first()
     if membership is None:
         raise MemberError("You are not a member of this organization.")
@@ -21,24 +21,24 @@ def role_of(user: User, organization: Organization) -> Role:
 
 
 def account_of(email: str) -> User | None:
-    """The account that an address has already."""
+    """The account of an address; None if there is none."""
     return User.objects.filter(username__iexact=email).first() or User.objects.filter(email__iexact=email).first()
 
 
 def check_may_grant(by: User, organization: Organization, role: Role) -> None:
-    """Raise MemberError where the role is above the person's own."""
+    """Raise MemberError if the role is above the person's own."""
     if not may_grant(role_of(by, organization), role):
-        raise MemberError(f"Your own role does not reach as far as {role.value}.")
+        raise MemberError(f"Your role cannot grant the role {role.value}.")
 
 
 @transaction.atomic
 def add_member(*, organization: Organization, user: User, role: Role, actor: str) -> Membership:
-    """Make a person a member. Raises MemberError if he is one."""
+    """Add a person to an organization. Raises MemberError for an existing member."""
     membership, is_new = Membership.objects.get_or_create(
         organization=organization, user=user, defaults={"role": role.value}
     )
     if not is_new:
-        raise MemberError("This person is a member already.")
+        raise MemberError("This person is already a member.")
     audit.record(
         organization_id=organization.pk,
         actor=actor,
@@ -51,10 +51,11 @@ def add_member(*, organization: Organization, user: User, role: Role, actor: str
 
 @transaction.atomic
 def change_role(*, membership: Membership, role: Role, by: User, actor: str, seen: str = "") -> bool:
-    """Give a member another role; False for the role that the member has. What they made beyond their new rights ends.
+    """Change a member's role; False if they already have it. Revokes the keys and invitations that exceed their new
+    permissions.
 
-    `seen` is the role that the caller saw before. Raises MemberError where it is another one now, for a role above that
-    of `by`, old or new, and for the last owner.
+    `seen` is the role that the caller saw before. Raises MemberError if it has changed since, for a role above that of
+    `by`, old or new, and for the last owner.
     """
     member = _locked(membership)
     if seen and seen != member.role:
@@ -80,7 +81,7 @@ def change_role(*, membership: Membership, role: Role, by: User, actor: str, see
 
 @transaction.atomic
 def remove_member(*, membership: Membership, by: User, actor: str) -> None:
-    """End a membership with the keys and invitations that he made; from his next request on he is a stranger.
+    """End a membership, and the keys and invitations that the member created; their next request is a stranger's.
 
     Raises MemberError for a member above `by` and for the last owner.
     """
@@ -99,7 +100,7 @@ def remove_member(*, membership: Membership, by: User, actor: str) -> None:
 
 
 def _locked(membership: Membership) -> Membership:
-    """The row as it is now. The owners' rows are locked too, so that two who demote each other come in turn."""
+    """The current row, locked. The owners' rows are locked too, so that two owners who demote each other take turns."""
     list(
         Membership.objects.select_for_update()
         .filter(organization_id=membership.organization_id, role=Role.OWNER)
@@ -108,18 +109,18 @@ def _locked(membership: Membership) -> Membership:
     rows = Membership.objects.select_for_update(of=("self",)).select_related("organization", "user")
     found = rows.filter(pk=membership.pk).first()
     if found is None:
-        raise MemberError("This person is not a member any more.")
+        raise MemberError("This person is no longer a member.")
     return found
 
 
 def _check_not_last_owner(member: Membership) -> None:
     others = Membership.objects.filter(organization_id=member.organization_id, role=Role.OWNER).exclude(pk=member.pk)
     if member.role == Role.OWNER and not others.exists():
-        raise MemberError("An organization keeps at least one owner.")
+        raise MemberError("An organization needs at least one owner.")
 
 
 def _end_powers(member: Membership, role: Role | None, actor: str) -> None:
-    """Revoke the keys and withdraw the invitations that the member could not make in his new role (None: he leaves)."""
+    """Revoke the keys and withdraw the invitations that exceed the member's new role (None: they leave)."""
     with organization_scope(member.organization_id):
         for key in ApiKey.objects.filter(created_by=member.user, revoked_at=None):
             if role is None or not _could_make(role, key):
@@ -139,7 +140,7 @@ def _could_invite(role: Role, invited: Role) -> bool:
 
 @transaction.atomic
 def change_password(user: User, password: str) -> None:
-    """Give somebody another password; each of his organizations sees in its audit log that, not what."""
+    """Change a password; the audit log of each of the user's organizations records that it changed, not what it is."""
     user.set_password(password)
     user.save(update_fields=["password"])
     for membership in Membership.objects.filter(user=user):

@@ -1,4 +1,4 @@
-"""Who a logged-in session is, in which organization."""
+"""Resolves the user and organization of a signed-in session."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +21,9 @@ SESSION_KEY = "organization_id"
 def session_principal(get_response: GetResponse) -> GetResponse:
     """Middleware: sets `request.principal`, `request.membership` and `request.memberships` from the session.
 
-    While the request runs its queries see the chosen organization only, and times are shown in its time zone. Rights
-    are read anew each time, so a change of role holds from the next request on. A streamed body is read after this: it
-    must set its own scope.
+    Queries of the request see only the chosen organization, and times are shown in its time zone. Permissions are read
+    on every request, so a new role applies to the next request. A streamed body is read after this: it must set its own
+    scope.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -48,7 +48,7 @@ def _scope_of(membership: Membership | None) -> Iterator[None]:
 
 
 def principal_of(membership: Membership) -> Principal:
-    """The person as a caller in the organization of the membership."""
+    """The caller that a membership describes."""
     return Principal(
         organization_id=membership.organization_id,
         organization_slug=membership.organization.slug,
@@ -70,7 +70,7 @@ def _memberships(request: HttpRequest) -> list[Membership]:
 
 
 def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
-    """The one that the session names, else the oldest."""
+    """The membership that the session names, otherwise the oldest."""
     if not memberships:
         return None
     wanted = request.session.get(SESSION_KEY)

@@ -21,11 +21,13 @@ def validate_time_zone(name: str) -> None:
 
 
 class User(AbstractUser):
-    """A person; the rights come from the memberships. `is_staff` opens Django admin and what spans organizations."""
+    """A person; permissions come from memberships. `is_staff` grants access to Django admin and to pages that span
+    organizations.
+    """
 
 
 class Organization(models.Model):
-    """One tenant: everything else belongs to exactly one."""
+    """A tenant: everything else belongs to exactly one."""
 
     slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=200)
@@ -67,9 +69,9 @@ class TenantModel(models.Model):
 
 
 class OwnedModel(models.Model):
-    """Base of the tables whose rows belong to one organization or, where `organization` is NULL, to the installation.
+    """Base of tables whose rows belong to one organization or, where `organization` is NULL, to the installation.
 
-    The manager keeps the two apart as strictly as two organizations: see `scope.installation_scope`.
+    The manager separates the two as strictly as two organizations: see `scope.installation_scope`.
     """
 
     organization = models.ForeignKey(Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -81,7 +83,7 @@ class OwnedModel(models.Model):
 
 
 class Invitation(TenantModel):
-    """An open offer to join; the link's token is kept as a hash only."""
+    """An open invitation; only a hash of the link's token is stored."""
 
     email = models.EmailField()
     role = models.CharField(max_length=16, choices=ROLE_CHOICES)
@@ -96,7 +98,7 @@ class Invitation(TenantModel):
 
 
 class ApiKey(TenantModel):
-    """A program's credential. Only an HMAC of the secret is kept; see `aiinfra.tenants.keys` for the format."""
+    """A program's credential. Only an HMAC of the secret is stored; see `aiinfra.tenants.keys` for the format."""
 
     key_id = models.CharField(max_length=8, unique=True)
     secret_digest = models.CharField(max_length=64)
@@ -124,7 +126,7 @@ class ApiKey(TenantModel):
 
 
 class AuditEvent(OwnedModel):
-    """One change: who did what to what; without an organization, to the installation.
+    """A change: who did what to what. Without an organization, it changed the installation.
 
     Append-only: triggers in both databases refuse UPDATE and DELETE.
     """
@@ -132,7 +134,7 @@ class AuditEvent(OwnedModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=timezone.now)
     actor = models.CharField(max_length=200, help_text="log-in name, API key or command")
-    verb = models.CharField(max_length=64, help_text="what was done, as noun.verb: api_key.revoked")
+    verb = models.CharField(max_length=64, help_text="what was done, as noun.verb, such as api_key.revoked")
     target = models.CharField(max_length=200)
     changes = models.JSONField(default=dict, help_text="field: [before, after]; never a secret")
     request_id = models.CharField(max_length=64, blank=True)
@@ -146,20 +148,20 @@ class AuditEvent(OwnedModel):
 
 
 class OnceAnswer(OwnedModel):
-    """What a write answered, so that its repeat is answered the same and done once; see `aiinfra.once`.
+    """The answer to a write, so that a repeated request runs once and gets the same answer; see `aiinfra.once`.
 
-    Rows live for a day. `status` is NULL while the first is under way.
+    Rows are kept for one day. `status` is NULL while the first request is running.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the owner and the caller's key")
-    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the request")
     created_at = models.DateTimeField(default=timezone.now)
     status = models.PositiveSmallIntegerField(null=True)
-    body = models.TextField(help_text="JSON of an API answer; of a form where it led, never a page")
+    body = models.TextField(help_text="JSON of an API response; for a form, the redirect target, never a page")
 
     class Meta:
         indexes = [models.Index(fields=["created_at"], name="once_answer_by_age")]
 
     def __str__(self) -> str:
-        return f"{self.digest[:8]}: {self.status or 'under way'}"
+        return f"{self.digest[:8]}: {self.status or 'in progress'}"

@@ -1,4 +1,4 @@
-"""Making and changing organizations."""
+"""Create and change organizations."""
 
 import secrets
 
@@ -17,7 +17,7 @@ EDITABLE = ("name", "time_zone")
 def create_organization(
     *, slug: str, name: str = "", time_zone: str = "UTC", is_demo: bool = False, actor: str
 ) -> Organization:
-    """A new organization without people. Raises ValidationError for a slug that is taken and for wrong values."""
+    """Create an organization without members. Raises ValidationError for a taken slug and for invalid values."""
     organization = Organization(slug=slug, name=name or slug, time_zone=time_zone, is_demo=is_demo)
     organization.full_clean()
     organization.save()
@@ -27,9 +27,9 @@ def create_organization(
 
 @transaction.atomic
 def add_first_owner(organization: Organization, email: str, actor: str) -> str | None:
-    """Make the person an owner; returns the password of an account that had to be made, which is told this once.
+    """Make a person an owner; returns the password of a newly created account, which is shown only once.
 
-    Raises ValidationError for what is no address, and MemberError for a member.
+    Raises ValidationError for an invalid address, and MemberError for an existing member.
     """
     validate_email(email)
     user = account_of(email)
@@ -45,7 +45,7 @@ def add_first_owner(organization: Organization, email: str, actor: str) -> str |
 
 @transaction.atomic
 def update_organization(*, organization: Organization, name: str, time_zone: str, actor: str) -> bool:
-    """Change name and time zone; False if nothing is new. Raises ValidationError for wrong values."""
+    """Change name and time zone; False if nothing changed. Raises ValidationError for invalid values."""
     before = Organization.objects.get(pk=organization.pk)
     organization.name, organization.time_zone = name, time_zone
     organization.full_clean()

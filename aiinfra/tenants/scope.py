@@ -1,7 +1,7 @@
-"""Whose rows the running code may see.
+"""Limits which rows the running code may see.
 
-Every table of a tenant is read through `TenantManager`, which adds the organization of the running request or job and
-raises where none was set: a forgotten scope is an error, never a leak.
+Every tenant table is read through `TenantManager`, which adds the organization of the current request or job and raises
+if none is set: a forgotten scope is an error, never a leak.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Model = TypeVar("Model", bound=models.Model, covariant=True)
 
 
 class NoOrganizationError(RuntimeError):
-    """Tenant data was read or written while no organization was set."""
+    """Tenant data was read or written without an organization in scope."""
 
 
 @contextmanager
@@ -44,9 +44,9 @@ def system_scope() -> Iterator[None]:
 
 @contextmanager
 def installation_scope() -> Iterator[None]:
-    """Limit every query of the block to the rows that belong to the installation and to no organization.
+    """Limit every query of the block to rows that belong to the installation and to no organization.
 
-    For staff and for what watches the installation. A test lists who may use it.
+    For staff and for whatever monitors the installation. A test lists who may use it.
     """
     token = _organization_id.set(INSTALLATION)
     try:
@@ -61,19 +61,19 @@ def owner_scope(organization_id: int | None) -> AbstractContextManager[None]:
 
 
 def organization_in_scope() -> int | None:
-    """The one organization that the running code may see; None in another scope, or without any."""
+    """The organization that the running code may see; None in another scope, or without any."""
     organization_id = _organization_id.get()
     return organization_id if organization_id is not None and organization_id > 0 else None
 
 
 class TenantManager(models.Manager[Model]):
-    """The default manager of a tenant's table: only the rows of the organization, or the installation, in scope.
+    """The default manager of tenant tables: only rows of the organization, or the installation, in scope.
 
     The two never see each other's rows: an organization's id is never NULL, the installation's always is.
     """
 
     def get_queryset(self) -> models.QuerySet[Model]:
-        """The scoped rows. Raises NoOrganizationError where no scope was set."""
+        """The scoped rows. Raises NoOrganizationError if no scope is set."""
         organization_id = _organization_id.get()
         if organization_id is None:
             raise NoOrganizationError(f"{self.model.__name__} was queried without an organization")
@@ -83,13 +83,13 @@ class TenantManager(models.Manager[Model]):
         return rows.filter(organization_id=None if organization_id == INSTALLATION else organization_id)
 
     def create(self, **values: Any) -> Model:
-        """Insert a row. Raises NoOrganizationError where no scope was set or the row is of another organization."""
+        """Insert a row. Raises NoOrganizationError if no scope is set or the row belongs to another organization."""
         return self.insert(self.model(**values))
 
     def insert(self, row: Any) -> Model:
-        """Insert a row that was made before; raises as `create` does."""
+        """Insert an existing instance; raises as `create` does."""
         owner = INSTALLATION if row.organization_id is None else row.organization_id
         if _organization_id.get() not in {EVERY_ORGANIZATION, owner}:
-            raise NoOrganizationError(f"a {self.model.__name__} was made outside its organization")
+            raise NoOrganizationError(f"a {self.model.__name__} was created outside its organization")
         row.save(force_insert=True)
         return cast(Model, row)

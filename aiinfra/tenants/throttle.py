@@ -1,4 +1,4 @@
-"""Slowing down those who guess passwords."""
+"""Slows down password guessing."""
 
 import hashlib
 import logging
@@ -14,23 +14,23 @@ WINDOW_S = 300
 
 
 def may_try(name: str, address: str) -> bool:
-    """Fewer than 10 failures in 5 minutes for this name from there. True where Redis is down: people must get in."""
+    """Whether the name and address had fewer than 10 failures in 5 minutes. True while Redis is down."""
     try:
         return int(redis_client().get(_key(name, address)) or 0) < FAILURES_MAX
     except RedisError:
-        logger.warning("log-in attempts are not counted: Redis is down")
+        logger.warning("login attempts are not counted because Redis is down")
         return True
 
 
 def count_failure(name: str, address: str) -> None:
-    """Remember one wrong password; the first one starts the 5 minutes."""
+    """Count one wrong password; the first one starts the 5 minutes."""
     try:
         with redis_client().pipeline() as pipeline:
             pipeline.incr(_key(name, address))
             pipeline.expire(_key(name, address), WINDOW_S, nx=True)
             pipeline.execute()
     except RedisError:
-        logger.warning("a failed log-in was not counted: Redis is down")
+        logger.warning("a failed login was not counted because Redis is down")
 
 
 def _key(name: str, address: str) -> str:

@@ -1,4 +1,4 @@
-"""The addresses of people, keys and organizations."""
+"""URLs for people, keys and organizations."""
 
 from django.urls import path
 

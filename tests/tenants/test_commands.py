@@ -26,7 +26,7 @@ def run(*argv: str) -> list[str]:
 
 
 def test_createorg_makes_an_organization_and_leaves_one_that_exists() -> None:
-    assert run("createorg", "west", "--name", "West", "--timezone", "Asia/Tokyo") == ["Made the organization west."]
+    assert run("createorg", "west", "--name", "West", "--timezone", "Asia/Tokyo") == ["Created organization west."]
     assert "exists" in run("createorg", "west", "--name", "Other")[0]
     assert Organization.objects.get().name == "West"
 
@@ -67,7 +67,7 @@ def test_createapikey_prints_the_key_alone_on_the_last_line(organization: Organi
 
 
 def test_createapikey_refuses_what_does_not_exist(organization: Organization) -> None:
-    with pytest.raises(CommandError, match="no organization"):
+    with pytest.raises(CommandError, match="does not exist"):
         run("createapikey", "nowhere", "--name", "bot", "--role", "viewer")
     with pytest.raises(CommandError, match="queue:write"):
         run("createapikey", "north", "--name", "bot", "--role", "viewer", "--scopes", "queue:write")

@@ -221,7 +221,7 @@ def test_a_key_is_rotated_once_and_not_after_its_expiry(organization: Organizati
     with organization_scope(organization.pk):
         new, _ = keys.rotate_key(key=key, overlap=timedelta(hours=24), actor="user:owner")
         for unusable in (key, expired):
-            with pytest.raises(ValueError, match="in use"):
+            with pytest.raises(ValueError, match="active key"):
                 keys.rotate_key(key=unusable, overlap=timedelta(0), actor="user:owner")
         keys.rotate_key(key=new, overlap=timedelta(0), actor="user:owner")
         assert ApiKey.objects.count() == 4
@@ -298,7 +298,7 @@ def test_only_a_key_in_use_is_rotated_and_only_by_who_could_make_it(organization
         with pytest.raises(keys.PermissionExceededError):
             keys.rotate_key(key=key, overlap=timedelta(0), rotated_by=admin, actor="user:admin")
         keys.revoke_key(key=key, actor="user:owner")
-        with pytest.raises(ValueError, match="in use"):
+        with pytest.raises(ValueError, match="active key"):
             keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
 
 

@@ -46,7 +46,7 @@ def test_a_scope_beyond_the_role_is_named_in_the_form(admin: User, client_of: Br
         reverse("key_create"), {"name": "bot", "role": "viewer", "scopes": ["queue:write"]}
     )
     assert response.status_code == 422
-    assert "does not have: queue:write" in response.text
+    assert "does not include these scopes: queue:write" in response.text
     assert "data-open" in response.text
     assert not ApiKey._base_manager.exists()
 
@@ -59,7 +59,7 @@ def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
     key = make(organization, role=Role.OWNER)
     response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"})
     assert response.status_code == 422
-    assert "more rights" in response.text
+    assert "more permissions" in response.text
 
 
 def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: User, client_of: Browser) -> None:
@@ -72,7 +72,7 @@ def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: U
 def test_a_key_is_revoked(organization: Organization, admin: User, client_of: Browser) -> None:
     key = make(organization)
     response = client_of(admin).post(reverse("key_revoke", args=[key.key_id]), follow=True)
-    assert "is revoked" in response.text
+    assert " revoked." in response.text
     with organization_scope(organization.pk):
         assert ApiKey.objects.get().revoked_at is not None
 

@@ -45,7 +45,7 @@ def test_a_role_is_changed(admin: User, viewer: User, client_of: Browser) -> Non
     response = client_of(admin).post(
         reverse("member_role", args=[membership(viewer).pk]), {"role": "finance"}, follow=True
     )
-    assert "viewer is finance now." in response.text
+    assert "viewer now has the role finance." in response.text
     assert membership(viewer).role == "finance"
 
 
@@ -68,7 +68,7 @@ def test_an_invitation_is_withdrawn(organization: Organization, admin: User, cli
     client = client_of(admin)
     client.post(reverse("member_invite"), {"email": "new@example.com", "role": "viewer"})
     response = client.post(reverse("invitation_withdraw", args=[Invitation._base_manager.get().pk]), follow=True)
-    assert "is withdrawn" in response.text
+    assert " withdrawn." in response.text
     assert not Invitation._base_manager.exists()
 
 

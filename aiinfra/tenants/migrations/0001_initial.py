@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('actor', models.CharField(help_text='log-in name, API key or command', max_length=200)),
-                ('verb', models.CharField(help_text='what was done, as noun.verb: api_key.revoked', max_length=64)),
+                ('verb', models.CharField(help_text='what was done, as noun.verb, such as api_key.revoked', max_length=64)),
                 ('target', models.CharField(max_length=200)),
                 ('changes', models.JSONField(default=dict, help_text='field: [before, after]; never a secret')),
                 ('request_id', models.CharField(blank=True, max_length=64)),

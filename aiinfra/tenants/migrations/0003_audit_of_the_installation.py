@@ -7,12 +7,13 @@ TABLE = "tenants_auditevent"
 
 
 def forget_the_installation(_apps, editor):
-    """The column is about to demand an organization again."""
+    """The column requires an organization again after this."""
     editor.execute(f"DELETE FROM {TABLE} WHERE organization_id IS NULL")
 
 
 class Migration(migrations.Migration):
-    """Events without an organization are the installation's. SQLite writes the table anew, which loses the triggers."""
+    """Events without an organization belong to the installation. SQLite rebuilds the table, which drops the triggers.
+    """
 
     dependencies = [("tenants", "0002_audit_append_only")]
     operations = [

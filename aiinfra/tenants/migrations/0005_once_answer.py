@@ -18,10 +18,10 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('digest', models.CharField(help_text="SHA-256 of the owner and the caller's key", max_length=64, unique=True)),
-                ('fingerprint', models.CharField(help_text='SHA-256 of what was asked', max_length=64)),
+                ('fingerprint', models.CharField(help_text='SHA-256 of the request', max_length=64)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('status', models.PositiveSmallIntegerField(null=True)),
-                ('body', models.TextField(help_text='JSON of an API answer; of a form where it led, never a page')),
+                ('body', models.TextField(help_text='JSON of an API response; for a form, the redirect target, never a page')),
                 ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
             options={

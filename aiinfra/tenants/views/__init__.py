@@ -1,1 +1,1 @@
-"""The tenants' pages, one file per subject."""
+"""The tenants' pages, one module per subject."""

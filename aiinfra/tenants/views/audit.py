@@ -21,7 +21,7 @@ PAGE_SIZE = 50
 @permission_required("audit:read")
 @require_GET
 def audit_log(request: MemberRequest) -> HttpResponse:
-    """A page of events, newest first; for HTMX its rows alone."""
+    """A page of events, newest first; only its rows for HTMX."""
     form = AuditFilter(request.GET)
     filters = form.chosen()
     found = list(audit_events(**filters, before=parse_cursor(request.GET.get("cursor", "")))[: PAGE_SIZE + 1])
@@ -36,12 +36,12 @@ def audit_log(request: MemberRequest) -> HttpResponse:
 
 
 def make_cursor(event: AuditEvent) -> str:
-    """Where the next page begins."""
+    """The cursor of the page that follows this event."""
     return f"{event.at.isoformat()}~{event.pk}"
 
 
 def parse_cursor(text: str) -> tuple[datetime, UUID] | None:
-    """The place that a cursor names; None, the beginning, for one that is not ours."""
+    """The position that a cursor encodes; None, the beginning, for an invalid cursor."""
     at_text, _, id_text = text.partition("~")
     try:
         at, identity = parse_datetime(at_text), UUID(id_text)

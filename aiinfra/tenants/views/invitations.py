@@ -20,7 +20,7 @@ from aiinfra.tenants.models import Invitation, User
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Accept an invitation: as the person who is logged in, or with a new account. 404 for a link that is void."""
+    """Accept an invitation, as the signed-in user or with a new account. 404 for a link that is not valid."""
     found = invitations.find_open(token)
     if found is None:
         raise Http404

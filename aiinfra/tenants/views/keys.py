@@ -25,7 +25,7 @@ def key_list(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def create(request: MemberRequest) -> HttpResponse:
-    """Make a key and show its text, this once."""
+    """Create a key and show its text once."""
     form = KeyForm(request.POST, giver=request.principal.role)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -49,11 +49,11 @@ def create(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
-    """Make a key's successor and show its text, this once."""
+    """Rotate a key and show the new text once."""
     key = get_object_or_404(ApiKey, key_id=key_id)
     form = RotateForm(request.POST)
     if not form.is_valid():
-        return _refused(request, "Choose when the old key stops working.")
+        return _refused(request, "Select when the old key stops working.")
     try:
         new, text = keys.rotate_key(
             key=key, overlap=form.chosen_overlap(), rotated_by=request.user, actor=request.principal.actor
@@ -66,10 +66,10 @@ def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
 @permission_required("key:manage")
 @require_POST
 def revoke(request: MemberRequest, key_id: str) -> HttpResponse:
-    """End a key now."""
+    """Revoke a key."""
     key = get_object_or_404(ApiKey, key_id=key_id)
     keys.revoke_key(key=key, actor=request.principal.actor)
-    messages.success(request, f"The key {key.name} is revoked.")
+    messages.success(request, f"Key {key.name} revoked.")
     return redirect("keys")
 
 

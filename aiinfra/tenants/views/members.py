@@ -1,4 +1,4 @@
-"""`/settings/members/`: who belongs to the organization."""
+"""`/settings/members/`: the organization's members."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,7 +18,7 @@ from aiinfra.tenants.models import Invitation, Membership
 @permission_required("member:read")
 @require_GET
 def member_list(request: MemberRequest) -> HttpResponse:
-    """The members, and the invitations that are open."""
+    """The members and open invitations."""
     return _page(request, InviteForm(giver=request.principal.role))
 
 
@@ -26,7 +26,7 @@ def member_list(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def invite(request: MemberRequest) -> HttpResponse:
-    """Make an invitation and show its link, this once."""
+    """Create an invitation and show its link once."""
     form = InviteForm(request.POST, giver=request.principal.role)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -49,21 +49,21 @@ def invite(request: MemberRequest) -> HttpResponse:
 @permission_required("member:manage")
 @require_POST
 def withdraw_invitation(request: MemberRequest, invitation_id: int) -> HttpResponse:
-    """Make an open invitation worthless."""
+    """Withdraw an open invitation."""
     invitation = get_object_or_404(Invitation, pk=invitation_id, accepted_at=None)
     invitations.withdraw(invitation=invitation, actor=request.principal.actor)
-    messages.success(request, f"The invitation of {invitation.email} is withdrawn.")
+    messages.success(request, f"Invitation for {invitation.email} withdrawn.")
     return redirect("members")
 
 
 @permission_required("member:manage")
 @require_POST
 def change_role(request: MemberRequest, membership_id: int) -> HttpResponse:
-    """Give a member another role."""
+    """Change a member's role."""
     membership = _membership(request, membership_id)
     form = RoleForm(request.POST, giver=request.principal.role)
     if not form.is_valid():
-        return _refused(request, "That role cannot be given.")
+        return _refused(request, "You cannot grant that role.")
     try:
         members.change_role(
             membership=membership,
@@ -74,20 +74,20 @@ def change_role(request: MemberRequest, membership_id: int) -> HttpResponse:
         )
     except MemberError as error:
         return _refused(request, str(error))
-    messages.success(request, f"{membership.user} is {form.chosen_role().value} now.")
+    messages.success(request, f"{membership.user} now has the role {form.chosen_role().value}.")
     return redirect("members")
 
 
 @permission_required("member:manage")
 @require_POST
 def remove(request: MemberRequest, membership_id: int) -> HttpResponse:
-    """End a membership."""
+    """Remove a member."""
     membership = _membership(request, membership_id)
     try:
         members.remove_member(membership=membership, by=request.user, actor=request.principal.actor)
     except MemberError as error:
         return _refused(request, str(error))
-    messages.success(request, f"{membership.user} is not a member any more.")
+    messages.success(request, f"{membership.user} is no longer a member.")
     return redirect("home" if membership.user_id == request.user.pk else "members")
 
 

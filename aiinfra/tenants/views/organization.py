@@ -17,7 +17,7 @@ from aiinfra.tenants.organizations import update_organization
 @one_edit_at_a_time
 def organization(request: MemberRequest) -> HttpResponse:
     """Name and time zone."""
-    # A form writes into its instance while it validates, and the page's head shows the one of the request.
+    # A form writes into its instance while it validates, and the page header shows the request's instance.
     edited = Organization.objects.get(pk=request.principal.organization_id)
     form = OrganizationForm(request.POST or None, instance=edited)
     if request.method == "POST" and form.is_valid():

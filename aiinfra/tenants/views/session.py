@@ -1,4 +1,4 @@
-"""Logging in and out, one's password, choosing an organization, and the way in."""
+"""Log in and out, change the password, switch organizations, and the redirect from `/`."""
 
 from typing import cast
 
@@ -25,7 +25,7 @@ TOO_MANY = "Too many failed attempts. Try again in five minutes."
 @signed_in
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """To the first page; who belongs to no organization is told so."""
+    """Redirect to the first page; users without an organization see a page that says so."""
     if getattr(request, "principal", None) is None:
         return render(request, "tenants/no_organization.html")
     return redirect("queue_live")
@@ -36,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def log_in(request: HttpRequest) -> HttpResponse:
-    """The log-in page. Ten failures in five minutes for a name from an address close it for both together: 429."""
+    """The login page. Ten failures in five minutes for the same name and address block both together: 429."""
     if request.user.is_authenticated:
         return redirect(_next(request))
     if request.method == "GET":
@@ -66,7 +66,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("old_password", "new_password1", "new_password2")
 @require_http_methods(["GET", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
-    """One's own password; a change ends one's sessions everywhere else. Failures count as failed log-ins do."""
+    """Change the user's own password, which ends their other sessions. Failures count as failed logins."""
     user = cast(User, request.user)
     name, address = user.get_username(), client_address(request) or ""
     form = PasswordChangeForm(user, request.POST or None)
@@ -80,21 +80,21 @@ def password(request: HttpRequest) -> HttpResponse:
         return _password_page(request, form, status=422)
     change_password(user, form.cleaned_data["new_password1"])
     auth.update_session_auth_hash(request, user)
-    messages.success(request, "Your password is changed. You are logged out everywhere else.")
+    messages.success(request, "Password changed. All other sessions have been signed out.")
     return redirect("home")
 
 
 @signed_in
 @require_POST
 def switch_organization(request: HttpRequest) -> HttpResponse:
-    """Work in another of one's organizations; 404 for a stranger's."""
+    """Switch to another of the user's organizations; 404 for one they do not belong to."""
     slug = request.POST.get("organization", "")
     mine: list[Membership] = getattr(request, "memberships", [])
     membership = next((each for each in mine if each.organization.slug == slug), None)
     if membership is None:
         raise Http404
     request.session[SESSION_KEY] = membership.organization_id
-    messages.success(request, f"You are working in {membership.organization} now.")
+    messages.success(request, f"Switched to {membership.organization}.")
     return redirect("home")
 
 
@@ -118,7 +118,7 @@ def _password_page(
 
 
 def _next(request: HttpRequest) -> str:
-    """Where the person wanted to go, if that is here."""
+    """The requested page, if it is on this host."""
     wanted = request.POST.get("next", request.GET.get("next", ""))
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return wanted

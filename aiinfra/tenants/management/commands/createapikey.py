@@ -11,9 +11,9 @@ from aiinfra.tenants.models import Organization
 
 
 class Command(BaseCommand):
-    """Make an API key and print it once, alone on the last line."""
+    """Create an API key and print it once, alone on the last line."""
 
-    help = "Make an API key and print it once, alone on the last line."
+    help = "Create an API key and print it once, alone on the last line."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The organization and what the key may do."""
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         """Print the key. Raises CommandError for an unknown organization or scope."""
         organization = Organization.objects.filter(slug=options["organization"]).first()
         if organization is None:
-            raise CommandError(f"There is no organization {options['organization']}.")
+            raise CommandError(f"Organization {options['organization']} does not exist.")
         scopes = options["scopes"].split(",") if options["scopes"] else None
         try:
             key, text = create_key(
@@ -38,5 +38,7 @@ class Command(BaseCommand):
             )
         except ValueError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Made {key} for {organization.slug} with {', '.join(key.scopes)}. It is shown this once:")
+        self.stdout.write(
+            f"Created {key} for {organization.slug} with {', '.join(key.scopes)}. It will not be shown again:"
+        )
         self.stdout.write(text)

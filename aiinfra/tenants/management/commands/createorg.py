@@ -12,22 +12,24 @@ from aiinfra.tenants.organizations import add_first_owner, create_organization
 
 
 class Command(BaseCommand):
-    """Make an organization; one that exists is left as it is."""
+    """Create an organization; an existing one is left unchanged."""
 
-    help = "Make an organization; one that exists is left as it is."
+    help = "Create an organization; an existing one is left unchanged."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The slug, and what may differ from the defaults."""
+        """Add the slug and the options."""
         parser.add_argument("slug")
-        parser.add_argument("--name", default="", help="shown to people (default: the slug)")
-        parser.add_argument("--timezone", default="UTC", help="IANA name, as Europe/Berlin (default: UTC)")
-        parser.add_argument("--owner", metavar="EMAIL", help="who owns it; an account is made where he has none")
+        parser.add_argument("--name", default="", help="display name (default: the slug)")
+        parser.add_argument("--timezone", default="UTC", help="IANA name, such as Europe/Berlin (default: UTC)")
+        parser.add_argument(
+            "--owner", metavar="EMAIL", help="email address of the owner; creates their account if needed"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print what was done. Raises CommandError for values that are wrong."""
+        """Print what was done. Raises CommandError for invalid values."""
         slug = options["slug"]
         if Organization.objects.filter(slug=slug).exists():
-            self.stdout.write(f"The organization {slug} exists already.")
+            self.stdout.write(f"Organization {slug} already exists.")
             return
         try:
             lines = self._make(options)
@@ -37,12 +39,16 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def _make(self, options: dict[str, Any]) -> list[str]:
-        """Organization and owner, both or none; returns what to tell."""
+        """Create organization and owner, both or neither; returns the message to print."""
         slug, owner, actor = options["slug"], options["owner"], command_actor("createorg")
         organization = create_organization(slug=slug, name=options["name"], time_zone=options["timezone"], actor=actor)
-        lines = [f"Made the organization {slug}."]
+        lines = [f"Created organization {slug}."]
         if owner:
             password = add_first_owner(organization, owner, actor)
-            how = f"with the password {password} and changes it at /settings/password/" if password else "as before"
+            how = (
+                f"with the password {password} and should change it at /settings/password/"
+                if password
+                else "with their existing password"
+            )
             lines.append(f"{owner.lower()} owns it, and logs in {how}.")
         return lines

@@ -8,12 +8,12 @@ from aiinfra.tenants import demo
 
 
 class Command(BaseCommand):
-    """Make the demo organizations, people and API key, as far as they are missing."""
+    """Create the demo organizations, people and API key that are missing."""
 
-    help = "Make the demo organizations, people and API key, as far as they are missing."
+    help = "Create the demo organizations, people and API key that are missing."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print the log-ins; the API key is the last line."""
+        """Print the logins; the API key is the last line."""
         key = demo.seed()
         self.stdout.write(f"Log in as {', '.join(demo.demo_logins())} with the password {demo.DEMO_PASSWORD}. API key:")
         self.stdout.write(key)
