@@ -1,4 +1,4 @@
-"""Filtering raw records by provider, for staff."""
+"""A provider filter for the admin's raw records."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ class ProviderFilter(admin.SimpleListFilter):
     parameter_name = "provider"
 
     def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:  # noqa: ARG002
-        """Their names."""
+        """The provider names."""
         return [(name, name) for name in provider_names()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        """The rows of the chosen one."""
+        """The rows of the selected provider."""
         return queryset.filter(provider=self.value()) if self.value() else queryset

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class ProvidersConfig(AppConfig):
-    """Calling LLM providers."""
+    """Calls LLM providers."""
 
     name = "aiinfra.providers"
     label = "providers"

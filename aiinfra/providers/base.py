@@ -1,4 +1,4 @@
-"""What every provider adapter takes, gives and raises."""
+"""The interface of provider adapters: arguments, results and errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class ErrorCode(StrEnum):
-    """Why a call failed, in the words of the contract. `HANDLING` says what each one means."""
+    """Why a call failed. `HANDLING` says what each code means."""
 
     RATE_LIMITED = "RATE_LIMITED"
     TIMEOUT = "TIMEOUT"
@@ -29,7 +29,7 @@ class ErrorCode(StrEnum):
 
 
 class Then(StrEnum):
-    """What follows a failed call. A repeat that is used up goes on to the next model."""
+    """What happens after a failed call. After the last retry, the next model is tried."""
 
     REPEAT = "repeat"
     NEXT_MODEL = "next model"
@@ -39,7 +39,7 @@ class Then(StrEnum):
 
 @dataclass(frozen=True)
 class Handling:
-    """One row of the error table. `is_fault`: outages are made of it. `trips`: it counts for the circuit breaker."""
+    """One row of the error table. `is_fault`: counts as an outage. `trips`: counts for the circuit breaker."""
 
     then: Then
     when: str
@@ -49,18 +49,20 @@ class Handling:
 
 HANDLING = {
     ErrorCode.RATE_LIMITED: Handling(Then.REPEAT, "429", is_fault=True),
-    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer within the deadline; 408", is_fault=True, trips=True),
-    ErrorCode.CONNECTION_ERROR: Handling(Then.REPEAT, "refused, not found, or broken", is_fault=True, trips=True),
+    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer before the timeout; 408", is_fault=True, trips=True),
+    ErrorCode.CONNECTION_ERROR: Handling(
+        Then.REPEAT, "connection refused, host not found, or connection broken", is_fault=True, trips=True
+    ),
     ErrorCode.SERVER_ERROR: Handling(
         Then.REPEAT, "5xx, 424, or a success that carries an `error`", is_fault=True, trips=True
     ),
     ErrorCode.CONFLICT: Handling(Then.REPEAT, "409, 423, 425"),
     ErrorCode.EMPTY_ANSWER: Handling(
-        Then.REPEAT, "no text and no tool call, or a finish reason that is missing or says error", is_fault=True
+        Then.REPEAT, "no text or tool call, or a finish reason that is missing or reports an error", is_fault=True
     ),
-    ErrorCode.UNREADABLE_ANSWER: Handling(Then.REPEAT, "a success whose body makes no sense", is_fault=True),
+    ErrorCode.UNREADABLE_ANSWER: Handling(Then.REPEAT, "a success with a body that cannot be parsed", is_fault=True),
     ErrorCode.ANSWER_TOO_LARGE: Handling(
-        Then.NEXT_MODEL, "a success with a body above `PROVIDER_ANSWER_MAX_MIB`", is_fault=True
+        Then.NEXT_MODEL, "a success with a body larger than `PROVIDER_ANSWER_MAX_MIB`", is_fault=True
     ),
     ErrorCode.MODEL_NOT_FOUND: Handling(Then.NEXT_MODEL, "404, 410, `model_not_found`"),
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: Handling(Then.NEXT_MODEL, "the prompt is too long for the model"),
@@ -68,10 +70,10 @@ HANDLING = {
     ErrorCode.AUTHENTICATION: Handling(Then.NEXT_MODEL, "401, 402, 403, `insufficient_quota`", is_fault=True),
     ErrorCode.INVALID_REQUEST: Handling(Then.FAIL, "other 4xx, redirects"),
     ErrorCode.CONTENT_FILTERED: Handling(Then.FAIL, "a content filter refused the prompt or withheld the answer"),
-    ErrorCode.INTERNAL_ERROR: Handling(Then.FAIL, "a defect in aiinfra stopped the call or its booking"),
+    ErrorCode.INTERNAL_ERROR: Handling(Then.FAIL, "a bug in aiinfra stopped the call or its booking"),
     ErrorCode.CIRCUIT_OPEN: Handling(Then.WAIT, "the circuit breaker is open; no call was made"),
 }
-"""The one table of what each error code leads to; `docs/reliability.md` prints it."""
+"""What each error code leads to; `docs/reliability.md` prints this table."""
 
 
 def _codes(matches: Callable[[Handling], bool]) -> frozenset[ErrorCode]:
@@ -80,9 +82,9 @@ def _codes(matches: Callable[[Handling], bool]) -> frozenset[ErrorCode]:
 
 RETRYABLE = _codes(lambda handling: handling.then in {Then.REPEAT, Then.WAIT})
 TRY_ELSEWHERE = _codes(lambda handling: handling.then == Then.NEXT_MODEL)
-"""Not worth a repeat, but another model may do better."""
+"""Not retried, but another model may succeed."""
 PROVIDER_FAULTS = _codes(lambda handling: handling.is_fault)
-"""What an outage is made of. The others are mistakes of the caller, or no call was made."""
+"""Faults of the provider. With the other codes the caller made a mistake, or no call was made."""
 
 
 @dataclass(frozen=True)
@@ -98,26 +100,26 @@ class TokenUsage:
     cache_write_1h: int = 0
     """Written to a prompt cache that lives 1 hour."""
     tool_uses: Mapping[str, int] = field(default_factory=dict)
-    """Uses of tools that the provider bills by the use, such as `web_search`: 2."""
+    """Uses of tools that the provider bills per use, such as `web_search`: 2."""
     tier: str = "standard"
-    """The service tier that answered, which is not always the one that was requested."""
+    """The service tier that answered, which may differ from the requested one."""
     reported_nano: int | None = None
-    """The cost in nano-dollars that the provider itself reports, if it does."""
+    """The cost in nano-dollars that the provider reports; None if it reports none."""
 
     @property
     def prompt(self) -> int:
-        """The whole prompt, its cached parts included, as OpenAI counts it."""
+        """The whole prompt, including its cached parts, as OpenAI counts it."""
         return self.input + self.cache_read + self.cache_write + self.cache_write_1h
 
     @property
     def total(self) -> int:
-        """Every token that went in or came out."""
+        """All input and output tokens."""
         return self.prompt + self.output
 
 
 @dataclass(frozen=True)
 class ProviderAttempt:
-    """The booked attempt that a call belongs to. Without one nothing can be sent."""
+    """The booked attempt that a call belongs to. Nothing can be sent without one."""
 
     id: UUID
     organization_id: int
@@ -127,7 +129,7 @@ class ProviderAttempt:
 
 @dataclass(frozen=True)
 class ChatCall:
-    """What is asked of the model. `max_tokens` is always sent: the money held for the call rests on it."""
+    """A chat call. `max_tokens` is always sent, because the reservation is based on it."""
 
     messages: list[dict[str, Any]]
     max_tokens: int
@@ -137,7 +139,7 @@ class ChatCall:
 
 @dataclass(frozen=True)
 class EmbeddingCall:
-    """Texts that each get a vector."""
+    """Texts to embed."""
 
     texts: list[str]
     timeout_s: float
@@ -145,7 +147,7 @@ class EmbeddingCall:
 
 @dataclass(frozen=True)
 class EmbeddingAnswer:
-    """One vector for each text, in their order. `usage` and `raw_usage` are those of `ChatAnswer`."""
+    """One vector per text, in the same order. `usage` and `raw_usage` are those of `ChatAnswer`."""
 
     vectors: list[list[float]]
     usage: TokenUsage | None
@@ -154,9 +156,9 @@ class EmbeddingAnswer:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """A clean answer: text that every database and UTF-8 can hold.
+    """A clean answer: text that every database and UTF-8 can store.
 
-    `usage` is None if the provider sent none, or one that cannot be true. `raw_usage` is what it sent in either case.
+    `usage` is None if the provider sent none or an impossible one. `raw_usage` is what it sent in either case.
     """
 
     content: str
@@ -165,19 +167,18 @@ class ChatAnswer:
     raw_usage: dict[str, Any] = field(default_factory=dict)
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     parts: list[dict[str, Any]] = field(default_factory=list)
-    """What the answer has beside text and tool calls, such as thinking blocks."""
+    """Everything besides text and tool calls, such as thinking blocks."""
     refused: bool = False
     """The model declined to answer; `content` is its explanation."""
     provider_request_id: str = ""
 
 
 class ProviderError(Exception):
-    """A call that gave no answer.
+    """A call without an answer.
 
-    `may_be_billed` is False only where the provider surely charged nothing (refused connection, HTTP error status);
-    after a timeout or a reset the money may be spent. `usage` is what was billed, where the provider said so, and
-    `raw_usage` how it said so.
-    `retry_after_s` is the provider's own wish, in seconds.
+    `may_be_billed` is False only if the provider certainly charged nothing (refused connection, HTTP error status);
+    after a timeout or a reset the money may be spent. `usage` is what was billed, if the provider said so, and
+    `raw_usage` the provider's own report. `retry_after_s` is the wait that the provider asked for, in seconds.
     """
 
     def __init__(
@@ -202,12 +203,12 @@ class ProviderError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same call can be tried again."""
+        """Whether the same call can be retried."""
         return self.code in RETRYABLE
 
 
 class BillState(StrEnum):
-    """What a provider knows of a call whose outcome we missed."""
+    """What a provider knows about a call whose outcome we missed."""
 
     BILLED = "billed"
     RUNNING = "running"
@@ -216,7 +217,7 @@ class BillState(StrEnum):
 
 
 class ProviderAdapter(Protocol):
-    """One provider's dialect."""
+    """Speaks one provider's dialect."""
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
@@ -227,5 +228,5 @@ class ProviderAdapter(Protocol):
         ...
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
-        """What the provider billed for an attempt, where it offers such a look-up; else CANNOT_SAY."""
+        """What the provider billed for an attempt; CANNOT_SAY if it has no such lookup."""
         ...

@@ -1,10 +1,11 @@
-"""The circuit breaker: after several failures in a row a model is left alone for a while.
+"""The circuit breaker: after several failures in a row, calls to a model pause for a while.
 
 One state per provider and model, shared by all workers through Redis and changed by small scripts on Redis's own clock,
-so that exactly one call, the probe, goes through when the pause is over. Without Redis every call is allowed.
+so that exactly one call, the probe, goes through after the pause. Without Redis every call is allowed.
 
-One organization alone does not close a model for others: where several have called it within `ACTIVE_S`, more than one
-of them must fail, and a circuit that opened with the failures of one lets the first call of another through as a probe.
+One organization alone does not open the circuit for the others: if several have called a model within `ACTIVE_S`, more
+than one of them must fail, and a circuit that one organization's failures opened lets the first call of another through
+as a probe.
 """
 
 import logging
@@ -22,20 +23,20 @@ from aiinfra.redis import redis_client
 logger = logging.getLogger(__name__)
 
 PATIENT_S = 30.0
-"""The default deadline. A timeout counts where the caller gave at least so long: a shorter one is its own haste."""
+"""The default timeout. A timeout counts only if the caller allowed at least this long."""
 
 ACTIVE_S = 300
-"""An organization is a caller of a model for so long after its last call."""
+"""An organization counts as a caller of a model for this long after its last call."""
 INSTALLATION = 0
-"""The caller where a call is made for no organization. Its failures count for all."""
+"""The caller for calls without an organization. Its failures count for all."""
 CALLERS_KEPT = 20
 """Organizations that one state remembers."""
 
 PROBE_LIMIT_S = 130
-"""The longest call (120 s) and some: when a prober has not reported by then it is dead, and another may try."""
+"""The longest call (120 s) plus a margin: a prober that has not reported by then is dead, and another may try."""
 
 PROBING_PAUSE_S = 10
-"""Who comes while the probe is out asks again after this: most calls have ended by then."""
+"""While the probe is running, callers ask again after this: most calls have ended by then."""
 
 _KEY = "aiinfra:breaker:states"
 
@@ -64,7 +65,7 @@ local function write(failures, opened, probe)
   redis.call('HSET', KEYS[1], ARGV[1], string.format('%d|%d|%d|', failures, opened, probe) .. table.concat(list, ','))
 end
 """
-# The pause does not hold for an organization that has not failed, where another one alone opened the circuit.
+# The pause does not apply to an organization without failures if another one alone opened the circuit.
 _ALLOW = f"""{_READ}
 if opened == 0 then return -1 end
 local mine = string.match(',' .. listed, ',' .. me .. ':%d+:(%d)')
@@ -76,7 +77,7 @@ if mine then callers[me] = now .. ':' .. mine end
 write(failures, opened, now + tonumber(ARGV[4]))
 return -1
 """
-# A straggler from before the pause ends well or badly without changing an open circuit.
+# A late call from before the pause does not change an open circuit, whether it succeeds or fails.
 _SUCCESS = f"""{_READ}
 if opened == 0 or probe > 0 then
   for name, caller in pairs(callers) do callers[name] = string.gsub(caller, ':1', ':0') end
@@ -114,7 +115,7 @@ class CircuitState(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a call may be made; where not, seconds until it is worth asking again."""
+    """Whether a call may be made; if not, seconds until it is worth asking again."""
 
     allowed: bool
     retry_in_s: float = 0.0
@@ -136,12 +137,12 @@ class BreakerState:
 
     @property
     def holds_all(self) -> bool:
-        """Whether it keeps the calls of every organization back, once it is open."""
+        """Whether it pauses the calls of every organization once it is open."""
         return len(self.failing) != 1 or INSTALLATION in self.failing
 
 
 def allow(provider: str, model: str, organization_id: int = INSTALLATION) -> Decision:
-    """Ask before each call; who is let through must report the outcome by one of the functions below."""
+    """Ask before each call; an allowed caller must report the outcome with one of the functions below."""
     open_ms = round(settings.BREAKER_OPEN_S * 1000)
     pauses = (open_ms, PROBE_LIMIT_S * 1000, PROBING_PAUSE_S * 1000)
     wait_ms = _run(_ALLOW, provider, model, organization_id, *pauses)
@@ -149,14 +150,14 @@ def allow(provider: str, model: str, organization_id: int = INSTALLATION) -> Dec
 
 
 def record_success(provider: str, model: str, organization_id: int = INSTALLATION) -> None:
-    """The call was answered: the circuit closes."""
+    """The call was answered: close the circuit."""
     _run(_SUCCESS, provider, model, organization_id)
 
 
 def record_error(provider: str, model: str, organization_id: int, error: ProviderError, timeout_s: float) -> None:
-    """The call failed: it counts against the model, or says nothing of the provider's health and frees the probe.
+    """The call failed: it counts against the model, or says nothing about the provider's health and frees the probe.
 
-    `timeout_s` is the deadline that the caller gave the call.
+    `timeout_s` is the timeout that the caller set.
     """
     if counts(error, timeout_s):
         record_failure(provider, model, organization_id)
@@ -165,31 +166,31 @@ def record_error(provider: str, model: str, organization_id: int, error: Provide
 
 
 def counts(error: ProviderError, timeout_s: float) -> bool:
-    """Whether a failure is the provider's: no answer to one odd request, and no deadline that was short."""
+    """Whether a failure is the provider's fault: a rejected request or a short timeout is not."""
     if not HANDLING[error.code].trips or 0 < error.status < 500:
         return False
     return error.code is not ErrorCode.TIMEOUT or timeout_s >= PATIENT_S
 
 
 def record_failure(provider: str, model: str, organization_id: int = INSTALLATION) -> None:
-    """The call failed by the provider's fault: the circuit opens at the limit, at once after a probe."""
+    """The call failed because of the provider: open the circuit at the limit, or immediately after a probe."""
     _run(_FAILURE, provider, model, organization_id, settings.BREAKER_FAILURES)
 
 
 def release_probe(provider: str, model: str) -> None:
-    """The call ended without saying anything of the provider's health, or was not made: another may be the probe."""
+    """The call says nothing about the provider's health, or was not made: another call may be the probe."""
     _run(_RELEASE, provider, model, INSTALLATION)
 
 
 def states() -> list[BreakerState]:
-    """Every circuit that was ever used, by name; one round trip. Empty where Redis does not answer."""
+    """Every circuit ever used, by name; one round trip. Empty while Redis is down."""
     try:
         with redis_client().pipeline(transaction=False) as pipeline:
             pipeline.time()
             pipeline.hgetall(_KEY)
             (seconds, microseconds), fields = pipeline.execute()
     except RedisError:
-        logger.warning("breaker states unknown: Redis does not answer", exc_info=True)
+        logger.warning("breaker states are unknown because Redis is down", exc_info=True)
         return []
     now_ms = seconds * 1000 + microseconds // 1000
     return sorted(_parsed(fields, now_ms), key=lambda state: (state.provider, state.model))
@@ -210,9 +211,9 @@ def _state(name: str, value: str, now_ms: int) -> BreakerState:
 
 
 def _run(script: str, provider: str, model: str, *arguments: int) -> Any:
-    """The script's result, or None where Redis does not answer: a lost breaker must not stop the calls."""
+    """The script's result, or None while Redis is down: calls must continue without a breaker."""
     try:
         return redis_client().eval(script, 1, _KEY, f"{provider}/{model}", *arguments)
     except RedisError:
-        logger.warning("circuit breaker skipped: Redis does not answer", exc_info=True)
+        logger.warning("circuit breaker skipped because Redis is down", exc_info=True)
         return None

@@ -27,7 +27,7 @@ class FallbackRoute(TenantModel):
 
 
 class FallbackOptOut(TenantModel):
-    """No default chain for this model; with both names empty, for no model of the organization."""
+    """No default chain for this model or, if both names are empty, for any model of the organization."""
 
     provider = models.CharField(max_length=32, blank=True)
     model = models.CharField(max_length=128, blank=True)

@@ -14,10 +14,10 @@ Uses = Annotated[int, Field(ge=0, le=10_000), WHOLE_FLOATS]
 
 
 class UsageIn(ApiModel):
-    """Tokens as OpenAI counts them: promptTokens is the whole prompt, its cached parts included.
+    """Tokens as OpenAI counts them: promptTokens is the whole prompt, including its cached parts.
 
-    `cacheWrite1hTokens` is the part of `cacheWriteTokens` that lives 1 hour, `toolUses` counts tools that are billed by
-    the use, such as `{"web_search": 2}`.
+    `cacheWrite1hTokens` is the part of `cacheWriteTokens` that lives 1 hour, `toolUses` counts tools that are billed
+    per use, such as `{"web_search": 2}`.
     """
 
     prompt_tokens: Tokens
@@ -32,17 +32,17 @@ class UsageIn(ApiModel):
     @model_validator(mode="after")
     def _adds_up(self) -> "UsageIn":
         if self.cache_read_tokens + self.cache_write_tokens > self.prompt_tokens:
-            raise PydanticCustomError("usage", "The cached parts are larger than the prompt.")
+            raise PydanticCustomError("usage", "The cached parts cannot exceed the prompt.")
         if self.cache_write_1h_tokens > self.cache_write_tokens:
-            raise PydanticCustomError("usage", "The 1-hour cache writes are a part of the cache writes.")
+            raise PydanticCustomError("usage", "1-hour cache writes cannot exceed cache writes.")
         if self.reasoning_tokens > self.completion_tokens:
-            raise PydanticCustomError("usage", "Reasoning is a part of the completion.")
+            raise PydanticCustomError("usage", "Reasoning cannot exceed the completion.")
         if self.total_tokens not in (None, self.prompt_tokens + self.completion_tokens):
-            raise PydanticCustomError("usage", "The total is not prompt and completion together.")
+            raise PydanticCustomError("usage", "The total must equal prompt plus completion.")
         return self
 
     def token_usage(self) -> TokenUsage:
-        """In classes that do not overlap, as the ledger keeps them."""
+        """The disjoint token classes that the ledger stores."""
         return TokenUsage(
             input=self.prompt_tokens - self.cache_read_tokens - self.cache_write_tokens,
             cache_read=self.cache_read_tokens,

@@ -1,6 +1,7 @@
-"""Which providers are configured, and the adapter of each.
+"""The configured providers, and the adapter of each.
 
-Looking a provider up is cheap and imports nothing; the client libraries (0.7 s, 40 MB) come with the first adapter.
+Looking a provider up is cheap and imports nothing; the client libraries (0.7 s, 40 MB) are loaded with the first
+adapter.
 """
 
 import os
@@ -23,22 +24,22 @@ ANTHROPIC_ADAPTER = "aiinfra.providers.adapters.anthropic_messages.AnthropicAdap
 
 SANDBOX_KEY = "sandbox-key"
 NO_KEY = "no-key-needed"
-"""Sent to servers that want no key; the client library insists on one."""
+"""Sent to servers that need no key; the client library insists on one."""
 
 SPARE_CONNECTIONS = 5
-"""More than a worker has threads: look-ups of bills run beside the calls."""
+"""More than a worker has threads: bill lookups run next to the calls."""
 
 _adapters: dict[tuple[int, "Provider"], ProviderAdapter] = {}
 _adapters_lock = threading.Lock()
 
 
 class UnknownProviderError(LookupError):
-    """No provider of that name is configured."""
+    """No provider with this name is configured."""
 
 
 @dataclass(frozen=True)
 class Provider:
-    """One configured provider. `sandbox_url` is set where its calls go to the sandbox."""
+    """A configured provider. `sandbox_url` is set if its calls go to the sandbox."""
 
     name: str
     base_url: str
@@ -53,7 +54,7 @@ def provider_names() -> list[str]:
 
 
 def is_configured(name: str) -> bool:
-    """Whether calls to this provider can be made."""
+    """Whether calls to this provider are possible."""
     return name in _providers()
 
 
@@ -64,7 +65,7 @@ def is_sandboxed(name: str) -> bool:
 
 
 def adapter_for(name: str) -> ProviderAdapter:
-    """The provider's adapter, made once per process and credential. Raises UnknownProviderError."""
+    """The provider's adapter, created once per process and credential. Raises UnknownProviderError."""
     provider = _providers().get(name)
     if provider is None:
         raise UnknownProviderError(name)
@@ -76,7 +77,7 @@ def adapter_for(name: str) -> ProviderAdapter:
 
 
 def sandbox_url() -> str | None:
-    """Base address of the sandbox provider, or None where a real provider's key is set."""
+    """Base address of the sandbox provider, or None if a real provider's key is set."""
     if any(settings.PROVIDER_API_KEYS.values()):
         return None
     return str(settings.SANDBOX_URL).rstrip("/")
@@ -106,7 +107,7 @@ def _compatible(name: str, base_url: str) -> Provider:
 
 
 def _named(name: str, base_url: str, api_key: str) -> Provider:
-    """A provider whose address the operator wrote."""
+    """A provider whose address the operator configured."""
     sandbox = str(settings.SANDBOX_URL).rstrip("/")
     sandbox_url = sandbox if base_url.startswith(f"{sandbox}/") else None
     return Provider(name, base_url, api_key, is_named_by_operator=True, sandbox_url=sandbox_url)
@@ -115,7 +116,7 @@ def _named(name: str, base_url: str, api_key: str) -> Provider:
 def _make_adapter(provider: Provider) -> ProviderAdapter:
     from aiinfra import egress
 
-    # A host that only the code names must be a public one; what the operator wrote may be on the own network.
+    # An address from the code must be public; one that the operator configured may be on a private network.
     trusted = {urlsplit(provider.base_url).hostname or ""} if provider.is_named_by_operator else set()
     connections = settings.WORKER_THREADS + SPARE_CONNECTIONS
     http_client = egress.http_client(

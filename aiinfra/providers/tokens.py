@@ -1,4 +1,4 @@
-"""Counting the tokens of a text, and of a whole call whose provider did not count them."""
+"""Counts the tokens of a text, and of a call whose provider did not count them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 from aiinfra.providers.base import TokenUsage
 
 BYTES_PER_TOKEN = 3
-"""Where no tokenizer is installed: English has 4 to 5 bytes a token in o200k, so that this errs to the high side."""
+"""Used without a tokenizer: English has 4 to 5 bytes per token in o200k, so this overestimates."""
 
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_PROMPT = 3
@@ -15,22 +15,23 @@ TOKENS_PER_PROMPT = 3
 
 
 def count_tokens(text: str) -> int:
-    """Tokens of `text` in OpenAI's o200k encoding, or its UTF-8 bytes / 3, rounded up, where `bpe-openai` has no wheel.
+    """Tokens of `text` in OpenAI's o200k encoding, or its UTF-8 bytes / 3, rounded up, if `bpe-openai` has no wheel.
 
-    The first call takes 1.5 s and about 140 MB: not for processes that are many or must start quickly.
+    The first call takes 1.5 s and about 140 MB: do not use it in processes that are numerous or must start quickly.
     """
     return _counter()(text)
 
 
 def has_tokenizer() -> bool:
-    """Whether tokens are counted, not estimated. The first call costs as much as that of `count_tokens`."""
+    """Whether tokens are counted rather than estimated. The first call costs as much as that of `count_tokens`."""
     return _counter() is not _estimate
 
 
 def counted_usage(messages: Sequence[Mapping[str, Any]], answer: Iterable[str]) -> TokenUsage | None:
-    """What a chat used by our own count; None where a message has anything but text, which cannot be counted here.
+    """The usage of a chat by our own count; None if a message contains anything but text, which cannot be counted here.
 
-    `answer` is all that the model wrote, tool calls included. Thinking that the provider keeps to itself is not in it.
+    `answer` is everything the model wrote, including tool calls. Thinking that the provider does not return is not
+    included.
     """
     texts = [_text_of(message) for message in messages]
     if None in texts:
@@ -40,7 +41,9 @@ def counted_usage(messages: Sequence[Mapping[str, Any]], answer: Iterable[str]) 
 
 
 def _text_of(message: Mapping[str, Any]) -> str | None:
-    """All that a message says: its role, its text, its tool calls; None where it holds an image or the like."""
+    """The text of a message: its role, its content, its tool calls; None if it contains an image or other non-text
+    part.
+    """
     content = message.get("content") or ""
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     if any(not isinstance(part, Mapping) or not isinstance(part.get("text"), str) for part in parts):

@@ -87,9 +87,9 @@ def test_missing_usage_is_none_and_no_error(sandbox: SandboxClient, attempt: Att
 
 def test_an_error_quotes_no_text(sandbox: SandboxClient, attempt: Attempts) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}])
-    error = failure_of(attempt(), EmbeddingCall(["plain", "a fault of the sandbox is my secret"], timeout_s=10))
-    assert "fault of the sandbox" not in str(error)
-    assert "fault of the sandbox" in str(failure_of(attempt()))
+    error = failure_of(attempt(), EmbeddingCall(["plain", "a simulated fault is my secret"], timeout_s=10))
+    assert "simulated fault" not in str(error)
+    assert "simulated fault" in str(failure_of(attempt()))
 
 
 def test_anthropic_has_none_and_nothing_is_sent(sandbox: SandboxClient, attempt: Attempts) -> None:

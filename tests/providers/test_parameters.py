@@ -67,7 +67,7 @@ def test_what_is_refused_is_exchanged_or_left_out_and_remembered(
         assert isinstance(outcome(adapter, WARM, model), ChatAnswer)
     assert sent(fake)[-1] == last
     assert len(fake.bodies) == len(refusals) + 1
-    assert "refused a parameter" in caplog.text
+    assert "rejected a parameter" in caplog.text
     parameters._remembered.clear()  # as in another process
     fake.will_answer(ANSWER)
     assert isinstance(outcome(adapter, WARM, model), ChatAnswer)

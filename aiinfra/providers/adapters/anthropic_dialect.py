@@ -1,4 +1,4 @@
-"""OpenAI's message list, as Anthropic wants it."""
+"""Converts OpenAI's message list to Anthropic's."""
 
 import json
 import re
@@ -11,10 +11,10 @@ SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
 def split_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-    """The system prompt and the turns: system messages joined, consecutive turns of one role merged.
+    """The system prompt and the turns: joins system messages and merges consecutive turns of the same role.
 
-    Where there are only system messages, they are the user's turn: Anthropic takes no call without one.
-    Raises ProviderError (INVALID_REQUEST, nothing sent) for what cannot be said in Anthropic's dialect.
+    If there are only system messages, they become the user's turn: Anthropic rejects a call without one. Raises
+    ProviderError (INVALID_REQUEST, nothing sent) for messages that Anthropic's dialect cannot express.
     """
     try:
         return _split(messages)
@@ -56,7 +56,7 @@ def _turn(message: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _blocks(content: str | Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Content blocks; empty texts are left out because Anthropic refuses them."""
+    """Content blocks; empty texts are dropped because Anthropic rejects them."""
     if content is None:
         return []
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -30,7 +30,7 @@ from aiinfra.providers.usage import anthropic_usage, storable
 
 
 class AnthropicAdapter:
-    """The `ProviderAdapter` of Anthropic; holds its client and connections, safe between threads."""
+    """The `ProviderAdapter` for Anthropic; owns its client and connections. Thread-safe."""
 
     def __init__(self, provider: Provider, http_client: httpx2.Client) -> None:
         self._provider = provider
@@ -60,12 +60,12 @@ class AnthropicAdapter:
         raise ProviderError(ErrorCode.INVALID_REQUEST, "Anthropic has no embeddings", may_be_billed=False)
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
-        """What the sandbox billed for an attempt; Anthropic itself offers no such look-up."""
+        """What the sandbox billed for an attempt; Anthropic itself has no such lookup."""
         return sandbox_bill(self._provider, self._http_client, attempt_id)
 
 
 def _arguments(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
-    """The temperature is left out: the API refuses it on every model since its version 2026-10-21."""
+    """Omits the temperature: since API version 2026-10-21, every model rejects it."""
     system, messages = split_messages(call.messages)
     arguments = {
         "model": attempt.model,

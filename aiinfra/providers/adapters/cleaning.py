@@ -1,7 +1,8 @@
-"""What a provider sends, as databases, UTF-8 and JSON can hold it. Every text and tree passes through here once.
+"""Cleans what a provider sends, so that databases, UTF-8 and JSON can store it. Every text and tree passes through here
+once.
 
-PostgreSQL holds no NUL, UTF-8 no lone half of a surrogate pair, JSON no NaN and no infinity; Python refuses to print
-integers of more than 4,300 digits and to walk trees of a thousand levels.
+PostgreSQL cannot store NUL, UTF-8 cannot encode a lone surrogate, and JSON has no NaN or infinity. Python refuses to
+print integers of more than 4,300 digits and to walk trees of a thousand levels.
 """
 
 import json
@@ -13,26 +14,26 @@ ID_LENGTH = 200
 NAME_LENGTH = 128
 DEPTH_MAX = 64
 DIGITS_MAX = 300
-"""Of an integer. Floats end at 308."""
+"""Digits of an integer. Floats end at 308."""
 MEMBERS_MAX = 1_000_000
-"""Of all arrays and objects in a body. Each costs up to a hundred bytes of memory, whatever it holds."""
+"""Members of all arrays and objects in a body. Each costs up to a hundred bytes of memory, whatever its content."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def clean_text(text: str) -> str:
-    """The text with U+FFFD in place of NUL and of lone surrogates."""
+    """Replace NUL and lone surrogates by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def one_line(text: str, most: int) -> str:
-    """At most `most` characters of a name, an id or a message, without any control characters."""
+    """At most `most` characters of a name, an id or a message, without control characters."""
     return _CONTROL.sub(" ", text[: 2 * most]).strip()[:most]
 
 
 def clean_tree(value: object, depth: int = 0) -> Any:
-    """A JSON value that can be stored and printed: None stands for numbers out of range, and for what is too deep."""
+    """A JSON value that can be stored and printed: numbers out of range and values nested too deeply become None."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, bool) or value is None:
@@ -53,9 +54,9 @@ def _is_printable(number: float) -> bool:
 
 
 def read_json(body: bytes) -> Any:
-    """The body's JSON value, read with patience: bad UTF-8 becomes U+FFFD, numbers out of range become None.
+    """Parse the body leniently: invalid UTF-8 becomes U+FFFD, numbers out of range become None.
 
-    Raises ValueError for what is no JSON, is nested too deeply, or has more than `MEMBERS_MAX` members.
+    Raises ValueError for invalid JSON, JSON that is nested too deeply, and more than `MEMBERS_MAX` members.
     """
     if len(body) > MEMBERS_MAX and body.count(b",") + body.count(b"[") + body.count(b"{") > MEMBERS_MAX:
         raise ValueError("too many members")

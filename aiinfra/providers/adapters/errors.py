@@ -1,7 +1,7 @@
-"""Turning error statuses, error objects and what the client libraries raise into ProviderError.
+"""Converts error statuses, error objects and client exceptions to ProviderError.
 
-The `openai` and `anthropic` clients come from one generator and share the shape of their exceptions. Nothing of a
-key or a prompt may leave here: a provider's own words are passed on only where they repeat neither.
+The `openai` and `anthropic` clients come from one generator and share the shape of their exceptions. No part of a key
+or a prompt may leave here: a provider's own text is passed on only if it repeats neither.
 """
 
 import re
@@ -17,9 +17,9 @@ from aiinfra.providers.base import ErrorCode, ProviderError, TokenUsage
 
 MESSAGE_LENGTH = 300
 ECHO_LENGTH = 12
-"""So many characters that the provider's words share with the prompt are a quotation of it."""
+"""A shared run of this many characters counts as a quotation of the prompt."""
 WORDS_READ = 4_000
-"""Characters of an error body that are looked at."""
+"""Characters of an error body that are searched."""
 
 _BY_LABEL = {
     "content_filter": ErrorCode.CONTENT_FILTERED,
@@ -46,7 +46,7 @@ _BY_STATUS = {
     429: ErrorCode.RATE_LIMITED,
 }
 _ABOUT_THE_REQUEST = frozenset({400, 413, 422})
-"""Statuses whose words are looked at: providers answer a long prompt and an unknown model with each of them."""
+"""Statuses whose text is searched: providers report a long prompt or an unknown model with any of them."""
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input |prompt )?tokens"
     r"|input (token count|is too long)|prompt .{0,40}(exceeds|too large|too long)",
@@ -67,7 +67,7 @@ class StatusError(Protocol):
 
 
 def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_key: str) -> ProviderError:
-    """The error behind an HTTP error status; none of those is billed."""
+    """Convert an HTTP error status; none of those is billed."""
     status, body = error.status_code, clean_tree(error.body)
     code, text = _read(status, body, messages, api_key)
     wish = retry_after_s(error.response.headers)
@@ -82,9 +82,9 @@ def error_in_answer(
     usage: TokenUsage | None = None,
     raw_usage: dict[str, Any] | None = None,
 ) -> ProviderError:
-    """The error for a success status whose body carries an `error`.
+    """Convert a success status whose body carries an `error`.
 
-    One that names an HTTP error status is as free as the status; else the call may be billed.
+    An error that names an HTTP error status is not billed, like the status itself; otherwise the call may be billed.
     """
     body = {"message": error} if isinstance(error, str) else clean_tree(error)
     status = _status_in(body)
@@ -94,31 +94,31 @@ def error_in_answer(
 
 
 def transport_error(cause: BaseException | None) -> ProviderError:
-    """The error behind a call that got no answer; billed for all we know, once the request may have left."""
+    """Convert a call that got no answer; assumed billed if the request may have been sent."""
     may_be_billed = not isinstance(cause, _UNSENT)
     if isinstance(cause, AnswerTooLargeError):
         return ProviderError(ErrorCode.ANSWER_TOO_LARGE, str(cause), may_be_billed=True, status=200)
     if isinstance(cause, httpx2.DecodingError):
         return unreadable_answer()
     if isinstance(cause, httpx2.TimeoutException):
-        return ProviderError(ErrorCode.TIMEOUT, "the provider did not answer in time", may_be_billed=may_be_billed)
-    happened = "the connection broke" if may_be_billed else "the provider cannot be reached"
+        return ProviderError(ErrorCode.TIMEOUT, "the provider timed out", may_be_billed=may_be_billed)
+    happened = "the connection broke" if may_be_billed else "could not reach the provider"
     return ProviderError(ErrorCode.CONNECTION_ERROR, happened, may_be_billed=may_be_billed)
 
 
 def unreadable_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any] | None = None) -> ProviderError:
-    """The error for a success status with a body that cannot be understood."""
-    message = "the provider's answer cannot be understood"
+    """A success status with a body that cannot be parsed."""
+    message = "could not parse the provider's answer"
     return _billed(ErrorCode.UNREADABLE_ANSWER, message, usage, raw_usage)
 
 
 def empty_answer(reason: str, usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
-    """The error for a success that answers nothing; `reason` says what is missing. Billed like any other answer."""
+    """A success that answers nothing; `reason` says what is missing. Billed like any other answer."""
     return _billed(ErrorCode.EMPTY_ANSWER, reason, usage, raw_usage)
 
 
 def content_filtered(usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
-    """The error for an answer that the provider's filter emptied; the provider bills it like any other."""
+    """An answer that the provider's filter emptied; the provider bills it like any other."""
     message = "the provider's content filter withheld the answer"
     return _billed(ErrorCode.CONTENT_FILTERED, message, usage, raw_usage)
 
@@ -139,11 +139,11 @@ def words_of(body: object) -> str:
 
 
 def _read(status: int, body: object, messages: Sequence[Mapping[str, Any]], api_key: str) -> tuple[ErrorCode, str]:
-    """The code, and what of the provider's words may be shown."""
+    """The error code, and the part of the provider's text that may be shown."""
     details = _details(body)
     labels = [details[name] for name in ("type", "code", "param") if _is_label(details.get(name), api_key)]
     code = _code(status, labels, words_of(body))
-    # Providers repeat a part of a wrong key.
+    # Providers echo part of a wrong key.
     words = "" if code == ErrorCode.AUTHENTICATION else _quotable(details.get("message"), messages, api_key)
     return code, ": ".join(filter(None, [" ".join(labels), words]))
 
@@ -162,7 +162,7 @@ def _code(status: int, labels: Sequence[str], words: str) -> ErrorCode:
 
 
 def _status_in(body: object) -> int | None:
-    """The HTTP error status that an error object names, as OpenRouter's do."""
+    """The HTTP error status inside an error object, such as OpenRouter's."""
     details = _details(body)
     for name in ("status", "code"):
         value = details.get(name)
@@ -186,7 +186,7 @@ def _is_label(value: object, api_key: str) -> bool:
 
 
 def _quotable(words: object, messages: Sequence[Mapping[str, Any]], api_key: str) -> str:
-    """The provider's words without the key; empty where they quote the prompt."""
+    """The provider's text without the key; empty if it quotes the prompt."""
     if not isinstance(words, str):
         return ""
     words = words[:WORDS_READ]

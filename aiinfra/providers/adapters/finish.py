@@ -1,4 +1,4 @@
-"""Why a model stopped, in OpenAI's words, and whether what it left is an answer at all."""
+"""Finish reasons in OpenAI's terms, and whether a result counts as an answer."""
 
 import re
 
@@ -23,26 +23,26 @@ _SAME = {
     "refusal": FILTERED,
     "safety": FILTERED,
 }
-"""Other words for the same, of Anthropic, text-generation-inference, Mistral, Gemini and old OpenAI servers."""
+"""Synonyms used by Anthropic, text-generation-inference, Mistral, Gemini and old OpenAI servers."""
 _FAILED = re.compile(
     r"error|fail|abort|cancel|timeout|time_limit|insufficient|overload|interrupt|unavailable|malformed"
 )
-"""Words of a server that gave up on an answer, such as DeepSeek's `insufficient_system_resource`."""
+"""Finish reasons of a server that gave up, such as DeepSeek's `insufficient_system_resource`."""
 
 
 def finish_reason_of(raw: object) -> str:
-    """The finish reason in OpenAI's words; an unknown one unchanged, "" if there is none."""
+    """The finish reason in OpenAI's terms; an unknown one unchanged, "" if there is none."""
     word = one_line(raw, REASON_LENGTH) if isinstance(raw, str) else ""
     return _SAME.get(word.lower(), word.lower() if word.isupper() else word)
 
 
 def checked(answer: ChatAnswer) -> ChatAnswer:
-    """The answer, if it is one. Raises ProviderError for what a filter emptied, and for what says nothing."""
+    """Return the answer. Raises ProviderError if a filter emptied it or it has no content."""
     reason, says_something = answer.finish_reason, bool(answer.tool_calls) or not is_blank(answer.content)
     if reason == FILTERED and not says_something:
         raise errors.content_filtered(answer.usage, answer.raw_usage)
     if not reason:
-        raise errors.empty_answer("the provider gave no finish reason", answer.usage, answer.raw_usage)
+        raise errors.empty_answer("the provider sent no finish reason", answer.usage, answer.raw_usage)
     if _FAILED.search(reason.lower()):
         raise errors.empty_answer(f"the provider gave up on its answer: {reason}", answer.usage, answer.raw_usage)
     if not says_something and reason != LENGTH:
@@ -51,5 +51,5 @@ def checked(answer: ChatAnswer) -> ChatAnswer:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text says nothing: blanks, and what cleaning put in place of unstorable characters."""
+    """Whether a text has no content: only whitespace and replaced characters."""
     return not text.replace("\ufffd", "").strip()

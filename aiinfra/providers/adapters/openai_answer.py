@@ -1,4 +1,4 @@
-"""Reading what a server that speaks OpenAI's dialect answered, in all shapes that such servers send."""
+"""Parses answers of servers that speak OpenAI's dialect, in all the shapes they send."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _TEXT_PARTS = frozenset({"text", "output_text"})
 
 
 def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], api_key: str) -> ChatAnswer:
-    """The answer in a success. `messages` and `api_key` are what no error may quote.
+    """The answer in a success response. No error may quote `messages` or `api_key`.
 
     Raises ProviderError for everything that is not a clean answer.
     """
@@ -48,12 +48,12 @@ def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]]
 
 
 def raw_usage_of(body: Mapping[str, Any]) -> Any:
-    """The usage in an answer, cleaned, with the service tier that stands beside it."""
+    """The usage in an answer, cleaned, with the service tier that OpenAI puts next to it."""
     return with_tier(clean_tree(body.get("usage")), clean_tree(body.get("service_tier")))
 
 
 def read_object(response: httpx2.Response) -> dict[str, Any]:
-    """The JSON object in a success. Raises ProviderError (UNREADABLE_ANSWER) for anything else."""
+    """The JSON object in a success response. Raises ProviderError (UNREADABLE_ANSWER) for anything else."""
     try:
         body = read_json(response.content)
     except ValueError:
@@ -64,14 +64,14 @@ def read_object(response: httpx2.Response) -> dict[str, Any]:
 
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The only choice that is asked for; empty where there is none."""
+    """The only choice that was requested; empty if there is none."""
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, Mapping) else {}
 
 
 def _read_content(content: object) -> tuple[str | None, str, list[dict[str, Any]]]:
-    """Text, refusal and other parts. The text is None where the content has a shape that nobody sends."""
+    """Text, refusal and other parts. The text is None if the content has an unknown shape."""
     if content is None or isinstance(content, str):
         return clean_text(content or ""), "", []
     parts = [content] if isinstance(content, Mapping) else content
@@ -89,17 +89,16 @@ def _read_content(content: object) -> tuple[str | None, str, list[dict[str, Any]
 
 
 def _text_of(part: str | Mapping[str, Any]) -> str | None:
-    """The text of a text part; None for another part."""
     if isinstance(part, str):
         return part
     text = part.get("text") if part.get("type", "text") in _TEXT_PARTS else None
-    if isinstance(text, Mapping):  # with annotations beside it
+    if isinstance(text, Mapping):  # with annotations next to it
         text = text.get("value")
     return text if isinstance(text, str) else None
 
 
 def _tool_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The tool calls; the `function_call` of servers that know no others is one."""
+    """The tool calls; a legacy `function_call` counts as one."""
     calls = message.get("tool_calls")
     found = [_tool_call(call, number) for number, call in enumerate(calls)] if isinstance(calls, list) else []
     if not any(found) and isinstance(message.get("function_call"), Mapping):
@@ -108,7 +107,7 @@ def _tool_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tool_call(raw: object, number: int) -> dict[str, Any]:
-    """A call with an id, a type, and its arguments as a JSON text; empty for what is none."""
+    """A call with an id, a type, and its arguments as JSON text; empty if it is malformed."""
     call = clean_tree(raw)
     if not isinstance(call, dict):
         return {}
@@ -123,6 +122,6 @@ def _name(raw: object) -> str:
 
 
 def _arguments(function: Mapping[str, Any]) -> str:
-    """A JSON text, which some servers send as the object that it describes."""
+    """JSON text; some servers send the decoded object instead."""
     arguments = function.get("arguments")
     return arguments if isinstance(arguments, str) else json.dumps({} if arguments is None else arguments)

@@ -1,4 +1,4 @@
-"""OpenAI, DeepSeek and every server that speaks OpenAI's dialect, through the `openai` client."""
+"""OpenAI, DeepSeek and every OpenAI-compatible server, through the `openai` client."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ from aiinfra.providers.usage import embedding_usage, storable
 
 
 class OpenAICompatibleAdapter:
-    """The `ProviderAdapter` of one provider; holds its client and connections, safe between threads."""
+    """The `ProviderAdapter` of one provider; owns its client and connections. Thread-safe."""
 
     def __init__(self, provider: Provider, http_client: httpx2.Client) -> None:
         self._provider = provider
@@ -36,7 +36,7 @@ class OpenAICompatibleAdapter:
             api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=http_client
         )
         if provider.name != "openai":
-            # The client found these in the environment; they are nobody else's business.
+            # The client reads these from the environment; other providers must not see them.
             self._client.organization = self._client.project = None
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
@@ -47,7 +47,7 @@ class OpenAICompatibleAdapter:
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:
         """Send the call once. Raises ProviderError for everything that is not a vector for each text."""
-        # Some servers do not know base64, which the client would ask for.
+        # Some servers do not support base64, which is the client's default.
         arguments = {**_common(attempt, call.timeout_s), "input": call.texts, "encoding_format": "float"}
         said = [{"content": text} for text in call.texts]
         with egress.deadline(call.timeout_s):
@@ -55,7 +55,7 @@ class OpenAICompatibleAdapter:
         return _embeddings(response, len(call.texts), said, self._provider.api_key)
 
     def _sent(self, arguments: dict[str, Any], said: Sequence[dict[str, Any]]) -> httpx2.Response:
-        """The answer to one embeddings call; `said` is what no error may quote."""
+        """The answer to one embeddings call; no error may quote `said`."""
         try:
             response: httpx2.Response = self._client.embeddings.with_raw_response.create(**arguments).http_response
         except openai.APIStatusError as error:
@@ -65,9 +65,9 @@ class OpenAICompatibleAdapter:
         return response
 
     def _adapted(self, attempt: ProviderAttempt, call: ChatCall) -> httpx2.Response:
-        """The answer to a chat call, repeated with other parameters where the server refuses some.
+        """The answer to a chat call, repeated with other parameters if the server rejects some.
 
-        The refusals cost nothing, so all of it is one attempt.
+        Rejected calls cost nothing, so all of this is one attempt.
         """
         rules = parameters.rules_for(self._provider, attempt.model)
         for changes in range(parameters.CHANGES_MAX + 1):
@@ -98,12 +98,12 @@ class OpenAICompatibleAdapter:
         return response
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
-        """What the sandbox billed for an attempt; real providers offer no such look-up."""
+        """What the sandbox billed for an attempt; real providers have no such lookup."""
         return sandbox_bill(self._provider, self._http_client, attempt_id)
 
 
 def _common(attempt: ProviderAttempt, timeout_s: float, changes: int = 0) -> dict[str, Any]:
-    """What every call carries. A changed body needs an idempotency key that was not used before."""
+    """Arguments of every call. A changed body needs a fresh idempotency key."""
     key = f"{attempt.id}-{changes}" if changes else str(attempt.id)
     return {
         "model": attempt.model,

@@ -1,8 +1,8 @@
-"""Which parameters a model takes: what is known of model families, and what servers have told us.
+"""Which parameters a model accepts: known model families, and what servers have rejected.
 
-A server that refuses a parameter with 400 or 422 has done no work and charges nothing. The call is repeated within the
-same attempt, with the parameter under its other name or left out; if that is answered, all processes remember it for
-`KEPT_S`. The token limit is renamed but never left out, because the money held for the call rests on it.
+A server that rejects a parameter with 400 or 422 has done no work and charges nothing. The call is repeated within the
+same attempt, with the parameter renamed or left out; if that succeeds, all processes remember it for `KEPT_S`. The
+token limit is renamed but never left out, because the reservation is based on it.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from aiinfra.redis import redis_client
 logger = logging.getLogger(__name__)
 
 CHANGES_MAX = 2
-"""Of one call: the token limit and the temperature are all that is sent beside the messages."""
+"""Per call: the token limit and the temperature are the only parameters besides the messages."""
 KEPT_S = 7 * 86_400
-"""A server that learns a parameter is asked again after a week."""
+"""After a week the default is tried again, because servers learn new parameters."""
 LOOK_EVERY_S = 60.0
 REMEMBERED_MAX = 1000
 
 OLD_LIMIT, NEW_LIMIT, TEMPERATURE = "max_tokens", "max_completion_tokens", "temperature"
-# OpenAI's reasoning models refuse `max_tokens`; other servers may silently ignore `max_completion_tokens`.
+# OpenAI's reasoning models reject `max_tokens`; other servers may silently ignore `max_completion_tokens`.
 HOST_OF_NEW_LIMIT = "api.openai.com"
 _TAKES_NEW_LIMIT = re.compile(r"(o[1-9]|gpt-[5-9])(?![0-9])")
 _TAKES_NO_TEMPERATURE = re.compile(r"o[1-9](?![0-9])")
@@ -40,20 +40,20 @@ _VALUE_OUT_OF_RANGE = re.compile(
 
 @dataclass(frozen=True)
 class Rules:
-    """The name of the token limit, and whether a temperature is taken."""
+    """The name of the token limit, and whether the model accepts a temperature."""
 
     limit: str = OLD_LIMIT
     takes_temperature: bool = True
 
     def arguments(self, max_tokens: int, temperature: float | None) -> dict[str, float]:
-        """The parameters of a call as the model takes them."""
+        """The parameters of a call under these rules."""
         sent: dict[str, float] = {self.limit: max_tokens}
         if temperature is not None and self.takes_temperature:
             sent[TEMPERATURE] = temperature
         return sent
 
     def after_refusal(self, words: str, temperature: float | None) -> "Rules | None":
-        """The rules to try next, where the words of a 400 or 422 refuse a parameter that was sent; else None."""
+        """The rules to try after a 400 or 422 that rejects a parameter that was sent; None for another error."""
         words = words.lower()
         if _VALUE_OUT_OF_RANGE.search(words):
             return None
@@ -65,11 +65,13 @@ class Rules:
 
 
 _remembered: dict[str, tuple[float, Rules]] = {}
-"""By key: what Redis said, and the monotonic time until which it is not asked again."""
+"""By key: the answer of Redis, and the monotonic time until which it is cached."""
 
 
 def rules_for(provider: Provider, model: str) -> Rules:
-    """What the model takes, as far as it is known. Without Redis, what this process and the families' names tell."""
+    """The known rules of a model. While Redis is down: what this process has learned, or the default of the model
+    family.
+    """
     key, now = _key(provider, model), time.monotonic()
     until, rules = _remembered.get(key, (0.0, None))
     if rules is None or until <= now:
@@ -79,17 +81,17 @@ def rules_for(provider: Provider, model: str) -> Rules:
 
 
 def remember(provider: Provider, model: str, rules: Rules) -> None:
-    """Keep rules with which a call was answered after others had been refused."""
+    """Store rules that led to an answer after others had been rejected."""
     key, value = _key(provider, model), {"limit": rules.limit, "takes_temperature": rules.takes_temperature}
     logger.info(
-        "the provider refused a parameter; it is sent differently from now on",
+        "the provider rejected a parameter; future calls adapt it",
         extra={"fields": {"provider": provider.name, "model": model, **value}},
     )
     _note(key, rules)
     try:
         redis_client().set(key, json.dumps(value), ex=KEPT_S)
     except RedisError:
-        logger.warning("parameter rules are known to this process only: Redis does not answer")
+        logger.warning("could not share parameter rules with other processes: Redis is down")
 
 
 def _note(key: str, rules: Rules) -> None:
@@ -110,7 +112,7 @@ def _learned(key: str) -> Rules | None:
 
 
 def _of_family(provider: Provider, model: str) -> Rules:
-    name = model.lower().rpartition("/")[2]  # gateways put the vendor in front
+    name = model.lower().rpartition("/")[2]  # gateways prefix the vendor
     at_openai = httpx2.URL(provider.base_url).host == HOST_OF_NEW_LIMIT
     plays_openai = provider.name == "openai" and provider.sandbox_url is not None
     takes_new = at_openai or plays_openai or _TAKES_NEW_LIMIT.match(name)
@@ -118,6 +120,6 @@ def _of_family(provider: Provider, model: str) -> Rules:
 
 
 def _key(provider: Provider, model: str) -> str:
-    """By address: another server behind the same name has other rules."""
+    """Includes the address: another server with the same provider name has other rules."""
     digest = hashlib.sha256(f"{provider.base_url}\n{model}".encode()).hexdigest()
     return f"aiinfra:parameters:{digest[:32]}"

@@ -1,4 +1,4 @@
-"""Reading how long a provider asks us to wait."""
+"""Parses how long a provider asks clients to wait."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ LONGEST_HEADER = 100
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now that the provider asks for, between 0 and `RETRY_AFTER_MAX_S`; None where it asks for nothing.
+    """Seconds to wait from now, between 0 and `RETRY_AFTER_MAX_S`; None if the provider does not say.
 
-    `retry-after-ms` (OpenAI's) goes before `Retry-After`. Beside seconds and HTTP dates, numbers with a unit are read
-    ("1500ms", "1m30s"), as some gateways send them.
+    `retry-after-ms` (OpenAI's) takes precedence over `Retry-After`. Besides seconds and HTTP dates, accepts numbers
+    with a unit ("1500ms", "1m30s"), which some gateways send.
     """
     in_ms = _seconds(headers.get("retry-after-ms", ""), unit=0.001)
     wish = in_ms if in_ms is not None else _wish(headers.get("retry-after", ""))
@@ -27,7 +27,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 def _wish(header: str) -> float | None:
     text = header.strip()
-    if re.fullmatch(r"\+?\d+(\.\d*)?", text, re.ASCII):  # also one of a thousand digits
+    if re.fullmatch(r"\+?\d+(\.\d*)?", text, re.ASCII):  # also a number of a thousand digits
         return float(text)
     if len(text) > LONGEST_HEADER:
         return None
@@ -38,7 +38,7 @@ def _wish(header: str) -> float | None:
 
 
 def _seconds(text: str, unit: float = 1.0) -> float | None:
-    """The sum of amounts like "1m30s"; a bare number counts in `unit`."""
+    """The sum of amounts such as "1m30s"; a bare number is in `unit`."""
     text = _PLURALS.sub("", text.strip().lower())
     if not text or len(text) > LONGEST_HEADER:
         return None

@@ -1,4 +1,4 @@
-"""Asking the sandbox provider what it billed for an attempt."""
+"""Looks up what the sandbox provider billed for an attempt."""
 
 from uuid import UUID
 
@@ -16,9 +16,9 @@ _STATES = {"billed": BillState.BILLED, "running": BillState.RUNNING, "unknown": 
 def sandbox_bill(
     provider: Provider, http_client: httpx2.Client, attempt_id: UUID
 ) -> tuple[BillState, TokenUsage | None]:
-    """State and usage of an attempt; CANNOT_SAY where the provider is not the sandbox.
+    """State and usage of an attempt; CANNOT_SAY if the provider is not the sandbox.
 
-    Raises httpx2.HTTPError where it does not answer, which says nothing of the bill: it is to be asked again.
+    Raises httpx2.HTTPError if the sandbox does not answer, which says nothing about the bill: try again later.
     """
     if provider.sandbox_url is None:
         return BillState.CANNOT_SAY, None

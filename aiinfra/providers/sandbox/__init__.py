@@ -1,1 +1,1 @@
-"""A provider to run here: speaks the dialects of OpenAI and Anthropic, fails on request, and keeps a book."""
+"""A local provider: speaks the dialects of OpenAI and Anthropic, fails on request, and records what it bills."""

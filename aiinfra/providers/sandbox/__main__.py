@@ -1,4 +1,4 @@
-"""`python -m aiinfra.providers.sandbox --port N`: run the sandbox provider on this machine."""
+"""Run the sandbox provider: `python -m aiinfra.providers.sandbox --port N`."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from aiinfra.configuration.table.places import ROOT
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="sandbox", description="A provider that answers here and costs nothing.")
+    parser = argparse.ArgumentParser(prog="sandbox", description="A provider that runs locally and costs nothing.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()

@@ -35,7 +35,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
-    count_tokens("")  # loads the tokenizer: the first call shall not be slower than the others
+    count_tokens("")  # loads the tokenizer, so that the first call is as fast as the others
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
@@ -69,7 +69,7 @@ async def _behaviour(exchange: Exchange) -> None:
 
 async def _release(exchange: Exchange, attempt_id: str) -> None:
     if not sandbox.director.release(attempt_id):
-        raise BadRequestError("this call is not held", status=404)
+        raise BadRequestError("this call is not being held", status=404)
     await exchange.send_json({"released": attempt_id})
 
 
@@ -83,9 +83,9 @@ async def _show(exchange: Exchange) -> None:
     elif call := re.fullmatch(r"/sandbox/calls/([\w-]+)", exchange.path):
         await exchange.send_json(sandbox.book.call(call[1]))
     else:
-        raise BadRequestError("there is nothing here", status=404)
+        raise BadRequestError("not found", status=404)
 
 
 def _require(exchange: Exchange, method: str) -> None:
     if exchange.method != method:
-        raise BadRequestError(f"only {method} is possible here", status=405)
+        raise BadRequestError(f"only {method} is allowed", status=405)

@@ -1,4 +1,4 @@
-"""What the sandbox does to the calls that follow: how long they take, and which of them fail and how."""
+"""The sandbox's behaviour: how long calls take, and which of them fail and how."""
 
 import asyncio
 import itertools
@@ -36,7 +36,7 @@ class _Model(BaseModel):
 
 
 class Percentiles(_Model):
-    """Latency in milliseconds as a distribution; straight lines between these points, from half the median up."""
+    """Latency in milliseconds as a distribution; linear between these points, starting at half the median."""
 
     p50: Milliseconds
     p95: Milliseconds
@@ -45,11 +45,11 @@ class Percentiles(_Model):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.p50 <= self.p95 <= self.p99:
-            raise ValueError("p50 <= p95 <= p99 must hold")
+            raise ValueError("must be p50 <= p95 <= p99")
         return self
 
     def at(self, share: float) -> float:
-        """The latency that `share` (0 to 1) of all calls stay below."""
+        """The latency that a `share` (0 to 1) of all calls stays below."""
         points = [(0.0, self.p50 / 2), (0.5, self.p50), (0.95, self.p95), (0.99, self.p99), (1.0, self.p99)]
         for (x0, y0), (x1, y1) in itertools.pairwise(points):
             if share <= x1:
@@ -58,7 +58,7 @@ class Percentiles(_Model):
 
 
 class Fault(_Model):
-    """One fault and the calls that it hits: a share of them or the next `times`, narrowed by the other fields."""
+    """A fault and the calls it affects: a share of them or the next `times`, narrowed by the other fields."""
 
     kind: Annotated[FaultKind, Field(strict=False)]
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -70,14 +70,14 @@ class Fault(_Model):
     contains: str | None = Field(None, min_length=1, description="text in the last message")
 
     def matches(self, provider: str, model: str, last_message: str) -> bool:
-        """Whether a call is one of those that the fault is meant for."""
+        """Whether the fault can affect this call."""
         if self.times == 0 or self.provider not in {None, provider} or self.model not in {None, model}:
             return False
         return self.contains is None or self.contains in last_message
 
 
 class Behaviour(_Model):
-    """The whole behaviour; `seed` makes the draws of latency and probability repeatable."""
+    """The whole behaviour; `seed` makes latencies and probabilities repeatable."""
 
     latency_ms: Milliseconds | Percentiles = 0.0
     faults: list[Fault] = Field(default=[], max_length=100)
@@ -85,25 +85,25 @@ class Behaviour(_Model):
 
 
 class Director:
-    """Plays a behaviour: draws latencies and faults, and counts `times` down."""
+    """Applies a behaviour: draws latencies and faults, and counts `times` down."""
 
     def __init__(self) -> None:
         self._held: dict[str, asyncio.Event] = {}
         self.direct(Behaviour(latencyMs=Values(os.environ)[SANDBOX_LATENCY_MS]))
 
     def direct(self, behaviour: Behaviour) -> None:
-        """Replace the behaviour for the calls that follow, and release the calls that are held."""
+        """Replace the behaviour and release all held calls."""
         self.behaviour = behaviour
         self._random = random.Random(behaviour.seed)
         for call in list(self._held):
             self.release(call)
 
     async def hold(self, call: str) -> None:
-        """Wait until the call is released, or the behaviour replaced."""
+        """Wait until the call is released or the behaviour replaced."""
         await self._held.setdefault(call, asyncio.Event()).wait()
 
     def release(self, call: str) -> bool:
-        """Let a call go on that is held; False where there is none."""
+        """Release a held call; False if it is not held."""
         event = self._held.pop(call, None)
         if event is not None:
             event.set()
@@ -116,7 +116,7 @@ class Director:
         return milliseconds / 1000
 
     def draw_fault(self, provider: str, model: str, last_message: str) -> Fault | None:
-        """The first fault of the list that hits this call."""
+        """The first fault in the list that affects this call; None if there is none."""
         for fault in self.behaviour.faults:
             if fault.matches(provider, model, last_message) and self._random.random() < fault.probability:
                 if fault.times is not None:

@@ -1,4 +1,4 @@
-"""The append-only book of every call that the sandbox billed."""
+"""The append-only record of every call that the sandbox billed."""
 
 import json
 import os
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Book:
-    """Rows in memory and, with a path, in a file of JSON lines that is read again at the next start."""
+    """Rows in memory and, with a path, in a JSON lines file that is read again at the next start."""
 
     def __init__(self, path: Path | None) -> None:
         self._rows: list[Row] = []
@@ -33,7 +33,7 @@ class Book:
             return []
         self._file.seek(0)
         content = self._file.read()
-        # A kill between two bytes of a row: its answer never left, so the call was not billed.
+        # The process was killed while it wrote a row: the answer was never sent, so the call was not billed.
         whole = content.rfind(b"\n") + 1
         self._file.truncate(whole)
         return content[:whole].splitlines()
@@ -44,7 +44,7 @@ class Book:
             self._billed[row["attemptId"]] = row
 
     def bill(self, attempt_id: str | None, provider: str, model: str, usage: TokenUsage) -> None:
-        """Write a row. It is with the operating system before this returns, and so before the answer leaves."""
+        """Write a row. The operating system has it before this returns, and so before the answer is sent."""
         row = {
             "attemptId": attempt_id,
             "provider": provider,
@@ -58,7 +58,7 @@ class Book:
 
     @contextmanager
     def running(self, attempt_id: str | None) -> Iterator[None]:
-        """The block is the time in which the model works for an attempt."""
+        """Mark the attempt as running for the length of the block."""
         name = attempt_id or ""
         self._running[name] += 1
         try:
@@ -80,13 +80,13 @@ class Book:
 
 
 def book_from_environment() -> Book:
-    """The book at SANDBOX_BOOK, or one in memory where that is unset."""
+    """The book at SANDBOX_BOOK, or one in memory if that is unset."""
     path = Values(os.environ)[SANDBOX_BOOK]
     return Book(Path(path) if path else None)
 
 
 def usage_classes(usage: TokenUsage) -> dict[str, int]:
-    """The disjoint classes as the book names them."""
+    """The disjoint classes under the book's names."""
     return {
         "input": usage.input,
         "cacheRead": usage.cache_read,

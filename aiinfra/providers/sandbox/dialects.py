@@ -41,7 +41,7 @@ class Dialect(Protocol):
 
 
 class OpenAIDialect:
-    """Chat completions, with DeepSeek's extra counters for the provider of that name."""
+    """Chat completions, with DeepSeek's extra counters for that provider."""
 
     def prompt(self, provider: str, body: dict[str, Any]) -> Prompt:
         """Read a chat completion request. Raises BadRequestError."""
@@ -65,7 +65,7 @@ class OpenAIDialect:
         return {**body, "usage": self._usage(prompt.provider, answer.usage)} if with_usage else body
 
     def events(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
-        """Chunks of a chat completion; the counts come last and only where they were asked for."""
+        """Chunks of a chat completion; the usage comes last, and only if requested."""
         envelope = self._envelope(prompt, "chat.completion.chunk")
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": word} for word in _words(answer.content)]
@@ -180,12 +180,12 @@ def embeddings(body: dict[str, Any]) -> tuple[str, TokenUsage, dict[str, Any]]:
 def _messages(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
-        raise BadRequestError("messages must be a list of objects, and not empty", "messages")
+        raise BadRequestError("messages must be a non-empty list of objects", "messages")
     return tuple((_string(message, "role"), _text(message.get("content"))) for message in messages)
 
 
 def _text(content: object) -> str:
-    """The text in a message's content, whichever of its shapes it has."""
+    """The text of a message's content, in any of its shapes."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -196,14 +196,14 @@ def _text(content: object) -> str:
 def _string(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
-        raise BadRequestError(f"{name} must be a string, and not empty", name)
+        raise BadRequestError(f"{name} must be a non-empty string", name)
     return value
 
 
 def _limit(body: dict[str, Any], name: str) -> int | None:
     value = body.get(name)
     if value is not None and (type(value) is not int or value < 1):
-        raise BadRequestError(f"{name} must be a positive whole number", name)
+        raise BadRequestError(f"{name} must be a positive integer", name)
     return value
 
 

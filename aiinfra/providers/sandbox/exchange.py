@@ -17,7 +17,7 @@ CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
 
 
 class BadRequestError(Exception):
-    """The client's mistake, in words for it; `param` names the field."""
+    """A client error; the text is for the client, `param` names the field."""
 
     def __init__(self, message: str, param: str | None = None, status: int = 400) -> None:
         super().__init__(message)
@@ -60,36 +60,36 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body})
 
     async def start(self, content_type: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Begin an answer; every one of them says that it comes from a sandbox."""
+        """Begin a response; every response says that it comes from a sandbox."""
         fields = {"content-type": content_type, "x-sandbox": "true", **(headers or {})}
         encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def send_chunk(self, chunk: bytes, *, last: bool = False) -> None:
-        """Go on with an answer that was begun."""
+        """Send the next chunk of a response."""
         await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
 
     async def reset(self) -> None:
-        """Break the connection without an answer."""
+        """Break the connection without a response."""
         transport = self._send.__self__.transport  # type: ignore[attr-defined]  # uvicorn's request cycle: ASGI has no word for it
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
         transport.abort()
         await self.disconnected()
 
     async def disconnected(self) -> None:
-        """Wait until the client has gone."""
+        """Wait until the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             continue
 
 
 async def read_exchange(scope: Scope, receive: Receive, send: Send) -> Exchange:
-    """The request with its body. Raises BadRequestError (413) for more than `MAX_BODY` bytes."""
+    """Read the request with its body. Raises BadRequestError (413) for more than `MAX_BODY` bytes."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
-            raise BadRequestError("the body is too long", status=413)
+            raise BadRequestError("the body is too large", status=413)
         if not message.get("more_body"):
             break
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

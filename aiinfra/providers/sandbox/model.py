@@ -12,31 +12,31 @@ from aiinfra.providers.tokens import count_tokens
 
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_PROMPT = 3
-"""What the chat format adds around messages, as OpenAI's does."""
+"""What the chat format adds around messages, like OpenAI's."""
 
 REASONING_TOKENS = 48
 PREFIX_STEP = 4096
 PREFIXES_KEPT = 10_000
 POSITIONS_PER_WORD = 8
 
-_OPENING = "This is a sandbox answer, made on this machine without any model."
+_OPENING = "This is a sandbox answer, generated on this machine without a model."
 _SENTENCES = [
-    "You asked about {topic}, which a real model would treat at more length.",
+    "You asked about {topic}, which a real model would answer at greater length.",
     "The short version: {topic} depends on what you compare it with, and on the time you have.",
-    "Three things matter most with {topic}: a clear goal, a small first step, and a way to measure the result.",
-    "A good start is to write down what you already know of {topic} and what you only assume.",
+    "Three things matter most for {topic}: a clear goal, a small first step, and a way to measure the result.",
+    "A good start is to write down what you already know about {topic} and what you only assume.",
     "Most people who look into {topic} begin with the simplest case and add the exceptions later.",
-    "If {topic} is urgent, decide first what may be left out.",
-    "Figures on {topic} differ between sources, so note where each of them comes from.",
+    "If {topic} is urgent, first decide what can be left out.",
+    "Figures on {topic} differ between sources, so note the source of each one.",
     "In practice {topic} is easier once two people have explained it to each other.",
-    "There is no single right way to handle {topic}, but there are several that cost little to try.",
+    "There is no single right way to handle {topic}, but several approaches cost little to try.",
     "Keep an example of {topic} at hand: it settles more questions than a definition.",
 ]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A chat request without its dialect. `caches` tells whether the provider may reuse a known prefix."""
+    """A chat request, independent of the dialect. `caches`: whether the provider may reuse a known prefix."""
 
     provider: str
     model: str
@@ -49,13 +49,13 @@ class Prompt:
 
     @property
     def last_message(self) -> str:
-        """The text that faults look at."""
+        """The text that faults match against."""
         return self.messages[-1][1]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says and what it costs; `finish_reason` in OpenAI's words."""
+    """The model's text and its usage; `finish_reason` in OpenAI's terms."""
 
     content: str
     finish_reason: str
@@ -65,15 +65,15 @@ class Answer:
 class PrefixCache:
     """Simulated prompt caching.
 
-    The first n x 4,096 characters of a prompt that began an earlier prompt to the same provider and model count as
-    cached; their share of the prompt's tokens is rounded down. The last 10,000 prefixes are remembered.
+    The first n x 4,096 characters of a prompt count as cached if an earlier prompt to the same provider and model began
+    with them; their share of the prompt's tokens is rounded down. Remembers the last 10,000 prefixes.
     """
 
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
     def known_length(self, owner: str, text: str) -> int:
-        """Characters of the longest known prefix; from now on those of this text are known."""
+        """The length of the longest known prefix in characters; then remembers the prefixes of this text."""
         digest, known = hashlib.sha256(owner.encode("utf-8", "replace")), 0
         for end in range(PREFIX_STEP, len(text) + 1, PREFIX_STEP):
             digest.update(text[end - PREFIX_STEP : end].encode("utf-8", "replace"))
@@ -88,7 +88,7 @@ class PrefixCache:
 
 
 def compose(prompt: Prompt, prefixes: PrefixCache, *, filtered: bool = False) -> Answer:
-    """Answer a prompt within its token limit; a filtered answer is empty and still costs its prompt."""
+    """Answer a prompt within its token limit; a filtered answer is empty but its prompt is billed."""
     limit = math.inf if prompt.max_tokens is None else prompt.max_tokens
     reasoning = 0 if filtered or "reasoner" not in prompt.model else int(min(REASONING_TOKENS, limit))
     whole = "" if filtered else _prose(prompt)
@@ -100,7 +100,7 @@ def compose(prompt: Prompt, prefixes: PrefixCache, *, filtered: bool = False) ->
 
 
 def embed(text: str, dimensions: int) -> list[float]:
-    """A unit vector that depends on the words alone, so that texts with many common words are near each other."""
+    """A unit vector that depends only on the words, so that texts with many common words are close to each other."""
     vector = [0.0] * dimensions
     for word in re.findall(r"\w+", text.lower()) or [""]:
         source = random.Random(word)
@@ -119,7 +119,7 @@ def _prose(prompt: Prompt) -> str:
 
 
 def _cut(text: str, limit: float) -> tuple[str, int]:
-    """As many leading words as the limit allows, and their tokens."""
+    """As many leading words as the limit allows, and their token count."""
     tokens = count_tokens(text)
     words = text.split(" ")
     while tokens > limit:

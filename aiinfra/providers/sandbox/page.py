@@ -1,4 +1,4 @@
-"""The sandbox's one page for people."""
+"""The sandbox's status page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -15,7 +15,7 @@ th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884
 td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 </style></head><body>
 <h1>This is a sandbox</h1>
-<p>No model runs here and nothing costs money: the answers are made up by this process, which speaks the dialects of
+<p>No model runs here and nothing costs money: this process generates the answers and speaks the dialects of
 OpenAI and Anthropic. It has billed {count} calls; these are the latest.</p>
 <table><thead><tr><th>Time (UTC)</th><th>Provider</th><th>Model</th><th class="n">Prompt</th><th class="n">Answer</th>
 <th>Attempt</th></tr></thead><tbody>

@@ -1,4 +1,4 @@
-"""The way of one call through the sandbox: fault, latency, billing, answer."""
+"""Handles one sandbox call: fault, latency, billing, answer."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ class Sandbox:
         self._prefixes = PrefixCache()
 
     async def chat(self, exchange: Exchange, provider: str, dialect: Dialect) -> None:
-        """Answer a chat call, or fail it the way that the behaviour asks for."""
+        """Answer a chat call, or fail it as the behaviour says."""
         self._admit(exchange)
         prompt = dialect.prompt(provider, exchange.json())
         fault = self.director.draw_fault(provider, prompt.model, prompt.last_message)
@@ -35,7 +35,7 @@ class Sandbox:
                 await self.director.hold(attempt_id or "")
             answer = compose(prompt, self._prefixes, filtered=_is(fault, FaultKind.CONTENT_FILTER))
             latency_s = self.director.latency_s()
-            # The half of a streamed answer's time passes before its first word.
+            # A streamed answer spends half of its time before the first word.
             await asyncio.sleep(latency_s / 2 if prompt.stream else latency_s)
             self.book.bill(attempt_id, provider, prompt.model, answer.usage)
         if _is(fault, FaultKind.RESET_AFTER_BILLING):
@@ -68,7 +68,7 @@ class Sandbox:
     def _admit(self, exchange: Exchange) -> None:
         self.agents[exchange.headers.get("user-agent", "")] += 1
         if not exchange.headers.get("authorization") and not exchange.headers.get("x-api-key"):
-            raise BadRequestError("no API key was sent", status=401)
+            raise BadRequestError("missing API key", status=401)
 
 
 def _is(fault: Fault | None, kind: FaultKind) -> bool:
@@ -76,12 +76,12 @@ def _is(fault: Fault | None, kind: FaultKind) -> bool:
 
 
 async def _failed_unbilled(exchange: Exchange, fault: Fault, dialect: Dialect) -> bool:
-    """Fail a call before it costs anything; False where the fault is none of those."""
+    """Fail a call before it costs anything; False if the fault is of another kind."""
     match fault.kind:
         case FaultKind.STATUS | FaultKind.RATE_LIMIT:
             status = 429 if fault.kind is FaultKind.RATE_LIMIT else fault.status
             headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
-            await exchange.send_json(dialect.error(status, "a fault of the sandbox", None), status, headers)
+            await exchange.send_json(dialect.error(status, "simulated fault", None), status, headers)
         case FaultKind.RESET_BEFORE_BILLING:
             await exchange.reset()
         case FaultKind.HANG:

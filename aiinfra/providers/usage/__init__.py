@@ -1,4 +1,4 @@
-"""What a provider says a call used, in whatever spelling it comes, as the disjoint classes of `TokenUsage`."""
+"""Converts the usage a provider reports, in any spelling, to the disjoint classes of `TokenUsage`."""
 
 from aiinfra.providers.usage.counts import MAX_TOKENS
 from aiinfra.providers.usage.raw import storable, with_tier

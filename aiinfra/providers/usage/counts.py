@@ -1,23 +1,24 @@
-"""Finding and reading single counts in a provider's usage."""
+"""Finds and parses single counts in a provider's usage."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_TOKENS = 100_000_000
-"""More than this in one call is nonsense: the longest context of any model is a hundredth of it."""
+"""A larger count in one call is an error: the longest context of any model is a hundredth of it."""
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class UsageError(ValueError):
-    """The counts make no sense."""
+    """The counts are contradictory or impossible."""
 
 
 def at(raw: Mapping[str, Any], path: str) -> Any:
-    """What stands at a path; None where something on the way is missing, null or empty.
+    """The value at a path; None if something on the path is missing, null or empty.
 
-    An empty list is an empty object: PHP writes it so. Raises UsageError where something on the way is no object.
+    An empty list counts as an empty object: PHP writes it so. Raises UsageError if something on the path is not an
+    object.
     """
     value: Any = raw
     for name in path.split("."):
@@ -30,7 +31,7 @@ def at(raw: Mapping[str, Any], path: str) -> Any:
 
 
 def count(raw: Mapping[str, Any], path: str) -> int | None:
-    """A number of tokens, also as `10.0` or `"10"`; None where there is none. Raises UsageError for anything else."""
+    """A token count, also as `10.0` or `"10"`; None if there is none. Raises UsageError for anything else."""
     value = at(raw, path) if path else None
     if value is None or value == "":
         return None
@@ -41,7 +42,7 @@ def count(raw: Mapping[str, Any], path: str) -> int | None:
 
 
 def as_whole(value: object) -> int | None:
-    """A whole number that is not negative, however it is written; None for anything else."""
+    """A non-negative integer in any notation; None for anything else."""
     if isinstance(value, str):
         return int(value) if _DIGITS.fullmatch(value) else None
     if isinstance(value, float):
@@ -50,12 +51,13 @@ def as_whole(value: object) -> int | None:
 
 
 def stated(raw: Mapping[str, Any], paths: Iterable[str]) -> list[int]:
-    """The counts at some paths, those that are there."""
+    """The counts present at these paths."""
     return [value for path in paths if (value := count(raw, path)) is not None]
 
 
 def agreed(counts: Iterable[int]) -> int:
-    """The one count that is given several times; 0 where it is not given. A zero beside another count is a filler.
+    """The single value of a count that is given several times; 0 if it is not given. A zero next to another value is
+    ignored.
 
     Raises UsageError if two differ.
     """

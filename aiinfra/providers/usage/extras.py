@@ -1,6 +1,6 @@
-"""What providers bill or state beside tokens: uses of tools, the service tier, and the cost itself.
+"""What providers bill or report besides tokens: tool uses, the service tier, and the cost itself.
 
-None of it decides whether the token counts are believed: what cannot be read is left out, and stays in the raw counts.
+None of it decides whether the token counts are trusted: unreadable values are dropped, and remain in the raw counts.
 """
 
 import re
@@ -13,10 +13,10 @@ from aiinfra.providers.usage import spellings
 from aiinfra.providers.usage.counts import UsageError, as_whole, at
 
 MAX_TOOL_USES = 10_000
-"""Of one tool in one call; more is nonsense."""
+"""Uses of one tool in one call; a larger count is an error."""
 MAX_TOOLS = 20
 MAX_COST = Decimal(100_000)
-"""Dollars for one call; more is nonsense."""
+"""Dollars for one call; a larger amount is an error."""
 TICKS_A_DOLLAR = 10_000_000_000
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,16}")
@@ -24,7 +24,7 @@ _TOOL = re.compile(r"[a-z0-9_-]{1,40}")
 
 
 def tier_of(raw: Mapping[str, Any]) -> str:
-    """The tier that answered: standard, flex, priority, batch, scale, or a new one by the provider's name for it."""
+    """The tier that answered: standard, flex, priority, batch, scale, or the provider's own name for another."""
     tier = raw.get(spellings.TIER)
     if not isinstance(tier, str):
         return "standard"
@@ -33,7 +33,7 @@ def tier_of(raw: Mapping[str, Any]) -> str:
 
 
 def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
-    """Uses by tool, those that are not zero. Of two counts of one tool the larger one holds."""
+    """Non-zero uses by tool. If a tool has two counts, the larger one wins."""
     uses: dict[str, int] = {}
     for path in spellings.TOOL_USES:
         tools = _loosely(raw, path)
@@ -45,7 +45,7 @@ def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
 
 
 def reported_nano(raw: Mapping[str, Any]) -> int | None:
-    """The cost in nano-dollars that the provider states, rounded up; None where it states none that can be one."""
+    """The cost in nano-dollars that the provider reports, rounded up; None if it reports none or an impossible one."""
     ticks = _dollars(_loosely(raw, spellings.TICKS), a_dollar=TICKS_A_DOLLAR)
     costs = (_dollars(_loosely(raw, path)) for path in spellings.COSTS)
     cost = next((each for each in (*costs, ticks) if each is not None), None)
@@ -64,7 +64,7 @@ def _note(uses: dict[str, int], tool: str, value: object) -> None:
 
 
 def _tool_named(name: object) -> str:
-    """`web_search` for `web_search_requests`; empty for what is no name of a tool."""
+    """`web_search` for `web_search_requests`; empty if this is not the name of a tool."""
     name = name.lower().removeprefix(spellings.TOOL_PREFIX) if isinstance(name, str) else ""
     if not _TOOL.fullmatch(name):
         return ""
@@ -74,7 +74,7 @@ def _tool_named(name: object) -> str:
 
 
 def _dollars(value: object, *, a_dollar: int = 1) -> Decimal | None:
-    """An amount, which JSON writes as a number or gateways as a string; None for anything else."""
+    """An amount, which gateways write as a number or a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

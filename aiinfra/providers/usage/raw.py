@@ -1,6 +1,6 @@
-"""The provider's own words about what a call used, as both databases can keep them.
+"""The provider's own usage report, in a form that both databases can store.
 
-They are kept whether they can be read or not: a call whose counts could not be read is corrected from them later.
+It is stored whether or not it can be parsed: calls with unreadable counts are corrected from it later.
 """
 
 import math
@@ -17,17 +17,17 @@ MAX_WHOLE = 10**18
 
 
 def with_tier(usage: object, tier: object) -> Any:
-    """The usage with the service tier, which OpenAI puts beside it and Anthropic into it."""
+    """The usage with the service tier, which OpenAI puts next to it and Anthropic inside it."""
     if tier is None or not isinstance(usage, Mapping) or usage.get(TIER) is not None:
         return usage
     return {**usage, TIER: tier}
 
 
 def storable(raw: object) -> dict[str, Any]:
-    """The usage as a small JSON object; what is none stands under `usage`.
+    """The usage as a small JSON object; anything else is stored under `usage`.
 
-    Texts are cut to 64 characters without those that a database refuses, numbers that no count can be become texts,
-    and no more than 64 values, 4 levels deep, are kept.
+    Texts are cut to 64 characters without those that a database rejects, numbers that cannot be counts become texts,
+    and at most 64 values, 4 levels deep, are kept.
     """
     if raw is None:
         return {}

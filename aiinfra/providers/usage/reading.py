@@ -1,8 +1,8 @@
-"""Reading token counts, whoever sends them, into the disjoint classes of `TokenUsage`.
+"""Converts token counts from any provider to the disjoint classes of `TokenUsage`.
 
-What cannot be true gives None, because a wrong count would be a wrong bill: a prompt or an answer of no tokens, parts
-that are larger than the whole, a total that is smaller than its parts, two different values for one count. What
-contradicts itself harmlessly is read: a zero, null or missing count beside one that is known.
+Impossible counts give None, because a wrong count would be a wrong bill: a prompt or an answer of no tokens, parts that
+are larger than the whole, a total that is smaller than its parts, two different values for one count. Harmless
+contradictions are accepted: a zero, null or missing count next to a known one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class _Shares:
 
 
 def openai_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
-    """Counts of a chat in OpenAI's dialect, and in those that servers and gateways mix with it.
+    """Counts of a chat in OpenAI's dialect, and in the dialects that servers and gateways mix with it.
 
     `answered` says that the answer has a text or a tool call, and so at least one token.
     """
@@ -41,12 +41,12 @@ def openai_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
 
 
 def anthropic_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
-    """Counts of an Anthropic message; its `input_tokens` exclude what was read from or written to the prompt cache."""
+    """Counts of an Anthropic message; its `input_tokens` exclude prompt-cache reads and writes."""
     return _read(raw, (ANTHROPIC, *DIALECTS), least_output=int(answered))
 
 
 def embedding_usage(raw: object) -> TokenUsage | None:
-    """Counts of an embeddings call, which has nothing to say of an answer's tokens."""
+    """Counts of an embeddings call, which has no answer tokens."""
     if not isinstance(raw, Mapping):
         return None
     usage = _read({"completion_tokens": 0, **raw}, DIALECTS, least_output=0)
@@ -54,7 +54,7 @@ def embedding_usage(raw: object) -> TokenUsage | None:
 
 
 def usage_again(provider: str, raw: object) -> TokenUsage | None:
-    """The counts of an answered chat that were kept with its attempt."""
+    """Parse again the raw counts stored with an answered chat's attempt."""
     read = anthropic_usage if provider == "anthropic" else openai_usage
     return read(raw)
 
@@ -70,7 +70,7 @@ def _read(raw: object, dialects: Sequence[Dialect], *, least_output: int) -> Tok
 
 
 def _spoken(raw: Mapping[str, Any], dialects: Sequence[Dialect]) -> Dialect:
-    """The first dialect that has counts here. Raises UsageError where none has."""
+    """The first dialect with counts in this usage. Raises UsageError if none has any."""
     for dialect in dialects:
         is_marked = not dialect.marks or any(at(raw, mark) is not None for mark in dialect.marks)
         is_foreign = bool(dialect.foreign and at(raw, dialect.foreign))
@@ -97,7 +97,7 @@ def _usage(raw: Mapping[str, Any], dialect: Dialect) -> TokenUsage:
 
 
 def _completed(prompt: int | None, output: int | None, total: int | None) -> tuple[int, int]:
-    """A count that is missing is what the other one leaves of the total."""
+    """Fill in a missing count with the total minus the other one."""
     if prompt is None and output is not None and total:
         prompt = total - output
     elif output is None and prompt is not None and total:
@@ -112,7 +112,7 @@ def _shares(raw: Mapping[str, Any], prompt: int) -> _Shares:
     for_5_minutes = agreed(stated(raw, spellings.CACHE_WRITE_5M))
     for_1_hour = agreed(stated(raw, spellings.CACHE_WRITE_1H))
     if written and for_5_minutes + for_1_hour > written:
-        raise UsageError("more was written than was written in all")
+        raise UsageError("the cache write parts exceed the cache writes")
     return _Shares(
         cache_read=_cache_read(raw, prompt),
         cache_write=max(written - for_1_hour, for_5_minutes),
@@ -122,7 +122,7 @@ def _shares(raw: Mapping[str, Any], prompt: int) -> _Shares:
 
 
 def _cache_read(raw: Mapping[str, Any], prompt: int) -> int:
-    """DeepSeek counts both what was read and what was not: they must make the prompt together."""
+    """DeepSeek counts cache hits and misses: they must add up to the prompt."""
     reads, missed = stated(raw, spellings.CACHE_READ), count(raw, spellings.CACHE_MISS)
     if missed and not reads:
         return prompt - missed
@@ -134,8 +134,8 @@ def _cache_read(raw: Mapping[str, Any], prompt: int) -> int:
 def _balanced(prompt: int, output: int, total: int | None, shares: _Shares) -> tuple[int, int]:
     """The whole prompt and the whole output.
 
-    xAI, Gemini and others count thinking in the total and not in the output, some gateways the cached part of the
-    prompt in the total and not in the prompt. What nothing explains was generated.
+    xAI, Gemini and others count thinking in the total but not in the output; some gateways count the cached part of the
+    prompt in the total but not in the prompt. An unexplained rest counts as output.
     """
     if not total:
         return prompt, output + (shares.reasoning if shares.reasoning > output else 0)
@@ -148,7 +148,7 @@ def _balanced(prompt: int, output: int, total: int | None, shares: _Shares) -> t
 
 
 def _must_not_contradict(raw: Mapping[str, Any], spoken: Dialect, prompts: set[int], outputs: set[int]) -> None:
-    """Gateways fill in counts of a second dialect: what is not zero must be a sum that we know."""
+    """Gateways fill in counts of a second dialect: a non-zero one must match a sum that we know."""
     for other in DIALECTS:
         if other.prompt != spoken.prompt and (count(raw, other.prompt) or 0) not in {0, *prompts}:
             raise UsageError(other.prompt)

@@ -1,4 +1,4 @@
-"""How providers and gateways spell their token counts. Reading needs no change for a new spelling, only a line here.
+"""How providers and gateways spell their token counts. A new spelling needs only a line here.
 
 A path goes through nested objects: `prompt_tokens_details.cached_tokens`. Sources: the API references of OpenAI,
 Anthropic, DeepSeek, xAI, Google, Mistral, Moonshot, Alibaba, Perplexity, Cohere, Amazon and Ollama, and those of the
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 class Dialect:
     """Where one family of APIs puts the counts that make up the sum.
 
-    `prompt_has_cache` says whether the prompt's count includes what was read from and written to a prompt cache.
-    `also_prompt` is a part of the prompt that is counted apart. Where `marks` are given, one of them must be there and
-    `foreign` must not.
+    `prompt_has_cache` says whether the prompt's count includes cache reads and writes. `also_prompt` is a part of the
+    prompt that is counted separately. If `marks` are given, one of them must be present and `foreign` must not.
     """
 
     name: str
@@ -31,7 +30,7 @@ ANTHROPIC = Dialect("Anthropic messages", "input_tokens", "output_tokens", promp
 DIALECTS = (
     Dialect("OpenAI chat completions", "prompt_tokens", "completion_tokens", "total_tokens"),
     Dialect(
-        "Anthropic messages, passed on by a gateway",
+        "Anthropic messages through a gateway",
         "input_tokens",
         "output_tokens",
         "total_tokens",
@@ -52,7 +51,7 @@ DIALECTS = (
     Dialect("Cohere", "billed_units.input_tokens", "billed_units.output_tokens"),
     Dialect("Ollama", "prompt_eval_count", "eval_count"),
 )
-"""The first one whose counts are there is the one that is spoken."""
+"""Ordered: the first dialect with counts present applies."""
 
 CACHE_READ = (
     "prompt_tokens_details.cached_tokens",  # OpenAI, xAI, OpenRouter and most others
@@ -66,7 +65,7 @@ CACHE_READ = (
     "cachedContentTokenCount",  # Gemini
 )
 CACHE_MISS = "prompt_cache_miss_tokens"
-"""DeepSeek's count of the prompt that was not read from the cache."""
+"""DeepSeek's count of prompt tokens that were not in the cache."""
 CACHE_WRITE = (
     "cache_creation_input_tokens",  # Anthropic; LiteLLM and others repeat it in an OpenAI usage
     "prompt_tokens_details.cache_write_tokens",  # OpenRouter, LiteLLM
@@ -80,7 +79,7 @@ CACHE_WRITE = (
     "cache_write_input_tokens",
     "cacheWriteInputTokens",  # Bedrock
 )
-"""Everything that was written, whatever its lifetime."""
+"""All cache writes, whatever their lifetime."""
 CACHE_WRITE_5M = (
     "cache_creation.ephemeral_5m_input_tokens",  # Anthropic
     "prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",  # Alibaba
@@ -113,7 +112,7 @@ TIERS = {
     "on-demand": "standard",
     "standard": "standard",
 }
-"""Names of the tier that everybody else calls standard. Any other name is a tier by that name."""
+"""Other names for the standard tier. Any other name is a tier of that name."""
 
 TOOL_USES = (
     "server_tool_use",  # Anthropic, OpenRouter
@@ -130,14 +129,14 @@ TOOL_COUNTS = {
     "web_search_requests": "web_search",
     "prompt_tokens_details.web_search_requests": "web_search",  # LiteLLM
     "server_tool_use_web_search_requests": "web_search",
-    "num_sources_used": "live_search",  # xAI bills its search by the source
+    "num_sources_used": "live_search",  # xAI bills its search per source
 }
-"""Counts of one tool that stand alone."""
+"""Separate counts of single tools."""
 
 COSTS = ("cost", "cost.total_cost", "total_cost", "cost_usd", "cost_details.total_cost", "estimated_cost")
-"""In dollars: OpenRouter, Perplexity, gateways, DeepInfra. The first one that is there counts."""
+"""In dollars: OpenRouter, Perplexity, gateways, DeepInfra. The first one present counts."""
 UPSTREAM_COST = "cost_details.upstream_inference_cost"
-"""In dollars: what OpenRouter's own provider charged; `cost` does not contain it where the customer's key was used."""
+"""In dollars: what OpenRouter's upstream provider charged; with the customer's own key, `cost` excludes it."""
 OWN_KEY = "is_byok"
 TICKS = "cost_in_usd_ticks"
-"""xAI's unit of cost, 10,000,000,000 to the dollar."""
+"""xAI's unit of cost: 10,000,000,000 per dollar."""
