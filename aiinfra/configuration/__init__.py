@@ -1,4 +1,4 @@
-"""What an operator may set: one table of names, kinds, ranges and defaults, and how it is read.
+"""The settings: one table of names, kinds, ranges and defaults, and the code that reads them.
 
-Imports nothing of the project and nothing of Django, so that every program can read its settings the same way.
+Imports nothing from the project or Django, so that every program can read its settings the same way.
 """

@@ -1,4 +1,4 @@
-"""Kinds of values that name a place: hosts, URLs, the database, Redis, a mailbox."""
+"""Kinds of values for addresses: hosts, URLs, the database, Redis, a mailbox."""
 
 import re
 from ipaddress import IPv6Address, ip_address
@@ -35,7 +35,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 class Host:
-    """A host or an address, without a scheme and without a port."""
+    """A host name or IP address, without scheme and port."""
 
     range = "a host name or an address"
     is_secret = False
@@ -48,7 +48,7 @@ class Host:
 
 
 class Hosts:
-    """Hosts, separated by commas; with `patterns` also `.example.com` (it and all below it) and `*` (any)."""
+    """Hosts, separated by commas; with `patterns` also `.example.com` (the domain and its subdomains) and `*` (any)."""
 
     is_secret = False
 
@@ -57,7 +57,7 @@ class Hosts:
         self.range = "host names, `.domain` or `*`" if patterns else "host names"
 
     def parse(self, text: str) -> list[str]:
-        """In lower case."""
+        """Return the hosts in lowercase."""
         hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
         if wrong := [host for host in hosts if not self._is_accepted(host)]:
             raise ValueError(f"must be host names separated by commas, without scheme or port ({wrong[0]!r} is none)")
@@ -68,7 +68,7 @@ class Hosts:
 
 
 class WebUrl:
-    """Where an HTTP server is; a path may follow the host."""
+    """Address of an HTTP server; a path may follow the host."""
 
     range = "an http:// or https:// URL"
     is_secret = False
@@ -89,7 +89,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _split(text: str, words: str) -> SplitResult:
-    """Raises ValueError with these words where the text is no URL, its port included."""
+    """Split the URL. Raises ValueError with this message if it is invalid, including its port."""
     try:
         parts = urlsplit(text)
         is_port = parts.port != 0
@@ -116,7 +116,7 @@ class CompatibleProviders:
         for name in names:
             if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name) or name in self._taken:
                 raise ValueError(
-                    f"must be name=URL pairs; {name!r} is not a free name of 1 to 32 lower-case letters, digits, _, -"
+                    f"must be name=URL pairs; {name!r} is taken or not 1 to 32 lowercase letters, digits, _ or -"
                 )
             if names.count(name) > 1:
                 raise ValueError(f"must be name=URL pairs; {name!r} appears twice")
@@ -170,7 +170,7 @@ class RedisUrl:
 
 
 def _check_options(url: str, parts: SplitResult) -> None:
-    """An option that redis-py does not know would break each connection."""
+    """An option that redis-py does not support would break every connection."""
     from redis import ConnectionPool
 
     try:
@@ -178,18 +178,18 @@ def _check_options(url: str, parts: SplitResult) -> None:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError):
         names = ", ".join(sorted(parse_qs(parts.query))) or "it"
-        raise ValueError(f"must have options that redis-py knows after the ?, with values that fit ({names})") from None
+        raise ValueError(f"must have only valid redis-py options after the ? ({names})") from None
 
 
 class Mailbox:
-    """An e-mail address, also with a name: `Ada <ada@example.com>`."""
+    """An email address, with or without a name: `Ada <ada@example.com>`."""
 
-    range = "an e-mail address"
+    range = "an email address"
     is_secret = False
 
     def parse(self, text: str) -> str:
         """See Kind."""
         match = re.fullmatch(r"[^<>@]*<([^\s<>@]+)@([^\s<>@]+)>|([^\s<>@]+)@([^\s<>@]+)", text)
         if not text.isprintable() or match is None or not is_host(match[2] or match[4]):
-            raise ValueError("must be an e-mail address, such as aiinfra@example.com")
+            raise ValueError("must be an email address, such as aiinfra@example.com")
         return text

@@ -1,7 +1,7 @@
-"""Files of `NAME=value` lines, as the common dotenv tools read them.
+"""Reads files of `NAME=value` lines the way common dotenv tools do.
 
-A `#` after a blank begins a comment; in quotes it does not. Single quotes keep the text as it is; double quotes know
-\\n, \\t, \\" and \\\\. `export` in front is allowed. Values span one line, and refer to no other variables.
+A `#` after whitespace begins a comment, except in quotes. Single quotes keep the text literally; double quotes support
+\\n, \\t, \\" and \\\\. A leading `export` is allowed. Values span one line and cannot refer to other variables.
 """
 
 import os
@@ -18,11 +18,11 @@ LINE = re.compile(
 
 
 class UnreadableLineError(ValueError):
-    """A line that is neither empty nor a comment nor `NAME=value`; the message has its number and not its text."""
+    """A line that is neither empty nor a comment nor `NAME=value`; the message has its number but not its text."""
 
 
 def load_dotenv(path: Path) -> None:
-    """Put the lines of a file into the environment; a variable that is set there keeps its value, an empty one too.
+    """Load the lines of a file into the environment; variables that are already set, even to nothing, keep their value.
 
     Raises UnreadableLineError and OSError.
     """
@@ -32,7 +32,7 @@ def load_dotenv(path: Path) -> None:
 
 
 def parsed(text: str) -> dict[str, str]:
-    """The variables of a file; the last line of a name holds. Raises UnreadableLineError."""
+    """The variables of a file; the last line of a name wins. Raises UnreadableLineError."""
     values = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -1,7 +1,7 @@
-"""Kinds of values: how the text of a variable is read, and which texts are accepted.
+"""Kinds of values: how the text of a variable is parsed, and which texts are valid.
 
-`range` is what the documentation says. `parse` gets the text without blanks around it, and raises ValueError with words
-that go on from the variable's name: "must be between 1 and 65535".
+`range` is the text in the documentation. `parse` gets the text without surrounding whitespace, and raises ValueError
+with a message that follows the variable's name: "must be between 1 and 65535".
 """
 
 import re
@@ -20,7 +20,7 @@ class Kind(Protocol[T_co]):
 
     @property
     def range(self) -> str:
-        """Which values are accepted, for people."""
+        """The accepted values, for people."""
         ...
 
     @property
@@ -35,7 +35,7 @@ class Kind(Protocol[T_co]):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number in ASCII digits: no exponent, no separators, no digits of other scripts."""
+    """An integer in ASCII digits: no exponent, separators, or digits of other scripts."""
 
     low: int
     high: int
@@ -43,7 +43,7 @@ class Whole:
 
     @property
     def range(self) -> str:
-        """Both ends are accepted."""
+        """Both ends are included."""
         return f"{self.low} to {self.high}"
 
     def parse(self, text: str) -> int:
@@ -60,7 +60,7 @@ PORT = Whole(1, 65_535)
 
 @dataclass(frozen=True)
 class Decimal:
-    """A number that may have a fraction, in ASCII digits: no exponent, no infinity, no NaN."""
+    """A number with an optional fraction, in ASCII digits: no exponent, infinity, or NaN."""
 
     low: float
     high: float
@@ -68,7 +68,7 @@ class Decimal:
 
     @property
     def range(self) -> str:
-        """Both ends are accepted."""
+        """Both ends are included."""
         return f"{self.low:g} to {self.high:.0f}"
 
     def parse(self, text: str) -> float:
@@ -89,7 +89,7 @@ class Switch:
     is_secret: bool = False
 
     def parse(self, text: str) -> bool:
-        """1/0, true/false, yes/no, on/off, in upper or lower case."""
+        """1/0, true/false, yes/no, on/off, in any case."""
         if text.lower() not in TRUE_WORDS | FALSE_WORDS:
             raise ValueError("must be true or false")
         return text.lower() in TRUE_WORDS
@@ -101,7 +101,7 @@ def listed(words: list[str]) -> str:
 
 
 class Choice:
-    """One of a few words, in upper or lower case."""
+    """One of a few words, in any case."""
 
     is_secret = False
 
@@ -135,7 +135,7 @@ class Text:
 
 
 class ProviderKey:
-    """A key that is sent in an HTTP header, which takes nothing but visible ASCII characters."""
+    """A key for an HTTP header, which allows only visible ASCII characters."""
 
     range = "visible ASCII characters"
     is_secret = True
@@ -161,7 +161,7 @@ class Secrets:
 
 
 class Directory:
-    """A directory, which need not exist yet. The result is absolute."""
+    """A directory, which may not exist yet. The result is an absolute path."""
 
     range = "a directory"
     is_secret = False

@@ -1,4 +1,4 @@
-"""Reading the environment: all settings at once, all errors at once, and nothing written before they are right."""
+"""Reads the environment: reports all errors at once, and writes nothing until all settings are valid."""
 
 import os
 import sys
@@ -12,15 +12,15 @@ from aiinfra.configuration.setting import Setting, Values
 from aiinfra.configuration.table import SETTINGS, places, providers
 
 EX_CONFIG = 78
-"""The exit status for "something is wrong with the configuration" (sysexits.h)."""
+"""Exit status for a configuration error (`EX_CONFIG` in sysexits.h)."""
 
 
 class WrongSettingsError(Exception):
-    """One line for each setting that is wrong."""
+    """One line per invalid setting."""
 
 
 def read(environment: Mapping[str, str]) -> Values:
-    """Every setting, checked. Raises WrongSettingsError."""
+    """All settings, validated. Raises WrongSettingsError."""
     values = Values(environment)
     for setting in (*SETTINGS.values(), *providers.compatible_keys(values).values()):
         values[setting]
@@ -32,10 +32,10 @@ def read(environment: Mapping[str, str]) -> Values:
 
 
 def read_or_exit(dotenv: Path) -> Values:
-    """The settings of this process and of a `.env` file, or the end of the process with one line for each error.
+    """The settings from the environment and a `.env` file; on errors, prints one line for each and exits.
 
-    Not an exception that somebody could catch: every command, the web server and the tests import the settings first,
-    and none of them may start with a wrong one.
+    Exits rather than raises, so that nobody can catch it: every command, the web server and the tests import the
+    settings first, and none of them may start with an invalid one.
     """
     try:
         load_dotenv(dotenv)
@@ -47,11 +47,11 @@ def read_or_exit(dotenv: Path) -> Values:
 
 
 def secret_or_exit(values: Values, setting: Setting[str]) -> str:
-    """The secret of the environment, else the one in the data directory, which is made on first use."""
+    """The secret from the environment, otherwise from the data directory, where it is created on first use."""
     directory = values[places.AIINFRA_DATA_DIR]
     try:
         return values[setting] or secret(directory / setting.name.lower())
     except OSError as error:
-        why = f"{directory} cannot hold {setting.name}: {error.strerror}"
-        sys.stderr.write(f"AIINFRA_DATA_DIR must be a directory that can be read and written: {why}\n")
+        why = f"cannot store {setting.name} in {directory}: {error.strerror}"
+        sys.stderr.write(f"AIINFRA_DATA_DIR must be a readable and writable directory: {why}\n")
         raise SystemExit(EX_CONFIG) from None

@@ -1,4 +1,4 @@
-"""Which settings do not go together."""
+"""Checks settings against each other."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +17,7 @@ HEAD_STARTS = (
 
 
 def check_together(values: Values) -> None:
-    """Note every setting that does not go with another one."""
+    """Report every setting that conflicts with another one."""
     _check_ports(values)
     _check_at_most(values, queue.QUEUE_CONTENT_RETENTION_DAYS, queue.QUEUE_RETENTION_DAYS)
     _check_at_most(values, providers.RETRY_BASE_S, providers.RETRY_MAX_S)
@@ -38,7 +38,7 @@ def _check_threads(values: Values) -> None:
 
 
 def _check_at_most(values: Values, lower: Setting[Any], higher: Setting[Any]) -> None:
-    """The one that the operator wrote is named; where that is neither, the defaults agree."""
+    """Report the setting that the operator wrote; if they wrote neither, the defaults are consistent."""
     if values[lower] <= values[higher]:
         return
     if values.is_set(higher) and not values.is_set(lower):
@@ -65,7 +65,7 @@ def _derived_ports(values: Values) -> Iterator[tuple[int, str]]:
 
 
 def _check_upstash(values: Values) -> None:
-    """Nothing is wrong where REDIS_URL takes precedence."""
+    """REDIS_URL takes precedence, so nothing is wrong if it is set."""
     both = (places.UPSTASH_REDIS_REST_URL, places.UPSTASH_REDIS_REST_TOKEN)
     missing = [setting for setting in both if not values.is_set(setting)]
     if len(missing) == 1 and not values.is_set(places.REDIS_URL):

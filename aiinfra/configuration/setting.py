@@ -1,4 +1,4 @@
-"""One setting, and the values of all of them."""
+"""A setting, and the values of all settings."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ SHOWN_MAX = 120
 class Setting(Generic[T]):
     """One row of the table.
 
-    `default` is a value, or a function that works it out from the others; `default_text` is what the documentation says
-    instead of the value. `help` is one or two sentences in Markdown.
+    `default` is a value, or a function that computes it from the others; `default_text` replaces the value in the
+    documentation. `help` is one or two sentences in Markdown.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Setting(Generic[T]):
         return f"| `{self.name}` | {default} | {self.kind.range} | {self.help} |"
 
     def error(self, why: str, text: str) -> str:
-        """One line that names the variable, what it must be and what it is, without credentials."""
+        """One line with the variable, what it must be and what it is, without credentials."""
         return f"{self.name} {why}" if self.kind.is_secret else f"{self.name} {why}, not {_shown(text)}"
 
 
 @dataclass
 class Values:
-    """Reads settings from the texts of an environment; what is wrong is noted, and its default goes on in its place."""
+    """Parses settings from environment variables; records errors and continues with the default."""
 
     environment: Mapping[str, str]
     errors: list[str] = field(default_factory=list)
@@ -51,15 +51,15 @@ class Values:
         return value
 
     def is_set(self, setting: Setting[Any]) -> bool:
-        """Whether the variable has a value. Blank ones have none."""
+        """Whether the variable has a value other than whitespace."""
         return bool(self.text(setting))
 
     def text(self, setting: Setting[Any]) -> str:
-        """The variable as it was written, without blanks around it."""
+        """The variable as written, without surrounding whitespace."""
         return self.environment.get(setting.name, "").strip()
 
     def refuse(self, setting: Setting[Any], why: str) -> None:
-        """Note that this setting does not go with others."""
+        """Report that this setting conflicts with others."""
         self.errors.append(setting.error(why, self.text(setting) or str(self[setting])))
 
     def _value(self, setting: Setting[T]) -> T:
@@ -84,7 +84,7 @@ def _shown_default(default: object) -> str:
 
 
 def _shown(text: str) -> str:
-    """Passwords are masked wherever a URL may have one, whatever else is wrong with it."""
+    """Masks passwords in anything that may be a URL, valid or not."""
     masked = re.sub(r"(?<=//)\S*@|^[^/\s]*:\S*@", "***@", text)
     masked = re.sub(r"(?<=password=)[^&\s]*", "***", masked)
     masked = masked if len(masked) <= SHOWN_MAX else f"{masked[:SHOWN_MAX]}..."

@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: nothing reads them, and their owner believes otherwise."""
+"""Finds misspelled settings: variables that look like settings but that nothing reads."""
 
 import re
 from collections.abc import Iterable
@@ -8,13 +8,14 @@ from aiinfra.configuration.table import SETTINGS
 
 PREFIX = "AIINFRA_"
 ALIKE = 0.85
-"""Ratio of difflib from which on a name is taken for a misspelled one: one or two letters of a setting's name."""
+"""Minimum difflib ratio for a misspelling: one or two letters of a setting's name."""
 
 
 def misspelled(names: Iterable[str], known: Iterable[str] = ()) -> dict[str, str]:
-    """Names nobody reads, each with the setting that was probably meant ("" if none is alike).
+    """Unknown variables, each with the setting that was probably meant ("" if none is similar).
 
-    Those with our prefix, and those that are nearly a setting's name. `known` are names read besides the settings.
+    Includes those with our prefix and those that nearly match a setting's name. `known` are names read besides the
+    settings.
     """
     known = {*SETTINGS, *known}
     unknown = {name: _meant(name) for name in sorted(names) if name not in known and re.fullmatch(r"\w+", name)}
@@ -22,7 +23,7 @@ def misspelled(names: Iterable[str], known: Iterable[str] = ()) -> dict[str, str
 
 
 def _meant(name: str) -> str:
-    """A wrong case is a misspelling, too. Short names, such as HOST and PORT, are alike by chance."""
+    """A wrong case is a misspelling, too. Short names, such as HOST and PORT, are similar by chance."""
     if name.upper() in SETTINGS:
         return name.upper()
     alike = get_close_matches(name.upper(), SETTINGS, n=1, cutoff=ALIKE) if len(name) > 7 else []

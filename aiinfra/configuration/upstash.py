@@ -1,15 +1,15 @@
-"""Upstash: its variables name a database by the address and token of its REST API; the same database speaks Redis."""
+"""Upstash: its variables give the address and token of its REST API; the same database speaks the Redis protocol."""
 
 from urllib.parse import quote, urlsplit
 
 from aiinfra.configuration.addresses import WebUrl
 
 PORT = 6379
-"""Upstash serves the Redis protocol there, over TLS, under the REST API's host name and with its token as password."""
+"""Port of the Redis protocol over TLS, on the REST API's host and with its token as the password."""
 
 
 class RestUrl(WebUrl):
-    """The REST address that Upstash's console shows."""
+    """The REST URL in Upstash's console."""
 
     range = "an https:// URL"
 
@@ -26,5 +26,5 @@ class RestUrl(WebUrl):
 
 
 def redis_url(rest_url: str, token: str) -> str:
-    """Where redis-py reaches the database of a REST address."""
+    """The Redis URL of a database with this REST URL."""
     return f"rediss://default:{quote(token, safe='')}@{urlsplit(rest_url).hostname}:{PORT}"

@@ -19,7 +19,7 @@ SECTIONS = {
 
 
 def settings_of(section: object) -> list[Setting[Any]]:
-    """The settings of a module of the table, in its order."""
+    """The settings of one module of the table, in order."""
     return [value for value in vars(section).values() if isinstance(value, Setting)]
 
 

@@ -1,4 +1,4 @@
-"""Files of finance that are written on a schedule."""
+"""Scheduled finance exports."""
 
 from pathlib import Path
 

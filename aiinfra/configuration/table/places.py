@@ -14,12 +14,12 @@ def _sqlite(values: Values) -> str:
 
 
 def uses_upstash(values: Values) -> bool:
-    """Whether Redis is the database that Upstash's variables name."""
+    """Whether Redis is the database of Upstash's variables."""
     return not values.is_set(REDIS_URL) and bool(values[UPSTASH_REDIS_REST_URL] and values[UPSTASH_REDIS_REST_TOKEN])
 
 
 def uses_bundled_redis(values: Values) -> bool:
-    """Whether no Redis is named, so that `run` starts one."""
+    """Whether no Redis is configured, so that `run` starts one."""
     return not any(map(values.is_set, (REDIS_URL, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN)))
 
 
@@ -80,5 +80,5 @@ UPSTASH_REDIS_REST_URL = Setting(
     "protocol. `REDIS_URL` takes precedence.",
 )
 UPSTASH_REDIS_REST_TOKEN = Setting(
-    "UPSTASH_REDIS_REST_TOKEN", kinds.ProviderKey(), "", "The token that belongs to `UPSTASH_REDIS_REST_URL`."
+    "UPSTASH_REDIS_REST_TOKEN", kinds.ProviderKey(), "", "The token for `UPSTASH_REDIS_REST_URL`."
 )

@@ -1,4 +1,4 @@
-"""Keys and addresses of providers, retries, the circuit breaker, the sandbox."""
+"""Provider keys and addresses, retries, the circuit breaker, the sandbox."""
 
 from aiinfra.configuration import kinds
 from aiinfra.configuration.addresses import CompatibleProviders, WebUrl
@@ -20,13 +20,13 @@ def _base_url(provider: str) -> Setting[str]:
 
 
 def compatible_keys(values: Values) -> dict[str, Setting[str]]:
-    """The variable of each compatible server's key, by the server's name."""
+    """The variable of each compatible server's key, by server name."""
     names = values[AIINFRA_COMPATIBLE_PROVIDERS]
     return {name: _key(name.replace("-", "_")) for name in names}
 
 
 def uses_own_sandbox(values: Values) -> bool:
-    """Whether `run` starts the sandbox: no provider's key is set, and no other sandbox is named."""
+    """Whether `run` starts the sandbox: no provider key is set and no other sandbox is configured."""
     return not values.is_set(SANDBOX_URL) and not any(map(values.is_set, KEYS.values()))
 
 
@@ -48,7 +48,7 @@ PROVIDER_ANSWER_MAX_MIB = Setting(
     "Largest answer of a provider in MiB, after decompression. A call with a larger answer fails.",
 )
 BREAKER_FAILURES = Setting(
-    "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Failures in a row that open the circuit breaker of a model."
+    "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Consecutive failures that open a model's circuit breaker."
 )
 BREAKER_OPEN_S = Setting(
     "BREAKER_OPEN_S",
@@ -60,7 +60,7 @@ RETRY_BASE_S = Setting(
     "RETRY_BASE_S",
     kinds.Decimal(0.01, 3_600),
     1.0,
-    "Longest wait in seconds before the first retry of a failed call. It doubles with each retry.",
+    "Maximum wait in seconds before the first retry of a failed call. It doubles with each retry.",
 )
 RETRY_MAX_S = Setting(
     "RETRY_MAX_S",
@@ -90,5 +90,5 @@ SANDBOX_BOOK = Setting(
     "in the data directory",
 )
 SANDBOX_LATENCY_MS = Setting(
-    "SANDBOX_LATENCY_MS", kinds.Decimal(0, 600_000), 0.0, "Milliseconds that the sandbox takes to answer."
+    "SANDBOX_LATENCY_MS", kinds.Decimal(0, 600_000), 0.0, "Latency of the sandbox in milliseconds."
 )

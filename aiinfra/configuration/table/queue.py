@@ -26,7 +26,7 @@ WORKER_THREADS = Setting(
     "WORKER_THREADS",
     kinds.Whole(1, 1000),
     lambda values: max(CALLS_AT_ONCE // values[WORKER_PROCESSES], 1),
-    "Concurrent calls in each process.",
+    "Concurrent calls per process.",
     "50 / `WORKER_PROCESSES`",
 )
 QUEUE_LEASE_S = Setting(
@@ -43,13 +43,13 @@ QUEUE_IN_FLIGHT_PENALTY_S = Setting(
     "QUEUE_IN_FLIGHT_PENALTY_S",
     kinds.Decimal(0, 86_400),
     10.0,
-    "Seconds that an organization falls behind for each of its requests in flight.",
+    "Seconds that an organization falls behind for each of its requests in progress.",
 )
 QUEUE_RETENTION_DAYS = Setting(
     "QUEUE_RETENTION_DAYS",
     kinds.Whole(1, 3_650),
     30,
-    "Days after which an ended request is deleted. Its costs stay in the ledger.",
+    "Days after which a finished request is deleted. Its costs stay in the ledger.",
 )
 
 

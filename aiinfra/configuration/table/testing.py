@@ -1,4 +1,4 @@
-"""What only the test suite reads."""
+"""Settings of the test suite."""
 
 from aiinfra.configuration import kinds
 from aiinfra.configuration.addresses import DatabaseUrl

@@ -3,8 +3,8 @@
 from aiinfra.configuration import kinds
 from aiinfra.configuration.setting import Setting
 
-WEB_PROCESSES = Setting("WEB_PROCESSES", kinds.Whole(1, 256), 2, "Processes of the web server.")
-WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent requests in each process.")
+WEB_PROCESSES = Setting("WEB_PROCESSES", kinds.Whole(1, 256), 2, "Web server processes.")
+WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent requests per process.")
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),
