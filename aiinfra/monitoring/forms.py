@@ -1,4 +1,4 @@
-"""What people fill in about alerts of the queue."""
+"""Forms for queue alerts."""
 
 from django import forms
 

@@ -1,4 +1,4 @@
-"""Is everything there? Looked at afresh at each call."""
+"""Health checks. Every call checks again; nothing is cached."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from queue_app.stats.summary import QueueStats, queue_stats
 logger = logging.getLogger(__name__)
 
 LATENCY_LIMIT = timedelta(seconds=10)
-"""The specification's limit: a request that waits longer although slots are free is not being looked after."""
+"""The specification's limit: if a request waits longer while slots are free, the queue is degraded."""
 
 
 class BreakerOut(ApiModel):
@@ -39,7 +39,7 @@ class BreakerOut(ApiModel):
 
 
 class ProviderHealth(ApiModel):
-    """One provider with the circuits that have been used."""
+    """A provider with the circuits that have been used."""
 
     name: str
     healthy: bool
@@ -56,7 +56,7 @@ class QueueHealth(ApiModel):
 
 
 class Checks(ApiModel):
-    """What was looked at."""
+    """The checks."""
 
     redis: bool
     ai_providers: bool
@@ -65,7 +65,7 @@ class Checks(ApiModel):
 
 
 class Health(ApiModel):
-    """All of it; degraded where one check fails."""
+    """All checks; degraded if one fails."""
 
     status: Literal["healthy", "degraded"]
     checks: Checks
@@ -81,7 +81,7 @@ def get_health(_call: ApiCall, _payload: NoParameters) -> Health:
 
 
 def installation_health(queue: Pressure, now: datetime) -> Health:
-    """The same for all organizations together, in no scope of any."""
+    """The same for all organizations together; runs without an organization in scope."""
     beats = _heard()
     slots_free = sum(worker.slots - worker.busy for worker in beats) > 0
     neglected = slots_free and queue.longest_neglect_s(now) > LATENCY_LIMIT.total_seconds()
@@ -146,8 +146,7 @@ def _queue(stats: QueueStats) -> QueueHealth:
 def _is_neglected(stats: QueueStats) -> bool:
     """Whether a request should have started long ago.
 
-    It is not paused, not between two attempts, not beyond the organization's share, and does not wait for a provider
-    limit.
+    It is not paused, not waiting for a retry or a provider limit, and not beyond the organization's share.
     """
     policy = QueuePolicy.objects.first() or QueuePolicy()
     if 0 < policy.max_in_flight <= stats.processing:
@@ -179,14 +178,16 @@ health_endpoint = Endpoint(
 @public
 @require_GET
 def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
-    """The process answers."""
+    """Liveness: the process answers."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @public
 @require_GET
 def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
-    """Requests can be accepted: the database answers. Redis may be away, the queue keeps what comes."""
+    """Readiness: the database answers, so requests can be accepted. Redis may be down; the queue keeps accepted
+    requests.
+    """
     if _database_answers():
         return HttpResponse("ready\n", content_type="text/plain")
     return HttpResponse("not ready\n", content_type="text/plain", status=503)

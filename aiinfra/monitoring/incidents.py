@@ -1,9 +1,9 @@
-"""From single looks to incidents: what is seen once may be a blip, and a blip is no alert.
+"""Turns single checks into incidents: a problem seen once may be a blip, and a blip is no alert.
 
-A problem becomes an incident when two looks in a row find it, and ends when two in a row do not: a restart of Redis or
-a burst that drains within seconds raises nothing, and a figure that sways around its limit does not ring twice a
-minute. What comes back within five minutes is the same incident, and so the same alert, which the five-minute rule of
-alerts keeps quiet. Looks of several schedulers that fall together count as one.
+A problem becomes an incident when two checks in a row find it, and ends when two in a row do not: a restart of Redis or
+a burst that drains within seconds raises nothing, and a value that hovers around its limit does not alert twice per
+minute. A problem that returns within five minutes is the same incident, and so the same alert, which the five-minute
+rule of alerts keeps quiet. Simultaneous checks of several schedulers count as one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,18 +14,18 @@ from typing import Any
 from aiinfra.monitoring.models import Incident, IncidentState
 
 LOOK_EVERY_S = 30
-"""Twice within the minute that the specification gives a health check, so that two looks still make one a minute."""
+"""Twice within the specification's minute per health check, so that two checks still take at most a minute."""
 APART = timedelta(seconds=20)
-"""Two looks that are closer are one: those of several schedulers."""
+"""Checks closer together count as one: they come from several schedulers."""
 STALE = timedelta(minutes=3)
 """A suspicion from before a pause of the scheduler confirms nothing."""
 SAME_AGAIN = timedelta(minutes=5)
-"""As long as an alert is not told again."""
+"""As long as an alert is not sent again."""
 
 
 @dataclass
 class Settled:
-    """The incidents that are open after a look: name -> since when. `missed` ones were not seen by this look."""
+    """The incidents that are open after a check: name -> since when. This check did not find the `missed` ones."""
 
     seen: dict[str, datetime] = field(default_factory=dict)
     missed: dict[str, datetime] = field(default_factory=dict)
@@ -38,10 +38,10 @@ def settle(
     kinds: Collection[str],
     now: datetime,
 ) -> Settled:
-    """Bring an owner's incidents up to date with one look, in the owner's scope.
+    """Update an owner's incidents after a check, in the owner's scope.
 
-    `seen` maps the name of each problem to its kind, `known` are the rows before. Rows of kinds that could not be
-    looked at, because they are not in `kinds`, stay as they are.
+    `seen` maps the name of each problem to its kind, `known` are the existing rows. Rows of kinds that could not be
+    checked, because they are not in `kinds`, do not change.
     """
     settled = Settled()
     rows = {row.name: row for row in known if row.kind in kinds}
@@ -86,5 +86,5 @@ def _miss(row: Incident, now: datetime) -> None:
 
 
 def _write(row: Incident, **columns: object) -> None:
-    """A row that another scheduler has dropped meanwhile stays dropped."""
+    """A row that another scheduler has deleted in the meantime stays deleted."""
     Incident.objects.filter(id=row.pk).update(**columns)

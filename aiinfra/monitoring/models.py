@@ -1,4 +1,4 @@
-"""What is watched, and what was seen."""
+"""Alert rules, and the incidents they raised."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -10,9 +10,9 @@ DAY_S = 86_400
 
 
 class AlertRules(OwnedModel):
-    """When the queue of an organization, or of the installation, raises an alert. Without a row the defaults hold.
+    """When the queue of an organization, or of the installation, raises an alert. Without a row, the defaults apply.
 
-    10 s and 5 % are the limits of the specification. Of fewer than 20 requests a single failure would be more than 5 %.
+    10 s and 5 % are the specification's limits. With fewer than 20 requests, a single failure would exceed 5 %.
     """
 
     max_wait_s = models.PositiveIntegerField(
@@ -31,7 +31,7 @@ class AlertRules(OwnedModel):
         default=20,
         validators=[MinValueValidator(1), MaxValueValidator(100_000)],
         verbose_name="error rate, minimum requests",
-        help_text="With fewer requests in 5 minutes no error rate alert is raised.",
+        help_text="With fewer requests in 5 minutes, no error rate alert is raised.",
     )
     max_depth = models.PositiveIntegerField(
         default=1_000,
@@ -42,7 +42,7 @@ class AlertRules(OwnedModel):
 
     class Meta:
         constraints = [
-            # 0 is no organization's id: it stands for the installation, which NULL would allow any number of rows.
+            # 0 is no organization's ID: it stands for the installation, because NULL would allow any number of rows.
             models.UniqueConstraint(Coalesce("organization", 0), name="one_row_of_alert_rules"),
         ]
         verbose_name_plural = "alert rules"
@@ -52,7 +52,7 @@ class AlertRules(OwnedModel):
 
 
 class IncidentState(models.TextChoices):
-    """suspected -> open -> ended; a suspicion that the next look does not confirm is dropped."""
+    """suspected -> open -> ended; a suspicion that the next check does not confirm is deleted."""
 
     SUSPECTED = "suspected"
     OPEN = "open"
@@ -60,10 +60,10 @@ class IncidentState(models.TextChoices):
 
 
 class Incident(OwnedModel):
-    """A problem over several looks; `aiinfra.monitoring.incidents` has the rules.
+    """A problem over several checks; `aiinfra.monitoring.incidents` has the rules.
 
-    `since` is when it was first seen, and with `name` identifies the alert. `missed_at` is the first look that did not
-    find it any more.
+    `since` is when it was first seen, and with `name` identifies the alert. `missed_at` is the first check that no
+    longer found it.
     """
 
     name = models.CharField(max_length=100)

@@ -9,11 +9,11 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_HOURS, MOST_HOURS, Performance
 
 cost = create_cost_optimizer()
-Milliseconds = Annotated[float | None, Field(description="ms, of answered calls; null without one")]
+Milliseconds = Annotated[float | None, Field(description="milliseconds, of answered calls; null if there are none")]
 
 
 class PerformanceQuery(ApiModel):
-    """One provider or model, or all."""
+    """Filter by provider and model; the default is all."""
 
     provider: str = ""
     model: str = ""
@@ -21,7 +21,7 @@ class PerformanceQuery(ApiModel):
 
 
 class ModelPerformance(ApiModel):
-    """The calls to one model. Percentiles are within 2.4 %; failed calls are not among the latencies."""
+    """The calls to one model. Percentiles are accurate to 2.4 %; failed calls are not included in the latencies."""
 
     provider: str
     model: str
@@ -35,7 +35,7 @@ class ModelPerformance(ApiModel):
 
 
 class PerformanceOut(ApiModel):
-    """By provider and model, of the organization's own calls."""
+    """The organization's own calls, by provider and model."""
 
     hours: int
     models: list[ModelPerformance]

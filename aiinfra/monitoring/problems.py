@@ -1,7 +1,7 @@
-"""What is wrong now with a queue, the providers and the installation, in words and figures.
+"""Current problems of a queue, the providers and the installation, in words and figures.
 
-The figures of a `Problem` are for people, everything else in its facts is for programs. Queries are made only for what
-is wrong: what most requests wait for, and what most of them failed with.
+The figures of a `Problem` are for people, everything else in its facts is for programs. Runs queries only for problems
+it found: what most requests wait for, and what most of them failed with.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ Figures = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong; `name` identifies it for its owner from look to look."""
+    """A problem; `name` identifies it for its owner across checks."""
 
     name: str
     kind: AlertKind
@@ -37,7 +37,7 @@ class Problem:
     page: str = QUEUE_PAGE
 
     def explanation(self, since: datetime) -> dict[str, Any]:
-        """As an alert keeps it."""
+        """The facts that an alert stores."""
         figures = [{"label": label, "value": value} for label, value in self.figures]
         return {**self.facts, "since": since.isoformat(), "figures": figures, "page": self.page}
 
@@ -45,9 +45,10 @@ class Problem:
 def queue_problems(
     owner: int | None, queue: Pressure, rules: AlertRules, now: datetime, *, fails_already: bool
 ) -> Iterator[Problem]:
-    """Latency, error rate and depth of one organization, or of all with None.
+    """Latency, error rate and depth of one organization, or of all for None.
 
-    `fails_already`: an error rate alert is open. It needs the minimum of requests to begin, and ends with the errors.
+    `fails_already`: an error rate alert is open. It needs the minimum number of requests to begin, and ends when the
+    errors end.
     """
     waits_s = queue.longest_wait_s(now)
     if rules.max_wait_s and waits_s > rules.max_wait_s:
@@ -71,7 +72,7 @@ def _latency(owner: int | None, queue: Pressure, waits_s: float, limit_s: int) -
         ),
         figures=[
             ("Requests that could start", f"{queue.ready:,}"),
-            *([("Of these at a provider limit", f"{queue.limited:,}")] if queue.limited else []),
+            *([("At a provider limit", f"{queue.limited:,}")] if queue.limited else []),
             *_waiting(models),
         ],
         facts={
@@ -120,7 +121,7 @@ def _depth(owner: int | None, queue: Pressure, limit: int) -> Problem:
 
 
 def provider_problems(circuits: Sequence[BreakerState]) -> Iterator[Problem]:
-    """Providers with a model whose circuit is open. One query where there are any."""
+    """Providers with a model whose circuit is open. One query if there are any."""
     down = {
         provider: [circuit.model for circuit in group]
         for provider, group in groupby(
@@ -138,7 +139,7 @@ def _provider(provider: str, models: list[str], waiting: int) -> Problem:
         kind=AlertKind.PROVIDER_DOWN,
         severity=Severity.CRITICAL,
         message=(
-            f"{provider} is down: calls to {', '.join(models)} failed repeatedly and are held back. "
+            f"{provider} is down: calls to {', '.join(models)} failed repeatedly and are on hold. "
             f"{_are_waiting(waiting)} for {provider}."
         )[:500],
         figures=[("Models", ", ".join(models)), ("Requests waiting", f"{waiting:,}")],
@@ -153,12 +154,12 @@ def provider_name(provider: str) -> str:
 
 
 def on_probation(circuits: Sequence[BreakerState]) -> set[str]:
-    """Names of provider problems that may be over: the pause has passed, and no call has shown it yet."""
+    """Names of provider problems that may be over: the pause has passed, but no call has confirmed it yet."""
     return {provider_name(each.provider) for each in circuits if each.state == CircuitState.HALF_OPEN}
 
 
 def health_problems(health: Health) -> Iterator[Problem]:
-    """That the installation is degraded, with every check that fails."""
+    """The problem that the installation is degraded, with every failing check."""
     if health.status == "healthy":
         return
     reasons = list(_reasons(health))
@@ -180,21 +181,21 @@ def health_problems(health: Health) -> Iterator[Problem]:
 
 
 def _reasons(health: Health) -> Iterator[str]:
-    """Without Redis nobody knows of the workers, so that nothing is said of them then."""
+    """The failing checks. Without Redis the workers are unknown, so nothing is said about them."""
     if not health.checks.database:
-        yield "the database does not answer"
+        yield "the database is unreachable"
     if not health.checks.redis:
-        yield "Redis does not answer"
+        yield "Redis is unreachable"
     elif not health.queue.workers:
         yield "no worker is running"
     elif not health.checks.queue:
-        yield "requests wait although workers have free slots"
+        yield "requests are waiting although workers have free slots"
     if not health.providers:
         yield "no provider is configured"
     for provider in health.providers:
         if not provider.healthy:
             models = [each.model for each in provider.breakers if each.state == "open"]
-            yield f"calls to {provider.name} are held back ({', '.join(models)})"
+            yield f"calls to {provider.name} are on hold ({', '.join(models)})"
 
 
 def _waiting(models: list[tuple[str, int]]) -> Figures:

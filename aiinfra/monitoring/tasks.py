@@ -1,4 +1,4 @@
-"""What the scheduler runs for monitoring. Everything here may be run by several at once."""
+"""Scheduled jobs for monitoring. All of them can run in several schedulers at once."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ from aiinfra.monitoring.incidents import LOOK_EVERY_S
 from aiinfra.monitoring.watch import look
 
 Jobs = list[tuple[float, Callable[[], object]]]
-"""(seconds between two runs, what is run)"""
+"""(seconds between two runs, function)"""
 
 
 def jobs() -> Jobs:
-    """Give them a thread of their own: what watches the product must not wait for what takes minutes."""
+    """Run these in a thread of their own: monitoring must not wait for jobs that take minutes."""
     return [(LOOK_EVERY_S, look)]

@@ -1,4 +1,4 @@
-"""Where machines ask for our health and performance, and people look at providers and set alert rules."""
+"""URLs for health, performance, providers and alert rules."""
 
 from django.urls import path
 

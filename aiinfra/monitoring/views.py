@@ -1,4 +1,4 @@
-"""The pages on which admins and staff set when the queue raises an alert."""
+"""The pages where admins and staff set the queue's alert rules."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -33,7 +33,7 @@ def _rules(request: MemberRequest, desk: Desk, url_name: str) -> HttpResponse:
     form = AlertRulesForm(request.POST or None, instance=rules_of(owner_id))
     if request.method == "POST" and form.is_valid():
         change_rules(organization_id=owner_id, changes=form.cleaned_data, actor=request.principal.actor)
-        messages.success(request, "The thresholds are saved.")
+        messages.success(request, "Thresholds saved.")
         return redirect(url_name)
     context = {"form": form, "desk": desk}
     return render(request, "monitoring/rules.html", context, status=422 if form.errors else 200)

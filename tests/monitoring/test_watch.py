@@ -266,7 +266,7 @@ def test_redis_that_is_away_is_told_through_the_database_and_so_is_its_return(
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     watched.look(4)
     assert alerts(None) == [("system_health", "open")]
-    assert only_alert(None, "system_health").message == "The installation is degraded: Redis does not answer."
+    assert only_alert(None, "system_health").message == "The installation is degraded: Redis is unreachable."
     settings.REDIS_URL = redis_url
     watched.look(4)
     assert alerts(None) == [("system_health", "resolved")]
@@ -293,7 +293,7 @@ def test_neglect_by_free_workers_degrades_the_installation(watched: Watch, worke
     waiting(11)
     watched.look(2)
     message = only_alert(None, "system_health").message
-    assert message == "The installation is degraded: requests wait although workers have free slots."
+    assert message == "The installation is degraded: requests are waiting although workers have free slots."
 
 
 def test_a_provider_limit_is_latency_but_no_neglect(
@@ -324,7 +324,7 @@ def test_a_provider_that_is_down_is_named_with_its_models_and_what_waits(watched
     watched.look(2)
     alert = only_alert(None, "provider_down")
     assert alert.message == (
-        "deepseek is down: calls to deepseek-chat, deepseek-reasoner failed repeatedly and are held back. "
+        "deepseek is down: calls to deepseek-chat, deepseek-reasoner failed repeatedly and are on hold. "
         "1 request is waiting for deepseek."
     )
     assert alert.explanation["models"] == ["deepseek-chat", "deepseek-reasoner"]

@@ -28,7 +28,7 @@ def test_everything_agrees_after_ordinary_work(claimed: Callable[..., Claim], pr
     process(claimed())
     assert provider.calls
     call_command("reconcile", "--strict", stdout=StringIO())
-    assert "everything agrees" in said()
+    assert "no discrepancies" in said()
 
 
 def test_a_cost_without_its_ledger_entry_is_named(claimed: Callable[..., Claim], scoped: Organization) -> None:

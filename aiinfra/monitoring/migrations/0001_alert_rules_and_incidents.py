@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('max_wait_s', models.PositiveIntegerField(default=10, help_text='Alert when a request that could start has waited longer. 0 turns this alert off.', validators=[django.core.validators.MaxValueValidator(86400)], verbose_name='queue latency, seconds')),
                 ('max_error_percent', models.PositiveSmallIntegerField(default=5, help_text='Alert when a larger share of requests failed in the last 5 minutes. 0 turns this alert off.', validators=[django.core.validators.MaxValueValidator(99)], verbose_name='error rate, percent')),
-                ('min_requests', models.PositiveIntegerField(default=20, help_text='With fewer requests in 5 minutes no error rate alert is raised.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100000)], verbose_name='error rate, minimum requests')),
+                ('min_requests', models.PositiveIntegerField(default=20, help_text='With fewer requests in 5 minutes, no error rate alert is raised.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100000)], verbose_name='error rate, minimum requests')),
                 ('max_depth', models.PositiveIntegerField(default=1000, help_text='Alert when more requests are waiting. 0 turns this alert off.', validators=[django.core.validators.MaxValueValidator(10000000)], verbose_name='queue depth, requests')),
                 ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],

@@ -1,4 +1,4 @@
-"""The chart of the providers page, with the same figures as a table. Times are those of the active time zone."""
+"""The chart of the providers page, and the same figures as a table. Times are in the active time zone."""
 
 from datetime import datetime, timedelta
 
@@ -14,11 +14,11 @@ HOURS = 24
 HOUR = timedelta(hours=1)
 COLOURS = 6
 UNFINISHED = 0.45
-"""Opacity of the hour that is not over."""
+"""Opacity of the current, unfinished hour."""
 
 
 def latency_chart() -> Chart:
-    """p95 of each model's answered calls by hour, with gaps where there was none. One query."""
+    """p95 of each model's answered calls by hour, with gaps for hours without calls. One query."""
     newest = timezone.now().replace(minute=0, second=0, microsecond=0)
     hours = [newest - HOUR * back for back in range(HOURS - 1, -1, -1)]
     p95s: dict[str, dict[datetime, float]] = {}
@@ -55,5 +55,5 @@ def _trace(name: str, p95: dict[datetime, float], hours: list[datetime], number:
 
 
 def _stamp(moment: datetime) -> str:
-    """As Plotly reads it: without an offset, so that it is shown as it is written."""
+    """A timestamp for Plotly: without an offset, so that it is displayed unchanged."""
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,8 +1,8 @@
-"""Providers as their page shows them: how each model does, and how close it is to its limits.
+"""Data for the providers page: how each model performs, and how close it is to its limits.
 
-Calls, latencies and errors are the organization's own. The circuit and the share of a provider limit in use are those
-of the installation, because all organizations share the provider's account. How many calls make up that share is for
-staff.
+Calls, latencies and errors are the organization's own. The circuit and the used share of a provider limit are those of
+the installation, because all organizations share the provider's account. Only staff see how many calls make up that
+share.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ class FailureRow(LastFailure):
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model. `limit` is its row beside the price book, `use` how much of it is in use; None: no limit holds."""
+    """One model. `limit` is the row that limits it, `use` how much of it is in use; None if there is no limit."""
 
     provider: str
     model: str
@@ -64,12 +64,12 @@ class ModelRow:
 
     @property
     def tone(self) -> str:
-        """bad, warn, good or nothing."""
+        """bad, warn, good or empty."""
         return {"failing": "bad", "unstable": "warn", "healthy": "good"}.get(self.state, "")
 
     @property
     def circuit_note(self) -> str:
-        """Whose calls an open circuit keeps back."""
+        """Whose calls an open circuit holds."""
         if not self.circuit or self.circuit.state == CircuitState.CLOSED:
             return ""
         if self.circuit.holds_all:
@@ -86,19 +86,19 @@ class ModelRow:
 
     @property
     def expected_note(self) -> str:
-        """What is assumed until there are measurements."""
+        """The latency assumed until there are measurements."""
         expected = self.limit.expected_latency_ms if self.limit else None
         return f"expected {duration_ms(expected)}" if expected else ""
 
     @property
     def is_shared(self) -> bool:
-        """Whether the limit is one for several models of the provider."""
+        """Whether several models of the provider share the limit."""
         return bool(self.limit and not self.limit.model)
 
 
 @dataclass(frozen=True)
 class Providers:
-    """All that the page shows beside its chart."""
+    """Everything the page shows besides its chart."""
 
     rows: Sequence[ModelRow]
     redis_answers: bool
@@ -108,7 +108,7 @@ class Providers:
 
 @dataclass(frozen=True)
 class _Known:
-    """What there is to say of the models, each by `provider/model`. `uses` is None where Redis does not answer."""
+    """What is known about the models, by `provider/model`. `uses` is None while Redis is down."""
 
     performance: Mapping[str, Performance]
     states: Mapping[str, ModelState]
@@ -121,7 +121,7 @@ class _Known:
 
     @property
     def names(self) -> set[str]:
-        """The models to show: called, waiting, failing, or with a limit of their own."""
+        """The models to show: those called, waiting, failing, or with a limit."""
         own = {name for name in self.limits if not name.endswith("/")}
         return (
             own
@@ -134,9 +134,9 @@ class _Known:
 
 
 def providers() -> Providers:
-    """The models that the organization in scope called or has waiting, and those with a limit of their own.
+    """The models that the organization in scope called or has waiting, and those with a limit.
 
-    Seven queries and three looks at Redis, whatever the traffic.
+    Seven queries and three Redis calls, whatever the traffic.
     """
     known = _known()
     rows = [_row(name, known) for name in sorted(known.names, key=lambda name: (name not in known.failing, name))]
@@ -187,7 +187,7 @@ def _unused(rows: Iterable[ModelRow]) -> list[str]:
 
 
 def _uses() -> dict[str, LimitUse] | None:
-    """None where Redis does not answer."""
+    """None while Redis is down."""
     try:
         return limit_uses()
     except RedisError:

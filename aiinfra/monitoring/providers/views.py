@@ -1,4 +1,4 @@
-"""`/providers/`: how the providers do, for an organization's members."""
+"""`/providers/`: how the providers perform, for members of an organization."""
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -18,7 +18,7 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 @vary_on_headers("HX-Request")
 @conditional_page
 def provider_list(request: MemberRequest) -> HttpResponse:
-    """Every model with its latency, errors, circuit and limit; for HTMX all but the chart."""
+    """Every model with its latency, errors, circuit and limit; without the chart for HTMX."""
     template = "monitoring/_providers.html" if is_partial(request) else "monitoring/providers.html"
     return render(request, template, {"providers": providers(), "is_staff": request.user.is_staff})
 
@@ -28,7 +28,7 @@ def provider_list(request: MemberRequest) -> HttpResponse:
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def latency_figure(request: MemberRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
-    """The chart for the page's script."""
+    """The chart, for the page's script."""
     return JsonResponse(latency_chart().figure)
 
 

@@ -8,12 +8,12 @@ from queue_app.repair.stuck import stuck_requests
 
 
 class Command(BaseCommand):
-    """`manage.py reconcile [--strict]`: whether money and queue add up; changes nothing."""
+    """`manage.py reconcile [--strict]`: check that ledger and queue are consistent; changes nothing."""
 
-    help = "Compare attempts with the ledger and look for requests that are stuck. Changes nothing."
+    help = "Compare attempts with the ledger and look for stuck requests. Changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--strict", action="store_true", help="exit with 1 if anything is wrong")
+        parser.add_argument("--strict", action="store_true", help="exit with status 1 if anything is wrong")
 
     def handle(self, *args: object, strict: bool, **options: object) -> None:  # noqa: ARG002 - Django's signature
         problems = list(chain(create_cost_optimizer().disagreements(), stuck_requests()))
@@ -21,4 +21,4 @@ class Command(BaseCommand):
             self.stdout.write(problem)
         if problems and strict:
             raise CommandError(f"{len(problems)} disagreements")
-        self.stdout.write("everything agrees" if not problems else f"{len(problems)} disagreements")
+        self.stdout.write("no discrepancies" if not problems else f"{len(problems)} disagreements")
