@@ -82,7 +82,7 @@ def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
         status="pending",
         cached=False,
         position=request.accepted_position,
-        message="The request is in the queue.",
+        message="The request is queued.",
     )
 
 

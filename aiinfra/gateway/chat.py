@@ -1,4 +1,4 @@
-"""`/api/ai/chat`: the main door for applications."""
+"""`/api/ai/chat`: the main endpoint for applications."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -24,25 +24,25 @@ from queue_app.submission.submit import CacheMissError, ask
 cache = create_semantic_cache()
 
 PREFERRED = [("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo"), ("anthropic", "claude-haiku-4-5")]
-"""What answers when the client leaves the choice to us: the specification's cost-effective model before all others."""
+"""Preferred when the client does not choose: the specification's cost-effective model comes before all others."""
 WAIT_MARGIN_S = 5.0
-"""Waited beyond the request's own deadline: for the queue, and for the answer to be written."""
+"""Waited beyond the request's own timeout, for the queue and for storing the answer."""
 
 
 RETRY_AFTER_FULL_S = "2"
-"""A place is free again as soon as one answer has come."""
+"""A slot is free again as soon as one answer has arrived."""
 
 
 class ChatRequest(CallOptions):
-    """Ask, with the default model where none is named."""
+    """A chat request; uses the default model if none is given."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    wait: bool = Field(default=False, description="hold the connection for the answer")
+    wait: bool = Field(default=False, description="hold the connection open until the answer is ready")
 
 
 class ChatQueued(ApiModel):
-    """The answer is being made; ask `/api/ai/queue?action=status` for it."""
+    """The request is queued; poll `/api/ai/queue?action=status` for the answer."""
 
     cached: bool
     request_id: str
@@ -57,13 +57,13 @@ class ChatAnswered(ApiModel):
     response: ResponseOut
     usage: UsageOut | None
     cost: Dollars
-    cost_estimated: Annotated[bool, Field(description="true where the provider has not told its figure yet")] = False
+    cost_estimated: Annotated[bool, Field(description="true until the provider reports the actual cost")] = False
     similarity: float | None = None
-    entry_id: Annotated[str | None, Field(description="of the cache, for a report")] = None
+    entry_id: Annotated[str | None, Field(description="of the cache, for reporting a wrong answer")] = None
 
 
 def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
-    """Answer from the cache, or queue the request and, where the client waits, answer it on the same connection."""
+    """Answer from the cache, or queue the request and, if the client waits, answer on the same connection."""
     provider, model = choose_model(payload.provider, payload.model)
     with contract_errors():
         submission = submission_of(call, payload, provider, model)
@@ -74,7 +74,7 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
 
 
 def _waited(submission: Submission) -> HttpResponse:
-    """The answer; 202 only after the deadline. Raises ApiError 429 before anything is stored if no place is free."""
+    """The answer; 202 only after the timeout. Raises ApiError 429 before anything is stored if no slot is free."""
     try:
         with waiting_room.visit() as visit:
             request = _ask(submission, before_queueing=visit.take_place)
@@ -82,14 +82,14 @@ def _waited(submission: Submission) -> HttpResponse:
             if request.status not in ENDED and not visit.wait(request.organization_id, request.id, timeout_s):
                 return _queued(request)
     except TooManyWaitingError:
-        message = "Too many clients wait for answers here. Nothing was accepted: try again."
+        message = "Too many clients are waiting for answers. The request was not accepted. Try again later."
         raise ApiError(429, "too_many_waiting", message, headers={"Retry-After": RETRY_AFTER_FULL_S}) from None
     ended = request_by_id(request.id)
     return _queued(request) if ended is None else _answer(status_of(ended, with_content=True))
 
 
 def _queued(request: AIRequest) -> HttpResponse:
-    queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is in the queue.")
+    queued = ChatQueued(cached=False, request_id=str(request.id), message="The request is queued.")
     return json_response(queued, 202)
 
 
@@ -97,14 +97,14 @@ def _ask(submission: Submission, before_queueing: Callable[[], None] = lambda: N
     try:
         return ask(submission, before_queueing)
     except CacheMissError as error:
-        message = f"Nothing in the cache answers this, and only the cache was asked: {error}"
+        message = f"The cache has no answer for this cache-only request: {error}"
         raise ApiError(404, "cache_miss", message) from None
 
 
 def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
-    """What is asked for, completed from the price book: the first match, preferred models before all others.
+    """Complete provider and model from the price book: the first match, preferred models before all others.
 
-    Raises ApiError 400 where nothing matches.
+    Raises ApiError 400 if nothing matches.
     """
     if provider and model:
         return provider, model
@@ -116,7 +116,7 @@ def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
         if provider in (None, candidate[0]) and model in (None, candidate[1]):
             return candidate
     param = "provider" if provider else "model"
-    raise ApiError(400, "invalid_request", f"There is no such {param} here.", param=param)
+    raise ApiError(400, "invalid_request", f"Unknown {param}.", param=param)
 
 
 def _answer(status: RequestStatus) -> HttpResponse:
@@ -126,7 +126,7 @@ def _answer(status: RequestStatus) -> HttpResponse:
         raise ApiError(502, "provider_error", f"{status.request.error_code}: {status.request.error_message}")
     out = presenting.request_out(status)
     if out.response is None:
-        raise ApiError(409, "content_gone", "The answer to this idempotency key has been cleaned up.")
+        raise ApiError(409, "content_gone", "The answer to this idempotency key was deleted by retention.")
     hit = cache.hit_of(status.request.id) if out.cached else None
     answered = ChatAnswered(
         cached=out.cached,
@@ -144,7 +144,7 @@ def _answer(status: RequestStatus) -> HttpResponse:
 chat_endpoint = Endpoint(
     {
         ("POST", None): Operation(
-            chat, "chat:write", ChatRequest, ChatAnswered, "Ask a model", also={202: ChatQueued}, once="own"
+            chat, "chat:write", ChatRequest, ChatAnswered, "Send a chat request", also={202: ChatQueued}, once="own"
         ),
     }
 )

@@ -1,7 +1,7 @@
-"""What a thread that writes a long answer can see of its client.
+"""What a thread that streams a long response can learn about its client.
 
-WSGI tells of a client that left only when a write fails. gunicorn hands its socket over, so that it can be looked at;
-under other servers nothing is seen, and the write that fails ends the answer.
+WSGI reports a disconnected client only when a write fails. gunicorn exposes its socket, so the thread can check it;
+with other servers nothing is known, and the failing write ends the response.
 """
 
 import select
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class ClientSocket:
-    """The client's connection, or that of the proxy in front of it."""
+    """The connection to the client, or to the proxy in front of it."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
 
     def is_gone(self) -> bool:
-        """Whether the client has closed the connection. Looks without reading or waiting."""
+        """Whether the client has closed the connection. Checks without reading or waiting."""
         if self._socket is None:
             return False
         try:
@@ -28,7 +28,7 @@ class ClientSocket:
             return True
 
     def is_writable(self, timeout_s: float) -> bool:
-        """Whether a few kilobytes can be written at once; waits for a client that reads slowly."""
+        """Whether a few kilobytes can be written without blocking; waits up to the timeout for a slow client."""
         if self._socket is None:
             return True
         poll = select.poll()

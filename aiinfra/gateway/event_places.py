@@ -1,4 +1,4 @@
-"""How many clients of live events a web process takes: each holds one of its threads for as long as it listens."""
+"""How many clients of live events a web process accepts: each holds one of its threads while it listens."""
 
 import threading
 from collections import Counter
@@ -9,15 +9,15 @@ RETRY_AFTER_S = 5
 
 
 class AllPlacesTakenError(Exception):
-    """No place is left in this process."""
+    """This process has no slot left."""
 
 
 class ShareTakenError(Exception):
-    """The organization has as many places as one may have, so that the others find some."""
+    """The organization already uses its share of the slots; the rest are for the others."""
 
 
 class Places:
-    """At most `total` at once, and three quarters of them, rounded up, for one organization."""
+    """At most `total` slots, and three quarters of them, rounded up, per organization."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -26,7 +26,7 @@ class Places:
         self._lock = threading.Lock()
 
     def take(self, organization_id: int) -> None:
-        """Take a place, which `leave` gives back. Raises AllPlacesTakenError and ShareTakenError."""
+        """Take a slot, which `leave` returns. Raises AllPlacesTakenError and ShareTakenError."""
         with self._lock:
             if self._taken.total() >= self._total:
                 raise AllPlacesTakenError
@@ -35,17 +35,17 @@ class Places:
             self._taken[organization_id] += 1
 
     def leave(self, organization_id: int) -> None:
-        """Give a place back."""
+        """Return a slot."""
         with self._lock:
             self._taken[organization_id] -= 1
             if not self._taken[organization_id]:
                 del self._taken[organization_id]
 
     def taken(self) -> int:
-        """How many places are in use."""
+        """How many slots are in use."""
         with self._lock:
             return self._taken.total()
 
 
 places = Places(settings.EVENT_CLIENTS_MAX)
-"""Those of this process."""
+"""The slots of this process."""

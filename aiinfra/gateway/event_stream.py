@@ -1,7 +1,7 @@
 """The body of one client's live events: a generator that lives as long as the connection.
 
 It runs in a thread of the web server, after the middleware: it sets its own organization, and holds no database
-connection while it waits. Beside its thread it needs little but the unread events, `feed.UNREAD_MAX` of them at most.
+connection while it waits. Besides its thread it needs little but the unread events, at most `feed.UNREAD_MAX`.
 """
 
 import json
@@ -37,29 +37,29 @@ from queue_app.queries import request_by_id
 
 HEARTBEAT_S = 15.0
 CHECK_S = 3.0
-"""How often the caller's rights are looked at."""
+"""How often the caller's permissions are checked."""
 TICK_S = 1.0
 STALLED_S = 30.0
-"""A client that takes nothing for so long loses its place."""
+"""A client that reads nothing for this long loses its slot."""
 RETRY_MS = 2_000
 EVENTS_IN_A_CHUNK = 4
-"""About 2 kB, so that a socket that can be written to takes a chunk without waiting."""
+"""About 2 kB, so that a writable socket takes a chunk without blocking."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a client asked for: some types, and perhaps one request alone."""
+    """What a client subscribed to: some event types, and possibly a single request."""
 
     types: frozenset[EventType]
     request_id: str | None = None
 
     def allowed_to(self, principal: Principal) -> frozenset[EventType]:
-        """The types that the caller may see."""
+        """The subscribed types that the caller may see."""
         return frozenset(each for each in self.types if principal.can(PERMISSIONS[each]))
 
 
 class EventStream:
-    """Iterate over it for the response's body. It has taken a place, which it gives back when it is closed."""
+    """Iterable response body. It holds a slot, which it returns when closed."""
 
     def __init__(self, call: ApiCall, wanted: Wanted, cursor: str | None) -> None:
         self._call = call
@@ -89,12 +89,12 @@ class EventStream:
             self.close()
 
     def close(self) -> None:
-        """Give back the place; safe to do twice."""
+        """Return the slot; idempotent."""
         feed.leave(self._listener)
         self._leave_place()
 
     def _can_write(self) -> bool:
-        """Wait for a client that reads slowly, but not for ever."""
+        """Wait for a slow client, but not forever."""
         deadline = time.monotonic() + STALLED_S
         while not self._socket.is_writable(TICK_S):
             if stopping.is_stopping() or time.monotonic() > deadline:
@@ -113,7 +113,7 @@ class EventStream:
             yield _event("end", {"reason": reason})
 
     def _why_over(self) -> str:
-        """Nothing while the stream goes on."""
+        """Why the stream ends; empty while it continues."""
         if stopping.is_stopping():
             return "shutdown"
         if self._socket.is_gone():
@@ -139,7 +139,7 @@ class EventStream:
         return event.type in self._types and self._wanted.request_id in (None, event.subject)
 
     def _catch_up(self) -> Iterator[str]:
-        """Read the history up to now: at the beginning, and whenever events may have been missed."""
+        """Read the history up to now: at the start, and whenever events may have been missed."""
         try:
             events, is_whole = self._read()
             if not self._is_ready:
@@ -156,7 +156,7 @@ class EventStream:
                 yield _event("interrupted", {"reason": "redis_unavailable"})
 
     def _read(self) -> tuple[list[LiveEvent], bool]:
-        """What came after the cursor, and whether that is all; else the cursor is set to now."""
+        """The events after the cursor, and whether those are all; otherwise sets the cursor to now."""
         if self._cursor is None:
             self._cursor = newest_id(self._organization_id)
         events, is_whole = events_after(self._organization_id, self._cursor)
@@ -177,7 +177,7 @@ class EventStream:
         return _event("reset", {"reason": reason}, self._cursor)
 
     def _status_now(self, request_id: str) -> Iterator[str]:
-        """The one request's status: it may have changed before the client came."""
+        """The status of the one request: it may have changed before the client connected."""
         try:
             with organization_scope(self._organization_id):
                 request = request_by_id(request_id)
@@ -188,7 +188,7 @@ class EventStream:
             yield text
 
     def _news(self, events: Iterable[LiveEvent]) -> Iterator[str]:
-        """Those that the client has not had, each once, some at a time."""
+        """The events that the client has not received, each once, in batches."""
         texts: list[str] = []
         for event in events:
             if self._cursor is not None and event.position <= position_of(self._cursor):
@@ -203,7 +203,7 @@ class EventStream:
             yield "".join(texts)
 
     def _heartbeat(self) -> Iterator[str]:
-        """Keep proxies from closing the connection, tell how far the client is, and look for what got lost."""
+        """Keep proxies from closing the connection, send the client's position, and look for lost events."""
         self._heartbeat_at = time.monotonic() + HEARTBEAT_S
         self._is_behind = True
         yield f"id: {self._cursor}\n: heartbeat\n\n" if self._is_ready else ": heartbeat\n\n"

@@ -1,4 +1,4 @@
-"""`/api/ai/events`: what changes in an organization, as server-sent events."""
+"""`/api/ai/events`: changes in an organization, as server-sent events."""
 
 import re
 from typing import Annotated
@@ -21,23 +21,23 @@ TYPES = "|".join(EventType)
 
 
 class EventsQuery(ApiModel):
-    """What to send, and from where on."""
+    """Which events to send, and where to start."""
 
     types: Annotated[
         str | None,
         StringConstraints(pattern=f"^({TYPES})(,({TYPES}))*$"),
-        Field(description="separated by commas; without it all that the caller may see"),
+        Field(description="comma-separated; by default all types the caller may see"),
     ] = None
     request_id: Annotated[str | None, Field(description="only the events of this request")] = None
     last_event_id: Annotated[
         str | None,
         StringConstraints(pattern=EVENT_ID),
-        Field(description="resume after this event; the header Last-Event-ID goes before it"),
+        Field(description="resume after this event; the Last-Event-ID header takes precedence"),
     ] = None
 
 
 class SentEvent(ApiModel):
-    """One event of the stream; docs/api.md lists the types, and what is in the JSON of `data`."""
+    """An event of the stream; docs/api.md lists the types and the JSON in `data`."""
 
     id: str | None = None
     event: str | None = None
@@ -46,7 +46,7 @@ class SentEvent(ApiModel):
 
 
 def listen(call: ApiCall, payload: EventsQuery) -> HttpResponseBase:
-    """Send events until the client leaves, loses its rights, or the server stops."""
+    """Send events until the client disconnects, loses its permissions, or the server stops."""
     wanted = _wanted(call, payload)
     cursor = _last_event_id(call) or payload.last_event_id
     if call.http.method == "HEAD":
@@ -59,7 +59,7 @@ def _wanted(call: ApiCall, payload: EventsQuery) -> Wanted:
     named = frozenset(EventType(name) for name in payload.types.split(",")) if payload.types else None
     if payload.request_id is not None:
         if named and EventType.REQUEST not in named:
-            raise ApiError(400, "invalid_request", "requestId needs the type request.", param="types")
+            raise ApiError(400, "invalid_request", "requestId requires the type request.", param="types")
         named = frozenset({EventType.REQUEST})
     _check_rights(call, named or frozenset())
     if payload.request_id is None:
@@ -73,13 +73,13 @@ def _wanted(call: ApiCall, payload: EventsQuery) -> Wanted:
 def _check_rights(call: ApiCall, named: frozenset[EventType]) -> None:
     for each in sorted(named):
         if not call.principal.can(PERMISSIONS[each]):
-            raise ApiError(403, "forbidden", f"Events of type {each} need the permission {PERMISSIONS[each]}.")
+            raise ApiError(403, "forbidden", f"Events of type {each} require the permission {PERMISSIONS[each]}.")
 
 
 def _last_event_id(call: ApiCall) -> str | None:
     text = call.http.headers.get("Last-Event-ID")
     if text and not re.fullmatch(EVENT_ID, text):
-        raise ApiError(400, "invalid_request", "This is not the id of an event.", param="Last-Event-ID")
+        raise ApiError(400, "invalid_request", "Invalid event ID.", param="Last-Event-ID")
     return text or None
 
 
@@ -91,7 +91,7 @@ def _take_place(organization_id: int) -> None:
         message = "Your organization has too many event streams open. Close one, or try again later."
         raise ApiError(429, "too_many_streams", message, headers=headers) from None
     except AllPlacesTakenError:
-        message = "All event streams of this server are taken. Try again later."
+        message = "All event streams of this server are in use. Try again later."
         raise ApiError(503, "unavailable", message, headers=headers) from None
 
 

@@ -1,4 +1,4 @@
-"""Whether this web process has been told to stop: answers without an end must then come to one."""
+"""Whether this web process is stopping: endless responses must then end."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ _is_stopping: Callable[[], bool] = _never
 
 
 def watch(is_stopping: Callable[[], bool]) -> None:
-    """Say how to find out; the web server does so in each of its processes."""
+    """Register how to find out; the web server does so in each of its processes."""
     global _is_stopping
     _is_stopping = is_stopping
 
 
 def is_stopping() -> bool:
-    """True from SIGTERM on."""
+    """Whether the process has received SIGTERM."""
     return _is_stopping()

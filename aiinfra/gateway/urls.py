@@ -1,4 +1,4 @@
-"""The front doors for programs."""
+"""URLs of the gateway API."""
 
 from django.urls import path
 

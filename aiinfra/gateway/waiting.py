@@ -1,8 +1,8 @@
-"""Holding a connection until its request ends.
+"""Holds a connection open until its request ends.
 
-A bounded share of the threads may wait, so that pages stay quick. A call that finds every place taken is turned away
-before anything is accepted for it: a client that waits for an answer takes a 202 for one. A lost event costs a second:
-the row is looked at, too.
+A limited share of the threads may wait, so that pages stay fast. A call that finds no free slot is rejected before
+anything is accepted for it: a client that waits for an answer would take a 202 for one. A lost event costs a second,
+because the row is polled too.
 """
 
 import json
@@ -23,11 +23,11 @@ LOOK_EVERY_S = 1.0
 
 
 class TooManyWaitingError(Exception):
-    """All places for waiting clients of this process are taken."""
+    """All slots for waiting clients in this process are taken."""
 
 
 class WaitingRoom:
-    """The waiting threads of one process. Without any places nobody waits here, and every call is answered at once."""
+    """The waiting threads of one process. Without slots nobody waits here, and every call is answered immediately."""
 
     def __init__(self, places: int) -> None:
         self.is_open = places > 0
@@ -35,7 +35,7 @@ class WaitingRoom:
 
     @contextmanager
     def visit(self) -> Iterator["Visit"]:
-        """The stay of one call; the place that it took is free again at the end."""
+        """Context for one call; returns its slot at the end."""
         visit = Visit(self._places)
         try:
             yield visit
@@ -43,32 +43,32 @@ class WaitingRoom:
             visit.leave()
 
     def wait(self, organization_id: int, request_id: UUID, timeout_s: float) -> bool:
-        """True once the request has ended, False after the time-out. Raises TooManyWaitingError."""
+        """True once the request has ended, False after the timeout. Raises TooManyWaitingError."""
         with self.visit() as visit:
             return visit.wait(organization_id, request_id, timeout_s)
 
 
 class Visit:
-    """One call's place in the waiting room, from the moment at which it is sure to wait."""
+    """One call's slot in the waiting room."""
 
     def __init__(self, places: threading.BoundedSemaphore) -> None:
         self._places = places
         self._has_place = False
 
     def take_place(self) -> None:
-        """Do so before the request is accepted; safe to do twice. Raises TooManyWaitingError."""
+        """Take a slot before the request is accepted; idempotent. Raises TooManyWaitingError."""
         if not self._has_place and not self._places.acquire(blocking=False):
             raise TooManyWaitingError
         self._has_place = True
 
     def leave(self) -> None:
-        """Give the place back, if there is one."""
+        """Return the slot, if there is one."""
         if self._has_place:
             self._places.release()
         self._has_place = False
 
     def wait(self, organization_id: int, request_id: UUID, timeout_s: float) -> bool:
-        """True once the request has ended, False after the time-out. Raises TooManyWaitingError."""
+        """True once the request has ended, False after the timeout. Raises TooManyWaitingError."""
         self.take_place()
         listener = Listener(organization_id, lambda event: _is_end_of(event, str(request_id)))
         try:
@@ -83,7 +83,7 @@ def _wait_until_ended(request_id: UUID, listener: Listener, deadline: float) -> 
         left = deadline - time.monotonic()
         if left <= 0:
             return False
-        close_old_connections()  # back to the pool while this thread waits
+        close_old_connections()  # return the database connection to the pool while this thread waits
         listener.take(min(left, LOOK_EVERY_S))
     return True
 

@@ -25,7 +25,7 @@ def accepted(response: HttpResponse) -> dict[str, object]:
 def test_it_is_accepted_with_a_key(program: Caller, organization: Organization) -> None:
     body = accepted(program.post(QUEUE, enqueue_body()))
     request_id = body.pop("requestId")
-    assert body == {"status": "pending", "cached": False, "position": 1, "message": "The request is in the queue."}
+    assert body == {"status": "pending", "cached": False, "position": 1, "message": "The request is queued."}
     with organization_scope(organization.pk):
         request = AIRequest.objects.get()
         assert str(request.id) == request_id

@@ -33,7 +33,7 @@ def test_it_is_queued(program: Caller, organization: Organization) -> None:
     assert answer == {
         "cached": False,
         "requestId": str(request.id),
-        "message": "The request is in the queue.",
+        "message": "The request is queued.",
     }
     status = json.loads(program.get(QUEUE, action="status", requestId=str(request.id)).content)
     assert status["status"] == "pending"
