@@ -1,1 +1,1 @@
-"""How the product is run on one machine: install, supervise, look, stop."""
+"""Runs the product on one machine: install, supervise, inspect, stop."""

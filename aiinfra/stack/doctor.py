@@ -1,4 +1,4 @@
-"""What an operator should know before trusting an installation."""
+"""Checks that an operator should run before trusting an installation."""
 
 import os
 import sqlite3
@@ -23,15 +23,15 @@ from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
 
 SQLITE_WAL_FIXED = (3, 51, 3)
-"""Before it, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database in WAL
-mode (sqlite.org/wal.html, "WAL-reset bug")."""
+"""In older versions, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database
+in WAL mode (sqlite.org/wal.html, "WAL-reset bug")."""
 
 REDIS_OLDEST = (6, 2)
-"""The scripts and streams that the queue uses are there since this version."""
+"""The first version with all the commands that the queue uses."""
 
 
 class Level(StrEnum):
-    """How a finding is meant."""
+    """How serious a finding is."""
 
     OK = "ok"
     NOTE = "note"
@@ -47,7 +47,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """All checks; each ends within a few seconds, whatever is broken."""
+    """Run all checks; each ends within a few seconds, whatever is broken."""
     checks = (_settings, _redis, _database, _secrets, _time_zones, _providers, _embedder)
     return [finding for check in checks for finding in check()]
 
@@ -57,7 +57,7 @@ def _judge(is_good: bool, good: str, bad: str) -> Finding:
 
 
 def _settings() -> Iterator[Finding]:
-    """What is out of range has ended the command already; here are variables that nobody reads."""
+    """Variables that nothing reads. (Invalid values have already stopped the command.)"""
     keys = compatible_keys(Values(os.environ)).values()
     for name, meant in misspelled(os.environ, (key.name for key in keys)).items():
         question = f": did you mean {meant}?" if meant else ""
@@ -69,18 +69,20 @@ def _redis() -> Iterator[Finding]:
         server, memory = redis_client().info("server"), redis_client().info("memory")
         persistence = redis_client().info("persistence")
     except RedisError as error:
-        yield Finding(Level.FAILED, f"Redis does not answer: {error}")
+        yield Finding(Level.FAILED, f"Redis is unreachable: {error}")
         return
     version = server["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
-    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
+    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later is required")
     yield from _redis_durability(persistence.get("aof_enabled"), memory.get("maxmemory_policy"))
 
 
 def _redis_durability(aof: int | None, policy: str | None) -> Iterator[Finding]:
-    """A hosted Redis may keep this to itself."""
+    """A hosted Redis may not report its settings."""
     if aof is None or policy is None:
-        yield Finding(Level.NOTE, "Redis does not say whether it is durable: see to persistence and no eviction")
+        yield Finding(
+            Level.NOTE, "Redis does not report its settings: make sure that it persists data and evicts nothing"
+        )
         return
     yield _judge(
         bool(aof),
@@ -97,10 +99,10 @@ def _database() -> Iterator[Finding]:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        yield Finding(Level.FAILED, f"The database does not answer: {error}")
+        yield Finding(Level.FAILED, f"The database is unreachable: {error}")
         return
     yield Finding(Level.OK, f"The database ({connection.vendor}) answers")
-    yield _judge(not plan, "All migrations are applied", f"{len(plan)} migrations are missing: manage.py migrate")
+    yield _judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py migrate")
     if connection.vendor == "sqlite":
         yield from _sqlite()
 
@@ -109,7 +111,7 @@ def _sqlite() -> Iterator[Finding]:
     if sqlite3.sqlite_version_info < SQLITE_WAL_FIXED:
         yield Finding(
             Level.NOTE,
-            f"SQLite {sqlite3.sqlite_version} has a rare bug that can corrupt it; in production use PostgreSQL",
+            f"SQLite {sqlite3.sqlite_version} has a rare bug that can corrupt the database. Prefer PostgreSQL",
         )
 
 
@@ -120,29 +122,31 @@ def _secrets() -> Iterator[Finding]:
             yield _judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
         elif path.exists():
             is_private = path.stat().st_mode & 0o077 == 0
-            yield _judge(is_private, f"{name} is in {path}", f"Others may read {path}: chmod 600")
+            yield _judge(is_private, f"{name} is stored in {path}", f"Other users can read {path}: run chmod 600")
 
 
 def _time_zones() -> Iterator[Finding]:
     known = len(zoneinfo.available_timezones())
-    yield _judge(known > 400, f"{known} time zones are known", "Time zone data is missing: install tzdata")
+    yield _judge(known > 400, f"{known} time zones are available", "Time zone data is missing: install tzdata")
 
 
 def _providers() -> Iterator[Finding]:
     names = provider_names()
     if sandbox_url():
-        yield Finding(Level.NOTE, "No provider key is set: the sandbox answers instead of real providers")
+        yield Finding(Level.NOTE, "No provider key is set. The sandbox answers instead of real providers")
     yield _judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")
 
 
 def _embedder() -> Iterator[Finding]:
-    """One that costs money is not tried."""
+    """An embedder that costs money is not tried."""
     if settings.CACHE_EMBEDDER == "openai":
         yield Finding(Level.NOTE, "Questions are embedded by OpenAI, on each organization's account")
         return
     try:
         configured_embedder().embed(["Does it work?"], Payer(organization_id=0))
     except (EmbedderError, ImproperlyConfigured) as error:
-        yield Finding(Level.FAILED, f"The cache finds equal questions only, its embedder does not work: {error}")
+        yield Finding(
+            Level.FAILED, f"The cache finds only identical questions because its embedder does not work: {error}"
+        )
     else:
         yield Finding(Level.OK, f"The embedder {configured_embedder().id} works")

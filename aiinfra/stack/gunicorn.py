@@ -18,13 +18,13 @@ preload_app = True
 graceful_timeout = 10
 loglevel = "warning"
 control_socket_disable = True
-# The sign of life of each process is a file; on a disk, a busy one would make them look dead.
+# Each process proves that it is alive by touching a file; on a busy disk the processes would look dead.
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes an anonymous file there
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
 def post_worker_init(worker: Any) -> None:
-    """gunicorn's hook in each new process: live events end on SIGTERM, so that they do not hold up the stop."""
+    """gunicorn's hook in each new process: live events end on SIGTERM, so that they do not delay the shutdown."""
     from aiinfra.gateway import stopping
 
     stopping.watch(lambda: not worker.alive)

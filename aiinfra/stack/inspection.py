@@ -1,6 +1,6 @@
-"""What the supervisor tells about itself, also while it stops: its own interface refuses every question then.
+"""Reports the supervisor's state even while it stops, when its own interface rejects every request.
 
-A plug-in for supervisord, which loads it in its own process: it knows nothing of Django.
+A supervisord plug-in, loaded in supervisord's process: it cannot use Django.
 """
 
 import os
@@ -16,7 +16,7 @@ class Inspection:
         self._supervisord = supervisord
 
     def look(self) -> dict[str, Any]:
-        """The supervisor's process id, whether it is stopping, and the process id of each program that runs."""
+        """The supervisor's process ID, whether it is stopping, and the process ID of each running program."""
         groups = self._supervisord.process_groups.values()
         processes = [process for group in groups for process in group.processes.values()]
         return {

@@ -1,4 +1,4 @@
-"""Getting everything ready for the supervisor, and becoming it."""
+"""Prepares everything for the supervisor, then becomes it."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ from cost_app.prices.importing import import_once
 
 
 class CannotStartError(Exception):
-    """Something stands in the way; the message says what, and what to do."""
+    """The product cannot start; the message says why, and what to do."""
 
 
 def prepare(say: Callable[[str], object]) -> None:
@@ -42,12 +42,12 @@ def check_paths() -> None:
     for path in (str(settings.DATA_DIR), str(settings.BASE_DIR), sys.executable):
         if any(sign in path for sign in ("%", " #", " ;", '"', "\n")):
             raise CannotStartError(
-                f"Move it, or set AIINFRA_DATA_DIR: this path has a character in it that cannot be used: {path}"
+                f"Move it, or set AIINFRA_DATA_DIR. This path contains an unsupported character: {path}"
             )
 
 
 def check_not_running() -> None:
-    """Raises CannotStartError where the product runs already, or has not stopped completely."""
+    """Raises CannotStartError if the product is already running, or has not stopped completely."""
     try:
         running = control.look(settings.DATA_DIR)
     except control.NotRunningError:
@@ -57,15 +57,15 @@ def check_not_running() -> None:
     if running.is_stopping:
         left = ", ".join(sorted(running.programs)) or "the supervisor"
         raise CannotStartError(
-            f"It is still stopping, from {settings.DATA_DIR} ({left}). `manage.py stop` waits for it."
+            f"aiinfra is still stopping in {settings.DATA_DIR} ({left}). `manage.py stop` waits until it has stopped."
         )
     raise CannotStartError(
-        f"It is running already, from {settings.DATA_DIR}. `manage.py status` shows it, `manage.py stop` stops it."
+        f"aiinfra is already running in {settings.DATA_DIR}. `manage.py status` shows it, `manage.py stop` stops it."
     )
 
 
 def check_ports() -> None:
-    """Raises CannotStartError naming the port that something else listens on."""
+    """Raises CannotStartError naming a port that is already in use."""
     wanted = [(bind_host(), settings.PORT, "the web server", "PORT")]
     if not bundled_redis.is_configured():
         wanted.append(("127.0.0.1", bundled_redis.own_port(), "Redis (PORT + 1)", "PORT"))
@@ -73,7 +73,7 @@ def check_ports() -> None:
         wanted.append(("127.0.0.1", settings.SANDBOX_PORT, "the sandbox provider", "SANDBOX_PORT"))
     for host, port, user, variable in wanted:
         if obstacle := _obstacle(host, port):
-            raise CannotStartError(f"Port {port} on {host}, meant for {user}, {obstacle.format(variable=variable)}")
+            raise CannotStartError(f"Port {port} on {host} for {user} {obstacle.format(variable=variable)}")
 
 
 def become_supervisor() -> NoReturn:
@@ -87,23 +87,23 @@ def become_supervisor() -> NoReturn:
 
 
 def _obstacle(host: str, port: int) -> str:
-    """Why nobody can listen there, and what to change; "" if nothing is in the way."""
+    """Why a server cannot listen there, and what to change; "" if it can."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except PermissionError:
-        return "needs more rights than this user has. Choose one above 1023 with {variable}=..."
+        return "needs more privileges than this user has. Choose one above 1023 with {variable}=..."
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return "is taken by another program. Choose another with {variable}=..."
+            return "is in use by another program. Choose another with {variable}=..."
         return f"cannot be used: {error.strerror}. Is BIND an address of this machine?"
     return ""
 
 
 def _migrate() -> None:
-    """Demo people with a known password appear only where nobody has made an organization yet.
+    """Seed demo accounts with a known password only if nobody has created an organization yet.
 
     The price book learns new models here and not in a migration: they come with each release of a package.
     """
@@ -115,7 +115,7 @@ def _migrate() -> None:
                 call_command("seed_demo")
                 call_command("demo_history", "demo", per_day=60)
     except OperationalError as error:
-        raise CannotStartError(f"The database does not answer: {error}") from error
+        raise CannotStartError(f"The database is unreachable: {error}") from error
 
 
 def _write_configuration() -> None:

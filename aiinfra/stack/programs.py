@@ -1,4 +1,4 @@
-"""The programs that make up the product, and supervisor's configuration of them."""
+"""The programs that make up the product, and their supervisor configuration."""
 
 import getpass
 import os
@@ -20,7 +20,7 @@ LOG_BYTES = 10 * 1024 * 1024
 LOG_BACKUPS = 3
 BANNER = "banner"
 
-# supervisor gives a program up for good after this many starts that fail in a row, each a second later than the last.
+# supervisor gives up on a program after this many failed starts in a row, each a second later than the last.
 START_RETRIES = 1000
 
 
@@ -37,12 +37,12 @@ class Program:
 
 
 def programs() -> list[Program]:
-    """What has to run here. Raises NoRedisError."""
+    """The programs to run on this machine. Raises NoRedisError."""
     return [*servers(), *product()]
 
 
 def servers() -> list[Program]:
-    """What the product's own programs use: started before them, stopped after them. Raises NoRedisError."""
+    """Servers that the product's own programs use: started before them, stopped after them. Raises NoRedisError."""
     redis = [] if bundled_redis.is_configured() else [_redis()]
     return [*redis, _sandbox()] if runs_sandbox() else redis
 
@@ -58,7 +58,7 @@ def product() -> list[Program]:
 
 
 def runs_sandbox() -> bool:
-    """Whether the sandbox provider is ours to run: no provider key is set and SANDBOX_URL names no other place."""
+    """Whether to run the sandbox provider: no provider key is set and SANDBOX_URL is not set."""
     return sandbox_url() == f"http://127.0.0.1:{settings.SANDBOX_PORT}"
 
 
@@ -108,17 +108,17 @@ def _supervisord() -> dict[str, str]:
         "directory": str(settings.BASE_DIR),
     }
     if os.geteuid() == 0:
-        options["user"] = getpass.getuser()  # says that root is meant; supervisor warns otherwise
+        options["user"] = getpass.getuser()  # makes running as root explicit; supervisor warns otherwise
     return options
 
 
 def log_directory() -> Path:
-    """Where each program has its log file."""
+    """The directory with the log file of each program."""
     return Path(settings.DATA_DIR / "log")
 
 
 def _program_section(program: Program, number: int) -> str:
-    """Signals go to the whole group: a parent that is still starting has no handler yet that would pass them on."""
+    """Signals go to the whole group: a parent that is still starting has no handler yet to forward them."""
     options = {
         "command": shlex.join(program.command),
         "priority": str(number),

@@ -1,4 +1,4 @@
-"""What of the product runs on this machine."""
+"""The status of the product on this machine."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +16,7 @@ KINDS = {"redis": "redis", "sandbox": "sandbox", "scheduler": "scheduler", "work
 
 @dataclass(frozen=True)
 class RunningProcess:
-    """A program that the supervisor runs, or a child of one, named after it: `workers`, `workers-1`, `workers-2`."""
+    """A program under the supervisor, or a child of one, named after it: `workers`, `workers-1`, `workers-2`."""
 
     name: str
     pid: int
@@ -25,9 +25,9 @@ class RunningProcess:
 
 @dataclass(frozen=True)
 class Status:
-    """Addresses and processes. `redis` may hold a password: it is what programs connect with.
+    """Addresses and processes. `redis` may contain a password: programs connect with it.
 
-    `state` is running or stopping; while it is stopping, `processes` are those that have not ended yet.
+    `state` is running or stopping; while stopping, `processes` are those that have not ended yet.
     """
 
     state: str
@@ -38,12 +38,12 @@ class Status:
     processes: list[RunningProcess]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The status for JSON."""
         return asdict(self)
 
 
 def status() -> Status:
-    """Look. Raises control.ControlError."""
+    """The current status. Raises control.ControlError."""
     supervisor = control.look(settings.DATA_DIR)
     running = supervisor.programs
     processes = [process for name in KINDS if name in running for process in _family(name, running[name])]

@@ -1,6 +1,6 @@
-"""What supervisor shows on the terminal: each program's lines with its name in front.
+"""supervisor's output on the terminal: each program's lines, prefixed with its name.
 
-A plug-in for supervisord, which loads it in its own process: it knows nothing of Django.
+A supervisord plug-in, loaded in supervisord's process: it cannot use Django.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ NAME_WIDTH = 9
 
 
 class Terminal:
-    """Prints whole lines as they come, and what becomes of the programs."""
+    """Prints whole lines as they arrive, and reports programs that end."""
 
     def __init__(self) -> None:
         self._begun: dict[str, str] = {}
@@ -32,15 +32,15 @@ class Terminal:
             _print(line if name == PLAIN else f"{name:<{NAME_WIDTH}} | {line}")
 
     def show_end(self, event: Any) -> None:
-        """Say that a program ended by itself or was killed."""
+        """Report that a program ended by itself or was killed."""
         name = event.process.config.name
         self._begun.pop(name, None)
         if name != PLAIN:
-            _print(f"{name:<{NAME_WIDTH}} * ended by itself or was killed; it is started again")
+            _print(f"{name:<{NAME_WIDTH}} * ended by itself or was killed; restarting")
 
 
 def attach(_supervisord: object) -> object:
-    """supervisor's hook for plug-ins; there is nothing to call from outside."""
+    """supervisor's hook for plug-ins; it exposes no methods."""
     terminal = Terminal()
     events.subscribe(events.ProcessLogEvent, terminal.show_output)
     for ended in (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent):
@@ -52,11 +52,11 @@ def attach(_supervisord: object) -> object:
 
 
 def _say_stopping(_event: object) -> None:
-    _print("Stopping. Calls to providers that run are finished first ...")
+    _print("Stopping. Provider calls in progress finish first ...")
 
 
 def _stop_with_the_terminal(_event: object) -> None:
-    """supervisor restarts everything when its terminal is closed; a product that nobody sees shall stop instead."""
+    """supervisor restarts everything when its terminal is closed; a product without a terminal should stop instead."""
     receive: Any = signal.getsignal(signal.SIGTERM)
 
     def receive_as_stop(_signum: int, frame: FrameType | None) -> None:
@@ -66,7 +66,7 @@ def _stop_with_the_terminal(_event: object) -> None:
 
 
 def _print(line: str) -> None:
-    """A terminal that is gone is no reason to die in the middle of stopping."""
+    """A closed terminal is no reason to die in the middle of stopping."""
     with contextlib.suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

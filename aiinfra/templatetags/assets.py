@@ -1,4 +1,4 @@
-"""Addresses of what is served from installed packages."""
+"""URLs of files from installed packages."""
 
 from django import template
 
@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.simple_tag
 def plotly_script_url() -> str:
-    """Where plotly.js is."""
+    """The URL of plotly.js."""
     return plotly_url()

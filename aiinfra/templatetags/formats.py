@@ -1,4 +1,4 @@
-"""How amounts, times and durations look on every page. Built into the templates: no `{% load %}` needed."""
+"""Formats amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,14 +19,16 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 @register.filter
 def money(nano: int | None) -> str:
-    """Nano-dollars as US dollars, the only currency: `$1,234.56`; below one, four significant digits: `$0.000042`."""
+    """Nano-dollars as US dollars, the only currency: `$1,234.56`; below one dollar, four significant digits:
+    `$0.000042`.
+    """
     if nano is None:
         return NOTHING
     return f"{'-' if nano < 0 else ''}${_amount(abs(Decimal(nano)) / NANO)}"
 
 
 def _amount(amount: Decimal) -> str:
-    """At least two places; as many as an amount below one needs to keep its significant digits."""
+    """At least two decimals; amounts below one get as many as they need for their significant digits."""
     places = 2 if amount >= 1 or not amount else max(2, SIGNIFICANT_DIGITS - 1 - amount.adjusted())
     text = f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
     whole, _, fraction = text.partition(".")
@@ -35,7 +37,7 @@ def _amount(amount: Decimal) -> str:
 
 @register.filter
 def local_time(moment: datetime | None) -> SafeString | str:
-    """A `<time>` in the time zone of the organization, with UTC as its tooltip."""
+    """A `<time>` in the organization's time zone, with UTC as its tooltip."""
     if moment is None:
         return NOTHING
     return format_html(
@@ -68,7 +70,7 @@ def _two_units(seconds: int) -> str:
 
 @register.filter
 def age(moment: datetime | None) -> str:
-    """How long ago, in one unit: `12 s`, `5 min`, `3 h`, `2 d`. What lies ahead has age 0."""
+    """How long ago, in one unit: `12 s`, `5 min`, `3 h`, `2 d`. A future time has age 0."""
     if moment is None:
         return NOTHING
     seconds = max(0, int((timezone.now() - moment).total_seconds()))

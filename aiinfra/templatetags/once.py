@@ -1,4 +1,4 @@
-"""`{% csrf_token %}` also gives each rendered form a key of its own, under which it is sent once."""
+"""`{% csrf_token %}` also adds a unique key to each rendered form, so that it is submitted only once."""
 
 import secrets
 
@@ -15,6 +15,6 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def csrf_token(context: Context) -> SafeString:
-    """Django's hidden field, and that of the form's key: all forms that change something have it already."""
+    """Django's hidden field and the form's key, since every form that changes something already has this tag."""
     protection = CsrfTokenNode().render(context)
     return format_html('{}<input type="hidden" name="{}" value="{}">', protection, FIELD, secrets.token_urlsafe(16))

@@ -54,7 +54,7 @@ def test_a_redis_that_may_forget_is_a_failure(good_redis: Redis) -> None:
 
 def test_a_redis_that_is_away_is_a_failure(settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
-    assert "Redis does not answer" in failures()
+    assert "Redis is unreachable" in failures()
 
 
 @pytest.mark.usefixtures("good_redis")
@@ -85,7 +85,7 @@ def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
     monkeypatch.setattr(Redis, "info", lambda _self, section: {"redis_version": "7.4.0"} if section == "server" else {})
-    assert "Redis does not say whether it is durable" in "\n".join(finding.text for finding in examine())
+    assert "Redis does not report its settings" in "\n".join(finding.text for finding in examine())
     assert "Redis" not in failures()
 
 
@@ -94,7 +94,7 @@ def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeyp
         raise EmbedderError("no such model")
 
     monkeypatch.setattr(MiniLmEmbedder, "embed", broken)
-    assert "equal questions only, its embedder does not work: no such model" in failures()
+    assert "only identical questions because its embedder does not work: no such model" in failures()
     settings.CACHE_EMBEDDER = "nobody's"
     assert "'nobody's' is none of minilm, openai" in failures().replace('"', "'")
 

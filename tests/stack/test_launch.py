@@ -42,13 +42,13 @@ def test_the_sandboxs_port_is_looked_at_where_one_is_started(settings: Settings,
 
 def test_it_does_not_start_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, {"web": 2}))
-    with pytest.raises(CommandError, match="running already"):
+    with pytest.raises(CommandError, match="already running"):
         call_command("run")
 
 
 def test_it_does_not_start_while_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, True, {"workers": 2, "redis": 3}))
-    with pytest.raises(CommandError, match=r"still stopping, .*\(redis, workers\)"):
+    with pytest.raises(CommandError, match=r"still stopping in .*\(redis, workers\)"):
         call_command("run")
 
 
@@ -72,7 +72,7 @@ def test_a_port_that_needs_more_rights_says_so(settings: Settings, monkeypatch: 
         raise PermissionError
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    with pytest.raises(launch.CannotStartError, match=r"needs more rights.*PORT="):
+    with pytest.raises(launch.CannotStartError, match=r"needs more privileges.*PORT="):
         launch.check_ports()
 
 

@@ -83,7 +83,7 @@ def test_stop_is_over_when_everything_has_ended_and_until_then_says_what_is_left
     said = status()
     assert said["state"] == "stopping"
     assert [process["name"] for process in said["processes"]] == ["workers", "workers-1"]  # type: ignore[attr-defined]
-    with pytest.raises(launch.CannotStartError, match=r"still stopping, .*\(workers\)"):
+    with pytest.raises(launch.CannotStartError, match=r"still stopping in .*\(workers\)"):
         launch.check_not_running()
     assert stopping.is_alive()
     assert "Stopped" not in output.getvalue()
@@ -118,6 +118,6 @@ def test_an_interrupted_stop_says_that_it_goes_on(product: Product, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(control, "_still_running", interrupt)
-    with pytest.raises(CommandError, match="goes on stopping"):
+    with pytest.raises(CommandError, match="still stopping"):
         call_command("stop", stdout=StringIO())
     assert status()["state"] == "stopping"

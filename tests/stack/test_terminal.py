@@ -30,7 +30,7 @@ def test_an_end_is_told_and_the_next_start_begins_a_new_line(
     terminal.show_end(event("web"))
     terminal.show_output(event("web", b"new\n"))
     ended, new = capsys.readouterr().out.splitlines()
-    assert "started again" in ended
+    assert "restarting" in ended
     assert new == "web       | new"
 
 

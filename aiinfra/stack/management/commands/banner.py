@@ -9,13 +9,13 @@ from aiinfra.stack.programs import log_directory
 
 
 class Command(BaseCommand):
-    """Wait until the product answers, then say where it is and how to try it."""
+    """Wait until the product answers, then print where it runs and how to try it."""
 
-    help = "Wait until the product answers, then say where it is and how to try it."
+    help = "Wait until the product answers, then print its address and an example."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """What `run` shows."""
+        """Print what `run` shows."""
         if not wait_for_web():
             raise CommandError(f"The web server does not answer. See {log_directory() / 'web.log'}")
         self.stdout.write(banner())

@@ -9,13 +9,13 @@ from aiinfra.stack.doctor import Level, examine
 
 
 class Command(BaseCommand):
-    """Check what the product stands on."""
+    """Check the environment of the product."""
 
-    help = "Check Redis, database, secrets, time zones and providers; exit 1 if something has to be mended."
+    help = "Check Redis, database, secrets, time zones and providers; exit with status 1 if something must be fixed."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """One line a finding."""
+        """Print one line per finding."""
         findings = examine()
         for finding in findings:
             self.stdout.write(f"{finding.level:<7} {finding.text}")

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Ends only as the supervisor that this process becomes."""
+        """Never returns: this process becomes the supervisor."""
         try:
             launch.prepare(self._say)
         except launch.CannotStartError as error:

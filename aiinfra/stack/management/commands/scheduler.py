@@ -5,9 +5,9 @@ from queue_app.scheduler import run_scheduler
 
 
 class Command(BaseCommand):
-    """`manage.py scheduler`: the reconciler and the regular jobs of all layers, until SIGTERM."""
+    """`manage.py scheduler`: the reconciler and the scheduled jobs of all layers, until SIGTERM."""
 
-    help = "Run the reconciler and the regular jobs until SIGTERM or SIGINT. Any number may run at once."
+    help = "Run the reconciler and the scheduled jobs until SIGTERM or SIGINT. Several schedulers can run at once."
 
     def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002 - Django's signature
         run_scheduler(monitoring.jobs())

@@ -14,17 +14,17 @@ STOPPING = "; these processes finish their work first"
 
 
 class Command(BaseCommand):
-    """Show what runs, as a table or as JSON for scripts."""
+    """Show running processes, as a table or as JSON for scripts."""
 
-    help = "Show the addresses and processes of the product that runs on this machine; exit 1 if none does."
+    help = "Show the addresses and processes of the product on this machine; exit with status 1 if it is not running."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One switch."""
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        """Add `--json`."""
+        parser.add_argument("--json", action="store_true", help="print a JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Look and print."""
+        """Print the status."""
         try:
             found = status()
         except ControlError as error:

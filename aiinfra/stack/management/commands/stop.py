@@ -9,9 +9,9 @@ from aiinfra.stack.control import ControlError, shut_down
 
 
 class Command(BaseCommand):
-    """Stop what `run` started; calls to providers that are in flight are finished first."""
+    """Stop what `run` started; provider calls in progress finish first."""
 
-    help = "Stop what `manage.py run` started, and wait until all of it has ended."
+    help = "Stop what `manage.py run` started, and wait until all processes have ended."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError(
-                "No longer waiting; it goes on stopping. `manage.py status` shows what is left."
+                "No longer waiting. aiinfra is still stopping; `manage.py status` shows what is left."
             ) from None
         self.stdout.write("Stopped.")
 
