@@ -1,4 +1,4 @@
-"""Raw records for staff, without addresses, secrets and what was said."""
+"""Raw records for staff, without addresses, secrets and message texts."""
 
 from django.contrib import admin
 

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class NotificationsConfig(AppConfig):
-    """Telling people and programs what happened."""
+    """Tells people and programs what happened."""
 
     name = "aiinfra.notifications"
     label = "notifications"

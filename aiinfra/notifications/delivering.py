@@ -1,7 +1,7 @@
-"""Sending what is in line. Any number of processes may do it at once; a message may arrive twice, never not at all.
+"""Sends pending deliveries. Several processes can send at once; a message may arrive twice, but is never lost.
 
-A message is claimed by a conditional UPDATE that counts the try and sets when its sender counts as lost, then it is
-sent without any lock, then the outcome is written if the claim is still the latest.
+A conditional UPDATE claims a message, counts the attempt and sets when its sender counts as lost. The message is then
+sent without any lock, and the outcome is written if the claim is still the latest.
 """
 
 import random
@@ -19,20 +19,20 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
 
 DELAYS_S = (10, 60, 300, 1_800, 7_200)
-"""Before the second try, the third, ...; after the last of them it is given up."""
+"""Before the second attempt, the third, ...; after the last attempt the delivery is given up."""
 LEASE = timedelta(minutes=2)
 PARALLEL = 16
 PER_CHANNEL = 2
-"""Of one batch: a receiver that does not answer keeps nobody else waiting for long."""
+"""Per batch, so that a receiver that does not answer does not delay others for long."""
 CANDIDATES = 128
 MOST_BATCHES = 50
 KEPT_FOR = timedelta(days=30)
 
 
 def deliver_pending() -> int:
-    """Send everything that is due, at most some hundreds; returns how many tries were made.
+    """Send everything that is due, at most a few hundred deliveries; returns how many attempts were made.
 
-    Takes as long as the slowest receiver (15 s a batch), so it must not share a thread with what must not be late.
+    Takes as long as the slowest receiver (15 s per batch), so it must not share a thread with time-critical work.
     """
     tries = 0
     with system_scope():
@@ -47,14 +47,14 @@ def deliver_pending() -> int:
 
 
 def forget_old_deliveries() -> int:
-    """Delete what was sent or given up 30 days ago; returns how many."""
+    """Delete deliveries that were sent or given up 30 days ago; returns how many."""
     with system_scope():
         ended = Delivery.objects.exclude(state__in=WAITING)
         return ended.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
 
 
 def _due() -> QuerySet[Delivery]:
-    """What may be sent now. "Resolved" never overtakes "opened": of one topic the oldest message goes first."""
+    """Deliveries that are due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
     waiting = Delivery.objects.filter(state__in=WAITING)
     earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
     return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=timezone.now())
@@ -62,7 +62,7 @@ def _due() -> QuerySet[Delivery]:
 
 @transaction.atomic
 def _claim() -> list[Delivery]:
-    """The next batch. SQLite has no row locks and knows one writer only: there the condition alone decides."""
+    """Claim the next batch. SQLite has no row locks and only one writer, so the condition alone decides there."""
     candidates = _due().select_for_update(skip_locked=True, of=("self",)).select_related("channel")
     taken: Counter[int] = Counter()
     batch: list[Delivery] = []
@@ -80,7 +80,7 @@ def _take(delivery: Delivery) -> bool:
 
 
 def _note(delivery: Delivery, outcome: Outcome) -> None:
-    """Only if nobody has claimed it since: a sender that was thought lost changes nothing."""
+    """Write the outcome unless another process has claimed it since: a sender presumed lost changes nothing."""
     now = timezone.now()
     columns: dict[str, object] = {"last_error": outcome.error, "response_status": outcome.status}
     if outcome.is_sent:
@@ -93,5 +93,5 @@ def _note(delivery: Delivery, outcome: Outcome) -> None:
 
 
 def _delay(tries: int, after_s: int) -> timedelta:
-    """With up to a tenth more, so that what failed together does not come back together."""
+    """Adds up to a tenth, so that deliveries that failed together are not retried together."""
     return timedelta(seconds=max(DELAYS_S[tries - 1] * random.uniform(1, 1.1), after_s))

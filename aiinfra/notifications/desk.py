@@ -1,4 +1,4 @@
-"""What the pages of channels and deliveries do, for an organization and for the installation alike."""
+"""Behavior of the channel and delivery pages, for an organization and for the installation alike."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,46 +20,46 @@ TONES = {DeliveryState.SENT: "good", DeliveryState.GIVEN_UP: "bad", DeliveryStat
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """One message of the log."""
+    """A message in the delivery log."""
 
     delivery: Delivery
 
     @property
     def subject(self) -> str:
-        """What was told."""
+        """The subject of the message."""
         return Notification.of_payload(self.delivery.payload).subject
 
     @property
     def tone(self) -> str:
-        """The colour of its state."""
+        """The color of its state."""
         return TONES.get(DeliveryState(self.delivery.state), "info")
 
     @property
     def can_retry(self) -> bool:
-        """Whether it can be sent once more."""
+        """Whether it can be sent again."""
         unsent = self.delivery.state in {DeliveryState.FAILED, DeliveryState.GIVEN_UP}
         return unsent and self.delivery.channel.enabled
 
 
 @dataclass(frozen=True)
 class ChannelRow:
-    """One channel; its address as far as it is no secret."""
+    """A channel; shows its address without secrets."""
 
     channel: Channel
 
     @property
     def address(self) -> str:
-        """What may be seen of it."""
+        """The part of the address that is safe to display."""
         return channels.shown_target(self.channel)
 
 
 def show(request: MemberRequest, desk: Desk) -> HttpResponse:
-    """Channels and what was sent on them."""
+    """Channels and their deliveries."""
     return _page(request, desk, ChannelForm())
 
 
 def add(request: MemberRequest, desk: Desk) -> HttpResponse:
-    """A new channel; the secret of a webhook is on this answer and never again."""
+    """Add a channel; only this response shows a webhook's signing secret."""
     form = ChannelForm(request.POST)
     if not form.is_valid():
         return _page(request, desk, form, status=422)
@@ -74,35 +74,35 @@ def add(request: MemberRequest, desk: Desk) -> HttpResponse:
 
 
 def switch(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
-    """Send on it, or not: as `enabled` says, so that two people who turn it off leave it off."""
+    """Set the channel to `enabled`, so that two people who both disable it leave it disabled."""
     channel = _found(channel_id)
     is_on = request.POST.get("enabled", "off" if channel.enabled else "on") == "on"
     channels.change_channel(
         channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=request.principal.actor
     )
-    messages.success(request, f"{channel} is {'on' if is_on else 'off'}.")
+    messages.success(request, f"Channel {channel} {'enabled' if is_on else 'disabled'}.")
     return redirect(desk.names["notifications"])
 
 
 def remove(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
-    """End it."""
+    """Remove the channel."""
     channel = _found(channel_id)
     channels.remove_channel(channel=channel, actor=request.principal.actor)
-    messages.success(request, f"{channel} is removed.")
+    messages.success(request, f"Channel {channel} removed.")
     return redirect(desk.names["notifications"])
 
 
 def test(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
-    """Send a message of no importance."""
+    """Send a test message."""
     channel = _found(channel_id)
-    done = "A test message is on its way; the log below shows what becomes of it."
+    done = "Test message queued. The log below shows whether it is delivered."
     return _done(request, desk, lambda: channels.send_test(channel=channel, actor=request.principal.actor), done)
 
 
 def try_again(request: MemberRequest, desk: Desk, delivery_id: int) -> HttpResponse:
-    """Send a message that failed once more."""
+    """Send a failed message again."""
     delivery = get_object_or_404(Delivery.objects.select_related("channel"), id=delivery_id)
-    done = "The message is sent once more."
+    done = "Message queued again."
     return _done(request, desk, lambda: channels.retry_delivery(delivery=delivery, actor=request.principal.actor), done)
 
 

@@ -1,4 +1,4 @@
-"""What people fill in about channels."""
+"""Forms for channels."""
 
 from django import forms
 
@@ -12,11 +12,11 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
     class Meta:
         model = Channel
         fields = ["kind", "name", "target", "min_severity"]
-        labels = {"target": "Address", "min_severity": "From which severity on"}
-        help_texts = {"target": "An e-mail address, or the https URL of the webhook or of Slack's incoming webhook."}
+        labels = {"target": "Address", "min_severity": "Minimum severity"}
+        help_texts = {"target": "An email address, or the https URL of a webhook or a Slack incoming webhook."}
 
     def clean(self) -> None:
-        """The address has to fit its kind."""
+        """Check that the address matches the kind of channel."""
         target, kind = self.cleaned_data.get("target", ""), self.cleaned_data.get("kind")
         if not target or kind not in ChannelKind.values:
             return

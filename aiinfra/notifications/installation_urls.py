@@ -1,4 +1,4 @@
-"""The page of the installation's channels and deliveries."""
+"""URLs of the installation's channels and deliveries."""
 
 from django.urls import path
 

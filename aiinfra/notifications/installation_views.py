@@ -1,4 +1,4 @@
-"""The page of the installation's channels and deliveries: for staff."""
+"""The page of the installation's channels and deliveries; for staff."""
 
 from django.http import HttpResponse
 from django.views.decorators.cache import never_cache
@@ -12,7 +12,7 @@ from aiinfra.tenants.access import MemberRequest, installation_required
 @installation_required
 @require_GET
 def notifications(request: MemberRequest) -> HttpResponse:
-    """Channels and what was sent on them."""
+    """Channels and their deliveries."""
     return desk.show(request, INSTALLATION)
 
 
@@ -20,33 +20,33 @@ def notifications(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def add(request: MemberRequest) -> HttpResponse:
-    """A new channel; the secret of a webhook is on this answer and never again."""
+    """Add a channel; only this response shows a webhook's signing secret."""
     return desk.add(request, INSTALLATION)
 
 
 @installation_required
 @require_POST
 def switch(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """Send on it, or not."""
+    """Enable or disable a channel."""
     return desk.switch(request, INSTALLATION, channel_id)
 
 
 @installation_required
 @require_POST
 def remove(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """End it."""
+    """Remove a channel."""
     return desk.remove(request, INSTALLATION, channel_id)
 
 
 @installation_required
 @require_POST
 def test(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """A message of no importance."""
+    """Send a test message."""
     return desk.test(request, INSTALLATION, channel_id)
 
 
 @installation_required
 @require_POST
 def try_again(request: MemberRequest, delivery_id: int) -> HttpResponse:
-    """Send a message that failed once more."""
+    """Send a failed message again."""
     return desk.try_again(request, INSTALLATION, delivery_id)

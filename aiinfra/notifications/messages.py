@@ -1,4 +1,4 @@
-"""What is told, before it is known to whom and how."""
+"""The content of a notification, independent of receivers and channels."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,11 +16,11 @@ TEXT_MAX = 2_000
 
 @dataclass(frozen=True)
 class Notification:
-    """One message.
+    """A message.
 
-    `type` is a name for programs (`alert.opened`), `facts` are (label, value) for people, `data` is for programs and
-    JSON. `path` is a page of ours; it becomes a link where `AIINFRA_PUBLIC_URL` says how people reach us. A channel
-    gets the messages of one `topic` in the order they were written.
+    `type` is a name for programs (`alert.opened`), `facts` are (label, value) pairs for people, `data` is JSON for
+    programs. `path` is a page of the product; it becomes a link if `AIINFRA_PUBLIC_URL` is set. A channel gets the
+    messages of one `topic` in the order in which they were written.
     """
 
     type: str
@@ -34,12 +34,12 @@ class Notification:
 
     @property
     def link(self) -> str:
-        """The page's whole address, or nothing."""
+        """The absolute URL of the page, or ""."""
         return urljoin(settings.AIINFRA_PUBLIC_URL, self.path) if settings.AIINFRA_PUBLIC_URL and self.path else ""
 
     @property
     def subject(self) -> str:
-        """Severity and title in one line; what is over has no severity any more."""
+        """Severity and title in one line; a resolution has no severity."""
         title = " ".join(self.title.split())
         return title if self.is_resolution else f"[{self.severity}] {title}"
 
@@ -49,17 +49,17 @@ class Notification:
         return self.type == ALERT_RESOLVED
 
     def as_payload(self) -> dict[str, Any]:
-        """As a delivery keeps it."""
+        """The message as a delivery stores it."""
         payload = asdict(self)
         return {**payload, "title": self.title[:TITLE_MAX], "text": self.text[:TEXT_MAX], "data": dict(self.data)}
 
     @classmethod
     def of_payload(cls, payload: dict[str, Any]) -> "Notification":
-        """Back again."""
+        """The inverse of `as_payload`."""
         return cls(**{**payload, "facts": tuple((label, value) for label, value in payload["facts"])})
 
 
 def severities_up_to(severity: str) -> list[str]:
-    """The minimum severities of the channels that a message of this severity goes to."""
+    """The minimum severities of channels that receive a message of this severity."""
     values: list[str] = Severity.values
     return values[: values.index(severity) + 1]

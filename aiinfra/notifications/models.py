@@ -1,4 +1,4 @@
-"""Where messages go, and each message on its way there."""
+"""Channels, and the deliveries sent through them."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from aiinfra.tenants.models import OwnedModel
 
 
 class Severity(models.TextChoices):
-    """How soon somebody should look, the least first."""
+    """How urgent a message is, lowest first."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -16,7 +16,7 @@ class Severity(models.TextChoices):
 
 
 class ChannelKind(models.TextChoices):
-    """How a message travels."""
+    """How a channel delivers messages."""
 
     EMAIL = "email", "E-mail"
     WEBHOOK = "webhook", "Signed webhook"
@@ -24,10 +24,10 @@ class ChannelKind(models.TextChoices):
 
 
 class Channel(OwnedModel):
-    """One place that messages of an organization go to, or of the installation where `organization` is NULL.
+    """A destination for messages of an organization or, where `organization` is NULL, of the installation.
 
-    `target` is an e-mail address or a URL; a URL is a secret like `secret`, because whoever has it can write there.
-    A channel that was removed stays for its deliveries, without both.
+    `target` is an email address or a URL; the URL is as secret as `secret`, because anyone who has it can post there. A
+    removed channel remains for its deliveries, without both.
     """
 
     kind = models.CharField(max_length=16, choices=ChannelKind.choices)
@@ -44,36 +44,40 @@ class Channel(OwnedModel):
 
 
 class DeliveryState(models.TextChoices):
-    """The life of one: pending -> sent | failed -> sent | failed ... -> given_up. A failed one is tried again."""
+    """pending -> sent | failed -> sent | failed ... -> given_up. A failed delivery is retried."""
 
     PENDING = "pending", "pending"
     SENT = "sent", "sent"
-    FAILED = "failed", "failed, will be tried again"
+    FAILED = "failed", "failed, will be retried"
     GIVEN_UP = "given_up", "given up"
 
 
 WAITING = [DeliveryState.PENDING.value, DeliveryState.FAILED.value]
-"""States in which it is still to be sent."""
+"""States in which a delivery is still to be sent."""
 
 
 class Delivery(OwnedModel):
-    """One message to one channel, written with what it tells of in one transaction and sent afterwards.
+    """A message to one channel, written in one transaction with the change it reports, and sent afterwards.
 
-    `message_id` stays the same through all tries, so that a receiver can tell a repeat. While somebody sends it,
-    `next_try_at` is when he counts as lost.
+    `message_id` stays the same across attempts, so that a receiver can recognize a repeat. While a process is sending
+    it, `next_try_at` is when that process counts as lost.
     """
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
     message_id = models.CharField(max_length=64, unique=True)
     topic = models.CharField(
-        max_length=64, blank=True, help_text="messages of one topic reach a channel in the order they were written"
+        max_length=64,
+        blank=True,
+        help_text="a channel receives the messages of one topic in the order they were written",
     )
     payload = models.JSONField(help_text="a `Notification`")
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
-    tries = models.PositiveSmallIntegerField(default=0, help_text="begun so far")
+    tries = models.PositiveSmallIntegerField(default=0, help_text="attempts started so far")
     next_try_at = models.DateTimeField(default=timezone.now)
-    last_error = models.CharField(max_length=200, blank=True, help_text="in our words: never what the receiver sent")
-    response_status = models.PositiveSmallIntegerField(null=True, help_text="of HTTP or SMTP, of the last try")
+    last_error = models.CharField(
+        max_length=200, blank=True, help_text="our own description, never the receiver's text"
+    )
+    response_status = models.PositiveSmallIntegerField(null=True, help_text="HTTP or SMTP status of the last attempt")
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True)
 

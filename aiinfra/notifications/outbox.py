@@ -1,4 +1,4 @@
-"""The front door: a message is rows in the caller's transaction, and nothing else happens there."""
+"""Sends messages: writes deliveries in the caller's transaction, and does nothing else."""
 
 import uuid
 from collections.abc import Collection
@@ -9,17 +9,17 @@ from aiinfra.tenants.scope import owner_scope
 
 
 def send(organization_id: int | None, message: Notification) -> list[int]:
-    """Put a message in line for every channel that takes its severity: the organization's, or with None the
-    installation's. Returns their ids.
+    """Queue a message for every channel that accepts its severity: the organization's, or the installation's for None.
+    Returns the delivery IDs.
 
-    Costs two statements. If the caller's transaction is rolled back, nothing is sent; once it is committed, no restart
-    loses it. Raises ValueError for an unknown severity.
+    Costs two statements. If the caller's transaction is rolled back, nothing is sent; once it is committed, the message
+    survives any restart. Raises ValueError for an unknown severity.
     """
     return _send(organization_id, message, min_severity__in=severities_up_to(message.severity))
 
 
 def send_to(organization_id: int | None, channel_ids: Collection[int], message: Notification) -> list[int]:
-    """The same for some channels, whatever severity they take: for news of what they have heard of before."""
+    """Queue a message for specific channels, whatever severity they accept: for follow-ups to earlier messages."""
     return _send(organization_id, message, id__in=channel_ids)
 
 
@@ -31,7 +31,7 @@ def _send(organization_id: int | None, message: Notification, **chosen: object) 
 
 
 def new_delivery(channel: Channel, message: Notification) -> Delivery:
-    """A message to one channel, not saved yet."""
+    """A delivery of this message to one channel, not saved yet."""
     return Delivery(
         organization_id=channel.organization_id,
         channel=channel,

@@ -1,13 +1,13 @@
-"""What the scheduler runs for notifications. Everything here may be run by several at once."""
+"""Scheduled jobs for notifications. All of them can run in several schedulers at once."""
 
 from collections.abc import Callable
 
 from aiinfra.notifications.delivering import deliver_pending, forget_old_deliveries
 
 Jobs = list[tuple[float, Callable[[], object]]]
-"""(seconds between two runs, what is run)"""
+"""(seconds between two runs, function)"""
 
 
 def jobs() -> Jobs:
-    """They wait for other people's servers: give them a thread of their own."""
+    """Run these in a thread of their own: they wait for other servers."""
     return [(2, deliver_pending), (3_600, forget_old_deliveries)]

@@ -1,6 +1,6 @@
-"""Sending one message on one way. Nothing here touches the database, and nothing raises.
+"""Sends a single message over one transport. Nothing here touches the database, and nothing raises.
 
-Errors are told in our own words: a URL, a header or what a receiver wrote back may hold a secret.
+Error texts are our own: a URL, a header or the receiver's response may contain a secret.
 """
 
 import json
@@ -34,7 +34,7 @@ SLACK_RESOLVED = "🟢"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one try. `again`: another one may help; `after_s`: not before that, as the receiver asks."""
+    """The result of one attempt. `again`: a retry may help; `after_s`: not before that, as the receiver asked."""
 
     is_sent: bool
     error: str = ""
@@ -49,16 +49,18 @@ SENT = Outcome(is_sent=True)
 def attempt(delivery: Delivery) -> Outcome:
     """Try once; `delivery.channel` must be loaded."""
     if not delivery.channel.enabled or delivery.channel.removed_at:
-        return Outcome(False, "the channel is switched off")
+        return Outcome(False, "the channel is disabled")
     try:
         return TRANSPORTS[ChannelKind(delivery.channel.kind)](delivery)
-    except Exception as error:  # its text may hold the address, so that only its kind is told
-        logger.error("a delivery broke", extra={"fields": {"delivery": delivery.pk, "error": type(error).__name__}})
-        return Outcome(False, "a defect of ours; the log has its kind", again=True)
+    except Exception as error:  # its text may contain the address, so only its type is logged
+        logger.error(
+            "a delivery failed unexpectedly", extra={"fields": {"delivery": delivery.pk, "error": type(error).__name__}}
+        )
+        return Outcome(False, "internal error; see the log for its type", again=True)
 
 
 def by_email(delivery: Delivery) -> Outcome:
-    """Plain text by the mail server of the settings."""
+    """Plain text through the configured mail server."""
     if not settings.EMAIL_HOST:
         return Outcome(False, "no mail server is configured: set EMAIL_HOST", again=True)
     message = Notification.of_payload(delivery.payload)
@@ -68,16 +70,16 @@ def by_email(delivery: Delivery) -> Outcome:
         mail.send()
     except smtplib.SMTPRecipientsRefused as refused:
         status = max((code for code, _ in refused.recipients.values()), default=0)
-        return Outcome(False, "the mail server refuses the recipient", status, again=status < 500)
+        return Outcome(False, "the mail server rejected the recipient", status, again=status < 500)
     except smtplib.SMTPResponseException as answer:
-        return Outcome(False, "the mail server refuses the message", int(answer.smtp_code), again=True)
+        return Outcome(False, "the mail server rejected the message", int(answer.smtp_code), again=True)
     except OSError:
-        return Outcome(False, "the mail server cannot be reached", again=True)
+        return Outcome(False, "could not reach the mail server", again=True)
     return SENT
 
 
 def by_webhook(delivery: Delivery) -> Outcome:
-    """JSON, signed as Standard Webhooks has it; the id stays the same through all tries."""
+    """JSON, signed according to Standard Webhooks; the id stays the same across attempts."""
     body = json.dumps(webhook_body(delivery), separators=(",", ":"))
     at = datetime.now(UTC)
     headers = {
@@ -89,7 +91,7 @@ def by_webhook(delivery: Delivery) -> Outcome:
 
 
 def by_slack(delivery: Delivery) -> Outcome:
-    """To an incoming webhook of Slack, or of what speaks like it."""
+    """To an incoming webhook of Slack or a compatible service."""
     return _post(delivery.channel.target, json.dumps(slack_body(Notification.of_payload(delivery.payload))), {})
 
 
@@ -101,27 +103,27 @@ TRANSPORTS: dict[ChannelKind, Callable[[Delivery], Outcome]] = {
 
 
 def is_trusted(host: str | None) -> bool:
-    """Whether the server's configuration lets messages go to this host although it is an inner one."""
+    """Whether the settings allow messages to this host although its address is private."""
     return (host or "").lower() in settings.NOTIFICATION_TRUSTED_HOSTS
 
 
 def _post(url: str, body: str, headers: dict[str, str]) -> Outcome:
     parts = urlsplit(url)
     if parts.scheme != "https" and not is_trusted(parts.hostname):
-        return Outcome(False, "only https addresses are written to")
+        return Outcome(False, "only https URLs are allowed")
     headers = {"content-type": "application/json", "user-agent": "aiinfra", **headers}
     sending = _client(settings.NOTIFICATION_TRUSTED_HOSTS).stream(
         "POST", url, content=body.encode(), headers=headers, timeout=egress.timeouts(TIMEOUT_S)
     )
     try:
         with egress.deadline(TIMEOUT_S), sending as response:
-            return _outcome_of(response)  # the body is not read: nothing in it is of use, and it may have no end
+            return _outcome_of(response)  # the body is not read: nothing in it is useful, and it may be endless
     except egress.EgressRefusedError:
-        return Outcome(False, "the address is not one of the public internet; nothing was sent")
+        return Outcome(False, "the address is not public; nothing was sent")
     except httpx2.TimeoutException:
         return Outcome(False, f"no answer within {TIMEOUT_S:.0f} s", again=True)
     except httpx2.HTTPError:
-        return Outcome(False, "the receiver cannot be reached", again=True)
+        return Outcome(False, "could not reach the receiver", again=True)
 
 
 @lru_cache(maxsize=4)
@@ -134,15 +136,15 @@ def _outcome_of(response: httpx2.Response) -> Outcome:
     if response.is_success:
         return Outcome(is_sent=True, status=status)
     if response.is_redirect:
-        return Outcome(False, f"the receiver answered {status}; redirects are not followed", status)
+        return Outcome(False, f"the receiver responded with {status}; redirects are not followed", status)
     again = status in RETRIED_STATUSES or status >= 500
     after = response.headers.get("retry-after", "")
     after_s = min(int(after), RETRY_AFTER_MAX_S) if after.isascii() and after.isdigit() and len(after) < 9 else 0
-    return Outcome(False, f"the receiver answered {status}", status, again, after_s)
+    return Outcome(False, f"the receiver responded with {status}", status, again, after_s)
 
 
 def email_text(message: Notification) -> str:
-    """The body of an e-mail."""
+    """The body of an email."""
     facts = [f"{label}: {value}" for label, value in message.facts]
     return "\n\n".join(part for part in (message.text, "\n".join(facts), message.link) if part) + "\n"
 
@@ -156,7 +158,7 @@ def webhook_body(delivery: Delivery) -> dict[str, Any]:
 
 
 def slack_body(message: Notification) -> dict[str, Any]:
-    """Blocks, and a text for notifications that show none."""
+    """Blocks, and a plain text for notifications without blocks."""
     icon = SLACK_RESOLVED if message.is_resolution else SLACK_ICONS[Severity(message.severity)]
     header = f"{icon} {' '.join(message.title.split())}"[:SLACK_HEADER_MAX]
     blocks: list[dict[str, Any]] = [
@@ -173,5 +175,5 @@ def slack_body(message: Notification) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """Slack reads `<!channel>` and links in angle brackets, also in names that people chose."""
+    """Escape what Slack interprets: `<!channel>` and links in angle brackets, also in user-chosen names."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""The page of channels and deliveries."""
+"""URLs of channels and deliveries."""
 
 from django.urls import path
 

@@ -12,7 +12,7 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 @permission_required("notification:manage")
 @require_GET
 def notifications(request: MemberRequest) -> HttpResponse:
-    """Channels and what was sent on them."""
+    """Channels and their deliveries."""
     return desk.show(request, ORGANIZATION)
 
 
@@ -20,33 +20,33 @@ def notifications(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def add(request: MemberRequest) -> HttpResponse:
-    """A new channel; the secret of a webhook is on this answer and never again."""
+    """Add a channel; only this response shows a webhook's signing secret."""
     return desk.add(request, ORGANIZATION)
 
 
 @permission_required("notification:manage")
 @require_POST
 def switch(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """Send on it, or not."""
+    """Enable or disable a channel."""
     return desk.switch(request, ORGANIZATION, channel_id)
 
 
 @permission_required("notification:manage")
 @require_POST
 def remove(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """End it."""
+    """Remove a channel."""
     return desk.remove(request, ORGANIZATION, channel_id)
 
 
 @permission_required("notification:manage")
 @require_POST
 def test(request: MemberRequest, channel_id: int) -> HttpResponse:
-    """A message of no importance."""
+    """Send a test message."""
     return desk.test(request, ORGANIZATION, channel_id)
 
 
 @permission_required("notification:manage")
 @require_POST
 def try_again(request: MemberRequest, delivery_id: int) -> HttpResponse:
-    """Send a message that failed once more."""
+    """Send a failed message again."""
     return desk.try_again(request, ORGANIZATION, delivery_id)

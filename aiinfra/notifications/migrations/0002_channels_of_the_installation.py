@@ -7,13 +7,13 @@ OWNER = models.ForeignKey(
 
 
 def forget_the_installation(apps, _editor):
-    """The columns are about to demand an organization again."""
+    """The columns require an organization again after this."""
     for name in ("Delivery", "Channel"):
         apps.get_model("notifications", name)._base_manager.filter(organization=None).delete()
 
 
 class Migration(migrations.Migration):
-    """Channels without an organization are the installation's; messages of one topic keep their order."""
+    """Channels without an organization belong to the installation; messages of one topic keep their order."""
 
     dependencies = [("notifications", "0001_initial"), ("tenants", "0003_audit_of_the_installation")]
     operations = [
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 default="",
-                help_text="messages of one topic reach a channel in the order they were written",
+                help_text="a channel receives the messages of one topic in the order they were written",
                 max_length=64,
             ),
             preserve_default=False,
