@@ -1,1 +1,1 @@
-"""History for demonstrations: believable, marked as demo, in any amount."""
+"""Demo history: realistic, marked as demo, in any amount."""

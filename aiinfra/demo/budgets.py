@@ -1,4 +1,4 @@
-"""Three budgets for the demo company, with their windows from the beginning of its history on."""
+"""Three budgets for the demo company, with windows since the beginning of its history."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -30,9 +30,10 @@ Limits = list[tuple[BudgetTerms, list[str]]]
 
 
 def make_budgets(organization_id: int, *, now: datetime, days: int, key_ids: dict[str, int], actor: str) -> int:
-    """A month of the organization that warns, a day of the website's key that blocks, a week of a tag that is idle.
+    """Create a monthly organization budget that warns, a daily budget of the website's key that blocks, and a weekly
+    tag budget that is idle.
 
-    Limits fit what was spent. Leaves budgets that there are alone. Returns how many were made.
+    Limits fit the spending. Leaves existing budgets alone. Returns how many were created.
     """
     calendar = Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
     made = 0
@@ -75,7 +76,7 @@ def _limits(organization_id: int, now: datetime, key_ids: dict[str, int]) -> Lim
 
 
 def _round(nano: int) -> int:
-    """Up to a whole dollar."""
+    """Round up to a whole dollar."""
     return -(-max(nano, 1) // NANO) * NANO
 
 
@@ -85,7 +86,9 @@ def _exists(terms: BudgetTerms) -> bool:
 
 
 def _open_windows(budget: Budget, calendar: Calendar, now: datetime, since: datetime, key_ids: list[int]) -> datetime:
-    """Every window from that of `since` to the current one, with what the keys' calls cost; its first instant."""
+    """Open every window from that of `since` to the current one, with the cost of the keys' calls; returns its first
+    instant.
+    """
     edges = _edges(calendar, Period(budget.period), calendar.bounds(Period(budget.period), since)[0], now)
     for starts_at, ends_at in pairwise(edges):
         window, _ = BudgetWindow.objects.get_or_create(
@@ -112,7 +115,7 @@ def _edges(calendar: Calendar, period: Period, first: datetime, now: datetime) -
 
 
 def _hold_calls(window: BudgetWindow, key_ids: list[int]) -> None:
-    """Count the keys' calls of the window's time in it, in two statements: a call's hold says what it cost."""
+    """Count the keys' calls during the window in it, in two statements: a call's hold stores its cost."""
     calls = Attempt.objects.filter(
         organization_id=window.organization_id,
         created_at__gte=window.starts_at,

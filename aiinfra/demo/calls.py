@@ -1,7 +1,7 @@
-"""The demo company's requests, one after the other: who asked what, how each attempt ended, and what it cost.
+"""The demo company's requests, one by one: who asked what, how each attempt ended, and what it cost.
 
-One request makes all that the product would keep of it, so that no two pages can disagree: the request, its attempts,
-their ledger rows, and its look-up in the semantic cache with the hit, where there was one.
+A request produces everything the product would store for it, so that pages cannot disagree: the request, its attempts,
+their ledger rows, and its semantic cache lookup with the hit, if there was one.
 """
 
 import random
@@ -27,15 +27,15 @@ MARK = "demo history"
 PROMPT_SIGMA, OUTPUT_SIGMA, LATENCY_SIGMA, WAIT_SIGMA = 0.3, 0.45, 0.38, 0.9
 """Spreads (log-normal) around the profile's medians."""
 FAILURES = ((0.008, ErrorCode.TIMEOUT), (0.013, ErrorCode.RATE_LIMITED), (0.006, ErrorCode.SERVER_ERROR))
-"""Of first attempts; a second one fails as often again as `RETRY_FAILS` says."""
+"""Of first attempts; second attempts fail as often as `RETRY_FAILS` says."""
 RETRY_FAILS = 0.06
 ATTEMPTS_MAX = 3
 TIMEOUT_MS = 60_000
 MEDIAN_WAIT_MS = 90
 EXACT_SHARE = 0.55
-"""Of the cache's hits; the others were found by meaning."""
+"""Of cache hits; the others are semantic."""
 GUARDED_SHARE = 0.06
-"""Of the misses, those that were alike enough and that a guard refused."""
+"""Of the misses, those with enough similarity that a guard rejected."""
 GUARDS = ("numbers", "numbers", "entities", "negation", "antonyms", "dates")
 NEAR_MISS = 0.75
 QUESTIONS = 700
@@ -45,18 +45,18 @@ MS = timedelta(milliseconds=1)
 
 @dataclass
 class Made:
-    """What the product keeps of one request."""
+    """Everything the product stores for one request."""
 
     request: AIRequest
     attempts: list[Attempt] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)
     looked: dict[str, int] = field(default_factory=dict)
-    """Counts of the cache for its look-up; those of a hit are folded from its row."""
+    """Cache counts for its lookup; those of a hit are derived from its row."""
     hit: CacheHit | None = None
 
 
 class CallMaker:
-    """Makes the requests of one history; the same seed makes the same ones."""
+    """Generates the requests of one history; deterministic for a seed."""
 
     def __init__(self, organization_id: int, key_ids: dict[str, int], *, seed: str) -> None:
         self._organization_id = organization_id
@@ -65,7 +65,7 @@ class CallMaker:
         self._mark: str | None = MARK
 
     def requests_of(self, slot: Slot) -> list[Made]:
-        """Those of one hour, in order of time."""
+        """The requests of one hour, in order of time."""
         prices = {profile: _price(profile, slot.begins_at) for profile in PROFILES} if slot.requests else {}
         shares = list(accumulate(slot.shares))
         moments = sorted(self._chance.random() for _ in range(slot.requests))
@@ -102,7 +102,7 @@ class CallMaker:
         )
 
     def _identity(self, at: datetime) -> UUID:
-        """As UUID version 7: time first, so that indexes grow at their end; then chance."""
+        """A UUID version 7: time first, so that indexes grow at their end; then random."""
         return UUID(int=int(at.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62 | self._chance.getrandbits(61))
 
     def _usage(self, profile: Profile) -> TokenUsage:
@@ -113,7 +113,7 @@ class CallMaker:
         return TokenUsage(input=prompt - read + 1, cache_read=read, output=output, reasoning=reasoning)
 
     def _near(self, sigma: float) -> float:
-        """Log-normal around 1."""
+        """A log-normal factor around 1."""
         return self._chance.lognormvariate(0, sigma)
 
     def _answer_from_cache(self, made: Made, profile: Profile, price: ModelPrice, usage: TokenUsage) -> None:
@@ -168,7 +168,7 @@ class CallMaker:
         request.error_message = "every attempt failed"
 
     def _miss(self, profile: Profile) -> dict[str, int]:
-        """The counts of a look-up that found nothing to serve: too little alike, or refused by a guard."""
+        """Counts of a cache miss: too little similarity, or rejected by a guard."""
         if not profile.hit_share:
             return {"look": 1, "miss:none": 1}
         if self._chance.random() < GUARDED_SHARE:
@@ -235,7 +235,7 @@ class CallMaker:
     def _book(
         self, made: Made, attempt: Attempt, price: ModelPrice, usage: TokenUsage, error: ErrorCode | None, took_ms: int
     ) -> None:
-        """A timeout is billed for the prompt that arrived; a refused call is not billed."""
+        """A timeout is billed for the prompt that arrived; a rejected call is not billed."""
         billed = TokenUsage(input=usage.input, cache_read=usage.cache_read) if error is ErrorCode.TIMEOUT else usage
         is_billed = error in {None, ErrorCode.TIMEOUT}
         tokens = token_columns(billed) if is_billed else {}
@@ -278,7 +278,7 @@ class CallMaker:
 
 
 def _price(profile: Profile, at: datetime) -> ModelPrice:
-    """Of the first of the profile's models that had a price then. Raises ModelNotPricedError where none had."""
+    """The price of the profile's first model that had one then. Raises ModelNotPricedError if none had."""
     for provider, model in profile.models[:-1]:
         try:
             return price_of(provider, model, at=at)

@@ -1,4 +1,4 @@
-"""How many requests the demo company sends in each hour: weekdays, hours, growth, chance, and one day out of hand."""
+"""How many requests the demo company sends per hour: weekdays, hours, growth, chance, and one spike."""
 
 import random
 from collections.abc import Iterator
@@ -10,32 +10,32 @@ from cost_app.calendar import ONE_DAY, Calendar
 
 ONE_HOUR = timedelta(hours=1)
 UNTIL_NOW = timedelta(minutes=4)
-"""Between the last request's beginning and now, so that it has ended with all its retries."""
+"""Between the start of the last request and now, so that it has ended with all its retries."""
 GROWTH_PERCENT = 50
-"""By how much more is asked at the end than in the beginning."""
+"""By how much traffic grows over the history."""
 SPIKE_DAYS_AGO = 9
 SPIKE_FACTOR = 2.6
 SATURDAY = 5
 LATELY, LATELY_LEAST = timedelta(minutes=100), 12_000
-"""The least weight of the last hour, whatever the clock says: its charts are the first thing that people see."""
+"""The minimum weight of the last hour at any time of day: its charts are the first thing that people see."""
 DAY_SIGMA, HOUR_SIGMA = 0.14, 0.22
-"""Spreads (log-normal) of days and hours around what the calendar says: no company works like a clock."""
+"""Spreads (log-normal) of days and hours around the calendar: no company works like a clock."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One hour, or the begun one, and how many requests are to be made in it."""
+    """An hour, possibly still in progress, and the number of requests to generate in it."""
 
     begins_at: datetime
     length: timedelta
     requests: int
     shares: tuple[int, ...]
     done_percent: int
-    """How much of the history lies before it."""
+    """The share of the history before this hour."""
 
 
 def slots(calendar: Calendar, now: datetime, days: int, requests: int, seed: str = "") -> Iterator[list[Slot]]:
-    """The hours of each day, from `days` days ago to now; the requests of all add up to `requests` exactly."""
+    """The hours of each day, from `days` days ago to now; their requests add up to exactly `requests`."""
     chance = random.Random(f"clock {seed}")
     hours = list(_hours(calendar, now, days))
     of_day: dict[date, float] = {}
@@ -76,7 +76,9 @@ def _weight(calendar: Calendar, hour: datetime, length: timedelta, now: datetime
 
 
 def is_spike(day: date, today: date, days: int) -> bool:
-    """Whether a local date is the day out of hand: a working day nine days ago or before, if 19 days are made."""
+    """Whether a local date is the day of the spike: a working day nine or more days ago, if the history has at least 19
+    days.
+    """
     spike = today - ONE_DAY * SPIKE_DAYS_AGO
     while spike.weekday() >= SATURDAY:
         spike -= ONE_DAY

@@ -1,4 +1,4 @@
-"""Making a history of requests for an organization, as if it had used the product for weeks.
+"""Generates a history of requests for an organization, as if it had used the product for weeks.
 
 One stream of requests feeds the queue, the semantic cache and the costs alike, so that their pages agree. Every row is
 marked: ledger rows by the note "demo history", attempts by `raw_usage`, keys and users by their names.
@@ -26,23 +26,23 @@ from cost_app.models import Attempt
 ACTOR = audit.command_actor("demo_history")
 REQUESTS_AT_ONCE = 5_000
 MOST_REQUESTS_IN_BUDGETS = 500_000
-"""A longer history is for measuring, not for looking at: budgets would be made of millions of holds."""
+"""A longer history is for benchmarks, not for demos: it has no budgets, which would consist of millions of holds."""
 
 
 class NoHistoryError(ValueError):
-    """The history was not made; the text says why."""
+    """The history was not created; the text says why."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What was made: requests and budgets."""
+    """How many requests and budgets were created."""
 
     requests: int
     budgets: int
 
 
 def has_history(organization_id: int) -> bool:
-    """Whether a history was made before, wholly or in part."""
+    """Whether a history was created before, even partly."""
     return Attempt.objects.filter(organization_id=organization_id, external_id=MARK).exists()
 
 
@@ -51,15 +51,13 @@ def make_history(
 ) -> History:
     """Write `requests` requests over the last `days` days and today, and the demo budgets; needs the scope.
 
-    Only for a demo organization unless forced, and once. Raises NoHistoryError. Writes in transactions of at most 5,000
-    requests and a day, each with its sums: a history that is broken off leaves ledger and sums agreed.
+    Only for a demo organization unless forced, and only once. Raises NoHistoryError. Writes in transactions of at most
+    5,000 requests and one day, each with its rollups: an interrupted history leaves ledger and rollups consistent.
     """
     if not organization.is_demo and not force:
-        raise NoHistoryError(
-            f"{organization.slug} is no demo organization: its figures would be mixed with made-up ones"
-        )
+        raise NoHistoryError(f"{organization.slug} is not a demo organization: demo data would mix with its real data")
     if has_history(organization.pk):
-        raise NoHistoryError(f"{organization.slug} has its history already")
+        raise NoHistoryError(f"{organization.slug} already has a demo history")
     now = now or timezone.now()
     calendar, key_ids = usage_calendar(organization.pk), _key_ids(organization)
     name = f"{seed} {organization.pk}"
@@ -82,7 +80,7 @@ def _written(organization_id: int, calendar: Calendar, made: list[Made], now: da
 
 
 def _key_ids(organization: Organization) -> dict[str, int]:
-    """Keys by their names; made where missing, with the least role. Nobody knows their text, so nobody can use them."""
+    """Keys by name; created if missing, with the least role. Nobody knows their text, so nobody can use them."""
     found = dict(ApiKey.objects.filter(organization=organization, name__in=KEY_NAMES).values_list("name", "pk"))
     for name in KEY_NAMES:
         if name not in found:

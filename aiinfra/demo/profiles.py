@@ -1,4 +1,4 @@
-"""What the demo company uses models for. Each use has something that advice, charts or alerts can find."""
+"""The demo company's use cases. Each has something for recommendations, charts or alerts to find."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 
 @dataclass(frozen=True)
 class Profile:
-    """One use. Tokens and latency are medians; of several models the first one with a price at the time is called."""
+    """A use case. Tokens and latency are medians; of several models, it calls the first with a price."""
 
     key_name: str
     models: tuple[tuple[str, str], ...]
@@ -29,13 +29,13 @@ class Profile:
     max_tokens: int
     latency_ms: int
     hit_share: float = 0.0
-    """Of its requests, answered by the semantic cache at the end of the history; two thirds of it in the beginning."""
+    """Share that the semantic cache answers at the end of the history; two thirds of it in the beginning."""
     prefix_tokens: int = 0
-    """Length of the beginning that all its prompts share."""
+    """Length of the prefix that all its prompts share."""
     prefix_read_share: float = 0.0
-    """Of its calls, those that find this beginning in the provider's prompt cache."""
+    """Share of its calls that hit the provider's prompt cache with this prefix."""
     reasoning_share: float = 0.0
-    """Of the answer's tokens, those of reasoning."""
+    """Reasoning share of the output tokens."""
 
 
 SUPPORT = Profile(
@@ -68,14 +68,14 @@ EXPERIMENTS = Profile(
 
 PROFILES = (SUPPORT, CHAT, CONTRACTS, MARKETING, REPORTS, EXPERIMENTS)
 SHARES = (30, 24, 20, 8, 13, 5)
-"""Of a working hour's requests."""
+"""Share of a working hour's requests."""
 EARLY_SHARES = (18, 14, 14, 5, 46, 3)
-"""From 7 to 10 in the morning, when the reports of the day are made: the dear hours of some providers."""
+"""From 7 to 10 in the morning, when the daily reports run: peak-price hours of some providers."""
 WEEKEND_SHARES = (52, 32, 5, 2, 4, 5)
 SPIKE_SHARES = (12, 8, 8, 64, 6, 2)
-"""Somebody has the texts of a whole catalog written."""
+"""Someone has the texts of a whole catalog written."""
 
 HOURS = (2, 1, 1, 1, 1, 3, 10, 28, 62, 92, 100, 96, 74, 82, 95, 92, 80, 60, 38, 26, 20, 15, 9, 5)
 """Relative traffic of each hour of the local clock."""
 WEEKDAYS = (100, 106, 104, 98, 84, 26, 20)
-"""Of each day of the week, Monday first."""
+"""Relative traffic of each day of the week, Monday first."""

@@ -1,4 +1,4 @@
-"""What the people of the demo organizations ask: three departments, each question in several wordings."""
+"""Questions of the demo organizations: three departments, each question in several wordings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Topic:
-    """One thing that people want to know; `{…}` in a wording is filled from the slots of the same name."""
+    """A subject; `{…}` in a wording is filled from the slots of the same name."""
 
     wordings: tuple[str, ...]
     answer: str
@@ -15,7 +15,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Department:
-    """People who use the same system prompt."""
+    """People who share a system prompt."""
 
     name: str
     system: str
@@ -36,7 +36,7 @@ SLOTS: dict[str, tuple[Any, ...]] = {
 
 SUSTAINABILITY = Department(
     "sustainability",
-    "You help a sustainability team with greenhouse gas accounting and reporting. Name the standard that you rely on, "
+    "You help a sustainability team with greenhouse gas accounting and reporting. Name the standard you rely on, "
     "and say where a figure needs checking.",
     ("mara.lind", "t.okafor", "sustainability-bot"),
     (
@@ -50,7 +50,7 @@ SUSTAINABILITY = Department(
             "is everything else in the value chain.",
             (
                 "Which of them does business travel belong to?",
-                "And leased cars that our sales people drive?",
+                "And leased cars that our sales team drives?",
                 "Give me one example of each for a furniture maker.",
             ),
         ),
@@ -66,7 +66,7 @@ SUSTAINABILITY = Department(
         ),
         Topic(
             (
-                "Draft a short e-mail to {supplier} that asks for product carbon footprints of everything we bought in "
+                "Draft a short email to {supplier} that asks for product carbon footprints of everything we bought in "
                 "{year}.",
                 "Write to {supplier} and ask politely for the carbon footprint data for {year}.",
             ),
@@ -76,9 +76,9 @@ SUSTAINABILITY = Department(
         Topic(
             (
                 "Summarize what a double materiality assessment has to cover, in five bullet points.",
-                "What belongs into a double materiality assessment? Five points, please.",
+                "What belongs in a double materiality assessment? Five points, please.",
             ),
-            "Impacts, risks, opportunities, the value chain, and the people whom you asked.",
+            "Impacts, risks, opportunities, the value chain, and the people you asked.",
             ("Who should sign it off?",),
         ),
         Topic(
@@ -86,7 +86,7 @@ SUSTAINABILITY = Department(
                 "We cut waste at {site} by {percent} % against {year}. Suggest three sentences for the annual report "
                 "that are accurate and do not exaggerate.",
             ),
-            "State the base year, the boundary and the measure that brought it about.",
+            "State the base year, the boundary and the measure that caused it.",
         ),
     ),
 )
@@ -153,8 +153,8 @@ SUPPORT = Department(
                 "I forgot my password, what should I do?",
                 "Password reset does not work, please help",
             ),
-            "Choose “Forgot password” on the log-in page; the e-mail arrives within five minutes.",
-            ("The e-mail never arrived.", "I no longer have access to that mailbox."),
+            "Choose “Forgot password” on the login page; the email arrives within five minutes.",
+            ("The email never arrived.", "I no longer have access to that mailbox."),
         ),
         Topic(
             (
@@ -175,15 +175,15 @@ SUPPORT = Department(
         ),
         Topic(
             (
-                "Summarize this ticket in one line for the hand-over: customer on {product} reports that exports stop "
+                "Summarize this ticket in one line for the handover: customer on {product} reports that exports stop "
                 "at {percent} % since Monday, has tried two browsers, needs the file for an audit on Thursday.",
             ),
-            "Export hangs since Monday on two browsers; audit on Thursday makes it urgent.",
+            "Export has been hanging since Monday on two browsers; audit on Thursday makes it urgent.",
         ),
         Topic(
             (
-                "Is this message angry, neutral or happy? “Third time I write about order {order}. Nobody answers.” "
-                "One word.",
+                "Is this message angry, neutral or happy? “This is the third time I've written about order {order}. Nobody "
+                "answers.” One word.",
             ),
             "angry",
         ),

@@ -1,4 +1,4 @@
-"""Traffic as a company makes it, for a first look at the product: through the same door as everybody's."""
+"""Simulated company traffic for a first look at the product, sent through the regular API."""
 
 import random
 import time
@@ -19,16 +19,16 @@ MODEL_SHARES = {"deepseek-chat": 50, "gpt-3.5-turbo": 24, "claude-haiku-4-5": 16
 OTHER_MODEL_SHARE = 5
 PRIORITY_SHARES: dict[PriorityName, int] = {"critical": 4, "high": 16, "normal": 60, "low": 20}
 REPEAT_SHARE = 0.25
-"""Questions that somebody asked before."""
+"""Share of questions that were asked before."""
 WORD_FOR_WORD_SHARE = 0.6
-"""Of these; the others are asked in a few more words."""
+"""Of these; the others are rephrased slightly."""
 FRAMES = ("Hello! {}", "{} Thank you!", "Please help me: {}", "Hi, a quick question: {}")
 FOLLOW_UP_SHARE = 0.2
-"""Questions that go on with a conversation."""
+"""Share of questions that continue a conversation."""
 MAX_TOKENS = (24, 120, 400, 800, 1200)
 MAX_TOKEN_SHARES = (12, 28, 34, 18, 8)
 REMEMBERED = 40
-"""How many of the last questions, and of the open conversations, can come again."""
+"""How many of the last questions, and of the open conversations, can recur."""
 
 
 class NothingToSendError(Exception):
@@ -37,7 +37,7 @@ class NothingToSendError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """One request as `enqueue` takes it."""
+    """A request with the arguments of `enqueue`."""
 
     provider: str
     model: str
@@ -48,21 +48,21 @@ class Question:
 
 @dataclass
 class Conversation:
-    """Somebody's talk so far, and what he may ask next."""
+    """A conversation so far, and the possible next questions."""
 
     question: Question
     topic: Topic
     turns: int = 0
 
     def next_turn(self) -> list[Mapping[str, str]]:
-        """The talk with the last answer and the next question. Raises IndexError after the last one."""
+        """The conversation with the last answer and the next question. Raises IndexError after the last one."""
         follow_up = self.topic.follow_ups[self.turns]
         answered = {"role": "assistant", "content": self.topic.answer}
         return [*self.question.messages, answered, {"role": "user", "content": follow_up}]
 
 
 class Questions:
-    """An endless, believable mix; the same seed and models give the same questions."""
+    """An endless, realistic mix; deterministic for a seed and a list of models."""
 
     def __init__(self, organizations: Sequence[str], models: Sequence[tuple[str, str]], seed: int | None) -> None:
         self._random = random.Random(seed)
@@ -79,7 +79,7 @@ class Questions:
             yield question
 
     def gap_s(self, rate: float) -> float:
-        """Seconds until the next question, for so many a second on average: people do not ask by the clock."""
+        """Seconds until the next question at an average rate per second: people do not ask by the clock."""
         return self._random.expovariate(rate)
 
     def _next(self) -> Question:
@@ -144,12 +144,12 @@ class Report:
         by_priority = ", ".join(f"{self.sent[name]} {name}" for name in PRIORITY_SHARES)
         return (
             f"Sent {self.sent.total()} requests in {self.seconds:.0f} s ({by_priority}; {self.repeats} repeats); "
-            f"{self.refused} refused because a queue was full."
+            f"{self.refused} rejected because a queue was full."
         )
 
 
 def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = (), seed: int | None = None) -> Report:
-    """Send about `rate` requests a second for so many seconds; by default for all demo organizations.
+    """Send about `rate` requests per second for `seconds`; by default for all demo organizations.
 
     Raises NothingToSendError.
     """
@@ -172,7 +172,7 @@ def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = 
 
 
 def _max_tokens(topic: Topic) -> int:
-    """The same for all wordings of a topic, as one application asks: else none could have another's answer."""
+    """The same for all wordings of a topic, like a real application: otherwise they could not share answers."""
     return random.Random(topic.wordings[0]).choices(MAX_TOKENS, MAX_TOKEN_SHARES)[0]
 
 
@@ -180,14 +180,14 @@ def _checked(slugs: Sequence[str]) -> list[str]:
     demo = Organization.objects.filter(slug__in=slugs) if slugs else Organization.objects.filter(is_demo=True)
     found = list(demo.order_by("slug").values_list("slug", flat=True))
     if missing := set(slugs) - set(found):
-        raise NothingToSendError(f"no organization {', '.join(sorted(missing))}")
+        raise NothingToSendError(f"unknown organization {', '.join(sorted(missing))}")
     if not found:
         raise NothingToSendError("no demo organization; name one with --organization")
     return found
 
 
 def _models() -> list[tuple[str, str]]:
-    """The usual ones; the price book holds a hundred others, which would drown them."""
+    """The usual models; the price book has a hundred others, which would drown them out."""
     models = [model for model in create_cost_optimizer().priced_models() if is_configured(model[0])]
     if not models:
         raise NothingToSendError("no configured provider has a model with a price")

@@ -1,4 +1,4 @@
-"""Writing a history: rows in bulk, figures by the functions that keep them for real requests."""
+"""Writes a history: rows in bulk, rollups with the functions that real requests use."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from queue_app.stats.outcome_counts import count_requests
 SHOWN = timedelta(hours=6)
 """Requests that ended within this time still have their prompts and answers."""
 CHARTED = timedelta(hours=2)
-"""The charts of the queue show the last hour; minutes before are counted in the totals alone."""
+"""The queue's charts show the last hour; earlier minutes count only in the totals."""
 ROWS_AT_ONCE = 500
 
 
 @transaction.atomic
 def write(organization_id: int, zone: ZoneInfo, made: Sequence[Made], now: datetime) -> None:
-    """Everything that the product keeps of these requests, in one transaction.
+    """Write everything the product stores for these requests, in one transaction.
 
-    What is past its retention is counted and not kept, as if the janitor had been there.
+    Rows past their retention are counted but not stored, as if the janitor had already run.
     """
     requests = [each.request for each in made]
     kept_since = now - timedelta(days=settings.QUEUE_RETENTION_DAYS)
@@ -54,7 +54,7 @@ def _insert(model: type, rows: Sequence[object]) -> None:
 
 
 def _looked(made: Sequence[Made]) -> dict[datetime, Counter[str]]:
-    """What the look-ups of each hour came to."""
+    """The cache lookups of each hour, summed."""
     hours: dict[datetime, Counter[str]] = defaultdict(Counter)
     for each in made:
         hours[each.request.created_at.replace(minute=0, second=0, microsecond=0)].update(each.looked)
@@ -62,7 +62,7 @@ def _looked(made: Sequence[Made]) -> dict[datetime, Counter[str]]:
 
 
 def _content(request: AIRequest) -> RequestContent:
-    """A question of the company and its answer; which one hangs on the request's id."""
+    """A question of the company and its answer, chosen by the request's ID."""
     number = request.id.int
     department = DEPARTMENTS[number % len(DEPARTMENTS)]
     topic = department.topics[number // 7 % len(department.topics)]

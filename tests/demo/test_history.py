@@ -327,7 +327,7 @@ def test_an_organization_has_one_history(demo: Organization, make: Make) -> None
     make(demo, requests=10)
     with organization_scope(demo.pk):
         assert has_history(demo.pk)
-    with pytest.raises(NoHistoryError, match="has its history already"):
+    with pytest.raises(NoHistoryError, match="already has a demo history"):
         make(demo, requests=10)
     with organization_scope(demo.pk):
         assert AIRequest.objects.count() == 10
@@ -344,7 +344,7 @@ def test_real_organizations_get_none_unless_forced(organization: Organization, m
 def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo_history", "north", "--days=3", "--per-day=20")
     assert capsys.readouterr().out == "60 requests of 3 days and 3 budgets for north.\n"
-    with pytest.raises(CommandError, match="north has its history already"):
+    with pytest.raises(CommandError, match="north already has a demo history"):
         call_command("demo_history", "north")
     call_command("demo_history", "north", "--again")
     assert "already" in capsys.readouterr().out
@@ -355,7 +355,7 @@ def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nobody"], "There is no organization nobody"),
+        (["nobody"], "Organization nobody does not exist"),
         (["north", "--days=0"], "at least 1"),
         (["north", "--requests=0"], "at least 1"),
         (["north"], "no demo organization"),

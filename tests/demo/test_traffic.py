@@ -105,7 +105,7 @@ def test_a_full_queue_is_counted_and_stops_nothing(
     [
         ({"rate": 0}, "above 0"),
         ({"seconds": -1}, "above 0"),
-        ({"organization": ["nowhere"]}, "no organization nowhere"),
+        ({"organization": ["nowhere"]}, "unknown organization nowhere"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, object], problem: str, demo: list[Organization]) -> None:

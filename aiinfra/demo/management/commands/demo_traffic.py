@@ -8,23 +8,27 @@ from aiinfra.demo.traffic import NothingToSendError, send_traffic
 
 
 class Command(BaseCommand):
-    """Sends requests as a company would, so that there is something to look at."""
+    """Send requests as a company would, so that there is something to look at."""
 
-    help = "Send a believable mix of requests for a while, then end."
+    help = "Send a realistic mix of requests for a while, then exit."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Rate, length, for whom, and a seed to have the same again."""
-        parser.add_argument("--rate", type=float, default=2.0, help="requests a second on average (default: 2)")
-        parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
+        """Rate, duration, organizations, and a seed for repeatable traffic."""
+        parser.add_argument("--rate", type=float, default=2.0, help="average requests per second (default: 2)")
+        parser.add_argument("--seconds", type=float, default=60.0, help="duration (default: 60)")
         parser.add_argument(
-            "--organization", action="append", default=[], metavar="SLUG", help="instead of all demo organizations"
+            "--organization",
+            action="append",
+            default=[],
+            metavar="SLUG",
+            help="organization to send for; repeatable (default: all demo organizations)",
         )
         parser.add_argument("--seed", type=int, help="the same seed sends the same questions in the same order")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Send, then print what was done."""
+        """Send, then print a summary."""
         if options["rate"] <= 0 or options["seconds"] <= 0:
-            raise CommandError("--rate and --seconds must be above 0")
+            raise CommandError("--rate and --seconds must be greater than 0")
         try:
             report = send_traffic(
                 rate=options["rate"],
