@@ -1,7 +1,7 @@
-"""The JSON floor: an endpoint is a table of operations, and everything that they share happens here once.
+"""The base of the JSON API: an endpoint is a table of operations, and everything they share happens here once.
 
-Authenticate, find the operation, authorize, parse, call, encode; one error shape. The same table makes the OpenAPI
-document (`aiinfra.openapi`) and is walked by the authorization tests.
+Authenticate, find the operation, authorize, parse, call, encode; one error shape. The OpenAPI document
+(`aiinfra.openapi`) is generated from the same table, and the authorization tests walk it.
 """
 
 import logging
@@ -37,18 +37,18 @@ def _as_whole(value: object) -> object:
 
 
 WHOLE_FLOATS = BeforeValidator(_as_whole)
-"""Lets a payload's whole number be written 30000.0, which is one for JSON Schema and for some languages' encoders."""
+"""Accepts integers written as 30000.0, which JSON Schema and some languages' encoders treat as integers."""
 
 
 class ApiModel(BaseModel):
-    """Base of every payload and result: camelCase on the wire, snake_case here, unknown members refused."""
+    """Base of every payload and result: camelCase on the wire, snake_case here, unknown members rejected."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
 
 
 @dataclass(frozen=True)
 class ApiCall:
-    """What a handler gets beside its payload."""
+    """What a handler receives besides its payload."""
 
     http: HttpRequest
     principal: Principal
@@ -57,7 +57,7 @@ class ApiCall:
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that an endpoint does: who may, what it takes, what it gives."""
+    """An operation of an endpoint: who may call it, what it takes, and what it returns."""
 
     handler: Callable[[ApiCall, Any], BaseModel | HttpResponseBase]
     permission: str
@@ -67,17 +67,17 @@ class Operation:
     status: int = 200
     key_only: bool = False
     also: dict[int, type[BaseModel]] = field(default_factory=dict)
-    """Further successful statuses and what they carry, for the OpenAPI document."""
+    """Further successful statuses and their results, for the OpenAPI document."""
     or_permissions: tuple[str, ...] = ()
-    """Permissions that allow the operation in place of `permission`."""
+    """Permissions that allow the operation instead of `permission`."""
     content_type: str = "application/json"
     once: Literal["atomic", "claimed", "own"] = "atomic"
-    """How `Idempotency-Key` is honored: in one transaction with the effect; taken before it, for what talks to Redis or
-    to a provider on the way; or by the handler, which keeps the key with its own row."""
+    """How `Idempotency-Key` is honored: stored in one transaction with the effect; claimed before it, for operations
+    that use Redis or a provider; or stored by the handler with its own row."""
 
 
 class Endpoint:
-    """The view of one address. `operations` maps (HTTP method, action) to what is done; action None is the default."""
+    """The view of one URL. `operations` maps (HTTP method, action) to an operation; action None is the default."""
 
     csrf_exempt = True
     login_required = False
@@ -118,7 +118,7 @@ class Endpoint:
         if (action is None or isinstance(action, str)) and (method, action) in self.operations:
             return self.operations[method, action]
         known = ", ".join(sorted(name for verb, name in self.operations if verb == method and name))
-        raise ApiError(400, "invalid_request", f"Unknown action; this address knows: {known}.", param="action")
+        raise ApiError(400, "invalid_request", f"Unknown action. Supported actions: {known}.", param="action")
 
 
 def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResponseBase:
@@ -129,7 +129,7 @@ def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResp
     try:
         answer = _do_once(operation, call, payload, asked)
     except KeyReusedError:
-        message = "this idempotency key came with another body before"
+        message = "this idempotency key was already used with a different body"
         raise ApiError(409, "idempotency_conflict", message, param="Idempotency-Key") from None
     except UnderWayError:
         message = "The first request with this key is still running. Try again in a second."
@@ -144,7 +144,7 @@ def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str)
     def act() -> Answer:
         result = operation.handler(call, payload)
         if not isinstance(result, BaseModel):
-            raise TypeError("what is kept must be a model; an operation that answers otherwise keeps its own key")
+            raise TypeError("a stored answer must be a model; other operations must store the key themselves")
         return Answer(operation.status, result.model_dump_json(by_alias=True))
 
     is_atomic = operation.once == "atomic"
@@ -152,14 +152,14 @@ def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str)
 
 
 def authenticate(request: HttpRequest) -> tuple[Principal, bool]:
-    """The caller, and whether a browser session vouches for him. Raises ApiError 401; 404 for a member of nothing."""
+    """The caller, and whether they use a browser session. Raises ApiError 401, or 404 without an organization."""
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if header:
         if principal := keys.authenticate(header):
             return principal, False
-        raise _unauthorized("The API key is not valid.")
+        raise _unauthorized("Invalid API key.")
     if not request.user.is_authenticated:
-        raise _unauthorized("Send an API key: `Authorization: Bearer <key>`.")
+        raise _unauthorized("Send an API key in the header `Authorization: Bearer <key>`.")
     if principal := getattr(request, "principal", None):
         return principal, True
     raise not_found()
@@ -175,19 +175,21 @@ class _CsrfCheck(CsrfViewMiddleware):
 
 
 def _check_csrf(request: HttpRequest) -> None:
-    """API keys need no CSRF token, so the views are exempt; a session does.
+    """API keys need no CSRF token, so the views are exempt; a session needs one.
 
-    Looked at once the body has been read as JSON: before, Django would look for the token in a form, and parse it.
+    Checked after the body has been read as JSON: earlier, Django would look for the token in a form, and parse it.
     """
     check = _CsrfCheck(HttpResponse)
     check.process_request(request)
     if check.process_view(request, HttpResponse, (), {}):
-        message = "With a session send its token in the header X-CSRFToken, or use an API key."
+        message = "Send the session's CSRF token in the header X-CSRFToken, or use an API key."
         raise ApiError(403, "csrf_failed", message)
 
 
 def in_organization(principal: Principal, slug: object) -> Principal:
-    """The caller in the organization that he names. Raises ApiError 404 for a stranger's or a missing one, 400."""
+    """The caller in the organization they named. Raises ApiError 404 if it does not exist or they do not belong to it,
+    400 if malformed.
+    """
     if slug is None or slug == principal.organization_slug:
         return principal
     if not isinstance(slug, str):
@@ -205,15 +207,15 @@ def in_organization(principal: Principal, slug: object) -> Principal:
 
 
 def authorize(principal: Principal, operation: Operation, by_session: bool) -> None:
-    """Raise ApiError 403 unless the caller may do it."""
+    """Raise ApiError 403 unless the caller has the permission."""
     if not any(map(principal.can, (operation.permission, *operation.or_permissions))):
-        raise ApiError(403, "forbidden", f"This needs the permission {operation.permission}.")
+        raise ApiError(403, "forbidden", f"This requires the permission {operation.permission}.")
     if operation.key_only and by_session:
-        raise ApiError(403, "forbidden", "A GET that changes something is for API keys only; use POST.")
+        raise ApiError(403, "forbidden", "Only API keys can change data with GET. Use POST.")
 
 
 def idempotency_key(request: HttpRequest) -> str | None:
-    """The header `Idempotency-Key`. Raises ApiError 400."""
+    """The `Idempotency-Key` header. Raises ApiError 400."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
         message = "Use 1 to 255 printable ASCII characters without spaces."
@@ -222,7 +224,7 @@ def idempotency_key(request: HttpRequest) -> str | None:
 
 
 def parse(payload: type[ApiModel], raw: dict[str, Any], *, strict: bool) -> ApiModel:
-    """The validated payload; `strict` takes no "5" for a number. Raises ApiError 400 that names the field."""
+    """The validated payload; with `strict`, "5" is not a number. Raises ApiError 400 naming the field."""
     try:
         return payload.model_validate(raw, by_name=False, by_alias=True, strict=strict)
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Tables that take no UPDATE and no DELETE, enforced by the database itself.
+"""Makes tables append-only: the database itself rejects UPDATE and DELETE.
 
-Where one column may be filled in once, the trigger lists all others: a migration that adds a column drops
-the triggers before and makes them anew after. So does one that makes SQLite write the table anew.
+If one column may be filled in once, the trigger lists all others: a migration that adds a column drops the triggers
+first and creates them again afterwards. So does one that makes SQLite rebuild the table.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ TRIGGERS = ("update", "delete", "second_update")
 
 
 def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str = "", only_where: str = "") -> None:
-    """Make the table refuse UPDATE and DELETE; the column `set_once` can be filled in where it is empty.
+    """Make the table reject UPDATE and DELETE; the column `set_once` can be set while it is NULL.
 
     `only_where` is SQL about the `OLD` row: rows for which it is false can be changed.
     """
@@ -39,14 +39,14 @@ def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str 
 
 
 def drop_triggers(editor: BaseDatabaseSchemaEditor, table: str) -> None:
-    """Let the table take UPDATE and DELETE again."""
+    """Allow UPDATE and DELETE again."""
     on_table = f" ON {table}" if editor.connection.vendor == "postgresql" else ""
     for name in TRIGGERS:
         editor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{name}{on_table}")
 
 
 def append_only(table: str, set_once: str = "", only_where: str = "") -> migrations.RunPython:
-    """The migration step that makes a table append-only."""
+    """The migration operation that makes a table append-only."""
     return migrations.RunPython(
         lambda _apps, editor: create_triggers(editor, table, set_once, only_where),
         lambda _apps, editor: drop_triggers(editor, table),

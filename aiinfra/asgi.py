@@ -1,4 +1,4 @@
-"""For those who put an ASGI server with a streaming listener behind a proxy; the product itself is served by WSGI."""
+"""For installations with a streaming ASGI server behind a proxy; the product itself is served by WSGI."""
 
 import os
 

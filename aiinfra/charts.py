@@ -1,4 +1,4 @@
-"""What a chart is, whatever it shows: a Plotly figure as a dict, and the same figures as a table."""
+"""A chart: a Plotly figure as a dict, and the same figures as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Figure = dict[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """The same figures in words; `note` says what is left out."""
+    """A chart's figures as text; `note` says what is left out."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -18,7 +18,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: what Plotly draws, and its table."""
+    """A Plotly figure and its table."""
 
     figure: Figure
     table: Table

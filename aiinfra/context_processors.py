@@ -1,4 +1,4 @@
-"""What the base template shows on every page: navigation, organization, switcher, the sandbox banner."""
+"""Data of the base template: navigation, organization, switcher, the sandbox banner."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ from aiinfra.tenants.authorization import Principal
 
 @dataclass(frozen=True)
 class Page:
-    """One line of the navigation: shown to those who have the permission, where the address exists.
+    """A navigation entry: shown to users with the permission if its URL exists.
 
-    The permission `STAFF` stands for the people who run the installation.
+    The permission `STAFF` stands for installation staff.
     """
 
     group: str
@@ -50,7 +50,7 @@ NAVIGATION = [
 
 @dataclass(frozen=True)
 class Link:
-    """A line of the navigation as the template draws it."""
+    """A navigation link for the template."""
 
     title: str
     url: str
@@ -74,7 +74,7 @@ def base_template(request: HttpRequest) -> dict[str, Any]:
 
 
 def navigation(principal: Principal | None, path: str, *, is_staff: bool = False) -> dict[str, list[Link]]:
-    """Group title -> links that the caller may follow."""
+    """Group title -> links that the caller may open."""
     groups: dict[str, list[Link]] = {}
     for page in NAVIGATION:
         url = _address(page.url_name)
@@ -93,7 +93,7 @@ def _address(url_name: str) -> str | None:
 
 
 def sandbox_in_use() -> bool:
-    """Whether requests go to the sandbox provider, which no screen may hide."""
+    """Whether requests go to the sandbox provider, which every screen must say."""
     from aiinfra.providers.registry import sandbox_url
 
     return sandbox_url() is not None

@@ -1,4 +1,4 @@
-"""A form that edits something refuses to overwrite what somebody else has changed since it was opened."""
+"""Forms that refuse to overwrite another person's change made since the form was opened."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,21 +19,21 @@ CHANGED_MEANWHILE = "This was changed after you opened it."
 
 
 class EditForm(forms.Form):
-    """Base of a form over something that exists; its initial values are what is stored now, also when it is posted.
+    """Base of forms that edit something; initial values are the stored ones, even when the form is posted.
 
-    `_form_errors.html` renders `version`, a hash of the stored values. A post with another one is invalid, and its
-    error lists what is stored; sending the form again, with the version of that answer, overwrites. A post without a
-    version is not checked: it comes from a program that has seen no form. Run the view through `one_edit_at_a_time`, so
+    `_form_errors.html` renders `version`, a hash of the stored values. A post with an outdated version is invalid, and
+    its error lists the stored values; submitting the form again, with the new version, overwrites them. A post without
+    a version is not checked: it comes from a program that never saw the form. Wrap the view in `one_edit_at_a_time`, so
     that nothing changes between the check and the write.
     """
 
     @cached_property
     def version(self) -> str:
-        """Names the stored values."""
+        """Identifies the stored values."""
         return digest_of(*(f"{name}={self._stored(name)}" for name in self.fields))[:16]
 
     def full_clean(self) -> None:
-        """As Django's; then refuse an old version."""
+        """Clean as Django does, then reject an outdated version."""
         super().full_clean()
         seen = self.data.get(self.add_prefix(FIELD))
         if self.is_bound and seen and seen != self.version:
@@ -46,9 +46,9 @@ class EditForm(forms.Form):
         return str(self.fields[name].prepare_value(value))
 
     def _now(self) -> str:
-        """The stored values that differ from those in the form, in words."""
+        """The stored values that differ from those in the form, as text."""
         shown = [f"{self[name].label}: {self._in_words(name)}" for name in self.changed_data if name in self.fields]
-        return f"Current values: {'; '.join(shown)}." if shown else "Your values are the current ones."
+        return f"Current values: {'; '.join(shown)}." if shown else "Your values match the current ones."
 
     def _in_words(self, name: str) -> str:
         value, field = self.get_initial_for_field(self.fields[name], name), self.fields[name]
@@ -59,24 +59,24 @@ class EditForm(forms.Form):
 
 
 class RecordForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Base of the forms of raw records; a new record has no version."""
+    """Base of admin forms; a new record has no version."""
 
     @cached_property
     def version(self) -> str:
-        """Names the stored values; empty for a record that is being added."""
+        """Identifies the stored values; empty for a new record."""
         return "" if self.instance._state.adding else super().version
 
 
 @contextmanager
 def one_edit(organization_id: int) -> Iterator[None]:
-    """One edit of an organization's settings at a time. Calls go on: they need no more of this row than its key."""
+    """Allow one edit of an organization's settings at a time. Calls continue: they lock only the row's key."""
     with transaction.atomic():
         Organization.objects.select_for_update(no_key=True).get(id=organization_id)
         yield
 
 
 def one_edit_at_a_time(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Run the posts of a view in turn: what a form has checked still holds when it is saved."""
+    """Serialize the posts of a view, so that what a form has validated is still true when it is saved."""
 
     @wraps(view)
     def in_turn(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,7 +1,8 @@
 """The one place that opens outgoing HTTP connections.
 
-The guard sits where the connection is made: a name is resolved once, every address is checked, and the socket goes to
-a checked address, so that no redirect and no second DNS answer can lead inside. Names in TLS and in `Host` stay.
+The guard applies where the connection is made: a name is resolved once, every address is checked, and the socket
+connects to a checked address, so that neither a redirect nor a second DNS answer can reach a private network. Names in
+TLS and in `Host` are unchanged.
 """
 
 import ipaddress
@@ -18,31 +19,31 @@ import httpx2
 CONNECT_TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BODY_BYTES_MAX = 64 * 1024
-"""Of the body of an error status. It is cut there: what it says stands at its beginning."""
+"""Of an error response's body. It is truncated there: the message is at the beginning."""
 KEEP_ALIVE_S = 30.0
 
-# IPv6 ranges that carry an IPv4 address inside (NAT64, Teredo, 6to4), which may be a private one.
+# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private.
 _TUNNELS = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
 
-# Headers that tell of the body as it was on the wire.
+# Headers that describe the body as sent over the network.
 _DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 _deadline: ContextVar[float | None] = ContextVar("egress_deadline", default=None)
 
 
 class EgressRefusedError(httpx2.ConnectError):
-    """The address is not one that may be called. Nothing was sent."""
+    """Calls to this address are not allowed. Nothing was sent."""
 
 
 class AnswerTooLargeError(httpx2.ReadError):
-    """The server's answer is larger than we take. Reading stopped there."""
+    """The response exceeds the limit. Reading stopped there."""
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Every connect, write and read of the block ends within `seconds` from now, however the server drips its bytes.
+    """Every connect, write and read of the block ends within `seconds` from now, however slowly the server sends.
 
-    Looking a name up is the one step that cannot be interrupted; the deadline is checked right after it.
+    A DNS lookup is the one step that cannot be interrupted; the deadline is checked right after it.
     """
     token = _deadline.set(time.monotonic() + seconds)
     try:
@@ -52,17 +53,17 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def timeouts(total_s: float) -> httpx2.Timeout:
-    """Limits of the single steps of a call that may take `total_s` seconds in all."""
+    """Timeouts of the single steps of a call that may take `total_s` seconds in total."""
     return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s))
 
 
 def http_client(
     *, trusted_hosts: frozenset[str] = frozenset(), connections: int = 10, body_bytes: int = BODY_BYTES_MAX
 ) -> httpx2.Client:
-    """A client behind the guard: no redirects, no proxy from the environment.
+    """A guarded client: no redirects, no proxy from the environment.
 
-    `trusted_hosts` are those that the server's configuration names; only they may have private or loopback addresses.
-    An answer of more than `body_bytes`, counted after decompression, raises AnswerTooLargeError while it is read.
+    `trusted_hosts` are the hosts in the server's settings; only they may have private or loopback addresses. A response
+    of more than `body_bytes`, counted after decompression, raises AnswerTooLargeError while it is read.
     """
     return httpx2.Client(
         transport=EgressTransport(trusted_hosts=trusted_hosts, connections=connections, body_bytes=body_bytes),
@@ -72,7 +73,7 @@ def http_client(
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is a unicast one of the public internet."""
+    """Whether an IP address is a public unicast address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
@@ -83,7 +84,7 @@ def is_public(address: str) -> bool:
 
 
 class EgressTransport(httpx2.HTTPTransport):
-    """httpx2's own transport on a pool whose sockets are opened by the guard."""
+    """httpx2's transport on a pool whose sockets the guard opens."""
 
     def __init__(self, *, trusted_hosts: frozenset[str], connections: int, body_bytes: int = BODY_BYTES_MAX) -> None:
         self._body_bytes = body_bytes
@@ -98,9 +99,9 @@ class EgressTransport(httpx2.HTTPTransport):
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request. Raises EgressRefusedError for credentials in the address, ConnectTimeout when time is up."""
+        """Send a request. Raises EgressRefusedError for credentials in the URL, ConnectTimeout after the deadline."""
         if request.url.userinfo:
-            raise EgressRefusedError("an address must not hold credentials", request=request)
+            raise EgressRefusedError("a URL must not contain credentials", request=request)
         if _remaining(None) == 0:
             raise httpx2.ConnectTimeout("the deadline passed before the request was sent", request=request)
         answer = super().handle_request(request)
@@ -114,7 +115,7 @@ class EgressTransport(httpx2.HTTPTransport):
 
 
 class _BoundedBody(httpx2.SyncByteStream):
-    """An answer's body, decompressed in small pieces and counted, so that a compressed bomb is never held whole."""
+    """A response body, decompressed in small pieces and counted, so that a decompression bomb is never held whole."""
 
     def __init__(self, answer: httpx2.Response, body_bytes: int) -> None:
         self._answer = answer
@@ -124,7 +125,7 @@ class _BoundedBody(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._answer.iter_bytes():
             if len(piece) > self._left and not self._answer.is_error:
-                raise AnswerTooLargeError(f"the answer has more than {self._body_bytes} bytes")
+                raise AnswerTooLargeError(f"the response has more than {self._body_bytes} bytes")
             yield piece[: self._left]
             self._left -= len(piece)
             if self._left < 0:
@@ -156,7 +157,7 @@ class _GuardedBackend(httpcore2.SyncBackend):
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"{host} cannot be resolved") from error
+            raise httpcore2.ConnectError(f"could not resolve {host}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if host.lower() not in self._trusted_hosts and not all(map(is_public, addresses)):
             raise EgressRefusedError(f"{host} is not a public host")
@@ -164,7 +165,7 @@ class _GuardedBackend(httpcore2.SyncBackend):
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
-    """A socket that obeys the deadline of the running call; connections are reused, so it is asked at each step."""
+    """A socket that obeys the deadline of the current call; connections are reused, so each step checks it."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
@@ -189,7 +190,7 @@ class _DeadlineStream(httpcore2.NetworkStream):
 
 
 def _remaining(timeout: float | None) -> float | None:
-    """What is left of the timeout and of the deadline; None without either, 0 when the time is up."""
+    """What is left of the timeout and the deadline; None without either, 0 when the time is up."""
     end = _deadline.get()
     if end is None:
         return timeout

@@ -1,4 +1,4 @@
-"""Failures in the contract's error shape, for programs; people get pages."""
+"""Failures in the API's error shape for programs, as pages for people."""
 
 import sys
 
@@ -8,14 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
 PARAM_MAX = 200
-"""Characters of a field's path that an error repeats: its names are the client's and may be as long as the body."""
+"""Characters of a field's path that an error repeats: clients choose names, possibly as long as the body."""
 DATABASE_AWAY = (OperationalError, InterfaceError)
 PROGRAMS = ("/api/", "/v1/")
-"""Where the addresses of programs begin."""
+"""Prefixes of the URLs for programs."""
 
 
 class ApiError(Exception):
-    """An answer in the contract's error shape."""
+    """An error response in the API's error shape."""
 
     def __init__(
         self, status: int, kind: str, message: str, *, param: str | None = None, headers: dict[str, str] | None = None
@@ -29,20 +29,20 @@ class ApiError(Exception):
 
 
 def not_found() -> ApiError:
-    """The one answer for what is missing and for what is another tenant's."""
-    return ApiError(404, "not_found", "There is no such thing here.")
+    """The same error for what does not exist and for what belongs to another tenant."""
+    return ApiError(404, "not_found", "Not found.")
 
 
 def failure_of(problem: BaseException | None) -> ApiError:
-    """What a client is told of a failure that is not his: nothing of its details."""
+    """The error for a failure that the client did not cause, without any details."""
     if isinstance(problem, DATABASE_AWAY):
-        message = "The database does not answer. Try again, with the same Idempotency-Key."
+        message = "The database is unreachable. Try again with the same Idempotency-Key."
         return ApiError(503, "unavailable", message, headers={"Retry-After": "5"})
-    return ApiError(500, "internal_error", "Something went wrong here; the request's id is in our logs.")
+    return ApiError(500, "internal_error", "Something went wrong on our end. The logs contain the request ID.")
 
 
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
-    """The one error shape of the contract."""
+    """The API's one error shape."""
     body = {
         "error": {
             "type": error.kind,
@@ -57,31 +57,31 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 
 def printable_path(path: str) -> str:
-    """A field's path, short enough to repeat and without what UTF-8 cannot write."""
+    """A field's path, shortened and without characters that UTF-8 cannot encode."""
     return path[:PARAM_MAX].encode(errors="backslashreplace").decode()
 
 
 def is_for_programs(request: HttpRequest) -> bool:
-    """Whether the address speaks JSON."""
+    """Whether the URL serves JSON."""
     return request.path.startswith(PROGRAMS)
 
 
 def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For what Django refuses before a view sees it."""
+    """For requests that Django rejects before a view sees them."""
     if is_for_programs(request):
         return error_response(request, ApiError(400, "invalid_request", "The request is malformed."))
     return defaults.bad_request(request, exception)
 
 
 def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For an address that does not exist."""
+    """For URLs that do not exist."""
     if is_for_programs(request):
         return error_response(request, not_found())
     return defaults.page_not_found(request, exception)
 
 
 def handle_500(request: HttpRequest) -> HttpResponse:
-    """For a defect of ours, or a database that is away, outside of an endpoint."""
+    """For a bug, or an unreachable database, outside of an endpoint."""
     if is_for_programs(request):
         return error_response(request, failure_of(sys.exception()))
     return defaults.server_error(request)

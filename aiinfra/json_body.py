@@ -1,4 +1,4 @@
-"""Reading a JSON body, and refusing what would do harm behind the door."""
+"""Reads JSON bodies, and rejects content that would break later stages."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def read_json(request: HttpRequest) -> dict[str, Any]:
 
 
 def _name_the_field(body: bytes) -> None:
-    """Python's own reader takes NaN, lone surrogates and deeper nesting, so that the field with them can be named."""
+    """Python's own parser accepts NaN, lone surrogates and deeper nesting, so that the offending field can be named."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -43,13 +43,13 @@ def _name_the_field(body: bytes) -> None:
 
 
 def check_tree(root: object) -> None:
-    """Refuse what a database or a later reader would choke on, naming the field. Raises ApiError 400."""
+    """Reject values that a database or a later parser cannot handle, naming the field. Raises ApiError 400."""
     if flaw := flaw_of(root):
         raise ApiError(400, "invalid_request", flaw[1], param=flaw[0])
 
 
 def flaw_of(root: object) -> tuple[str, str] | None:
-    """The path of the first value that a database or a later reader would choke on, and what is wrong with it."""
+    """The path of the first value that a database or a later parser cannot handle, and its problem."""
     pending: list[tuple[Any, str, int]] = [(root, "", 0)]
     seen = 0
     while pending:

@@ -1,7 +1,8 @@
-"""Live events: what changed, told to every process that has a client for it.
+"""Live events: changes, published to every process that has a client for them.
 
-The rows are the truth and these are speed. Publish after the commit; an event that Redis does not take is lost, and
-nobody's error. Each organization has a bounded history in Redis, so that a client can resume where it left off.
+The rows are authoritative; events only make updates fast. Publish after the commit; an event that Redis does not accept
+is lost without an error. Each organization has a bounded history in Redis, so that a client can resume where it left
+off.
 """
 
 import logging
@@ -22,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "live:events"
 HISTORY_MAX = 2_000
-"""Events kept for each organization, and up to 100 more: Redis trims whole nodes. Measured: 340 bytes each."""
+"""Events kept per organization, plus up to 100 more, because Redis trims whole nodes. Measured: 340 bytes each."""
 HISTORY_TTL_S = 3_600
-"""A history that nothing was added to for so long is dropped."""
+"""A history is dropped after this long without new events."""
 LISTENING_S = 10
-"""For how long one `note_listening` counts."""
+"""How long one `note_listening` counts."""
 PAGE = 500
 MARK = "mark"
-"""The type of the entry that begins a history, so that there always is an id to resume from. Nobody is sent it."""
+"""Type of the first entry of a history, so that there is always an ID to resume from. Never sent to clients."""
 
 _SOURCE = Path(__file__).parent / "lua" / "publish_events.lua"
 _LISTENING = "live:listening"
@@ -50,12 +51,12 @@ PERMISSIONS = {
     EventType.BUDGET: "cost:read",
     EventType.ALERT: "cost:read",
 }
-"""Who may see a type: whoever may read the same through the JSON API."""
+"""The permission to see a type: the one that reads the same through the JSON API."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """An event to publish. `subject` is the id of what it is about, without spaces."""
+    """An event to publish. `subject` is the ID of its object, without spaces."""
 
     type: EventType
     subject: str
@@ -74,27 +75,27 @@ class LiveEvent:
 
     @property
     def position(self) -> tuple[int, int]:
-        """The id as a number that can be compared."""
+        """The ID as a comparable number."""
         return position_of(self.id)
 
     @classmethod
     def parse(cls, message: str) -> "LiveEvent":
-        """An event as it comes through the channel. Raises ValueError."""
+        """Parse an event from the channel. Raises ValueError."""
         organization_id, identity, kind, subject, data = message.split(" ", 4)
         return cls(int(organization_id), identity, kind, subject, data)
 
 
 def position_of(event_id: str) -> tuple[int, int]:
-    """An event id as a number that can be compared. Raises ValueError for what is no id."""
+    """An event ID as a comparable number. Raises ValueError if it is invalid."""
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number)
 
 
 def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool = False) -> None:
-    """Tell the organization's clients; one Redis command, whatever the number of events. Never raises for Redis.
+    """Publish events to the organization's clients; one Redis command, whatever the number of events. Never raises for
+    Redis.
 
-    Call it once the change is committed. With `if_changed`, an event with the data that its subject had last time is
-    left out.
+    Call it after the commit. With `if_changed`, events whose data equals the last of their subject are skipped.
     """
     if not drafts:
         return
@@ -109,7 +110,7 @@ def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool =
 
 
 def newest_id(organization_id: int) -> str:
-    """The id from which to read what comes next; begins an empty history. Raises RedisError."""
+    """The ID after which new events follow; starts an empty history. Raises RedisError."""
     newest = redis_client().xrevrange(_history(organization_id), count=1)
     if newest:
         return str(newest[0][0])
@@ -120,13 +121,14 @@ def newest_id(organization_id: int) -> str:
 
 
 def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], bool]:
-    """The next events after an id, at most 500, and whether the history has everything since it. Raises RedisError.
+    """Up to 500 events after an ID, and whether the history is complete since then. Raises RedisError.
 
-    False for an id that is too old, and for one that the history never had: Redis has lost its data since.
+    It is incomplete for an ID that is too old, and for one that the history never had because Redis has lost its data
+    since.
     """
     key = _history(organization_id)
     with redis_client().pipeline(transaction=False) as pipeline:
-        # The events first: a history that still begins before the id after the read was whole when it was read.
+        # The events first: if the history still begins before the ID after the read, it was complete during the read.
         pipeline.xrange(key, min=f"({event_id}", count=PAGE)
         pipeline.xrange(key, max=event_id, count=1)
         pipeline.xrevrange(key, min=event_id, count=1)
@@ -135,13 +137,13 @@ def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], 
 
 
 def note_listening(organization_id: int) -> None:
-    """Say that a client listens, so that figures are made for its organization. Raises RedisError."""
+    """Report that a client is listening, so that figures are computed for its organization. Raises RedisError."""
     client = redis_client()
     client.zadd(_LISTENING, {str(organization_id): client.time()[0] + LISTENING_S})
 
 
 def listening() -> list[int]:
-    """The organizations that have a client now. Raises RedisError."""
+    """The organizations with a client now. Raises RedisError."""
     client = redis_client()
     now = client.time()[0]
     with client.pipeline(transaction=False) as pipeline:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line with the request id; never prompt text, keys or headers."""
+"""Structured logs: one JSON object per line with the request ID; never prompt text, keys or headers."""
 
 import json
 import logging

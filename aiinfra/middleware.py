@@ -1,4 +1,4 @@
-"""What every request passes: an id to find it by in the logs, and a content security policy on the way out."""
+"""Applied to every request: an ID for the logs, and a content security policy in the response."""
 
 import re
 import secrets
@@ -13,8 +13,9 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
-# Plotly sizes its elements with style attributes and adds one empty <style> that it fills through the CSSOM; the hash
-# is the one of the empty text, so no style element with content is let in: not that of its maps, which we do not draw.
+# Plotly sizes elements with style attributes and adds one empty <style> that it fills through the CSSOM. The hash is
+# that of the empty text, so no style element with content is allowed; not even the one for Plotly's maps, which we do
+# not draw.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -33,7 +34,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Middleware: `request.request_id` from a sane X-Request-Id, else new; into the logs and back to the caller."""
+    """Middleware: `request.request_id` from a valid X-Request-Id, otherwise a new one; logged and returned to the
+    caller.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         offered = request.headers.get("X-Request-Id", "")

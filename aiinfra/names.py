@@ -1,19 +1,19 @@
-"""The one normal form of names that come from outside: users and tags.
+"""Normalizes names from clients: users and tags.
 
-Spellings that look alike must be one name everywhere, or a blank behind a name gets past its budget.
+Spellings that look alike must be the same name everywhere; otherwise a trailing space would bypass a budget.
 """
 
 import unicodedata
 from collections.abc import Iterable
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-"""Unicode categories of blanks, control and format characters, such as the zero-width space."""
+"""Unicode categories of spaces, control and format characters, such as the zero-width space."""
 
 
 def normal_name(text: str) -> str:
-    """The name in Unicode form NFC, without blanks and invisible characters around it. Case counts.
+    """The name in NFC, without leading and trailing spaces and invisible characters. Case-sensitive.
 
-    "" where nothing visible is left. Applying it twice changes nothing more.
+    "" if nothing visible is left. Idempotent.
     """
     name = unicodedata.normalize("NFC", text)
     first, end = 0, len(name)
@@ -25,5 +25,5 @@ def normal_name(text: str) -> str:
 
 
 def normal_names(texts: Iterable[str]) -> list[str]:
-    """Each name once, in the order of the first mention; those without a visible character are left out."""
+    """Each name once, in order of first mention, without names that have no visible character."""
     return list(dict.fromkeys(name for text in texts if (name := normal_name(text))))

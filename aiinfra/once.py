@@ -1,7 +1,7 @@
-"""Every write happens once: a repeat with the same key gets the first answer and changes nothing.
+"""Idempotency: a repeated write with the same key gets the first answer and changes nothing.
 
-API calls bring the key in the header `Idempotency-Key`, forms bring one that was made when they were rendered (see
-`aiinfra.once_forms`). Answers are kept for a day. Enqueue, chat and track keep their key with their own row instead.
+API calls send the key in the `Idempotency-Key` header, forms send one that was generated when they were rendered (see
+`aiinfra.once_forms`). Answers are kept for one day. Enqueue, chat and track store their key with their own row instead.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from aiinfra.tenants.models import OnceAnswer
 from aiinfra.tenants.scope import owner_scope, system_scope
 
 KEPT = timedelta(hours=24)
-"""How long an answer is kept; the same as at Stripe."""
+"""How long an answer is kept; the same as Stripe."""
 ABANDONED = timedelta(minutes=2)
 """A write without an answer for this long has died with its process; longer than any request may run."""
 FORGET_BATCH = 1_000
@@ -26,7 +26,7 @@ FORGET_EVERY_S = 600
 
 
 class KeyReusedError(Exception):
-    """The key came with another request before."""
+    """The key was already used with a different request."""
 
 
 class UnderWayError(Exception):
@@ -35,7 +35,7 @@ class UnderWayError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a write answered: an HTTP status, and the JSON or the address that the form led to."""
+    """The answer to a write: an HTTP status, and the JSON or, for a form, the redirect target."""
 
     status: int
     body: str
@@ -50,11 +50,11 @@ def digest_of(*parts: object) -> str:
 def do_once(
     owner_id: int | None, key: str, fingerprint: str, act: Callable[[], Answer], *, is_atomic: bool = True
 ) -> Answer:
-    """Run `act`, or return what it answered for this key before.
+    """Run `act`, or return the stored answer for this key.
 
-    With `is_atomic` the effect and the kept answer are one transaction: a crash leaves both or neither, and a second
-    caller waits for the first. Otherwise the key is taken first, for what talks to Redis or to others on the way.
-    An exception of `act` frees the key. Raises KeyReusedError and UnderWayError.
+    With `is_atomic`, the effect and the stored answer are one transaction: a crash leaves both or neither, and a second
+    caller waits for the first. Otherwise the key is claimed first, for writes that use Redis or other servers. An
+    exception in `act` releases the key. Raises KeyReusedError and UnderWayError.
     """
     unit: AbstractContextManager[None] = transaction.atomic() if is_atomic else nullcontext()
     with owner_scope(owner_id), unit:
@@ -72,9 +72,9 @@ def do_once(
 
 
 def take(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, bool]:
-    """The row of the key, and whether the caller is the one to act. Call it in the owner's scope.
+    """Claim the key; returns its row, and whether the caller should act. Call it in the owner's scope.
 
-    Raises UnderWayError where the key is being freed at this moment.
+    Raises UnderWayError if the key is being released at this moment.
     """
     digest, now = digest_of(owner_id, key), timezone.now()
     gone = Q(created_at__lt=now - KEPT) | Q(status=None, created_at__lt=now - ABANDONED)
@@ -88,17 +88,17 @@ def take(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, 
 
 
 def keep(row: OnceAnswer, answer: Answer) -> None:
-    """Store what was answered."""
+    """Store the answer."""
     OnceAnswer.objects.filter(pk=row.pk).update(status=answer.status, body=answer.body)
 
 
 def release(row: OnceAnswer) -> None:
-    """Free the key of a write that changed nothing."""
+    """Release the key of a write that changed nothing."""
     OnceAnswer.objects.filter(pk=row.pk).delete()
 
 
 def forget_answers() -> int:
-    """Delete the answers that are too old, at most a batch of them; returns how many."""
+    """Delete expired answers, at most one batch; returns how many."""
     with system_scope():
         old = OnceAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
         return OnceAnswer.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGET_BATCH])).delete()[0]

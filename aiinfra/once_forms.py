@@ -1,7 +1,7 @@
-"""A form that is sent twice, by a double click or a reload, acts once.
+"""A form that is submitted twice, by a double click or a reload, acts once.
 
-The key is in the form (see `aiinfra.templatetags.once`); key, address and fields together name what was sent, so a form
-that stays on the page can be used again for something else. Pages that answered are not kept, only where a form led: a
+The form contains the key (see `aiinfra.templatetags.once`); key, URL and fields together identify the submission, so a
+form that stays on the page can be used again for something else. Only redirect targets are stored, never pages: a
 secret that is shown once is in no table.
 """
 
@@ -29,7 +29,7 @@ UNDER_WAY = "This form is already being processed. Reload the page in a moment."
 
 
 class OnceForms:
-    """Middleware: lets the first of several equal posts of a rendered form through, and answers the others."""
+    """Middleware: passes the first of several identical posts of a rendered form, and answers the others."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -45,7 +45,7 @@ class OnceForms:
     def process_view(
         self, request: HttpRequest, view: Any, _args: tuple[Any, ...], _kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
-        """Answer a repeat; None lets the view run. After the checks of log-in and CSRF."""
+        """Answer a repeat; None lets the view run. Runs after the login and CSRF checks."""
         if not _is_form(request, view):
             return None
         principal = getattr(request, "principal", None)
@@ -78,7 +78,7 @@ def _name_of(request: HttpRequest) -> str:
 
 
 def _remember(row: OnceAnswer, response: HttpResponseBase) -> None:
-    """What was refused may be sent again as it is; what worked may not."""
+    """A rejected form may be submitted again unchanged; a successful one may not."""
     if response.status_code >= 400:
         release(row)
     else:
@@ -86,7 +86,7 @@ def _remember(row: OnceAnswer, response: HttpResponseBase) -> None:
 
 
 def _repeated(request: HttpRequest, first: Answer | None) -> HttpResponse:
-    """To where the first one led; else back to the page of the form."""
+    """Redirect to where the first one led; otherwise back to the page of the form."""
     level, text = "info", ALREADY_SENT
     if first is None:
         level, text = "warning", UNDER_WAY

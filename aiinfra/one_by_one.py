@@ -1,4 +1,4 @@
-"""Loops over rows of which one may be bad."""
+"""Loops over rows, any of which may be bad."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row")
 
 AWAY = (*DATABASE_AWAY, RedisError)
-"""Trouble that every row would meet: the loop ends, and its job tries again in its turn."""
+"""Errors that would affect every row: the loop ends, and its job tries again on its next run."""
 
 
 def one_by_one(
@@ -24,10 +24,10 @@ def one_by_one(
     *,
     in_transaction: bool = False,
 ) -> list[Row]:
-    """Do `work` with each row; one that breaks it is logged, and the others have their turn. Returns the broken rows.
+    """Run `work` on each row; a row that raises is logged, and the others continue. Returns the bad rows.
 
-    `give_up` ends a broken row or puts it off, so that the next round does not begin with it. With `in_transaction`,
-    for a loop that is part of one, each row has a savepoint. Raises the errors of a database or a Redis that is away.
+    `give_up` ends a bad row or postpones it, so that the next run does not begin with it. With `in_transaction`, for a
+    loop inside a transaction, each row has a savepoint. Raises the errors of an unreachable database or Redis.
     """
     broken = []
     for row in rows:
@@ -46,6 +46,6 @@ def _did(work: Callable[[Row], object], row: Row, in_transaction: bool) -> bool:
         raise
     except Exception:
         fields = {"work": getattr(work, "__qualname__", repr(work)), "row": str(getattr(row, "pk", row))[:200]}
-        logger.exception("a row broke its loop's work and was passed over", extra={"fields": fields})
+        logger.exception("a row raised an error and was skipped", extra={"fields": fields})
         return False
     return True

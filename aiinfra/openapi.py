@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the operations of the endpoints."""
+"""Generates the OpenAPI document from the operations of the endpoints."""
 
 from functools import cache
 from typing import Any
@@ -21,25 +21,25 @@ IDEMPOTENCY_KEY = {
 }
 ERRORS = {
     400: "Malformed; param names the field",
-    401: "No valid credential",
-    403: "Role or scope does not allow it",
-    404: "Not there, or another organization's",
-    405: "Wrong method",
-    429: "Too much; Retry-After says when to come back",
-    500: "A defect of ours",
-    503: "The database is away or the server is full; Retry-After says when to come back",
+    401: "Missing or invalid credentials",
+    403: "The role or scope does not allow this",
+    404: "Does not exist or belongs to another organization",
+    405: "Method not allowed",
+    429: "Too many requests; Retry-After says when to retry",
+    500: "Internal error",
+    503: "The database is unreachable or the server is at capacity; Retry-After says when to retry",
 }
 BODY_ERRORS = {
     402: "Budget exceeded",
     409: "Conflict",
     413: "Body larger than 1 MiB",
     415: "Not JSON",
-    422: "The model has no price, or the amount is too much with what is there",
+    422: "The model has no price, or the amount exceeds a limit",
     502: "The provider failed",
 }
-"""What only an operation with a body can answer."""
+"""Statuses that only an operation with a body can return."""
 BESIDE = {"organizationId": {"type": ["string", "null"], "description": "the organization's slug"}}
-"""What every query and body may hold beside the payload."""
+"""Members that every query and body may have besides the payload."""
 
 
 class ErrorBody(ApiModel):
@@ -52,7 +52,7 @@ class ErrorBody(ApiModel):
 
 
 class ErrorOut(ApiModel):
-    """The one error shape."""
+    """The error shape of every response."""
 
     error: ErrorBody
 
@@ -86,7 +86,7 @@ def document() -> dict[str, Any]:
 
 
 def find_endpoints(patterns: list[Any], prefix: str = "/") -> list[tuple[str, Endpoint]]:
-    """(address, endpoint) of every JSON endpoint in a URLconf."""
+    """(URL, endpoint) of every JSON endpoint in a URLconf."""
     found: list[tuple[str, Endpoint]] = []
     for pattern in patterns:
         address = prefix + str(pattern.pattern)
@@ -118,14 +118,14 @@ def _summary(operations: dict[str | None, Operation]) -> str:
 
 
 def _query(operations: dict[str | None, Operation], schemas: dict[str, Any]) -> dict[str, Any]:
-    """The query as one exploded object: so its schema can say which parameters belong to which action."""
+    """The query as one exploded object, so that its schema can say which parameters belong to which action."""
     shape = {"type": "object", **_without_null(_one_of(operations, schemas))}
     required = None not in operations
     return {"name": "query", "in": "query", "style": "form", "explode": True, "required": required, "schema": shape}
 
 
 def _without_null(shape: Any) -> Any:
-    """The same for a query, in which nothing can be null."""
+    """The same schema for a query, where nothing can be null."""
     if isinstance(shape, list):
         return [_without_null(each) for each in shape if each != {"type": "null"}]
     if not isinstance(shape, dict):
@@ -146,7 +146,7 @@ def _one_of(operations: dict[str | None, Operation], schemas: dict[str, Any]) ->
 
 
 def _variant(action: str | None, payload: dict[str, Any]) -> dict[str, Any]:
-    """A payload with its action; none, or null, stands for what the address does by default."""
+    """A payload with its action; a missing or null action means the URL's default."""
     named: dict[str, Any] = {"action": {"type": "null"} if action is None else {"type": "string", "const": action}}
     properties = {**named, **BESIDE, **payload.get("properties", {})}
     required = [*(["action"] if action else []), *payload.get("required", [])]

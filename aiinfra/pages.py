@@ -1,4 +1,4 @@
-"""What the views of pages share: which part HTMX wants, and saying that something is done."""
+"""Shared by page views: which part HTMX requests, and confirming that something is done."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ class UrlNames:
 class Desk:
     """Whose rows a set of pages shows: an organization's, or the installation's.
 
-    Both have the same pages at addresses of their own. `{% url desk.names.alert alert.id %}` leads to the right one.
+    Both have the same pages at different URLs. `{% url desk.names.alert alert.id %}` leads to the right one.
     """
 
     is_installation: bool = False
 
     @property
     def names(self) -> UrlNames:
-        """The names of the addresses."""
+        """The names of the URLs."""
         return UrlNames("installation_" if self.is_installation else "")
 
     def owner_id(self, request: MemberRequest) -> int | None:
@@ -38,7 +38,7 @@ class Desk:
         return None if self.is_installation else request.principal.organization_id
 
     def allows(self, request: MemberRequest, permission: str) -> bool:
-        """Whether the caller has the right here; staff may do everything to what is the installation's."""
+        """Whether the caller has the permission here; staff have every permission for the installation's rows."""
         return self.is_installation or request.principal.can(permission)
 
 
@@ -46,12 +46,12 @@ ORGANIZATION, INSTALLATION = Desk(), Desk(is_installation=True)
 
 
 def is_partial(request: MemberRequest) -> bool:
-    """Whether HTMX asks for a part of the page; when it restores its history it needs the whole."""
+    """Whether HTMX requests part of the page; when it restores its history it needs the whole page."""
     return bool(request.htmx) and not request.htmx.history_restore_request
 
 
 def tell(request: MemberRequest, response: HttpResponse, level: str, text: str) -> HttpResponse:
-    """Say it in a toast: at once with HTMX, else on the page that comes next."""
+    """Show a toast: immediately with HTMX, otherwise on the next page."""
     if request.htmx:
         return trigger_client_event(response, "toast", {"level": level, "text": text})
     messages.add_message(request, getattr(messages, level.upper()), text)

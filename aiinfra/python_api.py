@@ -22,13 +22,13 @@ from aiinfra.validation import words_of
 Payload = TypeVar("Payload", bound=ApiModel)
 Result = TypeVar("Result")
 PYTHON = "Python"
-"""The actor that the audit log names for changes made through a facade."""
+"""The actor in the audit log for changes made through a facade."""
 
 
 class InvalidValueError(ValueError):
-    """An argument that the API refuses; nothing was stored.
+    """An argument that the API rejects; nothing was stored.
 
-    `field` is the argument's path as the caller spelled it ("messages.0.role"), `message` what is wrong with it.
+    `field` is the argument's path as the caller spelled it ("messages.0.role"), `message` is the problem.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -38,7 +38,7 @@ class InvalidValueError(ValueError):
 
 
 class UnknownOptionError(InvalidValueError, TypeError):
-    """An option that the operation does not have: also a TypeError, as for any unexpected keyword argument."""
+    """An unknown option of an operation; also a TypeError, as for any unexpected keyword argument."""
 
 
 class UnknownOrganizationError(LookupError):
@@ -46,21 +46,21 @@ class UnknownOrganizationError(LookupError):
 
 
 def organization_named(slug: str) -> Organization:
-    """The organization with this slug. Raises UnknownOrganizationError, and InvalidValueError for what is not text."""
+    """The organization with this slug. Raises UnknownOrganizationError, and InvalidValueError if it is not a string."""
     if not isinstance(slug, str):
         raise InvalidValueError("organization_id", "Input should be a valid string")
     if flaw := flaw_of(slug):
         raise InvalidValueError("organization_id", flaw[1])
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
-        raise UnknownOrganizationError(f"no organization {slug!r}")
+        raise UnknownOrganizationError(f"unknown organization {slug!r}")
     return organization
 
 
 def checked(payload: type[Payload], raw: Mapping[str, Any], *, also: tuple[type, ...] = ()) -> Payload:
-    """The arguments of a call as the payload that the JSON API would make of them. Raises InvalidValueError.
+    """Validate the arguments of a call as the JSON API would validate its payload. Raises InvalidValueError.
 
-    Keys of mappings may be camelCase or snake_case. `also` names types beside those of JSON that a field reads itself.
+    Keys of mappings may be camelCase or snake_case. `also` names non-JSON types that a field parses itself.
     """
     if flaw := flaw_of(raw):
         raise InvalidValueError(*flaw)
@@ -74,7 +74,7 @@ def checked(payload: type[Payload], raw: Mapping[str, Any], *, also: tuple[type,
 
 
 def result_of(kind: type[Result], payload: BaseModel) -> Result:
-    """What the JSON API would answer, as a dataclass whose fields have the same names; decimal strings as Decimals."""
+    """The JSON API's answer as a dataclass with the same field names; decimal strings become Decimals."""
     reader: TypeAdapter[Result] = _reader(kind)  # type: ignore[arg-type]  # mypy takes classes for unhashable
     return reader.validate_python(payload.model_dump())
 
@@ -85,14 +85,14 @@ def _reader(kind: type) -> TypeAdapter[Any]:
 
 
 def _plain(value: object, path: str, also: tuple[type, ...]) -> Any:
-    """The value in JSON's types, with tuples as lists."""
+    """The value in JSON types; tuples become lists."""
     if value is None or isinstance(value, (str, bool, int, float, *also)):
         return value
     if isinstance(value, list | tuple):
         return [_plain(child, f"{path}.{index}", also) for index, child in enumerate(value)]
     if isinstance(value, Mapping):
         return {_key(name, path): _plain(child, f"{path}.{name}", also) for name, child in value.items()}
-    raise InvalidValueError(path, f"A {type(value).__name__} cannot be written as JSON.")
+    raise InvalidValueError(path, f"A {type(value).__name__} cannot be encoded as JSON.")
 
 
 def _key(name: object, path: str) -> str:
@@ -108,7 +108,7 @@ def _largest(plain: Mapping[str, Any]) -> str:
 def _refusal(error: ValidationError) -> InvalidValueError:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     *within, last = first["loc"] or ("",)
-    if first["type"] == "missing":  # named by its alias, which the caller may not use
+    if first["type"] == "missing":  # pydantic reports the alias, which the caller may not use
         last = to_snake(str(last))
     field = ".".join(map(str, (*within, last)))
     if first["type"] == "extra_forbidden" and not within:

@@ -1,4 +1,4 @@
-"""Base of every page of raw records: amounts in dollars, JSON as text, and lists that never count a whole table."""
+"""Base of every raw-records page: amounts in dollars, JSON as text, and lists that never count a whole table."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,17 +16,17 @@ from aiinfra.edit_forms import RecordForm
 from aiinfra.templatetags.formats import NOTHING, money
 
 MOST_COUNTED = 10_000
-"""A list tells its length up to here: counting the ledger of a year takes seconds."""
+"""A list reports its length up to here: counting a year's ledger takes seconds."""
 
 Display = Callable[[models.Model], str | SafeString]
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Pages of the first 10,000 rows; search and filters find the others."""
+    """Pages of the first 10,000 rows; use search and filters for the rest."""
 
     @cached_property
     def count(self) -> int:
-        """The rows, or 10,000 if there are more."""
+        """The number of rows, or 10,000 if there are more."""
         rows: Any = self.object_list
         return int(rows.order_by()[:MOST_COUNTED].count())
 
@@ -34,7 +34,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
 class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows every `…_nano` column, and those named in `amounts`, in US dollars, and JSON columns line by line.
 
-    Lists name the columns themselves; what stands there is replaced by its readable form.
+    List the columns themselves; they are replaced by their readable form.
     """
 
     form = RecordForm
@@ -56,7 +56,7 @@ class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return [self._readable.get(str(name), name) for name in super().get_list_display(request)]
 
     def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
-        """The fields of the form; readable where they cannot be changed."""
+        """The form's fields, in readable form where they are read-only."""
         fields: list[Any] = list(super().get_fields(request, obj))
         if obj is None or self.has_change_permission(request, obj):
             return fields
@@ -67,20 +67,20 @@ class NoWritesMixin:
     """Nothing can be added, changed or deleted: only the program writes these rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody adds."""
+        """Never."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody changes."""
+        """Never."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes."""
+        """Never."""
         return False
 
 
 def is_amount(name: str) -> bool:
-    """Whether a column, or a key of JSON, holds nano-dollars."""
+    """Whether a column, or a key of JSON, contains nano-dollars."""
     return name == "nano" or name.endswith("_nano")
 
 

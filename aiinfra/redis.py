@@ -1,4 +1,4 @@
-"""The one way to Redis: two pools per process and address, of bounded size, with short timeouts and no retries."""
+"""The one way to connect to Redis: two bounded pools per process and address, with short timeouts and no retries."""
 
 from functools import cache
 
@@ -9,22 +9,22 @@ from redis.retry import Retry
 
 
 def redis_client() -> Redis:
-    """A client of `settings.REDIS_URL` that returns `str`; one per process, safe between threads and after a fork.
+    """A client of `settings.REDIS_URL` that returns `str`; one per process, thread-safe and fork-safe.
 
-    Raises redis.RedisError within about `REDIS_TIMEOUT_S` where Redis hangs, and at once where it refuses. A thread
-    that finds all `REDIS_MAX_CONNECTIONS` in use waits as long for one, then gets the same error.
+    Raises redis.RedisError within about `REDIS_TIMEOUT_S` if Redis hangs, and immediately if it refuses connections. A
+    thread that finds all `REDIS_MAX_CONNECTIONS` in use waits as long for one, then gets the same error.
     """
     return _client(settings.REDIS_URL, decode_responses=True)
 
 
 def bytes_client() -> Redis:
-    """The same, returning `bytes`, as RQ wants it."""
+    """The same client, returning `bytes`, as RQ requires."""
     return _client(settings.REDIS_URL, decode_responses=False)
 
 
 @cache
 def _client(url: str, *, decode_responses: bool) -> Redis:
-    """redis-py's pool notices a fork and opens its own connections in the child. It opens them as they are needed."""
+    """redis-py's pool notices a fork and opens new connections in the child, on demand."""
     pool = BlockingConnectionPool.from_url(
         url,
         timeout=settings.REDIS_TIMEOUT_S,

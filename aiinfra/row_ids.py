@@ -1,9 +1,9 @@
-"""Ids of rows as clients send them: text that may be anything."""
+"""Row IDs as clients send them: arbitrary text."""
 
 DIGITS_MAX = 18
-"""More than so many do not surely fit a 64-bit column."""
+"""Longer numbers may not fit a 64-bit column."""
 
 
 def is_row_id(text: str) -> bool:
-    """Whether it can be a row's id: ASCII digits, no more than the column holds."""
+    """Whether it can be a row's ID: ASCII digits, not too many for the column."""
     return text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX

@@ -135,7 +135,7 @@ match DATABASES["default"]["ENGINE"]:
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
-            # Every thread has a connection, so its cache is kept small; the operating system caches the file as well.
+            # Every thread has a connection, so its cache is small; the operating system caches the file as well.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-256;",
         }
     case "django.db.backends.postgresql":
@@ -147,7 +147,8 @@ match DATABASES["default"]["ENGINE"]:
 
 REDIS_URL = values[places.REDIS_URL]
 REDIS_IS_BUNDLED = places.uses_bundled_redis(values)
-# Half a second: a request must not hang because Redis does. The database is the truth, the reconciler repairs the rest.
+# Half a second: a request must not hang because Redis does. The database is authoritative, and the reconciler repairs
+# the rest.
 REDIS_TIMEOUT_S = 0.5
 REDIS_MAX_CONNECTIONS = values[places.REDIS_MAX_CONNECTIONS]
 
@@ -167,14 +168,14 @@ WORKER_THREADS = values[queue.WORKER_THREADS]
 QUEUE_LEASE_S = values[queue.QUEUE_LEASE_S]
 QUEUE_RETENTION_DAYS = values[queue.QUEUE_RETENTION_DAYS]
 QUEUE_CONTENT_RETENTION_DAYS = values[queue.QUEUE_CONTENT_RETENTION_DAYS]
-# Seconds of waiting that each priority is ahead by; the difference of two is how long the lower one can be overtaken.
+# Head start of each priority in seconds of waiting; the difference of two is how long the lower one can be overtaken.
 QUEUE_HEAD_START_S = {
     "low": values[queue.QUEUE_HEAD_START_LOW_S],
     "normal": values[queue.QUEUE_HEAD_START_NORMAL_S],
     "high": values[queue.QUEUE_HEAD_START_HIGH_S],
     "critical": values[queue.QUEUE_HEAD_START_CRITICAL_S],
 }
-# Seconds of score that an organization loses per request in flight, so that one with many running lets others go first.
+# Seconds of score that an organization loses per request in progress, so that others go first if many are running.
 QUEUE_IN_FLIGHT_PENALTY_S = values[queue.QUEUE_IN_FLIGHT_PENALTY_S]
 RETRY_BASE_S = values[providers.RETRY_BASE_S]
 RETRY_MAX_S = values[providers.RETRY_MAX_S]
@@ -193,10 +194,10 @@ BREAKER_FAILURES = values[providers.BREAKER_FAILURES]
 BREAKER_OPEN_S = values[providers.BREAKER_OPEN_S]
 PROVIDER_API_KEYS = {name: values[setting] for name, setting in providers.KEYS.items()}
 PROVIDER_BASE_URLS = {name: values[setting] for name, setting in providers.BASE_URLS.items()}
-# Further servers that speak OpenAI's dialect: base URL by name. The key of each is in <NAME>_API_KEY.
+# Additional OpenAI-compatible servers: base URL by name. The key of each is in <NAME>_API_KEY.
 COMPATIBLE_PROVIDERS = values[providers.AIINFRA_COMPATIBLE_PROVIDERS]
 COMPATIBLE_API_KEYS = {name: values[setting] for name, setting in providers.compatible_keys(values).items()}
-# Stands in for all three providers where none of their keys is set.
+# Replaces all three providers if none of their keys is set.
 SANDBOX_PORT = values[providers.SANDBOX_PORT]
 SANDBOX_URL = values[providers.SANDBOX_URL]
 
@@ -204,22 +205,22 @@ SANDBOX_URL = values[providers.SANDBOX_URL]
 
 # minilm (local) or openai (text-embedding-3-small through the provider `openai`, on the organization's account).
 CACHE_EMBEDDER = values[cache.CACHE_EMBEDDER]
-# An ONNX file of all-MiniLM-L6-v2 in place of the packaged one; its hash is then the operator's business.
+# An ONNX file of all-MiniLM-L6-v2 that replaces the packaged one; its hash is not checked.
 EMBEDDER_MODEL_PATH = values[cache.EMBEDDER_MODEL_PATH]
 # matrix (numpy, in each process) or vector_set (Redis 8 and later).
 CACHE_INDEX = values[cache.CACHE_INDEX]
-# For the matrices of one process; the least recently used partition leaves first.
+# For the matrices of one process; the least recently used partition is evicted first.
 CACHE_INDEX_MB = values[cache.CACHE_INDEX_MB]
-# numpy reads it when it is loaded. Requests come in many threads: a pool for each product of matrices makes them wait
-# for each other (measured: 41 ms in place of 0.7 on two busy cores).
+# numpy reads this when it is loaded. Requests run in many threads: with a pool for each matrix product they would wait
+# for each other (measured: 41 ms instead of 0.7 ms on two busy cores).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# Where people reach the product: links in messages lead there.
+# Public address of the product; links in messages start with it.
 AIINFRA_PUBLIC_URL = values[messages.AIINFRA_PUBLIC_URL]
-# Webhooks may go to these hosts although their addresses are private, and without TLS.
+# Webhooks may reach these hosts on private addresses and without TLS.
 NOTIFICATION_TRUSTED_HOSTS = frozenset([*values[messages.NOTIFICATION_TRUSTED_HOSTS]])
 
-# E-mail: without a host nothing is sent, and invitations are a link to pass on.
+# Email: without a host nothing is sent, and invitation links must be shared by hand.
 
 EXPORT_DIRECTORY = values[exports.EXPORT_DIRECTORY] or None
 EXPORT_EVERY_HOURS = values[exports.EXPORT_EVERY_HOURS]

@@ -1,13 +1,13 @@
-"""Being told to stop by a signal."""
+"""Stops loops on a signal."""
 
 import time
 
 
 class StopFlag:
-    """Set by a signal handler, looked at by loops. Takes no lock.
+    """Set by a signal handler, checked by loops. Takes no lock.
 
-    Python runs a handler between two steps of the main thread. `threading.Event.set` takes a lock: where the main
-    thread was just holding it, in `wait`, the process would hang for good.
+    Python runs a signal handler between two steps of the main thread. `threading.Event.set` takes a lock: if the main
+    thread held it at that moment, in `wait`, the process would hang forever.
     """
 
     def __init__(self) -> None:
@@ -18,14 +18,14 @@ class StopFlag:
         self._is_set = True
 
     def clear(self) -> None:
-        """Take it back."""
+        """Withdraw the request to stop."""
         self._is_set = False
 
     def is_set(self) -> bool:
-        """Whether somebody asked."""
+        """Whether a stop was requested."""
         return self._is_set
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, then say whether somebody asked. Not woken before the time is over: keep it short."""
+        """Sleep, then return whether a stop was requested. A request does not interrupt the sleep, so keep it short."""
         time.sleep(seconds)
         return self._is_set

@@ -1,4 +1,4 @@
-"""Every address of the product; each app brings its own list."""
+"""All URLs of the product; each app adds its own list."""
 
 from django.contrib import admin
 from django.urls import include, path
