@@ -39,16 +39,16 @@ FIELDS = {
     "expires_at": "expiresAt",
     "budget": "budgetId",
 }
-"""What refused settings are called on the wire."""
+"""API names of rejected settings."""
 
 
 def get_budgets(call: ApiCall, _payload: BudgetsQuery) -> BudgetsOut:
-    """Every active budget with its running period."""
+    """Every active budget with its current period."""
     return budgets_out(call.principal.organization_id)
 
 
 def set_budget(call: ApiCall, payload: SetBudget) -> BudgetDetailOut:
-    """Make or change a budget."""
+    """Create or change a budget."""
     with _refusals():
         budget = manage.set_budget(
             organization_id=call.principal.organization_id,
@@ -60,7 +60,7 @@ def set_budget(call: ApiCall, payload: SetBudget) -> BudgetDetailOut:
 
 
 def terms_from(payload: SetBudget) -> BudgetTerms:
-    """What a client sent, as budgets take it."""
+    """Convert the client's payload to budget terms."""
     scope = payload.scope
     return BudgetTerms(
         period=payload.period,
@@ -76,14 +76,14 @@ def terms_from(payload: SetBudget) -> BudgetTerms:
 
 
 def remove_budget(call: ApiCall, payload: BudgetReference) -> BudgetRemoved:
-    """End a budget."""
+    """Remove a budget."""
     if not manage.remove_budget(budget=_active(payload.budget_id), actor=call.principal.actor):
         raise not_found()
     return BudgetRemoved(removed=True)
 
 
 def increase_budget(call: ApiCall, payload: IncreaseBudget) -> BudgetDetailOut:
-    """Raise a budget's limit for a while."""
+    """Raise a budget's limit temporarily."""
     budget = _active(payload.budget_id)
     with _refusals():
         manage.grant_increase(
@@ -97,7 +97,7 @@ def increase_budget(call: ApiCall, payload: IncreaseBudget) -> BudgetDetailOut:
 
 
 def withdraw_increase(call: ApiCall, payload: IncreaseReference) -> IncreaseWithdrawn:
-    """End an increase before its time."""
+    """Withdraw a temporary increase."""
     known = BudgetIncrease.objects.select_related("budget")
     increase = known.filter(id=int(payload.increase_id)).first() if is_row_id(payload.increase_id) else None
     if increase is None or not manage.withdraw_increase(increase=increase, actor=call.principal.actor):
@@ -106,7 +106,7 @@ def withdraw_increase(call: ApiCall, payload: IncreaseReference) -> IncreaseWith
 
 
 def budgets_out(organization_id: int) -> BudgetsOut:
-    """The organization's budgets as they go over the wire: four queries, whatever their number."""
+    """The organization's budgets for the API; four queries, whatever their number."""
     rows = budget_rows(organization_id)
     increases = _increases(rows)
     return BudgetsOut(budgets=[_budget_out(row, increases[row.budget.id]) for row in rows])
@@ -131,13 +131,13 @@ def _active(budget_id: str) -> Budget:
 
 def _one(budget: Budget) -> BudgetDetailOut:
     row = budget_row(budget)
-    if row is None:  # somebody removed it meanwhile
+    if row is None:  # someone removed it in the meantime
         raise not_found()
     return _budget_out(row, _increases([row])[budget.id])
 
 
 def _increases(rows: Sequence[BudgetRow]) -> dict[int, list[BudgetIncrease]]:
-    """Those in force, by budget."""
+    """Increases in effect, by budget."""
     found: dict[int, list[BudgetIncrease]] = defaultdict(list)
     ids = [row.budget.id for row in rows if row.open.increase_nano]
     if ids:
@@ -195,16 +195,18 @@ def _increase_out(increase: BudgetIncrease) -> BudgetIncreaseOut:
 
 OPERATIONS: dict[tuple[str, str | None], Operation] = {
     ("GET", "budgets"): Operation(
-        get_budgets, "cost:read", BudgetsQuery, BudgetsOut, "Budgets and what is left of them"
+        get_budgets, "cost:read", BudgetsQuery, BudgetsOut, "List budgets with their remaining amounts"
     ),
     ("POST", "set-budget"): Operation(
-        set_budget, "budget:write", SetBudget, BudgetDetailOut, "Make or change a budget"
+        set_budget, "budget:write", SetBudget, BudgetDetailOut, "Create or change a budget"
     ),
-    ("POST", "remove-budget"): Operation(remove_budget, "budget:write", BudgetReference, BudgetRemoved, "End a budget"),
+    ("POST", "remove-budget"): Operation(
+        remove_budget, "budget:write", BudgetReference, BudgetRemoved, "Remove a budget"
+    ),
     ("POST", "increase-budget"): Operation(
-        increase_budget, "budget:write", IncreaseBudget, BudgetDetailOut, "Raise a budget's limit for a while"
+        increase_budget, "budget:write", IncreaseBudget, BudgetDetailOut, "Raise a budget's limit temporarily"
     ),
     ("POST", "withdraw-increase"): Operation(
-        withdraw_increase, "budget:write", IncreaseReference, IncreaseWithdrawn, "End an increase before its time"
+        withdraw_increase, "budget:write", IncreaseReference, IncreaseWithdrawn, "Withdraw a temporary increase"
     ),
 }

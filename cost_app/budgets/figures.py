@@ -1,6 +1,7 @@
-"""The charts of one budget as Plotly dicts. Amounts are decimal texts, which Plotly reads as numbers: no float is made.
+"""The charts of one budget as Plotly dicts. Amounts are decimal texts, which Plotly reads as numbers: no float is
+created.
 
-Times are those of the active time zone, which is the organization's.
+Times are in the active time zone, which is the organization's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ BARS = 24
 
 @dataclass(frozen=True)
 class Point:
-    """What was spent between the point before and this moment, and what was left then; nano-dollars."""
+    """Spending between the previous point and this moment, and what was left then; nano-dollars."""
 
     at: datetime
     spent_nano: int
@@ -36,7 +37,7 @@ class Point:
 
 
 def burn_down(row: BudgetRow) -> Chart:
-    """What is left of the running window by hour (of a day) or by day, beside an even pace. Two queries."""
+    """What is left of the current window by hour (of a day) or by day, compared with an even pace. Two queries."""
     points = _points(row)
     window, limit = row.window, row.usage.limit_nano
     left = [(window.starts_at, limit), *((point.at, point.left_nano) for point in points)]
@@ -62,7 +63,7 @@ def burn_down(row: BudgetRow) -> Chart:
 
 
 def history(budget: Budget, row: BudgetRow | None) -> Chart:
-    """What was spent in each window beside its limit, the running one last. One query."""
+    """Spending in each window compared with its limit, the current one last. One query."""
     past = past_windows(budget, BARS)[::-1]
     names = [_day(each.window.starts_at) for each in past]
     traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOUR)]
@@ -89,10 +90,10 @@ def _history_table(shown: Iterable[tuple[str, Usage]]) -> Table:
 
 
 def _points(row: BudgetRow) -> list[Point]:
-    """One at the end of each step, the last one now.
+    """One point at the end of each step, the last one now.
 
-    The sums count from the period's beginning, a budget from when it was set: what the sums have more was spent before
-    that, and is taken off their earliest part.
+    The rollups count from the beginning of the period, a budget from when it was created: any excess in the rollups was
+    spent before that, and is subtracted from their earliest part.
     """
     window, usage = row.window, row.usage
     calendar = Calendar(zone_of(window.organization_id))
@@ -112,7 +113,7 @@ def _points(row: BudgetRow) -> list[Point]:
 def _never_falling(totals: list[int]) -> list[int]:
     """Totals that end with the last one: none above a later one, none below 0.
 
-    The sums have corrections of calls that the budget did not count; what it counted is never taken back by those.
+    The rollups include corrections of calls that the budget did not count; those never reduce what it did count.
     """
     last = totals[-1]
     capped = [max(0, total) for total in totals[:-1]] + [last]
@@ -180,7 +181,7 @@ def _axis() -> Figure:
 
 
 def _stamp(moment: datetime) -> str:
-    """As Plotly reads it: without an offset, so that it is shown as it is written."""
+    """A timestamp for Plotly: without an offset, so that it is displayed unchanged."""
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
 
 

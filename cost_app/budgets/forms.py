@@ -1,4 +1,4 @@
-"""What people fill in on the pages of budgets."""
+"""Forms for budgets."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -36,7 +36,7 @@ FIELDS_OF_TERMS = {
     "nano": "amount",
     "expires_at": "last_day",
 }
-"""Where a refused setting is shown, for those whose field has another name."""
+"""The form field of each rejected setting whose field has another name."""
 
 
 def _amount(**options: Any) -> forms.DecimalField:
@@ -56,42 +56,44 @@ def _percent(**options: Any) -> forms.IntegerField:
 
 
 def nano_of(amount: Decimal) -> int:
-    """An amount of a form, which has at most nine decimals, in nano-dollars."""
+    """A form amount, which has at most nine decimals, in nano-dollars."""
     return int(amount.scaleb(9))
 
 
 def add_refusal(form: forms.Form, field: str, message: str) -> None:
-    """Show what the budget's own rules refused at the field that it is about."""
+    """Show an error of the budget's rules at the field it is about."""
     name = FIELDS_OF_TERMS.get(field, field)
     form.add_error(name if name in form.fields else None, f"{message[:1].upper()}{message[1:]}.")
 
 
 class LimitForm(forms.Form):
-    """What can be changed of a budget."""
+    """The settings of a budget that can be changed."""
 
-    limit = _amount(help_text="For each period. A change holds at once, also below what is spent.")
-    warning_percent = _percent(label="Warn at, percent spent", initial=80)
-    alert_percent = _percent(label="Alert at, percent spent", initial=95)
+    limit = _amount(help_text="Limit per period. Changes apply immediately, even below current spending.")
+    warning_percent = _percent(label="Warn at (% spent)", initial=80)
+    alert_percent = _percent(label="Alert at (% spent)", initial=95)
     enforcement = forms.ChoiceField(
-        label="When a call does not fit",
+        label="When the limit is reached",
         choices=[(value, capfirst(label)) for value, label in Enforcement.choices],
         initial=Enforcement.WARN,
         widget=forms.RadioSelect,
     )
-    rollover_unused = forms.BooleanField(required=False, label="Carry what is unused over to the next period")
-    rollover_cap = _amount(required=False, label="Carry over at most", help_text="Empty for all that is unused.")
+    rollover_unused = forms.BooleanField(required=False, label="Carry unused budget over to the next period")
+    rollover_cap = _amount(
+        required=False, label="Maximum carry-over", help_text="Leave empty to carry over everything unused."
+    )
 
     def clean(self) -> dict[str, Any]:
-        """The warning does not come after the alert."""
+        """Check that the warning threshold is not above the alert threshold."""
         warning, alert = self.cleaned_data.get("warning_percent"), self.cleaned_data.get("alert_percent")
         if warning and alert and warning > alert:
-            self.add_error("warning_percent", "The warning must not come after the alert.")
+            self.add_error("warning_percent", "The warning threshold cannot be above the alert threshold.")
         if self.cleaned_data.get("rollover_cap") is not None and not self.cleaned_data.get("rollover_unused"):
-            self.add_error("rollover_cap", "A cap needs a budget that carries over. Check the box above or empty this.")
+            self.add_error("rollover_cap", "A maximum requires carry-over. Enable carry-over or clear this field.")
         return self.cleaned_data
 
     def settings(self) -> dict[str, Any]:
-        """Of a valid form, as fields of `BudgetTerms`."""
+        """The settings of a valid form, as fields of `BudgetTerms`."""
         data = self.cleaned_data
         cap = data["rollover_cap"]
         return {
@@ -105,7 +107,7 @@ class LimitForm(forms.Form):
 
     @staticmethod
     def values_of(budget: Budget) -> dict[str, Any]:
-        """What the form shows before anything is changed."""
+        """The form's initial values."""
         cap = budget.rollover_cap_nano
         return {
             "limit": dollars(budget.limit_nano),
@@ -118,18 +120,18 @@ class LimitForm(forms.Form):
 
 
 class EditForm(LimitForm):
-    """The same for a budget that exists; `seen` is the version that the page showed."""
+    """The form for an existing budget; `seen` is the version that the page showed."""
 
     seen = forms.DateTimeField(required=False, widget=forms.HiddenInput, input_formats=[f"{VERSION}%z"])
 
     @staticmethod
     def version_of(budget: Budget) -> str:
-        """What `seen` is filled with: to the microsecond, so that each change is another version."""
+        """The value of `seen`: precise to the microsecond, so that each change is a new version."""
         return budget.updated_at.strftime(f"{VERSION}%z")
 
 
 class BudgetForm(LimitForm):
-    """A new budget: its period, whose spending it counts, and the rest.
+    """A new budget: its period, its scope, and the settings.
 
     Offers the keys in use, the models that have a price, and the users and tags of the last 30 days: four queries.
     """
@@ -138,7 +140,7 @@ class BudgetForm(LimitForm):
         choices=[(value, label) for value, label in BudgetPeriod.choices], initial=BudgetPeriod.MONTHLY
     )
     scope = forms.ChoiceField(
-        label="Counts the spending of",
+        label="Applies to",
         choices=[(value, capfirst(label)) for value, label in BudgetScope.choices],
         initial=BudgetScope.ORGANIZATION,
         widget=forms.RadioSelect,
@@ -148,7 +150,7 @@ class BudgetForm(LimitForm):
         required=False,
         max_length=VALUE_MAX,
         label="User",
-        help_text="As requests send it in userId. Requests from the browser have the log-in name.",
+        help_text="As sent in userId. Requests from the browser use the username.",
         widget=forms.TextInput(attrs={"list": "known-users", "autocomplete": "off"}),
     )
     model = forms.ChoiceField(required=False, label="Model")
@@ -160,7 +162,7 @@ class BudgetForm(LimitForm):
     )
     count_from = forms.ChoiceField(
         label="Count spending",
-        choices=[("period", "from the beginning of the current period"), ("now", "from now on")],
+        choices=[("period", "From the beginning of the current period"), ("now", "From now")],
         initial="period",
         required=False,
         widget=forms.RadioSelect,
@@ -175,23 +177,23 @@ class BudgetForm(LimitForm):
 
     @property
     def known_users(self) -> list[str]:
-        """Suggestions."""
+        """Suggested user names."""
         return _known(BudgetScope.USER)
 
     @property
     def known_tags(self) -> list[str]:
-        """Suggestions."""
+        """Suggested tags."""
         return _known(BudgetScope.TAG)
 
     def clean(self) -> dict[str, Any]:
-        """The scope says which one, and there is no budget of it yet."""
+        """Check that the scope's value is given and has no budget yet."""
         super().clean()
         scope = self.cleaned_data.get("scope", "")
         field = VALUE_FIELDS.get(scope)
         if field and field not in self.errors and not normal_name(self.cleaned_data.get(field, "")):
-            self.add_error(field, "Say which one.")
+            self.add_error(field, "This field is required for this scope.")
         if not self.errors and self._exists():
-            self.add_error(None, "There is such a budget already. Edit it instead.")
+            self.add_error(None, "This budget already exists. Edit it instead.")
         return self.cleaned_data
 
     def _exists(self) -> bool:
@@ -204,11 +206,11 @@ class BudgetForm(LimitForm):
 
     @property
     def from_now(self) -> bool:
-        """Of a valid form, whether what the current period has cost is left out."""
+        """Whether a valid form excludes the current period's cost so far."""
         return bool(self.cleaned_data["count_from"] == "now")
 
     def terms(self) -> BudgetTerms:
-        """Of a valid form."""
+        """The terms of a valid form."""
         data = self.cleaned_data
         return BudgetTerms(
             period=data["period"], scope=data["scope"], scope_value=self._scope_value(), **self.settings()
@@ -216,34 +218,32 @@ class BudgetForm(LimitForm):
 
 
 class IncreaseForm(forms.Form):
-    """A temporary rise of a budget's limit, through a last day of the organization's calendar."""
+    """A temporary increase of a budget's limit, through a last day of the organization's calendar."""
 
-    amount = _amount(label="Raise the limit by")
-    last_day = forms.DateField(
-        label="Through the day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
+    amount = _amount(label="Increase the limit by")
+    last_day = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     reason = forms.CharField(
         max_length=REASON_MAX,
-        help_text="Goes into the audit log.",
+        help_text="Recorded in the audit log.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
     def clean_last_day(self) -> date:
-        """Not over yet, and not so far off that no calendar has it."""
+        """Check that the day is not over yet, and within the calendar's range."""
         day: date = self.cleaned_data["last_day"]
         if not timezone.localdate() <= day <= date(2999, 12, 31):
-            raise forms.ValidationError("Choose today or a later day.")
+            raise forms.ValidationError("Select today or a later day.")
         return day
 
     def granted(self, organization_id: int) -> dict[str, Any]:
-        """Of a valid form, as arguments of `grant_increase`."""
+        """The values of a valid form, as arguments of `grant_increase`."""
         ends = Calendar(zone_of(organization_id)).begin_of(self.cleaned_data["last_day"] + ONE_DAY)
         data = self.cleaned_data
         return {"nano": nano_of(data["amount"]), "reason": data["reason"], "expires_at": ends}
 
 
 def _chosen_of(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [("", "Choose one"), *choices]
+    return [("", "Select one"), *choices]
 
 
 def _keys_in_use() -> list[tuple[str, str]]:

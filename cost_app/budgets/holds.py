@@ -1,7 +1,7 @@
-"""Holding money for calls, and turning what they cost into spending.
+"""Reserves money for calls, and converts reservations to spending.
 
-A budget is one conditional UPDATE: it adds the bound only where that still fits, so that of any number of calls at once
-only those pass that fit. Windows are always taken in the order of their ids, all of them or none.
+A budget check is one conditional UPDATE: it adds the call's maximum cost only if that still fits, so that of any number
+of concurrent calls only those that fit pass. Windows are always locked in the order of their IDs, all of them or none.
 """
 
 from django.db.models import F, Q
@@ -16,9 +16,9 @@ from cost_app.models import Attempt, BudgetWindow, Enforcement, Hold
 
 
 def reserve(attempt: Attempt, windows: list[OpenWindow]) -> None:
-    """Hold the attempt's bound in each window; call it in the attempt's transaction, as its last statement.
+    """Reserve the attempt's maximum cost in each window; call it as the last statement of the attempt's transaction.
 
-    Raises BudgetExceededError or BudgetBusyError; then the caller's transaction must be rolled back.
+    Raises BudgetExceededError or BudgetBusyError; the caller must then roll its transaction back.
     """
     bound = attempt.bound_nano
     Hold.objects.bulk_create([_hold(attempt, each.window, reserved_nano=bound) for each in windows])
@@ -28,22 +28,22 @@ def reserve(attempt: Attempt, windows: list[OpenWindow]) -> None:
 
 
 def charge(attempt: Attempt, windows: list[BudgetWindow]) -> None:
-    """Count what a call has cost that nobody asked a budget for: usage from outside."""
+    """Count the cost of a call that no budget was asked for: usage reported from outside."""
     Hold.objects.bulk_create([_hold(attempt, each, committed_nano=attempt.cost_nano) for each in windows])
     for each in windows:
         BudgetWindow.objects.filter(id=each.id).update(committed_nano=F("committed_nano") + attempt.cost_nano)
 
 
 def close(attempt: Attempt, cost_nano: int) -> None:
-    """Free what the attempt holds and count its cost in the windows that it was admitted to.
+    """Release what the attempt has reserved and count its cost in the windows that admitted it.
 
-    The cost goes up or down from what was counted before. The caller has changed the attempt's row in the same
-    transaction, so that two never do it at once.
+    The cost replaces what was counted before. The caller has changed the attempt's row in the same transaction, so that
+    two callers never do this at once.
     """
     holds = list(Hold.objects.filter(attempt=attempt).order_by("window_id"))
     if holds:
         Hold.objects.filter(attempt=attempt).update(reserved_nano=0, committed_nano=cost_nano)
-    for hold in holds:  # last: from here to the commit other calls wait for the window
+    for hold in holds:  # last, because other calls wait for the window from here to the commit
         BudgetWindow.objects.filter(id=hold.window_id).update(
             reserved_nano=F("reserved_nano") - hold.reserved_nano,
             committed_nano=F("committed_nano") + (cost_nano - hold.committed_nano),
@@ -51,9 +51,9 @@ def close(attempt: Attempt, cost_nano: int) -> None:
 
 
 def lift_from_openings(attempt: Attempt, counted_nano: int) -> None:
-    """Give a call a hold in each window that has it in its opening sum, with what it counts there.
+    """Give a call a hold in each window that has it in its opening sum, with the amount it counts there.
 
-    For a cost that changes after it was booked: `close` then finds it. The caller has locked the attempt's row.
+    For a cost that changes after it was booked: `close` then finds the hold. The caller has locked the attempt's row.
     """
     windows = BudgetWindow.objects.filter(
         budget__in=budgets_counting(attempt), starts_at__lte=attempt.created_at, opened_to__gt=attempt.created_at
@@ -77,7 +77,7 @@ def _hold(attempt: Attempt, window: BudgetWindow, *, reserved_nano: int = 0, com
 
 
 def _add(each: OpenWindow, bound: int) -> bool:
-    if not bound:  # what costs nothing fits everywhere
+    if not bound:  # a free call fits everywhere
         return True
     fits = Q(committed_nano__lte=F("limit_nano") + each.increase_nano - F("reserved_nano") - bound)
     rows = BudgetWindow.objects.filter(Q(enforcement=Enforcement.WARN) | fits, id=each.window.id)
@@ -85,12 +85,12 @@ def _add(each: OpenWindow, bound: int) -> bool:
 
 
 def _add_after_refresh(each: OpenWindow, bound: int) -> bool:
-    """Calls of the window before may have ended since, and what they left over makes room here."""
+    """Calls of the previous window may have ended since, and their unused amounts make room here."""
     return each.window.carries_at_most_nano > 0 and refresh_rollover(each.window) and _add(each, bound)
 
 
 def _refusal(each: OpenWindow, bound: int) -> BudgetRefusedError:
-    """Busy only where the call fits once everybody else has ended and cost nothing."""
+    """Busy only if the call would fit once all others had ended at no cost."""
     window = BudgetWindow.objects.get(id=each.window.id)
     limit = window.limit_nano + each.increase_nano
     budget = each.window.budget
@@ -98,7 +98,7 @@ def _refusal(each: OpenWindow, bound: int) -> BudgetRefusedError:
     if bound > free:
         note_refusal(window.id, bound)
         left = dollars(max(0, free))
-        message = f"The {budget} budget of {dollars(limit)} has {left} left; this call can cost {dollars(bound)}."
+        message = f"The {budget} budget of {dollars(limit)} has {left} left; this call can cost up to {dollars(bound)}."
         return BudgetExceededError(budget, bound, free, message)
-    message = f"The {budget} budget of {dollars(limit)} is held by calls that are under way. Try again in a moment."
+    message = f"The {budget} budget of {dollars(limit)} is reserved by calls in progress. Try again in a moment."
     return BudgetBusyError(budget, bound, free - window.reserved_nano, message)

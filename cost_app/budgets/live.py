@@ -1,4 +1,4 @@
-"""Budgets as live events, for the organizations that have a client."""
+"""Publishes budgets as live events, for organizations with a client."""
 
 import logging
 from datetime import datetime
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class BudgetEvent(ApiModel):
-    """The running period of a budget, with the names of the JSON API's `window`."""
+    """The current period of a budget, with the names of the JSON API's `window`."""
 
     budget_id: str
     period: PeriodName
@@ -31,16 +31,17 @@ class BudgetEvent(ApiModel):
 
 
 def tell_budgets() -> None:
-    """Publish the budgets whose figures have changed: three queries for each organization. Raises RedisError.
+    """Publish the budgets whose figures have changed: three queries per organization. Raises RedisError.
 
-    Run once a second, so that what a call holds shows before it is spent. One organization that fails stops no other.
+    Run once per second, so that reservations show before they are spent. An organization that fails does not stop the
+    others.
     """
     for organization_id in listening():
         try:
             with organization_scope(organization_id):
                 drafts = [_draft(row) for row in budget_rows(organization_id)]
         except Exception:
-            logger.exception("budgets not told", extra={"fields": {"organization": organization_id}})
+            logger.exception("could not publish budgets", extra={"fields": {"organization": organization_id}})
         else:
             publish(organization_id, drafts, if_changed=True)
 

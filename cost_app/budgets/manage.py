@@ -1,8 +1,8 @@
-"""Making, changing and removing budgets, and raising them for a while. Amounts are nano-dollars.
+"""Create, change and remove budgets, and raise them temporarily. Amounts are nano-dollars.
 
-A change holds at once: it is written to the budget and to its running window in one transaction. Changes of one
-organization's budgets wait for each other at the organization's row, so that two at once make one budget. What calls
-hold and have spent is not touched; a limit may be cut below it, and then nothing more passes a budget that blocks.
+A change applies immediately: it is written to the budget and to its current window in one transaction. Changes to an
+organization's budgets are serialized by a lock on the organization's row, so that two concurrent ones create one
+budget. Reservations and spending do not change; if a limit is cut below them, a blocking budget admits nothing more.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ from cost_app.models import Budget, BudgetIncrease, BudgetWindow
 REASON_MAX = 200
 FACTS = ("limit_nano", "warning_percent", "alert_percent", "rollover_unused", "rollover_cap_nano", "enforcement")
 AMOUNTS = {"limit_nano": "limit", "rollover_cap_nano": "rollover_cap"}
-"""Columns of money, and what the audit log calls them: it has dollars."""
+"""Columns of money, and their names in the audit log, which has dollars."""
 
 
 def set_budget(
@@ -50,12 +50,12 @@ def set_budget(
     from_now: bool = False,
     unchanged_since: datetime | None = None,
 ) -> Budget:
-    """Make the budget of this period and scope, or change the one that there is; returns it.
+    """Create the budget of this period and scope, or change the existing one; returns it.
 
-    A new budget counts what its running period has already cost, or with `from_now` only what is spent after this. One
-    that was removed is taken up as if it had always been there, and `from_now` holds only if its last period is over.
-    `unchanged_since` is the `updated_at` that the caller has seen. Raises BudgetTermsError, and BudgetChangedError
-    where somebody has changed the budget since.
+    A new budget counts what its current period has already cost or, with `from_now`, only later spending. A removed
+    budget is restored as if it had always existed, and `from_now` applies only if its last period is over.
+    `unchanged_since` is the `updated_at` that the caller saw. Raises BudgetTermsError, and BudgetChangedError if
+    someone has changed the budget since.
     """
     with _changing(organization_id):
         terms = checked(terms)
@@ -74,14 +74,14 @@ def set_budget(
 
 
 def _same(terms: BudgetTerms) -> Budget | None:
-    """The budget of this period and scope; of a key also that of one which it replaced, or which replaced it."""
+    """The budget of this period and scope; for a key also that of one it replaced, or that replaced it."""
     values = scope_of(terms.scope, terms.scope_value).values
     same = Budget.objects.filter(period=terms.period, scope=terms.scope, scope_value__in=values)
     return same.order_by("-is_active", "-id").first()
 
 
 def _bring_up(budget: Budget, now: datetime, *, from_now: bool) -> None:
-    """Open the windows that are due under the terms that held until now; after that calls are held."""
+    """Open the windows that are due under the previous terms; after that, calls are blocked by the lock."""
     if not budget.is_active:
         newest = BudgetWindow.objects.filter(budget=budget).order_by("-ends_at").first()
         if from_now and (newest is None or newest.ends_at <= now):
@@ -93,7 +93,9 @@ def _bring_up(budget: Budget, now: datetime, *, from_now: bool) -> None:
 
 
 def remove_budget(*, budget: Budget, actor: str) -> bool:
-    """End a budget now: calls no longer ask it, its windows stay, its increases end. False if it had been removed."""
+    """Remove a budget: calls are no longer checked against it, its windows remain, its increases end. False if already
+    removed.
+    """
     with _changing(budget.organization_id):
         now = timezone.now()
         if not Budget.objects.filter(id=budget.id, is_active=True).update(is_active=False, updated_at=now):
@@ -107,15 +109,15 @@ def remove_budget(*, budget: Budget, actor: str) -> bool:
 def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: datetime, actor: str) -> BudgetIncrease:
     """Raise a budget's limit by `nano` from now until `expires_at`. Raises BudgetTermsError.
 
-    It counts in each window that is open in that time, and is no part of what is carried over.
+    It applies to each window that is open during that time, and is never carried over.
     """
     check_amount("nano", nano, least=1)
     reason = reason.strip()
     if not reason or len(reason) > REASON_MAX:
-        raise BudgetTermsError("reason", f"say why, in 1 to {REASON_MAX} characters")
+        raise BudgetTermsError("reason", f"enter a reason of 1 to {REASON_MAX} characters")
     with _changing(budget.organization_id):
         if expires_at <= timezone.now():
-            raise BudgetTermsError("expires_at", "the increase must end in the future")
+            raise BudgetTermsError("expires_at", "the increase must expire in the future")
         if not Budget.objects.filter(id=budget.id, is_active=True).exists():
             raise BudgetTermsError("budget", "this budget has been removed")
         _check_sum(budget, nano)
@@ -134,15 +136,15 @@ def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: dateti
 
 
 def _check_sum(budget: Budget, nano: int) -> None:
-    """Increases in force are added up with each call, in 64 bits."""
+    """Each call adds up the increases in effect, in 64 bits."""
     now = timezone.now()
     in_force = BudgetIncrease.objects.filter(budget=budget, expires_at__gt=now, withdrawn_at=None)
     if in_force.aggregate(nano=Sum("nano", default=0))["nano"] + nano > NANO_MAX:
-        raise BudgetSumError("nano", "all increases in force must be below 100 million together; withdraw one first")
+        raise BudgetSumError("nano", "all increases in effect must total less than 100 million; withdraw one first")
 
 
 def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:
-    """End an increase now. False if it had ended before."""
+    """End an increase now. False if it had already ended."""
     with _changing(increase.organization_id):
         now = timezone.now()
         in_force = BudgetIncrease.objects.filter(id=increase.id, withdrawn_at=None, expires_at__gt=now)
@@ -153,23 +155,23 @@ def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:
 
 
 def audit_target(budget: Budget) -> str:
-    """How the audit log names a budget; `audit_prefix` finds it again."""
+    """The name of a budget in the audit log; `audit_prefix` finds it again."""
     return f"{audit_prefix(budget)}{budget}"[:200]
 
 
 def audit_prefix(budget: Budget) -> str:
-    """The part that is no other budget's."""
+    """The part that is unique to the budget."""
     return f"budget {budget.id}: "
 
 
 def terms_of(budget: Budget, **changes: Any) -> BudgetTerms:
-    """What a budget is set to, with changes."""
+    """A budget's settings, with changes."""
     columns = {name: getattr(budget, name) for name in BudgetTerms.__dataclass_fields__}
     return replace(BudgetTerms(**columns), **changes)
 
 
 def spent_so_far(*, organization_id: int, period: str, scope: str, scope_value: str) -> int:
-    """Nano-dollars that the running period of such a budget has cost, for whoever is about to set it.
+    """Nano-dollars that the current period of such a budget has cost, as a preview before creating it.
 
     Raises BudgetTermsError.
     """
@@ -182,14 +184,14 @@ def spent_so_far(*, organization_id: int, period: str, scope: str, scope_value: 
 
 @contextmanager
 def _changing(organization_id: int) -> Iterator[None]:
-    """One change of an organization's budgets at a time. Calls go on: they lock no more of this row than its key."""
+    """Serialize changes to an organization's budgets. Calls continue: they lock only the row's key."""
     with organization_scope(organization_id), transaction.atomic():
         Organization.objects.select_for_update(no_key=True).get(id=organization_id)
         yield
 
 
 def _empty(organization_id: int, terms: BudgetTerms) -> Budget:
-    """Nothing but its place: `_write` does the rest."""
+    """An empty budget of this scope; `_write` sets the rest."""
     return Budget.objects.create(
         organization_id=organization_id,
         period=terms.period,
@@ -209,7 +211,7 @@ def _write(budget: Budget, terms: BudgetTerms) -> None:
     budget.is_active = True
     budget.save()
     windows = BudgetWindow.objects.filter(budget=budget, ends_at__gt=now)
-    # One UPDATE, which locks the rows: a call that is admitted now is so before it or after it.
+    # One UPDATE, which locks the rows: a concurrent call is admitted either before or after it.
     windows.update(
         limit_nano=F("rollover_nano") + budget.limit_nano,
         carries_at_most_nano=most_carried(budget),

@@ -1,8 +1,8 @@
-"""Opening windows: every period of a budget in its order, each with what the ledger says that it has already cost.
+"""Opens windows: every period of a budget in order, each with what it has already cost according to the ledger.
 
-So it makes no difference who opens a window, when, or whether anybody looked in the periods before. Calls are counted
-by their holds from `Budget.holds_since` on; what is older, and the part of a period that a window of another calendar
-has counted, comes from the ledger.
+So it makes no difference who opens a window, when, or whether anybody looked during earlier periods. From
+`Budget.holds_since`, calls are counted by their holds; everything older, and the part of a period that a window of
+another calendar has counted, comes from the ledger.
 """
 
 from datetime import datetime
@@ -22,9 +22,9 @@ UNDER_WAY = (AttemptState.RESERVED, AttemptState.DISPATCHED)
 
 
 def open_due(budget: Budget, now: datetime) -> BudgetWindow:
-    """Open the windows from the newest one's end to that of `now`; returns the newest.
+    """Open the windows from the end of the newest one to that of `now`; returns the newest.
 
-    That is a window already open where the clock went back. A new calendar begins with the next window.
+    If the clock went back, that is a window already open. A new calendar begins with the next window.
     """
     newest = BudgetWindow.objects.filter(budget=budget).order_by("-ends_at").first()
     if newest and newest.ends_at > now:
@@ -37,12 +37,12 @@ def open_due(budget: Budget, now: datetime) -> BudgetWindow:
 
 
 def calendar_for(organization_id: int) -> Calendar:
-    """The calendar of the organization's budgets at this moment."""
+    """The current calendar of the organization's budgets."""
     return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
 
 
 def _open(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> BudgetWindow:
-    """One window; of several processes at once one makes it."""
+    """Open one window; of several concurrent processes, one creates it."""
     until = counted_to(budget, before, starts_at, ends_at)
     if until is None:
         return _make(budget, before, starts_at, ends_at)
@@ -58,7 +58,7 @@ def _open(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends
 
 
 def _extended(window: BudgetWindow, ends_at: datetime) -> BudgetWindow:
-    """A period that a new time zone ends later, such as by its summer time, goes on."""
+    """A period that a new time zone ends later, for example because of daylight saving time, is extended."""
     BudgetWindow.objects.filter(id=window.id, ends_at__lt=ends_at).update(ends_at=ends_at)
     window.refresh_from_db()
     return window
@@ -82,7 +82,7 @@ def _make(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends
 
 
 def counted_to(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> datetime | None:
-    """Until when the ledger counts in a new window, and no holds do; None where all of its calls have one."""
+    """Until when the ledger counts in a new window instead of holds; None if all of its calls have one."""
     ends = [before.ends_at] if before else []
     if budget.holds_since:
         ends.append(budget.holds_since)
@@ -91,7 +91,7 @@ def counted_to(budget: Budget, before: BudgetWindow | None, starts_at: datetime,
 
 
 def first_counted(budget: Budget, starts_at: datetime) -> datetime:
-    """From when on spending counts in a window."""
+    """When spending starts to count in a window."""
     return max(starts_at, budget.counts_from) if budget.counts_from else starts_at
 
 
@@ -108,7 +108,7 @@ def _count_from_the_ledger(budget: Budget, before: BudgetWindow | None, window: 
 
 
 def count_gap(budget: Budget, removed_at: datetime, now: datetime) -> None:
-    """Add to the windows that the budget has what was spent between its removal and now, when nothing was held."""
+    """Add spending between the removal of the budget and now, when nothing was reserved, to its windows."""
     scope = scope_of(budget.scope, budget.scope_value)
     for window in BudgetWindow.objects.filter(budget=budget, ends_at__gt=removed_at, starts_at__lt=now).order_by("id"):
         begin = max(first_counted(budget, window.starts_at), removed_at)
@@ -125,9 +125,9 @@ def _add_opening(window: BudgetWindow, nano: int, until: datetime) -> None:
 
 
 def take_up_calls(budget: Budget, window: BudgetWindow, scope: Scope, until: datetime) -> None:
-    """Hold what calls under way may still cost, so that what they will cost is counted here too.
+    """Reserve what calls in progress may still cost, so that their cost is counted here too.
 
-    Locks the calls before the window, as ending a call does.
+    Locks the calls before the window, in the same order as ending a call.
     """
     begin = first_counted(budget, window.starts_at)
     calls = Attempt.objects.filter(

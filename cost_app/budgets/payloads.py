@@ -1,4 +1,4 @@
-"""What the JSON operations of budgets take and give."""
+"""Payloads and results of the budget API."""
 
 import re
 from datetime import datetime
@@ -22,17 +22,17 @@ AMOUNT_TEXT = r"^[0-9]{1,8}(\.[0-9]{1,9})?$"
 
 
 def _nano(value: object) -> int:
-    """Dollars of a body in nano-dollars. A number is taken as it is written: its shortest text is what was sent."""
+    """Dollars in nano-dollars. A JSON number is read from its shortest text, which is what was sent."""
     if isinstance(value, str) and not re.fullmatch(AMOUNT_TEXT[1:-1], value):
-        raise ValueError("an amount has up to eight digits before the point and up to nine after it")
+        raise ValueError("an amount has up to eight digits before the decimal point and up to nine after it")
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-        raise ValueError("an amount is a number or a decimal text")
+        raise ValueError("an amount is a number or a decimal string")
     amount = Decimal(str(value))
     if not amount.is_finite() or not 0 <= amount < AMOUNT_END:
-        raise ValueError("an amount is 0 or more and less than 100 million")
+        raise ValueError("an amount must be at least 0 and less than 100 million")
     nano = amount.scaleb(9)
     if nano != int(nano):
-        raise ValueError("an amount has at most nine decimals")
+        raise ValueError("an amount can have at most nine decimals")
     return int(nano)
 
 
@@ -57,7 +57,7 @@ def _moment(value: object) -> datetime:
     except ValueError:
         moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ValueError("a time is ISO 8601 with its offset from UTC: 2026-01-31T23:00:00Z")
+        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
     return moment
 
 
@@ -66,14 +66,14 @@ Percent = Annotated[int, Field(ge=1, le=100), WHOLE_FLOATS]
 
 
 class ScopeIn(ApiModel):
-    """Whose spending a budget counts; `value` is a key's id, a user's reference, `provider/model` or a tag."""
+    """Whose spending a budget counts; `value` is a key's ID, a user's reference, `provider/model` or a tag."""
 
     type: Literal["api_key", "user", "model", "tag"]
     value: Annotated[str, StringConstraints(min_length=1, max_length=VALUE_MAX)]
 
 
 class SetBudget(ApiModel):
-    """Make the budget of this period and scope, or change the one there is; what is left out gets its default."""
+    """Create the budget of this period and scope, or change the existing one; omitted fields get their defaults."""
 
     period: PeriodName
     limit: AmountIn
@@ -85,18 +85,20 @@ class SetBudget(ApiModel):
     scope: Literal["organization"] | ScopeIn = "organization"
     count_from: Annotated[
         Literal["period", "now"],
-        Field(description="a new budget counts what its running period has already cost, or only what follows"),
+        Field(
+            description="whether a new budget counts what its current period has already cost, or only later spending"
+        ),
     ] = "period"
 
 
 class BudgetReference(ApiModel):
-    """One budget."""
+    """A reference to a budget."""
 
     budget_id: str
 
 
 class IncreaseBudget(BudgetReference):
-    """Raise a budget's limit for a while."""
+    """Raise a budget's limit temporarily."""
 
     amount: AmountIn
     reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
@@ -104,24 +106,25 @@ class IncreaseBudget(BudgetReference):
 
 
 class IncreaseReference(ApiModel):
-    """One increase."""
+    """A reference to a temporary increase."""
 
     increase_id: str
 
 
 class IncreaseWithdrawn(ApiModel):
-    """The increase counts no more."""
+    """The increase no longer applies."""
 
     withdrawn: Literal[True]
 
 
 class BudgetsQuery(ApiModel):
-    """Nothing beside the action."""
+    """No parameters besides the action."""
 
 
 class BudgetWindowOut(ApiModel):
-    """The running period. `limit` has what was carried over and the increases in force; `free` is negative where
-    spent and held are above it; `percent` of the limit is spent, rounded down."""
+    """The current period. `limit` includes carry-over and temporary increases; `free` is negative if spent and held
+    exceed it; `percent` is the spent share of the limit, rounded down.
+    """
 
     start: datetime
     end: datetime
@@ -130,12 +133,12 @@ class BudgetWindowOut(ApiModel):
     held: Dollars
     free: Dollars
     percent: int
-    refusing: Annotated[bool, Field(description="calls like the last one that was refused do not fit")]
+    refusing: Annotated[bool, Field(description="whether calls like the last refused one still do not fit")]
     refused_calls: int
 
 
 class BudgetIncreaseOut(ApiModel):
-    """An increase that is in force."""
+    """A temporary increase in effect."""
 
     id: str
     amount: Dollars
@@ -145,7 +148,7 @@ class BudgetIncreaseOut(ApiModel):
 
 
 class BudgetDetailOut(ApiModel):
-    """A budget. `scopeValue` is empty for the organization, and the public id of a key."""
+    """A budget. `scopeValue` is empty for the organization, and the public ID for a key."""
 
     id: str
     period: PeriodName
@@ -162,12 +165,12 @@ class BudgetDetailOut(ApiModel):
 
 
 class BudgetsOut(ApiModel):
-    """The budgets of the organization, the widest scope first."""
+    """The organization's budgets, widest scope first."""
 
     budgets: list[BudgetDetailOut]
 
 
 class BudgetRemoved(ApiModel):
-    """The budget counts nothing any more."""
+    """The budget no longer counts spending."""
 
     removed: Literal[True]

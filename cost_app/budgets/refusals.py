@@ -1,10 +1,10 @@
-"""Why a budget lets a call not pass."""
+"""Why a budget refuses a call."""
 
 from cost_app.models import Budget
 
 
 class BudgetRefusedError(Exception):
-    """A budget has no room for the call. `budget` is the one; amounts are nano-dollars."""
+    """A budget has no room for the call. Amounts are nano-dollars."""
 
     def __init__(self, budget: Budget, needed_nano: int, available_nano: int, message: str) -> None:
         super().__init__(message)
@@ -14,9 +14,9 @@ class BudgetRefusedError(Exception):
 
 
 class BudgetExceededError(BudgetRefusedError):
-    """It is spent: waiting does not help before the next period.
+    """The budget is spent: waiting does not help before the next period.
 
-    `fits_tokens` is how long an answer would still fit, 0 where not even the prompt does.
+    `fits_tokens` is the longest answer that would still fit; 0 if not even the prompt does.
     """
 
     def __init__(
@@ -27,6 +27,6 @@ class BudgetExceededError(BudgetRefusedError):
 
 
 class BudgetBusyError(BudgetRefusedError):
-    """Calls that are under way hold the room; when they end there may be some. `retry_after_s`: when to come back."""
+    """Calls in progress have reserved the rest; there may be room when they end. Retry after `retry_after_s`."""
 
     retry_after_s = 1

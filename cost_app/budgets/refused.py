@@ -1,5 +1,6 @@
-"""Counting the calls that budgets refuse. The transaction of a refused call is rolled back, so Redis counts until the
-scheduler adds it to the windows: a refusal costs one command and no write. What Redis loses is a count, not money.
+"""Counts the calls that budgets refuse. The transaction of a refused call is rolled back, so Redis counts until the
+scheduler adds the counts to the windows: a refusal costs one command and no write. If Redis loses data, counts are
+lost, not money.
 """
 
 import logging
@@ -15,24 +16,24 @@ logger = logging.getLogger(__name__)
 
 COUNTS = "cost:{refused}:calls"
 BOUNDS = "cost:{refused}:bounds"
-"""Hashes by window: how many calls since the last look, and the bound of the last one in nano-dollars."""
+"""Hashes by window: how many calls since the last run, and the maximum cost of the last one in nano-dollars."""
 
 
 def note_refusal(window_id: int, bound_nano: int) -> None:
-    """Remember that a call did not fit. Never raises: without Redis the call is refused uncounted."""
+    """Count a call that did not fit. Never raises: without Redis the call is refused but not counted."""
     try:
         with redis_client().pipeline() as pipeline:
             pipeline.hincrby(COUNTS, str(window_id), 1)
             pipeline.hset(BOUNDS, str(window_id), bound_nano)
             pipeline.execute()
     except RedisError:
-        logger.warning("refused call not counted", extra={"fields": {"window": window_id}})
+        logger.warning("could not count a refused call", extra={"fields": {"window": window_id}})
 
 
 def count_refusals() -> set[int]:
-    """Add what was refused since the last time to the windows; returns their organizations. Raises RedisError.
+    """Add the counts since the last run to the windows; returns their organizations. Raises RedisError.
 
-    One statement for each window that refused something, none where nothing was refused.
+    One statement for each window that refused something, none if nothing was refused.
     """
     with redis_client().pipeline() as pipeline:
         pipeline.hgetall(COUNTS)

@@ -1,4 +1,4 @@
-"""What windows take over from those before: a function of the windows, whoever computes it and whenever."""
+"""What windows carry over from earlier ones: a function of the windows, whoever computes it and whenever."""
 
 from datetime import datetime
 from itertools import pairwise
@@ -11,27 +11,27 @@ from cost_app.budgets.terms import NANO_MAX
 from cost_app.models import Budget, BudgetWindow
 
 WINDOWS_FOLLOWED = 35
-"""How far back a late cost may change what was carried over: usage is reported within 31 days."""
+"""How far back a late cost can change the carry-over: usage is reported within 31 days."""
 
 
 def most_carried(budget: Budget) -> int:
-    """The most that a window of this budget takes over, in nano-dollars; whatever is unused, it stays an amount."""
+    """The maximum that a window of this budget carries over, in nano-dollars, also if there is no cap."""
     if not budget.rollover_unused:
         return 0
     return NANO_MAX if budget.rollover_cap_nano is None else budget.rollover_cap_nano
 
 
 def carried_over(before: BudgetWindow | None, most: int) -> int:
-    """What the window before left unused, in nano-dollars; what calls still hold of it counts as spent."""
+    """The unused amount of the previous window in nano-dollars; reservations count as spent."""
     if before is None:
         return 0
     return max(0, min(before.limit_nano - before.committed_nano - before.reserved_nano, most))
 
 
 def refresh_rollover(window: BudgetWindow) -> bool:
-    """Count again what was left over, window by window up to this one. True if its limit changed.
+    """Recompute the carry-over, window by window up to this one. True if its limit changed.
 
-    Calls of windows before may have ended since, or have been reported late.
+    Calls of earlier windows may have ended since, or may have been reported late.
     """
     earlier = BudgetWindow.objects.filter(budget=window.budget_id, ends_at__lt=window.ends_at)
     chain = [*reversed(earlier.order_by("-ends_at")[:WINDOWS_FOLLOWED]), window]
@@ -55,9 +55,9 @@ def _take_over(before: BudgetWindow, window: BudgetWindow) -> bool:
 
 
 def refresh_rollovers(now: datetime | None = None) -> None:
-    """The same for every current window that can carry over; for the sweeper.
+    """Recompute the carry-over of every current window; for the sweeper.
 
-    And where a window was opened while its budget was being changed, it gets what the budget says now.
+    A window that was opened while its budget was being changed also gets the budget's current settings.
     """
     now = now or timezone.now()
     current = BudgetWindow.objects.filter(starts_at__lte=now, ends_at__gt=now, budget__is_active=True)
@@ -70,7 +70,7 @@ def refresh_rollovers(now: datetime | None = None) -> None:
 
 
 def follow_budget(window: BudgetWindow) -> None:
-    """Give a window what its budget is set to; keeps what it took over."""
+    """Apply the budget's settings to a window; keeps its carry-over."""
     BudgetWindow.objects.filter(id=window.id, rollover_nano=window.rollover_nano).update(
         limit_nano=window.budget.limit_nano + window.rollover_nano,
         carries_at_most_nano=most_carried(window.budget),

@@ -1,7 +1,7 @@
-"""Which calls a budget counts: the one place that says it for admission, for the ledger's rows and for its sums.
+"""Which calls a budget counts: defined in one place for admission, for ledger entries and for rollups.
 
-A budget of an API key counts the whole line of keys that replaced each other by rotation, so that a rotation neither
-gives a second allowance nor takes one. Users and tags are compared in their normal form (`aiinfra.names`).
+A budget of an API key counts all keys that replaced each other by rotation, so that a rotation neither adds nor removes
+allowance. Users and tags are compared in their normal form (`aiinfra.names`).
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ Row = TypeVar("Row", LedgerEntry, Attempt)
 
 
 def budgets_counting(attempt: Attempt) -> QuerySet[Budget]:
-    """The budgets, active or not, whose scope has this call. The line of its key is a part of the one query."""
+    """The budgets, active or not, whose scope includes this call. The key's rotations are part of the one query."""
     counting = (
         Q(scope=BudgetScope.ORGANIZATION)
         | Q(scope=BudgetScope.MODEL, scope_value=attempt.name)
@@ -35,14 +35,14 @@ def budgets_counting(attempt: Attempt) -> QuerySet[Budget]:
 
 @dataclass(frozen=True)
 class Scope:
-    """A budget's scope and the values under which the ledger and its sums have it: the keys' row ids, or the one."""
+    """A budget's scope and its values in the ledger and the rollups: the keys' row IDs, or a single value."""
 
     kind: str
     values: tuple[str, ...]
 
     @property
     def dimension(self) -> str:
-        """The dimension of the sums by hour and day."""
+        """The dimension of the rollups by hour and day."""
         return Dimension.TOTAL.value if self.kind == BudgetScope.ORGANIZATION else self.kind
 
     def has(self, row: LedgerEntry | Attempt) -> bool:
@@ -60,7 +60,7 @@ class Scope:
                 return True
 
     def chosen(self, rows: Iterable[Row]) -> list[Row]:
-        """Those of the rows that count."""
+        """Filter the rows to those that count."""
         return [row for row in rows if self.has(row)]
 
 

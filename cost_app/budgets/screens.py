@@ -1,4 +1,4 @@
-"""Budgets as the pages show them. Amounts are nano-dollars, bars are whole thousandths of the limit."""
+"""Data for the budget pages. Amounts are nano-dollars, bars are integer thousandths of the limit."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SHORT_ENFORCEMENT = {Enforcement.WARN: "warns", Enforcement.BLOCK: "blocks", Enf
 
 @dataclass(frozen=True)
 class Usage:
-    """What of a limit is spent and held; a window's, running or past."""
+    """How much of a window's limit is spent and reserved."""
 
     limit_nano: int
     spent_nano: int
@@ -34,27 +34,27 @@ class Usage:
 
     @property
     def free_nano(self) -> int:
-        """What is left; negative where the limit was cut or warnings passed."""
+        """What is left; negative if the limit was cut or a warning budget was exceeded."""
         return self.limit_nano - self.spent_nano - self.held_nano
 
     @property
     def over_nano(self) -> int:
-        """How far spent and held are beyond the limit."""
+        """By how much spending and reservations exceed the limit."""
         return max(0, -self.free_nano)
 
     @property
     def percent(self) -> int:
-        """Of the limit, what is spent, rounded down; 100 where there is no limit to spend."""
+        """The spent share of the limit, rounded down; 100 if the limit is 0."""
         return self.spent_nano * 100 // self.limit_nano if self.limit_nano > 0 else 100
 
     @property
     def spent_bar(self) -> int:
-        """Width of what is spent."""
+        """Width of the spent part of the bar."""
         return self._thousandths(self.spent_nano)
 
     @property
     def held_bar(self) -> int:
-        """Width of what is held, beside it."""
+        """Width of the reserved part of the bar, next to it."""
         return self._thousandths(self.spent_nano + self.held_nano) - self.spent_bar
 
     def _thousandths(self, nano: int) -> int:
@@ -63,14 +63,14 @@ class Usage:
 
 @dataclass(frozen=True)
 class BudgetName:
-    """What a budget is for, in words."""
+    """What a budget applies to, in words."""
 
     budget: Budget
     key: ApiKey | None = None
 
     @property
     def key_id(self) -> str:
-        """The public id of the API key; nothing for other scopes."""
+        """The public ID of the API key; empty for other scopes."""
         return self.key.key_id if self.key else ""
 
     @property
@@ -86,7 +86,7 @@ class BudgetName:
 
     @property
     def kind(self) -> str:
-        """What the subject is: user, model; nothing for the organization."""
+        """What the subject is, such as user or model; empty for the organization."""
         return "" if self.budget.scope == BudgetScope.ORGANIZATION else BudgetScope(self.budget.scope).label[4:]
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class BudgetName:
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """A budget with its running window."""
+    """A budget with its current window."""
 
     name: BudgetName
     open: OpenWindow
@@ -108,17 +108,17 @@ class BudgetRow:
 
     @property
     def window(self) -> BudgetWindow:
-        """The running window."""
+        """The current window."""
         return self.open.window
 
     @property
     def usage(self) -> Usage:
-        """What of the limit of this moment is used."""
+        """Usage of the current limit."""
         return Usage(self.open.limit_nano, self.window.committed_nano, self.window.reserved_nano)
 
     @property
     def tone(self) -> str:
-        """bad from the alert threshold on, warn from the warning threshold on, else nothing."""
+        """bad at or above the alert threshold, warn at or above the warning threshold, otherwise empty."""
         percent = self.usage.percent
         if self.open.is_refusing:
             return "bad"
@@ -128,7 +128,7 @@ class BudgetRow:
 
     @property
     def state(self) -> str:
-        """The same in words, for those who see no colors."""
+        """The same in words, for those who cannot see colors."""
         if self.open.is_refusing:
             return "refusing"
         if self.usage.percent >= 100:
@@ -143,22 +143,22 @@ class BudgetRow:
 
     @property
     def warning_mark(self) -> int:
-        """Where the warning threshold is on the bar."""
+        """Position of the warning threshold on the bar."""
         return self.budget.warning_percent * FULL // 100
 
     @property
     def alert_mark(self) -> int:
-        """Where the alert threshold is."""
+        """Position of the alert threshold on the bar."""
         return self.budget.alert_percent * FULL // 100
 
     @property
     def resets_in_ms(self) -> int:
-        """Until the next window begins."""
+        """Milliseconds until the next window begins."""
         return max(0, (self.window.ends_at - timezone.now()) // MS)
 
     @property
     def enforcement(self) -> str:
-        """What it does, in a word."""
+        """The enforcement, in a word."""
         return SHORT_ENFORCEMENT[Enforcement(self.window.enforcement)]
 
 
@@ -170,27 +170,27 @@ class PastWindow:
 
     @property
     def usage(self) -> Usage:
-        """What was used of its own limit, without temporary increases."""
+        """Usage of its own limit, without temporary increases."""
         return Usage(self.window.limit_nano, self.window.committed_nano, self.window.reserved_nano)
 
 
 @dataclass(frozen=True)
 class IncreaseRow:
-    """A temporary increase and whether it counts now."""
+    """A temporary increase and whether it applies now."""
 
     increase: BudgetIncrease
 
     @property
     def state(self) -> str:
-        """in force, withdrawn or expired."""
+        """in effect, withdrawn or expired."""
         if self.increase.withdrawn_at:
             return "withdrawn"
-        return "in force" if self.increase.expires_at > timezone.now() else "expired"
+        return "in effect" if self.increase.expires_at > timezone.now() else "expired"
 
 
 @dataclass(frozen=True)
 class BudgetDetail:
-    """All that the page of one budget shows beside its charts; `row` is None for one that was removed."""
+    """Everything the page of one budget shows besides its charts; `row` is None for a removed budget."""
 
     name: BudgetName
     row: BudgetRow | None
@@ -201,7 +201,7 @@ class BudgetDetail:
 
 
 def budget_rows(organization_id: int) -> list[BudgetRow]:
-    """The active budgets, the widest scope first: three queries, whatever their number."""
+    """The active budgets, widest scope first: three queries, whatever their number."""
     opened = windows_now(organization_id)
     names = budget_names([each.window.budget for each in opened])
     rows = [BudgetRow(names[each.window.budget_id], each) for each in opened]
@@ -209,19 +209,19 @@ def budget_rows(organization_id: int) -> list[BudgetRow]:
 
 
 def removed_budgets() -> list[BudgetName]:
-    """Those of the organization in scope that were removed last."""
+    """The most recently removed budgets of the organization in scope."""
     removed = Budget.objects.filter(is_active=False).order_by("-updated_at")[:REMOVED_SHOWN]
     return list(budget_names(removed).values())
 
 
 def budget_row(budget: Budget) -> BudgetRow | None:
-    """One active budget with its running window; None for one that was removed."""
+    """One active budget with its current window; None if it was removed."""
     opened = [each for each in windows_now(budget.organization_id) if each.window.budget_id == budget.id]
     return BudgetRow(budget_names([budget])[budget.id], opened[0]) if opened else None
 
 
 def budget_detail(budget: Budget, *, with_events: bool) -> BudgetDetail:
-    """One budget; the audit log's part is for those who may read it."""
+    """One budget; its audit events only for users who may read them."""
     increases = BudgetIncrease.objects.filter(budget=budget).order_by("-id")[:INCREASES_SHOWN]
     events = audit_events(verb="budget.").filter(target__startswith=audit_prefix(budget))
     row = budget_row(budget)
@@ -236,7 +236,7 @@ def budget_detail(budget: Budget, *, with_events: bool) -> BudgetDetail:
 
 
 def past_windows(budget: Budget, number: int) -> list[PastWindow]:
-    """The windows of a budget that are over, newest first; of a removed budget all."""
+    """The past windows of a budget, newest first; all windows of a removed budget."""
     past = BudgetWindow.objects.filter(budget=budget)
     if budget.is_active:
         past = past.filter(ends_at__lte=timezone.now())
@@ -244,11 +244,11 @@ def past_windows(budget: Budget, number: int) -> list[PastWindow]:
 
 
 def run_out_day(row: BudgetRow) -> date | None:
-    """The day of the running period on which the limit is expected to be reached; None where it lasts or nothing can
-    be told. Two queries.
+    """The day in the current period on which the limit is expected to be reached; None if it is not, or without a
+    forecast. Two queries.
 
-    The forecast is of all spending from the period's beginning: so only for the organization's own budgets, not for
-    those of a day, and from their first whole period on.
+    The forecast is of all spending from the beginning of the period, so it applies only to the organization's own
+    budgets, not to daily ones, and not before their first whole period.
     """
     budget, window = row.budget, row.window
     is_whole = budget.scope == BudgetScope.ORGANIZATION and budget.created_at <= window.starts_at
@@ -261,7 +261,7 @@ def run_out_day(row: BudgetRow) -> date | None:
 
 
 def open_holds(window: BudgetWindow) -> list[Hold]:
-    """What calls under way hold of a window, the largest first; asks nothing where nothing is held."""
+    """Reservations of calls in progress in a window, largest first; no query if nothing is reserved."""
     if not window.reserved_nano:
         return []
     held = Hold.objects.filter(window=window, reserved_nano__gt=0).select_related("attempt__api_key")
@@ -269,7 +269,7 @@ def open_holds(window: BudgetWindow) -> list[Hold]:
 
 
 def budget_names(budgets: Iterable[Budget]) -> dict[int, BudgetName]:
-    """Names by the budgets' ids: one query for those of API keys."""
+    """Names by budget ID: one query for those of API keys."""
     budgets = list(budgets)
     wanted = [int(budget.scope_value) for budget in budgets if budget.scope == BudgetScope.API_KEY]
     keys = _newest_keys(wanted) if wanted else {}
@@ -277,7 +277,7 @@ def budget_names(budgets: Iterable[Budget]) -> dict[int, BudgetName]:
 
 
 def _newest_keys(row_ids: Collection[int]) -> dict[str, ApiKey]:
-    """By row id the key, or the one that replaced it by rotation. One query."""
+    """By row ID, the key or the one that replaced it by rotation. One query."""
     lines = ApiKey.objects.filter(id__in=row_ids, line__isnull=False).values("line")
     found = list(ApiKey.objects.filter(Q(id__in=row_ids) | Q(line__in=lines)).order_by("id"))
     newest = {key.line: key for key in found if key.line}
@@ -285,7 +285,7 @@ def _newest_keys(row_ids: Collection[int]) -> dict[str, ApiKey]:
 
 
 def last_day_of(window: BudgetWindow) -> date:
-    """The last day of a window on the organization's calendar, which is the active time zone's."""
+    """The last day of a window on the organization's calendar, in the active time zone."""
     return timezone.localtime(window.ends_at - MS).date()
 
 

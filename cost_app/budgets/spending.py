@@ -1,6 +1,7 @@
-"""What a scope has cost in a span of time, by the ledger: from its sums by day and hour, and at the edges its rows.
+"""What a scope has cost in a time span, according to the ledger: from its daily and hourly rollups, and its rows at the
+edges.
 
-Instants are compared with the time at which a cost was booked (`LedgerEntry.at`).
+Times are compared with the time at which a cost was booked (`LedgerEntry.at`).
 """
 
 from collections.abc import Iterable
@@ -16,14 +17,14 @@ from cost_app.models import Hold, LedgerEntry, PendingUsage, UsageDay, UsageHour
 HOUR = timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
 Span = tuple[datetime, datetime]
-"""From its first instant to before its last."""
+"""From the first instant to before the last."""
 
 
 def spent_between(organization_id: int, scope: Scope, begin: datetime, end: datetime) -> int:
     """Nano-dollars of the scope from `begin` to before `end`; call it in a transaction, in the organization's scope.
 
-    Reads one row for each whole day and hour and value, and the entries of at most two hours and of the fold's line.
-    Waits for a fold that is under way, so that no entry is counted in the sums and in line.
+    Reads one row per whole day, whole hour and value, and the entries of at most two hours and of the fold's queue.
+    Waits for a running fold, so that no entry is counted both in the rollups and in the queue.
     """
     if end <= begin:
         return 0
@@ -37,14 +38,14 @@ def spent_between(organization_id: int, scope: Scope, begin: datetime, end: date
 
 
 def booked_late(scope: Scope, admitted: Span, until: datetime) -> int:
-    """What calls admitted in a span cost by entries from `until` on."""
+    """What calls admitted in a span cost by entries at or after `until`."""
     begin, end = admitted
     late = LedgerEntry.objects.filter(at__gte=until, attempt__created_at__gte=begin, attempt__created_at__lt=end)
     return _of_rows(scope, late)
 
 
 def held_between(budget_id: int, begin: datetime, end: datetime) -> int:
-    """What a budget has counted by holds of the entries of a span."""
+    """What a budget has counted by holds for the entries of a span."""
     held = Exists(Hold.objects.filter(attempt=OuterRef("attempt"), window__budget=budget_id))
     return _total(LedgerEntry.objects.filter(held, at__gte=begin, at__lt=end))
 
@@ -83,7 +84,7 @@ def _in_line(begin: datetime, end: datetime) -> QuerySet[LedgerEntry]:
 
 
 def _of_rows(scope: Scope, entries: QuerySet[LedgerEntry]) -> int:
-    """Chosen here and not by the database: tags are JSON, and old rows may hold a name in another spelling."""
+    """Filtered here and not by the database: tags are JSON, and old rows may contain a name in another spelling."""
     columns = entries.exclude(nano=0).only("nano", "provider", "model", "api_key_id", "user_ref", "tags")
     return _sum(scope.chosen(columns.iterator()))
 

@@ -1,4 +1,4 @@
-"""What a budget is set to, and which settings are refused."""
+"""The settings of a budget, and their validation."""
 
 from dataclasses import dataclass, replace
 
@@ -11,14 +11,14 @@ from cost_app.models import BudgetPeriod, BudgetScope, Enforcement
 from cost_app.prices.book import priced_models
 
 NANO_MAX = 10**17 - 1
-"""Below 100 million dollars: a limit and many years of what it leaves over still fit into the database's 64 bits."""
+"""Below 100 million dollars: a limit and many years of carry-over still fit into the database's 64 bits."""
 VALUE_MAX = 200
 TAG_MAX = 64
 """No call has a longer tag."""
 
 
 class BudgetTermsError(ValueError):
-    """A setting is refused; `field` is its name in `BudgetTerms`, or the parameter's."""
+    """A setting is invalid; `field` is its name in `BudgetTerms`, or the parameter's."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -26,22 +26,22 @@ class BudgetTermsError(ValueError):
 
 
 class BudgetSumError(BudgetTermsError):
-    """The amount is sound, but too much with what there is already."""
+    """The amount is valid by itself, but too large together with existing ones."""
 
 
 class BudgetChangedError(ValueError):
-    """Somebody else has changed the budget since the caller read it."""
+    """Someone else has changed the budget since the caller read it."""
 
     def __init__(self) -> None:
-        super().__init__("this budget was changed since you opened the page")
+        super().__init__("this budget was changed after you opened the page")
 
 
 @dataclass(frozen=True)
 class BudgetTerms:
     """All settings of a budget. Amounts are nano-dollars, thresholds percent of the limit.
 
-    `scope_value` is "" for the organization, an API key's public id or row id, a user's reference, `provider/model`, or
-    a tag. `rollover_cap_nano` is the most that is carried over, None for all that is unused.
+    `scope_value` is "" for the organization, an API key's public ID or row ID, a user's reference, `provider/model`, or
+    a tag. `rollover_cap_nano` is the maximum carry-over, None for no maximum.
     """
 
     period: str
@@ -56,9 +56,9 @@ class BudgetTerms:
 
 
 def checked(terms: BudgetTerms) -> BudgetTerms:
-    """The same with an API key named by its row id, as budgets keep it. Raises BudgetTermsError.
+    """The validated terms, with an API key named by its row ID, as budgets store it. Raises BudgetTermsError.
 
-    A key is looked for in the organization in scope.
+    Looks for a key in the organization in scope.
     """
     _check_choice("period", terms.period, BudgetPeriod)
     _check_choice("enforcement", terms.enforcement, Enforcement)
@@ -67,13 +67,13 @@ def checked(terms: BudgetTerms) -> BudgetTerms:
     if terms.rollover_cap_nano is not None:
         check_amount("rollover_cap_nano", terms.rollover_cap_nano)
         if not terms.rollover_unused:
-            raise BudgetTermsError("rollover_cap_nano", "a cap needs a budget that carries over what is unused")
+            raise BudgetTermsError("rollover_cap_nano", "a cap requires a budget with carry-over")
     _check_thresholds(terms)
     return replace(terms, scope_value=_scope_value(terms.scope, normal_name(terms.scope_value)))
 
 
 def check_amount(field: str, nano: int, least: int = 0) -> None:
-    """Raise BudgetTermsError for an amount below `least` or of 100 million dollars and more."""
+    """Raise BudgetTermsError for an amount below `least` or at or above 100 million dollars."""
     if nano < least:
         raise BudgetTermsError(field, "the amount must be positive" if least else "the amount must not be negative")
     if nano > NANO_MAX:
@@ -81,9 +81,9 @@ def check_amount(field: str, nano: int, least: int = 0) -> None:
 
 
 def check_model_is_priced(terms: BudgetTerms) -> None:
-    """Raise BudgetTermsError for a new budget of a model that the price book does not know: it would count nothing."""
+    """Raise BudgetTermsError for a new budget of a model that is not in the price book: it would count nothing."""
     if terms.scope == BudgetScope.MODEL and tuple(terms.scope_value.split("/", 1)) not in priced_models():
-        raise BudgetTermsError("scope_value", "the price book has no such model; write it as provider/model")
+        raise BudgetTermsError("scope_value", "this model is not in the price book; write it as provider/model")
 
 
 def _check_choice(field: str, value: str, choices: type[TextChoices]) -> None:
@@ -94,29 +94,29 @@ def _check_choice(field: str, value: str, choices: type[TextChoices]) -> None:
 def _check_thresholds(terms: BudgetTerms) -> None:
     for field in ("warning_percent", "alert_percent"):
         if not 1 <= getattr(terms, field) <= 100:
-            raise BudgetTermsError(field, "a threshold is 1 to 100 percent of the limit")
+            raise BudgetTermsError(field, "a threshold must be 1 to 100 percent of the limit")
     if terms.warning_percent > terms.alert_percent:
-        raise BudgetTermsError("warning_percent", "the warning must not come after the alert")
+        raise BudgetTermsError("warning_percent", "the warning threshold cannot be above the alert threshold")
 
 
 def _scope_value(scope: str, value: str) -> str:
     if scope == BudgetScope.ORGANIZATION:
         if value:
-            raise BudgetTermsError("scope_value", "a budget of the whole organization names nothing else")
+            raise BudgetTermsError("scope_value", "a budget for the whole organization takes no scope value")
         return ""
     if not value or len(value) > VALUE_MAX:
-        raise BudgetTermsError("scope_value", f"say which one, in 1 to {VALUE_MAX} characters")
+        raise BudgetTermsError("scope_value", f"enter a value of 1 to {VALUE_MAX} characters")
     if scope == BudgetScope.TAG and len(value) > TAG_MAX:
-        raise BudgetTermsError("scope_value", f"a tag has at most {TAG_MAX} characters")
+        raise BudgetTermsError("scope_value", f"a tag can have at most {TAG_MAX} characters")
     return _key_row_id(value) if scope == BudgetScope.API_KEY else value
 
 
 def _key_row_id(value: str) -> str:
-    """Public ids can be all digits, as row ids are; then the public one is meant."""
+    """Public IDs can be all digits, like row IDs; the public ID then takes precedence."""
     named = Q(key_id=value)
     if is_row_id(value):
         named |= Q(id=int(value))
     keys = dict(ApiKey.objects.filter(named).order_by("id").values_list("key_id", "id"))
     if not keys:
-        raise BudgetTermsError("scope_value", "there is no such API key")
+        raise BudgetTermsError("scope_value", "unknown API key")
     return str(keys.get(value) or next(iter(keys.values())))

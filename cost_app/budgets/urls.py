@@ -1,4 +1,4 @@
-"""The pages of budgets."""
+"""URLs of budgets."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""`/budgets/`: what may be spent, what is, and who may change it."""
+"""`/budgets/`: limits, spending, and changes to budgets."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from cost_app.budgets.terms import BudgetChangedError, BudgetTermsError
 from cost_app.models import Budget, BudgetIncrease
 
 CHANGED = (
-    "Somebody changed this budget after you opened the page. Nothing was saved. "
+    "Another person changed this budget after you opened the page. Nothing was saved. "
     '<a href="{}">Load the current settings</a> and make your change again.'
 )
 NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
@@ -32,7 +32,7 @@ NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
 @vary_on_headers("HX-Request")
 @conditional_page
 def budget_list(request: MemberRequest) -> HttpResponse:
-    """The budgets as they are now; for HTMX their progress alone."""
+    """The current budgets; for HTMX only their progress."""
     rows = screens.budget_rows(request.principal.organization_id)
     context: dict[str, Any] = {"rows": rows, "can_write": request.principal.can("budget:write")}
     if is_partial(request):
@@ -43,7 +43,7 @@ def budget_list(request: MemberRequest) -> HttpResponse:
 @permission_required("budget:write")
 @require_http_methods(["GET", "POST"])
 def budget_create(request: MemberRequest) -> HttpResponse:
-    """A new budget."""
+    """Create a budget."""
     form = BudgetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -56,7 +56,7 @@ def budget_create(request: MemberRequest) -> HttpResponse:
         except BudgetTermsError as refusal:
             add_refusal(form, refusal.field, str(refusal))
         else:
-            messages.success(request, "The budget is set.")
+            messages.success(request, "Budget created.")
             return redirect("budget", made.id)
     status = 422 if request.method == "POST" else 200
     return render(request, "cost/budgets/new.html", {"form": form}, status=status)
@@ -65,7 +65,7 @@ def budget_create(request: MemberRequest) -> HttpResponse:
 @permission_required("budget:write")
 @require_GET
 def budget_preview(request: MemberRequest) -> HttpResponse:
-    """What the current period has already cost, for whoever fills in the form of a new budget."""
+    """What the current period has already cost, as a preview in the form of a new budget."""
     scope = request.GET.get("scope", "")
     value = request.GET.get(VALUE_FIELDS.get(scope, ""), "")  # type: ignore[call-overload]
     try:
@@ -86,7 +86,7 @@ def budget_preview(request: MemberRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @conditional_page
 def budget(request: MemberRequest, budget_id: int) -> HttpResponse:
-    """One budget; for HTMX what of it moves: the running window and what calls hold of it."""
+    """One budget; for HTMX only the current window and its reservations."""
     found = get_object_or_404(Budget, id=budget_id)
     if is_partial(request):
         return render(request, "cost/budgets/_running.html", _running_context(screens.budget_row(found)))
@@ -115,7 +115,7 @@ def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
             url = reverse("budget_edit", args=[found.id])
             form.add_error(None, format_html(CHANGED, url))
         else:
-            messages.success(request, "The budget is changed.")
+            messages.success(request, "Budget saved.")
             return redirect("budget", found.id)
     context = {"form": form, "name": screens.budget_names([found])[found.id], "budget": found}
     status = 422 if request.method == "POST" else 200
@@ -125,17 +125,17 @@ def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
 @permission_required("budget:write")
 @require_POST
 def budget_remove(request: MemberRequest, budget_id: int) -> HttpResponse:
-    """End a budget."""
+    """Remove a budget."""
     found = get_object_or_404(Budget, id=budget_id)
     if manage.remove_budget(budget=found, actor=request.principal.actor):
-        messages.success(request, "The budget is removed. What it counted is kept.")
+        messages.success(request, "Budget removed. Its history is kept.")
     return redirect("budgets")
 
 
 @permission_required("budget:write")
 @require_POST
 def budget_increase(request: MemberRequest, budget_id: int) -> HttpResponse:
-    """Raise a budget's limit for a while."""
+    """Raise a budget's limit temporarily."""
     found = get_object_or_404(Budget, id=budget_id, is_active=True)
     form = IncreaseForm(request.POST)
     if form.is_valid():
@@ -145,7 +145,7 @@ def budget_increase(request: MemberRequest, budget_id: int) -> HttpResponse:
         except BudgetTermsError as refusal:
             add_refusal(form, refusal.field, str(refusal))
         else:
-            messages.success(request, "The limit is raised.")
+            messages.success(request, "Limit increased.")
             return redirect("budget", found.id)
     return _detail(request, found, form=form, status=422)
 
@@ -153,12 +153,12 @@ def budget_increase(request: MemberRequest, budget_id: int) -> HttpResponse:
 @permission_required("budget:write")
 @require_POST
 def increase_withdraw(request: MemberRequest, increase_id: int) -> HttpResponse:
-    """End an increase before its time."""
+    """Withdraw a temporary increase."""
     found = get_object_or_404(BudgetIncrease.objects.select_related("budget"), id=increase_id)
     if manage.withdraw_increase(increase=found, actor=request.principal.actor):
-        messages.success(request, "The increase is withdrawn.")
+        messages.success(request, "Increase withdrawn.")
     else:
-        messages.warning(request, "The increase had ended already.")
+        messages.warning(request, "The increase had already ended.")
     return redirect("budget", found.budget_id)
 
 
@@ -167,7 +167,7 @@ def increase_withdraw(request: MemberRequest, increase_id: int) -> HttpResponse:
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def burn_down(_request: MemberRequest, budget_id: int) -> HttpResponse:
-    """What is left of the running window, for the page's script."""
+    """What is left of the current window, for the page's script."""
     return JsonResponse(_burn_down(budget_id).figure)
 
 
@@ -176,7 +176,7 @@ def burn_down(_request: MemberRequest, budget_id: int) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def burn_down_table(request: MemberRequest, budget_id: int) -> HttpResponse:
     """The same figures as a table."""
-    return _table(request, budget_id, _burn_down(budget_id), "The running period")
+    return _table(request, budget_id, _burn_down(budget_id), "Current period")
 
 
 @permission_required("cost:read")
@@ -184,7 +184,7 @@ def burn_down_table(request: MemberRequest, budget_id: int) -> HttpResponse:
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def history(_request: MemberRequest, budget_id: int) -> HttpResponse:
-    """What was spent in each period, for the page's script."""
+    """Spending in each period, for the page's script."""
     return JsonResponse(_history(budget_id).figure)
 
 

@@ -1,7 +1,7 @@
-"""Which budgets count a call, and their windows: opened when first needed, one after the other without a gap.
+"""Which budgets count a call, and their windows: opened on first use, one after the other without a gap.
 
-A window once opened keeps its ends, whatever happens to the clock or to the organization's calendar; a new time zone or
-fiscal day begins with the next window.
+An open window keeps its ends, whatever happens to the clock or the organization's calendar; a new time zone or fiscal
+day starts with the next window.
 """
 
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enfor
 
 @dataclass(frozen=True)
 class OpenWindow:
-    """A window with its limit at this moment: its own and the increases that are in force. Nano-dollars."""
+    """A window with its current limit: its own plus the increases in effect. Nano-dollars."""
 
     window: BudgetWindow
     increase_nano: int
 
     @property
     def limit_nano(self) -> int:
-        """What may be spent and held in all."""
+        """The total that may be spent and reserved."""
         return self.window.limit_nano + self.increase_nano
 
     @property
     def used_nano(self) -> int:
-        """Spent and held."""
+        """Spent and reserved."""
         return self.window.committed_nano + self.window.reserved_nano
 
     @property
     def free_nano(self) -> int:
-        """What is left; negative where the limit was cut or a warning passed."""
+        """What is left; negative if the limit was cut or a warning budget was exceeded."""
         return self.limit_nano - self.used_nano
 
     @property
     def is_refusing(self) -> bool:
-        """Whether calls like the last one that was refused are refused still, whatever ends meanwhile."""
+        """Whether calls like the last refused one would still be refused, even if all calls in progress ended now."""
         window = self.window
         if window.enforcement == Enforcement.WARN or not window.refused_calls:
             return False
@@ -48,19 +48,19 @@ class OpenWindow:
 
 
 def windows_now(organization_id: int, now: datetime | None = None) -> list[OpenWindow]:
-    """The current window of every active budget, by budget; opens those that are missing."""
+    """The current window of every active budget, by budget; opens missing ones."""
     return _open_windows(Budget.objects.filter(organization_id=organization_id, is_active=True), now or timezone.now())
 
 
 def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
-    """The current windows of the budgets that count this call, in the order in which they are locked."""
+    """The current windows of the budgets that count this call, in lock order."""
     return _open_windows(budgets_counting(attempt).filter(is_active=True), now)
 
 
 def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
-    """Every window of `at` that counts a call of that time, which is over; by id.
+    """Every window at `at` that counts a past call of that time; by ID.
 
-    A budget whose calendar changed may have two of them. None of one that counts from a later moment on.
+    A budget whose calendar changed may have two of them. Excludes windows that start counting later.
     """
     budgets = [
         budget
@@ -77,7 +77,7 @@ def _open_windows(budgets: QuerySet[Budget], now: datetime) -> list[OpenWindow]:
     if not wanted:
         return []
     running = BudgetWindow.objects.filter(budget__in=wanted, starts_at__lte=now, ends_at__gt=now)
-    # By age: of two whose calendars differ, the newer one is in force.
+    # By age: of two whose calendars differ, the newer one applies.
     found = {each.window.budget_id: each for each in _with_increases(running.order_by("ends_at"), now)}
     opened = [open_due(wanted[budget_id], now).id for budget_id in sorted(wanted.keys() - found.keys())]
     if opened:

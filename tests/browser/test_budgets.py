@@ -111,12 +111,12 @@ def test_a_budget_is_raised_and_removed_in_dialogs(
 ) -> None:
     page = open_page(finance, path_of("budget"))
     page.get_by_role("button", name="Raise for a while").click()
-    page.get_by_label("Raise the limit by").fill("0")
+    page.get_by_label("Increase the limit by").fill("0")
     page.get_by_label("Reason").fill("more users")
     page.get_by_role("button", name="Raise the limit", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text("must be positive")
     page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
-    page.get_by_label("Raise the limit by").fill("7")
+    page.get_by_label("Increase the limit by").fill("7")
     page.get_by_role("button", name="Raise the limit", exact=True).click()
     expect(page.get_by_text("$27.00 of it raised for a while")).to_be_visible()
     page.get_by_role("button", name="Remove", exact=True).click()

@@ -179,25 +179,26 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
 
     def spent(limit: int, left: int) -> tuple[type, int, int, str]:
         message = (
-            f"of {dollars(limit)} has {dollars(left)} left; this call can cost {dollars(bound)}. {advice[left > 1]}"
+            f"of {dollars(limit)} has {dollars(left)} left; this call can cost up to {dollars(bound)}. "
+            f"{advice[left > 1]}"
         )
         return BudgetExceededError, bound, left, message
 
     advice = (
-        "The prompt alone does not fit, whatever maxTokens says: 0 output tokens are left.",
-        "With maxTokens of 99 or less it fits.",
+        "The prompt alone does not fit, whatever maxTokens is: 0 output tokens are left.",
+        "It fits with maxTokens of 99 or less.",
     )
     assert refusal() == spent(1_000, 0)
     almost = increase(bound - 1)
     assert refusal() == spent(1_000 + bound - 1, bound - 1)
     increase(1)
     open_attempt()
-    held = f"of {dollars(1_000 + bound)} is held by calls that are under way. Try again in a moment."
+    held = f"of {dollars(1_000 + bound)} is reserved by calls in progress. Try again in a moment."
     assert refusal() == (BudgetBusyError, bound, 0, held)
     withdraw_increase(increase=almost, actor="user:finance")
     assert refusal() == spent(1_001, 1)
     spend(full.window, committed=1_500)
-    message = f"of {dollars(1_001)} has 0.00 left; this call can cost {dollars(bound)}. {advice[False]}"
+    message = f"of {dollars(1_001)} has 0.00 left; this call can cost up to {dollars(bound)}. {advice[False]}"
     assert refusal()[2:] == (-499, message)
 
 

@@ -318,11 +318,11 @@ def test_each_scope_can_be_chosen(
         ({"limit": "NaN"}, "Enter a number"),
         ({"limit": "100000000"}, "less than or equal to"),
         ({"warning_percent": "0"}, "greater than or equal to 1"),
-        ({"warning_percent": "96"}, "must not come after the alert"),
+        ({"warning_percent": "96"}, "cannot be above the alert threshold"),
         ({"alert_percent": "101"}, "less than or equal to 100"),
         ({"enforcement": "hope"}, "not one of the available choices"),
-        ({"scope": "user", "user": " "}, "Say which one."),
-        ({"scope": "model"}, "Say which one."),
+        ({"scope": "user", "user": " "}, "This field is required for this scope."),
+        ({"scope": "model"}, "This field is required for this scope."),
         ({"scope": "model", "model": "openai/gpt-99"}, "not one of the available choices"),
         ({"scope": "api_key", "api_key": "THEIRS"}, "not one of the available choices"),
         ({"scope": "team"}, "not one of the available choices"),
@@ -349,7 +349,7 @@ def test_a_second_budget_of_the_same_scope_is_refused_by_the_form(
 ) -> None:
     response = client_of(finance).post(reverse("budget_create"), NEW)
     assert response.status_code == 422
-    assert "There is such a budget already" in response.text
+    assert "This budget already exists" in response.text
     assert [each.limit_nano for each in rows_of(organization, Budget)] == [100 * DOLLAR]
 
 
@@ -397,8 +397,8 @@ def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
         ({"amount": "0"}, "must be positive"),
         ({"amount": "x"}, "Enter a number"),
         ({"reason": " "}, "required"),
-        ({"last_day": "2020-01-01"}, "Choose today or a later day"),
-        ({"last_day": "9999-12-31"}, "Choose today or a later day"),
+        ({"last_day": "2020-01-01"}, "Select today or a later day"),
+        ({"last_day": "9999-12-31"}, "Select today or a later day"),
         ({"last_day": ""}, "required"),
     ],
 )
@@ -417,8 +417,8 @@ def test_an_increase_is_withdrawn_once(
     budget: Budget, organization: Organization, finance: User, client_of: Browser
 ) -> None:
     client, url = client_of(finance), reverse("budget_increase_withdraw", args=[raised(budget).pk])
-    assert "The increase is withdrawn." in client.post(url, follow=True).text
-    assert "had ended already" in client.post(url, follow=True).text
+    assert "Increase withdrawn." in client.post(url, follow=True).text
+    assert "had already ended" in client.post(url, follow=True).text
     (increase,) = rows_of(organization, BudgetIncrease)
     assert increase.withdrawn_at is not None
 
