@@ -1,4 +1,4 @@
-"""Admitting one provider call: the row that it is booked on, and its room in every budget that counts it."""
+"""Admits provider calls: books an attempt, and reserves money in every budget that counts it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from cost_app.recommendations.downgrade import cheapest_allowed
 
 @dataclass(frozen=True)
 class AttemptOrder:
-    """What an attempt is opened for. `request_class` is the caller's own word, "" to have it found out."""
+    """What an attempt is opened for. `request_class` is the caller's own, "" to classify the request."""
 
     organization_id: int
     provider: str
@@ -40,11 +40,11 @@ class AttemptOrder:
 
 @transaction.atomic(savepoint=False)
 def open_attempt(order: AttemptOrder) -> Attempt:
-    """Admit one provider call and hold the most that it can cost in every budget that counts it.
+    """Admit one provider call and reserve its maximum cost in every budget that counts it.
 
-    The model may be another one than was ordered: a budget that downgrades takes a cheaper one from its alert threshold
-    on. Raises ModelNotPricedError, BudgetExceededError and BudgetBusyError; then the transaction must be rolled back,
-    and nothing is left behind.
+    The model may differ from the order: above its alert threshold, a budget that downgrades selects a cheaper one.
+    Raises ModelNotPricedError, BudgetExceededError and BudgetBusyError; the caller must then roll the transaction back,
+    and nothing remains.
     """
     policy = policy_of(order.organization_id)
     order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
@@ -54,7 +54,7 @@ def open_attempt(order: AttemptOrder) -> Attempt:
         attempt = cheaper
         windows = windows_for(attempt, timezone.now())
     if attempt.price is None and any(each.window.enforcement != Enforcement.WARN for each in windows):
-        raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a budget that blocks counts it")
+        raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a blocking budget counts it")
     Attempt.objects.insert(attempt)
     try:
         reserve(attempt, windows)
@@ -66,13 +66,13 @@ def open_attempt(order: AttemptOrder) -> Attempt:
 def _with_advice(
     refusal: BudgetExceededError, order: AttemptOrder, attempt: Attempt, policy: CostPolicy
 ) -> BudgetExceededError:
-    """The refusal, naming the longest answer that would still fit."""
+    """The refusal, with the longest answer that would still fit."""
     prices = prices_ahead(attempt.provider, attempt.model)
     fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode)
     advice = (
-        f"With maxTokens of {fits} or less it fits."
+        f"It fits with maxTokens of {fits} or less."
         if fits
-        else "The prompt alone does not fit, whatever maxTokens says: 0 output tokens are left."
+        else "The prompt alone does not fit, whatever maxTokens is: 0 output tokens are left."
     )
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
@@ -110,14 +110,14 @@ def _price(order: AttemptOrder, policy: CostPolicy) -> ModelPrice | None:
 
 
 def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
-    """At the dearest price of the week: the call may leave in another price window than it was admitted in."""
+    """At the highest price of the week: the call may be sent in another price window than it was admitted in."""
     return bound_of(order.messages, order.max_tokens, prices_ahead(order.provider, order.model), policy.bound_mode)
 
 
 def _downgraded(
     order: AttemptOrder, attempt: Attempt, policy: CostPolicy, windows: Sequence[OpenWindow]
 ) -> Attempt | None:
-    """The call at the cheapest model that the organization allows, where a budget that downgrades is nearly used up."""
+    """The call with the cheapest model that the organization allows, if a budget that downgrades is nearly used up."""
     if not any(_is_nearly_used(each, attempt.bound_nano) for each in windows):
         return None
     cheaper = cheapest_allowed(

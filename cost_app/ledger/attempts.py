@@ -1,8 +1,8 @@
-"""The money's life of one provider call.
+"""The accounting life cycle of one provider call.
 
-reserved -> dispatched -> settled | estimated, or released where the provider surely charged nothing. Every step is a
+reserved -> dispatched -> settled | estimated, or released if the provider certainly charged nothing. Every step is a
 conditional UPDATE on the state, so that doing it twice, late, or from two processes books it once. The steps join the
-caller's transaction where there is one.
+caller's transaction if there is one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ from cost_app.prices.pricing import cost_of
 DEADLINE_GRACE = timedelta(seconds=5)
 MS = timedelta(milliseconds=1)
 NEWEST_ENTRIES = 20_000
-"""More than the limits of all providers let through in a minute."""
+"""More than the limits of all providers allow per minute."""
 FAILED_SHOWN = 1_000
 
 
@@ -39,7 +39,9 @@ def current_attempt(request_id: UUID, number: int) -> Attempt:
 
 
 def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
-    """Note that the call leaves now: from here on a crash counts as money spent. False if the attempt is not open."""
+    """Record that the call is sent now: if the process crashes after this, the money counts as spent. False if the
+    attempt is not open.
+    """
     now = timezone.now()
     deadline = now + timeout + DEADLINE_GRACE
     price = _price_now(attempt)
@@ -52,7 +54,7 @@ def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
 def _price_now(attempt: Attempt) -> ModelPrice | None:
     """Providers bill by the time at which a call begins, and it may have waited into another price window.
 
-    A call that was admitted without a price and without a bound stays so until its period is re-priced.
+    A call that was admitted without a price and without a reservation stays so until its period is repriced.
     """
     if attempt.price is None:
         return None
@@ -66,7 +68,7 @@ def _price_now(attempt: Attempt) -> ModelPrice | None:
 def settle(
     attempt: Attempt, usage: TokenUsage, raw_usage: dict[str, Any], error_code: str = "", error_message: str = ""
 ) -> None:
-    """Book what the provider charged. After an estimate only the difference is booked; a second time nothing is."""
+    """Book what the provider charged. After an estimate only the difference is booked; a repeat books nothing."""
     bill = bill_of(attempt.provider, attempt.model, usage, attempt.price, attempt.dispatched_at)
     columns = {**_billed(bill), "raw_usage": raw_usage, **usage_columns(usage)}
     if error_code:
@@ -112,7 +114,7 @@ def _latency_ms(attempt: Attempt) -> int | None:
 def _charge(
     attempt: Attempt, kind: LedgerKind, cost: int, usage: TokenUsage, booked: _Booked = NOTHING_BOOKED, **measures: Any
 ) -> None:
-    """An unpriced call has no bound that could be passed."""
+    """An unpriced call has no maximum cost that it could exceed."""
     within_bound = min(cost, attempt.bound_nano)
     measures |= {name: count - booked.tokens[name] for name, count in token_columns(usage).items()}
     _book(attempt, kind, within_bound - booked.nano, usage, **measures)
@@ -135,7 +137,7 @@ def _charge_late(attempt: Attempt, cost: int, usage: TokenUsage) -> None:
 def estimate(
     attempt: Attempt, error_code: str = "", error_message: str = "", raw_usage: dict[str, Any] | None = None
 ) -> None:
-    """Book the bound of a call whose outcome is unknown; `settle` corrects it when the truth is known."""
+    """Book the maximum cost of a call whose outcome is unknown; `settle` corrects it once the outcome is known."""
     columns = {"error_code": error_code, "error_message": error_message, "raw_usage": raw_usage or {}}
     _estimate(attempt, attempt.bound_nano, TokenUsage(), columns, errors=1)
 
@@ -144,8 +146,8 @@ def estimate(
 def settle_uncounted(attempt: Attempt, counted: TokenUsage | None, raw_usage: dict[str, Any]) -> None:
     """Book an answered call whose provider sent no usable counts: `settle` corrects it if they become known.
 
-    `counted` are the tokens that we count in prompt and answer; None where the texts are not known, and the bound is
-    booked. A count of ours never costs more than the bound.
+    `counted` is our own token count of prompt and answer; None if the texts are unknown, in which case the maximum cost
+    is booked. Our count never costs more than the maximum.
     """
     cost, usage = attempt.bound_nano, counted or TokenUsage()
     if counted and attempt.price:
@@ -163,7 +165,7 @@ def _estimate(attempt: Attempt, cost: int, usage: TokenUsage, columns: dict[str,
 
 @transaction.atomic(savepoint=False)
 def refund(attempt: Attempt) -> None:
-    """Take an estimate back: the provider says that it did not charge the call."""
+    """Reverse an estimate: the provider says that it did not charge the call."""
     if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0, **NOTHING_BOOKED.tokens):
         booked = _booked(attempt)
         holds.lift_from_openings(attempt, booked.nano)
@@ -174,7 +176,7 @@ def refund(attempt: Attempt) -> None:
 
 @transaction.atomic(savepoint=False)
 def release(attempt: Attempt, error_code: str = "", error_message: str = "") -> None:
-    """End an attempt that the provider surely did not charge. A call that was sent is in the ledger all the same."""
+    """End an attempt that the provider certainly did not charge. A call that was sent is in the ledger nevertheless."""
     columns = {"error_code": error_code, "error_message": error_message}
     if _end(attempt, {State.DISPATCHED}, State.RELEASED, **columns):
         _book(attempt, LedgerKind.FAILED, 0, calls=1, errors=1)
@@ -185,9 +187,9 @@ def release(attempt: Attempt, error_code: str = "", error_message: str = "") -> 
 
 @transaction.atomic(savepoint=False)
 def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: ModelPrice, issue: str = "") -> bool:
-    """Correct what a call cost to another price version: the difference is a row of the ledger, today's.
+    """Correct a call's cost to another price version: the difference is a ledger row dated today.
 
-    False if somebody else changed the cost meanwhile, or this run corrected it already.
+    False if another process has changed the cost, or this run has already corrected it.
     """
     booked = attempt.cost_nano
     rows = Attempt.objects.filter(id=attempt.id, state__in=[State.SETTLED, State.ESTIMATED], cost_nano=booked)
@@ -203,7 +205,7 @@ def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: Model
 
 @transaction.atomic(savepoint=False)
 def withdraw(request_id: UUID, number: int, error_code: str) -> bool:
-    """End a request's attempt if its call has not left; from then on `dispatch` refuses it. False if it has left."""
+    """End a request's attempt if its call was not sent; `dispatch` refuses it afterwards. False if it was sent."""
     attempt = current_attempt(request_id, number)
     if not _end(attempt, {State.RESERVED}, State.RELEASED, error_code=error_code):
         return False
@@ -212,7 +214,7 @@ def withdraw(request_id: UUID, number: int, error_code: str) -> bool:
 
 
 def abandon(request_id: UUID, number: int, error_code: str) -> None:
-    """End the attempt of a worker that is gone: free if it never left, its bound if it may have been charged."""
+    """End the attempt of a dead worker: free if it was never sent, its maximum cost if it may have been charged."""
     if not withdraw(request_id, number, error_code):
         estimate(current_attempt(request_id, number), error_code)
 
@@ -222,17 +224,17 @@ def _end(attempt: Attempt, before: set[State], after: State, **columns: Any) -> 
 
 
 def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
-    """The one way to change an attempt: only from an expected state, so that of two who try one does it."""
+    """The one way to change an attempt: only from an expected state, so that one of two concurrent callers does it."""
     return bool(Attempt.objects.filter(id=attempt.id, state__in=before).update(state=after, **columns))
 
 
 def _book(attempt: Attempt, kind: LedgerKind, nano: int, usage: TokenUsage | None = None, **columns: Any) -> None:
-    """Other `columns` win over those of the usage."""
+    """Other `columns` take precedence over those of the usage."""
     book_entry(**of_attempt(attempt), kind=kind, nano=nano, **{**usage_columns(usage or TokenUsage()), **columns})
 
 
 def of_attempt(attempt: Attempt) -> dict[str, Any]:
-    """What a ledger row says of the attempt that it belongs to."""
+    """What a ledger row copies from its attempt."""
     return {
         "organization_id": attempt.organization_id,
         "attempt": attempt,
@@ -247,20 +249,20 @@ def of_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def attempts_of(request_ids: Iterable[UUID]) -> list[Attempt]:
-    """The attempts of some requests, in order of their numbers."""
+    """The attempts of these requests, in order of their numbers."""
     return list(Attempt.objects.filter(request_id__in=list(request_ids)).order_by("number"))
 
 
 def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
-    """(`provider/model`, attempt, time) of the calls that left within the last seconds, or ended then: no earlier ones.
+    """(`provider/model`, attempt, time) of the calls sent within the last seconds, or ended then: no earlier ones.
 
-    Reads the calls that are out and the newest entries of the ledger, whatever its size.
+    Reads the calls in progress and the newest entries of the ledger, whatever its size.
     """
     since = timezone.now() - timedelta(seconds=seconds)
     out = Attempt.objects.filter(state__in=[State.DISPATCHED, State.ESTIMATED], deadline_at__gt=since)
     for attempt in out.filter(dispatched_at__gt=since):
         yield attempt.name, attempt.id, attempt.dispatched_at or since
-    # Usage that is reported from outside may carry any time, and so tells nothing of where the minute begins.
+    # Usage reported from outside may have any time, and so does not show where the minute begins.
     ended = LedgerEntry.objects.filter(kind__in=[LedgerKind.USAGE, LedgerKind.FAILED]).order_by("-id")
     for entry in ended.only("at", "calls", "provider", "model", "attempt_id")[:NEWEST_ENTRIES].iterator():
         if entry.at < since:
@@ -270,9 +272,9 @@ def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
 
 
 def failed_requests(provider: str, model: str, error_code: str = "") -> list[UUID]:
-    """The requests behind a model's newest failed attempts (`FAILED_SHOWN` of them), of one error code if it is given.
+    """The requests behind a model's newest failed attempts (`FAILED_SHOWN` of them), optionally of one error code.
 
-    Also those that another attempt answered.
+    Includes requests that another attempt answered.
     """
     failed = Attempt.objects.filter(provider=provider, model=model).exclude(error_code="")
     newest = failed.order_by("-created_at").values_list("request_id", "error_code")[:FAILED_SHOWN]
@@ -280,6 +282,6 @@ def failed_requests(provider: str, model: str, error_code: str = "") -> list[UUI
 
 
 def reserved_requests() -> list[UUID]:
-    """The requests that have an attempt which holds money and has not left."""
+    """The requests that have an attempt with a reservation that was not sent."""
     waiting = Attempt.objects.filter(state=State.RESERVED, request_id__isnull=False)
     return [request_id for request_id in waiting.values_list("request_id", flat=True) if request_id]

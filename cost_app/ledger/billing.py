@@ -16,7 +16,7 @@ TOLERANCE_NANO = 1_000
 
 @dataclass(frozen=True)
 class Bill:
-    """Nano-dollars to book for a call, the price that they rest on, and what is doubtful about them."""
+    """Nano-dollars to book for a call, the price behind them, and doubts about them."""
 
     nano: int
     price: ModelPrice | None
@@ -24,9 +24,9 @@ class Bill:
 
 
 def bill_of(provider: str, model: str, usage: TokenUsage, price: ModelPrice | None, at: datetime | None) -> Bill:
-    """The bill for a call that was held at `price` and left at an instant, now by default.
+    """The bill for a call that was reserved at `price` and sent at `at`, now by default.
 
-    A tier without a price and a tool without a fee leave an issue. Without a held price (None) the model stays
+    A tier without a price and a tool without a fee add an issue. Without a reserved price (None) the model stays
     unpriced.
     """
     served = _served(provider, model, usage.tier, price, at) if price else None
@@ -41,7 +41,7 @@ def bill_of(provider: str, model: str, usage: TokenUsage, price: ModelPrice | No
 
 
 def _served(provider: str, model: str, tier: str, held: ModelPrice, at: datetime | None) -> ModelPrice:
-    """The price of the tier that answered; the one that was held where the model's prices have ended meanwhile."""
+    """The price of the tier that answered; the reserved one if the model's prices have ended in the meantime."""
     if held.tier == tier:
         return held
     try:

@@ -1,4 +1,4 @@
-"""Answers of our own cache: they cost nothing, and what the call would have cost is booked as saved."""
+"""Answers from our own cache: they cost nothing, and what the call would have cost is booked as saved."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -25,10 +25,10 @@ def book_cache_hit(
     priority: int | None = None,
     latency_ms: int | None = None,
 ) -> int:
-    """Write the hit that answered a request; returns what it saved in nano-dollars, by the price of this moment.
+    """Book the cache hit that answered a request; returns the savings in nano-dollars at the current price.
 
-    `usage` is that of the call whose answer was served. No attempt, because no call was made; whoever calls this makes
-    sure that a request is booked once, by doing it in the transaction that ends the request.
+    `usage` is that of the call whose answer was served. There is no attempt, because no call was made; the caller books
+    a request only once by doing it in the transaction that ends the request.
     """
     saved = worth_of(provider, model, usage)
     book_entry(

@@ -1,4 +1,4 @@
-"""Writing the ledger: every row goes with its place in the line for the sums, in one transaction."""
+"""Writes the ledger: every row is queued for the rollups in the same transaction."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,8 @@
-"""Does the money add up? Reads only; for `manage.py reconcile`.
+"""Checks that ledger, attempts, holds, windows and rollups agree. Reads only; for `manage.py reconcile`.
 
-ledger = attempts: the rows of an attempt are what it cost. attempts = holds = windows: what an attempt holds or cost is
-what it takes of each window, and a window is the sum of that. ledger = sums by hour and day: every folded row counts.
+ledger = attempts: the rows of an attempt add up to its cost. attempts = holds = windows: an attempt takes what it
+reserves or costs from each window, and a window is the sum of that. ledger = rollups by hour and day: every folded row
+counts.
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from cost_app.ledger.rollups import differences
 from cost_app.models import Attempt, AttemptState, BudgetWindow, Hold, LedgerKind, PendingUsage
 
 OVERDUE = timedelta(seconds=60)
-"""Sweeper and fold look every few seconds; what is older than this was missed by them."""
+"""Sweeper and fold run every few seconds; anything older than this was missed by them."""
 OPEN_STATES = (AttemptState.RESERVED, AttemptState.DISPATCHED)
 
 
 def disagreements() -> Iterator[str]:
-    """One sentence for each attempt, hold, window or sum that is not what the ledger makes it."""
+    """One sentence for each attempt, hold, window or rollup that does not match the ledger."""
     with system_scope():
         yield from _attempts_against_ledger()
         yield from _overdue()
@@ -43,11 +44,11 @@ def _attempts_against_ledger() -> Iterator[str]:
 def _overdue() -> Iterator[str]:
     before = timezone.now() - OVERDUE
     for sent in Attempt.objects.filter(state=AttemptState.DISPATCHED, deadline_at__lt=before).iterator():
-        yield f"attempt {sent.id} was sent at {sent.dispatched_at} and its end was never booked"
+        yield f"attempt {sent.id} was sent at {sent.dispatched_at} but its outcome was never booked"
     reported = [LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT]  # at the time of the call, which may be long ago
     late = PendingUsage.objects.filter(entry__at__lt=before).exclude(entry__kind__in=reported).count()
     if late:
-        yield f"{late} ledger entries of more than a minute ago are not in the sums by hour and day"
+        yield f"{late} ledger entries older than a minute are missing from the hourly and daily rollups"
 
 
 def _holds_against_attempts() -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""The sums of the ledger by hour and day.
+"""Hourly and daily rollups of the ledger.
 
-Writing a ledger row also queues it (`PendingUsage`), in the same transaction. `fold` adds queued rows to the sums and
-removes them from the queue, in another transaction. A row therefore counts exactly once, even after a crash; settling
-a call never waits for a shared sum; and sums can be rebuilt from the ledger and compared. Folds of one organization
-lock its policy's row, so they run one at a time.
+Writing a ledger row also queues it (`PendingUsage`), in the same transaction. `fold` adds queued rows to the rollups
+and removes them from the queue, in another transaction. A row therefore counts exactly once, even after a crash;
+settling a call never waits for a shared sum; and rollups can be rebuilt from the ledger and compared. Folds of one
+organization lock its policy's row, so they run one at a time.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ from cost_app.models import CostPolicy, Dimension, LedgerEntry, LedgerKind, Pend
 from cost_app.performance.counting import count_calls
 
 BATCH = 2_000
-"""Entries of one organization in one transaction: a fold of that many takes some tens of ms."""
+"""Entries of one organization per transaction: a fold of that many takes some tens of ms."""
 
 SUMS = [
     "nano",
@@ -55,9 +55,9 @@ class Totals:
 
 
 def fold() -> set[int]:
-    """Add every waiting ledger entry to the sums; returns the organizations that had some.
+    """Add every queued ledger entry to the rollups; returns the organizations that had some.
 
-    What cannot be folded for one organization stays in its line and holds up no other.
+    If an organization's entries cannot be folded, they stay queued and do not delay the others.
     """
     with system_scope():
         waiting = set(PendingUsage.objects.order_by().values_list("organization_id", flat=True).distinct())
@@ -66,7 +66,7 @@ def fold() -> set[int]:
 
 
 def fold_organization(organization_id: int) -> None:
-    """Add one organization's queued entries, so that a call shows in the sums as soon as it is reported."""
+    """Add one organization's queued entries, so that a call shows in the rollups as soon as it is reported."""
     with organization_scope(organization_id):
         waits = PendingUsage.objects.exists()
     if waits:
@@ -74,7 +74,7 @@ def fold_organization(organization_id: int) -> None:
 
 
 def _fold_all(organization_id: int) -> None:
-    """What cannot be folded for one organization stays in line and is reported by whoever calls this."""
+    """Entries that cannot be folded stay queued; the caller reports them."""
     with organization_scope(organization_id):
         while _fold_batch(organization_id) == BATCH:
             pass
@@ -104,12 +104,12 @@ def _count(organization_id: int, entries: Sequence[LedgerEntry], calendar: Calen
 
 @transaction.atomic
 def usage_calendar(organization_id: int) -> Calendar:
-    """The calendar by which the organization's sums are cut into hours and days."""
+    """The calendar that divides the organization's rollups into hours and days."""
     return _locked_calendar(organization_id)
 
 
 def follow_time_zones() -> None:
-    """Rebuild the sums of organizations that moved to another time zone."""
+    """Rebuild the rollups of organizations that moved to another time zone."""
     with system_scope():
         moved = CostPolicy.objects.exclude(usage_time_zone="").exclude(usage_time_zone=F("organization__time_zone"))
         ids = list(moved.values_list("organization_id", flat=True))
@@ -123,7 +123,7 @@ def _rebuild_in_scope(organization_id: int) -> None:
 
 @transaction.atomic
 def rebuild(organization_id: int) -> None:
-    """Recompute the organization's sums from its ledger, in its current time zone. Reads every entry.
+    """Recompute the organization's rollups from its ledger, in its current time zone. Reads every entry.
 
     Entries that are still queued are left to the next fold.
     """
@@ -148,7 +148,7 @@ def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime)
 
 @transaction.atomic
 def differences(organization_id: int) -> list[str]:
-    """One sentence for each sum that differs from the ledger. Reads every entry of the organization."""
+    """One sentence for each rollup that differs from the ledger. Reads every entry of the organization."""
     totals = _totals(_folded(organization_id).iterator(), _locked_calendar(organization_id))
     return [
         *_compare("hour", totals.hours, UsageHour.objects.filter(organization_id=organization_id)),
@@ -163,7 +163,7 @@ def _compare(unit: str, expected: Sums, stored: QuerySet[UsageHour] | QuerySet[U
         should, has = expected.get(key, zero), rows.get(key, zero)
         if should != has:
             names = ", ".join(SUMS)
-            yield f"{unit} {key[1]}, {key[0]} {key[2]!r}: the ledger says {should}, the sums say {has} ({names})"
+            yield f"{unit} {key[1]}, {key[0]} {key[2]!r}: the ledger has {should}, the rollups have {has} ({names})"
 
 
 def _folded(organization_id: int) -> QuerySet[LedgerEntry]:
@@ -199,7 +199,7 @@ def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> Totals:
 
 
 def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
-    """(dimension, value) of every sum that includes the entry. An entry with several tags counts under each."""
+    """(dimension, value) of every rollup that includes the entry. An entry with several tags counts under each."""
     yield Dimension.TOTAL.value, ""
     yield Dimension.PROVIDER.value, entry.provider
     yield Dimension.MODEL.value, f"{entry.provider}/{entry.model}"

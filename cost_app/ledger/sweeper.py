@@ -1,7 +1,7 @@
-"""Finding out what calls cost whose end we did not see.
+"""Finds out what calls with an unknown outcome cost.
 
-A call that left and never came back is booked at its bound. Where the provider can tell per call what it charged, the
-booking is corrected to that; most providers cannot, and their bookings stay marked as estimated.
+A call that was sent and never returned is booked at its maximum cost. If the provider can report what it charged per
+call, the booking is corrected; most providers cannot, and their bookings stay marked as estimated.
 """
 
 import logging
@@ -23,7 +23,7 @@ Bill = tuple[BillState, TokenUsage | None]
 
 
 def sweep_unknown_outcomes() -> int:
-    """Book or correct the calls whose deadline has passed; returns how many were looked at."""
+    """Book or correct the calls whose timeout has passed; returns how many were checked."""
     silent: set[str] = set()
     with system_scope():
         unknown = Attempt.objects.filter(
@@ -35,7 +35,7 @@ def sweep_unknown_outcomes() -> int:
 
 
 def _sweep(attempt: Attempt, silent: set[str]) -> None:
-    """`silent` are the providers that have not answered in this round."""
+    """`silent` are the providers that have not answered in this run."""
     estimate(attempt, WORKER_LOST)
     bill = _bill_of(attempt) if attempt.provider not in silent else None
     if bill is None:
@@ -44,26 +44,26 @@ def _sweep(attempt: Attempt, silent: set[str]) -> None:
 
 
 def _bill_of(attempt: Attempt) -> Bill | None:
-    """None where the provider does not answer; it is not asked again before the next sweep."""
+    """None if the provider does not answer; it is not asked again before the next sweep."""
     try:
         return adapter_for(attempt.provider).bill_of(attempt.id)
     except Exception:
-        logger.warning("bill look-up failed", extra={"fields": {"attempt": attempt.id}}, exc_info=True)
+        logger.warning("bill lookup failed", extra={"fields": {"attempt": attempt.id}}, exc_info=True)
         return None
 
 
 def _correct(attempt: Attempt, bill: Bill | None) -> None:
     match bill:
         case BillState.BILLED, TokenUsage() as usage:
-            settle(attempt, usage, {"source": "provider look-up"})
+            settle(attempt, usage, {"source": "provider lookup"})
         case BillState.NOT_BILLED, _:
             refund(attempt)
         case ((BillState.BILLED | BillState.CANNOT_SAY), _):
             Attempt.objects.filter(id=attempt.id).update(deadline_at=None)
         case _:
-            _ask_later(attempt)  # running, or no answer
+            _ask_later(attempt)  # still running, or no answer
 
 
 def _ask_later(attempt: Attempt) -> None:
-    """To the end of the line, so that those which stay unknown do not block the others."""
+    """Move it to the end of the queue, so that unknown calls do not block the others."""
     Attempt.objects.filter(id=attempt.id).update(deadline_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Usage that did not pass through here: reported by whoever made the call."""
+"""Usage of calls made outside aiinfra, reported by whoever made them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,34 +21,34 @@ from cost_app.policy import policy_of
 from cost_app.prices.book import ModelNotPricedError, price_of
 
 REPORTED_AT_LATEST = timedelta(days=31)
-"""How long after a call its usage may be reported: until the month's figures are settled."""
+"""How long after a call its usage can be reported: until the month's figures are final."""
 
 
 CALL_MAX_NANO, DAY_MAX_NANO = 10**15, 10**16
-"""One reported call costs at most a million dollars, and an organization's day ten: so that years of sums, which are
-64 bits wide, cannot overflow."""
+"""One reported call costs at most a million dollars, and an organization's day ten million: so that years of rollups,
+which are 64 bits wide, cannot overflow."""
 LARGE_NANO = 10**12
-"""Only reports of a thousand dollars and more are compared with the day's sum: smaller ones cannot reach it."""
+"""Only reports of a thousand dollars or more are compared with the day's sum: smaller ones cannot reach it."""
 
 REPORTED = ("provider", "model", "user_ref", "tags", "priority", "error_code", *usage_columns(TokenUsage()))
-"""The columns of an attempt that hold what was reported."""
+"""The columns of an attempt that contain what was reported."""
 
 
 class ReportedTooLateError(ValueError):
-    """The call lies too far back, or ahead."""
+    """The call is too far in the past, or in the future."""
 
 
 class ReportTooLargeError(ValueError):
-    """The cost is beyond what the sums are made for."""
+    """The cost exceeds the range of the rollups."""
 
 
 class ReportConflictError(ValueError):
-    """The reporter's own id was used before for another call."""
+    """The reporter's own ID was already used for another call."""
 
 
 @dataclass(frozen=True)
 class TrackedCall:
-    """What is known of the call. `external_id` is the reporter's own: with it a repeat books nothing."""
+    """The facts of a call. `external_id` is the reporter's own: with it, a repeat books nothing."""
 
     latency_ms: int | None = None
     cached: bool = False
@@ -64,18 +64,18 @@ class TrackedCall:
 def track_request(
     organization_id: int, provider: str, model: str, usage: TokenUsage, call: TrackedCall | None = None
 ) -> Attempt:
-    """Book a call that is over: it counts in every budget, but none can refuse it any more.
+    """Book a completed call: it counts in every budget, but none can refuse it.
 
     A call that the reporter's own cache answered costs nothing, and what it would have cost is booked as saved. If such
     a call failed, it is booked as a failed call that cost and saved nothing. A tier without a price is booked at the
-    standard price, with an alert. A reported cost is kept beside ours. Raises ModelNotPricedError where the
+    standard price, with an alert. A reported cost is stored next to ours. Raises ModelNotPricedError if the
     organization refuses models without a price, ReportedTooLateError, ReportTooLargeError and ReportConflictError.
     """
     call = call or TrackedCall()
     now = timezone.now()
     at = call.at or now
     if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
-        raise ReportedTooLateError("a call is reported within 31 days")
+        raise ReportedTooLateError("a call must be reported within 31 days")
     price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
     _check_size(attempt, at)
@@ -89,7 +89,7 @@ def track_request(
 
 def _check_size(attempt: Attempt, at: datetime) -> None:
     if attempt.bound_nano > CALL_MAX_NANO:
-        raise ReportTooLargeError("one reported call costs at most 1,000,000 dollars")
+        raise ReportTooLargeError("a reported call can cost at most 1,000,000 dollars")
     if attempt.bound_nano < LARGE_NANO:
         return
     calls = Attempt.objects.filter(
@@ -99,7 +99,7 @@ def _check_size(attempt: Attempt, at: datetime) -> None:
         bound_nano__gte=LARGE_NANO,
     )
     if calls.aggregate(nano=Sum("bound_nano", default=0))["nano"] + attempt.bound_nano > DAY_MAX_NANO:
-        raise ReportTooLargeError("the calls reported for a day cost at most 10,000,000 dollars")
+        raise ReportTooLargeError("the calls reported for one day can cost at most 10,000,000 dollars")
 
 
 def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
@@ -163,10 +163,10 @@ def _kind(call: TrackedCall) -> LedgerKind:
 
 
 def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
-    """The report that came first with this id. Raises ReportConflictError unless the repeat says the same.
+    """The first report with this ID. Raises ReportConflictError unless the repeat says the same.
 
-    Judged by what was reported, not by its price: a call may have been re-priced since. A repeat without a time is
-    taken to mean the same one.
+    Compares what was reported, not its price: a call may have been repriced since. A repeat without a time is taken to
+    mean the same one.
     """
     earlier = Attempt.objects.get(organization_id=attempt.organization_id, external_id=call.external_id)
     entry = earlier.ledger_entries.get(kind__in=(LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT), repricing=None)
@@ -177,5 +177,5 @@ def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
         and call.at in {None, entry.at}
     )
     if not same:
-        raise ReportConflictError("this externalId was used before for another call")
+        raise ReportConflictError("this externalId was already used for another call")
     return earlier

@@ -200,10 +200,10 @@ def test_a_difference_says_what_differs(book: Book, organization: Organization) 
         UsageDay.objects.filter(dimension=Dimension.TOTAL).update(nano=7)
         UsageHour.objects.filter(dimension=Dimension.MODEL).delete()
         day, hour = sorted(rollups.differences(organization.pk))
-    assert day.startswith("day 2026-03-10, total '': the ledger says [100, 0, 1, 0, 0, 7, ")
-    assert ", the sums say [7, 0, 1, 0, 0, 7, " in day
-    assert hour.startswith("hour 2026-03-10 22:00:00+00:00, model 'deepseek/deepseek-chat': the ledger says [100,")
-    assert "the sums say [0, 0, 0," in hour
+    assert day.startswith("day 2026-03-10, total '': the ledger has [100, 0, 1, 0, 0, 7, ")
+    assert ", the rollups have [7, 0, 1, 0, 0, 7, " in day
+    assert hour.startswith("hour 2026-03-10 22:00:00+00:00, model 'deepseek/deepseek-chat': the ledger has [100,")
+    assert "the rollups have [0, 0, 0," in hour
 
 
 def test_more_entries_than_a_batch_are_folded_at_once(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ def test_the_command_compares_and_mends(book: Book, organization: Organization) 
     call_command("rebuild_rollups", "--check", stdout=StringIO())
     with system_scope():
         UsageDay.objects.filter(dimension=Dimension.TAG).update(calls=9)
-    with pytest.raises(CommandError, match="1 sums differ"):
+    with pytest.raises(CommandError, match="1 rollups differ"):
         call_command("rebuild_rollups", "north", "--check", stdout=StringIO())
     call_command("rebuild_rollups", stdout=StringIO())
     call_command("rebuild_rollups", "--check", stdout=StringIO())
