@@ -1,4 +1,4 @@
-"""What staff fills in for aliases and tool fees in the administration."""
+"""Admin forms for aliases and tool fees."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class ModelAliasForm(RecordForm):
         fields = ["provider", "alias", "model", "effective_from", "source"]
 
     def clean(self) -> dict[str, Any]:
-        """The names must be of use."""
+        """Check that the names are usable."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             try:
@@ -39,7 +39,7 @@ class ToolFeeForm(RecordForm):
         fields = ["provider", "model", "tool", "effective_from", "source"]
 
     def clean(self) -> dict[str, Any]:
-        """The provider must exist; dollars become nano-dollars."""
+        """Check that the provider exists, and convert dollars to nano-dollars."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             self.instance.nano_per_use = nano_of(data["dollars_per_use"])

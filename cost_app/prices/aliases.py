@@ -12,24 +12,24 @@ SNAPSHOT = re.compile(r"(?P<family>.+?)(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|
 
 
 def priced_as(provider: str, name: str, at: datetime) -> str:
-    """The model whose price a name has at an instant, by its approved alias row; "" for a name without one."""
+    """The model whose price applies to a name at an instant, by its approved alias row; "" for a name without one."""
     return alias_among(_approved.of(provider), name, at)
 
 
 def targets_of(models: Iterable[tuple[str, str]], at: datetime) -> dict[tuple[str, str], tuple[str, str]]:
-    """Those of some (provider, model) pairs that are aliases at an instant, each with the pair whose price it has."""
+    """Which of these (provider, model) pairs are aliases at an instant, each with the pair whose price applies."""
     named = {(provider, model): priced_as(provider, model, at) for provider, model in models}
     return {(provider, model): (provider, target) for (provider, model), target in named.items() if target}
 
 
 def alias_among(rows: Iterable[ModelAlias], name: str, at: datetime) -> str:
-    """The same among a provider's approved rows."""
+    """Like `priced_as`, among a provider's approved rows."""
     begun = [row for row in rows if row.alias == name and row.effective_from <= at]
     return max(begun, key=lambda row: row.effective_from).model if begun else ""
 
 
 def family_of(name: str) -> str:
-    """What the name of a snapshot begins with: `gpt-4o` for `gpt-4o-2024-08-06`; "" for another name."""
+    """The prefix of a snapshot's name: `gpt-4o` for `gpt-4o-2024-08-06`; "" for another name."""
     found = SNAPSHOT.fullmatch(name)
     return found["family"] if found else ""
 

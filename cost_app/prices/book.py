@@ -1,7 +1,7 @@
-"""Which price holds for a model at an instant.
+"""Which price applies to a model at an instant.
 
-Of several versions of one (tier, window name) the one with the latest beginning holds, if it has not ended. Of those
-that hold, one whose weekly window matches the instant wins over the one without a window.
+Of several versions of one (tier, window name), the one that began last applies, unless it has ended. Among those that
+apply, one whose weekly window matches the instant takes precedence over one without a window.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,16 +34,16 @@ __all__ = [
 ]
 
 AHEAD = timedelta(days=1)
-"""A call may wait: what begins within this time is part of what it can cost."""
+"""A call may wait: prices that begin within this time are part of what it can cost."""
 
 
 class ModelNotPricedError(LookupError):
-    """No price is known for the model, so that what it costs cannot be bounded."""
+    """The model has no known price, so its cost cannot be bounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A row of the book with its window read once."""
+    """A row of the book with its parsed window."""
 
     price: ModelPrice
     window: tuple[Hours, ...]
@@ -56,9 +56,9 @@ class Version:
 def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: datetime | None = None) -> ModelPrice:
     """The price version in force at an instant, now by default. Raises ModelNotPricedError.
 
-    A name without a price of its own has that of its approved alias. A tier without a price is billed at the model's
-    standard price, never at nothing: the version that is returned says which tier it is. A model's versions are kept in
-    process for 5 s; a look-up among them takes some microseconds.
+    A name without a price has that of its approved alias. A tier without a price is billed at the model's standard
+    price, never at nothing: the returned version says which tier it is. A model's versions are cached in process for 5
+    s; a lookup among them takes some microseconds.
     """
     at = at or timezone.now()
     for name in _names(provider, model, at):
@@ -70,7 +70,7 @@ def price_of(provider: str, model: str, *, tier: str = PriceTier.STANDARD, at: d
 
 
 def price_among(versions: Sequence[Version], tier: str, at: datetime) -> ModelPrice | None:
-    """The one of a model's versions that is in force at an instant; see `read_versions`."""
+    """Which of a model's versions is in force at an instant; see `read_versions`."""
     plain = None
     for version in _latest_of_each_window(versions, tier, at):
         if not version.window:
@@ -81,16 +81,16 @@ def price_among(versions: Sequence[Version], tier: str, at: datetime) -> ModelPr
 
 
 def read_versions(rows: Iterable[ModelPrice]) -> list[Version]:
-    """Rows of one model, with their windows read once. They must come with the latest beginning first."""
+    """Rows of one model with parsed windows. They must come with the latest beginning first."""
     return [Version(row, parse_window(row.window)) for row in rows]
 
 
 def prices_ahead(
     provider: str, model: str, tiers: Iterable[str] = (PriceTier.STANDARD.value,)
 ) -> tuple[ModelPrice, ...]:
-    """Every price that a call admitted now can have: all hours of the week, and what begins within a day.
+    """Every price that a call admitted now can have: all hours of the week, and prices that begin within a day.
 
-    `tiers` are those that may serve the call (`served_tiers`); the standard one stands in for a tier without a price.
+    `tiers` are those that may serve the call (`served_tiers`); the standard tier replaces a tier without a price.
     Raises ModelNotPricedError.
     """
     now = timezone.now()
@@ -108,7 +108,7 @@ def served_tiers(requested: str | None) -> frozenset[str]:
     """The tiers that may answer a request with this `service_tier`; without one, the standard tier.
 
     A provider may fall back to its standard tier. `auto` leaves the choice to the provider's settings: any tier may
-    answer, but for batches, which are another interface.
+    answer, except batch, which is another interface.
     """
     standard = PriceTier.STANDARD.value
     if requested == "auto":
@@ -117,10 +117,10 @@ def served_tiers(requested: str | None) -> frozenset[str]:
 
 
 def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
-    """Every (provider, model) that has a standard price now, or those of some models that have one; sorted.
+    """Every (provider, model) with a current standard price, or those of the given models that have one; sorted.
 
-    Aliases are among some models, and not among all. Not those that charge for what goes in and nothing for what comes
-    out: embeddings, which no chat can use.
+    Aliases are included only if models are given. Models that charge for input but nothing for output are excluded:
+    embeddings, which no chat can use.
     """
     chat = in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
     if among is None:
@@ -138,21 +138,21 @@ def _of_models(prices: QuerySet[ModelPrice], models: set[tuple[str, str]]) -> se
 
 
 def in_force() -> QuerySet[ModelPrice]:
-    """The versions that have begun and not ended; of one (tier, window name) these can be several."""
+    """The versions that have begun and not ended; one (tier, window name) can have several."""
     now = timezone.now()
     not_ended = Q(effective_to=None) | Q(effective_to__gt=now)
     return ModelPrice.objects.filter(not_ended, effective_from__lte=now)
 
 
 def forget_prices() -> None:
-    """Read every price, alias and fee again at its next use."""
+    """Read every price, alias and fee again on its next use."""
     _versions.forget()
     forget_aliases()
     forget_fees()
 
 
 def _names(provider: str, model: str, at: datetime) -> Iterator[str]:
-    """The model itself, then the one that its alias names: an alias never overrules a price of its own."""
+    """The model itself, then the target of its alias: an alias never overrides a model's own price."""
     yield model
     if target := priced_as(provider, model, at):
         yield target

@@ -1,4 +1,4 @@
-"""What people fill in on the pages of the price book."""
+"""Forms for the price book."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,7 +23,7 @@ def _dollars(label: str, **options: Any) -> forms.DecimalField:
 
 
 class PriceFilterForm(forms.Form):
-    """Which prices to show; what makes no sense shows all."""
+    """Which prices to show; an invalid filter shows all."""
 
     text = forms.CharField(
         required=False,
@@ -39,7 +39,7 @@ class PriceFilterForm(forms.Form):
         self.fields["provider"].choices = [("", "Any"), *((name, name) for name in providers_priced())]  # type: ignore[attr-defined]
 
     def chosen(self) -> dict[str, str]:
-        """The filters that make sense, as arguments of `current_prices`."""
+        """The valid filters, as arguments of `current_prices`."""
         try:
             self.full_clean()
         except ValidationError:
@@ -48,17 +48,19 @@ class PriceFilterForm(forms.Form):
 
 
 class PriceForm(forms.Form):
-    """A new version. Amounts are dollars per million tokens, hours are UTC, the beginning is local."""
+    """A new version. Amounts are dollars per million tokens, hours are UTC, the start is local."""
 
     provider = forms.CharField(max_length=32, widget=NAME)
     model = forms.CharField(max_length=128, widget=NAME)
     tier = forms.ChoiceField(choices=PriceTier.choices, initial=PriceTier.STANDARD)
     input = _dollars("Input")
-    cache_read = _dollars("Cache read", required=False, help_text="Empty: as input.")
-    cache_write = _dollars("Cache write", required=False, help_text="Empty: as input.")
-    cache_write_1h = _dollars("Cache write, 1 hour", required=False, help_text="Empty: twice the input price.")
+    cache_read = _dollars("Cache read", required=False, help_text="Leave empty to use the input price.")
+    cache_write = _dollars("Cache write", required=False, help_text="Leave empty to use the input price.")
+    cache_write_1h = _dollars("Cache write, 1 hour", required=False, help_text="Leave empty for twice the input price.")
     output = _dollars("Output")
-    window_name = forms.CharField(required=False, max_length=32, label="Name of the hours", help_text="Peak, say.")
+    window_name = forms.CharField(
+        required=False, max_length=32, label="Name of the hours", help_text="For example, Peak."
+    )
     weekdays = forms.TypedMultipleChoiceField(
         required=False, coerce=int, choices=list(enumerate(WEEKDAYS)), widget=forms.CheckboxSelectMultiple
     )
@@ -67,11 +69,11 @@ class PriceForm(forms.Form):
     )
     effective_from = forms.DateTimeField(
         required=False,
-        label="Holds from",
-        help_text="Empty: from now on.",
+        label="Effective from",
+        help_text="Leave empty for now.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    source = forms.CharField(max_length=200, help_text="Where the price was read, and when.")
+    source = forms.CharField(max_length=200, help_text="Where and when you found the price.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,12 +86,12 @@ class PriceForm(forms.Form):
 
     @property
     def steps(self) -> list[list[forms.BoundField]]:
-        """The fields of each length of prompts, for the page."""
+        """The fields of each prompt length, for the page."""
         names = ("above", *STEP_AMOUNTS)
         return [[self[f"long_{number}_{name}"] for name in names] for number in range(1, MOST_STEPS + 1)]
 
     def clean(self) -> dict[str, Any]:
-        """The parts make a price together."""
+        """Check that the parts form a valid price."""
         if not self.errors:
             try:
                 self.chosen_terms().check()
@@ -105,7 +107,7 @@ class PriceForm(forms.Form):
         return PriceTerms(**others, **amounts, long_prompts=self._steps(), window=self._window())
 
     def chosen_beginning(self) -> datetime:
-        """From when on it holds."""
+        """When the price of a valid form takes effect."""
         beginning: datetime | None = self.cleaned_data["effective_from"]
         return beginning or timezone.now()
 
@@ -117,19 +119,19 @@ class PriceForm(forms.Form):
             if above is not None:
                 steps.append({"above": above, **with_defaults(amounts)})
             elif any(amount is not None for amount in amounts.values()):
-                raise PriceError("prices for long prompts need the length above which they hold")
+                raise PriceError("prices for long prompts require the length above which they apply")
         return sorted(steps, key=lambda step: step["above"])
 
     def _window(self) -> list[dict[str, Any]]:
         spans = [span.strip() for span in self.cleaned_data["hours"].split(",") if span.strip()]
         days = sorted(self.cleaned_data["weekdays"])
         if bool(spans) != bool(days):
-            raise PriceError("weekdays and hours are given together")
+            raise PriceError("weekdays and hours must be given together")
         return [{"weekdays": days, **_span(span)} for span in spans]
 
 
 def initial_of(price: ModelPrice) -> dict[str, Any]:
-    """A form that begins with a version's columns. Hours that differ from day to day are left out."""
+    """Initial values from a version's columns. Hours that differ from day to day are left out."""
     initial = {name: getattr(price, name) for name in ("provider", "model", "tier", "window_name")}
     initial |= {name: _dollars_of(getattr(price, name)) for name in STEP_AMOUNTS}
     for number, step in enumerate(price.long_prompts, start=1):
@@ -143,11 +145,11 @@ def initial_of(price: ModelPrice) -> dict[str, Any]:
 
 
 class RepricingForm(forms.Form):
-    """Whose calls to price anew: days of the page's time zone, both ends included."""
+    """Whose calls to reprice: days in the page's time zone, both ends included."""
 
     provider = forms.ChoiceField()
     model = forms.CharField(
-        required=False, max_length=128, widget=NAME, help_text="Empty: every model of the provider."
+        required=False, max_length=128, widget=NAME, help_text="Leave empty for all models of the provider."
     )
     first = forms.DateField(label="From", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
     last = forms.DateField(label="To", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
@@ -157,13 +159,13 @@ class RepricingForm(forms.Form):
         self.fields["provider"].choices = [(name, name) for name in providers_priced()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """The first day is not after the last, and both can be counted in any time zone."""
+        """Check that the days are in order and valid in any time zone."""
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
         if first and last and first > last:
             self.add_error("last", "The last day is before the first.")
         for name, day in (("first", first), ("last", last)):
             if day and not date(2000, 1, 1) <= day <= date(2999, 12, 31):
-                self.add_error(name, "Choose a day from the year 2000 on.")
+                self.add_error(name, "Select a day in the year 2000 or later.")
         return self.cleaned_data
 
     def chosen_period(self) -> Period:
@@ -177,7 +179,7 @@ class RepricingForm(forms.Form):
 class ReasonForm(forms.Form):
     """Why the ledger is corrected."""
 
-    reason = forms.CharField(max_length=200, help_text="Stays in the audit log of each organization.")
+    reason = forms.CharField(max_length=200, help_text="Recorded in the audit log of each affected organization.")
 
 
 def _nano(amount: Decimal | None) -> int | None:

@@ -1,7 +1,7 @@
-"""Comparing the price book with a source, and taking over what nobody has to decide.
+"""Compares the price book with a source, and imports what needs no decision.
 
-The book is never overwritten: where a source differs, or knows more of a model that the book has, a proposal waits for
-a person. Only prices of models that the book does not know at all may enter it at once.
+The book is never overwritten: if a source differs, or knows more about a model in the book, a proposal waits for a
+person. Only prices of models that are not in the book at all may be added immediately.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ Key = tuple[str, str, str, str]
 
 
 class Verdict(StrEnum):
-    """How the source's price stands to the book's."""
+    """How the source's price compares with the book's."""
 
     NEW = "new"
     SAME = "same"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One line of the comparison: a model's price in one tier. `theirs` is empty for what is kept by hand."""
+    """One line of the comparison: a model's price in one tier. `theirs` is empty for prices that are kept by hand."""
 
     provider: str
     model: str
@@ -66,9 +66,9 @@ def compare() -> list[Difference]:
 
 @transaction.atomic
 def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
-    """Compare, and make the proposals, of prices and of aliases; those that the source no longer makes are withdrawn.
+    """Compare, and create proposals for prices and aliases; withdraws those that the source no longer makes.
 
-    With `approve_new` all versions of models that the book does not know are added instead. Safe to run again.
+    With `approve_new`, all versions of models that are not in the book are added instead. Idempotent.
     """
     prices, by_hand = read_source()
     book = _read_book()
@@ -81,7 +81,7 @@ def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
 
 
 def import_once() -> bool:
-    """Take over new models if this version of the source was never read; false, after a query or two, if it was."""
+    """Import new models unless this version of the source was read; then False, after a query or two."""
     if any(table.objects.filter(source=source_name()).exists() for table in (ModelPrice, PriceProposal)):
         return False
     import_prices(actor="command:run", approve_new=True)
@@ -110,7 +110,7 @@ def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:
 
 
 def _propose(table: list[Difference]) -> None:
-    """One proposal a price. Rows that wait already follow the source."""
+    """One proposal per price. Pending rows follow the source."""
     waiting = {PriceTerms.of(row).key: row for row in PriceProposal.objects.filter(state=ProposalState.WAITING)}
     for line in table:
         if line.theirs and line.verdict in (Verdict.NEW, Verdict.DIFFERS):
@@ -121,7 +121,7 @@ def _propose(table: list[Difference]) -> None:
 
 
 def _store(line: Difference, old: PriceProposal | None) -> None:
-    """A price without a date of its own, or with one that the book's version is not older than, holds from now on."""
+    """A price without a date of its own, or with one that is not later than the book's version, applies from now."""
     if line.theirs is None:
         return
     begin, now = line.theirs.effective_from, timezone.now()
@@ -133,7 +133,7 @@ def _store(line: Difference, old: PriceProposal | None) -> None:
 
 
 def _propose_aliases() -> None:
-    """Snapshots of priced models without a price of their own. A name that was decided is not proposed again."""
+    """Snapshots of priced models without a price of their own. A decided name is not proposed again."""
     priced = set(ModelPrice.objects.values_list("provider", "model"))
     known = priced | set(ModelAlias.objects.values_list("provider", "alias"))
     rows = [
@@ -156,7 +156,7 @@ def _read_book() -> _Book:
 
 
 def _difference(key: Key, versions: list[SourcePrice], book: _Book) -> Difference:
-    """Of the price that holds now and those announced, the first that the book has otherwise."""
+    """Of the current price and the announced ones, the first that differs from the book."""
     provider, model, tier, _ = key
     if (provider, model) in book.with_windows:
         return Difference(provider, model, tier, Verdict.BY_HAND)

@@ -15,9 +15,9 @@ OTHER_LATENCY_MS = 1_800
 
 
 def rate_limits() -> dict[str, int]:
-    """Calls a minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from that one.
+    """Calls per minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from the latter.
 
-    A shipped limit is that of the real provider. The sandbox keeps to a limit only once staff has saved it.
+    A shipped limit is that of the real provider. The sandbox applies a limit only once staff have saved it.
     """
     rows = ProviderLimit.objects.all()
     return {row.name: row.requests_per_minute or 0 for row in rows if row.changed_by or not is_sandboxed(row.provider)}
@@ -29,7 +29,7 @@ def provider_limits() -> dict[str, ProviderLimit]:
 
 
 def expected_latency_ms(limits: dict[str, ProviderLimit], provider: str, model: str) -> int:
-    """What a model is expected to take: its own figure, that of its alias, its provider's, or `OTHER_LATENCY_MS`."""
+    """The expected latency of a model: its own, that of its alias, its provider's, or `OTHER_LATENCY_MS`."""
     names = (model, priced_as(provider, model, timezone.now()), "")
     rows = [limits.get(f"{provider}/{name}") for name in names]
     return next((row.expected_latency_ms for row in rows if row and row.expected_latency_ms), OTHER_LATENCY_MS)

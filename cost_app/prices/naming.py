@@ -1,4 +1,4 @@
-"""What staff adds to the price book beside prices: aliases and tool fees. Each change is in the audit log."""
+"""What staff add to the price book besides prices: aliases and tool fees. Each change is in the audit log."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,26 +13,26 @@ from cost_app.prices.terms import PriceError
 
 
 def check_alias(row: ModelAlias) -> None:
-    """Raise PriceError for an alias that would price nothing, or that would end nothing."""
+    """Raise PriceError for an alias that would price nothing, or end nothing."""
     prices = ModelPrice.objects.filter(provider=row.provider)
     approved = ModelAlias.objects.filter(provider=row.provider, alias=row.alias, state=ProposalState.APPROVED)
     if row.model and not prices.filter(model=row.model).exists():
         raise PriceError(f"{row.provider}/{row.model} is not in the price book")
     if prices.filter(model=row.alias).exists():
-        raise PriceError(f"{row.provider}/{row.alias} has a price of its own, which wins over an alias")
+        raise PriceError(f"{row.provider}/{row.alias} has its own price, which takes precedence over an alias")
     if not row.model and not approved.exists():
-        raise PriceError(f"{row.provider}/{row.alias} is no alias that could be ended")
+        raise PriceError(f"{row.provider}/{row.alias} is not an alias in effect")
     if approved.filter(effective_from=row.effective_from).exists():
-        raise PriceError("there is an alias of this name that begins at this very instant")
+        raise PriceError("an alias with this name already begins at this instant")
 
 
 def check_fee(row: ToolFee) -> None:
-    """Raise PriceError for a fee of a provider or model that there is not: it would never be charged."""
+    """Raise PriceError for a fee of an unknown provider or model: it would never be charged."""
     prices = ModelPrice.objects.filter(provider=row.provider)
     if row.model and not prices.filter(model=row.model).exists():
         raise PriceError(f"{row.provider}/{row.model} is not in the price book")
     if row.provider not in provider_names() and not prices.exists():
-        raise PriceError("no provider has this name")
+        raise PriceError("unknown provider")
 
 
 @transaction.atomic
@@ -46,18 +46,18 @@ def add_alias(*, row: ModelAlias, actor: str) -> None:
 
 @transaction.atomic
 def decide_alias(*, row: ModelAlias, approved: bool, actor: str) -> None:
-    """Approve or reject an alias that waits; a rejected one is not proposed again. Raises PriceError."""
+    """Approve or reject a pending alias; a rejected one is not proposed again. Raises PriceError."""
     if approved:
         check_alias(row)
     state = ProposalState.APPROVED if approved else ProposalState.REJECTED
     waiting = ModelAlias.objects.filter(pk=row.pk, state=ProposalState.WAITING)
     if not waiting.update(state=state, decided_at=timezone.now(), decided_by=actor):
-        raise AlreadyDecidedError("somebody has decided on this alias already")
+        raise AlreadyDecidedError("this alias has already been decided")
     _record(row, f"alias.{state}", actor)
 
 
 def end_alias(*, row: ModelAlias, actor: str) -> None:
-    """Let an approved alias hold until now. Raises PriceError."""
+    """End an approved alias now. Raises PriceError."""
     if row.state != ProposalState.APPROVED or not row.model:
         raise PriceError("only an approved alias can be ended")
     add_alias(row=ModelAlias(provider=row.provider, alias=row.alias, source=f"ended: {row.source}"[:200]), actor=actor)

@@ -1,4 +1,4 @@
-"""From tokens to money, in whole nano-dollars."""
+"""Converts tokens to money, in integer nano-dollars."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,17 +11,17 @@ from cost_app.prices.fees import fees_of
 
 TOKENS_PER_PRICE = 1_000_000
 DEFAULT_OUTPUT_TOKENS = 4_096
-"""What a request may answer with when its client set no limit; always sent upstream."""
+"""The answer limit of requests whose client set none; always sent upstream."""
 TOKENS_PER_MESSAGE = 16
 """Upper bound of what a chat format adds around one message: role, separators, reply priming."""
 COUNTED_MARGIN_PERCENT = 10
 COUNTED_MARGIN_TOKENS = 64
 HOUR_CACHE_FACTOR = 2
-"""A 1-hour cache write costs twice the input price where the book gives no price for it: Anthropic's rule."""
+"""A 1-hour cache write costs twice the input price if the book has no price for it: Anthropic's rule."""
 
 
 class UnitPrices(NamedTuple):
-    """What each class of tokens costs in one call, in nano-dollars per million tokens."""
+    """The price of each class of tokens in one call, in nano-dollars per million tokens."""
 
     input: int
     cache_read: int
@@ -31,7 +31,7 @@ class UnitPrices(NamedTuple):
 
     @property
     def dearest_prompt(self) -> int:
-        """The most that a prompt token costs when the call asks for no 1-hour cache."""
+        """The maximum price of a prompt token if the call requests no 1-hour cache."""
         return max(self.input, self.cache_read, self.cache_write)
 
 
@@ -40,9 +40,9 @@ def cost_of(
 ) -> int:
     """Nano-dollars for a usage: tokens and tool uses, rounded up once.
 
-    The prompt's length decides which step of the price holds for all tokens of the call. Tool fees are nano-dollars per
-    use by tool: `fees`, or those of the book at an instant (now by default), which are read only for a usage with tool
-    uses. A tool without a fee adds nothing here; `fees.unpriced_tools` names it.
+    The prompt's length decides which step of the price applies to all tokens of the call. Tool fees are nano-dollars
+    per use by tool: `fees`, or those in the book at an instant (now by default), which are read only for a usage with
+    tool uses. A tool without a fee adds nothing here; `fees.unpriced_tools` names it.
     """
     unit = unit_prices(price, usage.prompt)
     total = (
@@ -64,14 +64,14 @@ def bound_of(
     prices: Sequence[ModelPrice],
     mode: str = BoundMode.STRICT,
 ) -> int:
-    """The most that a call can cost at any of the prices, in nano-dollars.
+    """The maximum cost of a call at any of the prices, in nano-dollars.
 
-    STRICT is a true upper bound: a byte-level tokenizer makes at most one token of a byte, so the UTF-8 length of all
-    that the messages hold, and 16 for each message, bounds the prompt. NORMAL counts tokens as OpenAI's tokenizer does
-    and adds 10 % and 64; it can fall short for other tokenizers, and never passes STRICT. Every prompt token is taken
-    at the dearest of the input prices, and the answer at the limit that is sent with the call. Prices of 1-hour cache
-    writes count only where a message asks for such a cache. No tool fees are held: calls carry no tools that a provider
-    runs and bills itself.
+    STRICT is a true upper bound: a byte-level tokenizer produces at most one token per byte, so the UTF-8 length of
+    everything in the messages, plus 16 per message, bounds the prompt. NORMAL counts tokens as OpenAI's tokenizer does
+    and adds 10 % and 64; it can fall short for other tokenizers, and never exceeds STRICT. Every prompt token is priced
+    at the highest of the input prices, and the answer at the limit sent with the call. Prices of 1-hour cache writes
+    count only if a message requests such a cache. Tool fees are not included: calls carry no tools that a provider runs
+    and bills itself.
     """
     prompt = _prompt_bound(messages, mode)
     by_hour = _asks_for_hour_cache(messages)
@@ -79,7 +79,7 @@ def bound_of(
 
 
 def unit_prices(price: PriceColumns, prompt: int) -> UnitPrices:
-    """What each class costs in a call with so many prompt tokens, cached ones included."""
+    """The price of each class in a call with this many prompt tokens, including cached ones."""
     source: Mapping[str, Any] = {name: getattr(price, name) for name in UnitPrices._fields}
     for step in price.long_prompts:
         if prompt > step["above"]:
@@ -102,7 +102,8 @@ def tokens_within(
     prices: Sequence[ModelPrice],
     mode: str = BoundMode.STRICT,
 ) -> int:
-    """The most output tokens, up to `max_tokens`, with which the call's bound is at most `free_nano`; 0 for none.
+    """The maximum number of output tokens, up to `max_tokens`, for which the call's maximum cost is at most
+    `free_nano`; 0 if none.
 
     By bisection, because the bound is the largest of several prices; the prompt is measured once.
     """
@@ -116,12 +117,12 @@ def tokens_within(
 
 
 def amounts_of(price: ModelPrice, prompt: int) -> tuple[int, int, int, int]:
-    """What input, cache reads, cache writes and output cost in a call with so many prompt tokens."""
+    """The price of input, cache reads, cache writes and output in a call with this many prompt tokens."""
     return unit_prices(price, prompt)[:4]
 
 
 def _most(price: ModelPrice, prompt: int, max_tokens: int, *, by_hour: bool) -> int:
-    """A prompt that may be long may also be shorter, and a lower step can be the dearer one: each step counts."""
+    """A prompt that may be long may also be shorter, and a lower step can cost more: each step counts."""
     begins = [step["above"] + 1 for step in price.long_prompts if step["above"] < prompt]
     totals = []
     for unit in (unit_prices(price, length) for length in (0, *begins)):
@@ -151,7 +152,7 @@ def _most_bytes(messages: Sequence[dict[str, Any]]) -> int:
 
 
 def _counted(messages: Sequence[dict[str, Any]]) -> int:
-    """Without a tokenizer the bytes. Imported late: the tokenizer takes 1.5 s and 140 MB when it is first used."""
+    """Without a tokenizer, the bytes. Imported late: the tokenizer takes 1.5 s and 140 MB on first use."""
     from aiinfra.providers.tokens import count_tokens, has_tokenizer
 
     if not has_tokenizer():

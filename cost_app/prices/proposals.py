@@ -1,4 +1,4 @@
-"""Changing the price book: a version is added, by hand or from a proposal. What is in the book stays as it is."""
+"""Adds versions to the price book, by hand or from a proposal. Existing versions never change."""
 
 from datetime import datetime
 
@@ -12,14 +12,14 @@ from cost_app.prices.terms import PriceError, PriceTerms
 
 
 class AlreadyDecidedError(PriceError):
-    """Somebody else was faster."""
+    """Another person has already decided."""
 
 
 @transaction.atomic
 def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> ModelPrice:
-    """Put a version into the book; it holds from `effective_from` on, which may be past, until the next one begins.
+    """Add a version to the book; it applies from `effective_from`, which may be past, until the next one begins.
 
-    Calls that are booked already keep their price until their period is re-priced. Raises PriceError.
+    Booked calls keep their price until their period is repriced. Raises PriceError.
     """
     terms.check()
     same = _same_price(terms)
@@ -34,21 +34,21 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
                 added_by=actor,
             )
     except IntegrityError as error:
-        raise PriceError("there is a version that begins at this very instant") from error
+        raise PriceError("a version already begins at this instant") from error
     transaction.on_commit(forget_prices)
     return version
 
 
 @transaction.atomic
 def approve(*, proposal: PriceProposal, actor: str) -> ModelPrice:
-    """Take a proposal's price into the book. Raises AlreadyDecidedError and PriceError."""
+    """Add a proposal's price to the book. Raises AlreadyDecidedError and PriceError."""
     _decide(proposal, ProposalState.APPROVED, actor)
     return add_version(terms=PriceTerms.of(proposal), effective_from=proposal.effective_from, actor=actor)
 
 
 @transaction.atomic
 def reject(*, proposal: PriceProposal, actor: str) -> None:
-    """Leave the book as it is; the same price is not proposed again. Raises AlreadyDecidedError."""
+    """Leave the book unchanged; the same price is not proposed again. Raises AlreadyDecidedError."""
     _decide(proposal, ProposalState.REJECTED, actor)
 
 
@@ -60,4 +60,4 @@ def _same_price(terms: PriceTerms) -> QuerySet[ModelPrice]:
 def _decide(proposal: PriceProposal, state: ProposalState, actor: str) -> None:
     waiting = PriceProposal.objects.filter(pk=proposal.pk, state=ProposalState.WAITING)
     if not waiting.update(state=state, decided_at=timezone.now(), decided_by=actor):
-        raise AlreadyDecidedError("somebody has decided on this price already")
+        raise AlreadyDecidedError("this price has already been decided")

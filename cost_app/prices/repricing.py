@@ -1,8 +1,8 @@
-"""Re-pricing a period: what its calls would cost by the book of today, and the rows that correct the ledger.
+"""Reprices a period: what its calls would cost with the current book, and the rows that correct the ledger.
 
-A call belongs to the period in which it left, and has the price that the book now gives for that instant. Only calls
-that are settled are looked at, and answered ones whose provider sent no usable counts: those are settled if the counts
-that were kept can be read now, and priced by our own count otherwise. Hits of a cache cost nothing at any price.
+A call belongs to the period in which it was sent, and has the price that the book now gives for that instant. Only
+settled calls are considered, and answered ones whose provider sent no usable counts: those are settled if the stored
+counts can be parsed now, and priced by our own count otherwise. Cache hits cost nothing at any price.
 """
 
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, Mode
 from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
 
 BATCH = 200
-"""Calls corrected in one transaction: writers of the same budgets wait for it."""
+"""Calls corrected per transaction: writers of the same budgets wait for it."""
 LONGEST_WAIT = timedelta(days=7)
-"""A call leaves at most so long after it was admitted, and the index knows when it was admitted."""
+"""A call is sent at most this long after it was admitted, and the index is on the admission time."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """Whose calls are re-priced; no model means every model of the provider. `ends_at` is the first instant outside."""
+    """Whose calls are repriced; no model means every model of the provider. `ends_at` is exclusive."""
 
     provider: str
     model: str
@@ -46,32 +46,32 @@ class Period:
 
 @dataclass
 class OrganizationDifference:
-    """What re-pricing changes for one organization, in nano-dollars."""
+    """What repricing changes for one organization, in nano-dollars."""
 
     organization: Organization
     attempts: int = 0
     changed: int = 0
     now_priced: int = 0
-    """Calls that had no price and have one now; they are among the changed ones."""
+    """Calls that had no price and have one now; included in the changed ones."""
     booked_nano: int = 0
     new_nano: int = 0
 
     @property
     def difference_nano(self) -> int:
-        """What is booked in addition, or given back where it is negative."""
+        """What is booked in addition; negative if money is given back."""
         return self.new_nano - self.booked_nano
 
 
 @dataclass(frozen=True)
 class _Verdict:
-    """One call by the book of today; `price` is None where it has none still."""
+    """One call at the current book; `price` is None if it still has none."""
 
     attempt: Attempt
     price: ModelPrice | None
     cost_nano: int
     issue: str = ""
     usage: TokenUsage | None = None
-    """The provider's counts, where the call was estimated and they can be read now."""
+    """The provider's counts, if the call was estimated and they can be parsed now."""
 
     @property
     def is_change(self) -> bool:
@@ -82,7 +82,7 @@ class _Verdict:
 
 
 def count_calls(period: Period) -> int:
-    """How many calls a re-pricing would look at: one query an organization."""
+    """How many calls a repricing would consider: one query per organization."""
     count = 0
     for organization in Organization.objects.order_by("slug"):
         with organization_scope(organization.pk):
@@ -91,17 +91,17 @@ def count_calls(period: Period) -> int:
 
 
 def difference(period: Period) -> list[OrganizationDifference]:
-    """What re-pricing would change, by organization; writes nothing. Reads every call of the period."""
+    """What repricing would change, by organization; writes nothing. Reads every call of the period."""
     forget_prices()
     rows = [_difference_of(organization, period) for organization in Organization.objects.order_by("slug")]
     return [row for row in rows if row.attempts]
 
 
 def reprice(*, period: Period, actor: str, reason: str) -> Repricing | None:
-    """Correct the ledger by adjustment rows of today; None where nothing is to be corrected.
+    """Correct the ledger with adjustment rows dated today; None if nothing needs correcting.
 
-    Batch by batch, each of them whole or not at all, so that it can be run again after an interruption and then does
-    the rest. Each organization that is touched finds it in its audit log.
+    Works in batches, each of them atomic, so that an interrupted run can be repeated and does the rest. Each affected
+    organization gets an audit event.
     """
     forget_prices()
     repricing = None
@@ -193,7 +193,7 @@ def _judge(attempt: Attempt) -> _Verdict:
         price = price_of(attempt.provider, attempt.model, tier=usage.tier, at=left_at)
     except ModelNotPricedError:
         return _Verdict(attempt, None, attempt.cost_nano)
-    if not usage.total:  # the bound was booked, and nobody knows better
+    if not usage.total:  # the maximum cost was booked, and nothing better is known
         return _Verdict(attempt, None, attempt.cost_nano)
     bill = bill_of(attempt.provider, attempt.model, usage, price, left_at)
     issue = UsageIssue.NO_USAGE.value if is_estimate and not read else bill.issue

@@ -1,4 +1,4 @@
-"""What the pages of the price book show."""
+"""Data for the price book's pages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,24 +20,24 @@ DECIDED_SHOWN = 20
 
 @dataclass(frozen=True)
 class Amount:
-    """What a million tokens of a class cost, in nano-dollars; `long_nanos` for each length of long prompts."""
+    """The price of a million tokens of a class, in nano-dollars; `long_nanos` for each length of long prompts."""
 
     label: str
     nano: int
     long_nanos: list[int]
     before_nano: int | None = None
-    """For a proposal: what the version that it replaces says, where it is another."""
+    """For a proposal: the amount in the version that it replaces, if different."""
 
 
 @dataclass(frozen=True)
 class PriceRow:
-    """One version, or one proposal, with its window in words."""
+    """A version or proposal, with its window in words."""
 
     price: PriceColumns
     amounts: list[Amount]
     hours: str
     is_now: bool
-    """Whether this hour is one of the window."""
+    """Whether the current hour is in the window."""
     state: str = ""
 
 
@@ -50,7 +50,7 @@ class ProviderPrices:
 
 
 def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> list[ProviderPrices]:
-    """What holds today, in all hours of the week; in one query."""
+    """The current prices, in all hours of the week; in one query."""
     prices = in_force().order_by("provider", "model", "tier", "window_name", "-effective_from")
     if provider:
         prices = prices.filter(provider=provider)
@@ -64,7 +64,7 @@ def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> lis
 
 
 def price_history(provider: str, model: str) -> list[PriceRow]:
-    """Every version of a model, by tier and hours, the newest first; empty for a model that the book never had."""
+    """Every version of a model, by tier and hours, newest first; empty for a model that was never in the book."""
     versions = ModelPrice.objects.filter(provider=provider, model=model)
     ordered = sorted(versions.order_by("window_name", "-effective_from"), key=_tier_order)
     rows = []
@@ -89,19 +89,19 @@ def price_row(price: PriceColumns, state: str = "", replaces: PriceColumns | Non
 
 
 def waiting_proposals() -> list[PriceRow]:
-    """What a person has to decide."""
+    """Proposals that await a decision."""
     proposals = PriceProposal.objects.filter(state=ProposalState.WAITING).select_related("replaces")
     return _proposal_rows(proposals.order_by("provider", "model", "tier"))
 
 
 def decided_proposals() -> list[PriceRow]:
-    """What was decided last."""
+    """The most recent decisions."""
     proposals = PriceProposal.objects.exclude(state=ProposalState.WAITING).select_related("replaces")
     return _proposal_rows(proposals.order_by("-decided_at")[:DECIDED_SHOWN])
 
 
 def providers_priced() -> list[str]:
-    """Every provider of the book, for a choice."""
+    """Every provider in the book, as choices."""
     return list(ModelPrice.objects.order_by("provider").values_list("provider", flat=True).distinct())
 
 
@@ -121,7 +121,7 @@ def _amount(price: PriceColumns, name: str, replaces: PriceColumns | None) -> Am
 
 
 def _state(version: ModelPrice, now: datetime, *, is_superseded: bool) -> str:
-    """`is_superseded`: a newer version of the same price holds."""
+    """`is_superseded`: a newer version of the same price applies."""
     if version.effective_from > now:
         return "announced"
     if is_superseded or (version.effective_to is not None and version.effective_to <= now):

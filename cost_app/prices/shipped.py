@@ -1,10 +1,10 @@
 """Prices that every installation starts with, in US dollars per million tokens.
 
-OpenAI and deepseek-chat: the specification's figures; it names no discount for cached tokens, so cached ones cost the
-same. Anthropic: claude-haiku-4-5 as on Anthropic's price page (5-minute cache writes 1.25x, reads 0.1x). DeepSeek V4:
-as on DeepSeek's price page, twice as dear in the peak hours of working days; kept by hand, because the price list that
-`import_prices` reads has no weekdays. text-embedding-3-small: OpenAI's price, by genai-prices, of which `import_prices`
-takes chat models only; the semantic cache can be set to use it. All other models come from that list.
+OpenAI and deepseek-chat: the specification's figures; it has no discount for cached tokens, so cached ones cost the
+same. Anthropic: claude-haiku-4-5 from Anthropic's price page (5-minute cache writes 1.25x, reads 0.1x). DeepSeek V4:
+from DeepSeek's price page, twice the price in the peak hours of working days; kept by hand, because the price list that
+`import_prices` reads has no weekdays. text-embedding-3-small: OpenAI's price from genai-prices, from which
+`import_prices` takes only chat models; the semantic cache can be set to use it. All other models come from that list.
 """
 
 from datetime import UTC, datetime
@@ -70,7 +70,7 @@ SHIPPED_PRICES = [
 
 
 def add_shipped_prices(model: type[ModelPrice] | Any = ModelPrice) -> None:
-    """Put the shipped prices into the book where they are missing. A migration passes its own `model`."""
+    """Add missing shipped prices to the book. A migration passes its own `model`."""
     model.objects.bulk_create([model(**_columns(price)) for price in SHIPPED_PRICES], ignore_conflicts=True)
 
 
@@ -79,12 +79,12 @@ SHIPPED_LIMITS = [
     ("openai", "gpt-4", 500, 1_800),
     ("openai", "gpt-3.5-turbo", 3_500, 800),
 ]
-"""(provider, model, calls a minute, expected latency in ms): the specification's figures. It has one limit for all of
+"""(provider, model, calls per minute, expected latency in ms): the specification's figures. It has one limit for all of
 DeepSeek."""
 
 
 def add_shipped_limits(model: type[ProviderLimit] | Any = ProviderLimit) -> None:
-    """Add the shipped provider limits where they are missing. A migration passes its own `model`."""
+    """Add missing shipped provider limits. A migration passes its own `model`."""
     columns = ("provider", "model", "requests_per_minute", "expected_latency_ms")
     rows = [model(**dict(zip(columns, limit, strict=True))) for limit in SHIPPED_LIMITS]
     model.objects.bulk_create(rows, ignore_conflicts=True)
@@ -97,11 +97,11 @@ SHIPPED_FEES = [
     ("openai", "web_search", "0.01", GENAI_PRICES),
     ("openai", "file_search", "0.0025", GENAI_PRICES),
 ]
-"""(provider, tool, dollars for one use, source): $10 for 1,000 searches of the web, $2.50 for 1,000 of files."""
+"""(provider, tool, dollars per use, source): $10 for 1,000 web searches, $2.50 for 1,000 file searches."""
 
 
 def add_shipped_fees(model: type[ToolFee] | Any = ToolFee) -> None:
-    """Put the shipped tool fees into the book where they are missing. A migration passes its own `model`."""
+    """Add missing shipped tool fees to the book. A migration passes its own `model`."""
     rows = [
         model(provider=provider, tool=tool, nano_per_use=nano_of(dollars), source=source, effective_from=EFFECTIVE_FROM)
         for provider, tool, dollars, source in SHIPPED_FEES
@@ -119,11 +119,11 @@ SHIPPED_ALIASES = [
     ("openai", "gpt-4.1-2025-04-14", "gpt-4.1"),
     ("openai", "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
 ]
-"""(provider, alias, priced model): snapshots that genai-prices names one by one as the model."""
+"""(provider, alias, priced model): snapshots that genai-prices lists by name."""
 
 
 def add_shipped_aliases(model: type[ModelAlias] | Any = ModelAlias) -> None:
-    """Add the shipped aliases, approved, where they are missing. A migration passes its own `model`."""
+    """Add missing shipped aliases, approved. A migration passes its own `model`."""
     rows = [
         model(
             provider=provider,

@@ -1,8 +1,7 @@
-"""What the package genai-prices says about the text models of the providers that we have.
+"""What the package genai-prices says about text models of our providers.
 
-It works offline. Not read: what has no price for input and output tokens, what is priced by images or sound, names that
-are only the beginning of a name, and prices that change with the hour: the package has no weekdays, so those are kept
-by hand.
+Works offline. Skipped: models without a price for input and output tokens, prices for images or sound, names that are
+only prefixes, and prices that change by the hour: the package has no weekdays, so those are kept by hand.
 """
 
 from collections.abc import Iterator
@@ -28,27 +27,27 @@ CONTEXTS = {
     PriceTier.FLEX: {"service_tier": "flex"},
     PriceTier.PRIORITY: {"service_tier": "priority"},
 }
-"""How the package names our tiers."""
+"""The package's names of our tiers."""
 OTHER_THAN_TEXT = ("audio", "image", "video")
 
 
 @dataclass(frozen=True)
 class SourcePrice:
-    """One price of the package, from the day on which it holds."""
+    """A price in the package, and the day on which it takes effect."""
 
     terms: PriceTerms
     effective_from: datetime
 
 
 def source_name() -> str:
-    """The package with its version, as rows name it; does not load it."""
+    """The package with its version, as rows name it; does not load the package."""
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
 def read_source() -> tuple[list[SourcePrice], list[tuple[str, str]]]:
-    """Every price that can be taken over, oldest first within a model, and the models whose price changes by the hour.
+    """Every price that can be imported, oldest first within a model, and the models whose price changes by the hour.
 
-    Loading the package takes 0.2 s and 20 MB, therefore late.
+    Loading the package takes 0.2 s and 20 MB, so it is imported late.
     """
     from genai_prices.data import providers
 
@@ -66,7 +65,7 @@ def read_source() -> tuple[list[SourcePrice], list[tuple[str, str]]]:
 
 
 def read_snapshots() -> Iterator[tuple[str, str, str]]:
-    """(provider, dated name, model) of the snapshots of text models that the package names one by one."""
+    """(provider, dated name, model) of the text model snapshots that the package lists by name."""
     from genai_prices.data import providers
     from genai_prices.types import ClauseEquals, ClauseOr
 
@@ -122,7 +121,7 @@ def _start(constraint: Any) -> datetime:
 
 
 def _terms(provider: str, model: str, tier: str, prices: "ModelPrice") -> PriceTerms:
-    """A class of tokens without a price costs as much as input, and one without a step the same at every length."""
+    """A token class without a price costs as much as input, and one without a step the same at every length."""
     lengths = sorted({step.start for name in (*AMOUNTS, OPTIONAL_AMOUNT) for step in _steps(prices, name)})
     long_prompts = [{"above": length, **_amounts(prices, length)} for length in lengths]
     columns = _amounts(prices, 0)
@@ -132,7 +131,7 @@ def _terms(provider: str, model: str, tier: str, prices: "ModelPrice") -> PriceT
 
 
 def _amounts(prices: "ModelPrice", above: int) -> dict[str, Any]:
-    """Nano-dollars of each class in a prompt longer than so many tokens; no 1-hour price where the rule gives it."""
+    """Nano-dollars of each class in a prompt longer than `above` tokens; no 1-hour price if the rule gives it."""
     amounts: dict[str, Any] = {name: _amount(prices, name, above) for name in AMOUNTS}
     hour = None
     if getattr(prices, f"{OPTIONAL_AMOUNT}_mtok") is not None:

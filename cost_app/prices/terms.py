@@ -1,4 +1,4 @@
-"""What a price says, apart from when it holds: the columns that a version, a proposal and a source's row share."""
+"""What a price says, apart from when it applies: the columns that a version, a proposal and a source's row share."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -18,16 +18,16 @@ PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MODEL = re.compile(r"[^\s/?#%][^\s?#%]{0,127}")
 MOST_TOKENS = 100_000_000
 MOST_NANO = 10**15
-"""A million dollars per million tokens: more is a slip of the pen, and less fits into 64 bits with any usage."""
+"""A million dollars per million tokens: more is a typo, and anything less fits into 64 bits with any usage."""
 
 
 class PriceError(ValueError):
-    """The price makes no sense, or the book cannot take it; the message says why."""
+    """The price is invalid, or the book cannot take it; the message says why."""
 
 
 @dataclass(frozen=True)
 class PriceTerms:
-    """Amounts are nano-dollars per million tokens. Long-context amounts are given all or not at all."""
+    """Amounts are nano-dollars per million tokens. Long-context amounts are given completely or not at all."""
 
     provider: str
     model: str
@@ -51,7 +51,7 @@ class PriceTerms:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What has one price at a time."""
+        """What identifies a price at any one time."""
         return self.provider, self.model, self.tier, self.window_name
 
     @property
@@ -60,19 +60,19 @@ class PriceTerms:
         return asdict(self)
 
     def costs_as(self, other: Self) -> bool:
-        """Whether both ask the same, whatever their sources."""
+        """Whether both cost the same, whatever their sources."""
         return {**self.columns, "source": ""} == {**other.columns, "source": ""}
 
     def check(self) -> None:
         """Raises PriceError."""
         if not PROVIDER.fullmatch(self.provider):
-            raise PriceError("a provider is named with small letters, digits, - and _")
+            raise PriceError("a provider's name consists of lowercase letters, digits, - and _")
         if not MODEL.fullmatch(self.model):
-            raise PriceError("a model's name has no spaces and none of ? # %")
+            raise PriceError("a model's name cannot contain spaces, ?, # or %")
         if self.tier not in PriceTier.values:
-            raise PriceError(f"a tier is one of {', '.join(PriceTier.values)}")
+            raise PriceError(f"a tier must be one of {', '.join(PriceTier.values)}")
         if not self.source or len(self.source) > 200:
-            raise PriceError("say where the price was read, in at most 200 characters")
+            raise PriceError("enter where you found the price, in at most 200 characters")
         self._check_steps()
         self._check_amounts()
         self._check_window()
@@ -83,16 +83,16 @@ class PriceTerms:
             if amounts[OPTIONAL_AMOUNT] is not None:
                 given.append(amounts[OPTIONAL_AMOUNT])
             if not all(type(amount) is int and 0 <= amount <= MOST_NANO for amount in given):
-                raise PriceError("amounts are not negative, and at most a million dollars")
+                raise PriceError("amounts must be 0 to 1,000,000 dollars")
 
     def _check_steps(self) -> None:
         if len(self.long_prompts) > MOST_STEPS or any(set(step) != STEP_KEYS for step in self.long_prompts):
-            raise PriceError(f"long prompts have at most {MOST_STEPS} lengths, each with all its prices")
+            raise PriceError(f"long prompts can have at most {MOST_STEPS} lengths, each with all its prices")
         lengths = [step["above"] for step in self.long_prompts]
         if not all(type(length) is int and 0 <= length <= MOST_TOKENS for length in lengths):
-            raise PriceError("the length of a long prompt is a number of tokens and not negative")
+            raise PriceError("the length of a long prompt must be a non-negative number of tokens")
         if sorted(set(lengths)) != lengths:
-            raise PriceError("steps for long prompts come in ascending order, each length once")
+            raise PriceError("steps for long prompts must be in ascending order, each length once")
 
     def _check_window(self) -> None:
         try:
@@ -100,18 +100,18 @@ class PriceTerms:
         except WindowError as error:
             raise PriceError(str(error)) from error
         if bool(self.window) != bool(self.window_name) or len(self.window_name) > 32:
-            raise PriceError("hours of the week have a name of at most 32 characters, and a name has hours")
+            raise PriceError("hours of the week need a name of at most 32 characters, and a name needs hours")
 
 
 def with_defaults(amounts: dict[str, Any]) -> dict[str, Any]:
-    """Amounts of one prompt length; empty cache prices follow the input price. Raises PriceError without a price."""
+    """Amounts of one prompt length; cache prices default to the input price. Raises PriceError without a price."""
     if amounts.get("input") is None or amounts.get("output") is None:
-        raise PriceError("each length of prompts has prices for input and output")
+        raise PriceError("each prompt length needs prices for input and output")
     cached = {name: amounts.get(name) for name in ("cache_read", "cache_write")}
     filled = {name: amounts["input"] if amount is None else amount for name, amount in cached.items()}
     return {OPTIONAL_AMOUNT: None, **amounts, **filled}
 
 
 def label_of(name: str) -> str:
-    """The name of an amount for people."""
+    """The display name of an amount."""
     return "Cache write, 1 hour" if name == OPTIONAL_AMOUNT else name.replace("_", " ").capitalize()

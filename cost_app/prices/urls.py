@@ -1,4 +1,4 @@
-"""The pages of the price book. The last address takes every other name: `prices/<provider>/<model>/`."""
+"""URLs of the price book. The last one matches every other name: `prices/<provider>/<model>/`."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""`/prices/`: what models cost, what was proposed, and the corrections of staff."""
+"""`/prices/`: what models cost, proposals, and corrections by staff."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ from cost_app.prices.screens import current_prices, decided_proposals, price_his
 from cost_app.prices.terms import PriceError
 
 MOST_CALLS = 2_000
-"""More than so many are re-priced by the command, which may take its time."""
+"""The command reprices larger periods, because it may take longer."""
 RUNS_SHOWN = 20
 
 
@@ -27,7 +27,7 @@ RUNS_SHOWN = 20
 @require_GET
 @vary_on_headers("HX-Request")
 def price_list(request: MemberRequest) -> HttpResponse:
-    """What holds today, by provider; for HTMX the tables alone."""
+    """Current prices by provider; for HTMX only the tables."""
     form = PriceFilterForm(request.GET)
     chosen = form.chosen()
     context = {
@@ -54,7 +54,7 @@ def history(request: MemberRequest, name: str) -> HttpResponse:
 @staff_required
 @require_http_methods(["GET", "POST"])
 def add(request: MemberRequest) -> HttpResponse:
-    """Add a version; `?like=<id>` begins with the columns of another one."""
+    """Add a version; `?like=<id>` copies the columns of another one."""
     if request.method != "POST":
         return _price_form(request, PriceForm(initial=_initial(request)))
     form = PriceForm(request.POST)
@@ -67,35 +67,35 @@ def add(request: MemberRequest) -> HttpResponse:
     except PriceError as error:
         form.add_error(None, f"{str(error).capitalize()}.")
         return _price_form(request, form, status=422)
-    messages.success(request, "The version is in the book. Calls that are booked already keep their price.")
+    messages.success(request, "Version added. Calls already booked keep their price.")
     return redirect("price_history", f"{version.provider}/{version.model}")
 
 
 @permission_required("cost:read")
 @require_GET
 def proposal_list(request: MemberRequest) -> HttpResponse:
-    """What waits for staff, and what was decided last."""
+    """Pending proposals, and the most recent decisions."""
     return render(request, "cost/prices/proposals.html", _proposals())
 
 
 @staff_required
 @require_POST
 def approve(request: MemberRequest, proposal_id: int) -> HttpResponse:
-    """Take a proposed price into the book."""
-    return _decide(request, proposal_id, proposals.approve, "The price is in the book.")
+    """Add a proposed price to the book."""
+    return _decide(request, proposal_id, proposals.approve, "Price added to the book.")
 
 
 @staff_required
 @require_POST
 def reject(request: MemberRequest, proposal_id: int) -> HttpResponse:
-    """Leave the book as it is."""
-    return _decide(request, proposal_id, proposals.reject, "The book stays as it is.")
+    """Leave the book unchanged."""
+    return _decide(request, proposal_id, proposals.reject, "Proposal rejected. The book is unchanged.")
 
 
 @staff_required
 @require_GET
 def repricing_form(request: MemberRequest) -> HttpResponse:
-    """Choose a period; with one chosen, what re-pricing it would change."""
+    """Select a period; for a selected one, show what repricing would change."""
     if "provider" not in request.GET:
         return _repricing(request, RepricingForm())
     form = RepricingForm(request.GET)
@@ -112,7 +112,7 @@ def repricing_post(request: MemberRequest) -> HttpResponse:
     done = repricing.reprice(
         period=form.chosen_period(), actor=request.principal.actor, reason=reason.cleaned_data["reason"]
     )
-    messages.success(request, "The differences are posted." if done else "There was nothing to correct.")
+    messages.success(request, "Corrections posted." if done else "There was nothing to correct.")
     return redirect("price_repricing")
 
 
@@ -157,7 +157,7 @@ def _repricing(
 
 def _difference(form: RepricingForm) -> dict[str, Any]:
     if _is_too_long(form):
-        return {"problem": f"More than {MOST_CALLS:,} calls: use manage.py reprice, or choose a shorter period."}
+        return {"problem": f"More than {MOST_CALLS:,} calls: use manage.py reprice, or select a shorter period."}
     rows = repricing.difference(form.chosen_period())
     return {"period": form.chosen_period(), "rows": rows, "changed": sum(row.changed for row in rows)}
 

@@ -1,7 +1,7 @@
-"""Weekly windows: the hours, in UTC, in which a price holds.
+"""Weekly windows: the hours, in UTC, during which a price applies.
 
-Stored as JSON: `[{"weekdays": [0, 1, 2, 3, 4], "from": "01:00", "to": "04:00"}]`. Weekdays are listed one by one, 0 is
-Monday; `to` is the first minute outside, at most 24:00. Hours over midnight are two entries.
+Stored as JSON: `[{"weekdays": [0, 1, 2, 3, 4], "from": "01:00", "to": "04:00"}]`. Weekdays are listed individually, 0
+is Monday; `to` is exclusive, at most 24:00. Hours across midnight are two entries.
 """
 
 import re
@@ -15,7 +15,7 @@ TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 
 
 class WindowError(ValueError):
-    """The window is not one."""
+    """The window is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +27,19 @@ class Hours:
     end: int
 
     def hold_at(self, moment: datetime) -> bool:
-        """Whether the moment, in UTC, lies within."""
+        """Whether the moment, in UTC, is within the span."""
         return moment.weekday() in self.weekdays and self.begin <= moment.hour * 60 + moment.minute < self.end
 
 
 def parse_window(window: object) -> tuple[Hours, ...]:
-    """A stored window. Raises WindowError."""
+    """Parse a stored window. Raises WindowError."""
     if not isinstance(window, list):
-        raise WindowError("a window is a list of hours")
+        raise WindowError("a window must be a list of hours")
     return tuple(_hours(entry) for entry in window)
 
 
 def holds_at(window: Sequence[Hours], instant: datetime) -> bool:
-    """Whether the instant lies in one of the window's hours."""
+    """Whether the instant is in one of the window's hours."""
     moment = instant.astimezone(UTC)
     return any(hours.hold_at(moment) for hours in window)
 
@@ -64,21 +64,21 @@ def _days_in_words(weekdays: Sequence[int]) -> str:
 
 def _hours(entry: object) -> Hours:
     if not isinstance(entry, dict) or set(entry) != {"weekdays", "from", "to"}:
-        raise WindowError('each entry has "weekdays", "from" and "to"')
+        raise WindowError('each entry needs "weekdays", "from" and "to"')
     weekdays, begin, end = entry["weekdays"], _minute(entry["from"]), _minute(entry["to"])
     if (
         not isinstance(weekdays, list)
         or not weekdays
         or not all(type(day) is int and 0 <= day <= 6 for day in weekdays)
     ):
-        raise WindowError("weekdays are a list of numbers from 0 (Monday) to 6")
+        raise WindowError("weekdays must be a list of numbers from 0 (Monday) to 6")
     if begin >= end:
-        raise WindowError("a window ends after it begins; hours over midnight are two entries")
+        raise WindowError("a window must end after it begins; split hours across midnight into two entries")
     return Hours(frozenset(weekdays), begin, end)
 
 
 def _minute(time: object) -> int:
     if not isinstance(time, str) or not TIME.fullmatch(time):
-        raise WindowError("times are written 00:00 to 24:00")
+        raise WindowError("times must be 00:00 to 24:00")
     hour, minute = time.split(":")
     return int(hour) * 60 + int(minute)

@@ -33,16 +33,16 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="JSON",
-            help='prices of long prompts, once a length: {"above": 200000, "input": "6", "output": "22.5"}',
+            help='prices of long prompts, once per length: {"above": 200000, "input": "6", "output": "22.5"}',
         )
         parser.add_argument("--tier", choices=PriceTier.values, default=PriceTier.STANDARD.value)
-        parser.add_argument("--window-name", default="", help="peak, say; with --window")
+        parser.add_argument("--window-name", default="", help="for example, peak; with --window")
         parser.add_argument("--window", type=json.loads, default=[], help="hours of the week in UTC, as JSON")
-        parser.add_argument("--source", required=True, help="where the price was read, and when")
+        parser.add_argument("--source", required=True, help="where and when you found the price")
         parser.add_argument("--from", dest="effective_from", help="an instant with a time zone (default: now)")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print the version. Cached tokens cost what input costs, unless said. Raises CommandError."""
+        """Print the version. Cache prices default to the input price. Raises CommandError."""
         try:
             version = add_version(
                 terms=_terms(options),
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             )
         except PriceError as error:
             raise CommandError(f"{str(error).capitalize()}.") from None
-        self.stdout.write(f"Added {version}. Calls that are booked already keep their price; see `manage.py reprice`.")
+        self.stdout.write(f"Added {version}. Calls already booked keep their price; see `manage.py reprice`.")
 
 
 def _terms(options: dict[str, Any]) -> PriceTerms:
@@ -74,7 +74,7 @@ def _step(text: str) -> dict[str, Any]:
 
 
 def _nano(text: str) -> int:
-    """For argparse, which tells a ValueError as a bad argument."""
+    """For argparse, which reports a ValueError as an invalid argument."""
     try:
         return nano_of(Decimal(text))
     except (InvalidOperation, OverflowError) as error:
@@ -84,5 +84,5 @@ def _nano(text: str) -> int:
 def _instant(text: str | None) -> datetime:
     instant = parse_datetime(text) if text else timezone.now()
     if instant is None or instant.tzinfo is None:
-        raise CommandError(f"{text} is no instant with a time zone, like 2026-10-01T00:00Z.")
+        raise CommandError(f"{text} is not a time with a time zone, such as 2026-10-01T00:00Z.")
     return instant

@@ -10,11 +10,11 @@ from cost_app.finance.deliveries import deliver
 class Command(BaseCommand):
     """`manage.py deliver_exports [ORGANIZATION] [--again]`: write the scheduled files now."""
 
-    help = "Write the scheduled files that are due, or all of them with --again; exit with 1 if one fails."
+    help = "Write the scheduled files that are due, or all of them with --again; exit with status 1 if one fails."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("organization", nargs="?", help="its slug; all where it is left out")
-        parser.add_argument("--again", action="store_true", help="write files that are not due, too")
+        parser.add_argument("organization", nargs="?", help="slug of the organization (default: all)")
+        parser.add_argument("--again", action="store_true", help="also write files that are not due")
 
     def handle(
         self,
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         if organization:
             organizations = organizations.filter(slug=organization)
             if not organizations:
-                raise CommandError(f"there is no organization {organization!r}")
+                raise CommandError(f"unknown organization {organization!r}")
         failed = 0
         for each in organizations:
             for row in deliver(each, again=again):

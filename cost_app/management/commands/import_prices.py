@@ -13,15 +13,15 @@ from cost_app.prices.terms import AMOUNTS
 
 
 class Command(BaseCommand):
-    """Compare the price book with the package genai-prices; what differs waits for approval."""
+    """Compare the price book with the package genai-prices; differences wait for approval."""
 
-    help = "Compare the price book with the package genai-prices; what differs waits for approval."
+    help = "Compare the price book with the package genai-prices; differences wait for approval."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What may be written."""
-        parser.add_argument("--approve-new", action="store_true", help="add models that the book does not know at all")
+        parser.add_argument("--approve-new", action="store_true", help="add models that are not in the book")
         parser.add_argument("--dry-run", action="store_true", help="show the differences and write nothing")
-        parser.add_argument("--all", action="store_true", help="show also what is the same")
+        parser.add_argument("--all", action="store_true", help="also show identical prices")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print one line a price, in dollars per million tokens, and how many there are of each kind."""

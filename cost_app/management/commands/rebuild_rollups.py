@@ -9,14 +9,12 @@ from cost_app.ledger.rollups import differences, fold, rebuild
 
 
 class Command(BaseCommand):
-    """`manage.py rebuild_rollups [ORGANIZATION] [--check]`: make the sums by hour and day anew, or compare them."""
+    """`manage.py rebuild_rollups [ORGANIZATION] [--check]`: rebuild the hourly and daily rollups, or compare them."""
 
-    help = (
-        "Make the sums by hour and day anew from the ledger; with --check only compare, and exit with 1 if they differ."
-    )
+    help = "Rebuild the hourly and daily rollups from the ledger; with --check only compare; status 1 if they differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("organization", nargs="?", help="its slug; all where it is left out")
+        parser.add_argument("organization", nargs="?", help="slug of the organization (default: all)")
         parser.add_argument("--check", action="store_true", help="change nothing")
 
     def handle(
@@ -30,7 +28,7 @@ class Command(BaseCommand):
         if organization:
             organizations = organizations.filter(slug=organization)
             if not organizations:
-                raise CommandError(f"there is no organization {organization!r}")
+                raise CommandError(f"unknown organization {organization!r}")
         if check:
             self._compare(organizations)
             return
@@ -38,7 +36,7 @@ class Command(BaseCommand):
         for each in organizations:
             with organization_scope(each.pk):
                 rebuild(each.pk)
-            self.stdout.write(f"{each.slug}: made anew")
+            self.stdout.write(f"{each.slug}: rebuilt")
 
     def _compare(self, organizations: Iterable[Organization]) -> None:
         wrong = 0
@@ -48,5 +46,5 @@ class Command(BaseCommand):
                     wrong += 1
                     self.stdout.write(f"{each.slug}: {difference}")
         if wrong:
-            raise CommandError(f"{wrong} sums differ from the ledger; `manage.py rebuild_rollups` makes them anew")
-        self.stdout.write("every sum is the ledger's")
+            raise CommandError(f"{wrong} rollups differ from the ledger; `manage.py rebuild_rollups` rebuilds them")
+        self.stdout.write("all rollups match the ledger")

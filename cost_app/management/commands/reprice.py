@@ -12,26 +12,26 @@ from cost_app.prices.repricing import OrganizationDifference, Period, difference
 
 
 class Command(BaseCommand):
-    """Show what a period's calls would cost by the price book of today; with --yes correct the ledger."""
+    """Show what a period's calls would cost with the current price book; with --yes correct the ledger."""
 
-    help = "Show what a period's calls would cost by the price book of today; with --yes correct the ledger."
+    help = "Show what a period's calls would cost with the current price book; with --yes correct the ledger."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose calls, and when they left."""
         parser.add_argument("provider")
-        parser.add_argument("model", nargs="?", default="", help="default: every model of the provider")
+        parser.add_argument("model", nargs="?", default="", help="default: all models of the provider")
         parser.add_argument("--from", dest="starts_at", required=True, help="2026-10-01, or with a time; UTC")
-        parser.add_argument("--to", dest="ends_at", required=True, help="the first day, or instant, outside; UTC")
-        parser.add_argument("--reason", default="", help="why; needed with --yes")
+        parser.add_argument("--to", dest="ends_at", required=True, help="the end, exclusive; UTC")
+        parser.add_argument("--reason", default="", help="reason; required with --yes")
         parser.add_argument("--yes", action="store_true", help="post the adjustments")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print the difference by organization, then post it if asked. Raises CommandError."""
         starts_at, ends_at = _instant(options["starts_at"]), _instant(options["ends_at"])
         if starts_at >= ends_at:
-            raise CommandError("The period must end after it begins.")
+            raise CommandError("The period must end after it starts.")
         if options["yes"] and not options["reason"].strip():
-            raise CommandError("Say why with --reason: it stays in the audit log.")
+            raise CommandError("Give a reason with --reason. It is recorded in the audit log.")
         period = Period(options["provider"], options["model"], starts_at, ends_at)
         for row in difference(period):
             self.stdout.write(_in_words(row))
@@ -39,10 +39,10 @@ class Command(BaseCommand):
 
     def _post(self, period: Period, options: dict[str, Any]) -> None:
         if not options["yes"]:
-            self.stdout.write("Nothing is written. Run it again with --yes and --reason to post the differences.")
+            self.stdout.write("Nothing was written. Run it again with --yes and --reason to post the differences.")
             return
         done = reprice(period=period, actor=command_actor("reprice"), reason=options["reason"].strip()[:200])
-        self.stdout.write(f"Posted as re-pricing {done.pk}." if done else "There was nothing to correct.")
+        self.stdout.write(f"Posted as repricing {done.pk}." if done else "There was nothing to correct.")
 
 
 def _in_words(row: OrganizationDifference) -> str:
@@ -61,5 +61,5 @@ def _instant(text: str) -> datetime:
     except ValueError:
         instant = None
     if instant is None:
-        raise CommandError(f"{text} is no date.")
+        raise CommandError(f"{text} is not a date.")
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

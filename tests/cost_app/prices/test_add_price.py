@@ -45,11 +45,11 @@ def test_everything_can_be_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--input", "1", "--output", "-1"), "not negative"),
+        (("--input", "1", "--output", "-1"), "0 to 1,000,000 dollars"),
         (("--input", "much", "--output", "1"), "invalid _nano value"),
         (("--input", "nan", "--output", "1"), "invalid _nano value"),
-        (("--input", "1", "--output", "1", "--window-name", "peak"), "has hours"),
-        (("--input", "1", "--output", "1", "--from", "2026-10-01"), "no instant with a time zone"),
+        (("--input", "1", "--output", "1", "--window-name", "peak"), "a name needs hours"),
+        (("--input", "1", "--output", "1", "--from", "2026-10-01"), "not a time with a time zone"),
         (("--input", "1", "--output", "1", "--long", "{}"), "length is json"),
         (("--input", "1", "--output", "1", "--long", '{"above": 1, "in": 2}'), "has no in"),
     ],

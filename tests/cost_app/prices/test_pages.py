@@ -176,7 +176,7 @@ def test_without_proposals_the_page_says_where_they_come_from(reader: Client) ->
 def test_staff_approves_a_proposal(staff: Client) -> None:
     row = proposal(8)
     response = staff.post(reverse("price_approve", args=[row.pk]), follow=True)
-    assert "The price is in the book" in response.text
+    assert "Price added to the book" in response.text
     assert "approved" in response.text
     assert ModelPrice.objects.get(model="m").added_by == "user:owner"
 
@@ -185,7 +185,7 @@ def test_staff_rejects_a_proposal_by_htmx(staff: Client) -> None:
     row = proposal(8)
     response = staff.post(reverse("price_reject", args=[row.pk]), headers=HTMX)
     assert response.text.lstrip().startswith('<div id="proposals"')
-    assert "The book stays as it is" in response.headers["HX-Trigger"]
+    assert "The book is unchanged" in response.headers["HX-Trigger"]
     assert "rejected" in response.text
     assert not ModelPrice.objects.filter(model="m").exists()
 
@@ -194,7 +194,7 @@ def test_a_second_decision_is_refused(staff: Client) -> None:
     row = proposal(8, state="rejected", decided_at=timezone.now())
     response = staff.post(reverse("price_approve", args=[row.pk]), headers=HTMX)
     assert response.status_code == 422
-    assert "decided on this price already" in response.headers["HX-Trigger"]
+    assert "price has already been decided" in response.headers["HX-Trigger"]
     assert "already" in staff.post(reverse("price_approve", args=[row.pk]), follow=True).text
 
 
@@ -261,13 +261,13 @@ def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations
         ({"input": "NaN"}, "Enter a number"),
         ({"input": "0.0000000001"}, "decimal places"),
         ({"source": ""}, "required"),
-        ({"model": "a b"}, "has no spaces"),
+        ({"model": "a b"}, "cannot contain spaces"),
         ({"tier": "fast"}, "Select a valid choice"),
-        ({"hours": "01:00-04:00"}, "weekdays and hours are given together"),
-        ({"hours": "soon", "weekdays": ["0"], "window_name": "peak"}, "written 00:00 to 24:00"),
-        ({"hours": "01:00-04:00", "weekdays": ["0"]}, "have a name"),
+        ({"hours": "01:00-04:00"}, "weekdays and hours must be given together"),
+        ({"hours": "soon", "weekdays": ["0"], "window_name": "peak"}, "must be 00:00 to 24:00"),
+        ({"hours": "01:00-04:00", "weekdays": ["0"]}, "need a name"),
         ({"hours": "01:00-04:00", "weekdays": ["9"]}, "Select a valid choice"),
-        ({"long_1_input": "1"}, "need the length"),
+        ({"long_1_input": "1"}, "require the length"),
         ({"long_1_above": "1"}, "prices for input and output"),
         ({"effective_from": "tomorrow"}, "valid date"),
     ],
@@ -284,7 +284,7 @@ def test_a_second_version_from_the_same_moment_is_refused_in_the_form(staff: Cli
     staff.post(reverse("price_add"), fields)
     response = staff.post(reverse("price_add"), fields)
     assert response.status_code == 422
-    assert "begins at this very instant" in response.text
+    assert "already begins at this instant" in response.text
 
 
 def test_the_form_can_begin_with_another_version(staff: Client) -> None:

@@ -69,7 +69,7 @@ def test_an_added_version_holds_at_once_in_this_process(django_capture_on_commit
 def test_two_versions_from_one_instant_are_refused_and_the_first_stays_open() -> None:
     added(1, -20)
     added(2, -10)
-    with pytest.raises(PriceError, match="begins at this very instant"):
+    with pytest.raises(PriceError, match="already begins at this instant"):
         added(3, -10)
     assert spans() == [(1, -20, -10), (2, -10, None)]
 
@@ -86,14 +86,14 @@ STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_
         ({"model": ""}, "model"),
         ({"model": "m" * 129}, "model"),
         ({"tier": "fast"}, "tier"),
-        ({"source": ""}, "where the price was read"),
-        ({"source": "s" * 201}, "where the price was read"),
-        ({"input": -1}, "not negative"),
-        ({"output": 10**16}, "million dollars"),
-        ({"cache_write_1h": -1}, "not negative"),
+        ({"source": ""}, "where you found the price"),
+        ({"source": "s" * 201}, "where you found the price"),
+        ({"input": -1}, "0 to 1,000,000"),
+        ({"output": 10**16}, "0 to 1,000,000 dollars"),
+        ({"cache_write_1h": -1}, "0 to 1,000,000"),
         ({"long_prompts": [{"above": 5}]}, "all"),
-        ({"long_prompts": [{**STEP, "above": -1}]}, "not negative"),
-        ({"long_prompts": [{**STEP, "output": -1}]}, "not negative"),
+        ({"long_prompts": [{**STEP, "above": -1}]}, "non-negative"),
+        ({"long_prompts": [{**STEP, "output": -1}]}, "0 to 1,000,000"),
         ({"long_prompts": [STEP, STEP]}, "each length once"),
         ({"long_prompts": [{**STEP, "above": above} for above in range(5)]}, "at most 4"),
         ({"window": [{"weekdays": [9]}], "window_name": "peak"}, "weekdays"),

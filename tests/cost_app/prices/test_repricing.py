@@ -330,11 +330,11 @@ def test_the_command_shows_the_difference_and_posts_it_when_told(call: Call, org
     shown = "north: 1 of 1 calls change; booked 0.0000011, new 0.0000033, difference 0.0000022 USD"
     said = run("m", *DATES)
     assert shown in said
-    assert "Nothing is written" in said
+    assert "Nothing was written" in said
     assert ledger_sum(organization) == 1_100
     said = run(*DATES, "--yes", "--reason", "the list was wrong")
     assert shown in said
-    assert "Posted as re-pricing" in said
+    assert "Posted as repricing" in said
     assert ledger_sum(organization) == 3_300
     assert Repricing.objects.get().by == "command:reprice"
     assert "nothing to correct" in run(*DATES, "--yes", "--reason", "again")
@@ -343,10 +343,10 @@ def test_the_command_shows_the_difference_and_posts_it_when_told(call: Call, org
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--from", "soon", "--to", "2026-01-02"), "soon is no date"),
-        (("--from", "2026-13-01", "--to", "2026-01-02"), "2026-13-01 is no date"),
-        (("--from", "2026-01-02", "--to", "2026-01-02"), "end after it begins"),
-        (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Say why"),
+        (("--from", "soon", "--to", "2026-01-02"), "soon is not a date"),
+        (("--from", "2026-13-01", "--to", "2026-01-02"), "2026-13-01 is not a date"),
+        (("--from", "2026-01-02", "--to", "2026-01-02"), "end after it starts"),
+        (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Give a reason"),
     ],
 )
 def test_the_command_refuses_what_makes_no_sense(arguments: tuple[str, ...], said: str, db: None) -> None:
@@ -380,7 +380,7 @@ def test_the_page_shows_the_difference_first_and_then_posts_it(
     assert f'value="{DAYS["first"]}"' in page
     assert ledger_sum(organization) == 1_100
     response = staff.post(reverse("price_reprice"), {**DAYS, "reason": "the list was wrong"}, follow=True)
-    assert "The differences are posted" in response.text
+    assert "Corrections posted" in response.text
     assert "the list was wrong" in response.text
     assert ledger_sum(organization) == 3_300
     assert "has the price of today" in staff.get(reverse("price_repricing"), DAYS).text
