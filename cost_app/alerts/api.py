@@ -18,19 +18,19 @@ SNOOZE_MAX = timedelta(days=31)
 
 
 def get_alerts(call: ApiCall, payload: AlertsQuery) -> AlertList:
-    """What is not resolved."""
+    """Unresolved alerts."""
     wanted = None if payload.acknowledged is None else payload.acknowledged == "true"
     return alert_list(call.principal.organization_id, wanted)
 
 
 def alert_list(organization_id: int, acknowledged: bool | None) -> AlertList:
-    """The organization's alerts that are not resolved, in its scope; None asks for acknowledged ones and all others."""
+    """The organization's unresolved alerts, in its scope; None returns acknowledged and unacknowledged ones."""
     alerts = lifecycle.get_alerts(organization_id, acknowledged)
     return AlertList(alerts=[_out(alert) for alert in alerts[:LIST_MAX]])
 
 
 def acknowledge_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
-    """Somebody looks after it."""
+    """Acknowledge an alert."""
     alert = _found(payload.alert_id)
     try:
         lifecycle.acknowledge(alert, actor=call.principal.actor)
@@ -40,12 +40,12 @@ def acknowledge_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
 
 
 def snooze_alert(call: ApiCall, payload: SnoozeAlert) -> AlertOut:
-    """Do not show it for a while."""
+    """Hide an alert for a while."""
     alert = _found(payload.alert_id)
     now = timezone.now()
     until = payload.until or now + SNOOZE
     if not now < until <= now + SNOOZE_MAX:
-        raise ApiError(400, "invalid_request", "An alert is snoozed for at most 31 days.", param="until")
+        raise ApiError(400, "invalid_request", "An alert can be snoozed for at most 31 days.", param="until")
     try:
         lifecycle.snooze(alert, until, actor=call.principal.actor)
     except lifecycle.WrongStateError as error:
@@ -54,7 +54,7 @@ def snooze_alert(call: ApiCall, payload: SnoozeAlert) -> AlertOut:
 
 
 def resolve_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
-    """Close it for its window."""
+    """Resolve an alert for its window."""
     alert = _found(payload.alert_id)
     try:
         lifecycle.resolve(alert, actor=call.principal.actor)
@@ -92,10 +92,10 @@ def _out(alert: Alert) -> AlertOut:
 
 
 OPERATIONS: dict[tuple[str, str | None], Operation] = {
-    ("GET", "alerts"): Operation(get_alerts, "cost:read", AlertsQuery, AlertList, "Alerts that are not resolved"),
+    ("GET", "alerts"): Operation(get_alerts, "cost:read", AlertsQuery, AlertList, "List unresolved alerts"),
     ("POST", "acknowledge-alert"): Operation(
-        acknowledge_alert, "alert:write", AlertReference, AlertOut, "Look after an alert"
+        acknowledge_alert, "alert:write", AlertReference, AlertOut, "Acknowledge an alert"
     ),
-    ("POST", "snooze-alert"): Operation(snooze_alert, "alert:write", SnoozeAlert, AlertOut, "Put an alert off"),
-    ("POST", "resolve-alert"): Operation(resolve_alert, "alert:write", AlertReference, AlertOut, "Close an alert"),
+    ("POST", "snooze-alert"): Operation(snooze_alert, "alert:write", SnoozeAlert, AlertOut, "Snooze an alert"),
+    ("POST", "resolve-alert"): Operation(resolve_alert, "alert:write", AlertReference, AlertOut, "Resolve an alert"),
 }

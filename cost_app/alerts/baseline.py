@@ -1,8 +1,8 @@
-"""What is usual for an hour of the week: the median, and how far the others lie from it.
+"""The baseline of an hour of the week: the median, and the deviation from it.
 
 The modified z-score of Iglewicz and Hoaglin (1993): 0.6745 x (value - median) / MAD, with 3.5 as the limit above which
-they call a value an outlier. Where more than half of the values are equal the MAD is 0; a tenth of the median stands in
-for it, so that the smallest difference is no outlier.
+they call a value an outlier. If more than half of the values are equal, the MAD is 0; a tenth of the median replaces
+it, so that tiny differences are not outliers.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Baseline:
 
 
 def baseline(values: Sequence[int]) -> Baseline | None:
-    """None for fewer than three values: they say nothing."""
+    """None for fewer than three values: they are not enough."""
     if len(values) < LEAST_SAMPLES:
         return None
     middle = median(values)
@@ -32,6 +32,6 @@ def baseline(values: Sequence[int]) -> Baseline | None:
 
 
 def is_spike(value: int, usual: Baseline) -> bool:
-    """Whether the value lies unusually high."""
+    """Whether the value is unusually high."""
     spread = max(usual.mad, usual.median * LEAST_SPREAD, 1)
     return SCALE * (value - usual.median) / spread > LIMIT

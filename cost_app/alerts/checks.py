@@ -1,4 +1,4 @@
-"""Looking for what is wrong: budgets after every fold for those that had calls, everything every minute for all."""
+"""Looks for problems: budgets with new calls after every fold, everything for all organizations once per minute."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -27,14 +27,14 @@ USAGE_KINDS = COST_KINDS - BUDGET_KINDS
 
 
 def check_budgets(organization_id: int, now: datetime | None = None) -> None:
-    """Whether a budget has passed a threshold: reads its windows only."""
+    """Check whether a budget has passed a threshold: reads only its windows."""
     now = now or timezone.now()
     causes = list(budget_causes(windows_now(organization_id, now)))
     _follow(organization_id, BUDGET_KINDS, causes, _calendar(organization_id), now)
 
 
 def check_usage(organization_id: int, now: datetime | None = None) -> None:
-    """Whether anything is unusual: reads eight weeks of hours."""
+    """Check whether anything is unusual: reads eight weeks of hours."""
     now = now or timezone.now()
     calendar = _calendar(organization_id)
     causes = list(usage_causes(organization_id, policy_of(organization_id), calendar, now))
@@ -48,7 +48,7 @@ def _calendar(organization_id: int) -> Calendar:
 def _follow(
     organization_id: int, kinds: Collection[str], causes: list[Cause], calendar: Calendar, now: datetime
 ) -> None:
-    """Raise, refresh and resolve the alerts of some kinds."""
+    """Raise, refresh and resolve the alerts of these kinds."""
     for cause in causes:
         _raise(organization_id, cause, _explained(organization_id, cause, calendar, now), now)
     resolve_ended(organization_id, kinds, causes, now, kept=())
@@ -62,10 +62,10 @@ def follow_causes(
     kept: Collection[str] = (),
     now: datetime | None = None,
 ) -> None:
-    """Raise, refresh and resolve the alerts of some kinds, for whoever knows what causes them.
+    """Raise, refresh and resolve the alerts of these kinds, for callers that know the causes.
 
-    Without an organization they are the installation's. A cause explains itself by its `facts`; `kept` names causes
-    whose alerts stay as they are. The kinds must not be those of `COST_KINDS`.
+    Without an organization they belong to the installation. A cause explains itself by its `facts`; `kept` names causes
+    whose alerts do not change. The kinds must not be among `COST_KINDS`.
     """
     now = now or timezone.now()
     with owner_scope(organization_id):
@@ -75,7 +75,7 @@ def follow_causes(
 
 
 def owners_of_live_alerts(kinds: Collection[str]) -> set[int | None]:
-    """Whose alerts of these kinds are not resolved: organizations, and None for the installation."""
+    """Owners of unresolved alerts of these kinds: organizations, and None for the installation."""
     with system_scope():
         live = Alert.objects.filter(kind__in=kinds, resolved_at=None)
         return set(live.order_by().values_list("organization_id", flat=True).distinct())
@@ -89,7 +89,7 @@ def _raise(organization_id: int | None, cause: Cause, explained: dict[str, Any],
 
 
 def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: datetime) -> dict[str, Any]:
-    """Only for an alert that is not there yet: the explanation is of the moment at which it was raised."""
+    """Only for a new alert: the explanation describes the moment at which it was raised."""
     known = Alert.objects.filter(organization_id=organization_id, cause=cause.name).exists()
     if cause.since is None or known:
         return {}
@@ -97,13 +97,13 @@ def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: date
 
 
 def check_budgets_of(organization_ids: Iterable[int]) -> None:
-    """The budgets of some organizations: those that had calls."""
+    """The budgets of the given organizations, which had calls."""
     for organization_id in organization_ids:
         _checked(organization_id, check_budgets)
 
 
 def check_all() -> None:
-    """Everything, for every organization."""
+    """Check everything, for every organization."""
     with system_scope():
         organizations = list(Organization.objects.values_list("id", flat=True))
     for organization_id in organizations:
@@ -112,7 +112,7 @@ def check_all() -> None:
 
 
 def _checked(organization_id: int, check: Callable[[int], None]) -> None:
-    """What fails for one organization must not leave the next one unwatched."""
+    """A failure for one organization must not leave the next one unchecked."""
     try:
         with organization_scope(organization_id):
             check(organization_id)

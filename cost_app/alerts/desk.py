@@ -1,4 +1,4 @@
-"""What the pages of alerts do, for an organization and for the installation alike: the scope says whose alerts."""
+"""Behavior of the alert pages, for an organization and for the installation alike: the scope says whose alerts."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ SNOOZES = {"1h": "1 hour", "1d": "1 day", "period": "Until the budget's period e
 
 
 def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
-    """The inbox, newest first; for HTMX the list alone."""
+    """The inbox, newest first; for HTMX only the list."""
     state = request.GET.get("state", NOT_RESOLVED)
     kind, severity = request.GET.get("kind", ""), request.GET.get("severity", "")
     rows = _narrowed(state, kind, severity)
@@ -51,7 +51,7 @@ def alert_page(request: MemberRequest, desk: Desk, alert_id: int) -> HttpRespons
 
 
 def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
-    """Acknowledge those that are ticked."""
+    """Acknowledge the selected alerts."""
     count = 0
     chosen = [each for each in request.POST.getlist("id") if is_row_id(each)][:PAGE_SIZE]
     for found in Alert.objects.filter(id__in=chosen):
@@ -60,13 +60,13 @@ def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
             count += 1
         except lifecycle.WrongStateError:
             continue
-    text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alert was chosen."
+    text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alerts selected."
     response = list_page(request, desk) if request.htmx else redirect(desk.names["alerts"])
     return tell(request, response, "success" if count else "warning", text)
 
 
 def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[..., None], done: str) -> HttpResponse:
-    """Do something to one alert, and show it again."""
+    """Apply an action to one alert, and show it again."""
     found = _found(alert_id)
     try:
         action(found, actor=request.principal.actor)
@@ -81,7 +81,7 @@ def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[...,
 
 
 def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
-    """Snooze one alert for as long as the form says."""
+    """Snooze one alert as long as the form says."""
     chosen = request.POST.get("for", "1h")
     if chosen not in SNOOZES:
         raise Http404
@@ -89,11 +89,11 @@ def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
     def snooze(found: Alert, *, actor: str) -> None:
         lifecycle.snooze(found, _until(found, chosen), actor=actor)
 
-    return act(request, desk, alert_id, snooze, "The alert is snoozed.")
+    return act(request, desk, alert_id, snooze, "Alert snoozed.")
 
 
 def _never(desk: Desk) -> frozenset[AlertKind]:
-    """The kinds of which there are none here."""
+    """The kinds that cannot occur here."""
     return COST_KINDS if desk.is_installation else STAFF_KINDS
 
 
@@ -112,7 +112,7 @@ def _until(found: Alert, chosen: str) -> datetime:
 
 
 def _narrowed(state: str, kind: str, severity: str) -> Any:
-    """What the filters leave; a filter that is none leaves all."""
+    """Apply the filters; an invalid filter shows all."""
     rows = Alert.objects.all()
     if state in AlertState.values:
         rows = rows.filter(state=state)

@@ -1,4 +1,4 @@
-"""What is wrong now: every cause that an alert stands for, found in budget windows and sums."""
+"""Detects current problems: every cause of an alert, found in budget windows and rollups."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -27,16 +27,16 @@ from cost_app.spend.screens import names_of, public_values
 WEEK = timedelta(days=7)
 WEEKS = 8
 HISTORY_DAYS = 7
-"""A new model or key is unusual where the organization has been at work for as long."""
+"""A new model or key is unusual if the organization has been active for at least this long."""
 QUIET_WEEKS = 3
-"""Off-hours: hours of the week without a call in all of so many weeks."""
+"""Off-hours: hours of the week without a call in this many weeks."""
 NEW_MAX = 20
 LEAST_CALLS = 20
-"""Below this no volume is unusual."""
+"""Below this, no volume is unusual."""
 
 
 def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
-    """Windows that refuse calls, and those whose spending has passed a threshold."""
+    """Windows that refuse calls, and windows whose spending has passed a threshold."""
     for each in windows:
         if each.is_refusing:
             yield _refusing(each)
@@ -51,7 +51,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     name=f"budget:{budget.id}:{each.window.starts_at:%Y-%m-%dT%H:%M}:{kind}",
                     kind=kind,
                     severity=severity,
-                    message=f"The {budget} budget is used to {used} %: {money(spent)} of {money(limit)}.",
+                    message=f"{used} % of the {budget} budget is used: {money(spent)} of {money(limit)}.",
                     current_nano=spent,
                     limit_nano=limit,
                     threshold_percent=percent,
@@ -62,7 +62,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
 
 
 def _refusing(each: OpenWindow) -> Cause:
-    """A budget may refuse every call below its alert threshold: where none fits any more."""
+    """A budget may refuse every call below its alert threshold, if no call fits."""
     window, budget = each.window, each.window.budget
     calls = "1 call" if window.refused_calls == 1 else f"{window.refused_calls} calls"
     return Cause(
@@ -93,7 +93,7 @@ def usage_causes(organization_id: int, policy: CostPolicy, calendar: Calendar, n
 
 
 Hours = dict[datetime, tuple[int, int]]
-"""Beginning of the hour -> (nano-dollars, calls)."""
+"""Start of the hour -> (nano-dollars, calls)."""
 
 
 def _hours(organization_id: int, calendar: Calendar, now: datetime) -> Hours:
@@ -110,7 +110,7 @@ def _last_hour(calendar: Calendar, now: datetime) -> datetime:
 
 
 def _same_hours(hours: Hours, calendar: Calendar, hour: datetime, column: int) -> list[int]:
-    """The same hour of the local clock in the weeks before, from the first call of all on."""
+    """The same hour of the local clock in the weeks before, since the first call."""
     first, local = min(hours, default=hour), hour.astimezone(calendar.zone)
     before = [(local - WEEK * number).astimezone(UTC) for number in range(1, WEEKS + 1)]
     return [hours.get(each, (0, 0))[column] for each in before if each >= first]
@@ -127,7 +127,7 @@ def _hour_spike(hours: Hours, policy: CostPolicy, calendar: Calendar, now: datet
             name=f"spike:hour:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.COST_SPIKE,
             severity=Severity.HIGH,
-            message=f"The last full hour cost {money(nano)}; {money(expected)} would be usual.",
+            message=f"The last full hour cost {money(nano)}; the usual cost is {money(expected)}.",
             current_nano=nano,
             limit_nano=expected,
             since=hour,
@@ -136,9 +136,9 @@ def _hour_spike(hours: Hours, policy: CostPolicy, calendar: Calendar, now: datet
 
 
 def _is_cost_spike(nano: int, usual: Baseline | None, before: int, policy: CostPolicy) -> bool:
-    """An outlier among the same hours of other weeks, or the plain rule: so many percent above what is usual.
+    """An outlier among the same hours of other weeks, or the simple rule: a percentage above the usual cost.
 
-    Where there are too few such hours the period before is what is usual.
+    If there are too few such hours, the previous period is the usual cost.
     """
     expected = usual.median if usual else before
     if nano - expected < policy.spike_floor_nano:
@@ -153,7 +153,7 @@ def _day_spike(organization_id: int, policy: CostPolicy, calendar: Calendar, now
     rows = UsageDay.objects.filter(organization_id=organization_id, dimension=Dimension.TOTAL)
     days: dict[date, int] = dict(rows.filter(day__gte=today - WEEKS * WEEK).values_list("day", "nano"))
     first = min(days, default=today)
-    whole_day_before = today - ONE_DAY > first  # the first day of all began with the first call
+    whole_day_before = today - ONE_DAY > first  # the first day started with the first call
     nano, before = days.get(today, 0), days.get(today - ONE_DAY, 0) if whole_day_before else 0
     same = [today - WEEK * number for number in range(1, WEEKS + 1)]
     usual = baseline([days.get(day, 0) for day in same if day >= first])
@@ -163,7 +163,7 @@ def _day_spike(organization_id: int, policy: CostPolicy, calendar: Calendar, now
             name=f"spike:day:{today}",
             kind=AlertKind.COST_SPIKE,
             severity=Severity.HIGH,
-            message=f"Today has cost {money(nano)} so far; {money(expected)} would be usual for the whole day.",
+            message=f"Today has cost {money(nano)} so far; the usual cost of a whole day is {money(expected)}.",
             current_nano=nano,
             limit_nano=expected,
             since=calendar.begin_of(today),
@@ -180,7 +180,7 @@ def _volume(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
             name=f"volume:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.MEDIUM,
-            message=f"The last full hour had {_calls(calls)}; {usual.median:,} would be usual.",
+            message=f"The last full hour had {_calls(calls)}; the usual number is {usual.median:,}.",
             current_nano=hours[hour][0],
             since=hour,
             facts={"calls": calls, "expectedCalls": usual.median},
@@ -188,7 +188,7 @@ def _volume(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
 
 
 def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
-    """Calls in an hour of the week in which there has never been one."""
+    """Calls in an hour of the week that never had one before."""
     hour = _last_hour(calendar, now)
     nano, calls = hours.get(hour, (0, 0))
     before = _same_hours(hours, calendar, hour, 1)
@@ -197,7 +197,7 @@ def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Caus
             name=f"off-hours:{hour:%Y-%m-%dT%H}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.LOW,
-            message=f"{_calls(calls)} in an hour of the week that has been quiet for {len(before)} weeks.",
+            message=f"{_calls(calls)} in an hour of the week that had no calls for {len(before)} weeks.",
             current_nano=nano,
             since=hour,
             facts={"calls": calls, "quietWeeks": len(before)},
@@ -205,7 +205,7 @@ def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Caus
 
 
 def _new(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Cause]:
-    """A model or key of today that the organization, which is no newcomer, has never used."""
+    """A model or key of today that the organization, which is not new, has never used before."""
     today = calendar.day_of(now)
     rows = UsageDay.objects.filter(organization_id=organization_id)
     if not rows.filter(dimension=Dimension.TOTAL, day__lte=today - HISTORY_DAYS * ONE_DAY).exists():
@@ -220,7 +220,7 @@ def _new(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Ca
                 name=f"new:{dimension}:{value}",
                 kind=AlertKind.UNUSUAL_USAGE,
                 severity=Severity.LOW,
-                message=f"A new {noun} is in use since today: {names[value]}.",
+                message=f"New {noun} in use since today: {names[value]}.",
                 current_nano=nano,
                 facts={dimension.value: public[value]},
             )
@@ -235,7 +235,7 @@ def _unpriced(organization_id: int, calendar: Calendar, now: datetime) -> Iterat
             name=f"price:{provider}/{model}",
             kind=AlertKind.PRICE_MISSING,
             severity=Severity.HIGH,
-            message=f"{provider}/{model} is used today and has no price: what it costs is not counted.",
+            message=f"{provider}/{model} was used today but has no price. Its cost is not counted.",
             facts={"model": f"{provider}/{model}"},
         )
 
@@ -251,7 +251,7 @@ def _overruns(organization_id: int, calendar: Calendar, now: datetime) -> Iterat
             name=f"overrun:{today}",
             kind=AlertKind.OVERRUN,
             severity=Severity.HIGH,
-            message=f"{_calls(found['calls'])} today cost more than reserved: {money(found['nano'])} more in all.",
+            message=f"{_calls(found['calls'])} today cost more than reserved: {money(found['nano'])} more in total.",
             current_nano=found["nano"],
             facts={"calls": found["calls"]},
         )

@@ -1,14 +1,14 @@
-"""Who and what made the difference: the largest contributors, and the change split into price, volume and mix.
+"""Explains a change in cost: the largest contributors, and the change split into price, volume and mix.
 
 For each model m with calls n and cost c, before (0) and now (1), the change of the total is split without a remainder:
 
-    volume = (N1 - N0) x C0 / N0                       as many calls more or fewer, at the old average
-    mix    = sum over m of (n1 - n0 x N1 / N0) x p0    calls moved between models, at each model's old cost per call
-    price  = sum over m of n1 x (p1 - p0)              each model's calls became dearer or cheaper
+volume = (N1 - N0) x C0 / N0                       more or fewer calls, at the old average mix
+mix    = sum over m of (n1 - n0 x N1 / N0) x p0    calls moved between models, at each model's old cost per call
+price  = sum over m of n1 x (p1 - p0)              each model's calls became more or less expensive
 
-with N the calls and C the cost of all models and p = c / n. A model without calls before has its present cost per call
-as the old one: what it adds is mix. Rounding goes to price. Dearer calls are dearer prices or longer ones: price has
-both.
+with N the calls and C the cost of all models and p = c / n. For a model without earlier calls, its present cost per
+call also counts as the old one: what it adds is mix. Rounding goes to price. More expensive calls have higher prices or
+more tokens: price includes both.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ DIMENSIONS = (Dimension.MODEL, Dimension.API_KEY, Dimension.USER, Dimension.TAG)
 
 @dataclass(frozen=True)
 class Effects:
-    """Nano-dollars; together they are the change."""
+    """Nano-dollars; together they equal the change."""
 
     price: int
     volume: int
@@ -36,7 +36,7 @@ class Effects:
 
 
 def explanation(organization_id: int, first: date, end: date) -> dict[str, Any]:
-    """The days from `first` to before `end` against as many days before them, as JSON; eight queries."""
+    """Compare the days from `first` to before `end` with as many days before them, as JSON; eight queries."""
     length = max((end - first) // ONE_DAY, 1)
     before_first = first - length * ONE_DAY
     contributors = []
@@ -62,7 +62,7 @@ def explanation(organization_id: int, first: date, end: date) -> dict[str, Any]:
 
 
 def split(before: Mapping[str, Totals], now: Mapping[str, Totals]) -> Effects:
-    """The change of cost in its three parts, by model."""
+    """Split the change of cost into its three parts, by model."""
     old, new = _total(before), _total(now)
     change = new.nano - old.nano
     if not old.calls:

@@ -1,4 +1,4 @@
-"""The pages of the installation's alerts."""
+"""URLs of the installation's alerts."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages of the installation's alerts: for staff."""
+"""The pages of the installation's alerts; for staff."""
 
 from django.http import HttpResponse
 from django.views.decorators.cache import cache_control
@@ -15,7 +15,7 @@ from cost_app.alerts import desk, lifecycle
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def alerts(request: MemberRequest) -> HttpResponse:
-    """The inbox, newest first; for HTMX the list alone."""
+    """The inbox, newest first; for HTMX only the list."""
     return desk.list_page(request, INSTALLATION)
 
 
@@ -29,26 +29,26 @@ def alert(request: MemberRequest, alert_id: int) -> HttpResponse:
 @installation_required
 @require_POST
 def acknowledge(request: MemberRequest, alert_id: int) -> HttpResponse:
-    """Take charge of it."""
-    return desk.act(request, INSTALLATION, alert_id, lifecycle.acknowledge, "The alert is acknowledged.")
+    """Acknowledge an alert."""
+    return desk.act(request, INSTALLATION, alert_id, lifecycle.acknowledge, "Alert acknowledged.")
 
 
 @installation_required
 @require_POST
 def resolve(request: MemberRequest, alert_id: int) -> HttpResponse:
-    """Close it."""
-    return desk.act(request, INSTALLATION, alert_id, lifecycle.resolve, "The alert is resolved.")
+    """Resolve an alert."""
+    return desk.act(request, INSTALLATION, alert_id, lifecycle.resolve, "Alert resolved.")
 
 
 @installation_required
 @require_POST
 def snooze(request: MemberRequest, alert_id: int) -> HttpResponse:
-    """Put it off."""
+    """Snooze an alert."""
     return desk.put_off(request, INSTALLATION, alert_id)
 
 
 @installation_required
 @require_POST
 def acknowledge_many(request: MemberRequest) -> HttpResponse:
-    """The ticked ones."""
+    """Acknowledge the selected alerts."""
     return desk.acknowledge_chosen(request, INSTALLATION)

@@ -1,4 +1,6 @@
-"""An alert's life: raised once a cause, acknowledged, snoozed, resolved by a person or because the cause has ended."""
+"""The life of an alert: raised once per cause, acknowledged, snoozed, resolved by a person or because the cause has
+ended.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -15,26 +17,27 @@ from cost_app.alerts.notify import tell_resolved
 from cost_app.models import Alert, AlertState
 
 REPEAT = timedelta(minutes=5)
-"""The specification's alertRetryDelay: sooner than this an alert is not told again."""
+"""The specification's alertRetryDelay: an alert is not sent again sooner than this."""
 GONE = timedelta(minutes=3)
-"""Causes are looked for every minute: one that was not seen for so long had ended."""
+"""Causes are checked every minute: one that was not seen for this long had ended."""
 SEEN_OFTEN = timedelta(seconds=5)
-"""Folds come twice a second; a cause that stays need not be written down each time."""
+"""Folds run twice per second; a continuing cause need not be written each time."""
 NOT_ENDED = {"resolved_at": None, "resolved_by": "", "snoozed_until": None}
 LIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
 
 
 class WrongStateError(Exception):
-    """The alert is resolved already."""
+    """The alert is already resolved."""
 
 
 @transaction.atomic
 def raise_alert(
     organization_id: int | None, cause: Cause, explanation: dict[str, Any], now: datetime
 ) -> tuple[Alert, bool]:
-    """The cause's alert, and whether it is to be told: it is new, came back or woke, and was not told within 5 minutes.
+    """The cause's alert, and whether to send it: it is new, came back or woke from a snooze, and was not sent within 5
+    minutes.
 
-    Whoever resolved it by hand has seen it: while the cause lasts it stays silent then.
+    Someone who resolved it by hand has seen it: it then stays silent while the cause lasts.
     """
     columns: dict[str, Any] = {
         "kind": cause.kind,
@@ -46,7 +49,7 @@ def raise_alert(
         "threshold_percent": cause.threshold_percent,
         "last_seen_at": now,
     }
-    # Locked: of several schedulers one opens it again, so that the others see that it has been told.
+    # Locked: one of several schedulers opens it again, so that the others see that it has been sent.
     alert, is_new = Alert.objects.select_for_update().get_or_create(
         **_of(organization_id),
         cause=cause.name,
@@ -67,7 +70,7 @@ def raise_alert(
 
 
 def _opens_again(alert: Alert, now: datetime) -> bool:
-    """A snooze is over, or a cause is back: it was resolved by itself, or by hand and then gone for a while."""
+    """A snooze is over, or a cause is back: it was resolved automatically, or by hand and then gone for a while."""
     if alert.state == AlertState.SNOOZED:
         return alert.snoozed_until is not None and alert.snoozed_until <= now
     was_gone = not alert.resolved_by or now - alert.last_seen_at > GONE
@@ -75,12 +78,12 @@ def _opens_again(alert: Alert, now: datetime) -> bool:
 
 
 def _is_untold(alert: Alert) -> bool:
-    """Nobody has heard of it since it opened."""
+    """Nobody was notified since it opened."""
     return alert.state == AlertState.OPEN and (alert.told_at is None or alert.told_at < alert.opened_at)
 
 
 def _may_tell(alert: Alert, now: datetime) -> bool:
-    """Of two checks at once one tells; what is too early now is told by a later check."""
+    """One of two concurrent checks sends it; if it is too early now, a later check sends it."""
     silent = Alert.objects.filter(id=alert.id, told_at=alert.told_at).exclude(told_at__gt=now - REPEAT)
     return bool(silent.update(told_at=now))
 
@@ -88,8 +91,9 @@ def _may_tell(alert: Alert, now: datetime) -> bool:
 def resolve_ended(
     organization_id: int | None, kinds: Collection[str], causes: Sequence[Cause], now: datetime, kept: Collection[str]
 ) -> None:
-    """Resolve every alert of these kinds whose cause is gone, and tell whoever heard of it. `kept` names further causes
-    that still hold."""
+    """Resolve every alert of these kinds whose cause is gone, and notify everyone who received it. `kept` names further
+    causes that continue.
+    """
     live_ones = Alert.objects.filter(**_of(organization_id), kind__in=kinds, resolved_at=None, state__in=LIVE)
     for alert in live_ones.exclude(cause__in=[*kept, *(cause.name for cause in causes)]):
         _end(alert, causes, now)
@@ -102,7 +106,7 @@ def _of(organization_id: int | None) -> dict[str, Any]:
 
 @transaction.atomic
 def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
-    """Of several schedulers one resolves it, and tells of it in the same transaction."""
+    """One of several schedulers resolves it, and sends the notification in the same transaction."""
     ended = Alert.objects.filter(id=alert.pk, state__in=LIVE).update(
         state=AlertState.RESOLVED, resolved_at=now, resolved_by="", snoozed_until=None
     )
@@ -114,19 +118,19 @@ def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
 
 
 def acknowledge(alert: Alert, *, actor: str) -> None:
-    """Somebody looks after it. Raises WrongStateError."""
+    """Acknowledge an alert. Raises WrongStateError."""
     now = timezone.now()
     _move(alert, actor, "acknowledged", state=AlertState.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=actor)
 
 
 def snooze(alert: Alert, until: datetime, *, actor: str) -> None:
-    """Do not show it before an instant. Raises WrongStateError."""
+    """Hide an alert until an instant. Raises WrongStateError."""
     _move(alert, actor, "snoozed", state=AlertState.SNOOZED, snoozed_until=until)
 
 
 @transaction.atomic
 def resolve(alert: Alert, *, actor: str) -> None:
-    """Close it for its window, and tell who heard of it. Raises WrongStateError."""
+    """Resolve an alert for its window, and notify everyone who received it. Raises WrongStateError."""
     now = timezone.now()
     _move(alert, actor, "resolved", state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor, snoozed_until=None)
     tell_resolved(alert)
@@ -135,7 +139,7 @@ def resolve(alert: Alert, *, actor: str) -> None:
 @transaction.atomic
 def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
     if not Alert.objects.filter(id=alert.id, state__in=LIVE).update(**columns):
-        raise WrongStateError("this alert is resolved already")
+        raise WrongStateError("this alert is already resolved")
     audit.record(
         organization_id=alert.organization_id,
         actor=actor,
@@ -148,7 +152,7 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
 
 
 def get_alerts(organization_id: int, acknowledged: bool | None = False) -> QuerySet[Alert]:
-    """Those that are not resolved, newest first: not acknowledged yet, acknowledged, or with None both."""
+    """Unresolved alerts, newest first: unacknowledged, acknowledged, or both for None."""
     alerts = Alert.objects.filter(organization_id=organization_id, state__in=LIVE).order_by("-opened_at", "-id")
     if acknowledged is None:
         return alerts

@@ -11,7 +11,7 @@ from cost_app.models import Alert
 
 
 class AlertEvent(ApiModel):
-    """An alert that was opened, acknowledged, snoozed or resolved: `status` says which."""
+    """An alert that was opened, acknowledged, snoozed or resolved: see `status`."""
 
     alert_id: str
     type: str
@@ -23,7 +23,7 @@ class AlertEvent(ApiModel):
 
 
 def changed(alert: Alert) -> None:
-    """Announce the alert's state, as the object has it, once the running transaction is committed.
+    """Publish the alert's state, as the object has it, after the current transaction commits.
 
     Alerts of the installation are not streamed: every stream belongs to one organization.
     """

@@ -1,4 +1,4 @@
-"""An alert in words, for the people and programs that hear of it: once when it opens, once when it is resolved."""
+"""Notifications about an alert: once when it opens, once when it is resolved."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from cost_app.models import Alert
 
 
 def tell(alert: Alert) -> None:
-    """Hand the alert to the channels, in the transaction that raised it; what follows blocks nobody."""
+    """Send the alert to the channels, in the transaction that raised it; delivery happens later and blocks nobody."""
     told = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
     alert.told_channels = sorted({*alert.told_channels, *told})
     alert.save(update_fields=["told_channels"])
 
 
 def tell_resolved(alert: Alert, successor: str = "") -> None:
-    """Tell the channels that heard of the alert that it is resolved, in the transaction that resolved it.
+    """Notify the channels that received the alert that it is resolved, in the transaction that resolved it.
 
-    `successor` is the message of the alert of the same budget that takes its place. A channel that never heard that it
-    opened hears nothing.
+    `successor` is the message of the alert of the same budget that takes its place. Channels that never received the
+    alert get nothing.
     """
     if not alert.told_channels:
         return
@@ -68,10 +68,10 @@ def _title(alert: Alert) -> str:
 
 def _ending(alert: Alert, successor: str) -> str:
     if successor:
-        return f"Superseded by another alert: {successor} This one was: {alert.message}"
+        return f"Superseded by another alert: {successor} The superseded alert: {alert.message}"
     if alert.resolved_by:
-        return f"Resolved by {alert.resolved_by.partition(':')[2]}. The alert was: {alert.message}"
-    return f"This alert has ended. It was: {alert.message}"
+        return f"Resolved by {alert.resolved_by.partition(':')[2]}. The alert: {alert.message}"
+    return f"The problem has ended. The alert: {alert.message}"
 
 
 def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:

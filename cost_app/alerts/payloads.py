@@ -1,4 +1,4 @@
-"""What the JSON operations of alerts take and give."""
+"""Payloads and results of the alert API."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -9,27 +9,28 @@ from cost_app.budgets.payloads import MomentIn
 
 
 class AlertsQuery(ApiModel):
-    """Those that are not resolved."""
+    """Unresolved alerts."""
 
     acknowledged: Literal["true", "false"] | None = None
 
 
 class AlertReference(ApiModel):
-    """One alert."""
+    """A reference to an alert."""
 
     alert_id: str
 
 
 class SnoozeAlert(ApiModel):
-    """One alert, and until when it is not shown; an hour where nothing is said."""
+    """An alert, and how long to hide it; one hour by default."""
 
     alert_id: str
     until: MomentIn | None = None
 
 
 class AlertOut(ApiModel):
-    """One cause in one window. `currentCost` is null where the alert is not about an amount; amounts of the explanation
-    are whole nano-dollars."""
+    """One cause in one window. `currentCost` is null if the alert is not about an amount; amounts of the explanation
+    are integer nano-dollars.
+    """
 
     alert_id: str
     type: str

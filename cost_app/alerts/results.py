@@ -1,4 +1,4 @@
-"""What the Python API tells of alerts. Money is US dollars as an exact Decimal."""
+"""Results of the Python API for alerts. Money is US dollars as an exact Decimal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BudgetAlert:
-    """One alert that is not resolved. Money and budget fields are None where the cause has none.
+    """An unresolved alert. Money and budget fields are None if they do not apply to the cause.
 
-    `threshold` is percent of the limit. Amounts within `explanation` are whole nano-dollars.
+    `threshold` is percent of the limit. Amounts within `explanation` are integer nano-dollars.
     """
 
     alert_id: str

@@ -1,4 +1,4 @@
-"""The pages of alerts."""
+"""URLs of alerts."""
 
 from django.urls import path
 

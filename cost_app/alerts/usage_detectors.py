@@ -1,4 +1,4 @@
-"""What is doubtful about the usage that providers sent today: one cause for each provider, model or tier, and day."""
+"""Detects doubtful usage that providers sent today: one cause per provider, model or tier, and day."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ MOST_MODELS = 100
 
 
 def usage_issues(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Cause]:
-    """Providers without usable counts, tiers and tools without a price, and costs that providers report otherwise."""
+    """Providers without usable counts, tiers and tools without a price, and provider-reported costs that differ from
+    ours.
+    """
     today = calendar.day_of(now)
     calls = Attempt.objects.filter(organization_id=organization_id, created_at__gte=calendar.begin_of(today))
     doubtful = calls.exclude(usage_issue="").order_by("provider", "model", "tier")
@@ -34,7 +36,7 @@ def _no_usage(provider: str, name: str) -> Cause:
         name=name,
         kind=AlertKind.USAGE_MISSING,
         severity=Severity.MEDIUM,
-        message=f"{provider} answers without usable token counts today: such calls are booked by an estimate.",
+        message=f"{provider} sent no usable token counts for some calls today. Their cost is estimated.",
         facts={"provider": provider},
     )
 
@@ -44,7 +46,7 @@ def _unpriced_tier(model: str, tier: str) -> Cause:
         name=f"price:{model}:{tier}",
         kind=AlertKind.PRICE_MISSING,
         severity=Severity.HIGH,
-        message=f"{model} answers in the tier {tier} today, which has no price: it is booked at another tier's price.",
+        message=f"{model} answered in the tier {tier} today, which has no price. Another tier's price applies.",
         facts={"model": model, "tier": tier},
     )
 
@@ -54,7 +56,7 @@ def _unpriced_tool(model: str) -> Cause:
         name=f"price:{model}:tools",
         kind=AlertKind.PRICE_MISSING,
         severity=Severity.HIGH,
-        message=f"{model} uses a tool today that has no fee in the price book: the computed cost leaves its uses out.",
+        message=f"{model} used a tool today that has no fee in the price book. The computed cost does not include it.",
         facts={"model": model},
     )
 
@@ -64,6 +66,6 @@ def _other_cost(model: str, name: str) -> Cause:
         name=name,
         kind=AlertKind.COST_DIFFERS,
         severity=Severity.MEDIUM,
-        message=f"The provider of {model} reports other costs today than the price book gives.",
+        message=f"The costs that the provider of {model} reported today differ from the price book.",
         facts={"model": model},
     )

@@ -33,7 +33,7 @@ def history(queue: None, organization: Organization) -> Alert:
             kind="cost_spike",
             severity="high",
             cause="spike:day:2026-03-01",
-            message="Today has cost 12.00 so far; 3.00 would be usual for the whole day.",
+            message="Today has cost 12.00 so far; the usual cost of a whole day is 3.00.",
         )
 
 
@@ -57,5 +57,5 @@ def test_an_alert_is_acknowledged_with_the_keyboard(history: Alert, finance: Use
     page = open_page(finance, f"/alerts/{history.pk}/")
     page.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#toasts")).to_contain_text("The alert is acknowledged.")
+    expect(page.locator("#toasts")).to_contain_text("Alert acknowledged.")
     expect(page.locator("#alert")).to_contain_text("by user:finance")

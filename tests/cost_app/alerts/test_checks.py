@@ -252,7 +252,7 @@ def test_open_and_acknowledged_ones_are_listed_apart(window: BudgetWindow) -> No
 def test_amounts_have_their_sign_and_no_nine_decimals(window: BudgetWindow) -> None:
     BudgetWindow.objects.filter(id=window.id).update(committed_nano=81_234_567_891)
     check_budgets(window.organization_id, NOW)
-    assert Alert.objects.get().message.endswith("is used to 81 %: $81.23 of $100.00.")
+    assert Alert.objects.get().message.endswith("is used: $81.23 of $100.00.")
 
 
 @pytest.mark.parametrize(("calls", "words"), [(1, "1 call"), (2, "2 calls"), (1_234, "1,234 calls")])
