@@ -1,4 +1,4 @@
-"""The JSON operations of spend and its figures."""
+"""The JSON operations of spend."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,14 +39,14 @@ from cost_app.spend.series import OTHERS, Breakdown, CostMetrics, Totals, get_co
 from cost_app.spend.summary import summary
 
 DIMENSIONS = {"apiKey": "api_key"}
-"""Groups whose name on the wire is not that of the dimension."""
+"""Groups whose API name differs from the dimension."""
 REST = "*"
-"""What all further groups together are called; no group has the name."""
+"""API name of all further groups together; no group has this name."""
 PRIORITIES = {"critical": 1000, "high": 500, "normal": 100, "low": 10}
 
 
 def get_summary(call: ApiCall, _payload: SummaryQuery) -> SummaryOut:
-    """The running month."""
+    """The current month."""
     month = summary(call.principal.organization_id)
     return SummaryOut(
         **_totals(month.totals),
@@ -76,7 +76,7 @@ def metrics_page(organization_id: int, payload: MetricsQuery) -> MetricsPage:
 
 
 def track(call: ApiCall, payload: TrackRequest) -> Tracked:
-    """Book a call that somebody else made."""
+    """Book a call that was made outside aiinfra."""
     principal = call.principal
     facts = payload.model_copy(update={"external_id": payload.external_id or call.idempotency_key})
     try:
@@ -149,7 +149,7 @@ def _metrics(each: CostMetrics, names: Mapping[str, str] | None) -> MetricsOut:
 
 
 def _breakdown(found: Breakdown) -> list[GroupOut]:
-    """The dearest groups, and the rest in one line, so that the costs add up to the total."""
+    """The groups with the highest cost, and the rest in one line, so that the costs add up to the total."""
     groups = {**found.groups, **({REST: found.others} if found.others else {})}
     return [GroupOut(value=value, **_totals(totals)) for value, totals in groups.items()]
 
@@ -188,9 +188,9 @@ def _budget(each: OpenWindow, key_ids: Mapping[str, str]) -> BudgetOut:
 
 
 OPERATIONS: dict[tuple[str, str | None], Operation] = {
-    ("GET", "summary"): Operation(get_summary, "cost:read", SummaryQuery, SummaryOut, "The running month"),
-    ("GET", "metrics"): Operation(get_metrics, "cost:read", MetricsQuery, MetricsPage, "Spend by period"),
+    ("GET", "summary"): Operation(get_summary, "cost:read", SummaryQuery, SummaryOut, "Get the current month's spend"),
+    ("GET", "metrics"): Operation(get_metrics, "cost:read", MetricsQuery, MetricsPage, "Get spend by period"),
     ("POST", "track"): Operation(
-        track, "usage:write", TrackRequest, Tracked, "Report usage that did not pass through here", once="own"
+        track, "usage:write", TrackRequest, Tracked, "Report usage of calls made outside aiinfra", once="own"
     ),
 }

@@ -1,6 +1,6 @@
 """The charts of spend as Plotly dicts, each with the same figures as a table.
 
-Amounts are decimal texts in dollars, which Plotly reads as numbers: no float is made, and no nano-dollar is lost.
+Amounts are decimal texts in dollars, which Plotly reads as numbers: no float is created, and no nano-dollar is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from cost_app.spend.series import TOP, CostMetrics, Totals, calendar_of, metrics
 from cost_app.spend.summary import Summary, summary
 
 UNFINISHED = 0.45
-"""Opacity of the period that is not over."""
+"""Opacity of the unfinished period."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
 DOLLARS = {"type": "linear", "tickprefix": "$", "rangemode": "tozero", "nticks": 6}
 FORMATS = {"24h": "%H:%M", "12m": "%b %Y"}
@@ -46,12 +46,12 @@ def spend_chart(organization_id: int, view: View) -> Chart:
         for each in reversed(shown.metrics)
     ]
     columns = ["Period", *(group.name for group in shown.groups), "All"]
-    note = f"Showing the {len(shown.groups) - 1} dearest of {shown.of}." if shown.hidden else ""
+    note = f"Showing the {len(shown.groups) - 1} with the highest cost, of {shown.of}." if shown.hidden else ""
     return Chart(_figure(traces, shown, DOLLARS), Table(columns, rows if shown.totals.calls else [], note))
 
 
 def tokens_chart(organization_id: int, view: View) -> Chart:
-    """Tokens by class: cached ones cost a part of the others."""
+    """Tokens by class: cached ones cost a fraction of the others."""
     classes = {
         "input": "input_tokens",
         "cache read": "cache_read_tokens",
@@ -62,17 +62,17 @@ def tokens_chart(organization_id: int, view: View) -> Chart:
 
 
 def calls_chart(organization_id: int, view: View) -> Chart:
-    """Provider calls, answers of the cache, and failures."""
+    """Provider calls, cached answers, and failures."""
     kinds: dict[str, Callable[[Totals], int]] = {
         "answered": lambda totals: max(0, totals.calls - totals.errors - totals.cache_hits),
-        "from the cache": lambda totals: totals.cache_hits,
+        "cached": lambda totals: totals.cache_hits,
         "failed": lambda totals: totals.errors,
     }
     return _counts(organization_id, view, kinds)
 
 
 def latency_chart(organization_id: int, view: View) -> Chart:
-    """Average time of an answered provider call, with gaps where there was none."""
+    """Average latency of an answered provider call, with gaps for periods without any."""
     shown = totals_only(organization_id, view)
     averages = [each.totals.average_latency_ms for each in shown.metrics]
     trace = {
@@ -93,7 +93,7 @@ def latency_chart(organization_id: int, view: View) -> Chart:
 
 
 def month_chart(organization_id: int, _view: View) -> Chart:
-    """Spend of the running month added up, where it is expected to end, and the limit of the organization's budget."""
+    """Cumulative spend of the current month, its forecast, and the limit of the organization's budget."""
     month = summary(organization_id)
     calendar = calendar_of(organization_id)
     today = calendar.day_of(timezone.now())
@@ -204,10 +204,10 @@ def _limit(month: Summary) -> list[Figure]:
 
 def _forecast_note(found: Forecast | None) -> str:
     if found is None:
-        return "There is too little history for a forecast: it needs 14 days."
+        return "Not enough history for a forecast. It needs 14 days."
     return (
         f"Expected at the end: {money(found.nano)}, with 80 % confidence between {money(found.low_nano)} and "
-        f"{money(found.high_nano)}; learned from {found.days} days."
+        f"{money(found.high_nano)}; based on {found.days} days."
     )
 
 
@@ -220,7 +220,7 @@ def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
 
 
 def _places(shown: Spend) -> list[str]:
-    """Where each period is drawn. Plotly's dates have no offset: if an hour comes twice, labels take their place."""
+    """Where each period is drawn. Plotly's dates have no offset: if an hour repeats, labels take their place."""
     return [_label(each, shown.view) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
 
 
@@ -229,12 +229,12 @@ def _has_a_double_hour(shown: Spend) -> bool:
 
 
 def _stamp(moment: datetime) -> str:
-    """As Plotly reads it: without an offset, so that it is shown as it is written."""
+    """A timestamp for Plotly: without an offset, so that it is displayed unchanged."""
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _label(each: CostMetrics, view: View) -> str:
-    """The hour that comes twice when clocks go back has its offset behind it."""
+    """The hour that repeats when clocks go back is labeled with its offset."""
     local = timezone.localtime(each.starts_at)
     if view.range != "24h":
         return local.strftime("%Y-%m" if view.range == "12m" else "%Y-%m-%d")

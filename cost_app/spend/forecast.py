@@ -1,17 +1,17 @@
-"""What a period will have cost at its end: the median of 2,000 months drawn from the organization's own days.
+"""Forecasts the cost of a period: the median of 2,000 months drawn from the organization's own days.
 
-Every step stands on medians, so that one wild day moves neither the pattern nor the level:
+Every step is based on medians, so that one extreme day moves neither the pattern nor the level:
 
 - the pattern is the median of each weekday, relative to the others;
-- the trend is the Theil-Sen slope of the logarithms without the pattern, shrunk towards none where it is no larger than
-  its own error; the level is the median of the last three weeks on that trend;
-- what a day was off, in proportion to what was expected of it, is its error.
+- the trend is the Theil-Sen slope of the logarithms without the pattern, shrunk towards none where it is no larger
+  than its own error; the level is the median of the last three weeks on that trend;
+- the error of a day is its deviation, in proportion to its expected cost.
 
 A drawn month takes a level and a trend from within their errors, and for each day to come the error of a past day. The
-past days are drawn anew for each month as well (a bootstrap of the bootstrap): how often rare days come is itself known
-from few of them. Where most days cost nothing there is no pattern, and the days themselves are drawn. The seed is
-fixed. Expected is the median of the drawn sums, the interval leaves out a tenth at either end. Today's rest is the part
-of the day that is still to come.
+past days are also redrawn for each month (a bootstrap of the bootstrap): how often rare days come is itself known from
+only a few of them. If most days cost nothing there is no pattern, and the days themselves are drawn. The seed is fixed.
+Expected is the median of the drawn sums, the interval leaves out a tenth at either end. Today's rest is the part of the
+day that is still to come.
 """
 
 from collections.abc import Sequence
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 WEEKS = 8
 DAYS_NEEDED, BUSY_DAYS_NEEDED = 14, 7
-"""Days from the first call on, and days with a call, below which nothing is said: two of each weekday."""
+"""Minimum days since the first call, and minimum days with a call, for a forecast: two of each weekday."""
 RECENT_DAYS = 21
 TREND_MAX = 0.02
-"""A day, as a logarithm: doubling in five weeks is as much as is believed."""
+"""Per day, as a logarithm: doubling in five weeks is the steepest trend accepted."""
 TREND_GAP = 7
-"""Days between two that are compared for the trend: nearer ones say more of their noise."""
+"""Minimum days between two that are compared for the trend: closer ones say more about their noise."""
 BUSY = 0.5
 """Share of days with spend above which there is a pattern."""
 SMALL = 0.2
-"""Of the average day: what the size of an error does not fall below, however quiet the weekday."""
+"""Share of the average day: the minimum size of an error, however quiet the weekday."""
 WIDER = 1.25
 """Errors of level and trend are wider than noise alone would make them: levels also drift. Calibrated on generated
 months of six kinds (tests/cost_app/spend/test_forecast.py)."""
@@ -53,24 +53,24 @@ LOW, MIDDLE, HIGH = 10, 50, 90
 
 @dataclass(frozen=True)
 class Forecast:
-    """Nano-dollars at the end of the period: expected, and an interval of 80 %. `days`: how many were learned from."""
+    """Nano-dollars at the end of the period: expected, and an interval of 80 %, based on `days` days."""
 
     nano: int
     low_nano: int
     high_nano: int
     days: int
     by_day: Sequence[tuple[date, int, int, int]]
-    """(day, expected, low, high) of the sum from the period's beginning, for today and each day after it."""
+    """(day, expected, low, high) of the sum since the beginning of the period, for today and each day after it."""
 
     def runs_out_on(self, limit_nano: int) -> date | None:
-        """The day on which a limit is expected to be reached; None if it is not within the period."""
+        """The day on which a limit is expected to be reached; None if that is not within the period."""
         return next((day for day, expected, _, _ in self.by_day if expected >= limit_nano), None)
 
 
 def forecast(
     organization_id: int, calendar: Calendar, first: date, end: date, now: datetime | None = None
 ) -> Forecast | None:
-    """For the period from `first` to before `end`, in which today lies; None where there is too little to learn from.
+    """For the period from `first` to before `end`, which includes today; None without enough history.
 
     One query.
     """
@@ -87,7 +87,7 @@ def forecast(
 
 
 def _past(spent: dict[date, int], today: date) -> list[tuple[date, int]]:
-    """The whole days from the first call on, at most eight weeks, those without a call included."""
+    """The whole days since the first call, at most eight weeks, including those without a call."""
     begun = min((day for day, nano in spent.items() if nano and day < today), default=today)
     begin = max(begun, today - WEEKS * 7 * ONE_DAY)
     return [
@@ -120,7 +120,7 @@ def project(past: list[tuple[date, int]], base: int, today: date, end: date, res
 
 @dataclass(frozen=True)
 class _Fit:
-    """What a day costs but for chance: level x exp(trend x days from yesterday on) x the weekday's part."""
+    """What a day costs apart from chance: level x exp(trend x days since yesterday) x the weekday's part."""
 
     weekdays: "Array"
     level: float = 0.0
@@ -130,7 +130,7 @@ class _Fit:
 
 
 def _drawn_days(past: list[tuple[date, int]], ahead: list[date]) -> "Array":
-    """One row a drawn month, one column a day to come."""
+    """One row per drawn month, one column per day to come."""
     import numpy as np
 
     nano = np.array([spent for _, spent in past], float)
@@ -181,7 +181,7 @@ def _slope(ages: "Array", logs: "Array") -> float:
 
 
 def _errors(nano: "Array", usual: "Array", weekday: "Array") -> "Array":
-    """How far each day was off, by the size of what was usual; larger by what its own part in the pattern hides."""
+    """The deviation of each day, relative to the usual cost; enlarged by what its share in the pattern hides."""
     import numpy as np
 
     errors = (nano - usual) / (usual + SMALL * nano.mean())

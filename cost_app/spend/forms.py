@@ -1,4 +1,4 @@
-"""What people fill in about figures and rules of spend."""
+"""Forms for spend policies."""
 
 import json
 from decimal import Decimal
@@ -26,22 +26,23 @@ ALL_CLASSES = [each.value for each in RequestClass]
 
 
 class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """An organization's rules for its money."""
+    """An organization's spend policy."""
 
     spike_floor = forms.DecimalField(
-        label="Smallest cost spike",
+        label="Minimum spike (USD)",
         min_value=Decimal(0),
         max_digits=18,
         decimal_places=9,
-        help_text="US dollars; smaller increases raise no alert.",
+        help_text="Smaller increases raise no alert.",
     )
     allowed = forms.CharField(
         label="Allowed models",
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text=(
-            "For downgrades and recommendations: one a line, as deepseek/deepseek-chat, with the classes it is good "
-            "for where not all: deepseek/deepseek-chat simple creative. Empty for all."
+            "For downgrades and recommendations. One model per line, such as deepseek/deepseek-chat, optionally "
+            "followed by the classes it is suitable for: deepseek/deepseek-chat simple creative. Leave empty to allow "
+            "all models."
         ),
     )
 
@@ -55,7 +56,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         self.fields["allowed"].initial = "\n".join(map(_line_of, self.instance.allowed_models))
 
     def clean_allowed(self) -> list[dict[str, Any]]:
-        """The models as the policy keeps them; an unknown one or class is refused by name.
+        """The models as the policy stores them; rejects an unknown model or class by name.
 
         A model that left the price book stays allowed until its line is removed.
         """
@@ -83,6 +84,6 @@ def _allowed(words: list[str], known: set[str]) -> dict[str, Any]:
     if name not in known:
         raise ValidationError(f"{name} is not in the price book.")
     if unknown := [each for each in classes if each not in ALL_CLASSES]:
-        raise ValidationError(f"{json.dumps(unknown[0])} is none of {', '.join(ALL_CLASSES)}.")
+        raise ValidationError(f"{json.dumps(unknown[0])} is not one of {', '.join(ALL_CLASSES)}.")
     provider, _, model = name.partition("/")
     return {"provider": provider, "model": model, "classes": classes or ALL_CLASSES}

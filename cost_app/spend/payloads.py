@@ -1,4 +1,4 @@
-"""What the JSON operations of spend take and give."""
+"""Payloads and results of the spend API."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
@@ -20,12 +20,12 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
 """A service tier; `default` and `auto` are OpenAI's names for the standard one."""
 MOST_DOLLARS = 100_000
-"""For one call; more is a mistake."""
+"""Per call; more is a mistake."""
 
 
 def _of_one_call(nano: int) -> int:
     if nano >= MOST_DOLLARS * NANO:
-        raise ValueError(f"one call costs less than {MOST_DOLLARS} dollars")
+        raise ValueError(f"one call must cost less than {MOST_DOLLARS} dollars")
     return nano
 
 
@@ -45,11 +45,11 @@ CostIn = Annotated[
 
 
 class SummaryQuery(ApiModel):
-    """Nothing beside the action."""
+    """No parameters besides the action."""
 
 
 class MetricsQuery(ApiModel):
-    """The last periods. `limit` is cut to what the organization keeps."""
+    """The last periods. `limit` is capped by what the organization keeps."""
 
     period: PeriodName = "daily"
     limit: Annotated[int, Field(ge=1, le=1000), WHOLE_FLOATS] = 30
@@ -57,7 +57,7 @@ class MetricsQuery(ApiModel):
 
 
 class TokensOut(ApiModel):
-    """Tokens in classes that do not overlap; reasoning is a part of output."""
+    """Tokens in disjoint classes; reasoning is part of output."""
 
     input: int
     cache_read: int
@@ -83,7 +83,7 @@ class TotalsOut(ApiModel):
 
 
 class GroupOut(TotalsOut):
-    """The sums of one provider, model, key (its public id), user, priority (its name) or tag.
+    """The sums of one provider, model, key (its public ID), user, priority (its name) or tag.
 
     `value` is "" for calls without one, and "*" for all further groups together.
     """
@@ -92,7 +92,7 @@ class GroupOut(TotalsOut):
 
 
 class MetricsOut(TotalsOut):
-    """One period; `isOver` is false for the one that still runs."""
+    """One period; `isOver` is false for the current one."""
 
     start: datetime
     end: datetime
@@ -101,7 +101,7 @@ class MetricsOut(TotalsOut):
 
 
 class MetricsPage(ApiModel):
-    """Newest first, periods without a call included."""
+    """Newest first, including periods without a call."""
 
     period: PeriodName
     time_zone: str
@@ -118,7 +118,7 @@ class ForecastOut(ApiModel):
 
 
 class BudgetOut(ApiModel):
-    """A budget's running window."""
+    """A budget's current window."""
 
     budget_id: str
     period: str
@@ -132,9 +132,10 @@ class BudgetOut(ApiModel):
 
 
 class SummaryOut(TotalsOut):
-    """The running month; `forecast` is null where there is too little to learn from.
+    """The current month; `forecast` is null without enough history.
 
-    `byProvider` and `byModel` list the six dearest and the rest as "*": their costs add up to `totalCost`.
+    `byProvider` and `byModel` list the six groups with the highest cost and the rest as "*": their costs add up to
+    `totalCost`.
     """
 
     from_day: date
@@ -146,7 +147,7 @@ class SummaryOut(TotalsOut):
 
 
 class TrackedCallIn(ApiModel):
-    """Who answered a call, and with how many tokens."""
+    """Who answered a call, and its token counts."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     model: Name
@@ -154,10 +155,10 @@ class TrackedCallIn(ApiModel):
 
 
 class CallFacts(ApiModel):
-    """What is known of a call beside its tokens. With an `externalId` a repeat books nothing.
+    """What is known about a call besides its tokens. With an `externalId`, a repeat books nothing.
 
-    `tier` is the service tier that answered; `batch` is short for the tier of that name. `cost` is what the provider
-    says that the call cost.
+    `tier` is the service tier that answered; `batch` is short for the tier of that name. `cost` is the cost that the
+    provider reported.
     """
 
     latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
@@ -175,18 +176,18 @@ class CallFacts(ApiModel):
     @model_validator(mode="after")
     def _one_tier(self) -> Self:
         if self.batch and self.tier not in {None, "batch"}:
-            raise PydanticCustomError("tier", "A batch has the tier batch.")
+            raise PydanticCustomError("tier", "batch requires the tier batch.")
         return self
 
     @property
     def served_tier(self) -> str:
-        """The tier that answered, standard where none is named."""
+        """The tier that answered, standard if none is given."""
         tier = "batch" if self.batch else self.tier or "standard"
         return TIERS.get(tier, tier)
 
 
 class TrackRequest(CallFacts, TrackedCallIn):
-    """Usage that did not pass through here."""
+    """Usage of a call made outside aiinfra."""
 
 
 class Tracked(ApiModel):

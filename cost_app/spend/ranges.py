@@ -1,4 +1,4 @@
-"""What of the spend a page shows: which days, and by what."""
+"""The range and grouping that a spend page shows."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,20 +31,20 @@ DIMENSIONS = {name: Dimension.API_KEY if name == "key" else Dimension(name) for 
 
 @dataclass(frozen=True)
 class View:
-    """A range and a grouping, as the address says them; what it does not know is the default."""
+    """A range and a grouping from the URL; unknown values become the defaults."""
 
     range: str = "30d"
     by: str = "model"
 
     @classmethod
     def of(cls, query: QueryDict) -> "View":
-        """Of a page's address."""
+        """Parse a page's query."""
         chosen, by = query.get("range", ""), query.get("by", "")
         return cls(chosen if chosen in RANGES else cls.range, by if by in GROUPS else cls.by)
 
     @property
     def dimension(self) -> Dimension:
-        """What the sums are by."""
+        """The dimension of the grouping."""
         return DIMENSIONS[self.by]
 
     @property
@@ -54,11 +54,11 @@ class View:
 
     @property
     def query(self) -> str:
-        """For an address."""
+        """The view as a query string."""
         return urlencode({"range": self.range, "by": self.by})
 
     def span(self, calendar: Calendar, now: datetime) -> Span:
-        """The periods of the range: hours of a day, months of a year, else days."""
+        """The periods of the range: hours of a day, months of a year, otherwise days."""
         today = calendar.day_of(now)
         month = calendar.first_day(Period.MONTHLY, today)
         match self.range:

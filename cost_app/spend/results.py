@@ -1,4 +1,4 @@
-"""What the Python API tells of spend. Money is US dollars as an exact Decimal; rates are percent."""
+"""Results of the Python API for spend. Money is US dollars as an exact Decimal; rates are percent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class TrackedRequest:
-    """A call that was reported; `is_priced` is false where the price book has no price, and the cost 0."""
+    """A reported call; `is_priced` is false, and the cost 0, if the price book has no price."""
 
     attempt_id: str
     cost: Decimal
@@ -16,7 +16,7 @@ class TrackedRequest:
 
 @dataclass(frozen=True)
 class TokenTotals:
-    """Tokens in classes that do not overlap; reasoning is a part of output."""
+    """Tokens in disjoint classes; reasoning is part of output."""
 
     input: int
     cache_read: int
@@ -44,7 +44,7 @@ class UsageTotals:
 
 @dataclass(frozen=True)
 class GroupMetrics(UsageTotals):
-    """The sums of one provider, model, key (its public id), user, priority (its name) or tag.
+    """The sums of one provider, model, key (its public ID), user, priority (its name) or tag.
 
     `value` is "" for calls without one, and "*" for all further groups together.
     """
@@ -54,9 +54,9 @@ class GroupMetrics(UsageTotals):
 
 @dataclass(frozen=True)
 class CostMetrics(UsageTotals):
-    """One period of the organization's calendar; `is_over` is False for the one that still runs.
+    """One period of the organization's calendar; `is_over` is False for the current one.
 
-    `groups` is None where no dimension was asked for.
+    `groups` is None if no dimension was requested.
     """
 
     start: datetime

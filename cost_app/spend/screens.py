@@ -1,4 +1,4 @@
-"""Spend as the pages show it."""
+"""Data for the spend pages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ WITHOUT = {
 
 @dataclass(frozen=True)
 class Group:
-    """One model, key, user ...: its name and its sums.
+    """A model, key, user or other group: its name and its sums.
 
-    `share` is percent of the spend of all; None where corrections leave no whole that it is a part of.
+    `share` is percent of the total spend; None if corrections leave no positive total.
     """
 
     value: str
@@ -35,7 +35,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Spend:
-    """A range of periods with its dearest groups; the others are one group at the end."""
+    """A range of periods with the groups that cost most; the others are one group at the end."""
 
     view: View
     metrics: Sequence[CostMetrics]
@@ -45,7 +45,7 @@ class Spend:
 
     @property
     def hidden(self) -> int:
-        """How many groups are summed under the last one."""
+        """How many groups the last one sums."""
         return max(0, self.of - TOP)
 
     @property
@@ -55,7 +55,7 @@ class Spend:
 
 
 def spend(organization_id: int, view: View, now: datetime | None = None) -> Spend:
-    """What a page shows of a range: eight queries at most, whatever was spent."""
+    """What a page shows of a range: at most eight queries, whatever was spent."""
     span = view.span(calendar_of(organization_id), now or timezone.now())
     shown, count = ranking(organization_id, span, view.dimension)
     metrics = metrics_of(organization_id, span, view.dimension, list(shown))
@@ -85,7 +85,7 @@ def _share(part: Totals, whole_nano: int) -> int | None:
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
-    """Values in words: one query for those of API keys, none for others."""
+    """Display names of values: one query for those of API keys, none for others."""
     values = list(values)
     names = {value: value or WITHOUT.get(dimension, "unknown") for value in values}
     if dimension is Dimension.PRIORITY:
@@ -97,7 +97,7 @@ def names_of(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
 
 
 def public_values(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:
-    """Values as programs know them: the public id of an API key, the name of a priority, else the value itself.
+    """API names of values: the public ID of an API key, the name of a priority, otherwise the value itself.
 
     One query for API keys, none for others.
     """

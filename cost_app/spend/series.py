@@ -1,4 +1,4 @@
-"""Spend and usage by hour, day, week or month of the organization's calendar: read from the sums, never the ledger."""
+"""Spend and usage by hour, day, week or month of the organization's calendar: from the rollups, never the ledger."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +16,16 @@ from cost_app.policy import policy_of, zone_of
 
 HOURS_A_DAY = 24
 TOP = 6
-"""Groups that are shown by name, each in its colour; the others are summed."""
+"""Groups shown by name, each in its color; the others are summed."""
 GROUPS_MAX = 50
-"""Groups that a program gets."""
+"""Groups returned to programs."""
 OTHERS = "\0others"
-"""Stands for the sum of all further groups; no name can be it."""
+"""Stands for the sum of all further groups; no name can equal it."""
 
 
 @dataclass
 class Totals:
-    """Sums of some calls, and what follows from them. Money in nano-dollars, times in ms."""
+    """Sums of some calls, and figures derived from them. Money in nano-dollars, times in ms."""
 
     nano: int = 0
     saved_nano: int = 0
@@ -41,13 +41,13 @@ class Totals:
     timed_calls: int = 0
 
     def add(self, other: "Totals") -> None:
-        """Count the other's too."""
+        """Add the other's sums."""
         for name in SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def tokens(self) -> int:
-        """All that went in or came out."""
+        """All input and output tokens."""
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
 
     @property
@@ -59,8 +59,8 @@ class Totals:
     def cache_hit_rate(self) -> float | None:
         """Percent of the answers that came from the semantic cache; None without answers.
 
-        A failed attempt is no answer: a request that succeeds on its second attempt counts once, as a look-up in the
-        cache does, so that this rate and that of the cache's page agree.
+        A failed attempt is not an answer: a request that succeeds on its second attempt counts once, like a cache
+        lookup, so that this rate and that of the cache page agree.
         """
         return 100 * self.cache_hits / self.answers if self.answers else None
 
@@ -76,13 +76,13 @@ class Totals:
 
     @property
     def average_latency_ms(self) -> float | None:
-        """Over the calls whose end was seen; None without any."""
+        """Average over the calls with a known end; None without any."""
         return self.latency_ms / self.timed_calls if self.timed_calls else None
 
 
 @dataclass(frozen=True)
 class CostMetrics:
-    """One period. `groups` has its totals by the asked dimension; `is_over` is false for the one that still runs."""
+    """One period. `groups` has its totals by the requested dimension; `is_over` is false for the current one."""
 
     starts_at: datetime
     ends_at: datetime
@@ -93,7 +93,7 @@ class CostMetrics:
 
 @dataclass(frozen=True)
 class Span:
-    """Periods without a gap, oldest first: `edges` are their beginnings and the end of the last one."""
+    """Periods without a gap, oldest first: `edges` are their starts and the end of the last one."""
 
     period: Period
     calendar: Calendar
@@ -101,7 +101,7 @@ class Span:
 
     @property
     def first_day(self) -> date:
-        """The local date on which it begins."""
+        """The local date on which it starts."""
         return self.calendar.day_of(self.edges[0])
 
     @property
@@ -116,7 +116,7 @@ def calendar_of(organization_id: int) -> Calendar:
 
 
 def kept(policy: CostPolicy, period: Period) -> int:
-    """How many periods of a kind the organization shows at most."""
+    """The maximum number of periods of a kind that the organization shows."""
     return {
         Period.HOURLY: policy.hourly_days * HOURS_A_DAY,
         Period.DAILY: policy.daily_days,
@@ -128,11 +128,11 @@ def kept(policy: CostPolicy, period: Period) -> int:
 def get_cost_metrics(
     organization_id: int, period: str = "daily", limit: int = 30, *, by: str | None = None, now: datetime | None = None
 ) -> list[CostMetrics]:
-    """The last periods, newest first, those without a call included; at most as many as the organization keeps.
+    """The last periods, newest first, including those without a call; at most as many as the organization keeps.
 
-    `by` is a dimension (provider, model, api_key, user, priority, tag) whose 50 dearest groups each period lists, the
-    others as one; with several tags a call counts under each of them. Raises ValueError for an unknown period or
-    dimension.
+    `by` is a dimension (provider, model, api_key, user, priority, tag) whose 50 groups with the highest cost each
+    period lists, the others as one; with several tags, a call counts under each of them. Raises ValueError for an
+    unknown period or dimension.
     """
     kind, dimension = Period(period), Dimension(by) if by else None
     policy = policy_of(organization_id)
@@ -143,7 +143,7 @@ def get_cost_metrics(
 
 
 def last_periods(calendar: Calendar, period: Period, number: int, now: datetime) -> Span:
-    """So many periods up to the running one."""
+    """The last `number` periods up to the current one."""
     if period is Period.HOURLY:
         return hours_between(calendar, calendar.hour_of(now - timedelta(hours=number - 1)), now)
     firsts = [calendar.first_day(period, calendar.day_of(now))]
@@ -153,7 +153,7 @@ def last_periods(calendar: Calendar, period: Period, number: int, now: datetime)
 
 
 def periods_between(calendar: Calendar, period: Period, first: date, last: date) -> Span:
-    """The days, weeks or months that have a day from `first` to `last`."""
+    """The days, weeks or months that contain a day from `first` to `last`."""
     firsts = [calendar.first_day(period, first)]
     while (following := calendar.next_first_day(period, firsts[-1])) <= last:
         firsts.append(following)
@@ -165,7 +165,7 @@ def _days_span(calendar: Calendar, period: Period, days: Iterable[date]) -> Span
 
 
 def hours_between(calendar: Calendar, first: datetime, last: datetime) -> Span:
-    """Real hours of the local clock: 23 or 25 on days on which the clocks change."""
+    """Real hours of the local clock: 23 or 25 on days when the clocks change."""
     edges = [calendar.hour_of(first)]
     while edges[-1] <= last:
         edges.append(_next_hour(calendar, edges[-1]))
@@ -183,7 +183,7 @@ def metrics_of(
 ) -> list[CostMetrics]:
     """Each period of a span, oldest first: one query, with `by` three.
 
-    Of the dimension the groups that are `shown` come by their values, and all others summed as `OTHERS`.
+    The `shown` groups of the dimension are listed by value, and all others summed as `OTHERS`.
     """
     totals = _sums(organization_id, span, Dimension.TOTAL)
     groups = _groups(organization_id, span, by, shown) if by else {}
@@ -196,7 +196,7 @@ def metrics_of(
 
 
 Sums = dict[datetime, dict[str, Totals]]
-"""Beginning of the period -> value -> totals."""
+"""Start of the period -> value -> totals."""
 
 
 def _sums(organization_id: int, span: Span, dimension: Dimension) -> Sums:
@@ -204,7 +204,7 @@ def _sums(organization_id: int, span: Span, dimension: Dimension) -> Sums:
 
 
 def _groups(organization_id: int, span: Span, dimension: Dimension, shown: Sequence[str]) -> Sums:
-    """Of the groups that are not shown the database makes one sum a day: there may be thousands."""
+    """The database sums the groups that are not shown by day: there may be thousands."""
     rows, unit = _rows(organization_id, span, dimension), _unit(span)
     by_value = rows.filter(value__in=shown).values_list(unit, "value", *SUMS)
     sums = [Sum(name) for name in SUMS]
@@ -233,7 +233,7 @@ def _rows(organization_id: int, span: Span, dimension: Dimension) -> Any:
 
 
 def ranking(organization_id: int, span: Span, dimension: Dimension, top: int = TOP) -> tuple[dict[str, Totals], int]:
-    """The dearest groups of a span, dearest first, and how many there are: two queries."""
+    """The groups with the highest cost in a span, highest first, and how many there are: two queries."""
     rows = _rows(organization_id, span, dimension).order_by()
     sums = {f"{name}_sum": Sum(name) for name in SUMS}
     dearest = rows.values_list("value").annotate(**sums).order_by("-nano_sum", "-calls_sum", "value")[:top]
@@ -260,7 +260,9 @@ def _summed(days: Any, organization_id: int, first: date, end: date) -> dict[str
 
 @dataclass(frozen=True)
 class Breakdown:
-    """The dearest groups of a dimension, dearest first, and all others in one; `of` is how many there are."""
+    """The groups with the highest cost of a dimension, highest first, and all others in one; `of` is how many there
+    are.
+    """
 
     dimension: Dimension
     groups: dict[str, Totals]
@@ -281,5 +283,5 @@ def breakdown(organization_id: int, dimension: Dimension, first: date, end: date
 
 
 def ranked_groups(groups: Mapping[str, Totals]) -> list[tuple[str, Totals]]:
-    """The dearest first."""
+    """Sort by cost, highest first."""
     return sorted(groups.items(), key=lambda pair: (-pair[1].nano, -pair[1].calls, pair[0]))

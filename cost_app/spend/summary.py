@@ -1,4 +1,4 @@
-"""The month to date in one look."""
+"""A summary of the month to date."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cost_app.spend.series import Breakdown, Totals, breakdown, calendar_of, tot
 
 @dataclass(frozen=True)
 class Summary:
-    """The running fiscal month from `first` to before `end`; `forecast` is None where there is too little data."""
+    """The current fiscal month from `first` to before `end`; `forecast` is None without enough data."""
 
     first: date
     end: date
@@ -35,7 +35,7 @@ class Summary:
 
     @property
     def budget_counts_the_month(self) -> bool:
-        """Whether the budget has counted what the month has cost, so that one figure stands for both."""
+        """Whether the budget has counted the whole cost of the month, so that one figure can show both."""
         found = self.month_budget
         return found is not None and found.window.committed_nano == self.totals.nano
 

@@ -1,4 +1,4 @@
-"""The pages of spend and its figures."""
+"""URLs of spend."""
 
 from django.urls import path
 

@@ -44,7 +44,7 @@ CSV_COLUMNS = [
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def costs(request: MemberRequest) -> HttpResponse:
-    """The month in tiles, spend as charts, and what it went to; for HTMX all but the frame."""
+    """The month in tiles, spend as charts, and where it went; for HTMX everything but the frame."""
     view = View.of(request.GET)
     context = {
         "view": view,
@@ -63,7 +63,7 @@ def costs(request: MemberRequest) -> HttpResponse:
 @require_GET
 @cache_control(private=True, no_cache=True)
 def figure(request: MemberRequest, name: str) -> HttpResponse:
-    """A chart for the page's script."""
+    """A chart, for the page's script."""
     return JsonResponse(_chart(request, name).figure)
 
 
@@ -79,11 +79,11 @@ def figure_table(request: MemberRequest, name: str) -> HttpResponse:
 @permission_required("cost:read")
 @require_GET
 def table_csv(request: MemberRequest) -> StreamingHttpResponse:
-    """What the page shows, as a file."""
+    """The page's data as a file."""
     view = View.of(request.GET)
     shown = spend(request.principal.organization_id, view)
     name = f"spend-{view.range}-by-{view.by}.csv"
-    rows = _csv_rows(shown)  # now: while the answer is sent the organization's time zone is not set any more
+    rows = _csv_rows(shown)  # now, because the organization's time zone is no longer set while the response is sent
     return csv_response(request.principal.organization_id, name, CSV_COLUMNS, lambda: iter(rows))
 
 
@@ -91,12 +91,12 @@ def table_csv(request: MemberRequest) -> StreamingHttpResponse:
 @require_http_methods(["GET", "POST"])
 @one_edit_at_a_time
 def settings(request: MemberRequest) -> HttpResponse:
-    """The organization's rules for its money."""
+    """The organization's spend policy."""
     organization_id = request.principal.organization_id
     form = PolicyForm(request.POST or None, instance=policy_of(organization_id))
     if request.method == "POST" and form.is_valid():
         change_policy(organization_id=organization_id, changes=form.changes(), actor=request.principal.actor)
-        messages.success(request, "The rules are saved.")
+        messages.success(request, "Spend policy saved.")
         return redirect("cost_settings")
     return render(request, "cost/spend/settings.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -149,7 +149,7 @@ def test_the_charts_and_the_file_say_the_same(told: Told) -> None:
     }
     assert calls == {
         "answered": told.requests - told.failed - told.hits,
-        "from the cache": told.hits,
+        "cached": told.hits,
         "failed": told.failed,
     }
     month = told.client.get("/costs/figures/month/").json()["data"]
