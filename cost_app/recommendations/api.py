@@ -41,7 +41,7 @@ def recommendation_list(payload: RecommendationsQuery) -> RecommendationsOut:
 
 
 def get_provider_recommendation(call: ApiCall, payload: ChoiceQuery) -> ChoiceOut:
-    """Which model for a kind of request."""
+    """Which model to use for a kind of request."""
     try:
         return choice_out(call.principal.organization_id, payload)
     except NoModelError as error:
@@ -49,7 +49,7 @@ def get_provider_recommendation(call: ApiCall, payload: ChoiceQuery) -> ChoiceOu
 
 
 def choice_out(organization_id: int, payload: ChoiceQuery) -> ChoiceOut:
-    """The best model and what comes next, in the organization's scope. Raises NoModelError."""
+    """The best model and the alternatives, in the organization's scope. Raises NoModelError."""
     choice = get_optimal_provider(organization_id, payload.request_type, payload.priority)
     return ChoiceOut(
         **_option(choice.best),
@@ -61,17 +61,17 @@ def choice_out(organization_id: int, payload: ChoiceQuery) -> ChoiceOut:
 
 
 def apply(call: ApiCall, payload: RecommendationReference) -> RecommendationOut:
-    """Put one in force, or note that people do."""
+    """Apply a recommendation, or mark it for people to act on."""
     return _change(call, payload, lifecycle.apply)
 
 
 def dismiss(call: ApiCall, payload: DismissRecommendation) -> RecommendationOut:
-    """Say no to one."""
+    """Dismiss a recommendation."""
     return _change(call, payload, lifecycle.dismiss, reason=payload.reason)
 
 
 def undo(call: ApiCall, payload: RecommendationReference) -> RecommendationOut:
-    """Open an applied or dismissed one again."""
+    """Reopen an applied or dismissed recommendation."""
     return _change(call, payload, lifecycle.undo)
 
 
@@ -89,7 +89,7 @@ def _change(
 
 
 def recommendation_out(row: RecommendationRow) -> RecommendationOut:
-    """A recommendation as the contract has it."""
+    """A recommendation in the API's format."""
     each: Recommendation = row.recommendation
     evidence = each.evidence
     return RecommendationOut(
@@ -147,18 +147,18 @@ def _option(option: Option) -> dict[str, Any]:
 
 OPERATIONS: dict[tuple[str, str | None], Operation] = {
     ("GET", "recommendations"): Operation(
-        get_recommendations, "cost:read", RecommendationsQuery, RecommendationsOut, "Recommendations"
+        get_recommendations, "cost:read", RecommendationsQuery, RecommendationsOut, "List recommendations"
     ),
     ("GET", "provider-recommendation"): Operation(
-        get_provider_recommendation, "cost:read", ChoiceQuery, ChoiceOut, "Which model for a kind of request"
+        get_provider_recommendation, "cost:read", ChoiceQuery, ChoiceOut, "Choose a model for a kind of request"
     ),
     ("POST", "apply-recommendation"): Operation(
-        apply, "advice:write", RecommendationReference, RecommendationOut, "Follow a recommendation"
+        apply, "advice:write", RecommendationReference, RecommendationOut, "Apply a recommendation"
     ),
     ("POST", "dismiss-recommendation"): Operation(
         dismiss, "advice:write", DismissRecommendation, RecommendationOut, "Dismiss a recommendation"
     ),
     ("POST", "undo-recommendation"): Operation(
-        undo, "advice:write", RecommendationReference, RecommendationOut, "Undo either"
+        undo, "advice:write", RecommendationReference, RecommendationOut, "Undo applying or dismissing"
     ),
 }

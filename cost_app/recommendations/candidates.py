@@ -1,4 +1,4 @@
-"""Which models advice, downgrades and choices may name at all."""
+"""Which models recommendations, downgrades and choices may name."""
 
 from datetime import timedelta
 
@@ -16,8 +16,8 @@ LOOK_BACK = timedelta(days=30)
 def candidates(organization_id: int, request_class: str) -> dict[Model, WeeklyPrices]:
     """The chat models that the organization allows for a class, with their prices; only of configured providers.
 
-    Where its policy names no models: those that it used within 30 days and those that every installation starts with.
-    The price book holds hundreds more, and a low price says nothing about what a model can do.
+    If its policy names no models: those it used within 30 days and those that every installation starts with. The price
+    book has hundreds more, and a low price says nothing about what a model can do.
     """
     allowed = allowed_models(organization_id, request_class)
     models = allowed if allowed is not None else familiar_models(organization_id)
@@ -25,9 +25,9 @@ def candidates(organization_id: int, request_class: str) -> dict[Model, WeeklyPr
 
 
 def allowed_models(organization_id: int, request_class: str, *, only_named: bool = False) -> set[Model] | None:
-    """What the policy allows for a class; None where it allows everything.
+    """What the policy allows for a class; None if it allows everything.
 
-    An entry without classes is for all of them, unless `only_named` asks for those that name the class.
+    An entry without classes applies to all of them, unless `only_named` asks for those that name the class.
     """
     entries = policy_of(organization_id).allowed_models
     if not entries:
@@ -39,7 +39,7 @@ def allowed_models(organization_id: int, request_class: str, *, only_named: bool
 
 
 def familiar_models(organization_id: int) -> set[Model]:
-    """The shipped models and those that the organization used within 30 days; one query of daily sums."""
+    """The shipped models and those that the organization used within 30 days; one query of daily rollups."""
     used = UsageDay.objects.filter(
         organization_id=organization_id, dimension=Dimension.MODEL, day__gte=(timezone.now() - LOOK_BACK).date()
     )

@@ -1,7 +1,7 @@
-"""What a request is like: how much it asks of a model, and whether the same was asked before.
+"""Classifies requests: how much they demand of a model, and whether the same was asked before.
 
-Both are told from the messages alone, within some tens of microseconds, before the call leaves; nothing of the text is
-kept. The signs are few and plain, so that anybody can say why a request has its class; a client that knows better names
+Both are derived from the messages alone, within some tens of microseconds, before the call is sent; nothing of the text
+is stored. The rules are few and simple, so that anyone can explain a request's class; a client that knows better names
 the class itself.
 """
 
@@ -19,7 +19,7 @@ LONG_PROMPT_BYTES = 6_000
 LONG_ANSWER_TOKENS = 2_000
 MANY_TURNS = 12
 LOOKED_AT = 1_000
-"""Characters of the last turn that are read for words, from its beginning and from its end: orders stand there."""
+"""Characters of the last turn that are searched for words, at its beginning and its end: instructions are there."""
 
 _MAKING = r"write|compose|create|invent|draft|generate|make up|tell|give|come up with|imagine|think of|pen"
 _WORKS = (
@@ -68,8 +68,8 @@ def classify(messages: Sequence[dict[str, Any]], max_tokens: int, explicit: str 
 def fingerprints(provider: str, model: str, messages: Sequence[dict[str, Any]]) -> tuple[str, str, int]:
     """(prompt digest, prefix digest, length of the prefix in UTF-8 bytes).
 
-    The digests (64 bits of BLAKE2b, hex) are equal where provider, model and all turns are, or all turns but the last;
-    that is what a provider can keep of a prompt. A single turn has no prefix: "" and 0.
+    The digests (64 bits of BLAKE2b, hex) are equal if provider, model and all turns are, or all turns but the last;
+    that is what a provider can cache of a prompt. A single turn has no prefix: "" and 0.
     """
     running = blake2b(json.dumps([provider, model]).encode(), digest_size=8)
     prefix_bytes, prefix_digest = 0, ""
@@ -88,7 +88,9 @@ def _encoded(message: dict[str, Any]) -> bytes:
 
 
 def _text_of(message: dict[str, Any]) -> str:
-    """The turn's text; of a turn in parts (text, image) its parts as JSON, near enough for words and length."""
+    """The turn's text; for a turn in parts (text, image), its parts as JSON, which is close enough for words and
+    length.
+    """
     content = message.get("content")
     if isinstance(content, str):
         return content

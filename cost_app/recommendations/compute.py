@@ -1,4 +1,4 @@
-"""Computing every organization's recommendations, and bringing the stored ones up to date."""
+"""Computes every organization's recommendations, and updates the stored ones."""
 
 import logging
 from collections.abc import Iterable
@@ -19,14 +19,14 @@ from cost_app.recommendations.sample import Advice, take_sample
 logger = logging.getLogger(__name__)
 
 STALE = timedelta(days=14)
-"""What was not confirmed for so long has expired, whatever became of the job that computes it."""
+"""Recommendations not confirmed for this long expire, even if the job that computes them fails."""
 QUIET = timedelta(days=90)
-"""How long dismissed advice is not given again, unless it has come to save twice as much."""
+"""How long dismissed recommendations are not repeated, unless their savings have doubled."""
 LIVE = [RecommendationState.OPEN, RecommendationState.APPLIED]
 
 
 def compute_all() -> None:
-    """Once for every organization; for the scheduler, hourly. One that fails does not keep the others from theirs."""
+    """Compute for every organization; for the scheduler, hourly. A failure for one does not affect the others."""
     with system_scope():
         ids = list(Organization.objects.order_by("id").values_list("id", flat=True))
     for organization_id in ids:
@@ -36,11 +36,11 @@ def compute_all() -> None:
                 expire_stale(organization_id, timezone.now())
                 count_realised(organization_id)
         except Exception:
-            logger.exception("recommendations failed", extra={"fields": {"organization": organization_id}})
+            logger.exception("could not compute recommendations", extra={"fields": {"organization": organization_id}})
 
 
 def compute_recommendations(organization_id: int, now: datetime | None = None) -> list[Advice]:
-    """What is to be advised now; stored as open recommendations, while open ones that no longer hold expire.
+    """Compute current recommendations and store them as open; open ones that no longer apply expire.
 
     Applied ones keep the figures that they promised. Some aggregate queries over the organization's last 30 days: for
     the background only.
@@ -48,20 +48,20 @@ def compute_recommendations(organization_id: int, now: datetime | None = None) -
     now = now or timezone.now()
     advice = advice_for(organization_id, now)
     with transaction.atomic():
-        Organization.objects.select_for_update().get(id=organization_id)  # two computations take turns
+        Organization.objects.select_for_update().get(id=organization_id)  # serializes concurrent computations
         _store(organization_id, advice, now)
     return advice
 
 
 def advice_for(organization_id: int, now: datetime) -> list[Advice]:
-    """The same without storing anything; what saves most comes first."""
+    """Compute without storing; largest savings first."""
     sample = take_sample(organization_id, now)
     found = [sample.advice_of(finding) for generate in GENERATORS for finding in generate(sample)]
     return sorted(filter(None, found), key=lambda each: (-each.monthly_nano, each.kind, each.subject))
 
 
 def expire_stale(organization_id: int, now: datetime) -> int:
-    """End open recommendations that nothing has confirmed for 14 days; returns how many."""
+    """Expire open recommendations that nothing has confirmed for 14 days; returns how many."""
     stale = Recommendation.objects.filter(
         organization_id=organization_id, state=RecommendationState.OPEN, computed_at__lt=now - STALE
     )

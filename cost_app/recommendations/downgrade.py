@@ -1,4 +1,4 @@
-"""What a call falls back to when a budget is nearly used up."""
+"""Which model a call falls back to when a budget is nearly used up."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from cost_app.recommendations.candidates import candidates
 from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices
 
 BYTES_PER_TOKEN = 4
-"""Of English text; good enough to order models by what a call costs."""
+"""Of English text; accurate enough to order models by the cost of a call."""
 
 
 def cheapest_allowed(
     organization_id: int, request_class: RequestClass, than: Model, messages: Sequence[dict[str, Any]], max_tokens: int
 ) -> list[Model]:
-    """The models that the organization allows for the class and that cost less for this call, the cheapest first.
+    """The models that the organization allows for the class and that cost less for this call, cheapest first.
 
-    Each is taken at the dearest price of its week, for the call may wait. Empty where there is none, or where `than`
+    Each is priced at the highest price of its week, because the call may wait. Empty if there is none, or if `than`
     itself has no price. Two to four small queries: only for calls that a budget would otherwise refuse.
     """
     own = weekly_prices([than]).get(than)

@@ -1,4 +1,4 @@
-"""What people fill in on the pages of recommendations."""
+"""Forms for recommendations."""
 
 from django import forms
 
@@ -7,7 +7,7 @@ from cost_app.recommendations.provider_choice import LATENCY_WEIGHTS
 
 
 class StateForm(forms.Form):
-    """Which recommendations to list; a value that makes no sense lists the open ones."""
+    """Which recommendations to list; an invalid value lists the open ones."""
 
     state = forms.ChoiceField(choices=RecommendationState.choices)
 
@@ -17,17 +17,17 @@ class StateForm(forms.Form):
 
 
 class DismissForm(forms.Form):
-    """Why not."""
+    """The reason for dismissing."""
 
     reason = forms.CharField(
         max_length=200,
-        label="Why is it not followed?",
-        help_text="For those who look here later; shown with the recommendation and in the audit log.",
+        label="Reason for dismissing",
+        help_text="Shown with the recommendation and in the audit log.",
     )
 
 
 class ChoiceForm(forms.Form):
-    """For what a model is sought."""
+    """The kind of request to find a model for."""
 
     request_type = forms.ChoiceField(
         label="Kind of request", choices=[(each.value, each.label) for each in RequestClass], initial="simple"
@@ -37,5 +37,5 @@ class ChoiceForm(forms.Form):
     )
 
     def clean_priority(self) -> str:
-        """Normal where it is left out."""
+        """Default to normal."""
         return str(self.cleaned_data["priority"] or "normal")

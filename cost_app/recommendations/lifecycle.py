@@ -1,4 +1,4 @@
-"""What people do with a recommendation: apply it, undo that, dismiss it."""
+"""Apply, undo and dismiss recommendations."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,11 +10,11 @@ from cost_app.recommendations.rules import CHANGES, forget_rules
 
 
 class WrongStateError(ValueError):
-    """The recommendation is not in a state in which this can be done."""
+    """The recommendation is in a state that does not allow this."""
 
 
 def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:
-    """The scoped organization's, or None."""
+    """The scoped organization's recommendation, or None."""
     text = str(recommendation_id)
     if not is_row_id(text):
         return None
@@ -23,9 +23,10 @@ def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:
 
 @transaction.atomic
 def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | None:
-    """Put an open recommendation in force: a rule shapes the calls that follow, within a second.
+    """Apply an open recommendation: its rule affects calls within a second.
 
-    None where no rule can do it and people act: then it is marked as applied alone. Raises WrongStateError.
+    Returns None if no rule can implement it and people must act: then it is only marked as applied. Raises
+    WrongStateError.
     """
     found = _locked(recommendation, RecommendationState.OPEN)
     _move(found, RecommendationState.APPLIED, actor)
@@ -45,9 +46,9 @@ def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | N
 
 @transaction.atomic
 def undo(*, recommendation: Recommendation, actor: str) -> None:
-    """End the rule of an applied or take back a dismissed recommendation: it is open again. Raises WrongStateError.
+    """Reopen an applied or dismissed recommendation and end its rule. Raises WrongStateError.
 
-    Where the same advice is open once more under another id, this one stays closed as expired, its rule ended.
+    If the same recommendation is already open under another ID, this one is closed as expired, its rule ended.
     """
     found = _locked(recommendation, RecommendationState.APPLIED, RecommendationState.DISMISSED)
     before = RecommendationState(found.state)
@@ -64,7 +65,7 @@ def undo(*, recommendation: Recommendation, actor: str) -> None:
 
 @transaction.atomic
 def dismiss(*, recommendation: Recommendation, reason: str, actor: str) -> None:
-    """Say no to an open recommendation, and why. It is not given again for 90 days unless it saves twice as much.
+    """Dismiss an open recommendation with a reason. It is not repeated for 90 days unless its savings have doubled.
 
     Raises WrongStateError.
     """
@@ -77,7 +78,7 @@ def dismiss(*, recommendation: Recommendation, reason: str, actor: str) -> None:
 def _locked(recommendation: Recommendation, *states: RecommendationState) -> Recommendation:
     found = Recommendation.objects.select_for_update().get(id=recommendation.id)
     if found.state not in states:
-        raise WrongStateError(f"This recommendation is {found.state} already.")
+        raise WrongStateError(f"This recommendation is already {found.state}.")
     return found
 
 

@@ -1,6 +1,6 @@
-"""What is known of models from the organization's own traffic, and of the budgets and circuits of this moment.
+"""What is known about models from the organization's own traffic, and its current budgets and circuits.
 
-Bounded reads: daily sums of a week, the newest 2,000 calls, one row for each budget.
+Bounded reads: a week of daily rollups, the newest 2,000 calls, one row per budget.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from cost_app.recommendations.pricing import Model
 DAYS = 7
 NEWEST_CALLS = 2_000
 FEWEST_CALLS = 20
-"""Below this many calls a figure is assumed and not measured."""
+"""With fewer calls, a figure is assumed instead of measured."""
 ASSUMED_USAGE = TokenUsage(input=500, output=300)
 
 
@@ -36,7 +36,7 @@ class Measures:
 
 
 def measures_of_models(organization_id: int) -> dict[Model, Measures]:
-    """Of every model that the organization called within 7 days of its calendar; one query over daily sums."""
+    """Every model that the organization called within 7 days of its calendar; one query over daily rollups."""
     today = Calendar(zone_of(organization_id)).day_of(timezone.now())
     days = UsageDay.objects.filter(
         organization_id=organization_id, dimension=Dimension.MODEL, day__gt=today - timedelta(days=DAYS)
@@ -64,7 +64,7 @@ def _model_of(name: str) -> Model:
 
 
 def usage_of_class(organization_id: int, request_class: str) -> TokenUsage | None:
-    """Median tokens in and out of a class, among the organization's newest 2,000 calls; None with fewer than 20."""
+    """Median input and output tokens of a class in the organization's newest 2,000 calls; None below 20 calls."""
     newest = Attempt.objects.filter(organization_id=organization_id).order_by("-created_at")[:NEWEST_CALLS]
     rows = newest.values_list(
         "state", "request_class", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"
@@ -76,7 +76,7 @@ def usage_of_class(organization_id: int, request_class: str) -> TokenUsage | Non
 
 
 def open_circuits() -> set[Model]:
-    """The models that the organization in scope may not call for a while. Empty too if Redis does not answer."""
+    """The models whose circuit is open for the organization in scope. Also empty while Redis is down."""
     return {
         (state.provider, state.model)
         for state in breaker.states()
@@ -85,7 +85,7 @@ def open_circuits() -> set[Model]:
 
 
 def windows_that_refuse(organization_id: int) -> list[OpenWindow]:
-    """The current windows of the organization's own and its models' budgets that refuse what does not fit."""
+    """The current windows of the organization's own and its models' budgets that block or downgrade."""
     scopes = {BudgetScope.ORGANIZATION.value, BudgetScope.MODEL.value}
     return [
         each
@@ -95,6 +95,6 @@ def windows_that_refuse(organization_id: int) -> list[OpenWindow]:
 
 
 def free_nano(windows: list[OpenWindow], model: Model) -> int | None:
-    """What is left for a call to this model; None where no such budget counts it."""
+    """What is left for a call to this model; None if no such budget counts it."""
     counting = [each for each in windows if each.window.budget.scope_value in {"", "/".join(model)}]
     return min((each.free_nano for each in counting), default=None)

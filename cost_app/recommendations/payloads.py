@@ -1,4 +1,4 @@
-"""What the JSON operations of recommendations take and give."""
+"""Payloads and results of the recommendation API."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,33 +19,33 @@ class RecommendationsQuery(ApiModel):
 
 
 class RecommendationReference(ApiModel):
-    """One recommendation."""
+    """A reference to a recommendation."""
 
     recommendation_id: Reference
 
 
 class DismissRecommendation(RecommendationReference):
-    """Say no to one."""
+    """Dismiss a recommendation."""
 
     reason: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 class ChoiceQuery(ApiModel):
-    """For what kind of request a model is sought."""
+    """The kind of request to find a model for."""
 
     request_type: Literal["simple", "complex", "creative"]
     priority: Literal["low", "normal", "high", "critical"] = "normal"
 
 
 class SavingsOut(ApiModel):
-    """In a month of 30 days; the percentage is of all that was spent in the sample."""
+    """Per 30 days; the percentage is of all spending in the sample."""
 
     monthly: Dollars
     percentage: int
 
 
 class ImplementationOut(ApiModel):
-    """What it takes. `rule`: applying puts a rule in force; else people do the steps."""
+    """How to implement it. `rule`: applying it activates a rule; otherwise people follow the steps."""
 
     difficulty: Literal["easy", "medium", "hard"]
     steps: list[str]
@@ -53,7 +53,7 @@ class ImplementationOut(ApiModel):
 
 
 class SampleOut(ApiModel):
-    """What was looked at; `bearing` are the calls that the saving was counted on."""
+    """The calls examined; the saving is based on the `bearing` ones."""
 
     calls: int
     bearing: int
@@ -63,7 +63,7 @@ class SampleOut(ApiModel):
 
 
 class FigureOut(ApiModel):
-    """One figure; money has the unit USD and is a decimal text."""
+    """One figure; money has the unit USD and is a decimal string."""
 
     label: str
     value: int | str
@@ -71,7 +71,7 @@ class FigureOut(ApiModel):
 
 
 class EvidenceOut(ApiModel):
-    """What the saving was computed from, and how."""
+    """How the saving was computed, and from what."""
 
     formula: str
     sample: SampleOut
@@ -79,7 +79,7 @@ class EvidenceOut(ApiModel):
 
 
 class RealisedOut(ApiModel):
-    """What the rule has saved, scaled to 30 days; null before three days."""
+    """What the rule has saved, scaled to 30 days; null during its first three days."""
 
     requests: int
     saved: Dollars
@@ -89,7 +89,7 @@ class RealisedOut(ApiModel):
 
 
 class RecommendationOut(ApiModel):
-    """One piece of advice."""
+    """A recommendation."""
 
     id: str
     type: str
@@ -108,13 +108,13 @@ class RecommendationOut(ApiModel):
 
 
 class RecommendationsOut(ApiModel):
-    """What saves most comes first; at most 100. Savings of several overlap and cannot be added up."""
+    """Largest savings first; at most 100. Savings overlap and cannot be added up."""
 
     recommendations: list[RecommendationOut]
 
 
 class OptionOut(ApiModel):
-    """One model; cost and latency are those of one call, the error rate (percent) is null where it is not known."""
+    """A model; cost and latency are per call, the error rate (percent) is null if unknown."""
 
     provider: str
     model: str
@@ -126,7 +126,7 @@ class OptionOut(ApiModel):
 
 
 class ChoiceOut(OptionOut):
-    """The best model, why, what comes next, and what of this is known and what assumed."""
+    """The best model, the reasons, the alternatives, and which figures are known or assumed."""
 
     reasoning: str
     alternatives: list[OptionOut]

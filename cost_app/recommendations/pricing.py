@@ -1,4 +1,4 @@
-"""The price book as advice needs it: every price that holds in some hour of the present week."""
+"""Prices for recommendations: every price that applies in some hour of the current week."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,23 +18,23 @@ from cost_app.prices.pricing import TOKENS_PER_PRICE, amounts_of
 Model = tuple[str, str]
 """(provider, model)"""
 Whole: TypeAlias = "ExpressionWrapper[Any]"
-"""SQL for a whole number of 64 bits."""
+"""SQL for a 64-bit integer."""
 
 
 @dataclass(frozen=True)
 class WeeklyPrices:
-    """The versions of one model and tier that are in force now, one for each window of the week."""
+    """The current versions of one model and tier, one for each window of the week."""
 
     rows: tuple[ModelPrice, ...]
 
     @property
     def dearest(self) -> ModelPrice:
-        """The version of the hours that cost most."""
+        """The version with the highest price."""
         return max(self.rows, key=weight_of)
 
     @property
     def cheapest(self) -> ModelPrice:
-        """The version of the hours that cost least."""
+        """The version with the lowest price."""
         return min(self.rows, key=weight_of)
 
     @property
@@ -44,16 +44,16 @@ class WeeklyPrices:
 
 
 def weight_of(price: ModelPrice) -> int:
-    """Orders prices, in nano-dollars per four million tokens: three tokens in for one out, as chats have."""
+    """Orders prices, in nano-dollars per four million tokens: three input tokens per output token, as in chats."""
     return 3 * price.input + price.output
 
 
 def weekly_prices(
     models: Iterable[Model] | None = None, tier: PriceTier = PriceTier.STANDARD, now: datetime | None = None
 ) -> dict[Model, WeeklyPrices]:
-    """The prices in force of some models, or of all; one query, and another one where some are aliases.
+    """The current prices of some models, or of all; one query, and another one if some are aliases.
 
-    What has no price for answers is no chat model.
+    Models without a price for output are not chat models.
     """
     now = now or timezone.now()
     if models is None:
@@ -85,7 +85,7 @@ def _any_of(models: Iterable[Model]) -> Q:
 
 
 def repriced(price: ModelPrice) -> Whole:
-    """SQL for what an attempt would have cost at a price, in nano-dollars: as `cost_of` has it, rounded up once."""
+    """SQL for the cost of an attempt at a price, in nano-dollars: rounded up once, like `cost_of`."""
     prompt = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
     steps = [
         When(GreaterThan(prompt, step["above"]), then=_total(*amounts_of(price, step["above"] + 1)))

@@ -29,7 +29,7 @@ from cost_app.recommendations.pricing import Model
 
 LATENCY_WEIGHTS = {"low": 0.0, "normal": 0.3, "high": 0.6, "critical": 0.8}
 CHEAPEST_TIER_NANO = 1_000_000_000
-"""Nano-dollars per million tokens of output: what costs less is of the cheapest tier."""
+"""Nano-dollars per million tokens of output: a lower price means the cheapest tier."""
 TOO_MANY_ERRORS = 0.2
 LONGEST_RETRIED = 0.9
 """A model that always fails is ranked as if one call in ten succeeded."""
@@ -41,7 +41,7 @@ class NoModelError(LookupError):
 
 @dataclass(frozen=True)
 class Option:
-    """One model. The cost is that of one call in nano-dollars, the latency its mean in ms."""
+    """A model. The cost is per call in nano-dollars, the latency its mean in ms."""
 
     provider: str
     model: str
@@ -59,13 +59,13 @@ class Option:
 
     @property
     def error_percent(self) -> float | None:
-        """Of its calls; None where too few are known."""
+        """Percent of its calls that failed; None if too few are known."""
         return None if self.error_rate is None else 100 * self.error_rate
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer. `known` and `assumed` say which of the figures were measured."""
+    """The result. `known` and `assumed` say which of the figures were measured."""
 
     best: Option
     reasoning: str
@@ -77,8 +77,8 @@ class Choice:
 def get_optimal_provider(organization_id: int, request_type: str, priority: str = "normal") -> Choice:
     """The model to send a request to; `request_type` is simple, complex or creative.
 
-    About ten small queries and one look at Redis, none that grows with the ledger. Raises NoModelError, and ValueError
-    for a type or priority that there is not.
+    About ten small queries and one Redis call, none of which grows with the ledger. Raises NoModelError, and ValueError
+    for an unknown type or priority.
     """
     request_class, weight = RequestClass(request_type), _weight(priority)
     prices, floor = _capable(organization_id, request_class)
@@ -95,21 +95,21 @@ def get_optimal_provider(organization_id: int, request_type: str, priority: str 
 
 def _weight(priority: str) -> float:
     if priority not in LATENCY_WEIGHTS:
-        raise ValueError(f"there is no priority {priority!r}")
+        raise ValueError(f"unknown priority {priority!r}")
     return LATENCY_WEIGHTS[priority]
 
 
 def _capable(organization_id: int, request_class: RequestClass) -> tuple[dict[Model, ModelPrice], str]:
-    """The models above the floor with their price of this hour, and what to say of it. Where all are below it, all."""
+    """The models above the floor with their current price, and a note about it. All models if all are below it."""
     prices = {model: price for model in candidates(organization_id, request_class) if (price := _price_now(model))}
     if request_class != RequestClass.COMPLEX:
         return prices, ""
     named = allowed_models(organization_id, request_class, only_named=True) or set()
     capable = {model: price for model, price in prices.items() if model in named or price.output >= CHEAPEST_TIER_NANO}
     if not capable:
-        return prices, "Every allowed model is of the cheapest tier, which complex requests are better not sent to."
+        return prices, "Every allowed model is of the cheapest tier, which is not recommended for complex requests."
     left_out = len(prices) - len(capable)
-    return capable, f"{left_out} of the cheapest tier left out, for the request is complex." if left_out else ""
+    return capable, f"{left_out} of the cheapest tier left out because the request is complex." if left_out else ""
 
 
 def _price_now(model: Model) -> ModelPrice | None:
@@ -168,7 +168,7 @@ def _reasoning(ranked: Sequence[Option], request_class: RequestClass, priority: 
     best = ranked[0]
     said = [
         f"{best.name} is the best of {len(ranked)} for {request_class} requests of {priority} priority: about "
-        f"${dollars(best.cost_nano)} and {best.latency_ms} ms a call."
+        f"${dollars(best.cost_nano)} and {best.latency_ms} ms per call."
     ]
     cheapest, fastest = min(ranked, key=lambda each: each.cost_nano), min(ranked, key=lambda each: each.latency_ms)
     if best.cost_nano > cheapest.cost_nano:
@@ -178,18 +178,18 @@ def _reasoning(ranked: Sequence[Option], request_class: RequestClass, priority: 
         why = f", but {fastest.problems[0]}" if fastest.problems else ""
         said.append(f"{fastest.name} answers faster{why}.")
     if best.problems:
-        said.append(f"None is without a problem; of this one {' and '.join(best.problems)}.")
+        said.append(f"Every model has a problem. For this one, {' and '.join(best.problems)}.")
     return " ".join([*said, floor] if floor else said)
 
 
 def _sources(best: Option, request_class: RequestClass, usage: TokenUsage | None) -> tuple[list[str], list[str]]:
-    known, assumed = ["Prices: those of the price book at this moment."], []
+    known, assumed = ["Prices: current prices in the price book."], []
     if usage:
         known.append(
             f"Tokens: the median of your own {request_class} requests, {usage.input} in and {usage.output} out."
         )
     else:
-        assumed.append(f"Tokens: 500 in and 300 out, for you have sent too few {request_class} requests.")
+        assumed.append(f"Tokens: 500 in and 300 out, because you have sent too few {request_class} requests.")
     if best.latency_is_measured:
         known.append(f"Latency: the mean of your own calls to {best.name} within {measured.DAYS} days.")
     else:
@@ -197,9 +197,9 @@ def _sources(best: Option, request_class: RequestClass, usage: TokenUsage | None
             f"Latency: the expected {best.latency_ms} ms, because too few calls to {best.name} have been measured."
         )
     if best.error_rate is None:
-        assumed.append(f"Errors: none, for you have sent too few calls to {best.name}.")
+        assumed.append(f"Errors: none, because you have sent too few calls to {best.name}.")
     else:
         known.append(f"Errors: {best.error_rate:.1%} of your calls within {measured.DAYS} days failed.")
-    known.append("Budgets and allowed models: those of this moment.")
-    assumed.append("Circuits: closed wherever Redis tells of none that is open.")
+    known.append("Budgets and allowed models: current settings.")
+    assumed.append("Circuits: closed unless Redis reports an open one.")
     return known, assumed

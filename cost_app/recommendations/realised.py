@@ -1,7 +1,7 @@
-"""What applied recommendations really saved, beside what they promised.
+"""What applied recommendations really saved, compared with what they promised.
 
-Counted from the requests that a rule changed (`RuleUse`), never from totals: a month with less traffic is no saving.
-The job counts every hour and stores the result with the rule, so that pages need not.
+Computed from the requests that a rule changed (`RuleUse`), never from totals: a month with less traffic is not a
+saving. The job runs every hour and stores the result with the rule, so that pages need not compute it.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ SECOND = timedelta(seconds=1)
 HOW = {
     RecommendationKind.CHEAPER_MODEL.value: (
         "For each request that the rule sent to the other model: what its tokens would have cost at the first model's "
-        "price of that moment, less what it cost. What was saved by waiting for cheaper hours counts for that rule."
+        "price at that time, minus what it cost. Savings from waiting for cheaper hours count for that rule."
     ),
     RecommendationKind.OFF_PEAK.value: (
-        "For each request that waited: what its tokens would have cost at the price of the moment in which it came, "
-        "less what it cost."
+        "For each request that waited: what its tokens would have cost at the price when it arrived, minus what it "
+        "cost."
     ),
     RecommendationKind.RETRY_WASTE.value: (
-        "An estimate: the requests that failed at the limit, times what further attempts cost on average in the sample."
+        "Estimate: the requests that failed at the limit, times the average cost of further attempts in the sample."
     ),
     RecommendationKind.TRIM_MAX_TOKENS.value: "This rule saves no money; it frees budgets while calls run.",
 }
@@ -35,7 +35,7 @@ HOW = {
 
 @dataclass(frozen=True)
 class Realised:
-    """Promise and result of one rule, in nano-dollars a month of 30 days."""
+    """Promised and realized savings of one rule, in nano-dollars per 30 days."""
 
     rule: OptimizationRule
     promised_nano: int
@@ -47,7 +47,7 @@ class Realised:
 
     @property
     def too_early(self) -> bool:
-        """Nothing can be said before three days."""
+        """Whether it is too early to say: less than three days."""
         return self._span < TOO_EARLY
 
     @property
@@ -59,14 +59,14 @@ class Realised:
 
     @property
     def percent(self) -> int | None:
-        """Of the promise."""
+        """Percent of the promised savings."""
         if self.monthly_nano is None or not self.promised_nano:
             return None
         return round(100 * self.monthly_nano / self.promised_nano)
 
     @property
     def how(self) -> str:
-        """How it was counted, in words."""
+        """How it was computed, in words."""
         return HOW.get(self.rule.kind, "")
 
     @property
@@ -76,7 +76,7 @@ class Realised:
 
 
 def count_realised(organization_id: int, now: datetime | None = None) -> None:
-    """Count anew what each rule saved, of those in force or ended within the last day; for the background."""
+    """Recompute what each rule saved, for rules in effect or ended within the last day; for the background."""
     now = now or timezone.now()
     rules = OptimizationRule.objects.filter(organization_id=organization_id)
     for rule in rules.filter(ended_at=None) | rules.filter(ended_at__gt=now - timedelta(days=1)):
@@ -100,7 +100,7 @@ def _counted(rule: OptimizationRule) -> tuple[int, int]:
 
 
 def _saved(uses: QuerySet[RuleUse]) -> int:
-    """Over the billed attempts of these requests: their tokens at the price that the rule replaced, less their cost.
+    """Over the billed attempts of these requests: their tokens at the replaced price, minus their cost.
 
     One query for each price version that was replaced.
     """
@@ -120,6 +120,6 @@ def _also_waited(uses: QuerySet[RuleUse]) -> QuerySet[RuleUse]:
 
 
 def _stopped(rule: OptimizationRule, uses: QuerySet[RuleUse]) -> int:
-    """Requests that failed at the last attempt that the rule left them."""
+    """Requests that failed at the last attempt that the rule allowed."""
     last = Attempt.objects.filter(request_id__in=uses.values("request_id"), number=rule.terms["maxRetries"] + 1)
     return last.exclude(error_code="").count()

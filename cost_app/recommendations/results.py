@@ -1,4 +1,4 @@
-"""What the Python API tells of recommendations and of models. Money is US dollars as an exact Decimal."""
+"""Results of the Python API for recommendations and model choice. Money is US dollars as an exact Decimal."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class EstimatedSavings:
-    """In a month of 30 days; the percentage is of all that was spent in the sample."""
+    """Per 30 days; the percentage is of all spending in the sample."""
 
     monthly: Decimal
     percentage: int
@@ -15,7 +15,7 @@ class EstimatedSavings:
 
 @dataclass(frozen=True)
 class Implementation:
-    """What it takes. With `rule` applying it puts a rule in force; otherwise people do the steps."""
+    """How to implement it. With `rule`, applying it activates a rule; otherwise people follow the steps."""
 
     difficulty: str
     steps: tuple[str, ...]
@@ -24,7 +24,7 @@ class Implementation:
 
 @dataclass(frozen=True)
 class Sample:
-    """The calls that were looked at; `bearing` of them carry the saving."""
+    """The calls examined; the saving is based on `bearing` of them."""
 
     calls: int
     bearing: int
@@ -44,7 +44,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the saving was computed from, and how."""
+    """How the saving was computed, and from what."""
 
     formula: str
     sample: Sample
@@ -53,7 +53,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RealisedSavings:
-    """What the applied rule has saved; `monthly` is scaled to 30 days and None in its first three."""
+    """What the applied rule has saved; `monthly` is scaled to 30 days and None during its first three."""
 
     requests: int
     saved: Decimal
@@ -64,7 +64,7 @@ class RealisedSavings:
 
 @dataclass(frozen=True)
 class OptimizationRecommendation:
-    """One recommendation with its evidence; `realised` is None unless a rule of it is or was in force."""
+    """A recommendation with its evidence; `realised` is None unless it has or had a rule."""
 
     id: str
     type: str
@@ -84,7 +84,7 @@ class OptimizationRecommendation:
 
 @dataclass(frozen=True)
 class ProviderOption:
-    """One model: cost and mean latency of one call; the error rate (percent) is None where it is not known."""
+    """A model: cost and mean latency per call; the error rate (percent) is None if unknown."""
 
     provider: str
     model: str
@@ -97,7 +97,7 @@ class ProviderOption:
 
 @dataclass(frozen=True)
 class ProviderRecommendation(ProviderOption):
-    """The best model, why, what comes next, and which of the figures are known or assumed."""
+    """The best model, the reasons, the alternatives, and which figures are known or assumed."""
 
     reasoning: str
     alternatives: tuple[ProviderOption, ...]

@@ -1,4 +1,4 @@
-"""What applied recommendations change in the calls that come after: looked up and put in force at admission.
+"""What applied recommendations change in later calls: looked up and applied at admission.
 
 A rule changes only what its recommendation said, and a client keeps the last word where it has one:
 
@@ -6,7 +6,7 @@ A rule changes only what its recommendation said, and a client keeps the last wo
   creative keeps its model. Never to a model that the organization's policy no longer allows, or that has no price or no
   configured provider.
 - trim_max_tokens: the limit of answers of one model is lowered where the client set none or a higher one.
-- retry_waste: at most so many retries; a client's lower number stays.
+- retry_waste: limits the number of retries; a client's lower number stays.
 - off_peak: requests of low priority wait for the cheap hours of their model's price, at most a day. All others leave at
   once.
 """
@@ -34,7 +34,7 @@ LONGEST_DELAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Use:
-    """One rule that changed a call, and the price version that the call would have had without it."""
+    """A rule that changed a call, and the price version that the call would have had without it."""
 
     rule_id: int
     instead_of_id: int | None = None
@@ -42,7 +42,7 @@ class Use:
 
 @dataclass(frozen=True)
 class CallTerms:
-    """How a call is to be made. `max_tokens` is None where the client set no limit; `uses`: which rules had a say."""
+    """How to make a call. `max_tokens` is None if the client set no limit; `uses`: the rules that changed it."""
 
     provider: str
     model: str
@@ -55,10 +55,10 @@ class CallTerms:
 
 
 def shape(organization_id: int, terms: CallTerms, now: datetime | None = None) -> CallTerms:
-    """The terms after the organization's active rules; the same where none applies.
+    """The terms after applying the organization's active rules; unchanged if none applies.
 
-    The rules are kept in process for a second, so an applied or undone one takes hold within that time. Rules do not
-    chain: each kind changes a call once. Store what `uses` tells with `record_uses` once the request is accepted.
+    The rules are cached in process for a second, so an applied or undone one takes effect within that time. Rules do
+    not chain: each kind changes a call once. Store `uses` with `record_uses` once the request is accepted.
     """
     now = now or timezone.now()
     done: set[str] = set()
@@ -71,7 +71,7 @@ def shape(organization_id: int, terms: CallTerms, now: datetime | None = None) -
 
 
 def record_uses(organization_id: int, request_id: UUID, uses: Sequence[Use]) -> None:
-    """Note which rules changed a request; in the transaction that accepts it. No query where none did."""
+    """Record which rules changed a request, in the transaction that accepts it. No query if none did."""
     if uses:
         RuleUse.objects.bulk_create(
             RuleUse(
@@ -85,7 +85,7 @@ def record_uses(organization_id: int, request_id: UUID, uses: Sequence[Use]) -> 
 
 
 def _read_rules(organization_id: int) -> list[OptimizationRule]:
-    """In the order in which they are tried: by kind as in `CHANGES`, then the oldest first."""
+    """In the order in which they are tried: by kind as in `CHANGES`, then oldest first."""
     order = list(CHANGES)
     rules = OptimizationRule.objects.filter(organization_id=organization_id, ended_at=None, kind__in=order)
     found = sorted(rules, key=lambda rule: (order.index(rule.kind), rule.id))
@@ -154,12 +154,13 @@ CHANGES = {
     RecommendationKind.OFF_PEAK.value: _delay,
     RecommendationKind.RETRY_WASTE.value: _retry_less,
 }
-"""The kinds whose recommendations can be put in force here; for the others people act."""
+"""Kinds whose recommendations can be applied by a rule; for the others people act."""
 
 
 def off_peak_begin(provider: str, model: str, now: datetime) -> datetime | None:
-    """When the model's cheapest hours of the coming day begin, to the quarter of an hour; None if they are now, or all
-    hours cost the same."""
+    """When the model's cheapest hours of the coming day begin, to the quarter hour; None if they are now, or if all
+    hours cost the same.
+    """
     present = _price(provider, model, now)
     if present is None:
         return None

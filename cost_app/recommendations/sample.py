@@ -1,7 +1,7 @@
-"""The traffic that advice is computed from, and what has to hold before anything is advised.
+"""The traffic that recommendations are computed from, and the conditions for recommending anything.
 
-The sample is the last 30 days of the organization's own calls. Money is whole nano-dollars; a saving in the observed
-days is scaled to a month of 30 by `saving x 30 / days`, rounded down.
+The sample is the last 30 days of the organization's own calls. Money is integer nano-dollars; savings in the observed
+days are scaled to a month of 30 by `saving x 30 / days`, rounded down.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MIN_CALLS = 100
 MIN_MONTHLY_NANO = 1_000_000_000
 MIN_PERCENT = 1
 CONFIDENCE = [("high", 1_000, 21), ("medium", 300, 14)]
-"""(word, calls that the advice rests on, observed days): the first row that both reach; else low."""
+"""(confidence, number of calls, observed days): the first row whose minimums are both met; otherwise low."""
 
 Figure = dict[str, Any]
 """{"label", "value", "unit"}; the unit "nano" is money."""
@@ -26,7 +26,7 @@ Figure = dict[str, Any]
 
 @dataclass(frozen=True)
 class Advice:
-    """One piece of advice before it is stored; the fields are those of `Recommendation`."""
+    """A recommendation before it is stored; the fields are those of `Recommendation`."""
 
     kind: RecommendationKind
     subject: str
@@ -43,10 +43,10 @@ class Advice:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a generator found. `examined`: calls looked at; `bearing`: those that the saving was counted on.
+    """The result of a generator. `examined`: calls examined; `bearing`: those that the saving is based on.
 
-    `examined` is None where the advice rests on no calls but on facts. `saving_nano` is that of the observed days; None
-    where the advice saves no money by itself.
+    `examined` is None if the finding is based on facts instead of calls. `saving_nano` is for the observed days; None
+    if there is no direct saving.
     """
 
     kind: RecommendationKind
@@ -65,7 +65,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Sample:
-    """The organization's calls of the last 30 days. `days` are those since the first of them, begun ones included."""
+    """The organization's calls of the last 30 days. `days` counts since the first call, including partial ones."""
 
     organization_id: int
     since: datetime
@@ -75,7 +75,7 @@ class Sample:
 
     @property
     def calls(self) -> QuerySet[Attempt]:
-        """The answered and billed calls that passed through the queue, and not usage reported from outside."""
+        """The answered and billed calls that went through the queue, without usage reported from outside."""
         return self.attempts.filter(state=AttemptState.SETTLED)
 
     @property
@@ -84,10 +84,10 @@ class Sample:
         return _of(self.organization_id, self.since, self.now).filter(request_id__isnull=False)
 
     def advice_of(self, finding: Finding) -> Advice | None:
-        """The finding with its monthly saving and confidence; None where the sample or the saving is too small.
+        """The finding with its monthly saving and confidence; None if the sample or the saving is too small.
 
-        Too small: fewer than 100 calls or 7 days, less than $1 a month or 1 % of what the organization spent. For a
-        finding that saves no money by itself only the sample counts.
+        Too small: fewer than 100 calls or 7 days, less than $1 per month or 1 % of what the organization spent. For a
+        finding without a direct saving, only the sample counts.
         """
         if finding.examined is not None and (self.days < MIN_DAYS or finding.examined < MIN_CALLS):
             return None
@@ -142,7 +142,7 @@ def _of(organization_id: int, since: datetime, now: datetime) -> QuerySet[Attemp
 
 
 def confidence_of(bearing: int, days: int) -> str:
-    """high: 1,000 calls in 21 days; medium: 300 calls in 14 days; else low."""
+    """high: 1,000 calls in 21 days; medium: 300 calls in 14 days; otherwise low."""
     for word, calls, span in CONFIDENCE:
         if bearing >= calls and days >= span:
             return word

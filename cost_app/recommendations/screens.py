@@ -1,4 +1,4 @@
-"""Recommendations as pages and programs show them."""
+"""Recommendations for pages and programs."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ KIND_WORDS = {
     RecommendationKind.PROMPT_CACHING: "prompt caching",
     RecommendationKind.OFF_PEAK: "off-peak hours",
     RecommendationKind.BATCH: "batches",
-    RecommendationKind.TRIM_MAX_TOKENS: "limit of answers",
+    RecommendationKind.TRIM_MAX_TOKENS: "answer limit",
     RecommendationKind.RETRY_WASTE: "retries",
     RecommendationKind.IDLE_BUDGET: "idle budget",
 }
@@ -37,22 +37,22 @@ class RecommendationRow:
 
     @property
     def tone(self) -> str:
-        """The colour of its state."""
+        """The color of its state."""
         return TONES.get(RecommendationState(self.recommendation.state), "")
 
     @property
     def confidence_tone(self) -> str:
-        """The colour of its confidence."""
+        """The color of its confidence."""
         return CONFIDENCE_TONES.get(self.recommendation.confidence, "warn")
 
     @property
     def realised(self) -> Realised | None:
-        """What its rule saved; None where no rule was ever in force."""
+        """What its rule saved; None if it never had a rule."""
         return Realised(self.rule, self.recommendation.monthly_nano) if self.rule else None
 
     @property
     def consequence(self) -> str:
-        """What applying it does, in words."""
+        """The effect of applying it, in words."""
         return consequence_of(self.recommendation)
 
     @property
@@ -67,41 +67,38 @@ class RecommendationRow:
 
 
 def consequence_of(recommendation: Recommendation) -> str:
-    """What applying it does from then on."""
+    """The effect of applying it."""
     terms = recommendation.rule_terms
     match recommendation.kind if terms else "":
         case RecommendationKind.CHEAPER_MODEL:
             return (
-                f"From now on every simple request to {terms['model']} is sent to {terms['to']}. Requests that a "
-                "client calls complex or creative stay where they are."
+                f"Sends every simple request to {terms['model']} to {terms['to']}. Requests that a client marks as "
+                "complex or creative are not affected."
             )
         case RecommendationKind.OFF_PEAK:
             return (
-                f"From now on requests of low priority to {terms['model']} wait for its cheaper hours, at most a day. "
-                "All others leave at once."
+                f"Delays low-priority requests to {terms['model']} until its cheaper hours, at most a day. Other "
+                "requests are not affected."
             )
         case RecommendationKind.TRIM_MAX_TOKENS:
-            return (
-                f"From now on an answer of {terms['model']} is cut off after {terms['maxTokens']:,} tokens, also "
-                "where a client allows more."
-            )
+            return f"Limits answers of {terms['model']} to {terms['maxTokens']:,} tokens, even if a client allows more."
         case RecommendationKind.RETRY_WASTE:
             return (
-                f"From now on no request is retried more than {terms['maxRetries']} times, also where a client allows "
-                "more; requests may fail that a later retry would have saved."
+                f"Limits retries to {terms['maxRetries']} per request, even if a client allows more. Requests may "
+                "fail that a later retry would have saved."
             )
         case _:
-            return "Nothing changes by itself: it is marked as applied, and the steps are yours to take."
+            return "Marks the recommendation as applied. Nothing changes automatically: you take the steps."
 
 
 def recommendation_rows(state: RecommendationState) -> list[RecommendationRow]:
-    """The scoped organization's in one state, what saves most first, at most 100; two queries."""
+    """The scoped organization's recommendations in one state, largest savings first, at most 100; two queries."""
     found = _with_rules().filter(state=state).order_by("-monthly_nano", "-id")[:MOST_SHOWN]
     return [_row(each) for each in found]
 
 
 def recommendation_row(recommendation_id: int) -> RecommendationRow:
-    """One of them, read anew. Raises Recommendation.DoesNotExist."""
+    """One recommendation, read again. Raises Recommendation.DoesNotExist."""
     return _row(_with_rules().get(id=recommendation_id))
 
 

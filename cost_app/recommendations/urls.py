@@ -1,4 +1,4 @@
-"""The pages of recommendations."""
+"""URLs of recommendations."""
 
 from django.urls import path
 

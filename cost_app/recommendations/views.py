@@ -1,4 +1,4 @@
-"""`/recommendations/`: what to do to spend less, what was done, and what came of it."""
+"""`/recommendations/`: how to spend less, what was applied, and the results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +18,9 @@ from cost_app.recommendations.provider_choice import NoModelError, get_optimal_p
 from cost_app.recommendations.screens import recommendation_row, recommendation_rows
 
 DONE = {
-    lifecycle.apply: "The recommendation is applied.",
-    lifecycle.undo: "The recommendation is open again.",
-    lifecycle.dismiss: "The recommendation is dismissed.",
+    lifecycle.apply: "Recommendation applied.",
+    lifecycle.undo: "Recommendation reopened.",
+    lifecycle.dismiss: "Recommendation dismissed.",
 }
 
 
@@ -28,7 +28,7 @@ DONE = {
 @require_GET
 @vary_on_headers("HX-Request")
 def recommendation_list(request: MemberRequest) -> HttpResponse:
-    """What saves most comes first; for HTMX the list alone."""
+    """Largest savings first; for HTMX only the list."""
     state = StateForm(request.GET).chosen()
     context = {
         "rows": recommendation_rows(state),
@@ -49,21 +49,21 @@ def recommendation_detail(request: MemberRequest, recommendation_id: int) -> Htt
 @permission_required("advice:write")
 @require_POST
 def apply(request: MemberRequest, recommendation_id: int) -> HttpResponse:
-    """Put it in force, or note that people do."""
+    """Apply a recommendation, or mark it for people to act on."""
     return _change(request, recommendation_id, lifecycle.apply)
 
 
 @permission_required("advice:write")
 @require_POST
 def undo(request: MemberRequest, recommendation_id: int) -> HttpResponse:
-    """Open it again; its rule ends."""
+    """Reopen a recommendation; its rule ends."""
     return _change(request, recommendation_id, lifecycle.undo)
 
 
 @permission_required("advice:write")
 @require_POST
 def dismiss(request: MemberRequest, recommendation_id: int) -> HttpResponse:
-    """Say no, and why."""
+    """Dismiss a recommendation with a reason."""
     form = DismissForm(request.POST)
     if not form.is_valid():
         return _detail(request, _found(recommendation_id), form, status=422)
@@ -74,7 +74,7 @@ def dismiss(request: MemberRequest, recommendation_id: int) -> HttpResponse:
 @require_GET
 @vary_on_headers("HX-Request")
 def provider_choice(request: MemberRequest) -> HttpResponse:
-    """Which provider for a kind of request; for HTMX the answer alone."""
+    """Which provider to use for a kind of request; for HTMX only the answer."""
     form = ChoiceForm(request.GET)
     context: dict[str, Any] = {"choice_form": form}
     if form.is_valid():

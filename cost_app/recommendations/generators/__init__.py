@@ -1,4 +1,4 @@
-"""What computes advice: one function for each kind, from SQL sums over a sample."""
+"""Generators of recommendations: one function per kind, from SQL sums over a sample."""
 
 from collections.abc import Callable, Iterator
 

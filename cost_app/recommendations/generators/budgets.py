@@ -1,4 +1,4 @@
-"""Budgets that hardly anybody draws on."""
+"""Budgets that are hardly used."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,7 +26,7 @@ def idle_budgets(sample: Sample) -> Iterator[Finding]:
 
 
 def _last_periods(calendar: Calendar, period: Period, now: datetime) -> list[tuple[datetime, datetime]]:
-    """Begin and end of the last three whole periods, the oldest first."""
+    """Start and end of the last three whole periods, oldest first."""
     ends = [calendar.first_day(period, calendar.day_of(now))]
     for _ in range(WINDOWS):
         ends.insert(0, calendar.previous_first_day(period, ends[0]))
@@ -35,7 +35,7 @@ def _last_periods(calendar: Calendar, period: Period, now: datetime) -> list[tup
 
 
 def _used(budget: Budget, periods: list[tuple[datetime, datetime]]) -> list[int]:
-    """What was spent in each; a period in which nothing was asked has no window."""
+    """Spending in each period; a period without calls has no window."""
     windows = BudgetWindow.objects.filter(budget=budget, starts_at__gte=periods[0][0], starts_at__lt=periods[-1][1])
     spent = list(windows.values_list("starts_at", "committed_nano"))
     return [sum(nano for starts_at, nano in spent if begin <= starts_at < end) for begin, end in periods]
@@ -45,24 +45,23 @@ def _finding(budget: Budget, used: list[int]) -> Finding:
     return Finding(
         kind=RecommendationKind.IDLE_BUDGET,
         subject=str(budget.id),
-        title=f"Lower or end the budget: {budget}",
+        title=f"Lower or remove the budget: {budget}",
         description=(
-            "Less than a tenth of it was used in each of its last three periods. A limit that far above the spending "
-            "stops no accident, and money that is set aside for it is missing elsewhere. This saves nothing by "
-            "itself."
+            "Less than 10 % of it was used in each of its last three periods. A limit that far above the spending "
+            "catches no accident, and the money reserved for it is missing elsewhere. This is no direct saving."
         ),
         saving_nano=None,
         examined=None,
         bearing=0,
         difficulty="easy",
-        formula="In each of the last three whole periods: spent is less than 10 % of the limit. The saving is 0.",
+        formula="In each of the last three whole periods, spending is less than 10 % of the limit. The saving is 0.",
         steps=[
-            "Ask whom the budget is for: an emergency reserve may well lie idle.",
-            "Lower its limit to about twice the highest spending, or end it, on the budgets page.",
+            "Ask the owner of the budget: an emergency reserve may be idle on purpose.",
+            "On the budgets page, lower its limit to about twice the highest spending, or remove it.",
         ],
         figures=[
             figure("limit", budget.limit_nano, "nano"),
             *[figure(f"used, {WINDOWS - number} periods ago", nano, "nano") for number, nano in enumerate(used)],
-            figure("limit that is free", budget.limit_nano - max(used), "nano"),
+            figure("unused limit", budget.limit_nano - max(used), "nano"),
         ],
     )

@@ -1,4 +1,4 @@
-"""Limits that are looser than the traffic needs: of answers, and of retries."""
+"""Limits that are higher than the traffic needs: of answers, and of retries."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,16 +14,16 @@ from cost_app.recommendations.sample import MIN_CALLS, Finding, Sample, figure
 ROUNDED_TO = 64
 SMALLEST_LIMIT = 256
 HEADROOM = 2
-"""The advised limit is twice what 99 of 100 answers need."""
+"""The recommended limit is twice what 99 of 100 answers need."""
 FAR_BELOW = 2
-"""And is given only where the limits that were sent are on average at least twice as high as that."""
+"""And is recommended only if the limits sent average at least twice as high."""
 HOPELESS_PERCENT = 5
-"""Retries of which fewer were answered are waste."""
+"""Retries with a lower success rate are waste."""
 MOST_RETRIES = 10
 
 
 def loose_limits(sample: Sample) -> Iterator[Finding]:
-    """For each model whose answers are far shorter than their limits: a lower one. Frees budgets, saves no money."""
+    """For each model whose answers are far shorter than their limits: a lower limit. Frees budgets, saves no money."""
     calls = sample.calls.filter(max_tokens__gt=0)
     models = calls.order_by("provider", "model").values("provider", "model")
     for row in models.annotate(calls=Count("id"), mean=Avg("max_tokens"), longest=Max("output_tokens")):
@@ -57,23 +57,23 @@ def _trim(found: dict[str, Any]) -> Finding:
         title=f"Limit answers of {name} to {found['limit']:,} tokens",
         description=(
             f"99 of 100 answers had at most {found['p99']:,} tokens, but {found['mean']:,.0f} were allowed on "
-            "average. Each call holds the money for its longest possible answer: a lower limit lets more calls into "
-            "the same budget. It saves no money by itself, for only tokens that come are paid."
+            "average. Each call reserves money for its longest possible answer, so a lower limit lets more calls into "
+            "the same budget. There is no direct saving, because you pay only for tokens received."
         ),
         saving_nano=None,
         examined=found["calls"],
         bearing=found["loose"],
         difficulty="easy",
         formula=(
-            "The limit is twice the 99th percentile of the answers' tokens, rounded up to 64 and at least 256. Freed "
-            "in each call's hold: the tokens by which its limit is above that one, at the model's dearest price of "
-            "output; the mean over all calls. The saving is 0."
+            "The limit is twice the 99th percentile of the answers' tokens, rounded up to a multiple of 64 and at "
+            "least 256. Budget freed: each call's tokens above that limit at the model's highest output price, "
+            "averaged over all calls. The saving is 0."
         ),
         steps=[
-            f"Look at the longest answer, {found['longest']:,} tokens: {found['cut']:,} answers of the sample would "
+            f"Check the longest answer, {found['longest']:,} tokens: {found['cut']:,} answers of the sample would "
             "have been cut off.",
-            "Apply: from then on the limit is sent where a client sets none or a higher one.",
-            "If answers are cut off, undo with one click.",
+            "Apply: the limit is sent if a client sets none or a higher one.",
+            "If answers are cut off, undo it with one click.",
         ],
         figures=[
             figure("calls with a limit", found["calls"], "calls"),
@@ -81,7 +81,7 @@ def _trim(found: dict[str, Any]) -> Finding:
             figure("99 of 100 answers had at most", found["p99"], "tokens"),
             figure("longest answer", found["longest"], "tokens"),
             figure("answers that the new limit would have cut off", found["cut"], "calls"),
-            figure("budget freed while a call runs, on average", found["freed"], "nano"),
+            figure("average budget freed while a call runs", found["freed"], "nano"),
         ],
         rule_terms={"model": name, "maxTokens": found["limit"]},
     )
@@ -130,14 +130,14 @@ def _fewer_retries(retries: int, tail: dict[str, int], stopped: int) -> Finding:
         bearing=tail["failed"],
         difficulty="easy",
         formula=(
-            "The cost, as booked, of the attempts beyond that number that failed or whose end is unknown. Those that "
-            "were answered are not counted as saved: without them their requests would have failed."
+            "The booked cost of the attempts beyond that number that failed or whose outcome is unknown. Answered "
+            "attempts do not count as saved, because their requests would have failed without them."
         ),
         steps=[
-            "See at which provider the attempts fail: a limit of requests per minute is better raised than retried "
-            "against.",
-            "Apply: from then on no request is retried more often than that.",
-            "Undo with one click if too many requests fail.",
+            "Check which provider the attempts fail at. If it is a rate limit, raise the limit instead of retrying "
+            "more.",
+            "Apply: no request is retried more often than that.",
+            "If too many requests fail, undo it with one click.",
         ],
         figures=[
             figure("attempts beyond the limit", tail["tried"], "calls"),
@@ -145,7 +145,7 @@ def _fewer_retries(retries: int, tail: dict[str, int], stopped: int) -> Finding:
             figure("of them failed", tail["failed"], "calls"),
             figure("what the failed ones cost", tail["cost"], "nano"),
             figure("requests that would have ended there", stopped, "calls"),
-            figure("saved for each such request, on average", tail["cost"] // stopped if stopped else 0, "nano"),
+            figure("average saving per such request", tail["cost"] // stopped if stopped else 0, "nano"),
         ],
         rule_terms={"maxRetries": retries, "savedPerRequest": tail["cost"] // stopped if stopped else 0},
     )

@@ -11,12 +11,12 @@ from cost_app.recommendations.pricing import Model, WeeklyPrices, repriced, weig
 from cost_app.recommendations.sample import Finding, Sample, figure
 
 MOST_CANDIDATES = 20
-"""The cheapest of them: each is a column of one query."""
+"""The cheapest candidates: each is a column of one query."""
 SHOWN = 5
 FORMULA = (
-    "What the simple requests of this model cost, less what they would have cost at the other model's price: each with "
-    "its own counts of tokens, at the dearest hour of that model's week, rounded up as the ledger does. It takes for "
-    "granted that the other model needs as many tokens."
+    "What the simple requests of this model cost, minus what they would have cost at the other model's price: each "
+    "with its own token counts, at the highest hourly price of that model's week, rounded up as in the ledger. Assumes "
+    "that the other model needs as many tokens."
 )
 
 
@@ -32,7 +32,7 @@ def cheaper_models(sample: Sample) -> Iterator[Finding]:
 
 
 def _repriced_rows(sample: Sample, prices: list[WeeklyPrices]) -> Any:
-    """One row for each model: its calls, the simple ones, what these cost, and what they cost at each candidate."""
+    """One row per model: its calls, the simple ones, what these cost, and what they would cost at each candidate."""
     simple = Q(request_class=RequestClass.SIMPLE)
     sums = {f"at_{number}": Sum(repriced(each.dearest), filter=simple) for number, each in enumerate(prices)}
     totals = {
@@ -61,17 +61,16 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
         difficulty="easy",
         formula=FORMULA,
         steps=[
-            f"Compare a few answers of {other} with those of {name}: the figures here are about money, not about "
-            "quality.",
-            f"Apply: from then on simple requests to {name} go to {other}. Clients that name the class complex or "
+            f"Compare a few answers of {other} with those of {name}: these figures are about cost, not about quality.",
+            f"Apply: simple requests to {name} go to {other}. Clients that name the class complex or "
             "creative keep their model.",
-            "After three days look here at what was saved; undo with one click.",
+            "After three days, see the realized savings here. You can undo it with one click.",
         ],
         figures=[
             figure("requests", row["calls"], "calls"),
             figure("of them simple", row["simple"], "calls"),
-            figure("what all of them cost", row["all_cost"], "nano"),
-            figure("what the simple ones cost", row["cost"], "nano"),
+            figure("cost of all requests", row["all_cost"], "nano"),
+            figure("cost of the simple ones", row["cost"], "nano"),
             *[figure(f"the same at {'/'.join(model)}", cost, "nano") for cost, model in options[:SHOWN]],
         ],
         rule_terms={"model": name, "to": other},

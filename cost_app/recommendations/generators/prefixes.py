@@ -1,4 +1,4 @@
-"""Long beginnings of prompts that a provider read again and again at the full price."""
+"""Long prompt prefixes that a provider read repeatedly at the full price."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,19 +14,20 @@ from cost_app.recommendations.sample import Finding, Sample, figure
 
 BYTES_PER_TOKEN = 4
 SHORTEST_TOKENS = 1_024
-"""What OpenAI and Anthropic cache at least."""
+"""The minimum that OpenAI and Anthropic cache."""
 KEPT_FOR = timedelta(minutes=5)
-"""How long they keep it unless more is asked for."""
+"""How long they cache it by default."""
 
 STEPS = {
-    "anthropic": "Mark the end of the unchanging beginning with cache_control: a write costs more, a read far less.",
-    "openai": "Caching is automatic from 1,024 tokens on: put what never changes first, dates and names last.",
-    "deepseek": "Caching is automatic: put what never changes first, byte for byte the same, and what varies last.",
+    "anthropic": "Mark the end of the constant prefix with cache_control: a write costs more, a read far less.",
+    "openai": "Caching is automatic for prefixes of 1,024 tokens or more: put constant text first, dates and names "
+    "last.",
+    "deepseek": "Caching is automatic: put constant text first, byte for byte the same, and variable text last.",
 }
 
 
 def uncached_prefixes(sample: Sample) -> Iterator[Finding]:
-    """For each model: what reading the same beginning from the provider's cache would have saved."""
+    """For each model: what reading the same prefix from the provider's cache would have saved."""
     calls = _calls(sample)
     models = list(calls.order_by("provider", "model").values_list("provider", "model").distinct())
     rows = _sums(calls, models)
@@ -44,9 +45,10 @@ def _calls(sample: Sample) -> QuerySet[Attempt]:
 
 
 def _sums(calls: QuerySet[Attempt], models: list[Model]) -> dict[str, Any]:
-    """A read is a call within 5 minutes after one that began the same; any other of a prefix that came again a write.
+    """A call within 5 minutes after one with the same prefix counts as a read; any other call with a repeated prefix as
+    a write.
 
-    What was read from or written to a cache already is left out. One query for all models.
+    Excludes what was already read from or written to a cache. One query for all models.
     """
     windows = {
         "before": Window(Lag("created_at"), partition_by=["prefix_digest"], order_by=["created_at", "id"]),
@@ -73,13 +75,13 @@ def _sums(calls: QuerySet[Attempt], models: list[Model]) -> dict[str, Any]:
 
 
 def _prefix_tokens() -> Whole:
-    """A quarter of its bytes, and no more than the call's own count of the whole prompt."""
+    """A quarter of its bytes, but not more than the call's own count of the whole prompt."""
     quarter = ExpressionWrapper(F("prefix_bytes") / Value(BYTES_PER_TOKEN), BigIntegerField())
     return ExpressionWrapper(Least(quarter, F("input_tokens")), BigIntegerField())
 
 
 def _nano(per_million: Any) -> Whole:
-    """Of the beginning at a difference of prices, rounded down; a price book in which it is negative adds nothing."""
+    """The prefix at a price difference, rounded down; a negative difference adds nothing."""
     difference = Greatest(ExpressionWrapper(per_million, BigIntegerField()), Value(0, BigIntegerField()))
     total = ExpressionWrapper(F("prefix") * difference, BigIntegerField())
     return ExpressionWrapper(total / Value(TOKENS_PER_PRICE), BigIntegerField())
@@ -90,7 +92,7 @@ def _finding(model: Model, found: dict[str, Any], saving: int) -> Finding:
     return Finding(
         kind=RecommendationKind.PROMPT_CACHING,
         subject=name,
-        title=f"Let {model[0]} cache the beginning of prompts to {model[1]}",
+        title=f"Let {model[0]} cache the prefix of prompts to {model[1]}",
         description=(
             f"{found['reads']:,} calls to {name} began with at least 1,024 tokens that another call had sent within "
             "the 5 minutes before, and paid the full price for them."
@@ -100,21 +102,21 @@ def _finding(model: Model, found: dict[str, Any], saving: int) -> Finding:
         bearing=found["reads"],
         difficulty="medium",
         formula=(
-            "For each such call the tokens of its beginning (a quarter of its bytes, all turns but the last) at the "
-            "price of input less that of a cache read; minus, for each call that would have filled the cache, the "
-            "same tokens at the price of a cache write less that of input."
+            "For each such call, the tokens of its prefix (a quarter of its bytes, all turns but the last) at the "
+            "input price minus the cache read price; minus, for each call that would have filled the cache, the same "
+            "tokens at the cache write price minus the input price."
         ),
         steps=[
-            STEPS.get(model[0], "See how the provider caches prompts, and put what never changes first."),
-            "Keep calls that share a beginning within 5 minutes of each other.",
+            STEPS.get(model[0], "Check how the provider caches prompts, and put constant text first."),
+            "Send calls that share a prefix within 5 minutes of each other.",
             "Watch the cache read tokens on the costs page: they should rise within the day.",
         ],
         figures=[
-            figure("calls with a long beginning", found["calls"], "calls"),
-            figure("of them within 5 minutes after the same beginning", found["reads"], "calls"),
+            figure("calls with a long prefix", found["calls"], "calls"),
+            figure("of them within 5 minutes after the same prefix", found["reads"], "calls"),
             figure("tokens that could be read from the cache", found["tokens"], "tokens"),
-            figure("what that saves", found["saved"], "nano"),
+            figure("saving from reads", found["saved"], "nano"),
             figure("calls that would fill the cache", found["writes"], "calls"),
-            figure("what filling it costs more", found["premium"], "nano"),
+            figure("extra cost of filling it", found["premium"], "nano"),
         ],
     )

@@ -1,4 +1,4 @@
-"""Calls that asked what had been answered before: the cache could have answered them."""
+"""Repeated calls that the cache could have answered."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,12 +11,12 @@ from cost_app.models import Dimension, RecommendationKind, UsageDay
 from cost_app.recommendations.sample import Finding, Sample, figure
 
 KEPT_FOR = timedelta(hours=24)
-"""How long the cache keeps an answer unless it is set otherwise."""
+"""How long the cache keeps an answer by default."""
 COULD_BE_KEPT_FOR = timedelta(days=7)
 
 
 def missed_repeats(sample: Sample) -> Iterator[Finding]:
-    """Exact repeats within a day, which the cache should have answered; and those within a week, which it could."""
+    """Exact repeats within a day, which the cache should have answered, and within a week, which it could."""
     found = _repeats(sample)
     hits = _cache_hits(sample)
     if found["day"]:
@@ -26,7 +26,7 @@ def missed_repeats(sample: Sample) -> Iterator[Finding]:
 
 
 def _repeats(sample: Sample) -> dict[str, Any]:
-    """Counted against the call of the same digest before it, from when that was answered; one query."""
+    """Compared with the previous call of the same digest, from when that was answered; one query."""
     asked = sample.calls.exclude(prompt_digest="")
     before = Window(Lag("finished_at"), partition_by=["prompt_digest"], order_by=["created_at", "id"])
     day = Q(created_at__gte=F("before"), created_at__lte=F("before") + KEPT_FOR)
@@ -67,24 +67,23 @@ def _within_a_day(found: dict[str, Any], hits: int) -> Finding:
         subject="all",
         title="Let the cache answer repeated prompts",
         description=(
-            f"{found['day']:,} of {found['calls']:,} calls asked a model word for word what it had answered within "
-            "the 24 hours before. The cache answers such calls for nothing."
+            f"{found['day']:,} of {found['calls']:,} calls repeated word for word a prompt that was answered within "
+            "the previous 24 hours. The cache answers such calls for free."
         ),
         saving_nano=found["day_cost"],
         examined=found["calls"],
         bearing=found["day"],
         difficulty="easy",
         formula=(
-            "The sum of what the calls cost whose provider, model and messages equal those of a call that was "
-            "answered at most 24 hours before. A call that deliberately asks anew counts too: an attempt does not "
-            "tell."
+            "The total cost of calls whose provider, model and messages equal those of a call answered at most 24 "
+            "hours earlier. Includes calls that deliberately bypass the cache, because an attempt does not record that."
         ),
         steps=[
-            "See whether the clients that repeat themselves send cache: bypass or refresh, and why.",
-            "Send chats to /api/ai/chat or /v1/chat/completions, which look into the cache first; /api/ai/queue "
+            "Check whether these clients send cache: bypass or refresh, and why.",
+            "Send chats to /api/ai/chat or /v1/chat/completions, which check the cache first; /api/ai/queue "
             "always calls the model.",
-            "If temperature or tools differ from call to call, fix them: the cache only serves what was asked in the "
-            "same way.",
+            "If temperature or tools differ from call to call, make them constant: the cache only serves identical "
+            "settings.",
         ],
         figures=_figures(found, hits),
     )
@@ -96,21 +95,21 @@ def _within_a_week(found: dict[str, Any], hits: int) -> Finding:
         subject="ttl",
         title="Keep cached answers for 7 days",
         description=(
-            f"{found['week']:,} of {found['calls']:,} calls repeated a prompt that had been answered between one and "
-            "seven days before, when the cache had dropped the answer."
+            f"{found['week']:,} of {found['calls']:,} calls repeated a prompt that was answered one to seven days "
+            "earlier, after the cached answer had expired."
         ),
         saving_nano=found["week_cost"],
         examined=found["calls"],
         bearing=found["week"],
         difficulty="easy",
         formula=(
-            "The sum of what the calls cost whose provider, model and messages equal those of the latest call before, "
+            "The total cost of calls whose provider, model and messages equal those of the most recent earlier call, "
             "which was answered more than 24 hours and at most 7 days earlier."
         ),
         steps=[
-            "Think about which answers go stale within a week: prices, news, anything with a date.",
-            "Raise the time for which the cache keeps answers to 7 days, or only for the tags whose answers last.",
-            "Watch the reports of wrong hits for a week.",
+            "Consider which answers become outdated within a week: prices, news, anything with a date.",
+            "Set the cache's time to live to 7 days, or only for tags whose answers stay valid.",
+            "Monitor the reports of wrong hits for a week.",
         ],
         figures=_figures(found, hits),
     )

@@ -12,7 +12,7 @@ from cost_app.recommendations.sample import Finding, Sample, figure
 
 
 def peak_calls(sample: Sample) -> Iterator[Finding]:
-    """For each model with cheaper hours: its calls of low priority in the others, at the price of the cheaper ones."""
+    """For each model with cheaper hours: its calls of low priority outside them, at the price of the cheaper hours."""
     calls = _low(sample)
     prices = weekly_prices(_models(calls), now=sample.now)
     for model in sorted(model for model, weekly in prices.items() if weekly.has_off_peak):
@@ -24,7 +24,7 @@ def peak_calls(sample: Sample) -> Iterator[Finding]:
 
 
 def batch_calls(sample: Sample) -> Iterator[Finding]:
-    """For each model with a price for batches: its calls of low priority at that price."""
+    """For each model with a batch price: its calls of low priority at that price."""
     calls = _low(sample)
     prices = weekly_prices(_models(calls), PriceTier.BATCH, now=sample.now)
     for model in sorted(prices):
@@ -55,27 +55,27 @@ def _off_peak(model: Model, found: dict[str, Any]) -> Finding:
     return Finding(
         kind=RecommendationKind.OFF_PEAK,
         subject=name,
-        title=f"Let low priority wait for the cheaper hours of {name}",
+        title=f"Let low-priority requests wait for the cheaper hours of {name}",
         description=(
-            f"{found['bearing']:,} of {found['calls']:,} requests of low priority to {name} were sent in hours in "
-            "which it costs more than at other times of the day."
+            f"{found['bearing']:,} of {found['calls']:,} requests of low priority to {name} were sent in hours when it "
+            "costs more than at other times of the day."
         ),
         saving_nano=found["cost"] - found["less"],
         examined=found["calls"],
         bearing=found["bearing"],
         difficulty="easy",
         formula=(
-            "What the requests of low priority cost that were sent at another price than the week's cheapest, less "
-            "what each would have cost at that one with its own counts of tokens."
+            "What the requests of low priority cost that were sent at another price than the week's lowest, minus what "
+            "each would have cost at the lowest price with its own token counts."
         ),
         steps=[
-            "Make sure that nobody waits for requests of low priority: they may be delayed by most of a day.",
-            "Apply: from then on they start when the cheaper hours begin. Other priorities are never delayed.",
-            "After three days look here at what was saved; undo with one click.",
+            "Make sure that nobody waits for requests of low priority: they may be delayed by up to a day.",
+            "Apply: they start when the cheaper hours begin. Other priorities are never delayed.",
+            "After three days, see the realized savings here. You can undo it with one click.",
         ],
         figures=[
             figure("requests of low priority", found["calls"], "calls"),
-            figure("of them in dearer hours", found["bearing"], "calls"),
+            figure("of them in more expensive hours", found["bearing"], "calls"),
             figure("what these cost", found["cost"], "nano"),
             figure("the same in the cheapest hours", found["less"], "nano"),
         ],
@@ -88,9 +88,9 @@ def _batch(model: Model, found: dict[str, Any]) -> Finding:
     return Finding(
         kind=RecommendationKind.BATCH,
         subject=name,
-        title=f"Send low priority to {name} in batches",
+        title=f"Send low-priority requests to {name} in batches",
         description=(
-            f"{found['bearing']:,} requests of low priority went to {name} one by one. {model[0]} takes less for "
+            f"{found['bearing']:,} requests of low priority went to {name} one by one. {model[0]} charges less for "
             "batches, which it answers within a day."
         ),
         saving_nano=found["cost"] - found["less"],
@@ -98,13 +98,13 @@ def _batch(model: Model, found: dict[str, Any]) -> Finding:
         bearing=found["bearing"],
         difficulty="hard",
         formula=(
-            "What the requests of low priority cost, less what each would have cost at the provider's price for "
-            "batches with its own counts of tokens."
+            "What the requests of low priority cost, minus what each would have cost at the provider's batch price "
+            "with its own token counts."
         ),
         steps=[
-            "Choose the work that can wait for a day: reports, tagging, evaluations.",
-            f"Send it through the batch interface of {model[0]}; this product calls models one request at a time.",
-            "Report its usage with the track operation, so that budgets and figures stay whole.",
+            "Select work that can wait for a day: reports, tagging, evaluations.",
+            f"Send it through the batch API of {model[0]}; aiinfra calls models one request at a time.",
+            "Report its usage with the track operation, so that budgets and figures stay complete.",
         ],
         figures=[
             figure("requests of low priority", found["bearing"], "calls"),

@@ -30,7 +30,7 @@ def test_re_prices_the_simple_requests_themselves_at_the_cheapest_allowed_model(
     assert advice.monthly_nano == 400 * (AT_GPT4 - AT_DEEPSEEK)
     assert advice.percent == 79  # of the 500 calls' cost
     figures = figures_of(advice)
-    assert figures["what the simple ones cost"] == 400 * AT_GPT4
+    assert figures["cost of the simple ones"] == 400 * AT_GPT4
     assert figures["the same at deepseek/deepseek-chat"] == 400 * AT_DEEPSEEK
     assert figures["the same at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
 

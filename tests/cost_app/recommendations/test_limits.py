@@ -21,7 +21,7 @@ def test_trim_advises_twice_the_99th_percentile_and_claims_no_saving(traffic: Tr
     figures = figures_of(advice)
     assert figures["99 of 100 answers had at most"] == 198
     assert figures["answers that the new limit would have cut off"] == 0
-    assert figures["budget freed while a call runs, on average"] == (4_096 - 448) * 30_000
+    assert figures["average budget freed while a call runs"] == (4_096 - 448) * 30_000
 
 
 def test_trim_counts_the_answers_that_it_would_have_cut_off(traffic: Traffic, advice_of: AdviceOf) -> None:
@@ -123,7 +123,7 @@ def test_a_budget_that_is_hardly_used_is_named(daily: Budget, advice_of: AdviceO
 
     assert advice.subject == str(daily.pk)
     assert (advice.monthly_nano, advice.confidence) == (0, "high")
-    assert figures_of(advice)["limit that is free"] == 1_000_000_000 - 99_999_999
+    assert figures_of(advice)["unused limit"] == 1_000_000_000 - 99_999_999
 
 
 def test_days_without_a_window_are_days_without_use(daily: Budget, advice_of: AdviceOf) -> None:

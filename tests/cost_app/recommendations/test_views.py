@@ -98,16 +98,20 @@ def test_the_detail_shows_evidence_formula_steps_and_consequence(
     assert "$8.00" in page
     assert "less what they would have cost" in page
     assert "Compare a few answers." in page
-    assert "every simple request to openai/gpt-4 is sent to deepseek/deepseek-chat" in page
+    assert "Sends every simple request to openai/gpt-4 to deepseek/deepseek-chat" in page
 
 
 @pytest.mark.parametrize(
     ("kind", "terms", "words"),
     [
-        ("off_peak", {"model": "deepseek/x"}, "wait for its cheaper hours"),
-        ("trim_max_tokens", {"model": "openai/gpt-4", "maxTokens": 1_024}, "cut off after 1,024 tokens"),
-        ("retry_waste", {"maxRetries": 1, "savedPerRequest": 5}, "no request is retried more than 1 times"),
-        ("batch", {}, "the steps are yours to take"),
+        ("off_peak", {"model": "deepseek/x"}, "until its cheaper hours"),
+        (
+            "trim_max_tokens",
+            {"model": "openai/gpt-4", "maxTokens": 1_024},
+            "to 1,024 tokens, even if a client allows more",
+        ),
+        ("retry_waste", {"maxRetries": 1, "savedPerRequest": 5}, "Limits retries to 1 per request"),
+        ("batch", {}, "you take the steps"),
     ],
 )
 def test_every_kind_tells_what_applying_does(
@@ -124,14 +128,14 @@ def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -
     applied = browser.post(reverse("recommendation_apply", args=[recommendation.pk]), follow=True)
 
     assert applied.redirect_chain == [(address, 302)]
-    assert "The recommendation is applied." in text_of(applied)
+    assert "Recommendation applied." in text_of(applied)
     assert "Promised and realised" in text_of(applied)
     with organization_scope(recommendation.organization_id):
         assert OptimizationRule.objects.get().by == "user:finance"
 
     undone = browser.post(reverse("recommendation_undo", args=[recommendation.pk]), follow=True)
 
-    assert "open again" in text_of(undone)
+    assert "reopened" in text_of(undone)
     assert state_of(recommendation) == "open"
 
 
@@ -153,7 +157,7 @@ def test_what_is_decided_already_is_said(browser: Client, organization: Organiza
 
     page = text_of(browser.post(reverse("recommendation_apply", args=[applied.pk]), follow=True))
 
-    assert "This recommendation is applied already." in page
+    assert "This recommendation is already applied." in page
 
 
 @pytest.mark.parametrize("name", CHANGES)
