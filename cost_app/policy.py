@@ -1,4 +1,4 @@
-"""An organization's rules for its money, with the defaults where it set none."""
+"""An organization's spend policy, with defaults."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from cost_app.models import CostPolicy
 
 
 def policy_of(organization_id: int) -> CostPolicy:
-    """The organization's policy; an unsaved one with the defaults where it has none."""
+    """The organization's policy; an unsaved one with the defaults if it has none."""
     policy = CostPolicy.objects.filter(organization_id=organization_id).first()
     return policy or CostPolicy(organization_id=organization_id)
 
@@ -24,7 +24,7 @@ def zone_of(organization_id: int) -> ZoneInfo:
 
 @transaction.atomic
 def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: str) -> CostPolicy:
-    """Set columns of the organization's policy, and note in the audit log which of them changed."""
+    """Set columns of the organization's policy, and record the changes in the audit log."""
     CostPolicy.objects.get_or_create(organization_id=organization_id)
     policy = CostPolicy.objects.select_for_update().get(organization_id=organization_id)
     audit.change_columns(policy, changes, actor=actor, verb="cost_policy.changed", target="rules for spend")

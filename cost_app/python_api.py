@@ -37,14 +37,14 @@ def track_request(
     usage: Mapping[str, Any],
     metadata: Mapping[str, Any] | None = None,
 ) -> TrackedRequest:
-    """Book a call that did not pass through here; every budget counts it, none refuses it.
+    """Book a call made outside aiinfra; every budget counts it, none refuses it.
 
     `usage` has promptTokens and completionTokens, and may have totalTokens, cacheReadTokens, cacheWriteTokens,
     cacheWrite1hTokens, reasoningTokens and toolUses. `metadata` may have latency (ms), cached, userId, priority,
     success, tags, externalId, at (a datetime with its zone, or ISO 8601), tier (standard, batch, flex, priority or
     scale), batch and cost (what the provider reports, in dollars: a Decimal, a number or a decimal string). With an
-    externalId a repeat books nothing. Raises ModelNotPricedError, and ReportConflictError for an externalId that was
-    used for another call.
+    externalId, a repeat books nothing. Raises ModelNotPricedError, and ReportConflictError for an externalId that was
+    already used for another call.
     """
     raw = {"provider": provider, "model": model, "usage": usage, "metadata": {} if metadata is None else metadata}
     call = checked(TrackArguments, raw, also=(datetime, Decimal))
@@ -61,10 +61,10 @@ def track_request(
 def get_cost_metrics(
     organization_id: str, period: str = "daily", limit: int = 30, *, by: str | None = None
 ) -> list[CostMetrics]:
-    """The last periods (hourly, daily, weekly, monthly), newest first, those without a call included.
+    """The last periods (hourly, daily, weekly, monthly), newest first, including those without a call.
 
     At most as many as the organization keeps. `by` adds the groups of a dimension: provider, model, api_key, user,
-    priority or tag. What was tracked before the call is counted: what waits to be summed is summed first.
+    priority or tag. Calls tracked before this one are included: pending entries are folded first.
     """
     query = checked(MetricsQuery, {"period": period, "limit": limit, "by": "apiKey" if by == "api_key" else by})
     organization = organization_named(organization_id)
@@ -74,11 +74,11 @@ def get_cost_metrics(
 
 
 def set_budget(organization_id: str, budget: Mapping[str, Any]) -> str:
-    """Make the budget of a period and scope, or change the one there is; returns its id.
+    """Create the budget of a period and scope, or change the existing one; returns its ID.
 
     `budget` has period (daily, weekly, monthly) and limit (dollars: a Decimal, a number or a decimal string), and may
     have warningThreshold and alertThreshold (percent), rolloverUnused, rolloverCap, enforcement (warn, block,
-    downgrade), scope and countFrom (period or now, for a new budget). What is left out gets its default.
+    downgrade), scope and countFrom (period or now, for a new budget). Omitted fields get their defaults.
     """
     payload = checked(BudgetArguments, {"budget": budget}, also=(Decimal,)).budget
     organization = organization_named(organization_id)
@@ -96,7 +96,7 @@ def set_budget(organization_id: str, budget: Mapping[str, Any]) -> str:
 
 
 def get_alerts(organization_id: str, acknowledged: bool | None = False) -> list[BudgetAlert]:
-    """The newest 100 alerts that are not resolved: not acknowledged yet, acknowledged, or with None both."""
+    """The newest 100 unresolved alerts: unacknowledged, acknowledged, or both for None."""
     wanted = checked(AlertsArguments, {"acknowledged": acknowledged}).acknowledged
     organization = organization_named(organization_id)
     with organization_scope(organization.id):
@@ -104,9 +104,9 @@ def get_alerts(organization_id: str, acknowledged: bool | None = False) -> list[
 
 
 def get_recommendations(organization_id: str, status: str = "open") -> list[OptimizationRecommendation]:
-    """At most 100 recommendations in a state (open, applied, dismissed, expired), the largest saving first.
+    """At most 100 recommendations in a state (open, applied, dismissed, expired), largest savings first.
 
-    Savings of several overlap and cannot be added up.
+    Savings overlap and cannot be added up.
     """
     query = checked(RecommendationsQuery, {"status": status})
     organization = organization_named(organization_id)
@@ -118,7 +118,7 @@ def get_recommendations(organization_id: str, status: str = "open") -> list[Opti
 def get_optimal_provider(organization_id: str, request_type: str, priority: str = "normal") -> ProviderRecommendation:
     """The model to send a simple, complex or creative request to, with reasons and alternatives.
 
-    Raises NoModelError, a LookupError, where the organization allows no model that is priced and configured.
+    Raises NoModelError, a LookupError, if the organization allows no model that is priced and configured.
     """
     query = checked(ChoiceQuery, {"request_type": request_type, "priority": priority})
     organization = organization_named(organization_id)

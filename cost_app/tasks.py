@@ -1,4 +1,4 @@
-"""What the scheduler runs for the cost engine. Everything here may be run by several at once."""
+"""Scheduled jobs of the cost engine. All of them can run in several schedulers at once."""
 
 from collections.abc import Callable
 
@@ -14,24 +14,24 @@ from cost_app.performance.counting import forget_old
 from cost_app.recommendations.compute import compute_all
 
 Jobs = list[tuple[float, Callable[[], object]]]
-"""(seconds between two runs, what is run)"""
+"""(seconds between two runs, function)"""
 
 FOLD_EVERY_S = 0.5
-"""Figures are to be visible within a second."""
+"""Figures must be visible within a second."""
 
 
 def fold_usage() -> None:
-    """Bring the sums up to date, and look at the budgets of those that had calls."""
+    """Update the rollups, and check the budgets of organizations with new calls."""
     check_budgets_of(fold())
 
 
 def count_refused() -> None:
-    """Count what budgets refused, and look at those budgets."""
+    """Count refused calls, and check their budgets."""
     check_budgets_of(count_refusals())
 
 
 def carry_over() -> None:
-    """Bring up to date what windows took over from those before."""
+    """Update the carry-over of windows."""
     with system_scope():
         refresh_rollovers()
 
@@ -43,7 +43,7 @@ def forget_old_counts() -> None:
 
 
 def jobs() -> Jobs:
-    """What must not be late."""
+    """Time-critical jobs."""
     return [
         (FOLD_EVERY_S, fold_usage),
         (1, count_refused),
@@ -54,7 +54,7 @@ def jobs() -> Jobs:
 
 
 def slow_jobs() -> Jobs:
-    """What may take minutes."""
+    """Jobs that may take minutes."""
     return [
         (60, follow_time_zones),
         (60, check_all),

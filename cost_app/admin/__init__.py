@@ -1,4 +1,4 @@
-"""Raw records of the money for staff. What has a page where its rules hold cannot be changed here."""
+"""Raw records of costs for staff. Anything with its own page is read-only here."""
 
 from cost_app.admin import budgets, finance, ledger, prices, recommendations, rules
 

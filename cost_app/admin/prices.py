@@ -56,12 +56,12 @@ class PriceProposalAdmin(ProgramOnlyAdmin):
 
 
 class AddOnlyAdmin(ReadableAdmin):
-    """For what is added in dollars and words that are checked, and never changed."""
+    """For records that are added with validated values, and never changed."""
 
     add_form: type[RecordForm]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A form of its own for what is new."""
+        """A separate form for new records."""
         if obj is None:
             kwargs["form"] = self.add_form
         return super().get_form(request, obj, change, **kwargs)
@@ -108,7 +108,7 @@ class ModelAliasAdmin(AddOnlyAdmin):
 
     @admin.action(description="Approve selected aliases", permissions=["add"])
     def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """They hold from their beginning on."""
+        """They take effect at their start."""
         self._each(request, rows, partial(naming.decide_alias, approved=True))
 
     @admin.action(description="Reject selected aliases", permissions=["add"])
@@ -148,7 +148,7 @@ class ProviderBillingForm(RecordForm):
         """Check the name against the configured providers and the price book."""
         provider = str(self.cleaned_data["provider"])
         if provider not in {*provider_names(), *(name for name, _ in priced_models())}:
-            raise forms.ValidationError("No provider has this name.")
+            raise forms.ValidationError("Unknown provider.")
         return provider
 
 

@@ -22,7 +22,7 @@ class RecommendationAdmin(ReadOnlyAdmin):
 
 @admin.register(OptimizationRule)
 class OptimizationRuleAdmin(ReadOnlyAdmin):
-    """Rules that applied recommendations put in force."""
+    """Rules that applied recommendations activated."""
 
     list_display = [
         "recommendation",

@@ -5,7 +5,7 @@ How the default is derived, so that anybody can work it out on paper:
 1. Candidates are the chat models that the organization may use: those its policy allows for every request class that
    the requested model is allowed for, or, without such a policy, the shipped models and those it used within 30 days.
    Each needs a price in force and a configured provider. Embedding models are never candidates.
-2. The same tier. Prices are compared at the dearest hours of the week, three input tokens to one output token. A
+2. The same tier. Prices are compared at the most expensive hours of the week, three input tokens to one output token. A
    candidate costs at most `DEARER_MAX` times the requested model and at least one `CHEAPER_MAX`th of it, and a model of
    the economy tier (output below $1 per million tokens) never stands in for one above it.
 3. One model of each provider, the closest in price: a provider's outage takes all of its models down.
@@ -30,11 +30,11 @@ from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO
 
 DEFAULT_STEPS = 3
 DEARER_MAX = 5
-"""An outage must not multiply the bill: what a default step may cost, in prices of the requested model."""
+"""An outage must not multiply the bill: the maximum price of a default step, in prices of the requested model."""
 CHEAPER_MAX = 10
 """A model below this fraction of the price is not expected to do the same work."""
 EVERY_MODEL = ("", "")
-"""The opt-out that holds for all models."""
+"""The opt-out that applies to all models."""
 
 
 class Source(StrEnum):
@@ -63,7 +63,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """What is tried after a model, in order."""
+    """The models tried after a model, in order."""
 
     provider: str
     model: str
@@ -91,7 +91,7 @@ def fallback_chain(organization_id: int, provider: str, model: str) -> list[Mode
 
 
 def effective_chain(organization_id: int, provider: str, model: str) -> Chain:
-    """The chain that holds for one model."""
+    """The effective chain of one model."""
     asked = (provider, model)
     own = _own_steps(organization_id, [asked]).get(asked)
     if own:
@@ -123,13 +123,13 @@ def effective_chains(organization_id: int) -> list[Chain]:
 
 
 def defaults_are_on(organization_id: int) -> bool:
-    """Whether models without a chain of their own fall back to the default one."""
+    """Whether models without their own chain use the default one."""
     return EVERY_MODEL not in _opt_outs(organization_id, [])
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What default chains of one organization are made of."""
+    """The models that default chains of one organization consist of."""
 
     usable: set[Model]
     classes: dict[Model, set[str]] | None
@@ -168,7 +168,7 @@ class Candidates:
         return weight_of(own) <= weight_of(price) * CHEAPER_MAX and weight_of(price) <= weight_of(own) * DEARER_MAX
 
     def _distance(self, model: Model, asked: Model) -> int:
-        """How many times dearer or cheaper, in thousandths: half the price is as far away as twice the price."""
+        """How many times more or less expensive, in thousandths: half the price is as far away as twice the price."""
         one, other = weight_of(self.prices[model].dearest), weight_of(self.prices[asked].dearest)
         return 1_000 * max(one, other) // min(one, other)
 

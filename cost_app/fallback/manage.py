@@ -1,6 +1,6 @@
-"""Changing an organization's fallback chains. The page is the only caller; every rule about a chain is here.
+"""Changes an organization's fallback chains. The page is the only caller; every rule about a chain is here.
 
-A change holds from the next failure on, for every worker: nothing of a chain is remembered.
+A change applies to the next failure, in every worker: chains are not cached.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from cost_app.prices.book import priced_models
 from cost_app.recommendations.pricing import Model
 
 STEPS_MAX = 5
-"""Each step may repeat its call as often as the request allows; longer chains keep a caller waiting for minutes."""
+"""Each step may retry its call as often as the request allows; longer chains keep a caller waiting for minutes."""
 
 
 class ChainError(ValueError):
-    """The chain cannot be saved; the text tells people why."""
+    """The chain cannot be saved; the text says why."""
 
 
 class ChainChangedError(ChainError):
-    """The chain is not what the caller saw."""
+    """The chain has changed since the caller saw it."""
 
     def __init__(self) -> None:
         super().__init__("This chain was changed in the meantime. Check it and try again.")
@@ -57,10 +57,10 @@ def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] 
 
 @transaction.atomic
 def set_chain(*, organization_id: int, asked: Model, steps: Sequence[Model], actor: str, seen: str = "") -> Chain:
-    """Make `steps` the model's chain; without steps the model has no fallback. Returns what holds now.
+    """Make `steps` the model's chain; without steps the model has no fallback. Returns the effective chain.
 
-    `seen` is the `version` of the chain that the caller changed. Raises ChainError, and ChainChangedError where the
-    chain is another one by now.
+    `seen` is the `version` of the chain that the caller changed. Raises ChainError, and ChainChangedError if the chain
+    has changed since.
     """
     before = _locked_chain(organization_id, asked, seen)
     check_steps(asked, steps, known=[(step.provider, step.model) for step in before.steps])
@@ -81,7 +81,7 @@ def set_chain(*, organization_id: int, asked: Model, steps: Sequence[Model], act
 
 @transaction.atomic
 def restore_default(*, organization_id: int, asked: Model, actor: str, seen: str = "") -> Chain:
-    """Forget the model's own chain; returns what holds now. Raises ChainChangedError."""
+    """Delete the model's own chain; returns the effective chain. Raises ChainChangedError."""
     before = _locked_chain(organization_id, asked, seen)
     _clear(organization_id, asked)
     return _recorded(organization_id, before, actor)
@@ -89,7 +89,7 @@ def restore_default(*, organization_id: int, asked: Model, actor: str, seen: str
 
 @transaction.atomic
 def use_defaults(*, organization_id: int, enabled: bool, actor: str) -> None:
-    """Let models without a chain of their own fall back to the default one, or not."""
+    """Turn the default chain on or off for models without their own."""
     _lock(organization_id)
     if enabled == defaults_are_on(organization_id):
         return
@@ -115,7 +115,7 @@ def _locked_chain(organization_id: int, asked: Model, seen: str) -> Chain:
 
 
 def _lock(organization_id: int) -> None:
-    """Two who change chains of one organization take turns."""
+    """Serialize changes to one organization's chains."""
     Organization.objects.select_for_update().get(pk=organization_id)
 
 

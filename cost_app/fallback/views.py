@@ -1,4 +1,4 @@
-"""`/settings/routes/`: what is tried when a model fails, and changing it."""
+"""`/settings/routes/`: fallback chains, and changes to them."""
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -26,7 +26,7 @@ RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "
 @permission_required("queue:read")
 @require_GET
 def chain_list(request: MemberRequest) -> HttpResponse:
-    """Every chain that holds; `?model=` goes to the page of one."""
+    """Every effective chain; `?model=` redirects to the page of one."""
     chooser = ModelChoiceForm(request.GET or None)
     if chooser.is_valid():
         return redirect("route", name=chooser.cleaned_data["model"])
@@ -55,12 +55,12 @@ def chain(request: MemberRequest, name: str) -> HttpResponse:
 @permission_required("route:manage")
 @require_POST
 def change(request: MemberRequest, name: str) -> HttpResponse:
-    """Add, move or remove a step, turn the fallback off, or go back to the default chain."""
+    """Add, move or remove a step, turn the fallback off, or restore the default chain."""
     organization_id = request.principal.organization_id
     found = effective_chain(organization_id, *_asked(name))
     form = ChangeForm(request.POST)
     if not form.is_valid():
-        return _page(request, found, "Choose what to change.")
+        return _page(request, found, "Select a change.")
     try:
         _apply(form, found, organization_id=organization_id, actor=request.principal.actor)
     except manage.ChainError as error:

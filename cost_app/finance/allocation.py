@@ -99,7 +99,7 @@ class PriceList:
 
 
 def rates_of(price: ModelPrice, prompt: int) -> Rates:
-    """What each priced class costs in a call with so many prompt tokens; nano-dollars per million."""
+    """What each priced class costs in a call with this many prompt tokens; nano-dollars per million."""
     unit = unit_prices(price, prompt)
     return tuple(getattr(unit, name) for name in PRICED_CLASSES)
 

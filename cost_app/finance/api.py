@@ -77,22 +77,32 @@ def _month(row: MonthRow) -> MonthOut:
 
 
 OPERATIONS: dict[tuple[str, str | None], Operation] = {
-    ("GET", "months"): Operation(get_months, "finance:read", MonthsQuery, MonthsOut, "The months with their cost"),
+    ("GET", "months"): Operation(get_months, "finance:read", MonthsQuery, MonthsOut, "List months with their cost"),
 }
 exports = Endpoint(
     {
         ("GET", "ledger"): Operation(
-            get_ledger, "finance:read", ExportQuery, CsvFile, "Every booking as CSV", content_type="text/csv"
+            get_ledger,
+            "finance:read",
+            ExportQuery,
+            CsvFile,
+            "Export every ledger entry as CSV",
+            content_type="text/csv",
         ),
         ("GET", "focus"): Operation(
-            get_focus, "finance:read", ExportQuery, CsvFile, "Charges in FOCUS 1.2 as CSV", content_type="text/csv"
+            get_focus,
+            "finance:read",
+            ExportQuery,
+            CsvFile,
+            "Export charges in FOCUS 1.2 as CSV",
+            content_type="text/csv",
         ),
         ("GET", "statement"): Operation(
             get_statement,
             "finance:read",
             StatementQuery,
             CsvFile,
-            "A month's statement as CSV",
+            "Export a month's statement as CSV",
             content_type="text/csv",
         ),
     }

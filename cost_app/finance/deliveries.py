@@ -1,8 +1,8 @@
 """Files of finance that are written to a folder on a schedule: `EXPORT_DIRECTORY/<organization>/<kind>_<month>.csv`.
 
-The running month and those that ended within 32 days are written again and again, because usage can be reported 31 days
-late. A file appears whole or not at all (written beside, then renamed), and writing it twice gives the same file. What
-became of each is a row for the exports page; a file that cannot be written is told on the organization's channels.
+The current month and those that ended within 32 days are written again and again, because usage can be reported 31 days
+late. A file appears whole or not at all (written aside, then renamed), and writing it twice gives the same file. What
+became of each is a row for the exports page; failures are reported on the organization's channels.
 """
 
 import csv
@@ -67,7 +67,7 @@ def deliver_due() -> None:
 
 
 def deliver(organization: Organization, *, again: bool = False) -> list[ExportDelivery]:
-    """Write the organization's files that are due, or with `again` all of them. A failure stops none of the others."""
+    """Write the organization's files that are due, or all of them with `again`. A failure does not stop the others."""
     with organization_scope(organization.pk):
         now = timezone.now()
         months = [month for month in months_of(organization.pk) if month.ends_at + COLLECTS > now]
@@ -99,7 +99,7 @@ def _deliver(organization: Organization, month: Month, kind: str) -> ExportDeliv
 
 
 def place_of(root: Path, slug: str, name: str) -> Path:
-    """The file's path in the organization's own folder, which is made. Raises ValueError for one that leads outside."""
+    """The file's path in the organization's own folder, which is created. Raises ValueError for a path outside."""
     folder = root.joinpath(slug)
     if not SLUG.fullmatch(slug) or folder.is_symlink():
         raise ValueError("the organization's folder must be a plain folder of the export directory")
@@ -145,7 +145,7 @@ def _remove_stale(path: Path) -> None:
 
 @transaction.atomic
 def _note(organization: Organization, month: Month, kind: str, *, error: str = "", **columns: object) -> ExportDelivery:
-    """Keep what became of the file; the first failure after a success is told."""
+    """Store the result of the file; the first failure after a success sends a notification."""
     before = ExportDelivery.objects.filter(kind=kind, first_day=month.first_day).first()
     row, _ = ExportDelivery.objects.update_or_create(
         organization=organization,
@@ -163,7 +163,7 @@ def _failure(row: ExportDelivery, month: Month) -> Notification:
         type="export.failed",
         severity=Severity.HIGH,
         title=f"The scheduled {row.kind} file of {month} was not written",
-        text=f"{row.error}. It is tried again every ten minutes.",
+        text=f"{row.error}. Retrying every ten minutes.",
         path=reverse("finance_exports"),
         data={"kind": row.kind, "month": month.slug, "error": row.error},
         topic=f"export:{row.kind}",

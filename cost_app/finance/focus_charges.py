@@ -69,7 +69,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What lines are told apart by beside their owner. `is_listed`: the cost is that of the usage at the rates.
+    """What distinguishes lines besides their owner. `is_listed`: the cost is that of the usage at the rates.
 
     `fees` are nano-dollars per use of the tools that were used, None for those without a fee.
     """

@@ -82,7 +82,7 @@ class Row:
 
 
 def with_overruns(rows: Iterable[Row], overruns: Mapping[Any, int]) -> Iterator[Row]:
-    """What a call cost above its bound is booked beside it; here both are one row again."""
+    """Cost above a call's maximum is booked separately; here both are one row again."""
     merged: set[UUID | None] = set()
     for row in rows:
         if row.kind == LedgerKind.OVERRUN and row.attempt_id in merged:

@@ -1,4 +1,4 @@
-"""What people fill in on the finance pages."""
+"""Forms for the finance pages."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class ExportForm(forms.Form):
     last = forms.DateField(label="To", widget=_day())
 
     def clean(self) -> dict[str, Any]:
-        """The first day is not after the last, and both can be counted in any time zone."""
+        """Check that the days are in order and valid in any time zone."""
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
         if first and last and (found := problem_with(first, last)):
             self.add_error(*found)
@@ -40,13 +40,13 @@ class InvoiceForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
         allow_empty_file=True,
-        help_text="As the console of the provider exports it, at most 10 MB and 200,000 rows.",
+        help_text="As exported from the provider's console, at most 10 MB and 200,000 rows.",
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
     )
 
     def clean_file(self) -> "File[bytes]":
-        """Refuse a file that is too long before it is read."""
+        """Reject a file that is too large before reading it."""
         file: File[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
-            raise forms.ValidationError("A file can have 10 MB; export a shorter period.")
+            raise forms.ValidationError("The file is larger than 10 MB. Export a shorter period.")
         return file

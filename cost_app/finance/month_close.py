@@ -44,7 +44,7 @@ SUMS = (
 
 
 class NotClosableError(ValueError):
-    """The month cannot be closed now; the text says why, for the person who asked."""
+    """The month cannot be closed now; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Closing:
 
 
 def close_month(*, organization: Organization, month: Month, actor: str) -> Closing:
-    """Keep a past month's figures for good; a month that is closed already stays as it is. Raises NotClosableError.
+    """Store a past month's figures permanently; a closed month does not change. Raises NotClosableError.
 
     Closings of one organization take turns, so the months that they keep never overlap.
     """
@@ -104,7 +104,7 @@ def close_month(*, organization: Organization, month: Month, actor: str) -> Clos
 
 
 def _closed_before(organization_id: int, month: Month) -> MonthClose | None:
-    """The same month, closed by somebody else. Raises NotClosableError where a closed month has a part of it."""
+    """The same month, if it is already closed. Raises NotClosableError if a closed month overlaps it."""
     calendar = calendar_of(organization_id)
     for close in MonthClose.objects.filter(organization_id=organization_id):
         closed = closed_month(close, calendar)
@@ -130,7 +130,7 @@ def _snapshot(organization: Organization, month: Month) -> dict[str, Any]:
     if PendingUsage.objects.filter(entry__at__gte=month.starts_at, entry__at__lt=month.ends_at).exists():
         raise NotClosableError(f"Usage is still being added to {month}. Try again in a minute.")
     if totals["nano"] != (ledger["nano"] or 0):
-        raise NotClosableError(f"The sums of {month} do not agree with the ledger: run rebuild_rollups first.")
+        raise NotClosableError(f"The rollups of {month} do not match the ledger: run rebuild_rollups first.")
     return {
         "version": VERSION,
         "organization": organization.slug,

@@ -34,7 +34,7 @@ class StatementQuery(ApiModel):
 
 
 class MonthsQuery(ApiModel):
-    """Nothing beside the action."""
+    """No parameters besides the action."""
 
 
 class CsvFile(RootModel[str]):
@@ -42,7 +42,7 @@ class CsvFile(RootModel[str]):
 
 
 class MonthOut(ApiModel):
-    """One month. A closed one has its signed figures, null where these cannot be read any more."""
+    """One month. A closed one has its signed figures, null if they are unreadable."""
 
     first_day: date
     last_day: date

@@ -12,5 +12,5 @@ def problem_with(first: date, last: date) -> tuple[str, str] | None:
         return "last", "The last day is before the first."
     for name, day in (("first", first), ("last", last)):
         if not FIRST_DAY <= day <= LAST_DAY:
-            return name, "Choose a day from the year 2000 on."
+            return name, "Select a day in the year 2000 or later."
     return None

@@ -17,7 +17,7 @@ LINES_A_PAGE = 100
 
 @dataclass(frozen=True)
 class MonthRow:
-    """One month of the list: a closed one with its signed figures, None where these cannot be read any more.
+    """One month of the list: a closed one with its signed figures, None if they are unreadable.
 
     Amounts in nano-dollars.
     """
@@ -59,7 +59,7 @@ def _month_row(
 
 @dataclass(frozen=True)
 class SignedFigures:
-    """The totals of a closed month as they are stored; None for what cannot be read any more."""
+    """The totals of a closed month as they are stored; None if unreadable."""
 
     nano: int | None
     calls: int | None
@@ -86,7 +86,7 @@ class SnapshotSection:
 
 
 def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:
-    """The tables of a closed month, the dearest lines first; none for a snapshot that cannot be read any more."""
+    """The tables of a closed month, highest cost first; none for an unreadable snapshot."""
     by = snapshot.get("by") if isinstance(snapshot, dict) else None
     titles = {Dimension.PROVIDER: "By provider", **SECTIONS}
     try:

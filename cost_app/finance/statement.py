@@ -14,7 +14,7 @@ from cost_app.models import Dimension
 
 LINES_SHOWN = 50
 TAGS_NOTE = "A call with several tags counts under each of them."
-CUT_TAGS_NOTE = f"{TAGS_NOTE} The dearest {LINES_SHOWN} are shown; the CSV file lists all."
+CUT_TAGS_NOTE = f"{TAGS_NOTE} The {LINES_SHOWN} with the highest cost are shown; the CSV file lists all."
 SUMS = (
     "nano",
     "saved_nano",
@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """The dearest lines of one dimension. `rest_nano` is the cost of those not shown, None where all are."""
+    """The lines with the highest cost of one dimension. `rest_nano` is the cost of the others, None without any."""
 
     title: str
     lines: list[Line]

@@ -54,16 +54,16 @@ def close(request: MemberRequest, slug: str) -> HttpResponse:
     except NotClosableError as error:
         return _statement(request, month, problem=str(error), status=422)
     if done.is_new:
-        messages.success(request, f"{month} is closed.")
+        messages.success(request, f"{month} closed.")
     else:
-        messages.info(request, f"{month} was closed before, by {done.close.closed_by}.")
+        messages.info(request, f"{month} was already closed by {done.close.closed_by}.")
     return redirect("finance_closed", month.slug)
 
 
 @permission_required("finance:read")
 @require_GET
 def closed(request: MemberRequest, slug: str) -> HttpResponse:
-    """A closed month: its signed figures, and whether they are as they were signed."""
+    """A closed month: its signed figures, and whether the signature is valid."""
     state = _closed(request, slug)
     context = {
         "state": state,
@@ -99,7 +99,7 @@ def closed_file(request: MemberRequest, slug: str) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def exports(request: MemberRequest) -> HttpResponse:
-    """Which file, of which days."""
+    """Select a file and its days."""
     today = calendar_of(request.principal.organization_id).day_of(timezone.now())
     form = ExportForm(initial={"first": today.replace(day=1), "last": today})
     return _exports(request, form)
@@ -108,7 +108,7 @@ def exports(request: MemberRequest) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def export_file(request: MemberRequest) -> HttpResponseBase:
-    """The file itself, sent while it is being made; 422 and the form for days that make no sense."""
+    """The file, streamed; 422 and the form for an invalid range."""
     form = ExportForm(request.GET)
     if not form.is_valid():
         return _exports(request, form, status=422)

@@ -22,12 +22,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="alert",
             name="told_channels",
-            field=models.JSONField(default=list, help_text="ids of the channels that are owed its resolution"),
+            field=models.JSONField(default=list, help_text="IDs of the channels to notify when it is resolved"),
         ),
         migrations.AlterField(
             model_name="alert",
             name="current_nano",
-            field=models.BigIntegerField(help_text="NULL where the alert is not about an amount", null=True),
+            field=models.BigIntegerField(help_text="NULL if the alert is not about an amount", null=True),
         ),
         migrations.AlterField(
             model_name="alert",

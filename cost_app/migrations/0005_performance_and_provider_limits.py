@@ -74,9 +74,9 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('provider', models.CharField(max_length=32)),
                 ('model', models.CharField(blank=True, help_text="empty: the provider's other models, which share the limit", max_length=128)),
-                ('requests_per_minute', models.PositiveIntegerField(blank=True, help_text='calls a minute; empty for no limit', null=True, validators=[django.core.validators.MinValueValidator(1)])),
+                ('requests_per_minute', models.PositiveIntegerField(blank=True, help_text='calls per minute; empty for no limit', null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('expected_latency_ms', models.PositiveIntegerField(blank=True, help_text='assumed until enough calls have been measured', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='expected latency, ms')),
-                ('changed_by', models.CharField(blank=True, help_text='empty: as shipped; a shipped limit holds for the provider itself and not for the sandbox', max_length=200)),
+                ('changed_by', models.CharField(blank=True, help_text='empty: as shipped; a shipped limit applies to the provider itself, not to the sandbox', max_length=200)),
             ],
         ),
         migrations.AddIndex(

@@ -14,7 +14,7 @@ def usage_columns(model_name):
         ),
         "tier": models.CharField(default="standard", max_length=16, help_text="the service tier that answered"),
         "tool_uses": models.JSONField(default=dict, help_text="uses by tool, of tools that are billed by the use"),
-        "reported_nano": models.BigIntegerField(null=True, help_text="what the provider says that the call cost"),
+        "reported_nano": models.BigIntegerField(null=True, help_text="the cost that the provider reported"),
     }
     return [
         *(migrations.AddField(model_name=model_name, name=name, field=field) for name, field in columns.items()),

@@ -14,9 +14,9 @@ class Migration(migrations.Migration):
                 (
                     "booked_cost",
                     models.CharField(
-                        choices=[("ours", "computed from the price book"), ("reported", "as the provider reports it")],
+                        choices=[("ours", "computed from the price book"), ("reported", "as reported by the provider")],
                         default="ours",
-                        help_text="for calls whose cost the provider reports; the other cost is kept beside it",
+                        help_text="for calls whose cost the provider reports; the other cost is stored next to it",
                         max_length=16,
                     ),
                 ),

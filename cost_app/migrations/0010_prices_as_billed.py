@@ -91,13 +91,13 @@ class Migration(migrations.Migration):
                     "model",
                     models.CharField(blank=True, help_text="empty for the provider's other models", max_length=128),
                 ),
-                ("tool", models.CharField(help_text="as usage names it: web_search, say", max_length=64)),
+                ("tool", models.CharField(help_text="as in the usage, for example web_search", max_length=64)),
                 (
                     "nano_per_use",
                     models.BigIntegerField(help_text="nano-dollars for one use", validators=NOT_NEGATIVE),
                 ),
                 ("effective_from", models.DateTimeField(default=timezone.now)),
-                ("source", models.CharField(help_text="where the fee was read, and when", max_length=200)),
+                ("source", models.CharField(help_text="where and when the fee was found", max_length=200)),
                 ("added_by", models.CharField(blank=True, max_length=200)),
             ],
             options={

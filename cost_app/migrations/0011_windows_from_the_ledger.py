@@ -7,7 +7,7 @@ NANO_MAX = 10**17 - 1
 
 
 def keep_rollovers(apps, _editor):
-    """Windows are now told the most that they take over: those that are over keep what they took."""
+    """Windows now have a maximum carry-over: past windows keep what they carried over."""
     windows = apps.get_model("cost_app", "BudgetWindow").objects
     windows.update(carries_at_most_nano=F("rollover_nano"))
     running = windows.filter(ends_at__gt=timezone.now(), budget__rollover_unused=True)

@@ -43,7 +43,7 @@ STAFF_KINDS = frozenset({AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN})
 
 
 class Severity(models.TextChoices):
-    """How soon somebody should look."""
+    """How urgent an alert is."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -73,19 +73,19 @@ class Alert(OwnedModel):
     cause = models.CharField(max_length=200)
     message = models.CharField(max_length=500)
     budget = models.ForeignKey(Budget, null=True, on_delete=models.PROTECT, related_name="alerts")
-    current_nano = models.BigIntegerField(null=True, help_text="NULL where the alert is not about an amount")
+    current_nano = models.BigIntegerField(null=True, help_text="NULL if the alert is not about an amount")
     limit_nano = models.BigIntegerField(null=True)
     threshold_percent = models.PositiveSmallIntegerField(null=True)
-    explanation = models.JSONField(default=dict, help_text="who and what contributed most")
+    explanation = models.JSONField(default=dict, help_text="largest contributors")
     opened_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)
-    told_at = models.DateTimeField(null=True, help_text="when it was last handed to the channels")
-    told_channels = models.JSONField(default=list, help_text="ids of the channels that are owed its resolution")
+    told_at = models.DateTimeField(null=True, help_text="when it was last sent to the channels")
+    told_channels = models.JSONField(default=list, help_text="IDs of the channels to notify when it is resolved")
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=200, blank=True)
     snoozed_until = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.CharField(max_length=200, blank=True, help_text="empty where the cause ended by itself")
+    resolved_by = models.CharField(max_length=200, blank=True, help_text="empty if the cause ended by itself")
 
     class Meta:
         constraints = [

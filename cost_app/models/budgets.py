@@ -31,9 +31,9 @@ class BudgetScope(models.TextChoices):
 class Enforcement(models.TextChoices):
     """What a budget does to a call that does not fit."""
 
-    WARN = "warn", "warn: let it pass and tell"
-    BLOCK = "block", "block: refuse it"
-    DOWNGRADE = "downgrade", "downgrade: a cheaper model from the alert threshold on; refuse at the limit"
+    WARN = "warn", "Warn: allow and alert"
+    BLOCK = "block", "Block: refuse the call"
+    DOWNGRADE = "downgrade", "Downgrade: use a cheaper model above the alert threshold; refuse at the limit"
 
 
 PERCENT = [MinValueValidator(1), MaxValueValidator(100)]
@@ -49,7 +49,7 @@ class Budget(TenantModel):
     warning_percent = models.PositiveSmallIntegerField(default=80, validators=PERCENT)
     alert_percent = models.PositiveSmallIntegerField(default=95, validators=PERCENT)
     rollover_unused = models.BooleanField(default=False)
-    rollover_cap_nano = models.BigIntegerField(null=True, blank=True, help_text="the most that is carried over")
+    rollover_cap_nano = models.BigIntegerField(null=True, blank=True, help_text="maximum carry-over")
     enforcement = models.CharField(max_length=16, choices=Enforcement.choices, default=Enforcement.WARN)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -88,7 +88,7 @@ class BudgetWindow(TenantModel):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     limit_nano = models.BigIntegerField()
-    rollover_nano = models.BigIntegerField(default=0, help_text="of the limit, what the window before left over")
+    rollover_nano = models.BigIntegerField(default=0, help_text="the part of the limit that was carried over")
     carries_at_most_nano = models.BigIntegerField(default=0, help_text="cap of the rollover; 0: nothing")
     enforcement = models.CharField(max_length=16, choices=Enforcement.choices)
     opening_nano = models.BigIntegerField(

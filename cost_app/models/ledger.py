@@ -43,7 +43,7 @@ class BookedCost(models.TextChoices):
     """Which of two costs is booked where a provider reports its own."""
 
     OURS = "ours", "computed from the price book"
-    REPORTED = "reported", "as the provider reports it"
+    REPORTED = "reported", "as reported by the provider"
 
 
 class UsageColumns(models.Model):
@@ -59,7 +59,7 @@ class UsageColumns(models.Model):
     reasoning_tokens = models.BigIntegerField(default=0, help_text="a part of the output")
     tier = models.CharField(max_length=16, default="standard", help_text="the service tier that answered")
     tool_uses = models.JSONField(default=dict, help_text="uses by tool, of tools that are billed by the use")
-    reported_nano = models.BigIntegerField(null=True, help_text="what the provider says that the call cost")
+    reported_nano = models.BigIntegerField(null=True, help_text="the cost that the provider reported")
 
     class Meta:
         abstract = True
@@ -110,7 +110,7 @@ class ProviderBilling(models.Model):
         max_length=16,
         choices=BookedCost.choices,
         default=BookedCost.OURS,
-        help_text="for calls whose cost the provider reports; the other cost is kept beside it",
+        help_text="for calls whose cost the provider reports; the other cost is stored next to it",
     )
     changed_by = models.CharField(max_length=200, blank=True)
 
@@ -141,11 +141,11 @@ class Attempt(TenantModel, UsageColumns):
         max_length=128, null=True, help_text="the reporter's own, for usage from outside"
     )
     max_tokens = models.PositiveIntegerField(default=0, help_text="the limit of the answer that was sent; 0: unknown")
-    prompt_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls that ask the same")
-    prefix_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls that begin the same")
-    prefix_bytes = models.PositiveIntegerField(default=0, help_text="length of that beginning, all but the last turn")
+    prompt_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls with the same prompt")
+    prefix_digest = models.CharField(max_length=16, blank=True, help_text="equal for calls with the same prefix")
+    prefix_bytes = models.PositiveIntegerField(default=0, help_text="length of that prefix, all but the last turn")
     state = models.CharField(max_length=16, choices=AttemptState.choices, default=AttemptState.RESERVED)
-    bound_nano = models.BigIntegerField(help_text="the most that the call can cost")
+    bound_nano = models.BigIntegerField(help_text="maximum cost of the call")
     cost_nano = models.BigIntegerField(default=0, help_text="what the ledger holds for it")
     raw_usage = models.JSONField(default=dict, help_text="the provider's own counts, usable or not")
     usage_issue = models.CharField(max_length=16, choices=UsageIssue.choices, blank=True)
@@ -223,10 +223,10 @@ class LedgerEntry(TenantModel, UsageColumns):
     user_ref = models.CharField(max_length=128, blank=True)
     tags = models.JSONField(default=list)
     priority = models.PositiveSmallIntegerField(null=True)
-    nano = models.BigIntegerField(help_text="nano-dollars; negative where a correction gives money back")
+    nano = models.BigIntegerField(help_text="nano-dollars; negative if a correction gives money back")
     saved_nano = models.BigIntegerField(default=0, help_text="what a cache hit would have cost")
-    calls = models.SmallIntegerField(default=0, help_text="1 where the row stands for a call or a cache hit of its own")
-    errors = models.SmallIntegerField(default=0, help_text="1 where that call failed")
+    calls = models.SmallIntegerField(default=0, help_text="1 if the row represents a call or a cache hit")
+    errors = models.SmallIntegerField(default=0, help_text="1 if that call failed")
     latency_ms = models.PositiveIntegerField(null=True)
     estimated = models.BooleanField(
         default=False, help_text="what the provider charged is unknown: the bound or a local token count was booked"

@@ -7,17 +7,17 @@ from aiinfra.tenants.models import TenantModel
 
 
 class BoundMode(models.TextChoices):
-    """How the most that a call can cost is found before it leaves; docs/cost.md compares the two."""
+    """How the maximum cost of a call is computed before it is sent; docs/cost.md compares the two."""
 
-    STRICT = "strict", "strict: a true upper bound, from the bytes of the prompt"
-    NORMAL = "normal", "normal: counted tokens x 1.1 + 64"
+    STRICT = "strict", "Strict: a true upper bound from the bytes of the prompt"
+    NORMAL = "normal", "Normal: token count x 1.1 + 64"
 
 
 class UnpricedModels(models.TextChoices):
     """What happens to a call of a model that the price book does not know."""
 
-    WARN = "warn", "allow it, mark it as unpriced and raise an alert"
-    BLOCK = "block", "refuse it"
+    WARN = "warn", "Allow the call, mark it as unpriced, and raise an alert"
+    BLOCK = "block", "Refuse the call"
 
 
 class CostPolicy(TenantModel):
@@ -30,22 +30,20 @@ class CostPolicy(TenantModel):
         verbose_name="models without a price",
     )
     bound_mode = models.CharField(
-        max_length=8, choices=BoundMode.choices, default=BoundMode.STRICT, verbose_name="bound of a call"
+        max_length=8, choices=BoundMode.choices, default=BoundMode.STRICT, verbose_name="cost estimate mode"
     )
     month_starts_on = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(28)],
-        verbose_name="fiscal months begin on day",
+        verbose_name="first day of fiscal months",
     )
     allowed_models = models.JSONField(
         default=list,
         blank=True,
         help_text='[{"provider": ..., "model": ..., "classes": ["simple", ...]}]; empty for all',
     )
-    spike_percent = models.PositiveIntegerField(default=200, verbose_name="a cost spike is an increase by, percent")
-    spike_floor_nano = models.BigIntegerField(
-        default=1_000_000_000, help_text="smaller increases are no spike; nano-dollars"
-    )
+    spike_percent = models.PositiveIntegerField(default=200, verbose_name="minimum spike, percent")
+    spike_floor_nano = models.BigIntegerField(default=1_000_000_000, help_text="minimum spike in nano-dollars")
     hourly_days = models.PositiveSmallIntegerField(default=7, verbose_name="days of hourly figures shown")
     daily_days = models.PositiveSmallIntegerField(default=30, verbose_name="days of daily figures shown")
     weekly_weeks = models.PositiveSmallIntegerField(default=52, verbose_name="weeks of weekly figures shown")

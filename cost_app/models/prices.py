@@ -31,7 +31,7 @@ class PriceColumns(models.Model):
     model = models.CharField(max_length=128)
     tier = models.CharField(max_length=16, choices=PriceTier.choices, default=PriceTier.STANDARD)
     window_name = models.CharField(
-        max_length=32, blank=True, help_text="peak, say; empty for the price of all other hours"
+        max_length=32, blank=True, help_text="for example, peak; empty for the price of all other hours"
     )
     window = models.JSONField(
         default=list,
@@ -49,7 +49,7 @@ class PriceColumns(models.Model):
     )
     output = models.BigIntegerField(validators=NOT_NEGATIVE)
     long_prompts = models.JSONField(default=list, blank=True, help_text="prices by prompt length, in ascending order")
-    source = models.CharField(max_length=200, help_text="where the price was read, and when")
+    source = models.CharField(max_length=200, help_text="where and when the price was found")
 
     class Meta:
         abstract = True
@@ -113,14 +113,14 @@ class PriceProposal(PriceColumns):
 
 
 class ToolFee(models.Model):
-    """What a provider charges for one use of a tool, beside tokens. Never edited: a change is a new version."""
+    """What a provider charges for one use of a tool, besides tokens. Never edited: a change is a new version."""
 
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=128, blank=True, help_text="empty for the provider's other models")
-    tool = models.CharField(max_length=64, help_text="as usage names it: web_search, say")
+    tool = models.CharField(max_length=64, help_text="as in the usage, for example web_search")
     nano_per_use = models.BigIntegerField(validators=NOT_NEGATIVE, help_text="nano-dollars for one use")
     effective_from = models.DateTimeField(default=timezone.now)
-    source = models.CharField(max_length=200, help_text="where the fee was read, and when")
+    source = models.CharField(max_length=200, help_text="where and when the fee was found")
     added_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -190,7 +190,7 @@ class ProviderLimit(models.Model):
         max_length=128, blank=True, help_text="empty: the provider's other models, which share the limit"
     )
     requests_per_minute = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="calls a minute; empty for no limit"
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="calls per minute; empty for no limit"
     )
     expected_latency_ms = models.PositiveIntegerField(
         null=True,
@@ -202,7 +202,7 @@ class ProviderLimit(models.Model):
     changed_by = models.CharField(
         max_length=200,
         blank=True,
-        help_text="empty: as shipped; a shipped limit holds for the provider itself and not for the sandbox",
+        help_text="empty: as shipped; a shipped limit applies to the provider itself, not to the sandbox",
     )
 
     class Meta:

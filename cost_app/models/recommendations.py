@@ -39,15 +39,13 @@ class Recommendation(TenantModel):
     state = models.CharField(max_length=16, choices=RecommendationState.choices, default=RecommendationState.OPEN)
     title = models.CharField(max_length=200)
     description = models.TextField()
-    monthly_nano = models.BigIntegerField(help_text="what it saves in a month of 30 days, nano-dollars")
+    monthly_nano = models.BigIntegerField(help_text="savings per 30 days in nano-dollars")
     percent = models.PositiveSmallIntegerField(help_text="of the organization's spend in the sample")
     confidence = models.CharField(max_length=8, choices=[("low", "low"), ("medium", "medium"), ("high", "high")])
     difficulty = models.CharField(max_length=8, choices=[("easy", "easy"), ("medium", "medium"), ("hard", "hard")])
     steps = models.JSONField(default=list)
     evidence = models.JSONField(default=dict, help_text="formula, sample and the figures that went in")
-    rule_terms = models.JSONField(
-        default=dict, help_text="what applying writes into a rule; empty where people must act"
-    )
+    rule_terms = models.JSONField(default=dict, help_text="the rule that applying creates; empty if people must act")
     computed_at = models.DateTimeField(default=timezone.now)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=200, blank=True)
@@ -96,7 +94,7 @@ class RuleUse(TenantModel):
     """A request that a rule changed, so that what the rule saved can be counted call by call."""
 
     rule = models.ForeignKey(OptimizationRule, on_delete=models.PROTECT, related_name="uses")
-    request_id = models.UUIDField(help_text="every attempt of this request was made as the rule wants it")
+    request_id = models.UUIDField(help_text="every attempt of this request followed the rule")
     instead_of = models.ForeignKey(
         ModelPrice, null=True, on_delete=models.PROTECT, related_name="+", help_text="the price without the rule"
     )

@@ -22,7 +22,7 @@ from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelHour, ModelMi
 from cost_app.performance.histogram import Histogram, bucket_of, merged
 
 HOURS_KEPT = timedelta(days=30)
-"""The specification asks for 7 days; a month shows an outage beside the same weekdays before it."""
+"""The specification asks for 7 days; a month shows an outage next to the same weekdays before it."""
 MINUTES_KEPT = timedelta(days=1)
 REPORTED = "REPORTED"
 """The error code of a failed call that was tracked from outside."""
@@ -165,7 +165,7 @@ def _note_states(organization_id: int, calls: Sequence[Call]) -> None:
 
 
 def _note(state: ModelState, call: Call) -> None:
-    """A caller's mistake is an error of its own, and says nothing of the provider."""
+    """A caller's mistake is a separate error, and says nothing about the provider."""
     if not call.error_code:
         state.answered_at, state.failing_since, state.failures = call.at, None, 0
         return

@@ -21,15 +21,15 @@ SHIFT_PERMILLE = 100
 REPORT_DELAY = timedelta(days=2)
 """Providers' reports are complete after a day or two."""
 
-PRICE = "The price differs: the tokens are equal, the money is not."
-ESTIMATED = "{count} calls of this day ended unseen and are booked at their upper bound."
-LATE = "Late booking: the missing tokens were booked by corrections on the days after."
-SHIFT = "Time zone shift: the neighbouring days compensate; the file's days may not be days of UTC."
+PRICE = "The price differs: the tokens are equal, but the amounts are not."
+ESTIMATED = "{count} calls of this day have an unknown outcome and are booked at their maximum cost."
+LATE = "Late booking: corrections on the following days booked the missing tokens."
+SHIFT = "Time zone shift: the adjacent days compensate; the file's days may not be UTC days."
 ALIAS = "Model name: the {side} has as many tokens under {model}."
-NOT_THROUGH_US = "Usage that did not pass through here: another program uses the provider's account."
-NO_TOKENS = "Not charged by the token: tools and storage are not in the ledger."
-NOT_COMPLETE = "The provider's report may not be complete yet: the day was just over."
-NOT_IN_FILE = "The ledger has more: the file leaves out a project, a workspace or a key, or is of another account."
+NOT_THROUGH_US = "Usage outside aiinfra: another program uses the provider's account."
+NO_TOKENS = "Not charged per token: tools and storage are not in the ledger."
+NOT_COMPLETE = "The provider's report may be incomplete: the day had just ended."
+NOT_IN_FILE = "The ledger has more: the file omits a project, a workspace or a key, or is from another account."
 
 
 @dataclass(frozen=True)

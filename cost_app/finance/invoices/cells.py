@@ -31,7 +31,7 @@ _TOTALS = {
 
 
 class CellError(ValueError):
-    """A cell that makes no sense."""
+    """An invalid cell."""
 
     def __init__(self, column: str, problem: str) -> None:
         super().__init__(problem)

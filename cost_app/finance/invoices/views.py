@@ -1,4 +1,4 @@
-"""`/finance/invoices/`: providers' usage files beside the ledger."""
+"""`/finance/invoices/`: providers' usage files compared with the ledger."""
 
 from uuid import UUID
 
@@ -49,7 +49,7 @@ def upload(request: MemberRequest) -> HttpResponse:
         return _list(request, form, status=422)
     if not done.is_new:
         at = timezone.localtime(done.invoice.uploaded_at)
-        messages.info(request, f"This file was uploaded before, at {at:%Y-%m-%d %H:%M} by {done.invoice.uploaded_by}.")
+        messages.info(request, f"This file was already uploaded at {at:%Y-%m-%d %H:%M} by {done.invoice.uploaded_by}.")
     return redirect("finance_invoice", done.invoice.pk)
 
 

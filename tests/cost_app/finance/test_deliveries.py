@@ -188,7 +188,7 @@ def test_the_command_writes_what_is_due_or_everything(
     assert "north/ledger_2026-11-01.csv: " in _run()
     assert _run("north") == ""
     assert len(_run("north", again=True).splitlines()) == 3
-    with pytest.raises(CommandError, match="there is no organization"):
+    with pytest.raises(CommandError, match="unknown organization"):
         _run("nobody")
     monkeypatch.setattr(module, "write_file", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(CommandError, match="3 files were not written"):

@@ -132,8 +132,8 @@ def test_the_page_offers_the_month_so_far(finance: User, client_of: Browser) -> 
     [
         ({"first": "2026-10-31", "last": "2026-10-01"}, "The last day is before the first."),
         ({"first": "yesterday", "last": "2026-10-01"}, "Enter a valid date."),
-        ({"first": "0001-01-01", "last": "2026-10-01"}, "from the year 2000 on"),
-        ({"first": "2026-10-01", "last": "9999-12-31"}, "from the year 2000 on"),
+        ({"first": "0001-01-01", "last": "2026-10-01"}, "in the year 2000 or later"),
+        ({"first": "2026-10-01", "last": "9999-12-31"}, "in the year 2000 or later"),
         ({}, "This field is required."),
     ],
 )

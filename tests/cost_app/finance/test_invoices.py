@@ -252,7 +252,7 @@ def test_somebody_of_finance_uploads_a_file(finance: User, client_of: Browser, b
     assert escape(causes.NOT_THROUGH_US) in page.text
     assert "1 of 1 differ" in client.get(reverse("finance_invoices")).text
     again = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
-    assert "This file was uploaded before, at 2026-11-18 13:00 by user:finance." in again.text
+    assert "This file was already uploaded at 2026-11-18 13:00 by user:finance." in again.text
 
 
 def test_a_bad_file_stores_nothing_and_says_where(
@@ -272,7 +272,7 @@ def test_a_form_without_a_file_or_with_too_long_a_one_is_422(finance: User, clie
     with patch("cost_app.finance.forms.MAX_BYTES", 10):
         response = send(client, usage((5, "gpt-4", 1, 0)))
     assert response.status_code == 422
-    assert "A file can have 10 MB" in response.text
+    assert "The file is larger than 10 MB" in response.text
 
 
 def test_pages_of_lines_lose_and_repeat_nothing(

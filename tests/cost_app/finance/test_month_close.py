@@ -254,13 +254,13 @@ def test_somebody_of_finance_closes_a_month(finance: User, client_of: Browser, b
     assert "Close the month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
     response = client.post(reverse("finance_close", args=[OCTOBER]), follow=True)
     assert response.redirect_chain == [(reverse("finance_closed", args=[OCTOBER]), 302)]
-    assert "October 2026 is closed." in response.text
+    assert "October 2026 closed." in response.text
     assert "hmac-sha256:" in response.text
     assert "closed, verified" in client.get(reverse("finance")).text
     assert "signature verified" in client.get(reverse("finance_statement", args=[OCTOBER])).text
     again = client.post(reverse("finance_close", args=[OCTOBER]), follow=True)
     assert again.redirect_chain == response.redirect_chain
-    assert "October 2026 was closed before, by user:finance" in again.text
+    assert "October 2026 was already closed by user:finance" in again.text
 
 
 def _fold_and_get(client: Client, url: str) -> str:
