@@ -1,0 +1,78 @@
+"""Wordings that were removed from the product's texts stay out: each pattern has the wording to use instead."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SUFFIXES = {".py", ".html", ".md", ".js", ".txt"}
+EVERYWHERE = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates", "docs", "README.md")
+REWRITTEN = ("aiinfra", "cost_app")
+"""Where the patterns of `WORDS` must not occur. Add a folder once its texts have been rewritten."""
+
+# Lowercase regular expressions, and what to use instead.
+GONE = (
+    (r"\bat work in\b", "working in"),
+    (r"\bgives no answer\b", "does not answer"),
+    (r"\bis used to \d", "… % of … is used"),
+    (r"\blet it pass\b", "allow"),
+    (r"\bnobody has to think\b", "nobody has to configure"),
+    (r"\bpeak, say\b", "for example, peak"),
+    (r"\bwould be usual\b", "the usual cost is"),
+)
+WORDS = (
+    (r"\banew\b", "again"),
+    (r"\bis told\b", "is notified, is shown"),
+    (r"\bfrom (now|then) on\b", "now; drop it"),
+    (r"\bfrom the moment\b", "when"),
+    (r"\bwhat waits\b", "pending"),
+    (r"\bwhat (is|was) asked\b", "the request"),
+    (r"\bas it is(?! reported)\b", "unchanged"),
+    (r"\b(calls|requests|checks|tokens|tries|questions) an? (second|minute|hour|day)\b", "per"),
+    (r"\bthere is no such\b", "unknown"),
+    (r"\bunder way\b", "in progress"),
+    (r"\bholds? (at once|from|for all)\b", "applies immediately, applies from"),
+    (r"\blook-ups?\b", "lookup"),
+    (r"\blog-ins?\b", "login"),
+    (r"\be-mails?\b", "email"),
+    (r"\bhas been cleaned up\b", "was deleted by retention"),
+    (r"\b(he|his|him)\b", "they, their, them"),
+    (r"\bwhat people fill in\b", "forms"),
+    (r"\bmakes? (no )?sense\b", "valid, invalid"),
+    (r"\bsomebody\b", "someone, another person"),
+    (r"\bthe running (month|period|window)\b", "current"),
+    (r"\bdid not pass through here\b", "made outside aiinfra"),
+    (r"\bdearer\b", "more expensive"),
+    (r"\bmeanwhile\b", "in the meantime"),
+    (r"\bre-pric(e|es|ed|ing)\b", "reprice"),
+    (r"\bis a member already\b", "is already a member"),
+    (r"\bnot a member any more\b", "no longer a member"),
+    (r"\btells? of\b", "report"),
+    (r"\bthe most that\b", "the maximum"),
+    (r"\bso (many|long) (calls|tokens|days|hours|seconds)\b", "this many"),
+)
+EXCEPTIONS: dict[str, str] = {}
+"""By path: the pattern that a file may contain."""
+
+
+def texts(*places: str) -> dict[str, str]:
+    """The lowercase text of every file of the product in these places."""
+    files = [path for place in places for path in [ROOT / place, *(ROOT / place).rglob("*")] if path.suffix in SUFFIXES]
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").lower() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("places", "words"), [(EVERYWHERE, GONE), (REWRITTEN, WORDS)], ids=["everywhere", "where rewritten"]
+)
+def test_removed_wordings_stay_out(places: tuple[str, ...], words: tuple[tuple[str, str], ...]) -> None:
+    found = texts(*places)
+    assert len(found) > len(places)
+    used = [
+        f"{path}: {match.group()!r}; use: {instead}"
+        for path, text in found.items()
+        for pattern, instead in words
+        if EXCEPTIONS.get(path) != pattern
+        for match in re.finditer(pattern, text)
+    ]
+    assert used == []
