@@ -182,8 +182,8 @@ SUPPORT = Department(
         ),
         Topic(
             (
-                "Is this message angry, neutral or happy? “This is the third time I've written about order {order}. Nobody "
-                "answers.” One word.",
+                "Is this message angry, neutral or happy? “This is the third time I've written about order "
+                "{order}. Nobody answers.” One word.",
             ),
             "angry",
         ),

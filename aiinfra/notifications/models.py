@@ -18,7 +18,7 @@ class Severity(models.TextChoices):
 class ChannelKind(models.TextChoices):
     """How a channel delivers messages."""
 
-    EMAIL = "email", "E-mail"
+    EMAIL = "email", "Email"
     WEBHOOK = "webhook", "Signed webhook"
     SLACK = "slack", "Slack"
 

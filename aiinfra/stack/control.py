@@ -36,7 +36,7 @@ class NotAllowedError(ControlError):
 
 
 class UnreachableError(ControlError):
-    """Something listens, but its answer makes no sense."""
+    """Something listens, but its answer is invalid."""
 
 
 @dataclass(frozen=True)

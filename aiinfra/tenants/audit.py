@@ -58,7 +58,7 @@ def change_columns(
 
 
 def user_actor(user: User) -> str:
-    """A person, as the log names him: `user:owner@demo`."""
+    """A person, as the log names them: `user:owner@demo`."""
     return f"user:{user.get_username()}"
 
 

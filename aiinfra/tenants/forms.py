@@ -39,7 +39,7 @@ class InviteForm(RoleForm):
     """Whom to invite, and with which role."""
 
     email = forms.EmailField(
-        label="E-mail address",
+        label="Email address",
         max_length=Invitation._meta.get_field("email").max_length,
         widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "name@company.com"}),
     )

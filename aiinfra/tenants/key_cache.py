@@ -24,7 +24,7 @@ def get(digest: bytes) -> Principal | None:
 
 
 def put(digest: bytes, principal: Principal, asked_at: float) -> None:
-    """Remember an owner, timed from when the look-up began (`time.monotonic`); a full cache is emptied first."""
+    """Remember an owner, timed from when the lookup began (`time.monotonic`); a full cache is emptied first."""
     with _lock:
         if len(_entries) >= ENTRIES_MAX:
             _entries.clear()

@@ -133,7 +133,7 @@ class AuditEvent(OwnedModel):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=timezone.now)
-    actor = models.CharField(max_length=200, help_text="log-in name, API key or command")
+    actor = models.CharField(max_length=200, help_text="username, API key or command")
     verb = models.CharField(max_length=64, help_text="what was done, as noun.verb, such as api_key.revoked")
     target = models.CharField(max_length=200)
     changes = models.JSONField(default=dict, help_text="field: [before, after]; never a secret")

@@ -334,7 +334,7 @@ def test_an_organization_has_one_history(demo: Organization, make: Make) -> None
 
 
 def test_real_organizations_get_none_unless_forced(organization: Organization, make: Make) -> None:
-    with pytest.raises(NoHistoryError, match="no demo organization"):
+    with pytest.raises(NoHistoryError, match="not a demo organization"):
         make(organization)
     make(organization, requests=10, force=True)
     with organization_scope(organization.pk):
@@ -343,7 +343,7 @@ def test_real_organizations_get_none_unless_forced(organization: Organization, m
 
 def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo_history", "north", "--days=3", "--per-day=20")
-    assert capsys.readouterr().out == "60 requests of 3 days and 3 budgets for north.\n"
+    assert capsys.readouterr().out == "Created 60 requests over 3 days and 3 budgets for north.\n"
     with pytest.raises(CommandError, match="north already has a demo history"):
         call_command("demo_history", "north")
     call_command("demo_history", "north", "--again")
@@ -358,7 +358,7 @@ def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFix
         (["nobody"], "Organization nobody does not exist"),
         (["north", "--days=0"], "at least 1"),
         (["north", "--requests=0"], "at least 1"),
-        (["north"], "no demo organization"),
+        (["north"], "not a demo organization"),
     ],
 )
 def test_the_command_says_what_is_wrong(organization: Organization, arguments: list[str], said: str) -> None:

@@ -103,8 +103,8 @@ def test_a_full_queue_is_counted_and_stops_nothing(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"rate": 0}, "above 0"),
-        ({"seconds": -1}, "above 0"),
+        ({"rate": 0}, "greater than 0"),
+        ({"seconds": -1}, "greater than 0"),
         ({"organization": ["nowhere"]}, "unknown organization nowhere"),
     ],
 )

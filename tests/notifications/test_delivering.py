@@ -134,7 +134,7 @@ def test_nothing_is_sent_to_an_address_inside(
     deliver_pending()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.response_status) == ("given_up", None)
-    assert "not one of the public internet" in delivery.last_error
+    assert "the address is not public" in delivery.last_error
 
 
 def test_an_error_of_a_library_ends_in_the_log_and_names_no_secret(

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='Channel',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('email', 'E-mail'), ('webhook', 'Signed webhook'), ('slack', 'Slack')], max_length=16)),
+                ('kind', models.CharField(choices=[('email', 'Email'), ('webhook', 'Signed webhook'), ('slack', 'Slack')], max_length=16)),
                 ('name', models.CharField(max_length=100)),
                 ('target', models.CharField(max_length=500)),
                 ('secret', models.CharField(blank=True, help_text='signs webhooks; empty for other kinds', max_length=100)),

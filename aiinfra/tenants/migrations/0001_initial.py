@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('actor', models.CharField(help_text='log-in name, API key or command', max_length=200)),
+                ('actor', models.CharField(help_text='username, API key or command', max_length=200)),
                 ('verb', models.CharField(help_text='what was done, as noun.verb, such as api_key.revoked', max_length=64)),
                 ('target', models.CharField(max_length=200)),
                 ('changes', models.JSONField(default=dict, help_text='field: [before, after]; never a secret')),
