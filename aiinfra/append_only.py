@@ -1,9 +1,13 @@
-"""Makes tables append-only: the database itself rejects UPDATE and DELETE.
+"""Tables that accept no UPDATE and no DELETE, enforced by the database itself.
 
-If one column may be filled in once, the trigger lists all others: a migration that adds a column drops the triggers
-first and creates them again afterwards. So does one that makes SQLite rebuild the table.
+On SQLite, `INSERT OR REPLACE` deletes the row that it replaces without firing the delete trigger, so a third trigger
+refuses to insert a key that exists. PostgreSQL has no such statement.
+
+Where one column may be set once, the trigger lists all others: a migration that adds a column drops the triggers first
+and creates them again afterward. So does one that makes SQLite rebuild the table.
 """
 
+import re
 from collections.abc import Iterator
 
 from django.db import migrations
@@ -22,13 +26,25 @@ POSTGRESQL = """
 CREATE TRIGGER {table}_no_{name} BEFORE {event} ON {table}
 FOR EACH ROW {condition} EXECUTE FUNCTION {table}_append_only()
 """
+REPLACEMENT = """
+CREATE TRIGGER IF NOT EXISTS {table}_no_replacement BEFORE INSERT ON {table} WHEN {condition}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
+"""
 TRIGGERS = ("update", "delete", "second_update")
 
 
-def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str = "", only_where: str = "") -> None:
-    """Make the table reject UPDATE and DELETE; the column `set_once` can be set while it is NULL.
+def create_triggers(
+    editor: BaseDatabaseSchemaEditor,
+    table: str,
+    set_once: str = "",
+    only_where: str = "",
+    *,
+    skips_duplicates: bool = False,
+) -> None:
+    """Make the table refuse UPDATE and DELETE; the column `set_once` can be set where it is empty.
 
-    `only_where` is SQL about the `OLD` row: rows for which it is false can be changed.
+    `only_where` is SQL about the `OLD` row: rows for which it is false can be changed. With `skips_duplicates`, a row
+    whose unique key exists may be offered with ON CONFLICT DO NOTHING, and only the primary key is guarded.
     """
     template = SQLITE
     if editor.connection.vendor == "postgresql":
@@ -36,6 +52,15 @@ def create_triggers(editor: BaseDatabaseSchemaEditor, table: str, set_once: str 
         editor.execute(POSTGRESQL_FUNCTION.format(table=table))
     for name, event, condition in _refused(editor, table, set_once, only_where):
         editor.execute(template.format(table=table, name=name, event=event, condition=condition))
+    refuse_replacement(editor, table, skips_duplicates=skips_duplicates)
+
+
+def refuse_replacement(editor: BaseDatabaseSchemaEditor, table: str, *, skips_duplicates: bool = False) -> None:
+    """Make SQLite refuse to insert a key that exists; see `create_triggers`."""
+    if editor.connection.vendor == "sqlite":
+        same = [f"EXISTS (SELECT 1 FROM {table} AS kept WHERE {each})" for each in _keys(editor, table)]  # noqa: S608 - names of the schema
+        condition = f"({same[0] if skips_duplicates else ' OR '.join(same)})"
+        editor.execute(REPLACEMENT.format(table=table, condition=condition))
 
 
 def drop_triggers(editor: BaseDatabaseSchemaEditor, table: str) -> None:
@@ -43,13 +68,30 @@ def drop_triggers(editor: BaseDatabaseSchemaEditor, table: str) -> None:
     on_table = f" ON {table}" if editor.connection.vendor == "postgresql" else ""
     for name in TRIGGERS:
         editor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{name}{on_table}")
+    allow_replacement(editor, table)
 
 
-def append_only(table: str, set_once: str = "", only_where: str = "") -> migrations.RunPython:
-    """The migration operation that makes a table append-only."""
+def allow_replacement(editor: BaseDatabaseSchemaEditor, table: str) -> None:
+    """Undo `refuse_replacement`."""
+    if editor.connection.vendor == "sqlite":
+        editor.execute(f"DROP TRIGGER IF EXISTS {table}_no_replacement")
+
+
+def append_only(
+    table: str, set_once: str = "", only_where: str = "", *, skips_duplicates: bool = False
+) -> migrations.RunPython:
+    """The migration step that makes a table append-only."""
     return migrations.RunPython(
-        lambda _apps, editor: create_triggers(editor, table, set_once, only_where),
+        lambda _apps, editor: create_triggers(editor, table, set_once, only_where, skips_duplicates=skips_duplicates),
         lambda _apps, editor: drop_triggers(editor, table),
+    )
+
+
+def never_replaced(table: str, *, skips_duplicates: bool = False) -> migrations.RunPython:
+    """The migration step for a table that was made append-only before replacement was refused."""
+    return migrations.RunPython(
+        lambda _apps, editor: refuse_replacement(editor, table, skips_duplicates=skips_duplicates),
+        lambda _apps, editor: allow_replacement(editor, table),
     )
 
 
@@ -67,3 +109,26 @@ def _refused(
     others = ", ".join(f'"{column}"' for column in columns if column != set_once)
     yield "update", f"UPDATE OF {others}", ""
     yield "second_update", f'UPDATE OF "{set_once}"', f'WHEN (OLD."{set_once}" IS NOT NULL)'
+
+
+def _keys(editor: BaseDatabaseSchemaEditor, table: str) -> Iterator[str]:
+    """For the primary key and each unique key: SQL that is true of a row `kept` with the same key as `NEW`."""
+    with editor.connection.cursor() as cursor:
+        yield _same(editor.connection.introspection.get_primary_key_columns(cursor, table) or [])
+        indexes = cursor.execute(f"PRAGMA index_list({table})").fetchall()
+        for _, index, is_unique, origin, _ in indexes:
+            if not is_unique or origin == "pk":
+                continue
+            columns = [row[2] for row in cursor.execute(f"PRAGMA index_info({index})").fetchall()]
+            cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [index])
+            condition = (cursor.fetchone()[0] or "").partition(" WHERE ")[2]
+            yield " AND ".join([_same(columns), *([condition, _of_new(condition)] if condition else [])])
+
+
+def _same(columns: list[str]) -> str:
+    return " AND ".join(f'kept."{column}" = NEW."{column}"' for column in columns)
+
+
+def _of_new(condition: str) -> str:
+    """The condition of a partial index, about the row to be inserted. Django quotes every column."""
+    return "(" + re.sub(r'"(\w+)"', r'NEW."\1"', condition) + ")"

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import dj_database_url
 
-from aiinfra.configuration.reading import read_or_exit, secret_or_exit
+from aiinfra.configuration.reading import read_or_exit, secret_or_exit, stored_secret_or_exit
 from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, web
+
+# Databases, logs and secrets are for this user alone, whichever program writes them.
+os.umask(0o077)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 values = read_or_exit(BASE_DIR / ".env")
@@ -145,10 +148,11 @@ match DATABASES["default"]["ENGINE"]:
 
 # Redis and RQ
 
-REDIS_URL = values[places.REDIS_URL]
 REDIS_IS_BUNDLED = places.uses_bundled_redis(values)
-# Half a second: a request must not hang because Redis does. The database is authoritative, and the reconciler repairs
-# the rest.
+# Whoever can write to Redis can reorder or drop work, so other users of this machine need a password.
+REDIS_PASSWORD = stored_secret_or_exit(values, "REDIS_PASSWORD") if REDIS_IS_BUNDLED else ""
+REDIS_URL = places.bundled_redis_url(values, REDIS_PASSWORD) if REDIS_IS_BUNDLED else values[places.REDIS_URL]
+# Half a second: a request must not hang because Redis does. The database is the truth, the reconciler repairs the rest.
 REDIS_TIMEOUT_S = 0.5
 REDIS_MAX_CONNECTIONS = values[places.REDIS_MAX_CONNECTIONS]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from aiinfra.stack.bundled_redis import redis_binary, server_command
+from aiinfra.stack.bundled_redis import redis_binary, server_command, write_configuration
 from tests.support.processes import ROOT, free_port, start
 
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
@@ -53,7 +53,8 @@ def installation(database: str, *, web: bool = True, latency_ms: int = 500) -> I
     """Redis with AOF, the sandbox provider, a migrated database with one organization, and the web server."""
     with ExitStack() as running, tempfile.TemporaryDirectory() as folder:
         env = _environment(Path(folder), _database_url(database, Path(folder)))
-        running.enter_context(start(server_command(redis_binary(), _port(env["REDIS_URL"]), Path(folder))))
+        write_configuration(_port(env["REDIS_URL"]), Path(folder))
+        running.enter_context(start(server_command(redis_binary(), Path(folder))))
         sandbox = [sys.executable, "-m", "aiinfra.providers.sandbox", "--port", env["SANDBOX_PORT"]]
         book = {"SANDBOX_LATENCY_MS": str(latency_ms), "SANDBOX_BOOK": f"{folder}/book.jsonl"}
         running.enter_context(start(sandbox, book, f"http://127.0.0.1:{env['SANDBOX_PORT']}/sandbox/book"))

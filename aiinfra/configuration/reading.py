@@ -47,11 +47,16 @@ def read_or_exit(dotenv: Path) -> Values:
 
 
 def secret_or_exit(values: Values, setting: Setting[str]) -> str:
-    """The secret from the environment, otherwise from the data directory, where it is created on first use."""
+    """The secret from the environment, or else the one in the data directory, which is created on first use."""
+    return values[setting] or stored_secret_or_exit(values, setting.name)
+
+
+def stored_secret_or_exit(values: Values, name: str) -> str:
+    """The secret in the data directory, in a file with the lower-case name. It is created on first use."""
     directory = values[places.AIINFRA_DATA_DIR]
     try:
-        return values[setting] or secret(directory / setting.name.lower())
+        return secret(directory / name.lower())
     except OSError as error:
-        why = f"cannot store {setting.name} in {directory}: {error.strerror}"
-        sys.stderr.write(f"AIINFRA_DATA_DIR must be a readable and writable directory: {why}\n")
+        why = f"{directory} cannot hold {name}: {error.strerror}"
+        sys.stderr.write(f"AIINFRA_DATA_DIR must be a directory that can be read and written: {why}\n")
         raise SystemExit(EX_CONFIG) from None

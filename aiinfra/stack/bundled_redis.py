@@ -1,5 +1,6 @@
 """Which Redis the product uses: the configured one, otherwise one that it runs itself."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -33,11 +34,12 @@ def _wheel_binary() -> str:
         raise NoRedisError(f"No Redis: set REDIS_URL or install redis-server. {error}") from None
 
 
-def server_command(binary: str, port: int, directory: Path) -> list[str]:
-    """A server that listens on this machine only and loses at most a second of writes when killed.
+def write_configuration(port: int, directory: Path, password: str = "") -> None:
+    """Configure a server that only this machine reaches and that loses at most one second of writes when killed.
 
-    The append-only file contains plain commands: the snapshot format would load faster, but differs between Redis and
-    Valkey, and a machine may switch from one to the other.
+    The file is readable by this user only: a password on the command line would be visible to every local user. The
+    append-only file holds plain commands, because the snapshot format, though faster to load, differs between Redis
+    and Valkey, and a machine may switch.
     """
     options = {
         "port": str(port),
@@ -49,10 +51,28 @@ def server_command(binary: str, port: int, directory: Path) -> list[str]:
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "requirepass": password,
     }
-    return [binary, *(word for name, value in options.items() for word in (f"--{name}", value))]
+    directory.mkdir(parents=True, exist_ok=True)
+    path = _configuration_path(directory)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name} {json.dumps(value)}\n" for name, value in options.items()), encoding="utf-8")
+
+
+def server_command(binary: str, directory: Path) -> list[str]:
+    """The command of the server that `write_configuration` configured in the directory."""
+    return [binary, str(_configuration_path(directory))]
+
+
+def _configuration_path(directory: Path) -> Path:
+    return directory / "redis.conf"
 
 
 def own_port() -> int:
     """The port of the bundled Redis."""
     return int(settings.PORT) + 1
+
+
+def own_directory() -> Path:
+    """Where the Redis that we run keeps its data."""
+    return Path(settings.DATA_DIR) / "redis"

@@ -19,6 +19,7 @@ from aiinfra.configuration.spelling import misspelled
 from aiinfra.configuration.table.providers import compatible_keys
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
+from aiinfra.stack import private_files
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
 
@@ -73,8 +74,19 @@ def _redis() -> Iterator[Finding]:
         return
     version = server["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
-    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later is required")
+    yield _judge(
+        _redis_authenticates(),
+        "Redis asks for a password or is on a private socket",
+        "Redis must ask for a password (requirepass or an ACL user): whoever writes to it can disturb the queue",
+    )
+    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
     yield from _redis_durability(persistence.get("aof_enabled"), memory.get("maxmemory_policy"))
+
+
+def _redis_authenticates() -> bool:
+    """Whether we logged in. A Unix socket has the rights of its directory instead."""
+    how = redis_client().connection_pool.connection_kwargs
+    return bool(how.get("password") or how.get("path"))
 
 
 def _redis_durability(aof: int | None, policy: str | None) -> Iterator[Finding]:
@@ -121,8 +133,9 @@ def _secrets() -> Iterator[Finding]:
         if os.environ.get(name):
             yield _judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
         elif path.exists():
-            is_private = path.stat().st_mode & 0o077 == 0
-            yield _judge(is_private, f"{name} is stored in {path}", f"Other users can read {path}: run chmod 600")
+            yield Finding(Level.OK, f"{name} is in {path}")
+    paths = " ".join(map(str, private_files.exposed()))
+    yield _judge(not paths, "No other user can read the data directory", f"Other users can read: chmod go= {paths}")
 
 
 def _time_zones() -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
 
-from aiinfra.stack import bundled_redis, control, programs
+from aiinfra.stack import bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
 from aiinfra.tenants.models import Organization
 from cost_app.prices.importing import import_once
@@ -28,8 +28,8 @@ def prepare(say: Callable[[str], object]) -> None:
     check_paths()
     check_not_running()
     check_ports()
-    for directory in (programs.log_directory(), settings.DATA_DIR / "redis"):
-        directory.mkdir(parents=True, exist_ok=True)
+    programs.log_directory().mkdir(parents=True, exist_ok=True)
+    _protect_files()
     say("Preparing the database ...")
     _migrate()
     say("Collecting static files ...")
@@ -102,6 +102,13 @@ def _obstacle(host: str, port: int) -> str:
     return ""
 
 
+def _protect_files() -> None:
+    try:
+        private_files.protect()
+    except OSError as error:
+        raise CannotStartError(f"Other users can read {error.filename}, and this user cannot change that.") from error
+
+
 def _migrate() -> None:
     """Seed demo accounts with a known password only if nobody has created an organization yet.
 
@@ -120,6 +127,9 @@ def _migrate() -> None:
 
 def _write_configuration() -> None:
     try:
+        if not bundled_redis.is_configured():
+            directory, port = bundled_redis.own_directory(), bundled_redis.own_port()
+            bundled_redis.write_configuration(port, directory, settings.REDIS_PASSWORD)
         _configuration_path().write_text(programs.configuration(), encoding="utf-8")
     except (bundled_redis.NoRedisError, PermissionError) as error:
         raise CannotStartError(str(error)) from error

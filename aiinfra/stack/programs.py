@@ -82,8 +82,7 @@ def configuration() -> str:
 
 
 def _redis() -> Program:
-    directory = settings.DATA_DIR / "redis"
-    command = bundled_redis.server_command(bundled_redis.redis_binary(), bundled_redis.own_port(), directory)
+    command = bundled_redis.server_command(bundled_redis.redis_binary(), bundled_redis.own_directory())
     return Program("redis", command, stop_wait_s=30, is_on_terminal=False)
 
 
@@ -99,6 +98,7 @@ def _manage(command: str) -> list[str]:
 def _supervisord() -> dict[str, str]:
     options = {
         "nodaemon": "true",
+        "umask": "077",
         "silent": "true",
         "logfile": str(log_directory() / "supervisord.log"),
         "logfile_maxbytes": str(LOG_BYTES),

@@ -99,7 +99,12 @@ def accept_with_new_account(*, invitation: Invitation, password: str) -> User:
 
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User) -> Membership:
-    """Join with an existing account. Raises MemberError for a used or expired link and for an existing member."""
+    """Join with the account of the invited address.
+
+    Raises MemberError for another account, for a link that is used or expired, and for a member.
+    """
+    if account_of(invitation.email) != user:
+        raise MemberError(f"This invitation is for {invitation.email}. Log in with that account to accept it.")
     with organization_scope(invitation.organization_id):
         now = timezone.now()
         open_ones = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, expires_at__gt=now)

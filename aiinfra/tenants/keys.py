@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from aiinfra.tenants import audit, key_cache
@@ -182,6 +182,11 @@ def can_make(creator: Role, role: Role, scopes: Iterable[str]) -> bool:
     return may_grant(creator, role) and all(role_allows(creator, scope) for scope in scopes)
 
 
+def could_make(creator: Role, key: ApiKey) -> bool:
+    """Whether somebody of that role could create this key today."""
+    return role_allows(creator, "key:manage") and can_make(creator, Role(key.role), key.scopes)
+
+
 def _check_not_above(creator: User, organization: Organization, role: Role, scopes: list[str]) -> None:
     membership = Membership.objects.filter(organization=organization, user=creator).first()
     if membership is None or not can_make(Role(membership.role), role, scopes):
@@ -230,11 +235,14 @@ def _random(length: int) -> str:
 
 
 def _look_up(credential: Credential) -> Principal | None:
-    """Look up the owner; an unknown id costs the same comparison as a known one."""
+    """An unknown id costs the same comparison as a known one."""
+    membership = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("created_by"))
     with system_scope():
-        key = ApiKey.objects.select_related("organization").filter(key_id=credential.key_id).first()
+        keys = ApiKey.objects.select_related("organization", "created_by")
+        keys = keys.annotate(creator_role=Subquery(membership.values("role")[:1]))
+        key = keys.filter(key_id=credential.key_id).first()
     is_right = hmac.compare_digest(key.secret_digest if key else digest_of(""), digest_of(credential.secret))
-    if key is None or not is_right or not is_usable(key):
+    if key is None or not is_right or not is_usable(key) or not _creator_may_hold(key, key.creator_role):
         return None
     _note_use(key)
     return Principal(
@@ -245,6 +253,15 @@ def _look_up(credential: Credential) -> Principal | None:
         api_key_id=key.pk,
         scopes=frozenset(key.scopes),
     )
+
+
+def _creator_may_hold(key: ApiKey, creator_role: str | None) -> bool:
+    """Whether the person who created the key is still active and still has its rights; always for keys of commands."""
+    if key.created_by is None:
+        return True
+    if creator_role is None or not key.created_by.is_active:
+        return False
+    return could_make(Role(creator_role), key)
 
 
 def _note_use(key: ApiKey) -> None:

@@ -123,15 +123,11 @@ def _end_powers(member: Membership, role: Role | None, actor: str) -> None:
     """Revoke the keys and withdraw the invitations that exceed the member's new role (None: they leave)."""
     with organization_scope(member.organization_id):
         for key in ApiKey.objects.filter(created_by=member.user, revoked_at=None):
-            if role is None or not _could_make(role, key):
+            if role is None or not keys.could_make(role, key):
                 keys.revoke_key(key=key, actor=actor)
         for invitation in Invitation.objects.filter(invited_by=member.user, accepted_at=None):
             if role is None or not _could_invite(role, Role(invitation.role)):
                 invitation.delete()
-
-
-def _could_make(role: Role, key: ApiKey) -> bool:
-    return role_allows(role, "key:manage") and keys.can_make(role, Role(key.role), key.scopes)
 
 
 def _could_invite(role: Role, invited: Role) -> bool:

@@ -1,5 +1,6 @@
 """Whether the answer to one text may be served to another: the threshold, the guards, and who has the last word."""
 
+import logging
 from dataclasses import dataclass
 
 from cache_app.embedding.base import Scale
@@ -9,6 +10,8 @@ from cache_app.guards.objection import REASON_LENGTH, Objection
 from cache_app.guards.parsing import LONGEST, Parsed, parse
 from cache_app.guards.strict import object_strictly
 from cache_app.guards.vetoes import veto, veto_foreign
+
+logger = logging.getLogger(__name__)
 
 FOREIGN_MARGIN = 0.05
 """What is added to threshold and `clear` where the guards have no words for the language of the texts."""
@@ -26,7 +29,7 @@ class Verdict:
     """Why it is served: "clear" or "strict" ("head" is kept for a learned head); "" if it is not."""
     guard: str
     """Which guard objected: "numbers", "dates", "codes", "symbols", "spelling", "negation", "antonyms", "entities",
-    "order", "strict", "addition", "wording", "language", "threshold"; "" if none."""
+    "order", "strict", "addition", "wording", "language", "threshold", "error"; "" if none."""
     reason: str
     """In words for people, of at most 200 characters."""
 
@@ -40,12 +43,23 @@ def decide(
     *,
     any_language: bool = False,
 ) -> Verdict:
-    """Judge one candidate. Takes any text and raises nothing. Which of the two is the cached one matters to additions
-    only: what it says beyond the other may have steered its answer.
+    """Judge one candidate. Accepts any text and never raises: a candidate that breaks a guard is refused and logged.
+
+    Which text is the cached one matters to additions only: what it says beyond the other may have steered its answer.
 
     Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
     rules have nothing against it either. `any_language` compares texts for whose language there are no words, too.
     """
+    try:
+        return _decided(asked, cached, similarity, threshold, scale, any_language=any_language)
+    except Exception:
+        logger.exception("a guard failed, and the candidate was refused")
+        return _refused(Objection("error", "a guard failed on these texts"))
+
+
+def _decided(
+    asked: str, cached: str, similarity: float, threshold: float, scale: Scale, *, any_language: bool
+) -> Verdict:
     if similarity < min(threshold, scale.near):
         return _refused(_too_low(similarity, threshold))
     if asked != cached and max(len(asked), len(cached)) > LONGEST:

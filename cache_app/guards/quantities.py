@@ -155,13 +155,13 @@ def _from_digits(digits: str) -> float:
 
 
 def _from_words(words: str) -> float:
-    """ "two hundred and five thousand" is 205,000."""
+    """ "two hundred and five thousand" is 205,000; beyond what a float holds it is infinite, which equals nothing."""
     total = group = 0.0
     for word in re.split(r"[ -]|\sand\s", words):
         if word == "hundred":
-            group = (group or 1) * 100
+            group = (group or 1.0) * 100
         elif word in SCALES:
-            total, group = total + (group or 1) * SCALES[word], 0.0
+            total, group = total + (group or 1.0) * SCALES[word], 0.0
         else:
             group += VALUES.get(word, 0.0)
     return total + group

@@ -21,6 +21,7 @@ GUARDS = {
         "it has only equal questions answered, unless a setting allows more",
     ),
     "blocked": ("Reported as wrong", "somebody said that this answer does not fit this question"),
+    "error": ("A guard failed", "the log has the details; the question went to the provider"),
     "threshold": ("Not similar enough", "the best candidate lay below the threshold; no guard had to look"),
 }
 UNSUITED = {

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     operations = [
         append_only("cost_app_ledgerentry"),
         append_only("cost_app_monthclose"),
-        append_only("cost_app_modelprice", set_once="effective_to"),
+        append_only("cost_app_modelprice", set_once="effective_to", skips_duplicates=True),
         migrations.RunPython(
             lambda apps, _editor: add_shipped_prices(apps.get_model("cost_app", "ModelPrice")),
             migrations.RunPython.noop,

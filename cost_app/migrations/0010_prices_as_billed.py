@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                 name="cache_write_1h_not_negative",
             ),
         ),
-        append_only(PRICES, set_once="effective_to"),
+        append_only(PRICES, set_once="effective_to", skips_duplicates=True),
         migrations.CreateModel(
             name="ToolFee",
             fields=[
@@ -141,7 +141,7 @@ class Migration(migrations.Migration):
                 ]
             },
         ),
-        append_only("cost_app_toolfee"),
+        append_only("cost_app_toolfee", skips_duplicates=True),
         migrations.RunPython(
             lambda apps, _editor: add_shipped_fees(apps.get_model("cost_app", "ToolFee")), migrations.RunPython.noop
         ),

@@ -7,4 +7,4 @@ class Migration(migrations.Migration):
     """A decided alias has priced calls: the database refuses to change or delete it."""
 
     dependencies = [("cost_app", "0013_tools_without_a_fee")]
-    operations = [append_only("cost_app_modelalias", only_where="OLD.state <> 'waiting'")]
+    operations = [append_only("cost_app_modelalias", only_where="OLD.state <> 'waiting'", skips_duplicates=True)]

@@ -30,6 +30,7 @@ from rq.worker_pool import WorkerData, WorkerPool
 from aiinfra.redis import bytes_client
 from queue_app.processing import in_flight
 from queue_app.processing.heartbeat import Heartbeat
+from queue_app.tasks import run_next
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ DEQUEUE_TIMEOUT_S = 1
 REDIS_PAUSE_S = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Imported once before the fork, so that the workers share the memory.
-PRELOADED = ("openai", "anthropic", "queue_app.tasks")
+PRELOADED = ("openai", "anthropic")
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -51,6 +52,15 @@ class NoDeathPenalty(BaseDeathPenalty):
 
     def __exit__(self, *_: object) -> None:
         """Nothing to disarm."""
+
+
+class Ticket(Job):
+    """A job that runs the ticket, whatever function, arguments or callbacks Redis names: none of them is imported."""
+
+    success_callback = failure_callback = stopped_callback = None
+
+    def _execute(self) -> None:
+        run_next()
 
 
 class PoolWorker(SimpleWorker):
@@ -88,7 +98,7 @@ class PoolWorker(SimpleWorker):
                 self.queues,
                 DEQUEUE_TIMEOUT_S,
                 connection=self.connection,
-                job_class=self.job_class,
+                job_class=Ticket,
                 serializer=self.serializer,
                 death_penalty_class=self.death_penalty_class,
             )

@@ -246,7 +246,7 @@ def test_redis_url_takes_precedence_over_upstash() -> None:
 def test_without_any_of_them_redis_is_bundled_beside_the_web_server() -> None:
     values = read({"PORT": "9000", "REDIS_URL": " "})
     assert places.uses_bundled_redis(values)
-    assert values[places.REDIS_URL] == "redis://127.0.0.1:9001/0"
+    assert places.bundled_redis_url(values, "secret") == "redis://:secret@127.0.0.1:9001/0"
 
 
 def test_the_data_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx2
 from redis import Redis, RedisError
 
-from aiinfra.stack.bundled_redis import redis_binary, server_command
+from aiinfra.stack.bundled_redis import redis_binary, server_command, write_configuration
 from tests.faults.databases import Database
 from tests.faults.program import Program
 from tests.support.processes import ROOT, START_LIMIT_S, answers, free_port, wait_until
@@ -70,8 +70,8 @@ class Stack:
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_BOOK": str(directory / "book.jsonl"),
         }
-        (directory / "redis").mkdir()
-        self.redis_server = self._program("redis", server_command(redis_binary(), redis_port, directory / "redis"))
+        write_configuration(redis_port, directory / "redis")
+        self.redis_server = self._program("redis", server_command(redis_binary(), directory / "redis"))
         sandbox = [sys.executable, "-m", "aiinfra.providers.sandbox", "--port", str(sandbox_port)]
         self.sandbox = self._program("sandbox", sandbox)
         self.workers = self._program("workers", [*MANAGE, "worker"])

@@ -7,6 +7,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from pytest_django.fixtures import Settings
 from redis import Redis
 
+from aiinfra.stack import doctor
 from aiinfra.stack.doctor import examine
 from cache_app.embedding.base import EmbedderError
 from cache_app.embedding.minilm import MiniLmEmbedder
@@ -22,9 +23,18 @@ def _secrets(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def good_redis(redis_url: str) -> Redis:
-    """A Redis that is set up as it should be."""
+def logged_in(redis_url: str, settings: Settings) -> Redis:
+    """A client of the Redis to which the product logs in."""
     client = Redis.from_url(redis_url)
+    client.acl_setuser("doctor", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"], channels=["*"])
+    settings.REDIS_URL = redis_url.replace("//", "//doctor:secret@")
+    return client
+
+
+@pytest.fixture
+def good_redis(logged_in: Redis) -> Redis:
+    """A Redis that is set up as it should be."""
+    client = logged_in
     client.config_set("appendonly", "yes")
     client.config_set("maxmemory-policy", "noeviction")
     return client
@@ -66,7 +76,16 @@ def test_a_missing_migration_is_a_failure() -> None:
 @pytest.mark.usefixtures("good_redis")
 def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "secret_key").chmod(0o644)
-    assert "chmod 600" in failures()
+    assert f"chmod go= {tmp_path / 'secret_key'}" in failures()
+
+
+def test_a_redis_without_a_password_is_a_failure(redis_url: str) -> None:
+    assert "must ask for a password" in failures()
+
+
+def test_a_redis_on_a_socket_needs_no_password(settings: Settings, redis_url: str, tmp_path: Path) -> None:
+    settings.REDIS_URL = f"unix://{tmp_path / 'redis.sock'}"
+    assert doctor._redis_authenticates()
 
 
 @pytest.mark.usefixtures("good_redis")
@@ -82,7 +101,7 @@ def test_a_misspelled_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
-    monkeypatch: pytest.MonkeyPatch, redis_url: str
+    monkeypatch: pytest.MonkeyPatch, logged_in: Redis
 ) -> None:
     monkeypatch.setattr(Redis, "info", lambda _self, section: {"redis_version": "7.4.0"} if section == "server" else {})
     assert "Redis does not report its settings" in "\n".join(finding.text for finding in examine())

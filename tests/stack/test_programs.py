@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings as configured
 from pytest_django.fixtures import Settings
 
-from aiinfra.stack import programs
+from aiinfra.stack import bundled_redis, programs
 
 
 @pytest.fixture(autouse=True)
@@ -67,13 +67,14 @@ def test_workers_may_finish_the_longest_call_and_signals_reach_their_children() 
     assert section["stopasgroup"] == section["killasgroup"] == "true"
 
 
-def test_redis_keeps_what_it_was_told_and_listens_here_only(tmp_path: Path) -> None:
-    words = shlex.split(parsed()["program:redis"]["command"])
-    options = dict(zip(words[1::2], words[2::2], strict=True))
-    assert options["--appendonly"] == "yes"
-    assert options["--maxmemory-policy"] == "noeviction"
-    assert options["--bind"] == "127.0.0.1"
-    assert (options["--port"], options["--dir"]) == ("8101", str(tmp_path / "redis"))
+def test_redis_is_durable_and_local(tmp_path: Path) -> None:
+    bundled_redis.write_configuration(bundled_redis.own_port(), bundled_redis.own_directory())
+    (path,) = shlex.split(parsed()["program:redis"]["command"])[1:]
+    options = dict(shlex.split(line) for line in Path(path).read_text().splitlines())
+    assert options["appendonly"] == "yes"
+    assert options["maxmemory-policy"] == "noeviction"
+    assert options["bind"] == "127.0.0.1"
+    assert (options["port"], options["dir"]) == ("8101", str(tmp_path / "redis"))
 
 
 def test_the_sandbox_keeps_its_book_in_the_data_directory(tmp_path: Path) -> None:
@@ -82,4 +83,4 @@ def test_the_sandbox_keeps_its_book_in_the_data_directory(tmp_path: Path) -> Non
 
 def test_a_path_with_spaces_stays_one_word(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path / "my data"
-    assert f"{tmp_path}/my data/redis" in shlex.split(parsed()["program:redis"]["command"])
+    assert f"{tmp_path}/my data/redis/redis.conf" in shlex.split(parsed()["program:redis"]["command"])

@@ -38,20 +38,33 @@ def test_somebody_with_an_account_joins_with_it_and_never_gets_a_new_password(
 
 
 def test_a_link_works_once_and_not_after_a_week(organization: Organization, admin: User, stranger: User) -> None:
-    invitation, _ = make(organization, admin)
+    invitation, _ = make(organization, admin, stranger.email)
     invitations.accept(invitation=invitation, user=stranger)
     with pytest.raises(MemberError, match="used"):
-        invitations.accept(invitation=invitation, user=User.objects.create_user("third"))
+        invitations.accept(invitation=invitation, user=stranger)
     old, old_token = make(organization, admin, "late@example.com")
     with system_scope():
         Invitation.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert invitations.find_open(old_token) is None
-    with pytest.raises(MemberError):
-        invitations.accept(invitation=old, user=User.objects.create_user("fourth"))
+    with pytest.raises(MemberError, match="used or withdrawn"):
+        invitations.accept(invitation=old, user=User.objects.create_user("fourth", "late@example.com"))
+
+
+def test_an_invitation_is_for_the_account_of_its_address(
+    organization: Organization, admin: User, viewer: User, stranger: User
+) -> None:
+    """A link that somebody else finds gives them nothing: not a stranger, not a member who would gain rights."""
+    invitation, token = make(organization, admin, "new@example.com")
+    for user in (viewer, stranger, User.objects.create_user("nobody", "")):
+        with pytest.raises(MemberError, match=r"for new@example\.com"):
+            invitations.accept(invitation=invitation, user=user)
+    assert invitations.find_open(token) == invitation
 
 
 def test_a_member_who_accepts_again_does_not_use_up_the_link(organization: Organization, admin: User) -> None:
-    invitation, token = make(organization, admin)
+    invitation, token = make(organization, admin, "late@example.com")
+    admin.email = "late@example.com"
+    admin.save(update_fields=["email"])
     with pytest.raises(MemberError, match="already"):
         invitations.accept(invitation=invitation, user=admin)
     assert invitations.find_open(token) == invitation

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from aiinfra.tenants import key_cache, keys
 from aiinfra.tenants.authorization import Role, scopes_of
-from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
+from aiinfra.tenants.models import ApiKey, AuditEvent, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 
 WELL_FORMED = keys.CREDENTIAL_LENGTH + len(keys.SCHEME)
@@ -341,3 +341,30 @@ def test_the_memory_lasts_half_a_second_from_the_look_up_and_never_grows_over_it
     assert len(key_cache._entries) == key_cache.ENTRIES_MAX
     key_cache.put(b"one more", principal, asked_at=now)
     assert list(key_cache._entries) == [b"one more"]
+
+
+def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Organization, admin: User) -> None:
+    """However the person lost their rights: the admin site changes rows without ending keys."""
+    _, text = make(organization, Role.OPERATOR, created_by=admin)
+    membership = Membership.objects.filter(user=admin, organization=organization)
+
+    def works() -> bool:
+        key_cache.clear()
+        return keys.authenticate(f"Bearer {text}") is not None
+
+    assert works()
+    for role in (Role.VIEWER, Role.FINANCE):
+        membership.update(role=role.value)
+        assert not works()
+    membership.update(role=Role.OWNER.value)
+    assert works()
+    User.objects.filter(pk=admin.pk).update(is_active=False)
+    assert not works()
+    User.objects.filter(pk=admin.pk).update(is_active=True)
+    membership.delete()
+    assert not works()
+
+
+def test_a_key_of_a_command_depends_on_nobody(organization: Organization) -> None:
+    _, text = make(organization, Role.OWNER)
+    assert keys.authenticate(f"Bearer {text}") is not None

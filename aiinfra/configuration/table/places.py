@@ -23,10 +23,15 @@ def uses_bundled_redis(values: Values) -> bool:
     return not any(map(values.is_set, (REDIS_URL, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN)))
 
 
+def bundled_redis_url(values: Values, password: str) -> str:
+    """Where the Redis that `run` starts listens."""
+    return f"redis://:{password}@127.0.0.1:{values[PORT] + 1}/0"
+
+
 def _redis(values: Values) -> str:
     if uses_upstash(values):
         return upstash.redis_url(values[UPSTASH_REDIS_REST_URL], values[UPSTASH_REDIS_REST_TOKEN])
-    return f"redis://127.0.0.1:{values[PORT] + 1}/0"
+    return ""
 
 
 PORT = Setting(

@@ -3,9 +3,11 @@
 import random
 from collections.abc import Iterator
 
+import pytest
+
 from cache_app.embedding.base import Scale
 from cache_app.guards.decision import decide
-from cache_app.guards.parsing import LONGEST, parse
+from cache_app.guards.parsing import LONGEST, Parsed, parse
 from tests.support.examples import examples
 
 SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
@@ -26,7 +28,8 @@ ALPHABETS = (
     "\x00\x1b\ud800\n\t",
     "①½²ⅣＡ∑≤≠",
 )
-HARD = ("1,", "a-1", "'a", '"a', "a_", "*a*", "one ", "a.", "--a", "<b", "from to ", "Q1 ", "«a", ";a", "(a")
+HARD = ("1,", "a-1", "'a", '"a', "a_", "*a*", "one ", "a.", "--a", "<b", "from to ", "Q1 ", "«a", ";a", "(a", "9")
+HARD_NUMBERS = ("hundred ", "million ", "two hundred and ", "1e9 ", "½", "9 trillion ")
 WORDS = ("how", "not", "US", "us", "2024", "scope 1", "nicht", "je", "pas", "è", "x - y", "5 kg", "Paris", "🇫🇷", "-r")
 
 
@@ -36,6 +39,8 @@ def made(seed: random.Random) -> str:
         return " ".join(seed.choices(WORDS, k=seed.randint(0, 6)))
     if kind < 0.5:
         return seed.choice(HARD) * seed.randint(1, 12)
+    if kind < 0.51:
+        return seed.choice(HARD_NUMBERS) * seed.choice((1, 20, 160))
     return "".join(seed.choices("".join(seed.sample(ALPHABETS, 2)), k=seed.randint(0, 14)))
 
 
@@ -51,10 +56,30 @@ def test_no_pair_breaks_the_guards_and_all_but_additions_are_judged_alike_both_w
         verdict, swapped = (decide(one, other, 0.97, 0.85, SCALE) for one, other in ((asked, cached), (cached, asked)))
         if "addition" not in (verdict.guard, swapped.guard):
             assert (verdict.serve, verdict.guard) == (swapped.serve, swapped.guard), (asked, cached)
+        assert "error" not in (verdict.guard, swapped.guard), (asked, cached)
         assert len(verdict.reason) <= 200
 
 
 def test_what_is_read_of_a_text_is_bounded_whatever_it_expands_to() -> None:
-    for text in ("\ufdfa" * LONGEST, "≠" * LONGEST, *(each * LONGEST for each in HARD)):
+    for text in ("\ufdfa" * LONGEST, "≠" * LONGEST, *(each * LONGEST for each in (*HARD, *HARD_NUMBERS))):
         assert len(parse(text).text) <= LONGEST
-        assert not decide(text[:LONGEST], text[: LONGEST - 1] + "z", 0.80, 0.85, SCALE).serve
+        verdict = decide(text[:LONGEST], text[: LONGEST - 1] + "z", 0.80, 0.85, SCALE)
+        assert not verdict.serve
+        assert verdict.guard != "error", text[:20]
+
+
+def test_a_number_too_large_for_a_float_equals_nothing() -> None:
+    huge = "hundred " * 156
+    assert (
+        decide(f"What do {huge}coins weigh?", f"What do {huge}hundred coins weigh?", 0.97, 0.85, SCALE).guard
+        == "numbers"
+    )
+
+
+def test_a_guard_that_fails_refuses_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_text: str) -> Parsed:
+        raise ArithmeticError
+
+    monkeypatch.setattr("cache_app.guards.decision.parse", fail)
+    verdict = decide("What is a queue?", "What is a line?", 0.99, 0.85, SCALE)
+    assert (verdict.serve, verdict.guard) == (False, "error")

@@ -1,0 +1,33 @@
+"""What is in the data directory belongs to the user who runs the product; no other user of the machine may read it.
+
+New files are private because of the process's umask. This covers files of earlier versions, and copies.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+OTHERS = 0o077
+OURS = ("secret_key", "api_key_pepper", "redis_password", "redis", "log", "supervisord.conf", "sandbox_book.jsonl")
+
+
+def exposed() -> list[Path]:
+    """The files and directories that other users can open."""
+    return [path for path in _ours() if path.stat().st_mode & OTHERS]
+
+
+def protect() -> None:
+    """Take the rights of other users away. Raises OSError."""
+    for path in exposed():
+        path.chmod(path.stat().st_mode & ~OTHERS)
+
+
+def _ours() -> Iterator[Path]:
+    """Contents of a private directory need no look. The data directory may be shared, so it stays as it is."""
+    paths = [Path(settings.DATA_DIR) / name for name in OURS]
+    if connection.vendor == "sqlite":
+        database = str(connection.settings_dict["NAME"])
+        paths += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")]
+    return (path for path in paths if path.exists())

@@ -1,0 +1,125 @@
+"""What other users of the same machine, or whoever writes to Redis, can do: nothing."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+from redis import AuthenticationError, Redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from aiinfra.redis import bytes_client
+from aiinfra.stack import bundled_redis, private_files
+from queue_app.processing import worker as worker_module
+from queue_app.processing.worker import PoolWorker
+from tests.support.processes import ROOT, free_port, start, wait_until
+
+
+@pytest.fixture
+def tickets_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each ticket that the worker ran."""
+    run: list[str] = []
+    monkeypatch.setattr(worker_module, "run_next", lambda: run.append("ticket"))
+    return run
+
+
+def touch(path: str, *_: object) -> None:
+    """What an attacker has a worker call, as a function and as a callback."""
+    Path(path).touch()
+
+
+@pytest.mark.parametrize("function", ["os.system", "subprocess.getoutput", "tests.security.test_local_users.touch"])
+def test_a_worker_runs_the_ticket_whatever_function_redis_names(
+    redis_url: str, tickets_run: list[str], tmp_path: Path, function: str
+) -> None:
+    target = tmp_path / "reached"
+    argument = str(target) if function.endswith("touch") else f"touch {target}"
+    queue = Queue("llm", connection=bytes_client(), serializer=JSONSerializer)
+    work_through(queue, Job.create(function, args=[argument], connection=bytes_client(), serializer=JSONSerializer))
+    assert not target.exists()
+    assert tickets_run == ["ticket"]
+
+
+@pytest.mark.parametrize("moment", ["success", "failure", "stopped"])
+def test_a_worker_imports_no_callback(redis_url: str, tickets_run: list[str], tmp_path: Path, moment: str) -> None:
+    queue = Queue("llm", connection=bytes_client(), serializer=JSONSerializer)
+    job = Job.create("queue_app.tasks.run_next", connection=bytes_client(), serializer=JSONSerializer)
+    job.save()
+    redis = bytes_client()
+    redis.hset(f"rq:job:{job.id}", f"{moment}_callback_name", "not_there.at_all")
+    work_through(queue, Job.fetch(job.id, connection=redis, serializer=JSONSerializer), is_saved=True)
+    assert tickets_run == ["ticket"]
+    assert not queue.failed_job_registry.get_job_ids()
+
+
+def work_through(queue: Queue, job: Job, *, is_saved: bool = False) -> None:
+    """Have a worker take the job as it takes any other."""
+    if is_saved:
+        queue.push_job_id(job.id)
+    else:
+        queue.enqueue_job(job)
+    worker = PoolWorker([queue.name], connection=bytes_client(), serializer=JSONSerializer)
+    ticket = worker._next_ticket()
+    assert ticket is not None
+    worker._run_ticket(*ticket)
+
+
+@pytest.fixture
+def protected_redis(tmp_path: Path) -> Iterator[int]:
+    """The port of a Redis as `run` starts it."""
+    port, directory = free_port(), tmp_path / "redis"
+    bundled_redis.write_configuration(port, directory, "the password")
+    with start(bundled_redis.server_command(bundled_redis.redis_binary(), directory)):
+        client = Redis(port=port, password="the password")
+        wait_until(lambda: answers(client), "Redis")
+        yield port
+
+
+def answers(client: Redis) -> bool:
+    """Whether it answers yet."""
+    try:
+        return bool(client.ping())
+    except ConnectionError:
+        return False
+    except Exception as error:
+        if isinstance(error, AuthenticationError):
+            raise
+        return False
+
+
+def test_the_bundled_redis_asks_for_its_password(protected_redis: int) -> None:
+    with pytest.raises(AuthenticationError):
+        Redis(port=protected_redis).ping()
+
+
+def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
+    bundled_redis.write_configuration(1, tmp_path, "the password")
+    assert "the password" not in " ".join(bundled_redis.server_command("redis-server", tmp_path))
+    assert stat.S_IMODE((tmp_path / "redis.conf").stat().st_mode) == 0o600
+
+
+def test_every_file_of_a_new_data_directory_is_private(tmp_path: Path) -> None:
+    environment = {**os.environ, "AIINFRA_DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
+    command = [sys.executable, "manage.py", "migrate", "tenants", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, umask=0o022)
+    paths = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert {path.name for path in paths} >= {"aiinfra.sqlite3", "secret_key", "api_key_pepper", "redis_password"}
+    assert [path for path in paths if path.stat().st_mode & private_files.OTHERS] == []
+
+
+@pytest.mark.django_db
+def test_files_of_an_earlier_version_become_private(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log").chmod(0o755)
+    (tmp_path / "secret_key").touch()
+    (tmp_path / "secret_key").chmod(0o644)
+    assert {path.name for path in private_files.exposed()} >= {"log", "secret_key"}
+    private_files.protect()
+    assert not [path for path in private_files.exposed() if path.parent == tmp_path]
