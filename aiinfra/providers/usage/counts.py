@@ -7,7 +7,7 @@ from typing import Any
 MAX_TOKENS = 100_000_000
 """More than this in one call is nonsense: the longest context of any model is a hundredth of it."""
 
-_DIGITS = re.compile(r"[0-9]{1,9}")
+_DIGITS = re.compile(r"\s{0,9}([0-9]{1,9})(\.0{1,9})?\s{0,9}")
 
 
 class UsageError(ValueError):
@@ -32,7 +32,7 @@ def at(raw: Mapping[str, Any], path: str) -> Any:
 def count(raw: Mapping[str, Any], path: str) -> int | None:
     """A number of tokens, also as `10.0` or `"10"`; None where there is none. Raises UsageError for anything else."""
     value = at(raw, path) if path else None
-    if value is None or value == "":
+    if value is None or value in ("", [], {}):
         return None
     whole = as_whole(value)
     if whole is None or whole > MAX_TOKENS:
@@ -43,7 +43,8 @@ def count(raw: Mapping[str, Any], path: str) -> int | None:
 def as_whole(value: object) -> int | None:
     """A whole number that is not negative, however it is written; None for anything else."""
     if isinstance(value, str):
-        return int(value) if _DIGITS.fullmatch(value) else None
+        written = _DIGITS.fullmatch(value)
+        return int(written[1]) if written else None
     if isinstance(value, float):
         return int(value) if value.is_integer() and value >= 0 else None
     return value if type(value) is int and value >= 0 else None
