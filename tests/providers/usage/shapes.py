@@ -137,7 +137,8 @@ HARMLESS = [
     Shape("watsonx", {"input_token_count": 20, "generated_token_count": 10}, PLAIN, 120_000),
     Shape(
         "Cohere, which bills less than it reads",
-        {"billed_units": {"input_tokens": 20, "output_tokens": 10}, "tokens": {"input_tokens": 600}, "cached_tokens": 400},
+        {"billed_units": {"input_tokens": 20, "output_tokens": 10}, "tokens": {"input_tokens": 600},
+         "cached_tokens": 400},
         PLAIN,
         120_000,
     ),
