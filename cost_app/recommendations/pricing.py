@@ -98,8 +98,14 @@ def repriced(price: ModelPrice) -> Whole:
 
 
 def _total(unit: UnitPrices) -> Whole:
-    written = F("cache_write_tokens") - F("cache_write_1h_tokens")
-    classes = F("input_tokens"), F("cache_read_tokens"), written, F("output_tokens"), F("cache_write_1h_tokens")
+    written: Combinable = F("cache_write_tokens") - F("cache_write_1h_tokens")
+    classes: tuple[Combinable, ...] = (
+        F("input_tokens"),
+        F("cache_read_tokens"),
+        written,
+        F("output_tokens"),
+        F("cache_write_1h_tokens"),
+    )
     parts = [_whole(tokens * Value(nano)) for tokens, nano in zip(classes, unit, strict=True)]
     return _whole(parts[0] + parts[1] + parts[2] + parts[3] + parts[4])
 
