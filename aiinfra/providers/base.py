@@ -48,11 +48,9 @@ class Handling:
 
 
 HANDLING = {
-    ErrorCode.RATE_LIMITED: Handling(Then.REPEAT, "429", is_fault=True),
-    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer before the timeout; 408", is_fault=True, trips=True),
-    ErrorCode.CONNECTION_ERROR: Handling(
-        Then.REPEAT, "connection refused, host not found, or connection broken", is_fault=True, trips=True
-    ),
+    ErrorCode.RATE_LIMITED: Handling(Then.REPEAT, "429, 498", is_fault=True),
+    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer within the deadline; 408, 499", is_fault=True, trips=True),
+    ErrorCode.CONNECTION_ERROR: Handling(Then.REPEAT, "refused, not found, or broken", is_fault=True, trips=True),
     ErrorCode.SERVER_ERROR: Handling(
         Then.REPEAT, "5xx, 424, or a success that carries an `error`", is_fault=True, trips=True
     ),

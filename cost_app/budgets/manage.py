@@ -19,6 +19,7 @@ from aiinfra.money import dollars
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.budgets import admission_lock
 from cost_app.budgets.opening import calendar_for, count_gap, open_due
 from cost_app.budgets.rollover import most_carried, refresh_rollover
 from cost_app.budgets.scopes import scope_of
@@ -66,6 +67,8 @@ def set_budget(
         if unchanged_since and budget.updated_at != unchanged_since:
             raise BudgetChangedError
         before = _facts(budget) if budget.is_active else {}
+        if not budget.is_active:
+            admission_lock.take_alone(organization_id)  # before the clock is read: those calls are older than that
         _bring_up(budget, timezone.now(), from_now=from_now)
         _write(budget, terms)
         if changes := _changes(before, _facts(budget)):

@@ -98,24 +98,25 @@ def first_counted(budget: Budget, starts_at: datetime) -> datetime:
 def _count_from_the_ledger(budget: Budget, before: BudgetWindow | None, window: BudgetWindow, until: datetime) -> None:
     scope = scope_of(budget.scope, budget.scope_value)
     begin = first_counted(budget, window.starts_at)
+    take_up_calls(budget, window, scope, until)
     opening = spent_between(budget.organization_id, scope, begin, until)
     if before and before.ends_at > window.starts_at:
         opening += booked_late(scope, (begin, until), until)
     elif before:
         opening -= held_between(budget.id, begin, until)
     _add_opening(window, opening, until)
-    take_up_calls(budget, window, scope, until)
 
 
 def count_gap(budget: Budget, removed_at: datetime, now: datetime) -> None:
     """Add spending between the removal of the budget and now, when nothing was reserved, to its windows."""
     scope = scope_of(budget.scope, budget.scope_value)
+    usage_calendar(budget.organization_id)  # its lock goes before those of calls, as in `_open`
     for window in BudgetWindow.objects.filter(budget=budget, ends_at__gt=removed_at, starts_at__lt=now).order_by("id"):
         begin = max(first_counted(budget, window.starts_at), removed_at)
         end = min(window.ends_at, now)
+        take_up_calls(budget, window, scope, end)
         spent = spent_between(budget.organization_id, scope, begin, end) - held_between(budget.id, begin, end)
         _add_opening(window, spent, end)
-        take_up_calls(budget, window, scope, end)
 
 
 def _add_opening(window: BudgetWindow, nano: int, until: datetime) -> None:
@@ -127,7 +128,8 @@ def _add_opening(window: BudgetWindow, nano: int, until: datetime) -> None:
 def take_up_calls(budget: Budget, window: BudgetWindow, scope: Scope, until: datetime) -> None:
     """Reserve what calls in progress may still cost, so that their cost is counted here too.
 
-    Locks the calls before the window, in the same order as ending a call.
+    Locks the calls before the window, as ending a call does. Goes before the ledger is summed: a call that ends between
+    the two is then counted by its hold or by the sum.
     """
     begin = first_counted(budget, window.starts_at)
     calls = Attempt.objects.filter(

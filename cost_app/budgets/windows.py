@@ -11,6 +11,7 @@ from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery, Sum,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from cost_app.budgets import admission_lock
 from cost_app.budgets.opening import open_due
 from cost_app.budgets.scopes import budgets_counting
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enforcement
@@ -53,15 +54,21 @@ def windows_now(organization_id: int, now: datetime | None = None) -> list[OpenW
 
 
 def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
-    """The current windows of the budgets that count this call, in lock order."""
+    """The current windows of the budgets that count this call, in the order in which they are locked.
+
+    Call it in the call's transaction: until that ends, no budget is set up that would miss the call.
+    """
+    admission_lock.share(attempt.organization_id)
     return _open_windows(budgets_counting(attempt).filter(is_active=True), now)
 
 
 def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     """Every window at `at` that counts a past call of that time; by ID.
 
-    A budget whose calendar changed may have two of them. Excludes windows that start counting later.
+    A budget whose calendar changed may have two of them. None of one that counts from a later moment on. Call it in the
+    transaction that books the call, as `windows_for`.
     """
+    admission_lock.share(attempt.organization_id)
     budgets = [
         budget
         for budget in budgets_counting(attempt).filter(is_active=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 from aiinfra.providers.base import TokenUsage
 from cost_app.finance.allocation import PRICED_CLASSES
 from cost_app.models import LedgerKind
+from cost_app.models.ledger import usage_in
 
 COLUMNS = (
     "pk", "at", "kind", "provider", "model", "nano", "calls", "api_key_id", "user_ref", "tags",
@@ -58,15 +59,7 @@ class Row:
     @property
     def usage(self) -> TokenUsage:
         """What the call used."""
-        return TokenUsage(
-            input=self.input_tokens,
-            cache_read=self.cache_read_tokens,
-            cache_write=self.cache_write_tokens - self.cache_write_1h_tokens,
-            output=self.output_tokens,
-            cache_write_1h=self.cache_write_1h_tokens,
-            tool_uses=self.tool_uses,
-            tier=self.tier,
-        )
+        return usage_in(vars(self))
 
     @property
     def tokens(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """One attempt for each provider call, and the append-only ledger. Amounts are nano-dollars."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
@@ -67,17 +68,7 @@ class UsageColumns(models.Model):
     @property
     def usage(self) -> TokenUsage:
         """The columns together."""
-        return TokenUsage(
-            input=self.input_tokens,
-            cache_read=self.cache_read_tokens,
-            cache_write=self.cache_write_tokens - self.cache_write_1h_tokens,
-            output=self.output_tokens,
-            reasoning=self.reasoning_tokens,
-            cache_write_1h=self.cache_write_1h_tokens,
-            tool_uses=self.tool_uses,
-            tier=self.tier,
-            reported_nano=self.reported_nano,
-        )
+        return usage_in({name: getattr(self, name) for name in USAGE_COLUMNS})
 
 
 def token_columns(usage: TokenUsage) -> dict[str, int]:
@@ -100,6 +91,24 @@ def usage_columns(usage: TokenUsage) -> dict[str, Any]:
         "tool_uses": dict(usage.tool_uses),
         "reported_nano": usage.reported_nano,
     }
+
+
+USAGE_COLUMNS = tuple(usage_columns(TokenUsage()))
+
+
+def usage_in(columns: Mapping[str, Any]) -> TokenUsage:
+    """The reverse of `usage_columns`. Reasoning and the reported cost may be left out: they change no price."""
+    return TokenUsage(
+        input=columns["input_tokens"],
+        cache_read=columns["cache_read_tokens"],
+        cache_write=columns["cache_write_tokens"] - columns["cache_write_1h_tokens"],
+        output=columns["output_tokens"],
+        reasoning=columns.get("reasoning_tokens", 0),
+        cache_write_1h=columns["cache_write_1h_tokens"],
+        tool_uses=columns["tool_uses"],
+        tier=columns["tier"],
+        reported_nano=columns.get("reported_nano"),
+    )
 
 
 class ProviderBilling(models.Model):

@@ -22,6 +22,13 @@ def targets_of(models: Iterable[tuple[str, str]], at: datetime) -> dict[tuple[st
     return {(provider, model): (provider, target) for (provider, model), target in named.items() if target}
 
 
+def aliases_in_force(at: datetime) -> dict[tuple[str, str], str]:
+    """Every (provider, alias) with the model whose price it has at an instant."""
+    begun = ModelAlias.objects.filter(state=ProposalState.APPROVED, effective_from__lte=at).order_by("effective_from")
+    newest = {(row.provider, row.alias): row.model for row in begun}
+    return {alias: model for alias, model in newest.items() if model}
+
+
 def alias_among(rows: Iterable[ModelAlias], name: str, at: datetime) -> str:
     """Like `priced_as`, among a provider's approved rows."""
     begun = [row for row in rows if row.alias == name and row.effective_from <= at]

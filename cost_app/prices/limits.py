@@ -8,19 +8,25 @@ from django.utils import timezone
 
 from aiinfra.providers.registry import is_sandboxed
 from cost_app.models import ProviderLimit
-from cost_app.prices.aliases import priced_as
+from cost_app.prices.aliases import aliases_in_force, priced_as
 
 OTHER_LATENCY_MS = 1_800
 """For a model without an expected latency: the specification's figure for gpt-4."""
 
 
-def rate_limits() -> dict[str, int]:
-    """Calls per minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from the latter.
+def rate_limits() -> dict[str, int | str]:
+    """Calls a minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from that one.
 
-    A shipped limit is that of the real provider. The sandbox applies a limit only once staff have saved it.
+    An alias without a limit of its own has the name of the model whose limit it shares. A shipped limit is that of the
+    real provider. The sandbox keeps to a limit only once staff has saved it.
     """
     rows = ProviderLimit.objects.all()
-    return {row.name: row.requests_per_minute or 0 for row in rows if row.changed_by or not is_sandboxed(row.provider)}
+    own = {row.name: row.requests_per_minute or 0 for row in rows if row.changed_by or not is_sandboxed(row.provider)}
+    named = {
+        f"{provider}/{alias}": f"{provider}/{model}"
+        for (provider, alias), model in aliases_in_force(timezone.now()).items()
+    }
+    return {alias: name for alias, name in named.items() if name in own} | own
 
 
 def provider_limits() -> dict[str, ProviderLimit]:

@@ -116,11 +116,6 @@ def tokens_within(
     return low
 
 
-def amounts_of(price: ModelPrice, prompt: int) -> tuple[int, int, int, int]:
-    """The price of input, cache reads, cache writes and output in a call with this many prompt tokens."""
-    return unit_prices(price, prompt)[:4]
-
-
 def _most(price: ModelPrice, prompt: int, max_tokens: int, *, by_hour: bool) -> int:
     """A prompt that may be long may also be shorter, and a lower step can cost more: each step counts."""
     begins = [step["above"] + 1 for step in price.long_prompts if step["above"] < prompt]

@@ -78,7 +78,8 @@ class _Verdict:
         if self.price is None:
             return False
         was_unpriced = self.attempt.price_id is None
-        return was_unpriced or self.usage is not None or self.cost_nano != self.attempt.cost_nano
+        booked = self.attempt.cost_nano, self.attempt.usage_issue
+        return was_unpriced or self.usage is not None or (self.cost_nano, self.issue) != booked
 
 
 def count_calls(period: Period) -> int:

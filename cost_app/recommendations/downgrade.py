@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cost_app.models import RequestClass
-from cost_app.prices.pricing import amounts_of
+from cost_app.prices.pricing import unit_prices
 from cost_app.recommendations.candidates import candidates
 from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices
 
@@ -33,5 +33,5 @@ def cheapest_allowed(
 
 
 def _most(prices: WeeklyPrices, prompt: int, output: int) -> int:
-    per_input, _, _, per_output = amounts_of(prices.dearest, prompt)
-    return prompt * per_input + output * per_output
+    unit = unit_prices(prices.dearest, prompt)
+    return prompt * unit.input + output * unit.output

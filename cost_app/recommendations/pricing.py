@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.aliases import targets_of
-from cost_app.prices.pricing import TOKENS_PER_PRICE, amounts_of
+from cost_app.prices.pricing import TOKENS_PER_PRICE, UnitPrices, unit_prices
 
 Model = tuple[str, str]
 """(provider, model)"""
@@ -88,19 +88,26 @@ def repriced(price: ModelPrice) -> Whole:
     """SQL for the cost of an attempt at a price, in nano-dollars: rounded up once, like `cost_of`."""
     prompt = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
     steps = [
-        When(GreaterThan(prompt, step["above"]), then=_total(*amounts_of(price, step["above"] + 1)))
+        When(GreaterThan(prompt, step["above"]), then=_total(unit_prices(price, step["above"] + 1)))
         for step in reversed(price.long_prompts)
     ]
-    total: Combinable = _total(*amounts_of(price, 0))
+    total: Combinable = _total(unit_prices(price, 0))
     if steps:
         total = Case(*steps, default=total, output_field=BigIntegerField())
     return _whole((total + Value(TOKENS_PER_PRICE - 1)) / Value(TOKENS_PER_PRICE))
 
 
-def _total(*amounts: int) -> Whole:
-    columns = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    parts = [_whole(F(column) * Value(nano)) for column, nano in zip(columns, amounts, strict=True)]
-    return _whole(parts[0] + parts[1] + parts[2] + parts[3])
+def _total(unit: UnitPrices) -> Whole:
+    written: Combinable = F("cache_write_tokens") - F("cache_write_1h_tokens")
+    classes: tuple[Combinable, ...] = (
+        F("input_tokens"),
+        F("cache_read_tokens"),
+        written,
+        F("output_tokens"),
+        F("cache_write_1h_tokens"),
+    )
+    parts = [_whole(tokens * Value(nano)) for tokens, nano in zip(classes, unit, strict=True)]
+    return _whole(parts[0] + parts[1] + parts[2] + parts[3] + parts[4])
 
 
 def _whole(expression: Combinable) -> Whole:

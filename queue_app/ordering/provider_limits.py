@@ -43,9 +43,8 @@ class LimitUse:
 
 def enter_limits() -> None:
     """Tell the scripts of the limits if they know other ones. Raises RedisError."""
-    limits = cost.rate_limits()
-    known = {name: int(most) for name, most in redis_client().hgetall(PREFIX + "limits").items()}
-    if known != limits:
+    limits = {name: str(most) for name, most in cost.rate_limits().items()}
+    if redis_client().hgetall(PREFIX + "limits") != limits:
         index.run("set_limits", [each for limit in limits.items() for each in limit])
 
 

@@ -46,6 +46,8 @@ def mapped(status: int, body: object = None, **headers: str) -> ProviderError:
         (424, ErrorCode.SERVER_ERROR),
         (425, ErrorCode.CONFLICT),
         (429, ErrorCode.RATE_LIMITED),
+        (498, ErrorCode.RATE_LIMITED),
+        (499, ErrorCode.TIMEOUT),
         (500, ErrorCode.SERVER_ERROR),
         (529, ErrorCode.SERVER_ERROR),
     ],
@@ -83,6 +85,41 @@ def test_only_what_surely_was_not_sent_is_surely_not_billed(
     assert (error.code, error.may_be_billed) == (code, billed)
 
 
+TOO_LONG = [
+    {"message": "input length and `max_tokens` exceed context limit: 198000 + 8192 > 200000"},
+    "The decoder prompt (length 9000) is longer than the maximum model length of 8192.",
+    "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+    {"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000"},
+    {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048."},
+    {"message": "Range of input length should be [1, 30720]"},
+    {"message": "Invalid request: Your request exceeded model token limit: 8192"},
+    {"message": "Input length 100000 exceeds the maximum length 98304"},
+    [{"error": {"code": 400, "message": "The input token count (1200000) exceeds the maximum number of tokens"}}],
+]
+NO_MODEL = [
+    {"code": "model_decommissioned"},
+    {"code": "invalid_model"},
+    {"message": "The model `gemma-7b-it` has been decommissioned and is no longer supported."},
+    {"message": "no/such is not a valid model ID"},
+    {"message": "The provided model identifier is invalid."},
+    {"error": {"code": "DeploymentNotFound"}},
+]
+NO_ACCESS = [
+    {"message": "Your credit balance is too low to access the Anthropic API."},
+    [{"error": {"message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}],
+    "Incorrect API key provided: xa***yz. You can obtain an API key from the console.",
+    {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."},
+]
+FILTERED = [
+    {"message": "Content Exists Risk"},
+    {"message": "Output blocked by content filtering policy"},
+    {"code": "data_inspection_failed", "message": "Output data may contain inappropriate content."},
+    {"message": "Your chosen model requires moderation and your input was flagged for violence."},
+    {"message": "Your prompt was flagged as potentially violating our usage policy"},
+    {"error": "Content violates usage guidelines. Team: 7, API key ID: 9"},
+]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
@@ -99,6 +136,13 @@ def test_only_what_surely_was_not_sent_is_surely_not_billed(
         (429, {"code": "rate_limit_exceeded"}, ErrorCode.RATE_LIMITED),
         (500, {"message": "maximum context length"}, ErrorCode.SERVER_ERROR),
         (400, {"message": "'max_tokens' is not supported with this model"}, ErrorCode.INVALID_REQUEST),
+        (503, {"code": "model_not_found"}, ErrorCode.MODEL_NOT_FOUND),
+        *((400, words, ErrorCode.CONTEXT_LENGTH_EXCEEDED) for words in TOO_LONG),
+        *((400, words, ErrorCode.MODEL_NOT_FOUND) for words in NO_MODEL),
+        *((400, words, ErrorCode.AUTHENTICATION) for words in NO_ACCESS),
+        *((status, words, ErrorCode.CONTENT_FILTERED) for status in (400, 403) for words in FILTERED),
+        (400, {"message": "messages: roles must alternate"}, ErrorCode.INVALID_REQUEST),
+        (400, {"message": "max_tokens: 100000 > 8192, the maximum for this model"}, ErrorCode.INVALID_REQUEST),
     ],
 )
 def test_what_is_wrong_with_a_request_is_told_by_label_or_words(status: int, body: object, code: ErrorCode) -> None:
@@ -113,6 +157,10 @@ def test_what_is_wrong_with_a_request_is_told_by_label_or_words(status: int, bod
         ({"message": "no such model", "code": "404"}, ErrorCode.MODEL_NOT_FOUND, False, "no such model"),
         ({"message": "bad \0 luck\ud800", "type": "server_error"}, ErrorCode.SERVER_ERROR, True, "server_error: bad"),
         ({"code": "insufficient_quota", "status": 402}, ErrorCode.AUTHENTICATION, False, "insufficient_quota"),
+        ({"type": "overloaded_error", "message": "Overloaded"}, ErrorCode.SERVER_ERROR, False, "Overloaded"),
+        ({"type": "rate_limit_error", "message": "slow"}, ErrorCode.RATE_LIMITED, False, "slow"),
+        ({"status": "RESOURCE_EXHAUSTED", "message": "slow"}, ErrorCode.RATE_LIMITED, False, "slow"),
+        ({"code": "context_length_exceeded"}, ErrorCode.CONTEXT_LENGTH_EXCEEDED, True, "context_length_exceeded"),
         (True, ErrorCode.SERVER_ERROR, True, ""),
         ([1, 2], ErrorCode.SERVER_ERROR, True, ""),
     ],
@@ -132,6 +180,28 @@ def test_the_message_helps_and_is_short() -> None:
     error = mapped(404, {"message": "no such model" + "!" * 1000, "type": "invalid_request_error", "param": "model"})
     assert error.message.startswith("HTTP 404: invalid_request_error model: no such model")
     assert len(error.message) == MESSAGE_LENGTH
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "out of luck"},
+        "out of luck",
+        {"detail": "out of luck"},
+        {"detail": [{"loc": ["body"], "msg": "out of luck"}]},
+        {"message": {"detail": [{"msg": "out of luck"}]}},
+        {"object": "error", "Message": "out of luck"},
+        {"error": {"detail": "out of luck"}},
+        {"error_code": 110, "error_msg": "out of luck"},
+        [{"error": {"code": 400, "message": "out of luck", "status": "FAILED_PRECONDITION"}}],
+    ],
+)
+def test_the_words_are_found_wherever_servers_put_them(body: object) -> None:
+    assert "out of luck" in mapped(400, body).message
+
+
+def test_a_web_page_is_not_quoted() -> None:
+    assert mapped(502, " <html><h1>Bad gateway</h1></html>").message == "HTTP 502"
 
 
 def test_the_message_holds_no_key_and_no_part_of_it() -> None:

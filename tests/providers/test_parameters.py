@@ -35,6 +35,22 @@ NO_TEMPERATURE = refuses(
 NO_NEW_NAME = http({"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"]}]}, 422)
 
 
+OUT_OF_RANGE = [
+    "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+    "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens for this model",
+    "max_tokens should be in [1, 4096]",
+    "Range of max_tokens should be [1, 2000]",
+    "max_tokens (77) is above this model's limit of 50",
+    "input length and `max_tokens` exceed context limit: 198000 + 8192 > 200000",
+    "temperature: range: 0..1",
+    "Invalid temperature value, the valid range of temperature is [0, 2.0]",
+    "'temperature' must be non-negative, got -1.0",
+    "temperature should be in [0.0, 2.0)",
+    "Temperature must be positive",
+]
+"""The value is wrong and the parameter is right: without it, the caller's wish would be ignored."""
+
+
 @pytest.fixture
 def fake(redis_url: str) -> Iterator[FakeServer]:
     parameters._remembered.clear()
@@ -55,6 +71,13 @@ def sent(fake: FakeServer) -> list[dict[str, Any]]:
         ([NO_TEMPERATURE], "thinker", {OLD_LIMIT: 77}),
         ([NO_MAX_TOKENS, NO_TEMPERATURE], "thinker", {NEW_LIMIT: 77}),
         ([NO_TEMPERATURE, NO_MAX_TOKENS], "thinker", {NEW_LIMIT: 77}),
+        ([refuses("invalid temperature: only 1 is allowed for this model")], "thinker", {OLD_LIMIT: 77}),
+        ([refuses("`temperature` is deprecated for this model.")], "thinker", {OLD_LIMIT: 77}),
+        (
+            [refuses("Unknown parameter: max_tokens, on o9-2026-12-17", code="400")],
+            "thinker",
+            {NEW_LIMIT: 77, "temperature": 0.2},
+        ),
         ([NO_NEW_NAME], "gpt-5-mini", {OLD_LIMIT: 77, "temperature": 0.2}),
     ],
 )
@@ -92,6 +115,7 @@ def test_a_changed_call_has_another_idempotency_key_and_the_same_attempt(fake: F
     [
         refuses("max_tokens is too large: 77. This model supports at most 50 completion tokens.", param="max_tokens"),
         refuses("temperature must be between 0 and 1", param="temperature"),
+        *map(refuses, OUT_OF_RANGE),
         refuses("messages: roles must alternate", param="messages"),
         refuses("This model's maximum context length is 40 tokens; max_tokens was 77.", code="context_length_exceeded"),
         refuses("max_tokens is not supported", status=403),

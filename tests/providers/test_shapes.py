@@ -189,7 +189,16 @@ def test_an_answer_that_is_none_is_a_failure_with_its_cost(
 
 @pytest.mark.parametrize(
     ("raw", "finish_reason"),
-    [("STOP", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("MAX_TOKENS", "length"), ("other", "other")],
+    [
+        ("STOP", "stop"),
+        ("eos_token", "stop"),
+        ("end_turn", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("COMPLETE", "stop"),
+        ("max_output_tokens", "length"),
+        ("tool-calls", "tool_calls"),
+        ("other", "other"),
+    ],
 )
 def test_finish_reasons_are_read_in_the_words_of_other_servers(
     openai: ProviderAdapter, fake: FakeServer, raw: str, finish_reason: str
@@ -210,8 +219,11 @@ def test_a_refusal_is_an_answer(openai: ProviderAdapter, fake: FakeServer, messa
     assert not answered(openai, fake, completion({"content": "Sure.", "refusal": None})).refused
 
 
-def test_an_emptied_answer_is_filtered(openai: ProviderAdapter, fake: FakeServer) -> None:
-    error = failed(openai, fake, says("", "content_filter"))
+@pytest.mark.parametrize(
+    "reason", ["content_filter", "content-filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "guardrail_intervened"]
+)
+def test_an_emptied_answer_is_filtered(openai: ProviderAdapter, fake: FakeServer, reason: str) -> None:
+    error = failed(openai, fake, says("", reason))
     assert (error.code, error.usage) == (ErrorCode.CONTENT_FILTERED, COUNTED)
 
 
@@ -222,13 +234,18 @@ def test_an_emptied_answer_is_filtered(openai: ProviderAdapter, fake: FakeServer
         {"error": "out of capacity"},
         {**says("Hi."), "error": {"message": "out of capacity"}},
         {"choices": [{"error": {"message": "out of capacity"}, "message": {"content": ""}, "finish_reason": "error"}]},
+        {"object": "error", "message": "out of capacity", "code": 40303},
+        {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "out of capacity"}},
+        {"error_code": 336100, "error_msg": "out of capacity"},
+        {"detail": "out of capacity"},
+        {"success": False, "errors": [{"code": 7000, "message": "out of capacity"}], "result": None},
     ],
 )
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 def test_an_error_in_a_success_is_a_failure_in_the_providers_words(
     request: pytest.FixtureRequest, fake: FakeServer, body: dict[str, Any], dialect: str
 ) -> None:
-    if dialect == "anthropic" and "error" not in body:
+    if dialect == "anthropic" and body.get("choices") and "error" not in body:
         body = {"type": "error", **body["choices"][0]}
     error = failed(request.getfixturevalue(dialect), fake, body)
     assert error.code is ErrorCode.SERVER_ERROR

@@ -14,7 +14,7 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger.entries import book_entry
-from cost_app.models import ProviderLimit
+from cost_app.models import ModelAlias, ProviderLimit
 from queue_app import create_ai_request_queue
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering import index, provider_limits
@@ -273,6 +273,19 @@ def test_a_shipped_limit_is_the_provider_s_and_not_the_sandbox_s(db: None, setti
     assert provider_limits.cost.rate_limits() == {}
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "a-key", "anthropic": ""}
     assert provider_limits.cost.rate_limits() == {"deepseek/": 100}
+
+
+def test_an_alias_shares_the_limit_of_its_model(submit: Submit, scoped: Organization) -> None:
+    for alias, model in (("snapshot", "deepseek-chat"), ("own", "deepseek-chat"), ("no-limit", "deepseek-v4-pro")):
+        ModelAlias.objects.create(provider="deepseek", alias=alias, model=model, state="approved")
+    limit("deepseek/own", 5)
+    limit(CHAT, 2)
+    requests = [submit(model=model) for model in ("deepseek-chat", "snapshot", "snapshot", "own", "no-limit")]
+    assert {request.id for request in started()} == {requests[number].id for number in (0, 1, 3, 4)}
+    assert {name: (use.per_minute, use.used) for name, use in provider_limits.limit_uses().items()} == {
+        CHAT: (2, 2),
+        "deepseek/own": (5, 1),
+    }
 
 
 def test_the_figures_say_how_many_wait_for_a_limit(submit: Submit, scoped: Organization) -> None:

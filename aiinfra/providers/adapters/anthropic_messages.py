@@ -83,7 +83,7 @@ def _answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], ap
     body = read_object(response)
     raw_usage = raw_usage_of(body)
     without_answer = anthropic_usage(raw_usage, answered=False), storable(raw_usage)
-    if error := body.get("error"):
+    if error := errors.error_in(body, has_answer="content" in body):
         raise errors.error_in_answer(error, messages, api_key, *without_answer)
     blocks = clean_tree(body.get("content"))
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):

@@ -12,6 +12,7 @@ import httpx2
 
 from aiinfra.egress import AnswerTooLargeError
 from aiinfra.providers.adapters.cleaning import clean_tree, one_line
+from aiinfra.providers.adapters.error_words import BY_LABEL, STATUS_BY_LABEL, code_by_words
 from aiinfra.providers.adapters.retry_after import retry_after_s
 from aiinfra.providers.base import ErrorCode, ProviderError, TokenUsage
 
@@ -21,16 +22,6 @@ ECHO_LENGTH = 12
 WORDS_READ = 4_000
 """Characters of an error body that are searched."""
 
-_BY_LABEL = {
-    "content_filter": ErrorCode.CONTENT_FILTERED,
-    "content_policy_violation": ErrorCode.CONTENT_FILTERED,
-    "context_length_exceeded": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    "exceed_context_size_error": ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    "model_not_found": ErrorCode.MODEL_NOT_FOUND,
-    "request_too_large": ErrorCode.REQUEST_TOO_LARGE,
-    "insufficient_quota": ErrorCode.AUTHENTICATION,
-}
-"""An error's `code` or `type`, as OpenAI, Anthropic and llama.cpp write them."""
 _BY_STATUS = {
     401: ErrorCode.AUTHENTICATION,
     402: ErrorCode.AUTHENTICATION,
@@ -44,17 +35,11 @@ _BY_STATUS = {
     424: ErrorCode.SERVER_ERROR,
     425: ErrorCode.CONFLICT,
     429: ErrorCode.RATE_LIMITED,
+    498: ErrorCode.RATE_LIMITED,
+    499: ErrorCode.TIMEOUT,
 }
-_ABOUT_THE_REQUEST = frozenset({400, 413, 422})
-"""Statuses whose text is searched: providers report a long prompt or an unknown model with any of them."""
-_TOO_LONG = re.compile(
-    r"context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input |prompt )?tokens"
-    r"|input (token count|is too long)|prompt .{0,40}(exceeds|too large|too long)",
-    re.IGNORECASE,
-)
-_NO_MODEL = re.compile(
-    r"\bmodel\b[^.]{0,80}\b(does not exist|not found|not exist)\b|\b(unknown|no such|invalid) model\b", re.IGNORECASE
-)
+_MESSAGES = ("message", "Message", "detail", "msg", "error", "error_msg", "status_msg", "errors")
+"""The members of an error body that have its words, the best first."""
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -73,6 +58,14 @@ def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_
     wish = retry_after_s(error.response.headers)
     message = ": ".join(filter(None, [f"HTTP {status}", text]))[:MESSAGE_LENGTH]
     return ProviderError(code, message, may_be_billed=False, retry_after_s=wish, status=status)
+
+
+def error_in(body: Mapping[str, Any], *, has_answer: bool) -> object:
+    """The error in a success: by its name, or the body itself where it has words in place of an answer; else None."""
+    if body.get("error") or has_answer:
+        return body.get("error")
+    told = body.get("base_resp") or body  # MiniMax
+    return told if _message_in(told) else None
 
 
 def error_in_answer(
@@ -143,40 +136,49 @@ def _read(status: int, body: object, messages: Sequence[Mapping[str, Any]], api_
     details = _details(body)
     labels = [details[name] for name in ("type", "code", "param") if _is_label(details.get(name), api_key)]
     code = _code(status, labels, words_of(body))
-    # Providers echo part of a wrong key.
-    words = "" if code == ErrorCode.AUTHENTICATION else _quotable(details.get("message"), messages, api_key)
+    # Providers repeat a part of a wrong key.
+    words = "" if code == ErrorCode.AUTHENTICATION else _quotable(_message_in(body), messages, api_key)
     return code, ": ".join(filter(None, [" ".join(labels), words]))
 
 
 def _code(status: int, labels: Sequence[str], words: str) -> ErrorCode:
-    if status >= 500:
-        return ErrorCode.SERVER_ERROR
-    named = next((_BY_LABEL[label] for label in labels if label in _BY_LABEL), None)
+    named = next((BY_LABEL[label] for label in labels if label in BY_LABEL), None)
     if named is not None:
         return named
-    if status in _ABOUT_THE_REQUEST and _TOO_LONG.search(words):
-        return ErrorCode.CONTEXT_LENGTH_EXCEEDED
-    if status in _ABOUT_THE_REQUEST and _NO_MODEL.search(words):
-        return ErrorCode.MODEL_NOT_FOUND
-    return _BY_STATUS.get(status, ErrorCode.INVALID_REQUEST)
+    if status >= 500:
+        return ErrorCode.SERVER_ERROR
+    return code_by_words(status, words) or _BY_STATUS.get(status, ErrorCode.INVALID_REQUEST)
 
 
 def _status_in(body: object) -> int | None:
-    """The HTTP error status inside an error object, such as OpenRouter's."""
+    """The HTTP error status that an error object names, as OpenRouter's do, or that its label stands for."""
     details = _details(body)
-    for name in ("status", "code"):
-        value = details.get(name)
-        if str(value).isascii() and re.fullmatch(r"[45]\d\d", str(value)):
-            return int(str(value))
+    for name in ("status", "code", "type"):
+        value = str(details.get(name))
+        if re.fullmatch(r"[45]\d\d", value, re.ASCII):
+            return int(value)
+        if value in STATUS_BY_LABEL:
+            return STATUS_BY_LABEL[value]
     return None
 
 
 def _details(body: object) -> Mapping[str, Any]:
-    """The error object, which openai's client unwraps and anthropic's does not."""
+    """The error object: openai's client unwraps it, anthropic's does not, and Google puts it into a list."""
+    if isinstance(body, Sequence) and not isinstance(body, str) and len(body) == 1:
+        body = body[0]
     if not isinstance(body, Mapping):
         return {}
     inner = body.get("error")
     return inner if isinstance(inner, Mapping) else body
+
+
+def _message_in(body: object) -> str:
+    """What a body says, wherever servers put it; empty for a web page and for a body without words."""
+    if isinstance(body, str):
+        return "" if body.lstrip().startswith("<") else body
+    details = _details(body)
+    said = (" ".join(_texts(details[name])) for name in _MESSAGES if details.get(name))
+    return next(filter(None, said), "")
 
 
 def _is_label(value: object, api_key: str) -> bool:
@@ -185,10 +187,8 @@ def _is_label(value: object, api_key: str) -> bool:
     return re.fullmatch(r"[\w.\[\]-]{1,40}", value) is not None
 
 
-def _quotable(words: object, messages: Sequence[Mapping[str, Any]], api_key: str) -> str:
-    """The provider's text without the key; empty if it quotes the prompt."""
-    if not isinstance(words, str):
-        return ""
+def _quotable(words: str, messages: Sequence[Mapping[str, Any]], api_key: str) -> str:
+    """The provider's words without the key; empty where they quote the prompt."""
     words = words[:WORDS_READ]
     words = one_line(words.replace(api_key, "[key]") if api_key else words, MESSAGE_LENGTH)
     if any(_echoes(words, text) for message in messages for text in _texts(message.get("content"))):

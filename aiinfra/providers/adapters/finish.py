@@ -10,20 +10,35 @@ REASON_LENGTH = 64
 
 STOP, LENGTH, TOOL_CALLS, FILTERED = "stop", "length", "tool_calls", "content_filter"
 _SAME = {
+    TOOL_CALLS: TOOL_CALLS,
+    FILTERED: FILTERED,
     "end_turn": STOP,
     "stop_sequence": STOP,
+    "complete": STOP,
+    "completed": STOP,
     "eos": STOP,
     "eos_token": STOP,
+    "endoftext": STOP,
     "max_tokens": LENGTH,
+    "max_output_tokens": LENGTH,
     "max_length": LENGTH,
     "model_length": LENGTH,
     "model_context_window_exceeded": LENGTH,
     "tool_use": TOOL_CALLS,
+    "tool_call": TOOL_CALLS,
     "function_call": TOOL_CALLS,
     "refusal": FILTERED,
     "safety": FILTERED,
+    "recitation": FILTERED,
+    "blocklist": FILTERED,
+    "prohibited_content": FILTERED,
+    "spii": FILTERED,
+    "content_filtered": FILTERED,
+    "guardrail_intervened": FILTERED,
+    "sensitive": FILTERED,
 }
-"""Synonyms used by Anthropic, text-generation-inference, Mistral, Gemini and old OpenAI servers."""
+"""Other words for the same, of Anthropic, text-generation-inference, Mistral, Gemini, Bedrock, Cohere, Zhipu and old
+OpenAI servers."""
 _FAILED = re.compile(
     r"error|fail|abort|cancel|timeout|time_limit|insufficient|overload|interrupt|unavailable|malformed"
 )
@@ -33,7 +48,7 @@ _FAILED = re.compile(
 def finish_reason_of(raw: object) -> str:
     """The finish reason in OpenAI's terms; an unknown one unchanged, "" if there is none."""
     word = one_line(raw, REASON_LENGTH) if isinstance(raw, str) else ""
-    return _SAME.get(word.lower(), word.lower() if word.isupper() else word)
+    return _SAME.get(word.lower().replace("-", "_"), word.lower() if word.isupper() else word)
 
 
 def checked(answer: ChatAnswer) -> ChatAnswer:

@@ -23,7 +23,7 @@ def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]]
     raw_usage = raw_usage_of(body)
     without_answer = openai_usage(raw_usage, answered=False), storable(raw_usage)
     choice = _first_choice(body)
-    if error := body.get("error") or choice.get("error"):
+    if error := errors.error_in(body, has_answer=bool(choice)) or choice.get("error"):
         raise errors.error_in_answer(error, messages, api_key, *without_answer)
     message = choice.get("message")
     if not isinstance(message, Mapping):

@@ -134,7 +134,7 @@ def _embeddings(response: httpx2.Response, texts: int, said: Sequence[dict[str, 
     body = read_object(response)
     raw_usage = raw_usage_of(body)
     usage, kept = embedding_usage(raw_usage), storable(raw_usage)
-    if error := body.get("error"):
+    if error := errors.error_in(body, has_answer="data" in body):
         raise errors.error_in_answer(error, said, api_key, usage, kept)
     try:
         rows = sorted(_Embeddings.model_validate(body).data, key=lambda row: row.index)

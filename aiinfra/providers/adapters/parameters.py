@@ -33,9 +33,11 @@ HOST_OF_NEW_LIMIT = "api.openai.com"
 _TAKES_NEW_LIMIT = re.compile(r"(o[1-9]|gpt-[5-9])(?![0-9])")
 _TAKES_NO_TEMPERATURE = re.compile(r"o[1-9](?![0-9])")
 _VALUE_OUT_OF_RANGE = re.compile(
-    r"too (large|small|high|low|big)|at (most|least)|between|(less|greater) than|out of range|exceeds?\b|up to"
-    r"|min(imum)? (value|is)|max(imum)? (value|is)|<=|>="
+    r"too (large|small|high|low|big)|at (most|least)|between|(less|greater|more) than|\brange\b|exceeds?\b|up to"
+    r"|min(imum)? (value|is|allowed)|max(imum)? (value|is|allowed)|<=|>=|\d >|> \d|[\[(]-?\d[\d.]*, ?-?\d"
+    r"|(non-?)?(negative|positive)|above|below|beyond|(?<![\w.:-])(?!4\d\d\b)\d{2,7}(?![\w.:-])"
 )
+"""Words of a wrong value, bounds, and whole numbers that are no HTTP status: left out, another value would be used."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 MAX_TOKENS = 100_000_000
 """A larger count in one call is an error: the longest context of any model is a hundredth of it."""
 
-_DIGITS = re.compile(r"[0-9]{1,9}")
+_DIGITS = re.compile(r"\s{0,9}([0-9]{1,9})(\.0{1,9})?\s{0,9}")
 
 
 class UsageError(ValueError):
@@ -33,7 +33,7 @@ def at(raw: Mapping[str, Any], path: str) -> Any:
 def count(raw: Mapping[str, Any], path: str) -> int | None:
     """A token count, also as `10.0` or `"10"`; None if there is none. Raises UsageError for anything else."""
     value = at(raw, path) if path else None
-    if value is None or value == "":
+    if value is None or value in ("", [], {}):
         return None
     whole = as_whole(value)
     if whole is None or whole > MAX_TOKENS:
@@ -44,7 +44,8 @@ def count(raw: Mapping[str, Any], path: str) -> int | None:
 def as_whole(value: object) -> int | None:
     """A non-negative integer in any notation; None for anything else."""
     if isinstance(value, str):
-        return int(value) if _DIGITS.fullmatch(value) else None
+        written = _DIGITS.fullmatch(value)
+        return int(written[1]) if written else None
     if isinstance(value, float):
         return int(value) if value.is_integer() and value >= 0 else None
     return value if type(value) is int and value >= 0 else None

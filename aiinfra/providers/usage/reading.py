@@ -83,17 +83,32 @@ def _spoken(raw: Mapping[str, Any], dialects: Sequence[Dialect]) -> Dialect:
 
 
 def _usage(raw: Mapping[str, Any], dialect: Dialect) -> TokenUsage:
-    prompt, output = count(raw, dialect.prompt), count(raw, dialect.output)
-    total = count(raw, dialect.total)
-    prompt, output = _completed(prompt, output, total)
-    sent = prompt + (count(raw, dialect.also_prompt) or 0)
-    shares = _shares(raw, sent)
-    whole = sent if dialect.prompt_has_cache else sent + shares.cached
-    if total and not dialect.prompt_has_cache and total == sent + output:
+    prompt, output, total = _sums(raw, dialect)
+    shares = _shares(raw, prompt) if dialect.has_shares else _Shares(0, 0, 0, 0)
+    whole = prompt if dialect.prompt_has_cache else prompt + shares.cached
+    if total and not dialect.prompt_has_cache and total == prompt + output:
         total = None
     whole, answer = _balanced(whole, output, total, shares)
     _must_not_contradict(raw, dialect, {prompt, whole, whole - shares.cached}, {output, answer, shares.reasoning})
     return _checked(raw, whole, answer, shares)
+
+
+def _sums(raw: Mapping[str, Any], dialect: Dialect) -> tuple[int, int, int | None]:
+    """The prompt, the output and the total, with the parts that are counted apart."""
+    prompt, output = _both(raw, dialect.prompt, dialect.also_prompt), _both(raw, dialect.output, dialect.also_output)
+    total, apart = count(raw, dialect.total), count(raw, dialect.also_output) or 0
+    if total and not dialect.total_has_parts:
+        total += apart + (count(raw, dialect.also_prompt) or 0)
+    prompt, output = _completed(prompt, output, total)
+    if total == prompt + output - apart:
+        output -= apart
+    return prompt, output, total
+
+
+def _both(raw: Mapping[str, Any], path: str, also: str) -> int | None:
+    """A count and the part of it that is counted apart; None where neither is there."""
+    counts = [number for number in (count(raw, path), count(raw, also)) if number is not None]
+    return sum(counts) if counts else None
 
 
 def _completed(prompt: int | None, output: int | None, total: int | None) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """How providers and gateways spell their token counts. A new spelling needs only a line here.
 
 A path goes through nested objects: `prompt_tokens_details.cached_tokens`. Sources: the API references of OpenAI,
-Anthropic, DeepSeek, xAI, Google, Mistral, Moonshot, Alibaba, Perplexity, Cohere, Amazon and Ollama, and those of the
-gateways OpenRouter, LiteLLM and new-api, as of November 2026.
+Anthropic, DeepSeek, xAI, Google, Mistral, Moonshot, Alibaba, Perplexity, Cohere, Amazon, IBM and Ollama, and those of
+LangChain, Vercel, OpenRouter, LiteLLM and new-api, as of November 2026.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 class Dialect:
     """Where one family of APIs puts the counts that make up the sum.
 
-    `prompt_has_cache` says whether the prompt's count includes cache reads and writes. `also_prompt` is a part of the
-    prompt that is counted separately. If `marks` are given, one of them must be present and `foreign` must not.
+    `prompt_has_cache` says whether the prompt's count includes what was read from and written to a prompt cache.
+    `also_prompt` and `also_output` are parts that are counted apart, and not in a total where `total_has_parts` is
+    False. Where `marks` are given, one of them must be there and `foreign` must not. `has_shares` is False where cached
+    tokens are no part of the prompt's count.
     """
 
     name: str
@@ -22,12 +24,25 @@ class Dialect:
     total: str = ""
     prompt_has_cache: bool = True
     also_prompt: str = ""
+    also_output: str = ""
+    total_has_parts: bool = True
+    has_shares: bool = True
     marks: tuple[str, ...] = ()
     foreign: str = ""
 
 
 ANTHROPIC = Dialect("Anthropic messages", "input_tokens", "output_tokens", prompt_has_cache=False)
 DIALECTS = (
+    Dialect(
+        "Perplexity's deep research, whose total leaves out what it read and thought",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        also_prompt="citation_tokens",
+        also_output="reasoning_tokens",
+        total_has_parts=False,
+        marks=("citation_tokens",),
+    ),
     Dialect("OpenAI chat completions", "prompt_tokens", "completion_tokens", "total_tokens"),
     Dialect(
         "Anthropic messages through a gateway",
@@ -45,11 +60,30 @@ DIALECTS = (
         "candidatesTokenCount",
         "totalTokenCount",
         also_prompt="toolUsePromptTokenCount",
+        also_output="thoughtsTokenCount",
+    ),
+    Dialect(
+        "Google Gemini's client library",
+        "prompt_token_count",
+        "candidates_token_count",
+        "total_token_count",
+        also_prompt="tool_use_prompt_token_count",
+        also_output="thoughts_token_count",
+        marks=("candidates_token_count", "total_token_count"),
+    ),
+    Dialect(
+        "Vercel's client library",
+        "inputTokens",
+        "outputTokens",
+        "totalTokens",
+        marks=("cachedInputTokens", "inputTokenDetails"),
     ),
     Dialect("Amazon Bedrock Converse", "inputTokens", "outputTokens", "totalTokens", prompt_has_cache=False),
-    Dialect("OpenRouter's and Vercel's client libraries", "promptTokens", "completionTokens", "totalTokens"),
-    Dialect("Cohere", "billed_units.input_tokens", "billed_units.output_tokens"),
+    Dialect("OpenRouter's and Vercel's older client libraries", "promptTokens", "completionTokens", "totalTokens"),
+    Dialect("Cohere", "billed_units.input_tokens", "billed_units.output_tokens", has_shares=False),
     Dialect("Ollama", "prompt_eval_count", "eval_count"),
+    Dialect("Llama on Amazon Bedrock", "prompt_token_count", "generation_token_count"),
+    Dialect("IBM watsonx", "input_token_count", "generated_token_count"),
 )
 """Ordered: the first dialect with counts present applies."""
 
@@ -59,10 +93,16 @@ CACHE_READ = (
     "prompt_cache_hit_tokens",  # DeepSeek
     "cached_tokens",  # Moonshot, Together, StepFun
     "num_cached_tokens",  # Mistral
+    "prompt_token_details.cached_tokens",  # Mistral
+    "input_token_details.cache_read",  # LangChain
+    "inputTokenDetails.cacheReadTokens",  # Vercel
+    "cachedInputTokens",
     "cache_read_input_tokens",  # Anthropic, LiteLLM, Portkey
     "cache_read_tokens",
     "cacheReadInputTokens",  # Bedrock
+    "cacheReadInputTokenCount",
     "cachedContentTokenCount",  # Gemini
+    "cached_content_token_count",
 )
 CACHE_MISS = "prompt_cache_miss_tokens"
 """DeepSeek's count of prompt tokens that were not in the cache."""
@@ -77,7 +117,10 @@ CACHE_WRITE = (
     "cache_creation_tokens",
     "cache_write_tokens",
     "cache_write_input_tokens",
+    "input_token_details.cache_creation",  # LangChain
+    "inputTokenDetails.cacheWriteTokens",  # Vercel
     "cacheWriteInputTokens",  # Bedrock
+    "cacheWriteInputTokenCount",
 )
 """All cache writes, whatever their lifetime."""
 CACHE_WRITE_5M = (
@@ -100,7 +143,11 @@ REASONING = (
     "output_tokens_details.thinking_tokens",  # Anthropic
     "completion_tokens_details.thinking_tokens",
     "reasoning_tokens",  # Perplexity
+    "output_token_details.reasoning",  # LangChain
+    "outputTokenDetails.reasoningTokens",  # Vercel
+    "reasoningTokens",
     "thoughtsTokenCount",  # Gemini
+    "thoughts_token_count",
 )
 
 TIER = "service_tier"

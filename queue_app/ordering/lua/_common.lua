@@ -54,15 +54,16 @@ local function limits()
   if not known_limits then
     known_limits = {}
     local rows = redis.call('HGETALL', LIMITS)
-    for i = 1, #rows, 2 do known_limits[rows[i]] = tonumber(rows[i + 1]) end
+    for i = 1, #rows, 2 do known_limits[rows[i]] = tonumber(rows[i + 1]) or rows[i + 1] end
   end
   return known_limits
 end
 
--- The limit that a model's calls count against: its own, else the one that the provider's other models share. A model
--- whose own limit is 0 has none.
+-- The limit that a model's calls count against: its own, else that of the model it is an alias of, else the one that the
+-- provider's other models share. A model whose own limit is 0 has none.
 local function limit_of(model)
   local known = limits()
+  if type(known[model]) == 'string' then model = known[model] end
   if known[model] then return known[model] > 0 and model or nil end
   local provider = string.match(model, '^[^/]*/')
   return (known[provider] or 0) > 0 and provider or nil

@@ -1,7 +1,7 @@
 -- Returns (limit, calls a minute, calls that count against it now) of every limit.
 local found = {}
 for limit, most in pairs(limits()) do
-  if most > 0 then
+  if type(most) == 'number' and most > 0 then
     for _, each in ipairs({limit, most, most - room(limit)}) do found[#found + 1] = each end
   end
 end

@@ -1,5 +1,5 @@
 -- ARGV: (provider/model, calls a minute) for every limit; "provider/" is the one that its other models share, and 0 says
--- that a model has none. Whoever waited for a limit is looked at again: it may be another one now, or none.
+-- that a model has none. An alias has the name of its model in place of the calls. Whoever waited for a limit is looked at again: it may be another one now, or none.
 redis.call('DEL', LIMITS)
 if #ARGV > 0 then redis.call('HSET', LIMITS, unpack(ARGV)) end
 for _, limit in ipairs(redis.call('SMEMBERS', FULL)) do

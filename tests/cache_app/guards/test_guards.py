@@ -27,6 +27,10 @@ APART = {
         ("Figures as of 2024-03-31", "Figures as of 2024-06-30"),
         ("Umsatz im Jahr 2023", "Umsatz im Jahr 2022"),
     ],
+    "symbols": [
+        ("What does %d print?", "What does %s print?"),
+        ("What does \\n mean?", "What does \\t mean?"),
+    ],
     "codes": [
         ("Our scope 1 emissions", "Our scope 2 emissions"),
         ("What does ESRS E1-6 say?", "What does ESRS E1-7 say?"),
@@ -49,6 +53,12 @@ APART = {
         ("Print it in red", "Print it in blue"),
         ("Our methane leaks", "Our carbon dioxide leaks"),
         ("Is it the best one?", "Is it the worst one?"),
+        ("Who rarely pays on time?", "Who always pays on time?"),
+        ("Orders of more than 5 seats", "Orders of fewer than 5 seats"),
+        ("Orders of at least 5 seats", "Orders of up to 5 seats"),
+        ("Is this too much?", "Is this too little?"),
+        ("What if either of them fails?", "What if both of them fail?"),
+        ("How do I write a for loop?", "How do I write a while loop?"),
         ("How do I ask for the keys?", "How do I send the keys?"),
         ("Why were complaints higher in May?", "Why did complaints fall in May?"),
         ("How high is the water consumption of the site?", "What is the water cost of the site?"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiinfra.providers.tokens import count_tokens
-from tests.support.race import Racer, meet, run_racer
+from tests.support.race import Racer, happened, meet, run_racer, tell, wait_for
 
 if TYPE_CHECKING:
     from cost_app.models import Attempt
@@ -107,7 +107,87 @@ def roll_over(argument: str) -> Iterator[object]:
             yield f"after:{_outcome(_open())}"
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (admit, fall_back, retry, roll_over)}
+def _pause_until(event: str) -> None:
+    """Wait for another racer, or until it waits for a lock of this one. SQLite has one writer, and needs no pause."""
+    from django.db import connection
+
+    waiting = (
+        "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND datname = current_database())"
+    )
+    while connection.vendor == "postgresql" and not happened(event):
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+
+
+def admit_first(_argument: str) -> Iterator[object]:
+    """Admit a call, and commit it once the budget has been set or waits for that."""
+    from django.db import transaction
+
+    from aiinfra.tenants.scope import system_scope
+
+    with system_scope(), transaction.atomic():
+        outcome = _outcome(_open())
+        tell("admitted")
+        _pause_until("set")
+    yield outcome
+
+
+def set_second(_argument: str) -> Iterator[object]:
+    """Set a budget while a call is being admitted."""
+    wait_for("admitted")
+    yield _set()
+
+
+def settle_meanwhile(_argument: str) -> Iterator[object]:
+    """Settle the open call while a budget is being set."""
+    from aiinfra.providers.base import TokenUsage
+    from aiinfra.tenants.scope import system_scope
+    from cost_app.ledger import attempts
+    from cost_app.models import Attempt, AttemptState
+
+    with system_scope():
+        attempt = Attempt.objects.select_related("price").get(state=AttemptState.DISPATCHED)
+        wait_for("summed")
+        attempts.settle(attempt, TokenUsage(input=10, output=1), {})
+        tell("settled")
+    yield "settled"
+
+
+def set_meanwhile(_argument: str) -> Iterator[object]:
+    """Set a budget, and pause after the ledger was summed."""
+    from cost_app.budgets import opening
+
+    spent_between = opening.spent_between
+
+    def summed(*arguments: object) -> int:
+        nano = spent_between(*arguments)  # type: ignore[arg-type]
+        tell("summed")
+        _pause_until("settled")
+        return nano
+
+    opening.spent_between = summed  # type: ignore[assignment]
+    yield _set()
+
+
+def _set() -> str:
+    from aiinfra.tenants.models import Organization
+    from cost_app.budgets.manage import set_budget
+    from cost_app.budgets.terms import BudgetTerms
+
+    organization = Organization.objects.get(slug="north")
+    terms = BudgetTerms(period="monthly", limit_nano=10**12, enforcement="block")
+    set_budget(organization_id=organization.pk, terms=terms, actor="user:finance")
+    tell("set")
+    return "set"
+
+
+RACES: dict[str, Racer] = {
+    race.__name__: race
+    for race in (admit, fall_back, retry, roll_over, admit_first, set_second, settle_meanwhile, set_meanwhile)
+}
 
 if __name__ == "__main__":
     run_racer(RACES, prepare=lambda: count_tokens(""))

@@ -113,6 +113,19 @@ def test_what_was_spent_before_the_budget_was_set_is_not_drawn(scoped: Organizat
     assert left["y"] == ["100.00"] * 5 + ["98.00"] * 4 + ["88.00", "88.00"]
 
 
+def test_a_correction_of_calls_that_the_budget_did_not_count_is_not_drawn(
+    scoped: Organization, make_budget: MakeBudget
+) -> None:
+    budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
+    for day, dollars in ((1, 10), (9, 2), (10, -11)):
+        spent_on(scoped, day, dollars * DOLLAR)
+    chart = figures.burn_down(row_of(budget, committed=2 * DOLLAR))
+    left = [float(amount) for amount in trace(chart, "left")["y"]]
+    assert left == sorted(left, reverse=True)
+    assert (left[0], left[-1]) == (100, 98)
+    assert {row[1] for row in chart.table.rows} == {"$0.00", "$2.00"}
+
+
 def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBudget) -> None:
     """Not even where a correction made one of them negative."""
     month, today = (make_budget(period=period, limit_nano=10 * DOLLAR) for period in ("monthly", "daily"))

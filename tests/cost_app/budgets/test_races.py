@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db.models import F
@@ -107,3 +108,22 @@ def test_at_midnight_what_was_left_over_makes_room_and_no_more(
     fits = (limit + limit - before) // (limit // FIT)
     assert outcomes["after:admitted"] == min(fits, CALLS // 2 + sum(share % 2 for share in SHARES))
     assert after == outcomes["after:admitted"] * (limit // FIT)
+
+
+def test_a_budget_counts_a_call_that_is_being_admitted_once(run_race: RunRace, organization: Organization) -> None:
+    outcomes = run_race("tests.cost_app.budgets.racers", [("admit_first", ""), ("set_second", "")])
+    assert outcomes == [["admitted"], ["set"]]
+    with organization_scope(organization.pk):
+        assert used(organization) == [Attempt.objects.get().bound_nano]
+
+
+def test_a_budget_counts_a_call_that_is_being_settled_once(run_race: RunRace, organization: Organization) -> None:
+    call = open_call(organization, CHEAP)
+    with organization_scope(organization.pk):
+        attempts.dispatch(call, timedelta(seconds=30))
+    outcomes = run_race("tests.cost_app.budgets.racers", [("settle_meanwhile", ""), ("set_meanwhile", "")])
+    assert outcomes == [["settled"], ["set"]]
+    with organization_scope(organization.pk):
+        cost = Attempt.objects.get().cost_nano
+        assert cost > 0
+        assert used(organization) == [cost]

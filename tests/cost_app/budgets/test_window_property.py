@@ -37,7 +37,8 @@ ZONES = ("UTC", "Asia/Tokyo", "America/New_York", "Asia/Kolkata", "Pacific/Auckl
 SPELLINGS = ("ann", " ann", "ann\u200b", "ann\n")
 SCOPES = {"api_key": "", "organization": "", "user": "ann", "tag": "ann"}
 BEGIN = datetime(2026, 3, 27, 12, tzinfo=UTC)
-SEEDS = range(examples(3, 60))
+SEEDS = range(examples(4, 60))
+"""One of each scope at least."""
 STEPS = 15
 BOUND = 31_080
 """Of the test's call, in nano-dollars."""

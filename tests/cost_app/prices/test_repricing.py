@@ -124,6 +124,17 @@ def test_a_fee_that_was_missing_is_booked_by_repricing_as_it_held_when_the_call_
     assert (attempt.cost_nano, attempt.usage_issue, ledger_sum(organization)) == (1_114, "", 1_114)
 
 
+def test_a_missing_fee_that_turns_out_to_be_zero_clears_the_mark(call: Call, organization: Organization) -> None:
+    price(1, days=-30)
+    attempt = call(tool_uses={"web_search": 2}, usage_issue="tool_unpriced")
+    ToolFee.objects.create(provider="local", tool="web_search", nano_per_use=0, effective_from=NOW - timedelta(days=9))
+    assert figures(difference(LAST_WEEK)[0]) == ("north", 1, 1, 0, 1_100, 1_100)
+    correct()
+    attempt.refresh_from_db()
+    assert (attempt.cost_nano, attempt.usage_issue, ledger_sum(organization)) == (1_100, "", 1_100)
+    assert correct() is None
+
+
 def test_repricing_posts_the_difference_and_keeps_what_was_booked(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     attempt = call()

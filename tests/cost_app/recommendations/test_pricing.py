@@ -10,27 +10,31 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Attempt, ModelPrice, PriceTier
+from cost_app.models.ledger import usage_columns
 from cost_app.prices.pricing import cost_of
 from cost_app.recommendations.pricing import repriced, weekly_prices
 from tests.cost_app.recommendations.conftest import NOW, add_price
 
 tokens = st.integers(0, 2_000_000)
 amounts = st.integers(0, 600 * 10**9)
-COLUMNS = ["input", "cache_read", "cache_write", "output"]
+COLUMNS = ["input", "cache_read", "cache_write", "output", "cache_write_1h"]
+prices = st.tuples(amounts, amounts, amounts, amounts, st.none() | amounts)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    usage=st.builds(TokenUsage, input=tokens, cache_read=tokens, cache_write=tokens, output=tokens),
-    short=st.tuples(amounts, amounts, amounts, amounts),
-    long=st.lists(st.tuples(amounts, amounts, amounts, amounts), max_size=3),
+    usage=st.builds(
+        TokenUsage, input=tokens, cache_read=tokens, cache_write=tokens, output=tokens, cache_write_1h=tokens
+    ),
+    short=prices,
+    long=st.lists(prices, max_size=3),
     threshold=st.integers(0, 2_000_000),
 )
 def test_sql_and_python_agree_to_the_nano(
     organization: Organization,
     usage: TokenUsage,
-    short: tuple[int, ...],
-    long: list[tuple[int, ...]],
+    short: tuple[int | None, ...],
+    long: list[tuple[int | None, ...]],
     threshold: int,
 ) -> None:
     columns = dict(zip(COLUMNS, short, strict=True))
@@ -45,10 +49,7 @@ def test_sql_and_python_agree_to_the_nano(
             provider="openai",
             model="x",
             bound_nano=0,
-            input_tokens=usage.input,
-            cache_read_tokens=usage.cache_read,
-            cache_write_tokens=usage.cache_write,
-            output_tokens=usage.output,
+            **usage_columns(usage),
         )
         cost = Attempt.objects.filter(pk=attempt.pk).values_list(repriced(price), flat=True).get()
 
