@@ -159,7 +159,12 @@ def _difference(form: RepricingForm) -> dict[str, Any]:
     if _is_too_long(form):
         return {"problem": f"More than {MOST_CALLS:,} calls: use manage.py reprice, or choose a shorter period."}
     rows = repricing.difference(form.chosen_period())
-    return {"period": form.chosen_period(), "rows": rows, "changed": sum(row.changed for row in rows)}
+    return {
+        "period": form.chosen_period(),
+        "rows": rows,
+        "changed": sum(row.changed for row in rows),
+        "difference_nano": sum(row.difference_nano for row in rows),
+    }
 
 
 def _is_too_long(form: RepricingForm) -> bool:

@@ -211,7 +211,7 @@ def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
 def _summary(count: int, problems: list[str], done: str) -> tuple[str, str]:
     """Level and text of what is said about several requests."""
     if not count and not problems:
-        return "warning", "No request was chosen."
+        return "warning", "No request was selected."
     said = [f"{count} {'request' if count == 1 else 'requests'} {done}."] if count else []
     if problems:
         said.append(f"{len(problems)} not: {' '.join(sorted(set(problems)))}")

@@ -65,7 +65,8 @@ def test_ticked_requests_are_cancelled_together_and_stay_ticked_until_then(
     page.get_by_label("All of this page").check()
     page.wait_for_timeout(2_500)
     expect(page.locator("#requests [name=id]:checked")).to_have_count(3)
-    page.get_by_role("button", name="Cancel chosen").click()
+    page.get_by_role("button", name="Cancel selected").click()
+    page.get_by_role("button", name="Cancel 3 requests").click()
     expect(page.locator("#toasts")).to_contain_text("3 requests cancelled.")
     assert {status_of(request) for request in requests} == {"cancelled"}
 

@@ -190,15 +190,15 @@ def test_nothing_chosen_and_strangers_requests_change_nothing(
     theirs = submit(organization_id=other_organization.pk)
     for chosen in ({}, {"id": str(theirs.id)}, {"id": str(uuid4())}, {"id": "\0"}):
         response = client.post(reverse("queue_cancel_many"), chosen, headers=HTMX)
-        assert toast_of(response)["text"] == "No request was chosen."
+        assert toast_of(response)["text"] == "No request was selected."
     assert status_of(theirs) == "pending"
 
 
 def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
     submit()
-    assert "Cancel chosen" in client.get(URL).text
+    assert "Cancel selected" in client.get(URL).text
     page = client_of(viewer).get(URL).text
-    assert "Cancel chosen" not in page
+    assert "Cancel selected" not in page
     assert "cancel/" not in page
     assert 'type="checkbox"' not in page
 
