@@ -168,6 +168,18 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   lastText.set(key, serverResponse);
 });
 
+/* A row that is replaced in place stays selected; one that is being pressed is left for the next time. */
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.contains(pressed)) {
+    event.detail.shouldSwap = false;
+    lastText.clear();
+  }
+  for (const box of target.querySelectorAll(":checked")) {
+    fragment.getElementById(box.id).checked = true;
+  }
+});
+
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!isRefresh(event)) {
     lastText.clear();
