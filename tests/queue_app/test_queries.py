@@ -182,7 +182,7 @@ def test_each_list_is_read_by_its_index_from_the_newest_on(organization: Organiz
     for sql in selects:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
             cursor.execute(f"{explain} {sql}")
             plan = "\n".join(str(line) for line in cursor.fetchall())
         assert INDEXED in plan, plan
