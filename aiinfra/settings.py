@@ -65,6 +65,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "aiinfra.middleware.CompressPages",
     "aiinfra.middleware.request_id",
     "aiinfra.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
