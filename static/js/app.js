@@ -150,12 +150,22 @@ function shortcutTarget(key) {
     chord = key;
     setTimeout(() => { chord = ""; }, CHORD_MS);
   }
-  const search = document.querySelector("[data-search]");
+  const search = searchField();
   const help = document.getElementById("shortcuts");
   if (key === "/" && search) {
     return () => search.focus();
   }
-  return key === "?" && help ? () => help.showModal() : null;
+  return key === "?" && help ? () => showShortcuts(help) : null;
+}
+
+/* The page's search field, or the first of its filters. */
+function searchField() {
+  return document.querySelector("[data-search]") ?? document.querySelector(".filters :is(input:not([type=hidden]), select)");
+}
+
+function showShortcuts(help) {
+  help.querySelector("[data-shortcut-search]").hidden = !searchField();
+  openDialog(help);
 }
 
 /* A form that changes something is sent once: its buttons rest while it is under way. */
