@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from aiinfra.logs import request_id_var
 
@@ -62,3 +63,17 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class CompressPages(GZipMiddleware):
+    """Compresses pages and figures, and neither the API nor what is streamed: events and files must leave at once.
+
+    Against BREACH, which guesses a secret from the size of a page that repeats what the attacker sent, each answer gets
+    up to 100 random bytes, and Django masks the CSRF token differently each time.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Leave what is streamed, or of the API, alone."""
+        if response.streaming or request.path.startswith("/api/"):
+            return response
+        return super().process_response(request, response)

@@ -18,7 +18,7 @@ from queue_app.payloads import (
     WorkerOut,
 )
 from queue_app.processing.heartbeat import WorkerBeat
-from queue_app.queries import Page, RequestStatus
+from queue_app.queries import Page, RequestStatus, Sums
 from queue_app.stats.summary import QueueStats
 
 
@@ -74,7 +74,7 @@ def attempt_out(attempt: Attempt) -> AttemptOut:
 
 def page_out(page: Page) -> RequestPage:
     """A page of requests."""
-    summaries = [summary(request, page.costs.get(request.id, 0)) for request in page.requests]
+    summaries = [summary(request, page.sums.get(request.id, Sums()).cost_nano) for request in page.requests]
     return RequestPage(requests=summaries, next_cursor=page.next_cursor)
 
 

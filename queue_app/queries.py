@@ -1,13 +1,17 @@
 """Reading requests: one with its attempts, or a page of them."""
 
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, StrIndex
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -21,6 +25,9 @@ from queue_app.packing import unpack
 cost = create_cost_optimizer()
 
 PAGE_SIZE = 50
+SEARCHED = 10_000
+"""Requests that one page of a filtered list looks at: no filter reads the whole history at once."""
+MOST_NEWER = 100
 CHARGED = (AttemptState.SETTLED, AttemptState.ESTIMATED)
 
 
@@ -109,31 +116,111 @@ class RequestFilter:
     """`provider/model` of a failed attempt: the newest 1,000 count."""
     error_code: str = ""
     """Of that attempt; without a model, of the request itself."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Accepted at `since` or later, and before `until`."""
+    key_id: str = ""
+    tag: str = ""
+    cached: bool | None = None
+    oldest_first: bool = False
+    """The order of the list: by time only, which has an index. Cost and latency have none."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What all attempts of a request add up to."""
+
+    cost_nano: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Page:
-    """Requests, newest first, and where the next page starts (None at the end)."""
+    """Requests in the order of the filter, and where the next page starts (None at the end).
+
+    A page of a filter can be short, even empty, and still have a next one: see `SEARCHED`.
+    """
 
     requests: list[AIRequest]
-    costs: dict[UUID, int] = field(default_factory=dict)
+    sums: dict[UUID, Sums] = field(default_factory=dict)
     next_cursor: str | None = None
 
 
 def page_of(narrowed: RequestFilter, cursor: str | None = None, size: int = PAGE_SIZE) -> Page:
     """One page by keyset: as quick at the end as at the start. Raises ValueError for a cursor that is none."""
-    rows = _narrow(AIRequest.objects.order_by("-created_at", "-id"), narrowed)
+    rows = _ordered(narrowed)
     if cursor:
-        at, request_id = _decode(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=request_id))
-    requests = list(rows[: size + 1])
-    more = requests[size:]
-    requests = requests[:size]
-    costs: dict[UUID, int] = {}
+        rows = rows.filter(_side(_decode(cursor), "gt" if narrowed.oldest_first else "lt"))
+    rows, edge = _searched(rows, narrowed)
+    found = list(_narrow(rows, narrowed)[: size + 1])
+    requests = found[:size]
+    last = (requests[-1].created_at, requests[-1].id) if found[size:] else edge
+    return Page(requests, sums_of(requests), _encode(*last) if last else None)
+
+
+def sums_of(requests: Iterable[AIRequest]) -> dict[UUID, Sums]:
+    """Request id -> sums, for those that have attempts; one query."""
+    sums: dict[UUID, Sums] = defaultdict(Sums)
     for attempt in cost.attempts_of(request.id for request in requests):
         if attempt.request_id:
-            costs[attempt.request_id] = costs.get(attempt.request_id, 0) + attempt.cost_nano
-    return Page(requests, costs, _encode(requests[-1]) if more else None)
+            before = sums[attempt.request_id]
+            sums[attempt.request_id] = Sums(before.cost_nano + attempt.cost_nano, before.tokens + attempt.usage.total)
+    return dict(sums)
+
+
+def count_newer(narrowed: RequestFilter, cursor: str) -> int:
+    """How many requests of the filter came in after the one at the cursor: at most `MOST_NEWER`.
+
+    Without a cursor all count. Raises ValueError for a cursor that is none.
+    """
+    rows = _ordered(narrowed)
+    if cursor:
+        rows = rows.filter(_side(_decode(cursor), "gt"))
+    rows, _ = _searched(rows, narrowed)
+    return len(_narrow(rows, narrowed).values_list("id")[:MOST_NEWER])
+
+
+def cursor_of(request: AIRequest) -> str:
+    """The place of a request in the list: a page that starts there begins with the next one."""
+    return _encode(request.created_at, request.id)
+
+
+def _ordered(narrowed: RequestFilter) -> "QuerySet[AIRequest]":
+    """The requests of the period, in order; the index `request_by_age` serves both directions."""
+    order = ("created_at", "id") if narrowed.oldest_first else ("-created_at", "-id")
+    rows = AIRequest.objects.order_by(*order)
+    if narrowed.since:
+        rows = rows.filter(created_at__gte=narrowed.since)
+    if narrowed.until:
+        rows = rows.filter(created_at__lt=narrowed.until)
+    return rows
+
+
+def _side(place: tuple[datetime, UUID], lookup: str) -> Q:
+    """The requests on one side of a place: `lookup` is lt, gt, lte or gte. An index can use the first condition."""
+    at, request_id = place
+    strict = lookup[:2]
+    at_once = Q(created_at=at, **{f"id__{lookup}": request_id})
+    return Q(**{f"created_at__{strict}e": at}) & (Q(**{f"created_at__{strict}": at}) | at_once)
+
+
+def _searched(
+    rows: "QuerySet[AIRequest]", narrowed: RequestFilter
+) -> tuple["QuerySet[AIRequest]", tuple[datetime, UUID] | None]:
+    """The first `SEARCHED` rows, and the place of the last of them; all rows and None where they are fewer."""
+    if not _needs_search(narrowed):
+        return rows, None
+    places: list[tuple[datetime, UUID]] = list(rows.values_list("created_at", "id")[SEARCHED - 1 : SEARCHED])
+    if not places:
+        return rows, None
+    return rows.filter(_side(places[0], "lte" if narrowed.oldest_first else "gte")), places[0]
+
+
+def _needs_search(narrowed: RequestFilter) -> bool:
+    indexed = narrowed.request_id or narrowed.held_only or narrowed.failed_at or narrowed.error_code
+    return not indexed and narrowed != RequestFilter(
+        since=narrowed.since, until=narrowed.until, oldest_first=narrowed.oldest_first
+    )
 
 
 def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[AIRequest]":
@@ -144,8 +231,13 @@ def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[A
         "model": narrowed.model,
         "user_ref": narrowed.user_ref,
         "conversation_id": narrowed.conversation_id,
+        "api_key__key_id": narrowed.key_id,
     }
     rows = rows.filter(**{name: value for name, value in equal.items() if value})
+    if narrowed.cached is not None:
+        rows = rows.filter(cached=narrowed.cached)
+    if narrowed.tag:
+        rows = rows.annotate(at=StrIndex(Cast("tags", TextField()), Value(_quoted(narrowed.tag)))).filter(at__gt=0)
     if narrowed.held_only:
         rows = rows.filter(status=Status.PENDING, not_before__gt=timezone.now())
     if narrowed.failed_at:
@@ -159,8 +251,13 @@ def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[A
     return rows
 
 
-def _encode(request: AIRequest) -> str:
-    return urlsafe_b64encode(f"{request.created_at.isoformat()}|{request.id}".encode()).decode().rstrip("=")
+def _quoted(tag: str) -> str:
+    """A tag as it stands in the stored list; SQLite keeps the text that Django wrote, PostgreSQL one of its own."""
+    return json.dumps(tag, ensure_ascii=connection.vendor == "sqlite")
+
+
+def _encode(at: datetime, request_id: UUID) -> str:
+    return urlsafe_b64encode(f"{at.isoformat()}|{request_id}".encode()).decode().rstrip("=")
 
 
 def _decode(cursor: str) -> tuple[datetime, UUID]:

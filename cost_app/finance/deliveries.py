@@ -21,12 +21,12 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from aiinfra.csv_safe import safe_row
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Severity
 from aiinfra.notifications.outbox import send
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.finance.csv_safe import safe_row
 from cost_app.finance.exports import LEDGER_COLUMNS, ledger_rows
 from cost_app.finance.focus import FOCUS_COLUMNS, focus_between
 from cost_app.finance.months import Month, months_of

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 
 from django.http import StreamingHttpResponse
 
+from aiinfra.csv_stream import csv_response
 from aiinfra.money import dollars
 from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.calendar import ONE_DAY
-from cost_app.finance.csv_stream import csv_response
 from cost_app.finance.months import calendar_of
 from cost_app.models import LedgerEntry
 

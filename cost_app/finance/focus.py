@@ -12,10 +12,10 @@ from decimal import Decimal
 
 from django.http import StreamingHttpResponse
 
+from aiinfra.csv_stream import csv_response
 from aiinfra.money import dollars
 from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.finance.csv_stream import csv_response
 from cost_app.finance.focus_charges import Charge, Charges, Closing, Segment
 from cost_app.finance.month_close import figure
 from cost_app.finance.months import calendar_of, closed_month

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.http import StreamingHttpResponse
 
+from aiinfra.csv_stream import csv_response
 from aiinfra.money import dollars
 from aiinfra.tenants.models import ApiKey, Organization
-from cost_app.finance.csv_stream import csv_response
 from cost_app.finance.month_sums import MonthSums, Sums
 from cost_app.finance.months import Month
 from cost_app.models import Dimension

@@ -49,8 +49,8 @@ class ProviderPrices:
     rows: list[PriceRow]
 
 
-def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> list[ProviderPrices]:
-    """The current prices, in all hours of the week; in one query."""
+def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> list[PriceRow]:
+    """The current prices, in all hours of the week, by provider and model; in one query."""
     prices = in_force().order_by("provider", "model", "tier", "window_name", "-effective_from")
     if provider:
         prices = prices.filter(provider=provider)
@@ -60,6 +60,11 @@ def current_prices(*, provider: str = "", tier: str = "", text: str = "") -> lis
         prices = prices.filter(model__icontains=text)
     rows = [price_row(next(versions)) for _, versions in groupby(prices, _key)]
     rows.sort(key=lambda row: (row.price.provider, row.price.model, _tier_order(row.price)))
+    return rows
+
+
+def by_provider(rows: Iterable[PriceRow]) -> list[ProviderPrices]:
+    """The rows of `current_prices`, or some of them, in a table for each provider."""
     return [ProviderPrices(name, list(each)) for name, each in groupby(rows, lambda row: row.price.provider)]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,24 +16,27 @@ from aiinfra.tenants.access import MemberRequest, permission_required, staff_req
 from cost_app.models import ModelPrice, PriceProposal, Repricing
 from cost_app.prices import proposals, repricing
 from cost_app.prices.forms import PriceFilterForm, PriceForm, ReasonForm, RepricingForm, initial_of
-from cost_app.prices.screens import current_prices, decided_proposals, price_history, waiting_proposals
+from cost_app.prices.screens import by_provider, current_prices, decided_proposals, price_history, waiting_proposals
 from cost_app.prices.terms import PriceError
 
 MOST_CALLS = 2_000
 """The command reprices larger periods, because it may take longer."""
 RUNS_SHOWN = 20
+PAGE_SIZE = 50
 
 
 @permission_required("cost:read")
 @require_GET
 @vary_on_headers("HX-Request")
 def price_list(request: MemberRequest) -> HttpResponse:
-    """Current prices by provider; for HTMX only the tables."""
+    """One page of the current prices, by provider; for HTMX only the tables. An invalid page is the first or last."""
     form = PriceFilterForm(request.GET)
     chosen = form.chosen()
+    page = Paginator(current_prices(**chosen), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "form": form,
-        "groups": current_prices(**chosen),
+        "page": page,
+        "groups": by_provider(page),
         "is_filtered": bool(chosen),
         "filters": urlencode(chosen),
         "waiting": PriceProposal.objects.filter(state="waiting").count(),
@@ -159,7 +163,12 @@ def _difference(form: RepricingForm) -> dict[str, Any]:
     if _is_too_long(form):
         return {"problem": f"More than {MOST_CALLS:,} calls: use manage.py reprice, or select a shorter period."}
     rows = repricing.difference(form.chosen_period())
-    return {"period": form.chosen_period(), "rows": rows, "changed": sum(row.changed for row in rows)}
+    return {
+        "period": form.chosen_period(),
+        "rows": rows,
+        "changed": sum(row.changed for row in rows),
+        "difference_nano": sum(row.difference_nano for row in rows),
+    }
 
 
 def _is_too_long(form: RepricingForm) -> bool:

@@ -11,11 +11,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.charts import Chart
+from aiinfra.csv_stream import csv_response
 from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.money import dollars
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cost_app.finance.csv_stream import csv_response
 from cost_app.policy import change_policy, policy_of
 from cost_app.spend.figures import CHARTS
 from cost_app.spend.forms import PolicyForm

@@ -1,14 +1,18 @@
 """What people fill in on the operator's pages."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils import timezone
 
 from aiinfra.edit_forms import RecordForm
 from aiinfra.providers.base import ErrorCode
 from aiinfra.providers.registry import provider_names
+from aiinfra.tenants.models import ApiKey
 from cost_app import create_cost_optimizer
 from cost_app.facade import ProviderLimit
 from queue_app.models import Priority, Status
@@ -19,6 +23,15 @@ PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Pri
 HELD = "held"
 """In the list of statuses: pending, and the next attempt is not due."""
 ERRORS = sorted([*ErrorCode, WORKER_LOST])
+MINUTE = "%Y-%m-%dT%H:%M"
+YEARS = [MinValueValidator(datetime(2000, 1, 1, tzinfo=UTC)), MaxValueValidator(datetime(2999, 1, 1, tzinfo=UTC))]
+MOST_KEYS = 500
+MAIN_FIELDS = ("status", "priority", "provider", "model", "error", "user")
+
+
+def _moment(label: str) -> forms.DateTimeField:
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE)
+    return forms.DateTimeField(required=False, label=label, widget=widget, validators=YEARS)
 
 
 class LaneForm(forms.Form):
@@ -49,19 +62,39 @@ class RequestFilterForm(forms.Form):
     error = forms.ChoiceField(required=False, choices=[("", "Any"), *((code, code) for code in ERRORS)])
     user = forms.CharField(required=False, max_length=128)
     conversation = forms.CharField(required=False, max_length=128)
+    since = _moment("From")
+    until = _moment("To")
+    key = forms.ChoiceField(required=False, label="API key")
+    tag = forms.CharField(required=False, max_length=64)
+    cached = forms.ChoiceField(required=False, choices=[("", "Any"), ("yes", "From cache"), ("no", "Not from cache")])
+    order = forms.ChoiceField(required=False, choices=[("", "Newest first"), ("oldest", "Oldest first")])
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         cost = create_cost_optimizer()
         priced = cost.priced_models()
-        called = [f"{state.provider}/{state.model}" for state in cost.model_states()]
-        choices = {
-            "provider": [provider for provider, _ in priced],
-            "model": [model for _, model in priced],
-            "failed": [*called, *(f"{provider}/{model}" for provider, model in priced)],
-        }
-        for name, values in choices.items():
-            self.fields[name].choices = _any_of(values)  # type: ignore[attr-defined]
+        called = [(state.provider, state.model) for state in cost.model_states()]
+        known = {"provider": [each[0] for each in priced], "model": [each[1] for each in priced]}
+        known["failed"] = [f"{provider}/{model}" for provider, model in priced]
+        offered = {"provider": [each[0] for each in called], "model": [each[1] for each in called]}
+        offered["failed"] = [f"{provider}/{model}" for provider, model in called]
+        for name, values in offered.items():
+            given = self.data.get(name)
+            self.fields[name].choices = _any_of([*values, given] if given in known[name] else values)  # type: ignore[attr-defined]
+        keys = ApiKey.objects.order_by("name").values_list("key_id", "name")[:MOST_KEYS]
+        self.fields["key"].choices = [("", "Any"), *keys]  # type: ignore[attr-defined]
+
+    def main_fields(self) -> list[forms.BoundField]:
+        """The fields beside the search field that are always in sight."""
+        return [self[name] for name in MAIN_FIELDS]
+
+    def more_fields(self) -> list[forms.BoundField]:
+        """The other ones."""
+        return [self[name] for name in self.fields if name not in {"id", *MAIN_FIELDS}]
+
+    def has_more(self) -> bool:
+        """Whether one of these is filled in."""
+        return any(field.name in self.chosen() for field in self.more_fields())
 
     def chosen(self) -> dict[str, str]:
         """The fields that make sense and are filled in, as they stand in the address."""
@@ -69,11 +102,12 @@ class RequestFilterForm(forms.Form):
             self.full_clean()
         except ValidationError:
             return {}
-        return {name: value for name, value in self.cleaned_data.items() if value}
+        return {name: _in_address(value) for name, value in self.cleaned_data.items() if value}
 
     def narrowed(self) -> RequestFilter:
         """The same for the query."""
         chosen = self.chosen()
+        cached = chosen.get("cached")
         return RequestFilter(
             status="" if chosen.get("status") == HELD else chosen.get("status", ""),
             held_only=chosen.get("status") == HELD,
@@ -85,6 +119,12 @@ class RequestFilterForm(forms.Form):
             user_ref=chosen.get("user", ""),
             conversation_id=chosen.get("conversation", ""),
             request_id=chosen.get("id", ""),
+            since=self.cleaned_data.get("since"),
+            until=self.cleaned_data.get("until"),
+            key_id=chosen.get("key", ""),
+            tag=chosen.get("tag", ""),
+            cached=None if cached is None else cached == "yes",
+            oldest_first="order" in chosen,
         )
 
 
@@ -105,6 +145,10 @@ class ProviderLimitForm(RecordForm):
         elif model and (provider, model) not in priced:
             self.add_error("model", "The price book has no such model of this provider.")
         return cleaned
+
+
+def _in_address(value: str | datetime) -> str:
+    return timezone.localtime(value).strftime(MINUTE) if isinstance(value, datetime) else value
 
 
 def _any_of(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -1,8 +1,11 @@
 """Queue, requests and attempts as the operator's pages show them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zlib import crc32
 
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -16,6 +19,7 @@ from queue_app.control import CANCELLED
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, Status
 from queue_app.processing.heartbeat import WorkerBeat
 from queue_app.processing.outcomes import WORKER_LOST
+from queue_app.queries import PAGE_SIZE, Page, Sums, sums_of
 from queue_app.stats.outages import Outage, outages
 from queue_app.stats.summary import RATE_WINDOW, LaneStats, QueueStats, queue_stats
 
@@ -182,12 +186,19 @@ class RequestRow:
     """One line of the list, and the head of a request's page."""
 
     request: AIRequest
-    cost_nano: int
+    sums: Sums
 
     @property
     def is_live(self) -> bool:
         """Whether it has not ended."""
         return self.request.status in LIVE
+
+    @property
+    def version(self) -> str:
+        """Another one whenever the line would show something else. Ages count up by themselves."""
+        request, sums = self.request, self.sums
+        shown = (request.status, request.error_code, request.started_at, request.completed_at, sums)
+        return f"{crc32(repr(shown).encode()):08x}"
 
     @property
     def can_retry(self) -> bool:
@@ -211,6 +222,26 @@ class RequestRow:
         """How long the next attempt is still held back; 0 where it is not."""
         waits = self.request.status == Status.PENDING
         return max(0, (self.request.not_before - timezone.now()) // MS) if waits else 0
+
+
+def request_rows(page: Page) -> list[RequestRow]:
+    """The lines of a page."""
+    return [RequestRow(each, page.sums.get(each.id, Sums())) for each in page.requests]
+
+
+def changed_rows(shown: str) -> list[RequestRow]:
+    """Of the lines that a page shows, as `<id>.<version>,…`, those that have another version now.
+
+    Two queries. What is no id, another organization's or beyond the size of a page is left out.
+    """
+    versions: dict[UUID, str] = {}
+    for line in shown.split(",")[:PAGE_SIZE]:
+        name, _, version = line.partition(".")
+        with suppress(ValueError):
+            versions[UUID(name)] = version
+    found = list(AIRequest.objects.filter(id__in=versions))
+    rows = request_rows(Page(found, sums_of(found)))
+    return [row for row in rows if row.version != versions[row.request.id]]
 
 
 @dataclass(frozen=True)

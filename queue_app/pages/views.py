@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -16,15 +17,28 @@ from django_htmx.http import HttpResponseStopPolling
 from redis.exceptions import RedisError
 
 from aiinfra.charts import Chart
+from aiinfra.csv_stream import csv_response
 from aiinfra.pages import is_partial, tell
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app import create_semantic_cache
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
 from queue_app.models import ENDED, LIVE, AIRequest
+from queue_app.pages.export import COLUMNS, exported
 from queue_app.pages.forms import LaneForm, RequestFilterForm
-from queue_app.pages.screens import RequestRow, live_queue, timeline
-from queue_app.queries import PAGE_SIZE, Page, RequestFilter, page_of, request_by_id, status_of
+from queue_app.pages.screens import RequestRow, changed_rows, live_queue, request_rows, timeline
+from queue_app.queries import (
+    MOST_NEWER,
+    PAGE_SIZE,
+    Page,
+    RequestFilter,
+    Sums,
+    count_newer,
+    cursor_of,
+    page_of,
+    request_by_id,
+    status_of,
+)
 from queue_app.stats.figures import CHARTS, STAFF_CHARTS
 
 cache = create_semantic_cache()
@@ -86,8 +100,36 @@ def resume_lane(request: MemberRequest) -> HttpResponse:
 @require_GET
 @vary_on_headers("HX-Request")
 def request_list(request: MemberRequest) -> HttpResponse:
-    """A page of requests, newest first; for HTMX the table alone."""
+    """A page of requests; for HTMX the table alone."""
     return _list(request)
+
+
+@permission_required("queue:read")
+@require_GET
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def request_changes(request: MemberRequest) -> HttpResponse:
+    """What a shown list lacks: `rows` names its lines and their versions, `newest` the first of them."""
+    form = RequestFilterForm(request.GET)
+    chosen = form.chosen()
+    context = {
+        "rows": changed_rows(request.GET.get("rows", "")),
+        "news": _newer(form.narrowed(), request.GET.get("newest", "")),
+        "filters": urlencode(chosen),
+        "here": urlencode(chosen),
+        "newest": request.GET.get("newest", ""),
+        "most_newer": MOST_NEWER,
+        "can_write": request.principal.can("queue:write"),
+    }
+    return render(request, "queue/_request_changes.html", context)
+
+
+@permission_required("queue:read")
+@require_GET
+def export_requests(request: MemberRequest) -> HttpResponseBase:
+    """The filtered list as CSV: at most `MOST_EXPORTED` requests, and no prompts or answers."""
+    narrowed = RequestFilterForm(request.GET).narrowed()
+    return csv_response(request.principal.organization_id, "requests.csv", COLUMNS, lambda: exported(narrowed))
 
 
 @permission_required("queue:write")
@@ -170,12 +212,14 @@ def _list(request: MemberRequest) -> HttpResponse:
     chosen = form.chosen()
     context = {
         "form": form,
-        "rows": [RequestRow(each, page.costs.get(each.id, 0)) for each in page.requests],
+        "rows": request_rows(page),
         "is_filtered": bool(chosen),
         "filters": urlencode(chosen),
         "here": urlencode({**chosen, "cursor": cursor} if cursor else chosen),
         "older": urlencode({**chosen, "cursor": page.next_cursor}) if page.next_cursor else "",
         "is_later_page": bool(cursor),
+        "is_watched": not cursor and "order" not in chosen,
+        "newest": cursor_of(page.requests[0]) if page.requests else "",
         "can_write": request.principal.can("queue:write"),
     }
     return render(request, _template(request, "queue/_requests.html", "queue/requests.html"), context)
@@ -187,6 +231,14 @@ def _page(narrowed: RequestFilter, cursor: str) -> Page:
         return page_of(narrowed, cursor)
     except ValueError:
         return page_of(narrowed)
+
+
+def _newer(narrowed: RequestFilter, cursor: str) -> int:
+    """None for a cursor that is none."""
+    try:
+        return count_newer(narrowed, cursor)
+    except ValueError:
+        return 0
 
 
 def _act_on_list(request: MemberRequest, act: Action, done: str) -> HttpResponse:
@@ -211,7 +263,7 @@ def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
 def _summary(count: int, problems: list[str], done: str) -> tuple[str, str]:
     """Level and text of what is said about several requests."""
     if not count and not problems:
-        return "warning", "No request was chosen."
+        return "warning", "No request was selected."
     said = [f"{count} {'request' if count == 1 else 'requests'} {done}."] if count else []
     if problems:
         said.append(f"{len(problems)} not: {' '.join(sorted(set(problems)))}")
@@ -243,7 +295,7 @@ def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: boo
     status = status_of(found, with_content=can_read and not is_poll)
     return {
         "status": status,
-        "row": RequestRow(found, status.cost_nano),
+        "row": RequestRow(found, Sums(status.cost_nano)),
         "steps": timeline(found, status.attempts),
         "hit": cache.hit_of(found.id) if found.cached else None,
         "is_partial": is_partial,

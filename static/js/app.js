@@ -77,10 +77,16 @@ const ON_CLICK = {
   "[data-theme-toggle]": () => toggleTheme(),
   "[data-toast-close]": (element) => element.closest(".toast").remove(),
   "[data-copy], [data-copy-from]": (element) => copyFrom(element),
-  "[data-dialog]": (element) => document.querySelector(element.dataset.dialog).showModal(),
+  "[data-dialog]": (element) => openDialog(document.querySelector(element.dataset.dialog)),
   "[data-dialog-close]": (element) => element.closest("dialog").close(),
   "[data-fill]": (element) => fillIn(element),
 };
+
+/* A dialog begins at what its author marked, or at its first field, and not at the button that closes it. */
+function openDialog(dialog) {
+  dialog.showModal();
+  dialog.querySelector("[autofocus], .dialog-body :is(input:not([type=hidden]), select, textarea)")?.focus();
+}
 
 /* Puts `{"#id": "value"}` into fields; the log-in page offers the demo people so. */
 function fillIn(element) {
@@ -144,12 +150,22 @@ function shortcutTarget(key) {
     chord = key;
     setTimeout(() => { chord = ""; }, CHORD_MS);
   }
-  const search = document.querySelector("[data-search]");
+  const search = searchField();
   const help = document.getElementById("shortcuts");
   if (key === "/" && search) {
     return () => search.focus();
   }
-  return key === "?" && help ? () => help.showModal() : null;
+  return key === "?" && help ? () => showShortcuts(help) : null;
+}
+
+/* The page's search field, or the first of its filters. */
+function searchField() {
+  return document.querySelector("[data-search]") ?? document.querySelector(".filters :is(input:not([type=hidden]), select)");
+}
+
+function showShortcuts(help) {
+  help.querySelector("[data-shortcut-search]").hidden = !searchField();
+  openDialog(help);
 }
 
 /* A form that changes something is sent once: its buttons rest while it is under way. */
@@ -221,5 +237,8 @@ document.addEventListener("htmx:sendError", () => toast("error", "The server can
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("#toasts .toast").forEach(expire);
-  document.querySelector("dialog[data-open]")?.showModal();
+  const open = document.querySelector("dialog[data-open]");
+  if (open) {
+    openDialog(open);
+  }
 });

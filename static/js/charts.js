@@ -108,6 +108,11 @@ async function load(element) {
   }
   try {
     const response = await fetch(element.dataset.figureUrl, { headers: { Accept: "application/json" } });
+    const logIn = response.headers.get("HX-Redirect");
+    if (logIn) {
+      location.assign(logIn);
+      return;
+    }
     if (!response.ok) {
       throw new Error(`error ${response.status}`);
     }
@@ -162,5 +167,31 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => each
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
     each((element) => element.dataset.refresh && load(element));
+  }
+});
+
+/* Paper shows the tables in place of the charts. Printing waits for no answer, so these are fetched synchronously. */
+function fillTable(place) {
+  const request = new XMLHttpRequest();
+  request.open("GET", place.getAttribute("hx-get"), false);
+  request.setRequestHeader("HX-Request", "true");
+  request.send();
+  if (request.status === 200) {
+    place.innerHTML = request.responseText;
+  }
+}
+
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll(".chart-table:not([open])")) {
+    fillTable(details.querySelector("[hx-get]"));
+    details.dataset.printed = "";
+    details.open = true;
+  }
+});
+
+addEventListener("afterprint", () => {
+  for (const details of document.querySelectorAll(".chart-table[data-printed]")) {
+    delete details.dataset.printed;
+    details.open = false;
   }
 });

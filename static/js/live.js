@@ -1,75 +1,218 @@
-/* Live events for a page: [data-events] names the address of its stream, which is open while the tab is visible. The page is told
-   by "live:up" (changes will come), "live:change" and "live:down" (they will not: poll) on the document. */
+/* Keeps a page fresh: [data-live] regions get the event "refresh" and fetch themselves through htmx, charts are
+   told by "charts:refresh". A page with live events (event_stream.js) refreshes when something changes, and polls where there are none
+   or somebody chose how often. The choice is kept in this browser; hidden tabs ask for nothing. */
 "use strict";
 
-const RETRY_REFUSED_MS = 30_000;
-const CHANGES = ["request", "queue", "budget", "alert", "reset"];
+const REFRESH_KEY = "refresh";
+const REFRESH_DEFAULT_S = 2;
+const CHARTS_AT_MOST_EVERY_S = 5;
+const CHANGES_AT_MOST_EVERY_MS = 1_000;
+/* Ages, workers and charts move although nothing is announced. */
+const WHILE_LIVE_S = 15;
+const ON_CHANGE = "live";
+/* htmx's status for "stop polling". */
+const NOTHING_MORE = 286;
 
-const live = { source: null, address: "", isWanted: false, retry: null };
+const lastText = new Map();
+let timer = null;
+let chartsAt = Date.now();
+let choice = ON_CHANGE;
+let isLive = false;
+let isOver = false;
+let changesAt = 0;
+let changesTimer = null;
+let pressed = null;
 
-function eventsAddress() {
-  return document.querySelector("[data-events]")?.dataset.events || "";
+/* data-live="5": as often as this page asks for itself while nobody has chosen. */
+function defaultSeconds() {
+  return Number(document.querySelector("[data-live]")?.dataset.live) || REFRESH_DEFAULT_S;
 }
 
-function tellPage(name) {
-  document.dispatchEvent(new CustomEvent(name));
+function hasEvents() {
+  return Boolean(document.querySelector("[data-events]"));
 }
 
-function closeLive() {
-  if (live.source) {
-    live.source.close();
-    live.source = null;
-    tellPage("live:down");
+/* "live", or seconds as a text. */
+function keptChoice() {
+  try {
+    return localStorage.getItem(REFRESH_KEY) ?? ON_CHANGE;
+  } catch {
+    return ON_CHANGE;
   }
 }
 
-/* The server lets go of clients that it has no room for; the browser tries again by itself only after a lost connection. */
-function onTrouble() {
-  tellPage("live:down");
-  if (live.source?.readyState === EventSource.CLOSED) {
-    live.source = null;
-    live.retry = setTimeout(forgetRefusal, RETRY_REFUSED_MS);
+function keepChoice() {
+  try {
+    localStorage.setItem(REFRESH_KEY, choice);
+  } catch {
+    /* It holds for this page then. */
   }
 }
 
-function forgetRefusal() {
-  clearTimeout(live.retry);
-  live.retry = null;
-  syncLive();
+/* A region is left alone while somebody has ticked something in it. */
+function refreshRegions() {
+  for (const region of document.querySelectorAll("[data-live]")) {
+    if (!region.querySelector(":checked")) {
+      htmx.trigger(region, "refresh");
+    }
+  }
 }
 
-function openLive() {
-  live.address = eventsAddress();
-  live.source = new EventSource(live.address);
-  live.source.addEventListener("ready", () => {
-    tellPage("live:up");
-    tellPage("live:change");
+function refreshCharts() {
+  if (Date.now() - chartsAt >= CHARTS_AT_MOST_EVERY_S * 1000 - 100) {
+    chartsAt = Date.now();
+    document.dispatchEvent(new CustomEvent("charts:refresh"));
+  }
+}
+
+function tick() {
+  changesAt = Date.now();
+  if (!document.hidden) {
+    refreshRegions();
+    refreshCharts();
+  }
+}
+
+/* Many changes at once are one refresh. */
+function onChange() {
+  if (changesTimer === null) {
+    const wait = Math.max(0, changesAt + CHANGES_AT_MOST_EVERY_MS - Date.now());
+    changesTimer = setTimeout(() => {
+      changesTimer = null;
+      tick();
+    }, wait);
+  }
+}
+
+function pollSeconds() {
+  return choice === ON_CHANGE ? (isLive ? WHILE_LIVE_S : defaultSeconds()) : Number(choice);
+}
+
+function applyChoice() {
+  const seconds = pollSeconds();
+  const pressed = choice === ON_CHANGE && !hasEvents() ? String(seconds) : choice;
+  clearInterval(timer);
+  timer = seconds ? setInterval(tick, seconds * 1000) : null;
+  sayWhatHolds(seconds > 0);
+  for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
+    menu.hidden = false;
+    menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
+    for (const item of menu.querySelectorAll("[data-refresh-every]")) {
+      item.setAttribute("aria-pressed", String(item.dataset.refreshEvery === pressed));
+      item.hidden = item.dataset.refreshEvery === ON_CHANGE && !hasEvents();
+    }
+  }
+}
+
+function choose(refresh) {
+  choice = refresh;
+  applyChoice();
+  window.wantLive?.(choice === ON_CHANGE);
+}
+
+function setLive(now) {
+  if (isLive !== now) {
+    isLive = now;
+    applyChoice();
+  }
+}
+
+function say(text, isStale) {
+  for (const state of document.querySelectorAll("[data-live-state]")) {
+    if (state.textContent !== text) {
+      state.textContent = text;
+    }
+    state.classList.toggle("live-stale", isStale);
+  }
+}
+
+function sayWhatHolds(isRefreshed) {
+  say(isOver ? "Ended" : isRefreshed ? "Live" : "Refresh is off", !isOver && !isRefreshed);
+}
+
+/* The page says itself that it could not refresh: a toast each time would be too many. */
+function onFailure(event) {
+  if (event.target.matches("[data-live]")) {
+    event.stopPropagation();
+    say("Not up to date: the server does not answer", true);
+  }
+}
+
+function isRefresh(event) {
+  return event.detail.elt.matches("[data-live]");
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  choose(keptChoice());
+  document.body.addEventListener("htmx:sendError", onFailure);
+  document.body.addEventListener("htmx:responseError", onFailure);
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.isError) {
+    return;
+  }
+  isOver = event.detail.xhr.status === NOTHING_MORE;
+  sayWhatHolds(pollSeconds() > 0);
+  if (!isRefresh(event)) {
+    return;
+  }
+  const { elt, serverResponse } = event.detail;
+  if (elt.querySelector(":checked") || elt.contains(pressed)) {
+    event.detail.shouldSwap = false; /* Somebody is using it: replacing a pressed link would lose the click. */
+    return;
+  }
+  const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
+  /* Nothing new: keep what is selected and focused. */
+  event.detail.shouldSwap = lastText.get(key) !== serverResponse;
+  lastText.set(key, serverResponse);
+});
+
+/* A row that is replaced in place stays selected; one that is being pressed is left for the next time. */
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.contains(pressed)) {
+    event.detail.shouldSwap = false;
+    lastText.clear();
+  }
+  for (const box of target.querySelectorAll(":checked")) {
+    fragment.getElementById(box.id).checked = true;
+  }
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!isRefresh(event)) {
+    lastText.clear();
+  } else if (event.detail.successful) {
+    sayWhatHolds(true);
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const item = event.target.closest("[data-refresh-every]");
+  if (item) {
+    choose(item.dataset.refreshEvery);
+    keepChoice();
+    item.closest("details").open = false;
+  }
+});
+
+document.addEventListener("pointerdown", (event) => {
+  pressed = event.target;
+});
+
+for (const release of ["pointerup", "pointercancel"]) {
+  document.addEventListener(release, () => {
+    pressed = null;
   });
-  live.source.addEventListener("reset", () => tellPage("live:up"));
-  for (const name of CHANGES) {
-    live.source.addEventListener(name, () => tellPage("live:change"));
-  }
-  live.source.addEventListener("interrupted", () => tellPage("live:down"));
-  live.source.addEventListener("error", onTrouble);
 }
 
-/* Opens or closes the stream, so that it is the one that the page wants now; after a refusal it waits. */
-function syncLive() {
-  const address = live.isWanted && !document.hidden ? eventsAddress() : "";
-  if (live.source && live.address !== address) {
-    closeLive();
+document.addEventListener("visibilitychange", () => {
+  if (timer) {
+    tick();
   }
-  if (!live.source && address && live.retry === null) {
-    openLive();
-  }
-}
+});
 
-function wantLive(isWanted) {
-  live.isWanted = isWanted;
-  forgetRefusal();
-}
-
-document.addEventListener("visibilitychange", syncLive);
-document.addEventListener("htmx:afterSettle", syncLive);
-addEventListener("pagehide", closeLive);
-addEventListener("pageshow", syncLive);
+document.addEventListener("live:up", () => setLive(true));
+document.addEventListener("live:down", () => setLive(false));
+document.addEventListener("live:change", onChange);

@@ -120,6 +120,6 @@ def test_a_budget_is_raised_and_removed_in_dialogs(
     page.get_by_role("button", name="Raise the limit", exact=True).click()
     expect(page.get_by_text("$27.00 of it raised for a while")).to_be_visible()
     page.get_by_role("button", name="Remove", exact=True).click()
-    page.get_by_role("button", name="Remove the budget").click()
+    page.get_by_role("button", name="Remove budget").click()
     page.wait_for_url("**/budgets/")
     expect(page.get_by_text("Removed budgets")).to_be_visible()

@@ -62,10 +62,11 @@ def test_ticked_requests_are_cancelled_together_and_stay_ticked_until_then(
 ) -> None:
     requests = [submit() for _ in range(3)]
     page = open_page(operator, "/queue/requests/")
-    page.get_by_label("All of this page").check()
+    page.get_by_label("Select all on this page").check()
     page.wait_for_timeout(2_500)
     expect(page.locator("#requests [name=id]:checked")).to_have_count(3)
-    page.get_by_role("button", name="Cancel chosen").click()
+    page.get_by_role("button", name="Cancel selected").click()
+    page.get_by_role("button", name="Cancel 3 requests").click()
     expect(page.locator("#toasts")).to_contain_text("3 requests cancelled.")
     assert {status_of(request) for request in requests} == {"cancelled"}
 
@@ -87,14 +88,66 @@ def test_a_row_leads_to_the_request(submit: Submit, viewer: User, open_page: Ope
     expect(page.get_by_role("heading", level=1)).to_contain_text(request.id.hex[:8])
 
 
+def test_new_requests_are_announced_and_the_rows_hold_still(
+    submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    first = [submit() for _ in range(3)]
+    page = open_page(operator, "/queue/requests/")
+    link = page.locator(f"#open-{first[1].id}")
+    page.locator(f"#tick-{first[0].id}").check()
+    link.focus()
+    before = link.bounding_box()
+    submit()
+    submit()
+    with organization_scope(first[1].organization_id):
+        control.cancel(first[0], actor="user:x")
+        control.cancel(first[1], actor="user:x")
+    news = page.get_by_role("link", name="2 new requests")
+    expect(news).to_be_visible()
+    for changed in first[:2]:
+        expect(page.locator(f"#request-{changed.id}")).to_contain_text("cancelled")
+    expect(page.locator("#requests tbody tr")).to_have_count(3)
+    assert link.bounding_box() == before
+    expect(link).to_be_focused()
+    expect(page.locator(f"#tick-{first[0].id}")).to_be_checked()
+    news.press("Enter")
+    expect(page.locator("#requests tbody tr")).to_have_count(5)
+    expect(page.locator("#show-news")).to_have_count(0)
+    assert not was_reloaded(page)
+
+
+def test_the_list_is_downloaded_with_its_filters(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+    submit(priority=Priority.HIGH)
+    submit()
+    page = open_page(viewer, "/queue/requests/?priority=high")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="CSV").click()
+    lines = started.value.path().read_text().splitlines()
+    assert len(lines) == 2
+    assert "high" in lines[1]
+    expect(page.locator("#requests tbody tr")).to_have_count(1)
+
+
+def test_more_filters_are_open_while_one_is_used(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+    submit(tags=["shop"])
+    submit()
+    page = open_page(viewer, "/queue/requests/")
+    page.get_by_text("More filters").click()
+    page.get_by_label("Tag").fill("shop")
+    page.keyboard.press("Enter")
+    expect(page.locator("#requests tbody tr")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_label("Tag")).to_have_value("shop")
+
+
 def test_a_refresh_does_not_swallow_a_click(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     request = submit()
     page = open_page(viewer, "/queue/requests/")
     page.locator(f"#open-{request.id}").hover()
     page.mouse.down()
     submit()
-    with page.expect_response("**/queue/requests/?**"):
-        page.evaluate("htmx.trigger('#requests', 'refresh')")
+    with page.expect_response("**/queue/requests/changes/?**"):
+        page.evaluate("htmx.trigger('#requests-news', 'refresh')")
     page.mouse.up()
     page.wait_for_url(f"**/queue/requests/{request.id}/")
 

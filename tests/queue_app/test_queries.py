@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,12 +14,15 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from queue_app import queries
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
-from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
+from queue_app.queries import RequestFilter, Sums, count_newer, cursor_of, page_of, request_by_id, status_of
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 from tests.support.processes import free_port
 
@@ -76,7 +80,7 @@ def test_what_arrives_while_paging_is_not_between_the_pages(organization: Organi
 def test_a_page_carries_the_cost_of_its_requests(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     process(claimed())
     page = page_of(RequestFilter())
-    assert page.costs == {page.requests[0].id: 5_600}
+    assert page.sums == {page.requests[0].id: Sums(cost_nano=5_600, tokens=30)}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,7 @@ def test_a_page_carries_the_cost_of_its_requests(claimed: Callable[..., Claim], 
         RequestFilter(model="m"),
         RequestFilter(user_ref="ann"),
         RequestFilter(conversation_id="c"),
+        RequestFilter(cached=True),
     ],
 )
 def test_each_filter_narrows(organization: Organization, narrowed: RequestFilter) -> None:
@@ -97,6 +102,91 @@ def test_each_filter_narrows(organization: Organization, narrowed: RequestFilter
     ended = {"completed_at": NOON} if field == "status" else {}
     AIRequest.objects.filter(id=wanted.id).update(**{field: value, **ended})
     assert page_of(narrowed).requests == [wanted]
+
+
+def test_a_period_narrows_and_its_end_is_outside(organization: Organization) -> None:
+    rows = [stored(organization, second) for second in range(4)]
+    narrowed = RequestFilter(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=3))
+    assert page_of(narrowed).requests == [rows[2], rows[1]]
+    assert page_of(replace(narrowed, oldest_first=True)).requests == rows[1:3]
+
+
+def test_a_key_narrows(organization: Organization) -> None:
+    key, _ = create_key(organization=organization, name="shop", role=Role.OPERATOR, actor="command:test")
+    stored(organization, 1)
+    wanted = stored(organization, 2, api_key=key)
+    assert page_of(RequestFilter(key_id=key.key_id)).requests == [wanted]
+
+
+@pytest.mark.parametrize("tag", ["shop", 'a "quoted" \\ one', "\u00e4rger", "100%", "\U0001f600"])
+def test_a_tag_narrows_to_exactly_this_tag(organization: Organization, tag: str) -> None:
+    stored(organization, 1, tags=[f"{tag} more", tag.upper() + "x", f"less {tag}"])
+    wanted = stored(organization, 2, tags=["other", tag])
+    assert page_of(RequestFilter(tag=tag)).requests == [wanted]
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_a_filter_looks_at_some_requests_and_the_next_page_continues(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
+) -> None:
+    monkeypatch.setattr(queries, "SEARCHED", 3)
+    seconds = range(8) if oldest_first else range(7, -1, -1)
+    rows = [stored(organization, second) for second in seconds]
+    wanted = [rows[2], rows[7]]
+    AIRequest.objects.filter(id__in=[row.id for row in wanted]).update(user_ref="ann")
+    narrowed = RequestFilter(user_ref="ann", oldest_first=oldest_first)
+    found, cursor = [], None
+    for _ in range(3):
+        page = page_of(narrowed, cursor)
+        found.append(page.requests)
+        cursor = page.next_cursor
+    assert found == [[rows[2]], [], [rows[7]]]
+    assert cursor is None
+
+
+def test_newer_requests_of_the_filter_are_counted_up_to_a_bound(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [stored(organization, second, user_ref="ann" if second % 2 else "bob") for second in range(7)]
+    cursor = cursor_of(rows[2])
+    assert count_newer(RequestFilter(), cursor) == 4
+    assert count_newer(RequestFilter(user_ref="ann"), cursor) == 2
+    assert count_newer(RequestFilter(), "") == 7
+    monkeypatch.setattr(queries, "MOST_NEWER", 3)
+    assert count_newer(RequestFilter(), cursor) == 3
+    with pytest.raises(ValueError):
+        count_newer(RequestFilter(), "nonsense")
+
+
+INDEXED = "request_by_age"
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        RequestFilter(),
+        RequestFilter(user_ref="ann"),
+        RequestFilter(key_id="k" * 12),
+        RequestFilter(tag="shop"),
+        RequestFilter(cached=True, oldest_first=True),
+        RequestFilter(status="failed", since=NOON),
+    ],
+)
+def test_each_list_is_read_by_its_index_from_the_newest_on(organization: Organization, narrowed: RequestFilter) -> None:
+    stored(organization, 1)
+    with CaptureQueriesContext(connection) as asked:
+        page_of(narrowed, cursor_of(stored(organization, 2)))
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    selects = [each["sql"] for each in asked if 'FROM "queue_app_airequest"' in each["sql"]]
+    assert selects
+    for sql in selects:
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            cursor.execute(f"{explain} {sql}")
+            plan = "\n".join(str(line) for line in cursor.fetchall())
+        assert INDEXED in plan, plan
+        assert "TEMP B-TREE" not in plan
 
 
 def test_an_id_finds_its_request_and_nonsense_finds_none(organization: Organization) -> None:

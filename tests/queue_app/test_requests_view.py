@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -12,8 +14,13 @@ from django.urls import reverse
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.facade import ModelNotPricedError
+from cost_app.ledger.rollups import fold
 from queue_app import control, queries
 from queue_app.models import AIRequest, Priority, RequestContent
+from queue_app.ordering.claims import Claim
+from queue_app.pages import export
+from queue_app.processing.provider_call import process
+from tests.queue_app.conftest import ScriptedProvider
 
 Submit = Callable[..., AIRequest]
 Browser = Callable[[User], Client]
@@ -123,7 +130,7 @@ def test_only_the_first_page_refreshes_itself(submit: Submit, client: Client) ->
     submit()
     cursor = client.get(URL).context["rows"][0].request
     assert "data-live" in client.get(URL, headers=HTMX).text
-    older = queries._encode(cursor)
+    older = queries.cursor_of(cursor)
     assert "data-live" not in client.get(URL, {"cursor": older}, headers=HTMX).text
 
 
@@ -190,15 +197,15 @@ def test_nothing_chosen_and_strangers_requests_change_nothing(
     theirs = submit(organization_id=other_organization.pk)
     for chosen in ({}, {"id": str(theirs.id)}, {"id": str(uuid4())}, {"id": "\0"}):
         response = client.post(reverse("queue_cancel_many"), chosen, headers=HTMX)
-        assert toast_of(response)["text"] == "No request was chosen."
+        assert toast_of(response)["text"] == "No request was selected."
     assert status_of(theirs) == "pending"
 
 
 def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
     submit()
-    assert "Cancel chosen" in client.get(URL).text
+    assert "Cancel selected" in client.get(URL).text
     page = client_of(viewer).get(URL).text
-    assert "Cancel chosen" not in page
+    assert "Cancel selected" not in page
     assert "cancel/" not in page
     assert 'type="checkbox"' not in page
 
@@ -212,3 +219,88 @@ def test_more_requests_cost_no_more_queries(submit: Submit, client: Client) -> N
     with CaptureQueriesContext(connection) as many:
         client.get(URL)
     assert len(many) == len(few)
+
+
+CHANGES = "/queue/requests/changes/"
+
+
+def shown(client: Client) -> dict[str, str]:
+    """What the list sends to learn of changes: its rows with their versions, and the newest of them."""
+    context = client.get(URL).context
+    rows = ",".join(f"{row.request.id.hex}.{row.version}" for row in context["rows"])
+    return {"rows": rows, "newest": context["newest"]}
+
+
+def test_while_nothing_changes_the_list_is_answered_with_304(submit: Submit, client: Client) -> None:
+    submit()
+    query = shown(client)
+    first = client.get(CHANGES, query, headers=HTMX)
+    assert "<tr" not in first.text
+    assert len(first.content) < 600
+    again = client.get(CHANGES, query, headers={**HTMX, "If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_only_rows_that_changed_are_sent_again(submit: Submit, client: Client) -> None:
+    changed, same = submit(), submit()
+    query = shown(client)
+    cancel(changed)
+    page = client.get(CHANGES, query, headers=HTMX).text
+    assert f'id="request-{changed.id}"' in page
+    assert f'id="request-{same.id}"' not in page
+    assert page.count('hx-swap-oob="true"') == 1
+
+
+def test_new_requests_of_the_filter_are_announced_and_not_listed(submit: Submit, client: Client) -> None:
+    submit()
+    query = shown(client)
+    submit(user_ref="mara")
+    submit()
+    page = client.get(CHANGES, query, headers=HTMX).text
+    assert "2 new requests" in page
+    assert "<tr" not in page
+    filtered = client.get(CHANGES, {**query, "user": "mara"}, headers=HTMX).text
+    assert "1 new request\n" in filtered
+    assert f'href="{URL}?user=mara"' in filtered
+
+
+def test_rows_of_another_organization_and_nonsense_change_nothing(
+    submit: Submit, client: Client, other_organization: Organization
+) -> None:
+    theirs = submit(organization_id=other_organization.pk)
+    page = client.get(CHANGES, {"rows": f"{theirs.id.hex}.0,nonsense,", "newest": "nonsense"}, headers=HTMX)
+    assert page.status_code == 200
+    assert "<tr" not in page.text
+
+
+def test_the_filter_offers_only_models_that_were_used(
+    submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider, client: Client
+) -> None:
+    process(claimed())
+    fold()
+    options = [value for value, _ in client.get(URL).context["form"].fields["model"].choices]
+    assert options == ["", "deepseek-chat"]
+
+
+def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit, client: Client) -> None:
+    submit()
+    context = client.get(URL, {"since": "2026-01-01T10:30", "until": "0001-01-01T00:00"}).context
+    assert context["filters"] == "since=2026-01-01T10%3A30"
+    assert len(context["rows"]) == 1
+    assert context["form"].cleaned_data["since"].isoformat() == "2026-01-01T10:30:00+01:00"
+
+
+def test_the_filtered_list_is_exported_as_safe_csv(
+    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 2)
+    monkeypatch.setattr(export, "MOST_EXPORTED", 3)
+    submit(user_ref="someone else")
+    requests = [submit(user_ref="=1+1", tags=["a", "b"]) for _ in range(4)]
+    response = client.get("/queue/requests/export/", {"user": "=1+1"})
+    assert response.headers["Content-Disposition"] == 'attachment; filename="requests.csv"'
+    rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
+    assert [row["request_id"] for row in rows] == [str(each.id) for each in requests[:0:-1]]
+    assert {(row["user_id"], row["tags"], row["status"], row["cost_usd"]) for row in rows} == {
+        ("'=1+1", "a b", "pending", "0.00")
+    }

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -166,3 +167,55 @@ def test_guessing_the_old_password_ends_after_ten_times(owner: User, client_of: 
     for _ in range(10):
         assert new_password(client, "wrong", "another long password") == 422
     assert new_password(client, PASSWORD, "another long password") == 429
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("headers", "back"),
+    [
+        (
+            {"HX-Request": "true", "HX-Current-URL": "http://testserver/queue/requests/?status=failed"},
+            "/queue/requests/",
+        ),
+        ({"Accept": "application/json", "Referer": "http://testserver/costs/"}, "/costs/"),
+        ({"HX-Request": "true", "HX-Current-URL": "https://evil.example/queue/"}, "/"),
+        ({"HX-Request": "true", "HX-Current-URL": "http://testserver//evil.example/"}, "/"),
+        ({"HX-Request": "true"}, "/"),
+    ],
+)
+def test_a_script_without_a_session_is_sent_to_the_log_in_page_with_its_page_as_next(
+    client: Client, headers: dict[str, str], back: str
+) -> None:
+    response = client.get(reverse("queue_request_changes"), headers=headers)
+    assert response.status_code == 401
+    login, _, query = response.headers["HX-Redirect"].partition("?")
+    assert login == reverse("login")
+    assert urlsplit(parse_qs(query)["next"][0]).path == back
+
+
+@pytest.mark.django_db
+def test_a_person_without_a_session_is_redirected(client: Client) -> None:
+    response = client.get(reverse("queue_requests"))
+    assert (response.status_code, response.headers["Location"]) == (302, "/login/?next=/queue/requests/")
+
+
+@pytest.mark.parametrize(
+    ("page", "lands_on"),
+    [
+        ("/costs/", "/costs/"),
+        ("/queue/requests/", "/queue/requests/"),
+        ("/queue/requests/00000000-0000-0000-0000-000000000000/", "/queue/requests/"),
+        ("/settings/keys/", "/"),
+        ("/nowhere/", "/"),
+        ("//evil.example/", "/"),
+        ("", "/"),
+    ],
+)
+def test_another_organization_opens_on_the_same_page_if_it_can_be_opened_there(
+    owner: User, other_organization: Organization, client_of: Browser, page: str, lands_on: str
+) -> None:
+    Membership.objects.create(user=owner, organization=other_organization, role=Role.VIEWER)
+    response = client_of(owner).post(
+        reverse("switch_organization"), {"organization": other_organization.slug, "page": page}
+    )
+    assert response.headers["Location"] == lands_on

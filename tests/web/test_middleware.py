@@ -1,3 +1,4 @@
+import gzip
 import re
 from collections.abc import Callable
 
@@ -52,3 +53,28 @@ def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Sett
 @pytest.mark.parametrize("address", ["", "nonsense", "10.0.0.1'; DROP TABLE", "unix:"])
 def test_what_is_no_address_is_none(address: str) -> None:
     assert client_address(RequestFactory().get("/", REMOTE_ADDR=address)) is None
+
+
+GZIP = {"Accept-Encoding": "gzip"}
+
+
+def test_pages_and_figures_are_compressed(owner: User, client_of: Callable[[User], Client]) -> None:
+    client = client_of(owner)
+    page = client.get(reverse("prices"), headers=GZIP)
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in page.headers["Vary"]
+    assert "Prices" in gzip.decompress(page.content).decode()
+
+
+def test_the_size_of_a_page_is_random_by_some_bytes(owner: User, client_of: Callable[[User], Client]) -> None:
+    client = client_of(owner)
+    sizes = {len(client.get(reverse("prices"), headers=GZIP).content) for _ in range(20)}
+    assert len(sizes) > 1
+
+
+def test_files_and_the_api_are_not_compressed(owner: User, client_of: Callable[[User], Client]) -> None:
+    client = client_of(owner)
+    for path in (reverse("queue_request_export"), "/api/schema", "/api/ai/events"):
+        response = client.head(path, headers=GZIP) if path.endswith("events") else client.get(path, headers=GZIP)
+        assert response.status_code == 200
+        assert "Content-Encoding" not in response.headers

@@ -1,22 +1,24 @@
 """Log in and out, change the password, switch organizations, and the redirect from `/`."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import auth, messages
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.urls import Resolver404, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.tenants import throttle
-from aiinfra.tenants.access import public, signed_in
+from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, public, signed_in
+from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.demo import DEMO_PASSWORD, demo_logins
 from aiinfra.tenants.members import change_password
-from aiinfra.tenants.middleware import SESSION_KEY
+from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
 
 TOO_MANY = "Too many failed attempts. Try again in five minutes."
@@ -87,7 +89,10 @@ def password(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_POST
 def switch_organization(request: HttpRequest) -> HttpResponse:
-    """Switch to another of the user's organizations; 404 for one they do not belong to."""
+    """Switch to another of the user's organizations, on the same page if they may open it there.
+
+    404 for an organization that they do not belong to.
+    """
     slug = request.POST.get("organization", "")
     mine: list[Membership] = getattr(request, "memberships", [])
     membership = next((each for each in mine if each.organization.slug == slug), None)
@@ -95,7 +100,27 @@ def switch_organization(request: HttpRequest) -> HttpResponse:
         raise Http404
     request.session[SESSION_KEY] = membership.organization_id
     messages.success(request, f"Switched to {membership.organization}.")
-    return redirect("home")
+    return redirect(_same_page(request.POST.get("page", ""), principal_of(membership), is_staff=request.user.is_staff))
+
+
+def _same_page(path: str, principal: Principal, *, is_staff: bool) -> str:
+    """The page at the path or, since ids mean nothing in another organization, the nearest one above it without any."""
+    while path not in {"", "/"}:
+        try:
+            found = resolve(path)
+        except Resolver404:
+            found = None
+        if found and not found.kwargs and _may_open(found.func, principal, is_staff=is_staff):
+            return path
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+    return resolve_url("home")
+
+
+def _may_open(view: Any, principal: Principal, *, is_staff: bool) -> bool:
+    permission = getattr(view, "permission", None)
+    if permission in {None, PUBLIC}:
+        return False
+    return is_staff if permission == STAFF else permission == SIGNED_IN or principal.can(permission)
 
 
 def _log_in_page(

@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from aiinfra.csv_stream import csv_response
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cost_app.finance.csv_stream import csv_response
 from cost_app.finance.forms import InvoiceForm
 from cost_app.finance.invoices.comparison import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
 from cost_app.finance.invoices.files import FileError

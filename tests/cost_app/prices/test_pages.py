@@ -352,3 +352,15 @@ def test_names_are_text_and_never_markup(reader: Client) -> None:
 def test_admin_only_shows_what_the_program_writes(admin_client: Client, table: str) -> None:
     assert admin_client.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200
     assert admin_client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403
+
+
+def test_a_long_book_has_pages_and_the_filter_stays(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cost_app.prices.views.PAGE_SIZE", 2)
+    for number in range(3):
+        version(1, model=f"paged-{number}")
+    first = reader.get(reverse("prices"), {"text": "paged"})
+    assert "1\N{EN DASH}2 of 3" in first.text
+    assert "?text=paged&amp;page=2" in first.text
+    second = reader.get(reverse("prices"), {"text": "paged", "page": "2"})
+    assert ">paged-2</a>" in second.text
+    assert ">paged-0</a>" not in second.text

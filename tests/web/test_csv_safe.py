@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_app.finance.csv_safe import safe_cell, safe_row
+from aiinfra.csv_safe import safe_cell, safe_row
 
 DANGEROUS = ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "-", "+", "-1e"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from django.http import StreamingHttpResponse
 
+from aiinfra.csv_safe import safe_row
 from aiinfra.tenants.scope import organization_scope
-from cost_app.finance.csv_safe import safe_row
 
 LINES_AT_ONCE = 500
 

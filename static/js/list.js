@@ -1,0 +1,66 @@
+/* Lists: their filters' addresses, the boxes that select rows, rows that are kept up to date in place, and ages that count up. */
+"use strict";
+
+/* Addresses stay short: a filter that is not set is not in them. */
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.matches("[data-drop-empty]")) {
+    for (const [name, value] of Object.entries(event.detail.parameters)) {
+      if (value === "") {
+        delete event.detail.parameters[name];
+      }
+    }
+  }
+});
+
+/* [data-rows-of] asks for the rows that changed: it names those that are shown, and the version of each. */
+document.addEventListener("htmx:configRequest", (event) => {
+  const list = event.detail.elt.dataset.rowsOf;
+  if (list) {
+    const rows = [...document.querySelectorAll(`${list} [data-version]`)];
+    event.detail.parameters.rows = rows.map((row) => `${row.dataset.row}.${row.dataset.version}`).join(",");
+  }
+});
+
+/* A button that downloads is for the browser, not for htmx, which would swap the file into the page. */
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (event.submitter?.matches("[data-plain]")) {
+      event.stopImmediatePropagation();
+    }
+  },
+  true,
+);
+
+/* As the template filter `age` writes it. */
+const AGE_UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
+
+function ageOf(moment) {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(moment)) / 1000));
+  const [length, unit] = AGE_UNITS.find(([length]) => seconds >= length) ?? AGE_UNITS.at(-1);
+  return `${Math.floor(seconds / length)} ${unit}`;
+}
+
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-age]")) {
+    const age = ageOf(time.dateTime);
+    if (time.textContent !== age) {
+      time.textContent = age;
+    }
+  }
+}, 1_000);
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-tick-all]")) {
+    for (const box of event.target.form.querySelectorAll("[name=id]")) {
+      box.checked = event.target.checked;
+    }
+  }
+});
+
+/* Enter in a selected box would press the form's first button, and that one cancels. */
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("[type=checkbox]")) {
+    event.preventDefault();
+  }
+});

@@ -1,0 +1,127 @@
+"""What is destructive or expensive asks first; the question starts on the safe button and works by keyboard."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Locator, Page, expect
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import ModelPrice, PriceProposal
+from cost_app.prices.terms import PriceTerms
+from queue_app.models import AIRequest, Priority, QueuePolicy
+from tests.browser.conftest import OpenPage, was_reloaded
+from tests.browser.test_queue_requests import status_of
+from tests.cache_app.learning.made import make_entry
+
+Submit = Callable[..., AIRequest]
+
+
+def question(page: Page) -> Locator:
+    return page.locator("#confirm-dialog")
+
+
+def paused(organization: Organization) -> list[int]:
+    with organization_scope(organization.pk):
+        policy = QueuePolicy.objects.first()
+        return policy.paused_priorities if policy else []
+
+
+def test_cancelling_selected_requests_says_how_many_and_starts_on_the_safe_button(
+    submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    requests = [submit() for _ in range(3)]
+    page = open_page(operator, "/queue/requests/")
+    page.locator("#tick-all").check()
+    page.locator("#cancel-ticked").focus()
+    page.keyboard.press("Enter")
+    expect(question(page)).to_contain_text("Cancel 3 requests?")
+    expect(question(page)).to_contain_text("This cannot be undone.")
+    expect(page.get_by_role("button", name="Go back")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(question(page)).to_be_hidden()
+    expect(page.locator("#cancel-ticked")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert {status_of(request) for request in requests} == {"pending"}
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("3 requests cancelled.")
+    assert {status_of(request) for request in requests} == {"cancelled"}
+    assert not was_reloaded(page)
+
+
+def test_nothing_selected_asks_nothing(submit: Submit, operator: User, open_page: OpenPage) -> None:
+    submit()
+    page = open_page(operator, "/queue/requests/")
+    page.locator("#cancel-ticked").click()
+    expect(page.locator("#toasts")).to_contain_text("No request was selected.")
+    expect(question(page)).to_be_hidden()
+
+
+def test_pausing_all_priorities_asks_first(
+    submit: Submit, operator: User, organization: Organization, open_page: OpenPage
+) -> None:
+    submit()
+    page = open_page(operator, "/queue/")
+    page.locator("#pause-all").click()
+    expect(question(page)).to_contain_text("Pause all priorities?")
+    assert paused(organization) == []
+    with page.expect_response("**/queue/"):
+        page.evaluate("htmx.trigger('#queue-live', 'refresh')")
+    question(page).get_by_role("button", name="Pause all").click()
+    expect(page.locator("#toasts")).to_contain_text("All priorities are paused.")
+    assert paused(organization) == sorted(Priority.values)
+
+
+@pytest.mark.parametrize("path", ["/cache/entries/", "/cache/entries/{id}/"])
+def test_removing_a_cache_entry_asks_first(
+    organization: Organization, admin: User, open_page: OpenPage, path: str
+) -> None:
+    entry = make_entry(organization)
+    page = open_page(admin, path.format(id=entry.id))
+    page.get_by_role("button", name="Remove").click()
+    expect(question(page)).to_contain_text("cannot be undone")
+    question(page).get_by_role("button", name="Remove entry").click()
+    expect(page.locator("#toasts")).to_contain_text("removed")
+
+
+def test_approving_a_price_shows_old_and_new_and_who_pays(owner: User, open_page: OpenPage) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    old = {"provider": "local", "model": "m", "cache_read": 1, "cache_write": 1, "output": 1, "source": "a test"}
+    begin = timezone.now() - timedelta(days=1)
+    version = ModelPrice.objects.create(**PriceTerms(input=10**10, **old).columns, effective_from=begin)
+    PriceProposal(**PriceTerms(input=3 * 10**10, **old).columns, effective_from=timezone.now(), replaces=version).save()
+    page = open_page(owner, "/prices/proposals/")
+    page.get_by_role("button", name="Approve m, standard").click()
+    expect(question(page)).to_contain_text("Input: $10.00 → $30.00")
+    expect(question(page)).to_contain_text("Every organization on this installation")
+    assert ModelPrice.objects.filter(model="m").count() == 1
+    question(page).get_by_role("button", name="Approve price").click()
+    expect(page.locator("#toasts")).to_contain_text("The price is in the book.")
+    assert ModelPrice.objects.filter(model="m").count() == 2
+
+
+def test_revoking_a_key_asks_first(organization: Organization, owner: User, open_page: OpenPage) -> None:
+    create_key(organization=organization, name="checkout", role=Role.OPERATOR, actor="user:owner")
+    page = open_page(owner, "/settings/keys/")
+    page.get_by_role("button", name="checkout").click()
+    page.get_by_role("button", name="Revoke this key").click()
+    expect(question(page)).to_contain_text("Revoke checkout?")
+    with organization_scope(organization.pk):
+        assert ApiKey.objects.get().revoked_at is None
+    question(page).get_by_role("button", name="Revoke key").click()
+    expect(page.locator("#toasts")).to_contain_text("revoked")
+    with organization_scope(organization.pk):
+        assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_a_dialog_with_a_form_starts_in_its_first_field(admin: User, open_page: OpenPage) -> None:
+    page = open_page(admin, "/settings/members/")
+    page.get_by_role("button", name="Invite").first.click()
+    expect(page.locator("dialog[open] .dialog-body :is(input:not([type=hidden]), select)").first).to_be_focused()

@@ -1,0 +1,85 @@
+"""What every page does: the filter's shortcut, another organization, an ended session, printing."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Membership, Organization, User
+from queue_app.models import AIRequest
+from tests.browser.conftest import OpenPage, was_reloaded
+
+Submit = Callable[..., AIRequest]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("/queue/requests/", "id_id"), ("/costs/", "id_range"), ("/prices/", "id_text")]
+)
+def test_a_slash_goes_to_the_filter_of_the_page(viewer: User, open_page: OpenPage, path: str, field: str) -> None:
+    page = open_page(viewer, path)
+    page.keyboard.press("/")
+    expect(page.locator(f"#{field}")).to_be_focused()
+
+
+@pytest.mark.parametrize(("path", "is_offered"), [("/costs/", True), ("/queue/", False)])
+def test_the_list_of_shortcuts_offers_the_filter_where_there_is_one(
+    viewer: User, open_page: OpenPage, path: str, is_offered: bool
+) -> None:
+    page = open_page(viewer, path)
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts")).to_be_visible()
+    assert page.get_by_text("Filter this page").is_visible() is is_offered
+
+
+def test_another_organization_opens_on_the_same_page(
+    viewer: User, other_organization: Organization, open_page: OpenPage
+) -> None:
+    Membership.objects.create(user=viewer, organization=other_organization, role=Role.VIEWER)
+    page = open_page(viewer, "/costs/")
+    page.get_by_label("Organization:").click()
+    page.get_by_role("button", name="South Ltd").click()
+    expect(page.locator("#toasts")).to_contain_text("South Ltd")
+    assert page.url.endswith("/costs/")
+
+
+PART = "htmx.trigger(document.querySelector('[data-live]'), 'refresh')"
+CHARTS = "document.dispatchEvent(new CustomEvent('charts:refresh'))"
+
+
+@pytest.mark.parametrize(
+    ("path", "refresh"), [("/queue/", PART), ("/queue/", CHARTS), ("/queue/requests/?priority=high", PART)]
+)
+def test_an_ended_session_leads_to_the_log_in_page_and_back_to_the_page(
+    submit: Submit, viewer: User, open_page: OpenPage, path: str, refresh: str
+) -> None:
+    submit()
+    page = open_page(viewer, path)
+    page.wait_for_load_state("networkidle")
+    Session.objects.all().delete()
+    page.evaluate(refresh)
+    page.wait_for_url(re.compile("/login/.next="))
+    expect(page.get_by_role("main")).to_have_count(1)
+    page.get_by_label("Username").fill("viewer")
+    page.get_by_label("Password").fill("a long password")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(re.escape(path) + "$"))
+    page.problems[:] = [each for each in page.problems if "401" not in each]  # type: ignore[attr-defined]
+
+
+def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+    submit()
+    page = open_page(viewer, "/queue/")
+    tables = page.locator(".chart-table table")
+    expect(tables).to_have_count(0)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.get_by_text("Show the table")).to_have_count(0)
+    assert tables.count() > 0
+    assert all(tables.nth(number).is_visible() for number in range(tables.count()))
+    expect(page.locator(".chart").first).to_be_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(page.locator(".chart-table[open]")).to_have_count(0)
+    assert not was_reloaded(page)
