@@ -46,6 +46,10 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
 
 
+class NoParameters(ApiModel):
+    """Nothing beside the action."""
+
+
 @dataclass(frozen=True)
 class ApiCall:
     """What a handler receives besides its payload."""

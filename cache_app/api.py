@@ -8,7 +8,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from aiinfra.api import ApiCall, Endpoint, Operation
+from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.money import dollars
 from cache_app import manage
@@ -28,7 +28,6 @@ from cache_app.payloads import (
     LookupIn,
     LookupOut,
     ModelIn,
-    NoParameters,
     PinIn,
     Pinned,
     QuestionIn,

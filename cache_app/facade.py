@@ -19,7 +19,8 @@ from aiinfra.tenants.scope import organization_scope
 from cache_app import lookup, manage, tasks, writing
 from cache_app.answers import Hit, LookupResult, NewEntry
 from cache_app.cache_key import CacheKey
-from cache_app.embedding.base import Payer
+from cache_app.embedding.base import EmbedderError, Payer
+from cache_app.embedding.registry import configured_embedder
 from cache_app.learning import sampling
 from cache_app.metrics.folding import fold_organization
 from cache_app.metrics.stats import CacheStats, cache_stats
@@ -34,6 +35,7 @@ __all__ = [
     "CacheHit",
     "CacheKey",
     "CacheMatch",
+    "EmbedderError",
     "Hit",
     "InvalidValueError",
     "LookupOptions",
@@ -45,6 +47,7 @@ __all__ = [
     "StoreOptions",
     "UnknownOptionError",
     "UnknownOrganizationError",
+    "configured_embedder",
 ]
 
 DEFAULT_MODEL = ("deepseek", "deepseek-chat")

@@ -99,10 +99,6 @@ class ReportIn(ApiModel):
     correct: bool
 
 
-class NoParameters(ApiModel):
-    """Nothing beside the action."""
-
-
 class CacheStatsOut(ApiModel):
     """The last 30 days. Rates in percent, null without look-ups; entries and memory null while Redis is away."""
 

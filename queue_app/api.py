@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiinfra.api import ApiCall, Endpoint, Operation
+from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation
 from aiinfra.failures import ApiError, not_found
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
-from queue_app import control, presenting
-from queue_app.facade import priority_name
+from queue_app import control
 from queue_app.models import AIRequest, Priority
 from queue_app.payloads import (
     Accepted,
@@ -15,14 +14,17 @@ from queue_app.payloads import (
     EnqueueRequest,
     LaneReference,
     ListQuery,
-    NoParameters,
     Paused,
     QueueStatsOut,
     Removed,
     RequestOut,
     RequestPage,
     RequestReference,
+    ResponseOut,
+    UsageOut,
+    priority_name,
 )
+from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import submission_from
@@ -33,6 +35,8 @@ from queue_app.submission.intake import (
     UnknownProviderError,
     accept,
 )
+
+__all__ = ["CallOptions", "ResponseOut", "UsageOut", "contract_errors", "queue", "request_out", "submission_of"]
 
 
 @contextmanager
@@ -88,13 +92,13 @@ def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
 
 def get_stats(_call: ApiCall, _payload: NoParameters) -> QueueStatsOut:
     """The organization's figures."""
-    return presenting.stats_out(queue_stats())
+    return stats_out(queue_stats())
 
 
 def get_status(call: ApiCall, payload: RequestReference) -> RequestOut:
     """One request with its attempts."""
     request = _request(payload.request_id)
-    return presenting.request_out(status_of(request, with_content=call.principal.can("content:read")))
+    return request_out(status_of(request, with_content=call.principal.can("content:read")))
 
 
 def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:
@@ -103,7 +107,7 @@ def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:
         status=payload.status or "", priority=Priority[payload.priority.upper()] if payload.priority else None
     )
     try:
-        return presenting.page_out(page_of(narrowed, payload.cursor))
+        return page_out(page_of(narrowed, payload.cursor))
     except ValueError:
         raise ApiError(400, "invalid_request", "This is not a cursor of a list.", param="cursor") from None
 

@@ -1,215 +1,76 @@
-"""The public door of the queue: other apps and Python callers import this and nothing behind it."""
+"""The public door of the queue: other apps and Python callers import this and nothing behind it.
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack, cast
+`queue_app.api` is the door to its HTTP operations. Beside the queue for Python callers there are the life of one
+request, for the gateway, and the figures of the queue, for monitoring; both are read inside a scope.
+"""
 
-from aiinfra.python_api import (
-    InvalidValueError,
-    UnknownOptionError,
-    UnknownOrganizationError,
-    checked,
-    organization_named,
+from aiinfra.python_api import InvalidValueError, UnknownOptionError, UnknownOrganizationError
+from queue_app.events import event_of
+from queue_app.models import ENDED, AIRequest, Status
+from queue_app.ordering.provider_limits import LimitUse, limit_uses
+from queue_app.payloads import PriorityName
+from queue_app.processing.heartbeat import WorkerBeat, workers
+from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
+from queue_app.queries import RequestStatus, has_ended, request_by_id, status_of
+from queue_app.repair.stuck import stuck_requests
+from queue_app.scheduler import run_scheduler
+from queue_app.stats.outages import LastFailure, Outage, last_failures, outages
+from queue_app.stats.pressure import (
+    ERROR_WINDOW,
+    Pressure,
+    pressures,
+    recent_failures,
+    together,
+    waiting_by_provider,
+    waiting_models,
 )
-from aiinfra.redis import redis_client
-from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope, system_scope
-from queue_app import queries
-from queue_app.models import AIRequest, Priority
-from queue_app.ordering import claims
-from queue_app.ordering.claims import Claim
-from queue_app.payloads import CacheMode, EnqueueArguments, PriorityName, RequestReference
-from queue_app.processing import outcomes, provider_call
-from queue_app.queries import RequestStatus
-from queue_app.repair.retention import cleanup
-from queue_app.stats import summary
-from queue_app.stats.summary import QueueStats
-from queue_app.submission.from_payload import submission_from
-from queue_app.submission.intake import (
-    IdempotencyConflictError,
-    QueueFullError,
-    Submission,
-    UnknownProviderError,
-    accept,
-)
+from queue_app.stats.summary import QueueStats, has_overdue, held_by_model, limited_of, queue_stats
+from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError
 from queue_app.submission.submit import CacheMissError, ask
 
 __all__ = [
+    "ENDED",
+    "ERROR_WINDOW",
+    "AIRequest",
     "AIRequestQueue",
     "CacheMissError",
     "EnqueueOptions",
     "IdempotencyConflictError",
     "InvalidValueError",
+    "LastFailure",
+    "LimitUse",
+    "Outage",
+    "Pressure",
     "PriorityName",
     "QueueFullError",
     "QueueStats",
     "QueuedRequest",
     "RequestNotFoundError",
     "RequestStatus",
+    "Status",
+    "Submission",
     "UnknownOptionError",
     "UnknownOrganizationError",
     "UnknownProviderError",
-    "priority_name",
+    "WorkerBeat",
+    "ask",
+    "event_of",
+    "has_ended",
+    "has_overdue",
+    "held_by_model",
+    "last_failures",
+    "limit_uses",
+    "limited_of",
+    "outages",
+    "pressures",
+    "queue_stats",
+    "recent_failures",
+    "request_by_id",
+    "run_scheduler",
+    "status_of",
+    "stuck_requests",
+    "together",
+    "waiting_by_provider",
+    "waiting_models",
+    "workers",
 ]
-
-
-class RequestNotFoundError(LookupError):
-    """There is no such request."""
-
-
-@dataclass(frozen=True)
-class QueuedRequest:
-    """A request that `dequeue` claimed for its caller, who ends it with `process` or `give_back` within the lease."""
-
-    id: str
-    organization_id: str
-    provider: str
-    model: str
-    messages: Sequence[Mapping[str, Any]]
-    priority: PriorityName
-    claim: Claim
-
-
-class EnqueueOptions(TypedDict, total=False):
-    """What `enqueue` and `ask` take beside the call itself; each is optional.
-
-    The names, defaults and limits are those of `POST /api/ai/queue`: `timeout` is the deadline of each provider call in
-    milliseconds, `cache` one of use, bypass, refresh and only. With an `idempotency_key` a repeat returns the first
-    request.
-    """
-
-    priority: PriorityName
-    user_id: str
-    conversation_id: str
-    max_retries: int
-    timeout: int
-    temperature: float | None
-    max_tokens: int | None
-    tags: Sequence[str]
-    metadata: Mapping[str, Any]
-    cache: CacheMode
-    context_key: str
-    idempotency_key: str | None
-
-
-class AIRequestQueue:
-    """The request queue for Python callers. `organization_id` is the organization's slug.
-
-    What the JSON API refuses is refused here: InvalidValueError, a ValueError, names the argument, and
-    UnknownOrganizationError, a LookupError, says that there is no such organization. Nothing was stored then.
-    """
-
-    def enqueue(
-        self,
-        provider: str,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        organization_id: str,
-        **options: Unpack[EnqueueOptions],
-    ) -> str:
-        """Accept a request; returns its id.
-
-        Raises InvalidValueError (UnknownProviderError for a provider that is not configured), UnknownOrganizationError,
-        ModelNotPricedError, BudgetRefusedError, QueueFullError and IdempotencyConflictError.
-        """
-        with _submission(provider, model, messages, organization_id, options) as submission:
-            return str(accept(submission).id)
-
-    def ask(
-        self,
-        provider: str,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        organization_id: str,
-        **options: Unpack[EnqueueOptions],
-    ) -> AIRequest:
-        """As `enqueue`, but the cache is asked first: the request is over at once where it answers.
-
-        Raises CacheMissError too, where only the cache was asked.
-        """
-        with _submission(provider, model, messages, organization_id, options) as submission:
-            return ask(submission)
-
-    def dequeue(self) -> QueuedRequest | None:
-        """Claim the best request of all organizations for the caller, for its timeout plus a lease; None if none waits.
-
-        The caller ends it with `process` or `give_back`; else it goes to another worker. Raises RedisError.
-        """
-        claim = claims.claim_next("caller")
-        if claim is None:
-            return None
-        request = claim.request
-        with organization_scope(request.organization_id):
-            claims.hold_for_caller(claim)
-        organization = Organization.objects.get(id=request.organization_id)
-        return QueuedRequest(
-            id=str(request.id),
-            organization_id=organization.slug,
-            provider=request.provider,
-            model=request.model,
-            messages=claim.call["messages"],
-            priority=priority_name(request.priority),
-            claim=claim,
-        )
-
-    def process(self, queued: QueuedRequest) -> None:
-        """Call the provider for a claimed request and store the outcome."""
-        provider_call.process(queued.claim)
-
-    def give_back(self, queued: QueuedRequest) -> None:
-        """Return a claimed request to its place in the queue."""
-        with organization_scope(queued.claim.request.organization_id):
-            outcomes.give_back(queued.claim)
-
-    def get_request_status(self, request_id: str) -> RequestStatus:
-        """Status, attempts, answer and cost. Raises RequestNotFoundError, and InvalidValueError for what is no text."""
-        reference = checked(RequestReference, {"request_id": request_id})
-        with system_scope():
-            request = queries.request_by_id(reference.request_id)
-            if request is None:
-                raise RequestNotFoundError(f"no request {request_id!r}")
-            return queries.status_of(request, with_content=True)
-
-    def get_queue_stats(self) -> QueueStats:
-        """The figures of all organizations together."""
-        with system_scope():
-            return summary.queue_stats()
-
-    def cleanup(self) -> int:
-        """Apply the retention now; returns the number of requests removed."""
-        with system_scope():
-            return cleanup()
-
-    def disconnect(self) -> None:
-        """Close this process's Redis connections; they open again when needed."""
-        redis_client().connection_pool.disconnect()
-
-
-@contextmanager
-def _submission(
-    provider: str,
-    model: str,
-    messages: Sequence[Mapping[str, Any]],
-    organization_id: str,
-    options: EnqueueOptions,
-) -> Iterator[Submission]:
-    """What a Python caller asks for, in its organization's scope."""
-    raw = {**options, "provider": provider, "model": model, "messages": messages}
-    arguments = checked(EnqueueArguments, raw)
-    organization = organization_named(organization_id)
-    with organization_scope(organization.id):
-        yield submission_from(
-            arguments,
-            organization_id=organization.id,
-            provider=arguments.provider,
-            model=arguments.model,
-            idempotency_key=arguments.idempotency_key,
-        )
-
-
-def priority_name(weight: int) -> PriorityName:
-    """The name of a priority's weight."""
-    return cast(PriorityName, Priority(weight).name.lower())

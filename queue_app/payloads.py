@@ -2,18 +2,24 @@
 
 import operator
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, StringConstraints
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PriorityName = Literal["low", "normal", "high", "critical"]
 CacheMode = Literal["use", "bypass", "refresh", "only"]
 StatusName = Literal["pending", "processing", "completed", "failed", "cancelled"]
+
+
+def priority_name(weight: int) -> PriorityName:
+    """The name of a priority's weight. Raises ValueError where no priority has it."""
+    return cast(PriorityName, Priority(weight).name.lower())
 
 
 class Message(ApiModel):
@@ -67,10 +73,6 @@ class LaneReference(ApiModel):
     """One priority, or all where it is left out."""
 
     priority: PriorityName | None = None
-
-
-class NoParameters(ApiModel):
-    """Nothing beside the action."""
 
 
 class ListQuery(ApiModel):

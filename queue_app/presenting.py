@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from aiinfra.money import dollars
 from cost_app.facade import Attempt
-from queue_app.facade import priority_name
 from queue_app.models import AIRequest
 from queue_app.payloads import (
     AttemptOut,
@@ -16,6 +15,7 @@ from queue_app.payloads import (
     ResponseOut,
     UsageOut,
     WorkerOut,
+    priority_name,
 )
 from queue_app.processing.heartbeat import WorkerBeat
 from queue_app.queries import Page, RequestStatus, Sums

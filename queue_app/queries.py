@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from aiinfra.providers.base import TokenUsage
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptState
-from queue_app.models import AIRequest, Priority, RequestContent, Status
+from queue_app.models import ENDED, AIRequest, Priority, RequestContent, Status
 from queue_app.ordering import index
 from queue_app.packing import unpack
 
@@ -76,6 +76,11 @@ def request_by_id(request_id: UUID | str) -> AIRequest | None:
         return AIRequest.objects.filter(id=UUID(str(request_id))).first()
     except ValueError:
         return None
+
+
+def has_ended(request_id: UUID) -> bool:
+    """Whether the request in scope has ended. One query that reads no content."""
+    return AIRequest.objects.filter(id=request_id, status__in=ENDED).exists()
 
 
 def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:

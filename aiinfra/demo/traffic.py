@@ -12,8 +12,7 @@ from aiinfra.providers.registry import is_configured
 from aiinfra.tenants.models import Organization
 from cost_app import create_cost_optimizer
 from queue_app import create_ai_request_queue
-from queue_app.facade import PriorityName
-from queue_app.submission.intake import QueueFullError
+from queue_app.facade import PriorityName, QueueFullError
 
 MODEL_SHARES = {"deepseek-chat": 50, "gpt-3.5-turbo": 24, "claude-haiku-4-5": 16, "gpt-4": 10}
 OTHER_MODEL_SHARE = 5

@@ -13,13 +13,18 @@ from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
-from queue_app import presenting
-from queue_app.api import contract_errors, submission_of
-from queue_app.models import ENDED, AIRequest, Status
-from queue_app.payloads import CallOptions, ResponseOut, UsageOut
-from queue_app.queries import RequestStatus, request_by_id, status_of
-from queue_app.submission.intake import Submission
-from queue_app.submission.submit import CacheMissError, ask
+from queue_app.api import CallOptions, ResponseOut, UsageOut, contract_errors, request_out, submission_of
+from queue_app.facade import (
+    ENDED,
+    AIRequest,
+    CacheMissError,
+    RequestStatus,
+    Status,
+    Submission,
+    ask,
+    request_by_id,
+    status_of,
+)
 
 cache = create_semantic_cache()
 
@@ -124,7 +129,7 @@ def _answer(status: RequestStatus) -> HttpResponse:
         raise ApiError(409, "cancelled", "The request was cancelled.")
     if status.status == Status.FAILED:
         raise ApiError(502, "provider_error", f"{status.request.error_code}: {status.request.error_message}")
-    out = presenting.request_out(status)
+    out = request_out(status)
     if out.response is None:
         raise ApiError(409, "content_gone", "The answer to this idempotency key was deleted by retention.")
     hit = cache.hit_of(status.request.id) if out.cached else None

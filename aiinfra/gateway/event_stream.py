@@ -32,8 +32,7 @@ from aiinfra.live_events import (
 )
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.scope import organization_scope
-from queue_app.events import event_of
-from queue_app.queries import request_by_id
+from queue_app.facade import event_of, request_by_id
 
 HEARTBEAT_S = 15.0
 CHECK_S = 3.0

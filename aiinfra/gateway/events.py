@@ -12,7 +12,7 @@ from aiinfra.failures import ApiError, not_found
 from aiinfra.gateway.event_places import RETRY_AFTER_S, AllPlacesTakenError, ShareTakenError, places
 from aiinfra.gateway.event_stream import EventStream, Wanted
 from aiinfra.live_events import PERMISSIONS, EventType
-from queue_app.queries import request_by_id
+from queue_app.facade import request_by_id
 
 CONTENT_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

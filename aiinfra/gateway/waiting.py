@@ -17,7 +17,7 @@ from django.db import close_old_connections
 
 from aiinfra.gateway.feed import Listener, feed
 from aiinfra.live_events import EventType, LiveEvent
-from queue_app.models import ENDED, AIRequest
+from queue_app.facade import ENDED, has_ended
 
 LOOK_EVERY_S = 1.0
 
@@ -79,7 +79,7 @@ class Visit:
 
 
 def _wait_until_ended(request_id: UUID, listener: Listener, deadline: float) -> bool:
-    while not AIRequest.objects.filter(id=request_id, status__in=ENDED).exists():
+    while not has_ended(request_id):
         left = deadline - time.monotonic()
         if left <= 0:
             return False

@@ -12,17 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
 
-from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
+from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation
 from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.tenants.access import public
-from queue_app.models import AIRequest, QueuePolicy, Status
-from queue_app.ordering.provider_limits import calling
-from queue_app.payloads import NoParameters
-from queue_app.processing.heartbeat import WorkerBeat, workers
-from queue_app.stats.pressure import Pressure
-from queue_app.stats.summary import QueueStats, queue_stats
+from queue_app.facade import Pressure, QueueStats, WorkerBeat, has_overdue, queue_stats, workers
 
 logger = logging.getLogger(__name__)
 
@@ -134,27 +129,13 @@ def _provider(name: str, circuits: list[breaker.BreakerState]) -> ProviderHealth
 
 def _queue(stats: QueueStats) -> QueueHealth:
     slots_free = sum(worker.slots - worker.busy for worker in stats.workers) > 0
-    neglected = slots_free and _is_neglected(stats)
+    neglected = slots_free and has_overdue(stats, LATENCY_LIMIT)
     return QueueHealth(
         healthy=bool(stats.workers) and not neglected,
         workers=len(stats.workers),
         pending=stats.queue_size,
         oldest_pending_seconds=stats.oldest_pending_seconds,
     )
-
-
-def _is_neglected(stats: QueueStats) -> bool:
-    """Whether a request should have started long ago.
-
-    It is not paused, not waiting for a retry or a provider limit, and not beyond the organization's share.
-    """
-    policy = QueuePolicy.objects.first() or QueuePolicy()
-    if 0 < policy.max_in_flight <= stats.processing:
-        return False
-    overdue = AIRequest.objects.filter(
-        status=Status.PENDING, leader_id=None, not_before__lt=timezone.now() - LATENCY_LIMIT
-    )
-    return overdue.exclude(priority__in=policy.paused_priorities).exclude(calling(stats.limited)).exists()
 
 
 def _answers(look: Callable[[], object]) -> bool:

@@ -15,7 +15,7 @@ from aiinfra.monitoring.models import AlertRules
 from aiinfra.providers.breaker import BreakerState, CircuitState
 from aiinfra.templatetags.formats import duration_ms
 from cost_app.facade import AlertKind, Severity
-from queue_app.stats.pressure import ERROR_WINDOW, Pressure, recent_failures, waiting_by_provider, waiting_models
+from queue_app.facade import ERROR_WINDOW, Pressure, recent_failures, waiting_by_provider, waiting_models
 
 QUEUE_PAGE = "/queue/"
 PROVIDERS_PAGE = "/providers/"

@@ -23,7 +23,7 @@ from aiinfra.providers.breaker import BreakerState
 from aiinfra.tenants.scope import owner_scope, system_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import AlertKind, Cause
-from queue_app.stats.pressure import Pressure, pressures, together
+from queue_app.facade import Pressure, pressures, together
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()

@@ -20,8 +20,7 @@ from aiinfra.configuration.table.providers import compatible_keys
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.stack import private_files
-from cache_app.embedding.base import EmbedderError, Payer
-from cache_app.embedding.registry import configured_embedder
+from cache_app.facade import EmbedderError, Payer, configured_embedder
 
 SQLITE_WAL_FIXED = (3, 51, 3)
 """In older versions, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database

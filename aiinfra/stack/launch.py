@@ -16,7 +16,7 @@ from django.db import OperationalError, connections
 from aiinfra.stack import bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
 from aiinfra.tenants.models import Organization
-from cost_app.prices.importing import import_once
+from cost_app import create_cost_optimizer
 
 
 class CannotStartError(Exception):
@@ -116,7 +116,7 @@ def _migrate() -> None:
     """
     try:
         call_command("migrate", interactive=False, verbosity=0)
-        import_once()
+        create_cost_optimizer().import_prices_once()
         if not Organization.objects.exists():
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                 call_command("seed_demo")

@@ -6,7 +6,7 @@ from django import forms
 from django.http import QueryDict
 
 from cache_app.entries.screens import Narrowed
-from cost_app.prices.book import priced_models
+from cost_app import create_cost_optimizer
 
 TAGS, MODEL, EVERYTHING = "tags", "model", "everything"
 WORD_MAX = 200
@@ -92,4 +92,4 @@ class ClearForm(forms.Form):
 
 def known_models() -> list[str]:
     """Suggestions: the models that have a price. One query."""
-    return [f"{provider}/{model}" for provider, model in priced_models()]
+    return [f"{provider}/{model}" for provider, model in create_cost_optimizer().priced_models()]

@@ -9,9 +9,8 @@ from aiinfra.api import ApiModel
 from aiinfra.live_events import Draft, EventType, listening, publish
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
-from queue_app.facade import PriorityName, priority_name
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
-from queue_app.payloads import ByPriority
+from queue_app.payloads import ByPriority, PriorityName, priority_name
 
 SUBJECT = "queue"
 

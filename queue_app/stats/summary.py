@@ -8,8 +8,8 @@ from django.db.models import Count, Min, Sum
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from queue_app.models import AIRequest, Priority, QueueMinute, QueueTotal, Status
-from queue_app.ordering.provider_limits import waiting_for_limits
+from queue_app.models import AIRequest, Priority, QueueMinute, QueuePolicy, QueueTotal, Status
+from queue_app.ordering.provider_limits import calling, waiting_for_limits
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.stats.outcome_counts import Outcomes, uncounted_by_priority
 
@@ -92,6 +92,19 @@ def queue_stats() -> QueueStats:
         limited=limited_of(pending),
         workers=_workers(),
     )
+
+
+def has_overdue(stats: QueueStats, limit: timedelta) -> bool:
+    """Whether a request of the organization in scope could have started longer than `limit` ago, but waits.
+
+    It is not paused, not between two attempts, not beyond the organization's share, and does not wait for a provider
+    limit.
+    """
+    policy = QueuePolicy.objects.first() or QueuePolicy()
+    if 0 < policy.max_in_flight <= stats.processing:
+        return False
+    overdue = AIRequest.objects.filter(status=Status.PENDING, leader_id=None, not_before__lt=timezone.now() - limit)
+    return overdue.exclude(priority__in=policy.paused_priorities).exclude(calling(stats.limited)).exists()
 
 
 def held_by_model() -> dict[str, int]:

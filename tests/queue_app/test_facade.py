@@ -12,8 +12,9 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.facade import ModelNotPricedError
 from queue_app import create_ai_request_queue
-from queue_app.facade import RequestNotFoundError, UnknownOrganizationError, priority_name
+from queue_app.facade import RequestNotFoundError, UnknownOrganizationError
 from queue_app.models import AIRequest, Priority, Status
+from queue_app.payloads import priority_name
 from tests.queue_app.conftest import ScriptedProvider
 
 MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]

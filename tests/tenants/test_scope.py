@@ -38,7 +38,7 @@ MAY_SEE_ALL = {
     "queue_app/stats/outcome_counts.py": "figures for staff",
     "queue_app/caching/coalescing.py": "followers that were forgotten, whoever they belong to",
     "queue_app/stats/live_figures.py": "figures for every organization that has a client",
-    "queue_app/facade.py": "the Python API of the machine's own programs",
+    "queue_app/python_api.py": "the Python API of the machine's own programs",
     "queue_app/ordering/provider_limits.py": "a provider limit counts the calls of all organizations",
     "queue_app/stats/tenant_load.py": "the figure by organization, for staff",
     "queue_app/stats/pressure.py": "figures of all organizations, for the alert manager",

@@ -18,9 +18,16 @@ from aiinfra.templatetags.formats import duration_ms
 from aiinfra.tenants.scope import organization_in_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import ModelState, Performance, ProviderLimit
-from queue_app.ordering.provider_limits import LimitUse, limit_uses
-from queue_app.stats.outages import LastFailure, Outage, last_failures, outages
-from queue_app.stats.summary import held_by_model, limited_of
+from queue_app.facade import (
+    LastFailure,
+    LimitUse,
+    Outage,
+    held_by_model,
+    last_failures,
+    limit_uses,
+    limited_of,
+    outages,
+)
 
 cost = create_cost_optimizer()
 ERRORS_SHOWN = 3

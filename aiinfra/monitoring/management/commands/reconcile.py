@@ -4,7 +4,7 @@ from itertools import chain
 from django.core.management.base import BaseCommand, CommandError
 
 from cost_app import create_cost_optimizer
-from queue_app.repair.stuck import stuck_requests
+from queue_app.facade import stuck_requests
 
 
 class Command(BaseCommand):

@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand
 
 from aiinfra.monitoring import tasks as monitoring
-from queue_app.scheduler import run_scheduler
+from queue_app.facade import run_scheduler
 
 
 class Command(BaseCommand):
