@@ -23,24 +23,13 @@ from cost_app.calendar import Calendar
 from cost_app.finance.month_sums import MonthSums, Sums, sums_calendar
 from cost_app.finance.months import Month, calendar_of, closed_month
 from cost_app.ledger.rollups import fold
-from cost_app.models import CostPolicy, Dimension, LedgerEntry, MonthClose, PendingUsage, UsageDay
+from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, MonthClose, PendingUsage, UsageDay
 
 VERSION = 2
 ALGORITHM = "hmac-sha256"
 SALT = "cost_app.finance.month_close"
 DIMENSIONS = (Dimension.PROVIDER, Dimension.MODEL, Dimension.API_KEY, Dimension.USER, Dimension.TAG)
-SUMS = (
-    "nano",
-    "saved_nano",
-    "calls",
-    "errors",
-    "cache_hits",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
+SNAPSHOT_SUMS = [name for name in SUMS if name not in {"latency_ms", "timed_calls"}]
 
 
 class NotClosableError(ValueError):
@@ -161,7 +150,7 @@ def _with_name(key: ApiKey | None, columns: Sums) -> dict[str, Any]:
 
 
 def _columns(sums: Sums) -> Sums:
-    return {name: sums[name] for name in SUMS}
+    return {name: sums[name] for name in SNAPSHOT_SUMS}
 
 
 def sign(close: MonthClose, key: str | bytes) -> str:

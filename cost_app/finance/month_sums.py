@@ -13,8 +13,8 @@ from django.db.models import QuerySet, Sum
 
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.finance.months import Month
-from cost_app.ledger.rollups import SUMS, totals_between
-from cost_app.models import Dimension, UsageDay
+from cost_app.ledger.rollups import totals_between
+from cost_app.models import SUMS, Dimension, UsageDay
 from cost_app.policy import policy_of, zone_of
 
 Sums = dict[str, int]

@@ -103,7 +103,12 @@ def _snapshot_lines(dimension: Dimension, sums: dict[str, dict[str, Any]]) -> li
     """Months that were closed before keys were signed by name have row ids; these get the names of today."""
     old = names_of(dimension, [value for value, row in sums.items() if "name" not in row])
     lines = [
-        Line(_signed_name(dimension, value, row) or old.get(value, value), value, nano=row["nano"], calls=row["calls"])
+        Line(
+            name=_signed_name(dimension, value, row) or old.get(value, value),
+            value=value,
+            nano=row["nano"],
+            calls=row["calls"],
+        )
         for value, row in sums.items()
     ]
     return sorted(lines, key=lambda line: (-line.nano, line.value))

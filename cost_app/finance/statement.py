@@ -11,21 +11,11 @@ from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.finance.month_sums import MonthSums, Sums
 from cost_app.finance.months import Month
 from cost_app.models import Dimension
+from cost_app.spend.series import Totals
 
 LINES_SHOWN = 50
 TAGS_NOTE = "A call with several tags counts under each of them."
 CUT_TAGS_NOTE = f"{TAGS_NOTE} The {LINES_SHOWN} with the highest cost are shown; the CSV file lists all."
-SUMS = (
-    "nano",
-    "saved_nano",
-    "calls",
-    "errors",
-    "cache_hits",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-)
 SECTIONS = {
     Dimension.MODEL: "By model",
     Dimension.API_KEY: "By API key",
@@ -37,13 +27,7 @@ NOBODY = {
     Dimension.USER: "without a user",
     Dimension.TAG: "without a tag",
 }
-STATEMENT_COLUMNS = [
-    "section",
-    "name",
-    "id",
-    "cost",
-    "saved",
-    "currency",
+COUNTS = (
     "calls",
     "errors",
     "cache_hits",
@@ -51,29 +35,16 @@ STATEMENT_COLUMNS = [
     "cache_read_tokens",
     "cache_write_tokens",
     "output_tokens",
-]
+)
+STATEMENT_COLUMNS = ["section", "name", "id", "cost", "saved", "currency", *COUNTS]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a statement; `value` is the dimension's own, `name` what people call it. Amounts in nano-dollars."""
+@dataclass(kw_only=True)
+class Line(Totals):
+    """One line of a statement; `value` is the dimension's own, `name` what people call it."""
 
     name: str
     value: str
-    nano: int = 0
-    saved_nano: int = 0
-    calls: int = 0
-    errors: int = 0
-    cache_hits: int = 0
-    input_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    output_tokens: int = 0
-
-    @property
-    def prompt_tokens(self) -> int:
-        """The whole prompt, its cached parts included."""
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
 @dataclass(frozen=True)
@@ -103,11 +74,7 @@ def statement_of(organization_id: int, month: Month) -> Statement:
 
 
 def _total(sums: MonthSums) -> Line:
-    return Line("Total", "", **_columns(sums.total()))
-
-
-def _columns(sums: Sums) -> Sums:
-    return {name: sums[name] for name in SUMS}
+    return Line(name="Total", value="", **sums.total())
 
 
 def _section(dimension: Dimension, sums: MonthSums, total: Line) -> Section:
@@ -122,7 +89,7 @@ def _section(dimension: Dimension, sums: MonthSums, total: Line) -> Section:
 
 
 def _line(dimension: Dimension, value: str, sums: Sums, names: Mapping[str, str]) -> Line:
-    return Line(names.get(value, value) or NOBODY.get(dimension, ""), value, **_columns(sums))
+    return Line(name=names.get(value, value) or NOBODY.get(dimension, ""), value=value, **sums)
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> dict[str, str]:
@@ -165,11 +132,5 @@ def _cells(section: str, line: Line) -> list[object]:
         dollars(line.nano),
         dollars(line.saved_nano),
         "USD",
-        line.calls,
-        line.errors,
-        line.cache_hits,
-        line.input_tokens,
-        line.cache_read_tokens,
-        line.cache_write_tokens,
-        line.output_tokens,
+        *(getattr(line, name) for name in COUNTS),
     ]

@@ -21,37 +21,23 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.calendar import Calendar
-from cost_app.models import CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
+from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
 from cost_app.performance.counting import count_calls
 
 BATCH = 2_000
 """Entries of one organization per transaction: a fold of that many takes some tens of ms."""
 
-SUMS = [
-    "nano",
-    "saved_nano",
-    "calls",
-    "errors",
-    "cache_hits",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "latency_ms",
-    "timed_calls",
-]
 Key = tuple[str, Any, str]
 """(dimension, hour (datetime) or day (date), value)"""
-Sums = dict[Key, list[int]]
+SumsByKey = dict[Key, list[int]]
 
 
 @dataclass
-class Totals:
+class HoursAndDays:
     """Sums of some ledger entries."""
 
-    hours: Sums
-    days: Sums
+    hours: SumsByKey
+    days: SumsByKey
 
 
 def fold() -> set[int]:
@@ -156,7 +142,7 @@ def differences(organization_id: int) -> list[str]:
     ]
 
 
-def _compare(unit: str, expected: Sums, stored: QuerySet[UsageHour] | QuerySet[UsageDay]) -> Iterator[str]:
+def _compare(unit: str, expected: SumsByKey, stored: QuerySet[UsageHour] | QuerySet[UsageDay]) -> Iterator[str]:
     rows = {tuple(row[:3]): list(row[3:]) for row in stored.values_list("dimension", unit, "value", *SUMS).iterator()}
     for key in sorted(expected.keys() | rows.keys(), key=str):
         zero = [0] * len(SUMS)
@@ -185,8 +171,8 @@ def _locked_calendar(organization_id: int) -> Calendar:
     return Calendar(ZoneInfo(policy.usage_time_zone))
 
 
-def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> Totals:
-    totals = Totals(defaultdict(lambda: [0] * len(SUMS)), defaultdict(lambda: [0] * len(SUMS)))
+def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> HoursAndDays:
+    totals = HoursAndDays(defaultdict(lambda: [0] * len(SUMS)), defaultdict(lambda: [0] * len(SUMS)))
     for entry in entries:
         hour, day = calendar.hour_of(entry.at), calendar.day_of(entry.at)
         amounts = _amounts(entry)
@@ -213,30 +199,22 @@ def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
 def _amounts(entry: LedgerEntry) -> list[int]:
     """Only answered calls have a latency: cache hits and failures say nothing about how fast a model answers."""
     is_timed = entry.latency_ms is not None and not entry.errors and entry.kind != LedgerKind.CACHE_HIT
-    return [
-        entry.nano,
-        entry.saved_nano,
-        entry.calls,
-        entry.errors,
-        int(entry.kind == LedgerKind.CACHE_HIT),
-        entry.input_tokens,
-        entry.cache_read_tokens,
-        entry.cache_write_tokens,
-        entry.output_tokens,
-        entry.reasoning_tokens,
-        entry.latency_ms or 0 if is_timed else 0,
-        int(is_timed),
-    ]
+    own = {
+        "cache_hits": int(entry.kind == LedgerKind.CACHE_HIT),
+        "latency_ms": entry.latency_ms or 0 if is_timed else 0,
+        "timed_calls": int(is_timed),
+    }
+    return [own[name] if name in own else getattr(entry, name) for name in SUMS]
 
 
-def _add(organization_id: int, totals: Totals) -> None:
+def _add(organization_id: int, totals: HoursAndDays) -> None:
     adapt = connection.ops.adapt_datetimefield_value
     hours = {(kind, adapt(hour), value): sums for (kind, hour, value), sums in totals.hours.items()}
     _upsert(UsageHour._meta.db_table, "hour", organization_id, hours)
     _upsert(UsageDay._meta.db_table, "day", organization_id, totals.days)
 
 
-def _upsert(table: str, unit: str, organization_id: int, sums: Sums) -> None:
+def _upsert(table: str, unit: str, organization_id: int, sums: SumsByKey) -> None:
     """Add to existing rows, which Django's own upsert cannot do: it only replaces."""
     columns = ["organization_id", "dimension", unit, "value", *SUMS]
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)

@@ -40,11 +40,12 @@ from cost_app.models.recommendations import (
     RecommendationState,
     RuleUse,
 )
-from cost_app.models.usage import Dimension, PendingUsage, UsageDay, UsageHour
+from cost_app.models.usage import SUMS, Dimension, PendingUsage, UsageDay, UsageHour
 
 __all__ = [
     "COST_KINDS",
     "STAFF_KINDS",
+    "SUMS",
     "Alert",
     "AlertKind",
     "AlertState",

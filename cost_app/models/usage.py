@@ -41,6 +41,10 @@ class UsageSums(TenantModel):
         abstract = True
 
 
+SUMS = tuple(each.name for each in UsageSums._meta.local_fields if type(each) is models.BigIntegerField)
+"""The columns that add up, in their order. `cost_app.spend.series.Totals` has the same fields."""
+
+
 class UsageHour(UsageSums):
     """One hour of the organization's clock; `hour` is the instant at which it begins (not a whole hour of UTC in every
     time zone)."""

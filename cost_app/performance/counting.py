@@ -26,7 +26,7 @@ HOURS_KEPT = timedelta(days=30)
 MINUTES_KEPT = timedelta(days=1)
 REPORTED = "REPORTED"
 """The error code of a failed call that was tracked from outside."""
-SUMS = ("calls", "failures", "timed_calls", "latency_ms")
+COUNTS = ("calls", "failures", "timed_calls", "latency_ms")
 Model = tuple[str, str]
 Table = TypeVar("Table", ModelHour, ModelMinute)
 
@@ -131,14 +131,14 @@ def _add(
             (at, provider, model),
             table(organization_id=organization_id, provider=provider, model=model, **{unit: at}),
         )
-        for name in SUMS:
+        for name in COUNTS:
             setattr(row, name, getattr(row, name) + getattr(new, name))
         row.errors, row.latencies = merged([row.errors, new.errors]), merged([row.latencies, new.latencies])
     table.objects.bulk_create(
         [rows[key] for key in counts],
         update_conflicts=True,
         unique_fields=["organization", unit, "provider", "model"],
-        update_fields=[*SUMS, "errors", "latencies"],
+        update_fields=[*COUNTS, "errors", "latencies"],
     )
 
 

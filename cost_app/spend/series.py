@@ -10,8 +10,7 @@ from django.db.models import Count, Sum
 from django.utils import timezone
 
 from cost_app.calendar import ONE_DAY, Calendar, Period
-from cost_app.ledger.rollups import SUMS
-from cost_app.models import CostPolicy, Dimension, UsageDay, UsageHour
+from cost_app.models import SUMS, CostPolicy, Dimension, UsageDay, UsageHour
 from cost_app.policy import policy_of, zone_of
 
 HOURS_A_DAY = 24
@@ -25,7 +24,7 @@ OTHERS = "\0others"
 
 @dataclass
 class Totals:
-    """Sums of some calls, and figures derived from them. Money in nano-dollars, times in ms."""
+    """Sums of some calls, one field for each of `SUMS`, and figures derived from them. Nano-dollars and ms."""
 
     nano: int = 0
     saved_nano: int = 0
@@ -46,9 +45,14 @@ class Totals:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
+    def prompt_tokens(self) -> int:
+        """The whole prompt, including its cached parts."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
     def tokens(self) -> int:
         """All input and output tokens."""
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
+        return self.prompt_tokens + self.output_tokens
 
     @property
     def answers(self) -> int:
@@ -195,15 +199,15 @@ def metrics_of(
     return found
 
 
-Sums = dict[datetime, dict[str, Totals]]
+TotalsByPeriod = dict[datetime, dict[str, Totals]]
 """Start of the period -> value -> totals."""
 
 
-def _sums(organization_id: int, span: Span, dimension: Dimension) -> Sums:
+def _sums(organization_id: int, span: Span, dimension: Dimension) -> TotalsByPeriod:
     return _collect(span, _rows(organization_id, span, dimension).values_list(_unit(span), "value", *SUMS))
 
 
-def _groups(organization_id: int, span: Span, dimension: Dimension, shown: Sequence[str]) -> Sums:
+def _groups(organization_id: int, span: Span, dimension: Dimension, shown: Sequence[str]) -> TotalsByPeriod:
     """The database sums the groups that are not shown by day: there may be thousands."""
     rows, unit = _rows(organization_id, span, dimension), _unit(span)
     by_value = rows.filter(value__in=shown).values_list(unit, "value", *SUMS)
@@ -213,8 +217,8 @@ def _groups(organization_id: int, span: Span, dimension: Dimension, shown: Seque
     return _collect(span, [*by_value, *rest])
 
 
-def _collect(span: Span, rows: Iterable[Any]) -> Sums:
-    sums: Sums = defaultdict(dict)
+def _collect(span: Span, rows: Iterable[Any]) -> TotalsByPeriod:
+    sums: TotalsByPeriod = defaultdict(dict)
     for unit, value, *amounts in rows:
         sums[_begin_of(span, unit)].setdefault(value, Totals()).add(Totals(*amounts))
     return sums

@@ -23,8 +23,9 @@ from cache_app.models import CacheHit
 from cost_app.calendar import Calendar
 from cost_app.ledger.entries import book_entry
 from cost_app.ledger.reconciliation import disagreements
-from cost_app.ledger.rollups import SUMS, fold
+from cost_app.ledger.rollups import fold
 from cost_app.models import (
+    SUMS,
     Attempt,
     Budget,
     BudgetWindow,

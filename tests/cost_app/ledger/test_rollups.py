@@ -15,7 +15,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger import rollups
 from cost_app.ledger.entries import book_entries, book_entry
-from cost_app.models import CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
+from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
 
 AT = datetime(2026, 3, 10, 22, 59, tzinfo=UTC)
 """23:59 in Berlin."""
@@ -112,7 +112,7 @@ def test_entries_that_are_written_together_are_folded_like_others(
 
 def test_every_measure_is_summed(book: Book) -> None:
     counted = {"cache_hits", "timed_calls"}
-    measures = {name: 2**position for position, name in enumerate(rollups.SUMS) if name not in counted}
+    measures = {name: 2**position for position, name in enumerate(SUMS) if name not in counted}
     book(**measures, kind="cache_hit")
     book(**measures | {"errors": 0})
     rollups.fold()
@@ -121,7 +121,7 @@ def test_every_measure_is_summed(book: Book) -> None:
     expected |= {"cache_hits": 1, "timed_calls": 1}
     with system_scope():
         for table in (UsageHour, UsageDay):
-            assert table.objects.filter(dimension=Dimension.TOTAL).values(*rollups.SUMS).get() == expected
+            assert table.objects.filter(dimension=Dimension.TOTAL).values(*SUMS).get() == expected
 
 
 def test_organizations_are_kept_apart(book: Book, other_organization: Organization) -> None:

@@ -1,6 +1,7 @@
 """Spend by period of the organization's calendar."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,17 @@ import pytest
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.calendar import Period
-from cost_app.models import Budget, CostPolicy, Dimension, UsageDay
-from cost_app.spend.series import OTHERS, breakdown, calendar_of, get_cost_metrics, last_periods, metrics_of, ranking
+from cost_app.models import SUMS, Budget, CostPolicy, Dimension, UsageDay
+from cost_app.spend.series import (
+    OTHERS,
+    Totals,
+    breakdown,
+    calendar_of,
+    get_cost_metrics,
+    last_periods,
+    metrics_of,
+    ranking,
+)
 from cost_app.spend.summary import summary
 
 Use = Callable[..., None]
@@ -19,6 +29,11 @@ NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 def by_start(metrics: list, pattern: str = "%m-%d") -> dict[str, int]:  # type: ignore[type-arg]
     return {f"{each.starts_at:{pattern}}": each.totals.nano for each in metrics}
+
+
+def test_totals_have_the_columns_of_the_sums_in_their_order() -> None:
+    assert SUMS[0] == "nano"
+    assert tuple(field.name for field in fields(Totals)) == SUMS
 
 
 def test_days_come_newest_first_and_those_without_a_call_are_zero(scoped: Organization, use: Use) -> None:
