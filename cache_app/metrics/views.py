@@ -1,16 +1,18 @@
 """`/cache/`: how often the cache answers, how often it is wrong, and what that saves."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from aiinfra.charts import Chart
+from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app.learning.proposals import WrongStateError, apply_proposal, dismiss_proposal
@@ -46,23 +48,15 @@ def cache(request: MemberRequest) -> HttpResponse:
     return render(request, "cache/cache.html", {**context, **whole})
 
 
-@permission_required("cache:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def figure(request: MemberRequest, name: str) -> HttpResponse:
-    """A chart for the page's script."""
-    return JsonResponse(_chart(request, name).figure)
+def _chart(request: MemberRequest, name: str) -> ChartPage:
+    if name not in CHARTS:
+        raise Http404
+    view = View.of(request.GET)
+    draw = partial(CHARTS[name], request.principal.organization_id, view)
+    return ChartPage(f"{TITLES[name]}, {view.title.lower()}", draw, f"{reverse('cache')}?{view.query}", "Cache")
 
 
-@permission_required("cache:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def figure_table(request: MemberRequest, name: str) -> HttpResponse:
-    """The same figures as a table."""
-    table = _chart(request, name).table
-    template = "cache/_figure_table.html" if is_partial(request) else "cache/figure_table.html"
-    return render(request, template, {"table": table, "title": TITLES[name], "view": View.of(request.GET)})
+figure, figure_table = chart_views("cache:read", _chart)
 
 
 @permission_required("cache:manage")
@@ -93,9 +87,3 @@ def _decide(
     else:
         messages.success(request, done.format(threshold=proposal.threshold))
     return redirect("cache")
-
-
-def _chart(request: MemberRequest, name: str) -> Chart:
-    if name not in CHARTS:
-        raise Http404
-    return CHARTS[name](request.principal.organization_id, View.of(request.GET))

@@ -1,9 +1,10 @@
 """`/budgets/`: limits, spending, and changes to budgets."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -11,6 +12,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.charts import Chart, Table
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
@@ -162,54 +164,20 @@ def increase_withdraw(request: MemberRequest, increase_id: int) -> HttpResponse:
     return redirect("budget", found.budget_id)
 
 
-@permission_required("cost:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def burn_down(_request: MemberRequest, budget_id: int) -> HttpResponse:
-    """What is left of the current window, for the page's script."""
-    return JsonResponse(_burn_down(budget_id).figure)
-
-
-@permission_required("cost:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def burn_down_table(request: MemberRequest, budget_id: int) -> HttpResponse:
-    """The same figures as a table."""
-    return _table(request, budget_id, _burn_down(budget_id), "Current period")
-
-
-@permission_required("cost:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def history(_request: MemberRequest, budget_id: int) -> HttpResponse:
-    """Spending in each period, for the page's script."""
-    return JsonResponse(_history(budget_id).figure)
-
-
-@permission_required("cost:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def history_table(request: MemberRequest, budget_id: int) -> HttpResponse:
-    """The same figures as a table."""
-    return _table(request, budget_id, _history(budget_id), "All periods")
-
-
-def _burn_down(budget_id: int) -> Chart:
+def _burn_down(_request: MemberRequest, budget_id: int) -> ChartPage:
     row = screens.budget_row(get_object_or_404(Budget, id=budget_id))
-    return figures.burn_down(row) if row else NO_FIGURE
+    draw = partial(figures.burn_down, row) if row else lambda: NO_FIGURE
+    return ChartPage("Current period", draw, reverse("budget", args=[budget_id]), "Budget")
 
 
-def _history(budget_id: int) -> Chart:
+def _history(_request: MemberRequest, budget_id: int) -> ChartPage:
     found = get_object_or_404(Budget, id=budget_id)
-    return figures.history(found, screens.budget_row(found))
+    draw = partial(figures.history, found, screens.budget_row(found))
+    return ChartPage("All periods", draw, reverse("budget", args=[budget_id]), "Budget")
 
 
-def _table(request: MemberRequest, budget_id: int, chart: Chart, title: str) -> HttpResponse:
-    context = {"table": chart.table, "title": title, "budget_id": budget_id}
-    partial, page = "cost/budgets/_figure_table.html", "cost/budgets/figure_table.html"
-    return render(request, partial if is_partial(request) else page, context)
+burn_down, burn_down_table = chart_views("cost:read", _burn_down)
+history, history_table = chart_views("cost:read", _history)
 
 
 def _detail(

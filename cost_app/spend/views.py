@@ -1,16 +1,18 @@
 """The pages of spend."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from aiinfra.charts import Chart
+from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
 from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.money import dollars
@@ -59,21 +61,15 @@ def costs(request: MemberRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-@permission_required("cost:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-def figure(request: MemberRequest, name: str) -> HttpResponse:
-    """A chart, for the page's script."""
-    return JsonResponse(_chart(request, name).figure)
+def _chart(request: MemberRequest, name: str) -> ChartPage:
+    if name not in CHARTS:
+        raise Http404
+    view = View.of(request.GET)
+    draw = partial(CHARTS[name], request.principal.organization_id, view)
+    return ChartPage(name.capitalize(), draw, f"{reverse('costs')}?{view.query}", "Costs")
 
 
-@permission_required("cost:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def figure_table(request: MemberRequest, name: str) -> HttpResponse:
-    """The same figures as a table."""
-    template = "cost/spend/_figure_table.html" if is_partial(request) else "cost/spend/figure_table.html"
-    return render(request, template, {"table": _chart(request, name).table})
+figure, figure_table = chart_views("cost:read", _chart)
 
 
 @permission_required("cost:read")
@@ -99,12 +95,6 @@ def settings(request: MemberRequest) -> HttpResponse:
         messages.success(request, "Spend policy saved.")
         return redirect("cost_settings")
     return render(request, "cost/spend/settings.html", {"form": form}, status=422 if form.errors else 200)
-
-
-def _chart(request: MemberRequest, name: str) -> Chart:
-    if name not in CHARTS:
-        raise Http404
-    return CHARTS[name](request.principal.organization_id, View.of(request.GET))
 
 
 def _csv_rows(shown: Spend) -> list[list[object]]:

@@ -1,11 +1,12 @@
 """The operator's pages: the live queue, the list of requests, one request."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,9 +15,8 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseStopPolling
-from redis.exceptions import RedisError
 
-from aiinfra.charts import Chart
+from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
 from aiinfra.pages import is_partial, tell
 from aiinfra.tenants.access import MemberRequest, permission_required
@@ -58,28 +58,15 @@ def live(request: MemberRequest) -> HttpResponse:
     return render(request, _template(request, "queue/_live.html", "queue/live.html"), _live_context(request))
 
 
-@permission_required("queue:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def figure(request: MemberRequest, name: str) -> HttpResponse:
-    """A chart for the page's script; 503 where its figures are in Redis and Redis does not answer."""
-    try:
-        return JsonResponse(_chart(request, name).figure)
-    except RedisError:
-        return JsonResponse({"error": "Redis does not answer"}, status=503)
+def _chart(request: MemberRequest, name: str) -> ChartPage:
+    charts = {**CHARTS, **STAFF_CHARTS} if request.user.is_staff else CHARTS
+    if name not in charts:
+        raise Http404
+    draw = partial(charts[name], request.principal.organization_id)
+    return ChartPage(f"{capfirst(name)}, the last hour", draw, reverse("queue_live"), "Queue")
 
 
-@permission_required("queue:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def figure_table(request: MemberRequest, name: str) -> HttpResponse:
-    """The same figures as a table."""
-    try:
-        context = {"table": _chart(request, name).table, "name": name}
-    except RedisError:
-        context = {"table": None, "name": name}
-    return render(request, _template(request, "queue/_figure_table.html", "queue/figure_table.html"), context)
+figure, figure_table = chart_views("queue:read", _chart)
 
 
 @permission_required("queue:admin")
@@ -179,14 +166,6 @@ def _live_context(request: MemberRequest) -> dict[str, Any]:
         "can_pause": request.principal.can("queue:admin"),
         "api_url": request.build_absolute_uri("/api/ai/queue"),
     }
-
-
-def _chart(request: MemberRequest, name: str) -> Chart:
-    """Raises Http404 for a chart that there is not, or not for this person, and RedisError."""
-    charts = {**CHARTS, **STAFF_CHARTS} if request.user.is_staff else CHARTS
-    if name not in charts:
-        raise Http404
-    return charts[name](request.principal.organization_id)
 
 
 def _switch_lane(request: MemberRequest, switch: Callable[..., list[int]], done: str) -> HttpResponse:

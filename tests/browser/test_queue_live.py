@@ -46,7 +46,7 @@ def test_every_chart_draws_what_there_is(traffic: None, operator: User, open_pag
     expect(page.locator("#errors-chart")).to_have_attribute("data-state", "empty")
     assert page.locator("#depth-chart .main-svg").count() > 0
     page.get_by_text("As a table: Finished per minute").click()
-    expect(page.locator(".queue-figure-table tbody tr")).to_have_count(60)
+    expect(page.locator(".chart-figures tbody tr")).to_have_count(60)
 
 
 def test_a_new_request_shows_up_without_a_reload(

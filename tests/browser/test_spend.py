@@ -50,7 +50,7 @@ def test_every_chart_of_costs_is_drawn(history: Alert, finance: User, open_page:
     settle(page)
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(5)
     page.get_by_text("As a table: Spend").click()
-    expect(page.locator(".cost-figure-table tbody tr")).to_have_count(30)
+    expect(page.locator(".chart-figures tbody tr")).to_have_count(30)
 
 
 def test_an_alert_is_acknowledged_with_the_keyboard(history: Alert, finance: User, open_page: OpenPage) -> None:

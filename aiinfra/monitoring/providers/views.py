@@ -1,11 +1,13 @@
 """`/providers/`: how the providers perform, for members of an organization."""
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.monitoring.providers.figures import latency_chart
 from aiinfra.monitoring.providers.screens import providers
 from aiinfra.pages import is_partial
@@ -23,19 +25,8 @@ def provider_list(request: MemberRequest) -> HttpResponse:
     return render(request, template, {"providers": providers(), "is_staff": request.user.is_staff})
 
 
-@permission_required("queue:read")
-@require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def latency_figure(request: MemberRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
-    """The chart, for the page's script."""
-    return JsonResponse(latency_chart().figure)
+def _latency(_request: MemberRequest) -> ChartPage:
+    return ChartPage("Latency by hour, 95th percentile", latency_chart, reverse("providers"), "Providers")
 
 
-@permission_required("queue:read")
-@require_GET
-@vary_on_headers("HX-Request")
-def latency_table(request: MemberRequest) -> HttpResponse:
-    """The same figures as a table."""
-    template = "queue/_figure_table.html" if is_partial(request) else "monitoring/latency_table.html"
-    return render(request, template, {"table": latency_chart().table, "name": "Latency"})
+latency_figure, latency_table = chart_views("queue:read", _latency)

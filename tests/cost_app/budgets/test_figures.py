@@ -178,7 +178,7 @@ def test_a_removed_budget_keeps_its_history_and_burns_no_more(
     remove_budget(budget=budget, actor="user:finance")
     client = client_of(viewer)
     assert client.get(reverse("budget_burn_down", args=[budget.id])).json() == {"data": [], "layout": {}}
-    assert "Nothing yet" in client.get(reverse("budget_burn_down_table", args=[budget.id])).text
+    assert "Nothing in this range" in client.get(reverse("budget_burn_down_table", args=[budget.id])).text
     budget.refresh_from_db()
     assert [each["name"] for each in figures.history(budget, None).figure["data"]] == ["spent", "limit"]
 

@@ -1,0 +1,57 @@
+"""The two views of every chart: the figure that Plotly draws, and the same figures as a table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_GET
+from django.views.decorators.vary import vary_on_headers
+from redis.exceptions import RedisError
+
+from aiinfra.charts import Chart
+from aiinfra.pages import is_partial
+from aiinfra.tenants.access import MemberRequest, View, permission_required
+
+
+@dataclass(frozen=True)
+class ChartPage:
+    """A chart as an address names it. `draw` may raise RedisError; `back` leads to the page that has the chart."""
+
+    title: str
+    draw: Callable[[], Chart]
+    back: str
+    back_title: str
+
+
+def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[View, View]:
+    """(figure, table) of the chart that `find(request, **parts of the address)` returns; it may raise Http404.
+
+    While Redis is away and has the figures, the figure is a 503 and the table says so.
+    """
+
+    @permission_required(permission)
+    @require_GET
+    @cache_control(private=True, no_cache=True)
+    @conditional_page
+    def figure(request: MemberRequest, **address: Any) -> HttpResponse:
+        try:
+            return JsonResponse(find(request, **address).draw().figure)
+        except RedisError:
+            return JsonResponse({"error": "Redis does not answer"}, status=503)
+
+    @permission_required(permission)
+    @require_GET
+    @vary_on_headers("HX-Request")
+    def table(request: MemberRequest, **address: Any) -> HttpResponse:
+        page = find(request, **address)
+        try:
+            shown = page.draw().table
+        except RedisError:
+            shown = None
+        template = "shared/_figure_table.html" if is_partial(request) else "figure_table.html"
+        return render(request, template, {"page": page, "table": shown})
+
+    return figure, table
