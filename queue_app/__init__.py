@@ -1,4 +1,4 @@
-"""The request queue. `create_ai_request_queue` is the door for Python callers."""
+"""The request queue. Python callers start with `create_ai_request_queue`."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def create_ai_request_queue() -> "AIRequestQueue":
-    """The queue. Imported late, because Django loads this package before its models."""
+    """Return the queue. Imported late because Django loads this package before its models."""
     from queue_app.facade import AIRequestQueue
 
     return AIRequestQueue()

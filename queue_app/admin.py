@@ -1,4 +1,4 @@
-"""Raw records of the queue for staff; what people do every day is on the product's own pages."""
+"""Raw queue records for staff. Day-to-day work happens on the product's own pages."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ class AIRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(QueuePolicy)
 class QueuePolicyAdmin(TenantAdmin):
-    """Shares and limits. Priorities are paused on the queue's page; without a row the defaults hold."""
+    """Shares and limits. Priorities are paused on the queue's page; an organization without a row gets the defaults."""
 
     list_display = ["organization", "weight", "max_in_flight", "depth_limit", "paused"]
     search_fields = ["organization__slug", "organization__name"]
@@ -60,22 +60,22 @@ class QueuePolicyAdmin(TenantAdmin):
 
     @admin.display(description="paused priorities")
     def paused(self, policy: QueuePolicy) -> str:
-        """By name."""
+        """Names of the paused priorities."""
         return ", ".join(Priority(weight).label for weight in policy.paused_priorities) or "none"
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: "ModelForm[Any]", change: bool) -> None:
-        """Save, and let it hold from the next claim on."""
+        """Save. The policy applies from the next claim."""
         super().save_model(request, obj, form, change)
         transaction.on_commit(lambda: control.announce_policy(obj))  # type: ignore[arg-type]
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Nobody deletes: set the defaults instead, so that the workers learn of it."""
+        """Policies are never deleted: reset them to the defaults instead, so that the workers pick up the change."""
         return False
 
 
 @admin.register(ProviderLimit)
 class ProviderLimitAdmin(ReadableAdmin):
-    """Calls a minute that providers take, for all organizations. Here because the queue keeps to them."""
+    """Calls per minute that providers accept, across all organizations. Here because the queue enforces them."""
 
     form = ProviderLimitForm
     list_display = ["provider", "model", "requests_per_minute", "expected_latency_ms", "changed_by"]
@@ -85,17 +85,17 @@ class ProviderLimitAdmin(ReadableAdmin):
     readonly_fields = ["changed_by"]
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: "ModelForm[Any]", change: bool) -> None:
-        """Save, and make it hold from the next claim on."""
+        """Save. The limit applies from the next claim."""
         obj.changed_by = user_actor(request.user)  # type: ignore[attr-defined, arg-type]
         super().save_model(request, obj, form, change)
         transaction.on_commit(provider_limits.announce_limits)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """Delete, and let it hold no longer."""
+        """Delete. The limit no longer applies from the next claim."""
         super().delete_model(request, obj)
         transaction.on_commit(provider_limits.announce_limits)
 
     def delete_queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> None:
-        """The same for several."""
+        """Delete several limits, as `delete_model` deletes one."""
         super().delete_queryset(request, queryset)
         transaction.on_commit(provider_limits.announce_limits)

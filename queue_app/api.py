@@ -1,4 +1,4 @@
-"""`/api/ai/queue`: the queue for programs."""
+"""`/api/ai/queue`: the queue's JSON API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ __all__ = ["CallOptions", "ResponseOut", "UsageOut", "contract_errors", "queue",
 
 @contextmanager
 def contract_errors() -> Iterator[None]:
-    """Answer what the queue refuses in the contract's words."""
+    """Turn the queue's errors into the contract's error responses."""
     try:
         yield
     except UnknownProviderError as error:
@@ -65,7 +65,7 @@ def _come_back(seconds: int) -> dict[str, str]:
 
 
 def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str) -> Submission:
-    """What a client sent, as the queue takes it."""
+    """The submission that a client's options describe."""
     return submission_from(
         options,
         organization_id=call.principal.organization_id,
@@ -78,7 +78,7 @@ def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str
 
 
 def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
-    """Put a request into the queue; with a used idempotency key the first answer comes again."""
+    """Add a request to the queue. A reused idempotency key returns the first response again."""
     with contract_errors():
         request = accept(submission_of(call, payload, payload.provider, payload.model))
     return Accepted(
@@ -109,16 +109,16 @@ def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:
     try:
         return page_out(page_of(narrowed, payload.cursor))
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a cursor of a list.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
 
 
 def run_cleanup(call: ApiCall, _payload: NoParameters) -> Removed:
-    """Apply the organization's retention now."""
+    """Apply the organization's retention policy now."""
     return Removed(removed=control.clean_up(call.principal.organization_id, actor=call.principal.actor))
 
 
 def cancel(call: ApiCall, payload: RequestReference) -> RequestOut:
-    """End a request without an answer."""
+    """Cancel a request. It ends without an answer."""
     request = _request(payload.request_id)
     with contract_errors():
         control.cancel(request, actor=call.principal.actor)
@@ -134,12 +134,12 @@ def retry(call: ApiCall, payload: RequestReference) -> RequestOut:
 
 
 def pause(call: ApiCall, payload: LaneReference) -> Paused:
-    """Start nothing more of a priority, or of any."""
+    """Stop starting requests of one priority, or of all."""
     return _paused(control.pause(call.principal.organization_id, _lane(payload), actor=call.principal.actor))
 
 
 def resume(call: ApiCall, payload: LaneReference) -> Paused:
-    """Start a paused priority again, or all."""
+    """Resume a paused priority, or all of them."""
     return _paused(control.resume(call.principal.organization_id, _lane(payload), actor=call.principal.actor))
 
 
@@ -160,17 +160,17 @@ def _request(request_id: str) -> AIRequest:
 
 queue = Endpoint(
     {
-        ("GET", "stats"): Operation(get_stats, "queue:read", NoParameters, QueueStatsOut, "Queue figures"),
-        ("GET", "status"): Operation(get_status, "queue:read", RequestReference, RequestOut, "One request"),
-        ("GET", "list"): Operation(get_list, "queue:read", ListQuery, RequestPage, "A page of requests"),
+        ("GET", "stats"): Operation(get_stats, "queue:read", NoParameters, QueueStatsOut, "Get queue statistics"),
+        ("GET", "status"): Operation(get_status, "queue:read", RequestReference, RequestOut, "Get a request"),
+        ("GET", "list"): Operation(get_list, "queue:read", ListQuery, RequestPage, "List requests"),
         ("GET", "cleanup"): Operation(
-            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention", key_only=True
+            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", key_only=True
         ),
         ("POST", None): Operation(
             enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202, once="own"
         ),
         ("POST", "cleanup"): Operation(
-            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention", once="claimed"
+            run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", once="claimed"
         ),
         ("POST", "cancel"): Operation(
             cancel, "queue:write", RequestReference, RequestOut, "Cancel a request", once="claimed"

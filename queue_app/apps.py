@@ -6,5 +6,5 @@ class QueueConfig(AppConfig):
     verbose_name = "Queue"
 
     def ready(self) -> None:
-        """Give the workers' page in Django admin a heading that people read."""
+        """Give the workers' page in the Django admin a readable heading."""
         apps.get_app_config("django_rq").verbose_name = "Workers"

@@ -1,4 +1,4 @@
-"""What people do to the queue: cancel, retry, pause, resume, clean up. Each leaves an audit row."""
+"""Actions on the queue: cancel, retry, pause, resume, clean up. Each writes an audit row."""
 
 import logging
 from collections.abc import Callable
@@ -27,25 +27,25 @@ CANCELLED = "CANCELLED"
 
 
 class WrongStatusError(Exception):
-    """The request is not in a status from which this can be done."""
+    """The request's status does not allow this action."""
 
 
 class ContentGoneError(Exception):
-    """The prompt has been cleaned up, so that the request cannot run again."""
+    """The prompt has been deleted by retention, so the request cannot run again."""
 
 
 def cancel(request: AIRequest, *, actor: str) -> None:
     """End a request without an answer.
 
-    One that is being processed ends at once for its client; its worker stops before the call leaves, or, if it has
-    left, waits for the bill and drops the answer. Raises WrongStatusError if it has ended already.
+    A request in progress ends at once for its client. Its worker stops if the call has not been sent; otherwise it
+    waits for the bill and drops the answer. Raises WrongStatusError if the request has already ended.
     """
     with transaction.atomic():
         ended = AIRequest.objects.filter(id=request.id, status__in=LIVE).update(
             status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None
         )
         if not ended:
-            raise WrongStatusError("the request has ended already")
+            raise WrongStatusError("the request has already ended")
         request.refresh_from_db()
         if request.leader_id is None:
             cost.withdraw(request.id, request.attempt_number, CANCELLED)
@@ -65,15 +65,14 @@ def _tell_redis(request: AIRequest) -> None:
 
 
 def retry(request: AIRequest, *, actor: str) -> None:
-    """Run a failed or cancelled request again, with all its retries.
+    """Run a failed or cancelled request again, with a full set of retries.
 
-    Raises WrongStatusError for any other status, ContentGoneError, ModelNotPricedError and
-    BudgetRefusedError.
+    Raises WrongStatusError for any other status, ContentGoneError, ModelNotPricedError and BudgetRefusedError.
     """
     with transaction.atomic():
         content = RequestContent.objects.filter(request=request).first()
         if content is None:
-            raise ContentGoneError("the prompt of this request has been cleaned up")
+            raise ContentGoneError("the prompt of this request has been deleted by retention")
         restarted = AIRequest.objects.filter(id=request.id, status__in=[Status.FAILED, Status.CANCELLED]).update(
             status=Status.PENDING,
             attempt_number=F("attempt_number") + 1,
@@ -95,13 +94,13 @@ def retry(request: AIRequest, *, actor: str) -> None:
             organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
         )
     events.changed(request)
-    # The cancelled call may still be on its way, and the index takes nothing that it counts as claimed.
+    # The cancelled call may still be in flight, and the index does not admit what it counts as claimed.
     release(Entry.of(request))
     enter(request)
 
 
 def clean_up(organization_id: int, *, actor: str) -> int:
-    """Apply the retention to the organization in scope now; returns the number of requests removed."""
+    """Apply the retention policy to the organization in scope now. Returns the number of requests deleted."""
     removed = cleanup()
     audit.record(
         organization_id=organization_id,
@@ -114,12 +113,14 @@ def clean_up(organization_id: int, *, actor: str) -> int:
 
 
 def pause(organization_id: int, priority: Priority | None, *, actor: str) -> list[int]:
-    """Start nothing more of a priority, or of any; what runs goes on. Returns the priorities that are paused now."""
+    """Stop starting requests of one priority, or of all; running requests continue. Returns the priorities that are now
+    paused.
+    """
     return _set_paused(organization_id, set.union, priority, actor, "queue.paused")
 
 
 def resume(organization_id: int, priority: Priority | None, *, actor: str) -> list[int]:
-    """Take up a paused priority again, or all. Returns the priorities that are still paused."""
+    """Resume a paused priority, or all of them. Returns the priorities that are still paused."""
     still_paused = _set_paused(organization_id, set.difference, priority, actor, "queue.resumed")
     _wake_workers()
     return still_paused
@@ -151,11 +152,11 @@ def _set_paused(
 
 
 def announce_policy(policy: QueuePolicy) -> None:
-    """Make a saved policy hold; where Redis is away the reconciler does it later."""
+    """Apply a saved policy. If Redis is down, index repair applies it later."""
     try:
         index.set_policy(policy)
     except RedisError:
-        logger.warning("the workers learn of it when Redis is back", exc_info=True)
+        logger.warning("the workers pick it up when Redis is back", exc_info=True)
 
 
 def _wake_workers() -> None:

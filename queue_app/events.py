@@ -1,4 +1,4 @@
-"""Telling an organization's clients that the status of a request has changed."""
+"""Live events: tell an organization's clients that a request's status changed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,16 +30,16 @@ class RequestEvent(ApiModel):
 
 
 def changed(*requests: AIRequest) -> None:
-    """Announce the status of some requests of one organization, once it is committed.
+    """Announce status changes of requests of one organization, once they are committed.
 
-    One Redis command; and for each request that a provider call has ended, one query for what it cost.
+    One Redis command, plus one cost query for each request that a provider call ended.
     """
     if requests:
         publish(requests[0].organization_id, _drafts(requests))
 
 
 def event_of(request: AIRequest) -> RequestEvent:
-    """The request as it is now."""
+    """The event for the request's current state."""
     return RequestEvent(
         request_id=str(request.id),
         status=Status(request.status),

@@ -1,4 +1,4 @@
-"""The queue's tables. The rows are the truth; what Redis knows of them is rebuilt from here."""
+"""The queue's tables. The rows are the source of truth; what Redis knows of them is rebuilt from here."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from aiinfra.tenants.models import ApiKey, TenantModel
 
 
 class Priority(models.IntegerChoices):
-    """The four priorities with the weights of the specification."""
+    """The four priorities, with the weights of the specification."""
 
     LOW = 10
     NORMAL = 100
@@ -18,7 +18,7 @@ class Priority(models.IntegerChoices):
 
 
 class Status(models.TextChoices):
-    """Where a request is. It ends once, in one of the last three."""
+    """A request's status. It ends once, in one of the last three."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -37,8 +37,8 @@ UNCOUNTED = models.Q(counted=False, completed_at__isnull=False)
 class AIRequest(TenantModel):
     """One accepted request.
 
-    `attempt_number` is the fence: every UPDATE by a worker names the number that it claimed, so one that lost its lease
-    changes nothing. `provider` and `model` are what the client asked for; the attempts tell who answered.
+    `attempt_number` is the fence: every UPDATE by a worker names the number that it claimed, so a worker that lost its
+    lease changes nothing. `provider` and `model` are what the client asked for; the attempts show which model answered.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -50,10 +50,10 @@ class AIRequest(TenantModel):
     first_attempt_number = models.PositiveSmallIntegerField(default=1, help_text="since acceptance or a manual retry")
     max_retries = models.PositiveSmallIntegerField(default=3)
     timeout_ms = models.PositiveIntegerField(default=30_000)
-    crashes = models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while they ran it")
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while running it")
 
     api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
-    user_ref = models.CharField(max_length=128, blank=True, help_text="the client's own user id, or the log-in name")
+    user_ref = models.CharField(max_length=128, blank=True, help_text="the client's own user ID, or the login name")
     conversation_id = models.CharField(max_length=128, blank=True)
     tags = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
@@ -64,7 +64,7 @@ class AIRequest(TenantModel):
     accepted_position = models.PositiveIntegerField(null=True)
 
     created_at = models.DateTimeField(default=timezone.now)
-    not_before = models.DateTimeField(default=timezone.now, help_text="the next attempt starts no earlier")
+    not_before = models.DateTimeField(default=timezone.now, help_text="earliest start of the next attempt")
     started_at = models.DateTimeField(null=True, help_text="first claim")
     completed_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -72,15 +72,15 @@ class AIRequest(TenantModel):
 
     cached = models.BooleanField(default=False, help_text="answered without a provider call of its own")
     flight = models.CharField(  # noqa: DJ001 - NULLs are distinct, "" would collide
-        max_length=32, null=True, help_text="what it asks, while equal requests wait for its answer"
+        max_length=32, null=True, help_text="the question it asks, while equal requests wait for its answer"
     )
     next_model = models.CharField(
         max_length=161,
         blank=True,
-        help_text="provider/model of the current attempt, where it is not what was asked for",
+        help_text="provider/model of the current attempt, if it differs from the requested one",
     )
     leader_id = models.UUIDField(null=True, help_text="the equal request whose answer it waits for")
-    counted = models.BooleanField(default=False, help_text="its end is in the minutes and totals")
+    counted = models.BooleanField(default=False, help_text="included in the minute and total counts")
     error_code = models.CharField(max_length=32, blank=True)
     error_message = models.TextField(blank=True)
 
@@ -130,12 +130,12 @@ class AIRequest(TenantModel):
 
     @property
     def next_call(self) -> str:
-        """`provider/model` of the current attempt: provider limits count its calls by that."""
+        """`provider/model` of the current attempt. Provider limits count its calls by this name."""
         return self.next_model or f"{self.provider}/{self.model}"
 
 
 class RequestContent(TenantModel):
-    """Prompt and answer, packed; apart from the request because they are big and leave earlier."""
+    """Prompt and answer, packed. Stored apart from the request because they are large and are deleted earlier."""
 
     request = models.OneToOneField(AIRequest, on_delete=models.CASCADE, primary_key=True, related_name="content")
     call = models.BinaryField(help_text="messages and parameters")
@@ -146,14 +146,14 @@ class RequestContent(TenantModel):
 
 
 class QueuePolicy(TenantModel):
-    """An organization's share of the queue; without a row the defaults hold."""
+    """An organization's share of the queue. Without a row the defaults apply."""
 
     DEPTH_LIMIT = 10_000
 
     weight = models.PositiveSmallIntegerField(default=1, help_text="share relative to the other organizations")
-    max_in_flight = models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 for no limit")
+    max_in_flight = models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 means no limit")
     depth_limit = models.PositiveIntegerField(default=DEPTH_LIMIT, help_text="pending requests before new ones get 429")
-    paused_priorities = models.JSONField(default=list, help_text="weights of the priorities that wait until resumed")
+    paused_priorities = models.JSONField(default=list, help_text="weights of the priorities that are paused")
 
     class Meta:
         constraints = [
@@ -167,22 +167,24 @@ class QueuePolicy(TenantModel):
 
 
 class OutcomeCounts(TenantModel):
-    """Outcomes of finished requests, counted so that no figure needs the raw rows: `queue_app.stats.outcome_counts`."""
+    """Outcomes of finished requests, counted so that no figure reads the raw rows: see
+    `queue_app.stats.outcome_counts`.
+    """
 
     priority = models.PositiveSmallIntegerField(choices=Priority.choices)
     started = models.PositiveBigIntegerField(default=0, help_text="of those that ended")
     completed = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
     cancelled = models.PositiveBigIntegerField(default=0)
-    wait_ms = models.BigIntegerField(default=0, help_text="sum over those that started: acceptance to first claim")
-    run_ms = models.BigIntegerField(default=0, help_text="sum over those that started: first claim to end")
+    wait_ms = models.BigIntegerField(default=0, help_text="total over started requests: acceptance to first claim")
+    run_ms = models.BigIntegerField(default=0, help_text="total over started requests: first claim to end")
 
     class Meta:
         abstract = True
 
 
 class QueueMinute(OutcomeCounts):
-    """The counts of one minute; kept as long as the charts look back."""
+    """Counts for one minute, kept for as long as the charts look back."""
 
     minute = models.DateTimeField()
 
@@ -197,7 +199,7 @@ class QueueMinute(OutcomeCounts):
 
 
 class QueueTotal(OutcomeCounts):
-    """The counts since the organization's first request."""
+    """Counts since the organization's first request."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization", "priority"], name="one_total_a_priority")]

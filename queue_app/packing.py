@@ -1,4 +1,4 @@
-"""JSON at rest: compressed where that saves something."""
+"""JSON at rest, compressed where that saves space."""
 
 import json
 import zlib
@@ -9,7 +9,7 @@ PLAIN, DEFLATED = b"j", b"z"
 
 
 def pack(value: object) -> bytes:
-    """JSON with a one-byte mark in front; above 4 KiB it is compressed."""
+    """JSON with a one-byte marker in front. Above 4 KiB it is compressed."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     if len(text) <= COMPRESS_ABOVE_BYTES:
         return PLAIN + text
@@ -17,7 +17,7 @@ def pack(value: object) -> bytes:
 
 
 def unpack(packed: bytes | memoryview) -> Any:
-    """The inverse of `pack`. Raises ValueError for bytes that it did not make."""
+    """The inverse of `pack`. Raises ValueError for bytes that `pack` did not produce."""
     mark, body = bytes(packed[:1]), bytes(packed[1:])
     if mark == DEFLATED:
         return json.loads(zlib.decompress(body))

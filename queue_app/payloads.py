@@ -1,4 +1,4 @@
-"""What the queue's JSON operations take and give."""
+"""Request and response bodies of the queue's JSON operations."""
 
 import operator
 from datetime import datetime
@@ -30,7 +30,7 @@ class Message(ApiModel):
 
 
 class CallOptions(ApiModel):
-    """What a queued request and a chat have in common."""
+    """Options that queued requests and chats share."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=256)]
     priority: PriorityName = "normal"
@@ -38,7 +38,7 @@ class CallOptions(ApiModel):
     conversation_id: ShortText = ""
     max_retries: Annotated[int, Field(ge=0, le=10), WHOLE_FLOATS] = 3
     timeout: Annotated[
-        int, Field(ge=1_000, le=120_000, description="deadline of each provider call, ms"), WHOLE_FLOATS
+        int, Field(ge=1_000, le=120_000, description="timeout of each provider call, in ms"), WHOLE_FLOATS
     ] = 30_000
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
@@ -46,19 +46,19 @@ class CallOptions(ApiModel):
     metadata: dict[str, Any] = {}
     cache: CacheMode = "use"
     context_key: Annotated[
-        ShortText, Field(description="answers are shared only between requests with the same one: documents, rights")
+        ShortText, Field(description="requests share cached answers only if this matches: for documents or permissions")
     ] = ""
 
 
 class EnqueueRequest(CallOptions):
-    """Put a request into the queue."""
+    """Add a request to the queue."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class EnqueueArguments(EnqueueRequest):
-    """As a Python caller says it: with the idempotency key, which is a header over HTTP."""
+    """What a Python caller passes. The idempotency key, a header over HTTP, is an argument here."""
 
     idempotency_key: Annotated[str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY}$")] | None = None
 
@@ -70,13 +70,13 @@ class RequestReference(ApiModel):
 
 
 class LaneReference(ApiModel):
-    """One priority, or all where it is left out."""
+    """One priority, or all if omitted."""
 
     priority: PriorityName | None = None
 
 
 class ListQuery(ApiModel):
-    """A page of requests, narrowed."""
+    """Filters and paging for a list of requests."""
 
     status: StatusName | None = None
     priority: PriorityName | None = None
@@ -116,7 +116,7 @@ class WorkerOut(ApiModel):
 
 
 class QueueStatsOut(ApiModel):
-    """Averages, throughput and error rate (percent) are those of the last 15 minutes."""
+    """Averages, throughput and error rate (percent) cover the last 15 minutes."""
 
     queue_size: int
     processing: int
@@ -124,7 +124,7 @@ class QueueStatsOut(ApiModel):
     total_failed: int
     total_cancelled: int
     by_priority: ByPriority
-    held_for_retry: Annotated[int, Field(description="waiting requests whose next attempt is not due")]
+    held_for_retry: Annotated[int, Field(description="waiting requests whose next attempt is not due yet")]
     waiting_for_provider_limit: Annotated[int, Field(description="waiting requests whose model is at its limit")]
     oldest_pending_seconds: float | None
     average_wait_ms: float | None
@@ -146,7 +146,7 @@ class AttemptOut(ApiModel):
 
 
 class ResponseOut(ApiModel):
-    """The answer of the model. `parts` and `refused` are there only where they say something."""
+    """The model's answer. `parts` and `refused` appear only when they carry information."""
 
     role: str
     content: str
@@ -154,7 +154,7 @@ class ResponseOut(ApiModel):
     tool_calls: list[dict[str, Any]] | None = None
     parts: Annotated[
         list[dict[str, Any]] | None,
-        Field(description="what the answer has beside text, such as thinking blocks", exclude_if=operator.not_),
+        Field(description="content other than text, such as thinking blocks", exclude_if=operator.not_),
     ] = None
     refused: Annotated[
         bool, Field(description="the model declined; `content` is its explanation", exclude_if=operator.not_)
@@ -162,7 +162,7 @@ class ResponseOut(ApiModel):
 
 
 class UsageOut(ApiModel):
-    """Tokens; promptTokens is the whole prompt, its cached part included."""
+    """Tokens. `promptTokens` is the whole prompt, including its cached part."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -189,7 +189,7 @@ class RequestSummary(ApiModel):
 
 
 class RequestOut(RequestSummary):
-    """A request with its attempts; `response` is null until it is there, and for those who may not read contents."""
+    """A request with its attempts. `response` is null until there is one, and for callers who cannot read content."""
 
     position: int | None
     attempts: list[AttemptOut]
@@ -205,12 +205,12 @@ class RequestPage(ApiModel):
 
 
 class Removed(ApiModel):
-    """How many requests were removed."""
+    """How many requests were deleted."""
 
     removed: int
 
 
 class Paused(ApiModel):
-    """The priorities that are paused now."""
+    """The priorities that are now paused."""
 
     paused: list[PriorityName]

@@ -1,4 +1,4 @@
-"""Requests and figures in the words of the contract."""
+"""Requests and figures in the contract's field names."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Reading requests: one with its attempts, or a page of them."""
+"""Read requests: one with its attempts, or a page of them."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -33,7 +33,7 @@ CHARGED = (AttemptState.SETTLED, AttemptState.ESTIMATED)
 
 @dataclass(frozen=True)
 class RequestStatus:
-    """A request as a client may see it; content is None for those who may not read it."""
+    """A request as a client may see it. `content` is None for callers who cannot read it."""
 
     request: AIRequest
     attempts: Sequence[Attempt]
@@ -48,22 +48,22 @@ class RequestStatus:
 
     @property
     def error(self) -> str | None:
-        """What went wrong last, in words; None unless it failed."""
+        """The last error message. None unless the request failed."""
         return self.request.error_message or self.request.error_code or None
 
     @property
     def is_cost_estimated(self) -> bool:
-        """Whether a call is booked at its upper bound, because the provider has not told its figure."""
+        """Whether a call is booked at its upper bound because the provider has not reported the actual cost."""
         return any(attempt.state == AttemptState.ESTIMATED for attempt in self.attempts)
 
     @property
     def cost_nano(self) -> int:
-        """Nano-dollars of all attempts, the failed ones included."""
+        """Nano-dollars of all attempts, including failed ones."""
         return sum(attempt.cost_nano for attempt in self.attempts)
 
     @property
     def usage(self) -> TokenUsage | None:
-        """Tokens of the attempt that answered, counted here where its provider did not; None where nobody knows."""
+        """Tokens of the attempt that answered, counted here if the provider did not report them. None if unknown."""
         if self.request.status != Status.COMPLETED:
             return None
         answered = next((a for a in reversed(self.attempts) if a.state in CHARGED and not a.error_code), None)
@@ -71,7 +71,7 @@ class RequestStatus:
 
 
 def request_by_id(request_id: UUID | str) -> AIRequest | None:
-    """The request in scope; None for a missing one, another tenant's, or what is no id at all."""
+    """The request in scope. None if it is missing, belongs to another tenant, or the ID is malformed."""
     try:
         return AIRequest.objects.filter(id=UUID(str(request_id))).first()
     except ValueError:
@@ -106,7 +106,7 @@ def _position(request: AIRequest) -> int | None:
 
 @dataclass(frozen=True)
 class RequestFilter:
-    """What a list is narrowed to; empty fields narrow nothing."""
+    """List filters. Empty fields do not filter."""
 
     status: str = ""
     priority: Priority | None = None
@@ -116,9 +116,9 @@ class RequestFilter:
     conversation_id: str = ""
     request_id: str = ""
     held_only: bool = False
-    """Those whose next attempt is not due."""
+    """Only those whose next attempt is not due yet."""
     failed_at: str = ""
-    """`provider/model` of a failed attempt: the newest 1,000 count."""
+    """`provider/model` of a failed attempt. Only the newest 1,000 count."""
     error_code: str = ""
     """Of that attempt; without a model, of the request itself."""
     since: datetime | None = None
@@ -266,9 +266,9 @@ def _encode(at: datetime, request_id: UUID) -> str:
 
 
 def _decode(cursor: str) -> tuple[datetime, UUID]:
-    """Raises ValueError (also UnicodeDecodeError and binascii.Error, which are ones)."""
+    """Raises ValueError (UnicodeDecodeError and binascii.Error are subclasses)."""
     at, _, request_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
     moment = datetime.fromisoformat(at)
-    if moment.utcoffset() != timedelta(0):  # another one can lie outside of what UTC has dates for
+    if moment.utcoffset() != timedelta(0):  # another offset may exceed the range of UTC dates
         raise ValueError("not a cursor")
     return moment, UUID(request_id)

@@ -1,4 +1,4 @@
-"""The process that makes regular things happen. Everything that it does may be done by several at once."""
+"""The scheduler process, which runs periodic jobs. Several schedulers may run at once."""
 
 import logging
 import signal
@@ -31,14 +31,14 @@ TICK_S = 0.2
 
 @dataclass
 class Job:
-    """Something that is done every so many seconds; a failure is logged and tried again in its turn."""
+    """A job that runs at a fixed interval. A failure is logged, and the job runs again at its next turn."""
 
     every_s: float
     run: Callable[[], object]
     due: float = 0.0
 
     def run_if_due(self) -> None:
-        """Run it if its time has come."""
+        """Run the job if it is due."""
         if time.monotonic() < self.due:
             return
         self.due = time.monotonic() + self.every_s
@@ -52,24 +52,24 @@ class Job:
 
 
 def clean_up_everywhere() -> None:
-    """Retention for all organizations."""
+    """Apply retention for all organizations."""
     with system_scope():
         cleanup()
 
 
 Jobs = Sequence[tuple[float, Callable[[], object]]]
-"""(seconds between two runs, what is run)"""
+"""(interval in seconds, function to run)"""
 
 
 def deferred(jobs: Jobs) -> list[Job]:
-    """Jobs that first run after one interval: while the product starts, what they watch is not there yet."""
+    """Jobs that first run after one interval: what they watch does not exist yet while the product starts."""
     return [Job(every_s, run, time.monotonic() + every_s) for every_s, run in jobs]
 
 
 def run_scheduler(*further: Jobs) -> None:
-    """Tick until SIGTERM or SIGINT. What may take long has a thread of its own: leases run out in seconds.
+    """Tick until SIGTERM or SIGINT. Slow jobs get their own thread, because leases run out in seconds.
 
-    `further` are the jobs of higher layers, each list with a thread of its own.
+    `further` are the jobs of higher layers; each list gets its own thread.
     """
     stopping = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""What RQ runs: the ticket."""
+"""The RQ job: a ticket."""
 
 import logging
 
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 
 
 def run_next() -> None:
-    """Work on the best requests, one after the other, until nothing is left to claim or the worker is to stop."""
+    """Process the best requests one after another until nothing is left to claim or the worker is stopping."""
     job = get_current_job()
     worker = (job.worker_name if job else None) or "in-process"
     try:
         while not in_flight.stopping.is_set() and _work_once(worker):
             pass
     except RedisError:
-        logger.warning("Redis is away; this ticket ends and the reconciler pushes a new one", exc_info=True)
+        logger.warning("Redis is down; this ticket ends and index repair pushes a new one", exc_info=True)
     finally:
         close_old_connections()
 
@@ -36,6 +36,6 @@ def _work_once(worker: str) -> bool:
         with in_flight.working_on(claim):
             process(claim)
     except Exception:
-        # The lease is no longer renewed, so the reconciler takes the request over and counts it as a crash.
+        # The lease is no longer renewed, so index repair recovers the request and counts a crash.
         logger.exception("request broke its worker", extra={"fields": {"request": claim.request.id}})
     return True

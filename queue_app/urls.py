@@ -1,4 +1,4 @@
-"""The operator's pages."""
+"""URLs of the queue pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What a finished request leaves in the cache."""
+"""What a finished request stores in the cache."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,14 +17,14 @@ cache = create_semantic_cache()
 
 CLEAN_END = "stop"
 WARMS = {"purpose": "warm"}
-"""The metadata of a request that nobody waits for: it is there for its answer to be cached."""
+"""Metadata of a request without a waiting client: it exists so that its answer is cached."""
 RECHECKS = "rechecks"
-"""The key of the metadata that names the hit which a request checks."""
+"""Metadata key that names the hit that a request re-checks."""
 MS = timedelta(milliseconds=1)
 
 
 def response_of(answer: ChatAnswer) -> dict[str, Any]:
-    """The answer as requests keep it and clients get it."""
+    """The answer as requests store it and clients receive it."""
     response: dict[str, Any] = {"role": "assistant", "content": answer.content, "finishReason": answer.finish_reason}
     if answer.tool_calls:
         response["toolCalls"] = answer.tool_calls
@@ -36,9 +36,9 @@ def response_of(answer: ChatAnswer) -> dict[str, Any]:
 
 
 def may_share(request: AIRequest, attempt: Attempt, response: Mapping[str, Any]) -> bool:
-    """Whether others that ask the same may have this answer, now or from the cache: the one rule for both.
+    """Whether other requests with the same question may get this answer, now or from the cache: the one rule for both.
 
-    It must be whole and plain text, no refusal, and of the model that was asked for.
+    The answer must be complete, plain text, not a refusal, and come from the requested model.
     """
     is_plain = not any(response.get(name) for name in ("toolCalls", "parts", "refused"))
     says_something = bool(str(response.get("content", "")).strip())
@@ -47,7 +47,7 @@ def may_share(request: AIRequest, attempt: Attempt, response: Mapping[str, Any])
 
 
 def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
-    """Put an answer that others may have into the cache."""
+    """Store an answer in the cache if others may have it."""
     request, packed, response = claim.request, claim.call.get("cache"), response_of(answer)
     if packed is None or not may_share(request, attempt, response):
         return

@@ -1,9 +1,10 @@
-"""Equal requests at once: one calls the provider, the others wait for its answer and are booked as cache hits.
+"""Request coalescing: of equal concurrent requests one calls the provider; the others wait for its answer and are
+booked as cache hits.
 
-The database decides who leads: at most one request has the `flight` of a question, and those that follow it name it
-in `leader_id`. A follower is a pending request without an attempt, which no worker sees. It ends with its leader's
-answer if `cache_answer.may_share` allows it. If the leader fails or is cancelled, the oldest follower calls the
-provider in its place. If the answer cannot be shared, each follower makes its own call.
+The database decides who leads: at most one request has the `flight` of a question, and its followers name it in
+`leader_id`. A follower is a pending request without an attempt, which no worker sees. It ends with its leader's answer
+if `cache_answer.may_share` allows it. If the leader fails or is cancelled, the oldest follower calls the provider
+instead. If the answer cannot be shared, each follower makes its own call.
 """
 
 import logging
@@ -38,33 +39,33 @@ BATCH = 100
 MS = timedelta(milliseconds=1)
 SPREAD = timedelta(milliseconds=200)
 SPREAD_MAX = timedelta(seconds=30)
-"""How followers that were let go start: each so long after the one before, the last of many at most so late."""
+"""Released followers start one after another: the delay between two of them, and the longest delay of any."""
 LEFT_BEHIND = timedelta(seconds=5)
-"""A leader that has been over for so long has lost its worker before it could leave."""
+"""A leader that ended this long ago has lost its worker before it could release its flight."""
 
 
 def leader_of(organization_id: int, flight: str) -> AIRequest | None:
-    """The request that asks this now, or whose answer is on its way into the cache."""
+    """The request that is asking this question now, or whose answer is being written to the cache."""
     return AIRequest.objects.filter(organization_id=organization_id, flight=flight).first()
 
 
 def may_follow(leader: AIRequest, priority: int) -> bool:
-    """Nobody waits behind a less urgent request, or one that has been put off."""
+    """A request never waits behind a less urgent one, or behind one that is held for a retry."""
     return leader.priority >= priority and leader.not_before <= timezone.now() + LEFT_BEHIND
 
 
 def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | None:
-    """The new request that `make` makes of the leader's id; None if the leader has ended meanwhile."""
+    """The new request that `make` creates for the leader's ID. None if the leader has ended in the meantime."""
     with transaction.atomic():
-        # Locked, so that the leader cannot end between this look and the row that would then wait for nobody.
+        # Locked, so that the leader cannot end between this read and the insert: the row would then wait forever.
         live = AIRequest.objects.select_for_update().filter(id=leader.id, status__in=LIVE)
         return make(leader.id) if live.exists() else None
 
 
 def answer_of(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
-    """What a leader has been answered, from the moment of its end on: the cache gets it a little later.
+    """A leader's answer, available as soon as the leader ends; the cache gets it slightly later.
 
-    None where it has no answer that others may have.
+    None if it has no answer that others may have.
     """
     if leader.status != Status.COMPLETED:
         return None
@@ -76,7 +77,7 @@ def answer_of(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
 
 
 def _shared(status: RequestStatus) -> dict[str, Any] | None:
-    """The answer of a request that has ended, if others may have it."""
+    """The answer of an ended request, if others may have it."""
     request, response = status.request, status.response
     answering = next((each for each in status.attempts if each.number == request.attempt_number), None)
     if request.status != Status.COMPLETED or response is None or answering is None:
@@ -85,7 +86,7 @@ def _shared(status: RequestStatus) -> dict[str, Any] | None:
 
 
 def ended(leader: AIRequest) -> None:
-    """Do what is left to do when a request has ended and its answer is in the cache: it leads no longer."""
+    """Finish up after a request has ended and its answer is in the cache: release its flight."""
     if leader.flight is not None:
         AIRequest.objects.filter(id=leader.id, status__in=ENDED).update(flight=None)
     if _followers(leader.id).exists():
@@ -93,7 +94,7 @@ def ended(leader: AIRequest) -> None:
 
 
 def land(leader_id: UUID) -> None:
-    """Answer the followers of a request that has ended, or let them call the provider; safe to do twice."""
+    """Answer the followers of an ended request, or let them call the provider. Safe to run twice."""
     leader = AIRequest.objects.get(id=leader_id)
     if leader.status in LIVE:
         return
@@ -130,13 +131,13 @@ def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) ->
     content = RequestContent.objects.get(request_id=follower.id)
     content.response = pack(response)
     content.save(update_fields=["response"])
-    waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that took it may be ahead
+    waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that claimed it may be ahead
     cache_key = CacheKey.unpacked(unpack(content.call)["cache"])
     book_hit(follower, cache_key, Hit.in_flight(cache_key, response, usage, waited_ms), waited_ms)
 
 
 def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: int) -> None:
-    """Write the hit that answered a request to the ledger and to the cache's books; in the caller's transaction."""
+    """Record the hit that answered a request in the ledger and in the cache's counts, in the caller's transaction."""
     saved_nano = cost.book_cache_hit(
         organization_id=request.organization_id,
         request_id=request.id,
@@ -162,7 +163,7 @@ def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: i
 
 
 def _hand_over(leader: AIRequest) -> None:
-    """The oldest follower calls the provider, and the others follow it; one that no budget admits fails."""
+    """The oldest follower calls the provider and the others follow it. A follower that no budget admits fails."""
     tried: list[UUID] = []
     while (follower := _followers(leader.id).exclude(id__in=tried).first()) is not None:
         tried.append(follower.id)
@@ -171,9 +172,9 @@ def _hand_over(leader: AIRequest) -> None:
 
 
 def _let_go(leader: AIRequest) -> None:
-    """Each follower makes its own call, one after the other, because the next answer may not be shareable either.
+    """Each follower makes its own call, one after another, because the next answer may not be shareable either.
 
-    Nobody follows any more, so that nobody waits for a chain of such answers.
+    None of them follows another, so nobody waits for a chain of unshareable answers.
     """
     for number, follower in enumerate(_followers(leader.id)):
         delay = min(number * SPREAD, SPREAD_MAX)
@@ -181,7 +182,7 @@ def _let_go(leader: AIRequest) -> None:
 
 
 def _starts(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
-    """Whether a follower is on its way to the provider; else it has ended, or somebody else moved it."""
+    """Whether a follower is about to call the provider. If not, it has ended or was moved elsewhere."""
     one_by_one([follower], lambda each: _take_over(leader, each, **how), _end_broken)
     if follower.status in ENDED:
         events.changed(follower)
@@ -192,7 +193,7 @@ def _starts(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
 
 
 def _take_over(leader: AIRequest, follower: AIRequest, *, leads: bool, not_before: datetime | None = None) -> None:
-    """Give a follower its own attempt; with `leads` the other followers follow it. It fails if no budget has room."""
+    """Give a follower its own attempt. With `leads` the other followers follow it. It fails if no budget has room."""
     columns: dict[str, Any] = {"leader_id": None, "not_before": not_before or follower.not_before}
     try:
         with transaction.atomic():
@@ -210,7 +211,7 @@ def _take_over(leader: AIRequest, follower: AIRequest, *, leads: bool, not_befor
 
 
 def _end_broken(follower: AIRequest) -> None:
-    """End a follower that can neither be answered nor started, for a defect of ours."""
+    """End a follower that can neither be answered nor started because of an internal error."""
     _end(follower, ErrorCode.INTERNAL_ERROR, "the answer could not be booked for this request")
 
 
@@ -221,7 +222,7 @@ def _end(follower: AIRequest, code: str, message: str) -> None:
 
 
 def land_forgotten() -> None:
-    """Followers whose leader has ended, and leaders that were never told to leave: a worker died in between."""
+    """Settle followers whose leader has ended, and leaders that still have their flight: a worker died in between."""
     with system_scope():
         over = AIRequest.objects.filter(status__in=ENDED, id=OuterRef("leader_id"))
         waiting = AIRequest.objects.filter(Exists(over), status=Status.PENDING, leader_id__isnull=False)

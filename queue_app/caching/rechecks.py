@@ -1,7 +1,8 @@
-"""How often the cache is wrong: a few hits are asked again, and fresh answers are compared with what was served.
+"""Measures how often the cache is wrong: a sample of hits is sent to the provider, and the fresh answers are compared
+with the cached ones.
 
-What is asked again is a request like any other, of the lowest priority and within the budgets. Its idempotency key
-names the hit, so that none is asked twice. In shadow mode the hit's own request has the fresh answer.
+A re-check is a normal request with the lowest priority, within the budgets. Its idempotency key names the hit, so each
+hit is checked only once. In shadow mode the hit's own request has the fresh answer.
 """
 
 import logging
@@ -29,18 +30,18 @@ cost = create_cost_optimizer()
 ASKED_AT_ONCE = 20
 COMPARED_AT_ONCE = 200
 NEVER_ASKED = timedelta(minutes=10)
-"""A hit that was taken so long ago and has no request: whoever took it died, or was refused."""
+"""A hit that was claimed this long ago and has no request: the claiming process died, or was refused."""
 
 
 def ask_again() -> None:
-    """Ask the provider what the cache answered to the hits that were chosen for it."""
+    """Send the sampled hits to the provider."""
     with system_scope():
         hits = cache.due_reasks(ASKED_AT_ONCE)
     one_by_one(hits, _ask)
 
 
 def compare_answers() -> None:
-    """Compare what has been answered meanwhile, and give up what will not be."""
+    """Compare the answers that have arrived, and give up on those that never will."""
     with system_scope():
         hits = cache.uncompared(COMPARED_AT_ONCE)
     one_by_one(hits, _compare, give_up=_give_up)
@@ -69,11 +70,11 @@ def _ask_in_scope(hit: CacheHit) -> None:
     try:
         accept(repeated(request, unpack(content.call), **_recheck(hit)))
     except (BudgetRefusedError, ModelNotPricedError, QueueFullError, UnknownProviderError) as refusal:
-        logger.info("hit not asked again: %s", refusal, extra={"fields": {"request": hit.id}})
+        logger.info("hit not re-checked: %s", refusal, extra={"fields": {"request": hit.id}})
 
 
 def _recheck(hit: CacheHit) -> dict[str, Any]:
-    """Not kept: what measures the cache must not change it."""
+    """The answer is not cached: measuring the cache must not change it."""
     return {
         "max_retries": 0,
         "metadata": {RECHECKS: str(hit.id)},
@@ -103,13 +104,13 @@ def _answer_of(request: AIRequest | None) -> str:
 
 
 def _is_of_the_model_asked(request: AIRequest) -> bool:
-    """Whether no fallback answered: another model's words say nothing about the cache's."""
+    """Whether no fallback answered: another model's words say nothing about the cached ones."""
     answering = cost.attempts_of([request.id])[-1:]
     return all((each.provider, each.model) == (request.provider, request.model) for each in answering)
 
 
 def _is_over(hit: CacheHit, request: AIRequest | None) -> bool:
-    """Whether no answer will come any more."""
+    """Whether no answer will come."""
     if request is None:
         return (hit.reasked_at or hit.at) < timezone.now() - NEVER_ASKED
     return request.status in ENDED

@@ -1,4 +1,4 @@
-"""Asking anew what was asked before."""
+"""Sending an earlier request again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,9 @@ from queue_app.submission.intake import Submission
 
 
 def repeated(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Submission:
-    """An earlier request as a new one of the lowest priority, for whoever sent that one; `call` is its content's."""
+    """An earlier request as a new one with the lowest priority, for the same sender. `call` is the content of the
+    earlier one.
+    """
     fields: dict[str, Any] = {
         "organization_id": request.organization_id,
         "provider": request.provider,

@@ -1,4 +1,4 @@
-"""Files of questions that are to be in the cache: JSON lines, each a question and perhaps its answer."""
+"""Warm-up files: JSON lines, each with a question and optionally its answer."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class WarmLine(BaseModel):
-    """One line. What it leaves out must be left out by the clients too: only equal calls find its answer."""
+    """One line. Fields that it omits must be omitted by the clients too: only equal calls find its answer."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
@@ -39,9 +39,9 @@ class WarmLine(BaseModel):
 
 
 def parsed(lines: Iterable[str], *, provider: str, model: str) -> list[WarmLine]:
-    """All lines but empty ones; provider and model hold where a line names none.
+    """All non-empty lines. `provider` and `model` are the defaults for lines that name none.
 
-    Raises ValueError that names the line which cannot be read, by its number.
+    Raises ValueError with the number of the line that cannot be read.
     """
     read = []
     for number, line in enumerate(lines, start=1):
@@ -63,7 +63,7 @@ def _fields(line: str, provider: str, model: str) -> Any:
 
 
 def wanted(organization_id: int, lines: Iterable[WarmLine]) -> Iterator[Wanted]:
-    """What the lines ask for, in the scope of the organization."""
+    """The questions that the lines ask for, in the organization's scope."""
     for line in lines:
         submission = _submission(organization_id, line)
         cache_key = cache.prepare(question_of(submission, terms_of(submission))).to_keep

@@ -1,7 +1,7 @@
-"""Filling the cache ahead of time: with answers that somebody has, and with questions that are asked through the queue.
+"""Fill the cache ahead of time, with known answers and with questions sent through the queue.
 
-What is asked is a request like any other, of the lowest priority and within the budgets; its answer is cached when a
-worker has it. A question whose answer is in the cache already is left alone.
+A warm-up question is a normal request with the lowest priority, within the budgets. Its answer is cached when a worker
+has it. Questions whose answers are already cached are skipped.
 """
 
 from collections import Counter
@@ -25,15 +25,15 @@ from queue_app.submission.intake import QueueFullError, Submission, UnknownProvi
 cache = create_semantic_cache()
 
 OFTEN = 2
-"""Times that a question was asked, from which on it is worth keeping ready."""
+"""A question asked at least this many times is worth caching."""
 CHUNK = 500
 GIVEN_TOGETHER = 10
-"""Answers that are stored together: as many questions go to an embedder in one call."""
+"""Answers stored in one batch: an embedder takes this many questions per call."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A question whose answer is to be in the cache, where that belongs, and the answer if somebody has it."""
+    """A question whose answer should be in the cache, its place there, and the answer if it is known."""
 
     submission: Submission
     cache_key: CacheKey
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass
 class Warmed:
-    """What became of the questions; `refusals` counts, by reason, those that could not be asked."""
+    """The result. `refusals` counts, by reason, the questions that could not be sent."""
 
     asked: int = 0
     given: int = 0
@@ -51,9 +51,9 @@ class Warmed:
 
 
 def asked_often(organization_id: int, *, days: int, limit: int) -> Iterator[Wanted]:
-    """The questions of the last days that came most often, at least twice; in the organization's scope.
+    """The most frequent questions of the last days, asked at least twice, in the organization's scope.
 
-    Reads the contents of all requests of those days: for a command, not for a page.
+    Reads the contents of all requests of those days: use it in a command, not on a page.
     """
     counts: Counter[str] = Counter()
     latest: dict[str, UUID] = {}
@@ -78,7 +78,7 @@ def _again(request_id: UUID) -> Wanted:
 
 
 def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
-    """Store or ask what the cache does not have. Raises CacheAwayError where an answer cannot be stored."""
+    """Store or request everything that the cache lacks. Raises CacheAwayError if an answer cannot be stored."""
     warmed, seen, gifts = Warmed(), set[str](), list[Wanted]()
     for each in wanted:
         if each.cache_key.entry_id in seen or cache.look_again(each.cache_key):
@@ -100,7 +100,7 @@ def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
 
 
 def _give(gifts: list[Wanted], *, dry_run: bool) -> None:
-    """Several at once, of one organization: their questions are embedded together."""
+    """Store several answers of one organization at once: their questions are embedded together."""
     if gifts and not dry_run:
         payer = Payer(gifts[0].submission.organization_id)
         cache.give_together([(each.cache_key, _fetched(each)) for each in gifts], payer)
@@ -119,7 +119,7 @@ def _fetched(wanted: Wanted) -> NewEntry:
 
 
 def _ask(wanted: Wanted) -> str:
-    """Why it was not accepted; "" if it was."""
+    """Why the question was refused, or "" if it was accepted."""
     try:
         accept(wanted.submission, terms_of(wanted.submission), LookupResult(wanted.cache_key))
     except (BudgetRefusedError, ModelNotPricedError, QueueFullError, UnknownProviderError) as refusal:

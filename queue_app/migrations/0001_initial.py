@@ -49,12 +49,12 @@ class Migration(migrations.Migration):
                 ("timeout_ms", models.PositiveIntegerField(default=30000)),
                 (
                     "crashes",
-                    models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while they ran it"),
+                    models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while running it"),
                 ),
                 (
                     "user_ref",
                     models.CharField(
-                        blank=True, help_text="the client's own user id, or the log-in name", max_length=128
+                        blank=True, help_text="the client's own user ID, or the login name", max_length=128
                     ),
                 ),
                 ("conversation_id", models.CharField(blank=True, max_length=128)),
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 (
                     "not_before",
                     models.DateTimeField(
-                        default=django.utils.timezone.now, help_text="the next attempt starts no earlier"
+                        default=django.utils.timezone.now, help_text="earliest start of the next attempt"
                     ),
                 ),
                 ("started_at", models.DateTimeField(help_text="first claim", null=True)),
@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(null=True)),
                 ("worker", models.CharField(blank=True, max_length=64)),
                 ("cached", models.BooleanField(default=False)),
-                ("counted", models.BooleanField(default=False, help_text="its end is in the minutes and totals")),
+                ("counted", models.BooleanField(default=False, help_text="included in the minute and total counts")),
                 ("error_code", models.CharField(blank=True, max_length=32)),
                 ("error_message", models.TextField(blank=True)),
                 (
@@ -116,12 +116,12 @@ class Migration(migrations.Migration):
                 (
                     "wait_ms",
                     models.BigIntegerField(
-                        default=0, help_text="sum over those that started: acceptance to first claim"
+                        default=0, help_text="total over started requests: acceptance to first claim"
                     ),
                 ),
                 (
                     "run_ms",
-                    models.BigIntegerField(default=0, help_text="sum over those that started: first claim to end"),
+                    models.BigIntegerField(default=0, help_text="total over started requests: first claim to end"),
                 ),
                 ("minute", models.DateTimeField()),
                 (
@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "max_in_flight",
-                    models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 for no limit"),
+                    models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 means no limit"),
                 ),
                 (
                     "depth_limit",
@@ -150,7 +150,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "paused_priorities",
-                    models.JSONField(default=list, help_text="weights of the priorities that wait until resumed"),
+                    models.JSONField(default=list, help_text="weights of the priorities that are paused"),
                 ),
                 (
                     "organization",
@@ -180,12 +180,12 @@ class Migration(migrations.Migration):
                 (
                     "wait_ms",
                     models.BigIntegerField(
-                        default=0, help_text="sum over those that started: acceptance to first claim"
+                        default=0, help_text="total over started requests: acceptance to first claim"
                     ),
                 ),
                 (
                     "run_ms",
-                    models.BigIntegerField(default=0, help_text="sum over those that started: first claim to end"),
+                    models.BigIntegerField(default=0, help_text="total over started requests: first claim to end"),
                 ),
                 (
                     "organization",

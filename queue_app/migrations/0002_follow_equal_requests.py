@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='airequest',
             name='flight',
-            field=models.CharField(help_text='what it asks, while equal requests wait for its answer', max_length=32, null=True),
+            field=models.CharField(help_text='the question it asks, while equal requests wait for its answer', max_length=32, null=True),
         ),
         migrations.AddField(
             model_name='airequest',

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='airequest',
             name='next_model',
-            field=models.CharField(blank=True, help_text='provider/model of the current attempt, where it is not what was asked for', max_length=161),
+            field=models.CharField(blank=True, help_text='provider/model of the current attempt, if it differs from the requested one', max_length=161),
         ),
         migrations.AddIndex(
             model_name='airequest',

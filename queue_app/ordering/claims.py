@@ -1,7 +1,7 @@
-"""Taking the best request, and holding it.
+"""Claim the best request and keep it.
 
-A claim is true once the row says so: `status` turns from pending to processing in one UPDATE, which only one worker can
-win. It holds for the lease; a worker that does not renew it loses the request to the reconciler.
+A claim is valid once the row says so: `status` changes from pending to processing in one UPDATE, which only one worker
+can win. It lasts as long as the lease; a worker that does not renew it loses the request to index repair.
 """
 
 import logging
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Claim:
     """A request that this process may work on while it renews the lease. `attempt_number` is the fence.
 
-    `reserved` is the entry that the index gave out; its model is the one that the provider limit was asked for.
+    `reserved` is the entry that the index returned; its model is the one whose provider limit was checked.
     """
 
     request: AIRequest
@@ -42,22 +42,22 @@ class Claim:
 
     @property
     def entry(self) -> Entry:
-        """How the index names it."""
+        """The request's name in the index."""
         return Entry.of(self.request)
 
     @property
     def timeout(self) -> timedelta:
-        """The deadline of one provider call."""
+        """Timeout of one provider call."""
         return timedelta(milliseconds=self.request.timeout_ms)
 
 
 def lease_end(extra: timedelta = timedelta()) -> datetime:
-    """When a lease that is taken or renewed now runs out."""
+    """When a lease that is taken or renewed now expires."""
     return timezone.now() + timedelta(seconds=settings.QUEUE_LEASE_S) + extra
 
 
 def claim_next(worker: str) -> Claim | None:
-    """The best request of all organizations, claimed for a worker; None when nothing may start. Raises RedisError."""
+    """Claim the best request of all organizations for a worker. None if nothing may start. Raises RedisError."""
     while entry := index.claim():
         with organization_scope(entry.organization_id):
             if claim := _make_true(entry, worker):
@@ -67,7 +67,7 @@ def claim_next(worker: str) -> Claim | None:
 
 
 def _make_true(entry: Entry, worker: str) -> Claim | None:
-    """None for an entry whose request was cancelled, claimed or ended meanwhile, or follows another one."""
+    """None if the entry's request was cancelled, claimed or ended in the meantime, or follows another one."""
     now = timezone.now()
     claimed = AIRequest.objects.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).update(
         status=Status.PROCESSING, lease_until=lease_end(), worker=worker, started_at=Coalesce("started_at", now)
@@ -80,14 +80,14 @@ def _make_true(entry: Entry, worker: str) -> Claim | None:
 
 
 def hold_for_caller(claim: Claim) -> None:
-    """Prolong a claim for someone without a heartbeat: by the deadline of its call. One that was lost stays lost."""
+    """Extend a claim for a caller without a heartbeat, by the timeout of its call. A lost claim stays lost."""
     AIRequest.objects.filter(id=claim.request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number).update(
         lease_until=lease_end(claim.timeout)
     )
 
 
 def note_sent(claim: Claim, attempt: Attempt) -> None:
-    """Count the call against its provider's limit from now on, where it has one."""
+    """Start counting the call against its provider limit, if it has one."""
     if claim.reserved is None or not claim.reserved.limit:
         return
     try:
@@ -97,7 +97,7 @@ def note_sent(claim: Claim, attempt: Attempt) -> None:
 
 
 def release(entry: Entry) -> None:
-    """Let the organization have another request started; where Redis is away, the reconciler does it later."""
+    """Let the organization start another request. If Redis is down, index repair does it later."""
     try:
         index.release([entry])
     except RedisError:
@@ -105,7 +105,7 @@ def release(entry: Entry) -> None:
 
 
 def renew(held: Iterable[tuple[UUID, int]]) -> None:
-    """Prolong the leases of (request id, attempt number) pairs; those that were lost meanwhile stay lost."""
+    """Extend the leases of (request ID, attempt number) pairs. Leases that were lost stay lost."""
     still_ours = Q()
     for request_id, number in held:
         still_ours |= Q(id=request_id, attempt_number=number)

@@ -1,7 +1,8 @@
-"""What Redis knows of the queue: which request is best now. Everything here can be lost and is rebuilt from the rows.
+"""The Redis index of the queue: which request is best now. Everything here can be lost and is rebuilt from the rows.
 
-score = time of acceptance - head start of the priority. A score never changes, so waiting requests age against new
-ones at one second a second: a low one is overtaken by high ones for at most the difference of their head starts.
+score = time of acceptance - head start of the priority. A score never changes, so waiting requests age relative to new
+ones at one second per second: high-priority requests can overtake a low one for at most the difference of their head
+starts.
 """
 
 from collections import defaultdict
@@ -23,12 +24,12 @@ PREFIX = "{aiq}:"
 LUA = Path(__file__).parent / "lua"
 ADMIT_BATCH = 500
 LAYOUT = "2"
-"""Changes with the keys and members that the scripts write, so that an index of an earlier release is rebuilt."""
+"""Changes with the keys and members that the scripts write, so that an earlier release's index is rebuilt."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A request as the index names it.
+    """A request's name in the index.
 
     `model` is `provider/model` of the call to be made, and `limit` the provider limit that a claimed call counts
     against ("": none). Neither is part of the name.
@@ -51,7 +52,7 @@ class Entry:
 
     @classmethod
     def of(cls, request: AIRequest) -> "Entry":
-        """The entry of a row."""
+        """The entry for a row."""
         return cls(request.organization_id, request.priority, request.id, request.next_call)
 
 
@@ -67,13 +68,13 @@ def run(name: str, arguments: Sequence[str | float] = ()) -> Any:
 
 
 def score_of(request: AIRequest) -> float:
-    """The place in the order, in seconds; the smallest goes first."""
+    """The request's place in the order, in seconds. The smallest goes first."""
     head_start = settings.QUEUE_HEAD_START_S[Priority(request.priority).name.lower()]
     return float(request.created_at.timestamp() - head_start)
 
 
 def admit(requests: Iterable[AIRequest]) -> None:
-    """Enter pending requests; entering one twice changes nothing. Raises RedisError."""
+    """Add pending requests to the index; adding one twice changes nothing. Raises RedisError."""
     rows = iter(requests)
     while batch := list(islice(rows, ADMIT_BATCH)):
         run("admit", [argument for request in batch for argument in _admission(request)])
@@ -89,7 +90,7 @@ def _admission(request: AIRequest) -> Iterator[str]:
 
 
 def claim() -> Entry | None:
-    """Take the best request of all organizations out of the index, and reserve its place in its provider's limit.
+    """Take the best request of all organizations out of the index and reserve a place in its provider limit.
 
     Raises RedisError.
     """
@@ -98,45 +99,45 @@ def claim() -> Entry | None:
 
 
 def horizon_s() -> float:
-    """How much age counts between organizations: the largest head start, so that a low request can make up for it.
+    """How much age counts between organizations: the largest head start, so that a low-priority request can catch up.
 
-    What has waited longer counts as equally old. Else a backlog would soon be older than the penalty can make up for,
-    and everybody else would wait for its end.
+    Anything that has waited longer counts as equally old. Otherwise a backlog would soon be older than the penalty can
+    offset, and everybody else would wait until it is done.
     """
     return max(settings.QUEUE_HEAD_START_S.values())
 
 
 def release(entries: Iterable[Entry]) -> None:
-    """End claims, so that their organizations may have others started. Raises RedisError."""
+    """End claims, so that their organizations may start other requests. Raises RedisError."""
     if texts := [str(entry) for entry in entries]:
         run("release", texts)
 
 
 def hold(entries: Iterable[Entry]) -> None:
-    """Enter claims that the index has forgotten. Raises RedisError."""
+    """Restore claims that the index has lost. Raises RedisError."""
     if texts := [text for entry in entries for text in (str(entry), entry.model)]:
         run("hold", texts)
 
 
 def remove(request: AIRequest) -> None:
-    """Take out a request that will not be started. Raises RedisError."""
+    """Remove a request that will not be started. Raises RedisError."""
     organization, priority, request_id, score, _due, model = _admission(request)
     run("remove", [organization, priority, request_id, score, model])
 
 
 def set_policy(policy: QueuePolicy) -> None:
-    """Make an organization's share, limits and pauses hold from now on. Raises RedisError."""
+    """Apply an organization's share, limits and pauses immediately. Raises RedisError."""
     limits, paused = terms_of(policy)
     run("set_policy", [policy.organization_id, *limits, *paused])
 
 
 def terms_of(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
-    """What Redis needs of a policy: weight, limit in flight and limit of waiting requests; the paused priorities."""
+    """What Redis needs of a policy: weight, in-flight limit, limit of waiting requests, and paused priorities."""
     return (policy.weight, policy.max_in_flight, policy.depth_limit), frozenset(policy.paused_priorities)
 
 
 def known_terms() -> dict[int, tuple[tuple[int, ...], frozenset[int]]]:
-    """The terms that hold now, by organization id. Raises RedisError."""
+    """The policies in force in Redis, by organization ID. Raises RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
         pipeline.hgetall(PREFIX + "policy")
         pipeline.smembers(PREFIX + "paused")
@@ -152,7 +153,8 @@ def known_terms() -> dict[int, tuple[tuple[int, ...], frozenset[int]]]:
 
 
 def promote() -> int:
-    """Make due what was delayed or waited for a provider limit; returns how many organizations have something to start.
+    """Make requests ready whose delay or provider-limit wait is over. Returns how many organizations have work to
+    start.
 
     Raises RedisError.
     """
@@ -160,22 +162,22 @@ def promote() -> int:
 
 
 def recount() -> None:
-    """Derive the requests in flight anew from the claims. Raises RedisError."""
+    """Recompute the number of requests in flight from the claims. Raises RedisError."""
     run("recount")
 
 
 def is_complete() -> bool:
-    """False until `mark_complete`, and again once Redis has lost its data. Raises RedisError."""
+    """False until `mark_complete`, and again after Redis has lost its data. Raises RedisError."""
     return bool(redis_client().get(PREFIX + "complete") == LAYOUT)
 
 
 def mark_complete() -> None:
-    """Note that all rows and policies have been entered. Raises RedisError."""
+    """Record that all rows and policies have been added. Raises RedisError."""
     redis_client().set(PREFIX + "complete", LAYOUT)
 
 
 def drop_other_layout() -> None:
-    """Forget what an earlier release wrote and these scripts would misread. Raises RedisError."""
+    """Delete what an earlier release wrote and these scripts would misread. Raises RedisError."""
     client = redis_client()
     if client.get(PREFIX + "complete") in {None, LAYOUT}:
         return
@@ -184,7 +186,7 @@ def drop_other_layout() -> None:
 
 
 def size() -> int:
-    """Requests that the index knows: waiting, delayed and claimed. Raises RedisError."""
+    """Number of requests in the index: waiting, delayed and claimed. Raises RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
         pipeline.zcard(PREFIX + "delayed")
         pipeline.zcard(PREFIX + "claims")
@@ -199,14 +201,14 @@ def ready_total() -> int:
 
 
 def old_claims(seconds: float) -> list[Entry]:
-    """Claims that are older than some seconds by the clock of Redis. Raises RedisError."""
+    """Claims older than a number of seconds, by the Redis clock. Raises RedisError."""
     client = redis_client()
     now, _ = client.time()
     return [Entry.parse(str(text)) for text in client.zrangebyscore(PREFIX + "claims", "-inf", now - seconds)]
 
 
 def depths() -> dict[tuple[int | None, int], int]:
-    """Ready requests by (organization id, priority); organization None is the sum over all. Raises RedisError."""
+    """Ready requests by (organization ID, priority); organization None is the total. Raises RedisError."""
     counts: dict[tuple[int | None, int], int] = {}
     for lane, count in redis_client().hgetall(PREFIX + "depth").items():
         organization_id, _, priority = str(lane).rpartition(":")
@@ -215,13 +217,13 @@ def depths() -> dict[tuple[int | None, int], int]:
 
 
 def held() -> dict[int | None, int]:
-    """Requests whose next attempt is not due, by organization id; None is the sum over all. Raises RedisError."""
+    """Requests whose next attempt is not due yet, by organization ID; None is the total. Raises RedisError."""
     counts = redis_client().hgetall(PREFIX + "held")
     return {None if owner == "all" else int(owner): int(count) for owner, count in counts.items()}
 
 
 def room_of(organization_id: int) -> tuple[dict[int, int], int]:
-    """An organization's ready requests by priority, and how many it may have waiting. Raises RedisError."""
+    """An organization's ready requests by priority, and how many may wait. Raises RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
         pipeline.hmget(PREFIX + "depth", [f"{organization_id}:{weight}" for weight in Priority.values])
         pipeline.hget(PREFIX + "policy", str(organization_id))
@@ -231,7 +233,7 @@ def room_of(organization_id: int) -> tuple[dict[int, int], int]:
 
 
 def position_of(request: AIRequest) -> int:
-    """1 for the request of its organization that is claimed next; requests of other organizations are not counted."""
+    """1 for the request that its organization claims next. Requests of other organizations are not counted."""
     organization = request.organization_id
     lanes = redis_client().zrange(f"{PREFIX}lanes:{organization}", 0, -1)
     with redis_client().pipeline(transaction=False) as pipeline:

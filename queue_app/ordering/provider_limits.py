@@ -1,6 +1,7 @@
-"""Provider limits in the index: a claim takes no request whose provider takes no more calls this minute.
+"""Provider limits in the index: a claim skips requests whose provider accepts no more calls this minute.
 
-`lua/` keeps to them; here Redis is told of the limits and, after it lost its data, of the calls that they count.
+The scripts in `lua/` enforce them. This module loads the limits into Redis and, after a data loss, the calls that count
+against them.
 """
 
 import logging
@@ -26,7 +27,7 @@ WINDOW_S = 61
 
 @dataclass(frozen=True)
 class LimitUse:
-    """A limit, and how many calls count against it now: those of the last minute and those that are about to leave.
+    """A limit, and how many calls count against it now: those of the last minute and those about to be sent.
 
     `name` is `provider/model`, or `provider/` for the provider's other models.
     """
@@ -37,7 +38,7 @@ class LimitUse:
 
     @property
     def percent(self) -> int:
-        """Of the limit in use, 100 at most."""
+        """Percent of the limit in use, at most 100."""
         return min(100, 100 * self.used // self.per_minute)
 
 
@@ -49,28 +50,28 @@ def enter_limits() -> None:
 
 
 def announce_limits() -> None:
-    """Make saved limits hold from the next claim on; where Redis is away the reconciler does it later."""
+    """Apply saved limits from the next claim. If Redis is down, index repair does it later."""
     try:
         enter_limits()
     except RedisError:
-        logger.warning("the workers learn of it when Redis is back", exc_info=True)
+        logger.warning("the workers pick it up when Redis is back", exc_info=True)
 
 
 def record_calls() -> None:
-    """Count the calls of the last minute against their limits again, after Redis lost them. Raises RedisError."""
+    """Count the last minute's calls against their limits again, after Redis lost them. Raises RedisError."""
     with system_scope():
         sent = cost.sent_within(WINDOW_S)
     index.run("record_calls", [each for model, call_id, at in sent for each in (model, str(call_id), at.timestamp())])
 
 
 def limit_uses() -> dict[str, LimitUse]:
-    """Every limit that holds now, by name. Raises RedisError."""
+    """Every limit in force, by name. Raises RedisError."""
     found = index.run("limit_use")
     return {name: LimitUse(name, int(most), int(used)) for name, most, used in _groups(found, 3)}
 
 
 def waiting_for_limits(organization_ids: Iterable[int]) -> dict[str, int]:
-    """Ready requests of some organizations whose model is at its limit, by `provider/model`. Raises RedisError."""
+    """Ready requests of the given organizations whose model is at its limit, by `provider/model`. Raises RedisError."""
     waiting: dict[str, int] = {}
     for model, count in _groups(index.run("limited", list(organization_ids)), 2):
         waiting[model] = waiting.get(model, 0) + int(count)
@@ -78,7 +79,7 @@ def waiting_for_limits(organization_ids: Iterable[int]) -> dict[str, int]:
 
 
 def calling(models: Iterable[str]) -> Q:
-    """The requests whose current attempt calls one of these, each `provider/model`."""
+    """The requests whose current attempt calls one of these models, each `provider/model`."""
     names = list(models)
     found = Q(next_model__in=names)
     for name in names:
@@ -88,5 +89,5 @@ def calling(models: Iterable[str]) -> Q:
 
 
 def _groups(flat: Sequence[Any], size: int) -> Iterator[tuple[Any, ...]]:
-    """A script's reply as rows of so many columns."""
+    """A script's flat reply as rows of `size` columns."""
     return zip(*[iter(flat)] * size, strict=True)

@@ -1,1 +1,1 @@
-"""The operators' pages."""
+"""The queue pages."""

@@ -1,4 +1,4 @@
-"""What people fill in on the operator's pages."""
+"""Forms of the queue pages."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from queue_app.queries import RequestFilter
 
 PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Priority, reverse=True)]
 HELD = "held"
-"""In the list of statuses: pending, and the next attempt is not due."""
+"""An extra choice in the list of statuses: pending, and the next attempt is not due yet."""
 ERRORS = sorted([*ErrorCode, WORKER_LOST])
 MINUTE = "%Y-%m-%dT%H:%M"
 YEARS = [MinValueValidator(datetime(2000, 1, 1, tzinfo=UTC)), MaxValueValidator(datetime(2999, 1, 1, tzinfo=UTC))]
@@ -35,7 +35,7 @@ def _moment(label: str) -> forms.DateTimeField:
 
 
 class LaneForm(forms.Form):
-    """One priority, or all where it is left out."""
+    """One priority, or all if omitted."""
 
     priority = forms.ChoiceField(required=False, choices=[("", "All"), *PRIORITIES])
 
@@ -46,13 +46,13 @@ class LaneForm(forms.Form):
 
 
 class RequestFilterForm(forms.Form):
-    """Which requests to list; a value that makes no sense narrows nothing."""
+    """Which requests to list. Invalid values do not filter."""
 
     id = forms.CharField(
         required=False,
         max_length=100,
-        label="Request id",
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Paste an id", "data-search": True}),
+        label="Request ID",
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Paste an ID", "data-search": True}),
     )
     status = forms.ChoiceField(required=False, choices=[("", "Any"), *Status.choices, (HELD, "Held for a retry")])
     priority = forms.ChoiceField(required=False, choices=[("", "Any"), *PRIORITIES])
@@ -97,7 +97,7 @@ class RequestFilterForm(forms.Form):
         return any(field.name in self.chosen() for field in self.more_fields())
 
     def chosen(self) -> dict[str, str]:
-        """The fields that make sense and are filled in, as they stand in the address."""
+        """The valid, non-empty fields, as they appear in the URL."""
         try:
             self.full_clean()
         except ValidationError:
@@ -105,7 +105,7 @@ class RequestFilterForm(forms.Form):
         return {name: _in_address(value) for name, value in self.cleaned_data.items() if value}
 
     def narrowed(self) -> RequestFilter:
-        """The same for the query."""
+        """The same, as a filter for the query."""
         chosen = self.chosen()
         cached = chosen.get("cached")
         return RequestFilter(
@@ -129,7 +129,7 @@ class RequestFilterForm(forms.Form):
 
 
 class ProviderLimitForm(RecordForm):
-    """A limit of something that can be called: a mistyped name would limit nothing."""
+    """A limit for an existing provider or model: a typo would limit nothing."""
 
     class Meta:
         model = ProviderLimit
@@ -143,7 +143,7 @@ class ProviderLimitForm(RecordForm):
         if provider and provider not in {*provider_names(), *(name for name, _ in priced)}:
             self.add_error("provider", "No provider has this name.")
         elif model and (provider, model) not in priced:
-            self.add_error("model", "The price book has no such model of this provider.")
+            self.add_error("model", "The price book has no model with this name for this provider.")
         return cleaned
 
 

@@ -1,4 +1,4 @@
-"""Queue, requests and attempts as the operator's pages show them."""
+"""Queue, requests and attempts as the queue pages show them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,13 +35,13 @@ WORDS_FOR_STATE = {
     AttemptState.RESERVED: "not sent yet",
     AttemptState.DISPATCHED: "sent, waiting for the answer",
     AttemptState.SETTLED: "charged",
-    AttemptState.ESTIMATED: "booked at its upper bound until the provider tells its figure",
+    AttemptState.ESTIMATED: "booked at its upper bound until the provider reports the actual cost",
     AttemptState.RELEASED: "not charged",
 }
-COUNTED_HERE = "booked by our own token count: the provider sent no usable one"
+COUNTED_HERE = "booked by our own token count because the provider sent no usable one"
 WORDS_FOR_ERROR = {
     WORKER_LOST: "The worker was lost while it ran this attempt.",
-    CANCELLED: "Cancelled before the call left.",
+    CANCELLED: "Cancelled before the call was sent.",
 }
 TONES = {AttemptState.DISPATCHED: "info", AttemptState.SETTLED: "good", AttemptState.ESTIMATED: "warn"}
 TONES_OF_ERRORS = {CANCELLED: ""}
@@ -49,9 +49,9 @@ TOKEN_CLASSES = {
     "input": "input_tokens",
     "cache read": "cache_read_tokens",
     "cache write": "cache_write_tokens",
-    "of it for 1 hour": "cache_write_1h_tokens",
+    "1-hour cache write": "cache_write_1h_tokens",
     "output": "output_tokens",
-    "of it reasoning": "reasoning_tokens",
+    "reasoning": "reasoning_tokens",
 }
 
 
@@ -65,7 +65,7 @@ class Lane:
 
     @property
     def name(self) -> str:
-        """As in addresses and styles: critical, high, normal, low."""
+        """As in URLs and styles: critical, high, normal, low."""
         return self.priority.name.lower()
 
 
@@ -77,12 +77,11 @@ class Worker:
 
     @property
     def slots(self) -> list[bool]:
-        """One for each slot: whether it is busy."""
+        """One value per slot: whether it is busy."""
         return [number < self.beat.busy for number in range(self.beat.slots)]
 
     @property
     def started_at(self) -> datetime:
-        """When the process started."""
         return datetime.fromtimestamp(self.beat.started_at, UTC)
 
     @property
@@ -93,7 +92,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class LiveQueue:
-    """All that the live page shows beside its charts."""
+    """Everything on the live page except its charts."""
 
     stats: QueueStats
     lanes: Sequence[Lane]
@@ -101,7 +100,7 @@ class LiveQueue:
     redis_answers: bool
     outages: Sequence[Outage]
     failed_attempts: int
-    """Provider calls that failed within the rate window, also those whose request was answered later."""
+    """Provider calls that failed within the rate window, including those whose request was answered later."""
 
     @property
     def held_back(self) -> int:
@@ -110,17 +109,17 @@ class LiveQueue:
 
     @property
     def limited(self) -> int:
-        """Pending requests whose model takes no more calls this minute."""
+        """Pending requests whose model accepts no more calls this minute."""
         return sum(self.stats.limited.values())
 
     @property
     def workers(self) -> list[Worker]:
-        """The first of them; `stats.workers` has all."""
+        """The first workers; `stats.workers` has all of them."""
         return [Worker(beat) for beat in self.stats.workers[:WORKERS_SHOWN]]
 
     @property
     def workers_left_out(self) -> int:
-        """How many are not shown."""
+        """How many workers are not shown."""
         return max(0, len(self.stats.workers) - WORKERS_SHOWN)
 
     @property
@@ -140,7 +139,7 @@ class LiveQueue:
 
     @property
     def error_tone(self) -> str:
-        """How bad the error rate is: "", warn or bad. Failed attempts warn before a request fails."""
+        """Severity of the error rate: "", warn or bad. Failed attempts warn before a request fails."""
         rate = self.stats.recent.error_rate or 0
         if rate >= ERROR_RATE_ALARMS:
             return "bad"
@@ -155,7 +154,7 @@ class LiveQueue:
 
 
 def live_queue() -> LiveQueue:
-    """The queue of the organization in scope: nine queries and three looks at Redis, whatever the size."""
+    """The queue of the organization in scope: nine queries and three Redis reads, whatever the size."""
     stats = queue_stats()
     policy = QueuePolicy.objects.first()
     paused = policy.paused_priorities if policy else []
@@ -183,7 +182,7 @@ def _redis_answers() -> bool:
 
 @dataclass(frozen=True)
 class RequestRow:
-    """One line of the list, and the head of a request's page."""
+    """One line of the list, and the header of a request's page."""
 
     request: AIRequest
     sums: Sums
@@ -202,24 +201,24 @@ class RequestRow:
 
     @property
     def can_retry(self) -> bool:
-        """Whether its status allows to run it again."""
+        """Whether its status allows a retry."""
         return self.request.status in (Status.FAILED, Status.CANCELLED)
 
     @property
     def wait_ms(self) -> int:
-        """From acceptance to the first claim, or until it ended or now where there was none."""
+        """Time from acceptance to the first claim; without a claim, until it ended or now."""
         request = self.request
         return ((request.started_at or request.completed_at or timezone.now()) - request.created_at) // MS
 
     @property
     def run_ms(self) -> int | None:
-        """From the first claim to the end or now; None where it was never claimed."""
+        """Time from the first claim to the end, or now. None if it was never claimed."""
         request = self.request
         return ((request.completed_at or timezone.now()) - request.started_at) // MS if request.started_at else None
 
     @property
     def due_in_ms(self) -> int:
-        """How long the next attempt is still held back; 0 where it is not."""
+        """Time until the next attempt is due; 0 if it is not held."""
         waits = self.request.status == Status.PENDING
         return max(0, (self.request.not_before - timezone.now()) // MS) if waits else 0
 
@@ -254,7 +253,7 @@ class Step:
 
     @property
     def outcome(self) -> str:
-        """What became of the money, in words."""
+        """What was booked for the call, as text."""
         if self.attempt.state == AttemptState.ESTIMATED and self.attempt.usage.total:
             return COUNTED_HERE
         return WORDS_FOR_STATE[AttemptState(self.attempt.state)]
@@ -268,18 +267,18 @@ class Step:
 
     @property
     def error(self) -> str:
-        """What went wrong, in words where we have better ones than the provider's."""
+        """The error, in our own words where they are clearer than the provider's."""
         return WORDS_FOR_ERROR.get(self.attempt.error_code, self.attempt.error_message)
 
     @property
     def latency_ms(self) -> int | None:
-        """From the call to its end; None where it was not sent or runs."""
+        """Time from sending the call to its end. None if it was not sent or is still running."""
         sent, ended = self.attempt.dispatched_at, self.attempt.finished_at
         return (ended - sent) // MS if sent and ended else None
 
     @property
     def tokens(self) -> dict[str, int]:
-        """Class or tool in words -> count, for those that occurred."""
+        """Token class or tool label -> count, without zeros."""
         counts = {words: getattr(self.attempt, column) for words, column in TOKEN_CLASSES.items()}
         counts |= {f"{tool.replace('_', ' ')} uses": uses for tool, uses in self.attempt.tool_uses.items()}
         return {words: count for words, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""The operator's pages: the live queue, the list of requests, one request."""
+"""The queue pages: the live queue, the list of requests, one request."""
 
 from collections.abc import Callable
 from functools import partial
@@ -54,7 +54,7 @@ Action = Callable[..., None]
 @vary_on_headers("HX-Request")
 @conditional_page
 def live(request: MemberRequest) -> HttpResponse:
-    """The queue as it is now; for HTMX all but the charts, which fetch their own figures."""
+    """The live queue. For HTMX everything but the charts, which fetch their own figures."""
     return render(request, _template(request, "queue/_live.html", "queue/live.html"), _live_context(request))
 
 
@@ -72,14 +72,14 @@ figure, figure_table = chart_views("queue:read", _chart)
 @permission_required("queue:admin")
 @require_POST
 def pause_lane(request: MemberRequest) -> HttpResponse:
-    """Start nothing more of a priority, or of any."""
+    """Stop starting requests of one priority, or of all."""
     return _switch_lane(request, control.pause, "paused")
 
 
 @permission_required("queue:admin")
 @require_POST
 def resume_lane(request: MemberRequest) -> HttpResponse:
-    """Take up a priority again, or all."""
+    """Resume a priority, or all of them."""
     return _switch_lane(request, control.resume, "resumed")
 
 
@@ -122,15 +122,15 @@ def export_requests(request: MemberRequest) -> HttpResponseBase:
 @permission_required("queue:write")
 @require_POST
 def cancel_requests(request: MemberRequest) -> HttpResponse:
-    """Cancel the chosen requests of a list; the address carries the list's filters."""
+    """Cancel the selected requests of a list. The URL carries the list's filters."""
     return _act_on_list(request, control.cancel, "cancelled")
 
 
 @permission_required("queue:write")
 @require_POST
 def retry_requests(request: MemberRequest) -> HttpResponse:
-    """Run the chosen requests of a list again."""
-    return _act_on_list(request, control.retry, "put back into the queue")
+    """Run the selected requests of a list again."""
+    return _act_on_list(request, control.retry, "queued again")
 
 
 @permission_required("queue:read")
@@ -138,7 +138,7 @@ def retry_requests(request: MemberRequest) -> HttpResponse:
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def request_detail(request: MemberRequest, request_id: UUID) -> HttpResponse:
-    """One request; for HTMX what can change of it, with status 286 once nothing will."""
+    """One request. For HTMX only the parts that can change, with status 286 once nothing will."""
     found = _found(request_id)
     asks_part = is_partial(request)
     context = _detail_context(request, found, is_partial=asks_part)
@@ -150,14 +150,14 @@ def request_detail(request: MemberRequest, request_id: UUID) -> HttpResponse:
 @require_POST
 def cancel_request(request: MemberRequest, request_id: UUID) -> HttpResponse:
     """End one request without an answer."""
-    return _act_on_one(request, request_id, control.cancel, "The request is cancelled.")
+    return _act_on_one(request, request_id, control.cancel, "Request cancelled.")
 
 
 @permission_required("queue:write")
 @require_POST
 def retry_request(request: MemberRequest, request_id: UUID) -> HttpResponse:
     """Run one request again."""
-    return _act_on_one(request, request_id, control.retry, "The request is in the queue again.")
+    return _act_on_one(request, request_id, control.retry, "Request queued again.")
 
 
 def _live_context(request: MemberRequest) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _list(request: MemberRequest) -> HttpResponse:
 
 
 def _page(narrowed: RequestFilter, cursor: str) -> Page:
-    """The first page for a cursor that is none."""
+    """The first page if the cursor is invalid."""
     try:
         return page_of(narrowed, cursor)
     except ValueError:
@@ -221,7 +221,7 @@ def _newer(narrowed: RequestFilter, cursor: str) -> int:
 
 
 def _act_on_list(request: MemberRequest, act: Action, done: str) -> HttpResponse:
-    """A button of a row names its request as `only`; those above the table take what is ticked."""
+    """A row's button names its request as `only`; the buttons above the table act on the checked rows."""
     chosen = (request.POST.getlist("only") or request.POST.getlist("id"))[:PAGE_SIZE]
     found = [each for each in map(request_by_id, chosen) if each]
     problems = list(filter(None, [_problem_of(request, act, each) for each in found]))
@@ -231,7 +231,7 @@ def _act_on_list(request: MemberRequest, act: Action, done: str) -> HttpResponse
 
 
 def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
-    """Try it; returns why it was refused, or nothing."""
+    """Run the action. Returns why it was refused, or nothing."""
     try:
         act(found, actor=request.principal.actor)
     except REFUSALS as error:
@@ -240,12 +240,12 @@ def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
 
 
 def _summary(count: int, problems: list[str], done: str) -> tuple[str, str]:
-    """Level and text of what is said about several requests."""
+    """Level and text of the toast about several requests."""
     if not count and not problems:
         return "warning", "No request was selected."
     said = [f"{count} {'request' if count == 1 else 'requests'} {done}."] if count else []
     if problems:
-        said.append(f"{len(problems)} not: {' '.join(sorted(set(problems)))}")
+        said.append(f"{len(problems)} skipped: {' '.join(sorted(set(problems)))}")
     return ("warning" if count else "error") if problems else "success", " ".join(said)
 
 
@@ -268,7 +268,7 @@ def _found(request_id: UUID) -> AIRequest:
 
 
 def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: bool) -> dict[str, Any]:
-    """While it runs a partial is asked for again and again; the page keeps the prompt that it has."""
+    """While the request runs a partial is polled; the page keeps the prompt that it already has."""
     can_read = request.principal.can("content:read")
     is_poll = is_partial and found.status in LIVE
     status = status_of(found, with_content=can_read and not is_poll)

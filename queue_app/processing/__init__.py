@@ -1,1 +1,1 @@
-"""Running a claimed request: workers, the provider call, retries and outcomes."""
+"""Run a claimed request: workers, the provider call, retries and outcomes."""

@@ -1,4 +1,4 @@
-"""The thread of a worker that keeps its claims, tells what it does, and notices that its parent is gone."""
+"""A worker's heartbeat thread: renews its leases, reports its state, and notices when its parent is gone."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ TELL_RQ_EVERY_S = 20.0
 
 @dataclass(frozen=True)
 class WorkerBeat:
-    """What a worker last said of itself; `at` and `started_at` are Unix times, `memory_bytes` is the resident set."""
+    """A worker's last report. `at` and `started_at` are Unix times; `memory_bytes` is the resident set size."""
 
     name: str
     host: str
@@ -78,7 +78,7 @@ class Heartbeat:
                 try:
                     duty()
                 except Exception:
-                    # The leases of all slots hang on this thread: it ends with the worker and not before.
+                    # The leases of all slots depend on this thread: it ends with the worker and not before.
                     logger.exception("heartbeat broke")
 
     def _renew_claims(self) -> None:
@@ -98,7 +98,9 @@ class Heartbeat:
             logger.warning("heartbeat not sent")
 
     def _tell_rq(self) -> None:
-        """Keep RQ's notes of this worker and its tickets; begin anew where an emptied Redis has half of them."""
+        """Keep RQ's records of this worker and its tickets alive. Register again if an emptied Redis has only half of
+        them.
+        """
         connection = self._worker.connection
         if not connection.sismember(self._worker.redis_workers_keys, self._worker.key):
             connection.delete(self._worker.key)
@@ -122,13 +124,13 @@ class Heartbeat:
 
 
 def workers() -> list[WorkerBeat]:
-    """The workers that were heard within the last 10 s, by name. Raises RedisError."""
+    """Workers that sent a heartbeat within the last 10 s, by name. Raises RedisError."""
     beats = [WorkerBeat(**json.loads(text)) for text in redis_client().hvals(WORKERS_KEY)]
     return sorted((beat for beat in beats if time.time() - beat.at < SILENT_AFTER_S), key=lambda beat: beat.name)
 
 
 def forget_silent_workers() -> None:
-    """Drop workers that have not been heard for a while: they were killed. Raises RedisError."""
+    """Remove workers that have not sent a heartbeat for a while: they were killed. Raises RedisError."""
     heard = {beat.name for beat in workers()}
     if silent := [name for name in redis_client().hkeys(WORKERS_KEY) if name not in heard]:
         redis_client().hdel(WORKERS_KEY, *silent)

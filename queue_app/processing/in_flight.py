@@ -1,4 +1,4 @@
-"""What this process is working on, for the heartbeat that renews its leases and for the drain at the end."""
+"""What this process is working on: read by the heartbeat to renew leases, and by the drain."""
 
 import time
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from aiinfra.stopping import StopFlag
 from queue_app.ordering.claims import Claim
 
 OVERTIME_S = 30
-"""How long past its deadline a call may take before its lease is let go, because its thread must be stuck."""
+"""How long past its timeout a call may take before its lease is abandoned: its thread must be stuck."""
 
 stopping = StopFlag()
 _running: dict[tuple[UUID, int], float] = {}
-"""(request id, attempt number): the monotonic time until which the lease is renewed."""
+"""(request ID, attempt number) -> monotonic time until which the lease is renewed."""
 
 
 @contextmanager
@@ -28,11 +28,11 @@ def working_on(claim: Claim) -> Iterator[None]:
 
 
 def held() -> list[tuple[UUID, int]]:
-    """(request id, attempt number) of everything that is not overdue."""
+    """(request ID, attempt number) of everything that is not overdue."""
     now = time.monotonic()
     return [attempt for attempt, until in list(_running.items()) if until > now]
 
 
 def busy() -> int:
-    """How many requests this process works on."""
+    """Number of requests that this process is working on."""
     return len(_running)

@@ -1,7 +1,7 @@
-"""Ending an attempt: each way out is one transaction that books the money and moves the request if the fence holds.
+"""End an attempt. Each outcome is one transaction that books the money, and moves the request if the fence matches.
 
-The money is booked in any case: a worker that lost its request still spent what it spent. All of them lock the request
-before its attempt, as cancelling does: two that meet wait for each other in one direction only.
+The money is always booked: a worker that lost its request still spent what it spent. Every outcome locks the request
+before its attempt, as cancelling does, so that two of them cannot deadlock.
 """
 
 import json
@@ -31,15 +31,15 @@ cost = create_cost_optimizer()
 WORKER_LOST = "WORKER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
-BROKEN = "aiinfra could not process this request; its logs say why"
+BROKEN = "aiinfra could not process this request; see its logs for the reason"
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 BUDGET_BUSY = "BUDGET_BUSY"
 
 
 def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
-    """Book the call, end the request with its answer and put that into the cache.
+    """Book the call, end the request with its answer and store the answer in the cache.
 
-    False if the request was lost or cancelled meanwhile.
+    False if the request was lost or cancelled in the meantime.
     """
     counted = None if answer.usage else _counted(claim, answer)
     with transaction.atomic():
@@ -57,13 +57,13 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
 
 
 def _counted(claim: Claim, answer: ChatAnswer) -> TokenUsage | None:
-    """What the call used by our own count. Not inside a transaction: a process's first count takes over a second."""
+    """The usage by our own token count. Not inside a transaction: a process's first count takes over a second."""
     tool_calls = [json.dumps(call.get("function")) for call in answer.tool_calls]
     return counted_usage(claim.call["messages"], [answer.content, *tool_calls])
 
 
 def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
-    """Book a failed call and do what the plan says next: again, elsewhere, or fail the request."""
+    """Book a failed call and take the next step of the retry policy: same model, next model, or fail the request."""
     with transaction.atomic():
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         _book_failure(attempt, error)
@@ -86,7 +86,7 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
     this_round = [a for a in cost.attempts_of([request.id]) if a.number >= request.first_attempt_number]
     called = [a for a in this_round if a.error_code not in {WORKER_LOST, ErrorCode.CIRCUIT_OPEN}]
     asked = (request.provider, request.model)
-    # Another model's answer is no use to the cache, for which these requests are made: it is neither kept nor compared.
+    # Another model's answer is no use to the cache, for which these requests exist: it is neither stored nor compared.
     is_for_the_cache = request.metadata == WARMS or RECHECKS in request.metadata
     fallback = [] if is_for_the_cache else cost.fallback_chain(request.organization_id, *asked)
     return next_attempt(
@@ -100,12 +100,12 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
 
 
 def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, message: str) -> AIRequest | None:
-    """Take the next step; where there is none, or no money for it, the request ends with the failure."""
+    """Take the next step. Without one, or without budget for it, the request fails."""
     moved = None
     try:
         moved = _start_over(claim, step) if step else None
     except BudgetRefusedError as refusal:
-        message = f"{message}. It was not tried again: {refusal}"
+        message = f"{message}. Not retried: {refusal}"
         code = BUDGET_BUSY if isinstance(refusal, BudgetBusyError) else BUDGET_EXCEEDED
     if moved is None:
         _end(claim.request, claim.attempt_number, Status.FAILED, code, message)
@@ -113,9 +113,10 @@ def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, messa
 
 
 def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
-    """Put the request back with a new attempt; None where it is no longer ours, or the next model has no price.
+    """Return the request to the queue with a new attempt. None if the fence no longer matches or the next model has no
+    price.
 
-    Raises BudgetRefusedError, and then nothing has changed.
+    Raises BudgetRefusedError; nothing has changed then.
     """
     request = claim.request
     request.attempt_number = claim.attempt_number + 1
@@ -141,7 +142,7 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
 
 
 def recover(request: AIRequest, call: dict[str, Any]) -> None:
-    """Take a request from a worker that stopped renewing its lease; after the third time it is quarantined."""
+    """Take a request from a worker that stopped renewing its lease. After the third time it is quarantined."""
     claim = Claim(request, call, request.attempt_number)
     with transaction.atomic():
         expired = AIRequest.objects.filter(
@@ -155,13 +156,15 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
         cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
         again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None
-        message = f"{request.crashes + 1} workers were lost while they ran this request"
+        message = f"{request.crashes + 1} workers were lost while running this request"
         moved = _start_over_or_fail(claim, again, QUARANTINED, message)
     _left(claim, moved)
 
 
 def fail_broken(claim: Claim) -> None:
-    """End a request that breaks whatever works on it. Its attempt is free if it never left, else at its bound."""
+    """Fail a request that breaks every worker. Its attempt is free if it was never sent, else booked at its upper
+    bound.
+    """
     with transaction.atomic():
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
@@ -174,12 +177,12 @@ def _abandon_broken(claim: Claim) -> None:
 
 
 def stop(claim: Claim) -> None:
-    """End a claim whose attempt may not be sent any more: the request was cancelled, or taken over."""
+    """End a claim whose attempt must not be sent: the request was cancelled or taken over."""
     _left(claim)
 
 
 def give_back(claim: Claim) -> None:
-    """Return a claimed request unworked, in its old place; one that was lost or cancelled meanwhile is left alone."""
+    """Return a claimed request unprocessed to its old place. A request that was lost or cancelled is left alone."""
     request = claim.request
     ours = AIRequest.objects.filter(
         id=request.id, status=Status.PROCESSING, attempt_number=claim.attempt_number
@@ -190,9 +193,9 @@ def give_back(claim: Claim) -> None:
 
 
 def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False) -> None:
-    """Publish the change. Whoever lost the request publishes nothing: its status is another's to publish.
+    """Publish the change. A worker that lost the request publishes nothing: the new owner publishes its status.
 
-    The index names a request and no attempt: an heir's claim looks like the one that was lost.
+    The index names a request, not an attempt: the new owner's claim looks like the lost one.
     """
     if is_ours or moved is not None or not _has_heir(claim):
         release(claim.entry)
@@ -206,12 +209,12 @@ def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False
 
 
 def _has_heir(claim: Claim) -> bool:
-    """Whether the request has gone on to another attempt: a worker was given up, or somebody retried it."""
+    """Whether the request has moved on to another attempt: its worker was given up, or someone retried it."""
     return AIRequest.objects.filter(id=claim.request.id).exclude(attempt_number=claim.attempt_number).exists()
 
 
 def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:
-    """The one way out of processing; False if the fence says that the request is another's by now."""
+    """The only way out of processing. False if the fence says that the request belongs to another attempt."""
     now = timezone.now()
     ended = AIRequest.objects.filter(id=request.id, status=Status.PROCESSING, attempt_number=attempt_number).update(
         status=status, completed_at=now, lease_until=None, error_code=error_code, error_message=message

@@ -1,4 +1,4 @@
-"""Working on one claimed request: the only place that calls a provider."""
+"""Process one claimed request: the only place that calls a provider."""
 
 import logging
 import time
@@ -29,10 +29,10 @@ WRITE_PAUSE_S = 1.0
 
 
 def process(claim: Claim) -> None:
-    """Run a claimed request's current attempt to its end, whatever that is.
+    """Run a claimed request's current attempt to its end.
 
-    What breaks here for another reason than a database or a Redis that is away would break the next worker, too: the
-    request fails with INTERNAL_ERROR. Raises the errors of those two.
+    Any failure other than an unavailable database or Redis would break the next worker too, so the request fails with
+    INTERNAL_ERROR. Raises the errors of those two.
     """
     with organization_scope(claim.request.organization_id):
         try:
@@ -40,7 +40,7 @@ def process(claim: Claim) -> None:
         except AWAY:
             raise
         except Exception:
-            logger.exception("request failed by a defect of ours", extra={"fields": {"request": claim.request.id}})
+            logger.exception("request failed: internal error", extra={"fields": {"request": claim.request.id}})
             _write(lambda: outcomes.fail_broken(claim))
 
 
@@ -52,7 +52,7 @@ def _run(claim: Claim) -> None:
 
 
 def _dispatch(claim: Claim) -> Attempt | None:
-    """The attempt, marked as sent; None where the call must not be made, and then the claim is ended."""
+    """The attempt, marked as sent. None if the call must not be made; the claim is ended then."""
     attempt = cost.current_attempt(claim.request.id, claim.attempt_number)
     if _stood_elsewhere(claim, attempt):
         outcomes.give_back(claim)
@@ -66,14 +66,14 @@ def _dispatch(claim: Claim) -> Attempt | None:
         outcomes.stop(claim)
         return None
     note_sent(claim, attempt)
-    close_old_connections()  # back to the pool during the call: there are more slots than database connections
+    close_old_connections()  # returned to the pool during the call: there are more slots than database connections
     return attempt
 
 
 def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
-    """Whether the index had the request under another model, so that the limit of the right one was not asked for.
+    """Whether the index had the request under another model, so that the wrong provider limit was checked.
 
-    The reconciler's list of rows can be older than the last step of a fallback chain. The row is put right.
+    Index repair's list of rows can be older than the last step of a fallback chain. The entry is corrected.
     """
     if claim.reserved is None or claim.reserved.model == attempt.name:
         return False
@@ -98,7 +98,7 @@ def _call(claim: Claim, attempt: Attempt) -> None:
 
 
 def _outcome(claim: Claim, attempt: Attempt) -> ChatAnswer | ProviderError:
-    """The answer, or the error; the circuit breaker knows of it."""
+    """The answer or the error, which is also reported to the circuit breaker."""
     caller = (attempt.provider, attempt.model, claim.request.organization_id)
     try:
         answer = _ask(claim, attempt)
@@ -108,7 +108,7 @@ def _outcome(claim: Claim, attempt: Attempt) -> ChatAnswer | ProviderError:
     except Exception:
         logger.exception("a call broke", extra={"fields": {"request": claim.request.id}})
         breaker.release_probe(attempt.provider, attempt.model)
-        return ProviderError(ErrorCode.INTERNAL_ERROR, "the call broke for a defect of aiinfra", may_be_billed=True)
+        return ProviderError(ErrorCode.INTERNAL_ERROR, "the call failed: internal error in aiinfra", may_be_billed=True)
     breaker.record_success(*caller)
     return answer
 
@@ -121,7 +121,7 @@ def _book(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -
 
 
 def _unbookable(outcome: ChatAnswer | ProviderError) -> ProviderError:
-    """The error in place of an outcome that cannot be stored: its words are dropped, its cost is kept."""
+    """The error to store if an outcome cannot be stored: it drops the text and keeps the cost."""
     may_be_billed = isinstance(outcome, ChatAnswer) or outcome.may_be_billed
     message = "the outcome of the call cannot be stored"
     return ProviderError(ErrorCode.INTERNAL_ERROR, message, may_be_billed=may_be_billed, usage=outcome.usage)
@@ -143,7 +143,7 @@ def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
 
 
 def _write(write: Callable[[], Result]) -> Result:
-    """What came back from a provider is paid for: a database that is away for a moment must not lose it."""
+    """Retry the write: a provider's answer is paid for, and a brief database outage must not lose it."""
     for _ in range(WRITE_TRIES - 1):
         try:
             with turn():

@@ -1,4 +1,4 @@
-"""What comes after a failed attempt: the same model again, the next one of the fallback chain, or the end."""
+"""What follows a failed attempt: the same model again, the next model of the fallback chain, or failure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from aiinfra.providers.base import TRY_ELSEWHERE, ErrorCode, ProviderError
 from aiinfra.providers.retry import backoff_s
 
 CIRCUIT_WAITS_MAX = 20
-"""How often a request waits for a probe before it is given up: with pauses of 60 s, about twenty minutes."""
+"""Probes that a request waits for before it fails: with pauses of 60 s, about twenty minutes."""
 
 
 @dataclass(frozen=True)
 class NextAttempt:
-    """Go on with this model, `delay_s` from now."""
+    """Call this model after `delay_s` seconds."""
 
     provider: str
     model: str
@@ -30,9 +30,9 @@ def next_attempt(
 ) -> NextAttempt | None:
     """The next step, or None to give up.
 
-    `tried` lists (provider, model) of every call so far, the failed one included; `waited` counts how often an open
-    circuit turned the request away; `chain` starts with what was asked for. Each model of the chain gets `max_retries`
-    repeats. An open circuit costs none of them: it goes straight to the next model, or waits where there is none.
+    `tried` lists (provider, model) of every call so far, including the failed one; `waited` counts how often an open
+    circuit turned the request away; `chain` starts with the requested model. Each model of the chain gets `max_retries`
+    retries. An open circuit uses up none of them: it moves straight to the next model, or waits if there is none.
     """
     following = _following(current, chain)
     if error.code is ErrorCode.CIRCUIT_OPEN:

@@ -1,8 +1,8 @@
 """The RQ worker: one process with several threads, for calls that mostly wait.
 
-RQ ships no worker with threads. This one takes a slot before it takes a ticket (nothing is fetched that cannot start),
-listens on one queue only (RQ's fetch is reliable only then), uses no signals for deadlines (they do not work in
-threads; the HTTP client has them), and on SIGTERM finishes what it has and takes nothing new.
+RQ ships no threaded worker. This one takes a slot before it takes a ticket (it never fetches what cannot start),
+listens on only one queue (RQ's fetch is reliable only then), uses no signals for timeouts (they do not work in threads;
+the HTTP client has its own), and on SIGTERM finishes what it has and takes nothing new.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ class NoDeathPenalty(BaseDeathPenalty):
     """RQ's hook for time limits on jobs; tickets have none."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        """Takes what RQ passes."""
+        """Accept RQ's arguments."""
 
     def __enter__(self) -> None:
         """Nothing to arm."""
@@ -70,11 +70,11 @@ class PoolWorker(SimpleWorker):
 
     @property
     def connection_timeout(self) -> int:
-        """Seconds after which a hung Redis is given up; longer than the blocking fetch."""
+        """Seconds after which a hung Redis connection is dropped; longer than the blocking fetch."""
         return DEQUEUE_TIMEOUT_S + 2
 
     def work(self, *_: Any, **__: Any) -> bool:
-        """Take tickets until told to stop, then drain. Redis may be away at any time, also at the start."""
+        """Process tickets until told to stop, then drain. Redis may be down at any time, including at the start."""
         self._install_signal_handlers()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         self._slots = threading.Semaphore(settings.WORKER_THREADS)
@@ -105,7 +105,7 @@ class PoolWorker(SimpleWorker):
         except DequeueTimeout:
             return None
         except RedisError:
-            logger.warning("Redis is away; trying again")
+            logger.warning("Redis is down; trying again")
             time.sleep(REDIS_PAUSE_S)
             return None
 
@@ -122,26 +122,26 @@ class PoolWorker(SimpleWorker):
             logger.warning("ticket ended badly", exc_info=error)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is the signal's
-        """SIGTERM or SIGINT: finish what runs, take nothing new. Takes no lock, and never raises out of a fetch."""
+        """SIGTERM or SIGINT: finish what is running, take nothing new. Takes no lock; never raises out of a fetch."""
         in_flight.stopping.set()
 
 
 class Pool(WorkerPool):
-    """RQ's pool. A signal that comes while a worker starts waits until both sides can hear it: RQ loses it then."""
+    """RQ's pool. A signal that arrives while a worker starts waits until both sides can receive it; RQ loses it."""
 
     def request_stop(self, signum: int | None = None, frame: FrameType | None = None) -> None:  # noqa: ARG002
-        """SIGTERM or SIGINT: pass it on to the workers at once. As RQ does, but without log lines: logging locks."""
+        """SIGTERM or SIGINT: forward it to the workers at once. Like RQ's, but without log lines: logging locks."""
         self.status = self.Status.STOPPED
         for worker in list(self.worker_dict.values()):
             self.stop_worker(worker)
 
     def stop_worker(self, worker_data: WorkerData, sig: signal.Signals = signal.SIGINT) -> None:
-        """Ask one to stop, if it is still there."""
+        """Ask one worker to stop, if it still exists."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker_data.pid, sig)
 
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
-        """Fork a worker, which lets the signals through once it handles them."""
+        """Fork a worker, which unblocks the signals once it handles them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             super().start_worker(*args, **kwargs)

@@ -1,1 +1,1 @@
-"""Recovering from lost workers and a lost Redis, and deleting what retention no longer covers."""
+"""Recover from lost workers and a lost Redis, and delete what is past its retention."""

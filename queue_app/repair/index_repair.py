@@ -1,4 +1,4 @@
-"""Making Redis agree with the rows, and taking requests from workers that are gone. Any number of these may run."""
+"""Makes Redis match the rows, and recovers requests from lost workers. Any number of these may run."""
 
 import logging
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 BATCH = 200
 ENTER_ALL_EVERY = 60
-"""Looks. In between rows are only counted, and an entry that no row backs can hide a missing one in a count."""
+"""Rounds. Between them rows are only counted, and an entry without a row can hide a missing one in a count."""
 
 
 class Reconciler:
-    """Remembers only what it saw at its last look: a difference counts when it is there twice."""
+    """Remembers only its last round: a difference counts when it is seen twice."""
 
     def __init__(self) -> None:
         self._rows_were_missing = False
@@ -39,7 +39,7 @@ class Reconciler:
                 self._repair_index()
                 heartbeat.forget_silent_workers()
             except RedisError:
-                logger.warning("Redis is away; the index is repaired when it is back")
+                logger.warning("Redis is down; the index will be repaired when it is back")
 
     def _repair_index(self) -> None:
         drop_dead_claims()
@@ -50,7 +50,7 @@ class Reconciler:
         missing = live > index.size()
         if not index.is_complete() or (missing and self._rows_were_missing):
             if live:  # a new installation has an empty Redis too, and has lost nothing
-                logger.info("Redis does not have every request; entering all of them", extra={"fields": {"live": live}})
+                logger.info("Redis does not have every request; adding all of them", extra={"fields": {"live": live}})
             provider_limits.record_calls()
             rebuild_index()
         elif self._looks % ENTER_ALL_EVERY == 0:
@@ -60,9 +60,9 @@ class Reconciler:
 
 
 def recover_expired() -> int:
-    """Give requests whose lease ran out to other workers; returns how many were looked at.
+    """Return requests whose lease expired to the queue. Returns how many were examined.
 
-    One that cannot be given on, because its content is gone or unreadable, fails.
+    A request that cannot continue, because its content is deleted or unreadable, fails.
     """
     expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now())
     lost = list(expired.order_by("lease_until")[:BATCH])
@@ -82,7 +82,7 @@ def _give_up(request: AIRequest) -> None:
 
 
 def drop_dead_claims() -> None:
-    """End claims of the index that no row backs. Raises RedisError."""
+    """End claims in the index that no row backs. Raises RedisError."""
     old = index.old_claims(settings.QUEUE_LEASE_S)
     running = AIRequest.objects.filter(id__in=[entry.request_id for entry in old], status=Status.PROCESSING)
     still_running = set(running.values_list("id", flat=True))
@@ -92,9 +92,9 @@ def drop_dead_claims() -> None:
 
 
 def enter_policies() -> None:
-    """Tell the scripts of the policies where they know other ones. Raises RedisError.
+    """Load the policies into Redis where it has different ones. Raises RedisError.
 
-    Redis was away when one changed, was emptied, or heard of two changes in the wrong order.
+    Redis was down when one changed, was emptied, or received two changes in the wrong order.
     """
     known = index.known_terms()
     policies = {policy.organization_id: policy for policy in QueuePolicy.objects.all()}
@@ -108,7 +108,7 @@ def _enter_policy(policy: QueuePolicy, known: object) -> None:
 
 
 def rebuild_index() -> None:
-    """Enter every claim and pending row, oldest first; what is there already stays. Raises RedisError."""
+    """Add every claim and pending row, oldest first; existing entries stay. Raises RedisError."""
     index.drop_other_layout()
     index.hold(Entry.of(request) for request in _live(Status.PROCESSING))
     index.admit(_live(Status.PENDING))
@@ -120,5 +120,5 @@ def _live(status: Status) -> Iterator[AIRequest]:
 
 
 def _indexed(status: Status) -> QuerySet[AIRequest]:
-    """Those that workers see: not the ones that wait for the answer to an equal request."""
+    """The requests that workers see: not those that wait for an equal request's answer."""
     return AIRequest.objects.filter(status=status, leader_id=None)

@@ -1,4 +1,4 @@
-"""Letting go of what is no longer needed: contents first, then ended requests, then the minutes of the charts."""
+"""Delete what is past its retention: contents first, then ended requests, then the charts' minutes."""
 
 from datetime import datetime, timedelta
 
@@ -12,9 +12,9 @@ MINUTES_KEPT = timedelta(days=8)
 
 
 def cleanup() -> int:
-    """Remove what is past its retention in the organizations in scope; returns the number of requests removed.
+    """Delete what is past its retention in the organizations in scope. Returns the number of requests deleted.
 
-    Money stays: attempts and the ledger keep the request's id. Batches keep each transaction short.
+    Money stays: attempts and the ledger keep the request's ID. Batches keep each transaction short.
     """
     now = timezone.now()
     _drop_contents(now - timedelta(days=settings.QUEUE_CONTENT_RETENTION_DAYS))

@@ -1,4 +1,4 @@
-"""Is anything left behind? Reads only; for `manage.py reconcile`."""
+"""Finds requests that got stuck. Read-only; for `manage.py reconcile`."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,11 +10,11 @@ from cost_app import create_cost_optimizer
 from queue_app.models import ENDED, AIRequest, Status
 
 OVERDUE = timedelta(seconds=60)
-"""The reconciler looks every second; what it has not touched for this long it does not see."""
+"""Index repair runs every second; what it has not touched for this long, it does not see."""
 
 
 def stuck_requests() -> Iterator[str]:
-    """One sentence for each request that a lost worker still holds, or that ended with an open attempt."""
+    """One sentence for each request that a lost worker still has, or that ended with an open attempt."""
     with system_scope():
         lost = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now() - OVERDUE)
         for request in lost.iterator():

@@ -17,7 +17,7 @@ Failed = dict[str, dict[datetime, int]]
 
 
 def attempts_chart(_organization_id: int) -> Chart:
-    """Provider calls that failed, a minute and model; also those whose request was answered later. One query."""
+    """Failed provider calls per minute and model, including those whose request was answered later. One query."""
     newest = timezone.now().replace(second=0, microsecond=0)
     minutes = [newest - MINUTE * back for back in range(MINUTES - 1, -1, -1)]
     failed = _failed()

@@ -1,4 +1,4 @@
-"""How deep the queue was: a sample every 5 s for the last hour, kept in Redis because losing it costs a curve."""
+"""Queue depth over time: a sample every 5 s for the last hour, kept in Redis because losing it only costs a curve."""
 
 import json
 import time
@@ -14,7 +14,7 @@ SAMPLE_EVERY_S = 5
 
 @dataclass(frozen=True)
 class DepthSample:
-    """Ready requests by priority at a moment, and those held for a retry; `at` is a Unix time."""
+    """Ready requests by priority at a moment, and those held for a retry. `at` is a Unix time."""
 
     at: float
     depth: dict[int, int]
@@ -22,12 +22,12 @@ class DepthSample:
 
     @property
     def waiting(self) -> int:
-        """All that wait, ready or held."""
+        """All waiting requests, ready or held."""
         return sum(self.depth.values()) + self.held
 
 
 def sample_depths() -> None:
-    """Keep the current depths of every organization that has or lately had something waiting. Raises RedisError."""
+    """Store the current depths of every organization with waiting requests, now or recently. Raises RedisError."""
     by_organization: dict[int | None, dict[int, int]] = {None: {}}
     for (organization_id, priority), count in index.depths().items():
         by_organization.setdefault(organization_id, {})[priority] = count
@@ -52,7 +52,7 @@ def sample_depths() -> None:
 
 
 def depth_samples(organization_id: int | None) -> list[DepthSample]:
-    """The last hour of an organization, or of all with None, oldest first. Raises RedisError."""
+    """The last hour of an organization (None: of all together), oldest first. Raises RedisError."""
     samples = [json.loads(text) for text in redis_client().lrange(_key(organization_id), 0, -1)]
     return [
         DepthSample(at, dict(zip(Priority.values, depths, strict=True)), *held)

@@ -1,6 +1,6 @@
-"""The charts of the queue as Plotly dicts, each with the same figures as a table.
+"""The queue's charts as Plotly dicts, each with the same figures as a table.
 
-Times are those of the active time zone, which is the organization's. Every chart shows the last hour.
+Times are in the active time zone, which is the organization's. Every chart shows the last hour.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ from queue_app.stats.tenant_load import OrganizationLoad, top_loads
 
 HOUR = timedelta(hours=1)
 DEPTH_STEP_S = 15
-"""Distance of the points of the depth chart; a sample is taken every 5 s, more than a screen shows of an hour."""
+"""Distance between points of the depth chart; the 5 s samples are more than a screen can show for an hour."""
 PRIORITIES = sorted(Priority, reverse=True)
 HELD, HELD_COLOUR = "held for a retry", "var(--series-held)"
 WAIT_COLOUR, RUN_COLOUR = "var(--series-2)", "var(--series-4)"
@@ -54,7 +54,7 @@ class Minute:
 
 
 def depth_chart(organization_id: int) -> Chart:
-    """Requests that could start, stacked by priority, and those held for a retry on top. Raises RedisError."""
+    """Requests that could start, stacked by priority, with those held for a retry on top. Raises RedisError."""
     samples = depth_samples(organization_id)
     points = _last_in_each(samples, DEPTH_STEP_S)
     x = [local(point.at) for point in points]
@@ -87,12 +87,12 @@ def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], colour: str
 
 
 def throughput_chart(_organization_id: int) -> Chart:
-    """Requests that completed or failed, a minute and priority. One query."""
+    """Completed and failed requests per minute and priority. One query."""
     return _counts_chart(lambda outcomes: outcomes.completed + outcomes.failed)
 
 
 def errors_chart(_organization_id: int) -> Chart:
-    """Requests that failed, a minute and priority. One query."""
+    """Failed requests per minute and priority. One query."""
     return _counts_chart(lambda outcomes: outcomes.failed)
 
 
@@ -113,7 +113,7 @@ def times_chart(_organization_id: int) -> Chart:
 
 
 def organizations_chart(_organization_id: int) -> Chart:
-    """Where the load comes from, over all organizations: for staff. Three queries; raises RedisError."""
+    """Where the load comes from, across all organizations: for staff. Three queries; raises RedisError."""
     loads, total = top_loads()
     traces = [
         {
@@ -138,7 +138,7 @@ def organizations_chart(_organization_id: int) -> Chart:
     }
     columns = ["Organization", "Waiting", "Ended", "Failed", "Average wait", "Average run"]
     table = Table(
-        columns, [_load_row(load) for load in loads], f"Showing {len(loads)} of {total}, the last 15 minutes."
+        columns, [_load_row(load) for load in loads], f"Showing {len(loads)} of {total}, for the last 15 minutes."
     )
     return Chart({"data": traces if peak else [], "layout": layout}, table)
 
@@ -177,7 +177,7 @@ def _counts_chart(count: Callable[[Outcomes], int]) -> Chart:
 
 
 def _last_hour() -> list[Minute]:
-    """Sixty minutes, the running one last; those without a row are empty."""
+    """Sixty minutes, the current one last; minutes without a row are empty."""
     newest = timezone.now().replace(second=0, microsecond=0)
     minutes = {newest - MINUTE * back: Minute(newest - MINUTE * back) for back in range(59, -1, -1)}
     rows = QueueMinute.objects.filter(minute__gt=newest - HOUR)
@@ -188,12 +188,12 @@ def _last_hour() -> list[Minute]:
 
 
 def _busy(minutes: Iterable[Minute]) -> list[datetime]:
-    """The minutes in which something ended: all charts of minutes begin with the first of them."""
+    """The minutes in which something ended; the charts start with the first one."""
     return [minute.at for minute in minutes if minute.total.completed + minute.total.failed]
 
 
 def _last_in_each(samples: Sequence[DepthSample], step_s: int) -> list[DepthSample]:
-    """The last sample of each step; a point stays where it is when newer ones come."""
+    """The last sample of each step: a point does not move when newer samples arrive."""
     return list({sample.at // step_s: sample for sample in samples}.values())
 
 
@@ -227,7 +227,7 @@ def _average(total: int, count: int) -> float | None:
 
 
 def _colour(priority: Priority) -> str:
-    """The page's script puts the theme's colour in its place."""
+    """The page's script replaces it with the theme's color."""
     return f"var(--series-{priority.name.lower()})"
 
 

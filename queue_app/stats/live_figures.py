@@ -1,4 +1,4 @@
-"""The queue's figures as live events, for the organizations that have a client."""
+"""Queue figures as live events, for organizations with a connected client."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SUBJECT = "queue"
 
 
 class QueueEvent(ApiModel):
-    """What waits and what runs, with the names of the JSON API's figures; and the priorities that are paused."""
+    """Waiting and running requests, named like the JSON API's figures, and the paused priorities."""
 
     queue_size: int
     processing: int
@@ -27,7 +27,7 @@ class QueueEvent(ApiModel):
 def tell_figures() -> None:
     """Publish the figures that have changed: three queries, whatever the number of organizations. Raises RedisError.
 
-    Run once a second. They count the rows, as the JSON API does: requests that wait for a retry are among them.
+    Runs once a second. Counts the rows, as the JSON API does: requests held for a retry are included.
     """
     if organization_ids := listening():
         with system_scope():
@@ -39,7 +39,7 @@ def tell_figures() -> None:
 
 
 def _figures(organization_ids: list[int]) -> Callable[[int], QueueEvent]:
-    """Reads the figures of all; what comes back makes the event of one."""
+    """Read the figures of all organizations. Returns a function that builds one organization's event."""
     pending: dict[int, dict[int, int]] = defaultdict(dict)
     # Two queries, for the partial index of each status.
     rows = AIRequest.objects.filter(organization_id__in=organization_ids).order_by()

@@ -1,7 +1,7 @@
-"""Which models fail now: since when, with what error, and how many requests wait because of it.
+"""Which models are failing: since when, with what error, and how many requests wait because of it.
 
-A model is out when its calls fail one after the other, and shaky when many of them do. All of it is for the
-organization in scope, and known within a second or two: the figures are folded from the ledger twice a second.
+A model is down when its calls fail one after another, and degraded when many of them do. Everything is for the
+organization in scope and at most a second or two old: the figures are folded from the ledger twice a second.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,12 @@ from cost_app.facade import ModelMinute, ModelState
 OUT_AFTER = 2
 """Failures in a row."""
 OVER_AFTER = timedelta(minutes=15)
-"""Without another failure an outage is forgotten: nobody has called the model since."""
+"""Without another failure an outage is forgotten after this long: nobody has called the model since."""
 LATELY = timedelta(minutes=5)
 SHAKY_FAILURES, SHAKY_PERCENT = 3, 20
-"""Of the calls of `LATELY`."""
+"""Share of the calls within `LATELY`."""
 STILL_SHAKY = timedelta(minutes=1)
-"""After this long without another failure a model that answers has recovered, whatever its last five minutes were."""
+"""A model that answers has recovered after this long without a failure, whatever its last five minutes were."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LastFailure:
 
 @dataclass(frozen=True)
 class Outage:
-    """One model that fails. `since` is None where only other organizations have seen it fail."""
+    """One failing model. `since` is None if only other organizations have seen it fail."""
 
     provider: str
     model: str
@@ -76,7 +76,7 @@ def outages(
     held: Mapping[str, int],
     circuits: Iterable[BreakerState],
 ) -> list[Outage]:
-    """The models that fail now, those with most requests waiting first. `minutes` are those of the last hour."""
+    """The models that are failing, those with the most waiting requests first. `minutes` are those of the last hour."""
     by_name = {f"{state.provider}/{state.model}": state for state in states}
     open_ones = {f"{each.provider}/{each.model}": each.state for each in circuits if each.state != CircuitState.CLOSED}
     found = []
@@ -114,7 +114,7 @@ def _failed_within(state: ModelState | None, past: timedelta) -> bool:
 
 
 def _failing_since(minutes: Sequence[ModelMinute]) -> datetime | None:
-    """The first minute of the failures that go on: those with no longer pause than `LATELY` between them."""
+    """The first minute of the ongoing failures: failures with no gap longer than `LATELY` between them."""
     since = None
     for minute in sorted((each.minute for each in minutes if _faults(each)), reverse=True):
         if since and since - minute > LATELY:

@@ -1,8 +1,8 @@
-"""Counting what became of requests, by minute and in total.
+"""Counts request outcomes, by minute and in total.
 
-Ending a request only leaves it uncounted; every second the scheduler counts what has ended, each request once. That
-keeps the transactions that workers wait for short, and no two of them meet at one row of counts. Who reads the figures
-adds the few that are not counted yet, so that they are exact at any moment.
+Ending a request only leaves it uncounted; every second the scheduler counts what has ended, each request once. This
+keeps the workers' transactions short, and no two of them contend for one row of counts. Readers add the few that are
+not counted yet, so the figures are always exact.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ class Outcomes:
     run_ms: int = 0
 
     def add(self, request: AIRequest) -> None:
-        """Count one request that has ended."""
+        """Count one ended request."""
         setattr(self, request.status, getattr(self, request.status) + 1)
         if request.started_at and request.completed_at:
             self.started += 1
@@ -44,13 +44,13 @@ class Outcomes:
             self.run_ms += (request.completed_at - request.started_at) // MS
 
     def merge(self, other: "Outcomes") -> None:
-        """Add what another one has counted."""
+        """Add another instance's counts."""
         for name in self.NAMES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 def uncounted_by_priority() -> dict[int, Outcomes]:
-    """What ended in the organizations in scope and is not counted yet: about the last second."""
+    """Ended requests of the organizations in scope that are not counted yet: about the last second's."""
     outcomes: dict[int, Outcomes] = defaultdict(Outcomes)
     for request in AIRequest.objects.filter(UNCOUNTED).only(*COLUMNS):
         outcomes[request.priority].add(request)
@@ -58,7 +58,9 @@ def uncounted_by_priority() -> dict[int, Outcomes]:
 
 
 def count_ended() -> int:
-    """Count what has ended, in batches; returns how many requests were counted. Several at once count each once."""
+    """Count what has ended, in batches. Returns how many requests were counted. Concurrent runs count each request
+    once.
+    """
     counted = 0
     with system_scope():
         while batch := _count_batch():
@@ -68,7 +70,7 @@ def count_ended() -> int:
 
 @transaction.atomic
 def _count_batch() -> int:
-    """PostgreSQL lets another counter pass the locked rows by; SQLite lets one transaction write at a time."""
+    """On PostgreSQL another counter skips the locked rows; SQLite allows one writing transaction at a time."""
     ended = AIRequest.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
     requests = list(ended.order_by("completed_at")[:BATCH])
     count_requests(requests)
@@ -77,7 +79,7 @@ def _count_batch() -> int:
 
 
 def count_requests(requests: Iterable[AIRequest], minutes_since: datetime | None = None) -> None:
-    """Add requests that have ended to the totals, and to the minutes from `minutes_since` on; in a transaction."""
+    """Add ended requests to the totals, and to the minutes since `minutes_since`. Call it in a transaction."""
     totals: dict[tuple[int, int], Outcomes] = defaultdict(Outcomes)
     minutes: dict[tuple[int, int, datetime], Outcomes] = defaultdict(Outcomes)
     for request in requests:
@@ -94,6 +96,6 @@ def count_requests(requests: Iterable[AIRequest], minutes_since: datetime | None
 def _add(table: type[OutcomeCounts], row: Mapping[str, object], outcomes: Outcomes) -> None:
     increments = {name: F(name) + amount for name, amount in asdict(outcomes).items()}
     if not table.objects.filter(**row).update(**increments):
-        # Two may find the row missing at once: both insert, one insert does nothing, and then both add.
+        # Two counters may find the row missing at once: both insert, one insert does nothing, and then both add.
         table.objects.bulk_create([table(**row)], ignore_conflicts=True)
         table.objects.filter(**row).update(**increments)

@@ -1,4 +1,4 @@
-"""How the queue of each organization does right now, for what watches all of them.
+"""The current state of every organization's queue, for monitoring that watches all of them.
 
 A handful of queries, however many organizations there are. They read waiting requests, running ones and the counts of
 the last minutes: none of them grows with history. Without Redis only the provider limits in use are unknown.
@@ -18,7 +18,7 @@ from queue_app.ordering.provider_limits import waiting_for_limits
 ERROR_WINDOW = timedelta(minutes=5)
 MODEL = ("provider", "model", "next_model")
 SHOWN = 3
-"""Models and error codes that an explanation names."""
+"""Number of models and error codes in an explanation."""
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Pressure:
     """One organization, or all together.
 
     `waiting` counts what has not started, as the queue page does. Of these the `ready` ones could start: their priority
-    is not paused, their next attempt is due, and the organization is below its limit in flight. Of the ready ones
+    is not paused, their next attempt is due, and the organization is below its in-flight limit. Of the ready ones
     `limited` wait because their model is at its provider limit; the oldest of the others, which any free worker should
-    take, has been ready since `free_since`. `completed` and `failed` are those of the last five minutes.
+    take, has been ready since `free_since`. `completed` and `failed` cover the last five minutes.
     """
 
     waiting: int = 0
@@ -46,19 +46,19 @@ class Pressure:
 
     @property
     def error_percent(self) -> float:
-        """Share of them that failed; 0 where none ended."""
+        """Percent of them that failed; 0 if none ended."""
         return 100 * self.failed / self.ended if self.ended else 0.0
 
     def longest_wait_s(self, now: datetime) -> float:
-        """How long the ready request that has waited longest could have been running."""
+        """Seconds for which the longest-waiting ready request could have been running."""
         return _seconds_since(self.ready_since, now)
 
     def longest_neglect_s(self, now: datetime) -> float:
-        """The same without those that wait for a provider limit."""
+        """The same, without requests that wait for a provider limit."""
         return _seconds_since(self.free_since, now)
 
     def add_ready(self, count: int, since: datetime | None, *, is_limited: bool) -> None:
-        """Count ready requests, the oldest of which has been ready since a time."""
+        """Add a number of ready requests; `since` is when the oldest became ready."""
         self.ready += count
         self.ready_since = _earlier(self.ready_since, since)
         if is_limited:
@@ -76,7 +76,7 @@ def _seconds_since(moment: datetime | None, now: datetime) -> float:
 
 
 def pressures(now: datetime) -> dict[int, Pressure]:
-    """Every organization in which something waits or has lately ended, by id. At most four queries."""
+    """Every organization in which something waits or recently ended, by ID. At most four queries."""
     found: dict[int, Pressure] = {}
     with system_scope():
         _add_waiting(found, now)
@@ -88,7 +88,7 @@ def pressures(now: datetime) -> dict[int, Pressure]:
 
 
 def together(each: Iterable[Pressure]) -> Pressure:
-    """All of them as one."""
+    """All organizations combined."""
     total = Pressure()
     for one in each:
         total.waiting += one.waiting
@@ -127,7 +127,7 @@ def _full_models(organization_ids: Collection[int]) -> Collection[str]:
 
 
 def _blocked_lanes(organization_ids: Collection[int]) -> set[tuple[int, int | None]]:
-    """Paused priorities; with None the whole organization, because as many requests run as it may have in flight."""
+    """Paused priorities; None stands for the whole organization, which is at its in-flight limit."""
     policies = QueuePolicy.objects.filter(organization_id__in=organization_ids)
     rows = list(policies.values_list("organization_id", "max_in_flight", "paused_priorities"))
     caps = {organization_id: cap for organization_id, cap, _ in rows if cap}
@@ -140,14 +140,14 @@ def _blocked_lanes(organization_ids: Collection[int]) -> set[tuple[int, int | No
 
 
 def waiting_by_provider(providers: Collection[str]) -> dict[str, int]:
-    """Requests of all organizations that wait and were sent for one of these providers."""
+    """Waiting requests of all organizations that were sent for one of these providers."""
     with system_scope():
         waiting = AIRequest.objects.filter(status=Status.PENDING, provider__in=providers)
         return dict(waiting.values_list("provider").annotate(Count("id")).order_by())
 
 
 def waiting_models(organization_id: int | None) -> list[tuple[str, int]]:
-    """(provider/model, requests) that most requests of an organization, or of all, wait for."""
+    """(provider/model, requests) that most requests of an organization (None: of all) wait for."""
     with system_scope():
         waiting = AIRequest.objects.filter(status=Status.PENDING, **_owner(organization_id))
         counts = waiting.values_list("provider", "model").annotate(count=Count("id")).order_by("-count")[:SHOWN]
@@ -155,9 +155,9 @@ def waiting_models(organization_id: int | None) -> list[tuple[str, int]]:
 
 
 def recent_failures(organization_id: int | None, now: datetime) -> list[tuple[str, str, int]]:
-    """(error code, provider/model, requests) of most failures of the last five minutes.
+    """(error code, provider/model, requests) of the most frequent failures of the last five minutes.
 
-    Reads the requests that ended within them.
+    Reads the requests that ended in that time.
     """
     with system_scope():
         ended = AIRequest.objects.filter(completed_at__gt=now - ERROR_WINDOW)

@@ -1,4 +1,4 @@
-"""The queue's figures. None of them looks at raw requests that have ended."""
+"""The queue's figures. None of them reads the raw rows of ended requests."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,29 +25,29 @@ class LaneStats(Outcomes):
 
     @property
     def average_wait_ms(self) -> float | None:
-        """Acceptance to first claim; None where nothing that started has ended."""
+        """Acceptance to first claim. None if nothing that started has ended."""
         return self.wait_ms / self.started if self.started else None
 
     @property
     def average_run_ms(self) -> float | None:
-        """First claim to end; None where nothing that started has ended."""
+        """First claim to end. None if nothing that started has ended."""
         return self.run_ms / self.started if self.started else None
 
     @property
     def throughput_per_minute(self) -> float:
-        """Requests that ended a minute."""
+        """Ended requests per minute."""
         return (self.completed + self.failed) / (RATE_WINDOW.total_seconds() / 60)
 
     @property
     def error_rate(self) -> float | None:
-        """Percent of the ended requests that failed; None where nothing ended."""
+        """Percent of the ended requests that failed. None if nothing ended."""
         ended = self.completed + self.failed
         return 100 * self.failed / ended if ended else None
 
 
 @dataclass(frozen=True)
 class QueueStats:
-    """The queue of the organizations in scope: now, lately (15 minutes) and in total."""
+    """The queue of the organizations in scope: now, recently (15 minutes) and in total."""
 
     queue_size: int
     processing: int
@@ -56,9 +56,9 @@ class QueueStats:
     total_cancelled: int
     lanes: dict[Priority, LaneStats]
     held: dict[str, int] = field(default_factory=dict)
-    """Pending requests whose next attempt is not due, by `provider/model` of that attempt."""
+    """Pending requests whose next attempt is not due yet, by `provider/model` of that attempt."""
     limited: dict[str, int] = field(default_factory=dict)
-    """Those that wait because their model is at its provider limit."""
+    """Requests that wait because their model is at its provider limit."""
     workers: list[WorkerBeat] = field(default_factory=list)
 
     @property
@@ -68,13 +68,13 @@ class QueueStats:
 
     @property
     def oldest_pending_seconds(self) -> float | None:
-        """Age of the request that has waited longest; None where none waits."""
+        """Age of the longest-waiting request. None if nothing waits."""
         oldest = self.recent.oldest_at
         return (timezone.now() - oldest).total_seconds() if oldest else None
 
 
 def queue_stats() -> QueueStats:
-    """Reads the organizations in scope: six queries and two looks at Redis, whatever the size."""
+    """Figures for the organizations in scope: six queries and two Redis reads, whatever the size."""
     uncounted = uncounted_by_priority()
     pending = pending_by_lane()
     lanes = _lanes(pending, uncounted)
@@ -108,7 +108,7 @@ def has_overdue(stats: QueueStats, limit: timedelta) -> bool:
 
 
 def held_by_model() -> dict[str, int]:
-    """Pending requests whose next attempt is not due, by `provider/model` of that attempt."""
+    """Pending requests whose next attempt is not due yet, by `provider/model` of that attempt."""
     held: dict[str, int] = {}
     waiting = AIRequest.objects.filter(status=Status.PENDING, not_before__gt=timezone.now())
     for provider, model, next_model, count in waiting.values_list("provider", "model", "next_model").annotate(
@@ -120,7 +120,7 @@ def held_by_model() -> dict[str, int]:
 
 
 def limited_of(pending: Iterable[tuple[int, int, int, datetime]] | None = None) -> dict[str, int]:
-    """Ready requests that wait because their model is at its provider limit; empty where Redis does not answer."""
+    """Ready requests that wait because their model is at its provider limit. Empty if Redis does not respond."""
     rows = pending_by_lane() if pending is None else pending
     try:
         return waiting_for_limits({organization_id for organization_id, *_ in rows})
@@ -129,7 +129,7 @@ def limited_of(pending: Iterable[tuple[int, int, int, datetime]] | None = None) 
 
 
 def pending_by_lane() -> list[tuple[int, int, int, datetime]]:
-    """(organization id, priority, number of requests, when the oldest was accepted)"""
+    """(organization ID, priority, number of requests, when the oldest was accepted)"""
     pending = AIRequest.objects.filter(status=Status.PENDING).values_list("organization_id", "priority")
     return list(pending.annotate(Count("id"), Min("created_at")))
 
@@ -148,7 +148,7 @@ def _lanes(
 
 
 def _recent() -> list[tuple[int, Outcomes]]:
-    """The sums within the rate window by priority."""
+    """Totals within the rate window, by priority."""
     minutes = QueueMinute.objects.filter(minute__gt=timezone.now() - RATE_WINDOW)
     rows = minutes.values_list("priority").annotate(*[Sum(name) for name in Outcomes.NAMES])
     return [(row[0], Outcomes(*row[1:])) for row in rows]

@@ -1,4 +1,4 @@
-"""How the queue's load is spread over the organizations: for staff, who run the machine for all of them."""
+"""How the queue's load is spread across organizations: for staff, who run the installation for all of them."""
 
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class OrganizationLoad:
 
 
 def top_loads() -> tuple[list[OrganizationLoad], int]:
-    """The organizations with most waiting, then with most ended, and how many have either. Raises RedisError."""
+    """The organizations with the most waiting, then the most ended, and how many have either. Raises RedisError."""
     loads: dict[int, OrganizationLoad] = {}
     for (organization_id, priority), count in index.depths().items():
         if organization_id is not None and count:

@@ -1,1 +1,1 @@
-"""Accepting a request: checks, cache look-up, the database row and its first attempt."""
+"""Accept a request: checks, cache lookup, the database row and its first attempt."""

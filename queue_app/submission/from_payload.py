@@ -1,4 +1,4 @@
-"""From checked payloads to what the queue takes, for every door."""
+"""Turns validated payloads into submissions, for every entry point."""
 
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
@@ -15,7 +15,7 @@ def submission_from(
     log_in: str = "",
     idempotency_key: str | None = None,
 ) -> Submission:
-    """What a client sent, as the queue takes it. `log_in` is the user where the client names none."""
+    """The submission that a client sent. `log_in` is the user if the client names none."""
     return Submission(
         organization_id=organization_id,
         provider=provider,

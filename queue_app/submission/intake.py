@@ -1,6 +1,6 @@
-"""Accepting a request: one short transaction for row, content and first attempt; then, and only then, Redis.
+"""Accept a request: one short transaction for row, content and first attempt; only then Redis.
 
-When this returns the request cannot be lost. That Redis is down is no error: the reconciler indexes the row later.
+Once this returns, the request cannot be lost. A Redis outage is not an error: index repair adds the row later.
 """
 
 import hashlib
@@ -35,26 +35,26 @@ RETRY_AFTER_FULL_S = 5
 
 
 class QueueFullError(Exception):
-    """The organization has as many pending requests as its limit allows. `retry_after_s` says when to come back."""
+    """The organization has as many pending requests as its limit allows. Retry after `retry_after_s` seconds."""
 
     retry_after_s = RETRY_AFTER_FULL_S
 
 
 class UnknownProviderError(InvalidValueError):
-    """The provider is not configured here."""
+    """The provider is not configured."""
 
 
 class IdempotencyConflictError(Exception):
-    """The idempotency key was used before with another body."""
+    """The idempotency key was already used with a different body."""
 
 
 class FlightTakenError(Exception):
-    """Another request asks the same already, and this one may follow it."""
+    """Another request is already asking the same question, and this one may follow it."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for. `timeout_ms` is the deadline of each provider call."""
+    """What a client asks for. `timeout_ms` applies to each provider call."""
 
     organization_id: int
     provider: str
@@ -76,7 +76,7 @@ class Submission:
 
     @property
     def call(self) -> dict[str, Any]:
-        """What is kept for the worker."""
+        """The call as stored for the worker."""
         return {
             "messages": list(self.messages),
             "temperature": self.temperature,
@@ -87,17 +87,16 @@ class Submission:
 def accept(
     submission: Submission, terms: CallTerms | None = None, look: LookupResult | None = None, flight: str | None = None
 ) -> AIRequest:
-    """Store a request and put it into the queue.
+    """Store a request and add it to the queue.
 
-    `terms` and `look` are what the caller knows of it already; with a `flight` equal requests may follow it. With an
-    idempotency key that was used before, the first request comes back. Raises UnknownProviderError,
-    ModelNotPricedError, BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; then nothing
-    was stored.
+    `terms` and `look` are what the caller already knows about it; with a `flight` equal requests may follow it. A
+    reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
+    BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; nothing is stored then.
     """
     if known := earlier(submission):
         return known
     if not is_configured(submission.provider):
-        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r} here.")
+        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
     position = _place_in_queue(submission)
     terms = terms or terms_of(submission)
     try:
@@ -115,19 +114,19 @@ def accept(
 
 
 def earlier(submission: Submission) -> AIRequest | None:
-    """The request that came with this idempotency key before. Raises IdempotencyConflictError."""
+    """The earlier request with this idempotency key. Raises IdempotencyConflictError."""
     if submission.idempotency_key is None:
         return None
     request = AIRequest.objects.filter(
         organization_id=submission.organization_id, idempotency_key=submission.idempotency_key
     ).first()
     if request and request.fingerprint != fingerprint(submission):
-        raise IdempotencyConflictError("this idempotency key came with another body before")
+        raise IdempotencyConflictError("this idempotency key was already used with a different body")
     return request
 
 
 def fingerprint(submission: Submission) -> str:
-    """SHA-256 of everything that the client sent, so that two bodies with one key can be told apart."""
+    """SHA-256 of everything that the client sent, to tell apart two bodies with one key."""
     fields = [
         submission.provider,
         submission.model,
@@ -146,18 +145,18 @@ def fingerprint(submission: Submission) -> str:
 
 
 def _place_in_queue(submission: Submission) -> int:
-    """About how many requests of the organization go first, plus one. Raises QueueFullError."""
+    """Approximate position in the organization's queue, starting at 1. Raises QueueFullError."""
     try:
         depth, limit = index.room_of(submission.organization_id)
     except RedisError:
         depth, limit = _room_by_rows(submission.organization_id)
     if sum(depth.values()) >= limit:
-        raise QueueFullError("too many requests are waiting already")
+        raise QueueFullError("too many requests are already waiting")
     return 1 + sum(count for priority, count in depth.items() if priority >= submission.priority)
 
 
 def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
-    """What `index.room_of` tells, while Redis is away."""
+    """What `index.room_of` returns, while Redis is down."""
     pending = AIRequest.objects.filter(organization_id=organization_id, status=Status.PENDING)
     policy = QueuePolicy.objects.filter(organization_id=organization_id).first()
     limit = policy.depth_limit if policy else QueuePolicy.DEPTH_LIMIT
@@ -165,7 +164,7 @@ def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
 
 
 def terms_of(submission: Submission) -> CallTerms:
-    """What the client asked for, as the recommendations that the organization follows change it."""
+    """What the client asked for, changed by the recommendations that the organization has applied."""
     asked = CallTerms(
         provider=submission.provider,
         model=submission.model,
@@ -178,7 +177,7 @@ def terms_of(submission: Submission) -> CallTerms:
 
 
 def _named_class(metadata: Mapping[str, Any]) -> str:
-    """The client's own word: simple, complex or creative."""
+    """The client's own classification: simple, complex or creative."""
     return str(metadata.get("requestType", ""))
 
 
@@ -200,7 +199,7 @@ def question_of(submission: Submission, terms: CallTerms) -> Question:
 def store(
     submission: Submission, terms: CallTerms, look: LookupResult | None, leader_id: UUID | None = None, **columns: Any
 ) -> AIRequest:
-    """Write the rows of a new request, in the caller's transaction. One that follows a leader makes no call."""
+    """Write the rows of a new request, in the caller's transaction. A follower makes no call."""
     request = row_of(submission, terms, leader_id=leader_id, **columns)
     AIRequest.objects.insert(request)
     call = call_of(submission, terms, look.to_keep if look else _ticket(submission, terms))
@@ -215,7 +214,7 @@ def store(
 
 
 def note_model(request: AIRequest, attempt: Attempt) -> None:
-    """Note on the row which model the request's current attempt calls: a fallback or a budget chose another one."""
+    """Record on the row which model the current attempt calls, if a fallback or a budget chose another one."""
     asked = (attempt.provider, attempt.model) == (request.provider, request.model)
     next_model = "" if asked else attempt.name
     if request.next_model != next_model:
@@ -224,12 +223,12 @@ def note_model(request: AIRequest, attempt: Attempt) -> None:
 
 
 def _ticket(submission: Submission, terms: CallTerms) -> CacheKey | None:
-    """Where the answer belongs in the cache; None if it is not to be kept."""
+    """The answer's place in the cache. None if it is not to be cached."""
     return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).to_keep
 
 
 def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None) -> dict[str, Any]:
-    """What is kept for the worker."""
+    """The call as stored for the worker."""
     return {
         **submission.call,
         "max_tokens": terms.max_tokens or DEFAULT_OUTPUT_TOKENS,
@@ -260,7 +259,7 @@ def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIReques
 
 
 def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, str] | None = None) -> AttemptOrder:
-    """The order for the request's current attempt, at its own or another (provider, model)."""
+    """The order for the request's current attempt, with its own or another (provider, model)."""
     provider, model_name = model or (request.provider, request.model)
     return AttemptOrder(
         organization_id=request.organization_id,
@@ -279,7 +278,7 @@ def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, st
 
 
 def enter(request: AIRequest) -> None:
-    """Show a committed pending request to the workers. Where Redis is away the reconciler does it later."""
+    """Make a committed pending request visible to the workers. If Redis is down, index repair does it later."""
     try:
         index.admit([request])
         tickets.push_ticket()

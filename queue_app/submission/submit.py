@@ -1,4 +1,4 @@
-"""Asking: the cache answers where it can, else the request goes into the queue."""
+"""Submit a request: the cache answers if it can; otherwise the request is queued."""
 
 import logging
 import time
@@ -24,19 +24,19 @@ cache = create_semantic_cache()
 
 FLIGHT_TRIES = 5
 HANDING_OVER_S = 0.02
-"""A pause for a leader that has ended without an answer, and has not yet left."""
+"""Pause before looking again at a leader that has ended without an answer and still has its flight."""
 
 
 class CacheMissError(LookupError):
-    """Only the cache was asked, and nothing in it answers. The message says why."""
+    """Only the cache was asked, and it has no answer. The message says why."""
 
 
 def ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
-    """The request: ended where the cache answered, else pending. `submission.cache_mode` says what the cache may do.
+    """The request: ended if the cache answered, else pending. `submission.cache_mode` says what the cache may do.
 
-    `before_queueing` is called once the cache has no answer and before anything is stored; it may refuse by raising.
-    With an idempotency key that was used before, the first request comes back. Raises CacheMissError in mode "only",
-    and everything that `intake.accept` raises.
+    `before_queueing` is called when the cache has no answer, before anything is stored; it may refuse by raising. A
+    reused idempotency key returns the first request. Raises CacheMissError in mode "only", and everything that
+    `intake.accept` raises.
     """
     if earlier := intake.earlier(submission):
         return earlier
@@ -63,13 +63,13 @@ def _look(submission: Submission, terms: CallTerms) -> LookupResult:
 
 
 def _fly(submission: Submission, terms: CallTerms, look: LookupResult, started: float) -> AIRequest:
-    """Follow an equal request that is under way, or be the one that others follow."""
+    """Follow an equal request in progress, or become the one that others follow."""
     if submission.cache_mode != "use" or not look.may_share:
         return intake.accept(submission, terms, look)
     for _ in range(FLIGHT_TRIES):
         leader = coalescing.leader_of(submission.organization_id, look.cache_key.entry_id)
         if leader is None:
-            # One that ended between our look-up and now has left its answer.
+            # A leader that ended between our lookup and now has left its answer.
             served = cache.look_again(look.cache_key)
             if served and (request := _answered(submission, terms, replace(look, served=served), started)):
                 return request
@@ -92,7 +92,7 @@ def _fly(submission: Submission, terms: CallTerms, look: LookupResult, started: 
 def _answered(submission: Submission, terms: CallTerms, look: LookupResult, started: float) -> AIRequest | None:
     """A request that the cache answered: it never enters the queue, and its money is booked with it.
 
-    None where the database cannot hold the answer, which was stored by an earlier release: the provider is called.
+    None if the database cannot store the answer, which an earlier release wrote: the provider is called instead.
     """
     served = look.served
     assert served is not None  # noqa: S101 - for the type checker: callers look first

@@ -175,9 +175,9 @@ def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, operator
     page = open_page(operator, f"/queue/requests/{request.id}/")
     tab_to(page, "#cancel-request")
     page.keyboard.press("Enter")
-    expect(page.locator("#toasts")).to_contain_text("The request is cancelled.")
+    expect(page.locator("#toasts")).to_contain_text("Request cancelled.")
     page.get_by_role("button", name="Retry").click()
-    expect(page.locator("#toasts")).to_contain_text("The request is in the queue again.")
+    expect(page.locator("#toasts")).to_contain_text("Request queued again.")
     expect(page.locator("[data-live]")).to_have_count(1)
     expect(page.get_by_text("The question.")).to_be_visible()
     assert status_of(request) == "pending"
@@ -191,4 +191,4 @@ def test_what_is_refused_is_said_in_a_toast(submit: Submit, operator: User, open
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
     page.locator(f"#cancel-{request.id}").click()
-    expect(page.locator("#toasts")).to_contain_text("The request has ended already.")
+    expect(page.locator("#toasts")).to_contain_text("The request has already ended.")

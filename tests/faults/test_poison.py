@@ -24,7 +24,7 @@ def test_a_request_that_kills_three_workers_is_quarantined_and_can_be_retried(st
 
     statuses = assert_sound(stack, [poison, *others])
     assert statuses.pop(poison) == "failed"
-    assert stack.status(poison)["error"] == "3 workers were lost while they ran this request"
+    assert stack.status(poison)["error"] == "3 workers were lost while running this request"
     assert len(stack.attempts(poison)) == 3
     assert set(statuses.values()) == {"completed"}
 

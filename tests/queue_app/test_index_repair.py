@@ -58,7 +58,7 @@ def test_an_emptied_redis_is_told_of_where_requests_are_missing(
     with caplog.at_level(logging.INFO):
         seasoned()
     said = [record.message for record in caplog.records if record.name == index_repair.__name__]
-    assert said == ["Redis does not have every request; entering all of them"]
+    assert said == ["Redis does not have every request; adding all of them"]
 
 
 def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Submit) -> None:

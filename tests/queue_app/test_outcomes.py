@@ -404,7 +404,7 @@ def test_a_repeat_that_no_budget_admits_ends_the_request_with_both_reasons(
     provider.script = [refusal("SERVER_ERROR")]
     process(claim)
     assert (row().status, row().error_code, row().attempt_number) == (Status.FAILED, code, 1)
-    assert row().error_message.startswith("it said SERVER_ERROR. It was not tried again: The daily")
+    assert row().error_message.startswith("it said SERVER_ERROR. Not retried: The daily")
     assert (states(), index.size()) == (["released"], 0)
 
 

@@ -80,7 +80,7 @@ def test_what_a_provider_billed_beside_tokens_is_shown(
         "flex tier",
         "the provider reports $0.0007",
         "5 cache write",
-        "5 of it for 1 hour",
+        "5 1-hour cache write",
         "2 web search uses",
     ):
         assert text in page
@@ -151,7 +151,7 @@ def test_a_lost_worker_is_visible_with_the_bound_that_was_booked(claimed: Claime
         outcomes.recover(AIRequest.objects.get(), claim.call)
     page = client.get(url_of(claim.request)).text
     assert "The worker was lost while it ran this attempt." in page
-    assert "Booked at its upper bound until the provider tells its figure" in page
+    assert "Booked at its upper bound until the provider reports the actual cost" in page
 
 
 def test_a_pause_before_the_next_attempt_is_told(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
@@ -179,7 +179,7 @@ def test_a_request_is_cancelled_and_retried_by_hand(submit: Submit, client: Clie
         response = client.post(reverse(name, args=[request.id]), follow=True)
         assert response.redirect_chain == [(url_of(request), 302)]
         assert response.context["row"].request.status == status
-    assert "The request is in the queue again." in response.text
+    assert "Request queued again." in response.text
     assert [step.is_manual_retry for step in response.context["steps"]] == [False, True]
 
 
@@ -187,7 +187,7 @@ def test_with_htmx_the_new_state_comes_with_a_toast(submit: Submit, client: Clie
     request = submit()
     response = client.post(reverse("queue_cancel", args=[request.id]), headers=HTMX)
     assert "status-cancelled" in response.text
-    assert json.loads(response.headers["HX-Trigger"])["toast"]["text"] == "The request is cancelled."
+    assert json.loads(response.headers["HX-Trigger"])["toast"]["text"] == "Request cancelled."
 
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(submit: Submit, client: Client) -> None:

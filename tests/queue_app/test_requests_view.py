@@ -152,7 +152,7 @@ def test_ticked_requests_are_cancelled_and_retried_together(submit: Submit, clie
     assert toast_of(cancelled) == {"level": "success", "text": "2 requests cancelled."}
     assert [row.request.status for row in cancelled.context["rows"]] == ["cancelled", "cancelled"]
     retried = client.post(reverse("queue_retry_many"), ids, headers=HTMX)
-    assert toast_of(retried)["text"] == "2 requests put back into the queue."
+    assert toast_of(retried)["text"] == "2 requests queued again."
     assert [status_of(each) for each in both] == ["pending", "pending"]
 
 
@@ -162,7 +162,7 @@ def test_what_is_refused_is_said_once(submit: Submit, client: Client) -> None:
     response = client.post(reverse("queue_cancel_many"), {"id": [str(ended.id), str(waiting.id)]}, headers=HTMX)
     assert toast_of(response) == {
         "level": "warning",
-        "text": "1 request cancelled. 1 not: The request has ended already.",
+        "text": "1 request cancelled. 1 skipped: The request has already ended.",
     }
 
 
@@ -172,7 +172,7 @@ def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, client: C
     with organization_scope(request.organization_id):
         RequestContent.objects.all().delete()
     response = client.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
-    assert "The prompt of this request has been cleaned up." in toast_of(response)["text"]
+    assert "The prompt of this request has been deleted by retention." in toast_of(response)["text"]
 
 
 def refuse(_order: object) -> None:

@@ -79,7 +79,7 @@ def requests() -> list[AIRequest]:
 
 def test_an_answer_in_the_file_is_served_from_now_on(warm: Warm, organization: Organization) -> None:
     printed = warm(lines=[{"question": QUESTION, "answer": "Two years.", "maxTokens": 100, "tags": ["faq"]}])
-    assert printed.startswith("1 answers stored, 0 in the cache already, 0 questions asked")
+    assert printed.startswith("1 answers stored, 0 already in the cache, 0 questions sent")
     assert cached(organization) == "Two years."
     assert not requests()
     with organization_scope(organization.pk):
@@ -100,7 +100,7 @@ def test_the_questions_of_a_file_are_embedded_ten_a_call(
     lines = [{"question": f"What does plan {number} cost?", "answer": f"{number} dollars."} for number in range(12)]
     assert warm("--dry-run", lines=[*lines]).startswith("12 answers would be stored")
     assert calls == []
-    assert warm(lines=[*lines, lines[0]]).startswith("12 answers stored, 1 in the cache already")
+    assert warm(lines=[*lines, lines[0]]).startswith("12 answers stored, 1 already in the cache")
     assert calls == [10, 2]
     assert cached(organization, "What does plan 11 cost?", max_tokens=None) == "11 dollars."
 
@@ -108,7 +108,7 @@ def test_the_questions_of_a_file_are_embedded_ten_a_call(
 def test_a_question_in_the_file_is_asked_by_the_queue(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
-    assert "1 questions asked" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
+    assert "1 questions sent" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
     (request,) = requests()
     assert (request.priority, request.cache_mode) == (Priority.LOW, "refresh")
     work_off(provider, "Two years.")
@@ -121,14 +121,14 @@ def test_what_is_there_already_is_neither_asked_nor_counted_as_a_hit(
     asked(organization)
     work_off(provider, "Two years.")
     printed = warm(lines=[{"question": QUESTION, "maxTokens": 100}] * 2)
-    assert printed.startswith("0 answers stored, 2 in the cache already, 0 questions asked")
+    assert printed.startswith("0 answers stored, 2 already in the cache, 0 questions sent")
     assert len(requests()) == 1
     with system_scope():
         assert not CacheHit.objects.exists()
 
 
 def test_the_same_line_twice_is_asked_once(warm: Warm, provider: ScriptedProvider) -> None:
-    assert "1 in the cache already, 1 questions asked" in warm(lines=[{"question": QUESTION}] * 2)
+    assert "1 already in the cache, 1 questions sent" in warm(lines=[{"question": QUESTION}] * 2)
     assert len(requests()) == 1
 
 
@@ -140,27 +140,27 @@ def test_what_was_asked_often_is_fetched_anew_when_it_is_gone(
     asked(organization, context_key="desk")
     asked(organization, "What does the mobile app cost a month?")
     work_off(provider, "Nine dollars.")
-    assert "0 questions asked" in warm(days=7)
+    assert "0 questions sent" in warm(days=7)
     with organization_scope(organization.pk):
         clear(organization_id=organization.pk, everything=True, actor="user:x")
-    assert "1 questions asked" in warm(days=7)
+    assert "1 questions sent" in warm(days=7)
     work_off(provider, "Three years.")
     hit = asked(organization, context_key="desk")
     assert hit.cached
-    assert "0 questions asked" in warm(days=7)
+    assert "0 questions sent" in warm(days=7)
 
 
 def test_a_dry_run_changes_nothing(warm: Warm, organization: Organization) -> None:
     printed = warm("--dry-run", lines=[{"question": QUESTION}, {"question": "Why?", "answer": "So."}])
-    assert printed.strip() == "1 answers would be stored, 0 in the cache already, 1 questions would be asked"
+    assert printed.strip() == "1 answers would be stored, 0 already in the cache, 1 questions would be sent"
     assert not requests()
     assert cached(organization) is None
 
 
 def test_a_question_without_a_price_is_told_of_and_the_rest_goes_on(warm: Warm) -> None:
     printed = warm(lines=[{"question": QUESTION, "model": "no-such"}, {"question": QUESTION}])
-    assert "1 questions asked" in printed
-    assert "1 not asked: " in printed
+    assert "1 questions sent" in printed
+    assert "1 not sent: " in printed
 
 
 @pytest.mark.parametrize(

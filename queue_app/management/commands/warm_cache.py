@@ -14,23 +14,19 @@ from queue_app.caching.warming import Warmed, asked_often, warm
 
 
 class Command(BaseCommand):
-    """Puts answers into the cache before they are asked for."""
-
-    help = "Fill an organization's cache from a file of questions, or with what was asked often."
+    help = "Fill an organization's cache from a file of questions, or from its most frequent questions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """For whom, and from what."""
-        parser.add_argument("organization", help="its slug")
+        parser.add_argument("organization", help="the organization's slug")
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("--file", type=Path, help='JSON lines: {"question": "...", "answer": "...", ...}')
-        source.add_argument("--days", type=int, help="what was asked at least twice in so many days")
-        parser.add_argument("--limit", type=int, default=100, help="with --days: the most frequent ones (default: 100)")
+        source.add_argument("--days", type=int, help="questions asked at least twice in the last N days")
+        parser.add_argument("--limit", type=int, default=100, help="with --days: how many questions (default: 100)")
         parser.add_argument("--provider", default="deepseek", help="for lines without one (default: deepseek)")
         parser.add_argument("--model", default="deepseek-chat", help="for lines without one (default: deepseek-chat)")
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Warm, then print what was done."""
         organization = Organization.objects.filter(slug=options["organization"]).first()
         if organization is None:
             raise CommandError(f"there is no organization {options['organization']}")
@@ -41,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(_told(warmed, dry_run=options["dry_run"]))
         for reason, count in warmed.refusals.most_common():
-            self.stderr.write(f"{count} not asked: {reason}")
+            self.stderr.write(f"{count} not sent: {reason}")
 
 
 def _warm(organization_id: int, options: dict[str, Any]) -> Warmed:
@@ -58,8 +54,8 @@ def _warm(organization_id: int, options: dict[str, Any]) -> Warmed:
 
 def _told(warmed: Warmed, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
-    later = "" if dry_run else "; their answers are cached as the queue works them off"
+    later = "" if dry_run else "; their answers are cached once the queue has processed them"
     return (
-        f"{warmed.given} answers {would}stored, {warmed.known} in the cache already, "
-        f"{warmed.asked} questions {would}asked{later}"
+        f"{warmed.given} answers {would}stored, {warmed.known} already in the cache, "
+        f"{warmed.asked} questions {would}sent{later}"
     )

@@ -4,7 +4,7 @@ from queue_app.processing.worker import serve_workers
 
 
 class Command(BaseCommand):
-    """`manage.py worker`: process the queue until SIGTERM, then finish what runs."""
+    """`manage.py worker`: process the queue until SIGTERM, then drain."""
 
     help = "Process the queue until SIGTERM or SIGINT."
 

@@ -1,16 +1,16 @@
--- Shared by every script: the keys, and the rules that keep `heads` true.
--- An entry is "organization:priority:request". All keys carry the hash tag {aiq}, so that a cluster keeps them together.
--- A lane holds what an organization has ready for one priority and one model; its name is "rank:provider/model".
+-- Shared by every script: the keys, and the rules that keep `heads` correct.
+-- An entry is "organization:priority:request". All keys carry the hash tag {aiq}, so a cluster keeps them on one node.
+-- A lane contains an organization's ready requests for one priority and model; its name is "rank:provider/model".
 local P = '{aiq}:'
 local HEADS, DELAYED, CLAIMS = P .. 'heads', P .. 'delayed', P .. 'claims'
 local INFLIGHT, DEPTH, POLICY, PAUSED = P .. 'inflight', P .. 'depth', P .. 'policy', P .. 'paused'
 local SERVED, LANE_OF, HELD = P .. 'served', P .. 'lane_of', P .. 'held'
 local LIMITS, UNSENT, FULL = P .. 'limits', P .. 'unsent', P .. 'full'
--- Ranks sort by name: of lanes with equal scores the one of the higher priority comes first.
+-- Ranks sort by name: among lanes with equal scores the higher priority comes first.
 local RANKS = {['1000'] = '1', ['500'] = '2', ['100'] = '3', ['10'] = '4'}
 local PRIORITIES = {['1'] = '1000', ['2'] = '500', ['3'] = '100', ['4'] = '10'}
 local LANES_READ, ORGS_UNBLOCKED = 16, 64
--- A minute and one second: a call takes some time from here to the provider, and not always the same.
+-- A minute and one second: the time that a call takes to reach the provider varies.
 local WINDOW_S = 61
 
 local function now()
@@ -20,18 +20,18 @@ end
 
 local function lane(org, name) return P .. 'lane:' .. org .. ':' .. name end
 
--- The organization's lanes that hold something, by their best score.
+-- The organization's non-empty lanes, by their best score.
 local function lanes(org) return P .. 'lanes:' .. org end
 
--- The calls that count against a limit: sent ones by their time, claimed ones that have not left at +inf.
+-- The calls that count against a limit: sent ones by their time, claimed but unsent ones at +inf.
 local function calls(limit) return P .. 'calls:' .. limit end
 
--- The organizations that have something to start once the limit has room, by that score.
+-- The organizations with work to start once the limit has room, by that score.
 local function blocked(limit) return P .. 'blocked:' .. limit end
 
 local function parts(entry) return string.match(entry, '^(%d+):(%d+):(.+)$') end
 
--- weight, limit of requests in flight (0: none); the third figure, how many may wait, is for the door
+-- weight, limit of requests in flight (0: none); the third, how many may wait, is read by intake
 local function policy(org)
   local weight, cap = string.match(redis.call('HGET', POLICY, org) or '1:0:0', '^(%d+):(%d+):')
   return tonumber(weight), tonumber(cap)
@@ -86,7 +86,7 @@ local function reserve(limit, entry)
   redis.call('HSET', UNSENT, entry, limit)
 end
 
--- Gives back what was reserved for a call that did not leave.
+-- Returns the place reserved for a call that was not sent.
 local function free(entry)
   local limit = redis.call('HGET', UNSENT, entry)
   if not limit then return end
@@ -95,8 +95,8 @@ local function free(entry)
   rooms[limit] = nil
 end
 
--- Score, name and limit of the organization's best lane from which something may start; nil where there is none.
--- It enters the organization at each full limit that stands before that.
+-- Score, name and limit of the organization's best lane that may start a request; nil if there is none.
+-- Adds the organization to the waiters of each full limit that comes before it.
 local function head(org)
   local _, cap = policy(org)
   if cap > 0 and tonumber(redis.call('HGET', INFLIGHT, org) or '0') >= cap then return nil end
@@ -121,8 +121,8 @@ local function head(org)
 end
 
 -- An organization that has nothing to start, is paused or is at its limit leaves `heads`: it cannot block the others.
--- A limit that fills up later is noticed when the organization is next looked at, so a score in `heads` may be too good,
--- and is never too bad.
+-- A limit that fills up later is noticed at the organization's next turn, so a score in `heads` may be too good, but is
+-- never too bad.
 local function refresh(org)
   local best = head(org)
   if best then
@@ -160,7 +160,7 @@ local function take_out(org, priority, request, name)
   return true
 end
 
--- A request stands in one lane: who comes with another model moves it.
+-- A request is in one lane only: adding it with another model moves it.
 local function make_ready(org, priority, request, score, model)
   local entry, name = table.concat({org, priority, request}, ':'), RANKS[priority] .. ':' .. model
   local before = redis.call('HGET', LANE_OF, entry)

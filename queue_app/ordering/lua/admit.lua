@@ -1,5 +1,5 @@
--- ARGV: (organization, priority, request, score, not before, model) for each request. Doing it twice changes nothing,
--- also when the request was claimed in between: the reconciler's list of rows is older than the claims.
+-- ARGV: (organization, priority, request, score, not before, model) for each request. Adding one twice changes
+-- nothing, even if it was claimed in between: index repair's list of rows is older than the claims.
 local at = now()
 for i = 1, #ARGV, 6 do
   local org, priority, request, score, due, model = unpack(ARGV, i, i + 5)

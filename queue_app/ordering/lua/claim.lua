@@ -1,7 +1,7 @@
 -- ARGV: penalty in seconds for each request in flight, and the age beyond which organizations count as equally old.
--- Takes the best request now; returns its entry, its model and the limit that its call counts against ('': none), or nil.
--- Of equals, whoever was served longest ago goes first. Looks at the 64 organizations with the best heads: the penalty
--- reorders among them. One whose head is not what `heads` says, because a limit filled up, is put right and tried again.
+-- Takes the best request; returns its entry, its model and the limit that its call counts against ('': none), or nil.
+-- On a tie the organization served longest ago goes first. Considers the 64 organizations with the best heads: the
+-- penalty reorders among them. A head that `heads` has wrong, because a limit filled up, is corrected and tried again.
 local penalty, horizon = tonumber(ARGV[1]), tonumber(ARGV[2])
 local at = now()
 local MOST_TRIES = 128

@@ -1,4 +1,4 @@
--- ARGV: (entry, model) of requests that the rows say are being processed; claims that an emptied Redis forgot.
+-- ARGV: (entry, model) of requests that are processing according to the rows: claims that an emptied Redis lost.
 local at = string.format('%.6f', now())
 for i = 1, #ARGV, 2 do
   local entry, limit = ARGV[i], limit_of(ARGV[i + 1])

@@ -1,4 +1,4 @@
--- Returns (limit, calls a minute, calls that count against it now) of every limit.
+-- Returns (limit, calls per minute, calls that count against it now) of every limit.
 local found = {}
 for limit, most in pairs(limits()) do
   if type(most) == 'number' and most > 0 then

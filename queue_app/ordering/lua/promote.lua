@@ -1,5 +1,5 @@
--- Moves what is due into the lanes, and looks again at who waited for a limit that has room. Returns how many
--- organizations have something to start.
+-- Moves due requests into the lanes, and re-checks organizations that waited for a limit that has room now. Returns how
+-- many organizations have work to start.
 promote(now())
 unblock()
 return redis.call('ZCARD', HEADS)

@@ -1,4 +1,4 @@
--- ARGV: (model, attempt, time) of calls that were sent within the window, as the rows know them.
+-- ARGV: (model, attempt, time) of calls sent within the window, according to the rows.
 for i = 1, #ARGV, 3 do
   local limit = limit_of(ARGV[i])
   if limit then redis.call('ZADD', calls(limit), 'NX', ARGV[i + 2], ARGV[i + 1]) end

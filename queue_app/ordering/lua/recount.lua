@@ -1,4 +1,4 @@
--- Derives the requests in flight from the claims, should a count ever have drifted, and gives back what is reserved for
+-- Recomputes the requests in flight from the claims, in case a count has drifted, and returns places reserved for
 -- claims that have ended.
 local counts = {}
 for _, entry in ipairs(redis.call('ZRANGE', CLAIMS, 0, -1)) do

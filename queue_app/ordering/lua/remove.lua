@@ -1,4 +1,4 @@
--- ARGV: organization, priority, request, score, model. Takes a request that will not be started out of the index.
+-- ARGV: organization, priority, request, score, model. Removes a request that will not be started.
 local org, priority, request, score, model = unpack(ARGV)
 local entry = table.concat({org, priority, request}, ':')
 if redis.call('ZREM', DELAYED, table.concat({entry, score, model}, ':')) == 1 then count_held(org, -1) end
