@@ -1,4 +1,4 @@
-"""The semantic cache: answers that are served again to equal and to similar questions."""
+"""The semantic cache: serves stored answers to equal and similar questions."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def create_semantic_cache() -> "SemanticCache":
-    """The semantic cache. Imported late, because Django loads this package before its models."""
+    """Return the semantic cache. Imported late because Django loads this package before its models."""
     from cache_app.facade import SemanticCache
 
     return SemanticCache()

@@ -1,4 +1,4 @@
-"""Raw records of the cache for staff; what people do every day is on the product's own pages."""
+"""Raw cache records for staff. Day-to-day work happens on the product's own pages."""
 
 from django.contrib import admin
 
@@ -30,7 +30,7 @@ class CacheHitAdmin(ReadOnlyAdmin):
 
 @admin.register(JudgedPair)
 class JudgedPairAdmin(ReadOnlyAdmin):
-    """What was judged, by ids alone."""
+    """Judgments, by ID only."""
 
     list_display = ["at", "organization", "similarity", "is_right", "judged_by", "embedder"]
     list_filter = ["is_right", "judged_by", "organization"]
@@ -40,7 +40,7 @@ class JudgedPairAdmin(ReadOnlyAdmin):
 
 @admin.register(ThresholdProposal)
 class ThresholdProposalAdmin(ReadOnlyAdmin):
-    """What was proposed, and what became of it."""
+    """Proposed thresholds and their status."""
 
     list_display = ["at", "organization", "state", "threshold", "before", "pairs", "wrong", "decided_by"]
     list_filter = ["state", "organization"]
@@ -60,7 +60,7 @@ class CacheCountAdmin(ReadOnlyAdmin):
 
 @admin.register(CachePolicy)
 class CachePolicyAdmin(ReadOnlyAdmin):
-    """The organizations' rules; they are changed on the page of each."""
+    """The organizations' settings, read-only: each organization changes its own on its settings page."""
 
     list_display = ["organization", "mode", "threshold", "ttl_hours", "max_entries", "shared_with", "reask_day_nano"]
     list_filter = ["mode", "shared_with"]

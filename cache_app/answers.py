@@ -1,4 +1,4 @@
-"""An answer on its way into the cache, and one on its way out."""
+"""Answers on their way into and out of the cache."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from cache_app.cache_key import CacheKey
 from cache_app.models import Layer
 
 OFF = "off"
-"""Why nothing is served, or kept, where the organization's cache is switched off."""
+"""Why nothing is served or stored while the organization's cache is off."""
 
 
 @dataclass(frozen=True)
 class NewEntry:
-    """A clean answer of a provider, or one that somebody gave us, with where it comes from.
+    """A valid answer from a provider or a caller, and its origin.
 
     `response` is {role, content, finishReason}; `latency_ms` is how long the provider took.
     """
@@ -35,7 +35,7 @@ class NewEntry:
 
 @dataclass(frozen=True)
 class Hit:
-    """What answers a question, and why it may. `similarity` is a cosine, 1 for an equal text."""
+    """An answer to a question, and why it may be served. `similarity` is a cosine, 1 for an equal text."""
 
     layer: Layer
     entry_id: str
@@ -50,7 +50,7 @@ class Hit:
 
     @classmethod
     def in_flight(cls, cache_key: CacheKey, response: dict[str, Any], usage: TokenUsage, waited_ms: int) -> "Hit":
-        """The answer of an equal request that was under way."""
+        """The answer of an equal request that was in progress."""
         return cls(
             layer=Layer.FLIGHT,
             entry_id=cache_key.entry_id,
@@ -65,7 +65,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An entry that was looked at: how near it is, and what the guards said of it."""
+    """An entry that was considered: its similarity, and what the guards said about it."""
 
     entry_id: str
     similarity: float
@@ -76,10 +76,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LookupResult:
-    """What a look-up found. Where nothing is served, `reason` says why: one of the names of `cache_app.metrics.counts`
-    after "miss:" or "error:", and `explanation` in words.
+    """The result of a lookup. If nothing is served, `reason` says why: one of the names in `cache_app.metrics.counts`
+    after "miss:" or "error:"; `explanation` says it in words.
 
-    `would_serve` is set in shadow mode in place of `served`. With `may_share` equal questions may wait for one answer.
+    In shadow mode `would_serve` is set instead of `served`. With `may_share` equal questions may wait for one answer.
     """
 
     cache_key: CacheKey
@@ -92,5 +92,5 @@ class LookupResult:
 
     @property
     def to_keep(self) -> CacheKey | None:
-        """The ticket for the answer; None where the organization keeps none."""
+        """The key under which to store the answer. None if the organization stores none."""
         return None if self.reason == OFF else self.cache_key

@@ -1,4 +1,4 @@
-"""`/api/ai/cache`: the cache for programs."""
+"""`/api/ai/cache`: the cache's JSON API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,12 +47,12 @@ def _store_errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, CacheAwayError) as error:
-        message = f"The cache does not answer: {error}" if isinstance(error, CacheAwayError) else "Redis is away."
+        message = f"The cache is unavailable: {error}" if isinstance(error, CacheAwayError) else "Redis is down."
         raise ApiError(503, "unavailable", message) from None
 
 
 def get_stats(call: ApiCall, _payload: NoParameters) -> CacheStatsOut:
-    """The organization's figures."""
+    """Cache figures for the organization."""
     stats = cache_stats(call.principal.organization_id)
     return CacheStatsOut(
         total_entries=stats.total_entries,
@@ -78,7 +78,7 @@ def get_entries(call: ApiCall, payload: EntriesQuery) -> EntryPage:
         with _store_errors():
             page = browse.page_of(call.principal.organization_id, tag=payload.tag, cursor=payload.cursor or "")
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a cursor of a list.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
     may_read = call.principal.can("content:read")
     return EntryPage(entries=[_entry_out(entry, may_read) for entry in page.entries], next_cursor=page.cursor or None)
 
@@ -101,12 +101,12 @@ def _entry_out(entry: Entry, may_read: bool) -> EntryOut:
 
 
 def clear(call: ApiCall, payload: TagsIn) -> Removed:
-    """Remove the entries with one of the tags, at once and for all processes."""
+    """Remove the entries with any of the tags, immediately and for all processes."""
     return _cleared(call, tags=payload.tags)
 
 
 def clear_model(call: ApiCall, payload: ModelIn) -> Removed:
-    """Remove the answers of one model."""
+    """Remove one model's answers."""
     return _cleared(call, model=(payload.provider, payload.model))
 
 
@@ -122,7 +122,7 @@ def _cleared(call: ApiCall, **what: Any) -> Removed:
 
 
 def remove(call: ApiCall, payload: EntryIn) -> Removed:
-    """Remove one entry; 0 if there is none."""
+    """Remove one entry. Returns 0 if there is none."""
     principal = call.principal
     with _store_errors():
         known = manage.remove_entry(
@@ -132,7 +132,7 @@ def remove(call: ApiCall, payload: EntryIn) -> Removed:
 
 
 def store(call: ApiCall, payload: StoreIn) -> Stored:
-    """Keep an answer that the client vouches for; it is marked as given."""
+    """Store an answer that the client vouches for. It is marked as given."""
     question = _question(call, payload)
     fetched = given_from(payload, api_key_id=call.principal.api_key_id)
     with _store_errors():
@@ -144,7 +144,7 @@ def store(call: ApiCall, payload: StoreIn) -> Stored:
 
 
 def look_up(call: ApiCall, payload: LookupIn) -> LookupOut:
-    """Ask the cache alone."""
+    """Look up the cache without calling a provider."""
     look = look_up_alone(payload, _question(call, payload))
     served = look.served
     if served is None:
@@ -179,7 +179,7 @@ def _question(call: ApiCall, payload: QuestionIn) -> Question:
 
 
 def pin(call: ApiCall, payload: PinIn) -> Pinned:
-    """Keep an entry from being pushed out by others until it expires, or no longer."""
+    """Protect an entry from eviction until it expires, or stop protecting it."""
     with _store_errors():
         known = manage.pin(
             organization_id=call.principal.organization_id,
@@ -193,7 +193,7 @@ def pin(call: ApiCall, payload: PinIn) -> Pinned:
 
 
 def report(call: ApiCall, payload: ReportIn) -> Judged:
-    """Say whether an answer of the cache was right for the request that it answered."""
+    """Report whether a cached answer was right for the request that it answered."""
     try:
         judging.report(
             organization_id=call.principal.organization_id,
@@ -210,13 +210,11 @@ def report(call: ApiCall, payload: ReportIn) -> Judged:
 
 cache = Endpoint(
     {
-        ("GET", "stats"): Operation(get_stats, "cache:read", NoParameters, CacheStatsOut, "Cache figures"),
-        ("GET", "entries"): Operation(get_entries, "cache:read", EntriesQuery, EntryPage, "A page of entries"),
-        ("POST", "lookup"): Operation(
-            look_up, "chat:write", LookupIn, LookupOut, "Ask the cache alone", once="claimed"
-        ),
+        ("GET", "stats"): Operation(get_stats, "cache:read", NoParameters, CacheStatsOut, "Get cache statistics"),
+        ("GET", "entries"): Operation(get_entries, "cache:read", EntriesQuery, EntryPage, "List entries"),
+        ("POST", "lookup"): Operation(look_up, "chat:write", LookupIn, LookupOut, "Look up an answer", once="claimed"),
         ("POST", "store"): Operation(
-            store, "cache:write", StoreIn, Stored, "Keep an answer", status=201, once="claimed"
+            store, "cache:write", StoreIn, Stored, "Store an answer", status=201, once="claimed"
         ),
         ("POST", "clear"): Operation(clear, "cache:write", TagsIn, Removed, "Remove entries by tag", once="claimed"),
         ("POST", "clear-model"): Operation(
@@ -226,7 +224,9 @@ cache = Endpoint(
             clear_all, "cache:write", NoParameters, Removed, "Remove all entries", once="claimed"
         ),
         ("POST", "remove"): Operation(remove, "cache:write", EntryIn, Removed, "Remove an entry", once="claimed"),
-        ("POST", "pin"): Operation(pin, "cache:write", PinIn, Pinned, "Pin an entry", once="claimed"),
-        ("POST", "report"): Operation(report, "chat:write", ReportIn, Judged, "Judge a hit", once="claimed"),
+        ("POST", "pin"): Operation(pin, "cache:write", PinIn, Pinned, "Pin or unpin an entry", once="claimed"),
+        ("POST", "report"): Operation(
+            report, "chat:write", ReportIn, Judged, "Report a hit as right or wrong", once="claimed"
+        ),
     }
 )

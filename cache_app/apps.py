@@ -7,7 +7,7 @@ class CacheConfig(AppConfig):
     verbose_name = "Semantic cache"
 
     def ready(self) -> None:
-        """Register what is checked before any command."""
+        """Register the system checks."""
         from cache_app.checks import check_settings
 
         register(check_settings)

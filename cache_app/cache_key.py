@@ -1,4 +1,4 @@
-"""What a look-up found out and the storing of the answer needs again; it travels with the request as JSON."""
+"""What the lookup found out and storing the answer needs again. It travels with the request as JSON."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from cache_app.embedding.base import Vector
 
 @dataclass(frozen=True)
 class CacheKey:
-    """Where an answer belongs. `vector` is None where the look-up needed none, or the text is not compared by meaning:
-    `by_meaning` tells the two apart."""
+    """Where an answer belongs. `vector` is None if the lookup needed none, or if the text is not compared by meaning:
+    `by_meaning` tells the two apart.
+    """
 
     organization_id: int
     partition: str
@@ -24,7 +25,7 @@ class CacheKey:
     vector: Vector | None = None
 
     def packed(self) -> dict[str, Any]:
-        """As JSON; a vector in half precision, as Redis keeps it."""
+        """As JSON, with the vector in half precision, as in Redis."""
         return {
             "organization": self.organization_id,
             "partition": self.partition,
@@ -37,7 +38,7 @@ class CacheKey:
 
     @classmethod
     def unpacked(cls, packed: Mapping[str, Any]) -> "CacheKey":
-        """The ticket that `packed` packed."""
+        """The key that `packed` produced."""
         vector = packed["vector"]
         return cls(
             organization_id=packed["organization"],

@@ -1,4 +1,4 @@
-"""What Django checks before any command runs: that the settings name parts which there are."""
+"""System checks: the settings must name an existing embedder and index."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from cache_app.index.registry import INDEXES
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """A wrong name would else be an error at the first look-up."""
+    """A wrong name would otherwise fail only at the first lookup."""
     named = {"CACHE_EMBEDDER": EMBEDDERS, "CACHE_INDEX": INDEXES}
     return [
-        Error(f"{name}: {getattr(settings, name)!r} is none of {', '.join(known)}", id=f"cache_app.{name}")
+        Error(f"{name}: {getattr(settings, name)!r} is not one of {', '.join(known)}", id=f"cache_app.{name}")
         for name, known in named.items()
         if getattr(settings, name) not in known
     ]

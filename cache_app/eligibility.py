@@ -1,4 +1,4 @@
-"""Which questions may be answered by meaning at all; the others only by an equal one."""
+"""Which questions may be answered by meaning; all others only by an equal one."""
 
 import re
 
@@ -21,11 +21,11 @@ EMPTY_WORDS = frozenset(
         """,
     )
 )
-"""A turn of these alone means what the turns before it make of it."""
+"""A turn made up of these words alone means whatever the earlier turns make of it."""
 
 
 def unsuited(question: Question, policy: CachePolicy) -> str:
-    """Why the question is never compared by meaning, in one word; "" if it is."""
+    """Why the question is never compared by meaning, in one word; "" if it may be."""
     text = question.text
     words = re.findall(r"\w+", text.lower())
     if not text:
@@ -44,7 +44,7 @@ def unsuited(question: Question, policy: CachePolicy) -> str:
 
 
 def _is_short(text: str, words: list[str]) -> bool:
-    """Scripts without blanks between words are measured by their length."""
+    """Scripts without spaces between words are measured by length."""
     if not text.isascii() and len(words) < WORDS_MIN:
         return len(text) < 2 * WORDS_MIN
     return len(words) < WORDS_MIN or len(set(words) - EMPTY_WORDS) < CONTENT_WORDS_MIN

@@ -1,4 +1,4 @@
-"""The public door of the cache: other apps and Python callers import this and nothing behind it."""
+"""The cache's public interface: other apps and Python callers import only this module."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -51,11 +51,11 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = ("deepseek", "deepseek-chat")
-"""Whose answer it is where `set` is not told: the specification's cost-effective model."""
+"""Default model of answers given with `set`: the specification's cost-effective model."""
 
 
 class CacheAwayError(Exception):
-    """The cache's store does not answer, so nothing was kept."""
+    """The cache's store is unavailable, so nothing was stored."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class CacheMatch:
 
 
 class LookupOptions(TypedDict, total=False):
-    """What `get` takes beside the question; each is optional.
+    """Optional arguments of `get`.
 
-    The names, defaults and limits are those of the action `lookup` of `POST /api/ai/cache`. Without `contextual_match`
-    only an equal question is found; `similarity_threshold` (a cosine, 0.5 to 1) replaces the organization's.
+    The names, defaults and limits match the action `lookup` of `POST /api/ai/cache`. Without `contextual_match` only an
+    equal question is found; `similarity_threshold` (a cosine, 0.5 to 1) replaces the organization's.
     """
 
     user_id: str
@@ -92,10 +92,10 @@ class LookupOptions(TypedDict, total=False):
 
 
 class StoreOptions(TypedDict, total=False):
-    """What `set` takes beside question and answer; each is optional.
+    """Optional arguments of `set`.
 
-    The names, defaults and limits are those of the action `store` of `POST /api/ai/cache`. Provider and model can be
-    named in the metadata as well; without either they are `DEFAULT_MODEL`.
+    The names, defaults and limits match the action `store` of `POST /api/ai/cache`. Provider and model may also be
+    named in the metadata; the default is `DEFAULT_MODEL`.
     """
 
     provider: str
@@ -109,7 +109,7 @@ class StoreOptions(TypedDict, total=False):
 
 
 class SemanticCache:
-    """The cache. Stateless; the methods without a docstring of their own are those of the modules behind them.
+    """The cache. Stateless. Methods without a docstring are documented in the modules that implement them.
 
     `get`, `set`, `get_stats`, `clear_by_tags` and `cleanup` are for Python callers and take the organization's slug;
     the others are for the queue, inside an organization's scope.
@@ -137,9 +137,10 @@ class SemanticCache:
         organization_id: str,
         **options: Unpack[LookupOptions],
     ) -> CacheMatch | None:
-        """The answer to an equal question, or to one that means the same; None for a miss.
+        """The answer to an equal question, or to one with the same meaning. None on a miss.
 
-        Counted in the statistics; starts nothing. Raises InvalidValueError and UnknownOrganizationError.
+        Counted in the statistics. Never calls a provider's chat model. Raises InvalidValueError and
+        UnknownOrganizationError.
         """
         payload = checked(LookupIn, {**options, "messages": messages, "provider": provider, "model": model})
         organization = organization_named(organization_id)
@@ -158,7 +159,7 @@ class SemanticCache:
         organization_id: str,
         **options: Unpack[StoreOptions],
     ) -> str:
-        """Keep an answer that the caller vouches for; returns the entry's id. The audit log names the caller "Python".
+        """Store an answer that the caller vouches for. Returns the entry's ID. The audit log names the caller "Python".
 
         Raises InvalidValueError, UnknownOrganizationError and CacheAwayError.
         """
@@ -171,9 +172,9 @@ class SemanticCache:
         return entry_id
 
     def give(self, question: Question, fetched: NewEntry, payer: Payer) -> str:
-        """Keep an answer with its embedding, so that the next look-up of any process finds it; returns the entry's id.
+        """Store an answer with its embedding, so that the next lookup of any process finds it. Returns the entry's ID.
 
-        Raises CacheAwayError; also where the organization's cache is switched off.
+        Raises CacheAwayError, also if the organization's cache is off.
         """
         look = lookup.prepare(question)
         if look.to_keep is None:
@@ -181,22 +182,22 @@ class SemanticCache:
         return self.give_at(look.to_keep, fetched, payer)
 
     def give_at(self, cache_key: CacheKey, fetched: NewEntry, payer: Payer) -> str:
-        """As `give`, where it is known already where the answer belongs. Raises CacheAwayError."""
+        """Like `give`, for a known cache key. Raises CacheAwayError."""
         if not writing.keep(writing.with_vector(cache_key, payer), fetched):
-            raise CacheAwayError("the cache's store does not answer")
+            raise CacheAwayError("the cache's store is not responding")
         return cache_key.entry_id
 
     def give_together(self, gifts: Sequence[tuple[CacheKey, NewEntry]], payer: Payer) -> None:
-        """As `give_at`, for several answers of one payer; their questions are embedded ten a call."""
+        """Like `give_at`, for several answers of one payer. Their questions are embedded ten per call."""
         tickets = writing.with_vectors([cache_key for cache_key, _ in gifts], payer)
         for cache_key, (_, fetched) in zip(tickets, gifts, strict=True):
             if not writing.keep(cache_key, fetched):
-                raise CacheAwayError("the cache's store does not answer")
+                raise CacheAwayError("the cache's store is not responding")
 
     def get_stats(self, organization_id: str) -> CacheStats:
-        """The figures of the last 30 days. Raises InvalidValueError and UnknownOrganizationError.
+        """Figures for the last 30 days. Raises InvalidValueError and UnknownOrganizationError.
 
-        Look-ups are counted when it returns; hits of queued requests may take some seconds more.
+        Includes all lookups so far; hits of queued requests may take a few more seconds.
         """
         organization = organization_named(organization_id)
         with organization_scope(organization.id):
@@ -205,7 +206,7 @@ class SemanticCache:
             return cache_stats(organization.id)
 
     def clear_by_tags(self, tags: Sequence[str], *, organization_id: str) -> int:
-        """Remove every entry with one of the tags, at once and for all processes; returns how many there were.
+        """Remove every entry with any of the tags, immediately and for all processes. Returns how many there were.
 
         Raises InvalidValueError, UnknownOrganizationError and RedisError.
         """
@@ -215,18 +216,18 @@ class SemanticCache:
             return manage.clear(organization_id=organization.id, tags=payload.tags, actor=PYTHON)
 
     def cleanup(self) -> int:
-        """Remove what has expired, of all organizations; returns how many entries. Raises RedisError."""
+        """Remove expired entries of all organizations. Returns how many. Raises RedisError."""
         return sum(janitor.clean_up(organization_id) for organization_id in janitor.organizations())
 
     def hit_of(self, request_id: Any) -> CacheHit | None:
-        """What answered a request from the cache; None for one that the provider answered."""
+        """The hit that answered a request. None if the provider answered."""
         return CacheHit.objects.filter(id=request_id, shadow=False).first()
 
 
 def _store_arguments(
     messages: Sequence[Mapping[str, Any]], response: Mapping[str, Any], options: StoreOptions
 ) -> StoreIn:
-    """Provider and model are the options', else the metadata's, else the default. Raises InvalidValueError."""
+    """Provider and model come from the options, else the metadata, else the default. Raises InvalidValueError."""
     raw: dict[str, Any] = {"provider": DEFAULT_MODEL[0], "model": DEFAULT_MODEL[1]}
     metadata = options.get("metadata")
     if isinstance(metadata, Mapping):

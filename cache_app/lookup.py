@@ -1,8 +1,8 @@
-"""Looking up: the equal question first, then similar ones, and why an answer may or may not be served.
+"""Cache lookup: the equal question first, then similar ones, and why an answer may or may not be served.
 
-Nothing here raises for a cache that is out of order: without Redis everything is a miss, without an embedder the exact
-layer goes on alone. That what is served is valid is decided in Redis at the last moment, so that an index which is
-behind, or wrong, can only cause a miss.
+Nothing here raises if the cache is unavailable: without Redis everything is a miss; without an embedder only the exact
+layer works. Redis decides at the last moment whether an answer is valid, so an outdated or wrong index can only cause a
+miss.
 """
 
 import logging
@@ -30,15 +30,15 @@ from cache_app.store.entries import Entry, fetch_valid
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 3
-"""Tried one after the other: the second is right now and then where the first is a trap."""
+"""Tried one after another: the second is sometimes right when the first is a trap."""
 REDIS, EMBEDDER, NOTHING = "redis", "embedder", "none"
 ERRORS = {REDIS, EMBEDDER}
-BLOCKED = ("blocked", "somebody reported this answer to this question as wrong")
+BLOCKED = ("blocked", "this answer to this question was reported as wrong")
 EXPLANATIONS = {
-    OFF: "the organization's cache is switched off",
-    REDIS: "the cache's store does not answer",
-    EMBEDDER: "the embedder does not answer, so only equal questions are found",
-    NOTHING: "nothing similar is in the cache",
+    OFF: "the organization's cache is off",
+    REDIS: "the cache's store is not responding",
+    EMBEDDER: "the embedder is not responding, so only equal questions are found",
+    NOTHING: "the cache contains nothing similar",
 }
 
 
@@ -52,9 +52,9 @@ def prepare(question: Question) -> LookupResult:
 def look_up(
     question: Question, payer: Payer, *, by_meaning: bool = True, threshold: float | None = None
 ) -> LookupResult:
-    """The answer to an equal or a similar question, if the organization's rules and the guards let it through.
+    """The answer to an equal or a similar question, if the organization's settings and the guards allow it.
 
-    `threshold` (a cosine) takes the place of the organization's for this look-up. Counted in the statistics.
+    `threshold` (a cosine) replaces the organization's for this lookup. Counted in the statistics.
     """
     started = time.perf_counter()
     policy = policy_of(question.organization_id)
@@ -64,7 +64,7 @@ def look_up(
     try:
         look = _search(_Search(question, policy, payer, threshold), cache_key, by_meaning)
     except RedisError as error:
-        logger.warning("looked up nothing: Redis does not answer: %s", error)
+        logger.warning("lookup skipped: Redis is not responding: %s", error)
         look = LookupResult(cache_key, reason=REDIS)
     look = _timed(look, (time.perf_counter() - started) * 1000)
     counts.note(question.organization_id, _names(look))
@@ -74,7 +74,7 @@ def look_up(
 
 
 def look_again(cache_key: CacheKey) -> Hit | None:
-    """The equal question's answer, if it has come meanwhile; not counted."""
+    """The equal question's answer, if it has arrived since; not counted."""
     try:
         return _exact(cache_key)
     except RedisError:
@@ -96,7 +96,7 @@ def _ticket(question: Question, policy: CachePolicy) -> CacheKey:
 
 @dataclass(frozen=True)
 class _Search:
-    """One look-up's circumstances."""
+    """One lookup's context."""
 
     question: Question
     policy: CachePolicy
@@ -104,7 +104,7 @@ class _Search:
     threshold: float | None
 
     def bar(self, embedder: Embedder) -> float:
-        """The threshold that holds: the caller's, else the organization's, else the embedder's."""
+        """The threshold that applies: the caller's, else the organization's, else the embedder's."""
         if self.threshold is not None:
             return self.threshold
         return self.policy.threshold if self.policy.threshold is not None else embedder.scale.edge
@@ -121,7 +121,7 @@ def _search(search: _Search, cache_key: CacheKey, by_meaning: bool) -> LookupRes
     try:
         return _similar(search, cache_key)
     except EmbedderError as error:
-        logger.info("looked up by the exact layer alone: %s", error)
+        logger.info("only the exact layer was used: %s", error)
         return LookupResult(cache_key, reason=EMBEDDER)
 
 
@@ -159,7 +159,7 @@ def _similar(search: _Search, cache_key: CacheKey) -> LookupResult:
 
 
 def _judged(search: _Search, cache_key: CacheKey, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
-    """`guard` is "" where the entry may be served, and then `reason` is the rule that let it through."""
+    """If the entry may be served, `guard` is "" and `reason` is the rule that allowed it."""
     if cache_key.entry_id in entry.blocked:
         guard, reason = BLOCKED
     else:
@@ -173,7 +173,7 @@ def _judged(search: _Search, cache_key: CacheKey, entry: Entry, similarity: floa
         )
         guard, reason = ("", verdict.rule) if verdict.serve else (verdict.guard, verdict.reason)
         if verdict.serve and is_wrong_pair(cache_key.organization_id, entry.id, cache_key.entry_id):
-            guard, reason = BLOCKED  # Redis has not heard of the report yet
+            guard, reason = BLOCKED  # the report has not reached Redis yet
     return Candidate(entry.id, similarity, entry.question, guard, reason)
 
 
@@ -200,7 +200,7 @@ def _explained(look: LookupResult) -> LookupResult:
 
 
 def _names(look: LookupResult) -> Iterable[str]:
-    """What is counted of a look-up; hits are counted by their rows."""
+    """The counters of a lookup; hits are counted by their rows."""
     yield counts.LOOK
     if not look.served:
         yield f"error:{look.reason}" if look.reason in ERRORS else f"miss:{look.reason}"

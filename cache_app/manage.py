@@ -1,4 +1,4 @@
-"""What people do to the cache: clear, remove, pin. Each leaves an audit row; all take hold in every process at once."""
+"""Actions on the cache: clear, remove, pin. Each writes an audit row and takes effect in every process immediately."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ def clear(
     model: tuple[str, str] | None = None,
     everything: bool = False,
 ) -> int:
-    """Remove all entries with one of the tags, of a model (provider, name), or all; returns how many there were.
+    """Remove all entries with any of the tags, of a model (provider, name), or all. Returns how many there were.
 
-    Raises RedisError, and then nothing was recorded.
+    Raises RedisError; nothing is recorded then.
     """
     if everything:
         target, removed = "all entries", clearing.clear_all(organization_id)
@@ -37,7 +37,7 @@ def remove_entry(*, organization_id: int, entry_id: str, actor: str) -> bool:
 
 
 def pin(*, organization_id: int, entry_id: str, pinned: bool, actor: str) -> bool:
-    """Keep an entry from being pushed out by others until it expires, or no longer; False if there is none.
+    """Protect an entry from eviction until it expires, or stop protecting it. False if there is none.
 
     Raises RedisError.
     """
@@ -48,7 +48,7 @@ def pin(*, organization_id: int, entry_id: str, pinned: bool, actor: str) -> boo
 
 
 def record_given(*, organization_id: int, entry_id: str, actor: str) -> None:
-    """Note that somebody gave an answer of his own."""
+    """Record that someone gave an answer."""
     _record(organization_id, actor, "cache.entry_given", entry_id)
 
 

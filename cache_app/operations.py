@@ -1,4 +1,4 @@
-"""Asking the cache alone, and giving it an answer: from checked payloads, the same for every door."""
+"""Direct lookups and given answers, from validated payloads: the same for every entry point."""
 
 from aiinfra.providers.base import TokenUsage
 from cache_app import lookup
@@ -13,7 +13,7 @@ from cache_app.question import Question
 def question_from(
     payload: QuestionIn, *, organization_id: int, api_key_id: int | None = None, log_in: str = ""
 ) -> Question:
-    """What is asked. `log_in` is the user where the payload names none."""
+    """The question. `log_in` is the user if the payload names none."""
     return Question(
         organization_id=organization_id,
         provider=payload.provider,
@@ -28,12 +28,12 @@ def question_from(
 
 
 def payer_of(question: Question) -> Payer:
-    """Who pays for its embedding: whoever asks."""
+    """Who pays for its embedding: the caller."""
     return Payer(question.organization_id, question.api_key_id, question.user_ref)
 
 
 def look_up_alone(payload: LookupIn, question: Question) -> LookupResult:
-    """Counted in the statistics; nothing is started, and no money is booked as saved."""
+    """Counted in the statistics. Nothing is started, and no saving is booked."""
     look = lookup.look_up(
         question, payer_of(question), by_meaning=payload.contextual_match, threshold=payload.similarity_threshold
     )
@@ -43,7 +43,7 @@ def look_up_alone(payload: LookupIn, question: Question) -> LookupResult:
 
 
 def _names(served: Hit) -> dict[str, int]:
-    """What is counted of a hit that has no row."""
+    """The counters of a hit that has no row."""
     found = {f"hit:{served.layer}": 1, counts.AGE_S: served.age_s}
     if served.layer == Layer.SEMANTIC:
         found[counts.SIMILARITY_SUM] = round(served.similarity * counts.SIMILARITY_UNIT)
@@ -51,7 +51,7 @@ def _names(served: Hit) -> dict[str, int]:
 
 
 def given_from(payload: StoreIn, *, api_key_id: int | None = None) -> NewEntry:
-    """An answer that the caller vouches for; it is marked as given."""
+    """An answer that the caller vouches for. It is marked as given."""
     usage = payload.response.usage
     return NewEntry(
         response={"role": "assistant", "content": payload.response.content, "finishReason": "stop"},

@@ -1,10 +1,10 @@
-"""What the pages of the cache share."""
+"""Shared parts of the cache pages."""
 
 from aiinfra.tenants.access import MemberRequest
 
 
 def rights(request: MemberRequest) -> dict[str, bool]:
-    """What the person may do here, as the templates name it."""
+    """The user's permissions here, as the templates name them."""
     can = request.principal.can
     return {
         "can_read": can("content:read"),

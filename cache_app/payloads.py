@@ -1,4 +1,4 @@
-"""What the cache's JSON operations take and give."""
+"""Request and response bodies of the cache's JSON operations."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ class Turn(ApiModel):
 
 
 class QuestionIn(ApiModel):
-    """What is asked; all of it but the last user turn must be equal for an entry to match."""
+    """The question. Everything but the last user turn must be equal for an entry to match."""
 
     messages: Annotated[list[Turn], Field(min_length=1, max_length=256)]
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]
@@ -35,7 +35,7 @@ class QuestionIn(ApiModel):
 
 
 class LookupIn(QuestionIn):
-    """Ask the cache alone; nothing is started. Without `contextualMatch` only an equal question is found."""
+    """Look up the cache without calling a provider. Without `contextualMatch` only an equal question is found."""
 
     contextual_match: bool = True
     similarity_threshold: Annotated[float, Field(ge=0.5, le=1, description="cosine")] | None = None
@@ -47,11 +47,11 @@ class GivenAnswer(ApiModel):
     content: Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"\S")]
     role: Literal["assistant"] = "assistant"
     finish_reason: Literal["stop"] = "stop"
-    usage: Annotated[UsageIn | None, Field(description="what it took; a hit books its price as saved")] = None
+    usage: Annotated[UsageIn | None, Field(description="tokens it took; a hit books their price as saved")] = None
 
 
 class StoreIn(QuestionIn):
-    """Keep an answer."""
+    """Store an answer."""
 
     response: GivenAnswer
     tags: Annotated[list[Tag], Field(max_length=20)] = []
@@ -59,7 +59,7 @@ class StoreIn(QuestionIn):
 
 
 class TagsIn(ApiModel):
-    """Entries with one of the tags."""
+    """Entries with any of the tags."""
 
     tags: Annotated[list[Tag], Field(min_length=1, max_length=100)]
 
@@ -78,21 +78,21 @@ class EntryIn(ApiModel):
 
 
 class EntriesQuery(ApiModel):
-    """A page of entries, narrowed to a tag."""
+    """A page of entries, optionally filtered by a tag."""
 
     tag: Tag | None = None
     cursor: str | None = None
 
 
 class PinIn(ApiModel):
-    """Keep an entry from being pushed out by others, or no longer."""
+    """Protect an entry from eviction, or stop protecting it."""
 
     entry_id: EntryId
     pinned: bool = True
 
 
 class ReportIn(ApiModel):
-    """Whether an answer of the cache was right for the request that it answered."""
+    """Whether a cached answer was right for the request that it answered."""
 
     entry_id: EntryId
     request_id: str
@@ -100,7 +100,7 @@ class ReportIn(ApiModel):
 
 
 class CacheStatsOut(ApiModel):
-    """The last 30 days. Rates in percent, null without look-ups; entries and memory null while Redis is away."""
+    """The last 30 days. Rates in percent, null without lookups; entries and memory null while Redis is down."""
 
     total_entries: int | None
     memory_bytes: int | None
@@ -119,7 +119,7 @@ class CacheStatsOut(ApiModel):
 
 
 class EntryOut(ApiModel):
-    """One entry and where it comes from. `question` is null for those who may not read contents."""
+    """One entry and its origin. `question` is null for callers who cannot read content."""
 
     entry_id: str
     question: str | None
@@ -151,7 +151,7 @@ class AnswerOut(ApiModel):
 
 
 class LookupOut(ApiModel):
-    """`reason` says why the answer may be served, or why none is."""
+    """`reason` says why the answer may be served, or why there is none."""
 
     hit: bool
     layer: LayerName | None
@@ -174,14 +174,14 @@ class Removed(ApiModel):
 
 
 class Pinned(ApiModel):
-    """How the entry is now."""
+    """The entry's state."""
 
     entry_id: str
     pinned: bool
 
 
 class Judged(ApiModel):
-    """The report is taken: a wrong answer is not served to that question again."""
+    """The report is accepted: a wrong answer is not served for that question again."""
 
     entry_id: str
     request_id: str

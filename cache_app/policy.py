@@ -1,4 +1,4 @@
-"""An organization's rules for its cache, with the defaults where it set none."""
+"""An organization's cache settings, with defaults."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from cache_app.models import CachePolicy
 
 
 def policy_of(organization_id: int) -> CachePolicy:
-    """The organization's policy; an unsaved one with the defaults where it has none. Remembered for a second."""
+    """The organization's policy; an unsaved one with the defaults if it has none. Remembered for a second."""
     return _policies.of(organization_id)
 
 
@@ -21,15 +21,15 @@ def _read(organization_id: int) -> CachePolicy:
 
 
 _policies = Remembered(_read, seconds=1)
-"""Each look-up needs the policy; a change takes effect within this time."""
+"""Every lookup needs the policy; a change takes effect within this time."""
 forget_policies = _policies.forget
 
 
 @transaction.atomic
 def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: str) -> CachePolicy:
-    """Set columns of the organization's policy, and note in the audit log which of them changed."""
+    """Set columns of the organization's policy, and record the changed ones in the audit log."""
     CachePolicy.objects.get_or_create(organization_id=organization_id)
     policy = CachePolicy.objects.select_for_update().get(organization_id=organization_id)
-    audit.change_columns(policy, changes, actor=actor, verb="cache_policy.changed", target="rules for the cache")
+    audit.change_columns(policy, changes, actor=actor, verb="cache_policy.changed", target="cache settings")
     transaction.on_commit(forget_policies)
     return policy

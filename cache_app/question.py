@@ -1,8 +1,9 @@
-"""What is asked of a model, as the cache sees it: a scope that must be equal, and a text that may be similar.
+"""A question as the cache sees it: a scope that must be equal, and a text that may be similar.
 
-The partition is a hash of everything but the text of the last user turn: who asks, which model with which parameters,
-the system prompt, all earlier turns, and every other field of the last one (a `name`, say). Only inside a partition are
-texts compared. The parts are hashed as canonical JSON, so no choice of words moves a question into another partition.
+The partition is a hash of everything but the text of the last user turn: the organization, the model with its
+parameters, the system prompt, all earlier turns, and every other field of the last one (a `name`, for example). Texts
+are compared only inside a partition. The parts are hashed as canonical JSON, so no wording can move a question into
+another partition.
 """
 
 import hashlib
@@ -16,18 +17,18 @@ from cache_app.models import SharedWith
 from cache_app.visible import visible
 
 FORMAT = 2
-"""Part of each partition: raised when entries of before must not be found any more."""
+"""Part of each partition. Raise it when older entries must no longer be found."""
 ID_LENGTH = 32
-"""Hex digits of an id: 128 bits of a SHA-256."""
+"""Hex digits of an ID: 128 bits of a SHA-256."""
 
 
 @dataclass(frozen=True)
 class Question:
     """One call that a client wants to make.
 
-    `context_key` is the client's own part of the scope, for what the messages do not tell (documents, rights).
-    `parameters` are all others that change the answer: tools, response format, top_p, seed, stop. Key and user count
-    where the organization does not share answers between them.
+    `context_key` is the client's own part of the scope, for what the messages do not contain (documents, permissions).
+    `parameters` are all others that change the answer: tools, response format, top_p, seed, stop. Key and user count if
+    the organization does not share answers between them.
     """
 
     organization_id: int
@@ -49,7 +50,7 @@ class Question:
         return visible(content) if last.get("role") == "user" and isinstance(content, str) else ""
 
     def partition(self, embedder_id: str, shared_with: str = SharedWith.ORGANIZATION) -> str:
-        """The hash that must be equal. The embedder is a part of it: vectors of two are not comparable."""
+        """The hash that must be equal. It includes the embedder: vectors of two embedders are not comparable."""
         whole = [
             FORMAT,
             embedder_id,
@@ -67,7 +68,7 @@ class Question:
         return _digest(whole)
 
     def _beside_text(self) -> dict[str, Any] | None:
-        """The last turn without what is compared by meaning: who speaks, and every other field that is sent."""
+        """The last turn without the text that is compared by meaning: its role and every other field."""
         if not self.messages:
             return None
         last = _seen(self.messages[-1])
@@ -92,13 +93,14 @@ def _seen(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_id(partition: str, text: str) -> str:
-    """The id of the entry that answers exactly this text in this partition."""
+    """The ID of the entry that answers exactly this text in this partition."""
     return _digest([partition, normalised(text)])
 
 
 def normalised(text: str) -> str:
-    """The text without differences that cannot matter: composed characters and outer blanks. Case, punctuation and
-    every blank inside can matter (code, tables, names), and stay."""
+    """The text without differences that cannot matter: composed characters and outer whitespace. Case, punctuation and
+    inner whitespace can matter (code, tables, names), and stay.
+    """
     return unicodedata.normalize("NFC", text).strip()
 
 

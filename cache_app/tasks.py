@@ -1,4 +1,4 @@
-"""What the scheduler runs for the cache. Everything here may be run by several at once."""
+"""The cache's scheduled jobs. Several schedulers may run them at once."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from cache_app.models import CacheHit
 from cache_app.store import browse, entries, janitor
 
 Jobs = list[tuple[float, Callable[[], object]]]
-"""(seconds between two runs, what is run)"""
+"""(interval in seconds, function to run)"""
 
 WAITING = 50
 BATCH = 500
@@ -26,19 +26,19 @@ NO_TEXTS = {"question": "", "cached_question": "", "answer": "", "fresh_answer":
 
 
 def jobs() -> Jobs:
-    """What must not be late."""
+    """Jobs that must not be late."""
     return [(1, embed_waiting), (5, fold_counts), (60, apply_blocks)]
 
 
 def slow_jobs() -> Jobs:
-    """What may take minutes."""
+    """Jobs that may take minutes."""
     return [(3600, clean_up_entries), (3600, clean_up_rows), (3600, propose_thresholds)]
 
 
 def embed_waiting() -> int:
-    """Give entries that were stored without a vector theirs, up to 50 an organization; returns how many got one.
+    """Embed entries that were stored without a vector, up to 50 per organization. Returns how many were embedded.
 
-    Those whose text cannot be embedded now wait on: equal questions find them. Raises RedisError.
+    Texts that cannot be embedded now keep waiting: equal questions find them. Raises RedisError.
     """
     embedded: list[int] = []
     one_by_one(janitor.organizations(), lambda organization_id: embedded.append(_embed(organization_id)))
@@ -46,7 +46,7 @@ def embed_waiting() -> int:
 
 
 def apply_blocks() -> None:
-    """Bring in line what Redis missed of the judgements. Raises RedisError."""
+    """Apply judgments that Redis missed. Raises RedisError."""
     with system_scope():
         judging.apply_blocks()
 
@@ -57,7 +57,7 @@ def clean_up_entries() -> None:
 
 
 def clean_up_rows() -> None:
-    """Let go of old counts, of the texts of hits with the contents of requests, and of hits with the requests."""
+    """Delete old counts, the texts of hits with the contents of requests, and hits with their requests."""
     now = timezone.now()
     with system_scope():
         forget_old_counts()
@@ -81,7 +81,7 @@ def _empty_texts(before: datetime) -> None:
 
 
 def _drop_hits(before: datetime) -> None:
-    """Only what is in the counts."""
+    """Only hits that have been counted."""
     old = CacheHit.objects.filter(at__lt=before, counted=True)
     while ids := list(old.values_list("id", flat=True)[:BATCH]):
         CacheHit.objects.filter(id__in=ids).delete()

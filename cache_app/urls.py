@@ -1,4 +1,4 @@
-"""The pages of the cache; each part brings its own."""
+"""URLs of the cache pages; each package has its own."""
 
 from django.urls import include, path
 

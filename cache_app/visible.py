@@ -1,7 +1,7 @@
-"""A text without the characters that nobody sees and that change nothing.
+"""Removes characters that are invisible and change nothing.
 
-Word processors and web pages leave zero-width spaces, soft hyphens, byte order marks and direction marks in what people
-paste. They are removed before a text is compared, embedded or hashed; the provider gets the text as it was sent.
+Word processors and web pages leave zero-width spaces, soft hyphens, byte order marks and direction marks in pasted
+text. They are removed before a text is compared, embedded or hashed; the provider gets the text unchanged.
 
 Three kinds stay because they carry meaning: joiners inside emoji and inside words of scripts that join their letters
 (Arabic, Persian, the scripts of India, Mongolian), where they can change the word; tag characters, which spell the

@@ -1,4 +1,4 @@
-"""Putting answers into the cache, and writing down which it gave."""
+"""Store answers in the cache, and record which ones it gave."""
 
 import logging
 import time
@@ -26,10 +26,10 @@ HOUR_MS = 3_600_000
 
 
 def keep(cache_key: CacheKey, fetched: NewEntry) -> bool:
-    """Store an answer; False where Redis is away, and then it is lost, as after any eviction.
+    """Store an answer. False if Redis is down: the answer is lost then, as after an eviction.
 
-    An answer to an equal question is replaced. Without a vector it is found by equal questions at once, and by similar
-    ones when the scheduler has embedded it.
+    Replaces an answer to an equal question. Without a vector equal questions find it immediately, and similar ones
+    after the scheduler has embedded it.
     """
     policy = policy_of(cache_key.organization_id)
     blocks = blocks_of(cache_key.organization_id, cache_key.entry_id)
@@ -58,13 +58,13 @@ def keep(cache_key: CacheKey, fetched: NewEntry) -> bool:
     try:
         entries.put(entry, vector=cache_key.vector, by_meaning=cache_key.by_meaning, max_entries=policy.max_entries)
     except RedisError as error:
-        logger.warning("answer not cached: Redis does not answer: %s", error)
+        logger.warning("answer not cached: Redis is not responding: %s", error)
         return False
     return True
 
 
 def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
-    """The ticket with its embedding, where the text is compared by meaning and the embedder answers."""
+    """The key with its embedding, if the text is compared by meaning and the embedder responds."""
     if not cache_key.by_meaning or cache_key.vector is not None:
         return cache_key
     try:
@@ -74,14 +74,14 @@ def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
 
 
 def with_vectors(tickets: Sequence[CacheKey], payer: Payer) -> list[CacheKey]:
-    """As `with_vector`, for several at once."""
+    """Like `with_vector`, for several keys at once."""
     missing = [(each.text, each.partition) for each in tickets if each.by_meaning and each.vector is None]
     vectors = embed_together(missing, payer)
     return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in tickets]
 
 
 def record_hit(*, request_id: UUID, cache_key: CacheKey, served: Hit, **columns: Any) -> CacheHit:
-    """Write down what answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
+    """Record the hit that answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
     reask = choose_for_reask(policy_of(cache_key.organization_id), cache_key.organization_id)
     hit = CacheHit(**_columns(request_id, cache_key, served), **columns, reask=reask)
     CacheHit.objects.insert(hit)
@@ -90,7 +90,7 @@ def record_hit(*, request_id: UUID, cache_key: CacheKey, served: Hit, **columns:
 
 
 def record_shadow(*, request_id: UUID, look: LookupResult, **columns: Any) -> None:
-    """Write down what the cache would have answered to a request that goes to the provider."""
+    """Record what the cache would have answered to a request that goes to the provider."""
     if look.would_serve:
         hit = CacheHit(**_columns(request_id, look.cache_key, look.would_serve), **columns, shadow=True)
         CacheHit.objects.insert(hit)
@@ -119,4 +119,4 @@ def _touch(organization_id: int, entry_id: str) -> None:
     try:
         entries.touch(organization_id, entry_id)
     except RedisError:
-        logger.debug("last use not noted", exc_info=True)
+        logger.debug("last use not recorded", exc_info=True)

@@ -1,4 +1,4 @@
-"""What every embedder is: texts in, vectors of length one out, on a scale of its own."""
+"""The embedder interface: texts in, unit vectors out, on the embedder's own scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEXTS_A_CALL = 10
-"""Most texts that go to an embedder together: the specification's figure."""
+"""Maximum texts per embedder call, from the specification."""
 
 Vector = NDArray[np.float32]
 """One embedding, of length one: the dot product of two is their cosine."""
 
 
 class EmbedderError(Exception):
-    """The embedder is missing, broken or too slow; the cache goes on with its exact layer."""
+    """The embedder is missing, broken or too slow. The cache continues with its exact layer."""
 
 
 class EmbedderRefusedError(EmbedderError):
-    """This text or this payer was refused. It says nothing of the embedder's health: others may go on using it."""
+    """This text or this payer was refused. It says nothing about the embedder's health: others may keep using it."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Cosines of one embedder that mean something; those of two embedders are not comparable.
+    """Meaningful cosines of one embedder; those of two embedders are not comparable.
 
-    `edge` is the default threshold of an organization, `clear` serves unless a guard objects, below `near` a candidate
-    is not worth a look.
+    `edge` is an organization's default threshold. At `clear` or above a candidate is served unless a guard objects.
+    Below `near` a candidate is ignored.
     """
 
     edge: float
@@ -37,7 +37,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Payer:
-    """On whose account texts are embedded, where that costs money."""
+    """Who pays for embedding, if it costs money."""
 
     organization_id: int
     api_key_id: int | None = None
@@ -45,23 +45,23 @@ class Payer:
 
 
 class Embedder(Protocol):
-    """One way to turn texts into vectors. Safe between threads."""
+    """Turns texts into vectors. Thread-safe."""
 
     dimensions: int
     scale: Scale
 
     @property
     def id(self) -> str:
-        """Name and version: a part of each partition, so a changed model finds nothing of before. Raises nothing."""
+        """Name and version. Part of each partition, so a changed model finds no old entries. Never raises."""
         ...
 
     def prepare(self) -> None:
-        """Load what it takes, if that has not been done: embedding is quick from then on. Raises EmbedderError."""
+        """Load whatever is needed, so that later calls are fast. Safe to repeat. Raises EmbedderError."""
         ...
 
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
-        """The vectors in order. The same text gives the same vector whatever it comes with. Raises EmbedderError.
+        """The vectors, in order. A text always gets the same vector, whatever it is batched with. Raises EmbedderError.
 
-        Raises its subclass EmbedderRefusedError where only this text or this payer is refused.
+        Raises its subclass EmbedderRefusedError if only this text or this payer is refused.
         """
         ...

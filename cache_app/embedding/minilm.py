@@ -1,6 +1,7 @@
-"""The local embedder: all-MiniLM-L6-v2 in ONNX, from packages that carry its weights and its tokenizer.
+"""The local embedder: all-MiniLM-L6-v2 in ONNX, from packages that contain its weights and tokenizer.
 
-About 9 ms for a question of 20 words on one thread and 220 MB in the process that loads it; nothing leaves the machine.
+A question of 20 words takes about 9 ms on one thread; the model takes 220 MB in each process that loads it. Nothing
+leaves the machine.
 """
 
 import hashlib
@@ -19,36 +20,36 @@ from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer,
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 WORD_PIECES_MAX = 256
-"""What the model was trained on; the rest of a longer text is not seen."""
+"""The model's training length; it ignores the rest of a longer text."""
 TOKENIZER = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 DIMENSIONS = 384
 LOAD_AGAIN_S = 60.0
-"""After a load that failed; whoever repairs the installation need not restart the processes."""
+"""Delay after a failed load: once the installation is repaired, processes recover without a restart."""
 
 
 class MiniLmEmbedder:
-    """Loads the model at first use. One text a run: in a batch the padding would change the last digits."""
+    """Loads the model at first use. One text per run: padding in a batch would change the last digits."""
 
     dimensions = DIMENSIONS
     scale = Scale(edge=0.85, clear=0.90, near=0.75)
 
     @property
     def id(self) -> str:
-        """A model of the operator's own has its hash in the name, so that its vectors meet no others."""
+        """A custom model has its hash in the name, so that its vectors are never compared with others."""
         chosen = settings.EMBEDDER_MODEL_PATH
         return f"minilm-l6-v2/{_own_version(chosen)}" if chosen else "minilm-l6-v2-int8/1"
 
     def prepare(self) -> None:
-        """The first one loads the model, a second or so, while others wait. Raises EmbedderError."""
+        """The first caller loads the model, which takes about a second; others wait. Raises EmbedderError."""
         _loaded()
 
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:  # noqa: ARG002 - costs nothing
-        """The vectors in order. Raises EmbedderError where the model is missing or is not the one that it should be."""
+        """The vectors, in order. Raises EmbedderError if the model is missing or not the expected one."""
         return [_pooled(token_vectors(text)) for text in texts]
 
 
 def token_vectors(text: str) -> Vector:
-    """One row for each word piece, those of the two marks at the ends included. Raises EmbedderError."""
+    """One row per word piece, including the two boundary markers. Raises EmbedderError."""
     model = _loaded()
     rows = _run(model, _encoded(model, text))
     if rows.shape[1:] != (DIMENSIONS,):
@@ -64,8 +65,8 @@ class _Model(NamedTuple):
 def _encoded(model: _Model, text: str) -> list[int]:
     try:
         ids: list[int] = model.tokenizer.encode(text).ids
-    except TypeError as error:  # how tokenizers takes a lone surrogate
-        raise EmbedderRefusedError("the text holds half a character") from error
+    except TypeError as error:  # how tokenizers handles a lone surrogate
+        raise EmbedderRefusedError("the text contains half a character") from error
     return ids
 
 
@@ -88,18 +89,18 @@ def _pooled(rows: Vector) -> Vector:
     mean: Vector = rows.mean(axis=0)
     length = np.float32(np.linalg.norm(mean))
     if not 0 < length < np.inf:
-        raise EmbedderError("the model gives no numbers that mean anything")
+        raise EmbedderError("the model returned invalid numbers")
     return mean / length
 
 
 _loading = threading.Lock()
 _models: dict[str, _Model] = {}
 _failures: dict[str, tuple[float, str]] = {}
-"""By path: when loading may be tried again (monotonic), and why it failed."""
+"""By path: when loading may be retried (monotonic), and why it failed."""
 
 
 def _loaded() -> _Model:
-    """The model, loaded by the first thread that asks while the others wait."""
+    """The model. The first thread loads it while others wait."""
     chosen = settings.EMBEDDER_MODEL_PATH
     model = _models.get(chosen)
     if model is not None:
@@ -116,7 +117,7 @@ def _load_unless_it_failed(chosen: str) -> _Model:
         raise EmbedderError(why)
     try:
         return _load(chosen)
-    except Exception as error:  # a broken file makes onnxruntime and tokenizers raise classes of their own
+    except Exception as error:  # a broken file makes onnxruntime and tokenizers raise their own exception classes
         why = f"the local embedder cannot be loaded: {error}"
         _failures[chosen] = (time.monotonic() + LOAD_AGAIN_S, why)
         raise EmbedderError(why) from error

@@ -1,7 +1,8 @@
-"""OpenAI's text-embedding-3-small through the provider "openai", on the account of whoever asks.
+"""OpenAI's text-embedding-3-small through the provider "openai", charged to the caller.
 
-Each call is an attempt of its own: held against the budgets, priced, in the ledger. The scale is the specification's
-figure and nobody has measured it here: `manage.py calibrate_cache` does, on labelled pairs and in your own account.
+Each call is an attempt of its own: reserved against the budgets, priced, and recorded in the ledger. The scale comes
+from the specification and has not been measured: `manage.py calibrate_cache` measures it on labeled pairs with your own
+account.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,15 +31,15 @@ from cost_app.facade import Attempt, AttemptOrder, BudgetRefusedError, ModelNotP
 PROVIDER, MODEL = "openai", "text-embedding-3-small"
 DIMENSIONS = 1536
 TIMEOUT = timedelta(seconds=2)
-"""Somebody waits for the look-up."""
+"""Short, because a client is waiting for the lookup."""
 REFUSALS = {ErrorCode.INVALID_REQUEST, ErrorCode.CONTENT_FILTERED}
-"""What a provider in good health says to a text that it does not take."""
+"""Errors that a healthy provider returns for a text that it does not accept."""
 
 cost = create_cost_optimizer()
 
 
 class OpenAiEmbedder:
-    """Stateless. Must not be called inside a transaction: what a call costs is committed before it leaves."""
+    """Stateless. Must not be called inside a transaction: the cost is committed before the call is sent."""
 
     id = f"{PROVIDER}/{MODEL}"
     dimensions = DIMENSIONS
@@ -48,9 +49,10 @@ class OpenAiEmbedder:
         """Nothing to load."""
 
     def embed(self, texts: Sequence[str], payer: Payer) -> list[Vector]:
-        """The vectors in order, ten texts a call. Raises EmbedderError, then what was fetched before is paid for too.
+        """The vectors in order, ten texts per call. Raises EmbedderError; vectors fetched before that are still
+        charged.
 
-        The API may give the same text vectors that differ in the last digits.
+        The API may return vectors for the same text that differ in the last digits.
         """
         try:
             with organization_scope(payer.organization_id):
@@ -72,7 +74,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
     try:
         answer = adapter.embed(attempt.as_sent, EmbeddingCall(texts, TIMEOUT.total_seconds()))
     except ProviderError as error:
-        # The deadline is ours: no caller made it short.
+        # We set the deadline, so a timeout is not the caller's doing.
         breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.PATIENT_S)
         _book_failure(attempt, error)
         raise _embedder_error(error) from error
@@ -89,9 +91,9 @@ def _adapter() -> ProviderAdapter:
 
 
 def _opened(texts: list[str], payer: Payer) -> Attempt:
-    """The attempt, held and marked as sent in one commit: a crash after that is booked by the sweeper.
+    """The attempt, reserved and marked as sent in one commit: the sweeper books it after a crash.
 
-    No budget turns it into a cheaper model's: what has no price for answers is not downgraded.
+    A budget never downgrades it to a cheaper model: a model without an output price is not downgraded.
     """
     try:
         with transaction.atomic(durable=True):
@@ -107,7 +109,7 @@ def _opened(texts: list[str], payer: Payer) -> Attempt:
 
 
 def _order(texts: list[str], payer: Payer) -> AttemptOrder:
-    """An embedding has no answer to pay for."""
+    """An embedding has no output to pay for."""
     return AttemptOrder(
         organization_id=payer.organization_id,
         provider=PROVIDER,
@@ -142,6 +144,6 @@ def _book(attempt: Attempt, answer: EmbeddingAnswer, texts: Sequence[str]) -> No
 
 def _units(answer: EmbeddingAnswer) -> list[Vector]:
     if any(len(vector) != DIMENSIONS or not any(vector) for vector in answer.vectors):
-        raise EmbedderError(f"{PROVIDER} gave vectors that are not of {DIMENSIONS} numbers, or zero")
+        raise EmbedderError(f"{PROVIDER} returned vectors that are zero or do not have {DIMENSIONS} dimensions")
     rows = np.array(answer.vectors)
     return list((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))

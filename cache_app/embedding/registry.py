@@ -1,4 +1,4 @@
-"""Which embedders there are, by the names that settings use. Their libraries are loaded when they first embed."""
+"""The embedders, by the names that settings use. Their libraries are loaded at first use."""
 
 from functools import cache
 
@@ -15,14 +15,14 @@ EMBEDDERS = {
 
 
 def configured_embedder() -> Embedder:
-    """The embedder that `CACHE_EMBEDDER` names, one object a process. Raises ImproperlyConfigured."""
+    """The embedder that `CACHE_EMBEDDER` names, one instance per process. Raises ImproperlyConfigured."""
     return embedder_named(settings.CACHE_EMBEDDER)
 
 
 @cache
 def embedder_named(name: str) -> Embedder:
-    """The embedder of that name, one object a process. Raises ImproperlyConfigured."""
+    """The embedder with this name, one instance per process. Raises ImproperlyConfigured."""
     if name not in EMBEDDERS:
-        raise ImproperlyConfigured(f"CACHE_EMBEDDER: {name!r} is none of {', '.join(EMBEDDERS)}")
+        raise ImproperlyConfigured(f"CACHE_EMBEDDER: {name!r} is not one of {', '.join(EMBEDDERS)}")
     embedder: Embedder = import_string(EMBEDDERS[name])()
     return embedder

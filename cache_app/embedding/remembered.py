@@ -1,7 +1,7 @@
-"""The configured embedder as the look-up uses it: with a memory, and left alone while it is out of order.
+"""The configured embedder as lookups use it: with a cache of vectors, and a circuit breaker.
 
-Both are of this process. A vector is remembered by partition and text: by the text alone, an organization whose
-question is answered a few milliseconds sooner would learn that another one had asked the same.
+Both are per process. Vectors are stored by partition and text: by text alone, an organization could learn from a
+response that is a few milliseconds faster that another one had asked the same question.
 """
 
 import logging
@@ -24,9 +24,10 @@ PAUSE_S = 60.0
 
 @dataclass(frozen=True)
 class EmbedderState:
-    """The embedder as this process sees it: failures in a row, slow runs included, and seconds until the next probe.
+    """The embedder as this process sees it: consecutive failures, including slow runs, and seconds until the next
+    probe.
 
-    `working` is False while it is left alone and until a probe has gone well; `probe_in_s` is 0 while it works.
+    `working` is False while the circuit is open, until a probe succeeds; `probe_in_s` is 0 while it works.
     """
 
     id: str
@@ -36,7 +37,7 @@ class EmbedderState:
 
 
 class _Memory:
-    """Vectors by partition and text; the least recently used leaves first."""
+    """Vectors by partition and text; the least recently used is evicted first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,7 +50,7 @@ class _Memory:
             return self._vectors.get((partition, text))
 
     def keep(self, partition: str, text: str, vector: Vector) -> None:
-        vector.flags.writeable = False  # many look-ups share it
+        vector.flags.writeable = False  # shared by many lookups
         with self._lock:
             self._vectors[partition, text] = vector
             self._vectors.move_to_end((partition, text))
@@ -62,7 +63,7 @@ class _Memory:
 
 
 class _Circuit:
-    """Open after `FAILURES_MAX` failures in a row; then one probe a pause goes through."""
+    """Opens after `FAILURES_MAX` consecutive failures; then lets one probe per pause through."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,7 +76,7 @@ class _Circuit:
             if self._probe_at is None:
                 return
             if time.monotonic() < self._probe_at:
-                raise EmbedderError("the embedder failed too often and is left alone for now")
+                raise EmbedderError("the embedder failed too often and is not called for now")
             self._probe_at = time.monotonic() + PAUSE_S  # for the others; a probe that never ends blocks nobody
 
     def went_well(self) -> None:
@@ -89,13 +90,13 @@ class _Circuit:
                 self._probe_at = time.monotonic() + PAUSE_S
 
     def told_nothing(self) -> None:
-        """The run said nothing of the embedder's health: if it was the probe, the next one is it."""
+        """The run said nothing about the embedder's health. If it was the probe, the next run becomes the probe."""
         with self._lock:
             if self._probe_at is not None:
                 self._probe_at = time.monotonic()
 
     def state(self) -> tuple[int, float | None]:
-        """Failures in a row, and seconds until the next probe; None while the circuit is closed."""
+        """Consecutive failures, and seconds until the next probe; None while the circuit is closed."""
         with self._lock:
             wait = None if self._probe_at is None else max(self._probe_at - time.monotonic(), 0.0)
             return self._failures, wait
@@ -104,14 +105,14 @@ class _Circuit:
 _memory = _Memory()
 _circuit = _Circuit()
 _refused: dict[tuple[int, str], float] = {}
-"""By organization and text: when a text that was refused may be tried again beside others (monotonic)."""
+"""By organization and text: when a refused text may be batched with others again (monotonic)."""
 
 
 def embed_for_lookup(text: str, partition: str, payer: Payer) -> Vector:
-    """The vector of one text, not to be changed. `partition` has the embedder's id in it.
+    """The vector of one text; do not modify it. `partition` includes the embedder's ID.
 
-    Raises EmbedderError, and at once for `PAUSE_S` seconds after `FAILURES_MAX` runs in a row that failed or took
-    longer than `SLOW_S`. Like `embed`, not inside a transaction.
+    Raises EmbedderError, and immediately for `PAUSE_S` seconds after `FAILURES_MAX` consecutive runs that failed or
+    took longer than `SLOW_S`. Like `embed`, not for use inside a transaction.
     """
     vector = _memory.find(partition, text)
     if vector is None:
@@ -121,10 +122,11 @@ def embed_for_lookup(text: str, partition: str, payer: Payer) -> Vector:
 
 
 def embed_together(wanted: Iterable[tuple[str, str]], payer: Payer) -> dict[tuple[str, str], Vector]:
-    """The vectors of (text, partition) pairs, `TEXTS_A_CALL` texts a run; what cannot be embedded now is missing.
+    """The vectors of (text, partition) pairs, `TEXTS_A_CALL` texts per run. Texts that cannot be embedded now are
+    missing.
 
-    For work that has several texts at hand. A text that is refused costs the others nothing but a few more runs: what
-    it came with is halved until it stands alone, and then it is not tried for `PAUSE_S`. Not inside a transaction.
+    A refused text costs the others only a few more runs: its batch is halved until the text is alone, and then it is
+    not retried for `PAUSE_S`. Not for use inside a transaction.
     """
     pairs = list(dict.fromkeys(wanted))
     vectors = {pair: vector for pair in pairs if (vector := _memory.find(pair[1], pair[0])) is not None}
@@ -135,7 +137,7 @@ def embed_together(wanted: Iterable[tuple[str, str]], payer: Payer) -> dict[tupl
         for start in range(0, len(missing), TEXTS_A_CALL):
             _embed_what_is_taken(missing[start : start + TEXTS_A_CALL], payer, found)
     except EmbedderError as error:
-        logger.info("some texts are not embedded for now: %s", error)
+        logger.info("some texts cannot be embedded for now: %s", error)
     for text, partition in pairs:
         if text in found and (text, partition) not in vectors:
             vectors[text, partition] = found[text]
@@ -144,7 +146,7 @@ def embed_together(wanted: Iterable[tuple[str, str]], payer: Payer) -> dict[tupl
 
 
 def _embed_what_is_taken(texts: list[str], payer: Payer, found: dict[str, Vector]) -> None:
-    """Raises EmbedderError where the embedder is out of order; what was embedded before is in `found`."""
+    """Raises EmbedderError if the embedder is unavailable; vectors embedded before that are in `found`."""
     try:
         found.update(zip(texts, _embedded(texts, payer), strict=True))
     except EmbedderRefusedError:
@@ -163,13 +165,13 @@ def _is_refused(text: str, payer: Payer) -> bool:
 
 
 def embedder_state() -> EmbedderState:
-    """For health and statistics; loads nothing."""
+    """For health checks and statistics. Loads nothing."""
     failures, wait = _circuit.state()
     return EmbedderState(configured_embedder().id, wait is None, failures, wait or 0.0)
 
 
 def forget_all() -> None:
-    """Drop every vector and every failure: after the settings have changed in a running process."""
+    """Drop all vectors and failures, for when settings change in a running process."""
     _memory.clear()
     _refused.clear()
     _circuit.went_well()

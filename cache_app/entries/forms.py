@@ -1,4 +1,4 @@
-"""What people fill in about entries."""
+"""Forms of the entry pages."""
 
 from typing import Any
 
@@ -19,32 +19,32 @@ def _word(**options: Any) -> forms.CharField:
 
 
 class EntryFilterForm(forms.Form):
-    """What the list is narrowed to."""
+    """List filters."""
 
-    id = _word(label="Entry", attrs={"type": "search", "data-search": "", "placeholder": "Its whole id"})
+    id = _word(label="Entry", attrs={"type": "search", "data-search": "", "placeholder": "Paste the full ID"})
     tag = _word()
     model = _word(attrs=MODELS)
 
     def chosen(self) -> dict[str, str]:
-        """The fields that narrow something, for an address; what is no valid filter narrows nothing."""
+        """The valid, non-empty filters, for a URL."""
         self.is_valid()
         return {name: value.strip() for name, value in self.cleaned_data.items() if value.strip()}
 
     def narrowed(self) -> Narrowed:
-        """The same for the list."""
+        """The same, as a filter for the list."""
         chosen = self.chosen()
         return Narrowed(chosen.get("id", ""), chosen.get("tag", ""), chosen.get("model", ""))
 
 
 class ClearForm(forms.Form):
-    """Which entries to remove. For all, the organization's name is typed."""
+    """Which entries to remove. Removing all requires typing the organization's name."""
 
     what = forms.ChoiceField(
         label="Remove",
         choices=[
-            (TAGS, "Every entry with one of some tags"),
-            (MODEL, "Every answer of a model"),
-            (EVERYTHING, "Every entry of the organization"),
+            (TAGS, "Entries with any of these tags"),
+            (MODEL, "All answers of a model"),
+            (EVERYTHING, "All entries of the organization"),
         ],
         initial=TAGS,
         widget=forms.RadioSelect,
@@ -56,37 +56,37 @@ class ClearForm(forms.Form):
     def __init__(self, data: QueryDict | None = None, *, name: str) -> None:
         super().__init__(data, auto_id="clear_%s")
         self.name = name
-        self.fields["confirmation"].help_text = f"{name}, as it is written here."
+        self.fields["confirmation"].help_text = f"Type {name} exactly as shown."
 
     def clean_tags(self) -> list[str]:
-        """Each once."""
+        """Without duplicates."""
         return list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].split(",")))))
 
     def clean(self) -> dict[str, Any]:
-        """What was chosen is said."""
+        """The fields that the choice needs are filled in."""
         what, data = self.cleaned_data.get("what"), self.cleaned_data
         if what == TAGS and not data.get("tags") and "tags" not in self.errors:
-            self.add_error("tags", "Say which tags.")
+            self.add_error("tags", "Enter at least one tag.")
         if what == MODEL and not all(data.get("model", "").strip().partition("/")):
-            self.add_error("model", "Say which one, as provider/model.")
+            self.add_error("model", "Enter a model as provider/model.")
         if what == EVERYTHING and data.get("confirmation", "").strip() != self.name:
             self.add_error("confirmation", f"Type {self.name} to remove every entry.")
         return data
 
     @property
     def chosen_tags(self) -> list[str]:
-        """Of a valid form."""
+        """The tags of a valid form."""
         return self.cleaned_data["tags"] if self.cleaned_data["what"] == TAGS else []
 
     @property
     def chosen_model(self) -> tuple[str, str] | None:
-        """Of a valid form, provider and model."""
+        """Provider and model of a valid form."""
         provider, _, model = self.cleaned_data["model"].strip().partition("/")
         return (provider, model) if self.cleaned_data["what"] == MODEL else None
 
     @property
     def is_everything(self) -> bool:
-        """Of a valid form."""
+        """Whether a valid form removes everything."""
         return bool(self.cleaned_data["what"] == EVERYTHING)
 
 

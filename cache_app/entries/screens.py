@@ -1,4 +1,4 @@
-"""Entries as the pages show them. Everything here raises RedisError but the reading of hits."""
+"""Entries as the pages show them. Everything here raises RedisError, except reading hits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from cache_app.store.entry import Entry
 
 PAGE_SIZE = 25
 LOOKED_AT_MAX = 1_000
-"""A page of a rare model ends after so many entries, found or not, so that it comes at once; the next goes on there."""
+"""Maximum entries scanned per page, so that a rare model's page loads quickly; the next page continues from there."""
 HITS_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Narrowed:
-    """What a list is narrowed to; empty fields narrow nothing. `model` is "provider/model"."""
+    """List filters. Empty fields do not filter. `model` is "provider/model"."""
 
     entry_id: str = ""
     tag: str = ""
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Listed:
-    """Some entries, newest first, and where the next page begins ("" after the last one)."""
+    """Some entries, newest first, and where the next page starts ("" after the last one)."""
 
     rows: Sequence[Row]
     cursor: str = ""
@@ -63,7 +63,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Detail:
-    """One entry with what is known of it in the database."""
+    """One entry with what the database knows about it."""
 
     row: Row
     key: ApiKey | None
@@ -72,12 +72,12 @@ class Detail:
 
     @property
     def embedder(self) -> str:
-        """Which one compared it last; the entry itself only carries its hash."""
+        """The embedder that compared it last; the entry itself only has its hash."""
         return next((hit.embedder for hit in self.hits), "")
 
 
 def listed(organization_id: int, narrowed: Narrowed, cursor: str = "") -> Listed:
-    """One page. Raises ValueError for a cursor that is none."""
+    """One page. Raises ValueError for an invalid cursor."""
     if narrowed.entry_id:
         found = browse.entry(organization_id, narrowed.entry_id)
         return Listed([row for row in [Row(found)] if _matches(row, narrowed)] if found else [])
@@ -97,7 +97,7 @@ def _matches(row: Row, narrowed: Narrowed) -> bool:
 
 
 def detail(organization_id: int, entry_id: str) -> Detail | None:
-    """An entry, its key, its last hits and what it must not answer: three queries. None where it is gone."""
+    """An entry, its key, its last hits and the questions that it must not answer: three queries. None if it is gone."""
     found = browse.entry(organization_id, entry_id)
     if found is None:
         return None

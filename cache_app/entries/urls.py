@@ -1,4 +1,4 @@
-"""The pages of entries."""
+"""URLs of the entry pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""`/cache/entries/`: what is in the cache, where it comes from, and removing it."""
+"""`/cache/entries/`: lists, shows and removes cache entries."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -21,9 +21,9 @@ from cache_app.entries.screens import Listed
 from cache_app.pages import rights
 from cache_app.store import browse
 
-AWAY = "Redis does not answer: nothing was changed."
+AWAY = "Redis is not responding. Nothing was changed."
 ON_ENTRY = "on_entry"
-"""In an address: the button stands on the entry's own page, which comes next where the entry is still there."""
+"""Query parameter: the button is on the entry's own page, which is shown next if the entry still exists."""
 
 
 @permission_required("cache:read")
@@ -31,7 +31,7 @@ ON_ENTRY = "on_entry"
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def entry_list(request: MemberRequest) -> HttpResponse:
-    """A page of entries, newest first; for HTMX the table alone."""
+    """A page of entries, newest first. For HTMX only the table."""
     return _list(request)
 
 
@@ -39,7 +39,7 @@ def entry_list(request: MemberRequest) -> HttpResponse:
 @require_GET
 @cache_control(private=True, no_cache=True)
 def entry(request: MemberRequest, entry_id: str) -> HttpResponse:
-    """One entry: what it answers, where it comes from, and whom it answered."""
+    """One entry: the question it answers, its origin, and its hits."""
     try:
         found = screens.detail(request.principal.organization_id, entry_id)
     except RedisError:
@@ -52,15 +52,15 @@ def entry(request: MemberRequest, entry_id: str) -> HttpResponse:
 @permission_required("cache:write")
 @require_POST
 def pin(request: MemberRequest, entry_id: str) -> HttpResponse:
-    """Keep an entry until it expires."""
-    return _act(request, entry_id, "pinned: it stays until it expires", pinned=True)
+    """Pin an entry until it expires."""
+    return _act(request, entry_id, "pinned until it expires", pinned=True)
 
 
 @permission_required("cache:write")
 @require_POST
 def unpin(request: MemberRequest, entry_id: str) -> HttpResponse:
-    """Let an entry go when room is needed."""
-    return _act(request, entry_id, "not pinned any more", pinned=False)
+    """Allow an entry to be evicted again."""
+    return _act(request, entry_id, "no longer pinned", pinned=False)
 
 
 @permission_required("cache:write")
@@ -73,7 +73,7 @@ def remove(request: MemberRequest, entry_id: str) -> HttpResponse:
 @permission_required("cache:write")
 @require_POST
 def clear(request: MemberRequest) -> HttpResponse:
-    """Remove entries by tags, those of a model, or all."""
+    """Remove entries by tag, by model, or all."""
     form = ClearForm(request.POST, name=request.membership.organization.name)
     if not form.is_valid():
         return _list(request, clear_form=form, status=422)
@@ -122,7 +122,7 @@ def _frame(request: MemberRequest, form: EntryFilterForm, clear_form: ClearForm 
 
 
 def _page(request: MemberRequest, form: EntryFilterForm, cursor: str) -> Listed | None:
-    """The first page for a cursor that is none; None while Redis is away."""
+    """The first page if the cursor is invalid; None while Redis is down."""
     organization_id = request.principal.organization_id
     try:
         return screens.listed(organization_id, form.narrowed(), cursor)
@@ -140,7 +140,7 @@ def _total(organization_id: int) -> int | None:
 
 
 def _act(request: MemberRequest, entry_id: str, done: str, *, pinned: bool | None = None) -> HttpResponse:
-    """Pin, unpin, or (None) remove an entry; the address carries the list's filters."""
+    """Pin, unpin, or (None) remove an entry. The URL carries the list's filters."""
     organization_id, actor = request.principal.organization_id, request.principal.actor
     try:
         if pinned is None:
@@ -151,7 +151,7 @@ def _act(request: MemberRequest, entry_id: str, done: str, *, pinned: bool | Non
         return tell(request, _after(request, entry_id), "error", AWAY)
     if not is_known:
         raise Http404
-    return tell(request, _after(request, "" if pinned is None else entry_id), "success", f"The entry is {done}.")
+    return tell(request, _after(request, "" if pinned is None else entry_id), "success", f"Entry {done}.")
 
 
 def _after(request: MemberRequest, entry_id: str) -> HttpResponse:

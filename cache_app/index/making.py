@@ -1,4 +1,4 @@
-"""Making the rows of a partition: from Redis, or from older rows without what is gone."""
+"""Build the rows of a partition: from Redis, or from older rows without what is gone."""
 
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -11,15 +11,15 @@ from cache_app.index.sync import PAGE, parsed, read_pages, read_size
 
 
 def loaded(organization_id: int, partition: str, dimensions: int) -> Rows:
-    """All vectors that Redis has now. Raises RedisError."""
+    """All vectors that are in Redis now. Raises RedisError."""
     pages = (parsed(page, dimensions) for page in read_pages(organization_id, partition))
     return made(pages, read_size(organization_id, partition), dimensions)
 
 
 def made(pages: Iterable[Page], size: int, dimensions: int) -> Rows:
-    """The rows of some pages; for many, about `size`, their projection is derived from the first ones.
+    """The rows of some pages. For many rows (about `size`) a projection is derived from the first ones.
 
-    Redis scans in the order of hashes, so the first ones are as good as a random choice.
+    Redis scans in hash order, so the first rows are as good as a random sample.
     """
     pages = iter(pages)
     head = list(islice(pages, -(-SAMPLE // PAGE)))
@@ -31,7 +31,7 @@ def made(pages: Iterable[Page], size: int, dimensions: int) -> Rows:
 
 
 def copied(view: View, now_ms: int, dimensions: int) -> Rows:
-    """What has not expired of older rows, with new directions if there are many."""
+    """The rows of an older view that have not expired, with new directions if there are many."""
     size = view.size - view.gone(now_ms)
     rows = Rows(dimensions, fitted(view.sample(SAMPLE), size))
     for page in view.pages(now_ms):

@@ -1,9 +1,9 @@
-"""The default index: each process keeps the vectors of the partitions that it is asked for in matrices.
+"""The default index: each process keeps the vectors of the partitions that it uses in matrices.
 
-A look-up first reads, in one round trip, what any process has changed since this one looked last, so it finds whatever
-was written before it. A small partition is loaded by the look-up that first asks for it; a large one by a thread, and
-meanwhile look-ups answer from what there is. A partition that is being loaded or copied collects the changes that
-arrive, and applies them at the end: applying one twice does no harm.
+A lookup first reads, in one round trip, what any process has changed since the last read, so it finds everything
+written before it. The first lookup loads a small partition itself; a thread loads a large one, and meanwhile lookups
+answer from what is available. A partition that is being loaded or copied collects arriving changes and applies them at
+the end: applying one twice does no harm.
 """
 
 import logging
@@ -26,24 +26,24 @@ from cache_app.index.sync import Cursor, News, parsed, read_news, read_pages, re
 logger = logging.getLogger(__name__)
 
 SMALL = 5_000
-"""Rows up to which a look-up loads or copies a partition itself."""
+"""Maximum rows for which a lookup loads or copies a partition itself."""
 ATTEMPTS = 5
 WAIT_S = 0.5
-"""How long a look-up waits for another that is loading its partition."""
+"""How long a lookup waits for another one that is loading its partition."""
 
 Key = tuple[int, str]
 
 
 @dataclass(eq=False)
 class Followed:
-    """An organization whose changes are read, and its partitions that are here."""
+    """An organization whose changes are read, and its partitions in memory."""
 
     cursor: Cursor
     partitions: set[str] = field(default_factory=set)
 
 
 class MatrixIndex:
-    """See the module. Beyond `max_bytes` the partition that was asked for least recently leaves."""
+    """See the module. Above `max_bytes` the least recently used partition is evicted."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -54,7 +54,7 @@ class MatrixIndex:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the partitions take."""
+        """Memory used by the partitions."""
         return self._bytes
 
     def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbour]:
@@ -77,7 +77,7 @@ class MatrixIndex:
         return found
 
     def _synced(self, key: Key, dimensions: int) -> tuple[Partition, int] | None:
-        """The partition with all changes, and Redis's time in ms; None where a rebuild came between: try again."""
+        """The partition with all changes, and Redis's time in ms. None if a rebuild came in between: try again."""
         organization_id, partition = key
         followed = self._follow(organization_id)
         with self._lock:
@@ -96,7 +96,7 @@ class MatrixIndex:
         return here, news.now_ms
 
     def _follow(self, organization_id: int) -> Followed:
-        """Known before anything is loaded: else a change between the two would be missed."""
+        """Registered before anything is loaded, so that no change in between is missed."""
         followed = self._followed.get(organization_id)
         if followed:
             return followed
@@ -105,7 +105,7 @@ class MatrixIndex:
             return self._followed.setdefault(organization_id, Followed(tail))
 
     def _claim(self, key: Key, dimensions: int, followed: Followed) -> tuple[Partition, bool]:
-        """The partition, and whether the caller has to load it."""
+        """The partition, and whether the caller must load it."""
         here = self._partitions.get(key)
         if here is None:
             here = self._partitions[key] = Partition(key, Rows(dimensions))
@@ -119,7 +119,7 @@ class MatrixIndex:
         return here, False
 
     def _apply_all(self, organization_id: int, followed: Followed, start: Cursor, news: News) -> bool:
-        """Take over what was read, and read on while there is more; False if that did not join on to `start`."""
+        """Apply what was read, and read on while there is more. False if it did not continue from `start`."""
         while True:
             with self._lock:
                 if self._followed.get(organization_id) is not followed:
@@ -135,7 +135,7 @@ class MatrixIndex:
             news = read_news(organization_id, start)
 
     def _apply(self, organization_id: int, followed: Followed, news: News) -> None:
-        """Another thread may have been quicker with some of the changes."""
+        """Another thread may have applied some of the changes first."""
         known = followed.cursor.number
         for change in news.changes:
             here = self._partitions.get((organization_id, change.partition))
@@ -146,7 +146,7 @@ class MatrixIndex:
             followed.cursor = news.cursor
 
     def _restart(self, organization_id: int, followed: Followed, tail: Cursor) -> None:
-        """Changes are lost. Large partitions answer with what they have until they are loaded again."""
+        """Changes were lost. Large partitions answer with what they have until they are reloaded."""
         self._followed[organization_id] = restarted = Followed(tail)
         for partition in followed.partitions:
             old = self._partitions.pop((organization_id, partition))
@@ -157,7 +157,7 @@ class MatrixIndex:
                 self._bytes += here.reweigh()
 
     def _load(self, here: Partition, news: News) -> bool:
-        """Make the rows, or have them made; False if the partition was given up meanwhile."""
+        """Build the rows, or start building them. False if the partition was abandoned in the meantime."""
         organization_id, partition = here.key
         dimensions = here.rows.dimensions
         if news.rows > SMALL:
@@ -169,7 +169,7 @@ class MatrixIndex:
         return self._replace(here, making.made(pages, news.rows, dimensions))
 
     def _release(self, here: Partition) -> None:
-        """What its loader has left half done is not kept."""
+        """Discard what its loader left half done."""
         with self._lock:
             here.let_go()
             if here.is_in_making and not here.is_left_to_thread and self._partitions.get(here.key) is here:
@@ -201,7 +201,7 @@ class MatrixIndex:
             del self._followed[organization_id]
 
     def _keep_tidy(self, here: Partition, view: View, now_ms: int) -> None:
-        """Copy the rows without what is gone, or with new directions, where it is worth it."""
+        """Copy the rows without expired ones, or with new directions, if it is worth it."""
         if here.is_in_making or not view.is_untidy(now_ms):
             return
         with self._lock:
@@ -223,7 +223,7 @@ class MatrixIndex:
         try:
             self._replace(here, make())
         except RedisError:
-            logger.info("partition not loaded: Redis does not answer", exc_info=True)
+            logger.info("partition not loaded: Redis is not responding", exc_info=True)
         finally:
             with self._lock:
                 if here.is_in_making:

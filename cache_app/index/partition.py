@@ -1,4 +1,4 @@
-"""One partition in memory, and the changes that arrive while its rows are made anew."""
+"""One partition in memory, and the changes that arrive while its rows are rebuilt."""
 
 import threading
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from cache_app.index.rows import Rows
 from cache_app.index.sync import Change, parsed
 
 OVERHEAD = 2_000
-"""Bytes that a partition takes beside its rows, measured; many have a single row."""
+"""Bytes that a partition takes besides its rows, measured; many have a single row."""
 
 
 class Partition:
-    """Rows that answer, and perhaps others in the making. Not safe between threads: the index locks around it.
+    """Rows that answer, and possibly a replacement in progress. Not thread-safe: the index locks around it.
 
-    `is_stale` says that changes have been missed: the rows answer until new ones have been made.
+    `is_stale` means that changes were missed: the rows answer until new ones are ready.
     """
 
     def __init__(self, key: tuple[int, str], rows: Rows, *, is_stale: bool = False) -> None:
@@ -27,42 +27,42 @@ class Partition:
 
     @property
     def is_in_making(self) -> bool:
-        """Whether new rows are on their way."""
+        """Whether new rows are being built."""
         return self._arrived is not None
 
     def begin(self, *, waited_for: bool = False) -> None:
-        """From now on collect the changes that the rows in the making may lack."""
+        """Start collecting the changes that the rows in progress may lack."""
         self._arrived = []
         self.is_stale = False
         self._ready = threading.Event() if waited_for else None
 
     def finish(self, rows: Rows) -> None:
-        """New rows are made: bring them up to date and answer from them."""
+        """New rows are ready: apply the collected changes and answer from them."""
         changes, self._arrived = self._arrived or [], None
         self.rows = rows
         self.apply(changes)
         self.let_go()
 
     def give_up(self) -> None:
-        """No new rows are coming: somebody must begin again."""
+        """No new rows are coming: another caller must start again."""
         self._arrived = None
         self.is_stale = True
         self.let_go()
 
     def let_go(self) -> None:
-        """Let those who wait go on, with what there is."""
+        """Release the waiting threads, with the rows that there are."""
         if self._ready:
             self._ready.set()
             self._ready = None
 
     def wait(self, seconds: float) -> None:
-        """Until the rows have been made, if somebody is about it and it is worth waiting; without the lock."""
+        """Wait for rows that are being built, if it is worth waiting. Call it without the lock."""
         ready = self._ready
         if ready:
             ready.wait(seconds)
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Take over changes, in their order."""
+        """Apply changes, in order."""
         for change in changes:
             if self._arrived is not None:
                 self._arrived.append(change)
@@ -72,6 +72,6 @@ class Partition:
                 self.rows.add(parsed({change.entry_id.encode(): change.dated}, self.rows.dimensions))
 
     def reweigh(self) -> int:
-        """How many bytes it takes more than when this was asked last."""
+        """The growth in bytes since the last call."""
         before, self.weight = self.weight, self.rows.nbytes + OVERHEAD
         return self.weight - before

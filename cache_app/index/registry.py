@@ -1,4 +1,4 @@
-"""The vector index of this process."""
+"""This process's vector index."""
 
 import os
 from functools import cache
@@ -11,7 +11,7 @@ INDEXES = ("matrix", "vector_set")
 
 
 def configured_index() -> VectorIndex:
-    """The index that `settings.CACHE_INDEX` names: matrix or vector_set. Raises ValueError for another name."""
+    """The index that `settings.CACHE_INDEX` names: matrix or vector_set. Raises ValueError for any other name."""
     return _index(settings.CACHE_INDEX, settings.CACHE_INDEX_MB)
 
 
@@ -29,5 +29,5 @@ def _index(name: str, megabytes: int) -> VectorIndex:
             raise ValueError(f"CACHE_INDEX is neither matrix nor vector_set: {name}")
 
 
-# A thread of the parent may have held a lock while it forked.
+# A thread of the parent may have held a lock during the fork.
 os.register_at_fork(after_in_child=_index.cache_clear)

@@ -1,7 +1,7 @@
-"""Vectors of one partition in memory, and the search through them.
+"""A partition's vectors in memory, and the search through them.
 
-Rows are only appended; one that is removed or has expired is masked by its expiry, until the whole is copied without
-it. So a search runs without a lock on what it saw at its start (a `View`), while others add.
+Rows are only appended. A removed or expired row is masked by its expiry until the rows are copied without it. A search
+therefore runs without a lock on a snapshot (a `View`) while others add rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ from cache_app.index.base import Neighbour
 from cache_app.index.projection import MANY, SHORTLIST, Projection
 
 BLOCK = 4_096
-"""Rows that are allocated together: growing copies nothing and wastes little."""
+"""Rows allocated at a time: growing copies nothing and wastes little."""
 ROW_OVERHEAD = 250
-"""Bytes of a row's id, its place in the list and in the dictionary, measured."""
+"""Bytes of a row's ID, its list slot and its dictionary entry, measured."""
 GONE = -2.0
 """Below every cosine."""
 
@@ -28,7 +28,7 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Page:
-    """Some vectors (one a row), with their entries' ids and expiries in ms."""
+    """Some vectors (one per row), with their entries' IDs and expiries in ms."""
 
     ids: Sequence[str]
     vectors: Floats
@@ -37,7 +37,7 @@ class Page:
 
 @dataclass(frozen=True)
 class View:
-    """The rows as they were at one moment."""
+    """A snapshot of the rows."""
 
     size: int
     ids: Sequence[str]
@@ -47,7 +47,7 @@ class View:
     projection: Projection | None
 
     def nearest(self, query: Vector, count: int, now_ms: int) -> list[Neighbour]:
-        """The nearest that have not expired, best first."""
+        """The nearest rows that have not expired, best first."""
         scores = self._scores(query)
         scores[self.expires[: self.size] <= now_ms] = GONE
         if self.projection is None:
@@ -61,11 +61,11 @@ class View:
         return [Neighbour(entry_id, min(score, 1.0)) for entry_id, score in found if score > GONE]
 
     def gone(self, now_ms: int) -> int:
-        """How many rows are masked."""
+        """Number of masked rows."""
         return int(np.count_nonzero(self.expires[: self.size] <= now_ms))
 
     def is_untidy(self, now_ms: int) -> bool:
-        """Whether a copy would be worth it: half of the rows are gone, or there are too many for the directions."""
+        """Whether a copy is worth it: half of the rows are gone, or there are too many for the directions."""
         outgrown = self.projection.is_outgrown(self.size) if self.projection else self.size > MANY
         return outgrown or 2 * self.gone(now_ms) > self.size
 
@@ -75,14 +75,14 @@ class View:
         return self._taken(np.arange(0, self.size, step))
 
     def pages(self, now_ms: int) -> Iterator[Page]:
-        """What has not expired, block by block."""
+        """The rows that have not expired, block by block."""
         for start, block in zip(range(0, self.size, BLOCK), self.blocks, strict=False):
             expires = self.expires[start : min(start + BLOCK, self.size)]
             alive = np.flatnonzero(expires > now_ms)
             yield Page([self.ids[int(start + place)] for place in alive], block[alive], expires[alive])
 
     def _scores(self, query: Vector) -> Vector:
-        """Cosines, or their estimates where there is a projection."""
+        """Cosines, or estimates if there is a projection."""
         scores = np.empty(self.size, np.float32)
         asked = query if self.projection is None else self.projection.shortened(query)
         blocks = self.blocks if self.projection is None else self.short
@@ -92,7 +92,7 @@ class View:
         return scores
 
     def _taken(self, places: NDArray[np.intp]) -> Vector:
-        """Rows in ascending order of their places, in single precision."""
+        """Rows in ascending order of position, in single precision."""
         number, inside = np.divmod(places, BLOCK)
         parts = [self.blocks[block][inside[number == block]] for block in np.unique(number)]
         taken = np.concatenate(parts) if parts else np.empty((0, 0))
@@ -106,9 +106,9 @@ def _best(scores: Vector, count: int) -> NDArray[np.intp]:
 
 
 class Rows:
-    """The vectors themselves. Not safe between threads: the index locks around everything but the use of a View.
+    """The vectors. Not thread-safe: the index locks around everything but the use of a View.
 
-    With a projection they are kept in half precision, as Redis keeps them, so nothing is lost by it.
+    With a projection they are stored in half precision, as in Redis, so nothing is lost.
     """
 
     def __init__(self, dimensions: int, projection: Projection | None = None) -> None:
@@ -126,17 +126,17 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Memory in use, allocated but free rows included."""
+        """Memory used, including allocated but free rows."""
         arrays = (*self._blocks, *self._short, self._expires)
         return sum(array.nbytes for array in arrays) + ROW_OVERHEAD * len(self._ids)
 
     def view(self) -> View:
-        """What a search needs."""
+        """A snapshot for a search."""
         blocks, short = tuple(self._blocks), tuple(self._short)
         return View(len(self._ids), self._ids, self._expires, blocks, short, self.projection)
 
     def add(self, page: Page) -> None:
-        """Append vectors; an id that is there already is replaced."""
+        """Append vectors. An existing ID is replaced."""
         for entry_id in page.ids:
             self.remove(entry_id)
         start = len(self._ids)
@@ -147,7 +147,7 @@ class Rows:
         self._ids.extend(page.ids)
 
     def remove(self, entry_id: str) -> None:
-        """Mask a vector, if it is here."""
+        """Mask a vector, if present."""
         place = self._where.pop(entry_id, None)
         if place is not None:
             self._expires[place] = 0
@@ -175,7 +175,7 @@ class Rows:
         return (len(self._blocks) - 1) * BLOCK + len(self._blocks[-1]) if self._blocks else 0
 
     def _grow_only_block(self, size: int) -> None:
-        """Partitions of a single entry are common, so the first block begins small."""
+        """Partitions with a single entry are common, so the first block starts small."""
         rows = min(BLOCK, max(size, 2 * len(self._blocks[-1])))
         self._blocks[-1] = _grown(self._blocks[-1], rows)
         if self.projection:

@@ -1,7 +1,7 @@
-"""Reading vectors from Redis: what has changed since the last time, and whole partitions.
+"""Read vectors from Redis: changes since the last read, and whole partitions.
 
-Records of the change stream are numbered without a gap. A reader that finds one missing (the stream was trimmed or
-lost, Redis was emptied or came back with an older state) cannot catch up and begins anew.
+Records of the change stream are numbered without gaps. A reader that finds one missing (the stream was trimmed or lost,
+Redis was emptied or restored to an older state) cannot catch up and starts over.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,18 +15,18 @@ from cache_app.store.scripts import client, prefix
 
 RECORDS = 1_000
 PAGE = 2_000
-"""Rows of one reply: about 1.6 MB."""
+"""Rows per reply: about 1.6 MB."""
 FIRST_PAGE = 500
 TOLERANCE = 0.01
-"""A vector's length may differ from one by this; half precision costs less than 0.001."""
+"""A vector's length may differ from one by this much; half precision costs less than 0.001."""
 
 Record = tuple[bytes, dict[bytes, bytes]]
-"""A stream id and its fields."""
+"""A stream ID and its fields."""
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far an organization's changes have been read. `incarnation` is new when Redis has lost the old state."""
+    """How far an organization's changes have been read. `incarnation` changes when Redis has lost its state."""
 
     incarnation: bytes | None
     number: int
@@ -35,7 +35,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Change:
-    """A vector (with its expiry, as Redis holds it) that was added, or None for one that is gone."""
+    """An added vector (with its expiry, as stored in Redis), or None for one that is gone."""
 
     number: int
     partition: str
@@ -45,10 +45,10 @@ class Change:
 
 @dataclass(frozen=True)
 class News:
-    """What one read found: changes to apply unless `broken`, then where to go on; `more` where that was not all.
+    """The result of one read: changes to apply unless `broken`, and where to continue; `more` if that was not all.
 
-    `rows` is the size of the partition that was asked for; `page` its first page and `scan` where that ends, 0 if it is
-    the only one.
+    `rows` is the size of the requested partition; `page` is its first page and `scan` where that ends, 0 if it is the
+    only one.
     """
 
     now_ms: int
@@ -67,7 +67,7 @@ def read_tail(organization_id: int) -> Cursor:
 
 
 def read_news(organization_id: int, cursor: Cursor, partition: str | None = None) -> News:
-    """All changes since the cursor, and the beginning of a partition; one round trip. Raises RedisError."""
+    """All changes since the cursor, and the first page of a partition, in one round trip. Raises RedisError."""
     start = prefix(organization_id)
     with client().pipeline(transaction=False) as pipeline:
         pipeline.time()
@@ -84,12 +84,12 @@ def read_news(organization_id: int, cursor: Cursor, partition: str | None = None
 
 
 def read_size(organization_id: int, partition: str) -> int:
-    """How many vectors a partition has. Raises RedisError."""
+    """Number of vectors in a partition. Raises RedisError."""
     return int(client().hlen(f"{prefix(organization_id)}v:{partition}"))
 
 
 def read_pages(organization_id: int, partition: str, scan: int = 0) -> Iterator[dict[bytes, bytes]]:
-    """A partition's vectors by id, from where a scan ended; one may come twice. Raises RedisError."""
+    """A partition's vectors by ID, continuing a scan; a vector may come twice. Raises RedisError."""
     key = f"{prefix(organization_id)}v:{partition}"
     while True:
         scan, page = client().hscan(key, cursor=scan, count=PAGE)
@@ -99,7 +99,7 @@ def read_pages(organization_id: int, partition: str, scan: int = 0) -> Iterator[
 
 
 def parsed(page: Mapping[bytes, bytes], dimensions: int) -> Page:
-    """The rows of a page; what is no vector of length one is left out."""
+    """The rows of a page. Anything that is not a vector of length one is skipped."""
     kind = np.dtype([("expires", "<i8"), ("vector", "<f2", (dimensions,))])
     sized = {name: dated for name, dated in page.items() if len(dated) == kind.itemsize}
     rows = np.frombuffer(b"".join(sized.values()), kind)
@@ -115,7 +115,7 @@ def _tail(state: list[bytes | None]) -> Cursor:
     try:
         number = int(logged or 0)
     except ValueError as error:
-        raise DataError("the number of changes is none") from error
+        raise DataError("the number of changes is missing") from error
     return Cursor(incarnation, number, (clock or b"0") + b"-0")
 
 
@@ -124,7 +124,7 @@ def _news(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, 
     try:
         changes = list(_changes(fields for _, fields in records))
     except (KeyError, ValueError):
-        return tail, True, False, []  # nothing that we have written
+        return tail, True, False, []  # not written by us
     first, last = (changes[0].number, changes[-1].number) if changes else (None, cursor.number)
     is_other = cursor.incarnation not in (None, tail.incarnation)
     is_missing = cursor.number != (first - 1 if first else tail.number)

@@ -1,8 +1,8 @@
 """Vector sets of Redis 8 and later: one index for all processes, in the server's memory.
 
-The store's scripts keep a set for each partition while `CACHE_INDEX` is vector_set; what was written before that is
-found by equal questions only. An element has no time to live of its own: its expiry is an attribute that look-ups
-filter by, and the janitor removes it.
+The store's scripts maintain a set for each partition while `CACHE_INDEX` is vector_set; entries written before that are
+found by equal questions only. An element has no expiry: it is an attribute that lookups filter by, and the janitor
+removes the element.
 """
 
 import time
@@ -13,14 +13,14 @@ from cache_app.store.scripts import client, prefix
 
 
 class VectorSetIndex:
-    """Asks Redis for the nearest."""
+    """Asks Redis for the nearest entries."""
 
     def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbour]:
-        """See VectorIndex. Raises RedisError, also where the server has no vector sets."""
+        """See VectorIndex. Raises RedisError, also if the server has no vector sets."""
         key = f"{prefix(organization_id)}s:{partition}"
         query = ("FP32", vector.astype("<f4").tobytes(), "WITHSCORES", "COUNT", count)
         alive = ("FILTER", f".expires > {round(time.time() * 1000)}")
-        # A dictionary by the third version of Redis's protocol, a list by the second.
+        # A dictionary in version 3 of the Redis protocol, a list in version 2.
         reply = client().execute_command("VSIM", key, *query, *alive)
         pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
         return [Neighbour(name.decode(), _cosine(score)) for name, score in pairs]

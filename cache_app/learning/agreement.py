@@ -1,4 +1,4 @@
-"""Whether two answers to one question say the same."""
+"""Whether two answers to one question say the same thing."""
 
 import re
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
 def agreement(embedder: Embedder, one: str, other: str, payer: Payer) -> float:
-    """The cosine of two answers; raises EmbedderError. Only the first 600 words of each are compared."""
+    """The cosine of two answers, by the first 600 words of each. Raises EmbedderError."""
     pieces, others = _pieces(one), _pieces(other)
     vectors = embedder.embed([*pieces, *others], payer)
     return float(np.dot(_mean(vectors[: len(pieces)]), _mean(vectors[len(pieces) :])))
 
 
 def same_numbers(one: str, other: str) -> bool:
-    """Whether the numbers in digits are the same, in any order and number; the marks of lists do not count."""
+    """Whether the numbers in digits are the same, ignoring order and repetition. List markers do not count."""
     return _numbers(one) == _numbers(other)
 
 

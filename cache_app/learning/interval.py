@@ -1,4 +1,4 @@
-"""How wrong a share can be by chance: exact bounds for a share that was counted in a sample."""
+"""Sampling error: exact bounds for a share measured on a sample."""
 
 import math
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ ROUNDING = 1e-9
 
 
 def upper_bound(wrong: int, judged: int, confidence: float = CONFIDENCE) -> float:
-    """The largest true share (0 to 1) that is not refuted by `wrong` among `judged`; 1 where nothing was judged.
+    """The largest true share (0 to 1) that `wrong` out of `judged` does not refute; 1 if nothing was judged.
 
-    C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
-    binomial", Biometrika 26 (1934), one-sided: the true share is below it in at least `confidence` of all samples.
-    114 judged without an error keep 2 %. The chance of so few falls as the share rises: found by bisection, and
-    what is returned is the upper end.
+    C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
+    Biometrika 26 (1934), one-sided: the true share is below it in at least `confidence` of all samples. 114 judgments
+    without an error prove 2 %. The chance of so few falls as the share rises: found by bisection; returns the upper
+    end.
     """
     if wrong >= judged:
         return 1.0
@@ -26,19 +26,19 @@ def upper_bound(wrong: int, judged: int, confidence: float = CONFIDENCE) -> floa
 
 
 def bounds(fewest: int, most: int, judged: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Between which shares the true one lies; two-sided, so with half of the doubt at each end.
+    """The bounds of the true share; two-sided, with half of the error probability at each end.
 
-    `fewest` and `most` are the numbers of wrong ones where some are not decided yet; equal where all are.
+    `fewest` and `most` are the numbers of wrong ones if some are undecided; equal if none are.
     """
     each = (1 + confidence) / 2
     return 1 - upper_bound(judged - fewest, judged, each) if judged else 0.0, upper_bound(most, judged, each)
 
 
 def effective(weighted: Iterable[tuple[bool, float]]) -> tuple[int, int]:
-    """(wrong, judged) of an equal sample that says as much as these (is wrong, hits that it stands for).
+    """(wrong, judged) of an unweighted sample that says as much as these (is wrong, hits that it represents).
 
     The size is Kish's (L. Kish, Survey Sampling, 1965): (sum of weights)^2 / sum of their squares. Rounded to the safe
-    side, the wrong ones up and the size down.
+    side: wrong ones up, size down.
     """
     pairs = list(weighted)
     whole = sum(weight for _, weight in pairs)
@@ -51,7 +51,7 @@ def effective(weighted: Iterable[tuple[bool, float]]) -> tuple[int, int]:
 
 
 def _at_most(wrong: int, judged: int, share: float) -> float:
-    """The chance of at most that many wrong ones: the sum of the binomial terms, in logarithms against underflow."""
+    """Probability of at most that many wrong ones: the sum of the binomial terms, in logarithms against underflow."""
     if share <= 0 or share >= 1:
         return 1.0 if share <= 0 else 0.0
     log_share, log_rest, all_ways = math.log(share), math.log1p(-share), math.lgamma(judged + 1)

@@ -1,9 +1,9 @@
-"""What people say of a hit, and what follows from it for the entry that gave the answer.
+"""Judgments of hits, and their consequences for the entry that gave the answer.
 
-The database knows what is wrong, Redis hears of it. A wrong pair is written down and, when that is committed, blocked
-in Redis at once. Where Redis is away nothing is served from the cache either; when it is back `apply_blocks`, run each
-minute, brings it in line, `blocks_of` goes into each entry that is stored anew, and whoever serves can ask
-`is_wrong_pair` last, which leaves no gap at all.
+The database is the source of truth, Redis a copy. A wrong pair is recorded and, once committed, immediately blocked in
+Redis. While Redis is down the cache serves nothing; when it is back `apply_blocks`, run every minute, catches up,
+`blocks_of` is included in every entry that is stored again, and the lookup can check `is_wrong_pair` last, which leaves
+no gap.
 """
 
 import logging
@@ -30,25 +30,25 @@ from cache_app.store.entry import Entry
 logger = logging.getLogger(__name__)
 
 BAR_RISE = 0.02
-"""A text that is as near as one that got a wrong answer is not near enough; nor is one that is only a little nearer."""
+"""A text as similar as one that got a wrong answer is not similar enough; nor is a slightly more similar one."""
 HIGHEST_BAR = 0.999
 WRONG_HITS_MAX = 1
-"""An answer that was wrong twice is not worth keeping."""
+"""An entry that was wrong twice is removed."""
 LONGEST_LIFE = timedelta(days=90)
-"""No entry lives longer (`CachePolicy.ttl_hours`): what was judged before concerns none that is still there."""
+"""No entry lives longer (`CachePolicy.ttl_hours`): older judgments concern no existing entry."""
 PEOPLE = (JudgedBy.REPORT, JudgedBy.REVIEW)
 OWN_TEXT = Q(question_id=F("entry_id"))
 
 
 class UnknownHitError(LookupError):
-    """No hit of that request used that entry."""
+    """The request has no hit on that entry."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """What an entry carries from its judgements: texts that it must not answer, and the cosine that it needs.
+    """Restrictions from an entry's judgments: texts that it must not answer, and the cosine that it requires.
 
-    `bar` is 0 where any will do.
+    `bar` is 0 if there is no minimum.
     """
 
     question_ids: frozenset[str]
@@ -64,9 +64,9 @@ def report(
     actor: str,
     judged_by: JudgedBy = JudgedBy.REPORT,
 ) -> CacheHit:
-    """Say whether the answer that a request got from an entry was right; see `judge`. Raises UnknownHitError."""
+    """Report whether the answer that a request got from an entry was right; see `judge`. Raises UnknownHitError."""
     if not CacheHit.objects.filter(organization_id=organization_id, id=request_id, entry_id=entry_id).exists():
-        raise UnknownHitError("No answer of that entry was given to that request.")
+        raise UnknownHitError("That request was not answered from that entry.")
     return judge(organization_id=organization_id, hit_id=request_id, is_right=correct, actor=actor, judged_by=judged_by)
 
 
@@ -74,14 +74,14 @@ def report(
 def judge(
     *, organization_id: int, hit_id: UUID, is_right: bool, actor: str, judged_by: JudgedBy = JudgedBy.REVIEW
 ) -> CacheHit:
-    """Say whether a hit was right. Raises UnknownHitError.
+    """Judge a hit as right or wrong. Raises UnknownHitError.
 
-    A wrong one blocks the pair and raises the entry's own bar; the second one on an entry, or one on its own text,
-    removes the entry. The last word counts: right after wrong lifts the block.
+    A wrong hit blocks the pair and raises the entry's own threshold; the second wrong hit of an entry, or one for its
+    own text, removes the entry. The last judgment counts: right after wrong lifts the block.
     """
     hit = CacheHit.objects.select_for_update().filter(organization_id=organization_id, id=hit_id).first()
     if hit is None:
-        raise UnknownHitError("There is no such hit.")
+        raise UnknownHitError("This hit does not exist.")
     before, judgement = hit.judgement, Judgement.RIGHT if is_right else Judgement.WRONG
     hit.judgement, hit.judged_by, hit.judged_at = judgement, judged_by, timezone.now()
     hit.save(update_fields=["judgement", "judged_by", "judged_at"])
@@ -99,9 +99,9 @@ def judge(
 
 
 def write_pair(hit: CacheHit, *, is_right: bool) -> None:
-    """Write down what was judged of a hit's two texts, in the caller's transaction.
+    """Record the judgment of a hit's two texts, in the caller's transaction.
 
-    Nothing is written where the text has left with the content of requests: the entry is then removed for it.
+    Nothing is recorded if retention has deleted the text: the entry is removed instead.
     """
     question_id = question_id_of(hit)
     if question_id:
@@ -122,13 +122,13 @@ def write_pair(hit: CacheHit, *, is_right: bool) -> None:
 
 
 def weight_of(hit: CacheHit) -> float:
-    """How many hits this one stands for: 1 / share where chance chose it to be asked again, by the present share."""
+    """How many hits this one represents: 1 / the current sampling share if it was sampled."""
     share = policy_of(hit.organization_id).reask_share if hit.reasked_at else 0.0
     return 1 / share if share else 1.0
 
 
 def blocks_of(organization_id: int, entry_id: str) -> Blocks:
-    """What whoever stores the entry anew must put into it; one query."""
+    """What to include when the entry is stored again; one query."""
     wrong = _wrong_pairs(organization_id, entry_id).exclude(OWN_TEXT)
     pairs = dict(wrong.values_list("question_id", "similarity"))
     bars = [min(similarity + BAR_RISE, HIGHEST_BAR) for similarity in pairs.values()]
@@ -136,14 +136,14 @@ def blocks_of(organization_id: int, entry_id: str) -> Blocks:
 
 
 def is_wrong_pair(organization_id: int, entry_id: str, question_id: str) -> bool:
-    """Whether somebody judged the entry's answer to that other question wrong: one query by a unique index."""
+    """Whether the entry's answer was judged wrong for that other question: one query by a unique index."""
     return _wrong_pairs(organization_id, entry_id).filter(question_id=question_id).exclude(OWN_TEXT).exists()
 
 
 def apply_blocks() -> int:
-    """Bring in line what Redis missed, in the organizations in scope; returns how many entries are there and judged.
+    """Apply what Redis missed, in the organizations in scope. Returns how many judged entries exist.
 
-    Raises RedisError. Changes nothing where all is in line.
+    Raises RedisError. Changes nothing if Redis is up to date.
     """
     judged = JudgedPair.objects.filter(judged_by__in=PEOPLE, at__gte=timezone.now() - LONGEST_LIFE)
     lined_up: list[bool] = []
@@ -161,7 +161,7 @@ def _line_up_soon(organization_id: int, entry_id: str) -> None:
 
 
 def _line_up(organization_id: int, entry_id: str) -> bool:
-    """Make the entry as its judgements want it; False if it is gone. May be repeated."""
+    """Apply an entry's judgments in Redis. False if it is gone. Safe to repeat."""
     entry = fetch_one(organization_id, entry_id)
     if entry is None:
         return False
@@ -175,7 +175,7 @@ def _line_up(organization_id: int, entry_id: str) -> bool:
 
 
 def _must_go(entry: Entry) -> bool:
-    """Whether this answer, not one that the entry had before, was wrong too often, or for its own text."""
+    """Whether this answer, not an earlier one of the entry, was wrong too often, or wrong for its own text."""
     created_at = datetime.fromtimestamp(entry.created_ms / 1000, UTC)
     wrong = CacheHit.objects.filter(
         organization_id=entry.organization_id, entry_id=entry.id, judgement=Judgement.WRONG, at__gte=created_at
@@ -185,7 +185,7 @@ def _must_go(entry: Entry) -> bool:
 
 
 def question_id_of(hit: CacheHit) -> str:
-    """The entry id that the asked text would have; "" where the text is gone."""
+    """The entry ID that the asked text would have; "" if the text is gone."""
     if hit.layer != Layer.SEMANTIC:
         return hit.entry_id
     return question.entry_id(hit.partition, hit.question) if hit.question else ""

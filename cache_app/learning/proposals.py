@@ -1,9 +1,9 @@
-"""Thresholds that keep the organization's error target, by its own judged pairs; a person applies them.
+"""Thresholds that keep the organization's error target, based on its own judged pairs. A person applies them.
 
-Of the thresholds from 0.80 to 0.97 the smallest whose pairs are wrong at most as often as the target allows, with a
-confidence of 90 %: at 2 % that takes 114 labels without an error. Where nothing was served so far, below the present
-threshold, the pairs must keep the target on their own: those above it say nothing about them. Hits that a fresh answer
-made doubtful count as wrong until somebody has judged them.
+Among thresholds from 0.80 to 0.97 the smallest whose pairs are wrong at most as often as the target allows, with 90 %
+confidence: 2 % takes 114 labels without an error. Below the current threshold, where nothing has been served, the pairs
+must meet the target on their own: those above it say nothing about them. Hits that a fresh answer made doubtful count
+as wrong until someone has judged them.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ from cache_app.policy import change_policy
 
 STEP = 0.01
 THRESHOLDS = [percent / 100 for percent in range(80, 98)]
-"""Below 0.80 too much is wrong whatever the guards say, above 0.97 hardly anything but equal texts is left."""
+"""Below 0.80 too much is wrong whatever the guards say; above 0.97 hardly anything but equal texts is left."""
 EVIDENCE = timedelta(days=90)
 HITS_OF = timedelta(days=30)
 DISMISSED_FOR = timedelta(days=30)
-"""A threshold that somebody dismissed is not proposed again for so long."""
+"""A dismissed threshold is not proposed again for this long."""
 RAN_KEPT_S = 2 * 86_400
 
 
 class WrongStateError(ValueError):
-    """The proposal is not open any more."""
+    """The proposal is no longer open."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """One judged pair; `weight` is the number of hits that it stands for."""
+    """One judged pair. `weight` is the number of hits that it represents."""
 
     similarity: float
     is_wrong: bool
@@ -52,7 +52,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Safe:
-    """A threshold that keeps the target, and by which labels."""
+    """A threshold that meets the target, and the labels that show it."""
 
     threshold: float
     pairs: int
@@ -61,9 +61,10 @@ class Safe:
 
 
 def propose_thresholds() -> int:
-    """Propose for each organization that has judged pairs, at most once a day; returns the number of proposals.
+    """Propose a threshold for each organization with judged pairs, at most once per day. Returns the number of
+    proposals.
 
-    Raises RedisError, where the day's runs are remembered.
+    Raises RedisError: Redis stores the day's runs.
     """
     with system_scope():
         judged = JudgedPair.objects.filter(at__gte=timezone.now() - EVIDENCE).values("organization_id")
@@ -75,7 +76,7 @@ def propose_thresholds() -> int:
 
 
 def smallest_safe(labels: Sequence[Label], present: float, target: float) -> Safe | None:
-    """The smallest threshold that keeps the target (a share); None where the labels are too few for any."""
+    """The smallest threshold that meets the target (a share). None if there are too few labels for any."""
     for threshold in THRESHOLDS:
         served = [label for label in labels if label.similarity >= threshold]
         unproven = [label for label in served if label.similarity < present]
@@ -87,7 +88,7 @@ def smallest_safe(labels: Sequence[Label], present: float, target: float) -> Saf
 
 @transaction.atomic
 def apply_proposal(*, organization_id: int, proposal_id: int, actor: str) -> ThresholdProposal:
-    """Make the proposed threshold the organization's. Raises WrongStateError and ThresholdProposal.DoesNotExist."""
+    """Make the proposal the organization's threshold. Raises WrongStateError and ThresholdProposal.DoesNotExist."""
     proposal = _decide(organization_id, proposal_id, ProposalState.APPLIED, actor)
     change_policy(organization_id=organization_id, changes={"threshold": proposal.threshold}, actor=actor)
     return proposal
@@ -95,14 +96,14 @@ def apply_proposal(*, organization_id: int, proposal_id: int, actor: str) -> Thr
 
 @transaction.atomic
 def dismiss_proposal(*, organization_id: int, proposal_id: int, actor: str) -> ThresholdProposal:
-    """Say no to a proposal. Raises WrongStateError and ThresholdProposal.DoesNotExist."""
+    """Dismiss a proposal. Raises WrongStateError and ThresholdProposal.DoesNotExist."""
     return _decide(organization_id, proposal_id, ProposalState.DISMISSED, actor)
 
 
 def _decide(organization_id: int, proposal_id: int, state: ProposalState, actor: str) -> ThresholdProposal:
     proposal = ThresholdProposal.objects.select_for_update().get(organization_id=organization_id, id=proposal_id)
     if proposal.state != ProposalState.OPEN:
-        raise WrongStateError(f"This proposal is {proposal.state} already.")
+        raise WrongStateError(f"This proposal is already {proposal.state}.")
     proposal.state, proposal.decided_by, proposal.decided_at = state, actor, timezone.now()
     proposal.save(update_fields=["state", "decided_by", "decided_at"])
     audit.record(
@@ -117,7 +118,7 @@ def _decide(organization_id: int, proposal_id: int, state: ProposalState, actor:
 
 @transaction.atomic
 def _propose(organization_id: int) -> bool:
-    """Put the answer of today in place of an open proposal; False where there is nothing new to say."""
+    """Replace the open proposal with today's. False if there is nothing new to propose."""
     embedder = configured_embedder()
     policy = CachePolicy.objects.filter(organization_id=organization_id).first() or CachePolicy()
     present = embedder.scale.edge if policy.threshold is None else policy.threshold
@@ -165,7 +166,7 @@ def _is_at(proposals: QuerySet[ThresholdProposal], safe: Safe) -> bool:
 
 
 def _hits_kept(organization_id: int, threshold: float, present: float) -> float:
-    """Share of the last days' semantic hits, 1 where there were none; with a lower threshold and its near misses."""
+    """Share of the last days' semantic hits, 1 if there were none; for a lower threshold, including its near misses."""
     found = counts.totals(organization_id, timezone.now() - HITS_OF)
     served, below = counts.histogram(found, "served"), counts.histogram(found, "below")
     lowest, until = round(threshold * 100), round(present * 100)
@@ -175,7 +176,7 @@ def _hits_kept(organization_id: int, threshold: float, present: float) -> float:
 
 
 def _first_today(organization: Organization) -> bool:
-    """Whether no other scheduler, and no earlier hour, has run for the organization on its day."""
+    """Whether no other scheduler, and no earlier hour, has run for the organization today."""
     day = timezone.now().astimezone(ZoneInfo(organization.time_zone)).date()
     key = f"sc:{{{organization.pk}}}:proposed:{day}"
     return bool(redis_client().set(key, 1, nx=True, ex=RAN_KEPT_S))

@@ -1,6 +1,6 @@
-"""A few hits are asked again in the background, and the fresh answer is compared with what was served.
+"""A sample of hits is re-checked in the background: the fresh answer is compared with the cached one.
 
-What asking again costs is taken to be what the hit has saved: the price of the same call a moment ago.
+The cost of a re-check is estimated by what the hit saved: the current price of the same call.
 """
 
 import random
@@ -22,18 +22,18 @@ from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgem
 from cache_app.models.hits import UNCOMPARED
 
 AGREES = 0.90
-"""Cosine of two answers that say the same. Two runs of a model on one question mostly lie above it, and the numbers of
-the answers are compared beside it, because an embedder hardly sees them. Between it and 0.75 answers are reworded or
-longer, below they speak of other things; neither says which of the two is right, so that a person looks at both."""
+"""Cosine of two answers that say the same thing. Two runs of a model on one question mostly exceed it; the answers'
+numbers are compared separately because an embedder hardly notices them. Between it and 0.75 answers are reworded or
+longer; below, they talk about other things. Neither says which of the two is right, so a person looks at both."""
 
 COMPARED_WITHIN = timedelta(days=1)
-"""The answer of a request that takes longer is not waited for."""
+"""Answers of requests that take longer are not waited for."""
 
 
 def choose_for_reask(policy: CachePolicy, organization_id: int) -> bool:
-    """Whether chance, and what is left of the day's budget, choose a hit to be asked again.
+    """Whether chance and the rest of the day's budget select a hit for a re-check.
 
-    No query where the organization asks nothing again, which is the default. `due_reasks` keeps the budget.
+    No query if the organization samples nothing, which is the default. `due_reasks` enforces the budget.
     """
     if random.random() >= policy.reask_share:
         return False
@@ -42,10 +42,10 @@ def choose_for_reask(policy: CachePolicy, organization_id: int) -> bool:
 
 
 def due_reasks(limit: int) -> list[CacheHit]:
-    """Take up to `limit` of today's hits that are to be asked again, each once, within the budget of the day.
+    """Claim up to `limit` of today's sampled hits for re-checks, each once, within the day's budget.
 
-    Needs the system's scope. Who dies after it has taken one has lost a sample, never spent twice. Hits that found no
-    room in the budget of their day are not asked again.
+    Needs the system's scope. A process that dies after claiming a hit loses a sample, but never spends twice. Hits that
+    did not fit in their day's budget are not re-checked.
     """
     taken: list[CacheHit] = []
     asking = CachePolicy.objects.filter(reask_share__gt=0, reask_day_nano__gt=0).order_by("organization_id")
@@ -56,7 +56,7 @@ def due_reasks(limit: int) -> list[CacheHit]:
 
 @transaction.atomic
 def _take(organization_id: int, limit: int) -> list[CacheHit]:
-    """The policy's row is the lock: one at a time spends the organization's budget."""
+    """The policy's row is the lock: only one process at a time spends the organization's budget."""
     policy = CachePolicy.objects.select_for_update().get(organization_id=organization_id)
     today = _today(organization_id)
     hits = CacheHit.objects.filter(organization_id=organization_id, reask=True)
@@ -73,7 +73,7 @@ def _take(organization_id: int, limit: int) -> list[CacheHit]:
 
 
 def uncompared(limit: int) -> list[CacheHit]:
-    """Hits that the provider was asked about as well, oldest first, until they are compared or given up.
+    """Hits that the provider was also asked about, oldest first, until they are compared or given up.
 
     Needs the system's scope.
     """
@@ -82,15 +82,15 @@ def uncompared(limit: int) -> list[CacheHit]:
 
 
 def give_up(*, organization_id: int, hit_id: UUID) -> None:
-    """There will be no fresh answer to compare this hit with."""
+    """No fresh answer will come for this hit."""
     CacheHit.objects.filter(organization_id=organization_id, id=hit_id).update(compared_at=timezone.now())
 
 
 def compare(*, organization_id: int, hit_id: UUID, fresh_answer: str) -> CacheHit:
-    """Compare what the provider said with what the cache served, or in shadow mode would have.
+    """Compare the provider's answer with the cached one, which was served or, in shadow mode, would have been.
 
-    Right where both say the same with the same numbers, else doubtful; doubtful as well, without `agreement`, where
-    the embedder is out of order. What a person has judged stays. Raises CacheHit.DoesNotExist.
+    Right if both say the same thing with the same numbers, else doubtful; also doubtful, without `agreement`, if the
+    embedder is unavailable. A person's judgment is kept. Raises CacheHit.DoesNotExist.
     """
     hits = CacheHit.objects.filter(organization_id=organization_id)
     hit = hits.get(id=hit_id)
@@ -119,7 +119,7 @@ def _cosine(hit: CacheHit, fresh_answer: str) -> float | None:
 
 
 def _judged_by_people(hit: CacheHit) -> bool:
-    """Whether a person has judged the same pair by another hit: this one came before the block, or in shadow mode."""
+    """Whether a person judged the same pair by another hit: this hit came before the block, or in shadow mode."""
     return (
         JudgedPair.objects.filter(organization_id=hit.organization_id, entry_id=hit.entry_id, judged_by__in=PEOPLE)
         .filter(question_id=question_id_of(hit))

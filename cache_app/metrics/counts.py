@@ -41,40 +41,40 @@ SIMILARITY_UNIT = 10_000
 KEPT = {Span.HOUR: timedelta(days=8), Span.DAY: timedelta(days=400)}
 NAME_LENGTH = 64
 REGISTERED = "sc:counting"
-"""The organizations that have counts in Redis."""
+"""The organizations with counts in Redis."""
 FOLDED = "folded"
-"""The one row that is no count: the last batch that was folded; see `cache_app.metrics.folding`."""
+"""The one row that is not a count: the last folded batch; see `cache_app.metrics.folding`."""
 
 
 def similarity_name(similarity: float, fate: str) -> str:
-    """The histogram's name for a best candidate; `fate` is served, refused or below.
+    """The histogram's name for a best candidate. `fate` is served, refused or below.
 
-    Rounded down, so that whole-percent thresholds part the bars; a float's last digits do not.
+    Rounded down, so that whole-percent thresholds fall between bars; the last digits of a float do not matter.
     """
     return f"similarity:{min(100, int(similarity * 100 + 1e-6)):02d}:{fate}"
 
 
 def counts_key(organization_id: int) -> str:
-    """The Redis hash of what is not folded yet: from "<hour, seconds since 1970>:<name>" to the count."""
+    """The Redis hash of counts that are not folded yet: "<hour, seconds since 1970>:<name>" -> count."""
     return f"sc:{{{organization_id}}}:counts"
 
 
 def note(organization_id: int, names: Iterable[str] | Mapping[str, int]) -> None:
-    """Count, in one call to Redis. Never raises for a Redis that is away: then it is not counted."""
+    """Count, in one Redis call. Never raises: while Redis is down nothing is counted."""
     hour = int(time.time()) // HOUR_S * HOUR_S
     try:
         pipeline = redis_client().pipeline(transaction=False)
         for name, count in Counter(names).items():
             pipeline.hincrby(counts_key(organization_id), f"{hour}:{name[:NAME_LENGTH]}", count)
-        # Last, because the folder takes an organization off the list before it looks a last time.
+        # Last, because folding takes an organization off the list before its final check.
         pipeline.sadd(REGISTERED, organization_id)
         pipeline.execute()
     except RedisError:
-        logger.debug("not counted: Redis does not answer", exc_info=True)
+        logger.debug("not counted: Redis is not responding", exc_info=True)
 
 
 def totals(organization_id: int, since: datetime | None, span: Span = Span.DAY) -> dict[str, int]:
-    """The sums by name over the spans that begin at `since` or later; all there are for None."""
+    """Totals by name over the spans that begin at `since` or later (None: all)."""
     rows = _rows(organization_id, span)
     if since:
         rows = rows.filter(starts_at__gte=since)
@@ -82,7 +82,7 @@ def totals(organization_id: int, since: datetime | None, span: Span = Span.DAY) 
 
 
 def series(organization_id: int, names: Iterable[str], span: Span, since: datetime) -> dict[datetime, dict[str, int]]:
-    """By begin of the span (UTC) and name; spans and names without a count are missing."""
+    """By start of the span (UTC) and name. Spans and names without a count are missing."""
     rows = _rows(organization_id, span).filter(name__in=list(names), starts_at__gte=since)
     found: dict[datetime, dict[str, int]] = defaultdict(dict)
     for starts_at, name, count in rows.order_by("starts_at").values_list("starts_at", "name", "count"):
@@ -91,23 +91,23 @@ def series(organization_id: int, names: Iterable[str], span: Span, since: dateti
 
 
 def histogram(found: Mapping[str, int], fate: str) -> dict[int, int]:
-    """What `totals` found of best candidates with that fate, by whole percent of cosine."""
+    """From the result of `totals`: best candidates with that fate, by whole percent of cosine."""
     names = {percent: similarity_name(percent / 100, fate) for percent in range(101)}
     return {percent: found[name] for percent, name in names.items() if name in found}
 
 
 def sum_of(found: Mapping[str, int], prefix: str) -> int:
-    """How many `totals` found whose names begin so."""
+    """From the result of `totals`: the sum of all names with this prefix."""
     return sum(count for name, count in found.items() if name.startswith(prefix))
 
 
 def begin_of_day(instant: datetime, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at which the organization's day began that an instant is in."""
+    """The instant (UTC) at which the organization's day that contains `instant` began."""
     return datetime.combine(instant.astimezone(zone).date(), clock(), zone).astimezone(UTC)
 
 
 def forget_old_counts() -> None:
-    """Delete what is past its time in the organizations in scope: hours after 8 days, days after 400."""
+    """Delete old counts in the organizations in scope: hours after 8 days, days after 400."""
     now = timezone.now()
     for span, kept in KEPT.items():
         CacheCount.objects.filter(span=span, starts_at__lt=now - kept).exclude(name=FOLDED).delete()

@@ -1,6 +1,6 @@
-"""The charts of the cache as Plotly dicts, each with the same figures as a table.
+"""The cache's charts as Plotly dicts, each with the same figures as a table.
 
-Days are those of the active time zone, which is the organization's.
+Days are in the active time zone, which is the organization's.
 """
 
 from collections import Counter, defaultdict
@@ -18,11 +18,11 @@ from cache_app.metrics.screens import present_threshold
 from cache_app.models import Layer, Span
 
 UNFINISHED = 0.45
-"""Opacity of the day that is not over."""
+"""Opacity of the unfinished day."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
 COUNTS = {"rangemode": "tozero", "tickformat": "~s"}
 FEW = 6
-"""Up to here each whole number has its own tick; Plotly would put halves between them."""
+"""Up to this value each whole number has its own tick; Plotly would label halves."""
 OUTCOMES = {
     "equal": (f"hit:{Layer.EXACT}", "var(--series-1)"),
     "similar": (f"hit:{Layer.SEMANTIC}", "var(--series-2)"),
@@ -39,7 +39,7 @@ FULL = 100
 
 
 def outcomes_chart(organization_id: int, view: View) -> Chart:
-    """Look-ups of each day by what came of them. One query."""
+    """Lookups of each day by outcome. One query."""
     dates = view.dates()
     counted = _by_date(organization_id, view)
     days = [_outcomes(counted[day]) for day in dates]
@@ -56,7 +56,7 @@ def outcomes_chart(organization_id: int, view: View) -> Chart:
 
 
 def _by_date(organization_id: int, view: View) -> dict[date, Counter[str]]:
-    """Days that were counted before the organization changed its time zone count for the date that they began on."""
+    """Days counted before the organization changed its time zone count for the date on which they began."""
     names = [counts.LOOK, *(name for name, _ in OUTCOMES.values()), *(f"shadow:{layer}" for layer in Layer)]
     found: dict[date, Counter[str]] = defaultdict(Counter)
     for starts_at, counted in counts.series(organization_id, names, Span.DAY, view.since).items():
@@ -65,7 +65,7 @@ def _by_date(organization_id: int, view: View) -> dict[date, Counter[str]]:
 
 
 def _outcomes(found: Mapping[str, int]) -> dict[str, int]:
-    """Counts by outcome. Look-ups may have been lost with Redis where hits, which are rows, were not."""
+    """Counts by outcome. Lookups may have been lost with Redis; hits are rows and were not."""
     hits = {name: found.get(count, 0) for name, (count, _) in OUTCOMES.items()}
     shadow = counts.sum_of(found, "shadow:")
     missed = found.get(counts.LOOK, 0) - sum(hits.values()) - shadow
@@ -73,7 +73,7 @@ def _outcomes(found: Mapping[str, int]) -> dict[str, int]:
 
 
 def similarity_chart(organization_id: int, view: View) -> Chart:
-    """How similar the best candidates were and what became of them, with the threshold that holds. Two queries."""
+    """Similarity of the best candidates and their outcomes, with the current threshold. Two queries."""
     found = counts.totals(organization_id, view.since)
     threshold = present_threshold(organization_id)
     percents = range(round(configured_embedder().scale.near * FULL), FULL + 1)
@@ -102,13 +102,13 @@ def similarity_chart(organization_id: int, view: View) -> Chart:
         **_threshold_line(threshold),
     }
     has_some = any(map(bool, by_fate.values()))
-    note = f"The threshold is {threshold:.2f}. Of each look-up the best candidate is counted."
-    table = Table(["Similarity from", *(name.capitalize() for name in FATES)], rows if has_some else [], note)
+    note = f"The threshold is {threshold:.2f}. Only the best candidate of each lookup counts."
+    table = Table(["Minimum similarity", *(name.capitalize() for name in FATES)], rows if has_some else [], note)
     return Chart({"data": traces if has_some else [], "layout": layout}, table)
 
 
 def _threshold_line(threshold: float) -> Figure:
-    """Bars stand on the middle of their percent and hold what is in it or above: the line is at their left edge."""
+    """A bar is centered on its percent and counts everything from it up to the next: the line is at the left edge."""
     at = threshold - 0.005
     line = {"color": THRESHOLD_COLOUR, "width": 1, "dash": "dash"}
     words = {"text": f"threshold {threshold:.2f}", "showarrow": False, "font": {"color": THRESHOLD_COLOUR}}
@@ -144,11 +144,11 @@ CHARTS: dict[str, Callable[[int, View], Chart]] = {
     "similarity": similarity_chart,
     "refusals": refusals_chart,
 }
-TITLES = {"outcomes": "Look-ups", "similarity": "Similarity", "refusals": "Not served, and why"}
+TITLES = {"outcomes": "Look-ups", "similarity": "Similarity", "refusals": "Not served, by reason"}
 
 
 def _counts_axis(counted: Sequence[int], *, ticks: int = 6) -> Figure:
-    """For bars of these heights."""
+    """An axis for bars of these heights."""
     if max(counted, default=0) < FEW:
         return {**COUNTS, "dtick": 1}
     return {**COUNTS, "nticks": ticks}

@@ -1,9 +1,9 @@
-"""Moving counts from where they arise, Redis and the rows of hits, into `CacheCount`; by several at once.
+"""Move counts from their sources, Redis and the rows of hits, into `CacheCount`. Several may run at once.
 
-Each batch of Redis is counted once, whatever crashes: one script moves the counts to a second key and stamps them with
-Redis' time, and that stamp goes into the organization's marker row in the transaction that adds them. Who finds a
-batch that is in the marker only deletes it. Redis alone can err: what it forgets in a crash is never counted, and
-where it forgets that counts were taken (AOF keeps all but the last second), that second is counted twice.
+Each Redis batch is counted once, whatever crashes: one script moves the counts to a second key and stamps them with
+Redis's time, and that stamp goes into the organization's marker row in the transaction that adds them. A batch that is
+already in the marker is only deleted. Only Redis can err: what it forgets in a crash is never counted, and if it
+forgets that counts were taken (AOF keeps all but the last second), that second is counted twice.
 """
 
 from collections import Counter, defaultdict
@@ -43,10 +43,10 @@ Hours = Mapping[datetime, Mapping[str, int]]
 
 
 def fold_counts() -> None:
-    """Add what happened since the last time to the hours and days; raises RedisError after the hits are counted.
+    """Add what happened since the last run to the hours and days. Raises RedisError after the hits are counted.
 
-    A day takes its hours whole: where a time zone is half an hour off, look-ups of the first half hour of a day count
-    for the day before. Days that are counted stay as they are when the organization changes its time zone.
+    A day takes whole hours: in time zones offset by half an hour, lookups of a day's first half hour count for the day
+    before. Counted days stay unchanged when the organization changes its time zone.
     """
     with system_scope():
         zones = {each: ZoneInfo(name) for each, name in Organization.objects.values_list("id", "time_zone")}
@@ -57,7 +57,7 @@ def fold_counts() -> None:
 
 
 def fold_organization(organization: Organization) -> None:
-    """Add the look-ups of one organization, so that whoever has just made one reads it; in its scope.
+    """Add one organization's lookups, in its scope, so that its latest lookups are visible at once.
 
     Raises RedisError.
     """
@@ -66,9 +66,9 @@ def fold_organization(organization: Organization) -> None:
 
 @transaction.atomic
 def add_counts(organization_id: int, zone: ZoneInfo, hours: Hours, hits: Iterable[CacheHit]) -> None:
-    """Add what happened in some hours, and hits that are marked as counted already; for histories that are made up.
+    """Add some hours' counts, and hits that are already marked as counted; for generated histories.
 
-    Hours that are past their time are counted at the beginning of their day: their own rows would not be kept.
+    Hours past their retention count at the start of their day: their own rows would not be kept.
     """
     kept_since = timezone.now() - KEPT[Span.HOUR]
     moments: dict[datetime, Counter[str]] = defaultdict(Counter)
@@ -92,7 +92,7 @@ def _fold_notes(organization_id: int, zone: ZoneInfo | None) -> None:
 
 
 def _strike_off(organization_id: int) -> None:
-    """Who noted something meanwhile has put the organization back, or is seen here."""
+    """A process that notes something in the meantime lists the organization again, or is seen here."""
     redis = redis_client()
     redis.srem(counts.REGISTERED, organization_id)
     if redis.exists(counts_key(organization_id)):
@@ -111,7 +111,7 @@ def _count_batch(organization_id: int, zone: ZoneInfo, batch: int, taken: Mappin
 
 @transaction.atomic
 def _fold_hits(zones: Mapping[int, ZoneInfo]) -> int:
-    """PostgreSQL lets another folder pass the locked rows by; SQLite lets one transaction write at a time."""
+    """On PostgreSQL another run skips the locked rows; SQLite allows one writing transaction at a time."""
     uncounted = CacheHit.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
     hits = list(uncounted.order_by("at")[:BATCH])
     by_organization: dict[int, dict[datetime, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -139,7 +139,9 @@ def _names(hit: CacheHit) -> dict[str, int]:
 
 
 def _locked(organization_id: int) -> QuerySet[CacheCount]:
-    """The organization's marker, locked until the transaction ends: so one at a time adds to its counts."""
+    """The organization's marker, locked until the transaction ends, so that only one process at a time adds to its
+    counts.
+    """
     row = {"organization_id": organization_id, "span": Span.DAY, "starts_at": EPOCH, "name": counts.FOLDED}
     marker = CacheCount.objects.filter(**row)
     if not marker.update(count=F("count")):
@@ -150,7 +152,7 @@ def _locked(organization_id: int) -> QuerySet[CacheCount]:
 
 
 def _add(organization_id: int, zone: ZoneInfo, hours: Hours) -> None:
-    """Two statements, whatever there is to add; the caller holds the organization's lock."""
+    """Two statements, however much there is to add. The caller holds the organization's lock."""
     added: Counter[tuple[str, datetime, str]] = Counter()
     for at, names in hours.items():
         hour, day = at.replace(minute=0, second=0, microsecond=0), begin_of_day(at, zone)

@@ -1,4 +1,4 @@
-"""Why an answer was not served, in words for people; `cache_app.metrics.counts` lists the names."""
+"""Why an answer was not served, as text; `cache_app.metrics.counts` lists the names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ GUARDS = {
     "negation": ("One of them is negated", "“cancel it” and “don't cancel it”"),
     "antonyms": ("One says the opposite", "increase and decrease, before and after"),
     "entities": ("They name different things", "Berlin and Munich, one company and another"),
-    "order": ("The same words in exchanged places", "from A to B is not from B to A"),
-    "strict": ("One word apart", "nearly the same words, but one that matters is exchanged or added"),
-    "addition": ("The cached question says more", "what it asks beyond the other may have steered its answer"),
-    "wording": ("Other words", "in this language only articles and politeness may differ"),
+    "order": ("Same words in a different order", "from A to B is not from B to A"),
+    "strict": ("One word differs", "nearly the same words, but one that matters is replaced or added"),
+    "addition": ("The cached question says more", "the extra part may have shaped its answer"),
+    "wording": ("Wording differs", "in this language only articles and politeness may differ"),
     "language": (
-        "No words for the language",
-        "it has only equal questions answered, unless a setting allows more",
+        "Unsupported language",
+        "only equal questions are answered in it unless a setting allows more",
     ),
     "blocked": ("Reported as wrong", "somebody said that this answer does not fit this question"),
     "error": ("A guard failed", "the log has the details; the question went to the provider"),
     "threshold": ("Not similar enough", "the best candidate lay below the threshold; no guard had to look"),
 }
 UNSUITED = {
-    "turn": ("Not a plain question", "the last message holds more than a user's text, or is none"),
+    "turn": ("Not a plain question", "the last message is not a plain text from the user"),
     "temperature": ("Temperature too high", "the caller wants a new answer each time"),
-    "tools": ("Answers of tools", "what a tool has said belongs to this conversation alone"),
-    "long": ("Too long", "long texts look alike although they differ where it matters"),
+    "tools": ("Tool results", "a tool's result belongs to this conversation alone"),
+    "long": ("Too long", "long texts look alike even if they differ where it matters"),
     "language": (
-        "No words for the language",
-        "the guards know English and six other languages",
+        "Unsupported language",
+        "the guards support English and six other languages",
     ),
-    "short": ("Too short", "“yes” or “go on” mean what came before"),
+    "short": ("Too short", "“yes” or “go on” depend on the earlier messages"),
 }
 ERRORS = {
-    "redis": ("Redis did not answer", "the cache's store was away"),
-    "embedder": ("The embedder did not answer", "only equal questions were found"),
+    "redis": ("Redis did not respond", "the cache's store was unavailable"),
+    "embedder": ("The embedder did not respond", "only equal questions were found"),
 }
 NEVER_COMPARED = "unsuited:"
 NO_REFUSALS = {"none", "off"}
@@ -53,7 +53,7 @@ class Refusal:
 
 
 def refusals(found: Mapping[str, int]) -> list[Refusal]:
-    """The reasons among what `counts.totals` found, the most frequent first."""
+    """The reasons in the result of `counts.totals`, the most frequent first."""
     split = [(*name.partition(":")[::2], count) for name, count in found.items() if count]
     rows = [Refusal(*_words(why), count) for kind, why, count in split if kind == "miss" and why not in NO_REFUSALS]
     errors = [Refusal(*ERRORS.get(why, (why, "")), count) for kind, why, count in split if kind == "error"]

@@ -1,4 +1,4 @@
-"""What the cache's page shows beside its charts."""
+"""What the cache page shows besides its charts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from cache_app.models import CacheMode, CachePolicy, ProposalState, ThresholdPro
 MODES = {
     CacheMode.EXACT: "Only equal questions are answered from the cache, not similar ones.",
     CacheMode.SHADOW: (
-        "Shadow mode: every request goes to its provider, whose answer is compared with what the cache would have said."
+        "Shadow mode: every request goes to its provider, and the answer is compared with the cached one."
     ),
-    CacheMode.OFF: "The cache is switched off: it answers nothing and keeps nothing.",
+    CacheMode.OFF: "The cache is off: it serves and stores nothing.",
 }
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """An open proposal, in the percents that people read."""
+    """An open proposal, in percent."""
 
     proposal: ThresholdProposal
 
     @property
     def wrong_at_most(self) -> float:
-        """Percent of the answers by meaning, at 90 % confidence."""
+        """Percent of semantic answers, at 90 % confidence."""
         return 100 * self.proposal.error_upper
 
     @property
@@ -37,13 +37,13 @@ class Proposal:
 
     @property
     def hits_kept(self) -> float:
-        """Percent of the present hits; above 100 for more."""
+        """Percent of the current hits; above 100 for more."""
         return 100 * self.proposal.hits_kept
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The page as it is now."""
+    """The page's data."""
 
     stats: CacheStats
     policy: CachePolicy
@@ -51,23 +51,23 @@ class Overview:
 
     @property
     def is_untouched(self) -> bool:
-        """Nobody has asked in this range, and nothing is kept."""
+        """Whether there were no lookups in this range and nothing is cached."""
         return not self.stats.looks and not self.stats.total_entries
 
     @property
     def mode(self) -> str:
-        """What the organization has chosen, where that is not the default."""
+        """The organization's mode, unless it is the default."""
         return MODES.get(CacheMode(self.policy.mode), "")
 
     @property
     def wrong(self) -> "Measured | None":
-        """How often answers by meaning are wrong; None where nothing is judged."""
+        """How often semantic answers are wrong. None if nothing is judged."""
         return Measured.of(self.stats.wrong_share)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The share of wrong answers in percent, its bounds at 90 % confidence, and by how many labels."""
+    """The share of wrong answers in percent, its bounds at 90 % confidence, and the number of labels."""
 
     percent: float
     low: float
@@ -76,7 +76,7 @@ class Measured:
 
     @classmethod
     def of(cls, found: WrongShare) -> "Measured | None":
-        """None where nothing is judged."""
+        """None if nothing is judged."""
         if found.share is None:
             return None
         return cls(100 * found.share, 100 * found.low, 100 * found.high, found.right + found.wrong)
@@ -89,17 +89,17 @@ def overview(organization_id: int, view: View) -> Overview:
 
 
 def present_threshold(organization_id: int) -> float:
-    """The cosine that holds: the organization's, else the embedder's own. One query."""
+    """The cosine in force: the organization's, else the embedder's. One query."""
     return _threshold(_policy(organization_id))
 
 
 def other_thresholds(organization_id: int, view: View, present: float) -> Sequence[WhatIf]:
-    """What they would have done in the range. One query."""
+    """What other thresholds would have done in the range. One query."""
     return what_if(counts.totals(organization_id, view.since), present, configured_embedder().scale)
 
 
 def _policy(organization_id: int) -> CachePolicy:
-    """As it is stored: what another process remembers of a second ago would contradict what was just saved."""
+    """Read from the database: what another process remembers could contradict what was just saved."""
     stored = CachePolicy.objects.filter(organization_id=organization_id).first()
     return stored or CachePolicy(organization_id=organization_id)
 
@@ -109,6 +109,6 @@ def _threshold(policy: CachePolicy) -> float:
 
 
 def open_proposal() -> Proposal | None:
-    """The scoped organization's, if there is one."""
+    """The open proposal of the organization in scope, if any."""
     proposal = ThresholdProposal.objects.filter(state=ProposalState.OPEN).first()
     return Proposal(proposal) if proposal else None

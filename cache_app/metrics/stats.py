@@ -1,4 +1,4 @@
-"""The cache's figures for people: how often it answers, how often it is wrong, and what that saves."""
+"""The cache's figures: how often it answers, how often it is wrong, and what it saves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from cache_app.store import browse
 
 DAYS = 30
 NO_GUARDS = ("none", "threshold", "unsuited", "off")
-"""What follows "miss:" and is no guard's objection."""
+"""What follows "miss:" and is not a guard's objection."""
 SAMPLED = Q(layer=Layer.SEMANTIC) & (Q(shadow=True) | Q(reasked_at__isnull=False))
 WRONG, RIGHT, DOUBTFUL = (Q(judgement=each) for each in (Judgement.WRONG, Judgement.RIGHT, Judgement.DOUBTFUL))
 
 
 @dataclass(frozen=True)
 class WrongShare:
-    """How often answers by meaning are wrong, by the hits that chance chose to be asked again, and shadow mode's.
+    """How often semantic answers are wrong, based on sampled re-checks and shadow mode.
 
-    Shares from 0 to 1. `share` is None where nothing is judged; `low` and `high` hold the truth in 90 of 100 cases,
-    with what is still doubtful taken as right for the one and as wrong for the other. What people report by themselves
-    says nothing of the share and is not in it: nobody reports a right answer.
+    Shares from 0 to 1. `share` is None if nothing is judged; `low` and `high` contain the true share in 90 of 100
+    cases, with doubtful hits taken as right for one and as wrong for the other. Reports by people are not included and
+    say nothing about the share: nobody reports a right answer.
     """
 
     right: int
@@ -44,14 +44,14 @@ class WrongShare:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """Of the last days of the organization's calendar, today included; money in nano-dollars.
+    """The last days of the organization's calendar, including today; money in nano-dollars.
 
-    `hit_rate` and `repeats_served` are percents, None where there was nothing to serve. `repeats_served` tells how many
-    of the repeats were served: of the look-ups whose best candidate was at least as similar as the embedder's `edge`
-    (and of those with an equal text, or an equal call under way), those that were answered. Misses are all look-ups
-    without a hit, those of a cache that was out of order included. `vetoes` are refusals by guard; `near_misses` lacked
-    similarity alone. `saved_nano` is what the ledger's rows of cache hits say, as far as hits are counted (seconds).
-    Entries and memory are those of now, None while Redis is away.
+    `hit_rate` and `repeats_served` are percents, None if there was nothing to serve. `repeats_served` is the share of
+    repeats that were answered: of the lookups whose best candidate was at least as similar as the embedder's `edge`
+    (and of those with an equal text, or an equal call in progress). Misses are all lookups without a hit, including
+    those while the cache was unavailable. `vetoes` are refusals by guard; `near_misses` lacked only similarity.
+    `saved_nano` comes from the ledger's rows of cache hits, as far as hits are counted (a delay of seconds). Entries
+    and memory are current, None while Redis is down.
     """
 
     days: int
@@ -77,13 +77,13 @@ class CacheStats:
 
 
 def cache_stats(organization_id: int, days: int = DAYS) -> CacheStats:
-    """The figures of an organization, in its scope: three queries, whatever there is to tell."""
+    """The figures of an organization, in its scope: always three queries."""
     since = _since(organization_id, days)
     found = counts.totals(organization_id, since)
     entries, memory = _in_redis(organization_id)
     by_kind = {str(layer): found.get(f"hit:{layer}", 0) for layer in Layer}
     hits = sum(by_kind.values())
-    # Two sources: look-ups may have been lost with Redis, hits are rows.
+    # Two sources: lookups may have been lost with Redis, hits are rows.
     looks = max(found.get(counts.LOOK, 0), hits)
     reports, wrong_share = _judged(organization_id, since)
     semantic = by_kind[Layer.SEMANTIC] * counts.SIMILARITY_UNIT

@@ -1,4 +1,4 @@
-"""The cache's first page."""
+"""URLs of the cache overview."""
 
 from django.urls import path
 

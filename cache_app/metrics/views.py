@@ -1,4 +1,4 @@
-"""`/cache/`: how often the cache answers, how often it is wrong, and what that saves."""
+"""`/cache/`: how often the cache answers, how often it is wrong, and what it saves."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ from cache_app.pages import rights
 @vary_on_headers("HX-Request")
 @conditional_page
 def cache(request: MemberRequest) -> HttpResponse:
-    """The figures of a range; for HTMX what moves of them: notices and tiles."""
+    """The figures of a range. For HTMX the parts that change: notices and tiles."""
     view, organization_id = View.of(request.GET), request.principal.organization_id
     overview = screens.overview(organization_id, view)
     context: dict[str, Any] = {
@@ -62,15 +62,15 @@ figure, figure_table = chart_views("cache:read", _chart)
 @permission_required("cache:manage")
 @require_POST
 def proposal_apply(request: MemberRequest, proposal_id: int) -> HttpResponse:
-    """Make a proposed threshold the organization's."""
-    return _decide(request, proposal_id, apply_proposal, "The threshold is {threshold:.2f} from now on.")
+    """Set the organization's threshold to the proposed one."""
+    return _decide(request, proposal_id, apply_proposal, "Threshold set to {threshold:.2f}.")
 
 
 @permission_required("cache:manage")
 @require_POST
 def proposal_dismiss(request: MemberRequest, proposal_id: int) -> HttpResponse:
-    """Say no to a proposed threshold."""
-    done = "Dismissed: a threshold of {threshold:.2f} is not proposed again for 30 days."
+    """Dismiss a proposed threshold."""
+    done = "Dismissed. A threshold of {threshold:.2f} is not proposed again for 30 days."
     return _decide(request, proposal_id, dismiss_proposal, done)
 
 

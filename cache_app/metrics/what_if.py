@@ -1,6 +1,6 @@
-"""What other thresholds would have done, by the counts of best candidates.
+"""What other thresholds would have done, based on the counts of best candidates.
 
-Counted are whole percents of similarity, and only the best candidate of each look-up. A candidate that was below the
+The counts are by whole percents of similarity, and cover only the best candidate of each lookup. A candidate below the
 threshold passed the vetoes, but the strict rules never saw it: what a lower threshold adds is an upper bound. What a
 guard refused stays refused, whatever the threshold.
 """
@@ -12,16 +12,16 @@ from cache_app.embedding.base import Scale
 from cache_app.metrics.counts import histogram
 
 STEPS = (-5, 0, 3, 5, 7, 10)
-"""In percent from the embedder's own threshold, whose scale is like no other's: 0.80 to 0.95 for one of 0.85."""
+"""In percent, relative to the embedder's own threshold, because scales differ: 0.80 to 0.95 for one of 0.85."""
 FULL = 100
 
 
 @dataclass(frozen=True)
 class WhatIf:
-    """One threshold; `percent` is the cosine in whole percent.
+    """One threshold. `percent` is the cosine in whole percent.
 
-    `kept` are the answers of the range that it would have served too, `more` those that it would have added at most,
-    `fewer` those that it would not have served, `refused` what is similar enough and was refused by a guard.
+    `kept` are the answers in the range that it would also have served, `more` those that it would have added at most,
+    `fewer` those that it would not have served, `refused` similar enough but refused by a guard.
     """
 
     percent: int
@@ -43,7 +43,7 @@ class WhatIf:
 
 
 def what_if(found: Mapping[str, int], present: float, scale: Scale) -> list[WhatIf]:
-    """The present threshold among others; empty where nothing was compared by meaning."""
+    """The current threshold among others. Empty if nothing was compared by meaning."""
     served, refused, below = (histogram(found, fate) for fate in ("served", "refused", "below"))
     if not (served or refused or below):
         return []

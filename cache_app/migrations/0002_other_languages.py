@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='cachepolicy',
             name='other_languages',
-            field=models.CharField(choices=[('exact', 'by equal questions only'), ('similar', 'by similar questions, too')], default='exact', help_text='languages that the guards have no words for', max_length=16),
+            field=models.CharField(choices=[('exact', 'only by equal questions'), ('similar', 'also by similar questions')], default='exact', help_text='unsupported languages', max_length=16),
         ),
     ]

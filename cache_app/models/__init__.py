@@ -1,4 +1,4 @@
-"""The cache's tables. Entries live in Redis; here are the rules, what was served, and what was learned."""
+"""The cache's tables. Entries live in Redis; here are the settings, the hits, and what was learned."""
 
 from cache_app.models.counts import CacheCount, Span
 from cache_app.models.hits import UNCOUNTED, CacheHit, JudgedBy, Judgement, Layer

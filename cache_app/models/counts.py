@@ -6,7 +6,7 @@ from aiinfra.tenants.models import TenantModel
 
 
 class Span(models.TextChoices):
-    """How long a row's time is: days are those of the organization's time zone."""
+    """The time that a row covers. Days are in the organization's time zone."""
 
     HOUR = "hour"
     DAY = "day"

@@ -7,7 +7,7 @@ from aiinfra.tenants.models import ApiKey, TenantModel
 
 
 class Layer(models.TextChoices):
-    """How the entry was found: the same text, a similar one, or the answer of an equal call that was under way."""
+    """How the entry was found: the same text, a similar one, or the answer of an equal call in progress."""
 
     EXACT = "exact"
     SEMANTIC = "semantic"
@@ -15,7 +15,7 @@ class Layer(models.TextChoices):
 
 
 class Judgement(models.TextChoices):
-    """What people, or a fresh answer, said of a hit."""
+    """The judgment of a hit, by a person or a fresh answer."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -23,24 +23,24 @@ class Judgement(models.TextChoices):
 
 
 class JudgedBy(models.TextChoices):
-    """Where a judgement comes from."""
+    """Where a judgment comes from."""
 
     REPORT = "report", "a report"
     REVIEW = "review", "a reviewer"
-    REASK = "reask", "asking again"
+    REASK = "reask", "a re-check"
     SHADOW = "shadow", "shadow mode"
 
 
 UNCOUNTED = models.Q(counted=False)
 UNCOMPARED = models.Q(models.Q(shadow=True) | models.Q(reasked_at__isnull=False), compared_at=None)
-"""The provider was asked what the cache had answered, and nobody has looked at its answer yet."""
+"""The provider was asked too, and its answer has not been compared yet."""
 
 
 class CacheHit(TenantModel):
-    """One hit. `id` is the id of the request that it answered; a shadow one was answered by the provider after all.
+    """One hit. `id` is the ID of the request that it answered; a shadow hit was answered by the provider after all.
 
-    The texts stay with the hit, because the entry may be gone when somebody looks at the pair; they leave with the
-    content of requests.
+    The texts are stored with the hit, because the entry may be gone when someone reviews the pair; they are deleted
+    with the content of requests.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -53,13 +53,13 @@ class CacheHit(TenantModel):
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=128)
     similarity = models.FloatField(help_text="cosine; 1 for an equal text")
-    rule = models.CharField(max_length=16, help_text="why it was served: exact, flight, clear, strict or head")
+    rule = models.CharField(max_length=16, help_text="rule that allowed it: exact, flight, clear, strict or head")
     api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
     user_ref = models.CharField(max_length=128, blank=True)
-    question = models.TextField(blank=True, help_text="what was asked")
-    cached_question = models.TextField(blank=True, help_text="what the answer was given to")
+    question = models.TextField(blank=True, help_text="the question")
+    cached_question = models.TextField(blank=True, help_text="the question that the answer was given to")
     answer = models.TextField(blank=True, help_text="what was served, or would have been")
-    fresh_answer = models.TextField(blank=True, help_text="what the provider said, where it was asked as well")
+    fresh_answer = models.TextField(blank=True, help_text="the provider's answer, if it was asked too")
     agreement = models.FloatField(null=True, help_text="cosine of the two answers")
     saved_nano = models.BigIntegerField(default=0, help_text="as in the ledger; nano-dollars")
     saved_ms = models.PositiveIntegerField(default=0, help_text="how long the provider took for the entry's answer")
@@ -68,10 +68,10 @@ class CacheHit(TenantModel):
     judgement = models.CharField(max_length=16, choices=Judgement.choices, blank=True)
     judged_by = models.CharField(max_length=16, choices=JudgedBy.choices, blank=True)
     judged_at = models.DateTimeField(null=True)
-    reask = models.BooleanField(default=False, help_text="chosen to be asked again")
+    reask = models.BooleanField(default=False, help_text="sampled for a re-check")
     reasked_at = models.DateTimeField(null=True)
     compared_at = models.DateTimeField(null=True, help_text="the two answers were compared, or there is no second one")
-    counted = models.BooleanField(default=False, help_text="it is in the counts")
+    counted = models.BooleanField(default=False, help_text="included in the counts")
 
     class Meta:
         indexes = [

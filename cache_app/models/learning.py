@@ -1,4 +1,4 @@
-"""What the cache learns from: pairs that somebody judged, and thresholds that follow from them."""
+"""What the cache learns from: judged pairs, and the thresholds derived from them."""
 
 from django.db import models
 from django.utils import timezone
@@ -9,7 +9,8 @@ from cache_app.models.hits import JudgedBy
 
 class JudgedPair(TenantModel):
     """Whether the answer to one question may be served to another. A wrong pair stays blocked however often the entry
-    is evicted and fetched again."""
+    is evicted and stored again.
+    """
 
     at = models.DateTimeField(default=timezone.now)
     embedder = models.CharField(max_length=64)
@@ -19,7 +20,7 @@ class JudgedPair(TenantModel):
     similarity = models.FloatField()
     is_right = models.BooleanField()
     judged_by = models.CharField(max_length=16, choices=JudgedBy.choices)
-    weight = models.FloatField(default=1.0, help_text="hits that this one stands for: 1 / sampling share")
+    weight = models.FloatField(default=1.0, help_text="hits that this one represents: 1 / sampling share")
 
     class Meta:
         constraints = [
@@ -32,7 +33,7 @@ class JudgedPair(TenantModel):
 
 
 class ProposalState(models.TextChoices):
-    """What became of a proposed threshold."""
+    """The status of a proposed threshold."""
 
     OPEN = "open"
     APPLIED = "applied"
@@ -41,7 +42,7 @@ class ProposalState(models.TextChoices):
 
 
 class ThresholdProposal(TenantModel):
-    """A threshold that keeps the organization's error target, by its own judged pairs; a person applies it."""
+    """A threshold that keeps the organization's error target, based on its own judged pairs; a person applies it."""
 
     at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.OPEN)
@@ -50,9 +51,9 @@ class ThresholdProposal(TenantModel):
     before = models.FloatField(help_text="the threshold when it was proposed")
     error_target = models.FloatField()
     pairs = models.PositiveIntegerField(help_text="judged pairs at or above the proposed threshold")
-    wrong = models.PositiveIntegerField(help_text="of them")
+    wrong = models.PositiveIntegerField(help_text="wrong ones among them")
     error_upper = models.FloatField(help_text="upper bound of the share of wrong answers at 90 % confidence")
-    hits_kept = models.FloatField(help_text="share of the present hits that it would still serve; above 1 for more")
+    hits_kept = models.FloatField(help_text="share of the current hits that it would still serve; above 1 for more")
     decided_by = models.CharField(max_length=150, blank=True)
     decided_at = models.DateTimeField(null=True)
 

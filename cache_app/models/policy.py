@@ -1,4 +1,4 @@
-"""An organization's own rules for its cache."""
+"""An organization's own cache settings."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -14,27 +14,27 @@ class CacheMode(models.TextChoices):
 
     SEMANTIC = "semantic", "equal and similar questions"
     EXACT = "exact", "equal questions only"
-    SHADOW = "shadow", "nothing: ask the provider each time, and compare with what the cache would have served"
-    OFF = "off", "nothing, and keep nothing"
+    SHADOW = "shadow", "nothing: ask the provider every time, and compare with the cached answer"
+    OFF = "off", "nothing, and store nothing"
 
 
 class SharedWith(models.TextChoices):
     """Whose questions one entry may answer."""
 
-    ORGANIZATION = "organization", "everybody in the organization"
+    ORGANIZATION = "organization", "everyone in the organization"
     API_KEY = "api_key", "callers with the same API key"
     USER = "user", "the same user"
 
 
 class OtherLanguages(models.TextChoices):
-    """How questions are answered in languages that the guards have no words for."""
+    """How questions are answered in languages that the guards do not support."""
 
-    EXACT = "exact", "by equal questions only"
-    SIMILAR = "similar", "by similar questions, too"
+    EXACT = "exact", "only by equal questions"
+    SIMILAR = "similar", "also by similar questions"
 
 
 class CachePolicy(TenantModel):
-    """At most one row an organization; without one the defaults hold. Read it by `policy_of`."""
+    """At most one row per organization; without one the defaults apply. Read it with `policy_of`."""
 
     mode = models.CharField(max_length=16, choices=CacheMode.choices, default=CacheMode.SEMANTIC)
     threshold = models.FloatField(
@@ -42,11 +42,13 @@ class CachePolicy(TenantModel):
         blank=True,
         validators=[MinValueValidator(0.5), MaxValueValidator(1.0)],
         verbose_name="similarity threshold",
-        help_text="cosine; empty for the embedder's own default",
+        help_text="cosine; leave empty for the embedder's default",
     )
     shared_with = models.CharField(max_length=16, choices=SharedWith.choices, default=SharedWith.ORGANIZATION)
     ttl_hours = models.PositiveIntegerField(
-        default=TTL_HOURS, validators=[MinValueValidator(1), MaxValueValidator(24 * 90)], verbose_name="hours kept"
+        default=TTL_HOURS,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 90)],
+        verbose_name="time to live (hours)",
     )
     max_entries = models.PositiveIntegerField(
         default=ENTRIES_MAX, validators=[MinValueValidator(1), MaxValueValidator(1_000_000)]
@@ -54,27 +56,27 @@ class CachePolicy(TenantModel):
     max_temperature = models.FloatField(
         default=1.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(2.0)],
-        verbose_name="highest temperature",
+        verbose_name="maximum temperature",
         help_text="calls above it are never answered by meaning",
     )
     other_languages = models.CharField(
         max_length=16,
         choices=OtherLanguages.choices,
         default=OtherLanguages.EXACT,
-        help_text="languages that the guards have no words for",
+        help_text="unsupported languages",
     )
     error_target = models.FloatField(
         default=0.02,
         validators=[MinValueValidator(0.001), MaxValueValidator(0.2)],
-        help_text="share of wrong answers among those served by meaning that a proposed threshold must keep",
+        help_text="maximum share of wrong answers among semantic hits that a proposed threshold may have",
     )
     reask_share = models.FloatField(
         default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(0.2)],
-        help_text="share of hits that are asked again in the background to measure error; 0 for none",
+        help_text="share of hits re-checked in the background to measure errors; 0 for none",
     )
     reask_day_nano = models.BigIntegerField(
-        default=0, validators=[MinValueValidator(0)], help_text="what that may cost a day; nano-dollars"
+        default=0, validators=[MinValueValidator(0)], help_text="daily re-check budget; nano-dollars"
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Pairs that wait for somebody's judgement, as the page shows them."""
+"""Pairs waiting for a judgment, as the review page shows them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ DEFAULT_KIND = "open"
 
 @dataclass(frozen=True)
 class Pair:
-    """A hit with its texts side by side; without the texts for those who may not read them."""
+    """A hit with its texts side by side; without the texts for users who cannot read them."""
 
     hit: CacheHit
     asked: Sequence[Piece] = ()
@@ -34,7 +34,7 @@ class Pair:
 
     @classmethod
     def of(cls, hit: CacheHit, *, with_content: bool) -> "Pair":
-        """Questions are compared with each other, and answers where there are two."""
+        """Questions are compared with each other, and answers if there are two."""
         if not with_content:
             return cls(hit)
         served, fresh = compared(hit.answer, hit.fresh_answer) if hit.fresh_answer else ([Piece(hit.answer, False)], [])
@@ -42,25 +42,25 @@ class Pair:
 
     @property
     def is_gone(self) -> bool:
-        """The texts have left with the content of requests."""
+        """Whether retention has deleted the texts."""
         return not (self.hit.question or self.hit.cached_question)
 
     @property
     def verdict(self) -> str:
-        """right or wrong, once somebody has said so."""
+        """right or wrong, once judged."""
         return self.hit.judgement if self.hit.judgement in {Judgement.RIGHT, Judgement.WRONG} else ""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some hits, newest first, and where the next page begins ("" after the last one)."""
+    """Some hits, newest first, and where the next page starts ("" after the last one)."""
 
     hits: Sequence[CacheHit]
     cursor: str = ""
 
 
 def page_of(kind: str, cursor: str = "") -> Page:
-    """One page of the scoped organization by keyset; one query. Raises ValueError for a cursor that is none."""
+    """One page of the organization in scope, by keyset; one query. Raises ValueError for an invalid cursor."""
     hits = _recent().filter(KINDS[kind]).order_by("-at", "-id")
     if cursor:
         at, hit_id = _decoded(cursor)
@@ -71,7 +71,7 @@ def page_of(kind: str, cursor: str = "") -> Page:
 
 
 def how_many() -> dict[str, int]:
-    """By kind, what the page has to show; one query."""
+    """Number of pairs by kind; one query."""
     return _recent().aggregate(**{kind: Count("id", filter=which) for kind, which in KINDS.items()})
 
 
@@ -84,9 +84,9 @@ def _encoded(hit: CacheHit) -> str:
 
 
 def _decoded(cursor: str) -> tuple[datetime, UUID]:
-    """Raises ValueError (also UnicodeDecodeError and binascii.Error, which are ones)."""
+    """Raises ValueError (UnicodeDecodeError and binascii.Error are subclasses)."""
     at, _, hit_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
     moment = datetime.fromisoformat(at)
-    if moment.utcoffset() != timedelta(0):  # another one can lie outside of what UTC has dates for
+    if moment.utcoffset() != timedelta(0):  # another offset may exceed the range of UTC dates
         raise ValueError("not a cursor")
     return moment, UUID(hit_id)

@@ -1,4 +1,4 @@
-"""The page of review."""
+"""URLs of the review page."""
 
 from django.urls import path
 

@@ -19,8 +19,8 @@ from cache_app.review import screens
 from cache_app.review.screens import Pair
 
 DONE = {
-    Judgement.RIGHT: "Judged right.",
-    Judgement.WRONG: "Judged wrong: this answer is not given to this question again.",
+    Judgement.RIGHT: "Marked as right.",
+    Judgement.WRONG: "Marked as wrong: this answer is no longer served for this question.",
 }
 
 
@@ -28,7 +28,7 @@ DONE = {
 @require_GET
 @cache_control(private=True, no_cache=True)
 def review(request: MemberRequest) -> HttpResponse:
-    """Reported and doubtful pairs side by side, or those that nobody has judged."""
+    """Reported and doubtful pairs side by side, or those that are not judged yet."""
     kind, cursor = request.GET.get("show", ""), request.GET.get("cursor", "")
     kind = kind if kind in screens.KINDS else screens.DEFAULT_KIND
     page = _page(kind, cursor)
@@ -48,11 +48,11 @@ def review(request: MemberRequest) -> HttpResponse:
 @permission_required("cache:write")
 @require_POST
 def judgement(request: MemberRequest, hit_id: UUID) -> HttpResponse:
-    """Say whether an answer was right; the address carries the list's filters."""
+    """Judge an answer as right or wrong. The URL carries the list's filters."""
     get_object_or_404(CacheHit, id=hit_id)
     said, organization_id = request.POST.get("judgement"), request.principal.organization_id
     if said not in DONE:
-        return HttpResponse("judgement: right or wrong", status=422, content_type="text/plain")
+        return HttpResponse("judgment: right or wrong", status=422, content_type="text/plain")
     is_right = said == Judgement.RIGHT
     hit = judge(organization_id=organization_id, hit_id=hit_id, is_right=is_right, actor=request.principal.actor)
     return tell(request, _after(request, hit), "success", DONE[Judgement(said)])
@@ -72,7 +72,7 @@ def _kinds() -> list[tuple[str, str, int]]:
 
 
 def _page(kind: str, cursor: str) -> screens.Page:
-    """The first page for a cursor that is none."""
+    """The first page if the cursor is invalid."""
     try:
         return screens.page_of(kind, cursor)
     except ValueError:

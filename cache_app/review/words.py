@@ -1,4 +1,4 @@
-"""Which words of two texts differ."""
+"""Word differences between two texts."""
 
 import re
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from difflib import SequenceMatcher
 
 TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 TOKENS_MAX = 1_500
-"""The comparison is quadratic in the worst case; longer texts are shown unmarked."""
+"""The comparison is quadratic in the worst case; longer texts are shown without marks."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a text: what the other one has too, or what it has not. The pieces together are the text."""
+    """A part of a text, and whether the other text lacks it. Together the pieces make up the text."""
 
     text: str
     differs: bool
 
 
 def compared(one: str, other: str) -> tuple[Sequence[Piece], Sequence[Piece]]:
-    """The pieces of both texts, as they are: whoever shows them escapes them. Blanks alone make no difference."""
+    """The pieces of both texts, unescaped: the caller escapes them. Whitespace alone makes no difference."""
     left, right = TOKEN.findall(one), TOKEN.findall(other)
     if max(len(left), len(right)) > TOKENS_MAX:
         return [Piece(one, differs=False)], [Piece(other, differs=False)]
@@ -32,7 +32,7 @@ def compared(one: str, other: str) -> tuple[Sequence[Piece], Sequence[Piece]]:
 
 
 def _pieces(text: str, *, differs: bool) -> list[Piece]:
-    """Blanks at the edge of what differs are left out of the mark."""
+    """Whitespace at the edges of a difference is not marked."""
     if not differs:
         return [Piece(text, differs=False)] if text else []
     words = text.strip()
@@ -41,5 +41,5 @@ def _pieces(text: str, *, differs: bool) -> list[Piece]:
 
 
 def _folded(token: str) -> str:
-    """Case is no other word, and one blank is like another."""
+    """Case does not make a different word, and all whitespace is alike."""
     return " " if token.isspace() else token.casefold()

@@ -1,4 +1,4 @@
-"""What was changed of the rules, in the words and units of the form."""
+"""Changes of the settings, in the words and units of the form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from aiinfra.tenants.models import AuditEvent
 
 LABELS = {
     "mode": "Mode",
-    "threshold": "Similarity threshold",
+    "threshold": "Minimum similarity",
     "shared_with": "Shared with",
-    "ttl_hours": "Hours kept",
-    "max_entries": "Entries kept at most",
-    "max_temperature": "Highest temperature",
+    "ttl_hours": "Time to live (hours)",
+    "max_entries": "Maximum entries",
+    "max_temperature": "Maximum temperature",
     "other_languages": "Other languages",
-    "error_target": "Wrong answers allowed",
-    "reask_share": "Hits asked again",
-    "reask_day_nano": "Asking again, a day",
+    "error_target": "Maximum wrong answers (%)",
+    "reask_share": "Sampled re-checks (%)",
+    "reask_day_nano": "Daily re-check budget",
 }
 SHARES = {"error_target", "reask_share"}
-OWN_THRESHOLD = "the embedder's own"
+OWN_THRESHOLD = "the embedder's default"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One rule before and after."""
+    """One setting before and after."""
 
     label: str
     before: str
@@ -43,7 +43,7 @@ class Changed:
 
 
 def changed(events: Iterable[AuditEvent]) -> list[Changed]:
-    """The audit log's rows of rules for people."""
+    """The audit log's rows about cache settings, as text."""
     return [Changed(event.at, event.actor, _changes(event.changes)) for event in events]
 
 

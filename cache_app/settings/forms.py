@@ -1,4 +1,4 @@
-"""What people fill in about the cache's rules."""
+"""The form of the cache settings."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,24 +16,24 @@ MODES = [
     (CacheMode.EXACT, "Answer equal questions only: serves less, and is hardly ever wrong"),
     (
         CacheMode.SHADOW,
-        "Shadow: ask the provider each time, and compare with what the cache would have said",
+        "Shadow: ask the provider every time, and compare with the cached answer",
     ),
-    (CacheMode.OFF, "Off: answer nothing and keep nothing"),
+    (CacheMode.OFF, "Off: serve and store nothing"),
 ]
 SHARED = [
-    (SharedWith.ORGANIZATION, "Everybody in the organization"),
+    (SharedWith.ORGANIZATION, "Everyone in the organization"),
     (SharedWith.API_KEY, "Callers with the same API key"),
     (SharedWith.USER, "The same user"),
 ]
 LANGUAGES = [
     (OtherLanguages.EXACT, "Answer equal questions only"),
-    (OtherLanguages.SIMILAR, "Answer similar questions, too: negations and opposites are not noticed"),
+    (OtherLanguages.SIMILAR, "Also answer similar questions: negations and opposites are not detected"),
 ]
 PERCENT = Decimal(100)
 
 
 def _number() -> forms.NumberInput:
-    """Takes every decimal that a rule can have: the browser must not refuse what was rendered."""
+    """Accepts every decimal that a setting can have: the browser must not reject what was rendered."""
     return forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
 
 
@@ -42,36 +42,36 @@ def _percent(**options: Any) -> forms.DecimalField:
 
 
 class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """An organization's rules. Shares are percents here, amounts dollars."""
+    """An organization's settings. Shares are percents here, amounts are dollars."""
 
-    mode = forms.ChoiceField(label="What the cache does", choices=MODES, widget=forms.RadioSelect)
+    mode = forms.ChoiceField(label="Mode", choices=MODES, widget=forms.RadioSelect)
     shared_with = forms.ChoiceField(
-        label="Whose questions an answer may serve",
+        label="Shared with",
         choices=SHARED,
-        help_text="A change starts anew: answers that were kept under another rule are not found any more.",
+        help_text="Changing this empties the cache.",
     )
     other_languages = forms.ChoiceField(
         label="Other languages",
         choices=LANGUAGES,
         help_text=(
-            "The guards know English, and to a lesser degree German, French, Spanish, Italian, Portuguese, and Dutch. "
-            "For all other languages they have no words, and the default embedder is trained on English."
+            "The guards support English and, to a lesser degree, German, French, Spanish, Italian, Portuguese, Dutch. "
+            "Other languages are not supported, and the default embedder is trained on English."
         ),
     )
     error_target = _percent(
-        label="Wrong answers allowed, percent",
+        label="Maximum wrong answers (%)",
         min_value=Decimal("0.1"),
         max_value=Decimal(20),
-        help_text="Of the answers to similar questions. Thresholds are proposed that keep it; a person applies them.",
+        help_text="Share of answers to similar questions. Proposed thresholds stay below it; a person applies them.",
     )
     reask_share = _percent(
-        label="Hits asked again, percent",
+        label="Sampled re-checks (%)",
         min_value=Decimal(0),
         max_value=Decimal(20),
-        help_text="Chosen by chance and asked in the background, to measure how often the cache is wrong. 0 for none.",
+        help_text="Random hits sent to the provider to measure how often the cache is wrong. 0 for none.",
     )
     reask_day = forms.DecimalField(
-        label="What asking again may cost a day",
+        label="Daily re-check budget",
         min_value=0,
         max_value=Decimal(9_999_999),
         max_digits=18,
@@ -83,11 +83,11 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         model = CachePolicy
         fields = COLUMNS
         help_texts = {
-            "ttl_hours": "An answer leaves then, however often it was used. Holds for what is stored from now on.",
-            "max_entries": "Beyond it what was used least recently leaves; pinned entries stay.",
-            "max_temperature": "Calls above it are never answered by meaning: who asks for variety gets it.",
+            "ttl_hours": "Entries expire after this time, however often they are used. Applies to new entries.",
+            "max_entries": "Least recently used entries are evicted; pinned entries stay.",
+            "max_temperature": "Calls above it are never answered by meaning: their callers want variety.",
         }
-        labels = {"max_entries": "Entries kept at most"}
+        labels = {"max_entries": "Maximum entries"}
 
     def __init__(self, *args: Any, scale: Scale, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,19 +95,19 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         self.fields["error_target"].initial = _shown(policy.error_target)
         self.fields["reask_share"].initial = _shown(policy.reask_share)
         self.fields["reask_day"].initial = Decimal(dollars(policy.reask_day_nano))
-        self.fields["reask_day"].help_text = "In US dollars. What a call cost when it was answered counts."
+        self.fields["reask_day"].help_text = "In US dollars. Each re-check counts at the cost of the original call."
         self.fields["threshold"].help_text = (
-            f"Similarity from which on a question may be answered, from 0.50 to 1.00. "
-            f"Empty for the embedder's own, {scale.edge:.2f}."
+            f"Minimum similarity between a question and a cached one, from 0.50 to 1.00. "
+            f"Leave empty for the embedder's default, {scale.edge:.2f}."
         )
         for name in ("threshold", "max_temperature"):
             self.fields[name].widget.attrs.update({"step": "any", "inputmode": "decimal"})
 
     def clean(self) -> dict[str, Any]:
-        """Asking again needs money."""
+        """Re-checks need a budget."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if data.get("reask_share") and data.get("reask_day") == 0:
-            self.add_error("reask_day", "Say what it may cost, or ask none again.")
+            self.add_error("reask_day", "Enter a daily budget, or set the sample to 0.")
         return data
 
     def changes(self) -> dict[str, Any]:
@@ -122,5 +122,5 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
 
 
 def _shown(share: float) -> Decimal:
-    """All its digits, so that saving what is shown changes nothing."""
+    """All its digits, so that saving the displayed value changes nothing."""
     return Decimal(f"{(Decimal(str(share)) * PERCENT).normalize():f}")

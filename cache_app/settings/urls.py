@@ -1,4 +1,4 @@
-"""The page of the rules."""
+"""URLs of the cache settings."""
 
 from django.urls import path
 

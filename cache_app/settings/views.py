@@ -1,4 +1,4 @@
-"""`/cache/settings/`: the organization's rules for its cache."""
+"""`/cache/settings/`: the organization's cache settings."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -23,14 +23,14 @@ EVENTS_SHOWN = 5
 @require_http_methods(["GET", "POST"])
 @one_edit_at_a_time
 def settings(request: MemberRequest) -> HttpResponse:
-    """Read and change the rules; the form shows those that are stored, not those remembered of a second ago."""
+    """Read and change the settings. The form shows the stored values, not those remembered for a second."""
     organization, scale = request.membership.organization, configured_embedder().scale
     policy = CachePolicy.objects.first() or CachePolicy(organization=organization)
     data = request.POST if request.method == "POST" else None
     form = PolicyForm(data, instance=policy, scale=scale)
     if form.is_valid():
         change_policy(organization_id=organization.pk, changes=form.changes(), actor=request.principal.actor)
-        messages.success(request, "The rules are saved. They hold within a second.")
+        messages.success(request, "Settings saved. They take effect within a second.")
         return redirect("cache_settings")
     context = {
         "form": form,
@@ -43,7 +43,7 @@ def settings(request: MemberRequest) -> HttpResponse:
 
 
 def _events(request: MemberRequest) -> list[Changed] | None:
-    """The last changes of the rules; None for those who may not read the audit log."""
+    """The last changes of the settings. None for users who cannot read the audit log."""
     if not request.principal.can("audit:read"):
         return None
     return changed(audit_events(verb="cache_policy.")[:EVENTS_SHOWN])

@@ -1,4 +1,4 @@
-"""Looking at what is in the cache, for people: pages of entries, and how many and how large they are.
+"""Browse the cache: pages of entries, and how many and how large they are.
 
 Everything here raises RedisError.
 """
@@ -15,14 +15,14 @@ SAMPLE = 20
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, newest first, and where the next page begins ("" after the last one)."""
+    """Some entries, newest first, and where the next page starts ("" after the last one)."""
 
     entries: list[Entry]
     cursor: str
 
 
 def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", count: int = 50) -> Page:
-    """Entries, newest first; `cursor` is that of the page before. Raises ValueError for one that is none."""
+    """Entries, newest first; `cursor` is from the previous page. Raises ValueError for an invalid one."""
     below = f"({int(cursor)}" if cursor else "+inf"
     entries: list[Entry] = []
     rows = _rows(organization_id, tag, below, count)
@@ -38,39 +38,39 @@ def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", c
 
 
 def _rows(organization_id: int, tag: str | None, below: str, count: int) -> list[tuple[str, str]]:
-    """Ids and when they were written, the newest first; no two have the same time."""
+    """IDs and write times, newest first; no two have the same time."""
     key = f"{prefix(organization_id)}t:{EVERYTHING if tag is None else user_tag(tag)}"
     rows = client().zrevrangebyscore(key, below, "-inf", start=0, num=count, withscores=True)
     return [(name.decode(), f"{written:.0f}") for name, written in rows]
 
 
 def entry(organization_id: int, entry_id: str) -> Entry | None:
-    """One entry, or None where it may not be served (any more)."""
+    """One entry. None if it may not be served, or no longer."""
     return _as_they_are(organization_id, [entry_id]).get(entry_id)
 
 
 def _as_they_are(organization_id: int, ids: list[str]) -> dict[str, Entry]:
-    """Past the copies of this process, whose number of hits is of another moment."""
+    """Bypasses this process's copies, whose hit counts may be outdated."""
     for name in ids:
         l1.drop(organization_id, name)
     return fetch_valid(organization_id, "", ids)
 
 
 def count(organization_id: int) -> int:
-    """Entries that have not expired."""
+    """Number of entries that have not expired."""
     redis = client()
     seconds, microseconds = redis.time()
     return int(redis.zcount(prefix(organization_id) + "exp", f"({seconds * 1000 + microseconds // 1000}", "+inf"))
 
 
 def waiting_for_vectors(organization_id: int, count: int = 50) -> list[Entry]:
-    """Some of the entries that were written without the vector by which similar questions would find them."""
+    """Some of the entries that still lack the vector by which similar questions find them."""
     ids = client().srandmember(prefix(organization_id) + "bare", count)
     return list(fetch_valid(organization_id, "", [name.decode() for name in ids]).values())
 
 
 def memory_bytes(organization_id: int) -> int:
-    """About how much memory of Redis the organization's entries take: some are measured, the others supposed alike."""
+    """Approximate Redis memory of the organization's entries, extrapolated from a sample."""
     start = prefix(organization_id)
     redis = client()
     total = int(redis.zcard(start + "exp"))
@@ -82,7 +82,7 @@ def memory_bytes(organization_id: int) -> int:
 
 
 def _entry_bytes(organization_id: int) -> float:
-    """The mean of a sample: an entry's hash and its vector with the name of that."""
+    """The mean of a sample: an entry's hash, and its vector with its name."""
     start = prefix(organization_id)
     names = [name.decode() for name in client().zrandmember(start + "exp", SAMPLE) or ()]
     entries = fetch_valid(organization_id, "", names)

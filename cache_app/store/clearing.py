@@ -1,7 +1,7 @@
-"""Removing entries: by tag, by model, all, or one.
+"""Remove entries: by tag, by model, all, or one.
 
-First the tag's epoch is raised, and from that moment no process serves what was written before. The removal that
-follows only frees memory and counts; who dies in between leaves the rest to the janitor. Everything here raises
+The tag's epoch is raised first; from then on no process serves what was written before. The removal that follows only
+frees memory and counts; if the process dies in between, the janitor removes the rest. Everything here raises
 RedisError.
 """
 
@@ -10,21 +10,21 @@ from collections.abc import Iterable
 from cache_app.store.scripts import EVERYTHING, model_tag, run, user_tag
 
 CHUNK = 500
-"""Entries that one script removes, so that Redis answers others in between."""
+"""Entries removed per script call, so that Redis serves others in between."""
 
 
 def clear_all(organization_id: int) -> int:
-    """Remove every entry of an organization; returns how many."""
+    """Remove every entry of an organization. Returns how many."""
     return _clear(organization_id, [EVERYTHING])
 
 
 def clear_tags(organization_id: int, tags: Iterable[str]) -> int:
-    """Remove the entries that have any of the tags; returns how many."""
+    """Remove the entries that have any of the tags. Returns how many."""
     return _clear(organization_id, [user_tag(tag) for tag in tags])
 
 
 def clear_model(organization_id: int, provider: str, model: str) -> int:
-    """Remove what a model has answered; returns how many."""
+    """Remove a model's answers. Returns how many."""
     return _clear(organization_id, [model_tag(provider, model)])
 
 
@@ -34,7 +34,7 @@ def delete(organization_id: int, entry_id: str) -> bool:
 
 
 def sweep(organization_id: int, tag: str) -> int:
-    """Remove what was written before the last clearing of a tag (as the scripts name it); returns how many."""
+    """Remove what was written before the last clearing of a tag (as the scripts name it). Returns how many."""
     total, more = 0, 1
     while more:
         removed, more = run("sweep", organization_id, tag, CHUNK)

@@ -1,8 +1,8 @@
-"""Cached answers in Redis: writing one, and reading those that may be served.
+"""Cached answers in Redis: write them, and read those that may be served.
 
-What may be served is decided by Redis at the moment of reading: the entry is there, has not expired by Redis's clock,
-belongs to the partition that was asked for, and was not cleared since it was written. Whoever names its id, an index
-or a copy in memory, is only believed so far. Everything here raises RedisError where Redis does not answer.
+Redis decides at read time what may be served: the entry exists, has not expired by Redis's clock, belongs to the
+requested partition, and was not cleared since it was written. An ID from an index or an in-memory copy is only a hint.
+Everything here raises RedisError if Redis does not respond.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,14 +19,14 @@ __all__ = ["Entry", "add_vector", "block", "fetch_one", "fetch_valid", "pin", "p
 
 MAX_ENTRIES = 100_000
 UNCHANGED = 1
-"""The script's word for "your copy still holds"."""
+"""The script's reply for "your copy is still valid"."""
 
 
 def put(entry: Entry, *, vector: Vector | None, by_meaning: bool = True, max_entries: int = MAX_ENTRIES) -> None:
-    """Store an entry in place of the one with its id, until `expires_ms`; a pin of the old one is kept.
+    """Store an entry, replacing the one with its ID, until `expires_ms`. A pin of the old one is kept.
 
-    Beyond `max_entries` what was used least recently leaves. Without a vector an entry that is to be found `by_meaning`
-    waits for `add_vector`.
+    Above `max_entries` the least recently used entries are evicted. An entry that is to be found `by_meaning` but has
+    no vector waits for `add_vector`.
     """
     tags = [EVERYTHING, model_tag(entry.provider, entry.model), *map(user_tag, entry.tags)]
     half, full = _packed(vector)
@@ -38,7 +38,7 @@ def put(entry: Entry, *, vector: Vector | None, by_meaning: bool = True, max_ent
 
 
 def _packed(vector: Vector | None) -> tuple[bytes, bytes]:
-    """As the matrices and as vector sets read it; the second is empty where no set is kept."""
+    """In the formats of matrices and of vector sets; the second is empty if no set is maintained."""
     if vector is None:
         return b"", b""
     full = vector.astype("<f4").tobytes() if settings.CACHE_INDEX == "vector_set" else b""
@@ -46,18 +46,18 @@ def _packed(vector: Vector | None) -> tuple[bytes, bytes]:
 
 
 def _list(organization_id: int) -> None:
-    """Remembered only when it is done: who dies in between leaves it to the next."""
+    """Remembered only once it is done: if the process dies in between, the next one does it."""
     client().sadd(ORGANIZATIONS, organization_id)
     client().hset(prefix(organization_id) + "state", "listed", 1)
 
 
 def add_vector(organization_id: int, entry_id: str, vector: Vector) -> bool:
-    """Give an entry the vector that it waits for; False if it waits no more."""
+    """Add the vector that an entry waits for. False if it no longer waits."""
     return bool(run("add_vector", organization_id, entry_id, *_packed(vector)))
 
 
 def fetch_valid(organization_id: int, partition: str, ids: Sequence[str]) -> dict[str, Entry]:
-    """Those of the named entries that may be served in this partition now; one round trip."""
+    """The given entries that may be served in this partition now; one round trip."""
     if not ids:
         return {}
     copies = {name: l1.get(organization_id, name) for name in ids}
@@ -76,22 +76,22 @@ def fetch_one(organization_id: int, entry_id: str) -> Entry | None:
 
 
 def touch(organization_id: int, entry_id: str) -> None:
-    """Note that an entry was served; this never prolongs its life."""
+    """Record that an entry was served; this never extends its life."""
     run("touch", organization_id, entry_id)
 
 
 def block(organization_id: int, entry_id: str, question_id: str, bar: float) -> bool:
-    """Never answer that question with this entry again, nor one less similar than `bar`; False if it is gone."""
+    """Never answer that question with this entry again, nor one less similar than `bar`. False if it is gone."""
     return bool(run("block", organization_id, entry_id, question_id, bar))
 
 
 def pin(organization_id: int, entry_id: str) -> bool:
-    """Keep an entry from eviction until it expires; False if it is gone."""
+    """Protect an entry from eviction until it expires. False if it is gone."""
     return bool(run("pin", organization_id, entry_id, 1))
 
 
 def unpin(organization_id: int, entry_id: str) -> bool:
-    """Let an entry go when room is needed, counted from now as its last use; False if it is gone."""
+    """Allow an entry to be evicted again; now counts as its last use. False if it is gone."""
     return bool(run("pin", organization_id, entry_id, 0))
 
 
@@ -102,7 +102,7 @@ def _known(copies: Mapping[str, Entry | None]) -> Iterable[Argument]:
 
 
 def _fresh(organization_id: int, entry_id: str, reply: list[bytes] | None) -> Entry | None:
-    """What Redis sent; broken is as good as missing."""
+    """What Redis sent; a broken entry counts as missing."""
     entry = packing.unpacked(organization_id, entry_id, reply) if reply else None
     if entry is None:
         l1.drop(organization_id, entry_id)

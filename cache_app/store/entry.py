@@ -1,4 +1,4 @@
-"""What one cached answer is."""
+"""One cached answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from aiinfra.providers.base import TokenUsage
 class Entry:
     """One cached answer. `question` is the text of the last turn that it answers.
 
-    `response` is {role, content, finishReason} and perhaps toolCalls; several readers share it: change a copy.
-    `origin` is fetched, given or warmed; `bar` a similarity of its own below which it answers nothing (0: none);
-    `blocked` holds the ids of questions that it must not answer. `stamp` is set by the store and changes with the
-    entry, except for `hits`, which a copy in memory may show too low.
+    `response` is {role, content, finishReason} and optionally toolCalls; readers share it: change a copy. `origin` is
+    fetched, given or warmed; `bar` is the entry's own minimum similarity (0: none); `blocked` contains the IDs of
+    questions that it must not answer. `stamp` is set by the store and changes with the entry, except for `hits`, which
+    an in-memory copy may show too low.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Freeing what expired entries have left: Redis forgets their hashes by itself, not their vectors, tags and places."""
+"""Clean up after expired entries: Redis deletes their hashes itself, but not their vectors, tags and places."""
 
 from cache_app.store import clearing
 from cache_app.store.scripts import ORGANIZATIONS, client, prefix, run
@@ -7,12 +7,12 @@ EPOCH = b"epoch:"
 
 
 def organizations() -> list[int]:
-    """The ids of all organizations that have anything in the cache. Raises RedisError."""
+    """IDs of all organizations that have anything in the cache. Raises RedisError."""
     return sorted(int(name) for name in client().smembers(ORGANIZATIONS))
 
 
 def clean_up(organization_id: int) -> int:
-    """Remove the traces of expired entries, finish clearings that were broken off; returns how many entries left.
+    """Remove the traces of expired entries and finish interrupted clearings. Returns how many entries were removed.
 
     Raises RedisError.
     """
@@ -36,7 +36,7 @@ def _finish_clearings(organization_id: int) -> int:
 
 
 def _unlist(organization_id: int) -> None:
-    """Listed again if something was written meanwhile."""
+    """Listed again if something was written in the meantime."""
     redis = client()
     redis.srem(ORGANIZATIONS, organization_id)
     if redis.exists(prefix(organization_id) + "state"):

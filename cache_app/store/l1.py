@@ -1,8 +1,7 @@
-"""Copies of entries in this process, which spare the transfer and the unpacking.
+"""This process's copies of entries, which save the transfer and the unpacking.
 
-A copy is only served after Redis has said, in the same round trip that would have brought the entry, that it may be
-served and that its stamp is still the copy's. So nothing that any process cleared, deleted, blocked or replaced comes
-from here.
+A copy is served only after Redis has confirmed, in the same round trip that would have fetched the entry, that it may
+be served and that its stamp matches. So nothing that any process cleared, deleted, blocked or replaced comes from here.
 """
 
 import threading
@@ -19,7 +18,7 @@ _lock = threading.Lock()
 
 
 def get(organization_id: int, entry_id: str) -> Entry | None:
-    """The copy of an entry, of which Redis must be asked whether it still holds."""
+    """The copy of an entry. Ask Redis whether it is still valid."""
     key = (organization_id, entry_id)
     with _lock:
         kept_at, entry = _copies.get(key, (0.0, None))
@@ -31,7 +30,7 @@ def get(organization_id: int, entry_id: str) -> Entry | None:
 
 
 def keep(entry: Entry) -> None:
-    """Keep what Redis has just sent; beyond SIZE the least recently used copy leaves."""
+    """Keep what Redis has just sent. Above SIZE the least recently used copy is dropped."""
     key = (entry.organization_id, entry.id)
     with _lock:
         _copies[key] = (time.monotonic(), entry)
@@ -41,12 +40,12 @@ def keep(entry: Entry) -> None:
 
 
 def drop(organization_id: int, entry_id: str) -> None:
-    """Forget a copy that does not hold any more."""
+    """Drop a copy that is no longer valid."""
     with _lock:
         _copies.pop((organization_id, entry_id), None)
 
 
 def clear() -> None:
-    """Forget all copies."""
+    """Drop all copies."""
     with _lock:
         _copies.clear()

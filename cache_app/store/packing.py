@@ -1,4 +1,4 @@
-"""An entry as the fields of a hash, and back."""
+"""Convert an entry to the fields of a Redis hash, and back."""
 
 import json
 import zlib
@@ -14,7 +14,7 @@ NUMBERS = ("created_ms", "expires_ms", "latency_ms")
 
 
 def packed(entry: Entry) -> dict[str, str | bytes]:
-    """The fields of an entry; those that only the store sets are left to it."""
+    """The fields of an entry, without those that only the store sets."""
     return {
         **{name: getattr(entry, name) for name in TEXTS},
         **{name: str(getattr(entry, name)) for name in NUMBERS},
@@ -30,7 +30,7 @@ def packed(entry: Entry) -> dict[str, str | bytes]:
 
 
 def unpacked(organization_id: int, entry_id: str, reply: Sequence[bytes]) -> Entry | None:
-    """The entry that the reply of HGETALL describes, or None where it describes none."""
+    """The entry that an HGETALL reply describes. None if it is not a valid entry."""
     try:
         fields = {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
         return Entry(id=entry_id, organization_id=organization_id, **_values(fields))
@@ -58,7 +58,7 @@ def _values(fields: Mapping[str, bytes]) -> dict[str, Any]:
 
 def _usage(text: bytes) -> TokenUsage:
     usage = TokenUsage(**json.loads(text))
-    if usage.total < 0:  # adding them up also finds counts that are not numbers
+    if usage.total < 0:  # adding them up also detects counts that are not numbers
         raise ValueError("a negative number of tokens")
     return usage
 

@@ -1,6 +1,6 @@
-"""The way to the cache's keys in Redis: their names, and the scripts that change them as one.
+"""The cache's Redis keys and the scripts that change them atomically.
 
-docs/cache-store.md lists the keys. All of one organization have one hash tag, so a cluster keeps them together.
+docs/cache-store.md lists the keys. All keys of one organization share a hash tag, so a cluster keeps them on one node.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ from aiinfra.redis import bytes_client
 
 LUA = Path(__file__).parent / "lua"
 ORGANIZATIONS = "sc:organizations"
-"""A set of the ids of all organizations that have anything."""
+"""A set of the IDs of all organizations that have anything."""
 EVERYTHING = "*"
 """The tag of every entry."""
 
@@ -21,27 +21,27 @@ Argument = str | bytes | int | float
 
 
 def client() -> Any:
-    """Redis, answering in bytes; redis-py's own types leave that open."""
+    """A Redis client that returns bytes; redis-py's own types leave that open."""
     return bytes_client()
 
 
 def prefix(organization_id: int) -> str:
-    """What all keys of an organization begin with."""
+    """The common prefix of an organization's keys."""
     return f"sc:{{{organization_id}}}:"
 
 
 def user_tag(tag: str) -> str:
-    """A tag that somebody gave; the prefix keeps it apart from our own."""
+    """A tag that a user gave; the prefix separates it from internal ones."""
     return f"u:{tag}"
 
 
 def model_tag(provider: str, model: str) -> str:
-    """The tag of everything that a model has answered."""
+    """The tag of all answers of a model."""
     return f"m:{provider}/{model}"
 
 
 def run(name: str, organization_id: int, *arguments: Argument) -> Any:
-    """What a script returns, as bytes. Raises RedisError."""
+    """A script's result, as bytes. Raises RedisError."""
     return _script(name)(keys=[prefix(organization_id)], args=arguments, client=client())
 
 

@@ -79,7 +79,7 @@ def test_a_proposed_threshold_is_applied(
 ) -> None:
     page = open_page(admin, path_of("overview"))
     page.get_by_role("button", name="Apply 0.91").click()
-    expect(page.get_by_text("The threshold is 0.91 from now on.")).to_be_visible()
+    expect(page.get_by_text("Threshold set to 0.91.")).to_be_visible()
     expect(page.locator("#similarity-chart")).to_contain_text("threshold 0.91")
     policy = policy_in(organization)
     assert policy is not None
@@ -127,7 +127,7 @@ def test_the_list_is_narrowed_while_typing_and_cleared_in_a_dialog(
     page.wait_for_url("**/entries/?tag=faq")
     page.get_by_role("button", name="Clear…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Every entry of the organization").check()
+    dialog.get_by_label("All entries of the organization").check()
     expect(dialog.get_by_label("Tags", exact=True)).to_be_hidden()
     dialog.get_by_role("button", name="Remove").click()
     expect(dialog).to_contain_text("Type North Ltd to remove every entry.")
@@ -144,11 +144,11 @@ def test_rules_are_saved_and_a_wrong_one_is_told_beside_its_field(
 ) -> None:
     page = open_page(admin, path_of("settings"))
     page.get_by_label("Answer equal questions only").check()
-    page.get_by_label("Hits asked again, percent").fill("2")
+    page.get_by_label("Sampled re-checks (%)").fill("2")
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("Say what it may cost, or ask none again.")).to_be_visible()
+    expect(page.get_by_text("Enter a daily budget, or set the sample to 0.")).to_be_visible()
     page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
-    page.get_by_label("What asking again may cost a day").fill("1.50")
+    page.get_by_label("Daily re-check budget").fill("1.50")
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("The rules are saved.")).to_be_visible()
     expect(page.get_by_label("Answer equal questions only")).to_be_checked()

@@ -1,4 +1,4 @@
-"""`manage.py calibrate_cache FILE`: what an embedder's thresholds do on labelled pairs, and which ones follow."""
+"""`manage.py calibrate_cache FILE`: measure an embedder's thresholds on labeled pairs, and propose a scale."""
 
 import json
 from argparse import ArgumentParser
@@ -13,25 +13,23 @@ from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.guards.calibration import PRINTED, Pair, guarded, plain, proposed_scale
 
 LOCAL = 0
-"""The payer of an embedder that costs nothing."""
+"""The payer for an embedder that costs nothing."""
 
 
 class Command(BaseCommand):
     """Embeds the pairs of a file, prints recall and wrong share at each threshold, and proposes a scale."""
 
-    help = "Measure the cache's thresholds for an embedder on labelled pairs (JSON lines with a, b and same)."
+    help = "Measure the cache's thresholds for an embedder on labeled pairs (JSON lines with a, b and same)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The file and what to measure."""
-        parser.add_argument("file", type=Path, help='one pair a line: {"a": "...", "b": "...", "same": 0 or 1}')
-        parser.add_argument("--embedder", default="", help="its name; without it the configured one")
-        parser.add_argument("--error", type=float, default=0.02, help="share of wrong answers that is borne (0.02)")
+        parser.add_argument("file", type=Path, help='one pair per line: {"a": "...", "b": "...", "same": 0 or 1}')
+        parser.add_argument("--embedder", default="", help="name of the embedder (default: the configured one)")
+        parser.add_argument("--error", type=float, default=0.02, help="accepted share of wrong answers (default: 0.02)")
         parser.add_argument(
-            "--organization", default="", help="slug of who pays; needed by an embedder that costs money"
+            "--organization", default="", help="slug of the organization that pays, for an embedder that costs money"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print the table and the proposal."""
         embedder = _embedder(options["embedder"])
         payer = _payer(options["organization"], embedder)
         pairs = _pairs(options["file"], embedder, payer)
@@ -67,7 +65,7 @@ def _payer(slug: str, embedder: Embedder) -> Payer:
             raise CommandError(f"there is no organization {slug}")
         return Payer(organization.id)
     if "openai" in embedder.id:
-        raise CommandError("this embedder costs money: name who pays with --organization SLUG")
+        raise CommandError("this embedder costs money: pass --organization SLUG")
     return Payer(LOCAL)
 
 
@@ -80,6 +78,6 @@ def _pairs(path: Path, embedder: Embedder, payer: Payer) -> list[Pair]:
             Pair(row["a"], row["b"], bool(row["same"]), float(vectors[row["a"]] @ vectors[row["b"]])) for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CommandError(f"{path} cannot be read as labelled pairs: {error!r}") from error
+        raise CommandError(f"{path} does not contain labeled pairs: {error!r}") from error
     except EmbedderError as error:
         raise CommandError(str(error)) from error

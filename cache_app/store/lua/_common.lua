@@ -1,4 +1,4 @@
--- KEYS[1] is what all keys of one organization begin with. Times are Redis's own.
+-- KEYS[1] is the prefix of all keys of one organization. Times are Redis's own.
 local P = KEYS[1]
 local STATE = P .. 'state'
 local LOG_LENGTH = 20000
@@ -6,7 +6,7 @@ local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 
--- Microseconds, but never the same twice and never back, also where the clock was set back or Redis was emptied.
+-- Microseconds, strictly increasing even if the clock was set back or Redis was emptied.
 local function tick()
   local last = tonumber(redis.call('HGET', STATE, 'clock') or 0) or 0
   local stamp = string.format('%.0f', math.max(last + 1, now_us))
@@ -14,8 +14,8 @@ local function tick()
   return stamp
 end
 
--- `n` counts without a gap, so a reader sees when something between two records is missing. A stream that takes no
--- record, because somebody else wrote into it, is begun anew.
+-- `n` counts without gaps, so a reader notices missing records. A stream that rejects a record, because someone else
+-- wrote to it, is started over.
 local function log(...)
   local n = redis.call('HINCRBY', STATE, 'logged', 1)
   local record = {P .. 'log', 'MAXLEN', '~', LOG_LENGTH, tick() .. '-0', 'n', n, ...}
@@ -31,7 +31,7 @@ local function place_of(id)
   return packed and cmsgpack.unpack(packed)
 end
 
--- Not cleared since it was written: each tag remembers when it was cleared last.
+-- Whether it was not cleared since it was written: each tag stores the time of its last clearing.
 local function is_newer_than_clearings(written, tags)
   local fields = {}
   for i, tag in ipairs(tags) do fields[i] = 'epoch:' .. tag end
@@ -79,7 +79,7 @@ local function forget_and_log(ids)
   return removed
 end
 
--- A reader of vectors needs their expiry too, so it stands before each. `full` is for a vector set, '' without one.
+-- The expiry precedes each vector, because readers need it too. `full` is for a vector set, '' without one.
 local function add_vector(id, place, vector, full, expires)
   local dated = struct.pack('<i8', tonumber(expires)) .. vector
   redis.call('HSET', P .. 'v:' .. place.partition, id, dated)

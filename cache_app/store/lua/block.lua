@@ -1,4 +1,4 @@
--- ARGV: id, id of the question text that it must not answer, least similarity from now on. Returns 1 if it is there.
+-- ARGV: id, id of the question text that it must not answer, new minimum similarity. Returns 1 if the entry exists.
 local key = P .. 'e:' .. ARGV[1]
 if not is_live(ARGV[1], '') then return 0 end
 local blocked = redis.call('HGET', key, 'blocked') or ''

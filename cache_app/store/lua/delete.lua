@@ -1,2 +1,2 @@
--- ARGV: id. Returns 1 if it was there.
+-- ARGV: id. Returns 1 if it existed.
 return forget_and_log({ARGV[1]})

@@ -1,5 +1,5 @@
 -- ARGV: partition ('' for any), then ids, each with the stamp that the caller knows ('' for none).
--- Returns for each: nothing where it may not be served, 1 where the caller's is unchanged, else its fields.
+-- Returns for each: nothing if it may not be served, 1 if the caller's copy is unchanged, else its fields.
 local found = {}
 for i = 2, #ARGV, 2 do
   local id, known = ARGV[i], ARGV[i + 1]

@@ -1,3 +1,3 @@
--- ARGV: tags. From now on nothing that was written before with one of them is served.
+-- ARGV: tags. Entries written before this call with any of them are never served again.
 local epoch = tick()
 for _, tag in ipairs(ARGV) do redis.call('HSET', STATE, 'epoch:' .. tag, epoch) end

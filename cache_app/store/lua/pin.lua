@@ -1,4 +1,4 @@
--- ARGV: id, 1 to pin and 0 to let go. Returns 1 if it is there.
+-- ARGV: id, 1 to pin and 0 to unpin. Returns 1 if it exists.
 local id, pinned = ARGV[1], ARGV[2]
 if not is_live(id, '') then return 0 end
 local stamp = tick()

@@ -1,4 +1,4 @@
--- Removes what an organization without entries has left. Returns 1 if nothing remains.
+-- Cleans up after an organization without entries. Returns 1 if nothing remains.
 if redis.call('EXISTS', P .. 'exp') == 1 then return 0 end
 redis.call('DEL', STATE, P .. 'log', P .. 'bare')
 return 1

@@ -123,5 +123,5 @@ def test_the_command_says_what_it_lacks(
 def test_the_command_refuses_a_file_that_is_no_list_of_pairs(embedder: TwoWords, tmp_path: Path) -> None:
     embedder.id = "local/1"
     (tmp_path / "bad.jsonl").write_text('{"a": "x"}')
-    with pytest.raises(CommandError, match="cannot be read as labelled pairs"):
+    with pytest.raises(CommandError, match="does not contain labeled pairs"):
         call_command("calibrate_cache", str(tmp_path / "bad.jsonl"))

@@ -171,7 +171,7 @@ def test_an_entry_that_is_gone_or_another_s_is_not_found(organization: Organizat
 def test_an_entry_is_pinned_and_unpinned_and_both_are_audited(organization: Organization, browser: Client) -> None:
     entry = make_entry(organization)
     response = browser.post(url_of(entry, "pin"), headers=HTMX)
-    assert toast_of(response)["text"] == "The entry is pinned: it stays until it expires."
+    assert toast_of(response)["text"] == "Entry pinned until it expires."
     assert ">pinned<" in response.text
     assert kept(organization, entry).pinned  # type: ignore[union-attr]
     assert browser.post(url_of(entry, "unpin")).headers["Location"] == URL
@@ -222,7 +222,7 @@ def test_without_redis_nothing_is_done_and_that_is_said(
     entry = make_entry(organization)
     redis_away()
     response = browser.post(url_of(entry, action), headers=HTMX)
-    assert toast_of(response)["text"] == "Redis does not answer: nothing was changed."
+    assert toast_of(response)["text"] == "Redis is not responding. Nothing was changed."
     assert audited(organization) == []
 
 
@@ -253,8 +253,8 @@ def test_entries_are_cleared_and_that_is_audited(
     [
         ({}, "This field is required"),
         ({"what": "nonsense"}, "Select a valid choice"),
-        ({"what": "tags", "tags": " , "}, "Say which tags."),
-        ({"what": "model", "model": "gpt-4"}, "Say which one, as provider/model."),
+        ({"what": "tags", "tags": " , "}, "Enter at least one tag."),
+        ({"what": "model", "model": "gpt-4"}, "Enter a model as provider/model."),
         ({"what": "everything", "confirmation": "north"}, "Type North Ltd to remove every entry."),
     ],
 )
@@ -287,7 +287,7 @@ def test_without_redis_nothing_is_cleared(
 ) -> None:
     redis_away()
     response = browser.post(CLEAR, {"what": "everything", "confirmation": "North Ltd"}, follow=True)
-    assert "Redis does not answer: nothing was changed." in response.text
+    assert "Redis is not responding. Nothing was changed." in response.text
     assert audited(organization) == []
 
 

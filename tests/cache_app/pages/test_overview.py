@@ -134,7 +134,7 @@ def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: 
     [
         (CacheMode.EXACT, "Only equal questions"),
         (CacheMode.SHADOW, "Shadow mode"),
-        (CacheMode.OFF, "The cache is switched off"),
+        (CacheMode.OFF, "The cache is off"),
     ],
 )
 def test_a_mode_that_answers_less_is_said(
@@ -269,12 +269,12 @@ def test_an_admin_applies_a_proposed_threshold_and_it_is_audited(organization: O
     assert "Proposed threshold: 0.91 instead of 0.85" in page
     assert "at most 1.8 % of the answers by meaning would be wrong" in page
     response = manager.post(reverse("cache_proposal_apply", args=[proposal.pk]), follow=True)
-    assert "The threshold is 0.91 from now on." in response.text
+    assert "Threshold set to 0.91." in response.text
     assert "Proposed threshold" not in response.text
     policy = policy_in(organization)
     assert policy is not None
     assert (policy.threshold, state_of(proposal)) == (0.91, ProposalState.APPLIED)
-    assert ("user:admin", "cache_policy.changed", "rules for the cache") in audited(organization)
+    assert ("user:admin", "cache_policy.changed", "cache settings") in audited(organization)
 
 
 def test_a_dismissed_threshold_changes_no_rule_and_is_audited(organization: Organization, manager: Client) -> None:

@@ -115,7 +115,7 @@ def test_the_page_costs_the_same_with_one_and_ten_pairs(organization: Organizati
 def test_a_pair_judged_wrong_is_blocked_and_that_is_audited(organization: Organization, browser: Client) -> None:
     entry, hit = make_entry(organization), make_hit(organization)
     response = browser.post(url_of(hit), {"judgement": "wrong"}, headers=HTMX)
-    assert "not given to this question again" in toast_of(response)["text"]
+    assert "no longer served for this question" in toast_of(response)["text"]
     assert "Judged wrong." in response.text
     assert "<html" not in response.text
     assert judgement_of(hit) == Judgement.WRONG

@@ -44,16 +44,16 @@ def stored(organization: Organization) -> dict[str, object]:
 def test_before_anybody_changed_a_rule_the_defaults_are_shown(manager: Client) -> None:
     page = spaced(manager.get(URL).text)
     assert "None: the defaults hold." in page
-    assert "Empty for the embedder&#x27;s own, 0.85." in page
+    assert "Leave empty for the embedder&#x27;s default, 0.85." in page
     assert 'value="24"' in page
 
 
 def test_rules_are_saved_in_their_units_and_audited(organization: Organization, manager: Client) -> None:
     page = spaced(manager.post(URL, FORM, follow=True).text)
-    assert "The rules are saved." in page
+    assert "Settings saved." in page
     assert stored(organization) == STORED
-    assert audited(organization) == [("user:admin", "cache_policy.changed", "rules for the cache")]
-    for shown in ("the embedder&#x27;s own</span> → 0.90", "2.0 %</span> → 1.5 %", "$3.25", 'value="3.25"', "5,000"):
+    assert audited(organization) == [("user:admin", "cache_policy.changed", "cache settings")]
+    for shown in ("the embedder&#x27;s default</span> → 0.90", "2.0 %</span> → 1.5 %", "$3.25", 'value="3.25"', "5,000"):
         assert shown in page
 
 
