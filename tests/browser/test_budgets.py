@@ -118,7 +118,7 @@ def test_a_budget_is_raised_and_removed_in_dialogs(
     page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
     page.get_by_label("Increase the limit by").fill("7")
     page.get_by_role("button", name="Raise the limit", exact=True).click()
-    expect(page.get_by_text("$27.00 of it raised for a while")).to_be_visible()
+    expect(page.get_by_text("$27.00 raised temporarily")).to_be_visible()
     page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_role("button", name="Remove budget").click()
     page.wait_for_url("**/budgets/")

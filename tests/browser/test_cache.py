@@ -135,7 +135,7 @@ def test_the_list_is_narrowed_while_typing_and_cleared_in_a_dialog(
     dialog.get_by_label("Type the organization's name").fill("North Ltd")
     dialog.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("2 entries removed.")).to_be_visible()
-    expect(page.get_by_text("Nothing is kept yet")).to_be_visible()
+    expect(page.get_by_text("No entries yet")).to_be_visible()
     assert browse.count(organization.pk) == 0
 
 

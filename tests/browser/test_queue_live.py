@@ -105,7 +105,7 @@ def test_without_redis_the_last_figures_stay_and_the_page_says_so(
     page = open_page(viewer, "/queue/")
     expect(page.locator("#queue-workers")).to_contain_text("3 of 10")
     url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
-    expect(page.get_by_role("alert")).to_contain_text("Redis does not answer")
+    expect(page.get_by_role("alert")).to_contain_text("Redis is not responding")
     expect(page.locator("#queue-workers")).to_contain_text("3 of 10")
     assert waiting(page) == "4"
     settings.REDIS_URL = url

@@ -133,7 +133,7 @@ def test_without_redis_the_rest_is_shown(called: Called, viewer: User, client_of
     called(answer())
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     page = client_of(viewer).get(reverse("providers")).text
-    assert "Redis does not answer" in page
+    assert "Redis is not responding" in page
     assert "deepseek-chat" in page and "unknown" in page
 
 

@@ -28,7 +28,7 @@ ClientOf = Callable[[User], Client]
 
 def test_a_channel_is_added_and_its_url_is_not_shown(finance: User, client_of: ClientOf, scoped: Organization) -> None:
     client = client_of(finance)
-    assert "Nobody is told yet" in client.get(URL).content.decode()
+    assert "No channels yet" in client.get(URL).content.decode()
     page = client.post(f"{URL}add/", NEW).content.decode()
     assert "hooks.slack.com" in page
     assert "T0/B0" not in page
@@ -98,7 +98,7 @@ def test_another_organizations_channel_is_not_there(
 ) -> None:
     channel, client = make_channel(), client_of(stranger)
     assert client.post(f"{URL}{channel.pk}/remove/").status_code == 404
-    assert "Nobody is told yet" in client.get(URL).text
+    assert "No channels yet" in client.get(URL).text
     with organization_scope(organization.pk):
         assert Channel.objects.filter(removed_at=None).exists()
 
@@ -126,7 +126,7 @@ def test_another_organizations_message_is_not_there(
     Delivery.objects.update(state="given_up")
     client = client_of(stranger)
     assert client.post(f"{URL}deliveries/{Delivery.objects.get().pk}/again/").status_code == 404
-    assert "No message yet" in client.get(URL).text
+    assert "No messages yet" in client.get(URL).text
     assert Delivery.objects.get().state == "given_up"
 
 

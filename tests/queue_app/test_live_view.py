@@ -114,7 +114,7 @@ def test_without_redis_the_database_s_figures_go_on(
 ) -> None:
     submit()
     response = client_of(viewer).get(reverse("queue_live"))
-    assert "Redis does not answer" in response.text
+    assert "Redis is not responding" in response.text
     assert response.context["live"].stats.queue_size == 1
     assert "workers unknown" in response.text
 

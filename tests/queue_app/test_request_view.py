@@ -104,7 +104,7 @@ def test_who_may_not_read_contents_is_told_so(
     claim = claimed(messages=QUESTION)
     process(claim)
     page = client_of(viewer).get(url_of(claim.request)).text
-    assert "Your role does not open prompts and answers." in page
+    assert "Your role cannot view prompts and answers." in page
     assert "scope 3" not in page
     assert "Everything else." not in page
 
@@ -113,7 +113,7 @@ def test_a_prompt_that_was_cleaned_up_is_not_missed(submit: Submit, client: Clie
     request = submit()
     with organization_scope(request.organization_id):
         RequestContent.objects.all().delete()
-    assert "It has been cleaned up." in client.get(url_of(request)).text
+    assert "Deleted by retention." in client.get(url_of(request)).text
 
 
 def test_a_fallback_and_what_led_to_it_are_on_the_timeline(

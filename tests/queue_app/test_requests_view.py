@@ -61,7 +61,7 @@ def test_without_requests_the_page_says_so(queue: None, client: Client) -> None:
 def test_where_nothing_matches_the_filters_can_be_cleared(submit: Submit, client: Client) -> None:
     submit()
     page = client.get(URL, {"status": "failed"}).text
-    assert "No request matches" in page
+    assert "No matching requests" in page
     assert f'href="{URL}"' in page
 
 

@@ -19,8 +19,8 @@ def write(organization: Organization, target: str, verb: str = "member.added") -
 
 def test_without_events_the_page_says_so(finance: User, client_of: Browser) -> None:
     client = client_of(finance)
-    assert "Nothing has been changed yet" in client.get(reverse("audit")).text
-    assert "Nothing matches" in client.get(reverse("audit"), {"text": "x"}).text
+    assert "No events yet" in client.get(reverse("audit")).text
+    assert "No matching events" in client.get(reverse("audit"), {"text": "x"}).text
 
 
 def test_only_the_own_organization_s_events_are_shown(

@@ -80,7 +80,7 @@ def test_who_is_logged_in_sees_no_log_in_page(owner: User, client_of: Browser) -
 def test_the_way_in_leads_to_the_queue_or_says_that_there_is_no_organization(owner: User, client_of: Browser) -> None:
     assert client_of(owner).get(reverse("home")).headers["Location"] == reverse("queue_live")
     nobody = User.objects.create_user("nobody")
-    assert "You belong to no organization" in client_of(nobody).get(reverse("home")).text
+    assert "You are not a member of an organization" in client_of(nobody).get(reverse("home")).text
 
 
 def test_the_switcher_changes_the_organization_and_its_time_zone(

@@ -15,7 +15,7 @@ from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.models import User
 
 Browser = Callable[[User], Client]
-SANDBOX = "Sandbox provider: answers are simulated, no real provider is called."
+SANDBOX = "Sandbox: answers are simulated and no provider is called."
 
 
 def titles(role: Role, path: str = "/") -> list[str]:
@@ -86,7 +86,7 @@ def test_htmx_may_not_evaluate_and_swaps_invalid_forms(owner: User, client_of: B
 def test_strangers_get_a_decent_404_without_the_shell(client: Client) -> None:
     response = client.get("/nothing-here/")
     assert response.status_code == 404
-    assert "There is no such page" in response.text
+    assert "Page not found" in response.text
     assert "sidebar" not in response.text
 
 
@@ -95,7 +95,7 @@ def test_the_pages_for_errors_need_nothing_of_the_request(view: Callable[..., ob
     arguments = [] if status == 500 else [Exception()]
     response = view(RequestFactory().get("/"), *arguments)
     assert response.status_code == status  # type: ignore[attr-defined]
-    assert "Back to the start" in response.text  # type: ignore[attr-defined]
+    assert "Go home" in response.text  # type: ignore[attr-defined]
 
 
 def test_templates_stay_small() -> None:

@@ -35,7 +35,7 @@ def kept(organization: Organization, entry: Entry) -> Entry | None:
 
 def test_without_entries_the_page_says_how_to_get_one(browser: Client) -> None:
     page = browser.get(URL).text
-    assert "Nothing is kept yet" in page
+    assert "No entries yet" in page
     assert 'data-dialog="#clear"' not in page
 
 
@@ -58,7 +58,7 @@ def test_who_may_not_read_prompts_sees_ids_and_no_buttons(organization: Organiza
 
 def test_entries_of_others_are_not_listed(organization: Organization, outsider: Client) -> None:
     make_entry(organization)
-    assert "Nothing is kept yet" in outsider.get(URL).text
+    assert "No entries yet" in outsider.get(URL).text
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_list_is_narrowed(
     page = browser.get(URL, query).text
     assert [text for text in (CACHED, "What else?") if text in page] == found
     if not found:
-        assert "No entry matches" in page
+        assert "No matching entries" in page
 
 
 def test_an_entry_is_found_by_its_id(organization: Organization, browser: Client) -> None:
@@ -129,7 +129,7 @@ def test_without_redis_the_pages_say_so(
     for url in (URL, url_of(entry)):
         page = browser.get(url)
         assert page.status_code == 200
-        assert "Redis does not answer" in page.text
+        assert "Redis is not responding" in page.text
 
 
 # One entry
@@ -185,7 +185,7 @@ def test_an_entry_is_pinned_and_unpinned_and_both_are_audited(organization: Orga
 def test_a_removed_entry_leaves_the_list_that_was_shown(organization: Organization, browser: Client) -> None:
     entry, other = make_entry(organization, tags=("faq",)), make_entry(organization, "What else?")
     response = browser.post(f"{url_of(entry, 'remove')}?tag=faq", headers=HTMX)
-    assert "No entry matches" in response.text
+    assert "No matching entries" in response.text
     assert kept(organization, entry) is None
     assert kept(organization, other)
     assert audited(organization) == [("user:operator", "cache.entry_removed", entry.id)]

@@ -110,8 +110,8 @@ def test_without_redis_the_page_says_so_and_shows_what_was_counted(
     counted(organization)
     redis_away()
     page = spaced(reader.get(URL).text)
-    assert "Redis does not answer" in page
-    assert "unknown until Redis answers" in page
+    assert "Redis is not responding" in page
+    assert "unknown until Redis responds" in page
     assert "of 1,000 look-ups" in page
 
 
@@ -149,7 +149,7 @@ def test_an_embedder_out_of_order_is_said(reader: Client, monkeypatch: pytest.Mo
     state = EmbedderState(id="minilm-l6-v2-int8/1", working=False, failures=3, probe_in_s=20)
     monkeypatch.setattr(stats, "embedder_state", lambda: state)
     page = spaced(reader.get(URL).text)
-    assert "The embedder is out of order" in page
+    assert "The embedder is unavailable" in page
     assert "minilm-l6-v2-int8/1 failed 3 times in a row" in page
 
 
@@ -267,7 +267,7 @@ def test_an_admin_applies_a_proposed_threshold_and_it_is_audited(organization: O
     proposal = make_proposal(organization)
     page = spaced(manager.get(URL).text)
     assert "Proposed threshold: 0.91 instead of 0.85" in page
-    assert "at most 1.8 % of the answers by meaning would be wrong" in page
+    assert "at most 1.8 % of semantic answers would be wrong" in page
     response = manager.post(reverse("cache_proposal_apply", args=[proposal.pk]), follow=True)
     assert "Threshold set to 0.91." in response.text
     assert "Proposed threshold" not in response.text

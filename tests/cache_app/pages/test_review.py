@@ -75,7 +75,7 @@ def test_each_kind_shows_its_own_pairs(show: str, found: set[str], organization:
 def test_who_may_not_read_prompts_sees_no_texts_and_no_buttons(organization: Organization, reader: Client) -> None:
     hit = make_hit(organization, **REPORTED)
     page = reader.get(URL).text
-    assert "Your role does not open prompts and answers." in page
+    assert "Your role cannot view prompts and answers." in page
     assert "emissions" not in page
     assert "In the first table" not in page
     assert url_of(hit) not in page
@@ -83,7 +83,7 @@ def test_who_may_not_read_prompts_sees_no_texts_and_no_buttons(organization: Org
 
 def test_texts_that_were_cleaned_up_are_told(organization: Organization, browser: Client) -> None:
     make_hit(organization, "", cached_question="", answer="", **REPORTED)
-    assert "The texts have been cleaned up." in browser.get(URL).text
+    assert "Deleted by retention." in browser.get(URL).text
 
 
 def test_pairs_of_others_are_not_shown(organization: Organization, outsider: Client) -> None:

@@ -43,7 +43,7 @@ def stored(organization: Organization) -> dict[str, object]:
 
 def test_before_anybody_changed_a_rule_the_defaults_are_shown(manager: Client) -> None:
     page = spaced(manager.get(URL).text)
-    assert "None: the defaults hold." in page
+    assert "No changes: the defaults apply." in page
     assert "Leave empty for the embedder&#x27;s default, 0.85." in page
     assert 'value="24"' in page
 

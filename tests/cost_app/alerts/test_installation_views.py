@@ -122,7 +122,7 @@ def test_an_owner_who_is_not_staff_gets_403_and_the_wrong_method_405(
 
 def test_channels_of_staff_are_the_installations(staff: User, client_of: ClientOf, organization: Organization) -> None:
     client = client_of(staff)
-    assert "Nobody is told yet" in client.get(CHANNELS).text
+    assert "No channels yet" in client.get(CHANNELS).text
     page = client.post(f"{CHANNELS}add/", NEW).text
     with owner_scope(None):
         channel = Channel.objects.get()

@@ -52,7 +52,7 @@ def test_the_inbox_lists_what_is_not_resolved(make_alert: MakeAlert, viewer: Use
     assert "Still open" in page and "Long over" not in page
     assert "Long over" in client.get("/alerts/?state=all").content.decode()
     assert "Still open" not in client.get("/alerts/?severity=critical").content.decode()
-    assert "No alert fits" in client.get("/alerts/?kind=overrun").content.decode()
+    assert "No matching alerts" in client.get("/alerts/?kind=overrun").content.decode()
 
 
 def test_without_alerts_all_is_well(viewer: User, client_of: ClientOf) -> None:

@@ -76,12 +76,12 @@ def queries(client: Client, url: str, **headers: Any) -> int:
 # The list
 
 
-@pytest.mark.parametrize(("person", "next_step"), [("finance", "Set the first budget"), ("viewer", "can set a budget")])
+@pytest.mark.parametrize(("person", "next_step"), [("finance", "Create budget"), ("viewer", "can create a budget")])
 def test_without_a_budget_the_page_says_what_to_do(
     person: str, next_step: str, request: pytest.FixtureRequest, client_of: Browser
 ) -> None:
     page = client_of(request.getfixturevalue(person)).get(reverse("budgets")).text
-    assert "No budget yet" in page
+    assert "No budgets yet" in page
     assert next_step in page
 
 
@@ -126,7 +126,7 @@ def test_a_key_s_budget_is_named_by_the_key(organization: Organization, viewer: 
 def test_other_organizations_budgets_are_not_listed(theirs: Budget, viewer: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("budgets")).text
     assert "their-tag" not in page
-    assert "No budget yet" in page
+    assert "No budgets yet" in page
 
 
 def test_htmx_gets_the_progress_alone_and_nothing_if_it_is_the_same(

@@ -315,7 +315,7 @@ def test_strangers_find_nothing_and_operators_may_not(
         assert client_of(operator).get(reverse(name, args=[invoice.pk])).status_code == 403
     assert send(client_of(operator), usage((5, "gpt-4", 1, 0))).status_code == 403
     assert client_of(stranger).get(reverse("finance_invoice_upload")).status_code == 405
-    assert "No file has been compared yet" in client_of(stranger).get(reverse("finance_invoices")).text
+    assert "No files yet" in client_of(stranger).get(reverse("finance_invoices")).text
 
 
 def test_the_list_makes_as_many_queries_for_ten_files_as_for_one(

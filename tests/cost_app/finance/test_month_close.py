@@ -251,7 +251,7 @@ def test_a_month_whose_sums_are_not_those_of_the_ledger_is_not_closed(
 def test_somebody_of_finance_closes_a_month(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 2_000_000_000)
     client = client_of(finance)
-    assert "Close the month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
+    assert "Close month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
     response = client.post(reverse("finance_close", args=[OCTOBER]), follow=True)
     assert response.redirect_chain == [(reverse("finance_closed", args=[OCTOBER]), 302)]
     assert "October 2026 closed." in response.text

@@ -103,7 +103,7 @@ def test_for_htmx_only_the_tables_are_sent(reader: Client) -> None:
 
 def test_when_nothing_matches_the_filters_can_be_cleared(reader: Client) -> None:
     page = reader.get(reverse("prices"), {"text": "no such model"}).text
-    assert "No price matches" in page
+    assert "No matching prices" in page
     assert "Clear the filters" in page
 
 
@@ -169,7 +169,7 @@ def test_a_proposal_is_shown_beside_what_it_replaces(reader: Client) -> None:
 
 def test_without_proposals_the_page_says_where_they_come_from(reader: Client) -> None:
     page = reader.get(reverse("price_proposals")).text
-    assert "Nothing waits" in page
+    assert "No pending proposals" in page
     assert "import_prices" in page
 
 

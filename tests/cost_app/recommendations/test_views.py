@@ -52,7 +52,7 @@ def test_the_list_shows_open_ones_and_what_saves_most_first(browser: Client, org
 def test_other_states_and_nonsense_have_an_empty_state_with_a_next_step(browser: Client, state: str) -> None:
     page = text_of(browser.get(reverse("recommendations"), {"state": state}))
 
-    assert ("Nothing to advise" if state == "nonsense" else "None here") in page
+    assert ("No recommendations yet" if state == "nonsense" else "No matching recommendations") in page
 
 
 def test_the_applied_tab_shows_promise_and_result(browser: Client, organization: Organization) -> None:
@@ -212,7 +212,7 @@ def test_no_allowed_model_is_said_plainly(browser: Client, organization: Organiz
 
     page = text_of(browser.get(reverse("recommendation_provider"), {"request_type": "simple"}))
 
-    assert "No model can be named" in page
+    assert "No model found" in page
 
 
 def test_a_kind_of_request_that_there_is_not_is_422(browser: Client) -> None:
