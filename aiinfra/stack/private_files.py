@@ -25,7 +25,7 @@ def protect() -> None:
 
 
 def _ours() -> Iterator[Path]:
-    """Contents of a private directory need no look. The data directory may be shared, so it stays as it is."""
+    """Skips the contents of private directories, and the data directory, which may be shared."""
     paths = [Path(settings.DATA_DIR) / name for name in OURS]
     if connection.vendor == "sqlite":
         database = str(connection.settings_dict["NAME"])

@@ -183,7 +183,7 @@ def can_make(creator: Role, role: Role, scopes: Iterable[str]) -> bool:
 
 
 def could_make(creator: Role, key: ApiKey) -> bool:
-    """Whether somebody of that role could create this key today."""
+    """Whether a person with that role could create this key today."""
     return role_allows(creator, "key:manage") and can_make(creator, Role(key.role), key.scopes)
 
 

@@ -26,10 +26,10 @@ SESSION_KEY = "organization_id"
 
 
 class LoginRequired(LoginRequiredMiddleware):
-    """Sends people to the log-in page, and scripts of a page that is open as well.
+    """Sends people to the login page, and scripts of a page that is open as well.
 
-    A script that followed a redirect would take the log-in page for the part that it asked for. It gets 401 with the
-    address of the log-in page in `HX-Redirect`, and from there the way leads back to the page, not to the part.
+    A script that followed a redirect would take the login page for the part that it asked for. It gets 401 with the
+    address of the login page in `HX-Redirect`, and from there the way leads back to the page, not to the part.
     """
 
     def handle_no_permission(  # type: ignore[override]
