@@ -1,5 +1,6 @@
 """Formats amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -13,6 +14,9 @@ register = template.Library()
 NANO = Decimal(1_000_000_000)
 NOTHING = "\N{EN DASH}"
 SIGNIFICANT_DIGITS = 4
+PLACES_MIN, PLACES_MAX = 2, 6
+PLACES = [(10_000_000_000, PLACES_MIN), (100_000_000, 4)]
+"""Largest amount of a column in nano-dollars, at least -> its decimals."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -33,6 +37,23 @@ def _amount(amount: Decimal) -> str:
     text = f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def money_places(nanos: Iterable[int]) -> int:
+    """The decimals that a column of amounts shows, the same in each row: they follow from its largest amount."""
+    largest = max((abs(nano) for nano in nanos), default=0)
+    return next((places for at_least, places in PLACES if largest >= at_least), PLACES_MAX) if largest else PLACES_MIN
+
+
+@register.filter
+def money_to(nano: int | None, places: int) -> str:
+    """Nano-dollars as US dollars with so many decimals. An amount that would round to 0 says so: `<$0.01`."""
+    if nano is None:
+        return NOTHING
+    amount, unit = abs(Decimal(nano)) / NANO, Decimal(1).scaleb(-places)
+    if 0 < amount < unit / 2:
+        return f"{'-' if nano < 0 else ''}<${unit:f}"
+    return f"{'-' if nano < 0 else ''}${amount.quantize(unit, ROUND_HALF_UP):,f}"
 
 
 @register.filter

@@ -6,24 +6,26 @@ Amounts are decimal texts in dollars, which Plotly reads as numbers: no float is
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
-from aiinfra.templatetags.formats import duration_ms, money
+from aiinfra.templatetags.formats import duration_ms, money, money_places, money_to
 from cost_app.calendar import ONE_DAY, Period
 from cost_app.spend.forecast import Forecast
 from cost_app.spend.ranges import View
-from cost_app.spend.screens import Spend, spend, totals_only
-from cost_app.spend.series import TOP, CostMetrics, Totals, calendar_of, metrics_of, periods_between
+from cost_app.spend.screens import Group, Spend, spend, totals_only
+from cost_app.spend.series import TOP, CostMetrics, Totals, calendar_of, metrics_of
+from cost_app.spend.spans import periods_between
 from cost_app.spend.summary import Summary, summary
 
 UNFINISHED = 0.45
 """Opacity of the unfinished period."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
 DOLLARS = {"type": "linear", "tickprefix": "$", "rangemode": "tozero", "nticks": 6}
-FORMATS = {"24h": "%H:%M", "12m": "%b %Y"}
-ACCENT, BAND, LIMIT = "var(--series-1)", "var(--series-2)", "var(--bad)"
+FORMATS = {Period.HOURLY: "%H:%M", Period.MONTHLY: "%b %Y"}
+ACCENT, BAND, LIMIT, EARLIER = "var(--series-1)", "var(--series-2)", "var(--bad)", "var(--text-faint)"
 OTHERS_COLOUR = "var(--series-low)"
 
 
@@ -34,20 +36,47 @@ def spend_chart(organization_id: int, view: View) -> Chart:
         {
             **_bars(group.name, shown, number),
             **_amounts([each.groups.get(group.value, Totals()).nano for each in shown.metrics]),
+            "customdata": [
+                [money(each.groups.get(group.value, Totals()).nano), _link(group, each, shown)]
+                for each in shown.metrics
+            ],
+            "hovertemplate": "%{customdata[0]}",
         }
         for number, group in enumerate(shown.groups)
     ]
+    figure = _figure([*traces, *_earlier(organization_id, shown)], shown, DOLLARS)
+    return Chart(figure, _spend_table(shown))
+
+
+def _spend_table(shown: Spend) -> Table:
+    amounts = [[each.groups.get(group.value, Totals()).nano for group in shown.groups] for each in shown.metrics]
+    places = money_places(each.totals.nano for each in shown.metrics)
     rows = [
-        [
-            _label(each, view),
-            *(money(each.groups.get(group.value, Totals()).nano) for group in shown.groups),
-            money(each.totals.nano),
-        ]
-        for each in reversed(shown.metrics)
+        [_label(each, shown), *(money_to(nano, places) for nano in (*nanos, each.totals.nano))]
+        for each, nanos in zip(reversed(shown.metrics), reversed(amounts), strict=True)
     ]
     columns = ["Period", *(group.name for group in shown.groups), "All"]
     note = f"Showing the {len(shown.groups) - 1} with the highest cost, of {shown.of}." if shown.hidden else ""
-    return Chart(_figure(traces, shown, DOLLARS), Table(columns, rows if shown.totals.calls else [], note))
+    return Table(columns, rows if shown.totals.calls else [], note)
+
+
+def _earlier(organization_id: int, shown: Spend) -> list[Figure]:
+    """The previous period as a line over this one, for as many periods as this one has."""
+    if shown.earlier is None:
+        return []
+    nanos = [each.totals.nano for each in metrics_of(organization_id, shown.earlier, only=shown.view.only)]
+    places = _places(shown)[: len(nanos)]
+    line = _line("previous period", places, nanos[: len(places)], EARLIER)
+    return [{**line, "line": {"color": EARLIER, "width": 2, "dash": "dot"}}]
+
+
+def _link(group: Group, each: CostMetrics, shown: Spend) -> str:
+    """Where a click on a bar leads: to the group's spend on those days; none for the others and for hours."""
+    if group.view is None or shown.span.period is Period.HOURLY:
+        return ""
+    calendar = shown.span.calendar
+    days = calendar.day_of(each.starts_at), calendar.day_of(each.ends_at) - ONE_DAY
+    return f"{reverse('costs')}?{group.view.on_days(*days).query}"
 
 
 def tokens_chart(organization_id: int, view: View) -> Chart:
@@ -87,7 +116,7 @@ def latency_chart(organization_id: int, view: View) -> Chart:
         "hovertemplate": "%{y:,.2f} s",
     }
     has_some = any(each is not None for each in averages)
-    rows = [[_label(each, view), duration_ms(each.totals.average_latency_ms)] for each in reversed(shown.metrics)]
+    rows = [[_label(each, shown), duration_ms(each.totals.average_latency_ms)] for each in reversed(shown.metrics)]
     figure = _figure([trace] if has_some else [], shown, {"rangemode": "tozero", "ticksuffix": " s"})
     return Chart(figure, Table(["Period", "Average"], rows if has_some else []))
 
@@ -110,7 +139,7 @@ def month_chart(organization_id: int, _view: View) -> Chart:
     ]
     rows = [[day, money(nano)] for day, nano in zip(days[::-1], sums[::-1], strict=True)]
     ends = [month.first.isoformat(), (month.end - ONE_DAY).isoformat()]
-    axis = {"type": "date", "range": ends, "tickformat": "%d %b"}
+    axis = {"type": "date", "range": ends, "tickformat": "%b %-d"}
     layout = {"xaxis": axis, "yaxis": DOLLARS, "legend": LEGEND}
     note = _forecast_note(month.forecast)
     is_empty = not month.totals.calls
@@ -141,7 +170,7 @@ def _counts(organization_id: int, view: View, kinds: dict[str, Callable[[Totals]
         for number, (name, count) in enumerate(kinds.items())
     ]
     rows = [
-        [_label(each, view), *(f"{count(each.totals):,}" for count in kinds.values())]
+        [_label(each, shown), *(f"{count(each.totals):,}" for count in kinds.values())]
         for each in reversed(shown.metrics)
     ]
     figure = _figure(traces, shown, {"rangemode": "tozero", "tickformat": "~s", "nticks": 6})
@@ -212,7 +241,7 @@ def _forecast_note(found: Forecast | None) -> str:
 
 
 def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
-    x_axis: Figure = {"type": "date", "tickformat": FORMATS.get(shown.view.range, "%d %b"), "nticks": 8}
+    x_axis: Figure = {"type": "date", "tickformat": FORMATS.get(shown.span.period, "%b %-d"), "nticks": 8}
     if _has_a_double_hour(shown):
         x_axis = {"type": "category", "nticks": 8}
     layout = {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
@@ -221,7 +250,7 @@ def _figure(traces: list[Figure], shown: Spend, y_axis: Figure) -> Figure:
 
 def _places(shown: Spend) -> list[str]:
     """Where each period is drawn. Plotly's dates have no offset: if an hour repeats, labels take their place."""
-    return [_label(each, shown.view) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
+    return [_label(each, shown) if _has_a_double_hour(shown) else _stamp(each.starts_at) for each in shown.metrics]
 
 
 def _has_a_double_hour(shown: Spend) -> bool:
@@ -233,10 +262,10 @@ def _stamp(moment: datetime) -> str:
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _label(each: CostMetrics, view: View) -> str:
+def _label(each: CostMetrics, shown: Spend) -> str:
     """The hour that repeats when clocks go back is labeled with its offset."""
     local = timezone.localtime(each.starts_at)
-    if view.range != "24h":
-        return local.strftime("%Y-%m" if view.range == "12m" else "%Y-%m-%d")
+    if shown.span.period is not Period.HOURLY:
+        return local.strftime("%Y-%m" if shown.span.period is Period.MONTHLY else "%Y-%m-%d")
     is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
     return f"{local:%Y-%m-%d %H:%M}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"

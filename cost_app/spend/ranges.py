@@ -1,14 +1,16 @@
-"""The range and grouping that a spend page shows."""
+"""The range, grouping and filter that a spend page shows."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from aiinfra.names import normal_name
 from cost_app.calendar import ONE_DAY, Calendar, Period
 from cost_app.models import Dimension
-from cost_app.spend.series import Span, hours_between, last_periods, periods_between
+from cost_app.spend.series import Only
+from cost_app.spend.spans import Span, cut_between, hours_between, last_periods, periods_between
 
 RANGES = {
     "24h": "24 hours",
@@ -17,6 +19,7 @@ RANGES = {
     "month": "This month",
     "last-month": "Last month",
     "12m": "12 months",
+    "custom": "Custom dates",
 }
 GROUPS = {
     "model": "Model",
@@ -27,20 +30,40 @@ GROUPS = {
     "priority": "Priority",
 }
 DIMENSIONS = {name: Dimension.API_KEY if name == "key" else Dimension(name) for name in GROUPS}
+DAYS_IN_DAYS = 92
+"""Longer custom ranges are shown by month."""
+DAYS_MAX = 10 * 366
 
 
 @dataclass(frozen=True)
 class View:
-    """A range and a grouping from the URL; unknown values become the defaults."""
+    """A range, a grouping, a filter and a comparison from the URL; unknown values become the defaults.
+
+    `days` are the first and the last local date of a custom range. `only` is the filter: sums are kept by one dimension
+    at a time, so a view has one filter, which decides what `by` can be.
+    """
 
     range: str = "30d"
     by: str = "model"
+    days: tuple[date, date] | None = None
+    only: Only | None = None
+    compares: bool = False
 
     @classmethod
     def of(cls, query: QueryDict) -> "View":
         """Parse a page's query."""
-        chosen, by = query.get("range", ""), query.get("by", "")
-        return cls(chosen if chosen in RANGES else cls.range, by if by in GROUPS else cls.by)
+        days = _days(query)
+        chosen = query.get("range", "custom" if days else "")
+        if chosen not in RANGES or (chosen == "custom" and not days):
+            chosen = cls.range
+        only, by = _only(query.get("only", "")), query.get("by", "")
+        return cls(
+            range=chosen,
+            by=_splits(only) if only else by if by in GROUPS else cls.by,
+            days=days if chosen == "custom" else None,
+            only=only,
+            compares=query.get("compare") == "1",
+        )
 
     @property
     def dimension(self) -> Dimension:
@@ -53,13 +76,37 @@ class View:
         return RANGES[self.range]
 
     @property
+    def only_name(self) -> str:
+        """The filter in the URL: `key:7`, or ""."""
+        return f"{_name_of(self.only.dimension)}:{self.only.value}" if self.only else ""
+
+    @property
     def query(self) -> str:
         """The view as a query string."""
-        return urlencode({"range": self.range, "by": self.by})
+        days = dict(zip(("from", "to"), self.days, strict=True)) if self.days else {}
+        filters = {"only": self.only_name} if self.only else {}
+        compare = {"compare": "1"} if self.compares else {}
+        return urlencode({"range": self.range, "by": self.by, **days, **filters, **compare})
+
+    @property
+    def everything(self) -> "View":
+        """The same without the filter."""
+        return replace(self, only=None)
+
+    def narrowed_to(self, value: str) -> "View":
+        """The same range for one of the groups shown."""
+        only = Only(self.dimension, value)
+        return replace(self, only=only, by=_splits(only))
+
+    def on_days(self, first: date, last: date) -> "View":
+        """The same for these days."""
+        return replace(self, range="custom", days=(first, last))
 
     def span(self, calendar: Calendar, now: datetime) -> Span:
-        """The periods of the range: hours of a day, months of a year, otherwise days."""
+        """The periods of the range: hours of a day, months of a year or more, otherwise days."""
         today = calendar.day_of(now)
+        if self.days:
+            return _between(calendar, *self.days, today)
         month = calendar.first_day(Period.MONTHLY, today)
         match self.range:
             case "24h":
@@ -75,3 +122,55 @@ class View:
                 return last_periods(calendar, Period.MONTHLY, 12, now)
             case _:
                 return last_periods(calendar, Period.DAILY, 30, now)
+
+
+def requests_query(span: Span, dimension: Dimension | None = None, public: str = "") -> str:
+    """The filters of the request list that show the calls of a span; `public` is a value as programs know it."""
+    ends = [f"{edge.astimezone(span.calendar.zone):%Y-%m-%dT%H:%M}" for edge in (span.edges[0], span.edges[-1])]
+    of_group = _request_filter(dimension, public) if dimension else {}
+    return urlencode({"since": ends[0], "until": ends[1], **of_group})
+
+
+def _request_filter(dimension: Dimension, public: str) -> dict[str, str]:
+    if dimension is Dimension.MODEL:
+        provider, _, model = public.partition("/")
+        return {"provider": provider, "model": model}
+    return {_name_of(dimension): public}
+
+
+def _between(calendar: Calendar, first: date, last: date, today: date) -> Span:
+    first = min(first, today)
+    last = min(last, today, first + timedelta(days=DAYS_MAX))
+    days = (last - first).days + 1
+    return cut_between(calendar, Period.DAILY if days <= DAYS_IN_DAYS else Period.MONTHLY, first, last)
+
+
+def _days(query: QueryDict) -> tuple[date, date] | None:
+    """Both dates in their order; one alone is a single day."""
+    found = sorted(day for name in ("from", "to") if (day := _date(query.get(name, ""))))
+    return (found[0], found[-1]) if found else None
+
+
+def _date(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year <= 2999 else None
+
+
+def _only(text: str) -> Only | None:
+    name, has_value, value = text.partition(":")
+    if name not in DIMENSIONS or not has_value or len(value) > 200:
+        return None
+    if name == "key" and not ((value.isascii() and value.isdecimal()) or not value):
+        return None
+    return Only(DIMENSIONS[name], normal_name(value) if name in ("user", "tag") else value)
+
+
+def _splits(only: Only) -> str:
+    return _name_of(only.splits_by)
+
+
+def _name_of(dimension: Dimension) -> str:
+    return next(name for name, each in DIMENSIONS.items() if each is dimension)

@@ -3,15 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, F, Q, Sum, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from cost_app.calendar import ONE_DAY, Calendar, Period
+from cost_app.calendar import Calendar, Period
 from cost_app.models import SUMS, CostPolicy, Dimension, UsageDay, UsageHour
 from cost_app.policy import policy_of, zone_of
+from cost_app.spend.spans import Span, last_periods
 
 HOURS_A_DAY = 24
 TOP = 6
@@ -20,6 +22,7 @@ GROUPS_MAX = 50
 """Groups returned to programs."""
 OTHERS = "\0others"
 """Stands for the sum of all further groups; no name can equal it."""
+ALL = Q()
 
 
 @dataclass
@@ -95,25 +98,6 @@ class CostMetrics:
     groups: dict[str, Totals] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Span:
-    """Periods without a gap, oldest first: `edges` are their starts and the end of the last one."""
-
-    period: Period
-    calendar: Calendar
-    edges: Sequence[datetime]
-
-    @property
-    def first_day(self) -> date:
-        """The local date on which it starts."""
-        return self.calendar.day_of(self.edges[0])
-
-    @property
-    def end_day(self) -> date:
-        """The local date on which it is over."""
-        return self.calendar.day_of(self.edges[-1] - timedelta(microseconds=1)) + ONE_DAY
-
-
 def calendar_of(organization_id: int) -> Calendar:
     """The organization's time zone and fiscal months."""
     return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
@@ -127,6 +111,23 @@ def kept(policy: CostPolicy, period: Period) -> int:
         Period.WEEKLY: policy.weekly_weeks,
         Period.MONTHLY: policy.monthly_months,
     }[period]
+
+
+@dataclass(frozen=True)
+class Only:
+    """A filter: the calls of one provider, model, key, user, priority or tag."""
+
+    dimension: Dimension
+    value: str
+
+    @property
+    def splits_by(self) -> Dimension:
+        """What its calls can be split by. Sums are by one dimension; only a model's value names its provider too."""
+        return Dimension.MODEL if self.dimension is Dimension.PROVIDER else self.dimension
+
+    def within(self, dimension: Dimension) -> Q:
+        """Which sums of `dimension`, the filter's or the one it splits by, are of the filter's calls."""
+        return Q(value=self.value) if dimension is self.dimension else Q(value__startswith=f"{self.value}/")
 
 
 def get_cost_metrics(
@@ -146,55 +147,24 @@ def get_cost_metrics(
     return metrics_of(organization_id, span, dimension, shown)[::-1]
 
 
-def last_periods(calendar: Calendar, period: Period, number: int, now: datetime) -> Span:
-    """The last `number` periods up to the current one."""
-    if period is Period.HOURLY:
-        return hours_between(calendar, calendar.hour_of(now - timedelta(hours=number - 1)), now)
-    firsts = [calendar.first_day(period, calendar.day_of(now))]
-    for _ in range(number - 1):
-        firsts.append(calendar.previous_first_day(period, firsts[-1]))
-    return _days_span(calendar, period, [*firsts[::-1], calendar.next_first_day(period, firsts[0])])
-
-
-def periods_between(calendar: Calendar, period: Period, first: date, last: date) -> Span:
-    """The days, weeks or months that contain a day from `first` to `last`."""
-    firsts = [calendar.first_day(period, first)]
-    while (following := calendar.next_first_day(period, firsts[-1])) <= last:
-        firsts.append(following)
-    return _days_span(calendar, period, [*firsts, following])
-
-
-def _days_span(calendar: Calendar, period: Period, days: Iterable[date]) -> Span:
-    return Span(period, calendar, [calendar.begin_of(day) for day in days])
-
-
-def hours_between(calendar: Calendar, first: datetime, last: datetime) -> Span:
-    """Real hours of the local clock: 23 or 25 on days when the clocks change."""
-    edges = [calendar.hour_of(first)]
-    while edges[-1] <= last:
-        edges.append(_next_hour(calendar, edges[-1]))
-    return Span(Period.HOURLY, calendar, edges)
-
-
-def _next_hour(calendar: Calendar, begin: datetime) -> datetime:
-    """In zones whose clocks change by half an hour (Lord Howe) an hour of the clock can have 30 minutes."""
-    following = calendar.hour_of(begin + timedelta(hours=1))
-    return following if following > begin else begin + timedelta(hours=1)
-
-
 def metrics_of(
-    organization_id: int, span: Span, by: Dimension | None = None, shown: Sequence[str] = ()
+    organization_id: int,
+    span: Span,
+    by: Dimension | None = None,
+    shown: Sequence[str] = (),
+    only: Only | None = None,
 ) -> list[CostMetrics]:
     """Each period of a span, oldest first: one query, with `by` three.
 
-    The `shown` groups of the dimension are listed by value, and all others summed as `OTHERS`.
+    Of the dimension the groups that are `shown` come by their values, and all others summed as `OTHERS`. With `only`,
+    `by` is what it splits by.
     """
-    totals = _sums(organization_id, span, Dimension.TOTAL)
-    groups = _groups(organization_id, span, by, shown) if by else {}
+    totals = _sums(organization_id, span, only)
+    groups = _groups(organization_id, span, by, shown, only) if by else {}
     now = timezone.now()
     found = []
     for begin, end in zip(span.edges, span.edges[1:], strict=False):
-        total = totals.get(begin, {}).get("", Totals())
+        total = totals.get(begin, {}).get(only.value if only else "", Totals())
         found.append(CostMetrics(begin, end, total, is_over=end <= now, groups=groups.get(begin, {})))
     return found
 
@@ -203,13 +173,17 @@ TotalsByPeriod = dict[datetime, dict[str, Totals]]
 """Start of the period -> value -> totals."""
 
 
-def _sums(organization_id: int, span: Span, dimension: Dimension) -> TotalsByPeriod:
-    return _collect(span, _rows(organization_id, span, dimension).values_list(_unit(span), "value", *SUMS))
+def _sums(organization_id: int, span: Span, only: Only | None) -> TotalsByPeriod:
+    whole = Only(Dimension.TOTAL, "") if only is None else only
+    rows = _rows(organization_id, span, [whole.dimension], Q(value=whole.value))
+    return _collect(span, rows.values_list(_unit(span), "value", *SUMS))
 
 
-def _groups(organization_id: int, span: Span, dimension: Dimension, shown: Sequence[str]) -> TotalsByPeriod:
-    """The database sums the groups that are not shown by day: there may be thousands."""
-    rows, unit = _rows(organization_id, span, dimension), _unit(span)
+def _groups(
+    organization_id: int, span: Span, dimension: Dimension, shown: Sequence[str], only: Only | None = None
+) -> TotalsByPeriod:
+    """Of the groups that are not shown the database makes one sum a day: there may be thousands."""
+    rows, unit = _rows(organization_id, span, [dimension], only.within(dimension) if only else ALL), _unit(span)
     by_value = rows.filter(value__in=shown).values_list(unit, "value", *SUMS)
     sums = [Sum(name) for name in SUMS]
     others = rows.exclude(value__in=shown).order_by().values_list(unit).annotate(*sums)
@@ -228,37 +202,55 @@ def _unit(span: Span) -> str:
     return "hour" if span.period is Period.HOURLY else "day"
 
 
-def _rows(organization_id: int, span: Span, dimension: Dimension) -> Any:
+def _rows(organization_id: int, span: Span, dimensions: Sequence[Dimension], values: Q = ALL) -> Any:
     if span.period is Period.HOURLY:
-        hours = UsageHour.objects.filter(hour__gte=span.edges[0], hour__lt=span.edges[-1])
-        return hours.filter(organization_id=organization_id, dimension=dimension)
-    days = UsageDay.objects.filter(day__gte=span.first_day, day__lt=span.end_day)
-    return days.filter(organization_id=organization_id, dimension=dimension)
+        rows: Any = UsageHour.objects.filter(hour__gte=span.edges[0], hour__lt=span.edges[-1])
+    else:
+        rows = UsageDay.objects.filter(day__gte=span.first_day, day__lt=span.end_day)
+    return rows.filter(values, organization_id=organization_id, dimension__in=dimensions)
 
 
-def ranking(organization_id: int, span: Span, dimension: Dimension, top: int = TOP) -> tuple[dict[str, Totals], int]:
+def ranking(
+    organization_id: int, span: Span, dimension: Dimension, top: int = TOP, only: Only | None = None
+) -> tuple[dict[str, Totals], int]:
     """The groups with the highest cost in a span, highest first, and how many there are: two queries."""
-    rows = _rows(organization_id, span, dimension).order_by()
-    sums = {f"{name}_sum": Sum(name) for name in SUMS}
-    dearest = rows.values_list("value").annotate(**sums).order_by("-nano_sum", "-calls_sum", "value")[:top]
+    rows = _rows(organization_id, span, [dimension], only.within(dimension) if only else ALL).order_by()
+    highest = _totals_by_value(rows).order_by("-nano_sum", "-calls_sum", "value")[:top]
     count = rows.aggregate(count=Count("value", distinct=True))["count"]
-    return {value: Totals(*map(int, amounts)) for value, *amounts in dearest}, count
+    return {value: Totals(*map(int, amounts)) for value, *amounts in highest}, count
+
+
+def top_values(
+    organization_id: int, span: Span, dimensions: Sequence[Dimension], top: int
+) -> dict[Dimension, list[str]]:
+    """The values of each dimension with the highest cost in a span, highest first: one query."""
+    rows = _rows(organization_id, span, dimensions).order_by().values("dimension", "value").annotate(cost=Sum("nano"))
+    place = Window(RowNumber(), partition_by=[F("dimension")], order_by=[F("cost").desc(), F("value").asc()])
+    found: dict[Dimension, list[str]] = {dimension: [] for dimension in dimensions}
+    for row in rows.annotate(place=place).filter(place__lte=top).order_by("place"):
+        found[Dimension(row["dimension"])].append(row["value"])
+    return found
+
+
+def _totals_by_value(rows: Any) -> Any:
+    return rows.values_list("value").annotate(**{f"{name}_sum": Sum(name) for name in SUMS})
 
 
 def _begin_of(span: Span, unit: datetime | date) -> datetime:
     if isinstance(unit, datetime):
         return span.calendar.hour_of(unit.astimezone(UTC))
-    return span.calendar.begin_of(span.calendar.first_day(span.period, unit))
+    begin = span.calendar.begin_of(span.calendar.first_day(span.period, unit))
+    return max(begin, span.edges[0])  # where the first week or month is cut short
 
 
 def totals_between(organization_id: int, first: date, end: date) -> Totals:
     """All calls of the days from `first` to before `end`: one query."""
-    return Totals(**_summed(UsageDay.objects.filter(dimension=Dimension.TOTAL), organization_id, first, end))
+    days = UsageDay.objects.filter(dimension=Dimension.TOTAL, day__gte=first, day__lt=end)
+    return Totals(**_summed(days.filter(organization_id=organization_id)))
 
 
-def _summed(days: Any, organization_id: int, first: date, end: date) -> dict[str, int]:
-    within = days.filter(organization_id=organization_id, day__gte=first, day__lt=end)
-    sums = within.aggregate(**{name: Sum(name, default=0) for name in SUMS})
+def _summed(rows: Any) -> dict[str, int]:
+    sums = rows.aggregate(**{name: Sum(name, default=0) for name in SUMS})
     return {name: int(value) for name, value in sums.items()}
 
 
@@ -277,8 +269,7 @@ class Breakdown:
 def breakdown(organization_id: int, dimension: Dimension, first: date, end: date, top: int = TOP) -> Breakdown:
     """Who or what the days from `first` to before `end` were spent on: one query, summed by the database."""
     days = UsageDay.objects.filter(organization_id=organization_id, dimension=dimension, day__gte=first, day__lt=end)
-    sums = {f"{name}_sum": Sum(name) for name in SUMS}
-    rows = days.order_by().values_list("value").annotate(**sums)
+    rows = _totals_by_value(days.order_by())
     ranked = ranked_groups({value: Totals(*map(int, amounts)) for value, *amounts in rows})
     others = Totals()
     for _, totals in ranked[top:]:

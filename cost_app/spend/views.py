@@ -20,6 +20,7 @@ from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.policy import change_policy, policy_of
 from cost_app.spend.figures import CHARTS
+from cost_app.spend.filters import filter_choices
 from cost_app.spend.forms import PolicyForm
 from cost_app.spend.ranges import GROUPS, RANGES, View
 from cost_app.spend.screens import Spend, spend
@@ -46,12 +47,14 @@ CSV_COLUMNS = [
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def costs(request: MemberRequest) -> HttpResponse:
-    """The month in tiles, spend as charts, and where it went; for HTMX everything but the frame."""
+    """The range in tiles, spend as charts, and what it went to, and the month; for HTMX all but the frame."""
     view = View.of(request.GET)
+    shown = spend(request.principal.organization_id, view)
     context = {
         "view": view,
-        "spend": spend(request.principal.organization_id, view),
-        "month": summary(request.principal.organization_id),
+        "spend": shown,
+        "month": None if view.only else summary(request.principal.organization_id),
+        "filters": filter_choices(request.principal.organization_id, shown),
         "ranges": RANGES,
         "groups": GROUPS,
         "can_change": request.principal.can("budget:write"),

@@ -97,9 +97,19 @@ async function paint(element) {
     return;
   }
   await Plotly.react(plotOf(element), coloured(figure.data), themed(coloured(figure.layout || {})), CONFIG);
+  plotOf(element).removeAllListeners("plotly_click");
+  plotOf(element).on("plotly_click", follow);
   setState(element, "drawn");
   fit(element);
   sizes.observe(element);
+}
+
+/* A point whose customdata is [text, address] leads there. */
+function follow(event) {
+  const address = event.points.map((point) => point.customdata?.[1]).find((each) => each?.startsWith?.("/"));
+  if (address) {
+    location.assign(address);
+  }
 }
 
 async function load(element) {

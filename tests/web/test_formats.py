@@ -6,7 +6,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfra.templatetags.formats import NOTHING, age, duration_ms, local_time, money
+from aiinfra.templatetags.formats import NOTHING, age, duration_ms, local_time, money, money_places, money_to
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,20 @@ from aiinfra.templatetags.formats import NOTHING, age, duration_ms, local_time, 
 )
 def test_money_keeps_what_is_significant(nano: int | None, text: str) -> None:
     assert money(nano) == text
+
+
+@pytest.mark.parametrize(
+    ("nanos", "texts"),
+    [
+        ([], []),
+        ([0], ["$0.00"]),
+        ([1_234_560_000_000, 4_000, -1], ["$1,234.56", "<$0.01", "-<$0.01"]),
+        ([1_500_000_000, 42_000_000], ["$1.5000", "$0.0420"]),
+        ([31_000, 400], ["$0.000031", "<$0.000001"]),
+    ],
+)
+def test_a_column_has_one_number_of_decimals(nanos: list[int], texts: list[str]) -> None:
+    assert [money_to(nano, money_places(nanos)) for nano in nanos] == texts
 
 
 @given(st.integers(-(10**18), 10**18))

@@ -9,18 +9,10 @@ import pytest
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
-from cost_app.calendar import Period
+from cost_app.calendar import Calendar, Period
 from cost_app.models import SUMS, Budget, CostPolicy, Dimension, UsageDay
-from cost_app.spend.series import (
-    OTHERS,
-    Totals,
-    breakdown,
-    calendar_of,
-    get_cost_metrics,
-    last_periods,
-    metrics_of,
-    ranking,
-)
+from cost_app.spend.series import OTHERS, Totals, breakdown, calendar_of, get_cost_metrics, metrics_of, ranking
+from cost_app.spend.spans import Span, cut_between, hours_between, last_periods, periods_between, span_before
 from cost_app.spend.summary import summary
 
 Use = Callable[..., None]
@@ -136,3 +128,32 @@ def test_the_summary_takes_the_same_queries_for_one_day_and_for_many(
     assert found.month_budget is not None
     assert (found.by_model.of, len(found.by_model.groups)) == (31, 6)
     assert found.forecast is not None
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
+def test_the_span_before_ends_where_the_span_begins_and_is_as_long(zone: str) -> None:
+    calendar = Calendar(ZoneInfo(zone), 5)
+    now = datetime(2026, 4, 6, 12, 20, tzinfo=UTC)
+    spans = [
+        hours_between(calendar, now - timedelta(hours=23), now),
+        last_periods(calendar, Period.DAILY, 30, now),
+        last_periods(calendar, Period.MONTHLY, 12, now),
+        periods_between(calendar, Period.DAILY, date(2026, 4, 5), date(2026, 4, 6)),
+        cut_between(calendar, Period.MONTHLY, date(2026, 1, 17), date(2026, 4, 6)),
+    ]
+    for span in spans:
+        before = span_before(span)
+        assert before.edges[-1] == span.edges[0]
+        assert _length(before) == _length(span)
+
+
+def _length(span: Span) -> int:
+    """In periods where none is cut short, else in days."""
+    return len(span.edges) if span.is_whole else (span.end_day - span.first_day).days
+
+
+def test_a_month_that_is_cut_short_counts_its_days_alone(scoped: Organization, use: Use) -> None:
+    for day in (date(2026, 1, 9), date(2026, 1, 10), date(2026, 2, 3), date(2026, 2, 4)):
+        use(day, 1)
+    span = cut_between(calendar_of(scoped.pk), Period.MONTHLY, date(2026, 1, 10), date(2026, 2, 3))
+    assert [each.totals.nano for each in metrics_of(scoped.pk, span)] == [1, 1]

@@ -4,11 +4,15 @@ import csv
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import unquote
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import strip_tags
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.authorization import Role
@@ -45,6 +49,7 @@ def spent(use: Use, organization: Organization) -> None:
     for back in range(3):
         day = today - timedelta(days=back)
         use(day, 3 * 10**9)
+        use(day, 2 * 10**9, "provider", "openai")
         use(day, 2 * 10**9, "model", "openai/gpt-4")
         use(day, 10**9, "model", "=cmd()/x")
 
@@ -74,6 +79,68 @@ def test_every_chart_is_one_that_plotly_draws(spent: None, scoped: Organization,
 def test_spend_by_anything_fits_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
     chart = CHARTS["spend"](scoped.pk, View("7d", by))
     assert len(chart.figure["data"]) == len(chart.table.columns) - 2
+
+
+def words(page: HttpResponse) -> str:
+    return " ".join(strip_tags(page.content.decode()).split())
+
+
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("range=7d", "Spent $9.00"),
+        ("from={0}&to={1}", "Spent $6.00"),
+        ("from={1}&to={0}", "Spent $6.00"),
+        ("only=model:openai/gpt-4", "Spent $6.00"),
+        ("only=provider:openai&from={1}&to={1}", "Spent $2.00"),
+        ("only=key:nonsense&from=never", "Spent $9.00"),
+        ("only=tag:unknown", "Spent $0.00"),
+    ],
+)
+def test_the_tiles_follow_range_dates_and_filter(
+    spent: None, viewer: User, client_of: ClientOf, query: str, cost: str
+) -> None:
+    today = timezone.now().date()
+    dates = (today - timedelta(days=2), today - timedelta(days=1))
+    assert cost in words(client_of(viewer).get(f"/costs/?{query.format(*dates)}"))
+
+
+def test_a_comparison_names_the_days_before_and_the_change(
+    use: Use, spent: None, viewer: User, client_of: ClientOf
+) -> None:
+    today = timezone.now().date()
+    before = today - timedelta(days=7)
+    use(before, 6 * 10**9)
+    use(before, 4 * 10**9, "model", "openai/gpt-4")
+    page = words(client_of(viewer).get("/costs/?range=7d&compare=1"))
+    assert "+50 % compared with $6.00" in page
+    assert f"Compared with the 7 days before: {date_format(today - timedelta(days=13), 'M j, Y')}" in page
+    assert "openai/gpt-4 $6.0000 $4.0000 +50 % 67 %" in page
+
+
+def test_a_provider_leads_to_its_models_and_these_to_their_requests(
+    spent: None, viewer: User, client_of: ClientOf
+) -> None:
+    today = timezone.now().date()
+    client = client_of(viewer)
+    assert (
+        'href="?range=7d&amp;by=model&amp;only=provider%3Aopenai"'
+        in client.get("/costs/?range=7d&by=provider").content.decode()
+    )
+    page = client.get(f"/costs/?only=provider:openai&from={today}&to={today}").content.decode()
+    assert "=cmd()/x" not in page.split("<tbody>")[1]
+    link = unquote(page.split("/queue/requests/?since=")[1].split('"')[0])
+    until = f"{today + timedelta(days=1)}T00:00"
+    assert link == f"{today}T00:00&amp;until={until}&amp;provider=openai&amp;model=gpt-4"
+
+
+def test_shares_of_tags_are_explained_where_calls_count_twice(use: Use, viewer: User, client_of: ClientOf) -> None:
+    today = timezone.now().date()
+    for dimension, value in (("total", ""), ("tag", "a"), ("tag", "b")):
+        use(today, 10**9, dimension, value)
+    page = words(client_of(viewer).get("/costs/?by=tag"))
+    assert "A call with several tags counts under each of them" in page
+    assert page.index("100 %") < page.index("Total")
 
 
 def test_figures_and_tables_have_addresses(spent: None, viewer: User, client_of: ClientOf) -> None:
