@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from aiinfra.edit_forms import EditForm
-from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, scopes_of
+from aiinfra.tenants.authorization import Role, may_grant, scopes_of
 from aiinfra.tenants.models import Invitation, Organization, User
+from aiinfra.tenants.scopes import scope_choices
 
 LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In one year")]
 OVERLAPS = [("0", "Immediately"), ("1", "After 1 hour"), ("24", "After 24 hours")]
@@ -57,11 +58,16 @@ class KeyForm(RoleForm):
     scopes = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        choices=[(name, name) for name, right in PERMISSIONS.items() if right.by_key],
+        choices=scope_choices,
         help_text="Select none to grant all scopes of the role.",
     )
     lifetime = forms.ChoiceField(required=False, label="Expires", choices=LIFETIMES)
     field_order = ["name", "role", "scopes", "lifetime"]
+
+    def __init__(self, *args: object, giver: Role, **kwargs: object) -> None:
+        super().__init__(*args, giver=giver, **kwargs)
+        self.fields["role"].initial = Role.OPERATOR.value
+        self.fields["role"].help_text = "Operators can send requests. Viewers and finance can only read and report."
 
     def clean(self) -> None:
         """Refuse scopes that the role does not have, by name."""

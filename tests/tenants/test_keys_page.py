@@ -1,15 +1,17 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from aiinfra.tenants import keys
-from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.authorization import PERMISSIONS, Role
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.scopes import SCOPES
 
 Browser = Callable[[User], Client]
 
@@ -30,15 +32,47 @@ def test_without_keys_the_page_says_what_they_are_for(admin: User, client_of: Br
 
 def test_a_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
     client = client_of(admin)
-    response = client.post(
+    created = client.post(
         reverse("key_create"), {"name": "bot", "role": "operator", "scopes": ["queue:read"], "lifetime": "30"}
     )
+    assert (created.status_code, created.headers["Location"]) == (302, reverse("keys"))
+    response = client.get(reverse("keys"))
     text = shown_key(response.text)
     principal = keys.authenticate(f"Bearer {text}")
     assert principal is not None
     assert principal.scopes == {"queue:read"}
     assert "no-store" in response.headers["Cache-Control"]
     assert text not in client.get(reverse("keys")).text
+
+
+def test_the_cookie_of_a_new_key_is_for_its_page_alone(admin: User, client_of: Browser) -> None:
+    cookie = client_of(admin).post(reverse("key_create"), {"name": "bot", "role": "operator"}).cookies["new_key"]
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (
+        reverse("keys"),
+        True,
+        "Strict",
+        60,
+    )
+
+
+@pytest.mark.parametrize("cookie", ["nonsense", "abcdefgh:secret"])
+def test_a_forged_cookie_shows_no_key(admin: User, client_of: Browser, cookie: str) -> None:
+    client = client_of(admin)
+    client.cookies["new_key"] = cookie
+    page = client.get(reverse("keys"))
+    assert (page.status_code, "Copy it now" in page.text) == (200, False)
+
+
+def test_the_address_of_the_form_opens_it(admin: User, client_of: Browser) -> None:
+    page = client_of(admin).get(reverse("key_create"), follow=True)
+    assert page.redirect_chain == [(f"{reverse('keys')}?new", 302)]
+    assert "data-open" in page.text
+    assert '<option value="operator" selected>' in page.text
+
+
+def test_every_scope_has_a_sentence() -> None:
+    described = [name for scopes in SCOPES.values() for name in scopes]
+    assert sorted(described) == sorted(name for name, right in PERMISSIONS.items() if right.by_key)
 
 
 def test_a_scope_beyond_the_role_is_named_in_the_form(admin: User, client_of: Browser) -> None:
@@ -64,7 +98,8 @@ def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
 
 def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: User, client_of: Browser) -> None:
     key = make(organization)
-    response = client_of(admin).post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"})
+    client = client_of(admin)
+    response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"}, follow=True)
     assert keys.authenticate(f"Bearer {shown_key(response.text)}")
     assert "replaced" in response.text
 

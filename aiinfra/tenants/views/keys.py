@@ -3,9 +3,10 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.access import MemberRequest, permission_required
@@ -13,19 +14,29 @@ from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.forms import KeyForm, RotateForm
 from aiinfra.tenants.models import ApiKey
 
-
-@permission_required("key:manage")
-@require_GET
-def key_list(request: MemberRequest) -> HttpResponse:
-    """The keys, newest first."""
-    return _page(request, KeyForm(giver=request.principal.role))
+SECRET, SECRET_SECONDS = "new_key", 60
 
 
 @permission_required("key:manage")
 @never_cache
-@require_POST
+@require_GET
+def key_list(request: MemberRequest) -> HttpResponse:
+    """The keys, newest first; after one was created its secret, this once; with `?new` the form for another."""
+    form = KeyForm(giver=request.principal.role)
+    key_id, text = _take_secret(request)
+    response = _page(request, form, made=ApiKey.objects.filter(key_id=key_id).first(), text=text)
+    if text:
+        response.delete_cookie(SECRET, path=reverse("keys"), samesite="Strict")
+    return response
+
+
+@permission_required("key:manage")
+@never_cache
+@require_http_methods(["GET", "POST"])
 def create(request: MemberRequest) -> HttpResponse:
-    """Create a key and show its text once."""
+    """Create a key; the page that comes next shows its secret. Opened as a page it leads to the form."""
+    if request.method == "GET":
+        return redirect(f"{reverse('keys')}?new")
     form = KeyForm(request.POST, giver=request.principal.role)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -42,14 +53,14 @@ def create(request: MemberRequest) -> HttpResponse:
     except PermissionError as error:
         form.add_error("role", str(error))
         return _page(request, form, status=422)
-    return _page(request, KeyForm(giver=request.principal.role), made=key, text=text)
+    return _show_next(request, key, text)
 
 
 @permission_required("key:manage")
 @never_cache
 @require_POST
 def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
-    """Rotate a key and show the new text once."""
+    """Create a key's successor; the page that comes next shows its secret."""
     key = get_object_or_404(ApiKey, key_id=key_id)
     form = RotateForm(request.POST)
     if not form.is_valid():
@@ -60,7 +71,7 @@ def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
         )
     except (ValueError, PermissionError) as error:
         return _refused(request, f"{str(error).capitalize()}.")
-    return _page(request, KeyForm(giver=request.principal.role), made=new, text=text)
+    return _show_next(request, new, text)
 
 
 @permission_required("key:manage")
@@ -71,6 +82,27 @@ def revoke(request: MemberRequest, key_id: str) -> HttpResponse:
     keys.revoke_key(key=key, actor=request.principal.actor)
     messages.success(request, f"Key {key.name} revoked.")
     return redirect("keys")
+
+
+def _show_next(request: MemberRequest, key: ApiKey, text: str) -> HttpResponse:
+    """Hand the secret to the next page in the browser's own cookie: it is never stored here, and a reload has none."""
+    response = redirect("keys")
+    response.set_signed_cookie(
+        SECRET,
+        f"{key.key_id}:{text}",
+        max_age=SECRET_SECONDS,
+        path=reverse("keys"),
+        httponly=True,
+        secure=request.is_secure(),
+        samesite="Strict",
+    )
+    return response
+
+
+def _take_secret(request: MemberRequest) -> tuple[str, str]:
+    """The new key's id and its text, or two empty texts."""
+    key_id, _, text = (request.get_signed_cookie(SECRET, default="", max_age=SECRET_SECONDS) or "").partition(":")
+    return key_id, text
 
 
 def _refused(request: MemberRequest, why: str) -> HttpResponse:
@@ -85,6 +117,7 @@ def _page(
         "form": form,
         "made": made,
         "text": text,
+        "opens_form": "new" in request.GET,
         "keys": ApiKey.objects.select_related("created_by", "replaced_by").order_by("-created_at"),
         "rotate_form": RotateForm(),
         "now": timezone.now(),

@@ -1,0 +1,42 @@
+"""What each scope of an API key allows, in a sentence."""
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+SCOPES: dict[str, dict[str, str]] = {
+    "Requests": {
+        "chat:write": "Send requests and wait for their answers.",
+        "queue:read": "List requests and read the state of the queue.",
+        "queue:write": "Submit, cancel and retry requests.",
+        "queue:admin": "Pause and resume priorities, and reset circuits.",
+        "queue:cleanup": "Delete old requests.",
+        "content:read": "Read prompts and answers.",
+    },
+    "Cache": {
+        "cache:read": "Look up answers and read the cache's statistics.",
+        "cache:write": "Store, report and remove entries.",
+    },
+    "Spend": {
+        "cost:read": "Read costs, budgets, prices and alerts.",
+        "usage:write": "Report calls that were made elsewhere.",
+        "budget:write": "Create, change and delete budgets, and change the rules for spend.",
+        "alert:write": "Acknowledge and resolve alerts.",
+        "advice:write": "Apply, dismiss and undo recommendations.",
+    },
+    "Finance": {
+        "finance:read": "Export the ledger, statements and closed months.",
+        "finance:write": "Upload invoices and close months.",
+    },
+    "Monitoring": {
+        "health:read": "Read the health and incidents of the installation.",
+        "audit:read": "Read the audit log.",
+    },
+}
+
+
+def scope_choices() -> list[tuple[str, list[tuple[str, SafeString]]]]:
+    """For a form: each group with its scopes, each with its sentence."""
+    return [
+        (group, [(name, format_html("<span><code>{}</code> {}</span>", name, text)) for name, text in scopes.items()])
+        for group, scopes in SCOPES.items()
+    ]
