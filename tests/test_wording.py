@@ -20,6 +20,13 @@ GONE = (
     (r"\bnobody has to think\b", "nobody has to configure"),
     (r"\bpeak, say\b", "for example, peak"),
     (r"\bwould be usual\b", "the usual cost is"),
+    (r"\bdearest\b", "highest cost"),
+    (r"\braised? (the limit )?for a while\b", "temporarily"),
+    (r"\bchosen ones\b|\b(cancel|retry|acknowledge) chosen\b", "selected"),
+    (r"\bdoes not open (this page|prompts)\b", "cannot open, cannot view"),
+    (r"\bmoney by itself\b", "direct saving"),
+    (r"\bshows? up here\b", "appears here"),
+    (r"\bto the newest\b", "view the newest"),
 )
 WORDS = (
     (r"\banew\b", "again"),

@@ -19,8 +19,8 @@ from cache_app.review import screens
 from cache_app.review.screens import Pair
 
 DONE = {
-    Judgement.RIGHT: "Marked as right.",
-    Judgement.WRONG: "Marked as wrong: this answer is no longer served for this question.",
+    Judgement.RIGHT: "Judged right.",
+    Judgement.WRONG: "Judged wrong: this answer is no longer served for this question.",
 }
 
 

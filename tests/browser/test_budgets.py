@@ -110,7 +110,7 @@ def test_a_budget_is_raised_and_removed_in_dialogs(
     path_of: Callable[[str], str], finance: User, open_page: OpenPage
 ) -> None:
     page = open_page(finance, path_of("budget"))
-    page.get_by_role("button", name="Raise for a while").click()
+    page.get_by_role("button", name="Raise temporarily").click()
     page.get_by_label("Increase the limit by").fill("0")
     page.get_by_label("Reason").fill("more users")
     page.get_by_role("button", name="Raise the limit", exact=True).click()

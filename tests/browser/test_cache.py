@@ -65,13 +65,13 @@ def test_figures_refresh_themselves_and_a_range_is_chosen(
     path_of: Callable[[str], str], organization: Organization, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, path_of("overview"))
-    expect(page.get_by_text("of 1,000 look-ups")).to_be_visible()
+    expect(page.get_by_text("of 1,000 lookups")).to_be_visible()
     counted(organization, {"look": 500}, days_ago=9)
-    expect(page.get_by_text("of 1,500 look-ups")).to_be_visible()
+    expect(page.get_by_text("of 1,500 lookups")).to_be_visible()
     assert not was_reloaded(page)
     page.get_by_label("Range").select_option("7d")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("of 1,000 look-ups")).to_be_visible()
+    expect(page.get_by_text("of 1,000 lookups")).to_be_visible()
 
 
 def test_a_proposed_threshold_is_applied(
@@ -151,7 +151,7 @@ def test_rules_are_saved_and_a_wrong_one_is_told_beside_its_field(
     page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
     page.get_by_label("Daily re-check budget").fill("1.50")
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("The rules are saved.")).to_be_visible()
+    expect(page.get_by_text("Settings saved. They take effect within a second.")).to_be_visible()
     expect(page.get_by_label("Answer equal questions only")).to_be_checked()
     policy = policy_in(organization)
     assert policy is not None

@@ -111,7 +111,7 @@ def test_revoking_a_key_asks_first(organization: Organization, owner: User, open
     create_key(organization=organization, name="checkout", role=Role.OPERATOR, actor="user:owner")
     page = open_page(owner, "/settings/keys/")
     page.get_by_role("button", name="checkout").click()
-    page.get_by_role("button", name="Revoke this key").click()
+    page.get_by_role("button", name="Revoke key").click()
     expect(question(page)).to_contain_text("Revoke checkout?")
     with organization_scope(organization.pk):
         assert ApiKey.objects.get().revoked_at is None

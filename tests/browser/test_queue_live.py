@@ -62,9 +62,9 @@ def test_a_new_request_shows_up_without_a_reload(
 
 def test_the_first_request_replaces_the_hint(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     page = open_page(viewer, "/queue/")
-    expect(page.get_by_text("No request yet")).to_be_visible()
+    expect(page.get_by_text("Send your first request")).to_be_visible()
     submit()
-    expect(page.get_by_text("No request yet")).to_have_count(0)
+    expect(page.get_by_text("Send your first request")).to_have_count(0)
 
 
 def test_how_often_it_refreshes_is_kept_in_the_browser(

@@ -200,7 +200,7 @@ def test_without_redis_the_depth_is_unknown_and_the_database_s_figures_go_on(
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     client = client_of(viewer)
     assert client.get(reverse("queue_figure", args=["depth"])).status_code == 503
-    assert "Unknown until Redis answers" in client.get(reverse("queue_figure_table", args=["depth"])).text
+    assert "Unknown until Redis responds" in client.get(reverse("queue_figure_table", args=["depth"])).text
     assert client.get(reverse("queue_figure", args=["throughput"])).status_code == 200
 
 

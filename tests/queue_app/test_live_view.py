@@ -38,7 +38,7 @@ def beat(name: str, *, busy: int = 3, stopping: bool = False) -> None:
 
 def test_without_any_request_the_page_says_how_to_send_one(queue: None, viewer: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("queue_live")).text
-    assert "No request yet" in page
+    assert "Send your first request" in page
     assert "curl http://testserver/api/ai/queue" in page
 
 

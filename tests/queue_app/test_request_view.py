@@ -47,7 +47,7 @@ def read(request_id: UUID, organization_id: int) -> AIRequest:
 def test_a_waiting_request_is_shown_with_its_place(submit: Submit, client: Client) -> None:
     submit()
     page = client.get(url_of(submit(user_ref="mara", conversation_id="talk-7", tags=["esg"]))).text
-    assert "Number 2 of what waits" in page
+    assert "Position 2 in the queue" in page
     assert "Not sent yet" in page
     for text in ("mara", "talk-7", "esg", "deepseek-chat"):
         assert text in page
@@ -243,5 +243,5 @@ def test_one_that_follows_another_names_it(submit: Submit, client: Client) -> No
     with system_scope():
         AIRequest.objects.filter(id=follower.id).update(leader_id=leader.id)
     page = client.get(url_of(follower)).text
-    assert "It waits for the answer to" in page
+    assert "Waiting for the answer to" in page
     assert url_of(leader) in page

@@ -58,7 +58,7 @@ def test_who_is_logged_in_joins_with_that_account_and_lands_in_the_organization(
     link = link_for(stranger.email)
     assert "Join as stranger" in client.get(link).text
     client.post(link)
-    assert "The people of North Ltd" in client.get(reverse("members")).text
+    assert "The members of North Ltd" in client.get(reverse("members")).text
 
 
 def test_another_account_cannot_accept(link_for: Callable[[str], str], viewer: User, client_of: Browser) -> None:

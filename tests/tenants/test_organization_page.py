@@ -23,4 +23,4 @@ def test_wrong_values_are_named_and_the_head_of_the_page_stays_as_it_is(
     response = client_of(admin).post(reverse("organization"), values)
     assert response.status_code == 422
     assert "errorlist" in response.text
-    assert "How North Ltd is named" in response.text
+    assert "The name and time zone of North Ltd" in response.text

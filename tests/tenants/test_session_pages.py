@@ -88,10 +88,10 @@ def test_the_switcher_changes_the_organization_and_its_time_zone(
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
     client = client_of(owner)
-    assert "The people of North Ltd" in client.get(reverse("members")).text
+    assert "The members of North Ltd" in client.get(reverse("members")).text
     client.post(reverse("switch_organization"), {"organization": "south"})
     page = client.get(reverse("members")).text
-    assert "The people of South Ltd" in page
+    assert "The members of South Ltd" in page
     assert reverse("keys") not in page
     assert client.get(reverse("keys")).status_code == 403
 
@@ -124,7 +124,7 @@ def test_a_membership_that_ended_leads_back_to_one_that_lasts(
     client = client_of(owner)
     client.post(reverse("switch_organization"), {"organization": "south"})
     second.delete()
-    assert "The people of North Ltd" in client.get(reverse("members")).text
+    assert "The members of North Ltd" in client.get(reverse("members")).text
 
 
 @pytest.mark.parametrize("name", ["logout", "switch_organization"])

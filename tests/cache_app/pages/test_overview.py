@@ -49,7 +49,7 @@ def set_policy(organization: Organization, **changes: object) -> None:
 
 def test_before_anybody_has_asked_the_page_shows_how_to_ask(reader: Client) -> None:
     page = reader.get(URL).text
-    assert "Nobody has asked yet" in page
+    assert "Send the same request twice" in page
     assert "/api/ai/chat" in page
     assert "What another threshold would have done" not in page
 
@@ -62,7 +62,7 @@ def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organiza
     page = spaced(reader.get(URL).text)
     for shown in (
         "31.0 <small>%</small>",
-        "of 1,000 look-ups",
+        "of 1,000 lookups",
         "200 equal, 100 similar, 10 shared",
         "$12.34",
         '<p class="tile-label">Entries now</p> <p class="tile-value">1</p>',
@@ -73,15 +73,15 @@ def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organiza
         "of similar ones, from 0.85 on",
     ):
         assert shown in page
-    assert "Nobody has asked yet" not in page
+    assert "Send the same request twice" not in page
 
 
 def test_only_the_chosen_days_count(organization: Organization, reader: Client) -> None:
     counted(organization, {"look": 4, "hit:exact": 1}, days_ago=3)
     counted(organization, {"look": 6, "hit:exact": 1}, days_ago=20)
-    assert "of 4 look-ups" in reader.get(URL, {"range": "7d"}).text
-    assert "of 10 look-ups" in reader.get(URL, {"range": "90d"}).text
-    assert "of 10 look-ups" in reader.get(URL, {"range": "\0nonsense"}).text
+    assert "of 4 lookups" in reader.get(URL, {"range": "7d"}).text
+    assert "of 10 lookups" in reader.get(URL, {"range": "90d"}).text
+    assert "of 10 lookups" in reader.get(URL, {"range": "\0nonsense"}).text
 
 
 def test_figures_of_another_organization_are_not_shown(
@@ -90,7 +90,7 @@ def test_figures_of_another_organization_are_not_shown(
     counted(other_organization)
     make_proposal(other_organization)
     page = reader.get(URL).text
-    assert "Nobody has asked yet" in page
+    assert "Send the same request twice" in page
     assert "Proposed threshold" not in page
 
 
@@ -112,7 +112,7 @@ def test_without_redis_the_page_says_so_and_shows_what_was_counted(
     page = spaced(reader.get(URL).text)
     assert "Redis is not responding" in page
     assert "unknown until Redis responds" in page
-    assert "of 1,000 look-ups" in page
+    assert "of 1,000 lookups" in page
 
 
 def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: Organization, reader: Client) -> None:
@@ -122,7 +122,7 @@ def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: 
     assert "<html" not in part.text
     assert "data-figure-url" not in part.text
     assert "Proposed threshold" not in part.text
-    assert "of 1,000 look-ups" in part.text
+    assert "of 1,000 lookups" in part.text
     assert "HX-Request" in part.headers["Vary"]
     again = reader.get(URL, headers={**HTMX, "If-None-Match": part.headers["ETag"]})
     assert again.status_code == 304

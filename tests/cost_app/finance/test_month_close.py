@@ -294,7 +294,7 @@ def test_a_tampered_month_is_told_on_every_page(
     client = client_of(finance)
     assert "closed, tampered" in client.get(reverse("finance")).text
     for name in ("finance_statement", "finance_closed"):
-        assert "not those that were signed" in client.get(reverse(name, args=[OCTOBER])).text
+        assert "do not match the signature" in client.get(reverse(name, args=[OCTOBER])).text
 
 
 def test_what_was_not_closed_has_no_page(

@@ -129,7 +129,7 @@ def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -
 
     assert applied.redirect_chain == [(address, 302)]
     assert "Recommendation applied." in text_of(applied)
-    assert "Promised and realised" in text_of(applied)
+    assert "Estimated and actual savings" in text_of(applied)
     with organization_scope(recommendation.organization_id):
         assert OptimizationRule.objects.get().by == "user:finance"
 
