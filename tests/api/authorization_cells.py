@@ -189,6 +189,8 @@ PAGE_CELLS = [
     PageCell("queue_pause", "post", "queue:admin"),
     PageCell("queue_resume", "post", "queue:admin"),
     PageCell("queue_requests", "get", "queue:read"),
+    PageCell("queue_request_changes", "get", "queue:read"),
+    PageCell("queue_request_export", "get", "queue:read"),
     PageCell("queue_cancel_many", "post", "queue:write"),
     PageCell("queue_retry_many", "post", "queue:write"),
     PageCell("queue_request", "get", "queue:read", "pending"),
