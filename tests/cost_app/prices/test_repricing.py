@@ -394,7 +394,7 @@ def test_the_page_shows_the_difference_first_and_then_posts_it(
     assert "Corrections posted" in response.text
     assert "the list was wrong" in response.text
     assert ledger_sum(organization) == 3_300
-    assert "already has today’s price" in staff.get(reverse("price_repricing"), DAYS).text
+    assert "already has today" in staff.get(reverse("price_repricing"), DAYS).text
     again = staff.post(reverse("price_reprice"), {**DAYS, "reason": "again"}, follow=True)
     assert "nothing to correct" in again.text
 
