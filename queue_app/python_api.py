@@ -25,12 +25,12 @@ from queue_app.submission.submit import ask
 
 
 class RequestNotFoundError(LookupError):
-    """There is no such request."""
+    """No request has this ID."""
 
 
 @dataclass(frozen=True)
 class QueuedRequest:
-    """A request that `dequeue` claimed for its caller, who ends it with `process` or `give_back` within the lease."""
+    """A request that `dequeue` claimed. The caller ends it with `process` or `give_back` before the lease expires."""
 
     id: str
     organization_id: str
@@ -42,11 +42,10 @@ class QueuedRequest:
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """What `enqueue` and `ask` take beside the call itself; each is optional.
+    """Optional arguments of `enqueue` and `ask`.
 
-    The names, defaults and limits are those of `POST /api/ai/queue`: `timeout` is the deadline of each provider call in
-    milliseconds, `cache` one of use, bypass, refresh and only. With an `idempotency_key` a repeat returns the first
-    request.
+    The names, defaults and limits match `POST /api/ai/queue`: `timeout` applies to each provider call, in milliseconds;
+    `cache` is one of use, bypass, refresh and only. Repeating an `idempotency_key` returns the first request.
     """
 
     priority: PriorityName
@@ -66,8 +65,8 @@ class EnqueueOptions(TypedDict, total=False):
 class AIRequestQueue:
     """The request queue for Python callers. `organization_id` is the organization's slug.
 
-    What the JSON API refuses is refused here: InvalidValueError, a ValueError, names the argument, and
-    UnknownOrganizationError, a LookupError, says that there is no such organization. Nothing was stored then.
+    It rejects what the JSON API rejects: InvalidValueError, a ValueError, names the argument; UnknownOrganizationError,
+    a LookupError, means that the organization does not exist. Nothing is stored in either case.
     """
 
     def enqueue(
@@ -79,7 +78,7 @@ class AIRequestQueue:
         organization_id: str,
         **options: Unpack[EnqueueOptions],
     ) -> str:
-        """Accept a request; returns its id.
+        """Accept a request. Returns its ID.
 
         Raises InvalidValueError (UnknownProviderError for a provider that is not configured), UnknownOrganizationError,
         ModelNotPricedError, BudgetRefusedError, QueueFullError and IdempotencyConflictError.
@@ -96,17 +95,17 @@ class AIRequestQueue:
         organization_id: str,
         **options: Unpack[EnqueueOptions],
     ) -> AIRequest:
-        """As `enqueue`, but the cache is asked first: the request is over at once where it answers.
+        """Like `enqueue`, but check the cache first: on a hit the request is complete when this returns.
 
-        Raises CacheMissError too, where only the cache was asked.
+        Also raises CacheMissError if only the cache was asked.
         """
         with _submission(provider, model, messages, organization_id, options) as submission:
             return ask(submission)
 
     def dequeue(self) -> QueuedRequest | None:
-        """Claim the best request of all organizations for the caller, for its timeout plus a lease; None if none waits.
+        """Claim the best request of all organizations for its timeout plus a lease. Returns None if nothing is waiting.
 
-        The caller ends it with `process` or `give_back`; else it goes to another worker. Raises RedisError.
+        The caller ends it with `process` or `give_back`; otherwise it goes to another worker. Raises RedisError.
         """
         claim = claims.claim_next("caller")
         if claim is None:
@@ -135,7 +134,9 @@ class AIRequestQueue:
             outcomes.give_back(queued.claim)
 
     def get_request_status(self, request_id: str) -> RequestStatus:
-        """Status, attempts, answer and cost. Raises RequestNotFoundError, and InvalidValueError for what is no text."""
+        """Status, attempts, answer and cost. Raises RequestNotFoundError, and InvalidValueError if the ID is not a
+        string.
+        """
         reference = checked(RequestReference, {"request_id": request_id})
         with system_scope():
             request = queries.request_by_id(reference.request_id)
@@ -144,17 +145,17 @@ class AIRequestQueue:
             return queries.status_of(request, with_content=True)
 
     def get_queue_stats(self) -> QueueStats:
-        """The figures of all organizations together."""
+        """Figures for all organizations together."""
         with system_scope():
             return summary.queue_stats()
 
     def cleanup(self) -> int:
-        """Apply the retention now; returns the number of requests removed."""
+        """Apply the retention policy now. Returns the number of requests deleted."""
         with system_scope():
             return cleanup()
 
     def disconnect(self) -> None:
-        """Close this process's Redis connections; they open again when needed."""
+        """Close this process's Redis connections. They reopen when needed."""
         redis_client().connection_pool.disconnect()
 
 
@@ -166,7 +167,7 @@ def _submission(
     organization_id: str,
     options: EnqueueOptions,
 ) -> Iterator[Submission]:
-    """What a Python caller asks for, in its organization's scope."""
+    """The submission that a Python caller describes, in the scope of its organization."""
     raw = {**options, "provider": provider, "model": model, "messages": messages}
     arguments = checked(EnqueueArguments, raw)
     organization = organization_named(organization_id)

@@ -13,7 +13,7 @@ from cache_app.guards.parsing import Parsed, edited
 from cache_app.guards.tables import terms
 
 STRANGE = 0.5
-"""Share of a statement's terms above which it has nothing to do with what is asked."""
+"""Share of a statement's terms above which it has nothing to do with the question."""
 
 
 def object_to_addition(asked: Parsed, cached: Parsed) -> Objection | None:

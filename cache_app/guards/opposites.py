@@ -55,7 +55,7 @@ def object_to_restriction(apart: Difference) -> Objection | None:
 
 
 def object_to_names(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
-    """Each text names somebody or something that the other does not know."""
+    """Each text names a person or thing that the other does not mention."""
     left, right = _unknown(asked.names, apart.asked, cached), _unknown(cached.names, apart.cached, asked)
     return differs("entities", left[0], right[0]) if left and right else None
 

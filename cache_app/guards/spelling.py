@@ -22,7 +22,7 @@ QUOTED_WORDS = 4
 """Longer quotations are passages that people shorten."""
 INNER_MARK = re.compile(r"[,;:\u2013\u2014](?=\s*[^\s,;:])|[.!?](?=\s+\S)")
 LONE_WORD = re.compile(r"^\W*[^\W\d_]+,\s+\S|\S,\s+[^\W_]+\W*$")
-"""A comma beside a first or a last word, which may address somebody: "eat, Grandma", "no, thanks are due"."""
+"""A comma beside a first or a last word, which may address a person: "eat, Grandma", "no, thanks are due"."""
 ENDS = re.compile(r"([.!?])[\s\"'”\u2019)]*$")
 OWNER = re.compile(r"[^\W\d_]+['\u2019][^\W\d_]*")
 PLAIN_DOUBLES = frozenset({"us", "who", "it"})

@@ -1,7 +1,7 @@
 """The default index: each process keeps the vectors of the partitions that it uses in matrices.
 
 A lookup first reads, in one round trip, what any process has changed since the last read, so it finds everything
-written before it. The first lookup loads a small partition itself; a thread loads a large one, and meanwhile lookups
+written before it. The first lookup loads a small partition itself; a thread loads a large one, and until then lookups
 answer from what is available. A partition that is being loaded or copied collects arriving changes and applies them at
 the end: applying one twice does no harm.
 """

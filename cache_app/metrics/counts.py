@@ -2,7 +2,7 @@
 
 | name | what is counted |
 |---|---|
-| look | look-ups |
+| look | lookups |
 | hit:exact, hit:semantic, hit:flight | answers served, by layer |
 | shadow:exact, shadow:semantic | what would have been served in shadow mode |
 | miss:none | nothing similar is there |

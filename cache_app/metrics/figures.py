@@ -136,7 +136,7 @@ def refusals_chart(organization_id: int, view: View) -> Chart:
     axis = {**_counts_axis([row.count for row in rows], ticks=4), "tickangle": 0}
     layout = {"xaxis": axis, "yaxis": {"type": "category"}, "hovermode": "closest", "showlegend": False}
     cells = [[f"{row.label}: {row.explanation}" if row.explanation else row.label, f"{row.count:,}"] for row in rows]
-    return Chart({"data": [trace] if rows else [], "layout": layout}, Table(["Reason", "Look-ups"], cells))
+    return Chart({"data": [trace] if rows else [], "layout": layout}, Table(["Reason", "Lookups"], cells))
 
 
 CHARTS: dict[str, Callable[[int, View], Chart]] = {
@@ -144,7 +144,7 @@ CHARTS: dict[str, Callable[[int, View], Chart]] = {
     "similarity": similarity_chart,
     "refusals": refusals_chart,
 }
-TITLES = {"outcomes": "Look-ups", "similarity": "Similarity", "refusals": "Not served, by reason"}
+TITLES = {"outcomes": "Lookups", "similarity": "Similarity", "refusals": "Not served, by reason"}
 
 
 def _counts_axis(counted: Sequence[int], *, ticks: int = 6) -> Figure:

@@ -20,9 +20,9 @@ GUARDS = {
         "Unsupported language",
         "only equal questions are answered in it unless a setting allows more",
     ),
-    "blocked": ("Reported as wrong", "somebody said that this answer does not fit this question"),
+    "blocked": ("Reported as wrong", "this answer was reported as wrong for this question"),
     "error": ("A guard failed", "the log has the details; the question went to the provider"),
-    "threshold": ("Not similar enough", "the best candidate lay below the threshold; no guard had to look"),
+    "threshold": ("Not similar enough", "the best candidate was below the threshold; no guard was needed"),
 }
 UNSUITED = {
     "turn": ("Not a plain question", "the last message is not a plain text from the user"),

@@ -1,6 +1,6 @@
 """Remove entries: by tag, by model, all, or one.
 
-The tag's epoch is raised first; from then on no process serves what was written before. The removal that follows only
+The tag's epoch is raised first; after that no process serves what was written before. The removal that follows only
 frees memory and counts; if the process dies in between, the janitor removes the rest. Everything here raises
 RedisError.
 """

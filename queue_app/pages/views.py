@@ -171,7 +171,7 @@ def _live_context(request: MemberRequest) -> dict[str, Any]:
 def _switch_lane(request: MemberRequest, switch: Callable[..., list[int]], done: str) -> HttpResponse:
     form = LaneForm(request.POST)
     if not form.is_valid():
-        return tell(request, _live_again(request, status=422), "error", "There is no such priority.")
+        return tell(request, _live_again(request, status=422), "error", "Unknown priority.")
     priority = form.chosen()
     switch(request.principal.organization_id, priority, actor=request.principal.actor)
     lane = f"Priority {priority.label.lower()} is" if priority else "All priorities are"

@@ -18,7 +18,7 @@ RATE_WINDOW = timedelta(minutes=15)
 
 @dataclass
 class LaneStats(Outcomes):
-    """One priority: what waits now, and what ended within the rate window."""
+    """One priority: pending requests, and what ended within the rate window."""
 
     pending: int = 0
     oldest_at: datetime | None = None

@@ -161,7 +161,7 @@ def test_an_unknown_priority_changes_nothing(
 ) -> None:
     response = client_of(operator).post(reverse("queue_pause"), {"priority": "urgent"}, headers=HTMX)
     assert response.status_code == 422
-    assert "There is no such priority." in response.headers["HX-Trigger"]
+    assert "Unknown priority." in response.headers["HX-Trigger"]
     with organization_scope(organization.pk):
         assert not QueuePolicy.objects.exists()
 

@@ -70,7 +70,7 @@ def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organiza
         '<p class="tile-label">Near misses</p> <p class="tile-value">40</p>',
         "by 1 judged",
         "0.910",
-        "of similar ones, from 0.85 on",
+        "of semantic hits, 0.85 or higher",
     ):
         assert shown in page
     assert "Send the same request twice" not in page

@@ -68,7 +68,7 @@ def test_everybody_sees_todays_prices_with_tiers_and_hours_in_words(reader: Clie
     assert "$7.00" in page
     assert "$98.00" not in page
     assert "New version" not in page
-    assert "Re-pricing" not in page
+    assert "Repricing" not in page
 
 
 def test_the_hours_that_hold_now_are_marked(reader: Client) -> None:

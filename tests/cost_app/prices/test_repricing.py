@@ -411,7 +411,7 @@ def test_the_page_counts_days_by_the_organizations_clock(staff: Client, call: Ca
 
 def test_the_page_says_how_to_begin(staff: Client) -> None:
     price(1, days=-1)
-    assert "No re-pricings yet" in staff.get(reverse("price_repricing")).text
+    assert "No repricings yet" in staff.get(reverse("price_repricing")).text
     assert "No calls" in staff.get(reverse("price_repricing"), DAYS).text
 
 
