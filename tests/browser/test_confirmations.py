@@ -103,7 +103,7 @@ def test_approving_a_price_shows_old_and_new_and_who_pays(owner: User, open_page
     expect(question(page)).to_contain_text("Every organization on this installation")
     assert ModelPrice.objects.filter(model="m").count() == 1
     question(page).get_by_role("button", name="Approve price").click()
-    expect(page.locator("#toasts")).to_contain_text("The price is in the book.")
+    expect(page.locator("#toasts")).to_contain_text("Price added to the book.")
     assert ModelPrice.objects.filter(model="m").count() == 2
 
 

@@ -165,7 +165,7 @@ def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_n
         assert {process["name"]: process["pid"] for process in listed} == processes
         assert "already running" in run.command("run").stderr
 
-        script = run.output[run.output.index("KEY=") : run.output.index("Logs are in")]
+        script = run.output[run.output.index("KEY=") : run.output.index("Logs: ")]
         said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
         assert '"status":"completed"' in said
 

@@ -104,7 +104,7 @@ def test_a_budget_gets_the_normal_form_of_its_tag(before: sqlite3.Connection, af
 
 def test_the_money_adds_up_after_the_upgrade(upgraded: Path) -> None:
     manage(upgraded, "rebuild_rollups")
-    assert "everything agrees" in manage(upgraded, "reconcile", "--strict")
+    assert "no discrepancies" in manage(upgraded, "reconcile", "--strict")
     connection = sqlite3.connect(upgraded)
     tags = connection.execute("SELECT value, nano FROM cost_app_usageday WHERE dimension = 'tag' ORDER BY value")
     assert (NORMAL, 1_002_940) in tags.fetchall()
