@@ -198,7 +198,7 @@ def run_script(env: dict[str, str], script: str) -> str:
 CLAIM_FROM_MANY = """
 import os, statistics, time, uuid
 from django.utils import timezone
-from queue_app import index
+from queue_app.ordering import index
 from queue_app.models import AIRequest, Priority
 pending, claims = int(os.environ["PENDING"]), int(os.environ["CLAIMS"])
 now = timezone.now()
