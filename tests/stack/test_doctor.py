@@ -115,7 +115,7 @@ def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeyp
     monkeypatch.setattr(MiniLmEmbedder, "embed", broken)
     assert "only identical questions because its embedder does not work: no such model" in failures()
     settings.CACHE_EMBEDDER = "nobody's"
-    assert "'nobody's' is none of minilm, openai" in failures().replace('"', "'")
+    assert "'nobody's' is not one of minilm, openai" in failures().replace('"', "'")
 
 
 def test_an_embedder_that_costs_money_is_not_tried(settings: Settings) -> None:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.templatetags.formats import duration_ms, money
+from aiinfra.templatetags.formats import duration_ms, money, money_places, money_to
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -136,8 +136,9 @@ def test_the_page_and_its_table_say_the_same(told: Told) -> None:
     ):
         assert shown in page
     groups = told.client.get("/api/ai/cost?action=summary").json()["byModel"]
+    places = money_places([told.nano, *(nano_of(group["totalCost"]) for group in groups)])
     for group in groups:
-        assert f"{group['value']} {money(nano_of(group['totalCost']))}" in page
+        assert f"{group['value']} {money_to(nano_of(group['totalCost']), places)}" in page
         assert duration_ms(group["averageLatencyMs"]) in page
 
 
