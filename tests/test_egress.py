@@ -4,7 +4,8 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 
 import httpcore2
 import httpx2
@@ -15,6 +16,15 @@ from tests.support.processes import free_port
 from tests.support.tcp import OK, Recorder, server
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "service.internal"})
+
+
+@pytest.fixture(autouse=True)
+def _clients_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every client after its test: whichever test runs while a forgotten socket is collected would fail."""
+    with ExitStack() as clients:
+        make = egress.http_client
+        monkeypatch.setattr(egress, "http_client", lambda **options: clients.enter_context(make(**options)))
+        yield
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
