@@ -120,8 +120,11 @@ def make_usage_possible(usage: object) -> None:
             usage["totalTokens"] = None
 
 
-def make_length_possible(response: dict[str, Any]) -> None:
-    """A content that is too long by its characters, not by its bytes: no schema states the size limit of a body."""
+def make_answer_possible(response: object) -> None:
+    """A content that is too long in characters, not in bytes: no schema states the size limit of a body."""
+    if not isinstance(response, dict):
+        return
+    make_usage_possible(response.get("usage"))
     content = response.get("content")
     if isinstance(content, str) and len(content) > CONTENT_MAX // 4:
         response["content"] = ("x" if content.strip() else " ") * min(len(content), CONTENT_MAX + 1)
@@ -164,10 +167,7 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
     if isinstance(case.body, dict):
         make_budget_possible(case.body, key_id)
         make_times_possible(case.body)
-        response = case.body.get("response")
-        if isinstance(response, dict):
-            make_usage_possible(response.get("usage"))
-            make_length_possible(response)
+        make_answer_possible(case.body.get("response"))
 
 
 @schema.parametrize()
