@@ -69,10 +69,10 @@ def test_the_budgets_page_shows_what_is_held_without_polling(
     set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
     page = open_page(viewer, "/budgets/")
     is_live(page)
-    before = page.locator("td[data-label=Held]").inner_text()
+    before = page.locator("td[data-label=Reserved]").inner_text()
     submit()
     tell_budgets()
-    expect(page.locator("td[data-label=Held]")).not_to_have_text(before)
+    expect(page.locator("td[data-label=Reserved]")).not_to_have_text(before)
     assert not was_reloaded(page)
 
 

@@ -49,7 +49,7 @@ def test_every_chart_of_costs_is_drawn(history: Alert, finance: User, open_page:
     page = open_page(finance, "/costs/?range=30d&by=key")
     settle(page)
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(5)
-    page.get_by_text("As a table: Spend").click()
+    page.get_by_text("As a table: Spend", exact=True).click()
     expect(page.locator(".chart-figures tbody tr")).to_have_count(30)
 
 
