@@ -18,7 +18,7 @@ from queue_app.payloads import (
     priority_name,
 )
 from queue_app.processing.heartbeat import WorkerBeat
-from queue_app.queries import Page, RequestStatus, Sums
+from queue_app.queries import RequestList, RequestStatus, Sums
 from queue_app.stats.summary import QueueStats
 
 
@@ -72,7 +72,7 @@ def attempt_out(attempt: Attempt) -> AttemptOut:
     )
 
 
-def page_out(page: Page) -> RequestPage:
+def page_out(page: RequestList) -> RequestPage:
     """A page of requests."""
     summaries = [summary(request, page.sums.get(request.id, Sums()).cost_nano) for request in page.requests]
     return RequestPage(requests=summaries, next_cursor=page.next_cursor)

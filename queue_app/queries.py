@@ -1,20 +1,20 @@
 """Read requests: one with its attempts, or a page of them."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, StrIndex
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.keyset import cursor_at, place_at, side
 from aiinfra.providers.base import TokenUsage
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptState
@@ -25,6 +25,7 @@ from queue_app.packing import unpack
 cost = create_cost_optimizer()
 
 PAGE_SIZE = 50
+PLACE = ("created_at", "id")
 SEARCHED = 10_000
 """Requests that one page of a filtered list looks at: no filter reads the whole history at once."""
 MOST_NEWER = 100
@@ -140,7 +141,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Page:
+class RequestList:
     """Requests in the order of the filter, and where the next page starts (None at the end).
 
     A page of a filter can be short, even empty, and still have a next one: see `SEARCHED`.
@@ -151,16 +152,16 @@ class Page:
     next_cursor: str | None = None
 
 
-def page_of(narrowed: RequestFilter, cursor: str | None = None, size: int = PAGE_SIZE) -> Page:
+def page_of(narrowed: RequestFilter, cursor: str | None = None, size: int = PAGE_SIZE) -> RequestList:
     """One page by keyset: as quick at the end as at the start. Raises ValueError for a cursor that is none."""
     rows = _ordered(narrowed)
     if cursor:
-        rows = rows.filter(_side(_decode(cursor), "gt" if narrowed.oldest_first else "lt"))
+        rows = rows.filter(side(PLACE, place_at(AIRequest, PLACE, cursor), "gt" if narrowed.oldest_first else "lt"))
     rows, edge = _searched(rows, narrowed)
     found = list(_narrow(rows, narrowed)[: size + 1])
     requests = found[:size]
     last = (requests[-1].created_at, requests[-1].id) if found[size:] else edge
-    return Page(requests, sums_of(requests), _encode(*last) if last else None)
+    return RequestList(requests, sums_of(requests), cursor_at(last) if last else None)
 
 
 def sums_of(requests: Iterable[AIRequest]) -> dict[UUID, Sums]:
@@ -180,14 +181,14 @@ def count_newer(narrowed: RequestFilter, cursor: str) -> int:
     """
     rows = _ordered(narrowed)
     if cursor:
-        rows = rows.filter(_side(_decode(cursor), "gt"))
+        rows = rows.filter(side(PLACE, place_at(AIRequest, PLACE, cursor), "gt"))
     rows, _ = _searched(rows, narrowed)
     return len(_narrow(rows, narrowed).values_list("id")[:MOST_NEWER])
 
 
 def cursor_of(request: AIRequest) -> str:
     """The place of a request in the list: a page that starts there begins with the next one."""
-    return _encode(request.created_at, request.id)
+    return cursor_at((request.created_at, request.id))
 
 
 def _ordered(narrowed: RequestFilter) -> "QuerySet[AIRequest]":
@@ -201,24 +202,16 @@ def _ordered(narrowed: RequestFilter) -> "QuerySet[AIRequest]":
     return rows
 
 
-def _side(place: tuple[datetime, UUID], lookup: str) -> Q:
-    """The requests on one side of a place: `lookup` is lt, gt, lte or gte. An index can use the first condition."""
-    at, request_id = place
-    strict = lookup[:2]
-    at_once = Q(created_at=at, **{f"id__{lookup}": request_id})
-    return Q(**{f"created_at__{strict}e": at}) & (Q(**{f"created_at__{strict}": at}) | at_once)
-
-
 def _searched(
     rows: "QuerySet[AIRequest]", narrowed: RequestFilter
 ) -> tuple["QuerySet[AIRequest]", tuple[datetime, UUID] | None]:
     """The first `SEARCHED` rows, and the place of the last of them; all rows and None where they are fewer."""
     if not _needs_search(narrowed):
         return rows, None
-    places: list[tuple[datetime, UUID]] = list(rows.values_list("created_at", "id")[SEARCHED - 1 : SEARCHED])
+    places: list[tuple[datetime, UUID]] = list(rows.values_list(*PLACE)[SEARCHED - 1 : SEARCHED])
     if not places:
         return rows, None
-    return rows.filter(_side(places[0], "lte" if narrowed.oldest_first else "gte")), places[0]
+    return rows.filter(side(PLACE, places[0], "lte" if narrowed.oldest_first else "gte")), places[0]
 
 
 def _needs_search(narrowed: RequestFilter) -> bool:
@@ -259,16 +252,3 @@ def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[A
 def _quoted(tag: str) -> str:
     """A tag as it stands in the stored list; SQLite keeps the text that Django wrote, PostgreSQL one of its own."""
     return json.dumps(tag, ensure_ascii=connection.vendor == "sqlite")
-
-
-def _encode(at: datetime, request_id: UUID) -> str:
-    return urlsafe_b64encode(f"{at.isoformat()}|{request_id}".encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[datetime, UUID]:
-    """Raises ValueError (UnicodeDecodeError and binascii.Error are subclasses)."""
-    at, _, request_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
-    moment = datetime.fromisoformat(at)
-    if moment.utcoffset() != timedelta(0):  # another offset may exceed the range of UTC dates
-        raise ValueError("not a cursor")
-    return moment, UUID(request_id)

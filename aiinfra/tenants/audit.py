@@ -1,9 +1,7 @@
 """The audit log. Each change is recorded in its own transaction."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -72,17 +70,12 @@ def command_actor(name: str) -> str:
     return f"command:{name}"
 
 
-def audit_events(
-    *, actor: str = "", verb: str = "", text: str = "", before: tuple[datetime, UUID] | None = None
-) -> QuerySet[AuditEvent]:
-    """The scoped organization's events, newest first, after the given (at, id).
+def audit_events(*, actor: str = "", verb: str = "", text: str = "") -> QuerySet[AuditEvent]:
+    """The scoped organization's events, newest first.
 
     `actor` and `verb` match prefixes (`user:`, `api_key.`); `text` matches anywhere in the target or the actor.
     """
     events = AuditEvent.objects.filter(actor__startswith=actor, verb__startswith=verb)
     if text:
         events = events.filter(Q(target__icontains=text) | Q(actor__icontains=text))
-    if before:
-        at, identity = before
-        events = events.filter(Q(at__lt=at) | Q(at=at, id__lt=identity))
     return events.order_by("-at", "-id")

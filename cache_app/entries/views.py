@@ -1,7 +1,7 @@
 """`/cache/entries/`: lists, shows and removes cache entries."""
 
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 from redis.exceptions import RedisError
 
+from aiinfra.keyset import page_links, page_or_first
 from aiinfra.pages import is_partial, tell
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app import manage
@@ -98,10 +99,7 @@ def _list(request: MemberRequest, *, clear_form: ClearForm | None = None, status
     context: dict[str, Any] = {
         "page": page,
         "is_filtered": bool(chosen),
-        "filters": urlencode(chosen),
-        "here": urlencode({**chosen, "cursor": cursor} if cursor else chosen),
-        "older": urlencode({**chosen, "cursor": page.cursor}) if page and page.cursor else "",
-        "is_later_page": bool(cursor),
+        **page_links(chosen, cursor, page.cursor if page else ""),
         **rights(request),
     }
     if is_partial(request):
@@ -123,11 +121,9 @@ def _frame(request: MemberRequest, form: EntryFilterForm, clear_form: ClearForm 
 
 def _page(request: MemberRequest, form: EntryFilterForm, cursor: str) -> Listed | None:
     """The first page if the cursor is invalid; None while Redis is down."""
-    organization_id = request.principal.organization_id
+    listed = partial(screens.listed, request.principal.organization_id, form.narrowed())
     try:
-        return screens.listed(organization_id, form.narrowed(), cursor)
-    except ValueError:
-        return _page(request, form, "")
+        return page_or_first(listed, cursor)
     except RedisError:
         return None
 

@@ -1,14 +1,13 @@
 """Pairs waiting for a judgment, as the review page shows them."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from aiinfra.keyset import RowPage, row_page
 from cache_app.models import CacheHit, JudgedBy, Judgement, Layer
 from cache_app.review.words import Piece, compared
 
@@ -51,23 +50,9 @@ class Pair:
         return self.hit.judgement if self.hit.judgement in {Judgement.RIGHT, Judgement.WRONG} else ""
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some hits, newest first, and where the next page starts ("" after the last one)."""
-
-    hits: Sequence[CacheHit]
-    cursor: str = ""
-
-
-def page_of(kind: str, cursor: str = "") -> Page:
-    """One page of the organization in scope, by keyset; one query. Raises ValueError for an invalid cursor."""
-    hits = _recent().filter(KINDS[kind]).order_by("-at", "-id")
-    if cursor:
-        at, hit_id = _decoded(cursor)
-        hits = hits.filter(Q(at__lt=at) | Q(at=at, id__lt=hit_id))
-    found = list(hits[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
-    return Page(shown, _encoded(shown[-1]) if len(found) > PAGE_SIZE else "")
+def hits_of(kind: str, cursor: str = "") -> RowPage[CacheHit]:
+    """One page of the organization in scope, newest first; one query. Raises ValueError for an invalid cursor."""
+    return row_page(_recent().filter(KINDS[kind]), "at", "id", cursor=cursor, size=PAGE_SIZE)
 
 
 def how_many() -> dict[str, int]:
@@ -77,16 +62,3 @@ def how_many() -> dict[str, int]:
 
 def _recent() -> "QuerySet[CacheHit]":
     return CacheHit.objects.filter(at__gte=timezone.now() - RECENT)
-
-
-def _encoded(hit: CacheHit) -> str:
-    return urlsafe_b64encode(f"{hit.at.isoformat()}|{hit.id}".encode()).decode().rstrip("=")
-
-
-def _decoded(cursor: str) -> tuple[datetime, UUID]:
-    """Raises ValueError (UnicodeDecodeError and binascii.Error are subclasses)."""
-    at, _, hit_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
-    moment = datetime.fromisoformat(at)
-    if moment.utcoffset() != timedelta(0):  # another offset may exceed the range of UTC dates
-        raise ValueError("not a cursor")
-    return moment, UUID(hit_id)

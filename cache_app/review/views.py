@@ -1,7 +1,7 @@
 """`/cache/review/`: were these answers right?"""
 
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 
+from aiinfra.keyset import page_links, page_or_first
 from aiinfra.pages import tell
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app.learning.judging import judge
@@ -31,15 +32,12 @@ def review(request: MemberRequest) -> HttpResponse:
     """Reported and doubtful pairs side by side, or those that are not judged yet."""
     kind, cursor = request.GET.get("show", ""), request.GET.get("cursor", "")
     kind = kind if kind in screens.KINDS else screens.DEFAULT_KIND
-    page = _page(kind, cursor)
+    page = page_or_first(partial(screens.hits_of, kind), cursor)
     context: dict[str, Any] = {
         "kind": kind,
         "kinds": _kinds(),
-        "pairs": [Pair.of(hit, with_content=request.principal.can("content:read")) for hit in page.hits],
-        "older": urlencode({"show": kind, "cursor": page.cursor}) if page.cursor else "",
-        "newest": urlencode({"show": kind}),
-        "here": urlencode({"show": kind, "cursor": cursor} if cursor else {"show": kind}),
-        "is_later_page": bool(cursor),
+        "pairs": [Pair.of(hit, with_content=request.principal.can("content:read")) for hit in page.rows],
+        **page_links({"show": kind}, cursor, page.next_cursor),
         **rights(request),
     }
     return render(request, "cache/review/review.html", context)
@@ -69,11 +67,3 @@ def _after(request: MemberRequest, hit: CacheHit) -> HttpResponse:
 def _kinds() -> list[tuple[str, str, int]]:
     counted = screens.how_many()
     return [(kind, title, counted[kind]) for kind, title in screens.TITLES.items()]
-
-
-def _page(kind: str, cursor: str) -> screens.Page:
-    """The first page if the cursor is invalid."""
-    try:
-        return screens.page_of(kind, cursor)
-    except ValueError:
-        return screens.page_of(kind)

@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
+from aiinfra.keyset import page_links, page_or_first, row_page
 from aiinfra.pages import Desk, is_partial, tell
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
@@ -25,16 +26,14 @@ def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
     state = request.GET.get("state", NOT_RESOLVED)
     kind, severity = request.GET.get("kind", ""), request.GET.get("severity", "")
     rows = _narrowed(state, kind, severity)
-    cursor = request.GET.get("before", "")
-    if is_row_id(cursor):
-        rows = rows.filter(id__lt=int(cursor))
-    page = list(rows.order_by("-id")[: PAGE_SIZE + 1])
+    cursor = request.GET.get("cursor", "")
+    page = page_or_first(lambda place: row_page(rows, "id", cursor=place, size=PAGE_SIZE), cursor)
+    chosen = {name: request.GET[name] for name in ("state", "kind", "severity") if request.GET.get(name)}
     context = {
         "desk": desk,
-        "alerts": page[:PAGE_SIZE],
-        "older": page[PAGE_SIZE - 1].id if len(page) > PAGE_SIZE else None,
-        "is_later_page": bool(cursor),
-        "filters": {"state": state, "kind": kind, "severity": severity},
+        "alerts": page.rows,
+        **page_links(chosen, cursor, page.next_cursor),
+        "chosen": {"state": state, "kind": kind, "severity": severity},
         "states": STATES,
         "kinds": {"": "All", **{kind.value: kind.label for kind in AlertKind if kind not in _never(desk)}},
         "severities": {"": "All", **dict(Severity.choices)},

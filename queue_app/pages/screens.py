@@ -19,7 +19,7 @@ from queue_app.control import CANCELLED
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, Status
 from queue_app.processing.heartbeat import WorkerBeat
 from queue_app.processing.outcomes import WORKER_LOST
-from queue_app.queries import PAGE_SIZE, Page, Sums, sums_of
+from queue_app.queries import PAGE_SIZE, RequestList, Sums, sums_of
 from queue_app.stats.outages import Outage, outages
 from queue_app.stats.summary import RATE_WINDOW, LaneStats, QueueStats, queue_stats
 
@@ -223,7 +223,7 @@ class RequestRow:
         return max(0, (self.request.not_before - timezone.now()) // MS) if waits else 0
 
 
-def request_rows(page: Page) -> list[RequestRow]:
+def request_rows(page: RequestList) -> list[RequestRow]:
     """The lines of a page."""
     return [RequestRow(each, page.sums.get(each.id, Sums())) for each in page.requests]
 
@@ -239,7 +239,7 @@ def changed_rows(shown: str) -> list[RequestRow]:
         with suppress(ValueError):
             versions[UUID(name)] = version
     found = list(AIRequest.objects.filter(id__in=versions))
-    rows = request_rows(Page(found, sums_of(found)))
+    rows = request_rows(RequestList(found, sums_of(found)))
     return [row for row in rows if row.version != versions[row.request.id]]
 
 

@@ -18,6 +18,7 @@ from django_htmx.http import HttpResponseStopPolling
 
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
+from aiinfra.keyset import page_links, page_or_first
 from aiinfra.pages import is_partial, tell
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app import create_semantic_cache
@@ -30,7 +31,6 @@ from queue_app.pages.screens import RequestRow, changed_rows, live_queue, reques
 from queue_app.queries import (
     MOST_NEWER,
     PAGE_SIZE,
-    Page,
     RequestFilter,
     Sums,
     count_newer,
@@ -187,29 +187,18 @@ def _live_again(request: MemberRequest, status: int = 200) -> HttpResponse:
 def _list(request: MemberRequest) -> HttpResponse:
     form = RequestFilterForm(request.GET)
     cursor = request.GET.get("cursor", "")
-    page = _page(form.narrowed(), cursor)
+    page = page_or_first(partial(page_of, form.narrowed()), cursor)
     chosen = form.chosen()
     context = {
         "form": form,
         "rows": request_rows(page),
         "is_filtered": bool(chosen),
-        "filters": urlencode(chosen),
-        "here": urlencode({**chosen, "cursor": cursor} if cursor else chosen),
-        "older": urlencode({**chosen, "cursor": page.next_cursor}) if page.next_cursor else "",
-        "is_later_page": bool(cursor),
+        **page_links(chosen, cursor, page.next_cursor or ""),
         "is_watched": not cursor and "order" not in chosen,
         "newest": cursor_of(page.requests[0]) if page.requests else "",
         "can_write": request.principal.can("queue:write"),
     }
     return render(request, _template(request, "queue/_requests.html", "queue/requests.html"), context)
-
-
-def _page(narrowed: RequestFilter, cursor: str) -> Page:
-    """The first page if the cursor is invalid."""
-    try:
-        return page_of(narrowed, cursor)
-    except ValueError:
-        return page_of(narrowed)
 
 
 def _newer(narrowed: RequestFilter, cursor: str) -> int:

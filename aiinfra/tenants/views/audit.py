@@ -1,14 +1,12 @@
 """`/audit/`: who changed what."""
 
-from datetime import datetime
-from urllib.parse import urlencode
-from uuid import UUID
+from functools import partial
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
+from aiinfra.keyset import RowPage, page_links, page_or_first, row_page
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.audit import audit_events
@@ -24,27 +22,16 @@ def audit_log(request: MemberRequest) -> HttpResponse:
     """A page of events, newest first; only its rows for HTMX."""
     form = AuditFilter(request.GET)
     filters = form.chosen()
-    found = list(audit_events(**filters, before=parse_cursor(request.GET.get("cursor", "")))[: PAGE_SIZE + 1])
-    events = found[:PAGE_SIZE]
+    cursor = request.GET.get("cursor", "")
+    page = page_or_first(partial(_events, filters), cursor)
     context = {
         "form": form,
-        "events": events,
+        "events": page.rows,
         "is_filtered": bool(filters),
-        "older": urlencode({**filters, "cursor": make_cursor(events[-1])}) if len(found) > PAGE_SIZE else "",
+        **page_links(filters, cursor, page.next_cursor),
     }
     return render(request, "tenants/_audit_events.html" if is_partial(request) else "tenants/audit.html", context)
 
 
-def make_cursor(event: AuditEvent) -> str:
-    """The cursor of the page that follows this event."""
-    return f"{event.at.isoformat()}~{event.pk}"
-
-
-def parse_cursor(text: str) -> tuple[datetime, UUID] | None:
-    """The position that a cursor encodes; None, the beginning, for an invalid cursor."""
-    at_text, _, id_text = text.partition("~")
-    try:
-        at, identity = parse_datetime(at_text), UUID(id_text)
-    except ValueError:
-        return None
-    return (at, identity) if at and at.tzinfo else None
+def _events(filters: dict[str, str], cursor: str) -> RowPage[AuditEvent]:
+    return row_page(audit_events(**filters), "at", "id", cursor=cursor, size=PAGE_SIZE)

@@ -114,9 +114,11 @@ def test_a_viewer_only_looks_and_a_stranger_finds_nothing(
 def test_pages_follow_each_other(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     made = [make_alert() for _ in range(52)]
     client = client_of(viewer)
-    first = client.get("/alerts/").content.decode()
-    assert f"before={made[2].pk}" in first
-    assert "Alert 0<" in client.get(f"/alerts/?before={made[2].pk}").content.decode()
+    first = client.get("/alerts/")
+    assert [alert.pk for alert in first.context["alerts"]] == [alert.pk for alert in made[:1:-1]]
+    second = client.get(f"/alerts/?{first.context['older']}")
+    assert [alert.pk for alert in second.context["alerts"]] == [made[1].pk, made[0].pk]
+    assert "Alert 0<" in second.content.decode()
 
 
 def test_the_inbox_takes_the_same_queries_for_one_and_for_many(
