@@ -50,6 +50,12 @@ class NoParameters(ApiModel):
     """Nothing beside the action."""
 
 
+class Removed(ApiModel):
+    """How many were removed."""
+
+    removed: int
+
+
 @dataclass(frozen=True)
 class ApiCall:
     """What a handler receives besides its payload."""

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.charts import Chart
 from aiinfra.pages import is_partial
-from aiinfra.tenants.access import MemberRequest, View, permission_required
+from aiinfra.tenants.access import MemberRequest, ViewFunction, permission_required
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ChartPage:
     back_title: str
 
 
-def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[View, View]:
+def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[ViewFunction, ViewFunction]:
     """(figure, table) of the chart that `find(request, **parts of the address)` returns; it may raise Http404.
 
     While Redis is away and has the figures, the figure is a 503 and the table says so.

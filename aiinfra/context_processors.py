@@ -11,7 +11,7 @@ from aiinfra.tenants.authorization import Principal
 
 
 @dataclass(frozen=True)
-class Page:
+class NavigationLink:
     """A navigation entry: shown to users with the permission if its URL exists.
 
     The permission `STAFF` stands for installation staff.
@@ -27,24 +27,24 @@ class Page:
 
 
 NAVIGATION = [
-    Page("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
-    Page("Operate", "Providers", "providers", "server-stack", "queue:read", "g d"),
-    Page("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
-    Page("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
-    Page("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),
-    Page("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l"),
-    Page("Spend", "Recommendations", "recommendations", "light-bulb", "cost:read", "g r"),
-    Page("Spend", "Prices", "prices", "tag", "cost:read", "g p"),
-    Page("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
-    Page("Administer", "Members", "members", "users", "member:read", "g m"),
-    Page("Administer", "API keys", "keys", "key", "key:manage", "g k"),
-    Page("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
-    Page("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
-    Page("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
-    Page("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
-    Page("Installation", "Installation alerts", "installation_alerts", "bell-alert", STAFF),
-    Page("Installation", "Staff notifications", "installation_notifications", "megaphone", STAFF),
-    Page("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", STAFF),
+    NavigationLink("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
+    NavigationLink("Operate", "Providers", "providers", "server-stack", "queue:read", "g d"),
+    NavigationLink("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
+    NavigationLink("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
+    NavigationLink("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),
+    NavigationLink("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l"),
+    NavigationLink("Spend", "Recommendations", "recommendations", "light-bulb", "cost:read", "g r"),
+    NavigationLink("Spend", "Prices", "prices", "tag", "cost:read", "g p"),
+    NavigationLink("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
+    NavigationLink("Administer", "Members", "members", "users", "member:read", "g m"),
+    NavigationLink("Administer", "API keys", "keys", "key", "key:manage", "g k"),
+    NavigationLink("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
+    NavigationLink("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
+    NavigationLink("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
+    NavigationLink("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
+    NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", STAFF),
+    NavigationLink("Installation", "Staff notifications", "installation_notifications", "megaphone", STAFF),
+    NavigationLink("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", STAFF),
 ]
 
 

@@ -28,6 +28,10 @@ class ApiError(Exception):
         self.headers = headers or {}
 
 
+class WrongStateError(ValueError):
+    """The row is not in a state that allows this. The message says why, for the person who asked."""
+
+
 def not_found() -> ApiError:
     """The same error for what does not exist and for what belongs to another tenant."""
     return ApiError(404, "not_found", "Not found.")

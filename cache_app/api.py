@@ -8,7 +8,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation
+from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
 from aiinfra.money import dollars
 from cache_app import manage
@@ -31,7 +31,6 @@ from cache_app.payloads import (
     PinIn,
     Pinned,
     QuestionIn,
-    Removed,
     ReportIn,
     Stored,
     StoreIn,

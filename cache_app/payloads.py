@@ -167,12 +167,6 @@ class Stored(ApiModel):
     entry_id: str
 
 
-class Removed(ApiModel):
-    """How many entries were removed."""
-
-    removed: int
-
-
 class Pinned(ApiModel):
     """The entry's state."""
 

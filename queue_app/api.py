@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation
+from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
 from queue_app import control
@@ -16,7 +16,6 @@ from queue_app.payloads import (
     ListQuery,
     Paused,
     QueueStatsOut,
-    Removed,
     RequestOut,
     RequestPage,
     RequestReference,

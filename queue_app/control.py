@@ -15,7 +15,7 @@ from queue_app.caching import coalescing
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, tickets
 from queue_app.ordering.claims import release
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 from queue_app.repair.retention import cleanup
 from queue_app.submission.intake import attempt_order, enter, note_model
@@ -95,7 +95,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
         )
     events.changed(request)
     # The cancelled call may still be in flight, and the index does not admit what it counts as claimed.
-    release(Entry.of(request))
+    release(IndexEntry.of(request))
     enter(request)
 
 

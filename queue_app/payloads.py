@@ -204,12 +204,6 @@ class RequestPage(ApiModel):
     next_cursor: str | None
 
 
-class Removed(ApiModel):
-    """How many requests were deleted."""
-
-    removed: int
-
-
 class Paused(ApiModel):
     """The priorities that are now paused."""
 

@@ -33,7 +33,7 @@ _adapters: dict[tuple[int, "Provider"], ProviderAdapter] = {}
 _adapters_lock = threading.Lock()
 
 
-class UnknownProviderError(LookupError):
+class ProviderNotConfiguredError(LookupError):
     """No provider with this name is configured."""
 
 
@@ -65,10 +65,10 @@ def is_sandboxed(name: str) -> bool:
 
 
 def adapter_for(name: str) -> ProviderAdapter:
-    """The provider's adapter, created once per process and credential. Raises UnknownProviderError."""
+    """The provider's adapter, created once per process and credential. Raises ProviderNotConfiguredError."""
     provider = _providers().get(name)
     if provider is None:
-        raise UnknownProviderError(name)
+        raise ProviderNotConfiguredError(name)
     key = (os.getpid(), provider)
     with _adapters_lock:
         if key not in _adapters:

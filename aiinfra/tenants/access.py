@@ -24,7 +24,7 @@ class MemberRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-View = Callable[..., HttpResponseBase]
+ViewFunction = Callable[..., HttpResponseBase]
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 
 PUBLIC = "public"
@@ -32,14 +32,14 @@ SIGNED_IN = "signed-in"
 STAFF = "staff"
 
 
-def permission_required(permission: str) -> Callable[[View], View]:
+def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunction]:
     """Allow members of an organization whose role has the permission: others get 403, strangers 404.
 
     Raises KeyError at import for a permission that the authorization table does not have.
     """
     PERMISSIONS[permission]
 
-    def decorate(view: View) -> View:
+    def decorate(view: ViewFunction) -> ViewFunction:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not principal_of_request(request).can(permission):
@@ -51,7 +51,7 @@ def permission_required(permission: str) -> Callable[[View], View]:
     return decorate
 
 
-def staff_required(view: View) -> View:
+def staff_required(view: ViewFunction) -> ViewFunction:
     """Allow installation staff (`is_staff`) working in one of its organizations: others get 403.
 
     For data that belongs to no organization and applies to all, such as the price book.
@@ -67,7 +67,7 @@ def staff_required(view: View) -> View:
     return _declare(guarded, STAFF)
 
 
-def installation_required(view: View) -> View:
+def installation_required(view: ViewFunction) -> ViewFunction:
     """Like `staff_required`, but the view's queries see the installation's rows and no organization's."""
 
     @wraps(view)

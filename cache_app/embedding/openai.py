@@ -21,7 +21,7 @@ from aiinfra.providers.base import (
     ProviderError,
     TokenUsage,
 )
-from aiinfra.providers.registry import UnknownProviderError, adapter_for
+from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.providers.tokens import count_tokens
 from aiinfra.tenants.scope import organization_scope
 from cache_app.embedding.base import TEXTS_A_CALL, EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
@@ -86,7 +86,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
 def _adapter() -> ProviderAdapter:
     try:
         return adapter_for(PROVIDER)
-    except UnknownProviderError as error:
+    except ProviderNotConfiguredError as error:
         raise EmbedderError(f"CACHE_EMBEDDER is {PROVIDER}, which has no key") from error
 
 

@@ -9,16 +9,16 @@ from cache_app.guards.tables import OPPOSITES, meanings, sides, with_opposites
 
 
 @dataclass(frozen=True)
-class Difference:
+class WordDifference:
     """Terms that only the asked and only the cached text has, each in its order."""
 
     asked: tuple[str, ...]
     cached: tuple[str, ...]
 
 
-def difference(asked: Parsed, cached: Parsed) -> Difference:
+def difference(asked: Parsed, cached: Parsed) -> WordDifference:
     """Compare the contents of two texts. Symmetric."""
-    return Difference(left_over(asked.content, cached.sequence), left_over(cached.content, asked.sequence))
+    return WordDifference(left_over(asked.content, cached.sequence), left_over(cached.content, asked.sequence))
 
 
 def left_over(terms: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Set
 
-from cache_app.guards.difference import Difference, exclude_each_other, has_opposite, left_over
+from cache_app.guards.difference import WordDifference, exclude_each_other, has_opposite, left_over
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.parsing import Parsed, unframed
 from cache_app.guards.stems import is_slip
@@ -48,19 +48,19 @@ def _opposable(one: Parsed, other: Parsed) -> tuple[str, ...]:
     return left_over(terms_of_one, tuple(unframed(other.sequence)))
 
 
-def object_to_restriction(apart: Difference) -> Objection | None:
+def object_to_restriction(apart: WordDifference) -> Objection | None:
     """One text is about a narrower matter: one more person, kind or condition."""
     narrowing = [each for each in (*apart.asked, *apart.cached) if not terms("restrictors").isdisjoint(each.split())]
     return only_one("entities", narrowing[0]) if narrowing else None
 
 
-def object_to_names(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+def object_to_names(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
     """Each text names a person or thing that the other does not mention."""
     left, right = _unknown(asked.names, apart.asked, cached), _unknown(cached.names, apart.cached, asked)
     return differs("entities", left[0], right[0]) if left and right else None
 
 
-def added_name(asked: Parsed, cached: Parsed, apart: Difference) -> str:
+def added_name(asked: Parsed, cached: Parsed, apart: WordDifference) -> str:
     """A name that only one of the texts has; "" for none."""
     added = [*_unknown(asked.names, apart.asked, cached), *_unknown(cached.names, apart.cached, asked)]
     return next(iter(added), "")

@@ -1,6 +1,6 @@
 """Where the similarity alone does not tell: one word exchanged, one added; and another kind of answer wanted."""
 
-from cache_app.guards.difference import Difference, has_opposite
+from cache_app.guards.difference import WordDifference, has_opposite
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.opposites import added_name
 from cache_app.guards.parsing import Parsed, edited
@@ -18,7 +18,7 @@ def object_to_question(asked: Parsed, cached: Parsed) -> Objection | None:
     return None
 
 
-def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
     """Texts that are equal but for one word of their subject: whoever says the same again changes more than that, or
     less. Objects whatever the similarity is, in every language."""
     left, right = edited(asked, cached)
@@ -35,7 +35,7 @@ def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: Difference) -> 
     return only_one("strict", " ".join(left or right))
 
 
-def object_strictly(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+def object_strictly(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
     """The first strict rule that objects. Symmetric."""
     if name := added_name(asked, cached, apart):
         return only_one("strict", name)

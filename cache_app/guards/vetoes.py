@@ -3,7 +3,7 @@
 from cache_app.guards.additions import object_to_addition
 from cache_app.guards.codes import object_to_codes
 from cache_app.guards.dates import object_to_dates
-from cache_app.guards.difference import Difference
+from cache_app.guards.difference import WordDifference
 from cache_app.guards.objection import Objection
 from cache_app.guards.opposites import object_to_names, object_to_negation, object_to_opposites, object_to_restriction
 from cache_app.guards.order import object_to_order
@@ -15,7 +15,7 @@ from cache_app.guards.symbols import object_to_symbols
 from cache_app.guards.wording import object_to_wording
 
 
-def veto(asked: Parsed, cached: Parsed, apart: Difference) -> Objection | None:
+def veto(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
     """The first objection, those that need no knowledge of English first. None for texts of equal wording."""
     return (
         object_to_signs(asked, cached)

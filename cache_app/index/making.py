@@ -6,7 +6,7 @@ from itertools import chain, islice
 import numpy as np
 
 from cache_app.index.projection import SAMPLE, fitted
-from cache_app.index.rows import Page, Rows, View
+from cache_app.index.rows import Rows, RowsView, VectorPage
 from cache_app.index.sync import PAGE, parsed, read_pages, read_size
 
 
@@ -16,7 +16,7 @@ def loaded(organization_id: int, partition: str, dimensions: int) -> Rows:
     return made(pages, read_size(organization_id, partition), dimensions)
 
 
-def made(pages: Iterable[Page], size: int, dimensions: int) -> Rows:
+def made(pages: Iterable[VectorPage], size: int, dimensions: int) -> Rows:
     """The rows of some pages. For many rows (about `size`) a projection is derived from the first ones.
 
     Redis scans in hash order, so the first rows are as good as a random sample.
@@ -30,7 +30,7 @@ def made(pages: Iterable[Page], size: int, dimensions: int) -> Rows:
     return rows
 
 
-def copied(view: View, now_ms: int, dimensions: int) -> Rows:
+def copied(view: RowsView, now_ms: int, dimensions: int) -> Rows:
     """The rows of an older view that have not expired, with new directions if there are many."""
     size = view.size - view.gone(now_ms)
     rows = Rows(dimensions, fitted(view.sample(SAMPLE), size))

@@ -20,7 +20,7 @@ from cache_app.embedding.base import Vector
 from cache_app.index import making
 from cache_app.index.base import Neighbour
 from cache_app.index.partition import Partition
-from cache_app.index.rows import Rows, View
+from cache_app.index.rows import Rows, RowsView
 from cache_app.index.sync import Cursor, News, parsed, read_news, read_pages, read_tail
 
 logger = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class MatrixIndex:
         if not followed.partitions:
             del self._followed[organization_id]
 
-    def _keep_tidy(self, here: Partition, view: View, now_ms: int) -> None:
+    def _keep_tidy(self, here: Partition, view: RowsView, now_ms: int) -> None:
         """Copy the rows without expired ones, or with new directions, if it is worth it."""
         if here.is_in_making or not view.is_untidy(now_ms):
             return

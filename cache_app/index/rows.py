@@ -27,7 +27,7 @@ Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Page:
+class VectorPage:
     """Some vectors (one per row), with their entries' IDs and expiries in ms."""
 
     ids: Sequence[str]
@@ -36,7 +36,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class View:
+class RowsView:
     """A snapshot of the rows."""
 
     size: int
@@ -74,12 +74,12 @@ class View:
         step = max(1, self.size // size)
         return self._taken(np.arange(0, self.size, step))
 
-    def pages(self, now_ms: int) -> Iterator[Page]:
+    def pages(self, now_ms: int) -> Iterator[VectorPage]:
         """The rows that have not expired, block by block."""
         for start, block in zip(range(0, self.size, BLOCK), self.blocks, strict=False):
             expires = self.expires[start : min(start + BLOCK, self.size)]
             alive = np.flatnonzero(expires > now_ms)
-            yield Page([self.ids[int(start + place)] for place in alive], block[alive], expires[alive])
+            yield VectorPage([self.ids[int(start + place)] for place in alive], block[alive], expires[alive])
 
     def _scores(self, query: Vector) -> Vector:
         """Cosines, or estimates if there is a projection."""
@@ -130,12 +130,12 @@ class Rows:
         arrays = (*self._blocks, *self._short, self._expires)
         return sum(array.nbytes for array in arrays) + ROW_OVERHEAD * len(self._ids)
 
-    def view(self) -> View:
+    def view(self) -> RowsView:
         """A snapshot for a search."""
         blocks, short = tuple(self._blocks), tuple(self._short)
-        return View(len(self._ids), self._ids, self._expires, blocks, short, self.projection)
+        return RowsView(len(self._ids), self._ids, self._expires, blocks, short, self.projection)
 
-    def add(self, page: Page) -> None:
+    def add(self, page: VectorPage) -> None:
         """Append vectors. An existing ID is replaced."""
         for entry_id in page.ids:
             self.remove(entry_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from redis import DataError
 
-from cache_app.index.rows import Page
+from cache_app.index.rows import VectorPage
 from cache_app.store.scripts import client, prefix
 
 RECORDS = 1_000
@@ -98,7 +98,7 @@ def read_pages(organization_id: int, partition: str, scan: int = 0) -> Iterator[
             return
 
 
-def parsed(page: Mapping[bytes, bytes], dimensions: int) -> Page:
+def parsed(page: Mapping[bytes, bytes], dimensions: int) -> VectorPage:
     """The rows of a page. Anything that is not a vector of length one is skipped."""
     kind = np.dtype([("expires", "<i8"), ("vector", "<f2", (dimensions,))])
     sized = {name: dated for name, dated in page.items() if len(dated) == kind.itemsize}
@@ -107,7 +107,7 @@ def parsed(page: Mapping[bytes, bytes], dimensions: int) -> Page:
     with np.errstate(invalid="ignore", over="ignore"):
         sound = np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 2 * TOLERANCE
     ids = [name.decode(errors="replace") for name, is_sound in zip(sized, sound, strict=True) if is_sound]
-    return Page(ids, vectors[sound], rows["expires"][sound])
+    return VectorPage(ids, vectors[sound], rows["expires"][sound])
 
 
 def _tail(state: list[bytes | None]) -> Cursor:

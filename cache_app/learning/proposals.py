@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from aiinfra.failures import WrongStateError
 from aiinfra.one_by_one import one_by_one
 from aiinfra.redis import redis_client
 from aiinfra.tenants import audit
@@ -35,10 +36,6 @@ HITS_OF = timedelta(days=30)
 DISMISSED_FOR = timedelta(days=30)
 """A dismissed threshold is not proposed again for this long."""
 RAN_KEPT_S = 2 * 86_400
-
-
-class WrongStateError(ValueError):
-    """The proposal is no longer open."""
 
 
 @dataclass(frozen=True)

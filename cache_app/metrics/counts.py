@@ -30,7 +30,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.redis import redis_client
-from cache_app.models import CacheCount, Span
+from cache_app.models import CacheCount, CountSpan
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ HOUR_S = 3600
 LOOK = "look"
 SAVED_NANO, SAVED_MS, SIMILARITY_SUM, AGE_S = "saved_nano", "saved_ms", "similarity_sum", "age_s"
 SIMILARITY_UNIT = 10_000
-KEPT = {Span.HOUR: timedelta(days=8), Span.DAY: timedelta(days=400)}
+KEPT = {CountSpan.HOUR: timedelta(days=8), CountSpan.DAY: timedelta(days=400)}
 NAME_LENGTH = 64
 REGISTERED = "sc:counting"
 """The organizations with counts in Redis."""
@@ -73,7 +73,7 @@ def note(organization_id: int, names: Iterable[str] | Mapping[str, int]) -> None
         logger.debug("not counted: Redis is not responding", exc_info=True)
 
 
-def totals(organization_id: int, since: datetime | None, span: Span = Span.DAY) -> dict[str, int]:
+def totals(organization_id: int, since: datetime | None, span: CountSpan = CountSpan.DAY) -> dict[str, int]:
     """Totals by name over the spans that begin at `since` or later (None: all)."""
     rows = _rows(organization_id, span)
     if since:
@@ -81,7 +81,9 @@ def totals(organization_id: int, since: datetime | None, span: Span = Span.DAY) 
     return dict(rows.values("name").annotate(sum=Sum("count")).values_list("name", "sum"))
 
 
-def series(organization_id: int, names: Iterable[str], span: Span, since: datetime) -> dict[datetime, dict[str, int]]:
+def series(
+    organization_id: int, names: Iterable[str], span: CountSpan, since: datetime
+) -> dict[datetime, dict[str, int]]:
     """By start of the span (UTC) and name. Spans and names without a count are missing."""
     rows = _rows(organization_id, span).filter(name__in=list(names), starts_at__gte=since)
     found: dict[datetime, dict[str, int]] = defaultdict(dict)
@@ -113,5 +115,5 @@ def forget_old_counts() -> None:
         CacheCount.objects.filter(span=span, starts_at__lt=now - kept).exclude(name=FOLDED).delete()
 
 
-def _rows(organization_id: int, span: Span) -> QuerySet[CacheCount]:
+def _rows(organization_id: int, span: CountSpan) -> QuerySet[CacheCount]:
     return CacheCount.objects.filter(organization_id=organization_id, span=span).exclude(name=FOLDED)

@@ -12,10 +12,10 @@ from django.utils import timezone
 from aiinfra.charts import Chart, Figure, Table
 from cache_app.embedding.registry import configured_embedder
 from cache_app.metrics import counts
-from cache_app.metrics.ranges import View
+from cache_app.metrics.ranges import DayRange
 from cache_app.metrics.reasons import refusals
 from cache_app.metrics.screens import present_threshold
-from cache_app.models import Layer, Span
+from cache_app.models import CountSpan, Layer
 
 UNFINISHED = 0.45
 """Opacity of the unfinished day."""
@@ -38,7 +38,7 @@ THRESHOLD_COLOUR = "var(--bad)"
 FULL = 100
 
 
-def outcomes_chart(organization_id: int, view: View) -> Chart:
+def outcomes_chart(organization_id: int, view: DayRange) -> Chart:
     """Lookups of each day by outcome. One query."""
     dates = view.dates()
     counted = _by_date(organization_id, view)
@@ -55,11 +55,11 @@ def outcomes_chart(organization_id: int, view: View) -> Chart:
     return Chart({"data": traces if has_some else [], "layout": layout}, table)
 
 
-def _by_date(organization_id: int, view: View) -> dict[date, Counter[str]]:
+def _by_date(organization_id: int, view: DayRange) -> dict[date, Counter[str]]:
     """Days counted before the organization changed its time zone count for the date on which they began."""
     names = [counts.LOOK, *(name for name, _ in OUTCOMES.values()), *(f"shadow:{layer}" for layer in Layer)]
     found: dict[date, Counter[str]] = defaultdict(Counter)
-    for starts_at, counted in counts.series(organization_id, names, Span.DAY, view.since).items():
+    for starts_at, counted in counts.series(organization_id, names, CountSpan.DAY, view.since).items():
         found[timezone.localtime(starts_at).date()].update(counted)
     return found
 
@@ -72,7 +72,7 @@ def _outcomes(found: Mapping[str, int]) -> dict[str, int]:
     return {**hits, SHADOW[0]: shadow, MISS[0]: max(0, missed)}
 
 
-def similarity_chart(organization_id: int, view: View) -> Chart:
+def similarity_chart(organization_id: int, view: DayRange) -> Chart:
     """Similarity of the best candidates and their outcomes, with the current threshold. Two queries."""
     found = counts.totals(organization_id, view.since)
     threshold = present_threshold(organization_id)
@@ -120,7 +120,7 @@ def _threshold_line(threshold: float) -> Figure:
     }
 
 
-def refusals_chart(organization_id: int, view: View) -> Chart:
+def refusals_chart(organization_id: int, view: DayRange) -> Chart:
     """Why the cache did not answer although something was there, the most frequent reason on top. One query."""
     rows = refusals(counts.totals(organization_id, view.since))
     trace = {
@@ -139,7 +139,7 @@ def refusals_chart(organization_id: int, view: View) -> Chart:
     return Chart({"data": [trace] if rows else [], "layout": layout}, Table(["Reason", "Lookups"], cells))
 
 
-CHARTS: dict[str, Callable[[int, View], Chart]] = {
+CHARTS: dict[str, Callable[[int, DayRange], Chart]] = {
     "outcomes": outcomes_chart,
     "similarity": similarity_chart,
     "refusals": refusals_chart,

@@ -21,7 +21,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cache_app.metrics import counts
 from cache_app.metrics.counts import KEPT, begin_of_day, counts_key
-from cache_app.models import UNCOUNTED, CacheCount, CacheHit, Layer, Span
+from cache_app.models import UNCOUNTED, CacheCount, CacheHit, CountSpan, Layer
 
 BATCH = 1_000
 COLUMNS = ("organization_id", "at", "layer", "shadow", "similarity", "saved_nano", "saved_ms", "entry_age_s")
@@ -70,7 +70,7 @@ def add_counts(organization_id: int, zone: ZoneInfo, hours: Hours, hits: Iterabl
 
     Hours past their retention count at the start of their day: their own rows would not be kept.
     """
-    kept_since = timezone.now() - KEPT[Span.HOUR]
+    kept_since = timezone.now() - KEPT[CountSpan.HOUR]
     moments: dict[datetime, Counter[str]] = defaultdict(Counter)
     for at, names in [*hours.items(), *((hit.at, _names(hit)) for hit in hits)]:
         moments[at if at >= kept_since else begin_of_day(at, zone)].update(names)
@@ -142,7 +142,7 @@ def _locked(organization_id: int) -> QuerySet[CacheCount]:
     """The organization's marker, locked until the transaction ends, so that only one process at a time adds to its
     counts.
     """
-    row = {"organization_id": organization_id, "span": Span.DAY, "starts_at": EPOCH, "name": counts.FOLDED}
+    row = {"organization_id": organization_id, "span": CountSpan.DAY, "starts_at": EPOCH, "name": counts.FOLDED}
     marker = CacheCount.objects.filter(**row)
     if not marker.update(count=F("count")):
         # Two may find it missing at once: both insert, one insert does nothing, and then both lock.
@@ -157,8 +157,8 @@ def _add(organization_id: int, zone: ZoneInfo, hours: Hours) -> None:
     for at, names in hours.items():
         hour, day = at.replace(minute=0, second=0, microsecond=0), begin_of_day(at, zone)
         for name, count in names.items():
-            added[Span.HOUR, hour, name] += count
-            added[Span.DAY, day, name] += count
+            added[CountSpan.HOUR, hour, name] += count
+            added[CountSpan.DAY, day, name] += count
     rows = CacheCount.objects.filter(
         organization_id=organization_id,
         starts_at__in={starts_at for _, starts_at, _ in added},

@@ -12,13 +12,13 @@ DAYS = {"7d": 7, "30d": 30, "90d": 90}
 
 
 @dataclass(frozen=True)
-class View:
+class DayRange:
     """A range from the URL; an unknown one is the default."""
 
     range: str = "30d"
 
     @classmethod
-    def of(cls, query: QueryDict) -> "View":
+    def of(cls, query: QueryDict) -> "DayRange":
         """The range in a URL."""
         chosen = query.get("range", "")
         return cls(chosen if chosen in RANGES else cls.range)

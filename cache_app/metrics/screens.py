@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cache_app.embedding.registry import configured_embedder
 from cache_app.metrics import counts
-from cache_app.metrics.ranges import View
+from cache_app.metrics.ranges import DayRange
 from cache_app.metrics.stats import CacheStats, WrongShare, cache_stats
 from cache_app.metrics.what_if import WhatIf, what_if
 from cache_app.models import CacheMode, CachePolicy, ProposalState, ThresholdProposal
@@ -82,7 +82,7 @@ class Measured:
         return cls(100 * found.share, 100 * found.low, 100 * found.high, found.right + found.wrong)
 
 
-def overview(organization_id: int, view: View) -> Overview:
+def overview(organization_id: int, view: DayRange) -> Overview:
     """Four queries."""
     policy = _policy(organization_id)
     return Overview(cache_stats(organization_id, view.days), policy, _threshold(policy))
@@ -93,7 +93,7 @@ def present_threshold(organization_id: int) -> float:
     return _threshold(_policy(organization_id))
 
 
-def other_thresholds(organization_id: int, view: View, present: float) -> Sequence[WhatIf]:
+def other_thresholds(organization_id: int, view: DayRange, present: float) -> Sequence[WhatIf]:
     """What other thresholds would have done in the range. One query."""
     return what_if(counts.totals(organization_id, view.since), present, configured_embedder().scale)
 

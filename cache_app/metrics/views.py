@@ -13,12 +13,13 @@ from django.views.decorators.http import conditional_page, require_GET, require_
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.chart_views import ChartPage, chart_views
+from aiinfra.failures import WrongStateError
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cache_app.learning.proposals import WrongStateError, apply_proposal, dismiss_proposal
+from cache_app.learning.proposals import apply_proposal, dismiss_proposal
 from cache_app.metrics import screens
 from cache_app.metrics.figures import CHARTS, TITLES
-from cache_app.metrics.ranges import RANGES, View
+from cache_app.metrics.ranges import RANGES, DayRange
 from cache_app.models import ThresholdProposal
 from cache_app.pages import rights
 
@@ -30,7 +31,7 @@ from cache_app.pages import rights
 @conditional_page
 def cache(request: MemberRequest) -> HttpResponse:
     """The figures of a range. For HTMX the parts that change: notices and tiles."""
-    view, organization_id = View.of(request.GET), request.principal.organization_id
+    view, organization_id = DayRange.of(request.GET), request.principal.organization_id
     overview = screens.overview(organization_id, view)
     context: dict[str, Any] = {
         "view": view,
@@ -51,7 +52,7 @@ def cache(request: MemberRequest) -> HttpResponse:
 def _chart(request: MemberRequest, name: str) -> ChartPage:
     if name not in CHARTS:
         raise Http404
-    view = View.of(request.GET)
+    view = DayRange.of(request.GET)
     draw = partial(CHARTS[name], request.principal.organization_id, view)
     return ChartPage(f"{TITLES[name]}, {view.title.lower()}", draw, f"{reverse('cache')}?{view.query}", "Cache")
 

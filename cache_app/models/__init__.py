@@ -1,6 +1,6 @@
 """The cache's tables. Entries live in Redis; here are the settings, the hits, and what was learned."""
 
-from cache_app.models.counts import CacheCount, Span
+from cache_app.models.counts import CacheCount, CountSpan
 from cache_app.models.hits import UNCOUNTED, CacheHit, JudgedBy, Judgement, Layer
 from cache_app.models.learning import JudgedPair, ProposalState, ThresholdProposal
 from cache_app.models.policy import CacheMode, CachePolicy, OtherLanguages, SharedWith
@@ -11,6 +11,7 @@ __all__ = [
     "CacheHit",
     "CacheMode",
     "CachePolicy",
+    "CountSpan",
     "JudgedBy",
     "JudgedPair",
     "Judgement",
@@ -18,6 +19,5 @@ __all__ = [
     "OtherLanguages",
     "ProposalState",
     "SharedWith",
-    "Span",
     "ThresholdProposal",
 ]

@@ -5,7 +5,7 @@ from django.db import models
 from aiinfra.tenants.models import TenantModel
 
 
-class Span(models.TextChoices):
+class CountSpan(models.TextChoices):
     """The time that a row covers. Days are in the organization's time zone."""
 
     HOUR = "hour"
@@ -15,7 +15,7 @@ class Span(models.TextChoices):
 class CacheCount(TenantModel):
     """How often something happened in one hour or day; `cache_app.metrics.counts` lists the names."""
 
-    span = models.CharField(max_length=8, choices=Span.choices)
+    span = models.CharField(max_length=8, choices=CountSpan.choices)
     starts_at = models.DateTimeField()
     name = models.CharField(max_length=64)
     count = models.BigIntegerField(default=0)

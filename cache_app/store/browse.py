@@ -14,14 +14,14 @@ SAMPLE = 20
 
 
 @dataclass(frozen=True)
-class Page:
+class EntryList:
     """Some entries, newest first, and where the next page starts ("" after the last one)."""
 
     entries: list[Entry]
     cursor: str
 
 
-def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", count: int = 50) -> Page:
+def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", count: int = 50) -> EntryList:
     """Entries, newest first; `cursor` is from the previous page. Raises ValueError for an invalid one."""
     below = f"({int(cursor)}" if cursor else "+inf"
     entries: list[Entry] = []
@@ -32,9 +32,9 @@ def page_of(organization_id: int, *, tag: str | None = None, cursor: str = "", c
             if name in found:
                 entries.append(found[name])
             if len(entries) == count:
-                return Page(entries, written)
+                return EntryList(entries, written)
         rows = _rows(organization_id, tag, f"({rows[-1][1]}", count)
-    return Page(entries, "")
+    return EntryList(entries, "")
 
 
 def _rows(organization_id: int, tag: str | None, below: str, count: int) -> list[tuple[str, str]]:

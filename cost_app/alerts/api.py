@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from aiinfra.api import ApiCall, Operation
-from aiinfra.failures import ApiError, not_found
+from aiinfra.failures import ApiError, WrongStateError, not_found
 from aiinfra.money import dollars
 from aiinfra.row_ids import is_row_id
 from cost_app.alerts import lifecycle
@@ -34,7 +34,7 @@ def acknowledge_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
     alert = _found(payload.alert_id)
     try:
         lifecycle.acknowledge(alert, actor=call.principal.actor)
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         raise _wrong_state(error) from None
     return _out(alert)
 
@@ -48,7 +48,7 @@ def snooze_alert(call: ApiCall, payload: SnoozeAlert) -> AlertOut:
         raise ApiError(400, "invalid_request", "An alert can be snoozed for at most 31 days.", param="until")
     try:
         lifecycle.snooze(alert, until, actor=call.principal.actor)
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         raise _wrong_state(error) from None
     return _out(alert)
 
@@ -58,7 +58,7 @@ def resolve_alert(call: ApiCall, payload: AlertReference) -> AlertOut:
     alert = _found(payload.alert_id)
     try:
         lifecycle.resolve(alert, actor=call.principal.actor)
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         raise _wrong_state(error) from None
     return _out(alert)
 
@@ -70,7 +70,7 @@ def _found(alert_id: str) -> Alert:
     return alert
 
 
-def _wrong_state(error: lifecycle.WrongStateError) -> ApiError:
+def _wrong_state(error: WrongStateError) -> ApiError:
     return ApiError(409, "wrong_status", str(error), param="alertId")
 
 

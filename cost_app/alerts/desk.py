@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
+from aiinfra.failures import WrongStateError
 from aiinfra.keyset import page_links, page_or_first, row_page
 from aiinfra.pages import Desk, is_partial, tell
 from aiinfra.row_ids import is_row_id
@@ -57,7 +58,7 @@ def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
         try:
             lifecycle.acknowledge(found, actor=request.principal.actor)
             count += 1
-        except lifecycle.WrongStateError:
+        except WrongStateError:
             continue
     text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alerts selected."
     response = list_page(request, desk) if request.htmx else redirect(desk.names["alerts"])
@@ -70,7 +71,7 @@ def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[...,
     try:
         action(found, actor=request.principal.actor)
         level, text = "success", done
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         level, text = "error", f"{error}.".capitalize()
     if not request.htmx:
         return tell(request, redirect(desk.names["alert"], alert_id), level, text)

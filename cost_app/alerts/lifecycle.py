@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from aiinfra.failures import WrongStateError
 from aiinfra.tenants import audit
 from cost_app.alerts import live
 from cost_app.alerts.cause import Cause
@@ -24,10 +25,6 @@ SEEN_OFTEN = timedelta(seconds=5)
 """Folds run twice per second; a continuing cause need not be written each time."""
 NOT_ENDED = {"resolved_at": None, "resolved_by": "", "snoozed_until": None}
 LIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
-
-
-class WrongStateError(Exception):
-    """The alert is already resolved."""
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
 from aiinfra.templatetags.formats import money
 from cost_app.budgets.scopes import scope_of
-from cost_app.budgets.screens import BudgetRow, Usage, past_windows
+from cost_app.budgets.screens import BudgetRow, BudgetUsage, past_windows
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetPeriod, BudgetWindow, UsageDay, UsageHour
 from cost_app.policy import zone_of
@@ -67,7 +67,7 @@ def history(budget: Budget, row: BudgetRow | None) -> Chart:
     past = past_windows(budget, BARS)[::-1]
     names = [_day(each.window.starts_at) for each in past]
     traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOUR)]
-    shown: list[tuple[str, Usage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
+    shown: list[tuple[str, BudgetUsage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
     if row:
         running = _day(row.window.starts_at)
         traces.append(_bars("so far", [running], [row.usage.spent_nano], RUNNING_COLOUR))
@@ -84,7 +84,7 @@ def history(budget: Budget, row: BudgetRow | None) -> Chart:
     return Chart({"data": [*traces, limits] if shown else [], "layout": layout}, _history_table(shown))
 
 
-def _history_table(shown: Iterable[tuple[str, Usage]]) -> Table:
+def _history_table(shown: Iterable[tuple[str, BudgetUsage]]) -> Table:
     rows = [[name, money(usage.spent_nano), money(usage.limit_nano)] for name, usage in shown]
     return Table(["From", "Spent", "Limit"], rows[::-1])
 

@@ -167,7 +167,7 @@ def audit_prefix(budget: Budget) -> str:
     return f"budget {budget.id}: "
 
 
-def terms_of(budget: Budget, **changes: Any) -> BudgetTerms:
+def budget_terms(budget: Budget, **changes: Any) -> BudgetTerms:
     """A budget's settings, with changes."""
     columns = {name: getattr(budget, name) for name in BudgetTerms.__dataclass_fields__}
     return replace(BudgetTerms(**columns), **changes)

@@ -25,7 +25,7 @@ SHORT_ENFORCEMENT = {Enforcement.WARN: "warns", Enforcement.BLOCK: "blocks", Enf
 
 
 @dataclass(frozen=True)
-class Usage:
+class BudgetUsage:
     """How much of a window's limit is spent and reserved."""
 
     limit_nano: int
@@ -112,9 +112,9 @@ class BudgetRow:
         return self.open.window
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> BudgetUsage:
         """Usage of the current limit."""
-        return Usage(self.open.limit_nano, self.window.committed_nano, self.window.reserved_nano)
+        return BudgetUsage(self.open.limit_nano, self.window.committed_nano, self.window.reserved_nano)
 
     @property
     def tone(self) -> str:
@@ -169,9 +169,9 @@ class PastWindow:
     window: BudgetWindow
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> BudgetUsage:
         """Usage of its own limit, without temporary increases."""
-        return Usage(self.window.limit_nano, self.window.committed_nano, self.window.reserved_nano)
+        return BudgetUsage(self.window.limit_nano, self.window.committed_nano, self.window.reserved_nano)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
     form = EditForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            terms = manage.terms_of(found, **form.settings())
+            terms = manage.budget_terms(found, **form.settings())
             manage.set_budget(
                 organization_id=found.organization_id,
                 terms=terms,

@@ -1,6 +1,7 @@
 """The money's tables, by what they are for."""
 
-from cost_app.models.alerts import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, Severity
+from aiinfra.notifications.models import Severity
+from cost_app.models.alerts import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState
 from cost_app.models.budgets import (
     Budget,
     BudgetIncrease,

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.notifications.models import Severity
 from aiinfra.tenants.models import OwnedModel
 from cost_app.models.budgets import Budget
 
@@ -40,15 +41,6 @@ COST_KINDS = frozenset(
 """Found in budgets and spend by `cost_app.alerts.checks`; the others come from `aiinfra.monitoring`."""
 STAFF_KINDS = frozenset({AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN})
 """Only the installation has them."""
-
-
-class Severity(models.TextChoices):
-    """How urgent an alert is."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 class AlertState(models.TextChoices):

@@ -22,7 +22,7 @@ from cost_app.prices.terms import PriceTerms
 Key = tuple[str, str, str, str]
 
 
-class Verdict(StrEnum):
+class PriceVerdict(StrEnum):
     """How the source's price compares with the book's."""
 
     NEW = "new"
@@ -33,13 +33,13 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class PriceDifference:
     """One line of the comparison: a model's price in one tier. `theirs` is empty for prices that are kept by hand."""
 
     provider: str
     model: str
     tier: str
-    verdict: Verdict
+    verdict: PriceVerdict
     ours: ModelPrice | None = None
     theirs: SourcePrice | None = None
 
@@ -58,14 +58,14 @@ class _Book:
         return max(held, key=lambda row: row.effective_from, default=None)
 
 
-def compare() -> list[Difference]:
+def compare() -> list[PriceDifference]:
     """The whole table, sorted by name; changes nothing."""
     prices, by_hand = read_source()
     return _compare(prices, by_hand, _read_book())
 
 
 @transaction.atomic
-def import_prices(*, actor: str, approve_new: bool = False) -> list[Difference]:
+def import_prices(*, actor: str, approve_new: bool = False) -> list[PriceDifference]:
     """Compare, and create proposals for prices and aliases; withdraws those that the source no longer makes.
 
     With `approve_new`, all versions of models that are not in the book are added instead. Idempotent.
@@ -88,8 +88,8 @@ def import_once() -> bool:
     return True
 
 
-def _compare(prices: list[SourcePrice], by_hand: list[tuple[str, str]], book: _Book) -> list[Difference]:
-    table = [Difference(provider, model, PriceTier.STANDARD, Verdict.BY_HAND) for provider, model in by_hand]
+def _compare(prices: list[SourcePrice], by_hand: list[tuple[str, str]], book: _Book) -> list[PriceDifference]:
+    table = [PriceDifference(provider, model, PriceTier.STANDARD, PriceVerdict.BY_HAND) for provider, model in by_hand]
     for key, versions in groupby(prices, lambda price: price.terms.key):
         table.append(_difference(key, list(versions), book))
     return sorted(table, key=lambda line: (line.provider, line.model, line.tier))
@@ -109,18 +109,18 @@ def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:
         yield ModelPrice(**price.terms.columns, effective_from=price.effective_from, effective_to=end, added_by=actor)
 
 
-def _propose(table: list[Difference]) -> None:
+def _propose(table: list[PriceDifference]) -> None:
     """One proposal per price. Pending rows follow the source."""
     waiting = {PriceTerms.of(row).key: row for row in PriceProposal.objects.filter(state=ProposalState.WAITING)}
     for line in table:
-        if line.theirs and line.verdict in (Verdict.NEW, Verdict.DIFFERS):
+        if line.theirs and line.verdict in (PriceVerdict.NEW, PriceVerdict.DIFFERS):
             old = waiting.pop(line.theirs.terms.key, None)
             if old is None or not PriceTerms.of(old).costs_as(line.theirs.terms):
                 _store(line, old)
     PriceProposal.objects.filter(pk__in=[row.pk for row in waiting.values()]).delete()
 
 
-def _store(line: Difference, old: PriceProposal | None) -> None:
+def _store(line: PriceDifference, old: PriceProposal | None) -> None:
     """A price without a date of its own, or with one that is not later than the book's version, applies from now."""
     if line.theirs is None:
         return
@@ -155,23 +155,25 @@ def _read_book() -> _Book:
     return _Book(versions, rejected, models, {key[:2] for key in versions if key[3]})
 
 
-def _difference(key: Key, versions: list[SourcePrice], book: _Book) -> Difference:
+def _difference(key: Key, versions: list[SourcePrice], book: _Book) -> PriceDifference:
     """Of the current price and the announced ones, the first that differs from the book."""
     provider, model, tier, _ = key
     if (provider, model) in book.with_windows:
-        return Difference(provider, model, tier, Verdict.BY_HAND)
+        return PriceDifference(provider, model, tier, PriceVerdict.BY_HAND)
     now = timezone.now()
     for price in _from_now_on(versions, now):
         ours = book.price_at(key, max(now, price.effective_from))
         if ours is None or not PriceTerms.of(ours).costs_as(price.terms):
-            return Difference(provider, model, tier, _verdict(ours, price, book.rejected.get(key, [])), ours, price)
-    return Difference(provider, model, tier, Verdict.SAME, book.price_at(key, now), versions[-1])
+            return PriceDifference(
+                provider, model, tier, _verdict(ours, price, book.rejected.get(key, [])), ours, price
+            )
+    return PriceDifference(provider, model, tier, PriceVerdict.SAME, book.price_at(key, now), versions[-1])
 
 
-def _verdict(ours: ModelPrice | None, price: SourcePrice, rejected: list[PriceProposal]) -> Verdict:
+def _verdict(ours: ModelPrice | None, price: SourcePrice, rejected: list[PriceProposal]) -> PriceVerdict:
     if any(PriceTerms.of(row).costs_as(price.terms) for row in rejected):
-        return Verdict.REJECTED
-    return Verdict.NEW if ours is None else Verdict.DIFFERS
+        return PriceVerdict.REJECTED
+    return PriceVerdict.NEW if ours is None else PriceVerdict.DIFFERS
 
 
 def _from_now_on(versions: list[SourcePrice], now: datetime) -> Iterator[SourcePrice]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiinfra.api import ApiCall, Operation
-from aiinfra.failures import ApiError, not_found
+from aiinfra.failures import ApiError, WrongStateError, not_found
 from aiinfra.money import dollars
 from cost_app.models import Recommendation, RecommendationState
 from cost_app.recommendations import lifecycle
@@ -83,7 +83,7 @@ def _change(
         raise not_found()
     try:
         change(recommendation=found, actor=call.principal.actor, **arguments)
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         raise ApiError(409, "wrong_status", str(error), param="recommendationId") from None
     return recommendation_out(recommendation_row(found.id))
 

@@ -3,14 +3,11 @@
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra.failures import WrongStateError
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.audit import record
 from cost_app.models import OptimizationRule, Recommendation, RecommendationState
 from cost_app.recommendations.rules import CHANGES, forget_rules
-
-
-class WrongStateError(ValueError):
-    """The recommendation is in a state that does not allow this."""
 
 
 def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from aiinfra.failures import WrongStateError
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.models import Recommendation, RecommendationState
@@ -93,7 +94,7 @@ def _change(
     try:
         change(recommendation=found, actor=request.principal.actor, **arguments)
         messages.success(request, DONE[change])
-    except lifecycle.WrongStateError as error:
+    except WrongStateError as error:
         messages.error(request, str(error))
     return redirect("recommendation", found.id)
 

@@ -13,7 +13,7 @@ from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.warming import Wanted
 from queue_app.models import Priority
-from queue_app.submission.intake import Submission, question_of, terms_of
+from queue_app.submission.intake import Submission, call_terms, question_of
 
 cache = create_semantic_cache()
 
@@ -66,7 +66,7 @@ def wanted(organization_id: int, lines: Iterable[WarmLine]) -> Iterator[Wanted]:
     """The questions that the lines ask for, in the organization's scope."""
     for line in lines:
         submission = _submission(organization_id, line)
-        cache_key = cache.prepare(question_of(submission, terms_of(submission))).to_keep
+        cache_key = cache.prepare(question_of(submission, call_terms(submission))).to_keep
         if cache_key:
             yield Wanted(submission, cache_key, line.answer or "")
 

@@ -20,7 +20,7 @@ from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.repeat import repeated
 from queue_app.models import RequestContent, Status
 from queue_app.packing import unpack
-from queue_app.submission.intake import QueueFullError, Submission, UnknownProviderError, accept, terms_of
+from queue_app.submission.intake import QueueFullError, Submission, UnknownProviderError, accept, call_terms
 
 cache = create_semantic_cache()
 
@@ -121,7 +121,7 @@ def _fetched(wanted: Wanted) -> NewEntry:
 def _ask(wanted: Wanted) -> str:
     """Why the question was refused, or "" if it was accepted."""
     try:
-        accept(wanted.submission, terms_of(wanted.submission), LookupResult(wanted.cache_key))
+        accept(wanted.submission, call_terms(wanted.submission), LookupResult(wanted.cache_key))
     except (BudgetRefusedError, ModelNotPricedError, QueueFullError, UnknownProviderError) as refusal:
         return str(refusal)
     return ""

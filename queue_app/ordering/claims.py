@@ -22,7 +22,7 @@ from cost_app.facade import Attempt
 from queue_app import events
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.ordering import index
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ class Claim:
     request: AIRequest
     call: dict[str, Any]
     attempt_number: int
-    reserved: Entry | None = None
+    reserved: IndexEntry | None = None
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> IndexEntry:
         """The request's name in the index."""
-        return Entry.of(self.request)
+        return IndexEntry.of(self.request)
 
     @property
     def timeout(self) -> timedelta:
@@ -66,7 +66,7 @@ def claim_next(worker: str) -> Claim | None:
     return None
 
 
-def _make_true(entry: Entry, worker: str) -> Claim | None:
+def _make_true(entry: IndexEntry, worker: str) -> Claim | None:
     """None if the entry's request was cancelled, claimed or ended in the meantime, or follows another one."""
     now = timezone.now()
     claimed = AIRequest.objects.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).update(
@@ -96,7 +96,7 @@ def note_sent(claim: Claim, attempt: Attempt) -> None:
         logger.warning("call not counted against its limit", extra={"fields": {"request": claim.request.id}})
 
 
-def release(entry: Entry) -> None:
+def release(entry: IndexEntry) -> None:
     """Let the organization start another request. If Redis is down, index repair does it later."""
     try:
         index.release([entry])

@@ -28,7 +28,7 @@ LAYOUT = "2"
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """A request's name in the index.
 
     `model` is `provider/model` of the call to be made, and `limit` the provider limit that a claimed call counts
@@ -45,13 +45,13 @@ class Entry:
         return f"{self.organization_id}:{self.priority}:{self.request_id}"
 
     @classmethod
-    def parse(cls, text: str, model: str = "", limit: str = "") -> "Entry":
+    def parse(cls, text: str, model: str = "", limit: str = "") -> "IndexEntry":
         """The inverse of str()."""
         organization_id, priority, request_id = text.split(":")
         return cls(int(organization_id), int(priority), UUID(request_id), model, limit)
 
     @classmethod
-    def of(cls, request: AIRequest) -> "Entry":
+    def of(cls, request: AIRequest) -> "IndexEntry":
         """The entry for a row."""
         return cls(request.organization_id, request.priority, request.id, request.next_call)
 
@@ -89,13 +89,13 @@ def _admission(request: AIRequest) -> Iterator[str]:
     yield request.next_call
 
 
-def claim() -> Entry | None:
+def claim() -> IndexEntry | None:
     """Take the best request of all organizations out of the index and reserve a place in its provider limit.
 
     Raises RedisError.
     """
     claimed = run("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
-    return Entry.parse(*claimed) if claimed else None
+    return IndexEntry.parse(*claimed) if claimed else None
 
 
 def horizon_s() -> float:
@@ -107,13 +107,13 @@ def horizon_s() -> float:
     return max(settings.QUEUE_HEAD_START_S.values())
 
 
-def release(entries: Iterable[Entry]) -> None:
+def release(entries: Iterable[IndexEntry]) -> None:
     """End claims, so that their organizations may start other requests. Raises RedisError."""
     if texts := [str(entry) for entry in entries]:
         run("release", texts)
 
 
-def hold(entries: Iterable[Entry]) -> None:
+def hold(entries: Iterable[IndexEntry]) -> None:
     """Restore claims that the index has lost. Raises RedisError."""
     if texts := [text for entry in entries for text in (str(entry), entry.model)]:
         run("hold", texts)
@@ -127,11 +127,11 @@ def remove(request: AIRequest) -> None:
 
 def set_policy(policy: QueuePolicy) -> None:
     """Apply an organization's share, limits and pauses immediately. Raises RedisError."""
-    limits, paused = terms_of(policy)
+    limits, paused = index_terms(policy)
     run("set_policy", [policy.organization_id, *limits, *paused])
 
 
-def terms_of(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
+def index_terms(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
     """What Redis needs of a policy: weight, in-flight limit, limit of waiting requests, and paused priorities."""
     return (policy.weight, policy.max_in_flight, policy.depth_limit), frozenset(policy.paused_priorities)
 
@@ -200,11 +200,11 @@ def ready_total() -> int:
     return sum(int(count or 0) for count in counts)
 
 
-def old_claims(seconds: float) -> list[Entry]:
+def old_claims(seconds: float) -> list[IndexEntry]:
     """Claims older than a number of seconds, by the Redis clock. Raises RedisError."""
     client = redis_client()
     now, _ = client.time()
-    return [Entry.parse(str(text)) for text in client.zrangebyscore(PREFIX + "claims", "-inf", now - seconds)]
+    return [IndexEntry.parse(str(text)) for text in client.zrangebyscore(PREFIX + "claims", "-inf", now - seconds)]
 
 
 def depths() -> dict[tuple[int | None, int], int]:

@@ -11,7 +11,7 @@ from aiinfra.failures import DATABASE_AWAY
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderError
-from aiinfra.providers.registry import UnknownProviderError, adapter_for
+from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt
@@ -136,7 +136,7 @@ def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
     )
     try:
         adapter = adapter_for(attempt.provider)
-    except UnknownProviderError:
+    except ProviderNotConfiguredError:
         message = f"the provider {attempt.provider} is no longer configured"
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
     return adapter.chat(attempt.as_sent, call)

@@ -13,7 +13,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, provider_limits
 from queue_app.ordering.claims import Claim
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 from queue_app.processing import heartbeat, outcomes
 
@@ -103,14 +103,14 @@ def enter_policies() -> None:
 
 
 def _enter_policy(policy: QueuePolicy, known: object) -> None:
-    if known != index.terms_of(policy):
+    if known != index.index_terms(policy):
         index.set_policy(policy)
 
 
 def rebuild_index() -> None:
     """Add every claim and pending row, oldest first; existing entries stay. Raises RedisError."""
     index.drop_other_layout()
-    index.hold(Entry.of(request) for request in _live(Status.PROCESSING))
+    index.hold(IndexEntry.of(request) for request in _live(Status.PROCESSING))
     index.admit(_live(Status.PENDING))
     index.mark_complete()
 

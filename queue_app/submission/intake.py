@@ -98,7 +98,7 @@ def accept(
     if not is_configured(submission.provider):
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
     position = _place_in_queue(submission)
-    terms = terms or terms_of(submission)
+    terms = terms or call_terms(submission)
     try:
         with transaction.atomic():
             request = store(submission, terms, look, flight=flight, accepted_position=position)
@@ -163,7 +163,7 @@ def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
     return dict(pending.values_list("priority").annotate(Count("id"))), limit
 
 
-def terms_of(submission: Submission) -> CallTerms:
+def call_terms(submission: Submission) -> CallTerms:
     """What the client asked for, changed by the recommendations that the organization has applied."""
     asked = CallTerms(
         provider=submission.provider,

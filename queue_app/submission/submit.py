@@ -44,7 +44,7 @@ def ask(submission: Submission, before_queueing: Callable[[], None] = lambda: No
         before_queueing()
         return intake.accept(submission)
     started = time.perf_counter()
-    terms = intake.terms_of(submission)
+    terms = intake.call_terms(submission)
     look = _look(submission, terms)
     if look.served and (request := _answered(submission, terms, look, started)):
         return request

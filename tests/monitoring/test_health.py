@@ -17,7 +17,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
 from queue_app.ordering import index
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from tests.api.support import HEALTH, Caller, queries_of, refused
 
 Worker = Callable[..., None]
@@ -129,7 +129,7 @@ def test_waiting_for_a_provider_limit_is_no_neglect(
     assert missing(program) == ["queue"]
     index.run("set_limits", ["deepseek/", 1])
     with organization_scope(organization.pk):
-        index.hold([Entry(organization.pk, Priority.HIGH, uuid4(), "deepseek/deepseek-flash")])
+        index.hold([IndexEntry(organization.pk, Priority.HIGH, uuid4(), "deepseek/deepseek-flash")])
         index.admit(AIRequest.objects.all())
     assert missing(program) == []
     waiting(60, next_model="openai/gpt-3.5-turbo")

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.providers.base import BillState, ChatCall, ErrorCode, ProviderAttempt, ProviderError
 from aiinfra.providers.registry import (
-    UnknownProviderError,
+    ProviderNotConfiguredError,
     _providers,
     adapter_for,
     is_configured,
@@ -51,7 +51,7 @@ def test_a_compatible_server_is_a_provider_of_its_own_name(settings: Settings) -
 
 
 def test_an_unknown_provider_has_no_adapter() -> None:
-    with pytest.raises(UnknownProviderError):
+    with pytest.raises(ProviderNotConfiguredError):
         adapter_for("nobody")
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ErrorCode, ProviderError
 from aiinfra.providers.breaker import CircuitState
-from aiinfra.providers.registry import UnknownProviderError
+from aiinfra.providers.registry import ProviderNotConfiguredError
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.models import Attempt, AttemptState, LedgerEntry
@@ -114,7 +114,7 @@ def test_a_provider_that_is_no_longer_configured_is_not_called(
     claimed: Claimed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(name: str) -> None:
-        raise UnknownProviderError(name)
+        raise ProviderNotConfiguredError(name)
 
     monkeypatch.setattr(provider_call, "close_old_connections", lambda: None)
     monkeypatch.setattr(provider_call, "adapter_for", unknown)

@@ -28,7 +28,7 @@ from queue_app.caching import coalescing
 from queue_app.models import AIRequest, Priority, RequestContent, Status
 from queue_app.ordering import index
 from queue_app.ordering.claims import Claim, claim_next
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.packing import pack, unpack
 from queue_app.processing.provider_call import process
 from queue_app.repair import index_repair
@@ -168,8 +168,8 @@ def test_a_follower_that_the_index_names_all_the_same_is_passed_over(send: Ask) 
     index.admit([follower])
     assert claimed().request.id == leader.id
     assert claim_next("worker") is None
-    index.hold([Entry.of(follower)])
-    redis_client().zadd(index.PREFIX + "claims", {str(Entry.of(follower)): 1})
+    index.hold([IndexEntry.of(follower)])
+    redis_client().zadd(index.PREFIX + "claims", {str(IndexEntry.of(follower)): 1})
     Reconciler().look()
     assert (index.ready_total(), statuses(follower)) == (0, [Status.PENDING])
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aiinfra.redis import redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from queue_app.ordering import index
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LOW, NORMAL, HIGH, CRITICAL = Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.CRITICAL
@@ -30,7 +30,7 @@ def request_of(organization: int = 1, priority: Priority = NORMAL, at_s: float =
     )
 
 
-def claims() -> Iterator[Entry]:
+def claims() -> Iterator[IndexEntry]:
     """Claims and ends one request after the other until none is left."""
     while entry := index.claim():
         yield entry
@@ -38,14 +38,14 @@ def claims() -> Iterator[Entry]:
 
 
 def order_of(*requests: AIRequest) -> list[AIRequest]:
-    by_entry = {Entry.of(request): request for request in requests}
+    by_entry = {IndexEntry.of(request): request for request in requests}
     index.admit(requests)
     return [by_entry[entry] for entry in claims()]
 
 
 def test_an_entry_survives_being_written_and_read() -> None:
-    entry = Entry(7, 100, UUID(int=5))
-    assert Entry.parse(str(entry)) == entry
+    entry = IndexEntry(7, 100, UUID(int=5))
+    assert IndexEntry.parse(str(entry)) == entry
 
 
 def test_requests_of_one_moment_go_by_priority() -> None:
@@ -83,7 +83,7 @@ def test_a_flood_of_one_organization_does_not_delay_another_by_more_than_one_cla
     assert {entry.organization_id for entry in running if entry} == {1}
     late = [request_of(organization=2, at_s=60), request_of(organization=3, at_s=60)]
     index.admit(late)
-    assert [index.claim(), index.claim()] == [Entry.of(request) for request in late]
+    assert [index.claim(), index.claim()] == [IndexEntry.of(request) for request in late]
 
 
 def test_of_two_floods_the_older_has_more_slots() -> None:
@@ -120,10 +120,10 @@ def test_an_organization_at_its_limit_is_parked_and_comes_back() -> None:
     first, second, third = (request_of(at_s=second) for second in range(3))
     index.admit([first, second, third])
     running = [index.claim(), index.claim()]
-    assert running == [Entry.of(first), Entry.of(second)]
+    assert running == [IndexEntry.of(first), IndexEntry.of(second)]
     assert index.claim() is None
-    index.release([Entry.of(first)])
-    assert index.claim() == Entry.of(third)
+    index.release([IndexEntry.of(first)])
+    assert index.claim() == IndexEntry.of(third)
 
 
 def test_a_paused_priority_waits_and_the_others_go_on() -> None:
@@ -131,18 +131,18 @@ def test_a_paused_priority_waits_and_the_others_go_on() -> None:
     index.set_policy(QueuePolicy(organization_id=1, paused_priorities=[HIGH.value]))
     assert order_of(high, low) == [low]
     index.set_policy(QueuePolicy(organization_id=1))
-    assert index.claim() == Entry.of(high)
+    assert index.claim() == IndexEntry.of(high)
 
 
 def test_the_penalty_reorders_among_the_64_best_heads_only() -> None:
     """The price of a claim that looks at 64 organizations and not at all: a busy crowd of older ones goes first."""
     crowd = range(1, 65)
-    index.hold(Entry(organization, NORMAL.value, UUID(int=next(_numbers))) for organization in crowd)
+    index.hold(IndexEntry(organization, NORMAL.value, UUID(int=next(_numbers))) for organization in crowd)
     index.admit(request_of(organization=organization) for organization in crowd)
     idle = request_of(organization=65, at_s=1)
     index.admit([idle])
-    assert index.claim() != Entry.of(idle)
-    assert index.claim() == Entry.of(idle)
+    assert index.claim() != IndexEntry.of(idle)
+    assert index.claim() == IndexEntry.of(idle)
 
 
 def test_a_retry_waits_for_its_time() -> None:
@@ -152,7 +152,7 @@ def test_a_retry_waits_for_its_time() -> None:
     assert (index.claim(), index.size(), index.ready_total()) == (None, 1, 0)
     redis_client().zadd(index.PREFIX + "delayed", dict.fromkeys(redis_client().zrange("{aiq}:delayed", 0, -1), 1))
     assert index.promote() == 1
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_removing_takes_out_ready_and_delayed_requests() -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from aiinfra.redis import redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from queue_app.ordering import index, provider_limits
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from tests.support.examples import examples
 
 ORGANIZATIONS = (1, 2, 3)
@@ -40,14 +40,14 @@ class Policy:
 class Model:
     """What the index should know: nothing but plain dictionaries."""
 
-    ready: dict[Entry, float] = field(default_factory=dict)
-    delayed: dict[Entry, AIRequest] = field(default_factory=dict)
-    claims: set[Entry] = field(default_factory=set)
+    ready: dict[IndexEntry, float] = field(default_factory=dict)
+    delayed: dict[IndexEntry, AIRequest] = field(default_factory=dict)
+    claims: set[IndexEntry] = field(default_factory=set)
     policies: dict[int, Policy] = field(default_factory=dict)
     served: list[int] = field(default_factory=list)
-    models: dict[Entry, str] = field(default_factory=dict)
+    models: dict[IndexEntry, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
-    unsent: dict[Entry, str] = field(default_factory=dict)
+    unsent: dict[IndexEntry, str] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     all_are_old: bool = False
 
@@ -56,12 +56,12 @@ class Model:
         name = model if model in self.limits else model.partition("/")[0] + "/"
         return name if self.limits.get(name) else ""
 
-    def has_room(self, entry: Entry) -> bool:
+    def has_room(self, entry: IndexEntry) -> bool:
         limit = self.limit_of(self.models[entry])
         used = [*self.unsent.values(), *self.sent].count(limit)
         return not limit or used < self.limits[limit]
 
-    def release(self, entry: Entry) -> None:
+    def release(self, entry: IndexEntry) -> None:
         self.claims.discard(entry)
         self.unsent.pop(entry, None)
 
@@ -71,9 +71,9 @@ class Model:
     def policy(self, organization: int) -> Policy:
         return self.policies.get(organization, Policy())
 
-    def heads(self, *, whatever_the_limits: bool = False) -> dict[int, tuple[float, Entry]]:
+    def heads(self, *, whatever_the_limits: bool = False) -> dict[int, tuple[float, IndexEntry]]:
         """The best entry of each organization that may have one started."""
-        heads: dict[int, tuple[float, Entry]] = {}
+        heads: dict[int, tuple[float, IndexEntry]] = {}
         for entry, score in self.ready.items():
             policy, organization = self.policy(entry.organization_id), entry.organization_id
             is_full = policy.cap and self.in_flight(organization) >= policy.cap
@@ -85,7 +85,7 @@ class Model:
                 heads[organization] = (score, entry)
         return heads
 
-    def best(self) -> Entry | None:
+    def best(self) -> IndexEntry | None:
         def key(organization: int) -> tuple[float, int, float]:
             score = heads[organization][0]
             penalty = PENALTY_S * self.in_flight(organization) / self.policy(organization).weight
@@ -107,7 +107,7 @@ class IndexMachine(RuleBasedStateMachine):
         super().__init__()
         redis_client().flushall()
         self.model = Model(all_are_old=self.all_are_old)
-        self.known: dict[Entry, AIRequest] = {}
+        self.known: dict[IndexEntry, AIRequest] = {}
 
     @rule(
         target=requests,
@@ -129,13 +129,13 @@ class IndexMachine(RuleBasedStateMachine):
             created_at=START + timedelta(seconds=age, milliseconds=number),
             not_before=START + (FAR if delayed else timedelta()),
         )
-        self.known[Entry.of(request)] = request
+        self.known[IndexEntry.of(request)] = request
         self._admit(request)
         return request
 
     def _admit(self, request: AIRequest) -> None:
         index.admit([request])
-        entry = Entry.of(request)
+        entry = IndexEntry.of(request)
         if entry in self.model.claims:
             return
         self.model.models[entry] = request.next_call
@@ -146,7 +146,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(request=requests)
     def admit_again(self, request: AIRequest) -> None:
-        entry = Entry.of(request)
+        entry = IndexEntry.of(request)
         if entry in self.model.delayed or entry in self.model.ready or entry in self.model.claims:
             index.admit([request])
 
@@ -166,15 +166,15 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(request=consumes(requests))
     def release(self, request: AIRequest) -> None:
-        index.release([Entry.of(request)])
-        self.model.release(Entry.of(request))
+        index.release([IndexEntry.of(request)])
+        self.model.release(IndexEntry.of(request))
 
     @rule(request=requests, delayed=st.booleans(), model=st.sampled_from(MODELS))
     def fail_and_try_again(self, request: AIRequest, delayed: bool, model: str) -> None:
-        if Entry.of(request) not in self.model.claims:
+        if IndexEntry.of(request) not in self.model.claims:
             return
-        index.release([Entry.of(request)])
-        self.model.release(Entry.of(request))
+        index.release([IndexEntry.of(request)])
+        self.model.release(IndexEntry.of(request))
         request.not_before = START + (FAR if delayed else timedelta())
         request.next_model = "" if model == f"{request.provider}/{request.model}" else model
         self._admit(request)
@@ -182,13 +182,13 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(request=requests, model=st.sampled_from(MODELS))
     def admit_with_another_model(self, request: AIRequest, model: str) -> None:
         """The reconciler's rows are older than a fallback: who comes last decides."""
-        if Entry.of(request) in self.model.ready:
+        if IndexEntry.of(request) in self.model.ready:
             request.next_model = model
             self._admit(request)
 
     @rule(request=requests)
     def send(self, request: AIRequest) -> None:
-        entry = Entry.of(request)
+        entry = IndexEntry.of(request)
         if entry not in self.model.claims:
             return
         index.run("sent", [str(entry), self.model.models[entry], f"call {len(self.model.sent)}"])
@@ -212,8 +212,8 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(request=requests)
     def remove(self, request: AIRequest) -> None:
         index.remove(request)
-        self.model.ready.pop(Entry.of(request), None)
-        self.model.delayed.pop(Entry.of(request), None)
+        self.model.ready.pop(IndexEntry.of(request), None)
+        self.model.delayed.pop(IndexEntry.of(request), None)
 
     @rule(
         organization=st.sampled_from(ORGANIZATIONS),
@@ -314,7 +314,7 @@ class IndexMachine(RuleBasedStateMachine):
     @invariant()
     def terms_are_known(self) -> None:
         assert index.known_terms() == {
-            organization: index.terms_of(self._policy_row(organization)) for organization in self.model.policies
+            organization: index.index_terms(self._policy_row(organization)) for organization in self.model.policies
         }
 
 

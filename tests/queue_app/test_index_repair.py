@@ -16,7 +16,7 @@ from queue_app import control
 from queue_app.models import AIRequest, Priority, QueuePolicy, Status
 from queue_app.ordering import index
 from queue_app.ordering.claims import Claim, claim_next
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.processing import heartbeat
 from queue_app.repair import index_repair
 from queue_app.repair.index_repair import Reconciler
@@ -67,7 +67,7 @@ def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Subm
     mender.look()
     assert index.size() == 0
     mender.look()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_a_row_that_a_stale_entry_hides_from_the_count_is_entered_all_the_same(
@@ -81,7 +81,7 @@ def test_a_row_that_a_stale_entry_hides_from_the_count_is_entered_all_the_same(
     index.remove(missing)
     for _ in range(index_repair.ENTER_ALL_EVERY):
         mender.look()
-    assert index.claim() == Entry.of(missing)
+    assert index.claim() == IndexEntry.of(missing)
 
 
 def test_an_entry_without_a_row_is_dropped_by_the_claim(submit: Submit, organization: Organization) -> None:
@@ -97,22 +97,22 @@ def test_a_claim_without_a_row_is_dropped_and_its_organization_may_go_on(
     submit: Submit, organization: Organization
 ) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
-    index.hold([Entry(organization.pk, 100, uuid4())])
+    index.hold([IndexEntry(organization.pk, 100, uuid4())])
     request, mender = submit(), seasoned()
     assert index.claim() is None
     claims_grow_old()
     mender.look()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_an_entry_that_was_claimed_by_a_process_that_died_at_once_comes_back(submit: Submit) -> None:
     request, mender = submit(), seasoned()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
     mender.look()
     assert index.claim() is None
     claims_grow_old()
     mender.look()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_a_count_in_flight_that_drifted_does_not_park_an_organization_for_ever(
@@ -122,7 +122,7 @@ def test_a_count_in_flight_that_drifted_does_not_park_an_organization_for_ever(
     request, mender = submit(), seasoned()
     redis_client().hset(index.PREFIX + "inflight", str(organization.pk), "7")
     mender.look()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_an_expired_lease_goes_to_another_worker(claimed: Callable[..., Claim]) -> None:
@@ -226,7 +226,7 @@ def test_a_policy_that_was_deleted_holds_no_longer(submit: Submit, organization:
     control.pause(organization.pk, None, actor="user:x")
     QueuePolicy.objects.all().delete()
     mender.look()
-    assert index.claim() == Entry.of(request)
+    assert index.claim() == IndexEntry.of(request)
 
 
 def test_policies_are_only_written_where_they_differ(
@@ -270,5 +270,5 @@ def test_the_index_of_an_earlier_release_is_dropped_and_rebuilt(submit: Submit, 
     Reconciler().look()
     assert (index.ready_total(), index.size(), index.is_complete()) == (1, 2, True)
     assert not client.exists(f"{index.PREFIX}lane:{organization.pk}:100")
-    assert index.claim() == Entry.of(running)
+    assert index.claim() == IndexEntry.of(running)
     assert index.claim() is None

@@ -19,7 +19,7 @@ from queue_app import create_ai_request_queue
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering import index, provider_limits
 from queue_app.ordering.claims import Claim, claim_next
-from queue_app.ordering.index import Entry
+from queue_app.ordering.index import IndexEntry
 from queue_app.processing.provider_call import process
 from queue_app.repair.index_repair import Reconciler
 from queue_app.stats.summary import queue_stats
@@ -101,7 +101,7 @@ def test_every_waiting_organization_gets_its_turn(
         (request,) = started()
         served.append(request.organization_id)
         a_minute_passes()
-        index.release([Entry.of(request)])
+        index.release([IndexEntry.of(request)])
     assert served.count(organization.pk) == served.count(other_organization.pk) == 3
 
 

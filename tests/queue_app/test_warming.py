@@ -18,7 +18,7 @@ from cache_app.models import CacheHit
 from queue_app.models import AIRequest, Priority
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
-from queue_app.submission.intake import Submission, question_of, terms_of
+from queue_app.submission.intake import Submission, call_terms, question_of
 from queue_app.submission.submit import ask
 from tests.queue_app.conftest import ScriptedProvider, answer
 
@@ -68,7 +68,7 @@ def work_off(provider: ScriptedProvider, *answers: str) -> None:
 def cached(organization: Organization, text: str = QUESTION, **fields: object) -> str | None:
     with organization_scope(organization.pk):
         question = submission(organization, text, **fields)
-        served = cache.look_up(question_of(question, terms_of(question)), Payer(organization.pk)).served
+        served = cache.look_up(question_of(question, call_terms(question)), Payer(organization.pk)).served
         return served.response["content"] if served else None
 
 

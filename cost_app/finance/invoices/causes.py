@@ -33,7 +33,7 @@ NOT_IN_FILE = "The ledger has more: the file omits a project, a workspace or a k
 
 
 @dataclass(frozen=True)
-class Difference:
+class LineDifference:
     """What the file has more than the ledger; None for what the file does not tell."""
 
     tokens: int | None
@@ -45,9 +45,9 @@ class Difference:
         return self.tokens if self.tokens is not None else self.nano or 0
 
 
-def difference(line: InvoiceLine) -> Difference:
+def difference(line: InvoiceLine) -> LineDifference:
     """Of one line."""
-    return Difference(
+    return LineDifference(
         None if line.invoice_tokens is None else line.invoice_tokens - line.ledger_tokens,
         None if line.invoice_nano is None else line.invoice_nano - line.ledger_nano,
     )

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from cost_app.finance.invoices.cells import Cell, CellError
-from cost_app.finance.invoices.layouts import LAYOUTS, Layout, Usage, is_currency
+from cost_app.finance.invoices.layouts import LAYOUTS, InvoiceUsage, Layout, is_currency
 from cost_app.finance.invoices.numbers import Notation
 from cost_app.finance.invoices.table import FileError, Header, columns_of, decode, headers, rows_of
 
@@ -113,7 +113,7 @@ def _number(cell: Cell, line: int) -> Cell:
     return cell
 
 
-def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line: int) -> list[Usage]:
+def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line: int) -> list[InvoiceUsage]:
     row = {name: Cell(name, text, notation) for name, text in cells.items()}
     try:
         found = layout.read(row)
@@ -125,7 +125,7 @@ def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line
     return found
 
 
-def _add(sums: dict[Key, tuple[int | None, Decimal | None]], usage: Usage) -> None:
+def _add(sums: dict[Key, tuple[int | None, Decimal | None]], usage: InvoiceUsage) -> None:
     key = (usage.day, usage.model, usage.token_class)
     tokens, dollars = sums.get(key, (None, None))
     if usage.tokens is not None:

@@ -20,7 +20,7 @@ Row = Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
-class Usage:
+class InvoiceUsage:
     """What one row says of one token class; None for what it does not tell."""
 
     day: date
@@ -38,7 +38,7 @@ class Layout:
     needs: tuple[tuple[str, ...], ...]
     numbers: tuple[str, ...]
     """The columns of numbers, whichever of them a file has."""
-    read: Callable[[Row], list[Usage]]
+    read: Callable[[Row], list[InvoiceUsage]]
     tells_tokens: bool
     tells_money: bool
 
@@ -112,7 +112,7 @@ def _count(row: Row, names: tuple[str, ...]) -> Cell:
     return _one(row, names, Cell.tokens)
 
 
-def _openai_usage(row: Row) -> list[Usage]:
+def _openai_usage(row: Row) -> list[InvoiceUsage]:
     """`input_tokens` counts the cached ones too."""
     prompt, cached = _count(row, OPENAI_INPUT), _count(row, OPENAI_CACHED)
     if cached.tokens() > prompt.tokens():
@@ -128,10 +128,10 @@ def _openai_usage(row: Row) -> list[Usage]:
     if not any(found.values()):
         return []
     day, model = _day(row), _one(row, OPENAI_MODEL, Cell.model).model()
-    return [Usage(day, model, name, tokens=tokens) for name, tokens in found.items() if tokens]
+    return [InvoiceUsage(day, model, name, tokens=tokens) for name, tokens in found.items() if tokens]
 
 
-def _openai_costs(row: Row) -> list[Usage]:
+def _openai_costs(row: Row) -> list[InvoiceUsage]:
     """`line_item` is "gpt-4o-2024-08-06, input", or the name of what is not charged by the token."""
     amount = row["amount_value"].dollars()
     if not amount:
@@ -143,10 +143,10 @@ def _openai_costs(row: Row) -> list[Usage]:
     model, _, kind = item.text.rpartition(", ")
     token_class = OPENAI_CLASSES.get(kind.strip().lower(), OTHER)
     named = Cell("line_item", model) if token_class != OTHER else item
-    return [Usage(_day(row), named.model(), token_class, dollars=amount)]
+    return [InvoiceUsage(_day(row), named.model(), token_class, dollars=amount)]
 
 
-def _anthropic_usage(row: Row) -> list[Usage]:
+def _anthropic_usage(row: Row) -> list[InvoiceUsage]:
     found = [(name, row[column].tokens()) for column, name in ANTHROPIC_TOKENS.items() if column in row]
     whole = row.get("usage_input_tokens_cache_write")
     if whole and whole.tokens() and any(row[name].tokens() for name in ANTHROPIC_WRITES if name in row):
@@ -154,10 +154,10 @@ def _anthropic_usage(row: Row) -> list[Usage]:
     if not any(tokens for _, tokens in found):
         return []
     day, model = _day(row), row["model_version"].model()
-    return [Usage(day, model, name, tokens=tokens) for name, tokens in found if tokens]
+    return [InvoiceUsage(day, model, name, tokens=tokens) for name, tokens in found if tokens]
 
 
-def _anthropic_costs(row: Row) -> list[Usage]:
+def _anthropic_costs(row: Row) -> list[InvoiceUsage]:
     """Rows of other things than tokens (web search) have no token type."""
     amount = row["cost_usd"].dollars()
     if not amount:
@@ -165,10 +165,10 @@ def _anthropic_costs(row: Row) -> list[Usage]:
     kind = row["token_type"].text.lower()
     token_class = ANTHROPIC_CLASSES.get(kind, OTHER)
     model = row["model"].model() if token_class != OTHER or row["model"].text else kind or OTHER
-    return [Usage(_day(row), model, token_class, dollars=amount)]
+    return [InvoiceUsage(_day(row), model, token_class, dollars=amount)]
 
 
-def _deepseek_amounts(row: Row) -> list[Usage]:
+def _deepseek_amounts(row: Row) -> list[InvoiceUsage]:
     """One row for each class; `price` is in dollars a token."""
     kind = row["type"].text.lower()
     if kind in DEEPSEEK_COUNTS:
@@ -178,12 +178,12 @@ def _deepseek_amounts(row: Row) -> list[Usage]:
     tokens = row["amount"].tokens()
     dollars = row["price"].dollars() * tokens if row["price"].text else None
     day, model = _day(row), row["model"].model()
-    return [Usage(day, model, DEEPSEEK_CLASSES[kind], tokens, dollars)]
+    return [InvoiceUsage(day, model, DEEPSEEK_CLASSES[kind], tokens, dollars)]
 
 
-def _deepseek_costs(row: Row) -> list[Usage]:
+def _deepseek_costs(row: Row) -> list[InvoiceUsage]:
     row["currency"].must_be_usd()
-    return [Usage(_day(row), row["model"].model(), TOTAL, dollars=row["cost"].dollars())]
+    return [InvoiceUsage(_day(row), row["model"].model(), TOTAL, dollars=row["cost"].dollars())]
 
 
 LAYOUTS = {

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
-from cost_app.prices.importing import Difference, Verdict, compare, import_prices
+from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_prices
 from cost_app.prices.source import source_name
 from cost_app.prices.terms import AMOUNTS
 
@@ -30,14 +30,14 @@ class Command(BaseCommand):
         else:
             table = import_prices(actor=command_actor("import_prices"), approve_new=options["approve_new"])
         for line in table:
-            if options["all"] or line.verdict != Verdict.SAME:
+            if options["all"] or line.verdict != PriceVerdict.SAME:
                 self.stdout.write(_in_words(line))
         counts = Counter(line.verdict for line in table)
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in PriceVerdict)
         self.stdout.write(f"{source_name()}: {said}.")
 
 
-def _in_words(line: Difference) -> str:
+def _in_words(line: PriceDifference) -> str:
     name = f"{line.verdict:<16} {line.provider}/{line.model}"
     tier = "" if line.tier == "standard" else f" ({line.tier})"
     ours = f" ours {_amounts(line.ours)}" if line.ours else ""

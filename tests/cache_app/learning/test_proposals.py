@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 from redis.exceptions import RedisError
 
+from aiinfra.failures import WrongStateError
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
@@ -20,7 +21,6 @@ from cache_app.learning.interval import effective, upper_bound
 from cache_app.learning.proposals import (
     THRESHOLDS,
     Label,
-    WrongStateError,
     apply_proposal,
     dismiss_proposal,
     propose_thresholds,

@@ -22,12 +22,12 @@ from aiinfra.tenants.scope import organization_scope
 from cache_app.metrics import counts, folding
 from cache_app.metrics.counts import forget_old_counts, note, series, similarity_name, totals
 from cache_app.metrics.folding import fold_counts
-from cache_app.models import CacheCount, CacheHit, Layer, Span
+from cache_app.models import CacheCount, CacheHit, CountSpan, Layer
 from tests.cache_app.metrics.racers import FOLDERS, NOTERS
 from tests.support.race import RunRace
 
 NOON = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
-SPANS = list(Span)
+SPANS = list(CountSpan)
 
 
 def hit(organization: Organization, layer: Layer = Layer.SEMANTIC, at: datetime = NOON, **columns: Any) -> CacheHit:
@@ -53,7 +53,7 @@ def test_what_is_noted_counts_for_the_hour_in_which_it_was(scoped: Organization)
     note(scoped.pk, ["look"])
     after = timezone.now()
     fold_counts()
-    (hour,) = series(scoped.pk, ["look"], Span.HOUR, before - timedelta(days=1))
+    (hour,) = series(scoped.pk, ["look"], CountSpan.HOUR, before - timedelta(days=1))
     assert hour in {each.replace(minute=0, second=0, microsecond=0) for each in (before, after)}
 
 
@@ -74,10 +74,10 @@ def test_a_day_is_one_of_the_organizations_calendar(scoped: Organization) -> Non
     hit(scoped, at=NOON.replace(hour=21))
     hit(scoped, at=NOON.replace(hour=22))
     fold_counts()
-    days = series(scoped.pk, ["hit:semantic"], Span.DAY, NOON - timedelta(days=9))
+    days = series(scoped.pk, ["hit:semantic"], CountSpan.DAY, NOON - timedelta(days=9))
     begins = [NOON.replace(month=6, day=30, hour=22, minute=0), NOON.replace(hour=22, minute=0)]
     assert days == {begin: {"hit:semantic": 1} for begin in begins}
-    hours = series(scoped.pk, ["hit:semantic"], Span.HOUR, NOON)
+    hours = series(scoped.pk, ["hit:semantic"], CountSpan.HOUR, NOON)
     assert list(hours) == [NOON.replace(hour=hour, minute=0) for hour in (21, 22)]
 
 
@@ -93,7 +93,7 @@ def test_only_what_was_asked_for_is_read(scoped: Organization) -> None:
     fold_counts()
     assert totals(scoped.pk, NOON - timedelta(days=1))["hit:semantic"] == 1
     assert totals(scoped.pk, None)["hit:semantic"] == 2
-    assert series(scoped.pk, ["hit:exact"], Span.DAY, NOON - timedelta(days=9)) == {}
+    assert series(scoped.pk, ["hit:exact"], CountSpan.DAY, NOON - timedelta(days=9)) == {}
 
 
 def test_organizations_are_counted_apart(scoped: Organization, other_organization: Organization) -> None:
@@ -274,8 +274,8 @@ def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> 
     note(scoped.pk, ["look"])
     fold_counts()
     forget_old_counts()
-    assert totals(scoped.pk, None, Span.HOUR)["hit:semantic"] == 1
-    assert totals(scoped.pk, None, Span.DAY)["hit:semantic"] == 2
+    assert totals(scoped.pk, None, CountSpan.HOUR)["hit:semantic"] == 1
+    assert totals(scoped.pk, None, CountSpan.DAY)["hit:semantic"] == 2
     assert CacheCount.objects.filter(name=counts.FOLDED).exists()
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.metrics.counts import begin_of_day
-from cache_app.models import CacheCount, CachePolicy, Span, ThresholdProposal
+from cache_app.models import CacheCount, CachePolicy, CountSpan, ThresholdProposal
 from cache_app.policy import forget_policies
 
 HTMX = {"HX-Request": "true"}
@@ -42,7 +42,7 @@ def counted(organization: Organization, counts: Mapping[str, int] = SEEN, *, day
     starts_at = begin_of_day(timezone.now() - timedelta(days=days_ago), ZoneInfo(organization.time_zone))
     with organization_scope(organization.pk):
         CacheCount.objects.bulk_create(
-            CacheCount(organization=organization, span=Span.DAY, starts_at=starts_at, name=name, count=count)
+            CacheCount(organization=organization, span=CountSpan.DAY, starts_at=starts_at, name=name, count=count)
             for name, count in counts.items()
         )
 

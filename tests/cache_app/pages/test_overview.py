@@ -14,7 +14,7 @@ from aiinfra.tenants.scope import organization_scope
 from cache_app.embedding.remembered import EmbedderState
 from cache_app.metrics import stats
 from cache_app.metrics.figures import CHARTS
-from cache_app.metrics.ranges import View
+from cache_app.metrics.ranges import DayRange
 from cache_app.models import CacheMode, JudgedBy, Judgement, ProposalState, ThresholdProposal
 from cache_app.policy import change_policy
 from tests.cache_app.learning.made import make_entry, make_hit
@@ -238,7 +238,7 @@ def test_days_are_those_of_the_organization_s_time_zone(organization: Organizati
     organization.refresh_from_db()
     counted(organization, {"look": 7})
     with timezone.override("Pacific/Kiritimati"):
-        dates = [day.isoformat() for day in View("7d").dates()]
+        dates = [day.isoformat() for day in DayRange("7d").dates()]
     (misses,) = [each for each in figure_of(reader, "outcomes", range="7d")["data"] if each["name"] == "miss"]
     assert misses["x"] == dates
     assert misses["y"] == [0, 0, 0, 0, 0, 7, 0]

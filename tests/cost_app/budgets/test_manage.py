@@ -15,10 +15,10 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.budgets.manage import (
+    budget_terms,
     grant_increase,
     remove_budget,
     set_budget,
-    terms_of,
     withdraw_increase,
 )
 from cost_app.budgets.refusals import BudgetExceededError
@@ -386,5 +386,5 @@ def _blocking(limit_nano: int) -> BudgetTerms:
 
 def test_terms_of_a_budget_set_it_to_what_it_is(set_to: Set, scoped: Organization) -> None:
     budget = set_to(scope="tag", scope_value="red", rollover_unused=True, rollover_cap_nano=5)
-    again = set_budget(organization_id=scoped.pk, terms=terms_of(budget, limit_nano=7), actor=ACTOR)
+    again = set_budget(organization_id=scoped.pk, terms=budget_terms(budget, limit_nano=7), actor=ACTOR)
     assert (again.id, again.limit_nano, again.rollover_cap_nano) == (budget.id, 7, 5)

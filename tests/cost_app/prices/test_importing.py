@@ -10,7 +10,7 @@ from django.utils import timezone
 from cost_app.models import ModelAlias, ModelPrice, PriceProposal
 from cost_app.prices import importing
 from cost_app.prices.book import price_of
-from cost_app.prices.importing import Difference, Verdict, compare, import_once, import_prices
+from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_once, import_prices
 from cost_app.prices.proposals import approve, reject
 from cost_app.prices.shipped import EFFECTIVE_FROM
 from cost_app.prices.source import SourcePrice, read_snapshots, read_source
@@ -45,7 +45,7 @@ def known(db: None) -> ModelPrice:
     return ModelPrice.objects.create(**terms.columns, effective_from=EFFECTIVE_FROM)
 
 
-def verdicts(table: list[Difference]) -> list[Verdict]:
+def verdicts(table: list[PriceDifference]) -> list[PriceVerdict]:
     return [line.verdict for line in table]
 
 
@@ -77,7 +77,7 @@ def test_the_package_names_snapshots_of_its_models() -> None:
 
 def test_a_model_that_the_book_does_not_know_waits_unless_new_ones_are_approved(source: Source) -> None:
     source.prices = [priced(5), priced(2, tier="batch")]
-    assert verdicts(import_prices(actor=ACTOR)) == [Verdict.NEW, Verdict.NEW]
+    assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.NEW, PriceVerdict.NEW]
     assert not ModelPrice.objects.filter(model="m").exists()
     assert PriceProposal.objects.count() == 2
     import_prices(actor=ACTOR, approve_new=True)
@@ -102,7 +102,7 @@ def test_a_new_models_history_enters_with_it(source: Source) -> None:
 def test_a_differing_price_waits_and_overwrites_nothing(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11)]
     for _ in range(2):
-        assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [Verdict.DIFFERS]
+        assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.DIFFERS]
     proposal = PriceProposal.objects.get()
     assert (proposal.output, proposal.replaces) == (11, known)
     assert timezone.now() - proposal.effective_from < timedelta(minutes=1)
@@ -119,14 +119,14 @@ def test_a_dated_change_is_proposed_from_its_day_on(source: Source, known: Model
 def test_an_announced_price_is_proposed_before_it_holds(source: Source, known: ModelPrice) -> None:
     soon = timezone.now() + timedelta(days=20)
     source.prices = [priced(10), priced(11, since=soon)]
-    assert verdicts(import_prices(actor=ACTOR)) == [Verdict.DIFFERS]
+    assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.DIFFERS]
     approve(proposal=PriceProposal.objects.get(), actor=ACTOR)
-    assert verdicts(import_prices(actor=ACTOR)) == [Verdict.SAME]
+    assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.SAME]
 
 
 def test_another_tier_of_a_known_model_waits(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(10), priced(5, tier="flex")]
-    assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [Verdict.NEW, Verdict.SAME]
+    assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.NEW, PriceVerdict.SAME]
     assert PriceProposal.objects.get().tier == "flex"
     assert list(ModelPrice.objects.filter(model="m")) == [known]
 
@@ -144,9 +144,9 @@ def test_what_was_rejected_is_not_proposed_again_but_another_price_is(source: So
     source.prices = [priced(11)]
     import_prices(actor=ACTOR)
     reject(proposal=PriceProposal.objects.get(), actor="user:staff")
-    assert verdicts(import_prices(actor=ACTOR)) == [Verdict.REJECTED]
+    assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.REJECTED]
     source.prices = [priced(12)]
-    assert verdicts(import_prices(actor=ACTOR)) == [Verdict.DIFFERS]
+    assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.DIFFERS]
     assert PriceProposal.objects.filter(state="waiting").count() == 1
 
 
@@ -155,13 +155,13 @@ def test_a_model_with_hours_of_the_week_is_kept_by_hand(source: Source, known: M
     peak = priced(20, window_name="peak", window=hours).terms
     ModelPrice.objects.create(**peak.columns, effective_from=EFFECTIVE_FROM)
     source.prices, source.by_hand = [priced(11)], [("local", "other")]
-    assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [Verdict.BY_HAND, Verdict.BY_HAND]
+    assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.BY_HAND, PriceVerdict.BY_HAND]
     assert not PriceProposal.objects.exists()
 
 
 def test_comparing_writes_nothing(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11), priced(1, model="unknown")]
-    assert verdicts(compare()) == [Verdict.DIFFERS, Verdict.NEW]
+    assert verdicts(compare()) == [PriceVerdict.DIFFERS, PriceVerdict.NEW]
     assert not PriceProposal.objects.exists()
     assert list(ModelPrice.objects.filter(provider="local")) == [known]
 
