@@ -1,12 +1,16 @@
 """Shared by page views: which part HTMX requests, and confirming that something is done."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, NamedTuple
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django_htmx.http import trigger_client_event
 
-from aiinfra.tenants.access import MemberRequest
+from aiinfra.tenants.access import MemberRequest, ViewFunction, installation_required, permission_required
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,30 @@ class Desk:
 
 
 ORGANIZATION, INSTALLATION = Desk(), Desk(is_installation=True)
+
+
+class DeskViews(NamedTuple):
+    """The views of one page: an organization's, for members with the permission; the installation's, for staff."""
+
+    organization: ViewFunction
+    installation: ViewFunction
+
+
+def desk_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], DeskViews]:
+    """Make both views of a function that takes the request, the desk, and the parts of the address."""
+
+    def decorate(view: Callable[..., HttpResponseBase]) -> DeskViews:
+        @wraps(view)
+        def organization(request: HttpRequest, **address: Any) -> HttpResponseBase:
+            return view(request, ORGANIZATION, **address)
+
+        @wraps(view)
+        def installation(request: HttpRequest, **address: Any) -> HttpResponseBase:
+            return view(request, INSTALLATION, **address)
+
+        return DeskViews(permission_required(permission)(organization), installation_required(installation))
+
+    return decorate
 
 
 def is_partial(request: MemberRequest) -> bool:

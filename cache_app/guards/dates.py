@@ -17,9 +17,6 @@ MONTH = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|j
 )
 DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>(?:19|20)\d\d)"
-LEAD = (
-    r"(?:in|of|since|from|until|till|by|last|next|this|early|late|mid|end of|before|after|during|for|to|and|or|until)"
-)
 
 Date = tuple[str, str]
 """What is named and its value: ("quarter", "3"), ("year", "2024")."""

@@ -1,54 +1,54 @@
-"""The pages of an organization's alerts."""
+"""The pages of alerts, an organization's and the installation's."""
 
 from django.http import HttpResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from aiinfra.pages import ORGANIZATION
-from aiinfra.tenants.access import MemberRequest, permission_required
+from aiinfra.pages import Desk, desk_views
+from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import desk, lifecycle
 
 
-@permission_required("cost:read")
+@desk_views("cost:read")
 @require_GET
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-def alerts(request: MemberRequest) -> HttpResponse:
+def alerts(request: MemberRequest, whose: Desk) -> HttpResponse:
     """The inbox, newest first; for HTMX only the list."""
-    return desk.list_page(request, ORGANIZATION)
+    return desk.list_page(request, whose)
 
 
-@permission_required("cost:read")
+@desk_views("cost:read")
 @require_GET
-def alert(request: MemberRequest, alert_id: int) -> HttpResponse:
+def alert(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
     """One alert with its explanation."""
-    return desk.alert_page(request, ORGANIZATION, alert_id)
+    return desk.alert_page(request, whose, alert_id)
 
 
-@permission_required("alert:write")
+@desk_views("alert:write")
 @require_POST
-def acknowledge(request: MemberRequest, alert_id: int) -> HttpResponse:
+def acknowledge(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
     """Acknowledge an alert."""
-    return desk.act(request, ORGANIZATION, alert_id, lifecycle.acknowledge, "Alert acknowledged.")
+    return desk.act(request, whose, alert_id, lifecycle.acknowledge, "Alert acknowledged.")
 
 
-@permission_required("alert:write")
+@desk_views("alert:write")
 @require_POST
-def resolve(request: MemberRequest, alert_id: int) -> HttpResponse:
+def resolve(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
     """Resolve an alert."""
-    return desk.act(request, ORGANIZATION, alert_id, lifecycle.resolve, "Alert resolved.")
+    return desk.act(request, whose, alert_id, lifecycle.resolve, "Alert resolved.")
 
 
-@permission_required("alert:write")
+@desk_views("alert:write")
 @require_POST
-def snooze(request: MemberRequest, alert_id: int) -> HttpResponse:
+def snooze(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
     """Snooze an alert."""
-    return desk.put_off(request, ORGANIZATION, alert_id)
+    return desk.put_off(request, whose, alert_id)
 
 
-@permission_required("alert:write")
+@desk_views("alert:write")
 @require_POST
-def acknowledge_many(request: MemberRequest) -> HttpResponse:
+def acknowledge_many(request: MemberRequest, whose: Desk) -> HttpResponse:
     """Acknowledge the selected alerts."""
-    return desk.acknowledge_chosen(request, ORGANIZATION)
+    return desk.acknowledge_chosen(request, whose)

@@ -15,10 +15,10 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import NoOrganizationError, organization_scope
 from cost_app.finance import exports
 from cost_app.finance.exports import LEDGER_COLUMNS, ledger_csv
-from cost_app.ledger.entries import book_entries
 from cost_app.ledger.rollups import fold
 from cost_app.models import LedgerEntry, LedgerKind
 from tests.cost_app.finance.conftest import Book, at
+from tests.support.ledger import book_entries
 
 Browser = Callable[[User], Client]
 OCTOBER = {"first": "2026-10-01", "last": "2026-10-31"}

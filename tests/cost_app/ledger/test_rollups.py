@@ -14,8 +14,9 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger import rollups
-from cost_app.ledger.entries import book_entries, book_entry
+from cost_app.ledger.entries import book_entry
 from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
+from tests.support.ledger import book_entries
 
 AT = datetime(2026, 3, 10, 22, 59, tzinfo=UTC)
 """23:59 in Berlin."""
