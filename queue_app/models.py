@@ -70,7 +70,7 @@ class AIRequest(TenantModel):
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=64, blank=True)
 
-    cached = models.BooleanField(default=False, help_text="answered without a provider call of its own")
+    cached = models.BooleanField(default=False, help_text="answered without a separate provider call")
     flight = models.CharField(  # noqa: DJ001 - NULLs are distinct, "" would collide
         max_length=32, null=True, help_text="the question it asks, while equal requests wait for its answer"
     )

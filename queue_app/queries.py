@@ -250,5 +250,5 @@ def _narrow(rows: "QuerySet[AIRequest]", narrowed: RequestFilter) -> "QuerySet[A
 
 
 def _quoted(tag: str) -> str:
-    """A tag as it stands in the stored list; SQLite keeps the text that Django wrote, PostgreSQL one of its own."""
+    """A tag as the stored list writes it. SQLite keeps the text that Django wrote; PostgreSQL normalizes it."""
     return json.dumps(tag, ensure_ascii=connection.vendor == "sqlite")

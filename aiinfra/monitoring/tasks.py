@@ -10,5 +10,5 @@ Jobs = list[tuple[float, Callable[[], object]]]
 
 
 def jobs() -> Jobs:
-    """Run these in a thread of their own: monitoring must not wait for jobs that take minutes."""
+    """Run these in a separate thread: monitoring must not wait for jobs that take minutes."""
     return [(LOOK_EVERY_S, look)]

@@ -130,7 +130,7 @@ def _cause(problem: Problem, since: datetime) -> Cause:
 
 
 def _cause_name(name: str, since: datetime) -> str:
-    """Includes the start, so that each incident has an alert of its own."""
+    """Includes the start, so that each incident gets a separate alert."""
     return f"{name}@{since:%Y-%m-%dT%H:%M:%S}"
 
 

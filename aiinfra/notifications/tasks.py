@@ -9,5 +9,5 @@ Jobs = list[tuple[float, Callable[[], object]]]
 
 
 def jobs() -> Jobs:
-    """Run these in a thread of their own: they wait for other servers."""
+    """Run these in a separate thread: they wait for other servers."""
     return [(2, deliver_pending), (3_600, forget_old_deliveries)]

@@ -32,11 +32,11 @@ class Terminal:
             _print(line if name == PLAIN else f"{name:<{NAME_WIDTH}} | {line}")
 
     def show_end(self, event: Any) -> None:
-        """Report that a program ended by itself or was killed."""
+        """Report that a program exited unexpectedly."""
         name = event.process.config.name
         self._begun.pop(name, None)
         if name != PLAIN:
-            _print(f"{name:<{NAME_WIDTH}} * ended by itself or was killed; restarting")
+            _print(f"{name:<{NAME_WIDTH}} * exited unexpectedly; restarting")
 
 
 def attach(_supervisord: object) -> object:

@@ -1,6 +1,6 @@
 """OpenAI's text-embedding-3-small through the provider "openai", charged to the caller.
 
-Each call is an attempt of its own: reserved against the budgets, priced, and recorded in the ledger. The scale comes
+Each call is a separate attempt: reserved against the budgets, priced, and recorded in the ledger. The scale comes
 from the specification and has not been measured: `manage.py calibrate_cache` measures it on labeled pairs with your own
 account.
 """

@@ -17,7 +17,7 @@ STRANGE = 0.5
 
 
 def object_to_addition(asked: Parsed, cached: Parsed) -> Objection | None:
-    """The cached text gives an instruction, has a statement of its own, or is the asked one with something added."""
+    """The cached text gives an instruction, makes another statement, or is the asked text with something added."""
     said = _instruction(asked, cached) or _statement(asked, cached) or _insertion(asked, cached)
     return only_one("addition", said) if said else None
 

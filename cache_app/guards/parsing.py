@@ -22,7 +22,7 @@ UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-"""Scripts without blanks between words, or with particles at their ends: each character is a word of its own here."""
+"""Scripts without spaces between words, or with particles at word ends: each character counts as a word."""
 SIGNED = "\u0900-\u0963\u0966-\u0dff"
 """Scripts of India: their vowel signs are no letters to `re`, and make another word all the same."""
 WORD = re.compile(rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{SIGNED}])+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")

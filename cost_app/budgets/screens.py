@@ -170,7 +170,7 @@ class PastWindow:
 
     @property
     def usage(self) -> BudgetUsage:
-        """Usage of its own limit, without temporary increases."""
+        """Usage of the base limit, without temporary increases."""
         return BudgetUsage(self.window.limit_nano, self.window.committed_nano, self.window.reserved_nano)
 
 

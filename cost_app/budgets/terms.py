@@ -26,7 +26,7 @@ class BudgetTermsError(ValueError):
 
 
 class BudgetSumError(BudgetTermsError):
-    """The amount is valid by itself, but too large together with existing ones."""
+    """The amount is valid alone but too large combined with existing increases."""
 
 
 class BudgetChangedError(ValueError):

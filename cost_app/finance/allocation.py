@@ -14,7 +14,7 @@ from cost_app.prices.pricing import cost_of, unit_prices
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output")
 """The disjoint classes of providers' files, where `cache_write` holds all writes; reasoning is a part of output."""
 PRICED_CLASSES = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
-"""The disjoint classes that have a price of their own; here `cache_write` holds the 5-minute writes alone."""
+"""The disjoint classes that are priced separately; here `cache_write` holds the 5-minute writes alone."""
 
 Rates = tuple[int, ...]
 """Nano-dollars per million tokens of each priced class."""

@@ -1,7 +1,7 @@
-"""What the FOCUS export charges for: the ledger's rows of a day, summed up for everything that a line tells apart.
+"""What the FOCUS export charges for: the ledger's rows of a day, summed by everything that distinguishes two lines.
 
 A line is of one day, model, API key, user, set of tags and price; usage is further split by token class and billed
-tool. Cache hits are no consumption and are left out. Corrections are lines of their own.
+tool. Cache hits are not consumption and are left out. Corrections get separate lines.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from cost_app.prices.pricing import TOKENS_PER_PRICE
 
 ROWS_AT_ONCE = 2_000
 CORRECTIONS = (LedgerKind.ADJUST, LedgerKind.MANUAL)
-"""Kinds of rows that are no usage of their own."""
+"""Kinds of rows that are not separate usage."""
 UNITS_PER_DOLLAR_EXPONENT = -15
 """Tokens x nano-dollars per million tokens are units of 1e-15 dollars."""
 

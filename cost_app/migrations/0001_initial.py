@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 ('acknowledged_by', models.CharField(blank=True, max_length=200)),
                 ('snoozed_until', models.DateTimeField(null=True)),
                 ('resolved_at', models.DateTimeField(null=True)),
-                ('resolved_by', models.CharField(blank=True, help_text='empty if the cause ended by itself', max_length=200)),
+                ('resolved_by', models.CharField(blank=True, help_text='empty if the cause ended without action', max_length=200)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('budget', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='cost_app.budget')),
             ],

@@ -77,7 +77,7 @@ class Alert(OwnedModel):
     acknowledged_by = models.CharField(max_length=200, blank=True)
     snoozed_until = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.CharField(max_length=200, blank=True, help_text="empty if the cause ended by itself")
+    resolved_by = models.CharField(max_length=200, blank=True, help_text="empty if the cause ended without action")
 
     class Meta:
         constraints = [

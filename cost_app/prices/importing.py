@@ -121,7 +121,7 @@ def _propose(table: list[PriceDifference]) -> None:
 
 
 def _store(line: PriceDifference, old: PriceProposal | None) -> None:
-    """A price without a date of its own, or with one that is not later than the book's version, applies from now."""
+    """A price without a date, or with one that is not later than the book's version, applies from now."""
     if line.theirs is None:
         return
     begin, now = line.theirs.effective_from, timezone.now()
@@ -133,7 +133,7 @@ def _store(line: PriceDifference, old: PriceProposal | None) -> None:
 
 
 def _propose_aliases() -> None:
-    """Snapshots of priced models without a price of their own. A decided name is not proposed again."""
+    """Snapshots of priced models that have no separate price. A decided name is not proposed again."""
     priced = set(ModelPrice.objects.values_list("provider", "model"))
     known = priced | set(ModelAlias.objects.values_list("provider", "alias"))
     rows = [

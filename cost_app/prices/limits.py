@@ -17,7 +17,7 @@ OTHER_LATENCY_MS = 1_800
 def rate_limits() -> dict[str, int | str]:
     """Calls per minute by `provider/model`, or `provider/` for its other models; 0 exempts a model from that one.
 
-    An alias without a limit of its own has the name of the model whose limit it shares. A shipped limit is that of the
+    An alias without a separate limit uses the name of the model whose limit it shares. A shipped limit is that of the
     real provider. The sandbox keeps to a limit only once staff has saved it.
     """
     rows = ProviderLimit.objects.all()

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='airequest',
             name='cached',
-            field=models.BooleanField(default=False, help_text='answered without a provider call of its own'),
+            field=models.BooleanField(default=False, help_text='answered without a separate provider call'),
         ),
         migrations.AddIndex(
             model_name='airequest',
