@@ -19,7 +19,6 @@ MESSAGES = [{"role": "user", "content": "How do I plan a garden?"}]
 @pytest.fixture(autouse=True)
 def price_book(db: None) -> None:
     """The shipped prices and limits, which a transactional test before this one has emptied."""
-    pricebook.forget_prices()
     pricebook.add_shipped_prices()
     add_shipped_limits()
 

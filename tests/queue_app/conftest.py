@@ -54,7 +54,6 @@ def _no_provider_keys(settings: Settings) -> None:
 @pytest.fixture
 def queue(db: None, redis_url: str) -> None:
     """Prices, which a transactional test before this one has emptied, and an empty Redis."""
-    pricebook.forget_prices()
     pricebook.add_shipped_prices()
 
 

@@ -7,7 +7,6 @@ import pytest
 from cache_app import create_semantic_cache
 from cache_app.embedding import remembered
 from cache_app.facade import SemanticCache
-from cache_app.policy import forget_policies
 from cost_app import create_cost_optimizer
 from cost_app.facade import CostOptimizer
 from queue_app import create_ai_request_queue
@@ -23,10 +22,8 @@ def queue() -> AIRequestQueue:
 
 @pytest.fixture
 def cache() -> Iterator[SemanticCache]:
-    forget_policies()
     remembered.forget_all()
     yield create_semantic_cache()
-    forget_policies()
     remembered.forget_all()
 
 

@@ -6,15 +6,12 @@ import pytest
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cache_app.policy import forget_policies
 from cache_app.store import l1
 
 
 @pytest.fixture
 def scoped(organization: Organization, redis_url: str) -> Iterator[Organization]:
     """The organization, its scope set, nothing remembered of other tests."""
-    forget_policies()
     l1.clear()
     with organization_scope(organization.pk):
         yield organization
-    forget_policies()

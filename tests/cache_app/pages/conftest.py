@@ -1,25 +1,21 @@
 """An empty Redis, nothing remembered of other tests, and browsers of the cast."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.models import User
-from cache_app.policy import forget_policies
 from cache_app.store import l1
 
 AWAY = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(db: None, redis_url: str) -> Iterator[None]:
+def empty_cache(db: None, redis_url: str) -> None:
     """Nothing is kept, and every organization has the defaults."""
-    forget_policies()
     l1.clear()
-    yield
-    forget_policies()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt, AttemptState, ModelPrice, RecommendationKind
 from cost_app.prices.pricing import cost_of
 from cost_app.recommendations.compute import advice_for
-from cost_app.recommendations.rules import forget_rules
 from cost_app.recommendations.sample import Advice
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -21,13 +20,6 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 Traffic = Callable[..., list[Attempt]]
 AdviceOf = Callable[..., list[Advice]]
-
-
-@pytest.fixture(autouse=True)
-def _no_rules_kept() -> Iterator[None]:
-    forget_rules()
-    yield
-    forget_rules()
 
 
 @pytest.fixture
