@@ -18,7 +18,7 @@ from aiinfra.tenants.access import MemberRequest, ViewFunction, permission_requi
 
 @dataclass(frozen=True)
 class ChartPage:
-    """A chart as an address names it. `draw` may raise RedisError; `back` leads to the page that has the chart."""
+    """The chart at a URL. `draw` may raise RedisError; `back` is the URL of the page that shows the chart."""
 
     title: str
     draw: Callable[[], Chart]

@@ -1,4 +1,4 @@
-"""What each scope of an API key allows, in a sentence."""
+"""The scopes of API keys, described for the form that creates a key."""
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,7 +19,7 @@ SCOPES: dict[str, dict[str, str]] = {
     "Spend": {
         "cost:read": "Read costs, budgets, prices and alerts.",
         "usage:write": "Report calls that were made elsewhere.",
-        "budget:write": "Create, change and delete budgets, and change the rules for spend.",
+        "budget:write": "Create, change and delete budgets, and change cost settings.",
         "alert:write": "Acknowledge and resolve alerts.",
         "advice:write": "Apply, dismiss and undo recommendations.",
     },
@@ -35,7 +35,7 @@ SCOPES: dict[str, dict[str, str]] = {
 
 
 def scope_choices() -> list[tuple[str, list[tuple[str, SafeString]]]]:
-    """For a form: each group with its scopes, each with its sentence."""
+    """Form choices: each group with its scopes and their descriptions."""
     return [
         (group, [(name, format_html("<span><code>{}</code> {}</span>", name, text)) for name, text in scopes.items()])
         for group, scopes in SCOPES.items()

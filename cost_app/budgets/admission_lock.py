@@ -1,22 +1,23 @@
-"""Keeps calls that are being admitted apart from the setting up of a budget, so that it counts each of them once.
+"""Serializes budget creation and call admission, so that a new budget counts each call exactly once.
 
-Such a call has read which budgets there are, and the transaction that sets one up cannot see the call yet. On
-PostgreSQL calls share a lock of their organization, and setting up a budget takes it alone. SQLite has one writer.
+A call that is being admitted has already read the budgets, and the transaction that creates a budget cannot see the
+call yet. On PostgreSQL, calls share an advisory lock per organization, and creating a budget takes it exclusively.
+SQLite has one writer.
 """
 
 from django.db import connection
 
 LOCK = 20_611
-"""Tells this advisory lock from others in the database."""
+"""Distinguishes this advisory lock from others in the database."""
 
 
 def share(organization_id: int) -> None:
-    """For a call, before it reads the budgets: until the transaction ends, no budget is set up."""
+    """For a call, before it reads the budgets: no budget is created until the transaction ends."""
     _lock("pg_advisory_xact_lock_shared", organization_id)
 
 
 def take_alone(organization_id: int) -> None:
-    """For a new budget: waits until calls being admitted are committed, and lets no other begin before this is."""
+    """For a new budget: waits for the calls being admitted, and blocks new ones until this transaction ends."""
     _lock("pg_advisory_xact_lock", organization_id)
 
 

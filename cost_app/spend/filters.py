@@ -1,4 +1,4 @@
-"""What the spend of a range can be filtered by."""
+"""The filters that the Costs page offers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from cost_app.spend.screens import Spend, names_of
 from cost_app.spend.series import top_values
 
 CHOICES = 50
-"""Values of a dimension that are offered; the address can name every other one too."""
+"""Values offered per dimension. The URL can name any other value."""
 
 
 @dataclass(frozen=True)
 class FilterChoice:
-    """A filter as the address has it, `key:7`, and its name in words."""
+    """A filter as written in the URL, such as `key:7`, and its display name."""
 
     name: str
     text: str
 
 
 def filter_choices(organization_id: int, shown: Spend) -> Mapping[str, Sequence[FilterChoice]]:
-    """The title of a dimension -> its values with the highest cost in the range, and the chosen one: two queries."""
+    """Dimension title -> its values with the highest cost in the range, and the selected one. Two queries."""
     only = shown.view.only
     found = top_values(organization_id, shown.span, list(DIMENSIONS.values()), CHOICES)
     if only and only.value not in found[only.dimension]:

@@ -1,4 +1,4 @@
-"""Hours, days, weeks and months in a row, by the organization's calendar."""
+"""Consecutive hours, days, weeks or months of the organization's calendar."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cost_app.calendar import ONE_DAY, Calendar, Period
 
 @dataclass(frozen=True)
 class Span:
-    """Periods without a gap, oldest first: `edges` are their beginnings and the end of the last one."""
+    """Periods without a gap, oldest first: `edges` are their starts and the end of the last one."""
 
     period: Period
     calendar: Calendar
@@ -17,12 +17,12 @@ class Span:
 
     @property
     def first_day(self) -> date:
-        """The local date on which it begins."""
+        """The local date on which it starts."""
         return self.calendar.day_of(self.edges[0])
 
     @property
     def end_day(self) -> date:
-        """The local date on which it is over."""
+        """The first local date after it."""
         return self.calendar.day_of(self.edges[-1] - timedelta(microseconds=1)) + ONE_DAY
 
     @property
@@ -33,7 +33,7 @@ class Span:
 
 
 def last_periods(calendar: Calendar, period: Period, number: int, now: datetime) -> Span:
-    """So many periods up to the running one."""
+    """The last `number` periods up to the current one."""
     if period is Period.HOURLY:
         return hours_between(calendar, calendar.hour_of(now - timedelta(hours=number - 1)), now)
     firsts = [calendar.first_day(period, calendar.day_of(now))]
@@ -43,7 +43,7 @@ def last_periods(calendar: Calendar, period: Period, number: int, now: datetime)
 
 
 def periods_between(calendar: Calendar, period: Period, first: date, last: date) -> Span:
-    """The days, weeks or months that have a day from `first` to `last`."""
+    """The days, weeks or months that contain a day from `first` to `last`."""
     firsts = [calendar.first_day(period, first)]
     while (following := calendar.next_first_day(period, firsts[-1])) <= last:
         firsts.append(following)
@@ -51,14 +51,14 @@ def periods_between(calendar: Calendar, period: Period, first: date, last: date)
 
 
 def cut_between(calendar: Calendar, period: Period, first: date, last: date) -> Span:
-    """The same without the days outside of them: the first and the last period may be shorter than the others."""
+    """The same, cut to `first` and `last`: the first and the last period may be shorter than the others."""
     whole = periods_between(calendar, period, first, last)
     inner = whole.edges[1:-1]
     return Span(period, calendar, [calendar.begin_of(first), *inner, calendar.begin_of(last + ONE_DAY)])
 
 
 def span_before(span: Span) -> Span:
-    """As many hours, days or months directly before, for a comparison."""
+    """The same number of hours, days or months directly before, for a comparison."""
     calendar, number = span.calendar, len(span.edges) - 1
     if span.period is Period.HOURLY:
         return hours_between(calendar, span.edges[0] - timedelta(hours=number), span.edges[0] - timedelta(seconds=1))
@@ -73,7 +73,7 @@ def _days_span(calendar: Calendar, period: Period, days: Iterable[date]) -> Span
 
 
 def hours_between(calendar: Calendar, first: datetime, last: datetime) -> Span:
-    """Real hours of the local clock: 23 or 25 on days on which the clocks change."""
+    """Real hours of the local clock: 23 or 25 on days when the clocks change."""
     edges = [calendar.hour_of(first)]
     while edges[-1] <= last:
         edges.append(_next_hour(calendar, edges[-1]))

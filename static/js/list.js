@@ -1,7 +1,7 @@
-/* Lists: their filters' addresses, the boxes that select rows, rows that are kept up to date in place, and ages that count up. */
+/* Lists: filter URLs, selection boxes, rows that update in place, and ages that count up. */
 "use strict";
 
-/* Addresses stay short: a filter that is not set is not in them. */
+/* Leaves unset filters out of the URL. */
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.elt.matches("[data-drop-empty]")) {
     for (const [name, value] of Object.entries(event.detail.parameters)) {
@@ -21,7 +21,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-/* A button that downloads is for the browser, not for htmx, which would swap the file into the page. */
+/* Leave downloads to the browser: htmx would swap the file into the page. */
 document.addEventListener(
   "submit",
   (event) => {
