@@ -74,5 +74,5 @@ def own_port() -> int:
 
 
 def own_directory() -> Path:
-    """Where the Redis that we run keeps its data."""
+    """The data directory of the bundled Redis."""
     return Path(settings.DATA_DIR) / "redis"

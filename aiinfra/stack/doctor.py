@@ -75,15 +75,15 @@ def _redis() -> Iterator[Finding]:
     numbers = tuple(int(part) for part in version.split(".")[:2])
     yield _judge(
         _redis_authenticates(),
-        "Redis asks for a password or is on a private socket",
-        "Redis must ask for a password (requirepass or an ACL user): whoever writes to it can disturb the queue",
+        "Redis requires a password or is on a private socket",
+        "Redis must require a password (requirepass or an ACL user): anyone who can write to it can disrupt the queue",
     )
     yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
     yield from _redis_durability(persistence.get("aof_enabled"), memory.get("maxmemory_policy"))
 
 
 def _redis_authenticates() -> bool:
-    """Whether we logged in. A Unix socket has the rights of its directory instead."""
+    """Whether the connection authenticates. A Unix socket relies on file permissions instead."""
     how = redis_client().connection_pool.connection_kwargs
     return bool(how.get("password") or how.get("path"))
 

@@ -1,4 +1,4 @@
-"""What is in the data directory belongs to the user who runs the product; no other user of the machine may read it.
+"""Keeps the data directory readable only by the user who runs the product.
 
 New files are private because of the process's umask. This covers files of earlier versions, and copies.
 """
@@ -19,7 +19,7 @@ def exposed() -> list[Path]:
 
 
 def protect() -> None:
-    """Take the rights of other users away. Raises OSError."""
+    """Revoke the access of other users. Raises OSError."""
     for path in exposed():
         path.chmod(path.stat().st_mode & ~OTHERS)
 

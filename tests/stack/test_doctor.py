@@ -80,7 +80,7 @@ def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_redis_without_a_password_is_a_failure(redis_url: str) -> None:
-    assert "must ask for a password" in failures()
+    assert "must require a password" in failures()
 
 
 def test_a_redis_on_a_socket_needs_no_password(settings: Settings, redis_url: str, tmp_path: Path) -> None:
