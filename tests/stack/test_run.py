@@ -171,7 +171,7 @@ def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_n
 
         for name in sorted(ALL):
             kill(run, name)
-        assert re.search(r"^workers +\* ended", run.output, re.MULTILINE)
+        assert re.search(r"^workers +\* exited unexpectedly; restarting", run.output, re.MULTILINE)
         end(run, signal.SIGINT)
 
 
