@@ -159,7 +159,7 @@ def test_staff_see_the_organizations_with_most_waiting_and_how_many_there_are(
 
 @by_name
 def test_more_requests_cost_no_more_queries(
-    name: str, queue: None, scoped: Organization, submit: Submit, ended: Callable[..., None]
+    name: str, queue: None, scoped: Organization, submit: Submit, ended: Callable[..., None], now: datetime
 ) -> None:
     submit()
     ended(1, completed=1)
