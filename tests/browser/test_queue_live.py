@@ -99,6 +99,18 @@ def test_a_priority_is_paused_with_the_keyboard_and_keeps_the_focus(
     assert not was_reloaded(page)
 
 
+def test_a_button_works_the_moment_a_refresh_brings_it(
+    traffic: None, submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    """A press on a button that htmx did not know yet would submit its form without htmx, and load the page again."""
+    page = open_page(operator, "/queue/")
+    press = "setTimeout(() => document.getElementById('switch-low').click())"
+    page.evaluate(f"document.addEventListener('htmx:afterSwap', () => {press}, {{once: true}})")
+    submit()
+    expect(page.locator("#toasts")).to_contain_text("Priority low is paused.")
+    assert not was_reloaded(page)
+
+
 def test_without_redis_the_last_figures_stay_and_the_page_says_so(
     traffic: None, viewer: User, open_page: OpenPage, settings: Settings
 ) -> None:
