@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -19,10 +20,16 @@ from aiinfra.tenants.scope import owner_scope
 
 CHANNELS_MAX = 20
 SECRET_BYTES = 24
+NO_MAIL_SERVER = "This installation has no mail server, so it can't send email. Ask its operator to set EMAIL_HOST."
 
 
 class ChannelError(ValueError):
     """The channel cannot be created, changed, or used this way. The message says why."""
+
+
+def why_unsendable(kind: str) -> str:
+    """Why this installation can't send over this kind of channel; empty if it can."""
+    return NO_MAIL_SERVER if kind == ChannelKind.EMAIL and not settings.EMAIL_HOST else ""
 
 
 def check_target(kind: str, target: str) -> None:
@@ -58,6 +65,7 @@ def add_channel(
     """Create a channel; an `organization_id` of None makes it installation-wide. Returns the channel and, for a
     webhook, its signing secret, which is never shown again. Raises ChannelError."""
     check_target(kind, target)
+    _check_sendable(kind)
     secret = ""
     if kind == ChannelKind.WEBHOOK:
         secret = _new_secret()
@@ -104,9 +112,10 @@ def remove_channel(*, channel: Channel, actor: str) -> None:
 
 @transaction.atomic
 def send_test(*, channel: Channel, actor: str) -> Delivery:
-    """Queue a test message. Raises ChannelError if the channel is disabled."""
+    """Queue a test message. Raises ChannelError if the channel is disabled or its kind can't be sent."""
     if not channel.enabled:
         raise ChannelError("Enable the channel first.")
+    _check_sendable(channel.kind)
     text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
     message = Notification(type="test", severity="low", title="Test message", text=text)
     delivery = new_delivery(channel, message)
@@ -125,6 +134,11 @@ def retry_delivery(*, delivery: Delivery, actor: str) -> None:
     if not unsent.update(state=DeliveryState.PENDING, tries=0, next_try_at=timezone.now()):
         raise ChannelError("This message was already sent or is about to be sent.")
     _record(channel, "delivery.retried", actor, {"message": [None, delivery.message_id]})
+
+
+def _check_sendable(kind: str) -> None:
+    if problem := why_unsendable(kind):
+        raise ChannelError(problem)
 
 
 def _give_up(channel: Channel, why: str) -> None:

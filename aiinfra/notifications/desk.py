@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 
 from aiinfra.notifications import channels
 from aiinfra.notifications.forms import ChannelForm
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Channel, Delivery, DeliveryState
-from aiinfra.pages import Desk
+from aiinfra.pages import Desk, is_partial
 from aiinfra.tenants.access import MemberRequest
 
 DELIVERIES_SHOWN = 50
@@ -35,6 +37,16 @@ class DeliveryRow:
         return TONES.get(DeliveryState(self.delivery.state), "info")
 
     @property
+    def is_pending(self) -> bool:
+        """Whether nobody has tried to send it yet."""
+        return self.delivery.state == DeliveryState.PENDING
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether sending failed and will be tried again."""
+        return self.delivery.state == DeliveryState.FAILED
+
+    @property
     def can_retry(self) -> bool:
         """Whether it can be sent again."""
         unsent = self.delivery.state in {DeliveryState.FAILED, DeliveryState.GIVEN_UP}
@@ -52,9 +64,16 @@ class ChannelRow:
         """The part of the address that is safe to display."""
         return channels.shown_target(self.channel)
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be sent over it; empty if it can."""
+        return channels.why_unsendable(self.channel.kind)
+
 
 def show(request: MemberRequest, desk: Desk) -> HttpResponse:
-    """Channels and their deliveries."""
+    """Channels and their deliveries. While the test message in `test` is pending, the deliveries refresh themselves."""
+    if is_partial(request):
+        return render(request, "notifications/_deliveries.html", _deliveries(request, desk))
     return _page(request, desk, ChannelForm())
 
 
@@ -93,10 +112,14 @@ def remove(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
 
 
 def test(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
-    """Send a test message."""
+    """Queue a test message; the page follows it until the result is known."""
     channel = _found(channel_id)
-    done = "Test message queued. The log below shows whether it is delivered."
-    return _done(request, desk, lambda: channels.send_test(channel=channel, actor=request.principal.actor), done)
+    try:
+        delivery = channels.send_test(channel=channel, actor=request.principal.actor)
+    except channels.ChannelError as error:
+        messages.error(request, str(error))
+        return redirect(desk.names["notifications"])
+    return redirect(f"{reverse(desk.names['notifications'])}?test={delivery.pk}#deliveries")
 
 
 def try_again(request: MemberRequest, desk: Desk, delivery_id: int) -> HttpResponse:
@@ -128,14 +151,24 @@ def _page(
     made: Channel | None = None,
     secret: str = "",
 ) -> HttpResponse:
-    deliveries = Delivery.objects.select_related("channel").order_by("-created_at")[:DELIVERIES_SHOWN]
     in_use = Channel.objects.filter(removed_at=None).order_by("id")
     context = {
-        "desk": desk,
+        **_deliveries(request, desk),
         "form": form,
         "made": made,
         "secret": secret,
         "channels": [ChannelRow(channel) for channel in in_use],
-        "deliveries": [DeliveryRow(delivery) for delivery in deliveries],
     }
     return render(request, "notifications/notifications.html", context, status=status)
+
+
+def _deliveries(request: MemberRequest, desk: Desk) -> dict[str, Any]:
+    """Context of the deliveries; `tested` is the test message that the caller waits for."""
+    deliveries = Delivery.objects.select_related("channel").order_by("-created_at")[:DELIVERIES_SHOWN]
+    rows = [DeliveryRow(delivery) for delivery in deliveries]
+    wanted = request.GET.get("test")
+    return {
+        "desk": desk,
+        "deliveries": rows,
+        "tested": next((row for row in rows if str(row.delivery.pk) == wanted), None),
+    }

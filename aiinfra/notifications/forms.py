@@ -2,7 +2,7 @@
 
 from django import forms
 
-from aiinfra.notifications.channels import ChannelError, check_target
+from aiinfra.notifications.channels import ChannelError, check_target, why_unsendable
 from aiinfra.notifications.models import Channel, ChannelKind
 
 
@@ -16,9 +16,13 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         help_texts = {"target": "An email address, or the https URL of a webhook or a Slack incoming webhook."}
 
     def clean(self) -> None:
-        """Check that the address matches the kind of channel."""
+        """Check that this installation can send over the channel, and that the address matches its kind."""
         target, kind = self.cleaned_data.get("target", ""), self.cleaned_data.get("kind")
-        if not target or kind not in ChannelKind.values:
+        if kind not in ChannelKind.values:
+            return
+        if problem := why_unsendable(kind):
+            self.add_error("kind", problem)
+        if not target:
             return
         try:
             check_target(kind, target)

@@ -76,8 +76,9 @@ def test_e_mail_goes_through_the_mail_server(
 def test_without_a_mail_server_the_log_says_so(
     make_channel: MakeChannel, organization: Organization, settings: Settings
 ) -> None:
-    settings.EMAIL_HOST = ""
+    settings.EMAIL_HOST = "mail.example.com"
     make_channel(kind="email", target="ops@example.com")
+    settings.EMAIL_HOST = ""
     send(organization.pk, MESSAGE)
     deliver_pending()
     assert "no mail server is configured" in Delivery.objects.get().last_error

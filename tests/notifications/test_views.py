@@ -6,13 +6,16 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
+from aiinfra.notifications.delivering import deliver_pending
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.notifications.outbox import send
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from tests.support.receiver import Receiver
 
 URL = "/settings/notifications/"
 NEW = {
@@ -174,3 +177,62 @@ def test_every_change_is_in_the_audit_log_without_the_url(
     assert [event.verb for event in events] == verbs
     assert {event.actor for event in events} == {"user:finance"}
     assert "services" not in str([event.changes for event in events])
+
+
+EMAIL = {"kind": "email", "target": "ops@example.com"}
+
+
+def test_an_email_channel_needs_a_mail_server(
+    finance: User, client_of: ClientOf, scoped: Organization, settings: Settings
+) -> None:
+    settings.EMAIL_HOST = ""
+    client = client_of(finance)
+    refused = client.post(f"{URL}add/", {**NEW, **EMAIL})
+    assert refused.status_code == 422
+    assert "This installation has no mail server" in refused.text
+    assert not Channel.objects.exists()
+    settings.EMAIL_HOST = "mail.example.com"
+    assert client.post(f"{URL}add/", {**NEW, **EMAIL}).status_code == 200
+
+
+def test_an_email_channel_that_lost_its_mail_server_says_so_and_takes_no_test(
+    finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization, settings: Settings
+) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+    channel, client = make_channel(**EMAIL), client_of(finance)
+    assert "unavailable" not in client.get(URL).text
+    settings.EMAIL_HOST = ""
+    assert "unavailable" in client.get(URL).text
+    assert "no mail server" in client.post(f"{URL}{channel.pk}/test/", follow=True).text
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        (200, "was delivered to ops."),
+        (404, "was not delivered to ops: the receiver responded with 404."),
+        (500, "It will be sent again at"),
+    ],
+)
+def test_the_result_of_a_test_message_appears_as_soon_as_it_is_known(
+    finance: User,
+    client_of: ClientOf,
+    make_channel: MakeChannel,
+    receiver: Receiver,
+    scoped: Organization,
+    status: int,
+    result: str,
+) -> None:
+    receiver.statuses = [status]
+    channel, client = make_channel(target=receiver.url), client_of(finance)
+    sent = client.post(f"{URL}{channel.pk}/test/")
+    path = sent.headers["Location"].partition("#")[0]
+    waiting = client.get(path).text
+    assert "Sending a test message to ops" in waiting
+    assert f'hx-get="{path}"' in waiting
+    deliver_pending()
+    page = client.get(path, headers={"HX-Request": "true"}).text
+    assert result in page
+    assert "hx-get" not in page
+    assert "<h1>" not in page
