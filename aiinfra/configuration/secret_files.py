@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def secret(path: Path) -> str:
-    """The secret in the file; created if missing. Raises OSError."""
+    """The secret in the file, without whitespace around it; created if missing. Raises OSError."""
     if not path.exists():
         _write_new(path)
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _write_new(path: Path) -> None:

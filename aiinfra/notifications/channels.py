@@ -19,6 +19,7 @@ from aiinfra.tenants import audit
 from aiinfra.tenants.scope import owner_scope
 
 CHANNELS_MAX = 20
+UNDECRYPTABLE = "This channel's address or secret can't be decrypted. Restore the secret key, or add the channel again."
 SECRET_BYTES = 24
 NO_MAIL_SERVER = "This installation has no mail server, so it can't send email. Ask its operator to set EMAIL_HOST."
 
@@ -30,6 +31,11 @@ class ChannelError(ValueError):
 def why_unsendable(kind: str) -> str:
     """Why this installation can't send over this kind of channel; empty if it can."""
     return NO_MAIL_SERVER if kind == ChannelKind.EMAIL and not settings.EMAIL_HOST else ""
+
+
+def problem_of(channel: Channel) -> str:
+    """Why nothing can be sent over this channel; empty if it can."""
+    return UNDECRYPTABLE if channel.is_undecryptable else why_unsendable(channel.kind)
 
 
 def check_target(kind: str, target: str) -> None:
@@ -54,8 +60,11 @@ def check_target(kind: str, target: str) -> None:
 
 
 def shown_target(channel: Channel) -> str:
-    """The part of the target that is safe to display: an email address, or a URL's host."""
-    return channel.target if channel.kind == ChannelKind.EMAIL else urlsplit(channel.target).hostname or ""
+    """The part of the target that is safe to display and to log: `a…@example.com`, or a URL's host."""
+    if channel.kind == ChannelKind.EMAIL:
+        name, sign, domain = channel.target.rpartition("@")
+        return f"{name[:1]}…{sign}{domain}" if sign else ""
+    return urlsplit(channel.target).hostname or ""
 
 
 @transaction.atomic
@@ -115,7 +124,8 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
     """Queue a test message. Raises ChannelError if the channel is disabled or its kind can't be sent."""
     if not channel.enabled:
         raise ChannelError("Enable the channel first.")
-    _check_sendable(channel.kind)
+    if problem := problem_of(channel):
+        raise ChannelError(problem)
     text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
     message = Notification(type="test", severity="low", title="Test message", text=text)
     delivery = new_delivery(channel, message)

@@ -67,7 +67,7 @@ class ChannelRow:
     @property
     def problem(self) -> str:
         """Why nothing can be sent over it; empty if it can."""
-        return channels.why_unsendable(self.channel.kind)
+        return channels.problem_of(self.channel)
 
 
 def show(request: MemberRequest, desk: Desk) -> HttpResponse:

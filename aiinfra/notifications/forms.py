@@ -12,6 +12,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
     class Meta:
         model = Channel
         fields = ["kind", "name", "target", "min_severity"]
+        widgets = {"target": forms.TextInput}
         labels = {"target": "Address", "min_severity": "Minimum severity"}
         help_texts = {"target": "An email address, or the https URL of a webhook or a Slack incoming webhook."}
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.encrypted_fields import EncryptedTextField, Undecryptable
 from aiinfra.tenants.models import OwnedModel
 
 
@@ -26,14 +27,14 @@ class ChannelKind(models.TextChoices):
 class Channel(OwnedModel):
     """A destination for messages of an organization or, where `organization` is NULL, of the installation.
 
-    `target` is an email address or a URL; the URL is as secret as `secret`, because anyone who has it can post there. A
-    removed channel remains for its deliveries, without both.
+    `target` is an email address or a URL; the URL is as secret as `secret`, because anyone who has it can post there.
+    Both are encrypted. A removed channel remains for its deliveries, without both.
     """
 
     kind = models.CharField(max_length=16, choices=ChannelKind.choices)
     name = models.CharField(max_length=100)
-    target = models.CharField(max_length=500)
-    secret = models.CharField(max_length=100, blank=True, help_text="signs webhooks; empty for other kinds")
+    target = EncryptedTextField(max_length=500)
+    secret = EncryptedTextField(max_length=100, blank=True, help_text="signs webhooks; empty for other kinds")
     min_severity = models.CharField(max_length=16, choices=Severity.choices, default=Severity.MEDIUM)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -41,6 +42,11 @@ class Channel(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind})"
+
+    @property
+    def is_undecryptable(self) -> bool:
+        """Whether no key of this installation decrypts its address or secret. Nothing can be sent then."""
+        return isinstance(self.target, Undecryptable) or isinstance(self.secret, Undecryptable)
 
 
 class DeliveryState(models.TextChoices):

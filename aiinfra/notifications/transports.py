@@ -50,6 +50,8 @@ def attempt(delivery: Delivery) -> Outcome:
     """Try once; `delivery.channel` must be loaded."""
     if not delivery.channel.enabled or delivery.channel.removed_at:
         return Outcome(False, "the channel is disabled")
+    if delivery.channel.is_undecryptable:
+        return Outcome(False, "the channel's address or secret can't be decrypted", again=True)
     try:
         return TRANSPORTS[ChannelKind(delivery.channel.kind)](delivery)
     except Exception as error:  # its text may contain the address, so only its type is logged

@@ -19,6 +19,7 @@ from aiinfra.configuration.spelling import misspelled
 from aiinfra.configuration.table.providers import compatible_keys
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
+from aiinfra.secret_rotation import count_by_key
 from aiinfra.stack import private_files
 from cache_app.facade import EmbedderError, Payer, configured_embedder
 
@@ -48,7 +49,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Run all checks; each ends within a few seconds, whatever is broken."""
-    checks = (_settings, _redis, _database, _secrets, _time_zones, _providers, _embedder)
+    checks = (_settings, _redis, _database, _secrets, _stored_secrets, _time_zones, _providers, _embedder)
     return [finding for check in checks for finding in check()]
 
 
@@ -135,6 +136,22 @@ def _secrets() -> Iterator[Finding]:
             yield Finding(Level.OK, f"{name} is in {path}")
     paths = " ".join(map(str, private_files.exposed()))
     yield _judge(not paths, "No other user can read the data directory", f"Other users can read: chmod go= {paths}")
+
+
+def _stored_secrets() -> Iterator[Finding]:
+    """Encrypted columns. A database that cannot be read has been reported before."""
+    try:
+        counts = count_by_key()
+    except DatabaseError:
+        return
+    lost = [f"{each.undecryptable} in {each.column}" for each in counts if each.undecryptable]
+    yield _judge(
+        not lost,
+        "SECRET_KEY or one of its fallbacks decrypts every stored secret",
+        f"No key decrypts {', '.join(lost)}: add the earlier key to SECRET_KEY_FALLBACKS, or enter the values again",
+    )
+    if older := sum(each.older for each in counts):
+        yield Finding(Level.NOTE, f"{older} stored secrets need SECRET_KEY_FALLBACKS: run manage.py rotatesecrets")
 
 
 def _time_zones() -> Iterator[Finding]:

@@ -27,6 +27,7 @@ MAY_SEE_ALL = {
     "aiinfra/monitoring/watch.py": "watches every organization",
     "aiinfra/notifications/delivering.py": "sends whatever is due, whoever it belongs to",
     "aiinfra/once.py": "forgets old answers, whoever they belong to",
+    "aiinfra/secret_rotation.py": "encrypts every organization's secrets with the newest key",
     "aiinfra/tenants/admin.py": "staff's raw records",
     "aiinfra/tenants/invitations.py": "a link is looked up before its organization is known",
     "aiinfra/tenants/keys.py": "a key is looked up before its organization is known",

@@ -10,14 +10,15 @@ SECRET_KEY = Setting(
     "SECRET_KEY",
     SECRET,
     "",
-    "Signs sessions. Set it if the product runs on several hosts.",
+    "Signs sessions and closed months, and encrypts stored secrets. Set it if the product runs on several hosts.",
     "created on first use, in the data directory",
 )
 SECRET_KEY_FALLBACKS = Setting(
     "SECRET_KEY_FALLBACKS",
     kinds.Secrets(),
     [],
-    "Earlier values of `SECRET_KEY`: sessions and signatures made with them stay valid.",
+    "Earlier values of `SECRET_KEY`, separated by commas: what was signed or encrypted with them stays readable. "
+    "See [Secrets](secrets.md).",
     "none",
 )
 API_KEY_PEPPER = Setting(

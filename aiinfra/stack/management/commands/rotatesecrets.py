@@ -1,0 +1,34 @@
+"""`manage.py rotatesecrets`."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from aiinfra import secret_rotation
+from aiinfra.secret_rotation import KeyCounts
+
+
+class Command(BaseCommand):
+    """Encrypt everything with the newest key."""
+
+    help = "Encrypt every stored secret with SECRET_KEY, after it has changed. Safe to repeat and to interrupt."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add `--check`."""
+        parser.add_argument(
+            "--check", action="store_true", help="change nothing; exit with status 1 if a value needs another key"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        """Print one line per column; exit with status 1 if a value cannot be decrypted."""
+        counts = secret_rotation.count_by_key() if options["check"] else secret_rotation.rotate()
+        for each in counts:
+            self.stdout.write(_line(each, "encrypted with an earlier key" if options["check"] else "rotated"))
+        if any(each.undecryptable or (options["check"] and each.older) for each in counts):
+            sys.exit(1)
+
+
+def _line(counts: KeyCounts, older: str) -> str:
+    line = f"{counts.column}: {counts.current} current, {counts.older} {older}"
+    return f"{line}, {counts.undecryptable} that no key decrypts" if counts.undecryptable else line
