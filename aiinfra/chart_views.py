@@ -40,7 +40,7 @@ def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[ViewFu
         try:
             return JsonResponse(find(request, **address).draw().figure)
         except RedisError:
-            return JsonResponse({"error": "Redis does not answer"}, status=503)
+            return JsonResponse({"error": "Redis is not responding"}, status=503)
 
     @permission_required(permission)
     @require_GET

@@ -43,7 +43,7 @@ def databases() -> list[str]:
     try:
         psycopg.connect(POSTGRESQL, connect_timeout=2).close()
     except psycopg.OperationalError:
-        print(f"PostgreSQL does not answer at {POSTGRESQL}: only SQLite is measured")
+        print(f"PostgreSQL is not responding at {POSTGRESQL}: only SQLite is measured")
         return ["sqlite"]
     return ["sqlite", "postgresql"]
 

@@ -23,7 +23,7 @@ DELAYS_S = (10, 60, 300, 1_800, 7_200)
 LEASE = timedelta(minutes=2)
 PARALLEL = 16
 PER_CHANNEL = 2
-"""Per batch, so that a receiver that does not answer does not delay others for long."""
+"""Per batch, so that an unresponsive receiver does not delay others for long."""
 CANDIDATES = 128
 MOST_BATCHES = 50
 KEPT_FOR = timedelta(days=30)

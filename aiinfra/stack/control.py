@@ -117,7 +117,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _still_running(data_dir: Path) -> list[str]:
-    """Empty if the supervisor is so close to its end that it does not answer."""
+    """Empty if the supervisor is about to exit and no longer responds."""
     try:
         return sorted(look(data_dir).programs)
     except ControlError:
@@ -141,7 +141,7 @@ def _call(data_dir: Path, method: str) -> Any:
             f"Another user is running the product from {data_dir}. Only that user can control it"
         ) from None
     except (OSError, HTTPException, xmlrpc.client.Error, ExpatError) as error:
-        raise UnreachableError(f"The supervisor of {data_dir} does not answer: {error!r}. Try again") from error
+        raise UnreachableError(f"The supervisor of {data_dir} is not responding: {error!r}. Try again") from error
 
 
 class _Connection(HTTPConnection):

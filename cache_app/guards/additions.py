@@ -1,8 +1,8 @@
-"""What the cached question says beyond the one that is asked: it may have steered the answer.
+"""Detects additions in the cached question that may have steered its answer.
 
-Who wants to have a false answer served to others asks their question and adds what the model is to say. The addition
-hardly moves the embedding of a long question, and nothing in it need contradict the other text, so that no other guard
-objects. What only the asked one says beyond steers nothing that is kept, so that this guard looks one way only.
+To poison the cache, an attacker asks a common question and appends an instruction to the model. The addition hardly
+changes the embedding of a long question, and it need not contradict the other text, so no other guard objects.
+Additions in the new question cannot affect the cached answer, so this guard is not symmetric.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from cache_app.guards.parsing import Parsed, edited
 from cache_app.guards.tables import terms
 
 STRANGE = 0.5
-"""Share of a statement's terms above which it has nothing to do with the question."""
+"""Above this share of new terms, a statement is unrelated to the question."""
 
 
 def object_to_addition(asked: Parsed, cached: Parsed) -> Objection | None:
-    """The cached text gives an instruction, makes another statement, or is the asked text with something added."""
+    """Object if the cached text has an instruction, an unrelated statement, or appended text."""
     said = _instruction(asked, cached) or _statement(asked, cached) or _insertion(asked, cached)
     return only_one("addition", said) if said else None
 

@@ -1,4 +1,4 @@
-"""Codes and identifiers: ESRS E1-6, A12, scope 1, ISO 27001, GPT-4, v2.1, 2FA, order numbers."""
+"""Compares codes and identifiers: ESRS E1-6, A12, scope 1, ISO 27001, GPT-4, v2.1, 2FA, order numbers."""
 
 import re
 import unicodedata
@@ -19,12 +19,12 @@ AMOUNT = re.compile(
 CODE_OF_DIGITS_FIRST = re.compile(r"^(?:\d[a-jln-z]\w?|\d+[A-Z]{1,3}\d*|3d|2d|[345]g)$")
 ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
 HINT = re.compile(r"\d|\b(?:[ivx]+|[b-e])\b|₂", re.IGNORECASE)
-"""Without any of these no pattern fits."""
+"""No pattern can match without one of these."""
 GASES = re.compile(r"\bco2[\s-]?(?:eq?|equivalents?)?\b|\bco₂e?\b", re.IGNORECASE)
 
 
 def take_codes(text: str) -> tuple[frozenset[str], str]:
-    """The codes of a text without marks between their parts, and the text with blanks where they stood."""
+    """The codes of a text without separators, and the text with codes blanked out."""
     codes: set[str] = set()
     if not HINT.search(text):
         return frozenset(), text
@@ -45,7 +45,7 @@ def _labelled(match: re.Match[str]) -> str:
 
 
 def _label(match: re.Match[str]) -> str:
-    """The word before a number stays: two texts about scopes are more alike than their codes."""
+    """Keep the word before a number, because texts about scopes are more alike than their codes."""
     return match[1] if match.re is LABELLED else ""
 
 
@@ -58,7 +58,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _mixed(match: re.Match[str]) -> str:
-    """Letters and digits in one word; not an amount such as 5kg, 3rd, 2-bedroom."""
+    """Whether a word mixes letters and digits and is not an amount such as 5kg, 3rd, 2-bedroom."""
     written = match[0]
     if AMOUNT.match(written) and not CODE_OF_DIGITS_FIRST.match(written):
         return ""
@@ -66,7 +66,7 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def object_to_codes(asked: frozenset[str], cached: frozenset[str]) -> Objection | None:
-    """Codes must be the same; a code that only one text has is another question, too."""
+    """Object unless both texts have the same codes."""
     left, right = sorted(asked - cached), sorted(cached - asked)
     if left and right:
         return differs("codes", left[0], right[0])

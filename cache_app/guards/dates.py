@@ -1,4 +1,4 @@
-"""Times that a text names: days, months, quarters, halves, years, weekdays, clock times, and "last", "this", "next"."""
+"""Compares times: days, months, quarters, halves, years, weekdays, clock times, and "last", "this", "next"."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>(?:19|20)\d\d)"
 
 Date = tuple[str, str]
-"""What is named and its value: ("quarter", "3"), ("year", "2024")."""
+"""The kind of time and its value: ("quarter", "3"), ("year", "2024")."""
 
 
 def _month(written: str) -> str:
@@ -32,7 +32,7 @@ def _iso(match: re.Match[str]) -> list[Date]:
 
 
 def _slashed(match: re.Match[str]) -> list[Date]:
-    """3/4/2024 is one day here and another there: only equal writing is equal."""
+    """3/4/2024 is ambiguous, so only identical spellings are equal."""
     year = match["y"] if len(match["y"]) == 4 else "20" + match["y"]
     return [("year", year), ("date", f"{int(match['one'])}/{int(match['two'])}")]
 
@@ -74,7 +74,7 @@ def _relative(match: re.Match[str]) -> list[Date]:
 
 
 TODAY = ("day", "0")
-"""Left out as often as said."""
+"""Words that are often omitted."""
 RELATIVE_DAYS = {"today": "0", "tonight": "0", "yesterday": "-1", "tomorrow": "+1"}
 BEFORE_MONTHS = ("in", "of", "by", "to", "from", "since", "until", "last", "next", "this", "and")
 AFTER = "(?:" + "|".join(rf"(?<=\b{word} )" for word in BEFORE_MONTHS) + ")"
@@ -112,11 +112,11 @@ HINT = re.compile(
     r"\b(?:last|this|next|previous|past|coming|upcoming|following|current|present)\b",
     re.IGNORECASE,
 )
-"""Without any of these no pattern fits: most texts are spared the search."""
+"""No pattern can match without one of these, so most texts skip the search."""
 
 
 def take_dates(text: str) -> tuple[frozenset[Date], str]:
-    """The times of a text, and the text with blanks where they stood."""
+    """The times of a text, and the text with times blanked out."""
     dates: list[Date] = []
     if not HINT.search(text):
         return frozenset(), text
@@ -128,7 +128,7 @@ def take_dates(text: str) -> tuple[frozenset[Date], str]:
 
 
 def object_to_dates(asked: frozenset[Date], cached: frozenset[Date]) -> Objection | None:
-    """What one text names must be named by the other, and be the same."""
+    """Object unless both texts name the same times."""
     if asked == cached:
         return None
     left, right = sorted(asked - cached), sorted(cached - asked)

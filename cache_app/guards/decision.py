@@ -14,24 +14,25 @@ from cache_app.guards.vetoes import veto, veto_foreign
 logger = logging.getLogger(__name__)
 
 FOREIGN_MARGIN = 0.05
-"""What is added to threshold and `clear` where the guards have no words for the language of the texts."""
-NO_WORDS = "the guards have no words for the language of these texts, so only equal ones are served"
+"""Added to threshold and `clear` if there are no word lists for the texts' language."""
+NO_WORDS = "no word lists for this language, so only identical questions are served"
 HIGHEST_BAR = 0.99
-"""No margin raises a bar above this, and none that an organization has set higher is lowered."""
+"""Margins don't raise a bar above this. A higher bar that an organization has set is not lowered."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether to serve, and why or why not."""
+    """Whether to serve a candidate, and why."""
 
     serve: bool
     rule: str
-    """Why it is served: "clear" or "strict" ("head" is kept for a learned head); "" if it is not."""
+    """The rule that allows it: "clear" or "strict" ("head" is reserved for a learned head). "" if refused."""
     guard: str
-    """Which guard objected: "numbers", "dates", "codes", "symbols", "spelling", "negation", "antonyms", "entities",
-    "order", "strict", "addition", "wording", "language", "threshold", "error"; "" if none."""
+    """The guard that objected: "numbers", "dates", "codes", "symbols", "spelling", "negation", "antonyms", "entities",
+    "order", "strict", "addition", "wording", "language", "threshold", "error"; "" if none.
+    """
     reason: str
-    """In words for people, of at most 200 characters."""
+    """The reason shown to users, at most 200 characters."""
 
 
 def decide(
@@ -45,16 +46,17 @@ def decide(
 ) -> Verdict:
     """Judge one candidate. Accepts any text and never raises: a candidate that breaks a guard is refused and logged.
 
-    Which text is the cached one matters to additions only: what it says beyond the other may have steered its answer.
+    The order of the texts only matters for additions, because an addition in the cached text may have steered its
+    answer.
 
-    Above `scale.clear` a candidate is served unless a guard objects, between threshold and `clear` only if the strict
-    rules have nothing against it either. `any_language` compares texts for whose language there are no words, too.
+    Above `scale.clear`, a candidate is served unless a guard objects. Between threshold and `clear`, the strict rules
+    must not object either. `any_language` also compares texts in languages without word lists.
     """
     try:
         return _decided(asked, cached, similarity, threshold, scale, any_language=any_language)
     except Exception:
         logger.exception("a guard failed, and the candidate was refused")
-        return _refused(Objection("error", "a guard failed on these texts"))
+        return _refused(Objection("error", "a guard failed while comparing these texts"))
 
 
 def _decided(
@@ -63,7 +65,7 @@ def _decided(
     if similarity < min(threshold, scale.near):
         return _refused(_too_low(similarity, threshold))
     if asked != cached and max(len(asked), len(cached)) > LONGEST:
-        return _refused(Objection("strict", f"longer than the {LONGEST} characters that the guards read"))
+        return _refused(Objection("strict", f"more than {LONGEST} characters, which is too long to compare"))
     one, other = parse(asked), parse(cached)
     language = common_language(one.text, other.text)
     if one.text != other.text and language == UNKNOWN and not any_language:
@@ -90,17 +92,17 @@ def _vetoed(one: Parsed, other: Parsed, language: str) -> Objection | None:
 
 
 def _unvetoed(one: Parsed, other: Parsed, similarity: float, clear: float) -> Verdict:
-    """The verdict on two texts that no veto parts and that are near enough."""
+    """The verdict on texts without a veto that are similar enough."""
     if similarity >= clear:
         return Verdict(True, "clear", "", f"similarity {similarity:.2f}, no guard objects")
     objection = object_strictly(one, other, difference(one, other))
     if objection:
         return _refused(objection)
-    return Verdict(True, "strict", "", f"similarity {similarity:.2f}, no guard objects, the strict ones neither")
+    return Verdict(True, "strict", "", f"similarity {similarity:.2f}, no guard or strict rule objects")
 
 
 def _bars(language: str, threshold: float, scale: Scale) -> tuple[float, float]:
-    """The threshold and the clear bar that hold for a language."""
+    """The threshold and the clear bar for a language."""
     if language != UNKNOWN:
         return threshold, scale.clear
     return max(threshold, min(threshold + FOREIGN_MARGIN, HIGHEST_BAR)), min(scale.clear + FOREIGN_MARGIN, HIGHEST_BAR)

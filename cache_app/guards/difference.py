@@ -1,4 +1,4 @@
-"""What one of two texts says and the other does not, after words of one meaning are set against each other."""
+"""The terms that only one of two texts has, after matching terms with the same meaning."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +10,7 @@ from cache_app.guards.tables import OPPOSITES, meanings, sides, with_opposites
 
 @dataclass(frozen=True)
 class WordDifference:
-    """Terms that only the asked and only the cached text has, each in its order."""
+    """Terms that only the asked and only the cached text has, in order."""
 
     asked: tuple[str, ...]
     cached: tuple[str, ...]
@@ -22,14 +22,14 @@ def difference(asked: Parsed, cached: Parsed) -> WordDifference:
 
 
 def left_over(terms: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    """The terms that have none alike among the others, each once."""
+    """The terms without a match among the others, without duplicates."""
     rest = dict.fromkeys(each for each in terms if each not in others)
     return tuple(each for each in rest if not any(are_alike(each, one) for one in others))
 
 
 @lru_cache(maxsize=16384)
 def are_alike(one: str, other: str) -> bool:
-    """Two terms for one thing: synonyms, words of one root, the same with a slip, a phrase with its main word."""
+    """Whether two terms mean the same: synonyms, words of one root, a typo, a phrase and its main word."""
     if not meanings().get(one, frozenset()).isdisjoint(meanings().get(other, ())):
         return True
     near = is_derived(one, other) or is_slip(one, other) or _is_part(one, other) or _is_part(other, one)
@@ -38,7 +38,7 @@ def are_alike(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def exclude_each_other(one: str, other: str) -> str:
-    """The list in which the two stand on different sides of a line and never on one; "" for none."""
+    """The list that has the two on different sides of a line and never on the same side. "" if none."""
     if not (has_opposite(one) and has_opposite(other)):
         return ""
     for name in OPPOSITES:
@@ -50,10 +50,10 @@ def exclude_each_other(one: str, other: str) -> str:
 
 
 def has_opposite(each: str) -> bool:
-    """It stands in a list of things that exclude each other: said or not said, it narrows a question."""
+    """Whether the term is in a list of opposites, so that mentioning it narrows a question."""
     return each in with_opposites()
 
 
 def _is_part(one: str, other: str) -> bool:
-    """A word of a phrase that has no opposite: "swimming pool", but not "gift card"."""
+    """Whether a word is part of a phrase that has no opposite: "swimming pool", but not "gift card"."""
     return " " in other and len(one) > 3 and one in other.split() and not has_opposite(other)

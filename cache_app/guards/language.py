@@ -1,7 +1,7 @@
-"""Which language a text is written in, as far as the guards must know: their word lists are English.
+"""Detects a text's language, because the guards' word lists are English.
 
 A guess from frequent words and the script, in microseconds. `ENGLISH` has all guards, the languages of
-`frame_words.txt` have the guard `wording`, for all others (`UNKNOWN`) there are no words.
+`frame_words.txt` have the guard `wording`, and all others are `UNKNOWN`.
 """
 
 import re
@@ -14,15 +14,14 @@ from cache_app.guards.tables import known_words, lines, words
 ENGLISH = "en"
 UNKNOWN = ""
 UNCLEAR = "?"
-"""A few words in Latin letters that no list knows: the language of the text beside it."""
+"""A few unlisted words in Latin letters: assume the language of the other text."""
 UNCLEAR_WORDS = 4
 WORD = re.compile(r"[^\W\d_]+")
 
 
 @lru_cache(maxsize=4096)
 def languages_of(text: str) -> frozenset[str]:
-    """The codes of the languages that fit best, alike well; empty where none is known. A text without letters is
-    English."""
+    """The codes of the best matching languages. Empty if none matches. A text without letters is English."""
     found = [word.lower() for word in WORD.findall(text) if len(word) == 1 or not (word.isupper() and word.isascii())]
     letters = "".join(found)
     if 2 * sum(map(_is_foreign, letters)) > len(letters):
@@ -44,7 +43,7 @@ def _without_frequent_words(found: list[str]) -> frozenset[str]:
 
 
 def common_language(one: str, other: str) -> str:
-    """The language of both texts, if the guards know it; else `UNKNOWN`."""
+    """The language of both texts, `UNKNOWN` if the guards don't support it."""
     left, right = languages_of(one), languages_of(other)
     if UNCLEAR in left or UNCLEAR in right:
         left = right = (left | right) - {UNCLEAR} or frozenset({ENGLISH})
@@ -52,25 +51,25 @@ def common_language(one: str, other: str) -> str:
 
 
 def has_guards(text: str) -> bool:
-    """Whether the text may be in a language that the guards have words for."""
+    """Whether the text may be in a language with word lists."""
     return not languages_of(text).isdisjoint({UNCLEAR, *guarded_languages()})
 
 
 @cache
 def guarded_languages() -> frozenset[str]:
-    """The codes of the languages that the guards have words for."""
+    """The codes of the languages with word lists."""
     return frozenset({ENGLISH, *with_frames()})
 
 
 @cache
 def with_frames() -> dict[str, frozenset[str]]:
-    """To the code of a language its words that may come and go."""
+    """Language code -> words that can be added or removed."""
     return {code: frozenset(found.split()) for code, found in _coded("frame_words")}
 
 
 @cache
 def _languages() -> dict[str, tuple[str, ...]]:
-    """To a frequent word the languages that have it. What English has as well tells nothing."""
+    """Frequent word -> languages. Words that English also has are ignored."""
     found: dict[str, list[str]] = {}
     for code, line in _coded("other_languages"):
         for word in set(line.split()) - words("stop") - words("english"):

@@ -1,4 +1,4 @@
-"""What a guard says when it objects."""
+"""A guard's objection to serving a candidate."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ REASON_LENGTH = 200
 
 @dataclass(frozen=True)
 class Objection:
-    """The guard's name and its reason in words for people."""
+    """The guard's name and the reason shown to users."""
 
     guard: str
     reason: str
@@ -15,12 +15,12 @@ class Objection:
 
 def differs(guard: str, asked: str, cached: str) -> Objection:
     """The two texts name different things."""
-    return Objection(guard, f"one asks for {_quoted(asked)}, the other for {_quoted(cached)}")
+    return Objection(guard, f"one question mentions {_quoted(asked)}, the other {_quoted(cached)}")
 
 
 def only_one(guard: str, what: str) -> Objection:
-    """One text names something of which the other knows nothing."""
-    return Objection(guard, f"only one of the two says {_quoted(what)}")
+    """Only one text names something."""
+    return Objection(guard, f"only one question mentions {_quoted(what)}")
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Antonyms, things of one kind, places and names that exclude each other; words that narrow a question; negation."""
+"""Compares antonyms, alternatives, places and names, words that narrow a question, and negation."""
 
 from collections.abc import Iterable, Set
 
@@ -13,7 +13,7 @@ NEGATING = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
 
 
 def object_to_negation(asked: Parsed, cached: Parsed) -> Objection | None:
-    """One text denies what the other does not: by a word, or by a prefix (approved, unapproved)."""
+    """Object if only one text negates, by a word or a prefix (approved, unapproved)."""
     if asked.negations % 2 != cached.negations % 2:
         return only_one("negation", "not")
     for one, other in ((asked.content, cached.content), (cached.content, asked.content)):
@@ -24,7 +24,7 @@ def object_to_negation(asked: Parsed, cached: Parsed) -> Objection | None:
 
 
 def object_to_opposites(asked: Parsed, cached: Parsed) -> Objection | None:
-    """Terms of the two that stand on different sides in a list; small words, too ("best", "worst")."""
+    """Object if the texts have terms on different sides of a list, including small words ("best", "worst")."""
     for one in _opposable(asked, cached):
         for other in _opposable(cached, asked):
             if name := exclude_each_other(one, other):
@@ -33,7 +33,7 @@ def object_to_opposites(asked: Parsed, cached: Parsed) -> Objection | None:
 
 
 def opposing_lines(asked: Parsed, cached: Parsed) -> frozenset[tuple[str, int]]:
-    """The lines of the lists, each with its list's name, on whose different sides terms of the two stand."""
+    """(list name, line) for each line that has terms of the two texts on different sides."""
     found = set()
     for one in _opposable(asked, cached):
         for other in _opposable(cached, asked):
@@ -49,19 +49,19 @@ def _opposable(one: Parsed, other: Parsed) -> tuple[str, ...]:
 
 
 def object_to_restriction(apart: WordDifference) -> Objection | None:
-    """One text is about a narrower matter: one more person, kind or condition."""
+    """Object if one text is narrower: an additional person, kind, or condition."""
     narrowing = [each for each in (*apart.asked, *apart.cached) if not terms("restrictors").isdisjoint(each.split())]
     return only_one("entities", narrowing[0]) if narrowing else None
 
 
 def object_to_names(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
-    """Each text names a person or thing that the other does not mention."""
+    """Object if each text has a name that the other does not mention."""
     left, right = _unknown(asked.names, apart.asked, cached), _unknown(cached.names, apart.cached, asked)
     return differs("entities", left[0], right[0]) if left and right else None
 
 
 def added_name(asked: Parsed, cached: Parsed, apart: WordDifference) -> str:
-    """A name that only one of the texts has; "" for none."""
+    """A name that only one of the texts has, "" if none."""
     added = [*_unknown(asked.names, apart.asked, cached), *_unknown(cached.names, apart.cached, asked)]
     return next(iter(added), "")
 
@@ -75,7 +75,7 @@ def _unknown(names: Set[str], left_over: Iterable[str], other: Parsed) -> list[s
 
 
 def _is_known(name: str, words: set[str], initials: str) -> bool:
-    """In short form, in long form, or with a slip."""
+    """Whether two names match: short or long form, or a typo."""
     near = any(word.startswith(name) or name.startswith(word) for word in words if min(len(word), len(name)) > 3)
     return (
         near or (1 < len(name) < 6 and name in initials) or any(len(name) > 5 and is_slip(name, word) for word in words)

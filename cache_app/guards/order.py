@@ -1,4 +1,4 @@
-"""The same words with the parts exchanged: from A to B, A over B, A bought B."""
+"""Detects the same words with swapped parts: from A to B, A over B, A bought B."""
 
 import re
 from itertools import combinations, pairwise
@@ -18,13 +18,13 @@ REACH = 3
 VERSIONS = frozenset(map(term, ("version", "translation", "edition", "rendering", "equivalent", "copy", "variant")))
 OF = frozenset({"of", "for", "from"})
 OPERATORS = frozenset("-<>/")
-"""Signs whose two sides are not alike."""
+"""Asymmetric operators."""
 
 
 def object_to_order(asked: Parsed, cached: Parsed) -> Objection | None:
-    """What is source, left or doer in one text is target, right or done-to in the other."""
+    """One text's source, left side or subject is the other's target, right side or object."""
     if asked.text != cached.text and any(check(asked, cached) for check in CHECKS):
-        return Objection("order", "the same words in exchanged places")
+        return Objection("order", "the same words in a different order")
     return None
 
 

@@ -1,4 +1,4 @@
-"""A text taken apart once for all guards: times, codes, numbers, terms, names, negations."""
+"""Parses a text once for all guards: times, codes, numbers, terms, names, negations."""
 
 import re
 import unicodedata
@@ -17,14 +17,14 @@ from cache_app.visible import visible
 
 PARSED_KEPT = 4096
 LONGEST = 2_000
-"""Characters that are looked at: more than an embedder sees of a text. What is longer is never served for another."""
+"""Maximum characters to compare, more than an embedder reads. Longer texts are only served if identical."""
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Scripts without spaces between words, or with particles at word ends: each character counts as a word."""
 SIGNED = "\u0900-\u0963\u0966-\u0dff"
-"""Scripts of India: their vowel signs are no letters to `re`, and make another word all the same."""
+"""Indic scripts: `re` doesn't treat their vowel signs as letters, although they distinguish words."""
 WORD = re.compile(rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{SIGNED}])+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")
 IDLE = r"why not|whether or not|or not|not only|not sure|don['\u2019]?t mind|no longer than|no matter"
 AUXILIARY = "do|does|did|is|are|was|were|has|have|had|should|could|would|must|ai"
@@ -50,29 +50,29 @@ PARTICLE_REACH = 5
 
 @dataclass(frozen=True)
 class Parsed:
-    """What the guards compare. Terms are stems, phrases of the word lists joined to one."""
+    """A parsed text, as guards compare it. Terms are stems; listed phrases are joined into one term."""
 
     dates: frozenset[Date]
     codes: frozenset[str]
     quantities: tuple[Quantity, ...]
     sequence: tuple[str, ...]
-    """All terms in their order, the small words included."""
+    """All terms in order, including small words."""
     content: tuple[str, ...]
-    """Those that carry the subject."""
+    """The terms that carry the subject."""
     names: frozenset[str]
-    """Terms written with a capital inside a sentence."""
+    """Terms that are capitalized inside a sentence."""
     statements: tuple[tuple[str, ...], ...]
-    """The content of each sentence and parenthesis without politeness, where there are several."""
+    """The content of each sentence and parenthesis, without polite phrases, if there are several."""
     negations: int
     question: str
     symbols: tuple[str, ...]
     text: str
-    """The text that was taken apart: without invisible characters, compatibility characters decomposed."""
+    """The normalized text: no invisible characters, compatibility characters decomposed."""
 
 
 @lru_cache(maxsize=PARSED_KEPT)
 def parse(text: str) -> Parsed:
-    """Take a text apart. Any text will do; the result is kept for the next candidates of the same question."""
+    """Parse any text. Results are cached for further candidates of the same question."""
     whole = plain_form(text)
     dates, rest = take_dates(whole)
     codes, rest = take_codes(rest)
@@ -100,7 +100,7 @@ def parse(text: str) -> Parsed:
 
 
 def plain_form(text: str) -> str:
-    """What is looked at of a text: one writing for signs and characters that mean the same, one blank."""
+    """Normalize equivalent signs, characters, and whitespace."""
     unified = visible(text)[:LONGEST].translate(ONE_FORM)
     return BLANKS.sub(" ", unicodedata.normalize("NFKC", unified)[:LONGEST])
 
@@ -122,12 +122,12 @@ def _content(sequence: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _has_content(each: str) -> bool:
-    """Question phrases ("how many") and phrases of small words alone ("have to") say nothing of the subject."""
+    """Whether a phrase carries no subject: question phrases ("how many") and small words ("have to")."""
     return not each.startswith("how ") and not all(part in small_words() for part in each.split())
 
 
 def _joined(stems: list[str]) -> tuple[str, ...]:
-    """Words of listed phrases as one term, the longest phrase first."""
+    """Join the words of listed phrases into one term, longest phrase first."""
     stems = _particles_to_verbs(stems)
     found, at = [], 0
     while at < len(stems):
@@ -139,7 +139,7 @@ def _joined(stems: list[str]) -> tuple[str, ...]:
 
 
 def _particles_to_verbs(stems: list[str]) -> list[str]:
-    """ "turn my water off" as "turn off my water", where the list knows the verb with the particle."""
+    """Rewrite "turn my water off" as "turn off my water" if the phrasal verb is listed."""
     moved = list(stems)
     for at, word in enumerate(stems):
         known = {each[1] for each in phrases().get(word, ()) if len(each) == 2} & PARTICLES
@@ -154,7 +154,7 @@ def _ends_phrase(stems: list[str], place: int) -> bool:
 
 
 def _names(text: str, written: list[str]) -> frozenset[str]:
-    """Words with a capital that do not begin a sentence; none in a text that is written in capitals or as a title."""
+    """Capitalized words inside sentences. Empty for texts in capitals or title case."""
     capital = [word for word in INNER_WORD.findall(text) if word[0].isupper()]
     if len(capital) > 3 and len(capital) > 0.6 * len(written):
         return frozenset()
@@ -162,14 +162,14 @@ def _names(text: str, written: list[str]) -> frozenset[str]:
 
 
 def unframed(sequence: Sequence[str]) -> Sequence[str]:
-    """A sequence without articles, and without politeness at its ends."""
+    """Strip articles, and polite phrases at both ends."""
     bare = [word for word in sequence if word not in terms("determiners")]
     inner = [at for at, word in enumerate(bare) if word not in terms("frames")]
     return bare[inner[0] : inner[-1] + 1] if inner else bare
 
 
 def edited(asked: Parsed, cached: Parsed) -> tuple[Sequence[str], Sequence[str]]:
-    """What stands between the equal beginnings and the equal ends, politeness and articles aside."""
+    """The parts between the equal beginnings and ends, ignoring articles and polite phrases."""
     one, other = unframed(asked.sequence), unframed(cached.sequence)
     shorter = min(len(one), len(other))
     start = next((at for at in range(shorter) if one[at] != other[at]), shorter)

@@ -1,4 +1,4 @@
-"""Numbers in a text, with their units: digits, words, ordinals, k/m/bn, percent, thousands in any way of writing."""
+"""Compares numbers and units: digits, words, ordinals, k/m/bn, percent, any thousands separator."""
 
 import re
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("¥", "jpy", "yen"), ("jpy", 1.0)),
     **dict.fromkeys(("₹", "rs", "inr", "rupee"), ("inr", 1.0)),
 }
-"""To a unit its dimension and its size in the dimension's first unit (days, kilograms, metres, litres, kWh, MB)."""
+"""Unit -> its dimension and its size in the dimension's base unit (days, kilograms, meters, liters, kWh, MB)."""
 
 NUMBER_WORD = "|".join(sorted([*VALUES, "hundred", "thousand", "million", "billion"], key=len, reverse=True))
 DIGITS = (
@@ -104,17 +104,17 @@ HINT = re.compile(rf"\d|\b(?:{NUMBER_WORD})\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number; with a known unit its value is in the dimension's first unit."""
+    """A number. With a known unit, its value is in the dimension's base unit."""
 
     value: float
     dimension: str
     written: str
     is_vague: bool
-    """ "one" may be no number at all: "quick one", "one of them"."""
+    """True if it may not be a number: "quick one", "one of them"."""
 
 
 def take_quantities(text: str) -> tuple[tuple[Quantity, ...], str]:
-    """The numbers of a text, and the text without them and their units."""
+    """The numbers of a text, and the text without numbers and units."""
     if not HINT.search(text):
         return (), text
     matches = list(QUANTITY.finditer(text))
@@ -122,7 +122,7 @@ def take_quantities(text: str) -> tuple[tuple[Quantity, ...], str]:
 
 
 def _unknown_unit(match: re.Match[str]) -> str:
-    """What stays in the text: a word after the number that is no unit."""
+    """The part that stays in the text: a word after the number that is not a unit."""
     unit = match["unit"] or ""
     return " " if _unit(unit) else f" {unit} "
 
@@ -144,7 +144,7 @@ def _quantity(match: re.Match[str]) -> Quantity:
 
 
 def _from_digits(digits: str) -> float:
-    """1,000 and 1.000 and 1 000 and 1'000 are thousand; 1.5 and 1,5 are one and a half."""
+    """Parse digits: 1,000, 1.000, 1 000, and 1'000 are one thousand; 1.5 and 1,5 are one and a half."""
     groups = re.split(r"[^\d]", digits)
     marks = re.findall(r"[^\d]", digits)
     if not marks:
@@ -155,7 +155,7 @@ def _from_digits(digits: str) -> float:
 
 
 def _from_words(words: str) -> float:
-    """ "two hundred and five thousand" is 205,000; beyond what a float holds it is infinite, which equals nothing."""
+    """Parse words: "two hundred and five thousand" is 205,000. Overflow gives infinity, which equals nothing."""
     total = group = 0.0
     for word in re.split(r"[ -]|\sand\s", words):
         if word == "hundred":
@@ -168,8 +168,9 @@ def _from_words(words: str) -> float:
 
 
 def object_to_quantities(asked: tuple[Quantity, ...], cached: tuple[Quantity, ...]) -> Objection | None:
-    """Every number of one text must be in the other, in any unit of its dimension. An uncertain one counts only
-    against a certain one."""
+    """Object unless both texts have the same numbers, in any unit of a dimension. Uncertain numbers only conflict with
+    certain ones.
+    """
     left = [each for each in asked if not any(_equal(each, other) for other in cached)]
     right = [each for each in cached if not any(_equal(each, other) for other in asked)]
     if left and right and not (left[0].is_vague and right[0].is_vague):

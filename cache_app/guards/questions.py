@@ -1,4 +1,4 @@
-"""What kind of answer a question wants: a time, a place, a person, a reason, an amount, a way."""
+"""The kind of answer that a question expects: time, place, person, reason, amount, method."""
 
 import re
 
@@ -30,11 +30,11 @@ CONTRARY = {
 
 
 def question_of(text: str) -> str:
-    """The kind that the first question word of a text in lower case names; "" for none. English only."""
+    """The kind by the first question word of a lowercase text. "" if none. English only."""
     found = [(match.start(), kind) for kind, pattern in COMPILED if (match := pattern.search(text))]
     return min(found)[1] if found else ""
 
 
 def are_contrary(one: str, other: str) -> bool:
-    """An answer to one kind cannot be one to the other."""
+    """Whether no answer can fit both kinds."""
     return frozenset((one, other)) in CONTRARY

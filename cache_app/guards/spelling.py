@@ -1,7 +1,7 @@
-"""Differences of writing that make another question: case, accents, quoted words, punctuation, letters of a script.
+"""Compares spelling differences that change a question: case, accents, quotes, punctuation, scripts.
 
-All of them are narrow. The commonest true repeat is the same text typed carelessly: in lower case, without accents,
-without the last mark.
+The rules are narrow, because the most common true repeat is the same text typed carelessly: in lower case, without
+accents, without the final punctuation.
 """
 
 import re
@@ -19,22 +19,22 @@ QUOTED = re.compile(
     r"|«([^»\n]{1,200})»|„([^“”\n]{1,200})[“”]|「([^」\n]{1,200})」|`([^`\n]{1,200})`"
 )
 QUOTED_WORDS = 4
-"""Longer quotations are passages that people shorten."""
+"""Longer quotations are passages, which users shorten."""
 INNER_MARK = re.compile(r"[,;:\u2013\u2014](?=\s*[^\s,;:])|[.!?](?=\s+\S)")
 LONE_WORD = re.compile(r"^\W*[^\W\d_]+,\s+\S|\S,\s+[^\W_]+\W*$")
-"""A comma beside a first or a last word, which may address a person: "eat, Grandma", "no, thanks are due"."""
+"""A comma after the first or before the last word may address a person: "eat, Grandma", "no, thanks are due"."""
 ENDS = re.compile(r"([.!?])[\s\"'”\u2019)]*$")
 OWNER = re.compile(r"[^\W\d_]+['\u2019][^\W\d_]*")
 PLAIN_DOUBLES = frozenset({"us", "who", "it"})
-"""Doubles that are small words in lower case: they differ in reworded texts, too."""
+"""Small words in lower case, which also differ in rephrased texts."""
 SENTENCE_START = re.compile(r"(?:^|[.!?:;]\s+|\n)[\s\"'“\u2018¿¡(]*$")
 MARKS = 2
-"""Inner marks from which on a text of the same words is another sentence. One comma is left out as often as set."""
+"""From this many inner marks, the same words are a different sentence. A single comma is often omitted."""
 LETTERS_OF_SCRIPTS = re.compile(r"[^\W\d_a-zA-Z\u00aa-\u024f\u1e00-\u1eff]+")
 
 
 def object_to_spelling(asked: str, cached: str) -> Objection | None:
-    """The first difference of writing that matters. Symmetric; expects compatibility characters decomposed."""
+    """The first relevant spelling difference. Symmetric. Expects decomposed compatibility characters."""
     return (
         _quoted_differ(asked, cached)
         or _case_differs(asked, cached)
@@ -45,7 +45,7 @@ def object_to_spelling(asked: str, cached: str) -> Objection | None:
 
 
 def object_to_script(asked: str, cached: str) -> Objection | None:
-    """Words of other scripts inside an English text are its subject: they must be the same."""
+    """Object unless words in other scripts are the same: inside an English text, they are its subject."""
     left, right = (LETTERS_OF_SCRIPTS.findall(text.lower()) for text in (asked, cached))
     if left == right:
         return None
@@ -53,7 +53,7 @@ def object_to_script(asked: str, cached: str) -> Objection | None:
 
 
 def _quoted_differ(asked: str, cached: str) -> Objection | None:
-    """Where both quote a few words they quote the same ones: a question about words is about just these."""
+    """Object unless short quotations are the same: a question about words is about exactly these."""
     left, right = (sorted(_quotes(text)) for text in (asked, cached))
     if not left or not right or left == right or max(each.count(" ") for each in (*left, *right)) >= QUOTED_WORDS:
         return None
@@ -66,8 +66,9 @@ def _quotes(text: str) -> Iterator[str]:
 
 
 def _case_differs(asked: str, cached: str) -> Objection | None:
-    """A word that has one meaning in capitals and another without: US and us, Polish and polish, MB and mb. Not where
-    one of the texts has no capitals or nothing else."""
+    """Object to words whose meaning depends on case: US and us, Polish and polish, MB and mb. Ignored if a text is
+    completely lowercase or uppercase.
+    """
     if any(text == text.lower() or text == text.upper() for text in (asked, cached)):
         return None
     left, right = _inner_forms(asked), _inner_forms(cached)
@@ -83,7 +84,7 @@ def _written(text: str) -> list[str]:
 
 
 def _inner_forms(text: str) -> dict[str, set[str]]:
-    """To each word in lower case how it is written where it does not begin a sentence."""
+    """Lowercase word -> its spellings inside sentences."""
     found: dict[str, set[str]] = {}
     for match in WORD.finditer(text):
         if not SENTENCE_START.search(text, max(0, match.start() - 8), match.start()) and match.start() > 0:
@@ -92,8 +93,9 @@ def _inner_forms(text: str) -> dict[str, set[str]]:
 
 
 def _accents_differ(asked: str, cached: str) -> Objection | None:
-    """Two words that differ in accents alone. Accents left out of several words, or in another wording, are only not
-    typed."""
+    """Object if one word differs only in accents. Accents missing in several words, or in rephrased texts, were just
+    not typed.
+    """
     left, right = _by_plain(asked), _by_plain(cached)
     apart = [(left[key], right[key]) for key in sorted(left.keys() & right.keys()) if left[key].isdisjoint(right[key])]
     reworded = list(map(_plain, _written(asked))) != list(map(_plain, _written(cached)))
@@ -104,7 +106,7 @@ def _accents_differ(asked: str, cached: str) -> Objection | None:
 
 
 def _by_plain(text: str) -> dict[str, set[str]]:
-    """To each word without accents the ways in which it is written."""
+    """Word without accents -> its spellings."""
     found: dict[str, set[str]] = {}
     for word in _written(text):
         found.setdefault(_plain(word), set()).add(word)
@@ -118,7 +120,7 @@ def _plain(word: str) -> str:
 
 
 def _owners_differ(asked: str, cached: str) -> Objection | None:
-    """One apostrophe in two places: the boy's and the boys'. Where one text has none it was left out."""
+    """Object to an apostrophe in different places: the boy's and the boys'. A missing one was just omitted."""
     left, right = ({_letters(word): _letters(word, "'") for word in OWNER.findall(text)} for text in (asked, cached))
     apart = [(left[key], right[key]) for key in sorted(left.keys() & right.keys()) if left[key] != right[key]]
     return differs("spelling", *apart[0]) if apart else None
@@ -129,7 +131,7 @@ def _letters(word: str, apostrophe: str = "") -> str:
 
 
 def _marks_differ(asked: str, cached: str) -> Objection | None:
-    """The same words with other marks between them: "the book: Trump, or Obama" and "the book Trump or Obama"."""
+    """Object to other punctuation of the same words: "the book: Trump, or Obama", "the book Trump or Obama"."""
     written = _written(asked)
     if written != _written(cached):
         return None
@@ -146,7 +148,7 @@ def _marks_differ(asked: str, cached: str) -> Objection | None:
 
 
 def _marks(text: str) -> dict[int, str]:
-    """The inner marks by the number of words before them."""
+    """The inner marks, by the number of words before them."""
     starts = [match.start() for match in WORD.finditer(text)]
     return {bisect(starts, match.start()): match[0] for match in INNER_MARK.finditer(text)}
 

@@ -1,4 +1,4 @@
-"""When two written words are one word: endings, spellings of two countries, slips of the keyboard."""
+"""Matches forms of one word: endings, British and American spelling, typos."""
 
 from functools import lru_cache
 
@@ -47,7 +47,7 @@ SLIP_LENGTH = 4
 
 @lru_cache(maxsize=8192)
 def stem(word: str) -> str:
-    """The word without its grammatical ending: not always a word, but one for all its forms. Expects lower case."""
+    """The stem: not necessarily a word, but the same for all forms. Expects lower case."""
     if word in IRREGULAR or len(word) <= 3 or not word.isascii():
         return IRREGULAR.get(word, word)
     bare = _verb(_plural(_british(word)))
@@ -55,7 +55,7 @@ def stem(word: str) -> str:
 
 
 def _british(word: str) -> str:
-    """One spelling for two: organise, colour, travelling."""
+    """Convert British to American spelling: organise, colour, travelling."""
     for american, british in (("iz", "is"), ("yz", "ys")):
         word = word.replace(american + "e", british + "e").replace(american + "i", british + "i")
     return word[:-3] + "or" if word.endswith("our") and len(word) > 5 else word
@@ -80,7 +80,7 @@ def _verb(word: str) -> str:
 
 
 def is_derived(one: str, other: str) -> bool:
-    """One is made from the other or both from a third: approve, approval."""
+    """Whether two words are derived from one: approve, approval."""
     return len(root := _root(one)) >= 4 and root == _root(other)
 
 
@@ -92,7 +92,9 @@ def _root(word: str) -> str:
 
 
 def is_slip(one: str, other: str) -> bool:
-    """One letter wrong, missing, too many, or two exchanged; the first letter and digits are as they should be."""
+    """Whether the words differ by one typo: a letter wrong, missing, added, or two swapped. Not in the first letter or
+    digits.
+    """
     shorter = min(len(one), len(other))
     if one[:1] != other[:1] or shorter < SLIP_LENGTH or abs(len(one) - len(other)) > 1:
         return False

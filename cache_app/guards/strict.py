@@ -1,4 +1,4 @@
-"""Where the similarity alone does not tell: one word exchanged, one added; and another kind of answer wanted."""
+"""Rules for candidates below the clear bar: one word replaced or added, or a different kind of answer."""
 
 from cache_app.guards.difference import WordDifference, has_opposite
 from cache_app.guards.objection import Objection, differs, only_one
@@ -8,19 +8,20 @@ from cache_app.guards.questions import are_contrary
 from cache_app.guards.tables import is_turned
 
 EDITED_WORDS = 2
-"""How long the two wordings of one place may be in an edit that is suspicious for its smallness."""
+"""Maximum length of the two sides of a suspiciously small edit."""
 
 
 def object_to_question(asked: Parsed, cached: Parsed) -> Objection | None:
-    """The two want answers of different kinds: a time and a place."""
+    """Object if the texts expect different kinds of answers, such as a time and a place."""
     if are_contrary(asked.question, cached.question):
         return differs("strict", asked.question, cached.question)
     return None
 
 
 def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
-    """Texts that are equal but for one word of their subject: whoever says the same again changes more than that, or
-    less. Objects whatever the similarity is, in every language."""
+    """Object if the texts are equal except for one word of their subject, because rephrasing changes more or less than
+    that. Applies at any similarity and in every language.
+    """
     left, right = edited(asked, cached)
     if max(len(left), len(right)) > EDITED_WORDS:
         return None

@@ -1,7 +1,7 @@
-"""Signs that an embedder drops: emoji, flags, arrows, operators of mathematics and code, options of commands.
+"""Compares symbols that embedders ignore: emoji, flags, arrows, operators, command options.
 
-Two texts must have the same ones in the same order. Punctuation of prose is left out, and so is what people write
-either with a sign or without: currencies and percent beside numbers (those are quantities), markup, bullets.
+Both texts must have the same symbols in the same order. Punctuation, markup, bullets, and currency and percent signs
+next to numbers (see `quantities`) are ignored.
 """
 
 import re
@@ -16,7 +16,7 @@ ONE_FORM = str.maketrans(
     | {"≠": "!=", "≤": "<=", "≥": ">="}
     | dict.fromkeys("™©®", "")
 )
-"""One sign for one meaning, before compatibility characters are decomposed ("≠" would become "=")."""
+"""Unifies symbols before compatibility characters are decomposed ("≠" would become "=")."""
 EMPHASIS = re.compile(r"(?<!\S)(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]{1,200})\1(?=[\s.,;:!?)]|$)")
 LINE_START = re.compile(r"^[ \t]*(?:[-*+•]|#{1,6}|>)[ \t]+", re.MULTILINE)
 ANSWER_SIGN = re.compile(r"\s*=\s*\??\s*$")
@@ -28,12 +28,12 @@ CODE = re.compile(
     r"|&&|::|!(?=[\w(=])|\?(?=[\w.:?]\S)|(?<=[(,=] )-(?=\w)|(?<=\w)-{2}|-(?=>)|;(?=\s*[\w}])(?<=[\w)\]];)"
 )
 SILENT = frozenset("°º`\u00b4¨\u02ca\u02cb¯\u00b8\u2032\u2033\u2034%&")
-"""Signs that a text has or has not without meaning another thing."""
+"""Symbols that don't change the meaning."""
 HINT = re.compile(r"[^\w\s.,;?!'\"()%&:-]|_|--|\s-|\s\.|::|&&|;|:\S|[!?]\S|%[^\W\d_]")
 
 
 def take_symbols(text: str) -> tuple[str, ...]:
-    """The signs of a text in their order. Quantities, dates and codes are not in it any more; markup does not count."""
+    """The symbols of a text in order, without markup. Quantities, dates, and codes must already be removed."""
     if not HINT.search(text):
         return ()
     text = ANSWER_SIGN.sub("", LINE_START.sub("", EMPHASIS.sub(r"\2", text)))
@@ -52,7 +52,7 @@ def _is_sign(sign: str) -> bool:
 
 
 def object_to_symbols(asked: tuple[str, ...], cached: tuple[str, ...]) -> Objection | None:
-    """The first place where the signs of the two differ."""
+    """Object at the first difference between symbols."""
     if asked == cached:
         return None
     at = next((n for n, (one, other) in enumerate(zip(asked, cached, strict=False)) if one != other), None)

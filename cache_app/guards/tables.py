@@ -1,6 +1,6 @@
-"""The word lists beside this module, as the guards read them. All were written for this project.
+"""Loads the guards' word lists. All were written for this project.
 
-A line of "opposites" holds sides that exclude each other, divided by `|`; the words of one side are divided by commas.
+A line of "opposites" has mutually exclusive sides, separated by `|`; words of one side are separated by commas.
 """
 
 import re
@@ -13,23 +13,23 @@ from cache_app.guards.stems import stem
 
 FOLDER = Path(__file__).parent / "words"
 Sides = dict[str, tuple[tuple[int, int], ...]]
-"""To a term the lines in which it stands, each with the side."""
+"""Term -> the lines and sides in which it occurs."""
 
 
 def term(phrase: str) -> str:
-    """How a word or a phrase is written everywhere here: stems joined by blanks."""
+    """Normalize a word or phrase: stems joined by spaces."""
     return " ".join(stem(word) for word in phrase.lower().replace("-", " ").split())
 
 
 def lines(name: str) -> list[str]:
-    """The lines of a list without comments and empty ones."""
+    """The lines of a list, without comments and empty lines."""
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 @cache
 def words(name: str) -> frozenset[str]:
-    """All words of a plain list, as they stand there."""
+    """All words of a plain list, unchanged."""
     return frozenset(word for line in lines(name) for word in line.split())
 
 
@@ -41,7 +41,7 @@ def terms(name: str) -> frozenset[str]:
 
 @cache
 def small_words() -> frozenset[str]:
-    """Terms that carry no subject."""
+    """Terms that don't carry a subject."""
     return terms("stop") | terms("negations")
 
 
@@ -58,7 +58,7 @@ def sides(name: str) -> Sides:
 
 @cache
 def meanings() -> dict[str, frozenset[int]]:
-    """To a term the lines of the synonyms in which it stands."""
+    """Term -> the lines of synonyms in which it occurs."""
     found: dict[str, set[int]] = defaultdict(set)
     for number, line in enumerate(lines("synonyms")):
         for phrase in line.split(","):
@@ -68,7 +68,7 @@ def meanings() -> dict[str, frozenset[int]]:
 
 @cache
 def phrases() -> dict[str, frozenset[tuple[str, ...]]]:
-    """To a first stem all listed phrases of several words that start with it."""
+    """First stem -> the listed phrases that start with it."""
     found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for each in _all_terms():
         parts = tuple(each.split())
@@ -81,7 +81,7 @@ OPPOSITES = ("antonyms", "contrasts", "places", "names")
 
 
 def is_turned(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Two short wordings that point in opposite directions: to and from, in and out of."""
+    """Whether two short phrases have opposite directions: to and from, in and out of."""
     table = sides("directions")
     left, right = ({place for word in words for place in table.get(word, ())} for words in (one, other))
     return any(line == another and side != opposite for line, side in left for another, opposite in right)
@@ -89,13 +89,13 @@ def is_turned(one: Sequence[str], other: Sequence[str]) -> bool:
 
 @cache
 def with_opposites() -> frozenset[str]:
-    """All terms that stand in a list of opposites."""
+    """All terms in lists of opposites."""
     return frozenset(each for name in OPPOSITES for each in sides(name))
 
 
 @cache
 def known_words() -> frozenset[str]:
-    """All English words that stand in any list, as they stand there: a text with one of them may be English."""
+    """All English words in any list, unchanged. A text with one of them may be English."""
     whole = " ".join(line for name in (*OPPOSITES, "synonyms") for line in lines(name))
     return (
         frozenset(re.findall(r"[^\s|,]+", whole.lower()))

@@ -1,4 +1,4 @@
-"""All guards that can object whatever the similarity is."""
+"""Runs all guards that can object at any similarity."""
 
 from cache_app.guards.additions import object_to_addition
 from cache_app.guards.codes import object_to_codes
@@ -16,7 +16,7 @@ from cache_app.guards.wording import object_to_wording
 
 
 def veto(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:
-    """The first objection, those that need no knowledge of English first. None for texts of equal wording."""
+    """The first objection, language-independent guards first. None for texts with equal wording."""
     return (
         object_to_signs(asked, cached)
         or object_to_script(asked.text, cached.text)
@@ -32,12 +32,12 @@ def veto(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | No
 
 
 def veto_foreign(asked: Parsed, cached: Parsed, language: str) -> Objection | None:
-    """The first objection to two texts in a language of `frame_words.txt`."""
+    """The first objection for texts in a language of `frame_words.txt`."""
     return object_to_signs(asked, cached) or object_to_wording(asked.text, cached.text, language)
 
 
 def object_to_signs(asked: Parsed, cached: Parsed) -> Objection | None:
-    """What is compared in every language: times, codes, numbers, symbols, and how words are written."""
+    """Guards for every language: times, codes, numbers, symbols, and spelling."""
     return (
         object_to_dates(asked.dates, cached.dates)
         or object_to_codes(asked.codes, cached.codes)

@@ -1,8 +1,7 @@
-"""German, French, Spanish, Italian, Portuguese, Dutch: served only where nothing but small words differs.
+"""Compares German, French, Spanish, Italian, Portuguese, and Dutch: only small words may differ.
 
-There are no lists of opposites for these languages, so the rule is the other way round: each word must be in both
-texts, in the same order, but for those that may come and go ("puis-je", "por favor"). A negation, a preposition or a
-noun is none of these, so no list has to know it.
+Without lists of opposites for these languages, the rule is reversed: every word must be in both texts, in the same
+order, except for optional ones ("puis-je", "por favor"). Negations, prepositions, and nouns are never optional.
 """
 
 import re
@@ -14,12 +13,12 @@ from cache_app.guards.objection import Objection, differs, only_one
 WORD = re.compile(r"[^\W_]+")
 ENDINGS = ("en", "n", "s")
 ROOT = 4
-"""Letters that must stay when an ending is taken off."""
+"""Minimum letters left after removing an ending."""
 VERB_LAST = frozenset({"de", "nl"})
 
 
 def object_to_wording(asked: str, cached: str, language: str) -> Objection | None:
-    """The first word that only one of the two has. Symmetric."""
+    """Object to the first word that only one text has. Symmetric."""
     left, right = (_bare(text, language) for text in (asked, cached))
     if left == right or (language in VERB_LAST and (_moved(left, right) or _moved(right, left))):
         return None
@@ -31,19 +30,19 @@ def object_to_wording(asked: str, cached: str, language: str) -> Objection | Non
 
 
 def _bare(text: str, language: str) -> list[str]:
-    """The words that carry the question, without endings of number and person."""
+    """The words that carry the question, without inflectional endings."""
     frames = with_frames()[language]
     return [_root(word) for word in WORD.findall(text.lower()) if word not in frames and _plain(word) not in frames]
 
 
 def _plain(word: str) -> str:
-    """Accents left out, as people type; "ß" is "ss"."""
+    """Remove accents, as users often omit them; "ß" becomes "ss"."""
     parts = unicodedata.normalize("NFD", word.replace("ß", "ss"))
     return "".join(each for each in parts if unicodedata.category(each) != "Mn")
 
 
 def _root(word: str) -> str:
-    """Accents are compared by the guard `spelling`."""
+    """The guard `spelling` compares accents."""
     plain = _plain(word)
     ending = next((each for each in ENDINGS if plain.endswith(each) and len(plain) - len(each) >= ROOT), "")
     root = plain.removesuffix(ending)
@@ -51,8 +50,9 @@ def _root(word: str) -> str:
 
 
 def _moved(one: list[str], other: list[str]) -> bool:
-    """A verb that stands in front in one text stands at the end of the other ("finde ich", "kann ich finden"), with the
-    particle before it ("setze zurück", "zurücksetzen")."""
+    """Whether a verb moved from the front of one text to the end of the other ("finde ich", "kann ich finden"), with
+    its particle prefixed ("setze zurück", "zurücksetzen").
+    """
     for at in range(min(2, len(one) - 1)):
         rest, verb = one[:at] + one[at + 1 :], one[at]
         if other in ([*rest, verb], [*rest[:-1], rest[-1] + verb]):

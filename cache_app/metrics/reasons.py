@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 GUARDS = {
-    "numbers": ("Numbers differ", "one asks for 5 %, the other for 50 %"),
-    "dates": ("Dates differ", "one asks for 2023, the other for 2024 or for last year"),
+    "numbers": ("Numbers differ", "one mentions 5%, the other 50%"),
+    "dates": ("Dates differ", "one mentions 2023, the other 2024 or last year"),
     "codes": ("Codes or names differ", "ESRS E1 is not ESRS E2, scope 1 is not scope 2"),
     "symbols": ("Symbols differ", "👍 is not 👎, a < b is not a > b, and -r is not -R"),
     "spelling": ("Written differently", "US and us, Polish and polish, pêcheur and pécheur"),
@@ -26,7 +26,7 @@ GUARDS = {
 }
 UNSUITED = {
     "turn": ("Not a plain question", "the last message is not a plain text from the user"),
-    "temperature": ("Temperature too high", "the caller wants a new answer each time"),
+    "temperature": ("Temperature too high", "the caller expects a new answer each time"),
     "tools": ("Tool results", "a tool's result belongs to this conversation alone"),
     "long": ("Too long", "long texts look alike even if they differ where it matters"),
     "language": (

@@ -1,4 +1,4 @@
-"""Raw records of costs for staff. Anything with its own page is read-only here."""
+"""Raw cost records for staff. Anything with its own page is read-only here."""
 
 from cost_app.admin import budgets, finance, ledger, prices, recommendations, rules
 

@@ -1,4 +1,4 @@
-"""Budgets with their windows, increases and holds, for staff to read."""
+"""Raw budget records for staff, read-only: budgets, windows, increases, holds."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ from cost_app.models import (
 
 
 def key_name(id_text: str) -> Subquery:
-    """The name of the API key whose id stands as text in a column."""
+    """The name of the API key whose ID a column stores as text."""
     keys = ApiKey.objects.annotate(text=Cast("pk", CharField())).filter(text=OuterRef(id_text))
     return Subquery(keys.values("name")[:1])
 
 
 @admin.register(Budget)
 class BudgetAdmin(ReadOnlyAdmin):
-    """Budgets of all organizations; they are changed on their own pages, where their windows follow."""
+    """Budgets of all organizations. Change them on the budgets page, which also updates their windows."""
 
     list_display = ["organization", "period", "scope", "counted", "limit_nano", "enforcement", "is_active"]
     list_filter = ["is_active", "enforcement", "period", "scope", "organization"]
@@ -35,7 +35,7 @@ class BudgetAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """With the names of the keys."""
+        """Join the names of the API keys."""
         named: QuerySet[Any] = rows.annotate(key_name=key_name("scope_value"))
         return named
 
@@ -46,7 +46,7 @@ class BudgetAdmin(ReadOnlyAdmin):
 
 
 class OfABudgetAdmin(ReadOnlyAdmin):
-    """For what belongs to a budget, which is named by its period and what it counts."""
+    """Base for rows that belong to a budget, labeled by its period and scope."""
 
     list_filter = ["budget__period", "budget__scope", "organization"]
     list_select_related = ["organization", "budget"]
@@ -54,7 +54,7 @@ class OfABudgetAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """With the names of the keys."""
+        """Join the names of the API keys."""
         named: QuerySet[Any] = rows.annotate(key_name=key_name("budget__scope_value"))
         return named
 
@@ -65,9 +65,9 @@ class OfABudgetAdmin(ReadOnlyAdmin):
 
 
 def counted(scope: str, value: str, name_of_key: str | None) -> str:
-    """What a budget counts, in words."""
+    """The budget's scope, readable."""
     if scope == BudgetScope.API_KEY:
-        return name_of_key or "a key that is gone"
+        return name_of_key or "a deleted key"
     return value or "everything"
 
 
@@ -96,7 +96,7 @@ class BudgetIncreaseAdmin(OfABudgetAdmin):
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin):
-    """What each call holds or has spent of each window."""
+    """The amount that each call holds or has spent in each window."""
 
     list_display = ["attempt", "organization", "window", "reserved_nano", "committed_nano"]
     list_filter = ["organization"]

@@ -1,4 +1,4 @@
-"""Invoices, closed months and delivered exports, for staff to read."""
+"""Raw finance records for staff, read-only: invoices, closed months, scheduled exports."""
 
 from django.contrib import admin
 
@@ -14,7 +14,7 @@ from cost_app.models import (
 
 @admin.register(InvoiceImport)
 class InvoiceImportAdmin(ReadOnlyAdmin):
-    """Providers' usage files of all organizations."""
+    """Imported usage files of all organizations."""
 
     list_display = ["file_name", "organization", "provider", "first_day", "last_day", "uploaded_by", "uploaded_at"]
     list_filter = [ProviderFilter, "organization"]
@@ -25,7 +25,7 @@ class InvoiceImportAdmin(ReadOnlyAdmin):
 
 @admin.register(InvoiceLine)
 class InvoiceLineAdmin(ReadOnlyAdmin):
-    """Their lines, as they were compared with the ledger."""
+    """The lines of the files, with their differences from the ledger."""
 
     list_display = ["day", "organization", "model", "token_class", "invoice_nano", "ledger_nano", "likely_cause"]
     list_filter = ["token_class", "organization"]
@@ -47,7 +47,7 @@ class MonthCloseAdmin(ReadOnlyAdmin):
 
 @admin.register(ExportDelivery)
 class ExportDeliveryAdmin(ReadOnlyAdmin):
-    """Scheduled files of all organizations."""
+    """Scheduled exports of all organizations."""
 
     list_display = ["kind", "first_day", "organization", "delivered_at", "size", "error"]
     list_filter = ["kind", "organization"]

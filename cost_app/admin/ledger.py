@@ -1,4 +1,4 @@
-"""Calls, entries of the ledger and its daily sums, for staff to read."""
+"""Raw ledger records for staff, read-only: calls, entries, daily rollups."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
-    """The sums of all organizations by day; `manage.py rebuild_rollups` recomputes them."""
+    """Daily rollups of all organizations. `manage.py rebuild_rollups` recomputes them."""
 
     list_display = ["day", "organization", "dimension", "named", "nano", "calls", "errors", "cache_hits"]
     list_filter = ["dimension", "day", "organization"]
@@ -75,7 +75,7 @@ class UsageDayAdmin(ReadOnlyAdmin):
     ordering = ["-day", "dimension", "value"]
 
     def with_names(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """With the names of the keys."""
+        """Join the names of the API keys."""
         named: QuerySet[Any] = rows.annotate(key_name=key_name("value"))
         return named
 

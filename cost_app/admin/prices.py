@@ -1,4 +1,4 @@
-"""The price book for staff: prices and proposals to read, aliases, tool fees and reported costs to set."""
+"""The price book for staff: prices and proposals are read-only; aliases, tool fees and cost sources can be set."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,12 +29,12 @@ from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS, PriceError
 
 
 class ProgramOnlyAdmin(NoWritesMixin, ReadableAdmin):
-    """For what belongs to no organization and is not written here."""
+    """Base for read-only rows that belong to no organization."""
 
 
 @admin.register(ModelPrice)
 class ModelPriceAdmin(ProgramOnlyAdmin):
-    """The price book. Versions are added on its page, in dollars, or by `manage.py add_price`."""
+    """Price versions. Add one on the price book's page, in dollars, or with `manage.py add_price`."""
 
     list_display = ["provider", "model", "tier", "window_name", *AMOUNTS, "effective_from", "effective_to", "source"]
     list_filter = ["tier", ProviderFilter, ("effective_to", admin.EmptyFieldListFilter)]
@@ -45,7 +45,7 @@ class ModelPriceAdmin(ProgramOnlyAdmin):
 
 @admin.register(PriceProposal)
 class PriceProposalAdmin(ProgramOnlyAdmin):
-    """Proposed prices; they are decided on the page of the price book."""
+    """Proposed prices. Approve or reject them on the price book's page."""
 
     list_display = ["provider", "model", "tier", "state", *AMOUNTS, "effective_from", "decided_by", "source"]
     list_select_related = ["replaces"]
@@ -56,28 +56,28 @@ class PriceProposalAdmin(ProgramOnlyAdmin):
 
 
 class AddOnlyAdmin(ReadableAdmin):
-    """For records that are added with validated values, and never changed."""
+    """Base for records that are added with validated values and never changed."""
 
     add_form: type[RecordForm]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A separate form for new records."""
+        """Use `add_form` for new records."""
         if obj is None:
             kwargs["form"] = self.add_form
         return super().get_form(request, obj, change, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Nobody changes."""
+        """Never: a change is a new version."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Nobody deletes."""
+        """Never: booked calls refer to it."""
         return False
 
 
 @admin.register(ToolFee)
 class ToolFeeAdmin(AddOnlyAdmin):
-    """Fees of tools. A change is a new version."""
+    """Tool fees. A change is a new version."""
 
     add_form = ToolFeeForm
     amounts = ("nano_per_use",)
@@ -87,13 +87,13 @@ class ToolFeeAdmin(AddOnlyAdmin):
     ordering = ["provider", "tool", "model", "-effective_from"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
-        """Add the fee, with who did it."""
+        """Add the fee and record who added it."""
         naming.add_fee(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
 
 
 @admin.register(ModelAlias)
 class ModelAliasAdmin(AddOnlyAdmin):
-    """Aliases. They are added here, or proposed by the import and decided here; a later row ends or replaces one."""
+    """Aliases, added here or proposed by the import and approved here. A later row ends or replaces an earlier one."""
 
     add_form = ModelAliasForm
     list_display = ["provider", "alias", "model", "state", "effective_from", "decided_by", "source"]
@@ -103,22 +103,22 @@ class ModelAliasAdmin(AddOnlyAdmin):
     actions = ["approve", "reject", "end"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
-        """Add the alias, approved by who added it."""
+        """Add the alias, approved by the person who adds it."""
         naming.add_alias(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
 
     @admin.action(description="Approve selected aliases", permissions=["add"])
     def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """They take effect at their start."""
+        """They apply from their start time."""
         self._each(request, rows, partial(naming.decide_alias, approved=True))
 
     @admin.action(description="Reject selected aliases", permissions=["add"])
     def reject(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """They are not proposed again."""
+        """They won't be proposed again."""
         self._each(request, rows, partial(naming.decide_alias, approved=False))
 
     @admin.action(description="End selected aliases now", permissions=["add"])
     def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """Later calls of these names have no price."""
+        """Future calls with these names have no price."""
         self._each(request, rows, naming.end_alias)
 
     def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None]) -> None:
@@ -131,14 +131,14 @@ class ModelAliasAdmin(AddOnlyAdmin):
 
 @admin.register(Repricing)
 class RepricingAdmin(ProgramOnlyAdmin):
-    """Corrections of a period's prices."""
+    """Repricing runs."""
 
     list_display = ["at", "provider", "model", "starts_at", "ends_at", "by", "reason"]
     ordering = ["-at"]
 
 
 class ProviderBillingForm(RecordForm):
-    """A setting for a provider that can be called: a mistyped name would set nothing."""
+    """A cost source for a configured provider. A mistyped name would have no effect, so it is rejected."""
 
     class Meta:
         model = ProviderBilling
@@ -154,7 +154,7 @@ class ProviderBillingForm(RecordForm):
 
 @admin.register(ProviderBilling)
 class ProviderBillingAdmin(ReadableAdmin):
-    """Which cost is booked where a provider reports its own, for all organizations."""
+    """Which cost is booked if a provider reports its own, for all organizations."""
 
     form = ProviderBillingForm
     list_display = ["provider", "booked_cost", "changed_by"]
@@ -164,6 +164,6 @@ class ProviderBillingAdmin(ReadableAdmin):
     readonly_fields = ["changed_by"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save, with who did it."""
+        """Save and record who changed it."""
         obj.changed_by = user_actor(request.user)  # type: ignore[arg-type]
         super().save_model(request, obj, form, change)

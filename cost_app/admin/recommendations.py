@@ -1,4 +1,4 @@
-"""Recommendations and the rules that they became, for staff to read."""
+"""Raw recommendation records for staff, read-only."""
 
 from django.contrib import admin
 
@@ -11,7 +11,7 @@ from cost_app.models import (
 
 @admin.register(Recommendation)
 class RecommendationAdmin(ReadOnlyAdmin):
-    """Advice of all organizations."""
+    """Recommendations of all organizations."""
 
     list_display = ["title", "organization", "kind", "state", "monthly_nano", "confidence", "computed_at"]
     date_hierarchy = "computed_at"
@@ -22,7 +22,7 @@ class RecommendationAdmin(ReadOnlyAdmin):
 
 @admin.register(OptimizationRule)
 class OptimizationRuleAdmin(ReadOnlyAdmin):
-    """Rules that applied recommendations activated."""
+    """Rules created by applied recommendations."""
 
     list_display = [
         "recommendation",

@@ -1,4 +1,4 @@
-"""Alerts, spending rules and fallback routes, for staff to read."""
+"""Raw records of alerts, spending rules and fallback chains for staff, read-only."""
 
 from django.contrib import admin
 
@@ -23,7 +23,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
 @admin.register(CostPolicy)
 class CostPolicyAdmin(ReadOnlyAdmin):
-    """The rules of all organizations; they are changed on the page of each."""
+    """Spending rules of all organizations. Each organization changes its own on its settings page."""
 
     list_display = ["organization", "unpriced_models", "bound_mode", "month_starts_on", "usage_time_zone"]
     list_select_related = ["organization"]
@@ -31,7 +31,7 @@ class CostPolicyAdmin(ReadOnlyAdmin):
 
 @admin.register(FallbackRoute)
 class FallbackRouteAdmin(ReadOnlyAdmin):
-    """Custom fallback chains; they are changed on the page of routes, which checks them."""
+    """Custom fallback chains. Change them on the routes page, which validates them."""
 
     list_display = ["organization", "provider", "model", "position", "to_provider", "to_model"]
     list_filter = [ProviderFilter, "organization"]
@@ -41,7 +41,7 @@ class FallbackRouteAdmin(ReadOnlyAdmin):
 
 @admin.register(FallbackOptOut)
 class FallbackOptOutAdmin(ReadOnlyAdmin):
-    """Where the default fallback chains are off: for a model, or without a model for the whole organization."""
+    """Opt-outs from default fallback chains, for one model or, without a model, for all."""
 
     list_display = ["organization", "provider", "model"]
     list_filter = ["organization"]

@@ -1,17 +1,17 @@
 """The fallback chain of a model: the organization's own, or a default derived from the price book.
 
-How the default is derived, so that anybody can work it out on paper:
+How the default is derived:
 
-1. Candidates are the chat models that the organization may use: those its policy allows for every request class that
-   the requested model is allowed for, or, without such a policy, the shipped models and those it used within 30 days.
-   Each needs a price in force and a configured provider. Embedding models are never candidates.
-2. The same tier. Prices are compared at the most expensive hours of the week, three input tokens to one output token. A
+1. Candidates are the chat models that the organization may use: those that its policy allows for every request class
+   of the requested model. Without a policy: the built-in models and those used in the last 30 days. Each needs a price
+   in force and a configured provider. Embedding models are never candidates.
+2. The same tier. Prices are compared at the week's most expensive hours, with three input tokens per output token. A
    candidate costs at most `DEARER_MAX` times the requested model and at least one `CHEAPER_MAX`th of it, and a model of
-   the economy tier (output below $1 per million tokens) never stands in for one above it.
-3. One model of each provider, the closest in price: a provider's outage takes all of its models down.
-4. Other providers first, the closest price first, at most `DEFAULT_STEPS` steps. Ties go by name.
+   the economy tier (output below $1 per million tokens) never replaces a more expensive one.
+3. One model per provider, the closest in price, because a provider's outage affects all of its models.
+4. Other providers come first, then the closest price, up to `DEFAULT_STEPS` steps. Ties are broken by name.
 
-A chain belongs to the model that was requested and is not followed any further, so that chains cannot form a cycle.
+A chain belongs to the requested model and is never followed into another chain, so chains cannot form a cycle.
 """
 
 from collections import defaultdict
@@ -30,9 +30,9 @@ from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO
 
 DEFAULT_STEPS = 3
 DEARER_MAX = 5
-"""An outage must not multiply the bill: the maximum price of a default step, in prices of the requested model."""
+"""An outage must not multiply the bill: the maximum price of a default step, as a multiple of the requested model's."""
 CHEAPER_MAX = 10
-"""A model below this fraction of the price is not expected to do the same work."""
+"""A model cheaper than this fraction of the price is not considered comparable."""
 EVERY_MODEL = ("", "")
 """The opt-out that applies to all models."""
 
@@ -77,12 +77,12 @@ class Chain:
 
     @property
     def version(self) -> str:
-        """Differs whenever the chain does: a form sends it back, so that nobody overwrites what they have not seen."""
+        """Changes with the chain. Forms send it back, so that no one overwrites a change they haven't seen."""
         return " ".join([self.source, *(step.name for step in self.steps)])
 
 
 def fallback_chain(organization_id: int, provider: str, model: str) -> list[Model]:
-    """The (provider, model) pairs to try after `provider`/`model`, in order; only those that can be called now.
+    """The (provider, model) pairs to try after `provider`/`model`, in order, limited to those that can be called now.
 
     Three small queries for an organization's own chain, five for a default one, and two more where aliases are named.
     """
@@ -102,9 +102,8 @@ def effective_chain(organization_id: int, provider: str, model: str) -> Chain:
 
 
 def effective_chains(organization_id: int) -> list[Chain]:
-    """The chains of every model that the organization is likely to use, and of those it has configured, by name.
-
-    Six queries, however many models there are.
+    """The chains of the models that the organization uses or has configured, by name. Six queries, whatever the number
+    of models.
     """
     own, opt_outs = _own_steps(organization_id), _opt_outs(organization_id)
     configured = {*own, *opt_outs} - {EVERY_MODEL}
@@ -129,16 +128,16 @@ def defaults_are_on(organization_id: int) -> bool:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The models that default chains of one organization consist of."""
+    """Candidates for one organization's default chains."""
 
     usable: set[Model]
     classes: dict[Model, set[str]] | None
-    """The request classes that the policy allows each model for; None where it allows all."""
+    """The request classes that the policy allows per model. None if it allows all."""
     prices: dict[Model, WeeklyPrices]
 
     @classmethod
     def of(cls, organization_id: int, others: Iterable[Model]) -> "Candidates":
-        """Read them, with the prices of `others` too; at most three queries."""
+        """Read the candidates, and the prices of `others`. At most three queries."""
         classes = _allowed_classes(organization_id)
         named = set(classes) if classes is not None else familiar_models(organization_id)
         configured = set(provider_names())
@@ -146,7 +145,7 @@ class Candidates:
         return cls(usable, classes, weekly_prices({*usable, *others}))
 
     def default_chain(self, asked: Model) -> Chain:
-        """The derived chain; empty for a model that has no price, or a price of zero to compare with."""
+        """The derived chain. Empty for a model without a price or with a price of zero."""
         if asked not in self.prices:
             return Chain(*asked, Source.DEFAULT, [])
         fitting = [model for model in self.usable if self._fits(model, asked)]
@@ -215,7 +214,7 @@ def _own_steps(organization_id: int, models: Sequence[Model] | None = None) -> d
 
 
 def _opt_outs(organization_id: int, models: Sequence[Model] | None = None) -> set[Model]:
-    """The opt-outs that concern the models, or all of them; the one for every model always."""
+    """The opt-outs of these models, or all of them. Always includes the one that applies to all models."""
     rows = FallbackOptOut.objects.filter(organization_id=organization_id)
     if models is not None:
         rows = rows.filter(model__in=["", *(model for _, model in models)])

@@ -1,4 +1,4 @@
-"""What people send about fallback chains: a change of one step, and which models they choose from."""
+"""Forms for fallback chains."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -16,7 +16,7 @@ Choices = list[tuple[str, list[tuple[str, str]]]]
 
 
 class ModelChoiceForm(forms.Form):
-    """Chooses a model of the price book whose chain is to be shown."""
+    """Selects the model whose chain is shown."""
 
     model = forms.ChoiceField(label="Model")
 
@@ -26,7 +26,7 @@ class ModelChoiceForm(forms.Form):
 
 
 class StepForm(forms.Form):
-    """Chooses the model of a new step: anything that the chain does not hold yet and that can be called."""
+    """Selects the model of a new step: any model that can be called and is not in the chain yet."""
 
     step = forms.ChoiceField(label="Add a step")
 
@@ -38,14 +38,14 @@ class StepForm(forms.Form):
 
 
 class ChangeForm(forms.Form):
-    """One change of a chain: `step` names a model, `seen` is the version of the chain that the person saw."""
+    """One change to a chain. `step` is a model, `seen` the chain's version when the page was loaded."""
 
     action = forms.ChoiceField(choices=[(action, action) for action in ACTIONS])
     step = forms.CharField(required=False, max_length=161)
     seen = forms.CharField()
 
     def changed(self, chain: Chain) -> list[Model]:
-        """The steps of a valid form's chain after the change. Raises ChainError for a step that is not there."""
+        """The chain's steps after the change. Raises ChainError if the step is not in the chain."""
         steps = [(step.provider, step.model) for step in chain.steps]
         action, step = self.cleaned_data["action"], model_named(self.cleaned_data["step"])
         if action == "off":
@@ -62,7 +62,7 @@ class ChangeForm(forms.Form):
 
 
 def model_named(name: str) -> Model:
-    """The model of `provider/model`; names of models may hold slashes."""
+    """The model of `provider/model`. Model names can contain slashes."""
     provider, _, model = name.partition("/")
     return provider, model
 

@@ -1,6 +1,6 @@
-"""Changes an organization's fallback chains. The page is the only caller; every rule about a chain is here.
+"""Changes an organization's fallback chains. All rules about chains are here.
 
-A change applies to the next failure, in every worker: chains are not cached.
+A change applies to the next failure, in every worker, because chains are not cached.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from cost_app.prices.book import priced_models
 from cost_app.recommendations.pricing import Model
 
 STEPS_MAX = 5
-"""Each step may retry its call as often as the request allows; longer chains keep a caller waiting for minutes."""
+"""Each step can use all of the request's retries, so a longer chain could take minutes."""
 
 
 class ChainError(ValueError):
-    """The chain cannot be saved; the text says why."""
+    """The chain is invalid; the message says why."""
 
 
 class ChainChangedError(ChainError):
-    """The chain has changed since the caller saw it."""
+    """The chain changed since it was read."""
 
     def __init__(self) -> None:
         super().__init__("This chain was changed in the meantime. Check it and try again.")
@@ -34,8 +34,8 @@ class ChainChangedError(ChainError):
 def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] = ()) -> None:
     """Raise ChainError unless `asked` may fall back to `steps`.
 
-    Every step needs a configured provider and a price for chat, is there once, and is not `asked` itself. `known` steps
-    may stay although their provider or price has gone: they are skipped until it is back.
+    Every step needs a configured provider and a chat price, appears once, and is not `asked` itself. `known` steps
+    may stay although their provider or price has gone: they are skipped until it returns.
     """
     if len(steps) > STEPS_MAX:
         raise ChainError(f"A chain has at most {STEPS_MAX} steps.")
@@ -57,7 +57,7 @@ def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] 
 
 @transaction.atomic
 def set_chain(*, organization_id: int, asked: Model, steps: Sequence[Model], actor: str, seen: str = "") -> Chain:
-    """Make `steps` the model's chain; without steps the model has no fallback. Returns the effective chain.
+    """Set the model's chain to `steps`. With no steps, the model has no fallback. Returns the effective chain.
 
     `seen` is the `version` of the chain that the caller changed. Raises ChainError, and ChainChangedError if the chain
     has changed since.

@@ -1,4 +1,4 @@
-"""The pages of fallback chains. Names of models may hold slashes: they come last."""
+"""The pages of fallback chains. Model names can contain slashes, so they come last."""
 
 from django.urls import path
 

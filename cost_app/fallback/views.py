@@ -26,7 +26,7 @@ RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "
 @permission_required("queue:read")
 @require_GET
 def chain_list(request: MemberRequest) -> HttpResponse:
-    """Every effective chain; `?model=` redirects to the page of one."""
+    """All effective chains. `?model=` redirects to one chain's page."""
     chooser = ModelChoiceForm(request.GET or None)
     if chooser.is_valid():
         return redirect("route", name=chooser.cleaned_data["model"])
@@ -44,7 +44,7 @@ def chain_list(request: MemberRequest) -> HttpResponse:
 @permission_required("queue:read")
 @require_GET
 def chain(request: MemberRequest, name: str) -> HttpResponse:
-    """The chain of one model. 404 for a model that has neither a price nor a chain."""
+    """One model's chain. 404 if the model has neither a price nor a chain."""
     asked = _asked(name)
     found = effective_chain(request.principal.organization_id, *asked)
     if not found.steps and not priced_models([asked]):
@@ -60,7 +60,7 @@ def change(request: MemberRequest, name: str) -> HttpResponse:
     found = effective_chain(organization_id, *_asked(name))
     form = ChangeForm(request.POST)
     if not form.is_valid():
-        return _page(request, found, "Select a change.")
+        return _page(request, found, "Select an action.")
     try:
         _apply(form, found, organization_id=organization_id, actor=request.principal.actor)
     except manage.ChainError as error:
@@ -81,7 +81,7 @@ def switch_defaults(request: MemberRequest) -> HttpResponse:
 
 
 def _asked(name: str) -> Model:
-    """The model of the address. Raises Http404 for a name that no database could hold."""
+    """The model in the URL. Raises Http404 for a name that is too long to store."""
     if "\0" in name:
         raise Http404
     return model_named(name)

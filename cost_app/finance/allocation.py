@@ -1,4 +1,4 @@
-"""Splitting an amount by token class. The ledger knows what a call cost in all; a class's share is worked out here."""
+"""Splits amounts by token class. The ledger stores a call's total cost; each class's share is calculated here."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,23 +12,23 @@ from cost_app.prices.fees import fees_among
 from cost_app.prices.pricing import cost_of, unit_prices
 
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output")
-"""The disjoint classes of providers' files, where `cache_write` holds all writes; reasoning is a part of output."""
+"""Disjoint classes in providers' files. `cache_write` includes all writes, and output includes reasoning."""
 PRICED_CLASSES = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
-"""The disjoint classes that are priced separately; here `cache_write` holds the 5-minute writes alone."""
+"""Disjoint classes with their own prices. Here, `cache_write` is only the 5-minute writes."""
 
 Rates = tuple[int, ...]
 """Nano-dollars per million tokens of each priced class."""
 
 
 def allocate(amount: int, weights: Sequence[int]) -> list[int]:
-    """Parts of an amount in proportion to weights, which add up to it exactly (method of the largest remainder).
+    """Split an amount in proportion to weights, so that the parts add up exactly (largest remainder method).
 
-    Equal remainders go to the earlier part. Raises ValueError where every weight is 0 and the amount is not.
+    Equal remainders go to the earlier part. Raises ValueError if all weights are 0 and the amount is not.
     """
     total = sum(weights)
     if not total:
         if amount:
-            raise ValueError("an amount cannot be split by weights of nothing")
+            raise ValueError("cannot split an amount if all weights are zero")
         return [0] * len(weights)
     parts = [amount * weight // total for weight in weights]
     by_remainder = sorted(range(len(weights)), key=lambda at: (-(amount * weights[at] % total), at))
@@ -56,10 +56,10 @@ class PriceList:
     def billed_at(
         self, provider: str, model: str, at: datetime, usage: TokenUsage, nano: int, price_id: int | None = None
     ) -> tuple[ModelPrice | None, bool]:
-        """The version that a call was billed at, and whether its cost is that of the usage at this version.
+        """The version that a call was billed at, and whether that version yields its cost.
 
-        First the one that the call's attempt names, then the one in force at the instant, then any that gives the
-        cost: an attempt that was priced again names the new version, and its first booking has the cost of the old one.
+        Tries the version of the call's attempt, then the one in force at the time, then any that yields the cost:
+        after repricing, the attempt names the new version, but its first booking has the old cost.
         """
         first: ModelPrice | None = None
         for price in self._candidates(provider, model, at, usage.tier, price_id):
@@ -69,13 +69,13 @@ class PriceList:
         return first, False
 
     def fees_at(self, price: ModelPrice, at: datetime) -> dict[str, int]:
-        """Nano-dollars per use by tool, for calls at this price that left at an instant."""
+        """Nano-dollars per use by tool, for calls at this price that were sent at `at`."""
         return fees_among(self._fees.get(price.provider, []), price.model, at)
 
     def in_force(
         self, provider: str, model: str, at: datetime, tier: str = PriceTier.STANDARD.value
     ) -> ModelPrice | None:
-        """The version in force at an instant, as `price_of` finds it; None for a model without a price then."""
+        """The version in force at a time, as `price_of` finds it. None if the model had no price then."""
         for versions in self._named(provider, model, at):
             for billed in (tier, PriceTier.STANDARD.value):
                 if price := price_among(versions, billed, at):
@@ -83,7 +83,7 @@ class PriceList:
         return None
 
     def _named(self, provider: str, model: str, at: datetime) -> list[list[Version]]:
-        """The versions of the model itself, then those of the model that it is an alias of."""
+        """Versions of the model itself, then of the model that it is an alias for."""
         names = (model, alias_among(self._aliases.get(provider, []), model, at))
         return [self._versions[provider, name] for name in names if (provider, name) in self._versions]
 
@@ -99,15 +99,15 @@ class PriceList:
 
 
 def rates_of(price: ModelPrice, prompt: int) -> Rates:
-    """What each priced class costs in a call with this many prompt tokens; nano-dollars per million."""
+    """The rate of each priced class for a prompt of this length, in nano-dollars per million tokens."""
     unit = unit_prices(price, prompt)
     return tuple(getattr(unit, name) for name in PRICED_CLASSES)
 
 
 def weights_of(tokens: Mapping[str, int], price: ModelPrice | None, hour_writes: int = 0) -> list[int]:
-    """Tokens x price of each of `TOKEN_CLASSES`; the tokens alone where there is no price, or a price of nothing.
+    """Tokens x price of each of `TOKEN_CLASSES`; only the tokens if there is no price or the price is zero.
 
-    `hour_writes` are those of the cache writes that live 1 hour.
+    `hour_writes` are the cache writes that are kept for one hour.
     """
     weights = []
     if price:

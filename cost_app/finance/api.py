@@ -1,4 +1,4 @@
-"""The files of finance for programs: the same code as the pages, the same rights."""
+"""Finance files over the API, with the pages' code and permissions."""
 
 from collections.abc import Callable
 from datetime import date
@@ -25,17 +25,17 @@ def get_months(call: ApiCall, _payload: MonthsQuery) -> MonthsOut:
 
 
 def get_ledger(call: ApiCall, payload: ExportQuery) -> HttpResponseBase:
-    """Every booking of some days."""
+    """Stream every ledger entry of a range of days."""
     return _export(call, payload, ledger_csv)
 
 
 def get_focus(call: ApiCall, payload: ExportQuery) -> HttpResponseBase:
-    """The charges of some days."""
+    """Stream the charges of a range of days."""
     return _export(call, payload, focus_csv)
 
 
 def get_statement(call: ApiCall, payload: StatementQuery) -> HttpResponseBase:
-    """Every line of a month's statement."""
+    """Stream every line of a month's statement."""
     month = find_month(call.principal.organization_id, payload.month.isoformat())
     if month is None:
         raise not_found()
@@ -51,7 +51,7 @@ def _export(
 
 
 def _answer(call: ApiCall, file: StreamingHttpResponse) -> HttpResponseBase:
-    """A HEAD must not make the file."""
+    """HEAD must not generate the file."""
     return HttpResponse(headers=dict(file.items())) if call.http.method == "HEAD" else file
 
 

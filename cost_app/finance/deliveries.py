@@ -1,8 +1,8 @@
-"""Files of finance that are written to a folder on a schedule: `EXPORT_DIRECTORY/<organization>/<kind>_<month>.csv`.
+"""Scheduled exports, written to `EXPORT_DIRECTORY/<organization>/<kind>_<month>.csv`.
 
-The current month and those that ended within 32 days are written again and again, because usage can be reported 31 days
-late. A file appears whole or not at all (written aside, then renamed), and writing it twice gives the same file. What
-became of each is a row for the exports page; failures are reported on the organization's channels.
+The current month and those that ended within 32 days are rewritten on each run, because usage can be reported up to 31
+days late. Files are replaced atomically, and writing one twice gives the same content.
+Each result is stored for the exports page; failures are reported on the organization's channels.
 """
 
 import csv
@@ -34,7 +34,7 @@ from cost_app.finance.statement import STATEMENT_COLUMNS, statement_rows
 from cost_app.models import ExportDelivery
 
 COLLECTS = timedelta(days=32)
-"""How long after its end a month is written again: reports of usage come up to 31 days late."""
+"""How long after its end a month is rewritten: usage can be reported up to 31 days late."""
 RETRY = timedelta(minutes=10)
 STALE = timedelta(days=1)
 ERROR_LENGTH = 200
@@ -46,7 +46,7 @@ Rows = Iterable[Iterable[object]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file: its header, and its rows in the organization's scope."""
+    """A kind of file: its header and its rows, read in the organization's scope."""
 
     header: Sequence[str]
     rows: Callable[[Organization, Month], Rows]
@@ -60,7 +60,7 @@ KINDS = {
 
 
 def deliver_due() -> None:
-    """Write what is due, for every organization; nothing where no folder is set."""
+    """Write the files that are due, for every organization. Does nothing if no directory is configured."""
     if settings.EXPORT_DIRECTORY:
         for organization in Organization.objects.order_by("pk"):
             deliver(organization)
@@ -99,16 +99,16 @@ def _deliver(organization: Organization, month: Month, kind: str) -> ExportDeliv
 
 
 def place_of(root: Path, slug: str, name: str) -> Path:
-    """The file's path in the organization's own folder, which is created. Raises ValueError for a path outside."""
+    """The file's path in the organization's directory, which is created. Raises ValueError for a path outside."""
     folder = root.joinpath(slug)
     if not SLUG.fullmatch(slug) or folder.is_symlink():
-        raise ValueError("the organization's folder must be a plain folder of the export directory")
+        raise ValueError("the organization's directory must be a real directory inside the export directory")
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     return folder.joinpath(name)
 
 
 def write_file(path: Path, header: Iterable[object], rows: Rows) -> tuple[str, int]:
-    """Write a CSV file whole or not at all; returns its SHA-256 and its bytes. Raises OSError."""
+    """Write a CSV file atomically. Returns its SHA-256 and its size in bytes. Raises OSError."""
     _remove_stale(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
@@ -137,7 +137,7 @@ def _digest(path: Path) -> tuple[str, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """What a process that was killed left behind."""
+    """Delete temporary files of killed processes."""
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         if datetime.fromtimestamp(left.stat().st_mtime, UTC) < timezone.now() - STALE:
             left.unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def _remove_stale(path: Path) -> None:
 
 @transaction.atomic
 def _note(organization: Organization, month: Month, kind: str, *, error: str = "", **columns: object) -> ExportDelivery:
-    """Store the result of the file; the first failure after a success sends a notification."""
+    """Store the file's result. The first failure after a success sends a notification."""
     before = ExportDelivery.objects.filter(kind=kind, first_day=month.first_day).first()
     row, _ = ExportDelivery.objects.update_or_create(
         organization=organization,
@@ -171,5 +171,5 @@ def _failure(row: ExportDelivery, month: Month) -> Notification:
 
 
 def deliveries() -> Iterator[ExportDelivery]:
-    """The scoped organization's files of about a year, the newest month first."""
+    """The organization's files of about a year, newest month first."""
     return ExportDelivery.objects.order_by("-first_day", "kind")[:SHOWN].iterator()

@@ -1,4 +1,4 @@
-"""The ledger as a CSV file: one line a row, in the order of time."""
+"""The ledger as CSV, one line per row, in chronological order."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ LEDGER_COLUMNS = [
 
 
 def ledger_csv(organization: Organization, first: date, last: date) -> StreamingHttpResponse:
-    """The rows of the organization's days `first` to `last`, both included."""
+    """The rows of the organization's days `first` to `last`, inclusive."""
     calendar = calendar_of(organization.pk)
     starts_at, ends_at = calendar.begin_of(first), calendar.begin_of(last + ONE_DAY)
     return csv_response(
@@ -61,7 +61,9 @@ def ledger_csv(organization: Organization, first: date, last: date) -> Streaming
 
 
 def ledger_rows(organization: Organization, starts_at: datetime, ends_at: datetime) -> Iterator[list[object]]:
-    """The rows from one instant to before another; needs the organization's scope. Reads batches by (at, id)."""
+    """The rows from `start` (inclusive) to `end` (exclusive). Needs the organization's scope. Reads in batches by (at,
+    id).
+    """
     names = {key.pk: f"{key.name} ({key.key_id})" for key in ApiKey.objects.filter(organization=organization)}
     entries = LedgerEntry.objects.filter(organization=organization, at__lt=ends_at).order_by("at", "id")
     batch = list(entries.filter(at__gte=starts_at)[:BATCH])

@@ -1,8 +1,8 @@
 """FOCUS 1.2, the FinOps Open Cost and Usage Specification (focus.finops.org), as a CSV file.
 
-`focus_charges` says what a line is. Costs are split by tokens x list price, by the largest remainder, so that the lines
-of a day add up to its cost in the ledger exactly. Columns of features that do not exist here stay empty: FOCUS 1.0, and
-tools that read it, expect them.
+See `focus_charges` for what a line is. Costs are split in proportion to tokens x list price (largest remainder
+method), so that a day's lines add up exactly to its cost in the ledger. Columns that don't apply stay empty: FOCUS 1.0
+and the tools that read it expect them.
 """
 
 import json
@@ -90,17 +90,17 @@ METERS = {
 }
 PRICING_UNIT = "1000000 Tokens"
 USES = "Uses"
-"""Unit of tools that a provider bills by the use."""
+"""Unit of tools that are billed per use."""
 CALLS = "Calls"
-"""Meter and unit of what is billed without tokens: calls whose end nobody saw, at their upper bound."""
+"""Meter and unit of calls with an unknown outcome, which are billed at their upper bound, without tokens."""
 NO_DETAILS = ("", "standard")
-"""Service tiers that a line need not state."""
+"""Service tiers that are not stated in a line."""
 DEMO_TAG = "aiinfra:demo"
-"""With the prefix that FOCUS wants for tags that the customer did not set."""
+"""Has the prefix that FOCUS requires for tags not set by the customer."""
 
 
 def focus_csv(organization: Organization, first: date, last: date) -> StreamingHttpResponse:
-    """The charges of the organization's days `first` to `last`, both included."""
+    """The charges of the organization's days `first` to `last`, inclusive."""
     return csv_response(
         organization.pk,
         f"focus-1.2_{organization.slug}_{first}_{last}.csv",
@@ -110,13 +110,13 @@ def focus_csv(organization: Organization, first: date, last: date) -> StreamingH
 
 
 def focus_rows(organization: Organization, first: date, last: date) -> Iterator[list[object]]:
-    """The lines of some days in the order of `FOCUS_COLUMNS`; needs the organization's scope."""
+    """The lines of a range of days, with the columns in `FOCUS_COLUMNS`. Needs the organization's scope."""
     calendar = calendar_of(organization.pk)
     yield from _rows(organization, calendar, calendar.begin_of(first), calendar.begin_of(last + ONE_DAY))
 
 
 def focus_between(organization: Organization, starts_at: datetime, ends_at: datetime) -> Iterator[list[object]]:
-    """The same from one instant to before another."""
+    """The same from `start` (inclusive) to `end` (exclusive)."""
     yield from _rows(organization, calendar_of(organization.pk), starts_at, ends_at)
 
 
@@ -139,7 +139,7 @@ def _rows(
 
 
 def closings_of(organization_id: int, calendar: Calendar) -> list[Closing]:
-    """The organization's closed months, by which corrections are told from current charges."""
+    """The organization's closed months. They tell corrections from current charges."""
     return [
         Closing(closed_month(close, calendar), close.closed_at, figure(close, "ledger", "max_id") or 0)
         for close in MonthClose.objects.filter(organization_id=organization_id).order_by("first_day")
@@ -169,7 +169,7 @@ def _period(segment: Segment) -> dict[str, object]:
 
 
 def _owner(charge: Charge, key: ApiKey | None, *, is_demo: bool) -> dict[str, object]:
-    """FOCUS has tags as an object; ours have no values, which it writes as true."""
+    """FOCUS tags are key-value pairs. Our tags have no values, so each value is true."""
     tags = dict.fromkeys(json.loads(charge.owner.tags), True)
     return {
         "Tags": json.dumps({**tags, **({DEMO_TAG: True} if is_demo else {})}, ensure_ascii=False),
@@ -226,7 +226,7 @@ def _usage(charge: Charge) -> dict[str, object]:
 
 
 def _metered(charge: Charge) -> tuple[str, int, str]:
-    """What is counted, how much of it, and in which unit."""
+    """The meter, the quantity and the unit."""
     if charge.token_class:
         return METERS[charge.token_class], charge.tokens, "Tokens"
     if charge.tool:
@@ -235,7 +235,7 @@ def _metered(charge: Charge) -> tuple[str, int, str]:
 
 
 def _pricing_category(charge: Charge) -> str:
-    """Prices that hold in some hours of the week only are dynamic; what has no price is other."""
+    """ "Dynamic" if the price depends on the hour of the week, "Other" without a price."""
     if charge.price is None or charge.rate is None:
         return "Other"
     return "Dynamic" if charge.price.window else "Standard"

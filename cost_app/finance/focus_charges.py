@@ -1,7 +1,7 @@
-"""What the FOCUS export charges for: the ledger's rows of a day, summed by everything that distinguishes two lines.
+"""The charges of the FOCUS export: the ledger rows of a day, grouped into lines.
 
-A line is of one day, model, API key, user, set of tags and price; usage is further split by token class and billed
-tool. Cache hits are not consumption and are left out. Corrections get separate lines.
+A line has one day, model, API key, user, set of tags and price. Usage is further split by token class and billed tool.
+Cache hits are not consumption and are omitted. Corrections get separate lines.
 """
 
 from collections import Counter
@@ -20,14 +20,14 @@ from cost_app.prices.pricing import TOKENS_PER_PRICE
 
 ROWS_AT_ONCE = 2_000
 CORRECTIONS = (LedgerKind.ADJUST, LedgerKind.MANUAL)
-"""Kinds of rows that are not separate usage."""
+"""Kinds of rows that don't count as separate usage."""
 UNITS_PER_DOLLAR_EXPONENT = -15
 """Tokens x nano-dollars per million tokens are units of 1e-15 dollars."""
 
 
 @dataclass(frozen=True)
 class Closing:
-    """A closed month, when it was closed, and the last ledger row that it counts."""
+    """A closed month, when it was closed, and the last ledger row that it includes."""
 
     month: Month
     closed_at: datetime
@@ -36,7 +36,9 @@ class Closing:
 
 @dataclass(frozen=True)
 class Segment:
-    """One day of the organization within one billing period: where a bound cuts a day, a part of it."""
+    """One day of the organization within one billing period. If a period's bound is inside a day, only the part in the
+    period.
+    """
 
     day: date
     starts_at: datetime
@@ -48,7 +50,7 @@ class Segment:
 class Charge:
     """One line. `nano` in nano-dollars, `list_dollars` exact.
 
-    Usage is of a `token_class`, of `uses` of a `tool`, or of calls. `rate` is nano-dollars per million of either.
+    The quantity is tokens of `token_class`, `uses` of `tool`, or calls. `rate` is nano-dollars per million of either.
     """
 
     segment: Segment
@@ -69,9 +71,9 @@ class Charge:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What distinguishes lines besides their owner. `is_listed`: the cost is that of the usage at the rates.
+    """Grouping key of lines, besides their owner. `is_listed`: the cost equals the usage at the rates.
 
-    `fees` are nano-dollars per use of the tools that were used, None for those without a fee.
+    `fees` are nano-dollars per use of each tool, None for a tool without a fee.
     """
 
     is_usage: bool
@@ -93,14 +95,14 @@ class _Sums:
 
 
 class Charges:
-    """The charges of one organization from one instant to before another; its scope is needed while they are read."""
+    """The charges of one organization from `start` (inclusive) to `end` (exclusive). Iterate in its scope."""
 
     def __init__(self, organization_id: int, calendar: Calendar, closings: Sequence[Closing]) -> None:
         self.organization_id, self.calendar, self.closings = organization_id, calendar, closings
         self.prices = PriceList()
 
     def between(self, starts_at: datetime, ends_at: datetime) -> Iterator[Charge]:
-        """By day; the memory is that of one day's lines."""
+        """Yields day by day, so only one day's lines are in memory."""
         entries = LedgerEntry.objects.filter(
             organization_id=self.organization_id, at__gte=starts_at, at__lt=ends_at
         ).exclude(kind=LedgerKind.CACHE_HIT)
@@ -136,7 +138,7 @@ class Charges:
         sums.tokens = [one + other for one, other in zip(sums.tokens, row.tokens, strict=True)]
 
     def _priced(self, kind: _Kind, row: Row) -> tuple[_Kind, ModelPrice | None]:
-        """Prices and fees are those of the time at which the call left."""
+        """Prices and fees are those in force when the call was sent."""
         left_at, usage = row.dispatched_at or row.at, row.usage
         price, is_listed = self.prices.billed_at(row.provider, row.model, left_at, usage, row.nano, row.price_id)
         fees = self.prices.fees_at(price, left_at) if price else {}
@@ -151,7 +153,7 @@ class Charges:
         return kind, price
 
     def _corrects_a_closed_month(self, row: Row) -> bool:
-        """FOCUS: a correction is of a period that was invoiced before. Ours are when they are closed."""
+        """In FOCUS, a correction changes an invoiced period. Here, a closed month is an invoiced period."""
         called_at = row.finished_at if row.kind == LedgerKind.ADJUST and row.finished_at else row.at
         for closing in self.closings:
             month = closing.month
@@ -179,7 +181,7 @@ def _order(item: tuple[tuple[Owner, _Kind], _Sums]) -> tuple[object, ...]:
 
 
 def _usage(segment: Segment, owner: Owner, kind: _Kind, sums: _Sums) -> Iterator[Charge]:
-    """A line for each token class and tool; what neither is the cause of is a line of calls."""
+    """One line per token class and tool, and one line of calls for any remaining cost."""
     lines = [*_token_lines(kind, sums), *_tool_lines(kind, sums)]
     weights = [line.quantity * (line.rate or 0) for line in lines]
     if not any(weights) and not kind.rates:
@@ -199,7 +201,7 @@ def _usage(segment: Segment, owner: Owner, kind: _Kind, sums: _Sums) -> Iterator
 
 
 class _Line(NamedTuple):
-    """What is counted, and its nano-dollars per million."""
+    """The quantity, and its rate in nano-dollars per million."""
 
     token_class: str
     tool: str
@@ -219,8 +221,9 @@ def _tool_lines(kind: _Kind, sums: _Sums) -> Iterator[_Line]:
 
 
 def _list_dollars(count: int, rate: int | None, nano: int, kind: _Kind) -> Decimal | None:
-    """Count x rate. Calls are rounded up to a nano-dollar each, at list price too: so never below what was billed,
-    where that is the list price."""
+    """Count x rate. Each call is rounded up to a whole nano-dollar, as billing does, so that the list cost is never
+    below the billed cost at list price.
+    """
     if rate is None:
         return None
     exact = Decimal(count * rate).scaleb(UNITS_PER_DOLLAR_EXPONENT)

@@ -1,4 +1,4 @@
-"""The ledger's rows as the FOCUS export reads them."""
+"""Ledger rows, as the FOCUS export reads them."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Owner:
-    """Whom a charge is for. `api_key_id` is a row id, None without a key; `tags` is a JSON list."""
+    """Who is charged. `api_key_id` is a row ID, None without a key; `tags` is a JSON list."""
 
     provider: str
     model: str
@@ -32,7 +32,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the ledger, by `COLUMNS`."""
+    """A ledger row with `COLUMNS`."""
 
     pk: int
     at: datetime
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def usage(self) -> TokenUsage:
-        """What the call used."""
+        """The call's usage."""
         return usage_in(vars(self))
 
     @property
@@ -69,13 +69,13 @@ class Row:
 
     @property
     def owner(self) -> Owner:
-        """Whom it is charged to."""
+        """Who is charged."""
         tags = json.dumps(sorted(self.tags), ensure_ascii=False)
         return Owner(self.provider, self.model, self.api_key_id, self.user_ref, tags)
 
 
 def with_overruns(rows: Iterable[Row], overruns: Mapping[Any, int]) -> Iterator[Row]:
-    """Cost above a call's maximum is booked separately; here both are one row again."""
+    """Merge a call's overrun, which is booked separately, into its row."""
     merged: set[UUID | None] = set()
     for row in rows:
         if row.kind == LedgerKind.OVERRUN and row.attempt_id in merged:

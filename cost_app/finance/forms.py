@@ -11,7 +11,7 @@ from cost_app.finance.invoices.table import MAX_BYTES
 from cost_app.finance.ranges import problem_with
 
 LEDGER, FOCUS = "ledger", "focus"
-KINDS = [(LEDGER, "Ledger: every booking"), (FOCUS, "FOCUS 1.2: by day, model, key, user and token class")]
+KINDS = [(LEDGER, "Ledger: every entry"), (FOCUS, "FOCUS 1.2: by day, model, key, user and token class")]
 
 
 def _day() -> forms.Widget:
@@ -19,7 +19,7 @@ def _day() -> forms.Widget:
 
 
 class ExportForm(forms.Form):
-    """A range of days of the organization's calendar, both ends included."""
+    """An inclusive range of days in the organization's calendar."""
 
     kind = forms.ChoiceField(label="File", choices=KINDS)
     first = forms.DateField(label="From", widget=_day())

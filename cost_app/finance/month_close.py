@@ -1,7 +1,7 @@
-"""Closing a month: its figures as they stand, signed, so that a later change of either can be seen.
+"""Closes months: stores their figures with a signature that reveals later changes.
 
 The signature is HMAC-SHA256 with a key derived from SECRET_KEY over canonical JSON (sorted keys, no spaces, ASCII). It
-proves that this installation wrote the figures and that nobody without the key changed them.
+proves that this installation wrote the figures and that no one without the key changed them.
 """
 
 import json
@@ -33,12 +33,12 @@ SNAPSHOT_SUMS = [name for name in SUMS if name not in {"latency_ms", "timed_call
 
 
 class NotClosableError(ValueError):
-    """The month cannot be closed now; the text says why."""
+    """The month cannot be closed now; the message says why."""
 
 
 @dataclass(frozen=True)
 class CloseState:
-    """How a closed month stands today. `corrections_nano` was booked on its days after it was closed."""
+    """The state of a closed month. `corrections_nano` was booked on its days after it was closed."""
 
     close: MonthClose
     month: Month
@@ -53,7 +53,7 @@ class CloseState:
 
 @dataclass(frozen=True)
 class Closing:
-    """What came of closing a month: `is_new` is False where it was closed before."""
+    """The result of closing a month. `is_new` is False if it was already closed."""
 
     close: MonthClose
     is_new: bool
@@ -62,7 +62,7 @@ class Closing:
 def close_month(*, organization: Organization, month: Month, actor: str) -> Closing:
     """Store a past month's figures permanently; a closed month does not change. Raises NotClosableError.
 
-    Closings of one organization take turns, so the months that they keep never overlap.
+    Closings of one organization are serialized, so closed months never overlap.
     """
     if not month.is_over:
         raise NotClosableError(f"{month} is not over yet.")
@@ -93,7 +93,7 @@ def close_month(*, organization: Organization, month: Month, actor: str) -> Clos
 
 
 def _closed_before(organization_id: int, month: Month) -> MonthClose | None:
-    """The same month, if it is already closed. Raises NotClosableError if a closed month overlaps it."""
+    """The same month if it is already closed. Raises NotClosableError if a closed month overlaps it."""
     calendar = calendar_of(organization_id)
     for close in MonthClose.objects.filter(organization_id=organization_id):
         closed = closed_month(close, calendar)
@@ -105,13 +105,13 @@ def _closed_before(organization_id: int, month: Month) -> MonthClose | None:
 
 
 def _hold_folds(organization_id: int) -> None:
-    """The sums stay as they are until the transaction ends: folds wait for the policy's row."""
+    """Lock the rollups until the transaction ends: folds wait for the policy's row."""
     CostPolicy.objects.bulk_create([CostPolicy(organization_id=organization_id)], ignore_conflicts=True)
     CostPolicy.objects.select_for_update().get(organization_id=organization_id)
 
 
 def _snapshot(organization: Organization, month: Month) -> dict[str, Any]:
-    """Raises NotClosableError where ledger and sums do not agree; reads the month's ledger once."""
+    """Raise NotClosableError if the ledger and the rollups differ. Reads the month's ledger once."""
     rows = LedgerEntry.objects.filter(at__gte=month.starts_at, at__lt=month.ends_at)
     ledger = rows.aggregate(rows=Count("id"), max_id=Max("id"), nano=Sum("nano"))
     sums = MonthSums(organization.pk, month)
@@ -134,7 +134,7 @@ def _snapshot(organization: Organization, month: Month) -> dict[str, Any]:
 
 
 def _lines(sums: MonthSums, dimension: Dimension) -> dict[str, dict[str, Any]]:
-    """The lines of one dimension by its values. API keys go by their public ids, with the names of this moment."""
+    """The lines of one dimension by its values. API keys are identified by public ID, with their current names."""
     lines = {value: _columns(each) for value, each in sums.by(dimension)}
     if dimension is not Dimension.API_KEY:
         return dict(lines)
@@ -154,13 +154,13 @@ def _columns(sums: Sums) -> Sums:
 
 
 def sign(close: MonthClose, key: str | bytes) -> str:
-    """The signature of all that the row says, with a key derived from a secret."""
+    """The row's signature, with a key derived from a secret."""
     digest = salted_hmac(SALT, canonical(close), secret=key, algorithm="sha256").hexdigest()
     return f"{ALGORITHM}:{digest}"
 
 
 def canonical(close: MonthClose) -> str:
-    """What is signed: equal for equal rows, whichever database they came from."""
+    """The signed bytes. Equal rows give equal bytes in both databases."""
     said = {
         "organization_id": close.organization_id,
         "first_day": close.first_day.isoformat(),
@@ -173,7 +173,7 @@ def canonical(close: MonthClose) -> str:
 
 
 def verify(close: MonthClose) -> bool:
-    """Whether the row is as it was signed, with today's secret key or one of the fallbacks."""
+    """Whether the signature matches, with the current secret key or one of the fallbacks."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return any(constant_time_compare(close.signature, sign(close, key)) for key in keys)
 
@@ -181,7 +181,7 @@ def verify(close: MonthClose) -> bool:
 def close_states(organization_id: int) -> dict[str, CloseState]:
     """The organization's closed months by the ISO date of their first day.
 
-    A fixed number of queries, and one for each month that was closed in another time zone than today's.
+    A fixed number of queries, plus one for each month that was closed in a different time zone.
     """
     closes = list(MonthClose.objects.filter(organization_id=organization_id).order_by("-first_day"))
     if not closes:
@@ -208,7 +208,7 @@ def _state(close: MonthClose, calendar: Calendar, costs: Sequence[tuple[date, in
 
 
 def figure(close: MonthClose, *path: str) -> int | None:
-    """A number of the snapshot; None where it was changed beyond reading."""
+    """A number from the snapshot. None if it is unreadable."""
     found: Any = close.snapshot
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,7 +1,7 @@
-"""The sums of a month by dimension: from the sums by day, and from the ledger where a bound is inside of a day.
+"""A month's sums by dimension, from daily rollups, and from the ledger if a bound is inside a day.
 
-A bound is inside of a day after the organization has moved to another time zone: closed months keep their old zone,
-while the sums by day follow the new one. Only those pieces of days are read from the ledger.
+That happens after the organization's time zone changes: closed months keep their old zone, while daily rollups use the
+new one. Only these partial days are read from the ledger.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ Sums = dict[str, int]
 
 
 class MonthSums:
-    """What was booked in one month of the scoped organization. Amounts in nano-dollars."""
+    """The organization's bookings in one month. Amounts in nano-dollars."""
 
     def __init__(self, organization_id: int, month: Month) -> None:
         self.organization_id, self.month = organization_id, month
@@ -33,11 +33,11 @@ class MonthSums:
         self._edges = [(start, end) for start, end in edges if start < end]
 
     def total(self) -> Sums:
-        """Of everything; zeros where nothing was booked."""
+        """The total; zeros if nothing was booked."""
         return next(self.by(Dimension.TOTAL), ("", dict.fromkeys(SUMS, 0)))[1]
 
     def by(self, dimension: Dimension, most: int | None = None) -> Iterator[tuple[str, Sums]]:
-        """(value, sums), the highest cost first; the first `most` of them, or all."""
+        """(value, sums) by cost, highest first. At most `most` of them."""
         if self._edges:
             merged = sorted(self._merged(dimension).items(), key=lambda pair: (-pair[1]["nano"], pair[0]))
             yield from merged[:most]
@@ -64,13 +64,13 @@ class MonthSums:
 
 
 def sums_calendar(organization_id: int) -> Calendar:
-    """The calendar that the sums by day are of: for a minute after a move it still has the old time zone."""
+    """The calendar of the daily rollups. For a minute after a change, it still has the old time zone."""
     zone = policy_of(organization_id).usage_time_zone
     return Calendar(ZoneInfo(zone) if zone else zone_of(organization_id))
 
 
 def has_whole_days(calendar: Calendar, month: Month) -> bool:
-    """Whether the month begins and ends with days of a calendar, so that sums by day are all there is to it."""
+    """Whether the month consists of whole days of a calendar, so that daily rollups cover it."""
     return (
         calendar.begin_of(month.first_day) == month.starts_at
         and calendar.begin_of(month.last_day + ONE_DAY) == month.ends_at
@@ -78,7 +78,7 @@ def has_whole_days(calendar: Calendar, month: Month) -> bool:
 
 
 def _whole_days(calendar: Calendar, month: Month) -> tuple[date, date]:
-    """The first and the last day of a calendar that lie in the month completely."""
+    """The calendar's first and last day that are completely inside the month."""
     first = calendar.day_of(month.starts_at)
     if calendar.begin_of(first) < month.starts_at:
         first += ONE_DAY

@@ -1,8 +1,8 @@
-"""The months that an organization's papers are about.
+"""The months of statements, exports, and closes.
 
-Closed months keep the bounds and the time zone that they were closed with. The months of today's calendar fill what is
-between them: a month that a closed one reaches into is cut there, and a rest of less than a day joins its open
-neighbor. So months tile: every instant is in exactly one, whatever fiscal day or time zone is set later.
+Closed months keep the bounds and the time zone that they were closed with. Months of the current calendar fill the
+gaps: a month that overlaps a closed one is cut there, and a remainder of less than a day joins its open neighbor.
+Every instant is in exactly one month, whatever fiscal day or time zone is set later.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,8 @@ INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Month:
-    """One month with both its days; `starts_at` is its first instant (UTC), `ends_at` the first of the next one.
-
-    `time_zone` is the IANA name of the zone that the days are of.
+    """One month with its first and last day. `starts_at` (UTC) is inclusive, `ends_at` exclusive. The days are in
+    `time_zone` (IANA name).
     """
 
     first_day: date
@@ -35,16 +34,16 @@ class Month:
 
     @property
     def slug(self) -> str:
-        """As in addresses."""
+        """The month as URLs write it."""
         return self.first_day.isoformat()
 
     @property
     def is_over(self) -> bool:
-        """Whether its last day has ended."""
+        """Whether the month is over."""
         return timezone.now() >= self.ends_at
 
     def overlaps(self, other: "Month") -> bool:
-        """Whether an instant is in both."""
+        """Whether the two months have an instant in common."""
         return self.starts_at < other.ends_at and other.starts_at < self.ends_at
 
     def __str__(self) -> str:
@@ -59,7 +58,7 @@ def calendar_of(organization_id: int) -> Calendar:
 
 
 def month_from(calendar: Calendar, day: date) -> Month:
-    """The calendar's month that a day is in, whatever is closed."""
+    """The calendar's month of a day, ignoring closed months."""
     first = calendar.first_day(Period.MONTHLY, day)
     following = calendar.next_first_day(Period.MONTHLY, first)
     return _month(calendar, calendar.begin_of(first), calendar.begin_of(following))
@@ -71,7 +70,7 @@ def _month(calendar: Calendar, starts_at: datetime, ends_at: datetime) -> Month:
 
 
 def closed_month(close: MonthClose, calendar: Calendar) -> Month:
-    """The bounds that a month was closed with. A tampered row falls back on its days in today's calendar."""
+    """The bounds that a month was closed with. A tampered row falls back to its days in the current calendar."""
     said = close.snapshot if isinstance(close.snapshot, dict) else {}
     try:
         bounds = [datetime.fromisoformat(said[name]) for name in ("starts_at", "ends_at")]
@@ -91,7 +90,7 @@ def closed_months(organization_id: int, calendar: Calendar) -> list[Month]:
 
 
 def month_at(calendar: Calendar, closed: Sequence[Month], instant: datetime) -> Month:
-    """The month that an instant is in: a closed one, or what closed ones leave of the calendar's."""
+    """The month of an instant: a closed one, or the part of the calendar's month that no closed one covers."""
     for month in closed:
         if month.starts_at <= instant < month.ends_at:
             return month
@@ -111,7 +110,7 @@ def month_at(calendar: Calendar, closed: Sequence[Month], instant: datetime) -> 
 
 
 def months_of(organization_id: int) -> list[Month]:
-    """The newest two years of months from the first booking to today, and all closed ones; newest first."""
+    """Months from the first booking to today, two years at most, and all closed ones. Newest first."""
     calendar = calendar_of(organization_id)
     closed = closed_months(organization_id, calendar)
     days = UsageDay.objects.filter(organization_id=organization_id, dimension=Dimension.TOTAL)
@@ -128,7 +127,7 @@ def months_of(organization_id: int) -> list[Month]:
 
 
 def find_month(organization_id: int, slug: str) -> Month | None:
-    """The month that an address names by its first day; None for what is no first day, or in the future."""
+    """The month with this first day. None if it isn't a first day or is in the future."""
     try:
         first = date.fromisoformat(slug)
         calendar = calendar_of(organization_id)

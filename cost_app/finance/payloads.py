@@ -1,4 +1,4 @@
-"""What the JSON operations of finance take and give."""
+"""Payloads of the finance API."""
 
 import re
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from aiinfra.money import Dollars
 
 
 def _day(value: object) -> object:
-    """A date as JSON Schema means it; pydantic also takes numbers of seconds for one."""
+    """A JSON Schema date. Pydantic alone would also accept seconds."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise ValueError("Input should be a date, YYYY-MM-DD")
     return date.fromisoformat(value) if isinstance(value, str) else value
@@ -21,7 +21,7 @@ DayIn = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string",
 
 
 class ExportQuery(ApiModel):
-    """Days of the organization's calendar, both included."""
+    """An inclusive range of days in the organization's calendar."""
 
     first: DayIn
     last: DayIn
@@ -42,7 +42,7 @@ class CsvFile(RootModel[str]):
 
 
 class MonthOut(ApiModel):
-    """One month. A closed one has its signed figures, null if they are unreadable."""
+    """One month. Closed months have their signed figures, null if unreadable."""
 
     first_day: date
     last_day: date
@@ -51,13 +51,13 @@ class MonthOut(ApiModel):
     time_zone: str
     is_over: bool
     is_closed: bool
-    is_verified: Annotated[bool | None, Field(description="whether a closed month is as it was signed")]
+    is_verified: Annotated[bool | None, Field(description="whether the signature of a closed month is valid")]
     cost: Dollars | None
     requests: int | None
-    corrections: Annotated[Dollars | None, Field(description="what was booked for a closed month since")]
+    corrections: Annotated[Dollars | None, Field(description="what was booked on its days since it was closed")]
 
 
 class MonthsOut(ApiModel):
-    """The newest two years of months, and all closed ones; newest first."""
+    """The months of the last two years and all closed months, newest first."""
 
     months: list[MonthOut]

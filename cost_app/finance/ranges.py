@@ -1,13 +1,13 @@
-"""Which ranges of days can be exported."""
+"""Validates ranges of days for exports."""
 
 from datetime import date
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
-"""Days around these can be counted in every time zone."""
+"""Days near these bounds are valid in every time zone."""
 
 
 def problem_with(first: date, last: date) -> tuple[str, str] | None:
-    """(field, what is wrong with it): `first` or `last`. None for a range that can be exported."""
+    """The invalid field (`first` or `last`) and the error. None for a valid range."""
     if first > last:
         return "last", "The last day is before the first."
     for name, day in (("first", first), ("last", last)):

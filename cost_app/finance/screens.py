@@ -1,4 +1,4 @@
-"""Months and imports as the finance pages show them."""
+"""Contexts of the finance pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,7 @@ LINES_A_PAGE = 100
 
 @dataclass(frozen=True)
 class MonthRow:
-    """One month of the list: a closed one with its signed figures, None if they are unreadable.
-
-    Amounts in nano-dollars.
-    """
+    """A month in the list. Closed months have their signed figures, None if unreadable. Amounts in nano-dollars."""
 
     month: Month
     nano: int | None
@@ -29,7 +26,7 @@ class MonthRow:
 
 
 def month_rows(organization_id: int) -> list[MonthRow]:
-    """The months that have statements, newest first; the sums by day are read once for all of them."""
+    """The months with statements, newest first. Daily rollups are read once for all of them."""
     months = months_of(organization_id)
     if not months:
         return []
@@ -59,7 +56,7 @@ def _month_row(
 
 @dataclass(frozen=True)
 class SignedFigures:
-    """The totals of a closed month as they are stored; None if unreadable."""
+    """A closed month's stored totals. None if unreadable."""
 
     nano: int | None
     calls: int | None
@@ -79,14 +76,14 @@ def signed_figures(close: MonthClose) -> SignedFigures:
 
 @dataclass(frozen=True)
 class SnapshotSection:
-    """The figures of one dimension as they were signed."""
+    """The signed figures of one dimension."""
 
     title: str
     lines: list[Line]
 
 
 def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:
-    """The tables of a closed month, highest cost first; none for an unreadable snapshot."""
+    """The tables of a closed month, highest cost first. Empty for an unreadable snapshot."""
     by = snapshot.get("by") if isinstance(snapshot, dict) else None
     titles = {Dimension.PROVIDER: "By provider", **SECTIONS}
     try:
@@ -95,12 +92,12 @@ def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:
             for dimension, title in titles.items()
             if by and dimension.value in by
         ]
-    except (KeyError, TypeError, AttributeError):  # changed beyond reading
+    except (KeyError, TypeError, AttributeError):  # unreadable
         return []
 
 
 def _snapshot_lines(dimension: Dimension, sums: dict[str, dict[str, Any]]) -> list[Line]:
-    """Months that were closed before keys were signed by name have row ids; these get the names of today."""
+    """Months closed before names were signed contain row IDs. Look up their current names."""
     old = names_of(dimension, [value for value, row in sums.items() if "name" not in row])
     lines = [
         Line(
@@ -122,14 +119,14 @@ def _signed_name(dimension: Dimension, value: str, row: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class LinePage:
-    """Some lines of an import; `next_after` is where the next page begins, 0 at the end."""
+    """A page of import lines. `next_after` is where the next page begins, 0 at the end."""
 
     lines: list[InvoiceLine]
     next_after: int
 
 
 def line_page(invoice: InvoiceImport, *, after: int, every: bool) -> LinePage:
-    """A page of the lines that differ, or of every one, by day, model and class."""
+    """A page of the differing lines, or of all lines, by day, model, and class."""
     lines = InvoiceLine.objects.filter(invoice=invoice, pk__gt=after).order_by("pk")
     found = list((lines if every else lines.exclude(likely_cause=""))[: LINES_A_PAGE + 1])
     shown = found[:LINES_A_PAGE]

@@ -1,4 +1,4 @@
-"""The monthly statement: what was spent, by key, user, tag and model. Read from the days' sums alone."""
+"""The monthly statement: spending by key, user, tag, and model. Read from daily rollups."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ STATEMENT_COLUMNS = ["section", "name", "id", "cost", "saved", "currency", *COUN
 
 @dataclass(kw_only=True)
 class Line(Totals):
-    """One line of a statement; `value` is the dimension's own, `name` what people call it."""
+    """One line of a statement. `value` is the stored value, `name` the one shown to users."""
 
     name: str
     value: str
@@ -49,7 +49,7 @@ class Line(Totals):
 
 @dataclass(frozen=True)
 class Section:
-    """The lines with the highest cost of one dimension. `rest_nano` is the cost of the others, None without any."""
+    """A dimension's lines with the highest cost. `rest_nano` is the cost of the rest, None if there is no rest."""
 
     title: str
     lines: list[Line]
@@ -59,7 +59,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Statement:
-    """One month."""
+    """The statement of one month."""
 
     month: Month
     total: Line
@@ -67,7 +67,7 @@ class Statement:
 
 
 def statement_of(organization_id: int, month: Month) -> Statement:
-    """The statement with at most 50 lines a section; as many queries whatever the size of the ledger."""
+    """The statement with at most 50 lines per section. The number of queries is constant."""
     sums = MonthSums(organization_id, month)
     total = _total(sums)
     return Statement(month, total, [_section(dimension, sums, total) for dimension in SECTIONS])
@@ -93,7 +93,7 @@ def _line(dimension: Dimension, value: str, sums: Sums, names: Mapping[str, str]
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> dict[str, str]:
-    """What people call the values of a dimension; none for one whose values are names. One query for API keys."""
+    """Display names of a dimension's values. Empty if the values are names themselves. One query for API keys."""
     return key_names(values) if dimension is Dimension.API_KEY else {}
 
 
@@ -104,7 +104,7 @@ def key_names(values: Iterable[str]) -> dict[str, str]:
 
 
 def statement_csv(organization: Organization, month: Month) -> StreamingHttpResponse:
-    """All lines of the statement as a file."""
+    """All lines of the statement as CSV."""
     return csv_response(
         organization.pk,
         f"statement_{organization.slug}_{month.slug}.csv",
@@ -114,7 +114,7 @@ def statement_csv(organization: Organization, month: Month) -> StreamingHttpResp
 
 
 def statement_rows(organization: Organization, month: Month) -> Iterator[list[object]]:
-    """The total first, then every line of every section; needs the organization's scope."""
+    """The total, then every line of every section. Needs the organization's scope."""
     sums = MonthSums(organization.pk, month)
     yield _cells("total", _total(sums))
     names = {str(key.pk): f"{key.name} ({key.key_id})" for key in ApiKey.objects.filter(organization=organization)}

@@ -25,14 +25,14 @@ from cost_app.finance.statement import statement_csv, statement_of
 @permission_required("finance:read")
 @require_GET
 def overview(request: MemberRequest) -> HttpResponse:
-    """The months with their statements."""
+    """List the months with their statements."""
     return render(request, "cost/finance/months.html", {"rows": month_rows(request.principal.organization_id)})
 
 
 @permission_required("finance:read")
 @require_GET
 def statement(request: MemberRequest, slug: str) -> HttpResponse:
-    """What was spent in a month, for the screen and for paper."""
+    """Show or print a month's statement."""
     month = _month(request, slug)
     return _statement(request, month)
 
@@ -40,7 +40,7 @@ def statement(request: MemberRequest, slug: str) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def statement_file(request: MemberRequest, slug: str) -> HttpResponseBase:
-    """The same with every line, as CSV."""
+    """Download the complete statement as CSV."""
     return statement_csv(request.membership.organization, _month(request, slug))
 
 
@@ -63,7 +63,7 @@ def close(request: MemberRequest, slug: str) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def closed(request: MemberRequest, slug: str) -> HttpResponse:
-    """A closed month: its signed figures, and whether the signature is valid."""
+    """Show a closed month's signed figures and whether the signature is valid."""
     state = _closed(request, slug)
     context = {
         "state": state,
@@ -77,7 +77,7 @@ def closed(request: MemberRequest, slug: str) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def closed_file(request: MemberRequest, slug: str) -> HttpResponse:
-    """The signed figures as JSON, to be kept elsewhere."""
+    """Download the signed figures as JSON."""
     state = _closed(request, slug)
     said = {
         "organization": request.membership.organization.slug,
@@ -108,7 +108,7 @@ def exports(request: MemberRequest) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def export_file(request: MemberRequest) -> HttpResponseBase:
-    """The file, streamed; 422 and the form for an invalid range."""
+    """Stream the file. Responds 422 with the form if the range is invalid."""
     form = ExportForm(request.GET)
     if not form.is_valid():
         return _exports(request, form, status=422)

@@ -44,7 +44,7 @@ def _sweep(attempt: Attempt, silent: set[str]) -> None:
 
 
 def _bill_of(attempt: Attempt) -> Bill | None:
-    """None if the provider does not answer; it is not asked again before the next sweep."""
+    """None if the provider does not respond. It is not asked again before the next sweep."""
     try:
         return adapter_for(attempt.provider).bill_of(attempt.id)
     except Exception:

@@ -1,11 +1,9 @@
-"""Counting how provider calls went, by model: in hours for percentiles, in minutes for outages, and what was last.
+"""Counts provider calls by model: per hour for percentiles, per minute for outages, and the latest result.
 
-Part of the fold of the ledger (`cost_app.ledger.rollups`): an ended call has one entry that counts it, the entry leaves
-the line in the transaction that counts it here, and folds of one organization take turns. So a call counts once,
-whatever is killed.
-
-Cache hits do not count. A failed call counts under its error code and adds nothing to the latencies: a timeout says how
-patient the caller was, not how fast the model is.
+Part of the ledger's fold (`cost_app.ledger.rollups`). Each ended call has one entry that counts it. The entry is
+dequeued in the transaction that counts it, and folds of one organization are serialized, so each call counts exactly
+once, even if processes are killed. Cache hits do not count. A failed call counts under its error code and adds nothing
+to the latencies: a timeout reflects the caller's patience, not the model's speed.
 """
 
 from collections import defaultdict
@@ -22,10 +20,10 @@ from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelHour, ModelMi
 from cost_app.performance.histogram import Histogram, bucket_of, merged
 
 HOURS_KEPT = timedelta(days=30)
-"""The specification asks for 7 days; a month shows an outage next to the same weekdays before it."""
+"""7 days are required. A month allows comparing an outage with the same weekday in earlier weeks."""
 MINUTES_KEPT = timedelta(days=1)
 REPORTED = "REPORTED"
-"""The error code of a failed call that was tracked from outside."""
+"""The error code of a failed call that another program reported."""
 COUNTS = ("calls", "failures", "timed_calls", "latency_ms")
 Model = tuple[str, str]
 Table = TypeVar("Table", ModelHour, ModelMinute)
@@ -33,7 +31,7 @@ Table = TypeVar("Table", ModelHour, ModelMinute)
 
 @dataclass
 class Call:
-    """An ended call. `error_code` is empty for an answered one; `is_ours` for calls that this installation made."""
+    """An ended call. `error_code` is empty if it succeeded; `is_ours` if this installation made it."""
 
     provider: str
     model: str
@@ -69,7 +67,7 @@ class Counts:
 
 
 def count_calls(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
-    """Count the calls among an organization's ledger entries, in the transaction that takes them out of the line."""
+    """Count the calls among an organization's ledger entries, in the transaction that dequeues them."""
     calls = _calls(entries)
     hours: dict[tuple[datetime, str, str], Counts] = defaultdict(Counts)
     minutes: dict[tuple[datetime, str, str], Counts] = defaultdict(Counts)
@@ -86,7 +84,7 @@ def count_calls(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
 
 
 def forget_old() -> None:
-    """Remove the counts past their retention in the organizations in scope."""
+    """Delete expired counts of the organizations in scope."""
     now = timezone.now()
     ModelHour.objects.filter(hour__lt=now - HOURS_KEPT).delete()
     ModelMinute.objects.filter(minute__lt=now - MINUTES_KEPT).delete()
@@ -121,7 +119,7 @@ def _add(
     organization_id: int,
     counts: dict[tuple[datetime, str, str], Counts],
 ) -> None:
-    """Read, add and write: the caller holds the organization's lock."""
+    """Read, add, write. The caller must hold the organization's lock."""
     if not counts:
         return
     stored = table.objects.filter(organization_id=organization_id, **{f"{unit}__in": {key[0] for key in counts}})
@@ -165,7 +163,7 @@ def _note_states(organization_id: int, calls: Sequence[Call]) -> None:
 
 
 def _note(state: ModelState, call: Call) -> None:
-    """A caller's mistake is a separate error, and says nothing about the provider."""
+    """Whether the caller caused the error, which says nothing about the provider."""
     if not call.error_code:
         state.answered_at, state.failing_since, state.failures = call.at, None, 0
         return

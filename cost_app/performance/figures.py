@@ -1,4 +1,4 @@
-"""Latency and failures of provider calls, from the hours and minutes. No figure reads raw calls."""
+"""Latency and failures of provider calls, from hourly and minute counts. Never reads raw calls."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
@@ -19,7 +19,7 @@ DEFAULT_HOURS = 24
 
 @dataclass
 class Performance:
-    """How the calls to one model went. Latencies in ms, of answered calls; None where there was none."""
+    """Statistics of calls to one model. Latencies of successful calls in ms, None if there were none."""
 
     provider: str
     model: str
@@ -32,34 +32,33 @@ class Performance:
 
     @property
     def average(self) -> float | None:
-        """The exact mean."""
+        """The exact mean, in ms."""
         return self.latency_ms / self.timed_calls if self.timed_calls else None
 
     @property
     def p50(self) -> float | None:
-        """The median, as the next two within 2.4 %."""
+        """The median in ms, within 2.4%."""
         return percentile(self.latencies, 50)
 
     @property
     def p95(self) -> float | None:
-        """19 of 20 calls were at least as fast."""
+        """The 95th percentile in ms, within 2.4%."""
         return percentile(self.latencies, 95)
 
     @property
     def p99(self) -> float | None:
-        """99 of 100 calls were at least as fast."""
+        """The 99th percentile in ms, within 2.4%."""
         return percentile(self.latencies, 99)
 
     @property
     def error_rate(self) -> float | None:
-        """Percent of the calls that failed; None where there was none."""
+        """The failed calls in percent. None without calls."""
         return 100 * self.failures / self.calls if self.calls else None
 
 
 def performance(hours: int = DEFAULT_HOURS, provider: str = "", model: str = "") -> list[Performance]:
-    """The models that the organizations in scope called within the last hours, by name; the first hour counts whole.
-
-    One query over the hours, of which there is one row for each model and hour.
+    """The models that the organizations in scope called within the last hours, by name. The first hour counts
+    completely. One query over one row per model and hour.
     """
     found: dict[tuple[str, str], Performance] = {}
     for row in _hours(hours, provider, model).iterator():
@@ -74,7 +73,7 @@ def performance(hours: int = DEFAULT_HOURS, provider: str = "", model: str = "")
 
 
 def performance_by_hour(hours: int = DEFAULT_HOURS) -> dict[datetime, list[Performance]]:
-    """The same for each hour that had calls, oldest first. One query."""
+    """The same per hour that had calls, oldest first. One query."""
     found: dict[datetime, list[Performance]] = {}
     for row in _hours(hours, "", "").order_by("hour", "provider", "model"):
         columns = {each.name: getattr(row, each.name) for each in fields(Performance)}
@@ -85,9 +84,9 @@ def performance_by_hour(hours: int = DEFAULT_HOURS) -> dict[datetime, list[Perfo
 def average_latency(
     provider: str, hours: int = DEFAULT_HOURS, *, model: str = "", organization_id: str | None = None
 ) -> float | None:
-    """Mean latency in ms of a provider's answered calls within the last hours; None without one.
+    """Mean latency in ms of a provider's successful calls within the last hours. None without calls.
 
-    `organization_id` is a slug; without one the calls of all organizations count. One query, whatever the traffic.
+    `organization_id` is a slug; without it, the calls of all organizations count. One query.
     Raises LookupError for an unknown organization.
     """
     with _scope(organization_id):
@@ -112,11 +111,11 @@ def _hours(hours: int, provider: str, model: str) -> QuerySet[ModelHour]:
 
 
 def model_states() -> list[ModelState]:
-    """How the calls of the organization in scope went last, by model."""
+    """The latest results of the organization in scope, by model."""
     return list(ModelState.objects.order_by("provider", "model"))
 
 
 def model_minutes(span: timedelta) -> list[ModelMinute]:
-    """The counts of the organization in scope since some time, oldest first; a day is kept."""
+    """Counts per minute of the organization in scope since `since`, oldest first. Kept for a day."""
     since = timezone.now() - min(span, MINUTES_KEPT)
     return list(ModelMinute.objects.filter(minute__gt=since).defer("latencies").order_by("minute", "provider", "model"))

@@ -1,4 +1,4 @@
-/* What every page does: theme, toasts, copying, dialogs, menus, shortcuts. Elements say what they want in data attributes. */
+/* Behavior of every page: theme, toasts, copying, dialogs, menus, shortcuts. Elements opt in with data attributes. */
 "use strict";
 
 const TOAST_MS = 6000;
@@ -17,7 +17,7 @@ function toggleTheme() {
   try {
     localStorage.setItem("theme", theme);
   } catch {
-    /* It holds for this page then. */
+    /* Without storage, the theme applies to this page only. */
   }
   document.dispatchEvent(new CustomEvent("themechange"));
 }
@@ -46,7 +46,7 @@ async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return;
   }
-  /* Without HTTPS browsers have no clipboard but this. */
+  /* navigator.clipboard requires HTTPS. */
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
@@ -67,7 +67,7 @@ async function copyFrom(button) {
       toast("success", "Copied.");
     }
   } catch {
-    toast("error", "The browser did not allow copying.");
+    toast("error", "Your browser blocked copying.");
   }
 }
 
@@ -82,13 +82,13 @@ const ON_CLICK = {
   "[data-fill]": (element) => fillIn(element),
 };
 
-/* A dialog begins at what its author marked, or at its first field, and not at the button that closes it. */
+/* Focuses the [autofocus] element or the first field instead of the close button. */
 function openDialog(dialog) {
   dialog.showModal();
   dialog.querySelector("[autofocus], .dialog-body :is(input:not([type=hidden]), select, textarea)")?.focus();
 }
 
-/* Puts `{"#id": "value"}` into fields; the log-in page offers the demo people so. */
+/* Fills fields from `{"#id": "value"}`. The login page uses it for the demo accounts. */
 function fillIn(element) {
   for (const [selector, value] of Object.entries(JSON.parse(element.dataset.fill))) {
     document.querySelector(selector).value = value;
@@ -168,22 +168,22 @@ function showShortcuts(help) {
   openDialog(help);
 }
 
-/* A form that changes something is sent once: its buttons rest while it is under way. */
+/* Prevents double submission: a form's buttons are disabled while its request is in progress. */
 
-let resting = [];
+let disabled = [];
 
-function rest(form) {
+function disableButtons(form) {
   const buttons = [...form.elements].filter((each) => each.type === "submit" && !each.disabled);
-  resting.push(...buttons);
+  disabled.push(...buttons);
   buttons.forEach((button) => { button.disabled = true; });
 }
 
-function wake() {
-  resting.forEach((button) => { button.disabled = false; });
-  resting = [];
+function enableButtons() {
+  disabled.forEach((button) => { button.disabled = false; });
+  disabled = [];
 }
 
-/* A form that stays on the page may be sent again after its answer: as another one. */
+/* A form that stays on the page can be submitted again, with a new idempotency key. */
 function renewKey(form) {
   const field = form?.elements.form_key;
   if (field) {
@@ -191,7 +191,7 @@ function renewKey(form) {
   }
 }
 
-/* Request -> form: the answer may replace the button, which then no longer knows its form. */
+/* Request -> form. The response may replace the button, which then has no form. */
 const sent = new WeakMap();
 
 function formOf(event) {
@@ -199,17 +199,17 @@ function formOf(event) {
 }
 
 document.addEventListener("submit", (event) => {
-  /* Later: a disabled button would not be part of what is sent. */
+  /* Deferred, because disabled buttons are not submitted. */
   if (event.target.getAttribute("method")?.toLowerCase() === "post" && !event.defaultPrevented) {
-    setTimeout(() => rest(event.target));
+    setTimeout(() => disableButtons(event.target));
   }
 });
-window.addEventListener("pageshow", wake);
+window.addEventListener("pageshow", enableButtons);
 document.addEventListener("htmx:beforeRequest", (event) => {
   const form = formOf(event);
   if (form) {
     sent.set(event.detail.xhr, form);
-    rest(form);
+    disableButtons(form);
   }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
@@ -217,23 +217,25 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (form) {
     const { triggeringEvent, elt } = event.detail.requestConfig;
     const pressed = triggeringEvent?.submitter ?? elt;
-    wake();
+    enableButtons();
     renewKey(form);
-    /* A disabled button loses the focus; the answer may have replaced it. */
+    /* A disabled button loses focus, and the response may have replaced it. */
     if (document.activeElement === document.body && pressed) {
       (pressed.isConnected ? pressed : document.getElementById(pressed.id))?.focus();
     }
   }
 });
 
-/* Server's answers through htmx */
+/* Responses to htmx requests */
 
 document.addEventListener("toast", (event) => toast(event.detail.level || "info", event.detail.text));
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  toast("error", status === 403 ? "You may not do this." : `That did not work (error ${status}).`);
+  toast("error", status === 403 ? "You don't have permission to do this." : `Something went wrong (error ${status}).
+  Try again.`);
 });
-document.addEventListener("htmx:sendError", () => toast("error", "The server cannot be reached."));
+document.addEventListener("htmx:sendError", () => toast("error", "The server is not responding. Check your connection
+and try again."));
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("#toasts .toast").forEach(expire);

@@ -1,15 +1,15 @@
-/* Draws every [data-figure-url]: JSON of a Plotly figure ({data, layout}) from the server, colours from the page's theme.
-   data-refresh="10" fetches again after that many seconds while the tab is visible; data-height and the like are CSS. */
+/* Draws every [data-figure-url] from the server's Plotly figure ({data, layout}), in the theme's colors.
+   data-refresh="10" reloads it every 10 seconds while the tab is visible. */
 "use strict";
 
 const timers = new WeakMap();
 
 const CONFIG = { displayModeBar: false, doubleClick: false };
 
-/* Plotly's own listener starts once a chart is drawn and misses what happens before. */
+/* Plotly only listens for resizing after a chart is drawn. */
 const sizes = new ResizeObserver((entries) => entries.forEach((entry) => fit(entry.target)));
 
-/* A custom property as a colour that Plotly understands: `light-dark()` is resolved by the browser on an element only. */
+/* Resolves a custom property to a color for Plotly. The browser resolves `light-dark()` only on an element. */
 function colour(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
@@ -38,7 +38,7 @@ function themed(layout) {
   return { ...look, ...layout, ...styled };
 }
 
-/* "var(--series-1)" anywhere in a trace is that colour of the theme. */
+/* Replaces "var(--series-1)" in a trace by the theme's color. */
 function coloured(value) {
   if (typeof value === "string") {
     const match = value.match(/^var\((--[a-z0-9-]+)\)$/);
@@ -104,7 +104,7 @@ async function paint(element) {
   sizes.observe(element);
 }
 
-/* A point whose customdata is [text, address] leads there. */
+/* Opens the URL of a point whose customdata is [text, URL]. */
 function follow(event) {
   const address = event.points.map((point) => point.customdata?.[1]).find((each) => each?.startsWith?.("/"));
   if (address) {
@@ -129,11 +129,11 @@ async function load(element) {
     element.figure = await response.json();
     await paint(element);
   } catch (error) {
-    setState(element, "error", `This chart could not be loaded (${error.message}).`);
+    setState(element, "error", `Could not load this chart (${error.message}).`);
   }
 }
 
-/* A chart that was swapped out ends its timer: it is not in the document any more. */
+/* The timer ends once the chart is no longer in the document. */
 function keepFresh(element) {
   const seconds = Number(element.dataset.refresh);
   if (!seconds || timers.has(element)) {
@@ -180,7 +180,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-/* Paper shows the tables in place of the charts. Printing waits for no answer, so these are fetched synchronously. */
+/* Print tables instead of charts. Printing does not wait, so the tables are loaded synchronously. */
 function fillTable(place) {
   const request = new XMLHttpRequest();
   request.open("GET", place.getAttribute("hx-get"), false);

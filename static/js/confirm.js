@@ -1,6 +1,7 @@
-/* Buttons with data-confirm ask first: the attribute is the question, data-confirm-text says what follows, and
-   data-confirm-label what the button of the dialog does. data-confirm-count="#form [name=id]:checked" puts the number of these
-   in place of "{count}", and asks nothing where there are none. Without this script the buttons act at once. */
+/* Buttons with data-confirm open a confirmation dialog. data-confirm is its title, data-confirm-text explains the
+   consequences, data-confirm-label labels its button. data-confirm-count="#form [name=id]:checked" replaces "{count}"
+   with the number of matches and skips the dialog if there are none. Without this script, the buttons act immediately.
+   */
 "use strict";
 
 let asked = null;
@@ -13,7 +14,7 @@ function countFor(button) {
   return button.dataset.confirmCount ? document.querySelectorAll(button.dataset.confirmCount).length : null;
 }
 
-/* "{count:request}" is "1 request" or "3 requests". */
+/* "{count:request}" becomes "1 request" or "3 requests". */
 function counted(text, count) {
   return text.replace(/\{count:(\w+)\}/g, (_, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`);
 }
@@ -28,7 +29,7 @@ function ask(button, count) {
   openDialog(dialog);
 }
 
-/* In the capture phase: before htmx and the form hear of the click. */
+/* In the capture phase, before htmx and the form handle the click. */
 document.addEventListener(
   "click",
   (event) => {

@@ -1,5 +1,5 @@
-/* Live events for a page: [data-events] names the address of its stream, which is open while the tab is visible. The page is told
-   by "live:up" (changes will come), "live:change" and "live:down" (they will not: poll) on the document. */
+/* Live events for a page. [data-events] is the URL of the stream, which is open while the tab is visible. Dispatches
+   "live:up" (connected), "live:change", and "live:down" (not connected: poll) on the document. */
 "use strict";
 
 const RETRY_REFUSED_MS = 30_000;
@@ -11,7 +11,7 @@ function eventsAddress() {
   return document.querySelector("[data-events]")?.dataset.events || "";
 }
 
-function tellPage(name) {
+function notifyPage(name) {
   document.dispatchEvent(new CustomEvent(name));
 }
 
@@ -19,13 +19,13 @@ function closeLive() {
   if (live.source) {
     live.source.close();
     live.source = null;
-    tellPage("live:down");
+    notifyPage("live:down");
   }
 }
 
-/* The server lets go of clients that it has no room for; the browser tries again by itself only after a lost connection. */
-function onTrouble() {
-  tellPage("live:down");
+/* A full server rejects clients. Browsers reconnect after a lost connection but not after a rejection. */
+function onError() {
+  notifyPage("live:down");
   if (live.source?.readyState === EventSource.CLOSED) {
     live.source = null;
     live.retry = setTimeout(forgetRefusal, RETRY_REFUSED_MS);
@@ -42,18 +42,18 @@ function openLive() {
   live.address = eventsAddress();
   live.source = new EventSource(live.address);
   live.source.addEventListener("ready", () => {
-    tellPage("live:up");
-    tellPage("live:change");
+    notifyPage("live:up");
+    notifyPage("live:change");
   });
-  live.source.addEventListener("reset", () => tellPage("live:up"));
+  live.source.addEventListener("reset", () => notifyPage("live:up"));
   for (const name of CHANGES) {
-    live.source.addEventListener(name, () => tellPage("live:change"));
+    live.source.addEventListener(name, () => notifyPage("live:change"));
   }
-  live.source.addEventListener("interrupted", () => tellPage("live:down"));
-  live.source.addEventListener("error", onTrouble);
+  live.source.addEventListener("interrupted", () => notifyPage("live:down"));
+  live.source.addEventListener("error", onError);
 }
 
-/* Opens or closes the stream, so that it is the one that the page wants now; after a refusal it waits. */
+/* Opens or closes the stream as the page needs it. Waits after a rejection. */
 function syncLive() {
   const address = live.isWanted && !document.hidden ? eventsAddress() : "";
   if (live.source && live.address !== address) {

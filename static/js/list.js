@@ -12,7 +12,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-/* [data-rows-of] asks for the rows that changed: it names those that are shown, and the version of each. */
+/* [data-rows-of] requests changed rows only: it sends the shown rows and their versions. */
 document.addEventListener("htmx:configRequest", (event) => {
   const list = event.detail.elt.dataset.rowsOf;
   if (list) {
@@ -32,7 +32,7 @@ document.addEventListener(
   true,
 );
 
-/* As the template filter `age` writes it. */
+/* Same format as the template filter `age`. */
 const AGE_UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
 
 function ageOf(moment) {
@@ -58,7 +58,7 @@ document.addEventListener("change", (event) => {
   }
 });
 
-/* Enter in a selected box would press the form's first button, and that one cancels. */
+/* Enter in a checkbox would press the form's first button, which cancels. */
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches("[type=checkbox]")) {
     event.preventDefault();

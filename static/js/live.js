@@ -1,13 +1,13 @@
-/* Keeps a page fresh: [data-live] regions get the event "refresh" and fetch themselves through htmx, charts are
-   told by "charts:refresh". A page with live events (event_stream.js) refreshes when something changes, and polls where there are none
-   or somebody chose how often. The choice is kept in this browser; hidden tabs ask for nothing. */
+/* Refreshes pages. [data-live] regions get the event "refresh" and reload through htmx; charts get "charts:refresh".
+   Pages with live events (event_stream.js) refresh on changes. Others, and those with a selected interval, poll.
+   The selection is stored in the browser. Hidden tabs don't refresh. */
 "use strict";
 
 const REFRESH_KEY = "refresh";
 const REFRESH_DEFAULT_S = 2;
 const CHARTS_AT_MOST_EVERY_S = 5;
 const CHANGES_AT_MOST_EVERY_MS = 1_000;
-/* Ages, workers and charts move although nothing is announced. */
+/* Ages, workers, and charts change without events. */
 const WHILE_LIVE_S = 15;
 const ON_CHANGE = "live";
 /* htmx's status for "stop polling". */
@@ -23,7 +23,7 @@ let changesAt = 0;
 let changesTimer = null;
 let pressed = null;
 
-/* data-live="5": as often as this page asks for itself while nobody has chosen. */
+/* data-live="5" is the page's default interval. */
 function defaultSeconds() {
   return Number(document.querySelector("[data-live]")?.dataset.live) || REFRESH_DEFAULT_S;
 }
@@ -32,8 +32,8 @@ function hasEvents() {
   return Boolean(document.querySelector("[data-events]"));
 }
 
-/* "live", or seconds as a text. */
-function keptChoice() {
+/* "live", or seconds as a string. */
+function storedChoice() {
   try {
     return localStorage.getItem(REFRESH_KEY) ?? ON_CHANGE;
   } catch {
@@ -41,15 +41,15 @@ function keptChoice() {
   }
 }
 
-function keepChoice() {
+function storeChoice() {
   try {
     localStorage.setItem(REFRESH_KEY, choice);
   } catch {
-    /* It holds for this page then. */
+    /* Without storage, the selection applies to this page only. */
   }
 }
 
-/* A region is left alone while somebody has ticked something in it. */
+/* Skips regions with selected checkboxes. */
 function refreshRegions() {
   for (const region of document.querySelectorAll("[data-live]")) {
     if (!region.querySelector(":checked")) {
@@ -73,7 +73,7 @@ function tick() {
   }
 }
 
-/* Many changes at once are one refresh. */
+/* Combines many changes into one refresh. */
 function onChange() {
   if (changesTimer === null) {
     const wait = Math.max(0, changesAt + CHANGES_AT_MOST_EVERY_MS - Date.now());
@@ -93,7 +93,7 @@ function applyChoice() {
   const pressed = choice === ON_CHANGE && !hasEvents() ? String(seconds) : choice;
   clearInterval(timer);
   timer = seconds ? setInterval(tick, seconds * 1000) : null;
-  sayWhatHolds(seconds > 0);
+  showState(seconds > 0);
   for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
     menu.hidden = false;
     menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
@@ -126,15 +126,15 @@ function say(text, isStale) {
   }
 }
 
-function sayWhatHolds(isRefreshed) {
+function showState(isRefreshed) {
   say(isOver ? "Ended" : isRefreshed ? "Live" : "Refresh is off", !isOver && !isRefreshed);
 }
 
-/* The page says itself that it could not refresh: a toast each time would be too many. */
+/* Shows the failure in the page instead of a toast for each attempt. */
 function onFailure(event) {
   if (event.target.matches("[data-live]")) {
     event.stopPropagation();
-    say("Not up to date: the server does not answer", true);
+    say("Not up to date: the server is not responding", true);
   }
 }
 
@@ -143,7 +143,7 @@ function isRefresh(event) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  choose(keptChoice());
+  choose(storedChoice());
   document.body.addEventListener("htmx:sendError", onFailure);
   document.body.addEventListener("htmx:responseError", onFailure);
 });
@@ -153,22 +153,22 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     return;
   }
   isOver = event.detail.xhr.status === NOTHING_MORE;
-  sayWhatHolds(pollSeconds() > 0);
+  showState(pollSeconds() > 0);
   if (!isRefresh(event)) {
     return;
   }
   const { elt, serverResponse } = event.detail;
   if (elt.querySelector(":checked") || elt.contains(pressed)) {
-    event.detail.shouldSwap = false; /* Somebody is using it: replacing a pressed link would lose the click. */
+    event.detail.shouldSwap = false; /* In use: replacing a pressed link would lose the click. */
     return;
   }
   const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
-  /* Nothing new: keep what is selected and focused. */
+  /* Unchanged: keep selection and focus. */
   event.detail.shouldSwap = lastText.get(key) !== serverResponse;
   lastText.set(key, serverResponse);
 });
 
-/* A row that is replaced in place stays selected; one that is being pressed is left for the next time. */
+/* Replaced rows stay selected. A row that is being pressed is replaced next time. */
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   if (target.contains(pressed)) {
@@ -184,7 +184,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!isRefresh(event)) {
     lastText.clear();
   } else if (event.detail.successful) {
-    sayWhatHolds(true);
+    showState(true);
   }
 });
 
@@ -192,7 +192,7 @@ document.addEventListener("click", (event) => {
   const item = event.target.closest("[data-refresh-every]");
   if (item) {
     choose(item.dataset.refreshEvery);
-    keepChoice();
+    storeChoice();
     item.closest("details").open = false;
   }
 });

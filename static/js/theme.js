@@ -1,11 +1,11 @@
-/* Loaded before the first paint, so that a chosen theme never flashes. */
+/* Loaded before the first paint to prevent a flash of the wrong theme. */
 "use strict";
 {
   let theme = null;
   try {
     theme = localStorage.getItem("theme");
   } catch {
-    /* Storage can be forbidden; then the system's setting holds. */
+    /* Without storage, the system's setting applies. */
   }
   if (theme === "light" || theme === "dark") {
     document.documentElement.dataset.theme = theme;

@@ -86,7 +86,7 @@ def test_a_supervisor_of_somebody_else_is_not_taken_for_none(tmp_path: Path, mon
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 Broken\r\n\r\n", b"nonsense\r\n", OK + b"<not xml", OK + FAULT])
 def test_an_answer_that_makes_no_sense_is_not_taken_for_none(tmp_path: Path, answer: bytes) -> None:
-    with supervisor_that_says(answer, tmp_path), pytest.raises(control.UnreachableError, match="does not answer"):
+    with supervisor_that_says(answer, tmp_path), pytest.raises(control.UnreachableError, match="is not responding"):
         control.look(tmp_path)
 
 

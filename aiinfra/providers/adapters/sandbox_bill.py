@@ -18,7 +18,7 @@ def sandbox_bill(
 ) -> tuple[BillState, TokenUsage | None]:
     """State and usage of an attempt; CANNOT_SAY if the provider is not the sandbox.
 
-    Raises httpx2.HTTPError if the sandbox does not answer, which says nothing about the bill: try again later.
+    Raises httpx2.HTTPError if the sandbox does not respond; try again later.
     """
     if provider.sandbox_url is None:
         return BillState.CANNOT_SAY, None

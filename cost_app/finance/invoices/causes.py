@@ -1,6 +1,5 @@
-"""Why a provider's file and the ledger differ: the likely cause of each line, by signs that are written down here.
-
-Days and models are judged in tokens where the file tells them, else in money.
+"""Why a provider's file and the ledger differ: the likely cause of each line.
+Days and models are compared in tokens if the file has them, otherwise in money.
 """
 
 from collections.abc import Iterable
@@ -13,13 +12,13 @@ from cost_app.models import InvoiceLine
 
 ONE_DAY = timedelta(days=1)
 SMALL_NANO = 5_000_000
-"""Half a cent: consoles round."""
+"""Half a cent, because consoles round."""
 SMALL_PERMILLE = 1
 """Or a thousandth of the line."""
 SHIFT_PERMILLE = 100
-"""Neighbouring days compensate where no more than this share of their differences is left over."""
+"""Neighboring days compensate if at most this share of their differences remains."""
 REPORT_DELAY = timedelta(days=2)
-"""Providers' reports are complete after a day or two."""
+"""Providers' reports are complete after one or two days."""
 
 PRICE = "The price differs: the tokens are equal, but the amounts are not."
 ESTIMATED = "{count} calls of this day have an unknown outcome and are booked at their maximum cost."
@@ -34,19 +33,19 @@ NOT_IN_FILE = "The ledger has more: the file omits a project, a workspace or a k
 
 @dataclass(frozen=True)
 class LineDifference:
-    """What the file has more than the ledger; None for what the file does not tell."""
+    """What the file has in excess of the ledger. None if the file doesn't say."""
 
     tokens: int | None
     nano: int | None
 
     @property
     def amount(self) -> int:
-        """In tokens where they are known, else in nano-dollars."""
+        """In tokens if known, otherwise in nano-dollars."""
         return self.tokens if self.tokens is not None else self.nano or 0
 
 
 def difference(line: InvoiceLine) -> LineDifference:
-    """Of one line."""
+    """The difference of one line."""
     return LineDifference(
         None if line.invoice_tokens is None else line.invoice_tokens - line.ledger_tokens,
         None if line.invoice_nano is None else line.invoice_nano - line.ledger_nano,
@@ -54,7 +53,7 @@ def difference(line: InvoiceLine) -> LineDifference:
 
 
 def agrees(line: InvoiceLine) -> bool:
-    """Tokens to the last, money to half a cent or a thousandth."""
+    """Whether both sides agree: tokens exactly, money to half a cent or a thousandth."""
     found = difference(line)
     return not found.tokens and _is_small(found.nano or 0, line.invoice_nano or 0)
 
@@ -64,7 +63,7 @@ def _is_small(nano: int, whole: int) -> bool:
 
 
 def explain(lines: Iterable[InvoiceLine], book: Book, uploaded_on: date) -> None:
-    """Set each line's likely cause; "" where it agrees."""
+    """Set each line's likely cause, "" if it agrees."""
     every = list(lines)
     shifted = _shifted(every)
     orphans = _orphans(every)
@@ -95,7 +94,7 @@ def _cause(
 
 
 def _was_booked_late(line: InvoiceLine, book: Book) -> bool:
-    """The days after hold corrections with at least the tokens that are missing, or this day holds those of others."""
+    """Whether the following days have corrections for at least the missing tokens, or this day has those of others."""
     missing = difference(line).tokens
     if not missing:
         return False
@@ -107,7 +106,7 @@ def _was_booked_late(line: InvoiceLine, book: Book) -> bool:
 
 
 def _shifted(lines: list[InvoiceLine]) -> set[int]:
-    """The lines in runs of neighbouring days whose differences cancel out."""
+    """Runs of neighboring days whose differences cancel out."""
     by_series: dict[tuple[str, str], list[InvoiceLine]] = {}
     for line in lines:
         if not agrees(line):
@@ -122,7 +121,7 @@ def _shifted(lines: list[InvoiceLine]) -> set[int]:
 
 
 def _runs(series: list[InvoiceLine]) -> list[list[InvoiceLine]]:
-    """Cut where days are missing in between."""
+    """Split at missing days."""
     runs: list[list[InvoiceLine]] = []
     for line in series:
         if runs and runs[-1][-1].day + ONE_DAY == line.day:
@@ -133,7 +132,7 @@ def _runs(series: list[InvoiceLine]) -> list[list[InvoiceLine]]:
 
 
 def _orphans(lines: list[InvoiceLine]) -> dict[tuple[date, str, int], set[str]]:
-    """(day, class, tokens) -> models that only one of the two sides has that day, with these tokens."""
+    """(day, class, tokens) -> the models that only one side has on that day with these tokens."""
     found: dict[tuple[date, str, int], set[str]] = {}
     for line in lines:
         file_tokens = line.invoice_tokens or 0
@@ -143,7 +142,7 @@ def _orphans(lines: list[InvoiceLine]) -> dict[tuple[date, str, int], set[str]]:
 
 
 def _other_name(line: InvoiceLine, orphans: dict[tuple[date, str, int], set[str]]) -> str:
-    """The other model with these tokens that the other side alone has; "" where there is none, or are several."""
+    """The model with these tokens that only the other side has. "" if there is none or more than one."""
     tokens = (line.invoice_tokens or 0) + line.ledger_tokens
     others = orphans.get((line.day, line.token_class, tokens), set()) - {line.model}
     return others.pop() if len(others) == 1 else ""

@@ -48,17 +48,16 @@ class Cell:
     notation: Notation = Notation.POINT
 
     def error(self, problem: str) -> CellError:
-        """What is wrong with it."""
+        """What is wrong with the cell."""
         return CellError(self.column, problem)
 
     def day(self) -> date:
-        """The day that is written, in the file's own offset; of seconds since 1970 the day in UTC.
-
-        Days are written year, month, day: of `03/04/2026` nobody knows which number is the month.
+        """The day, in the file's own offset. Seconds since 1970 give the day in UTC. Days must be year, month, day: in
+        `03/04/2026`, the month is ambiguous.
         """
         day = self._day()
         if not EARLIEST <= day <= datetime.now(UTC).date() + timedelta(days=1):
-            raise self.error(f"{day} is not a day that usage can be of")
+            raise self.error(f"{day} is not a possible date of usage")
         return day
 
     def _day(self) -> date:
@@ -73,7 +72,7 @@ class Cell:
         raise self.error(f"{self.shown()} is not a date; write it as YYYY-MM-DD")
 
     def tokens(self) -> int:
-        """A whole number from 0 on; 0 where the cell is empty."""
+        """A whole number of 0 or more. 0 if the cell is empty."""
         number = self.number()
         value, digits = number.read(self.notation)
         is_count = not number.is_amount and number.exponent is None and digits <= MOST_FRACTION_OF_TOKENS
@@ -82,7 +81,7 @@ class Cell:
         return int(value)
 
     def dollars(self) -> Decimal:
-        """An amount, negative for a credit; 0 where the cell is empty."""
+        """An amount, negative for a credit. 0 if the cell is empty."""
         number = self.number()
         value, _ = number.read(self.notation)
         if abs(value) > MOST_DOLLARS or (number.exponent or 0) > 0:
@@ -90,7 +89,7 @@ class Cell:
         return value.quantize(Decimal(1).scaleb(-18)) if value.adjusted() < -18 else value
 
     def number(self) -> Number:
-        """What the cell can mean. It is known that the file's notation is one of its readings."""
+        """The cell's number in the file's notation, which must be one of its readings."""
         number = parse_number(self.text) if self.text else ZERO
         if number is None:
             raise self.error(f"{self.shown()} is not a number")
@@ -103,16 +102,16 @@ class Cell:
         if len(self.text) > MODEL_LENGTH:
             raise self.error(f"a model's name has at most {MODEL_LENGTH} characters")
         if self.text.lower().rstrip(":") in _TOTALS:
-            raise self.error("this row is a total of others; remove it")
+            raise self.error("this row is a total; remove it")
         return self.text
 
     def must_be_usd(self) -> None:
-        """Amounts of another currency cannot be compared."""
+        """Raise CellError unless amounts are in US dollars."""
         if not self.text:
             raise self.error("the currency is missing")
         if self.text.upper() != "USD":
-            raise self.error(f"amounts are in {self.shown()}, and only US dollars can be compared")
+            raise self.error(f"amounts are in {self.shown()}; only US dollars can be compared")
 
     def shown(self) -> str:
-        """The text for a message, cut."""
+        """The text, shortened for a message."""
         return repr(self.text[:40])

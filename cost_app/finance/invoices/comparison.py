@@ -1,4 +1,4 @@
-"""Comparing a provider's usage file with the ledger, once, when it is uploaded; what is found is kept."""
+"""Compares a provider's usage file with the ledger when it is uploaded, and stores the result."""
 
 import hashlib
 from collections.abc import Iterable
@@ -38,14 +38,14 @@ Lines = dict[tuple[date, str, str], Amounts]
 
 @dataclass(frozen=True)
 class Upload:
-    """What came of a file: `is_new` is False where the same file had been uploaded before."""
+    """The result of an upload. `is_new` is False if the same file was uploaded before."""
 
     invoice: InvoiceImport
     is_new: bool
 
 
 def import_file(*, organization_id: int, provider: str, name: str, content: bytes, actor: str) -> Upload:
-    """Read a file, compare it and keep both. Raises FileError, and then nothing is stored."""
+    """Read a file, compare it, and store both. If it raises FileError, nothing is stored."""
     digest = hashlib.sha256(content).hexdigest()
     earlier = _earlier(digest)
     if earlier:
@@ -93,7 +93,7 @@ def _store(invoice: InvoiceImport, file: ProviderFile) -> None:
 
 
 def _compared(invoice: InvoiceImport, file: ProviderFile, book: Book) -> list[InvoiceLine]:
-    """A line for all that the file or the ledger has of the file's days."""
+    """One line for everything that the file or the ledger has on the file's days."""
     theirs = _by_our_names(file, {model for _, model in book})
     keys = theirs.keys() | _in_ledger(file, book, invoice.first_day, invoice.last_day)
     nothing = Amounts(0 if file.layout.tells_tokens else None, 0 if file.layout.tells_money else None)
@@ -101,7 +101,7 @@ def _compared(invoice: InvoiceImport, file: ProviderFile, book: Book) -> list[In
 
 
 def _by_our_names(file: ProviderFile, known: Iterable[str]) -> Lines:
-    """The file's lines under the ledger's names of the models; snapshots of one model become one line."""
+    """The file's lines by the ledger's model names. Snapshots of one model are merged."""
     models = sorted(set(known))
     names = {model: ours(model, models) for model in {model for _, model, _ in file.lines}}
     merged: Lines = {}
@@ -117,7 +117,7 @@ def _plus(one: int | None, other: int | None) -> int | None:
 
 
 def _in_ledger(file: ProviderFile, book: Book, first: date, last: date) -> set[tuple[date, str, str]]:
-    """What the ledger has of these days, by the classes that the file tells."""
+    """The ledger's usage on these days, by the file's token classes."""
     by_class = any(token_class != TOTAL for _, _, token_class in file.lines)
     return {
         (day, model, name)
@@ -144,7 +144,7 @@ def _line(invoice: InvoiceImport, key: tuple[date, str, str], theirs: Amounts, b
 
 
 def with_totals(invoices: QuerySet[InvoiceImport]) -> QuerySet[InvoiceImport]:
-    """With the sums of their lines and how many lines differ, for lists."""
+    """Annotate sums and the number of differing lines, for lists."""
     return invoices.annotate(
         invoice_nano=Sum("lines__invoice_nano"),
         ledger_nano=Sum("lines__ledger_nano"),
@@ -156,7 +156,7 @@ def with_totals(invoices: QuerySet[InvoiceImport]) -> QuerySet[InvoiceImport]:
 
 
 def causes_of(invoice: InvoiceImport) -> list[dict[str, Any]]:
-    """The likely causes of one import, those of most lines first, and what the file has more."""
+    """The likely causes of one import, by number of lines, and what the file has in excess."""
     differing = InvoiceLine.objects.filter(invoice=invoice).exclude(likely_cause="")
     grouped: QuerySet[Any, Any] = (
         differing.order_by()

@@ -1,8 +1,7 @@
-"""Reading a provider's usage file: a CSV as its console exports it. docs/finance.md lists the columns of each layout.
+"""Reads a provider's usage file, a CSV export of its console. docs/finance.md lists the columns of each layout.
 
-Columns are found by name, in any order, whatever else the file has. Everything is read before anything is stored. A
-file is read in the one way that it can be read in; one that can be read in two is refused, as is one that makes no
-sense, with line and column.
+Columns are found by name, in any order; unknown columns are ignored. The whole file is read before anything is stored.
+Ambiguous and invalid files are rejected with line and column.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +18,14 @@ __all__ = ["Amounts", "FileError", "ProviderFile", "read_file"]
 
 MAX_DAYS = 100
 MOST_NANO = 9 * 10**18
-"""What the database can hold: nine billion dollars."""
+"""The database's maximum: nine billion dollars."""
 Key = tuple[date, str, str]
 """(day, model as the provider writes it, token class)"""
 
 
 @dataclass
 class Amounts:
-    """Sums of the rows of one key; None for what the layout does not tell. `nano` is in nano-dollars."""
+    """Sums of the rows of one key. None if the layout doesn't have it. `nano` is in nano-dollars."""
 
     tokens: int | None = None
     nano: int | None = None
@@ -34,20 +33,20 @@ class Amounts:
 
 @dataclass(frozen=True)
 class ProviderFile:
-    """All that a file says."""
+    """The parsed file."""
 
     layout: Layout
     lines: dict[Key, Amounts]
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first and the last."""
+        """The first and the last day."""
         days = [day for day, _, _ in self.lines]
         return min(days), max(days)
 
 
 def read_file(provider: str, content: bytes) -> ProviderFile:
-    """Parse a file. Raises FileError for one that is too long, of no known layout, or with a cell without sense."""
+    """Parse a file. Raises FileError if it is too long, has an unknown layout, or has an invalid cell."""
     text = decode(content)
     header, layout = _layout(provider, headers(text))
     columns = columns_of(header)
@@ -63,16 +62,14 @@ def read_file(provider: str, content: bytes) -> ProviderFile:
 
 
 def _layout(provider: str, found: list[Header]) -> tuple[Header, Layout]:
-    """The one layout of the provider, by the one separator, whose columns are all there."""
+    """The provider's layout, and the separator, by which all required columns are found."""
     fitting = [(header, layout) for header in found for layout in LAYOUTS[provider] if layout.fits(header.names)]
     if len(fitting) == 1:
         return fitting[0]
     wanted = "; or ".join(f"{layout.title}: {', '.join(layout.columns_wanted)}" for layout in LAYOUTS[provider])
     if fitting:
-        raise FileError(found[0].line, "", f"the file has the columns of two files. Expected are those of {wanted}")
-    raise FileError(
-        found[0].line, "", f"the columns of a {provider} file are not there. Expected are those of {wanted}"
-    )
+        raise FileError(found[0].line, "", f"the columns match two layouts. Expected: {wanted}")
+    raise FileError(found[0].line, "", f"the columns do not match a usage file of {provider}. Expected: {wanted}")
 
 
 def _cells(columns: Mapping[str, int], cells: list[str]) -> dict[str, str]:
@@ -80,7 +77,7 @@ def _cells(columns: Mapping[str, int], cells: list[str]) -> dict[str, str]:
 
 
 def _notation(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Notation:
-    """How the file writes numbers; see `invoice_numbers`. Raises FileError where that is not certain."""
+    """The file's number notation; see `numbers`. Raises FileError if it is ambiguous."""
     decided: tuple[Notation, int, Cell] | None = None
     doubtful: tuple[int, Cell] | None = None
     for line, cell in _number_cells(layout, rows):
@@ -93,7 +90,7 @@ def _notation(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Notatio
         elif number.is_ambiguous:
             doubtful = doubtful or (line, cell)
     if doubtful and not decided:
-        problem = f"{doubtful[1].shown()} can be a thousand or a fraction; export the file with a decimal point"
+        problem = f"{doubtful[1].shown()} could be thousands or a fraction; export the file with a decimal point"
         raise FileError(doubtful[0], doubtful[1].column, problem)
     return decided[0] if decided else Notation.POINT
 
@@ -136,7 +133,7 @@ def _add(sums: dict[Key, tuple[int | None, Decimal | None]], usage: InvoiceUsage
 
 
 def _amounts(tokens: int | None, dollars: Decimal | None) -> Amounts:
-    """Money is rounded once, on the sum."""
+    """Round money once, on the sum."""
     nano = None if dollars is None else int(dollars.scaleb(9).to_integral_value(ROUND_HALF_EVEN))
     return Amounts(tokens, nano)
 
@@ -146,5 +143,5 @@ def _checked(file: ProviderFile, header_line: int) -> ProviderFile:
     if (last - first).days >= MAX_DAYS:
         raise FileError(header_line, "", f"the file spans {first} to {last}; {MAX_DAYS} days are the most")
     if any(abs(amounts.nano or 0) > MOST_NANO for amounts in file.lines.values()):
-        raise FileError(header_line, "", "its amounts add up to more than anybody can have spent")
+        raise FileError(header_line, "", "its amounts add up to an impossible total")
     return file

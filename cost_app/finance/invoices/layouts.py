@@ -1,6 +1,6 @@
-"""The layouts of the providers' usage files, as their consoles exported them in 2025 and 2026.
+"""Layouts of providers' usage files, as exported by their consoles in 2025 and 2026.
 
-Each layout turns one row of a file into usages: tokens, or dollars, or both, of a day, a model and a token class.
+Each layout turns a row into usages: tokens, dollars, or both, of a day, a model, and a token class.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,16 +12,16 @@ from typing import Any
 from cost_app.finance.invoices.cells import Cell
 
 TOTAL = "total"
-"""The class of a file that does not tell classes apart."""
+"""The class in files that don't distinguish classes."""
 OTHER = "other"
-"""The class of what is not charged by the token: tools, storage."""
+"""The class of charges other than tokens: tools, storage."""
 
 Row = Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
 class InvoiceUsage:
-    """What one row says of one token class; None for what it does not tell."""
+    """The usage of one token class in a row. None if the row doesn't say."""
 
     day: date
     model: str
@@ -32,23 +32,23 @@ class InvoiceUsage:
 
 @dataclass(frozen=True)
 class Layout:
-    """One kind of file: every one of `needs` must have a column by one of its names."""
+    """A kind of file. Each of `needs` must be present under one of its names."""
 
     title: str
     needs: tuple[tuple[str, ...], ...]
     numbers: tuple[str, ...]
-    """The columns of numbers, whichever of them a file has."""
+    """The numeric columns that a file can have."""
     read: Callable[[Row], list[InvoiceUsage]]
     tells_tokens: bool
     tells_money: bool
 
     def fits(self, columns: Collection[str]) -> bool:
-        """Whether a file with these columns is of this kind."""
+        """Whether these columns match the layout."""
         return all(any(name in columns for name in names) for names in self.needs)
 
     @property
     def columns_wanted(self) -> list[str]:
-        """For people."""
+        """The name shown to users."""
         return [" or ".join(names) for names in self.needs]
 
 
@@ -84,18 +84,17 @@ DEEPSEEK_CLASSES = {
     "output_tokens": "output",
 }
 DEEPSEEK_COUNTS = {"request_count"}
-"""Rows that count no tokens."""
+"""Rows that don't count tokens."""
 
 
 def is_currency(column: str) -> bool:
-    """Whether a column, by its name in lower case, says which currency amounts are in."""
+    """Whether a column holds the currency, by its lowercase name."""
     return column == "currency" or column.endswith("_currency")
 
 
 def _one(row: Row, names: tuple[str, ...], read: Callable[[Cell], Any]) -> Cell:
-    """The cell under one of these names; an empty one where the file has none.
-
-    Raises CellError where the file has several that do not say the same, as `read` reads them.
+    """The cell under one of these names, empty if the file has none. Raises CellError if several columns exist and
+    differ, as read by `read`.
     """
     cells = [row[name] for name in names if name in row and row[name].text]
     for cell in cells[1:]:
@@ -113,10 +112,10 @@ def _count(row: Row, names: tuple[str, ...]) -> Cell:
 
 
 def _openai_usage(row: Row) -> list[InvoiceUsage]:
-    """`input_tokens` counts the cached ones too."""
+    """`input_tokens` includes cached tokens."""
     prompt, cached = _count(row, OPENAI_INPUT), _count(row, OPENAI_CACHED)
     if cached.tokens() > prompt.tokens():
-        raise cached.error("more tokens were cached than there are in the prompt")
+        raise cached.error("more tokens are cached than the prompt has")
     found = {
         "input": prompt.tokens() - cached.tokens(),
         "cache_read": cached.tokens(),
@@ -124,7 +123,7 @@ def _openai_usage(row: Row) -> list[InvoiceUsage]:
     }
     plain = row.get(OPENAI_UNCACHED)
     if plain and plain.text and plain.tokens() != found["input"]:
-        raise plain.error("the prompt is not what was cached and what was not")
+        raise plain.error("cached and uncached tokens do not add up to the prompt")
     if not any(found.values()):
         return []
     day, model = _day(row), _one(row, OPENAI_MODEL, Cell.model).model()
@@ -132,7 +131,7 @@ def _openai_usage(row: Row) -> list[InvoiceUsage]:
 
 
 def _openai_costs(row: Row) -> list[InvoiceUsage]:
-    """`line_item` is "gpt-4o-2024-08-06, input", or the name of what is not charged by the token."""
+    """`line_item` is "gpt-4o-2024-08-06, input", or the name of a charge other than tokens."""
     amount = row["amount_value"].dollars()
     if not amount:
         return []
@@ -150,7 +149,7 @@ def _anthropic_usage(row: Row) -> list[InvoiceUsage]:
     found = [(name, row[column].tokens()) for column, name in ANTHROPIC_TOKENS.items() if column in row]
     whole = row.get("usage_input_tokens_cache_write")
     if whole and whole.tokens() and any(row[name].tokens() for name in ANTHROPIC_WRITES if name in row):
-        raise whole.error("the file has cache writes in all and by lifetime; remove one of them")
+        raise whole.error("the file has cache writes both in total and by lifetime; remove one of them")
     if not any(tokens for _, tokens in found):
         return []
     day, model = _day(row), row["model_version"].model()
@@ -158,7 +157,7 @@ def _anthropic_usage(row: Row) -> list[InvoiceUsage]:
 
 
 def _anthropic_costs(row: Row) -> list[InvoiceUsage]:
-    """Rows of other things than tokens (web search) have no token type."""
+    """Rows without a token type are for other charges, such as web search."""
     amount = row["cost_usd"].dollars()
     if not amount:
         return []
@@ -169,12 +168,12 @@ def _anthropic_costs(row: Row) -> list[InvoiceUsage]:
 
 
 def _deepseek_amounts(row: Row) -> list[InvoiceUsage]:
-    """One row for each class; `price` is in dollars a token."""
+    """One row per class. `price` is in dollars per token."""
     kind = row["type"].text.lower()
     if kind in DEEPSEEK_COUNTS:
         return []
     if kind not in DEEPSEEK_CLASSES:
-        raise row["type"].error(f"{kind[:40]!r} is not a known type: {', '.join(DEEPSEEK_CLASSES)}")
+        raise row["type"].error(f"{kind[:40]!r} is an unknown type; expected {', '.join(DEEPSEEK_CLASSES)}")
     tokens = row["amount"].tokens()
     dollars = row["price"].dollars() * tokens if row["price"].text else None
     day, model = _day(row), row["model"].model()
@@ -223,4 +222,4 @@ LAYOUTS = {
         Layout("costs", (DAY, ("model",), ("cost",), ("currency",)), ("cost",), _deepseek_costs, False, True),
     ],
 }
-"""The providers whose files can be read, and the layouts of each."""
+"""The supported providers and their layouts."""

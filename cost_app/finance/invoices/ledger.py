@@ -1,4 +1,4 @@
-"""What the ledger has for a provider's days, by day (UTC), model and token class: one grouped query."""
+"""The ledger's usage of a provider, by day (UTC), model, and token class, in one grouped query."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,32 +14,32 @@ from cost_app.finance.months import INSTANT
 from cost_app.models import LedgerEntry, LedgerKind
 
 DAYS_BEFORE, DAYS_AFTER = 1, 3
-"""Days around the file's that are read too: for what was booked on a neighbour."""
+"""Days before and after the file's days that are also read, because usage may be booked on a neighboring day."""
 LATER = (LedgerKind.ADJUST, LedgerKind.OVERRUN)
-"""Kinds of rows that are booked after the call."""
+"""Kinds of rows booked after the call."""
 
 
 @dataclass
 class ModelDay:
-    """One day (UTC) of one model. Tokens and nano-dollars by class, their totals under "total"."""
+    """One model's usage on one day (UTC): tokens and nano-dollars by class, with totals under "total"."""
 
     tokens: dict[str, int]
     nano: dict[str, int]
     estimated: int = 0
-    """Rows whose outcome was unknown, so that their bound was booked, without tokens."""
+    """Rows with an unknown outcome, booked at their bound, without tokens."""
     later_tokens: dict[str, int] = field(default_factory=dict)
-    """Of the tokens, those that were booked by a correction of an earlier call."""
+    """The tokens that were booked by corrections of earlier calls."""
 
 
 Book = dict[tuple[date, str], ModelDay]
 
 
 def ledger_of(provider: str, first: date, last: date) -> Book:
-    """The scoped organization's bookings from a day before the first to three days after the last."""
+    """The organization's ledger from one day before the first day to three days after the last."""
     starts_at = _begin(first - timedelta(days=DAYS_BEFORE))
     ends_at = _begin(last + timedelta(days=DAYS_AFTER + 1))
     entries = LedgerEntry.objects.filter(provider=provider, at__gte=starts_at, at__lt=ends_at).exclude(
-        kind=LedgerKind.CACHE_HIT  # the provider did not see them
+        kind=LedgerKind.CACHE_HIT  # the provider never saw them
     )
     grouped: Iterable[Any] = (
         entries.order_by()
@@ -59,7 +59,7 @@ def _token_sums() -> dict[str, Sum]:
 
 
 def _model_day(provider: str, row: dict[str, Any], prices: PriceList) -> ModelDay:
-    """Money is split by class as the FOCUS export does it; a day without tokens has it under its total alone."""
+    """Split money by class as the FOCUS export does. A day without tokens only has a total."""
     tokens: dict[str, int] = {name: row[name] for name in TOKEN_CLASSES}
     late: dict[str, int] = {name: row[f"late_{name}"] for name in TOKEN_CLASSES}
     price = prices.in_force(provider, row["model"], _begin(row["day"] + timedelta(days=1)) - INSTANT)

@@ -1,4 +1,4 @@
-"""Which of our models a provider's file means: files name dated snapshots, or the name that the console shows."""
+"""Maps model names in providers' files, such as dated snapshots or console names, to ours."""
 
 import re
 from collections.abc import Collection
@@ -17,7 +17,7 @@ def canonical(name: str) -> str:
 
 
 def ours(name: str, known: Collection[str]) -> str:
-    """The one of the known models that a file's name stands for; the name itself where none does, or several do."""
+    """The known model that a file's name refers to. The name itself if there is none, or more than one."""
     if name in known:
         return name
     plain = canonical(name)

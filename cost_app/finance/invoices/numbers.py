@@ -1,8 +1,8 @@
-"""How a file writes its numbers: with a decimal point or a decimal comma.
+"""Detects whether a file uses decimal points or decimal commas.
 
-`1,234` and `1.234` are a thousand to some and a fraction to others. Every number cell of a file is looked at first: one
-that only one notation can have (`0.5`, `1.234,56`) decides for the whole file. Two that contradict each other, or a
-cell that can be read in two ways in a file where nothing decides, refuse the file.
+`1,234` and `1.234` can be thousands or fractions. All number cells are checked first: a cell that is valid in only one
+notation (`0.5`, `1.234,56`) decides for the whole file. A file with contradicting cells, or with an ambiguous cell and
+none that decides, is rejected.
 """
 
 import re
@@ -12,7 +12,7 @@ from enum import Enum
 
 MOST_CHARACTERS = 60
 MOST_FRACTION_OF_TOKENS = 2
-"""`12.0` is a count that a program wrote as a fraction; `1.000` looks like a thousand."""
+"""`12.0` is a count written as a fraction; `1.000` looks like a thousand."""
 _GROUPS = "'\u2019 \u00a0\u202f"
 _SHAPE = re.compile(
     r"(?P<open>\()?(?P<sign>[-+\u2212])?(?P<before>US\$|\$|USD ?)?(?P<late_sign>[-+\u2212])?"
@@ -43,10 +43,10 @@ _BODIES = {
 
 @dataclass(frozen=True)
 class Number:
-    """A cell's number as each notation reads it. `is_amount`: it has a currency sign or the parentheses of accounting.
+    """A cell's number in each notation. `is_amount`: it has a currency sign or the parentheses of accounting.
 
-    `readings` maps a notation to (value, digits behind the separator); it has one or two. A spreadsheet that writes
-    `1.2E+08` has rounded the number; programs write small amounts as `1.6e-3`.
+    `readings` maps a notation to (value, digits behind the separator); it has one or two. `1.2E+08` was rounded by a
+    spreadsheet, whereas programs write small amounts as `1.6e-3`.
     """
 
     readings: dict[Notation, tuple[Decimal, int]]
@@ -55,21 +55,21 @@ class Number:
 
     @property
     def evidence(self) -> Notation | None:
-        """The only notation that can have written this; None where both can."""
+        """The only possible notation. None if both are possible."""
         return next(iter(self.readings)) if len(self.readings) == 1 else None
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether it makes a difference which notation it is."""
+        """Whether the value depends on the notation."""
         return len({value for value, _ in self.readings.values()}) > 1
 
     def read(self, notation: Notation) -> tuple[Decimal, int]:
-        """Value and digits behind the separator. Raises KeyError for a notation that cannot have written this."""
+        """Value and digits behind the separator. Raises KeyError if the notation is impossible."""
         return self.readings[notation]
 
 
 def parse_number(text: str) -> Number | None:
-    """What a cell can mean; None for what is no number in any notation. One pass over at most 60 characters."""
+    """The possible readings of a cell. None if it isn't a number in any notation. Reads at most 60 characters."""
     shape = _SHAPE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
     if shape is None or not _is_sound(shape):
         return None
@@ -86,7 +86,7 @@ def parse_number(text: str) -> Number | None:
 
 
 def _is_sound(shape: re.Match[str]) -> bool:
-    """One sign at most, and parentheses in pairs."""
+    """Whether there is at most one sign and parentheses are paired."""
     signs = sum(1 for name in ("open", "sign", "late_sign") if shape[name])
     return signs <= 1 and bool(shape["open"]) == bool(shape["close"]) and not (shape["before"] and shape["after"])
 

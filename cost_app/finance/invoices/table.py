@@ -1,4 +1,4 @@
-"""From bytes to rows of text: encoding, separator and the shape of a table."""
+"""Turns bytes into rows of text: encoding, separator, and table shape."""
 
 import codecs
 import csv
@@ -13,7 +13,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class FileError(ValueError):
-    """The file cannot be used; `line` counts from 1, `column` is the column's name or "" for the whole line."""
+    """The file is invalid. `line` counts from 1; `column` is the column's name, or "" for the whole line."""
 
     def __init__(self, line: int, column: str, problem: str) -> None:
         place = f"Line {line}, column {column}" if column else f"Line {line}"
@@ -31,15 +31,15 @@ def decode(content: bytes) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise FileError(line, "", "this is no CSV file in UTF-8; unpack a ZIP file first") from None
+        raise FileError(line, "", "this is not a CSV file in UTF-8; unpack ZIP files first") from None
     if "\0" in text:
-        raise FileError(text.count("\n", 0, text.index("\0")) + 1, "", "this is no CSV file; unpack a ZIP file first")
+        raise FileError(text.count("\n", 0, text.index("\0")) + 1, "", "this is not a CSV file; unpack ZIP files first")
     return text
 
 
 @dataclass(frozen=True)
 class Header:
-    """The names of the columns, in lower case, as one separator cuts them."""
+    """The lowercase column names when split by one separator."""
 
     delimiter: str
     line: int
@@ -47,7 +47,7 @@ class Header:
 
 
 def headers(text: str) -> list[Header]:
-    """The header by each separator that its line has; by commas where it has none. Raises FileError."""
+    """The header by each separator that it contains, by commas if it contains none. Raises FileError."""
     first_line = text.lstrip("\r\n").partition("\n")[0]
     found = [delimiter for delimiter in DELIMITERS if delimiter in first_line]
     return [_header(text, delimiter) for delimiter in found or DELIMITERS[:1]]
@@ -59,7 +59,7 @@ def _header(text: str, delimiter: str) -> Header:
 
 
 def columns_of(header: Header) -> dict[str, int]:
-    """Where each column is. Raises FileError for two columns of one name: nobody knows which of them counts."""
+    """The index of each column. Raises FileError if two columns have the same name."""
     columns: dict[str, int] = {}
     for at, name in enumerate(header.names):
         if name in columns:
@@ -70,9 +70,8 @@ def columns_of(header: Header) -> dict[str, int]:
 
 
 def rows_of(text: str, header: Header) -> list[tuple[int, list[str]]]:
-    """(number of its last line, cells without spaces around them) of every row that is not empty.
-
-    Raises FileError for a row with more or fewer cells than the header has; empty ones at the end do no harm.
+    """(number of its last line, stripped cells) of every non-empty row. Raises FileError if a row has more or fewer
+    cells than the header; trailing empty cells are ignored.
     """
     rows: list[tuple[int, list[str]]] = []
     lines = _lines(text, header.delimiter)

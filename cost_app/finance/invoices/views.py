@@ -24,14 +24,14 @@ IMPORTS_SHOWN = 50
 @permission_required("finance:read")
 @require_GET
 def invoices(request: MemberRequest) -> HttpResponse:
-    """The newest uploads, and the form for another one."""
+    """Show the newest uploads and the upload form."""
     return _list(request, InvoiceForm())
 
 
 @permission_required("finance:write")
 @require_POST
 def upload(request: MemberRequest) -> HttpResponse:
-    """Compare a file with the ledger; 422 with line and column for one that cannot be read."""
+    """Compare a file with the ledger. Responds 422 with line and column if it is invalid."""
     form = InvoiceForm(request.POST, request.FILES)
     if not form.is_valid():
         return _list(request, form, status=422)
@@ -56,7 +56,7 @@ def upload(request: MemberRequest) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
-    """One upload: totals, causes, and the lines that differ, or with `all=1` every line."""
+    """Show an upload's totals, causes, and differing lines; with `all=1`, all lines."""
     found = get_object_or_404(with_totals(InvoiceImport.objects.all()), pk=invoice_id)
     after, every = request.GET.get("after", ""), request.GET.get("all") == "1"
     context = {
@@ -71,7 +71,7 @@ def invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
 @permission_required("finance:read")
 @require_GET
 def invoice_file(request: MemberRequest, invoice_id: UUID) -> HttpResponseBase:
-    """Every line of one upload as CSV."""
+    """Download an upload's lines as CSV."""
     found = get_object_or_404(InvoiceImport, pk=invoice_id)
     lines = InvoiceLine.objects.filter(invoice=found).order_by("pk")
     name = f"variance_{found.provider}_{found.first_day}_{found.last_day}.csv"

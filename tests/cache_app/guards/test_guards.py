@@ -153,5 +153,5 @@ def test_politeness_steers_nothing() -> None:
 
 def test_the_reason_names_what_differs() -> None:
     assert judged("Our scope 1 emissions", "Our scope 2 emissions").reason == (
-        'one asks for "scope 1", the other for "scope 2"'
+        'one question mentions "scope 1", the other "scope 2"'
     )

@@ -93,8 +93,8 @@ def test_steps_are_added_moved_and_removed(browser: Client, chain: Callable[[], 
         ({"action": "add", "step": ""}, "is not configured"),
         ({"action": "add", "step": "openai/gpt-3.5-turbo", "seen": "custom x/y"}, "was changed in the meantime"),
         ({"action": "remove", "step": "openai/gpt-3.5-turbo"}, "no longer in the chain"),
-        ({"action": "explode"}, "Select a change"),
-        ({"action": "up", "step": "x" * 300}, "Select a change"),
+        ({"action": "explode"}, "Select an action"),
+        ({"action": "up", "step": "x" * 300}, "Select an action"),
     ],
 )
 def test_a_bad_change_is_refused_in_words(

@@ -24,5 +24,5 @@ def test_the_largest_remainder_gets_what_is_left_over() -> None:
 
 def test_nothing_is_split_into_nothing_and_something_cannot_be() -> None:
     assert allocate(0, [0, 0]) == [0, 0]
-    with pytest.raises(ValueError, match="weights of nothing"):
+    with pytest.raises(ValueError, match="all weights are zero"):
         allocate(1, [0, 0])

@@ -140,7 +140,7 @@ def test_a_failure_is_told_once_shown_and_tried_again(
 
 @pytest.mark.parametrize("slug", ["..", "a/b", "/etc", "", ".", "a\0b", "x" * 64])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, slug: str) -> None:
-    with pytest.raises(ValueError, match="a plain folder"):
+    with pytest.raises(ValueError, match="a real directory"):
         place_of(tmp_path, slug, "ledger.csv")
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, slug: str) -> None:
 def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "north").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ValueError, match="a plain folder"):
+    with pytest.raises(ValueError, match="a real directory"):
         place_of(tmp_path, "north", "ledger.csv")
 
 

@@ -94,25 +94,25 @@ def test_each_layout_is_read(
 @pytest.mark.parametrize(
     ("provider", "text", "line", "column", "said"),
     [
-        ("openai", "a,b\n1,2\n", 1, "", "columns of a openai file are not there"),
-        ("openai", "", 1, "", "not there"),
+        ("openai", "a,b\n1,2\n", 1, "", "columns do not match a usage file of openai"),
+        ("openai", "", 1, "", "do not match"),
         ("openai", OPENAI_USAGE.replace("4212", "many"), 2, "input_tokens", "'many' is not a number"),
         ("openai", OPENAI_USAGE.replace(",100,50,0,", ",1.5,50,0,"), 3, "input_tokens", "not a number of tokens"),
         ("openai", OPENAI_USAGE.replace(",100,50,0,", ",-1,50,0,"), 3, "input_tokens", "not a number of tokens"),
-        ("openai", OPENAI_USAGE.replace("1280", "5000"), 2, "input_cached_tokens", "more tokens were cached"),
+        ("openai", OPENAI_USAGE.replace("1280", "5000"), 2, "input_cached_tokens", "more tokens are cached"),
         ("openai", OPENAI_USAGE.replace(",gpt-4o-2024-08-06,,,100", ",,,,100"), 3, "model", "the export by model"),
         ("openai", OPENAI_COSTS.replace("1.6e-3,usd", "1.6e-3,eur"), 3, "amount_currency", "amounts are in 'eur'"),
         ("openai", OPENAI_COSTS.replace("0.0105", "NaN"), 2, "amount_value", "not a number"),
         ("openai", OPENAI_COSTS.replace("0.0105", "9e99"), 2, "amount_value", "not an amount"),
         ("openai", OPENAI_COSTS.replace("web search tool calls", ""), 4, "line_item", "group the export by line item"),
         ("anthropic", ANTHROPIC_COSTS.replace("2026-10-28", "28.10.2026"), 2, "usage_date_utc", "not a date"),
-        ("anthropic", ANTHROPIC_COSTS.replace("2026-10-28", "1999-10-28"), 2, "usage_date_utc", "not a day"),
-        ("deepseek", DEEPSEEK_AMOUNTS.replace("output_tokens", "rent"), 4, "type", "'rent' is not a known type"),
+        ("anthropic", ANTHROPIC_COSTS.replace("2026-10-28", "1999-10-28"), 2, "usage_date_utc", "not a possible date"),
+        ("deepseek", DEEPSEEK_AMOUNTS.replace("output_tokens", "rent"), 4, "type", "'rent' is an unknown type"),
         ("deepseek", DEEPSEEK_COSTS.replace("USD", "CNY"), 2, "currency", "only US dollars"),
         ("deepseek", DEEPSEEK_COSTS.splitlines()[0], 1, "", "no usage"),
         ("deepseek", DEEPSEEK_COSTS.replace("u;202610", "u;202601", 1), 1, "", "100 days"),
         ("openai", OPENAI_COSTS.replace("web search", '"web search'), 4, "", "unexpected end of data"),
-        ("openai", "PK\x03\x04\0\0", 1, "", "unpack a ZIP file"),
+        ("openai", "PK\x03\x04\0\0", 1, "", "unpack ZIP files"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_with_line_and_column(
@@ -140,7 +140,7 @@ def test_a_file_is_neither_too_long_nor_has_too_many_rows(monkeypatch: pytest.Mo
 
 def test_sums_that_no_database_can_hold_are_refused() -> None:
     row = "u,2026-10-28,deepseek-chat,a,b,output_tokens,999999999,999999999999\n"
-    with pytest.raises(FileError, match="more than anybody can have spent"):
+    with pytest.raises(FileError, match="an impossible total"):
         read_file("deepseek", f"user_id,utc_date,model,api_key_name,api_key,type,price,amount\n{row * 3}".encode())
 
 

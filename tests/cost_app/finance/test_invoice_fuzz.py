@@ -134,13 +134,13 @@ COSTS = "utc_date;model;cost;currency\n"
 @pytest.mark.parametrize(
     ("rows", "line", "column", "said"),
     [
-        (f"{DAY};a;1.234;USD\n", 2, "cost", "a thousand or a fraction"),
-        (f"{DAY};a;1,234;USD\n", 2, "cost", "a thousand or a fraction"),
+        (f"{DAY};a;1.234;USD\n", 2, "cost", "thousands or a fraction"),
+        (f"{DAY};a;1,234;USD\n", 2, "cost", "thousands or a fraction"),
         (f"{DAY};a;1,5;USD\n{DAY};a;2.75;USD\n", 3, "cost", "two notations"),
         ("03/04/2026;a;1;USD\n", 2, "utc_date", "YYYY-MM-DD"),
         (f"{DAY};a;1;EUR\n", 2, "currency", "only US dollars"),
         (f"{DAY};a;1;\n", 2, "currency", "the currency is missing"),
-        (f"{DAY};Total;1;USD\n", 2, "model", "total of others"),
+        (f"{DAY};Total;1;USD\n", 2, "model", "is a total"),
         (f"{DAY};a;1;USD;1\n", 2, "", "the row has 5 cells"),
         (f"{DAY};a;1\n", 2, "", "the row has 3 cells"),
     ],
@@ -156,13 +156,13 @@ def test_what_can_be_read_in_two_ways_is_refused(rows: str, line: int, column: s
     [
         ("deepseek", "utc_date,model,cost,Cost ,currency", f"{DAY},a,1,2,USD", "cost", "two columns"),
         ("deepseek", "utc_date,model,cost,currency,type,price,amount", f"{DAY},a,1,USD,output_tokens,,1", "",
-         "two files"),
+         "two layouts"),
         ("openai", "date,model,input_tokens,n_context_tokens_total,output_tokens", f"{DAY},a,1,2,3",
          "n_context_tokens_total", "contradicts"),
         ("openai", "date,start_time,model,input_tokens,output_tokens", f"{DAY},1793059200,a,1,2", "date",
          "contradicts"),
         ("openai", "date,model,input_tokens,input_cached_tokens,input_uncached_tokens,output_tokens",
-         f"{DAY},a,9,1,3,2", "input_uncached_tokens", "not what was cached"),
+         f"{DAY},a,9,1,3,2", "input_uncached_tokens", "do not add up to the prompt"),
         ("anthropic", "date,model_version,usage_input_tokens_no_cache,usage_input_tokens_cache_write,"
          "usage_input_tokens_cache_write_5m,usage_output_tokens", f"{DAY},a,1,5,5,1",
          "usage_input_tokens_cache_write", "by lifetime"),

@@ -17,5 +17,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print what `run` shows."""
         if not wait_for_web():
-            raise CommandError(f"The web server does not answer. See {log_directory() / 'web.log'}")
+            raise CommandError(f"The web server is not responding. See {log_directory() / 'web.log'}")
         self.stdout.write(banner())
