@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -28,8 +29,8 @@ NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KE
 
 
 @contextmanager
-def product() -> Iterator[str]:
-    """The address of a product of its own, with traffic running through the sandbox."""
+def product() -> Iterator[tuple[str, str]]:
+    """The address of a product of its own, with traffic running through the sandbox, and its demo password."""
     with tempfile.TemporaryDirectory() as data:
         env = {**NO_KEYS, "AIINFRA_DATA_DIR": data, "PORT": str(free_port()), "SANDBOX_LATENCY_MS": "900"}
         url = f"http://127.0.0.1:{env['PORT']}"
@@ -41,21 +42,21 @@ def product() -> Iterator[str]:
                 env={**os.environ, **env},
                 check=True,
             )
-            yield url
+            yield url, (Path(data) / "demo_password").read_text()
 
 
-def log_in(page: Page) -> None:
+def log_in(page: Page, password: str) -> None:
     page.goto("/login/")
     page.get_by_label("Name").fill("owner@demo")
-    page.get_by_label("Password").fill("demo-password")
+    page.get_by_label("Password").fill(password)
     page.keyboard.press("Enter")
     page.wait_for_url("**/queue/**")
 
 
-def take(browser: Browser, url: str, scheme: str) -> None:
+def take(browser: Browser, url: str, password: str, scheme: str) -> None:
     """Every page in one color scheme. Raises SystemExit if a picture is too large for the repository."""
     page = browser.new_page(base_url=url, viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
-    log_in(page)
+    log_in(page, password)
     for name, path in PAGES.items():
         page.goto(path)
         page.wait_for_load_state("networkidle")
@@ -67,10 +68,10 @@ def take(browser: Browser, url: str, scheme: str) -> None:
 
 def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
-    with product() as url, sync_playwright() as playwright:
+    with product() as (url, password), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
-            take(browser, url, scheme)
+            take(browser, url, password, scheme)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The message shown once the product answers."""
 
+import sys
 import time
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.stack import programs
 from aiinfra.stack.address import web_url
-from aiinfra.tenants import demo
+from aiinfra.tenants import administrators, demo
 
 START_LIMIT_S = 60
 EXAMPLE_MODELS = {"deepseek": "deepseek-chat", "openai": "gpt-3.5-turbo", "anthropic": "claude-haiku-4-5"}
@@ -44,10 +45,17 @@ def _answers() -> bool:
 
 
 def _people() -> list[str]:
-    names = demo.demo_logins()
-    if not names:
+    """Demo logins, with the password if it was not shown before; or how to create the first account."""
+    if names := demo.demo_logins():
+        password = demo.take_new_password() or f"is in {demo.password_path()}"
+        return [f"Log in as  {', '.join(names)}", f"Password   {password}", ""]
+    if administrators.exists():
         return []
-    return [f"Log in as  {', '.join(names)}", f"Password   {demo.DEMO_PASSWORD}", ""]
+    return [
+        "There is no administrator. Create one from another terminal:",
+        f"{sys.executable} manage.py createadmin you@company.com --organization company",
+        "",
+    ]
 
 
 def _example() -> list[str]:

@@ -21,6 +21,8 @@ from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.secret_rotation import count_by_key
 from aiinfra.stack import private_files
+from aiinfra.tenants import administrators, demo, demo_rules
+from aiinfra.tenants.models import User
 from cache_app.facade import EmbedderError, Payer, configured_embedder
 
 SQLITE_WAL_FIXED = (3, 51, 3)
@@ -49,7 +51,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Run all checks; each ends within a few seconds, whatever is broken."""
-    checks = (_settings, _redis, _database, _secrets, _stored_secrets, _time_zones, _providers, _embedder)
+    checks = (_settings, _redis, _database, _secrets, _stored_secrets, _people, _time_zones, _providers, _embedder)
     return [finding for check in checks for finding in check()]
 
 
@@ -152,6 +154,28 @@ def _stored_secrets() -> Iterator[Finding]:
     )
     if older := sum(each.older for each in counts):
         yield Finding(Level.NOTE, f"{older} stored secrets need SECRET_KEY_FALLBACKS: run manage.py rotatesecrets")
+
+
+def _people() -> Iterator[Finding]:
+    try:
+        demo_people, has_administrator = list(demo.active_people()), administrators.exists()
+    except DatabaseError:
+        return
+    if not has_administrator:
+        yield Finding(Level.NOTE, "There is no administrator: create one with manage.py createadmin EMAIL")
+    if demo_people:
+        yield _demo(demo_people)
+
+
+def _demo(people: list[User]) -> Finding:
+    """Demo accounts share a password that is stored in a file."""
+    reasons = demo_rules.obstacles()
+    reasons += [f"{user} is staff" for user in people if user.is_staff or user.is_superuser]
+    return _judge(
+        not reasons,
+        "Demo accounts exist, and only this machine can reach them",
+        f"Demo accounts exist, but {', '.join(reasons)}: run manage.py seed_demo --remove",
+    )
 
 
 def _time_zones() -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from django.db import OperationalError, connections
 
 from aiinfra.stack import bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
+from aiinfra.tenants import demo, demo_rules
 from aiinfra.tenants.models import Organization
 from cost_app import create_cost_optimizer
 
@@ -110,17 +111,18 @@ def _protect_files() -> None:
 
 
 def _migrate() -> None:
-    """Seed demo accounts with a known password only if nobody has created an organization yet.
+    """Seed demo accounts only if nobody has created an organization yet, and only where they are allowed.
 
     The price book learns new models here and not in a migration: they come with each release of a package.
     """
     try:
         call_command("migrate", interactive=False, verbosity=0)
         create_cost_optimizer().import_prices_once()
-        if not Organization.objects.exists():
+        if not Organization.objects.exists() and not demo_rules.obstacles():
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                 call_command("seed_demo")
                 call_command("demo_history", "demo", per_day=60)
+        demo.set_passwords()
     except OperationalError as error:
         raise CannotStartError(f"The database is unreachable: {error}") from error
 

@@ -10,7 +10,17 @@ from django.conf import settings
 from django.db import connection
 
 OTHERS = 0o077
-OURS = ("secret_key", "api_key_pepper", "redis_password", "redis", "log", "supervisord.conf", "sandbox_book.jsonl")
+OURS = (
+    "secret_key",
+    "api_key_pepper",
+    "redis_password",
+    "demo_password",
+    "demo_api_key",
+    "redis",
+    "log",
+    "supervisord.conf",
+    "sandbox_book.jsonl",
+)
 
 
 def exposed() -> list[Path]:

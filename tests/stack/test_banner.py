@@ -8,6 +8,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.stack.address import web_url
 from aiinfra.stack.banner import banner, wait_for_web
 from aiinfra.tenants import demo
+from aiinfra.tenants.models import User
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def test_it_names_address_people_password_and_key() -> None:
     text = banner()
     assert "http://127.0.0.1:8100" in text
     assert "owner@demo" in text
-    assert demo.DEMO_PASSWORD in text
+    assert demo.password() in text
     assert f"KEY={key}" in text
 
 
@@ -44,8 +45,22 @@ def test_the_example_asks_a_provider_that_is_configured(settings: Settings) -> N
 
 
 def test_without_demo_people_it_shows_no_password_and_no_key() -> None:
-    assert demo.DEMO_PASSWORD not in banner()
+    assert "Password" not in banner()
     assert "KEY=" not in banner()
+
+
+def test_the_password_is_shown_once_and_then_where_it_is_kept() -> None:
+    demo.seed()
+    assert demo.password() in banner()
+    later = banner()
+    assert demo.password() not in later
+    assert str(demo.password_path()) in later
+
+
+def test_an_installation_without_people_names_the_command_that_creates_an_administrator() -> None:
+    assert "manage.py createadmin" in banner()
+    User.objects.create_superuser("root@company.example")
+    assert "createadmin" not in banner()
 
 
 def test_it_gives_up_on_a_server_that_does_not_answer(settings: Settings) -> None:

@@ -83,13 +83,24 @@ def test_a_path_that_supervisor_cannot_be_told_is_refused(settings: Settings, tm
 
 
 @pytest.mark.django_db
-def test_demo_people_appear_in_an_empty_installation() -> None:
+def test_demo_people_appear_in_an_empty_installation(settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = dict.fromkeys(configured.PROVIDER_API_KEYS, "")
     launch.prepare(lambda _: None)
     assert User.objects.filter(username="owner@demo").exists()
 
 
 @pytest.mark.django_db
-def test_demo_people_never_appear_beside_somebodys_own_organization() -> None:
+def test_a_public_installation_starts_without_demo_people(settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = dict.fromkeys(configured.PROVIDER_API_KEYS, "")
+    settings.HTTPS = True
+    launch.prepare(lambda _: None)
+    assert not User.objects.exists()
+    assert not Organization.objects.exists()
+
+
+@pytest.mark.django_db
+def test_demo_people_never_appear_beside_somebodys_own_organization(settings: Settings) -> None:
+    settings.PROVIDER_API_KEYS = dict.fromkeys(configured.PROVIDER_API_KEYS, "")
     Organization.objects.create(slug="own", name="Own")
     launch.prepare(lambda _: None)
     assert not User.objects.filter(username="owner@demo").exists()

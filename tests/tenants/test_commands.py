@@ -83,7 +83,7 @@ def test_seeding_twice_changes_nothing() -> None:
     before = counts()
     assert run("seed_demo") == first
     assert counts() == before == [2, 5, 6, 1, 9]
-    assert User.objects.get(username="owner@demo").check_password(demo.DEMO_PASSWORD)
+    assert User.objects.get(username="owner@demo").check_password(demo.password())
 
 
 def test_the_demo_key_is_kept_for_its_owner_alone_and_replaced_when_it_is_lost() -> None:

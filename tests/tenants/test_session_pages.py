@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -67,10 +68,17 @@ def test_after_the_log_in_one_is_where_one_wanted_to_be_if_it_is_here(
 
 
 @pytest.mark.django_db
-def test_the_demo_password_is_told_only_where_there_is_a_demo_organization(client: Client) -> None:
-    assert demo.DEMO_PASSWORD not in client.get(reverse("login")).text
-    Organization.objects.create(slug="demo", is_demo=True)
-    assert demo.DEMO_PASSWORD in client.get(reverse("login")).text
+def test_the_login_page_offers_demo_users_without_their_password(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    assert "owner@demo" not in client.get(reverse("login")).text
+    demo.seed()
+    page = client.get(reverse("login")).text
+    assert "owner@demo" in page
+    assert demo.password() not in page
+    settings.HTTPS = True
+    assert "owner@demo" not in client.get(reverse("login")).text
 
 
 def test_who_is_logged_in_sees_no_log_in_page(owner: User, client_of: Browser) -> None:

@@ -16,7 +16,7 @@ from aiinfra.tenants import throttle
 from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, public, signed_in
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.caller import client_address
-from aiinfra.tenants.demo import DEMO_PASSWORD, demo_logins
+from aiinfra.tenants.demo import demo_logins, password_path
 from aiinfra.tenants.members import change_password
 from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
@@ -131,7 +131,7 @@ def _log_in_page(
         "problem": problem,
         "next": request.POST.get("next", request.GET.get("next", "")),
         "demo_logins": demo_logins(),
-        "demo_password": DEMO_PASSWORD,
+        "demo_password_file": password_path().name,
     }
     return render(request, "registration/login.html", context, status=status)
 
