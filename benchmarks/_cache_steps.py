@@ -1,6 +1,6 @@
-"""What `cache.py` measures inside an installation: each step is a process of its own and prints its figures as JSON.
+"""The steps of `cache.py` inside an installation. Each runs in a separate process and prints its figures as JSON.
 
-`python -m benchmarks._cache_steps STEP ...` in the installation's environment. A list of milliseconds is a figure.
+`python -m benchmarks._cache_steps STEP ...` in the installation's environment. A figure can be a list of milliseconds.
 """
 
 import json
@@ -38,13 +38,14 @@ from cache_app.store.entry import Entry
 
 PAIRS = Path(__file__).resolve().parent.parent / "tests" / "cache_app" / "guards" / "pairs.jsonl"
 FRAME = "The handbook and its pages for new colleagues do not say this: {}"
-"""Makes questions of about 20 words of those of 7: longer ones take longer to embed."""
+"""Extends questions of 7 words to about 20. Longer ones take longer to embed."""
 PROVIDER, MODEL = "deepseek", "deepseek-chat"
 ANSWER = (
     "The figures of the last quarter are in the report that the sites have sent, and they agree with the books. " * 6
 )
 NOISE = 0.9
-"""Length of what is added to a mixture of two questions: it is then less than 0.75 like any question that is asked."""
+"""Length of the noise added to a mixture of two questions, so that its similarity to any asked question is below 0.75.
+"""
 DAY_MS = 86_400_000
 ADDS = 300
 EXACT = 300
@@ -54,7 +55,7 @@ SECONDS = float(os.environ.get("SECONDS", "5"))
 
 
 def prepare(folder: Path, count: int) -> dict[str, float]:
-    """Write texts, vectors and questions for `count` entries: real ones first, then made ones."""
+    """Write texts, vectors and questions for `count` entries, real ones first, then generated ones."""
     rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
     plain = [(row["a"], row["b"]) for row in rows if row["same"] and row["a"] != row["b"]]
     framed = [(FRAME.format(a), FRAME.format(b)) for a, b in plain]
@@ -82,7 +83,7 @@ def _served(pairs: Sequence[tuple[str, str]], vectors: dict[str, Vector]) -> lis
 
 
 def _mixed(real: Vector, count: int) -> Vector:
-    """Vectors of length one, each between two real ones and off to some side."""
+    """Unit vectors between pairs of real ones, with noise."""
     random = np.random.default_rng(4)
     share = random.random((count, 1), np.float32)
     one, other = real[random.integers(len(real), size=(2, count))]
@@ -95,10 +96,10 @@ def _unit(rows: Vector) -> Vector:
 
 
 def fill(folder: Path, slug: str, count: int) -> dict[str, Any]:
-    """Store entries of one organization in one partition, then time some more."""
+    """Store entries of one organization in one partition, then time further ones."""
     mine, texts, vectors = _organization(slug), _read(folder, "texts"), np.load(folder / "vectors.npy", mmap_mode="r")
     partition = _look_up_none(mine).partition
-    # What is asked for comes last: the further ones push out the oldest.
+    # Asked questions are stored last, because further entries evict the oldest.
     for number in reversed(range(count)):
         entries.put(_entry(mine, partition, texts[number]), vector=np.array(vectors[number]))
     more = [f"This is the further question number {number}, isn't it?" for number in range(2 * ADDS)]
@@ -138,7 +139,7 @@ def _entry(organization_id: int, partition: str, text: str) -> Entry:
 
 
 def look(folder: Path, slug: str, count: int) -> dict[str, Any]:
-    """Everything that one process does with an organization of `count` entries, from a cold index on."""
+    """Measure one process with an organization of `count` entries, starting with a cold index."""
     mine, questions = _organization(slug), _read(folder, "questions")
     remember(0)
     short, long = questions["short"], questions["long"]
@@ -166,13 +167,13 @@ def look(folder: Path, slug: str, count: int) -> dict[str, Any]:
 
 
 def remember(count: int) -> None:
-    """Keep so many vectors in memory: with 0 a question that is asked again is embedded again."""
+    """Keep this many vectors in memory. With 0, repeated questions are embedded again."""
     remembered.forget_all()
     remembered.REMEMBERED_MAX = count
 
 
 def cold(organization_id: int, questions: Sequence[str], count: int) -> dict[str, Any]:
-    """Look up without a pause until the index, which is empty, has every vector."""
+    """Look up continuously until the index, empty at first, has every vector."""
     whole = count * configured_embedder().dimensions * 2
     began, times = time.perf_counter(), list[float]()
     while configured_index().nbytes < whole:  # type: ignore[attr-defined]
@@ -186,7 +187,7 @@ def _semantic(organization_id: int, questions: Sequence[str]) -> list[float]:
 
 
 def look_up_all(organization_id: int, questions: Sequence[str], *, layer: str = "semantic") -> list[float]:
-    """The milliseconds of each. Raises AssertionError for one that is no hit."""
+    """The milliseconds of each lookup. Raises AssertionError on a miss."""
     times = []
     for text in questions:
         began = time.perf_counter()
@@ -198,7 +199,7 @@ def look_up_all(organization_id: int, questions: Sequence[str], *, layer: str = 
 
 
 def at_once(organization_id: int, questions: Sequence[str], threads: int = THREADS) -> list[float]:
-    """Threads that look up without a pause, embedder included."""
+    """Look up continuously in several threads, embedder included."""
     times: list[float] = []
     end = time.perf_counter() + SECONDS
 
@@ -219,7 +220,7 @@ def at_once(organization_id: int, questions: Sequence[str], threads: int = THREA
 
 
 def while_written(organization_id: int, questions: Sequence[str], folder: Path, slug: str) -> tuple[list[float], float]:
-    """The same while another process writes as fast as it can; and how many entries it wrote a second."""
+    """The same while another process writes as fast as it can, and its entries per second."""
     command = [sys.executable, "-m", "benchmarks._cache_steps", "write", str(folder), slug, "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
@@ -229,7 +230,7 @@ def while_written(organization_id: int, questions: Sequence[str], folder: Path, 
 
 
 def write(folder: Path, slug: str, _count: int) -> dict[str, int]:
-    """Store entries in the same partition for some seconds: made ones, so that none pushes aside what is asked for."""
+    """Store generated entries in the same partition for some seconds, so that none replaces an asked question."""
     mine, vectors = _organization(slug), np.array(np.load(folder / "vectors.npy", mmap_mode="r")[-1000:])
     partition = _look_up_none(mine).partition
     print("ready", flush=True)
@@ -268,7 +269,7 @@ def _read(folder: Path, name: str) -> Any:
 
 
 def main(step: str, folder: str, *arguments: str) -> None:
-    """Run one step; for an organization, inside its scope."""
+    """Run one step, in the organization's scope if it has one."""
     if step == "prepare":
         print(json.dumps(prepare(Path(folder), int(arguments[0]))))
         return

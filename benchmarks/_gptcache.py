@@ -1,8 +1,7 @@
-"""The peer of `cache.py`: GPTCache with SQLite and faiss, in an environment of its own that the benchmark makes.
-
-It gets the vectors that ours were given, so its embedder costs nothing; and room for all, since by default it keeps
-only 1,000 entries. A neighbour is accepted by its distance alone (SearchDistanceEvaluation, what GPTCache's own
-`init_similar_cache` uses: a cosine of 0.60). Prints its figures as JSON.
+"""The peer of `cache.py`: GPTCache with SQLite and faiss, in a separate environment that the benchmark creates. It
+gets the same vectors as ours, so its embedder costs nothing, and room for all entries instead of its default of 1,000.
+It accepts a neighbor by distance alone (SearchDistanceEvaluation, as in GPTCache's `init_similar_cache`: a cosine of
+0.60). Prints its figures as JSON.
 """
 
 import sys
@@ -31,7 +30,7 @@ ANSWER = (
 
 
 def opened(folder: Path, vectors: dict[str, np.ndarray]) -> Cache:
-    """GPTCache over a folder; `vectors` are its embedder."""
+    """GPTCache in a folder, with `vectors` as its embedder."""
     room = {"max_size": 10**7, "clean_size": 1}
     manager = manager_factory(
         "sqlite,faiss", data_dir=str(folder), vector_params={"dimension": 384}, eviction_params=room
@@ -55,12 +54,12 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def asked(cache: Cache, texts: Sequence[str]) -> list[float]:
-    """The milliseconds of each; all are hits."""
+    """The milliseconds of each lookup. All are hits."""
     return [timed(lambda text=text: get(text, cache_obj=cache)) for text in texts]
 
 
 def added(cache: Cache, texts: Sequence[str]) -> list[float]:
-    """The milliseconds of storing each."""
+    """The milliseconds of each write."""
     times = []
     for text in texts:
         began = time.perf_counter()
@@ -70,7 +69,7 @@ def added(cache: Cache, texts: Sequence[str]) -> list[float]:
 
 
 def main(folder: Path, count: int) -> None:
-    """Fill it in batches, then time hits and single adds."""
+    """Fill it in batches, then time hits and single writes."""
     texts = json.loads((folder / "texts.json").read_text())[:count]
     rows = np.load(folder / "vectors.npy", mmap_mode="r")[:count]
     questions = json.loads((folder / "questions.json").read_text())["long"]
@@ -88,7 +87,7 @@ def main(folder: Path, count: int) -> None:
     figures = {"semantic": asked(cache, questions), "exact": asked(cache, texts[real : real + EXACT])}
     figures["add"] = added(cache, further)
     print(json.dumps(figures), flush=True)
-    os._exit(0)  # its end would write the whole index once more
+    os._exit(0)  # a normal exit would write the whole index again
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A whole installation on free ports and in a temporary directory, for one benchmark."""
+"""A complete installation on free ports and in a temporary directory, for one benchmark."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ SCRATCH_DATABASE = "aiinfra_benchmark"
 
 @dataclass(frozen=True)
 class Installation:
-    """Where it answers, and the environment of its processes."""
+    """The installation's URL and the environment of its processes."""
 
     url: str
     api_key: str
@@ -32,14 +32,14 @@ class Installation:
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:
-    """Run a management command in an installation's environment; returns what it printed."""
+    """Run a management command in an installation's environment and return its output."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
 def databases() -> list[str]:
-    """The databases that can be measured here."""
+    """The databases that are available."""
     try:
         psycopg.connect(POSTGRESQL, connect_timeout=2).close()
     except psycopg.OperationalError:

@@ -1,10 +1,10 @@
-"""The cache: hits, adds, a cold index, its memory, and many at once; in process and over HTTP, beside GPTCache.
+"""Benchmark of the cache: hits, writes, cold index, memory, concurrency, in process and over HTTP, compared with
+GPTCache.
 
-Run with `make bench` or `python benchmarks/cache.py`; `ENTRIES` (100,000) and `FEW` (10,000) are the two sizes. All is
-real: Redis with AOF, SQLite, gunicorn, the local embedder, guards. The entries of an organization are in one partition.
-Their vectors are the embeddings of the project's own questions and mixtures of these; every question that is asked is
-embedded, except in the lines that say otherwise. GPTCache gets the same vectors, and is installed for the run in an
-environment that is thrown away.
+Run with `make bench` or `python benchmarks/cache.py`; `ENTRIES` (100,000) and `FEW` (10,000) are the two sizes.
+Nothing is simulated: Redis with AOF, SQLite, gunicorn, the local embedder, guards. An organization's entries are in
+one partition. Their vectors are embeddings of the project's own questions and mixtures of them. Asked questions are
+embedded, unless a line says otherwise. GPTCache gets the same vectors and is installed in a temporary environment.
 """
 
 import sys
@@ -34,11 +34,11 @@ FEW = int(os.environ.get("FEW", "10000"))
 ENTRIES = int(os.environ.get("ENTRIES", "100000"))
 SLUGS = {FEW: "bench", ENTRIES: "large"}
 PEER = ("gptcache==0.1.44", "faiss-cpu==1.15.1", "sqlalchemy==2.1.9", "numpy==2.4.6", "setuptools==65.5.0")
-"""GPTCache installs what it lacks while it is imported, so all of it is named here."""
+"""All requirements, because GPTCache installs missing ones during import."""
 PEER_LIMIT_S = 240
 HTTP_ROUNDS = 3
 WARMING = 24
-"""Hits in a row over connections of their own after which HTTP is timed: each web process has had some of them."""
+"""Warm-up: hits in a row over separate connections, so that each web process has had some."""
 WARM_LIMIT_S = 60
 TARGETS = {
     "exact": 1,
@@ -54,7 +54,7 @@ Times = Sequence[float]
 
 
 def step(at: Installation, name: str, *arguments: object) -> dict[str, Any]:
-    """What a step printed that ran inside an installation."""
+    """Run a step in an installation and return its figures."""
     command = [sys.executable, "-m", "benchmarks._cache_steps", name, *map(str, arguments)]
     env = {**os.environ, **at.env}
     done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
@@ -63,7 +63,7 @@ def step(at: Installation, name: str, *arguments: object) -> dict[str, Any]:
 
 
 def verdict(value: float, target: float) -> str:
-    """Whether a figure keeps to its target."""
+    """Whether a figure meets its target."""
     return f"target < {target}: {'kept' if value < target else 'MISSED'}"
 
 
@@ -73,27 +73,27 @@ def p50(times: Times) -> float:
 
 
 def p99(times: Times) -> float:
-    """Of few times about the greatest."""
+    """The 99th percentile; of few values, nearly the maximum."""
     return statistics.quantiles([*times, *times], n=100, method="inclusive")[98]
 
 
 def say(name: str, times: Times, note: str = "") -> None:
-    """One line of times in ms."""
+    """A line of times in ms."""
     print(f"  {name:52}{p50(times):9.2f}{p99(times):9.2f}  {note}", flush=True)
 
 
 def aim(name: str, times: Times, target: float) -> None:
-    """One line of times whose median has a target."""
+    """A line of times in ms, with a target for the median."""
     say(name, times, verdict(p50(times), target))
 
 
 def head(title: str) -> None:
-    """The head of a table."""
+    """A table header."""
     print(f"\n{title:54}{'p50 ms':>9}{'p99 ms':>9}")
 
 
 def bench_organization(at: Installation, folder: Path, count: int) -> dict[str, Any]:
-    """Everything in process for one size; returns the figures for the comparison."""
+    """Measure everything in process for one size. Returns the figures for the comparison."""
     slug = SLUGS[count]
     began = time.perf_counter()
     added = step(at, "fill", folder, slug, count)
@@ -108,7 +108,7 @@ def bench_organization(at: Installation, folder: Path, count: int) -> dict[str, 
 
 
 def print_hits(found: dict[str, Any], count: int) -> None:
-    """Hits of one process, one after the other."""
+    """Sequential hits of one process."""
     aim("exact hit, first time in this process", found["exact"], TARGETS["exact"])
     aim("exact hit, again", found["exact_again"], TARGETS["exact"])
     aim("semantic hit, questions of 20 words", found["semantic"], TARGETS["semantic"][count])
@@ -118,10 +118,10 @@ def print_hits(found: dict[str, Any], count: int) -> None:
 
 
 def print_cold(found: dict[str, Any]) -> None:
-    """What an empty index needs, and memory."""
-    say("look-ups while the index is built", found["cold"], f"{len(found['cold'])} of them, without a pause")
+    """Building an empty index, and memory."""
+    say("lookups while the index is built", found["cold"], f"{len(found['cold'])} of them, without a pause")
     for name, key, unit in (
-        ("cold index built while look-ups go on", "cold_s", "s"),
+        ("cold index built during lookups", "cold_s", "s"),
         ("index, by its own count", "index_mb", "MB"),
         ("the process grew while it was built by", "grown_mb", "MB"),
         ("the whole process", "rss_mb", "MB"),
@@ -131,7 +131,7 @@ def print_cold(found: dict[str, Any]) -> None:
 
 
 def print_at_once(found: dict[str, Any]) -> None:
-    """8 threads of one process without a pause: on fewer cores they also wait for each other."""
+    """8 threads of one process, continuously. On fewer cores, they also wait for each other."""
     one, quiet, busy = found["one"], found["quiet"], found["busy"]
     say("1 thread, embedder included", one)
     say("8 threads at once", quiet, f"p99 {p99(quiet) / p99(one):.1f} x that of 1 thread")
@@ -141,14 +141,14 @@ def print_at_once(found: dict[str, Any]) -> None:
 
 
 class Browser:
-    """A keep-alive client of the web server with a key."""
+    """A keep-alive client of the web server, with an API key."""
 
     def __init__(self, at: Installation, key: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(at.url).netloc)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def ask(self, path: str, text: str) -> tuple[float, dict[str, Any]]:
-        """(ms, answer) of one question."""
+        """Ask one question. Returns (ms, answer)."""
         action = {"action": "lookup"} if path.endswith("cache") else {}
         turn = {"role": "user", "content": text}
         body = json.dumps({**action, "provider": "deepseek", "model": "deepseek-chat", "messages": [turn]})
@@ -161,12 +161,12 @@ class Browser:
         return ms, json.loads(content)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
 def bench_http(at: Installation, folder: Path) -> None:
-    """The two doors that hits come through, and the memory of the web processes."""
+    """Hits over both endpoints, and the memory of the web processes."""
     questions = json.loads((folder / "questions.json").read_text())["long"]
     for count, slug in SLUGS.items():
         key = at.manage("createapikey", slug, "--name", "http", "--role", "admin").split()[-1]
@@ -179,10 +179,10 @@ def bench_http(at: Installation, folder: Path) -> None:
 
 
 def warm(at: Installation, key: str, questions: Sequence[str]) -> None:
-    """Ask over new connections until each web process has its model and its index, and every answer is a hit."""
+    """Ask over new connections until each web process has loaded its model and index, and every answer is a hit."""
     hits, answer, end = 0, {}, time.monotonic() + WARM_LIMIT_S
     while hits < WARMING:
-        assert time.monotonic() < end, f"the web processes did not get warm: {answer}"
+        assert time.monotonic() < end, f"the web processes did not warm up: {answer}"
         browser = Browser(at, key)
         answer = browser.ask("/api/ai/cache", questions[hits])[1]
         hits = hits + 1 if answer["hit"] else 0
@@ -191,7 +191,7 @@ def warm(at: Installation, key: str, questions: Sequence[str]) -> None:
 
 
 def asked(browser: Browser, path: str, hit: str, questions: Sequence[str]) -> list[float]:
-    """Milliseconds of each; other blanks at the end keep it from being remembered. All are hits."""
+    """The milliseconds of each lookup. Varying trailing whitespace bypasses the vector memory. All are hits."""
     times = []
     for number in range(HTTP_ROUNDS):
         blanks = " " * (HTTP_ROUNDS * (path.endswith("chat")) + number + 1)
@@ -203,7 +203,7 @@ def asked(browser: Browser, path: str, hit: str, questions: Sequence[str]) -> li
 
 
 def print_web_memory(at: Installation) -> None:
-    """Of the largest web process, which has both organizations in its index."""
+    """The memory of the largest web process, which has both organizations in its index."""
     port = int(at.env["PORT"])
     listening = {each.pid for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port}
     largest = max(psutil.Process(pid).memory_info().rss for pid in listening if pid and psutil.pid_exists(pid)) / 1e6
@@ -212,14 +212,14 @@ def print_web_memory(at: Installation) -> None:
 
 
 def peer_installing(folder: Path) -> "subprocess.Popen[bytes]":
-    """Make the peer's environment while others work."""
+    """Create GPTCache's environment in the background."""
     script = '"$0" -m venv "$1/peer" && "$1/peer/bin/python" -m pip install --quiet "${@:2}"'
     command = ["bash", "-c", script, sys.executable, str(folder), *PEER]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def bench_peer(folder: Path, count: int, ours: dict[str, Any]) -> None:
-    """GPTCache with the same vectors, beside ours without the embedder."""
+    """GPTCache with the same vectors, compared with ours without the embedder."""
     command = [str(folder / "peer/bin/python"), str(ROOT / "benchmarks/_gptcache.py"), str(folder), str(count)]
     try:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PEER_LIMIT_S, cwd=folder)
@@ -238,7 +238,7 @@ def bench_peer(folder: Path, count: int, ours: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """All of them, in turn."""
+    """Run all benchmarks in turn."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, load before {load}")
     with ExitStack() as running:
@@ -248,7 +248,7 @@ def main() -> None:
         at.manage("createorg", SLUGS[ENTRIES])
         asks = step(at, "prepare", folder, ENTRIES)
         has_peer = peer.wait() == 0
-        print(f"{asks['asked']} questions are asked again and again, of {asks['words']:.0f} words each")
+        print(f"{asks['asked']} repeated questions, of {asks['words']:.0f} words each")
         found = {count: bench_organization(at, folder, count) for count in SLUGS}
         bench_http(at, folder)
         for count in SLUGS if has_peer else ():

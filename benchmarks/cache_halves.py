@@ -1,12 +1,11 @@
-"""How far the guards' figures hold on pairs that they were not written on: random halves of labelled pairs.
+"""Benchmark of how well the guards generalize to unseen pairs, on random halves of labeled pairs.
 
-Run with `python benchmarks/cache_halves.py [FOLDER]` on files `*pairs.jsonl`. Each file is cut into two
-halves 20 times, by fixed seeds; pairs of one `group` stay together. Printed are mean, lowest
-and highest of the second halves:
+Run with `python benchmarks/cache_halves.py [FOLDER]` on files `*pairs.jsonl`. Each file is cut into two halves 20
+times, by fixed seeds; pairs of one `group` stay together. Prints mean, minimum and maximum of the second halves:
 
-- `all lists`: the guards as they are.
-- `half's lists`: of the lists of opposites only the lines that refuse a pair of the *first* half. A line that helps
-  the second half alone counts as unknown, as if the lists had been written on the first half.
+- `all lists`: all word lists.
+- `half's lists`: only those lines of the lists of opposites that refuse a pair of the *first* half. Other lines count
+  as unknown, as if the lists had been written on the first half.
 """
 
 import sys
@@ -31,7 +30,7 @@ THRESHOLD = SCALE.edge
 
 @dataclass(frozen=True)
 class Judged:
-    """A pair, whether it is served with the lists of opposites and without, and the lines of the lists that object."""
+    """A pair, whether it is served with and without the lists of opposites, and the lines that object."""
 
     pair: Pair
     group: object
@@ -41,7 +40,7 @@ class Judged:
 
 
 def judged(rows: Sequence[Row]) -> list[Judged]:
-    """All pairs of a file with their verdicts."""
+    """The pairs of a file with their verdicts."""
     pairs = pairs_of(rows)
     with_lists = [_serves(pair) for pair in pairs]
     original = vetoes.object_to_opposites
@@ -60,7 +59,7 @@ def _serves(pair: Pair) -> bool:
 
 
 def second_half(found: Sequence[Judged], seed: int) -> tuple[Outcome, Outcome]:
-    """The second half under all lists, and under the lines that the first half calls for."""
+    """The second half with all lists, and with only the lines that the first half needs."""
     groups = sorted({str(each.group) for each in found})
     chosen = set(np.random.default_rng(seed).permutation(groups)[: len(groups) // 2])
     known = {line for each in found if str(each.group) in chosen for line in each.lines}
@@ -71,13 +70,13 @@ def second_half(found: Sequence[Judged], seed: int) -> tuple[Outcome, Outcome]:
 
 
 def spread(shares: Iterable[float]) -> str:
-    """Mean (lowest to highest)."""
+    """Mean (minimum to maximum)."""
     found = list(shares)
     return f"{np.mean(found):6.1%} ({min(found):.1%} to {max(found):.1%})"
 
 
 def main(folder: Path) -> None:
-    """Print every file of pairs in a folder."""
+    """Print the results of every file of pairs in a folder."""
     for path in sorted(folder.glob("*pairs.jsonl")):
         found = judged(rows_of(path))
         halves = list(zip(*(second_half(found, seed) for seed in SEEDS), strict=True))

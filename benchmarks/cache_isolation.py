@@ -1,6 +1,6 @@
-"""Does the time of a miss tell what others have asked? Two organizations, one process.
+"""Benchmark: does the time of a miss reveal what other organizations have asked? Two organizations, one process.
 
-The first one has asked `QUESTIONS` questions and has their answers. The second one asks these and as many that nobody
+The first one has asked `QUESTIONS` questions and has their answers. The second one asks these and as many that no one
 ever asked, in a random order, and must not be able to tell them apart: not by a hit, and not by the time. The rank-sum
 test says how likely a difference at least as large is where there is none.
 
@@ -32,14 +32,14 @@ DEEDS = ("renew", "cancel", "export", "approve", "print", "archive", "translate"
 
 
 def question(number: int) -> str:
-    """One of as many questions as are wanted, all of the same length but for a few letters."""
+    """The nth generated question. All have nearly the same length."""
     dice = random.Random(number)
     deed, thing, other = dice.choice(DEEDS), dice.choice(THINGS), dice.choice(THINGS)
     return f"How do I {deed} the {thing} with number {10_000 + number} and the {other} of the same customer?"
 
 
 def p_value(one: Sequence[float], other: Sequence[float]) -> float:
-    """Wilcoxon's rank-sum test, two-sided, by the normal approximation (fine from about 20 values on)."""
+    """Wilcoxon's rank-sum test, two-sided, with the normal approximation (valid for about 20 values or more)."""
     ranks = np.argsort(np.argsort([*one, *other])) + 1
     n, m = len(one), len(other)
     mean, deviation = n * (n + m + 1) / 2, math.sqrt(n * m * (n + m + 1) / 12)
@@ -47,7 +47,7 @@ def p_value(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def inside() -> None:
-    """Measure in the environment of an installation."""
+    """Measure in an installation's environment."""
     import django
 
     django.setup()
@@ -67,15 +67,15 @@ def inside() -> None:
         began = time.perf_counter()
         hits += cache.get(turn, "deepseek", "deepseek-chat", organization_id="other") is not None
         times[number % 2 == 0].append((time.perf_counter() - began) * 1000)
-    print(f"{2 * QUESTIONS} look-ups by another organization: {hits} hits")
-    for is_known, name in ((True, "asked by the first organization before"), (False, "never asked by anybody")):
+    print(f"{2 * QUESTIONS} lookups by another organization: {hits} hits")
+    for is_known, name in ((True, "asked before by the first organization"), (False, "never asked")):
         print(f"  {name:42} p50 {statistics.median(times[is_known]):6.3f} ms")
     p = p_value(times[True], times[False])
     print(f"  rank-sum test: p = {p:.2f} ({'no difference is seen' if p > 0.01 else 'THEY DIFFER'})")
 
 
 def main() -> None:
-    """Two organizations on an installation of their own."""
+    """Measure two organizations on a new installation."""
     with installation("sqlite", web=False) as at:
         at.manage("createorg", "other")
         command = [sys.executable, "-m", "benchmarks.cache_isolation", INSIDE]

@@ -1,9 +1,10 @@
-"""How often the cache is wrong: labelled pairs, a stream of questions, conversations; beside plain cosine and GPTCache.
+"""Benchmark of wrong answers: labeled pairs, a stream of questions, and conversations, compared with plain cosine and
+GPTCache.
 
-Run with `python benchmarks/cache_quality.py [FOLDER]`; without a folder on the project's own small set. Files are known
-by their names: `*pairs.jsonl` (a, b, same), `*clusters.jsonl` (cluster, qs), `*conversations.jsonl` (message lists in a
-and b, same). Every figure is a share of true repeats that are served, and of wrong ones among the served. GPTCache's
-default accepts a squared distance up to 0.8, which is a cosine of 0.60, and looks at the last message only.
+Run with `python benchmarks/cache_quality.py [FOLDER]`; without a folder, uses the project's own small set. Files are
+known by their names: `*pairs.jsonl` (a, b, same), `*clusters.jsonl` (cluster, qs), `*conversations.jsonl` (message
+lists in a and b, same). Every figure is a share of true repeats that are served, and of wrong ones among the served.
+GPTCache's default accepts a squared distance up to 0.8, which is a cosine of 0.60, and looks at the last message only.
 """
 
 import os
@@ -33,14 +34,14 @@ from cache_app.question import Question
 OWN = Path(__file__).resolve().parent.parent / "tests" / "cache_app" / "guards"
 GPTCACHE = 0.60
 CANDIDATES = 3
-"""How many neighbours the cache looks at."""
+"""The number of neighbors that the cache considers."""
 SCALE = MiniLmEmbedder.scale
 Row = dict[str, Any]
 
 
 @cache
 def vector(text: str) -> Vector:
-    """The text's embedding by the local embedder."""
+    """The text's embedding from the local embedder."""
     return MiniLmEmbedder().embed([text], Payer(0))[0]
 
 
@@ -55,7 +56,7 @@ def pairs_of(rows: Iterable[Row]) -> list[Pair]:
 
 
 def conversations_of(rows: Iterable[Row]) -> tuple[list[Pair], list[bool]]:
-    """The last turns as pairs, and whether the two are in one partition."""
+    """The last turns as pairs, and whether both are in one partition."""
     questions = [[Question(1, "openai", "m", row[side]) for side in ("a", "b")] for row in rows]
     pairs = pairs_of(
         {"a": one.text, "b": other.text, "same": row["same"]} for row, (one, other) in zip(rows, questions, strict=True)
@@ -64,7 +65,7 @@ def conversations_of(rows: Iterable[Row]) -> tuple[list[Pair], list[bool]]:
 
 
 def partitioned(pairs: Sequence[Pair], together: Sequence[bool], threshold: float) -> Outcome:
-    """What the cache does with conversations: the same earlier turns, then the last turns."""
+    """Results of the cache for conversations: equal earlier turns, then the last turns."""
     served = [
         near and decide(pair.asked, pair.cached, pair.similarity, threshold, SCALE).serve
         for pair, near in zip(pairs, together, strict=True)
@@ -76,7 +77,7 @@ Chooser = Callable[[str, str, float], bool]
 
 
 def replayed(clusters: Sequence[Row], serves: Chooser, threshold: float, candidates: int) -> Outcome:
-    """Each question in a mixed order looks up its nearest earlier ones; what is not served is stored."""
+    """In random order, each question looks up its nearest earlier ones. Misses are stored."""
     asked = [(each["cluster"], text) for each in clusters for text in each["qs"]]
     order = np.random.default_rng(1).permutation(len(asked))
     matrix, kept = np.zeros((len(asked), MiniLmEmbedder.dimensions), np.float32), list[tuple[int, str]]()
@@ -97,7 +98,7 @@ def replayed(clusters: Sequence[Row], serves: Chooser, threshold: float, candida
 
 
 def stream(clusters: Sequence[Row]) -> dict[str, Callable[[float], Outcome]]:
-    """The stream under the three policies."""
+    """The stream with the three policies."""
 
     def ours(threshold: float) -> Chooser:
         return lambda one, other, cosine: decide(one, other, cosine, threshold, SCALE).serve
@@ -110,12 +111,12 @@ def stream(clusters: Sequence[Row]) -> dict[str, Callable[[float], Outcome]]:
 
 
 def gptcache_stream(clusters: Sequence[Row]) -> Outcome:
-    """The stream as GPTCache's default serves it."""
+    """The stream with GPTCache's default."""
     return replayed(clusters, lambda _one, _other, cosine: cosine >= GPTCACHE, GPTCACHE, 1)
 
 
 def policies(path: Path) -> dict[str, Callable[[float], Outcome]]:
-    """How each policy serves a file, by threshold."""
+    """The results of each policy for a file, by threshold."""
     rows = rows_of(path)
     if path.stem.endswith("clusters"):
         return stream(rows)
@@ -127,12 +128,12 @@ def policies(path: Path) -> dict[str, Callable[[float], Outcome]]:
 
 
 def compared(pairs: Sequence[Pair]) -> dict[str, Callable[[float], Outcome]]:
-    """What ours is held against."""
+    """The results of the peers."""
     return {"cosine": lambda bar: plain(pairs, bar), "GPTCache": lambda _bar: plain(pairs, GPTCACHE)}
 
 
 def print_file(path: Path) -> None:
-    """A table: for each threshold and policy recall, wrong among the served, and served of the traps."""
+    """A table with recall, wrong answers and served traps for each threshold and policy."""
     print(f"\n{path.name}")
     print(f"{'':10}" + "".join(f"{bar:>22.2f}" for bar in PRINTED) + "   recall / wrong of served (count)")
     for name, policy in policies(path).items():
@@ -145,7 +146,7 @@ def _cell(found: Outcome) -> str:
 
 
 def print_speed(paths: Sequence[Path]) -> None:
-    """Milliseconds a pair, the first time a pair is seen and again."""
+    """Milliseconds per pair, the first and the second time."""
     rows = [row for path in paths if path.stem.endswith("pairs") for row in rows_of(path)][:2000]
     for name in ("first", "again"):
         start = time.perf_counter()
@@ -155,7 +156,7 @@ def print_speed(paths: Sequence[Path]) -> None:
 
 
 def main(folder: Path) -> None:
-    """Print every file of a folder."""
+    """Print the results of every file in a folder."""
     paths = sorted(folder.glob("*.jsonl"))
     print_speed(paths)
     for path in paths:

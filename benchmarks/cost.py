@@ -1,8 +1,8 @@
-"""The cost engine: looking up prices, booking calls with budgets, one hot budget, and pages over a long ledger.
+"""Benchmark of the cost engine: price lookups, bookings with budgets, one hot budget, and pages over a long ledger.
 
-Run with `make bench` or `python benchmarks/cost.py`; `ROWS=10000000` for the full ledger. Everything is real: SQLite,
-PostgreSQL, processes of their own, gunicorn. Beside each figure stands what it is to be held against: the same without
-budgets and sums, a bare conditional UPDATE, the same pages over a short ledger.
+Run with `make bench` or `python benchmarks/cost.py`; `ROWS=10000000` for the full ledger. Nothing is simulated:
+SQLite, PostgreSQL, separate processes, gunicorn. Each figure has a baseline: the same without budgets and rollups, a
+bare conditional UPDATE, or the same pages over a short ledger.
 """
 
 import sys
@@ -34,7 +34,7 @@ TARGETS = {"price_us": 50, "added_ms": 3, "cycles_per_s": 400, "page_ms": 100}
 
 
 def run_script(env: dict[str, str], script: str) -> str:
-    """What a script printed that ran inside an installation."""
+    """Run a script in an installation and return its output."""
     return manage(env, "shell", "--no-imports", "-c", script)
 
 
@@ -178,7 +178,7 @@ print(client.cookies["sessionid"].value)
 
 
 def at_once(env: dict[str, str], script: str) -> float:
-    """What some processes do in a second that run a script together."""
+    """Cycles per second of several processes that run a script at the same time."""
     shared = {**os.environ, **env, "BEGIN": str(time.time() + 6), "SECONDS": str(SECONDS)}
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", PREPARE_CALLS + script]
     running = [subprocess.Popen(command, cwd=ROOT, env=shared, stdout=subprocess.PIPE) for _ in range(PROCESSES)]
@@ -188,30 +188,30 @@ def at_once(env: dict[str, str], script: str) -> float:
 
 
 def verdict(value: float, target: float, *, least: bool = False) -> str:
-    """Whether a figure keeps to its target."""
+    """Whether a figure meets its target."""
     kept = value >= target if least else value <= target
     return f"target {'>=' if least else '<='} {target}: {'kept' if kept else 'MISSED'}"
 
 
 def say(name: str, value: float, unit: str, note: str = "") -> None:
-    """One line of the first tables."""
+    """A line of the first tables."""
     print(f"  {name:34}{value:10,.2f} {unit:8}{note}", flush=True)
 
 
 def bench_calls() -> None:
-    """Price look-up, what budgets and sums add to a request, and one budget that everybody wants."""
+    """Price lookup, the overhead of budgets and rollups per request, and one hot budget."""
     for database in databases():
         print(f"\n{database}")
         with installation(database, web=False) as at:
             microseconds = float(run_script(at.env, LOOK_UP))
-            say("price look-up", microseconds, "us", verdict(microseconds, TARGETS["price_us"]))
+            say("price lookup", microseconds, "us", verdict(microseconds, TARGETS["price_us"]))
             bench_booking(at)
         with installation(database, web=False) as at:
             bench_hot_budget(at)
 
 
 def bench_booking(at: Installation) -> None:
-    """Admit, dispatch and settle with three budget windows and the line to the sums, and without either."""
+    """Admit, dispatch and settle, with three budget windows and rollups, and without both."""
     at.manage("createorg", "plain")
     said = run_script({**at.env, "CYCLES": str(CYCLES)}, PREPARE_CALLS + BOOK_CALLS)
     full, plain = map(float, said.split())
@@ -221,18 +221,18 @@ def bench_booking(at: Installation) -> None:
 
 
 def bench_hot_budget(at: Installation) -> None:
-    """Cycles of 8 processes on one window: reserve and settle alone, whole calls, and nothing but the two UPDATEs."""
+    """Cycles of 8 processes on one window: reserve and settle, complete calls, and only the two UPDATEs."""
     run_script(at.env, PREPARE_CALLS + HOT_BUDGET)
     bare = at_once(at.env, HOT_UPDATES)
     cycles, calls = at_once(at.env, HOT_HOLDS), at_once(at.env, HOT_CALLS)
     print(f"  one hot window, {PROCESSES} processes:")
     say("  bare conditional UPDATEs", bare, "/s")
     say("  reserve and settle", cycles, "/s", verdict(cycles, TARGETS["cycles_per_s"], least=True))
-    say("  whole calls, with their ledger", calls, "/s", f"{bare / calls:.1f} x slower than the bare ones")
+    say("  complete calls, with ledger", calls, "/s", f"{bare / calls:.1f} x slower than the bare ones")
 
 
 def pages() -> list[str]:
-    """What is asked for; those that the installation does not have are left out."""
+    """The selected databases that are available."""
     today = time.gmtime()
     before = f"{today.tm_year - (today.tm_mon == 1)}-{(today.tm_mon - 2) % 12 + 1:02}-01"
     periods = [f"/api/ai/cost?action=metrics&period={period}" for period in ("hourly", "daily", "weekly", "monthly")]
@@ -248,7 +248,7 @@ def pages() -> list[str]:
 
 
 def p50(at: Installation, path: str, session: str) -> float | None:
-    """Median milliseconds of a page over one kept connection; None where there is none."""
+    """Median milliseconds of a page over a keep-alive connection. None if the page doesn't exist."""
     connection = http.client.HTTPConnection(urlsplit(at.url).netloc)
     times = []
     for _ in range(REQUESTS + 3):
@@ -264,7 +264,7 @@ def p50(at: Installation, path: str, session: str) -> float | None:
 
 
 def bench_pages() -> None:
-    """Every page of spend over a long ledger beside a short one."""
+    """Every spend page over a long ledger, compared with a short one."""
     for database in databases():
         with installation(database) as at:
             at.manage("createorg", "short")
@@ -285,7 +285,7 @@ def bench_pages() -> None:
 
 
 def bench_export(at: Installation, session: str) -> None:
-    """The whole ledger as CSV: how fast it comes, and what the web server's memory grows by the second time."""
+    """The whole ledger as CSV: speed, and growth of the web server's memory in the second run."""
     export(at, session)
     before = web_memory(at)
     lines, first, seconds = export(at, session)
@@ -295,7 +295,7 @@ def bench_export(at: Installation, session: str) -> None:
 
 
 def export(at: Installation, session: str) -> tuple[int, float, float]:
-    """(lines, seconds until the first byte, seconds in all)."""
+    """(lines, seconds until the first byte, total seconds)."""
     connection = http.client.HTTPConnection(urlsplit(at.url).netloc)
     path = "/finance/exports/file/?kind=ledger&first=2020-01-01&last=2100-01-01"
     began = time.perf_counter()
@@ -316,7 +316,7 @@ def web_memory(at: Installation) -> int:
 
 
 def main() -> None:
-    """All of them, in turn."""
+    """Run all benchmarks in turn."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, load before {load}")
     bench_calls()

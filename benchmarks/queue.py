@@ -1,8 +1,8 @@
-"""The request queue: accepting over HTTP, draining with 50 slots, and claiming from a long queue.
+"""Benchmark of the queue: accepting over HTTP, draining with 50 slots, and claiming from a long queue.
 
-Run with `make bench` or `python benchmarks/queue.py`. Everything is real: gunicorn, an API key, Redis with AOF, SQLite
-and PostgreSQL, RQ workers and the sandbox provider. The specification's figures and a plain RQ enqueue of the same
-payload (what one would have without accounts, validation and a durable row) stand in the same table.
+Run with `make bench` or `python benchmarks/queue.py`. Nothing is simulated: gunicorn, an API key, Redis with AOF,
+SQLite and PostgreSQL, RQ workers and the sandbox provider. Baselines are the specified figures and a plain RQ enqueue
+of the same payload, without accounts, validation or a durable row.
 """
 
 import sys
@@ -58,7 +58,7 @@ SPECIFICATION = Line("specification's figures", 7.65, None, 98, 5_000)
 
 
 def client(at: Installation) -> Callable[[], float]:
-    """A keep-alive HTTP client; each call posts one request and returns its seconds."""
+    """A keep-alive HTTP client. Each call posts one request and returns its duration in seconds."""
     connection = http.client.HTTPConnection(urlsplit(at.url).netloc)
     body = json.dumps(BODY)
     headers = {"Authorization": f"Bearer {at.api_key}", "Content-Type": "application/json"}
@@ -75,7 +75,7 @@ def client(at: Installation) -> Callable[[], float]:
 
 
 def measure(make: Callable[[], Callable[[], float]], clients: int, requests: int) -> tuple[list[float], float]:
-    """(seconds of each call, calls per second) of several clients at once."""
+    """(seconds of each call, calls per second) of several concurrent clients."""
     times: list[float] = []
 
     def run() -> None:
@@ -96,13 +96,13 @@ def measure(make: Callable[[], Callable[[], float]], clients: int, requests: int
 
 
 def hundred_at_once(make: Callable[[], Callable[[], float]]) -> float:
-    """Milliseconds until 100 clients have had one call each, all begun together."""
+    """Milliseconds until 100 concurrent clients have completed one call each."""
     _, per_second = measure(make, CONCURRENT, CONCURRENT)
     return CONCURRENT / per_second * 1000
 
 
 def line(name: str, make: Callable[[], Callable[[], float]], clients: int) -> Line:
-    """A row of the table from a fresh measurement."""
+    """Measure one row of the table."""
     times, per_second = measure(make, clients, REQUESTS)
     p99 = statistics.quantiles(times, n=100)[98]
     hundred = hundred_at_once(make) if clients == 1 else None
@@ -110,7 +110,7 @@ def line(name: str, make: Callable[[], Callable[[], float]], clients: int) -> Li
 
 
 def rq_client(redis_url: str) -> Callable[[], Callable[[], float]]:
-    """Makes clients that enqueue the same payload with plain RQ: no HTTP, no account, no row."""
+    """Create clients that enqueue the same payload with plain RQ, without HTTP, account or row."""
 
     def make() -> Callable[[], float]:
         queue = Queue("peer", connection=Redis.from_url(redis_url))
@@ -126,7 +126,7 @@ def rq_client(redis_url: str) -> Callable[[], Callable[[], float]]:
 
 
 def bench_accepting() -> None:
-    """Mean, p99 and rate of POST /api/ai/queue beside the peers."""
+    """Mean, p99 and rate of POST /api/ai/queue, compared with the baselines."""
     lines = [SPECIFICATION]
     for database in databases():
         with installation(database) as at:
@@ -145,7 +145,7 @@ def _cell(value: float | None, width: int) -> str:
 
 
 def bench_draining() -> None:
-    """500 calls of 0.5 s on 50 slots whose connections are open already, and the workers' memory."""
+    """500 calls of 0.5 s on 50 slots with open connections, and the workers' memory."""
     ideal = DRAINED * CALL_S / SLOTS
     print(f"\n{DRAINED} calls of {CALL_S} s on {SLOTS} slots: ideal {ideal:.1f} s")
     for database in databases():
@@ -191,7 +191,7 @@ print(drain(count))
 
 
 def run_script(env: dict[str, str], script: str) -> str:
-    """What a script printed that ran inside an installation."""
+    """Run a script in an installation and return its output."""
     return manage(env, "shell", "--no-imports", "-c", script)
 
 
@@ -226,7 +226,7 @@ def bench_claiming() -> None:
 
 
 def main() -> None:
-    """All three, in turn."""
+    """Run all three in turn."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, load before {load}")
     bench_accepting()

@@ -149,7 +149,7 @@ def _gaps(missing: set[Part]) -> Iterator[str]:
 
 
 def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:
-    """What took how long and what was left out; a gap is a failure where nobody reads the output (`is_failing`)."""
+    """What took how long and what was left out; a gap is a failure where no one reads the output (`is_failing`)."""
     print(f"\n===== all parts: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
     for each in results:
         figures = f"{each.tests:>5} tests {each.wall_s:>5.0f} s {each.cpu_s:>5.0f} s of CPU"

@@ -91,7 +91,7 @@ def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.Monk
 
 
 def test_the_socket_goes_to_the_checked_address_and_the_host_header_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name's second answer is another address, as in DNS rebinding; nobody may ask for it."""
+    """The name's second answer is another address, as in DNS rebinding; no one may ask for it."""
     resolve, answers, asked = socket.getaddrinfo, ["127.0.0.1", "127.0.0.2"], []
 
     def rebinding(host: str, port: int, *rest: object, **more: object) -> object:

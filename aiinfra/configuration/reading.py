@@ -34,7 +34,7 @@ def read(environment: Mapping[str, str]) -> Values:
 def read_or_exit(dotenv: Path) -> Values:
     """The settings from the environment and a `.env` file; on errors, prints one line for each and exits.
 
-    Exits rather than raises, so that nobody can catch it: every command, the web server and the tests import the
+    Exits rather than raises, so that no one can catch it: every command, the web server and the tests import the
     settings first, and none of them may start with an invalid one.
     """
     try:

@@ -1,4 +1,4 @@
-"""Secrets that nobody has to configure: created on first use in a file that only its user can read."""
+"""Secrets that no one has to configure: created on first use in a file that only its user can read."""
 
 import contextlib
 import os

@@ -80,7 +80,7 @@ def _written(organization_id: int, calendar: Calendar, made: list[Made], now: da
 
 
 def _key_ids(organization: Organization) -> dict[str, int]:
-    """Keys by name; created if missing, with the least role. Nobody knows their text, so nobody can use them."""
+    """Keys by name; created if missing, with the least role. No one knows their text, so no one can use them."""
     found = dict(ApiKey.objects.filter(organization=organization, name__in=KEY_NAMES).values_list("name", "pk"))
     for name in KEY_NAMES:
         if name not in found:

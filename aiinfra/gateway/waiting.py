@@ -27,7 +27,7 @@ class TooManyWaitingError(Exception):
 
 
 class WaitingRoom:
-    """The waiting threads of one process. Without slots nobody waits here, and every call is answered immediately."""
+    """The waiting threads of one process. Without slots no one waits here, and every call is answered immediately."""
 
     def __init__(self, places: int) -> None:
         self.is_open = places > 0

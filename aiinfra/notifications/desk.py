@@ -38,7 +38,7 @@ class DeliveryRow:
 
     @property
     def is_pending(self) -> bool:
-        """Whether nobody has tried to send it yet."""
+        """Whether no one has tried to send it yet."""
         return self.delivery.state == DeliveryState.PENDING
 
     @property

@@ -77,7 +77,7 @@ class _Circuit:
                 return
             if time.monotonic() < self._probe_at:
                 raise EmbedderError("the embedder failed too often and is not called for now")
-            self._probe_at = time.monotonic() + PAUSE_S  # for the others; a probe that never ends blocks nobody
+            self._probe_at = time.monotonic() + PAUSE_S  # for the others; a probe that never ends blocks no one
 
     def went_well(self) -> None:
         with self._lock:

@@ -31,7 +31,7 @@ class WrongShare:
 
     Shares from 0 to 1. `share` is None if nothing is judged; `low` and `high` contain the true share in 90 of 100
     cases, with doubtful hits taken as right for one and as wrong for the other. Reports by people are not included and
-    say nothing about the share: nobody reports a right answer.
+    say nothing about the share: no one reports a right answer.
     """
 
     right: int

@@ -75,7 +75,7 @@ def _opens_again(alert: Alert, now: datetime) -> bool:
 
 
 def _is_untold(alert: Alert) -> bool:
-    """Nobody was notified since it opened."""
+    """No one was notified since it opened."""
     return alert.state == AlertState.OPEN and (alert.told_at is None or alert.told_at < alert.opened_at)
 
 

@@ -10,7 +10,7 @@ from cost_app.models import Alert
 
 
 def tell(alert: Alert) -> None:
-    """Send the alert to the channels, in the transaction that raised it; delivery happens later and blocks nobody."""
+    """Send the alert to the channels, in the transaction that raised it; delivery happens later and blocks no one."""
     told = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
     alert.told_channels = sorted({*alert.told_channels, *told})
     alert.save(update_fields=["told_channels"])

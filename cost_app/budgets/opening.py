@@ -1,6 +1,6 @@
 """Opens windows: every period of a budget in order, each with what it has already cost according to the ledger.
 
-So it makes no difference who opens a window, when, or whether anybody looked during earlier periods. From
+So it makes no difference who opens a window, when, or whether anyone looked during earlier periods. From
 `Budget.holds_since`, calls are counted by their holds; everything older, and the part of a period that a window of
 another calendar has counted, comes from the ledger.
 """

@@ -174,7 +174,7 @@ def _hand_over(leader: AIRequest) -> None:
 def _let_go(leader: AIRequest) -> None:
     """Each follower makes its own call, one after another, because the next answer may not be shareable either.
 
-    None of them follows another, so nobody waits for a chain of unshareable answers.
+    None of them follows another, so no one waits for a chain of unshareable answers.
     """
     for number, follower in enumerate(_followers(leader.id)):
         delay = min(number * SPREAD, SPREAD_MAX)

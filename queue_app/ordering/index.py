@@ -102,7 +102,7 @@ def horizon_s() -> float:
     """How much age counts between organizations: the largest head start, so that a low-priority request can catch up.
 
     Anything that has waited longer counts as equally old. Otherwise a backlog would soon be older than the penalty can
-    offset, and everybody else would wait until it is done.
+    offset, and everyone else would wait until it is done.
     """
     return max(settings.QUEUE_HEAD_START_S.values())
 

@@ -2,7 +2,7 @@
 
 Python runs one thread of a process at a time. If twenty threads book at once, each takes as long as all of them
 together; one after another, the first ones start their next call while the others wait. This is a courtesy, not a lock:
-if the database or Redis hangs, nobody waits longer than `PATIENCE_S`.
+if the database or Redis hangs, no one waits longer than `PATIENCE_S`.
 """
 
 import threading

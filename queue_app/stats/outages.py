@@ -18,7 +18,7 @@ from cost_app.facade import ModelMinute, ModelState
 OUT_AFTER = 2
 """Failures in a row."""
 OVER_AFTER = timedelta(minutes=15)
-"""Without another failure an outage is forgotten after this long: nobody has called the model since."""
+"""Without another failure an outage is forgotten after this long: no one has called the model since."""
 LATELY = timedelta(minutes=5)
 SHAKY_FAILURES, SHAKY_PERCENT = 3, 20
 """Share of the calls within `LATELY`."""

@@ -295,7 +295,7 @@ def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> s
 
 
 def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:
-    """Pages are for sessions: a key alone is nobody there. None of the cast is staff."""
+    """Pages are for sessions: a key alone is no one there. None of the cast is staff."""
     if cell.permission == PUBLIC:
         return "open"
     if place == "anonymous" or credential == "key":

@@ -1,4 +1,4 @@
-"""Every operation and page x role x {session, key} x {own organization, another one, nobody}: no wrong cell."""
+"""Every operation and page x role x {session, key} x {own organization, another one, no one}: no wrong cell."""
 
 import re
 import time
@@ -66,7 +66,7 @@ def ids_of_budgets(organization: Organization) -> dict[str, int]:
 
 
 def make_threshold(organization: Organization) -> ThresholdProposal:
-    """One that nobody has decided on yet."""
+    """One that no one has decided on yet."""
     figures = dict.fromkeys(("threshold", "before", "error_target", "error_upper", "hits_kept"), 0.9)
     proposal = ThresholdProposal(organization=organization, embedder="minilm", pairs=1, wrong=0, **figures)
     with organization_scope(organization.pk):
@@ -302,7 +302,7 @@ def test_a_session_cannot_be_talked_into_another_organization(
 def staff_addresses() -> list[str]:
     """The addresses of Django admin and of RQ's pages, with something in the place of each variable.
 
-    Without those of logging in and out, which everybody may.
+    Without those of logging in and out, which everyone may.
     """
     found = {re.sub(r"<[^>]+>", "1", re.sub(r"\(\?P<\w+>[^)]*\)\?*", "1", address)) for address, _, _ in table.views()}
     plain = {re.sub(r"[\^$?]", "", address) for address in found if address.startswith(table.STAFF_PREFIX)}

@@ -56,7 +56,7 @@ def admin_headers(
     admin_program: Caller, request_id: str, budget_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
     """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
-    # Nobody processes what is queued here, so that a client who waits would wait for its whole deadline.
+    # No one processes what is queued here, so that a client who waits would wait for its whole deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     monkeypatch.setattr(stopping, "is_stopping", lambda: True)  # else live events would have no end
     monkeypatch.setattr(event_stream, "close_old_connections", lambda: None)

@@ -95,7 +95,7 @@ def other_system_prompt(fields: dict[str, Any], dice: random.Random) -> dict[str
 
 
 def other_turns(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
-    """A turn less, spoilt, by somebody else, in another place, or glued to the one before."""
+    """A turn less, spoilt, by someone else, in another place, or glued to the one before."""
     *before, last = ({**turn} for turn in fields["messages"])
     at = dice.randrange(1, len(before))
     match dice.randrange(5):

@@ -1,5 +1,6 @@
-"""Somebody of the organization asks what others will ask, and adds what the model is to say: nobody else may be served
-that answer. By the real embedder and a real Redis, for the same question and for one in other words."""
+"""Someone of the organization asks what others will ask, and adds what the model is to say: no one else may be served
+that answer. By the real embedder and a real Redis, for the same question and for one in other words.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A history that adds up, is marked, and touches nobody else."""
+"""A history that adds up, is marked, and touches no one else."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

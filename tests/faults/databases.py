@@ -28,7 +28,7 @@ class Sqlite:
         self.url = f"sqlite:///{self._path}"
 
     def can_write(self) -> bool:
-        """Whether nobody keeps the lock of the file, of which there is one."""
+        """Whether no one keeps the lock of the file, of which there is one."""
         with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ DRAIN_LIMIT_S = 90
 
 
 class Program:
-    """Runs in a process group of its own, so that a kill of the group reaches its children and nobody else."""
+    """Runs in a process group of its own, so that a kill of the group reaches its children and no one else."""
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = name

@@ -55,7 +55,7 @@ def watched(tmp_path: Path, on_call: Receiver) -> Iterator[Stack]:
 
 @pytest.fixture
 def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F811
-    """The queue page of somebody who keeps it open."""
+    """The queue page of someone who keeps it open."""
     context = chromium.new_context(base_url=watched.url)
     page = context.new_page()
     page.goto("/queue/")

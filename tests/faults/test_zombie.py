@@ -46,7 +46,7 @@ def test_a_zombie_that_gets_its_own_request_again_keeps_the_new_lease(stack: Sta
         stack.wait_until_in_flight([request], 1)
         first, second = stack.attempts(request)
         assert (first["state"], second["state"]) == ("estimated", "dispatched")
-        # The old call ends long before the new one, or nobody would miss the new one's lease.
+        # The old call ends long before the new one, or no one would miss the new one's lease.
         stack.release_call(first["id"])
         wait_until(lambda: stack.attempts(request)[0]["state"] == "settled", "the old call to end")
         end_of_lease = time.monotonic() + 2 * LEASE_S

@@ -165,7 +165,7 @@ def test_a_lost_event_costs_no_answer(
 def test_an_event_is_enough(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody looks at the row for an hour, so only the event can tell."""
+    """No one looks at the row for an hour, so only the event can tell."""
     answer = in_a_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")

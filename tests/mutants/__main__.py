@@ -70,7 +70,7 @@ def explanations() -> dict[tuple[str, ...], str]:
 
 
 def _tell(mutant: Mutant, verdict: str, explained: dict[tuple[str, ...], str]) -> None:
-    """What became of one mutant; only a survivor that nobody has explained is worth more than a word."""
+    """What became of one mutant; only a survivor that no one has explained is worth more than a word."""
     why = explained.get(mutant.key) if verdict == SURVIVED else None
     print(f"{verdict if why is None else 'explained':<10} {mutant.module}:{mutant.line} {mutant.function}", end="")
     print(f" ({mutant.operator})", flush=True)

@@ -114,7 +114,7 @@ class _Copies:
             shutil.rmtree(data, ignore_errors=True)
 
     def end(self) -> None:
-        """Leave nothing running where somebody has pressed Ctrl-C."""
+        """Leave nothing running where someone has pressed Ctrl-C."""
         for group in list(self._running):
             _end(group)
 

@@ -1,4 +1,4 @@
-"""Messages: written with their cause, sent later, tried again, and never in anybody's way."""
+"""Messages: written with their cause, sent later, tried again, and never in anyone's way."""
 
 import json
 from collections.abc import Callable
@@ -222,7 +222,7 @@ def test_what_waits_is_given_up_with_its_channel(make_channel: MakeChannel, orga
 def test_a_receiver_that_is_away_never_reaches_the_caller(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
-    """Nothing listens on port 1: `send` has told everybody before anybody is called."""
+    """Nothing listens on port 1: `send` has told everyone before anyone is called."""
     make_channel(name="away", target="http://127.0.0.1:1/")
     make_channel(name="there", target=receiver.url)
     with transaction.atomic():

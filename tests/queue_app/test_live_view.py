@@ -25,7 +25,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def redis_away(settings: Settings, redis_url: str) -> None:
-    """Nobody listens where Redis should be."""
+    """No one listens where Redis should be."""
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
 
 

@@ -1,4 +1,4 @@
-"""Provider limits: a claim takes no call that the provider would refuse, and nobody else waits for that."""
+"""Provider limits: a claim takes no call that the provider would refuse, and no one else waits for that."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta

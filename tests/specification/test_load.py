@@ -20,7 +20,7 @@ def test_100_concurrent_requests_are_all_accepted_and_all_come_out_again(
     start = Barrier(AT_ONCE)
 
     def enqueue(number: int) -> str:
-        if number < AT_ONCE:  # nobody's first before everybody stands at the door
+        if number < AT_ONCE:  # no one's first before everyone stands at the door
             start.wait(60)
         try:
             messages = [{"role": "user", "content": f"Test {number}"}]

@@ -1,4 +1,4 @@
-"""docs/settings.md and the table of settings are the same, and everything in the table is read by somebody."""
+"""docs/settings.md and the table of settings are the same, and everything in the table is read by someone."""
 
 import re
 from pathlib import Path

@@ -20,7 +20,7 @@ class Form:
     problems: list[str] = field(default_factory=list)
     """Why a browser would not send it as it is, apart from `missing`."""
     missing: list[str] = field(default_factory=list)
-    """Required controls without a value: the form waits for somebody to fill it in."""
+    """Required controls without a value: the form waits for someone to fill it in."""
 
     def data(self, button: dict[str, str] | None = None) -> dict[str, list[str]]:
         """What is posted when the button, or Enter, sends it."""

@@ -19,7 +19,7 @@ _http = httpx2.Client(trust_env=False, timeout=5)
 
 
 def free_port() -> int:
-    """A port that nobody listens on.
+    """A port that no one listens on.
 
     Below those that the system gives to outgoing connections: one of these could take it before its server starts.
     """

@@ -53,7 +53,7 @@ def test_a_link_works_once_and_not_after_a_week(organization: Organization, admi
 def test_an_invitation_is_for_the_account_of_its_address(
     organization: Organization, admin: User, viewer: User, stranger: User
 ) -> None:
-    """A link that somebody else finds gives them nothing: not a stranger, not a member who would gain rights."""
+    """A link that someone else finds gives them nothing: not a stranger, not a member who would gain rights."""
     invitation, token = make(organization, admin, "new@example.com")
     for user in (viewer, stranger, User.objects.create_user("nobody", "")):
         with pytest.raises(MemberError, match=r"for new@example\.com"):

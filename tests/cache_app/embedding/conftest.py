@@ -21,7 +21,7 @@ def _nothing_remembered() -> Iterator[None]:
 
 @pytest.fixture
 def payer(redis_url: str, organization: Organization) -> Iterator[Payer]:
-    """Somebody of an organization, which the test sees the rows of; with the shipped prices and closed circuits."""
+    """Someone of an organization, which the test sees the rows of; with the shipped prices and closed circuits."""
     pricebook.add_shipped_prices()
     with organization_scope(organization.pk):
         yield Payer(organization.pk, user_ref="ann")

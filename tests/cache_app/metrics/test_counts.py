@@ -1,4 +1,4 @@
-"""What is counted is what happened: each event once, whoever folds, how often, and wherever somebody dies."""
+"""What is counted is what happened: each event once, whoever folds, how often, and wherever someone dies."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -20,7 +20,7 @@ def empty_cache(db: None, redis_url: str) -> None:
 
 @pytest.fixture
 def redis_away(settings: Settings) -> Callable[[], None]:
-    """From the call on nobody answers where Redis should be."""
+    """From the call on no one answers where Redis should be."""
 
     def leave() -> None:
         settings.REDIS_URL = AWAY

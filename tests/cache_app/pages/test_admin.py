@@ -17,7 +17,7 @@ PAGES = ["cachehit", "judgedpair", "thresholdproposal", "cachecount", "cachepoli
 
 @pytest.fixture
 def staff(stranger: User, client_of: Callable[[User], Client]) -> Client:
-    """Somebody of the operator's own people."""
+    """Someone of the operator's own people."""
     stranger.is_staff = stranger.is_superuser = True
     stranger.save()
     return client_of(stranger)

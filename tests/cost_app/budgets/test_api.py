@@ -22,7 +22,7 @@ AHEAD = "2099-01-01T00:00:00Z"
 
 @pytest.fixture
 def program(organization: Organization) -> Caller:
-    """With the key of somebody in finance."""
+    """With the key of someone in finance."""
     return Caller(key=new_key(organization, Role.FINANCE))
 
 

@@ -162,7 +162,7 @@ def some_style(random: Random) -> Style:
 
 
 def table_of(random: Random, kind: Kind, lines: Iterable[Line], style: Style) -> list[list[str]]:
-    """Header and rows, the columns in any order, and one that nobody knows."""
+    """Header and rows, the columns in any order, and one that no one knows."""
     rows = [{kind.day_column: f"{line.day:{style.day}}", "note": "n/a", **kind.write(line, style)} for line in lines]
     names = list(rows[0])
     random.shuffle(names)

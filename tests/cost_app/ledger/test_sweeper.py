@@ -1,4 +1,4 @@
-"""Finding out what calls cost whose end nobody saw."""
+"""Finding out what calls cost whose end no one saw."""
 
 from collections.abc import Callable
 from datetime import timedelta

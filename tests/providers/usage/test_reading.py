@@ -124,7 +124,7 @@ JUNK = (None, True, False, -1, 0.5, float("nan"), float("inf"), "", "x", "10", "
 
 
 def _value(source: random.Random) -> Any:
-    """Mostly small counts, which may fit together, and some that nobody can mean."""
+    """Mostly small counts, which may fit together, and some that no one can mean."""
     if source.random() < 0.12:
         return source.choice(JUNK)
     number = source.choice([0, 1, 2, 3, 5, 10, 20, 30, 80, source.randrange(MAX_TOKENS * 2)])
