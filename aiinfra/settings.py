@@ -23,6 +23,7 @@ BIND = values[places.BIND]
 SECRET_KEY = secret_or_exit(values, security.SECRET_KEY)
 SECRET_KEY_FALLBACKS = values[security.SECRET_KEY_FALLBACKS]
 API_KEY_PEPPER = secret_or_exit(values, security.API_KEY_PEPPER)
+API_KEY_PEPPER_FALLBACKS = values[security.API_KEY_PEPPER_FALLBACKS]
 DEBUG = values[security.DEBUG]
 ALLOWED_HOSTS = values[security.ALLOWED_HOSTS]
 HTTPS = values[security.AIINFRA_HTTPS]

@@ -23,6 +23,7 @@ from aiinfra.secret_rotation import count_by_key
 from aiinfra.stack import private_files
 from aiinfra.tenants import administrators, demo, demo_rules
 from aiinfra.tenants.models import User
+from aiinfra.tenants.peppers import count_by_pepper
 from cache_app.facade import EmbedderError, Payer, configured_embedder
 
 SQLITE_WAL_FIXED = (3, 51, 3)
@@ -143,7 +144,7 @@ def _secrets() -> Iterator[Finding]:
 def _stored_secrets() -> Iterator[Finding]:
     """Encrypted columns. A database that cannot be read has been reported before."""
     try:
-        counts = count_by_key()
+        counts, keys = count_by_key(), count_by_pepper()
     except DatabaseError:
         return
     lost = [f"{each.undecryptable} in {each.column}" for each in counts if each.undecryptable]
@@ -154,6 +155,13 @@ def _stored_secrets() -> Iterator[Finding]:
     )
     if older := sum(each.older for each in counts):
         yield Finding(Level.NOTE, f"{older} stored secrets need SECRET_KEY_FALLBACKS: run manage.py rotatesecrets")
+    yield _judge(
+        not keys.lost,
+        "API_KEY_PEPPER or one of its fallbacks verifies every API key",
+        f"{keys.lost} API keys do not work: add the pepper that they were created with to API_KEY_PEPPER_FALLBACKS",
+    )
+    if keys.older:
+        yield Finding(Level.NOTE, f"{keys.older} API keys need API_KEY_PEPPER_FALLBACKS until their next use")
 
 
 def _people() -> Iterator[Finding]:

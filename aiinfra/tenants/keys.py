@@ -5,7 +5,6 @@ is stored as an HMAC-SHA256 whose pepper is not in the database; the checksum re
 """
 
 import hashlib
-import hmac
 import re
 import secrets
 import string
@@ -15,12 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from aiinfra.tenants import audit, key_cache
+from aiinfra.tenants import audit, key_cache, peppers
 from aiinfra.tenants.authorization import PERMISSIONS, Principal, Role, may_grant, role_allows, scopes_of
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -121,7 +119,7 @@ def authenticate(header_value: object) -> Principal | None:
     """The caller behind an `Authorization` header, or None. Never raises, whatever the header contains.
 
     Costs no query for a malformed or mistyped key or one seen in the last half second, otherwise one; plus an UPDATE of
-    `last_used_at` at most once per minute and key.
+    `last_used_at` at most once per minute and key, and one after the pepper has changed.
     """
     credential = parse(header_value)
     if credential is None:
@@ -165,11 +163,6 @@ def checksum(text: str) -> str:
         number, digit = divmod(number, len(BASE62))
         characters = BASE62[digit] + characters
     return characters
-
-
-def digest_of(secret: str) -> str:
-    """What the database stores of a secret."""
-    return hmac.new(settings.API_KEY_PEPPER.encode(), secret.encode(), hashlib.sha256).hexdigest()
 
 
 def is_usable(key: ApiKey) -> bool:
@@ -219,7 +212,8 @@ def _insert(
         key = ApiKey.objects.create(
             organization=organization,
             key_id=key_id,
-            secret_digest=digest_of(secret),
+            secret_digest=peppers.digest_of(secret),
+            pepper_id=peppers.pepper_id(),
             name=name,
             role=role.value,
             scopes=scopes,
@@ -241,9 +235,10 @@ def _look_up(credential: Credential) -> Principal | None:
         keys = ApiKey.objects.select_related("organization", "created_by")
         keys = keys.annotate(creator_role=Subquery(membership.values("role")[:1]))
         key = keys.filter(key_id=credential.key_id).first()
-    is_right = hmac.compare_digest(key.secret_digest if key else digest_of(""), digest_of(credential.secret))
+    is_right = peppers.verifies(key, credential.secret)
     if key is None or not is_right or not is_usable(key) or not _creator_may_hold(key, key.creator_role):
         return None
+    peppers.renew(key, credential.secret)
     _note_use(key)
     return Principal(
         organization_id=key.organization_id,

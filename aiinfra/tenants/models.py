@@ -102,6 +102,7 @@ class ApiKey(TenantModel):
 
     key_id = models.CharField(max_length=8, unique=True)
     secret_digest = models.CharField(max_length=64)
+    pepper_id = models.CharField(max_length=16, editable=False, help_text="names the pepper of the digest")
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=16, choices=ROLE_CHOICES)
     scopes = models.JSONField(default=list)

@@ -31,6 +31,7 @@ MAY_SEE_ALL = {
     "aiinfra/tenants/admin.py": "staff's raw records",
     "aiinfra/tenants/invitations.py": "a link is looked up before its organization is known",
     "aiinfra/tenants/keys.py": "a key is looked up before its organization is known",
+    "aiinfra/tenants/peppers.py": "counts the keys of all organizations that need an earlier pepper",
     "aiinfra/tenants/scope.py": "defines it",
     "cost_app/performance/figures.py": "the average latency of a provider over the whole machine",
     "cost_app/recommendations/compute.py": "computes the advice of every organization",

@@ -28,6 +28,14 @@ API_KEY_PEPPER = Setting(
     "Part of the hash of every API key. Without it, all keys stop working, so back it up.",
     "created on first use, in the data directory",
 )
+API_KEY_PEPPER_FALLBACKS = Setting(
+    "API_KEY_PEPPER_FALLBACKS",
+    kinds.Secrets(),
+    [],
+    "Earlier values of `API_KEY_PEPPER`, separated by commas: keys that were created with them keep working. "
+    "See [Secrets](secrets.md).",
+    "none",
+)
 ALLOWED_HOSTS = Setting(
     "ALLOWED_HOSTS",
     Hosts(patterns=True),

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from aiinfra import secret_rotation
 from aiinfra.secret_rotation import KeyCounts
+from aiinfra.tenants.peppers import count_by_pepper
 
 
 class Command(BaseCommand):
@@ -21,11 +22,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print one line per column; exit with status 1 if a value cannot be decrypted."""
+        """Print one line per column; exit with status 1 if a value cannot be decrypted.
+
+        API keys are only counted: nobody but their owners has what the new pepper must hash.
+        """
         counts = secret_rotation.count_by_key() if options["check"] else secret_rotation.rotate()
         for each in counts:
             self.stdout.write(_line(each, "encrypted with an earlier key" if options["check"] else "rotated"))
-        if any(each.undecryptable or (options["check"] and each.older) for each in counts):
+        keys = count_by_pepper()
+        self.stdout.write(f"API keys: {keys.current} current, {keys.older} that need API_KEY_PEPPER_FALLBACKS")
+        older = keys.older + sum(each.older for each in counts)
+        if any(each.undecryptable for each in counts) or (options["check"] and older):
             sys.exit(1)
 
 

@@ -1,0 +1,113 @@
+"""API keys outlive the pepper that they were hashed with."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from aiinfra.stack.doctor import examine
+from aiinfra.tenants import key_cache, keys, peppers
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import ApiKey, Organization
+from aiinfra.tenants.scope import system_scope
+
+Key = tuple[ApiKey, str]
+
+
+@pytest.fixture
+def key(organization: Organization) -> Key:
+    return keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+
+
+def works(text: str) -> bool:
+    """Whether the key opens something, for a process that has not seen it yet."""
+    key_cache.clear()
+    return keys.authenticate(f"Bearer {text}") is not None
+
+
+def change_pepper(settings: Settings, *, keep: bool = True) -> None:
+    fallbacks = [settings.API_KEY_PEPPER, *settings.API_KEY_PEPPER_FALLBACKS] if keep else []
+    settings.API_KEY_PEPPER, settings.API_KEY_PEPPER_FALLBACKS = f"{settings.API_KEY_PEPPER}-next", fallbacks
+
+
+def check() -> tuple[str, int]:
+    """What `rotatesecrets --check` prints, and its exit status."""
+    output, status = StringIO(), 0
+    try:
+        call_command("rotatesecrets", "--check", stdout=output)
+    except SystemExit as end:
+        status = int(str(end.code))
+    return output.getvalue(), status
+
+
+def findings() -> str:
+    return "\n".join(f"{finding.level} {finding.text}" for finding in examine())
+
+
+def test_a_key_works_while_its_pepper_is_a_fallback_and_after_one_use_without(key: Key, settings: Settings) -> None:
+    change_pepper(settings)
+    change_pepper(settings)
+    assert works(key[1])
+    settings.API_KEY_PEPPER_FALLBACKS = []
+    assert works(key[1])
+
+
+def test_a_key_that_was_not_used_in_time_stops_working_and_doctor_says_so(key: Key, settings: Settings) -> None:
+    change_pepper(settings, keep=False)
+    assert not works(key[1])
+    assert "FAILED 1 API keys do not work" in findings()
+
+
+def test_the_check_names_the_keys_that_need_the_fallback(key: Key, settings: Settings) -> None:
+    assert check()[1] == 0
+    change_pepper(settings)
+    output, status = check()
+    assert (status, "API keys: 0 current, 1 that need API_KEY_PEPPER_FALLBACKS" in output) == (1, True)
+    assert "note 1 API keys need API_KEY_PEPPER_FALLBACKS until their next use" in findings()
+    works(key[1])
+    output, status = check()
+    assert (status, "API keys: 1 current, 0 that need" in output) == (0, True)
+
+
+def test_keys_that_ended_need_no_pepper(key: Key, settings: Settings) -> None:
+    with system_scope():
+        ApiKey.objects.update(revoked_at=timezone.now())
+    change_pepper(settings, keep=False)
+    assert peppers.count_by_pepper() == peppers.PepperCounts(0, 0, 0)
+
+
+def test_a_wrong_secret_is_refused_whatever_the_fallbacks(key: Key, settings: Settings) -> None:
+    change_pepper(settings)
+    body = f"aik_{key[0].key_id}_{'0' * 32}"
+    assert not works(f"{body}_{keys.checksum(body)}")
+    with system_scope():
+        assert ApiKey.objects.get().pepper_id == key[0].pepper_id
+
+
+def test_without_a_rotation_a_look_up_still_takes_one_query(
+    key: Key, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    works(key[1])
+    with django_assert_num_queries(1):
+        assert works(key[1])
+
+
+def test_the_id_of_a_pepper_is_no_digest_of_a_key(key: Key) -> None:
+    assert len(key[0].pepper_id) == peppers.ID_LENGTH
+    assert not key[0].secret_digest.startswith(key[0].pepper_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_of_earlier_versions_have_the_pepper_of_that_time(key: Key) -> None:
+    try:
+        MigrationExecutor(connection).migrate([("tenants", "0008_demo_people_without_known_password")])
+    finally:
+        executor = MigrationExecutor(connection)
+        executor.migrate(executor.loader.graph.leaf_nodes())
+    assert peppers.count_by_pepper() == peppers.PepperCounts(1, 0, 0)
+    assert works(key[1])
