@@ -109,6 +109,7 @@ class Endpoint:
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         principal, by_session = authenticate(request)
+        request.caller = principal  # type: ignore[attr-defined]
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in {verb for verb, _ in self.operations}:
             allowed = ", ".join(sorted({verb for verb, _ in self.operations}))

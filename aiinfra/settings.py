@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "django_rq",
     "heroicons",
     "aiinfra.tenants",
+    "aiinfra.tenants.security_log",
     "aiinfra.providers",
     "aiinfra.notifications",
     "aiinfra.gateway",
@@ -78,6 +79,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "aiinfra.tenants.middleware.LoginRequired",
     "aiinfra.tenants.middleware.session_principal",
+    "aiinfra.tenants.security_log.refusals.record_refusals",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -242,11 +244,24 @@ DEFAULT_FROM_EMAIL = values[messages.DEFAULT_FROM_EMAIL]
 
 # Logging
 
+SECURITY_LOG_FILE = values[security.SECURITY_LOG_FILE]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}, "bare": {"format": "%(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": values[web.LOG_LEVEL]},
     "loggers": {"rq": {"level": "WARNING"}, "rq.worker": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}},
 }
+if SECURITY_LOG_FILE:
+    LOGGING["handlers"]["security_log"] = {  # type: ignore[index]
+        "class": "logging.handlers.WatchedFileHandler",
+        "filename": SECURITY_LOG_FILE,
+        "formatter": "bare",
+        "delay": True,
+    }
+    LOGGING["loggers"]["aiinfra.security_log"] = {  # type: ignore[index]
+        "handlers": ["security_log"],
+        "level": "INFO",
+        "propagate": False,
+    }

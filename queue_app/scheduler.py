@@ -14,6 +14,7 @@ from aiinfra.notifications.tasks import jobs as notification_jobs
 from aiinfra.once import FORGET_EVERY_S, forget_answers
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.security_log import repeats
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.caching.coalescing import land_forgotten
@@ -89,7 +90,7 @@ def run_scheduler(*further: Jobs) -> None:
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
     cache += [Job(10, ask_again), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
-    slow.append(Job(FORGET_EVERY_S, forget_answers))
+    slow += [Job(FORGET_EVERY_S, forget_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     others = [deferred(jobs) for jobs in further]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]

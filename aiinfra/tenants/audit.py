@@ -9,6 +9,9 @@ from aiinfra.logs import request_id_var
 from aiinfra.tenants.caller import caller_address
 from aiinfra.tenants.models import ApiKey, AuditEvent, OwnedModel, TenantModel, User
 from aiinfra.tenants.scope import owner_scope
+from aiinfra.tenants.security_log import recorder
+from aiinfra.tenants.security_log.chain import append
+from aiinfra.tenants.security_log.events import OPERATIONS
 
 
 def record(
@@ -27,7 +30,7 @@ def record(
     contains a secret. The IP address defaults to that of the current request.
     """
     with owner_scope(organization_id):
-        return AuditEvent.objects.create(
+        event = AuditEvent(
             organization_id=organization_id,
             actor=actor,
             verb=verb,
@@ -36,6 +39,28 @@ def record(
             request_id=request_id_var.get(),
             ip_address=ip_address or caller_address(),
         )
+        append(chain_of(organization_id), event)
+    if not verb.startswith(OPERATIONS):
+        _note_for_staff(event)
+    return event
+
+
+def _note_for_staff(event: AuditEvent) -> None:
+    """Changes of rights, settings and prices are in the installation's security log too."""
+    recorder.record(
+        event.verb,
+        actor=event.actor,
+        organization=event.organization.slug if event.organization else "",
+        address=event.ip_address,
+        target=event.target,
+        details=event.changes,
+        at=event.at,
+    )
+
+
+def chain_of(organization_id: int | None) -> str:
+    """The name of an organization's chain of audit events, or of the installation's for None."""
+    return f"audit:{organization_id or 'installation'}"
 
 
 def change_columns(

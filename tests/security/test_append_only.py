@@ -5,10 +5,11 @@ from django.db import DatabaseError, connection, models, transaction
 
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.security_log.models import SecurityEvent
 from cost_app.models import LedgerEntry, ModelPrice, MonthClose, ToolFee
 from tests.support.rows import make_row
 
-BOOKS: list[type[models.Model]] = [LedgerEntry, MonthClose, ModelPrice, ToolFee, AuditEvent]
+BOOKS: list[type[models.Model]] = [LedgerEntry, MonthClose, ModelPrice, ToolFee, AuditEvent, SecurityEvent]
 
 
 @pytest.fixture(params=BOOKS, ids=lambda model: model._meta.db_table)

@@ -61,3 +61,10 @@ DEBUG = Setting(
     False,
     "Django's error pages, which show settings and source code. Never use it in production.",
 )
+SECURITY_LOG_FILE = Setting(
+    "SECURITY_LOG_FILE",
+    kinds.Text("a path"),
+    "",
+    "File that each event of the security log is appended to, as a line of JSON, for a SIEM. Rotate it with logrotate.",
+    "none",
+)
