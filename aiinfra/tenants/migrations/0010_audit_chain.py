@@ -42,7 +42,7 @@ def forget_chains(apps, _editor):
 class Migration(migrations.Migration):
     """Each organization's audit events are a chain."""
 
-    dependencies = [("tenants", "0008_demo_people_without_known_password"), ("security_log", "0001_log")]
+    dependencies = [("tenants", "0009_pepper_of_keys"), ("security_log", "0001_log")]
     operations = [
         migrations.AddField(
             model_name="auditevent",
