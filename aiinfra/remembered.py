@@ -2,12 +2,21 @@
 
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-_all: list["Remembered[object, object]"] = []
+
+class Forgetful(Protocol):
+    """Keeps something in this process."""
+
+    def forget(self) -> None:
+        """Drop it."""
+        ...
+
+
+_all: list[Forgetful] = []
 
 
 class Remembered(Generic[Key, Value]):
@@ -22,7 +31,7 @@ class Remembered(Generic[Key, Value]):
     ) -> None:
         self._read, self._seconds, self._keys_max, self._keeps_empty = read, seconds, keys_max, keeps_empty
         self._kept: dict[Key, tuple[float, Value]] = {}
-        _all.append(self)  # type: ignore[arg-type]
+        register(self)
 
     def of(self, key: Key) -> Value:
         """The value for a key. Raises what `read` raises, and then keeps nothing."""
@@ -39,6 +48,11 @@ class Remembered(Generic[Key, Value]):
     def forget(self) -> None:
         """Read every value again at its next use."""
         self._kept.clear()
+
+
+def register(memory: Forgetful) -> None:
+    """Let `forget_all` drop what this object keeps."""
+    _all.append(memory)
 
 
 def forget_all() -> None:

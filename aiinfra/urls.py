@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from aiinfra.assets import plotly_js
+from aiinfra.tenants.views.session import log_in
 
 urlpatterns = [
     path("", include("aiinfra.tenants.urls")),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("cache/", include("cache_app.urls")),
     path("", include("cost_app.urls")),
     path("admin/django-rq/", include("django_rq.urls")),
+    path("admin/login/", log_in),
     path("admin/", admin.site.urls),
 ]
 

@@ -21,8 +21,13 @@ def role_of(user: User, organization: Organization) -> Role:
 
 
 def account_of(email: str) -> User | None:
-    """The account of an address; None if there is none."""
-    return User.objects.filter(username__iexact=email).first() or User.objects.filter(email__iexact=email).first()
+    """The account of an address; None if there is none. A username comes before an email address, and an exact
+    spelling before another one.
+    """
+    for match in ({"username": email}, {"username__iexact": email}, {"email__iexact": email}):
+        if found := User.objects.filter(**match).order_by("pk").first():
+            return found
+    return None
 
 
 def check_may_grant(by: User, organization: Organization, role: Role) -> None:

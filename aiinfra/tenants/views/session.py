@@ -3,25 +3,23 @@
 from typing import Any, cast
 
 from django.contrib import auth, messages
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from aiinfra.tenants import throttle
 from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, public, signed_in
 from aiinfra.tenants.authorization import Principal
-from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.demo import demo_logins, password_path
+from aiinfra.tenants.login.attempts import TooManyAttemptsError
+from aiinfra.tenants.login.forms import LoginForm, PasswordForm
 from aiinfra.tenants.members import change_password
 from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
-
-TOO_MANY = "Too many failed attempts. Try again in five minutes."
 
 
 @signed_in
@@ -38,21 +36,28 @@ def home(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def log_in(request: HttpRequest) -> HttpResponse:
-    """The login page. Ten failures in five minutes for the same name and address block both together: 429."""
+    """The login page. 429 with Retry-After for too many failures; see `login.attempts`."""
     if request.user.is_authenticated:
-        return redirect(_next(request))
+        return _already(request)
     if request.method == "GET":
-        return _log_in_page(request, AuthenticationForm(request))
-    name, address = request.POST.get("username", ""), client_address(request) or ""
-    form = AuthenticationForm(request, data=request.POST)
-    if not throttle.may_try(name, address):
-        form = AuthenticationForm(request, initial={"username": name})
-        return _log_in_page(request, form, problem=TOO_MANY, status=429)
-    if not form.is_valid():
-        throttle.count_failure(name, address)
+        return _log_in_page(request, LoginForm(request))
+    form = LoginForm(request, data=request.POST)
+    try:
+        is_right = form.is_valid()
+    except TooManyAttemptsError as error:
+        return _too_many(_log_in_page(request, LoginForm(request), problem=str(error), status=429), error)
+    if not is_right:
         return _log_in_page(request, form, status=422)
     auth.login(request, form.get_user())
     return redirect(_next(request))
+
+
+def _already(request: HttpRequest) -> HttpResponse:
+    """Django admin sends people here who may not open it; back there, they would go around in circles."""
+    wanted = _next(request)
+    if wanted.startswith(reverse("admin:index")) and not request.user.is_staff:
+        raise PermissionDenied(STAFF)
+    return redirect(wanted)
 
 
 @signed_in
@@ -70,15 +75,15 @@ def log_out(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Change the user's own password, which ends their other sessions. Failures count as failed logins."""
     user = cast(User, request.user)
-    name, address = user.get_username(), client_address(request) or ""
-    form = PasswordChangeForm(user, request.POST or None)
+    form = PasswordForm(user, request.POST or None, request=request)
     if request.method == "GET":
         return _password_page(request, form)
-    if not throttle.may_try(name, address):
-        return _password_page(request, PasswordChangeForm(user), problem=TOO_MANY, status=429)
-    if not form.is_valid():
-        if "old_password" in form.errors:
-            throttle.count_failure(name, address)
+    try:
+        is_right = form.is_valid()
+    except TooManyAttemptsError as error:
+        form = PasswordForm(user, request=request)
+        return _too_many(_password_page(request, form, problem=str(error), status=429), error)
+    if not is_right:
         return _password_page(request, form, status=422)
     change_password(user, form.cleaned_data["new_password1"])
     auth.update_session_auth_hash(request, user)
@@ -123,9 +128,12 @@ def _may_open(view: Any, principal: Principal, *, is_staff: bool) -> bool:
     return is_staff if permission == STAFF else permission == SIGNED_IN or principal.can(permission)
 
 
-def _log_in_page(
-    request: HttpRequest, form: AuthenticationForm, *, problem: str = "", status: int = 200
-) -> HttpResponse:
+def _too_many(page: HttpResponse, error: TooManyAttemptsError) -> HttpResponse:
+    page.headers["Retry-After"] = str(error.retry_after_s)
+    return page
+
+
+def _log_in_page(request: HttpRequest, form: LoginForm, *, problem: str = "", status: int = 200) -> HttpResponse:
     context = {
         "form": form,
         "problem": problem,
@@ -136,9 +144,7 @@ def _log_in_page(
     return render(request, "registration/login.html", context, status=status)
 
 
-def _password_page(
-    request: HttpRequest, form: PasswordChangeForm, *, problem: str = "", status: int = 200
-) -> HttpResponse:
+def _password_page(request: HttpRequest, form: PasswordForm, *, problem: str = "", status: int = 200) -> HttpResponse:
     return render(request, "tenants/password.html", {"form": form, "problem": problem}, status=status)
 
 

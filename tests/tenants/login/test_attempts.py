@@ -1,0 +1,115 @@
+"""Limits on guessing: counted before the check, in one step, on the name as it is looked up."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from pytest_django.fixtures import Settings
+from redis import Redis
+
+from aiinfra.tenants.login import attempts
+from aiinfra.tenants.login.attempts import TooManyAttemptsError
+from tests.support.processes import free_port
+
+
+@pytest.fixture(params=["redis", "without redis"])
+def counters(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """Both places where attempts can be counted."""
+    if request.param == "redis":
+        request.getfixturevalue("redis_url")
+    else:
+        settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+
+
+def tried(name: str, address: str, times: int) -> int:
+    """How many of these attempts were allowed."""
+    allowed = 0
+    for _ in range(times):
+        try:
+            attempts.begin(name, address)
+        except TooManyAttemptsError:
+            continue
+        allowed += 1
+    return allowed
+
+
+@pytest.mark.usefixtures("counters")
+def test_ten_failures_of_a_name_from_an_address_are_the_limit() -> None:
+    assert tried("owner", "10.0.0.1", 12) == 10
+    assert tried("owner", "10.0.0.2", 1) == 1
+    assert tried("admin", "10.0.0.1", 1) == 1
+
+
+@pytest.mark.usefixtures("counters")
+def test_the_error_says_when_to_try_again() -> None:
+    tried("owner", "10.0.0.1", 10)
+    with pytest.raises(TooManyAttemptsError, match="5 minutes") as refused:
+        attempts.begin("owner", "10.0.0.1")
+    assert 290 < refused.value.retry_after_s <= 300
+
+
+@pytest.mark.usefixtures("counters")
+@pytest.mark.parametrize("other", ["owner ", "\u2003owner", "OWNER", "\uff4f\uff57\uff4e\uff45\uff52", "owner\t"])
+def test_another_spelling_of_a_name_is_the_same_name(other: str) -> None:
+    assert tried("owner", "10.0.0.1", 10) == 10
+    assert tried(other, "10.0.0.1", 1) == 0
+
+
+@pytest.mark.usefixtures("counters")
+def test_a_name_is_limited_over_all_addresses() -> None:
+    assert sum(tried("owner", f"10.0.0.{n}", 10) for n in range(8)) == attempts.NAME_MAX
+
+
+@pytest.mark.usefixtures("counters")
+def test_an_address_is_limited_over_all_names() -> None:
+    assert sum(tried(f"person-{n}", "10.0.0.1", 1) for n in range(120)) == attempts.ADDRESS_MAX
+
+
+@pytest.mark.usefixtures("counters")
+def test_the_addresses_of_one_ipv6_network_count_as_one() -> None:
+    assert sum(tried("owner", f"2001:db8::{n}", 1) for n in range(12)) == attempts.PAIR_MAX
+    assert tried("owner", "2001:db8:0:1::1", 1) == 1
+
+
+@pytest.mark.usefixtures("counters")
+def test_a_success_forgets_the_failures_of_its_pair_and_nobody_elses() -> None:
+    tried("owner", "10.0.0.1", 9)
+    attempts.begin("owner", "10.0.0.1").succeed()
+    assert tried("owner", "10.0.0.1", 12) == 10
+    assert tried("owner", "10.0.0.2", 40) == 10
+    assert sum(tried("owner", f"10.0.1.{n}", 10) for n in range(8)) == attempts.NAME_MAX - 29
+
+
+@pytest.mark.usefixtures("counters")
+def test_a_hundred_successes_are_no_failures() -> None:
+    for _ in range(attempts.ADDRESS_MAX + 5):
+        attempts.begin("owner", "10.0.0.1").succeed()
+
+
+@pytest.mark.usefixtures("counters")
+def test_of_thirty_attempts_at_once_ten_are_evaluated() -> None:
+    barrier = Barrier(30)
+
+    def attempt(_: int) -> int:
+        barrier.wait()
+        return tried("owner", "10.0.0.1", 1)
+
+    with ThreadPoolExecutor(30) as threads:
+        assert sum(threads.map(attempt, range(30))) == attempts.PAIR_MAX
+
+
+def test_the_count_ends_after_five_minutes_and_holds_no_names(redis_url: str) -> None:
+    tried("owner", "10.0.0.1", 2)
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    keys = redis.keys()
+    assert len(keys) == 3  # type: ignore[arg-type]
+    for key in keys:  # type: ignore[union-attr]
+        assert 0 < redis.ttl(key) <= 300  # type: ignore[operator]
+        assert "owner" not in key
+        assert "10.0.0.1" not in key
+
+
+@pytest.mark.usefixtures("counters")
+@pytest.mark.parametrize("name", ["", "\0", "\ud800", "x" * 100_000])
+def test_any_name_can_be_counted(name: str) -> None:
+    assert tried(name, "10.0.0.1", 1) == 1
