@@ -107,6 +107,7 @@ TEMPLATES = [
                 "aiinfra.templatetags.assets",
                 "aiinfra.templatetags.formats",
                 "aiinfra.templatetags.once",
+                "aiinfra.templatetags.people",
             ],
         },
     },

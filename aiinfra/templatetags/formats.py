@@ -1,7 +1,7 @@
 """Formats amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
@@ -56,17 +56,60 @@ def money_to(nano: int | None, places: int) -> str:
     return f"{'-' if nano < 0 else ''}${amount.quantize(unit, ROUND_HALF_UP):,f}"
 
 
+def day_text(day: date) -> str:
+    """A calendar day: `Nov 27, 2026`. A moment counts in the organization's time zone."""
+    if isinstance(day, datetime):
+        day = timezone.localtime(day).date()
+    return f"{day:%b} {day.day}, {day.year}"
+
+
+@register.filter
+def time_text(moment: datetime, *, seconds: bool = False) -> str:
+    """A moment in the organization's time zone: `Nov 27, 09:43`, with the year unless it is this one."""
+    local = timezone.localtime(moment)
+    year = "" if local.year == timezone.localtime().year else f", {local.year}"
+    return (
+        f"{local:%b} {local.day}{year}, {local:%H:%M:%S}" if seconds else f"{local:%b} {local.day}{year}, {local:%H:%M}"
+    )
+
+
+PLAIN_TIME = '<time datetime="{}" title="{}">{}</time>'
+COUNTING_TIME = '<time datetime="{}" title="{}" data-age>{}</time>'
+
+
+def _time(moment: datetime, text: str, markup: str = PLAIN_TIME) -> SafeString:
+    """A `<time>` whose tooltip is exact: the local time with its zone, and UTC."""
+    utc = moment.astimezone(UTC)
+    return format_html(markup, utc.isoformat(timespec="seconds"), _exact(timezone.localtime(moment), utc), text)
+
+
+def _exact(local: datetime, utc: datetime) -> str:
+    there = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return there if local.utcoffset() == utc.utcoffset() else f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}, {there}"
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A calendar day: `Nov 27, 2026`."""
+    return NOTHING if value is None else day_text(value)
+
+
 @register.filter
 def local_time(moment: datetime | None) -> SafeString | str:
-    """A `<time>` in the organization's time zone, with UTC as its tooltip."""
-    if moment is None:
-        return NOTHING
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        moment.astimezone(UTC).isoformat(timespec="seconds"),
-        moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S"),
-    )
+    """A `<time>` in the organization's time zone, to the minute: `Nov 27, 09:43`."""
+    return NOTHING if moment is None else _time(moment, time_text(moment))
+
+
+@register.filter
+def exact_time(moment: datetime | None) -> SafeString | str:
+    """A `<time>` to the second, for the course of a request: `Nov 27, 09:43:12`."""
+    return NOTHING if moment is None else _time(moment, time_text(moment, seconds=True))
+
+
+@register.filter
+def time_age(moment: datetime | None) -> SafeString | str:
+    """A `<time>` that says how long ago, and counts up while the page is open: `5 min`."""
+    return NOTHING if moment is None else _time(moment, age(moment), COUNTING_TIME)
 
 
 @register.filter

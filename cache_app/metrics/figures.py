@@ -10,6 +10,7 @@ from datetime import date
 from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
+from aiinfra.templatetags.formats import day_text
 from cache_app.embedding.registry import configured_embedder
 from cache_app.metrics import counts
 from cache_app.metrics.ranges import DayRange
@@ -46,7 +47,7 @@ def outcomes_chart(organization_id: int, view: DayRange) -> Chart:
     shown = [name for name in (*OUTCOMES, SHADOW[0], MISS[0]) if name != SHADOW[0] or any(day[name] for day in days)]
     colours = {**{name: colour for name, (_, colour) in OUTCOMES.items()}, **dict([SHADOW, MISS])}
     traces = [_bars(name, colours[name], dates, [day[name] for day in days]) for name in shown]
-    rows = [[at.isoformat(), *(f"{day[name]:,}" for name in shown)] for at, day in zip(dates, days, strict=True)]
+    rows = [[day_text(at), *(f"{day[name]:,}" for name in shown)] for at, day in zip(dates, days, strict=True)]
     has_some = any(sum(day.values()) for day in days)
     axis = {"type": "date", "tickformat": "%d %b", "nticks": 8}
     counts_axis = _counts_axis([sum(day.values()) for day in days])

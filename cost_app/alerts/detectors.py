@@ -9,11 +9,13 @@ from aiinfra.templatetags.formats import money
 from cost_app.alerts.baseline import Baseline, baseline, is_spike
 from cost_app.alerts.cause import Cause
 from cost_app.alerts.usage_detectors import usage_issues
+from cost_app.budgets.names import budget_names
 from cost_app.budgets.windows import OpenWindow
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import (
     AlertKind,
     Attempt,
+    Budget,
     CostPolicy,
     Dimension,
     LedgerEntry,
@@ -51,7 +53,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     name=f"budget:{budget.id}:{each.window.starts_at:%Y-%m-%dT%H:%M}:{kind}",
                     kind=kind,
                     severity=severity,
-                    message=f"{used} % of the {budget} budget is used: {money(spent)} of {money(limit)}.",
+                    message=f"{used} % of the {_name(budget)} is used: {money(spent)} of {money(limit)}.",
                     current_nano=spent,
                     limit_nano=limit,
                     threshold_percent=percent,
@@ -59,6 +61,11 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     since=each.window.starts_at,
                 )
                 break
+
+
+def _name(budget: Budget) -> str:
+    """One query for a budget of an API key, none for others."""
+    return budget_names([budget])[budget.id].in_text
 
 
 def _refusing(each: OpenWindow) -> Cause:
@@ -69,7 +76,7 @@ def _refusing(each: OpenWindow) -> Cause:
         name=f"budget:{budget.id}:{window.starts_at:%Y-%m-%dT%H:%M}:refusing",
         kind=AlertKind.BUDGET_EXCEEDED,
         severity=Severity.CRITICAL,
-        message=f"The {budget} budget is refusing calls: {calls} so far. {money(max(0, each.free_nano))} is free, "
+        message=f"The {_name(budget)} is refusing calls: {calls} so far. {money(max(0, each.free_nano))} is free, "
         f"and the last one could cost {money(window.refused_nano)}.",
         current_nano=window.committed_nano,
         limit_nano=each.limit_nano,

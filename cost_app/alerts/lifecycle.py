@@ -141,7 +141,7 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
         organization_id=alert.organization_id,
         actor=actor,
         verb=f"alert.{verb}",
-        target=alert.cause,
+        target=f"alert {alert.pk}: {alert.message}"[:200],
         changes={"state": [alert.state, columns["state"]]},
     )
     alert.refresh_from_db()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
-from aiinfra.templatetags.formats import money
+from aiinfra.templatetags.formats import day_text, money, time_text
 from cost_app.budgets.scopes import scope_of
 from cost_app.budgets.screens import BudgetRow, BudgetUsage, past_windows
 from cost_app.calendar import ONE_DAY, Calendar
@@ -48,7 +48,7 @@ def burn_down(row: BudgetRow) -> Chart:
     ]
     rows = [
         [
-            _words(point.at),
+            time_text(point.at),
             money(point.spent_nano),
             money(point.left_nano),
             money(_pace_at(window, limit, point.at)),
@@ -65,11 +65,11 @@ def burn_down(row: BudgetRow) -> Chart:
 def history(budget: Budget, row: BudgetRow | None) -> Chart:
     """Spending in each window compared with its limit, the current one last. One query."""
     past = past_windows(budget, BARS)[::-1]
-    names = [_day(each.window.starts_at) for each in past]
+    names = [day_text(each.window.starts_at) for each in past]
     traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOUR)]
     shown: list[tuple[str, BudgetUsage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
     if row:
-        running = _day(row.window.starts_at)
+        running = day_text(row.window.starts_at)
         traces.append(_bars("so far", [running], [row.usage.spent_nano], RUNNING_COLOUR))
         shown.append((running, row.usage))
     limits = {
@@ -183,11 +183,3 @@ def _axis() -> Figure:
 def _stamp(moment: datetime) -> str:
     """A timestamp for Plotly: without an offset, so that it is displayed unchanged."""
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _words(moment: datetime) -> str:
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")
-
-
-def _day(moment: datetime) -> str:
-    return timezone.localtime(moment).strftime("%Y-%m-%d")

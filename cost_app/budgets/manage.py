@@ -20,6 +20,7 @@ from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets import admission_lock
+from cost_app.budgets.names import budget_names
 from cost_app.budgets.opening import calendar_for, count_gap, open_due
 from cost_app.budgets.rollover import most_carried, refresh_rollover
 from cost_app.budgets.scopes import scope_of
@@ -159,7 +160,7 @@ def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:
 
 def audit_target(budget: Budget) -> str:
     """The name of a budget in the audit log; `audit_prefix` finds it again."""
-    return f"{audit_prefix(budget)}{budget}"[:200]
+    return f"{audit_prefix(budget)}{budget_names([budget])[budget.id]}"[:200]
 
 
 def audit_prefix(budget: Budget) -> str:

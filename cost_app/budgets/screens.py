@@ -1,15 +1,15 @@
 """Data for the budget pages. Amounts are nano-dollars, bars are integer thousandths of the limit."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.tenants.audit import audit_events
-from aiinfra.tenants.models import ApiKey, AuditEvent
+from aiinfra.tenants.audit_sentences import Sentence, sentence
 from cost_app.budgets.manage import audit_prefix
+from cost_app.budgets.names import BudgetName, budget_names
 from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetIncrease, BudgetPeriod, BudgetScope, BudgetWindow, Enforcement, Hold
@@ -59,39 +59,6 @@ class BudgetUsage:
 
     def _thousandths(self, nano: int) -> int:
         return max(0, min(FULL, nano * FULL // self.limit_nano)) if self.limit_nano > 0 else FULL
-
-
-@dataclass(frozen=True)
-class BudgetName:
-    """What a budget applies to, in words."""
-
-    budget: Budget
-    key: ApiKey | None = None
-
-    @property
-    def key_id(self) -> str:
-        """The public ID of the API key; empty for other scopes."""
-        return self.key.key_id if self.key else ""
-
-    @property
-    def subject(self) -> str:
-        """Whose spending it counts."""
-        match self.budget.scope:
-            case BudgetScope.ORGANIZATION:
-                return "Whole organization"
-            case BudgetScope.API_KEY:
-                return str(self.key)
-            case _:
-                return self.budget.scope_value
-
-    @property
-    def kind(self) -> str:
-        """What the subject is, such as user or model; empty for the organization."""
-        return "" if self.budget.scope == BudgetScope.ORGANIZATION else BudgetScope(self.budget.scope).label[4:]
-
-    def __str__(self) -> str:
-        subject = "budget of the organization" if not self.kind else f"budget of {self.kind} {self.subject}"
-        return f"{BudgetPeriod(self.budget.period).label} {subject}"
 
 
 @dataclass(frozen=True)
@@ -196,7 +163,7 @@ class BudgetDetail:
     row: BudgetRow | None
     past: Sequence[PastWindow]
     increases: Sequence[IncreaseRow]
-    events: Sequence[AuditEvent]
+    events: Sequence[Sentence]
     runs_out_on: date | None
 
 
@@ -230,7 +197,7 @@ def budget_detail(budget: Budget, *, with_events: bool) -> BudgetDetail:
         row=row,
         past=past_windows(budget, WINDOWS_SHOWN),
         increases=[IncreaseRow(increase) for increase in increases],
-        events=list(events[:EVENTS_SHOWN]) if with_events else [],
+        events=[sentence(event) for event in events[:EVENTS_SHOWN]] if with_events else [],
         runs_out_on=run_out_day(row) if row else None,
     )
 
@@ -266,22 +233,6 @@ def open_holds(window: BudgetWindow) -> list[Hold]:
         return []
     held = Hold.objects.filter(window=window, reserved_nano__gt=0).select_related("attempt__api_key")
     return list(held.order_by("-reserved_nano", "id")[:HOLDS_SHOWN])
-
-
-def budget_names(budgets: Iterable[Budget]) -> dict[int, BudgetName]:
-    """Names by budget ID: one query for those of API keys."""
-    budgets = list(budgets)
-    wanted = [int(budget.scope_value) for budget in budgets if budget.scope == BudgetScope.API_KEY]
-    keys = _newest_keys(wanted) if wanted else {}
-    return {budget.id: BudgetName(budget, keys.get(budget.scope_value)) for budget in budgets}
-
-
-def _newest_keys(row_ids: Collection[int]) -> dict[str, ApiKey]:
-    """By row ID, the key or the one that replaced it by rotation. One query."""
-    lines = ApiKey.objects.filter(id__in=row_ids, line__isnull=False).values("line")
-    found = list(ApiKey.objects.filter(Q(id__in=row_ids) | Q(line__in=lines)).order_by("id"))
-    newest = {key.line: key for key in found if key.line}
-    return {str(key.pk): newest.get(key.line, key) if key.line else key for key in found}
 
 
 def last_day_of(window: BudgetWindow) -> date:

@@ -18,6 +18,7 @@ from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.budgets import figures, manage, screens
 from cost_app.budgets.forms import VALUE_FIELDS, BudgetForm, EditForm, IncreaseForm, add_refusal
+from cost_app.budgets.names import budget_names
 from cost_app.budgets.terms import BudgetChangedError, BudgetTermsError
 from cost_app.models import Budget, BudgetIncrease
 
@@ -119,7 +120,7 @@ def budget_edit(request: MemberRequest, budget_id: int) -> HttpResponse:
         else:
             messages.success(request, "Budget saved.")
             return redirect("budget", found.id)
-    context = {"form": form, "name": screens.budget_names([found])[found.id], "budget": found}
+    context = {"form": form, "name": budget_names([found])[found.id], "budget": found}
     status = 422 if request.method == "POST" else 200
     return render(request, "cost/budgets/edit.html", context, status=status)
 

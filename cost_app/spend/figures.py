@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from aiinfra.charts import Chart, Figure, Table
 from aiinfra.money import dollars
-from aiinfra.templatetags.formats import duration_ms, money, money_places, money_to
+from aiinfra.templatetags.formats import day_text, duration_ms, money, money_places, money_to, time_text
 from cost_app.calendar import ONE_DAY, Period
 from cost_app.spend.forecast import Forecast
 from cost_app.spend.ranges import View
@@ -137,7 +137,8 @@ def month_chart(organization_id: int, _view: View) -> Chart:
         *(_band(month.forecast) if month.forecast else []),
         *_limit(month),
     ]
-    rows = [[day, money(nano)] for day, nano in zip(days[::-1], sums[::-1], strict=True)]
+    names = [day_text(each.starts_at) for each in metrics]
+    rows = [[name, money(nano)] for name, nano in zip(names[::-1], sums[::-1], strict=True)]
     ends = [month.first.isoformat(), (month.end - ONE_DAY).isoformat()]
     axis = {"type": "date", "range": ends, "tickformat": "%b %-d"}
     layout = {"xaxis": axis, "yaxis": DOLLARS, "legend": LEGEND}
@@ -266,6 +267,6 @@ def _label(each: CostMetrics, shown: Spend) -> str:
     """The hour that repeats when clocks go back is labeled with its offset."""
     local = timezone.localtime(each.starts_at)
     if shown.span.period is not Period.HOURLY:
-        return local.strftime("%Y-%m" if shown.span.period is Period.MONTHLY else "%Y-%m-%d")
+        return f"{local:%b %Y}" if shown.span.period is Period.MONTHLY else day_text(each.starts_at)
     is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
-    return f"{local:%Y-%m-%d %H:%M}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"
+    return f"{time_text(each.starts_at)}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"

@@ -58,4 +58,4 @@ def test_an_alert_is_acknowledged_with_the_keyboard(history: Alert, finance: Use
     page.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Alert acknowledged.")
-    expect(page.locator("#alert")).to_contain_text("by user:finance")
+    expect(page.locator("#alert")).to_contain_text("by finance")

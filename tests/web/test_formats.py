@@ -1,4 +1,6 @@
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -6,7 +8,18 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiinfra.templatetags.formats import NOTHING, age, duration_ms, local_time, money, money_places, money_to
+from aiinfra.templatetags.formats import (
+    NOTHING,
+    age,
+    day,
+    duration_ms,
+    exact_time,
+    local_time,
+    money,
+    money_places,
+    money_to,
+    time_age,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +77,28 @@ def test_durations_have_at_most_two_units(milliseconds: float | None, text: str)
     assert duration_ms(milliseconds) == text
 
 
-def test_times_are_shown_in_the_zone_of_the_organization() -> None:
-    moment = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+def test_times_are_shown_in_the_zone_of_the_organization_and_their_tooltip_is_exact() -> None:
+    moment = datetime(2020, 1, 31, 23, 30, 5, tzinfo=UTC)
     with timezone.override(ZoneInfo("Europe/Berlin")):
-        html = local_time(moment)
-    assert ">2026-02-01 00:30:00<" in html
-    assert 'datetime="2026-01-31T23:30:00+00:00"' in html
-    assert local_time(None) == NOTHING
+        shown, exact, of_day = local_time(moment), exact_time(moment), day(moment)
+    assert ">Feb 1, 2020, 00:30<" in shown
+    assert ">Feb 1, 2020, 00:30:05<" in exact
+    assert of_day == "Feb 1, 2020"
+    assert 'datetime="2020-01-31T23:30:05+00:00"' in shown
+    assert 'title="2020-02-01 00:30:05 CET, 2020-01-31 23:30:05 UTC"' in shown
+    assert [form(None) for form in (local_time, exact_time, day, time_age)] == [NOTHING] * 4
+
+
+def test_a_time_of_this_year_leaves_the_year_out() -> None:
+    now = timezone.localtime()
+    assert f"{now:%b} {now.day}, {now:%H:%M}" in local_time(now)
+
+
+def test_an_age_counts_up_on_the_page_and_has_the_moment_as_its_tooltip() -> None:
+    moment = timezone.now() - timedelta(hours=3)
+    shown = time_age(moment)
+    assert " data-age>3 h<" in shown
+    assert f'title="{moment:%Y-%m-%d %H:%M:%S} UTC"' in shown
 
 
 @pytest.mark.parametrize(
@@ -81,3 +109,14 @@ def test_an_age_has_one_unit(ago: int, text: str, monkeypatch: pytest.MonkeyPatc
     now = datetime(2026, 1, 31, tzinfo=UTC)
     monkeypatch.setattr("aiinfra.templatetags.formats.timezone.now", lambda: now)
     assert age(now - timedelta(seconds=ago)) == text
+
+
+def test_no_page_writes_a_date_in_a_style_of_its_own() -> None:
+    """Apart from addresses, values for machines, and names of weekdays."""
+    own = [
+        (path.name, line.strip())
+        for path in Path("templates").rglob("*.html")
+        for line in path.read_text().splitlines()
+        if "|date:" in line and not re.search(r"value=|datetime=|{% url |\|date:.l.", line)
+    ]
+    assert own == []

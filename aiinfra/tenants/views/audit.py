@@ -10,6 +10,7 @@ from aiinfra.keyset import RowPage, page_links, page_or_first, row_page
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.audit import audit_events
+from aiinfra.tenants.audit_sentences import sentence
 from aiinfra.tenants.forms import AuditFilter
 from aiinfra.tenants.models import AuditEvent
 
@@ -26,7 +27,7 @@ def audit_log(request: MemberRequest) -> HttpResponse:
     page = page_or_first(partial(_events, filters), cursor)
     context = {
         "form": form,
-        "events": page.rows,
+        "events": [sentence(event) for event in page.rows],
         "is_filtered": bool(filters),
         **page_links(filters, cursor, page.next_cursor),
     }

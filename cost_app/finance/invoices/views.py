@@ -6,12 +6,13 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.csv_stream import csv_response
 from aiinfra.row_ids import is_row_id
+from aiinfra.templatetags.formats import time_text
 from aiinfra.tenants.access import MemberRequest, permission_required
+from aiinfra.tenants.actors import actor_name
 from cost_app.finance.forms import InvoiceForm
 from cost_app.finance.invoices.comparison import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
 from cost_app.finance.invoices.files import FileError
@@ -48,8 +49,8 @@ def upload(request: MemberRequest) -> HttpResponse:
         form.add_error("file", str(error))
         return _list(request, form, status=422)
     if not done.is_new:
-        at = timezone.localtime(done.invoice.uploaded_at)
-        messages.info(request, f"This file was already uploaded at {at:%Y-%m-%d %H:%M} by {done.invoice.uploaded_by}.")
+        at, by = time_text(done.invoice.uploaded_at), actor_name(done.invoice.uploaded_by)
+        messages.info(request, f"This file was already uploaded on {at} by {by}.")
     return redirect("finance_invoice", done.invoice.pk)
 
 

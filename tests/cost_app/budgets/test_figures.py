@@ -67,8 +67,8 @@ def test_a_month_burns_down_by_day_to_what_is_left_now(scoped: Organization, mak
     assert left["x"][-1] == "2026-03-10T13:00:00"
     pace = trace(chart, "even pace")
     assert (pace["x"], pace["y"]) == (["2026-03-01T00:00:00", "2026-04-01T00:00:00"], ["100.00", "0.00"])
-    assert chart.table.rows[0][:3] == ["2026-03-10 13:00", "$5.00", "$65.00"]
-    assert chart.table.rows[-1][:3] == ["2026-03-02 00:00", "$10.00", "$90.00"]
+    assert chart.table.rows[0][:3] == ["Mar 10, 13:00", "$5.00", "$65.00"]
+    assert chart.table.rows[-1][:3] == ["Mar 2, 00:00", "$10.00", "$90.00"]
     assert len(chart.table.rows) == 10
 
 
@@ -162,11 +162,11 @@ def test_each_period_is_a_bar_and_the_running_one_has_its_own_colour(make_budget
     past(budget, 1, 11)
     chart = figures.history(budget, row_of(budget, committed=DOLLAR))
     spent, running, limit = (trace(chart, name) for name in ("spent", "so far", "limit"))
-    assert (spent["x"], spent["y"]) == (["2026-03-08", "2026-03-09"], ["4.00", "11.00"])
-    assert (running["x"], running["y"]) == (["2026-03-10"], ["1.00"])
+    assert (spent["x"], spent["y"]) == (["Mar 8, 2026", "Mar 9, 2026"], ["4.00", "11.00"])
+    assert (running["x"], running["y"]) == (["Mar 10, 2026"], ["1.00"])
     assert limit["y"] == ["10.00", "10.00", "20.00"]
     assert spent["marker"]["color"] != running["marker"]["color"]
-    assert chart.table.rows[0] == ["2026-03-10", "$1.00", "$20.00"]
+    assert chart.table.rows[0] == ["Mar 10, 2026", "$1.00", "$20.00"]
     assert len(chart.table.rows) == 3
 
 

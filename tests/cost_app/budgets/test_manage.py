@@ -64,7 +64,7 @@ def test_a_budget_is_made_with_the_usual_thresholds_and_audited_in_dollars(set_t
     budget = set_to(limit_nano=12_500_000_000)
     assert (budget.warning_percent, budget.alert_percent, budget.enforcement) == (80, 95, "warn")
     (event,) = AuditEvent.objects.filter(verb="budget.created")
-    assert (event.actor, event.target) == (ACTOR, f"budget {budget.id}: daily organization")
+    assert (event.actor, event.target) == (ACTOR, f"budget {budget.id}: Daily budget of the organization")
     assert event.changes == {
         "limit": [None, "12.50"],
         "warning_percent": [None, 80],

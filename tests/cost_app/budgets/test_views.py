@@ -166,7 +166,13 @@ def test_a_budget_s_page_shows_its_period_increases_and_changes(
     spend(budget, 85 * DOLLAR)
     raised(budget)
     page = client_of(finance).get(reverse("budget", args=[budget.id])).text
-    for shown in ("Monthly budget of the organization", "$105.00", "$5.00 raised", "launch", "budget.increased"):
+    for shown in (
+        "Monthly budget of the organization",
+        "$105.00",
+        "$5.00 raised",
+        "launch",
+        "monthly budget of the organization",
+    ):
         assert shown in page
     for action in ("budget_edit", "budget_remove", "budget_increase"):
         assert reverse(action, args=[budget.id]) in page

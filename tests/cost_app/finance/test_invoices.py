@@ -252,7 +252,7 @@ def test_somebody_of_finance_uploads_a_file(finance: User, client_of: Browser, b
     assert escape(causes.NOT_THROUGH_US) in page.text
     assert "1 of 1 differ" in client.get(reverse("finance_invoices")).text
     again = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
-    assert "This file was already uploaded at 2026-11-18 13:00 by user:finance." in again.text
+    assert "This file was already uploaded on Nov 18, 13:00 by finance." in again.text
 
 
 def test_a_bad_file_stores_nothing_and_says_where(
