@@ -111,7 +111,7 @@ def fill(folder: Path, slug: str, count: int) -> dict[str, Any]:
             put.append(_timed(lambda entry=entry, vector=vector: entries.put(entry, vector=vector)))
         else:
             cache_key = replace(lookup.prepare(_question(mine, text)).cache_key, vector=vector)
-            keep.append(_timed(lambda cache_key=cache_key: writing.keep(cache_key, FETCHED)))
+            keep.append(_timed(lambda cache_key=cache_key: writing.store_answer(cache_key, FETCHED)))
     return {"put": put, "keep": keep}
 
 
@@ -193,8 +193,8 @@ def look_up_all(organization_id: int, questions: Sequence[str], *, layer: str = 
         began = time.perf_counter()
         found = _look(organization_id, text)
         times.append((time.perf_counter() - began) * 1000)
-        assert found.served, (text, found.reason, found.explanation)
-        assert found.served.layer == layer, (text, found.served)
+        assert found.hit, (text, found.reason, found.explanation)
+        assert found.hit.layer == layer, (text, found.hit)
     return times
 
 

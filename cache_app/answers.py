@@ -76,21 +76,21 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LookupResult:
-    """The result of a lookup. If nothing is served, `reason` says why: one of the names in `cache_app.metrics.counts`
+    """The result of a lookup. Without a hit, `reason` says why: one of the names in `cache_app.metrics.counts`
     after "miss:" or "error:"; `explanation` says it in words.
 
-    In shadow mode `would_serve` is set instead of `served`. With `may_share` equal questions may wait for one answer.
+    In shadow mode `shadow_hit` is set instead of `hit`. With `may_share` equal questions may wait for one answer.
     """
 
     cache_key: CacheKey
-    served: Hit | None = None
-    would_serve: Hit | None = None
+    hit: Hit | None = None
+    shadow_hit: Hit | None = None
     reason: str = ""
     explanation: str = ""
     candidates: tuple[Candidate, ...] = ()
     may_share: bool = False
 
     @property
-    def to_keep(self) -> CacheKey | None:
+    def storage_key(self) -> CacheKey | None:
         """The key under which to store the answer. None if the organization stores none."""
         return None if self.reason == OFF else self.cache_key

@@ -16,7 +16,7 @@ from cache_app.facade import CacheAwayError, SemanticCache
 from cache_app.learning import judging
 from cache_app.metrics.stats import cache_stats
 from cache_app.models import JudgedBy
-from cache_app.operations import given_from, look_up_alone, payer_of, question_from
+from cache_app.operations import look_up_only, new_entry_from, payer_of, question_from
 from cache_app.payloads import (
     AnswerOut,
     CacheStatsOut,
@@ -133,9 +133,9 @@ def remove(call: ApiCall, payload: EntryIn) -> Removed:
 def store(call: ApiCall, payload: StoreIn) -> Stored:
     """Store an answer that the client vouches for. It is marked as given."""
     question = _question(call, payload)
-    fetched = given_from(payload, api_key_id=call.principal.api_key_id)
+    new_entry = new_entry_from(payload, api_key_id=call.principal.api_key_id)
     with _store_errors():
-        entry_id = SemanticCache().give(question, fetched, payer_of(question))
+        entry_id = SemanticCache().store(question, new_entry, payer_of(question))
         manage.record_given(
             organization_id=call.principal.organization_id, entry_id=entry_id, actor=call.principal.actor
         )
@@ -144,23 +144,23 @@ def store(call: ApiCall, payload: StoreIn) -> Stored:
 
 def look_up(call: ApiCall, payload: LookupIn) -> LookupOut:
     """Look up the cache without calling a provider."""
-    look = look_up_alone(payload, _question(call, payload))
-    served = look.served
-    if served is None:
-        best = look.candidates[0].similarity if look.candidates else None
-        reason = look.explanation or look.reason
+    result = look_up_only(payload, _question(call, payload))
+    hit = result.hit
+    if hit is None:
+        best = result.candidates[0].similarity if result.candidates else None
+        reason = result.explanation or result.reason
         return LookupOut(hit=False, layer=None, similarity=_rounded(best), entry_id=None, response=None, reason=reason)
     return LookupOut(
         hit=True,
-        layer="exact" if served.layer == "exact" else "semantic",
-        similarity=_rounded(served.similarity),
-        entry_id=served.entry_id,
+        layer="exact" if hit.layer == "exact" else "semantic",
+        similarity=_rounded(hit.similarity),
+        entry_id=hit.entry_id,
         response=AnswerOut(
             role="assistant",
-            content=str(served.response["content"]),
-            finish_reason=str(served.response["finishReason"]),
+            content=str(hit.response["content"]),
+            finish_reason=str(hit.response["finishReason"]),
         ),
-        reason=served.rule,
+        reason=hit.rule,
     )
 
 

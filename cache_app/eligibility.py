@@ -24,7 +24,7 @@ EMPTY_WORDS = frozenset(
 """A turn made up of these words alone means whatever the earlier turns make of it."""
 
 
-def unsuited(question: Question, policy: CachePolicy) -> str:
+def ineligible_because(question: Question, policy: CachePolicy) -> str:
     """Why the question is never compared by meaning, in one word; "" if it may be."""
     text = question.text
     words = re.findall(r"\w+", text.lower())

@@ -25,7 +25,7 @@ from cache_app.learning import sampling
 from cache_app.metrics.folding import fold_organization
 from cache_app.metrics.stats import CacheStats, cache_stats
 from cache_app.models import CacheHit
-from cache_app.operations import given_from, look_up_alone, payer_of, question_from
+from cache_app.operations import look_up_only, new_entry_from, payer_of, question_from
 from cache_app.payloads import LookupIn, StoreIn, TagsIn
 from cache_app.question import Question
 from cache_app.store import janitor
@@ -117,12 +117,12 @@ class SemanticCache:
 
     prepare = staticmethod(lookup.prepare)
     look_up = staticmethod(lookup.look_up)
-    look_again = staticmethod(lookup.look_again)
-    keep = staticmethod(writing.keep)
+    look_up_exact = staticmethod(lookup.look_up_exact)
+    store_answer = staticmethod(writing.store_answer)
     record_hit = staticmethod(writing.record_hit)
     record_shadow = staticmethod(writing.record_shadow)
     compare = staticmethod(sampling.compare)
-    due_reasks = staticmethod(sampling.due_reasks)
+    claim_due_rechecks = staticmethod(sampling.claim_due_rechecks)
     uncompared = staticmethod(sampling.uncompared)
     give_up = staticmethod(sampling.give_up)
     jobs = staticmethod(tasks.jobs)
@@ -145,11 +145,11 @@ class SemanticCache:
         payload = checked(LookupIn, {**options, "messages": messages, "provider": provider, "model": model})
         organization = organization_named(organization_id)
         with organization_scope(organization.id):
-            served = look_up_alone(payload, question_from(payload, organization_id=organization.id)).served
-        if served is None:
+            hit = look_up_only(payload, question_from(payload, organization_id=organization.id)).hit
+        if hit is None:
             return None
-        entry = MatchedEntry(served.entry_id, served.response, served.cached_question)
-        return CacheMatch(entry, served.similarity, "exact" if served.layer == "exact" else "semantic")
+        entry = MatchedEntry(hit.entry_id, hit.response, hit.cached_question)
+        return CacheMatch(entry, hit.similarity, "exact" if hit.layer == "exact" else "semantic")
 
     def set(
         self,
@@ -167,31 +167,31 @@ class SemanticCache:
         organization = organization_named(organization_id)
         question = question_from(payload, organization_id=organization.id)
         with organization_scope(organization.id):
-            entry_id = self.give(question, given_from(payload), payer_of(question))
+            entry_id = self.store(question, new_entry_from(payload), payer_of(question))
             manage.record_given(organization_id=organization.id, entry_id=entry_id, actor=PYTHON)
         return entry_id
 
-    def give(self, question: Question, fetched: NewEntry, payer: Payer) -> str:
+    def store(self, question: Question, new_entry: NewEntry, payer: Payer) -> str:
         """Store an answer with its embedding, so that the next lookup of any process finds it. Returns the entry's ID.
 
         Raises CacheAwayError, also if the organization's cache is off.
         """
-        look = lookup.prepare(question)
-        if look.to_keep is None:
-            raise CacheAwayError(look.reason)
-        return self.give_at(look.to_keep, fetched, payer)
+        result = lookup.prepare(question)
+        if result.storage_key is None:
+            raise CacheAwayError(result.reason)
+        return self.store_at(result.storage_key, new_entry, payer)
 
-    def give_at(self, cache_key: CacheKey, fetched: NewEntry, payer: Payer) -> str:
-        """Like `give`, for a known cache key. Raises CacheAwayError."""
-        if not writing.keep(writing.with_vector(cache_key, payer), fetched):
+    def store_at(self, cache_key: CacheKey, new_entry: NewEntry, payer: Payer) -> str:
+        """Like `store`, for a known cache key. Raises CacheAwayError."""
+        if not writing.store_answer(writing.with_vector(cache_key, payer), new_entry):
             raise CacheAwayError("the cache's store is not responding")
         return cache_key.entry_id
 
-    def give_together(self, gifts: Sequence[tuple[CacheKey, NewEntry]], payer: Payer) -> None:
-        """Like `give_at`, for several answers of one payer. Their questions are embedded ten per call."""
-        tickets = writing.with_vectors([cache_key for cache_key, _ in gifts], payer)
-        for cache_key, (_, fetched) in zip(tickets, gifts, strict=True):
-            if not writing.keep(cache_key, fetched):
+    def store_many(self, answers: Sequence[tuple[CacheKey, NewEntry]], payer: Payer) -> None:
+        """Like `store_at`, for several answers of one payer. Their questions are embedded ten per call."""
+        cache_keys = writing.with_vectors([cache_key for cache_key, _ in answers], payer)
+        for cache_key, (_, new_entry) in zip(cache_keys, answers, strict=True):
+            if not writing.store_answer(cache_key, new_entry):
                 raise CacheAwayError("the cache's store is not responding")
 
     def get_stats(self, organization_id: str) -> CacheStats:

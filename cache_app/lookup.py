@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from cache_app.answers import OFF, Candidate, Hit, LookupResult
 from cache_app.cache_key import CacheKey
-from cache_app.eligibility import unsuited
+from cache_app.eligibility import ineligible_because
 from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
 from cache_app.embedding.remembered import embed_for_lookup
@@ -45,8 +45,8 @@ EXPLANATIONS = {
 def prepare(question: Question) -> LookupResult:
     """Where the answer to a question belongs, without looking for one."""
     policy = policy_of(question.organization_id)
-    look = LookupResult(_ticket(question, policy))
-    return replace(look, reason=OFF) if policy.mode == CacheMode.OFF else look
+    result = LookupResult(_cache_key_for(question, policy))
+    return replace(result, reason=OFF) if policy.mode == CacheMode.OFF else result
 
 
 def look_up(
@@ -58,22 +58,22 @@ def look_up(
     """
     started = time.perf_counter()
     policy = policy_of(question.organization_id)
-    cache_key = _ticket(question, policy)
+    cache_key = _cache_key_for(question, policy)
     if policy.mode == CacheMode.OFF:
         return _explained(LookupResult(cache_key, reason=OFF))
     try:
-        look = _search(_Search(question, policy, payer, threshold), cache_key, by_meaning)
+        result = _search(_Search(question, policy, payer, threshold), cache_key, by_meaning)
     except RedisError as error:
         logger.warning("lookup skipped: Redis is not responding: %s", error)
-        look = LookupResult(cache_key, reason=REDIS)
-    look = _timed(look, (time.perf_counter() - started) * 1000)
-    counts.note(question.organization_id, _names(look))
+        result = LookupResult(cache_key, reason=REDIS)
+    result = _timed(result, (time.perf_counter() - started) * 1000)
+    counts.record(question.organization_id, _counters(result))
     if policy.mode == CacheMode.SHADOW:
-        return replace(look, served=None, would_serve=look.served)
-    return replace(_explained(look), may_share=True)
+        return replace(result, hit=None, shadow_hit=result.hit)
+    return replace(_explained(result), may_share=True)
 
 
-def look_again(cache_key: CacheKey) -> Hit | None:
+def look_up_exact(cache_key: CacheKey) -> Hit | None:
     """The equal question's answer, if it has arrived since; not counted."""
     try:
         return _exact(cache_key)
@@ -81,7 +81,7 @@ def look_again(cache_key: CacheKey) -> Hit | None:
         return None
 
 
-def _ticket(question: Question, policy: CachePolicy) -> CacheKey:
+def _cache_key_for(question: Question, policy: CachePolicy) -> CacheKey:
     embedder = configured_embedder().id
     partition = question.partition(embedder, policy.shared_with)
     return CacheKey(
@@ -90,7 +90,7 @@ def _ticket(question: Question, policy: CachePolicy) -> CacheKey:
         entry_id=entry_id(partition, question.text),
         text=question.text,
         embedder=embedder,
-        by_meaning=not unsuited(question, policy),
+        by_meaning=not ineligible_because(question, policy),
     )
 
 
@@ -111,12 +111,12 @@ class _Search:
 
 
 def _search(search: _Search, cache_key: CacheKey, by_meaning: bool) -> LookupResult:
-    if served := _exact(cache_key):
-        return LookupResult(cache_key, served)
+    if hit := _exact(cache_key):
+        return LookupResult(cache_key, hit)
     if not by_meaning or search.policy.mode == CacheMode.EXACT:
         return LookupResult(cache_key, reason=NOTHING)
     if not cache_key.by_meaning:
-        why = unsuited(search.question, search.policy)
+        why = ineligible_because(search.question, search.policy)
         return LookupResult(cache_key, reason=f"unsuited:{why}", explanation=f"not compared by meaning: {why}")
     try:
         return _similar(search, cache_key)
@@ -129,7 +129,7 @@ def _exact(cache_key: CacheKey) -> Hit | None:
     entry = fetch_valid(cache_key.organization_id, cache_key.partition, [cache_key.entry_id]).get(cache_key.entry_id)
     if entry is None or cache_key.entry_id in entry.blocked:
         return None
-    return _served(entry, Layer.EXACT, 1.0, "exact")
+    return _hit(entry, Layer.EXACT, 1.0, "exact")
 
 
 def _similar(search: _Search, cache_key: CacheKey) -> LookupResult:
@@ -144,11 +144,11 @@ def _similar(search: _Search, cache_key: CacheKey) -> LookupResult:
     for name, similarity in near.items():
         if name not in entries:
             continue
-        candidate = _judged(search, cache_key, entries[name], similarity, embedder)
+        candidate = _candidate(search, cache_key, entries[name], similarity, embedder)
         candidates.append(candidate)
         if not candidate.guard:
-            served = _served(entries[name], Layer.SEMANTIC, similarity, candidate.reason)
-            return LookupResult(cache_key, served, candidates=tuple(candidates))
+            hit = _hit(entries[name], Layer.SEMANTIC, similarity, candidate.reason)
+            return LookupResult(cache_key, hit, candidates=tuple(candidates))
     first = candidates[0] if candidates else None
     return LookupResult(
         cache_key,
@@ -158,7 +158,7 @@ def _similar(search: _Search, cache_key: CacheKey) -> LookupResult:
     )
 
 
-def _judged(search: _Search, cache_key: CacheKey, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
+def _candidate(search: _Search, cache_key: CacheKey, entry: Entry, similarity: float, embedder: Embedder) -> Candidate:
     """If the entry may be served, `guard` is "" and `reason` is the rule that allowed it."""
     if cache_key.entry_id in entry.blocked:
         guard, reason = BLOCKED
@@ -177,7 +177,7 @@ def _judged(search: _Search, cache_key: CacheKey, entry: Entry, similarity: floa
     return Candidate(entry.id, similarity, entry.question, guard, reason)
 
 
-def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Hit:
+def _hit(entry: Entry, layer: Layer, similarity: float, rule: str) -> Hit:
     return Hit(
         layer=layer,
         entry_id=entry.id,
@@ -191,20 +191,22 @@ def _served(entry: Entry, layer: Layer, similarity: float, rule: str) -> Hit:
     )
 
 
-def _timed(look: LookupResult, lookup_ms: float) -> LookupResult:
-    return replace(look, served=replace(look.served, lookup_ms=lookup_ms)) if look.served else look
+def _timed(result: LookupResult, lookup_ms: float) -> LookupResult:
+    return replace(result, hit=replace(result.hit, lookup_ms=lookup_ms)) if result.hit else result
 
 
-def _explained(look: LookupResult) -> LookupResult:
-    return look if look.explanation or look.served else replace(look, explanation=EXPLANATIONS.get(look.reason, ""))
+def _explained(result: LookupResult) -> LookupResult:
+    if result.explanation or result.hit:
+        return result
+    return replace(result, explanation=EXPLANATIONS.get(result.reason, ""))
 
 
-def _names(look: LookupResult) -> Iterable[str]:
+def _counters(result: LookupResult) -> Iterable[str]:
     """The counters of a lookup; hits are counted by their rows."""
-    yield counts.LOOK
-    if not look.served:
-        yield f"error:{look.reason}" if look.reason in ERRORS else f"miss:{look.reason}"
-    if look.candidates and (not look.served or look.served.layer == Layer.SEMANTIC):
-        best = look.candidates[0]
+    yield counts.LOOKUP
+    if not result.hit:
+        yield f"error:{result.reason}" if result.reason in ERRORS else f"miss:{result.reason}"
+    if result.candidates and (not result.hit or result.hit.layer == Layer.SEMANTIC):
+        best = result.candidates[0]
         fate = "below" if best.guard == "threshold" else "refused" if best.guard else "served"
         yield counts.similarity_name(best.similarity, fate)

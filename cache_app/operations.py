@@ -32,25 +32,25 @@ def payer_of(question: Question) -> Payer:
     return Payer(question.organization_id, question.api_key_id, question.user_ref)
 
 
-def look_up_alone(payload: LookupIn, question: Question) -> LookupResult:
+def look_up_only(payload: LookupIn, question: Question) -> LookupResult:
     """Counted in the statistics. Nothing is started, and no saving is booked."""
-    look = lookup.look_up(
+    result = lookup.look_up(
         question, payer_of(question), by_meaning=payload.contextual_match, threshold=payload.similarity_threshold
     )
-    if look.served:
-        counts.note(question.organization_id, _names(look.served))
-    return look
+    if result.hit:
+        counts.record(question.organization_id, _counters(result.hit))
+    return result
 
 
-def _names(served: Hit) -> dict[str, int]:
+def _counters(hit: Hit) -> dict[str, int]:
     """The counters of a hit that has no row."""
-    found = {f"hit:{served.layer}": 1, counts.AGE_S: served.age_s}
-    if served.layer == Layer.SEMANTIC:
-        found[counts.SIMILARITY_SUM] = round(served.similarity * counts.SIMILARITY_UNIT)
+    found = {f"hit:{hit.layer}": 1, counts.AGE_S: hit.age_s}
+    if hit.layer == Layer.SEMANTIC:
+        found[counts.SIMILARITY_SUM] = round(hit.similarity * counts.SIMILARITY_UNIT)
     return found
 
 
-def given_from(payload: StoreIn, *, api_key_id: int | None = None) -> NewEntry:
+def new_entry_from(payload: StoreIn, *, api_key_id: int | None = None) -> NewEntry:
     """An answer that the caller vouches for. It is marked as given."""
     usage = payload.response.usage
     return NewEntry(

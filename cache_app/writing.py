@@ -14,7 +14,7 @@ from cache_app.cache_key import CacheKey
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.remembered import embed_for_lookup, embed_together
 from cache_app.learning.judging import blocks_of
-from cache_app.learning.sampling import choose_for_reask
+from cache_app.learning.sampling import is_sampled
 from cache_app.models import CacheHit
 from cache_app.policy import policy_of
 from cache_app.store import entries
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 HOUR_MS = 3_600_000
 
 
-def keep(cache_key: CacheKey, fetched: NewEntry) -> bool:
+def store_answer(cache_key: CacheKey, new_entry: NewEntry) -> bool:
     """Store an answer. False if Redis is down: the answer is lost then, as after an eviction.
 
     Replaces an answer to an equal question. Without a vector equal questions find it immediately, and similar ones
@@ -39,19 +39,19 @@ def keep(cache_key: CacheKey, fetched: NewEntry) -> bool:
         organization_id=cache_key.organization_id,
         partition=cache_key.partition,
         question=cache_key.text,
-        response=dict(fetched.response),
-        usage=fetched.usage,
-        provider=fetched.provider,
-        model=fetched.model,
-        tags=fetched.tags,
-        metadata=dict(fetched.metadata),
+        response=dict(new_entry.response),
+        usage=new_entry.usage,
+        provider=new_entry.provider,
+        model=new_entry.model,
+        tags=new_entry.tags,
+        metadata=dict(new_entry.metadata),
         created_ms=now_ms,
         expires_ms=now_ms + policy.ttl_hours * HOUR_MS,
-        origin=fetched.origin,
-        request_id=str(fetched.request_id or ""),
-        api_key_id=fetched.api_key_id,
-        user_ref=fetched.user_ref,
-        latency_ms=fetched.latency_ms,
+        origin=new_entry.origin,
+        request_id=str(new_entry.request_id or ""),
+        api_key_id=new_entry.api_key_id,
+        user_ref=new_entry.user_ref,
+        latency_ms=new_entry.latency_ms,
         bar=blocks.bar,
         blocked=blocks.question_ids - {cache_key.entry_id},
     )
@@ -73,45 +73,45 @@ def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
         return cache_key
 
 
-def with_vectors(tickets: Sequence[CacheKey], payer: Payer) -> list[CacheKey]:
+def with_vectors(cache_keys: Sequence[CacheKey], payer: Payer) -> list[CacheKey]:
     """Like `with_vector`, for several keys at once."""
-    missing = [(each.text, each.partition) for each in tickets if each.by_meaning and each.vector is None]
+    missing = [(each.text, each.partition) for each in cache_keys if each.by_meaning and each.vector is None]
     vectors = embed_together(missing, payer)
-    return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in tickets]
+    return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in cache_keys]
 
 
-def record_hit(*, request_id: UUID, cache_key: CacheKey, served: Hit, **columns: Any) -> CacheHit:
+def record_hit(*, request_id: UUID, cache_key: CacheKey, hit: Hit, **columns: Any) -> CacheHit:
     """Record the hit that answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
-    reask = choose_for_reask(policy_of(cache_key.organization_id), cache_key.organization_id)
-    hit = CacheHit(**_columns(request_id, cache_key, served), **columns, reask=reask)
-    CacheHit.objects.insert(hit)
-    _touch(cache_key.organization_id, served.entry_id)
-    return hit
+    reask = is_sampled(policy_of(cache_key.organization_id), cache_key.organization_id)
+    row = CacheHit(**_columns(request_id, cache_key, hit), **columns, reask=reask)
+    CacheHit.objects.insert(row)
+    _touch(cache_key.organization_id, hit.entry_id)
+    return row
 
 
-def record_shadow(*, request_id: UUID, look: LookupResult, **columns: Any) -> None:
+def record_shadow(*, request_id: UUID, lookup: LookupResult, **columns: Any) -> None:
     """Record what the cache would have answered to a request that goes to the provider."""
-    if look.would_serve:
-        hit = CacheHit(**_columns(request_id, look.cache_key, look.would_serve), **columns, shadow=True)
-        CacheHit.objects.insert(hit)
+    if lookup.shadow_hit:
+        row = CacheHit(**_columns(request_id, lookup.cache_key, lookup.shadow_hit), **columns, shadow=True)
+        CacheHit.objects.insert(row)
 
 
-def _columns(request_id: UUID, cache_key: CacheKey, served: Hit) -> Mapping[str, Any]:
+def _columns(request_id: UUID, cache_key: CacheKey, hit: Hit) -> Mapping[str, Any]:
     return {
         "id": request_id,
         "organization_id": cache_key.organization_id,
-        "layer": served.layer,
-        "entry_id": served.entry_id,
+        "layer": hit.layer,
+        "entry_id": hit.entry_id,
         "partition": cache_key.partition,
         "embedder": cache_key.embedder,
-        "similarity": served.similarity,
-        "rule": served.rule,
+        "similarity": hit.similarity,
+        "rule": hit.rule,
         "question": cache_key.text,
-        "cached_question": served.cached_question,
-        "answer": str(served.response.get("content", "")),
-        "saved_ms": served.saved_ms,
-        "entry_age_s": served.age_s,
-        "lookup_ms": served.lookup_ms,
+        "cached_question": hit.cached_question,
+        "answer": str(hit.response.get("content", "")),
+        "saved_ms": hit.saved_ms,
+        "entry_age_s": hit.age_s,
+        "lookup_ms": hit.lookup_ms,
     }
 
 

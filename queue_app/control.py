@@ -18,7 +18,7 @@ from queue_app.ordering.claims import release
 from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 from queue_app.repair.retention import cleanup
-from queue_app.submission.intake import attempt_order, enter, note_model
+from queue_app.submission.intake import attempt_order, enter, record_model
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
@@ -53,7 +53,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
             organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
         )
     _tell_redis(request)
-    coalescing.ended(request)
+    coalescing.finish_leader(request)
     events.changed(request)
 
 
@@ -89,7 +89,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
         if not restarted:
             raise WrongStatusError("only a failed or cancelled request can be retried")
         request.refresh_from_db()
-        note_model(request, cost.open_attempt(attempt_order(request, unpack(content.call))))
+        record_model(request, cost.open_attempt(attempt_order(request, unpack(content.call))))
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
         )

@@ -26,7 +26,7 @@ from queue_app.stats.pressure import (
 )
 from queue_app.stats.summary import QueueStats, has_overdue, held_by_model, limited_of, queue_stats
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError
-from queue_app.submission.submit import CacheMissError, ask
+from queue_app.submission.submit import CacheMissError, submit
 
 __all__ = [
     "ENDED",
@@ -53,7 +53,6 @@ __all__ = [
     "UnknownOrganizationError",
     "UnknownProviderError",
     "WorkerBeat",
-    "ask",
     "event_of",
     "has_ended",
     "has_overdue",
@@ -69,6 +68,7 @@ __all__ = [
     "run_scheduler",
     "status_of",
     "stuck_requests",
+    "submit",
     "together",
     "waiting_by_provider",
     "waiting_models",

@@ -21,7 +21,7 @@ from queue_app.stats import summary
 from queue_app.stats.summary import QueueStats
 from queue_app.submission.from_payload import submission_from
 from queue_app.submission.intake import Submission, accept
-from queue_app.submission.submit import ask
+from queue_app.submission.submit import submit
 
 
 class RequestNotFoundError(LookupError):
@@ -100,7 +100,7 @@ class AIRequestQueue:
         Also raises CacheMissError if only the cache was asked.
         """
         with _submission(provider, model, messages, organization_id, options) as submission:
-            return ask(submission)
+            return submit(submission)
 
     def dequeue(self) -> QueuedRequest | None:
         """Claim the best request of all organizations for its timeout plus a lease. Returns None if nothing is waiting.

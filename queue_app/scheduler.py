@@ -17,8 +17,8 @@ from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
-from queue_app.caching.coalescing import land_forgotten
-from queue_app.caching.rechecks import ask_again, compare_answers
+from queue_app.caching.coalescing import settle_orphaned_followers
+from queue_app.caching.rechecks import compare_answers, queue_rechecks
 from queue_app.ordering import tickets
 from queue_app.repair.index_repair import Reconciler
 from queue_app.repair.retention import cleanup
@@ -79,7 +79,7 @@ def run_scheduler(*further: Jobs) -> None:
         Job(TICK_S, tickets.wake_for_ready),
         Job(1, Reconciler().look),
         Job(1, count_ended),
-        Job(1, land_forgotten),
+        Job(1, settle_orphaned_followers),
         Job(1, tell_figures),
         Job(5, sample_depths),
         Job(60, tickets.forget_lost_tickets),
@@ -88,7 +88,7 @@ def run_scheduler(*further: Jobs) -> None:
     money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
     slow = [Job(every_s, run) for every_s, run in create_cost_optimizer().slow_jobs()]
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
-    cache += [Job(10, ask_again), Job(10, compare_answers)]
+    cache += [Job(10, queue_rechecks), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     slow += [Job(FORGET_EVERY_S, forget_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]

@@ -21,9 +21,9 @@ from queue_app.facade import (
     RequestStatus,
     Status,
     Submission,
-    ask,
     request_by_id,
     status_of,
+    submit,
 )
 
 cache = create_semantic_cache()
@@ -100,7 +100,7 @@ def _queued(request: AIRequest) -> HttpResponse:
 
 def _ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
     try:
-        return ask(submission, before_queueing)
+        return submit(submission, before_queueing)
     except CacheMissError as error:
         message = f"The cache has no answer for this cache-only request: {error}"
         raise ApiError(404, "cache_miss", message) from None

@@ -30,10 +30,10 @@ COMPARED_WITHIN = timedelta(days=1)
 """Answers of requests that take longer are not waited for."""
 
 
-def choose_for_reask(policy: CachePolicy, organization_id: int) -> bool:
+def is_sampled(policy: CachePolicy, organization_id: int) -> bool:
     """Whether chance and the rest of the day's budget select a hit for a re-check.
 
-    No query if the organization samples nothing, which is the default. `due_reasks` enforces the budget.
+    No query if the organization samples nothing, which is the default. `claim_due_rechecks` enforces the budget.
     """
     if random.random() >= policy.reask_share:
         return False
@@ -41,7 +41,7 @@ def choose_for_reask(policy: CachePolicy, organization_id: int) -> bool:
     return _worth(chosen) < policy.reask_day_nano
 
 
-def due_reasks(limit: int) -> list[CacheHit]:
+def claim_due_rechecks(limit: int) -> list[CacheHit]:
     """Claim up to `limit` of today's sampled hits for re-checks, each once, within the day's budget.
 
     Needs the system's scope. A process that dies after claiming a hit loses a sample, but never spends twice. Hits that

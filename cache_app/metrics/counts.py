@@ -35,7 +35,7 @@ from cache_app.models import CacheCount, CountSpan
 logger = logging.getLogger(__name__)
 
 HOUR_S = 3600
-LOOK = "look"
+LOOKUP = "look"
 SAVED_NANO, SAVED_MS, SIMILARITY_SUM, AGE_S = "saved_nano", "saved_ms", "similarity_sum", "age_s"
 SIMILARITY_UNIT = 10_000
 KEPT = {CountSpan.HOUR: timedelta(days=8), CountSpan.DAY: timedelta(days=400)}
@@ -59,7 +59,7 @@ def counts_key(organization_id: int) -> str:
     return f"sc:{{{organization_id}}}:counts"
 
 
-def note(organization_id: int, names: Iterable[str] | Mapping[str, int]) -> None:
+def record(organization_id: int, names: Iterable[str] | Mapping[str, int]) -> None:
     """Count, in one Redis call. Never raises: while Redis is down nothing is counted."""
     hour = int(time.time()) // HOUR_S * HOUR_S
     try:

@@ -58,7 +58,7 @@ def outcomes_chart(organization_id: int, view: DayRange) -> Chart:
 
 def _by_date(organization_id: int, view: DayRange) -> dict[date, Counter[str]]:
     """Days counted before the organization changed its time zone count for the date on which they began."""
-    names = [counts.LOOK, *(name for name, _ in OUTCOMES.values()), *(f"shadow:{layer}" for layer in Layer)]
+    names = [counts.LOOKUP, *(name for name, _ in OUTCOMES.values()), *(f"shadow:{layer}" for layer in Layer)]
     found: dict[date, Counter[str]] = defaultdict(Counter)
     for starts_at, counted in counts.series(organization_id, names, CountSpan.DAY, view.since).items():
         found[timezone.localtime(starts_at).date()].update(counted)
@@ -69,7 +69,7 @@ def _outcomes(found: Mapping[str, int]) -> dict[str, int]:
     """Counts by outcome. Lookups may have been lost with Redis; hits are rows and were not."""
     hits = {name: found.get(count, 0) for name, (count, _) in OUTCOMES.items()}
     shadow = counts.sum_of(found, "shadow:")
-    missed = found.get(counts.LOOK, 0) - sum(hits.values()) - shadow
+    missed = found.get(counts.LOOKUP, 0) - sum(hits.values()) - shadow
     return {**hits, SHADOW[0]: shadow, MISS[0]: max(0, missed)}
 
 

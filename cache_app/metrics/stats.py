@@ -84,7 +84,7 @@ def cache_stats(organization_id: int, days: int = DAYS) -> CacheStats:
     by_kind = {str(layer): found.get(f"hit:{layer}", 0) for layer in Layer}
     hits = sum(by_kind.values())
     # Two sources: lookups may have been lost with Redis, hits are rows.
-    looks = max(found.get(counts.LOOK, 0), hits)
+    looks = max(found.get(counts.LOOKUP, 0), hits)
     reports, wrong_share = _judged(organization_id, since)
     semantic = by_kind[Layer.SEMANTIC] * counts.SIMILARITY_UNIT
     return CacheStats(

@@ -46,12 +46,12 @@ def may_share(request: AIRequest, attempt: Attempt, response: Mapping[str, Any])
     return response.get("finishReason") == CLEAN_END and is_plain and says_something and of_model_asked
 
 
-def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
+def cache_answer(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
     """Store an answer in the cache if others may have it."""
     request, packed, response = claim.request, claim.call.get("cache"), response_of(answer)
     if packed is None or not may_share(request, attempt, response):
         return
-    fetched = NewEntry(
+    new_entry = NewEntry(
         response=response,
         usage=answer.usage or TokenUsage(),
         provider=attempt.provider,
@@ -63,4 +63,4 @@ def keep(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
         user_ref=request.user_ref,
         latency_ms=max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else 0,
     )
-    cache.keep(CacheKey.unpacked(packed), fetched)
+    cache.store_answer(CacheKey.unpacked(packed), new_entry)

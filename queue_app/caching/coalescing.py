@@ -29,7 +29,7 @@ from queue_app.caching.cache_answer import may_share
 from queue_app.models import ENDED, LIVE, AIRequest, RequestContent, Status
 from queue_app.packing import pack, unpack
 from queue_app.queries import RequestStatus, status_of
-from queue_app.submission.intake import attempt_order, enter, note_model
+from queue_app.submission.intake import attempt_order, enter, record_model
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
@@ -40,7 +40,7 @@ MS = timedelta(milliseconds=1)
 SPREAD = timedelta(milliseconds=200)
 SPREAD_MAX = timedelta(seconds=30)
 """Released followers start one after another: the delay between two of them, and the longest delay of any."""
-LEFT_BEHIND = timedelta(seconds=5)
+ORPHANED_AFTER = timedelta(seconds=5)
 """A leader that ended this long ago has lost its worker before it could release its flight."""
 
 
@@ -51,7 +51,7 @@ def leader_of(organization_id: int, flight: str) -> AIRequest | None:
 
 def may_follow(leader: AIRequest, priority: int) -> bool:
     """A request never waits behind a less urgent one, or behind one that is held for a retry."""
-    return leader.priority >= priority and leader.not_before <= timezone.now() + LEFT_BEHIND
+    return leader.priority >= priority and leader.not_before <= timezone.now() + ORPHANED_AFTER
 
 
 def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | None:
@@ -62,7 +62,7 @@ def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | No
         return make(leader.id) if live.exists() else None
 
 
-def answer_of(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
+def shareable_hit(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
     """A leader's answer, available as soon as the leader ends; the cache gets it slightly later.
 
     None if it has no answer that others may have.
@@ -70,13 +70,13 @@ def answer_of(leader: AIRequest, cache_key: CacheKey) -> Hit | None:
     if leader.status != Status.COMPLETED:
         return None
     status = status_of(leader, with_content=True)
-    response = _shared(status)
+    response = _shareable_response(status)
     if response is None:
         return None
     return Hit.in_flight(cache_key, response, status.usage or TokenUsage(), waited_ms=0)
 
 
-def _shared(status: RequestStatus) -> dict[str, Any] | None:
+def _shareable_response(status: RequestStatus) -> dict[str, Any] | None:
     """The answer of an ended request, if others may have it."""
     request, response = status.request, status.response
     answering = next((each for each in status.attempts if each.number == request.attempt_number), None)
@@ -85,26 +85,26 @@ def _shared(status: RequestStatus) -> dict[str, Any] | None:
     return response if may_share(request, answering, response) else None
 
 
-def ended(leader: AIRequest) -> None:
+def finish_leader(leader: AIRequest) -> None:
     """Finish up after a request has ended and its answer is in the cache: release its flight."""
     if leader.flight is not None:
         AIRequest.objects.filter(id=leader.id, status__in=ENDED).update(flight=None)
     if _followers(leader.id).exists():
-        land(leader.id)
+        settle_followers(leader.id)
 
 
-def land(leader_id: UUID) -> None:
+def settle_followers(leader_id: UUID) -> None:
     """Answer the followers of an ended request, or let them call the provider. Safe to run twice."""
     leader = AIRequest.objects.get(id=leader_id)
     if leader.status in LIVE:
         return
     status = status_of(leader, with_content=True)
-    if (response := _shared(status)) is not None:
+    if (response := _shareable_response(status)) is not None:
         _answer_all(leader, response, status.usage or TokenUsage())
     elif leader.status == Status.COMPLETED:
-        _let_go(leader)
+        _release_followers(leader)
     else:
-        _hand_over(leader)
+        _promote_follower(leader)
 
 
 def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:
@@ -136,14 +136,14 @@ def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) ->
     book_hit(follower, cache_key, Hit.in_flight(cache_key, response, usage, waited_ms), waited_ms)
 
 
-def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: int) -> None:
+def book_hit(request: AIRequest, cache_key: CacheKey, hit: Hit, latency_ms: int) -> None:
     """Record the hit that answered a request in the ledger and in the cache's counts, in the caller's transaction."""
     saved_nano = cost.book_cache_hit(
         organization_id=request.organization_id,
         request_id=request.id,
         provider=request.provider,
         model=request.model,
-        usage=served.usage,
+        usage=hit.usage,
         api_key_id=request.api_key_id,
         user_ref=request.user_ref,
         tags=request.tags,
@@ -153,7 +153,7 @@ def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: i
     cache.record_hit(
         request_id=request.id,
         cache_key=cache_key,
-        served=served,
+        hit=hit,
         provider=request.provider,
         model=request.model,
         saved_nano=saved_nano,
@@ -162,26 +162,26 @@ def book_hit(request: AIRequest, cache_key: CacheKey, served: Hit, latency_ms: i
     )
 
 
-def _hand_over(leader: AIRequest) -> None:
+def _promote_follower(leader: AIRequest) -> None:
     """The oldest follower calls the provider and the others follow it. A follower that no budget admits fails."""
     tried: list[UUID] = []
     while (follower := _followers(leader.id).exclude(id__in=tried).first()) is not None:
         tried.append(follower.id)
-        if _starts(leader, follower, leads=True):
+        if _starts_own_call(leader, follower, leads=True):
             return
 
 
-def _let_go(leader: AIRequest) -> None:
+def _release_followers(leader: AIRequest) -> None:
     """Each follower makes its own call, one after another, because the next answer may not be shareable either.
 
     None of them follows another, so no one waits for a chain of unshareable answers.
     """
     for number, follower in enumerate(_followers(leader.id)):
         delay = min(number * SPREAD, SPREAD_MAX)
-        _starts(leader, follower, leads=False, not_before=timezone.now() + delay)
+        _starts_own_call(leader, follower, leads=False, not_before=timezone.now() + delay)
 
 
-def _starts(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
+def _starts_own_call(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
     """Whether a follower is about to call the provider. If not, it has ended or was moved elsewhere."""
     one_by_one([follower], lambda each: _take_over(leader, each, **how), _end_broken)
     if follower.status in ENDED:
@@ -202,7 +202,7 @@ def _take_over(leader: AIRequest, follower: AIRequest, *, leads: bool, not_befor
             call = unpack(RequestContent.objects.get(request_id=follower.id).call)
             if leads:
                 _followers(leader.id).update(leader_id=follower.id)
-            note_model(follower, cost.open_attempt(attempt_order(follower, call)))
+            record_model(follower, cost.open_attempt(attempt_order(follower, call)))
     except (BudgetRefusedError, ModelNotPricedError) as refusal:
         code = "BUDGET_EXCEEDED" if isinstance(refusal, BudgetExceededError) else "NOT_ADMITTED"
         _end(follower, code, str(refusal))
@@ -221,19 +221,19 @@ def _end(follower: AIRequest, code: str, message: str) -> None:
         follower.status, follower.error_code = Status.FAILED, code
 
 
-def land_forgotten() -> None:
+def settle_orphaned_followers() -> None:
     """Settle followers whose leader has ended, and leaders that still have their flight: a worker died in between."""
     with system_scope():
         over = AIRequest.objects.filter(status__in=ENDED, id=OuterRef("leader_id"))
         waiting = AIRequest.objects.filter(Exists(over), status=Status.PENDING, leader_id__isnull=False)
         leaders = set(waiting.values_list("organization_id", "leader_id")[:BATCH])
-        before = timezone.now() - LEFT_BEHIND
+        before = timezone.now() - ORPHANED_AFTER
         AIRequest.objects.filter(flight__isnull=False, completed_at__lt=before).update(flight=None)
-    one_by_one(leaders, _land_forgotten)
+    one_by_one(leaders, _settle_orphaned)
 
 
-def _land_forgotten(found: tuple[int, UUID | None]) -> None:
+def _settle_orphaned(found: tuple[int, UUID | None]) -> None:
     organization_id, leader_id = found
     if leader_id is not None:
         with organization_scope(organization_id):
-            land(leader_id)
+            settle_followers(leader_id)

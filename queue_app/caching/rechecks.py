@@ -18,7 +18,7 @@ from cache_app.facade import CacheHit
 from cost_app import create_cost_optimizer
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app.caching.cache_answer import RECHECKS
-from queue_app.caching.repeat import repeated
+from queue_app.caching.repeat import copy_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from queue_app.submission.intake import QueueFullError, UnknownProviderError, accept
@@ -33,10 +33,10 @@ NEVER_ASKED = timedelta(minutes=10)
 """A hit that was claimed this long ago and has no request: the claiming process died, or was refused."""
 
 
-def ask_again() -> None:
+def queue_rechecks() -> None:
     """Send the sampled hits to the provider."""
     with system_scope():
-        hits = cache.due_reasks(ASKED_AT_ONCE)
+        hits = cache.claim_due_rechecks(ASKED_AT_ONCE)
     one_by_one(hits, _ask)
 
 
@@ -68,7 +68,7 @@ def _ask_in_scope(hit: CacheHit) -> None:
     if request is None or content is None:
         return
     try:
-        accept(repeated(request, unpack(content.call), **_recheck(hit)))
+        accept(copy_of(request, unpack(content.call), **_recheck(hit)))
     except (BudgetRefusedError, ModelNotPricedError, QueueFullError, UnknownProviderError) as refusal:
         logger.info("hit not re-checked: %s", refusal, extra={"fields": {"request": hit.id}})
 
@@ -90,13 +90,13 @@ def _key(hit_id: object) -> str:
 def _compare_in_scope(hit: CacheHit) -> None:
     asked = {"id": hit.id} if hit.shadow else {"idempotency_key": _key(hit.id)}
     request = AIRequest.objects.filter(**asked).first()
-    if answer := _answer_of(request):
+    if answer := _answer_text(request):
         cache.compare(organization_id=hit.organization_id, hit_id=hit.id, fresh_answer=answer)
     elif _is_over(hit, request):
         cache.give_up(organization_id=hit.organization_id, hit_id=hit.id)
 
 
-def _answer_of(request: AIRequest | None) -> str:
+def _answer_text(request: AIRequest | None) -> str:
     if request is None or request.status != Status.COMPLETED or not _is_of_the_model_asked(request):
         return ""
     content = RequestContent.objects.filter(request=request).first()

@@ -7,7 +7,7 @@ from queue_app.models import AIRequest, Priority
 from queue_app.submission.intake import Submission
 
 
-def repeated(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Submission:
+def copy_of(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Submission:
     """An earlier request as a new one with the lowest priority, for the same sender. `call` is the content of the
     earlier one.
     """

@@ -11,7 +11,7 @@ from aiinfra.failures import printable_path
 from aiinfra.json_body import flaw_of
 from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
-from queue_app.caching.warming import Wanted
+from queue_app.caching.warming import WarmQuestion
 from queue_app.models import Priority
 from queue_app.submission.intake import Submission, call_terms, question_of
 
@@ -62,13 +62,13 @@ def _fields(line: str, provider: str, model: str) -> Any:
     return {"provider": provider, "model": model, **fields}
 
 
-def wanted(organization_id: int, lines: Iterable[WarmLine]) -> Iterator[Wanted]:
+def warm_questions(organization_id: int, lines: Iterable[WarmLine]) -> Iterator[WarmQuestion]:
     """The questions that the lines ask for, in the organization's scope."""
     for line in lines:
         submission = _submission(organization_id, line)
-        cache_key = cache.prepare(question_of(submission, call_terms(submission))).to_keep
+        cache_key = cache.prepare(question_of(submission, call_terms(submission))).storage_key
         if cache_key:
-            yield Wanted(submission, cache_key, line.answer or "")
+            yield WarmQuestion(submission, cache_key, line.answer or "")
 
 
 def _submission(organization_id: int, line: WarmLine) -> Submission:

@@ -17,7 +17,7 @@ from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, LookupResult, NewEntry, Payer
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app.caching.cache_answer import WARMS
-from queue_app.caching.repeat import repeated
+from queue_app.caching.repeat import copy_of
 from queue_app.models import RequestContent, Status
 from queue_app.packing import unpack
 from queue_app.submission.intake import QueueFullError, Submission, UnknownProviderError, accept, call_terms
@@ -32,7 +32,7 @@ GIVEN_TOGETHER = 10
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WarmQuestion:
     """A question whose answer should be in the cache, its place there, and the answer if it is known."""
 
     submission: Submission
@@ -41,7 +41,7 @@ class Wanted:
 
 
 @dataclass
-class Warmed:
+class WarmResult:
     """The result. `refusals` counts, by reason, the questions that could not be sent."""
 
     asked: int = 0
@@ -50,7 +50,7 @@ class Warmed:
     refusals: Counter[str] = field(default_factory=Counter)
 
 
-def asked_often(organization_id: int, *, days: int, limit: int) -> Iterator[Wanted]:
+def frequent_questions(organization_id: int, *, days: int, limit: int) -> Iterator[WarmQuestion]:
     """The most frequent questions of the last days, asked at least twice, in the organization's scope.
 
     Reads the contents of all requests of those days: use it in a command, not on a page.
@@ -70,43 +70,43 @@ def asked_often(organization_id: int, *, days: int, limit: int) -> Iterator[Want
             yield _again(latest[entry_id])
 
 
-def _again(request_id: UUID) -> Wanted:
+def _again(request_id: UUID) -> WarmQuestion:
     content = RequestContent.objects.select_related("request").get(request_id=request_id)
     call = unpack(content.call)
-    submission = repeated(content.request, call, cache_mode="refresh", metadata=WARMS)
-    return Wanted(submission, CacheKey.unpacked(call["cache"]))
+    submission = copy_of(content.request, call, cache_mode="refresh", metadata=WARMS)
+    return WarmQuestion(submission, CacheKey.unpacked(call["cache"]))
 
 
-def warm(wanted: Iterable[Wanted], *, dry_run: bool = False) -> Warmed:
+def warm(wanted: Iterable[WarmQuestion], *, dry_run: bool = False) -> WarmResult:
     """Store or request everything that the cache lacks. Raises CacheAwayError if an answer cannot be stored."""
-    warmed, seen, gifts = Warmed(), set[str](), list[Wanted]()
+    warmed, seen, answers = WarmResult(), set[str](), list[WarmQuestion]()
     for each in wanted:
-        if each.cache_key.entry_id in seen or cache.look_again(each.cache_key):
+        if each.cache_key.entry_id in seen or cache.look_up_exact(each.cache_key):
             warmed.known += 1
             continue
         seen.add(each.cache_key.entry_id)
         if each.answer:
             warmed.given += 1
-            gifts.append(each)
-            if len(gifts) == GIVEN_TOGETHER:
-                _give(gifts, dry_run=dry_run)
-                gifts = []
+            answers.append(each)
+            if len(answers) == GIVEN_TOGETHER:
+                _give(answers, dry_run=dry_run)
+                answers = []
         elif refusal := "" if dry_run else _ask(each):
             warmed.refusals[refusal] += 1
         else:
             warmed.asked += 1
-    _give(gifts, dry_run=dry_run)
+    _give(answers, dry_run=dry_run)
     return warmed
 
 
-def _give(gifts: list[Wanted], *, dry_run: bool) -> None:
+def _give(answers: list[WarmQuestion], *, dry_run: bool) -> None:
     """Store several answers of one organization at once: their questions are embedded together."""
-    if gifts and not dry_run:
-        payer = Payer(gifts[0].submission.organization_id)
-        cache.give_together([(each.cache_key, _fetched(each)) for each in gifts], payer)
+    if answers and not dry_run:
+        payer = Payer(answers[0].submission.organization_id)
+        cache.store_many([(each.cache_key, _fetched(each)) for each in answers], payer)
 
 
-def _fetched(wanted: Wanted) -> NewEntry:
+def _fetched(wanted: WarmQuestion) -> NewEntry:
     asked = wanted.submission
     return NewEntry(
         response={"role": "assistant", "content": wanted.answer, "finishReason": "stop"},
@@ -118,7 +118,7 @@ def _fetched(wanted: Wanted) -> NewEntry:
     )
 
 
-def _ask(wanted: Wanted) -> str:
+def _ask(wanted: WarmQuestion) -> str:
     """Why the question was refused, or "" if it was accepted."""
     try:
         accept(wanted.submission, call_terms(wanted.submission), LookupResult(wanted.cache_key))

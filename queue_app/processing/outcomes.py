@@ -19,12 +19,12 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events
 from queue_app.caching import coalescing
-from queue_app.caching.cache_answer import RECHECKS, WARMS, keep, response_of
+from queue_app.caching.cache_answer import RECHECKS, WARMS, cache_answer, response_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.ordering.claims import Claim, release
 from queue_app.packing import pack
 from queue_app.processing.retry_policy import NextAttempt, next_attempt
-from queue_app.submission.intake import attempt_order, enter, note_model
+from queue_app.submission.intake import attempt_order, enter, record_model
 
 cost = create_cost_optimizer()
 
@@ -51,7 +51,7 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
         else:
             cost.settle_uncounted(attempt, counted, answer.raw_usage)
     if ended:
-        keep(claim, attempt, replace(answer, usage=answer.usage or counted))
+        cache_answer(claim, attempt, replace(answer, usage=answer.usage or counted))
     _left(claim, is_ours=ended)
     return ended
 
@@ -134,7 +134,7 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
             if not ours:
                 return None
             order = attempt_order(request, claim.call, (step.provider, step.model))
-            note_model(request, cost.open_attempt(order))
+            record_model(request, cost.open_attempt(order))
     except ModelNotPricedError:
         return None
     request.status = Status.PENDING
@@ -203,7 +203,7 @@ def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False
         events.changed(moved)  # before a worker can see it
         enter(moved)
         return
-    coalescing.ended(claim.request)
+    coalescing.finish_leader(claim.request)
     if claim.request.status in ENDED:
         events.changed(claim.request)
 

@@ -18,7 +18,7 @@ from cost_app.facade import Attempt
 from queue_app.ordering.claims import Claim, note_sent
 from queue_app.processing import outcomes
 from queue_app.processing.write_gate import turn
-from queue_app.submission.intake import note_model
+from queue_app.submission.intake import record_model
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
@@ -77,7 +77,7 @@ def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
     """
     if claim.reserved is None or claim.reserved.model == attempt.name:
         return False
-    note_model(claim.request, attempt)
+    record_model(claim.request, attempt)
     return True
 
 

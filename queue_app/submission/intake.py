@@ -85,7 +85,10 @@ class Submission:
 
 
 def accept(
-    submission: Submission, terms: CallTerms | None = None, look: LookupResult | None = None, flight: str | None = None
+    submission: Submission,
+    terms: CallTerms | None = None,
+    lookup: LookupResult | None = None,
+    flight: str | None = None,
 ) -> AIRequest:
     """Store a request and add it to the queue.
 
@@ -93,7 +96,7 @@ def accept(
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
     BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; nothing is stored then.
     """
-    if known := earlier(submission):
+    if known := find_earlier(submission):
         return known
     if not is_configured(submission.provider):
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
@@ -101,9 +104,9 @@ def accept(
     terms = terms or call_terms(submission)
     try:
         with transaction.atomic():
-            request = store(submission, terms, look, flight=flight, accepted_position=position)
+            request = store(submission, terms, lookup, flight=flight, accepted_position=position)
     except IntegrityError:
-        if known := earlier(submission):
+        if known := find_earlier(submission):
             return known
         if flight:
             raise FlightTakenError from None
@@ -113,7 +116,7 @@ def accept(
     return request
 
 
-def earlier(submission: Submission) -> AIRequest | None:
+def find_earlier(submission: Submission) -> AIRequest | None:
     """The earlier request with this idempotency key. Raises IdempotencyConflictError."""
     if submission.idempotency_key is None:
         return None
@@ -197,23 +200,23 @@ def question_of(submission: Submission, terms: CallTerms) -> Question:
 
 
 def store(
-    submission: Submission, terms: CallTerms, look: LookupResult | None, leader_id: UUID | None = None, **columns: Any
+    submission: Submission, terms: CallTerms, lookup: LookupResult | None, leader_id: UUID | None = None, **columns: Any
 ) -> AIRequest:
     """Write the rows of a new request, in the caller's transaction. A follower makes no call."""
     request = row_of(submission, terms, leader_id=leader_id, **columns)
     AIRequest.objects.insert(request)
-    call = call_of(submission, terms, look.to_keep if look else _ticket(submission, terms))
+    call = call_of(submission, terms, lookup.storage_key if lookup else _ticket(submission, terms))
     RequestContent.objects.create(organization_id=submission.organization_id, request=request, call=pack(call))
-    if look and look.would_serve:
-        cache.record_shadow(request_id=request.id, look=look, provider=terms.provider, model=terms.model)
+    if lookup and lookup.shadow_hit:
+        cache.record_shadow(request_id=request.id, lookup=lookup, provider=terms.provider, model=terms.model)
     if leader_id is None:
         cost.record_uses(submission.organization_id, request.id, terms.uses)
         # Last: from here to the commit other calls wait for the budgets.
-        note_model(request, cost.open_attempt(attempt_order(request, call)))
+        record_model(request, cost.open_attempt(attempt_order(request, call)))
     return request
 
 
-def note_model(request: AIRequest, attempt: Attempt) -> None:
+def record_model(request: AIRequest, attempt: Attempt) -> None:
     """Record on the row which model the current attempt calls, if a fallback or a budget chose another one."""
     asked = (attempt.provider, attempt.model) == (request.provider, request.model)
     next_model = "" if asked else attempt.name
@@ -224,7 +227,7 @@ def note_model(request: AIRequest, attempt: Attempt) -> None:
 
 def _ticket(submission: Submission, terms: CallTerms) -> CacheKey | None:
     """The answer's place in the cache. None if it is not to be cached."""
-    return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).to_keep
+    return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).storage_key
 
 
 def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def kept(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]
         forget_policies()
         question = Question(**fields)
         cache_key = SemanticCache.prepare(question).cache_key
-        SemanticCache().give_at(cache_key, ANSWERED, Payer(organization.pk))
+        SemanticCache().store_at(cache_key, ANSWERED, Payer(organization.pk))
     yield fields
     forget_policies()
 
@@ -69,7 +69,7 @@ def served(fields: dict[str, Any]) -> int:
             SemanticCache.look_up(Question(**{**fields, "messages": messages}), Payer(organization_id))
             for messages in (fields["messages"], [*fields["messages"][:-1], last])
         ]
-    return sum(look.served is not None for look in looks)
+    return sum(look.hit is not None for look in looks)
 
 
 def spoilt(text: str, dice: random.Random) -> str:

@@ -126,8 +126,8 @@ def test_another_scope_finds_nothing(
     fields = {"organization_id": organization.pk, "provider": MODEL[0], "model": MODEL[1], "messages": turns(text)}
     changed = {**changed, "messages": [*changed["messages"][:-1], *turns(text)]} if "messages" in changed else changed
     with organization_scope(organization.pk):
-        assert cache.look_up(Question(**fields), Payer(organization.pk)).served
-        assert not cache.look_up(Question(**{**fields, **changed}), Payer(organization.pk)).served
+        assert cache.look_up(Question(**fields), Payer(organization.pk)).hit
+        assert not cache.look_up(Question(**{**fields, **changed}), Payer(organization.pk)).hit
 
 
 LAST_TURNS = [
@@ -146,7 +146,7 @@ def test_other_fields_of_the_last_turn_must_be_equal(
     cache: SemanticCache, organization: Organization, kept: str, field: dict[str, Any], text: str
 ) -> None:
     def look(last: dict[str, Any]) -> Any:
-        return cache.look_up(Question(organization.pk, *MODEL, [last]), Payer(organization.pk)).served
+        return cache.look_up(Question(organization.pk, *MODEL, [last]), Payer(organization.pk)).hit
 
     with organization_scope(organization.pk):
         assert look({"role": "user", "content": text})
@@ -208,13 +208,13 @@ def test_a_reported_answer_is_not_served_to_that_question_again(
     with organization_scope(organization.pk):
         question = Question(organization.pk, *MODEL, turns(SIMILAR))
         look = cache.look_up(question, Payer(organization.pk))
-        assert look.served
+        assert look.hit
         hit = cache.record_hit(
-            request_id=uuid4(), cache_key=look.cache_key, served=look.served, provider=MODEL[0], model=MODEL[1]
+            request_id=uuid4(), cache_key=look.cache_key, hit=look.hit, provider=MODEL[0], model=MODEL[1]
         )
         report(organization_id=organization.pk, entry_id=kept, request_id=hit.id, correct=False, actor="command:test")
         look = cache.look_up(question, Payer(organization.pk))
-    assert (look.served, look.reason) == (None, "blocked")
+    assert (look.hit, look.reason) == (None, "blocked")
     assert find(ASKED)
 
 

@@ -19,7 +19,7 @@ from cache_app.models import CacheHit, CacheMode
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
 from cost_app.models import LedgerEntry, LedgerKind
-from queue_app.caching.coalescing import land_forgotten
+from queue_app.caching.coalescing import settle_orphaned_followers
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import unpack
 from tests.api.support import CHAT, QUEUE, Caller, new_key
@@ -237,7 +237,7 @@ def test_followers_of_a_leader_whose_worker_died_are_found(program: Caller, work
     with system_scope():
         wait_until(lambda: AIRequest.objects.get(id=leader).status == Status.COMPLETED, "the leader")
         AIRequest.objects.filter(id=follower).update(leader_id=leader)
-        land_forgotten()
+        settle_orphaned_followers()
         # The leader's worker may have seen it in this moment and be about to answer it.
         wait_until(lambda: AIRequest.objects.get(id=follower).status == Status.COMPLETED, "the follower")
 

@@ -9,7 +9,7 @@ from cache_app.models import CacheHit, CacheMode, JudgedBy, Judgement
 from cache_app.policy import change_policy
 from cost_app import create_cost_optimizer
 from cost_app.models import Attempt
-from queue_app.caching.rechecks import ask_again, compare_answers
+from queue_app.caching.rechecks import compare_answers, queue_rechecks
 from queue_app.models import AIRequest, Priority, RequestContent, Status
 from tests.api.support import Caller
 from tests.gateway.test_cached import IN_OTHER_WORDS, Begin, ask
@@ -57,7 +57,7 @@ def test_a_hit_is_asked_again_and_compared(program: Caller, worker: Begin) -> No
     worker()
     ask(program)
     ask(program)
-    ask_again()
+    queue_rechecks()
     (again,) = rechecks()
     assert (again.priority, again.cache_mode, again.metadata) == (Priority.LOW, "bypass", {"rechecks": str(hit().id)})
     wait_until(ended, "the answer")
@@ -73,10 +73,10 @@ def test_none_is_asked_twice(program: Caller, worker: Begin) -> None:
     ask(program)
     ask(program)
     for _ in range(3):
-        ask_again()
+        queue_rechecks()
     with system_scope():
         CacheHit.objects.update(reasked_at=None)
-    ask_again()
+    queue_rechecks()
     assert len(rechecks()) == 1
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_asked_again_by_default(program: Caller, worker: Begin) -> No
     worker()
     ask(program)
     ask(program)
-    ask_again()
+    queue_rechecks()
     compare_answers()
     assert not rechecks()
     assert hit().judgement == ""
@@ -97,7 +97,7 @@ def test_one_whose_question_is_gone_is_given_up(program: Caller, worker: Begin) 
     ask(program)
     with system_scope():
         RequestContent.objects.all().delete()
-    ask_again()
+    queue_rechecks()
     compare_answers()
     assert hit().compared_at is None
     with system_scope():
@@ -112,7 +112,7 @@ def test_one_that_another_model_answered_is_given_up(program: Caller, worker: Be
     worker()
     ask(program)
     ask(program)
-    ask_again()
+    queue_rechecks()
     with system_scope():
         wait_until(ended, "the answer")
         (again,) = rechecks()
@@ -127,7 +127,7 @@ def test_one_that_fails_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
-    ask_again()
+    queue_rechecks()
     with system_scope():
         wait_until(ended, "the answer")
         AIRequest.objects.filter(idempotency_key__isnull=False).update(status=Status.FAILED)

@@ -34,7 +34,7 @@ from queue_app.processing.provider_call import process
 from queue_app.repair import index_repair
 from queue_app.repair.index_repair import Reconciler
 from queue_app.submission.intake import Submission
-from queue_app.submission.submit import ask
+from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 Ask = Callable[..., AIRequest]
@@ -52,7 +52,7 @@ def send(queue: None, organization: Organization) -> Ask:
         defaults = {"organization_id": organization.pk, "provider": "deepseek", "model": "deepseek-chat"}
         submission = Submission(**{**defaults, "messages": messages, **fields})  # type: ignore[arg-type]
         with organization_scope(submission.organization_id):
-            return ask(submission)
+            return submit(submission)
 
     return make
 
@@ -120,8 +120,8 @@ def test_a_leader_is_found_by_its_organization_and_its_flight(send: Ask, other_o
         (Priority.NORMAL, timedelta(0), True),
         (Priority.LOW, timedelta(0), True),
         (Priority.HIGH, timedelta(0), False),
-        (Priority.NORMAL, coalescing.LEFT_BEHIND, True),
-        (Priority.NORMAL, coalescing.LEFT_BEHIND + MS, False),
+        (Priority.NORMAL, coalescing.ORPHANED_AFTER, True),
+        (Priority.NORMAL, coalescing.ORPHANED_AFTER + MS, False),
     ],
 )
 def test_nobody_waits_behind_a_less_urgent_leader_or_one_that_was_put_off(
@@ -215,15 +215,15 @@ def test_landing_twice_books_each_follower_once(send: Ask, provider: ScriptedPro
     leader, follower = send(), send()
     process(claimed())
     for _ in range(2):
-        coalescing.land(leader.id)
+        coalescing.settle_followers(leader.id)
     assert LedgerEntry.objects.filter(request_id=follower.id).count() == 1
 
 
 def test_landing_before_the_leader_has_ended_changes_nothing(send: Ask) -> None:
     leader, follower = send(), send()
     for _ in range(2):
-        coalescing.land(leader.id)
-        coalescing.ended(leader)
+        coalescing.settle_followers(leader.id)
+        coalescing.finish_leader(leader)
         assert (statuses(follower), now(follower).leader_id) == ([Status.PENDING], leader.id)
         assert now(leader).flight is not None
         claim_next("worker")
@@ -322,14 +322,14 @@ def test_an_answer_is_there_for_who_comes_at_its_end(send: Ask, provider: Script
     leader = send()
     claim = claimed()
     cache_key = CacheKey.unpacked(claim.call["cache"])
-    assert coalescing.answer_of(now(leader), cache_key) is None
+    assert coalescing.shareable_hit(now(leader), cache_key) is None
     process(claim)
-    served = coalescing.answer_of(now(leader), cache_key)
-    assert served
-    assert (served.response["content"], served.usage.input, served.usage.output) == ("Hello.", 20, 10)
-    assert (served.layer, served.entry_id, served.lookup_ms) == (Layer.FLIGHT, cache_key.entry_id, 0)
+    hit = coalescing.shareable_hit(now(leader), cache_key)
+    assert hit
+    assert (hit.response["content"], hit.usage.input, hit.usage.output) == ("Hello.", 20, 10)
+    assert (hit.layer, hit.entry_id, hit.lookup_ms) == (Layer.FLIGHT, cache_key.entry_id, 0)
     RequestContent.objects.all().delete()
-    assert coalescing.answer_of(now(leader), cache_key) is None
+    assert coalescing.shareable_hit(now(leader), cache_key) is None
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
@@ -340,7 +340,7 @@ def test_followers_that_were_forgotten_are_found(send: Ask, organization: Organi
     if status == Status.COMPLETED:
         packed = pack({"role": "assistant", "content": "Hello.", "finishReason": "stop"})
         RequestContent.objects.filter(request_id=leader.id).update(response=packed)
-    coalescing.land_forgotten()
+    coalescing.settle_orphaned_followers()
     expected = Status.COMPLETED if status == Status.COMPLETED else Status.PENDING
     assert (statuses(follower), now(follower).leader_id is None) == ([expected], status == Status.FAILED)
 
@@ -365,7 +365,7 @@ def test_an_answer_for_one_alone_goes_neither_to_followers_nor_into_the_cache(
     begun = timezone.now()
     claim = claimed()
     process(claim)
-    assert coalescing.answer_of(now(leader), CacheKey.unpacked(claim.call["cache"])) is None
+    assert coalescing.shareable_hit(now(leader), CacheKey.unpacked(claim.call["cache"])) is None
     assert send().cached is False, "a latecomer, while the answer is on its way"
     for number, follower in enumerate(map(now, followers)):
         assert (follower.status, follower.leader_id, follower.cached) == (Status.PENDING, None, False)
@@ -419,12 +419,12 @@ def test_one_flight_that_cannot_land_holds_up_no_other(send: Ask, monkeypatch: p
     AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
     landed: list[object] = []
 
-    def land(leader_id: UUID) -> None:
+    def settle(leader_id: UUID) -> None:
         landed.append(leader_id)
         raise RuntimeError
 
-    monkeypatch.setattr(coalescing, "land", land)
-    coalescing.land_forgotten()
+    monkeypatch.setattr(coalescing, "settle_followers", settle)
+    coalescing.settle_orphaned_followers()
     assert set(landed) == {first.id, second.id}
 
 
@@ -449,7 +449,7 @@ def test_followers_of_every_organization_are_found(
         send(organization_id=each.pk)
     with system_scope():
         AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
-    Context().run(coalescing.land_forgotten)
+    Context().run(coalescing.settle_orphaned_followers)
     with system_scope():
         followers = AIRequest.objects.filter(status=Status.PENDING)
         assert list(followers.values_list("leader_id", flat=True)) == [None, None]
@@ -462,7 +462,7 @@ def test_followers_of_every_organization_are_found(
 def test_followers_of_a_leader_that_runs_are_not_forgotten_ones(send: Ask) -> None:
     leader, follower = send(), send()
     for _ in range(2):
-        coalescing.land_forgotten()
+        coalescing.settle_orphaned_followers()
         assert (statuses(follower), now(follower).leader_id) == ([Status.PENDING], leader.id)
         assert now(leader).flight is not None
         claim_next("worker")
@@ -474,7 +474,7 @@ def test_a_leader_that_was_never_told_to_leave_leaves_after_a_while(
 ) -> None:
     leader, moment = send(), timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: moment)
-    ended_at = moment - coalescing.LEFT_BEHIND - ago
+    ended_at = moment - coalescing.ORPHANED_AFTER - ago
     AIRequest.objects.filter(id=leader.id).update(status=Status.COMPLETED, completed_at=ended_at)
-    coalescing.land_forgotten()
+    coalescing.settle_orphaned_followers()
     assert (now(leader).flight is None) is left

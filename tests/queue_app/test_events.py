@@ -109,7 +109,7 @@ def test_a_request_that_was_refused_is_not_told(
 def followed(organization: Organization) -> tuple[AIRequest, AIRequest]:
     """A leader, and an equal request that waits for its answer."""
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
-    leader, follower = submit.ask(same), submit.ask(same)
+    leader, follower = submit.submit(same), submit.submit(same)
     assert follower.leader_id == leader.id
     return leader, follower
 
@@ -137,7 +137,7 @@ def test_a_follower_that_no_budget_admits_fails_and_is_told(
     terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
     set_budget(organization_id=organization.pk, terms=terms, actor="test")
     control.cancel(leader, actor="test")
-    coalescing.land(leader.id)
+    coalescing.settle_followers(leader.id)
     assert AIRequest.objects.get(id=follower.id).status == Status.FAILED
     assert told()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
 
@@ -149,6 +149,6 @@ def test_an_answer_from_the_cache_is_completed_at_once(
     assert claim is not None
     process(claim)
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
-    hit = submit.ask(same)
+    hit = submit.submit(same)
     assert told()[-1] == (str(hit.id), "completed")
     assert [request_id for request_id, _ in told()].count(str(hit.id)) == 1

@@ -200,8 +200,8 @@ def test_requests_without_a_key_are_all_new(submit: Submit) -> None:
 
 def test_who_loses_the_race_for_a_key_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     winner = submit(idempotency_key="k")
-    look_ups, real = count(), intake.earlier
-    monkeypatch.setattr(intake, "earlier", lambda one: real(one) if next(look_ups) else None)
+    look_ups, real = count(), intake.find_earlier
+    monkeypatch.setattr(intake, "find_earlier", lambda one: real(one) if next(look_ups) else None)
     assert submit(idempotency_key="k").id == winner.id
     assert Attempt.objects.count() == 1
 

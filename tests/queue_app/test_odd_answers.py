@@ -13,7 +13,7 @@ from queue_app.packing import unpack
 from queue_app.processing import provider_call
 from queue_app.processing.provider_call import process
 from queue_app.submission.intake import Submission
-from queue_app.submission.submit import ask
+from queue_app.submission.submit import submit
 from tests.providers.fake_server import FakeServer, fake_server, http
 
 Claimed = Callable[..., Claim]
@@ -47,11 +47,11 @@ def test_followers_get_an_answer_with_unstorable_characters_cleaned(
     fake.will_answer(answers(content))
     messages = [{"role": "user", "content": "How do I plan a garden?"}]
     submission = Submission(organization.pk, "deepseek", "deepseek-chat", messages)
-    leader, follower = ask(submission), ask(submission)
+    leader, follower = submit(submission), submit(submission)
     claim = claim_next("worker")
     assert claim
     process(claim)
-    later = ask(submission)
+    later = submit(submission)
     rows = {row.id: row for row in AIRequest.objects.all()}
     assert [rows[each.id].status for each in (leader, follower, later)] == [Status.COMPLETED] * 3
     assert [rows[each.id].cached for each in (leader, follower, later)] == [False, True, True]

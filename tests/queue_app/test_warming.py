@@ -19,7 +19,7 @@ from queue_app.models import AIRequest, Priority
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
 from queue_app.submission.intake import Submission, call_terms, question_of
-from queue_app.submission.submit import ask
+from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +53,7 @@ def submission(organization: Organization, text: str = QUESTION, **fields: objec
 
 def asked(organization: Organization, text: str = QUESTION, **fields: object) -> AIRequest:
     with organization_scope(organization.pk):
-        return ask(submission(organization, text, **fields))
+        return submit(submission(organization, text, **fields))
 
 
 def work_off(provider: ScriptedProvider, *answers: str) -> None:
@@ -68,7 +68,7 @@ def work_off(provider: ScriptedProvider, *answers: str) -> None:
 def cached(organization: Organization, text: str = QUESTION, **fields: object) -> str | None:
     with organization_scope(organization.pk):
         question = submission(organization, text, **fields)
-        served = cache.look_up(question_of(question, call_terms(question)), Payer(organization.pk)).served
+        served = cache.look_up(question_of(question, call_terms(question)), Payer(organization.pk)).hit
         return served.response["content"] if served else None
 
 

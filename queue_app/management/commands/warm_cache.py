@@ -10,7 +10,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import CacheAwayError
 from queue_app.caching import warm_file
-from queue_app.caching.warming import Warmed, asked_often, warm
+from queue_app.caching.warming import WarmResult, frequent_questions, warm
 
 
 class Command(BaseCommand):
@@ -40,19 +40,19 @@ class Command(BaseCommand):
             self.stderr.write(f"{count} not sent: {reason}")
 
 
-def _warm(organization_id: int, options: dict[str, Any]) -> Warmed:
+def _warm(organization_id: int, options: dict[str, Any]) -> WarmResult:
     if options["file"] is None:
         if min(options["days"], options["limit"]) < 1:
             raise ValueError("--days and --limit must be above 0")
-        wanted = asked_often(organization_id, days=options["days"], limit=options["limit"])
+        wanted = frequent_questions(organization_id, days=options["days"], limit=options["limit"])
     else:
         text = options["file"].read_text(encoding="utf-8")
         lines = warm_file.parsed(text.splitlines(), provider=options["provider"], model=options["model"])
-        wanted = warm_file.wanted(organization_id, lines)
+        wanted = warm_file.warm_questions(organization_id, lines)
     return warm(wanted, dry_run=options["dry_run"])
 
 
-def _told(warmed: Warmed, *, dry_run: bool) -> str:
+def _told(warmed: WarmResult, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     later = "" if dry_run else "; their answers are cached once the queue has processed them"
     return (

@@ -8,10 +8,10 @@ from tests.support.race import Racer, run_racer
 def take(_argument: str) -> Iterator[object]:
     """Take what is to be asked again, three at a time, until nothing is left."""
     from aiinfra.tenants.scope import system_scope
-    from cache_app.learning.sampling import due_reasks
+    from cache_app.learning.sampling import claim_due_rechecks
 
     with system_scope():
-        while hits := due_reasks(3):
+        while hits := claim_due_rechecks(3):
             yield from (hit.id for hit in hits)
 
 

@@ -27,7 +27,7 @@ from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgem
 from cache_app.question import entry_id
 from cache_app.store import entries
 from cache_app.store.entry import Entry
-from cache_app.writing import keep
+from cache_app.writing import store_answer
 from tests.cache_app.learning.made import ASKED, ENTRY, PARTITION, make_entry, make_hit
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -184,7 +184,7 @@ def stored_anew(organization: Organization) -> Entry:
     """The entry as it is after another answer to its question was put into the cache."""
     cache_key = CacheKey(organization.pk, PARTITION, ENTRY, "the question of the entry", "minilm", by_meaning=True)
     response = {"role": "assistant", "content": "A new answer.", "finishReason": "stop"}
-    assert keep(cache_key, NewEntry(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
+    assert store_answer(cache_key, NewEntry(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
     entry = present(organization)
     assert entry is not None
     assert entry.response["content"] == "A new answer."

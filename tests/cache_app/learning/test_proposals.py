@@ -26,7 +26,7 @@ from cache_app.learning.proposals import (
     propose_thresholds,
     smallest_safe,
 )
-from cache_app.metrics.counts import note
+from cache_app.metrics.counts import record
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CachePolicy, JudgedBy, JudgedPair, Judgement, ProposalState, ThresholdProposal
 from tests.cache_app.learning.made import make_hit, make_pairs
@@ -100,7 +100,7 @@ def test_what_is_proposed_keeps_the_target_and_nothing_smaller_does(
 def test_a_proposal_says_what_it_rests_on_and_what_it_keeps(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 8, 0.86, is_right=False, judged_by=JudgedBy.REPORT)
-    note(scoped.pk, {"similarity:92:served": 30, "similarity:86:served": 10, "similarity:86:refused": 7})
+    record(scoped.pk, {"similarity:92:served": 30, "similarity:86:served": 10, "similarity:86:refused": 7})
     fold_counts()
     assert propose_thresholds() == 1
     proposal = the_open_one()
@@ -112,7 +112,7 @@ def test_a_proposal_says_what_it_rests_on_and_what_it_keeps(scoped: Organization
 def test_a_lower_threshold_keeps_more_than_all(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 150, 0.82)
-    note(scoped.pk, {"similarity:92:served": 40, "similarity:81:below": 20, "similarity:79:below": 99})
+    record(scoped.pk, {"similarity:92:served": 40, "similarity:81:below": 20, "similarity:79:below": 99})
     fold_counts()
     assert propose_thresholds() == 1
     assert (the_open_one().threshold, the_open_one().hits_kept) == (0.80, 1.5)

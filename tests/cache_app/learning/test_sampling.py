@@ -15,7 +15,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import EmbedderError, Payer, Scale, Vector
 from cache_app.learning import sampling
 from cache_app.learning.judging import judge
-from cache_app.learning.sampling import choose_for_reask, compare, due_reasks, give_up, uncompared
+from cache_app.learning.sampling import claim_due_rechecks, compare, give_up, is_sampled, uncompared
 from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement, Layer
 from cache_app.policy import policy_of
 from tests.cache_app.learning.made import make_hit
@@ -53,7 +53,7 @@ def allow(organization: Organization, nano: int, share: float = 0.2) -> CachePol
 
 def due(limit: int = 100) -> list[CacheHit]:
     with system_scope():
-        return due_reasks(limit)
+        return claim_due_rechecks(limit)
 
 
 def compared(hit: CacheHit, fresh_answer: str = FRESH) -> CacheHit:
@@ -63,14 +63,14 @@ def compared(hit: CacheHit, fresh_answer: str = FRESH) -> CacheHit:
 def test_nobody_asks_again_who_did_not_choose_to(scoped: Organization) -> None:
     policy = policy_of(scoped.pk)
     with CaptureQueriesContext(connection) as queries:
-        assert not any(choose_for_reask(policy, scoped.pk) for _ in range(100))
+        assert not any(is_sampled(policy, scoped.pk) for _ in range(100))
     assert len(queries) == 0
 
 
 def test_chance_chooses_the_share(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = allow(scoped, 10**9, share=0.2)
     monkeypatch.setattr(random, "random", random.Random(7).random)
-    assert 150 < sum(choose_for_reask(policy, scoped.pk) for _ in range(1000)) < 250
+    assert 150 < sum(is_sampled(policy, scoped.pk) for _ in range(1000)) < 250
 
 
 def test_nothing_is_chosen_when_the_budget_of_the_day_is_used_up(
@@ -80,9 +80,9 @@ def test_nothing_is_chosen_when_the_budget_of_the_day_is_used_up(
     monkeypatch.setattr(random, "random", lambda: 0.0)
     make_hit(scoped, reask=True, saved_nano=1000, at=timezone.now() - timedelta(days=2))
     make_hit(scoped, reask=True, saved_nano=299)
-    assert choose_for_reask(policy, scoped.pk)
+    assert is_sampled(policy, scoped.pk)
     make_hit(scoped, reask=True, saved_nano=1)
-    assert not choose_for_reask(policy, scoped.pk)
+    assert not is_sampled(policy, scoped.pk)
 
 
 def test_what_is_taken_never_costs_more_than_the_budget_of_the_day(scoped: Organization) -> None:

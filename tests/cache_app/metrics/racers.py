@@ -15,7 +15,7 @@ def note(name_and_organization: str) -> Iterator[object]:
     name, organization_id = name_and_organization.split()
     noted = 0
     while noted < NOTES or not all(happened(f"{folder} folded") for folder in FOLDERS):
-        counts.note(int(organization_id), ["look", "miss:none"])
+        counts.record(int(organization_id), ["look", "miss:none"])
         noted += 1
     tell(f"{name} noted")
     yield noted

@@ -20,7 +20,7 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.metrics import counts, folding
-from cache_app.metrics.counts import forget_old_counts, note, series, similarity_name, totals
+from cache_app.metrics.counts import forget_old_counts, record, series, similarity_name, totals
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheCount, CacheHit, CountSpan, Layer
 from tests.cache_app.metrics.racers import FOLDERS, NOTERS
@@ -38,8 +38,8 @@ def hit(organization: Organization, layer: Layer = Layer.SEMANTIC, at: datetime 
 
 
 def test_what_is_noted_is_in_hours_and_days_after_folding(scoped: Organization) -> None:
-    note(scoped.pk, [counts.LOOK, "miss:none"])
-    note(scoped.pk, {counts.LOOK: 2, "hit:exact": 0})
+    record(scoped.pk, [counts.LOOKUP, "miss:none"])
+    record(scoped.pk, {counts.LOOKUP: 2, "hit:exact": 0})
     assert totals(scoped.pk, None) == {}
     fold_counts()
     for span in SPANS:
@@ -50,7 +50,7 @@ def test_what_is_noted_is_in_hours_and_days_after_folding(scoped: Organization) 
 
 def test_what_is_noted_counts_for_the_hour_in_which_it_was(scoped: Organization) -> None:
     before = timezone.now()
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     after = timezone.now()
     fold_counts()
     (hour,) = series(scoped.pk, ["look"], CountSpan.HOUR, before - timedelta(days=1))
@@ -97,8 +97,8 @@ def test_only_what_was_asked_for_is_read(scoped: Organization) -> None:
 
 
 def test_organizations_are_counted_apart(scoped: Organization, other_organization: Organization) -> None:
-    note(scoped.pk, ["look"])
-    note(other_organization.pk, ["look", "look"])
+    record(scoped.pk, ["look"])
+    record(other_organization.pk, ["look", "look"])
     hit(other_organization, Layer.EXACT)
     fold_counts()
     assert totals(scoped.pk, None) == {"look": 1}
@@ -115,7 +115,7 @@ def test_the_histogram_has_a_bar_for_each_percent(similarity: float, name: str) 
 
 def test_a_look_up_does_not_fail_for_its_statistics(scoped: Organization, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
 
 
 def test_hits_are_counted_while_redis_is_away(scoped: Organization, settings: Settings) -> None:
@@ -127,14 +127,14 @@ def test_hits_are_counted_while_redis_is_away(scoped: Organization, settings: Se
 
 
 def test_a_name_that_is_too_long_for_the_table_stops_nothing(scoped: Organization) -> None:
-    note(scoped.pk, ["x" * 200, "look"])
+    record(scoped.pk, ["x" * 200, "look"])
     fold_counts()
     assert totals(scoped.pk, None) == {"x" * 64: 1, "look": 1}
 
 
 def test_what_an_unknown_organization_left_behind_is_dropped(scoped: Organization) -> None:
-    note(987_654, ["look"])
-    note(scoped.pk, ["look"])
+    record(987_654, ["look"])
+    record(scoped.pk, ["look"])
     fold_counts()
     fold_counts()
     assert totals(scoped.pk, None) == {"look": 1}
@@ -144,11 +144,11 @@ def test_what_an_unknown_organization_left_behind_is_dropped(scoped: Organizatio
 def test_who_dies_before_committing_leaves_everything_to_the_next(
     scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(folding, "_add", _die)
         fold_counts()
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     fold_counts()
     fold_counts()
     assert totals(scoped.pk, None) == {"look": 2}
@@ -157,12 +157,12 @@ def test_who_dies_before_committing_leaves_everything_to_the_next(
 def test_who_dies_between_committing_and_deleting_counts_nothing_twice(
     scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     with monkeypatch.context() as patched:
         patched.setattr(folding, "DROP", "return 0")
         fold_counts()
     assert redis_client().exists(f"{counts.counts_key(scoped.pk)}:taken")
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     for _ in range(3):
         fold_counts()
     assert totals(scoped.pk, None) == {"look": 2}
@@ -172,7 +172,7 @@ def test_who_read_a_batch_long_ago_neither_counts_nor_deletes_anything(
     scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder stalls after reading its batch; meanwhile others fold that one and take the next."""
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     real = folding._count_batch
     stalled: list[object] = []
     key = counts.counts_key(scoped.pk)
@@ -182,7 +182,7 @@ def test_who_read_a_batch_long_ago_neither_counts_nor_deletes_anything(
             stalled.append(arguments)
             for _ in range(2):
                 fold_counts()
-                note(scoped.pk, ["look", "look"])
+                record(scoped.pk, ["look", "look"])
             redis_client().eval(folding.TAKE, 2, key, f"{key}:taken")
         real(*arguments)  # type: ignore[arg-type]
 
@@ -219,7 +219,7 @@ def test_any_order_of_notes_hits_folds_and_deaths_sums_up(
     truth: Counter[str] = Counter()
     for what, which, number in happenings:
         if what == "note":
-            note(scoped.pk, {str(which): int(number or 0)})
+            record(scoped.pk, {str(which): int(number or 0)})
             truth[str(which)] += int(number or 0)
         elif what == "hit":
             hit(scoped, Layer(str(which)), at=NOON + timedelta(hours=int(number or 0)))
@@ -256,10 +256,10 @@ def test_more_hits_than_a_batch_are_counted(scoped: Organization, monkeypatch: p
 def test_folding_costs_the_same_queries_for_1_and_for_20_names(scoped: Organization) -> None:
     numbers = []
     for names in (1, 20):
-        note(scoped.pk, {f"miss:{number}": 1 for number in range(names)})
+        record(scoped.pk, {f"miss:{number}": 1 for number in range(names)})
         hit(scoped)
         fold_counts()
-        note(scoped.pk, {f"miss:{number}": 1 for number in range(names)})
+        record(scoped.pk, {f"miss:{number}": 1 for number in range(names)})
         hit(scoped)
         with CaptureQueriesContext(connection) as queries:
             fold_counts()
@@ -271,7 +271,7 @@ def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> 
     now = timezone.now()
     for days in (0, 9, 401):
         hit(scoped, at=now - timedelta(days=days))
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     fold_counts()
     forget_old_counts()
     assert totals(scoped.pk, None, CountSpan.HOUR)["hit:semantic"] == 1

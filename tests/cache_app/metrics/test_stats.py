@@ -15,7 +15,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.learning.interval import bounds
-from cache_app.metrics.counts import note
+from cache_app.metrics.counts import record
 from cache_app.metrics.folding import fold_counts
 from cache_app.metrics.stats import cache_stats
 from cache_app.models import JudgedBy, Judgement, Layer
@@ -39,8 +39,8 @@ def test_an_empty_cache_has_no_rates(scoped: Organization) -> None:
 
 def test_hits_misses_and_what_they_are_of(scoped: Organization) -> None:
     make_entry(scoped)
-    note(scoped.pk, {"look": 20, "miss:none": 6, "miss:threshold": 3, "miss:numbers": 2, "miss:blocked": 1})
-    note(scoped.pk, {"miss:unsuited:short": 2, "error:embedder": 1})
+    record(scoped.pk, {"look": 20, "miss:none": 6, "miss:threshold": 3, "miss:numbers": 2, "miss:blocked": 1})
+    record(scoped.pk, {"miss:unsuited:short": 2, "error:embedder": 1})
     for layer, similarity in (("exact", 1.0), ("flight", 1.0), ("semantic", 0.92), ("semantic", 0.88)):
         make_hit(scoped, layer=layer, similarity=similarity, saved_ms=500)
     make_hit(scoped, shadow=True)
@@ -59,8 +59,8 @@ def test_hits_misses_and_what_they_are_of(scoped: Organization) -> None:
 
 
 def test_repeats_are_look_ups_with_a_candidate_at_the_edge_or_an_equal_text(scoped: Organization) -> None:
-    note(scoped.pk, {"similarity:90:served": 5, "similarity:85:refused": 2, "similarity:86:below": 1})
-    note(scoped.pk, {"similarity:84:below": 50, "similarity:82:served": 9})
+    record(scoped.pk, {"similarity:90:served": 5, "similarity:85:refused": 2, "similarity:86:below": 1})
+    record(scoped.pk, {"similarity:84:below": 50, "similarity:82:served": 9})
     make_hit(scoped, layer=Layer.EXACT)
     make_hit(scoped, layer=Layer.FLIGHT)
     fold_counts()
@@ -124,7 +124,7 @@ def test_without_redis_the_rest_is_told(scoped: Organization, settings: Settings
 def test_another_organization_sees_nothing_of_it(scoped: Organization, other_organization: Organization) -> None:
     make_entry(scoped)
     make_hit(scoped, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
-    note(scoped.pk, ["look"])
+    record(scoped.pk, ["look"])
     fold_counts()
     with organization_scope(other_organization.pk):
         stats = cache_stats(other_organization.pk)
@@ -136,7 +136,7 @@ def test_the_figures_cost_the_same_queries_with_1_and_with_20_rows(scoped: Organ
     for rows in (1, 20):
         for number in range(rows):
             make_hit(scoped, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
-            note(scoped.pk, {f"miss:unsuited:{number}": 1})
+            record(scoped.pk, {f"miss:unsuited:{number}": 1})
         fold_counts()
         with CaptureQueriesContext(connection) as queries:
             cache_stats(scoped.pk)
