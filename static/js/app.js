@@ -231,11 +231,9 @@ document.addEventListener("htmx:afterRequest", (event) => {
 document.addEventListener("toast", (event) => toast(event.detail.level || "info", event.detail.text));
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  toast("error", status === 403 ? "You don't have permission to do this." : `Something went wrong (error ${status}).
-  Try again.`);
+  toast("error", status === 403 ? "You don't have permission to do this." : `Something went wrong (error ${status}). Try again.`);
 });
-document.addEventListener("htmx:sendError", () => toast("error", "The server is not responding. Check your connection
-and try again."));
+document.addEventListener("htmx:sendError", () => toast("error", "The server is not responding. Check your connection and try again."));
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("#toasts .toast").forEach(expire);
