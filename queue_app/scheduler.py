@@ -15,6 +15,7 @@ from aiinfra.once import FORGET_EVERY_S, forget_answers
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
+from aiinfra.tenants.sessions import SessionStore
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.caching.coalescing import settle_orphaned_followers
@@ -91,6 +92,7 @@ def run_scheduler(*further: Jobs) -> None:
     cache += [Job(10, queue_rechecks), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     slow += [Job(FORGET_EVERY_S, forget_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
+    slow.append(Job(3600, SessionStore.clear_expired))
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     others = [deferred(jobs) for jobs in further]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]
