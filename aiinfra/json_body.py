@@ -8,9 +8,9 @@ from typing import Any
 import pydantic_core
 from django.http import HttpRequest
 
+from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.failures import ApiError
 
-BODY_BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 32
 NODES_MAX = 20_000
 INTEGER_MAX = 2**63 - 1

@@ -4,11 +4,14 @@ import re
 import secrets
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
+from aiinfra.bodies import BODY_BYTES_MAX, largest_body
+from aiinfra.failures import ApiError, error_response, is_for_programs
 from aiinfra.logs import request_id_var
+from aiinfra.proxies import is_trusted_proxy
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -32,6 +35,51 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+
+
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
+
+
+def trusted_proxies(get_response: GetResponse) -> GetResponse:
+    """Middleware: forget the forwarding headers of clients that are not our proxies."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not is_trusted_proxy(str(request.META.get("REMOTE_ADDR", ""))):
+            for name in FORWARDED:
+                request.META.pop(name, None)
+        return get_response(request)
+
+    return middleware
+
+
+def bounded_body(get_response: GetResponse) -> GetResponse:
+    """Middleware: 413 for a body over the limit of its URL, before anything reads it.
+
+    The web server applies the same limits before it buffers a body. This applies them behind any other server, too.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        limit = BODY_BYTES_MAX
+        size = _body_size(request)
+        if size > limit and request.user.is_authenticated:
+            limit = largest_body(request.path_info)
+        return get_response(request) if size <= limit else _too_large(request, limit)
+
+    return middleware
+
+
+def _body_size(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _too_large(request: HttpRequest, limit: int) -> HttpResponse:
+    message = f"The body is larger than {limit} bytes."
+    if is_for_programs(request):
+        return error_response(request, ApiError(413, "too_large", message))
+    return HttpResponse(f"{message}\n", status=413, content_type="text/plain; charset=utf-8")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:

@@ -14,8 +14,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_snake
 
 from aiinfra.api import ApiModel
+from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.failures import printable_path
-from aiinfra.json_body import BODY_BYTES_MAX, flaw_of
+from aiinfra.json_body import flaw_of
 from aiinfra.tenants.models import Organization
 from aiinfra.validation import words_of
 

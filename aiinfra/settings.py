@@ -30,7 +30,9 @@ HTTPS = values[security.AIINFRA_HTTPS]
 
 CSRF_TRUSTED_ORIGINS = [f"https://{'*' * host.startswith('.')}{host}" for host in ALLOWED_HOSTS] if HTTPS else []
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if values[security.AIINFRA_BEHIND_PROXY] else None
+BEHIND_PROXY = values[security.AIINFRA_BEHIND_PROXY]
+TRUSTED_PROXIES = values[security.AIINFRA_TRUSTED_PROXIES]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -69,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "aiinfra.middleware.trusted_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "aiinfra.middleware.CompressPages",
@@ -78,6 +81,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "aiinfra.middleware.bounded_body",
     "aiinfra.tenants.middleware.LoginRequired",
     "aiinfra.tenants.middleware.session_principal",
     "aiinfra.tenants.security_log.refusals.record_refusals",
@@ -192,11 +196,12 @@ RETRY_BASE_S = values[providers.RETRY_BASE_S]
 RETRY_MAX_S = values[providers.RETRY_MAX_S]
 WAITING_CLIENTS_MAX = values[web.WAITING_CLIENTS_MAX]
 
-# Web server: gunicorn gthread; the docs explain the figures.
+# Web server: the docs explain the figures.
 
 WEB_PROCESSES = values[web.WEB_PROCESSES]
 WEB_THREADS = values[web.WEB_THREADS]
 EVENT_CLIENTS_MAX = values[web.EVENT_CLIENTS_MAX]
+CONNECTIONS_PER_ADDRESS_MAX = values[web.CONNECTIONS_PER_ADDRESS_MAX]
 
 # Providers
 
@@ -253,7 +258,13 @@ LOGGING = {
     "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}, "bare": {"format": "%(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": values[web.LOG_LEVEL]},
-    "loggers": {"rq": {"level": "WARNING"}, "rq.worker": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}},
+    "loggers": {
+        "rq": {"level": "WARNING"},
+        "rq.worker": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},
+    },
 }
 if SECURITY_LOG_FILE:
     LOGGING["handlers"]["security_log"] = {  # type: ignore[index]

@@ -11,7 +11,7 @@ from queue_app.ordering.provider_limits import LimitUse, limit_uses
 from queue_app.payloads import PriorityName
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
-from queue_app.queries import RequestStatus, has_ended, request_by_id, status_of
+from queue_app.queries import RequestStatus, ended_among, has_ended, request_by_id, status_of
 from queue_app.repair.stuck import stuck_requests
 from queue_app.scheduler import run_scheduler
 from queue_app.stats.outages import LastFailure, Outage, last_failures, outages
@@ -53,6 +53,7 @@ __all__ = [
     "UnknownOrganizationError",
     "UnknownProviderError",
     "WorkerBeat",
+    "ended_among",
     "event_of",
     "has_ended",
     "has_overdue",

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.keyset import cursor_at, place_at, side
 from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptState
 from queue_app.models import ENDED, AIRequest, Priority, RequestContent, Status
@@ -82,6 +83,12 @@ def request_by_id(request_id: UUID | str) -> AIRequest | None:
 def has_ended(request_id: UUID) -> bool:
     """Whether the request in scope has ended. One query that reads no content."""
     return AIRequest.objects.filter(id=request_id, status__in=ENDED).exists()
+
+
+def ended_among(request_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the requests, of any organization, that have ended. One query that reads no content."""
+    with system_scope():
+        return set(AIRequest.objects.filter(id__in=list(request_ids), status__in=ENDED).values_list("id", flat=True))
 
 
 def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:

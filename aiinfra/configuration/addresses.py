@@ -1,7 +1,7 @@
 """Kinds of values for addresses: hosts, URLs, the database, Redis, a mailbox."""
 
 import re
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 NAME = r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
@@ -48,7 +48,10 @@ class Host:
 
 
 class Hosts:
-    """Hosts, separated by commas; with `patterns` also `.example.com` (the domain and its subdomains) and `*` (any)."""
+    """Hosts, separated by commas or spaces.
+
+    With `patterns` also `.example.com` (the domain and its subdomains) and `*` (any).
+    """
 
     is_secret = False
 
@@ -58,13 +61,27 @@ class Hosts:
 
     def parse(self, text: str) -> list[str]:
         """Return the hosts in lowercase."""
-        hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
+        hosts = [part.lower() for part in re.split(r"[,\s]+", text) if part]
         if wrong := [host for host in hosts if not self._is_accepted(host)]:
             raise ValueError(f"must be host names separated by commas, without scheme or port ({wrong[0]!r} is none)")
         return hosts
 
     def _is_accepted(self, host: str) -> bool:
         return is_host(host.removeprefix(".")) or host == "*" if self._patterns else is_host(host)
+
+
+class Networks:
+    """IP addresses and networks in CIDR notation, separated by commas."""
+
+    range = "IP addresses or networks like `10.0.0.0/8`"
+    is_secret = False
+
+    def parse(self, text: str) -> list[IPv4Network | IPv6Network]:
+        """Return the networks; an address is a network of one."""
+        try:
+            return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
+        except ValueError as error:
+            raise ValueError(f"must be IP addresses or networks separated by commas ({error})") from None
 
 
 class WebUrl:

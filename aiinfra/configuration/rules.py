@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from aiinfra.configuration.setting import Setting, Values
-from aiinfra.configuration.table import places, providers, queue, web
+from aiinfra.configuration.table import places, providers, queue
 
 PORT_MAX = 65_535
 HEAD_STARTS = (
@@ -23,18 +23,7 @@ def check_together(values: Values) -> None:
     _check_at_most(values, providers.RETRY_BASE_S, providers.RETRY_MAX_S)
     for lower, higher in pairwise(HEAD_STARTS):
         _check_at_most(values, lower, higher)
-    _check_threads(values)
     _check_upstash(values)
-
-
-def _check_threads(values: Values) -> None:
-    """Clients that hold a connection must leave a thread for pages."""
-    threads, waiting = values[web.WEB_THREADS], values[web.WAITING_CLIENTS_MAX]
-    if waiting >= threads:
-        values.refuse(web.WAITING_CLIENTS_MAX, f"must be below WEB_THREADS ({threads})")
-    elif waiting + values[web.EVENT_CLIENTS_MAX] >= threads:
-        rest = f"WEB_THREADS - WAITING_CLIENTS_MAX ({threads - waiting})"
-        values.refuse(web.EVENT_CLIENTS_MAX, f"must be below {rest}")
 
 
 def _check_at_most(values: Values, lower: Setting[Any], higher: Setting[Any]) -> None:

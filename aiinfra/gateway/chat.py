@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
 from aiinfra.failures import ApiError
+from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
@@ -73,18 +74,18 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
     with contract_errors():
         submission = submission_of(call, payload, provider, model)
         if payload.wait and waiting_room.is_open:
-            return _waited(submission)
+            return _waited(submission, ClientSocket(call.http.META))
         request = _ask(submission)
     return _answer(status_of(request, with_content=True)) if request.cached else _queued(request)
 
 
-def _waited(submission: Submission) -> HttpResponse:
+def _waited(submission: Submission, client: ClientSocket) -> HttpResponse:
     """The answer; 202 only after the timeout. Raises ApiError 429 before anything is stored if no slot is free."""
     try:
-        with waiting_room.visit() as visit:
+        with waiting_room.visit(submission.organization_id, client) as visit:
             request = _ask(submission, before_queueing=visit.take_place)
             timeout_s = submission.timeout_ms / 1000 + WAIT_MARGIN_S
-            if request.status not in ENDED and not visit.wait(request.organization_id, request.id, timeout_s):
+            if request.status not in ENDED and not visit.wait(request.id, timeout_s):
                 return _queued(request)
     except TooManyWaitingError:
         message = "Too many clients are waiting for answers. The request was not accepted. Try again later."

@@ -10,16 +10,17 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django.db import close_old_connections
+from django.conf import settings
 from redis.exceptions import RedisError
 
 from aiinfra.api import ApiCall
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.gateway import stopping
 from aiinfra.gateway.client_socket import ClientSocket
-from aiinfra.gateway.event_places import places
 from aiinfra.gateway.feed import Listener, feed
+from aiinfra.gateway.places import Places
 from aiinfra.gateway.rights_now import rights_now
+from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.live_events import (
     PAGE,
     PERMISSIONS,
@@ -42,7 +43,11 @@ STALLED_S = 30.0
 """A client that reads nothing for this long loses its slot."""
 RETRY_MS = 2_000
 EVENTS_IN_A_CHUNK = 4
-"""About 2 kB, so that a writable socket takes a chunk without blocking."""
+"""About 2 kB, so that little is lost in a buffer when a client leaves."""
+
+
+places = Places(settings.EVENT_CLIENTS_MAX)
+"""The slots of this process."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,19 @@ class EventStream:
         self._leave_place = weakref.finalize(self, places.leave, self._organization_id)
 
     def __iter__(self) -> Iterator[bytes]:
-        close_old_connections()
+        release_connections()
         feed.join(self._listener)
         try:
-            for text in self._texts():
-                if not self._can_write():
-                    return
-                yield text.encode()
+            with waiting():
+                yield from self._chunks()
         finally:
             self.close()
+
+    def _chunks(self) -> Iterator[bytes]:
+        for text in self._texts():
+            if not self._can_write():
+                return
+            yield text.encode()
 
     def close(self) -> None:
         """Return the slot; idempotent."""
@@ -95,7 +104,7 @@ class EventStream:
     def _can_write(self) -> bool:
         """Wait for a slow client, but not forever."""
         deadline = time.monotonic() + STALLED_S
-        while not self._socket.is_writable(TICK_S):
+        while not self._socket.is_ready(TICK_S):
             if stopping.is_stopping() or time.monotonic() > deadline:
                 return False
         return True
@@ -182,7 +191,7 @@ class EventStream:
                 request = request_by_id(request_id)
                 text = _lines(EventType.REQUEST, event_of(request).model_dump_json(by_alias=True)) if request else ""
         finally:
-            close_old_connections()
+            release_connections()
         if text:
             yield text
 

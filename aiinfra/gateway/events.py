@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
-from aiinfra.gateway.event_places import RETRY_AFTER_S, AllPlacesTakenError, ShareTakenError, places
-from aiinfra.gateway.event_stream import EventStream, Wanted
+from aiinfra.gateway.event_stream import EventStream, Wanted, places
+from aiinfra.gateway.places import RETRY_AFTER_S, AllPlacesTakenError, ShareTakenError
 from aiinfra.live_events import PERMISSIONS, EventType
 from queue_app.facade import request_by_id
 

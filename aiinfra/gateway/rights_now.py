@@ -1,10 +1,10 @@
 """Re-check a caller's permissions while a long response is still streaming."""
 
 from django.contrib.auth import get_user
-from django.db import close_old_connections
 from django.http import HttpRequest
 
 from aiinfra.api import ApiCall
+from aiinfra.gateway.waiting_threads import release_connections
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
@@ -22,7 +22,7 @@ def rights_now(call: ApiCall) -> Principal | None:
             return keys.authenticate(call.http.META.get("HTTP_AUTHORIZATION"))
         return _member(call)
     finally:
-        close_old_connections()  # The thread is about to wait: return its connection to the pool.
+        release_connections()
 
 
 def _member(call: ApiCall) -> Principal | None:

@@ -1,4 +1,4 @@
-"""gunicorn's configuration: threads, because most requests wait for something."""
+"""gunicorn's configuration. `aiinfra.stack.web` serves the connections of each process."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from aiinfra.stack.address import bind_host
 bind = f"{bind_host()}:{settings.PORT}"
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
-worker_class = "gthread"
+worker_class = "aiinfra.stack.web.worker.BufferingWorker"
 preload_app = True
 graceful_timeout = 10
 loglevel = "warning"

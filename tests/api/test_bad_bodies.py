@@ -133,7 +133,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_as_json(program: 
 
 def test_a_form_of_five_megabytes_is_refused_in_the_same_shape(browser: Caller, address: str) -> None:
     form = b"a=1&" * 1_300_000
-    refused(browser.post(address, form, content_type="application/x-www-form-urlencoded"), 415)
+    refused(browser.post(address, form, content_type="application/x-www-form-urlencoded"), 413)
 
 
 def test_an_idempotency_key_is_printable_ascii(program: Caller, address: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from aiinfra.gateway import event_stream, events
-from aiinfra.gateway.event_places import Places
+from aiinfra.gateway.places import Places
 from aiinfra.tenants.models import Organization, User
 from cost_app.budgets.live import tell_budgets
 from cost_app.budgets.manage import set_budget

@@ -194,8 +194,6 @@ def test_no_error_shows_a_secret(environment: dict[str, str]) -> None:
         ({"RETRY_MAX_S": "0.5"}, "RETRY_MAX_S"),
         ({"QUEUE_HEAD_START_NORMAL_S": "121"}, "QUEUE_HEAD_START_NORMAL_S"),
         ({"QUEUE_HEAD_START_CRITICAL_S": "1"}, "QUEUE_HEAD_START_CRITICAL_S"),
-        ({"WEB_THREADS": "8", "WAITING_CLIENTS_MAX": "8"}, "WAITING_CLIENTS_MAX"),
-        ({"WEB_THREADS": "8", "WAITING_CLIENTS_MAX": "4", "EVENT_CLIENTS_MAX": "4"}, "EVENT_CLIENTS_MAX"),
         ({"PORT": "65535"}, "PORT"),
         ({"PORT": "65534"}, "PORT"),
         ({"PORT": "65535", "OPENAI_API_KEY": "sk-1"}, "PORT"),
@@ -218,7 +216,6 @@ def test_settings_that_do_not_go_together_are_refused(environment: dict[str, str
         {"PORT": "65533"},
         {"PORT": "65534", "SANDBOX_PORT": "9000"},
         {"QUEUE_RETENTION_DAYS": "3"},
-        {"WEB_THREADS": "1"},
         {"WORKER_PROCESSES": "200"},
         {"UPSTASH_REDIS_REST_TOKEN": "t", "REDIS_URL": "redis://h"},
     ],
@@ -227,7 +224,6 @@ def test_settings_that_do_not_go_together_are_refused(environment: dict[str, str
 def test_a_default_never_contradicts_what_was_set(environment: dict[str, str]) -> None:
     values = read(environment)
     assert values[queue.QUEUE_CONTENT_RETENTION_DAYS] <= values[queue.QUEUE_RETENTION_DAYS]
-    assert values[web.WAITING_CLIENTS_MAX] < values[web.WEB_THREADS]
     assert values[queue.WORKER_THREADS] >= 1
 
 

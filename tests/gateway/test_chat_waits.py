@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +14,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from aiinfra.gateway import chat, waiting
+from aiinfra.gateway import chat, ended_rows, waiting
+from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.ended_rows import EndedRows
 from aiinfra.gateway.feed import feed
-from aiinfra.gateway.waiting import TooManyWaitingError, WaitingRoom
+from aiinfra.gateway.waiting import TooManyWaitingError, Visit, WaitingRoom
 from aiinfra.live_events import CHANNEL
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
@@ -126,12 +129,12 @@ def test_one_too_many_is_turned_away_before_anything_is_stored(
 
 
 def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
-    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
+    program: Caller, organization: Organization, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()
     assert ask(program).status_code == 200
     for _ in range(2):
-        room._places.acquire()
+        room._places.take(organization.pk)
     response = ask(program)
     assert (response.status_code, json.loads(response.content)["cached"]) == (200, True)
     assert refused(ask(program, cache="bypass"), 429)["type"] == "too_many_waiting"
@@ -157,7 +160,7 @@ def test_a_lost_event_costs_no_answer(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "changed", lambda *_: None)
-    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.05)
     worker()
     assert ask(program).status_code == 200
 
@@ -165,11 +168,11 @@ def test_a_lost_event_costs_no_answer(
 def test_an_event_is_enough(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No one looks at the row for an hour, so only the event can tell."""
+    """No one looks at the rows, so only the event can tell."""
+    monkeypatch.setattr(EndedRows, "_look", lambda _: None)
     answer = in_a_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
-    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 3_600)
     worker()
     assert answer().status_code == 200
 
@@ -193,7 +196,7 @@ def test_who_waits_is_answered_while_redis_is_away(
 def test_many_at_once_are_all_answered(
     program: Caller, sandbox: SandboxClient, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = WaitingRoom(6)
+    room = WaitingRoom(8)
     monkeypatch.setattr(chat, "waiting_room", room)
     worker()
 
@@ -206,7 +209,7 @@ def test_many_at_once_are_all_answered(
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, range(12))) == [(200, True)] * 12
-    assert has_free_places(room, 6)
+    assert has_free_places(room, 8)
 
 
 def test_a_repeat_of_an_answered_request_is_answered_at_once(
@@ -231,16 +234,38 @@ def test_a_place_is_given_back_whatever_happens(room: WaitingRoom, monkeypatch: 
     def fail(*_: object) -> bool:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(waiting, "_wait_until_ended", fail)
+    monkeypatch.setattr(Visit, "_wait_until_ended", fail)
     for _ in range(5):
-        with pytest.raises(RuntimeError):
-            room.wait(1, uuid4(), 1)
+        with pytest.raises(RuntimeError), room.visit(1, ClientSocket({})) as visit:
+            visit.wait(uuid4(), 1)
     assert has_free_places(room, 2)
 
 
 def test_a_full_room_lets_nobody_in() -> None:
-    with pytest.raises(TooManyWaitingError):
-        WaitingRoom(0).wait(1, uuid4(), 1)
+    with pytest.raises(TooManyWaitingError), WaitingRoom(0).visit(1, ClientSocket({})) as visit:
+        visit.wait(uuid4(), 1)
+
+
+def test_one_organization_leaves_a_quarter_of_the_places_to_the_others() -> None:
+    room = WaitingRoom(4)
+    with ExitStack() as visits:
+        for _ in range(3):
+            visits.enter_context(room.visit(1, ClientSocket({}))).take_place()
+        with pytest.raises(TooManyWaitingError):
+            visits.enter_context(room.visit(1, ClientSocket({}))).take_place()
+        visits.enter_context(room.visit(2, ClientSocket({}))).take_place()
+    assert has_free_places(room, 4)
+
+
+def test_a_client_that_left_gives_its_place_back(
+    room: WaitingRoom, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.01)
+    client = ClientSocket({})
+    monkeypatch.setattr(client, "is_gone", lambda: True)
+    with organization_scope(organization.pk), room.visit(organization.pk, client) as visit:
+        assert visit.wait(uuid4(), 3_600) is False
+    assert has_free_places(room, 2)
 
 
 def test_there_is_one_subscription_however_many_wait(program: Caller, room: WaitingRoom) -> None:

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from aiinfra import live_events
 from aiinfra.gateway import event_stream, events, feed, rights_now, stopping
 from aiinfra.gateway.client_socket import ClientSocket
-from aiinfra.gateway.event_places import AllPlacesTakenError, Places, ShareTakenError
+from aiinfra.gateway.places import AllPlacesTakenError, Places, ShareTakenError
 from aiinfra.live_events import PERMISSIONS, Draft, EventType, publish
 from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
@@ -66,7 +66,7 @@ def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     The test's transaction keeps its connection.
     """
     for module in (event_stream, rights_now):
-        monkeypatch.setattr(module, "close_old_connections", lambda: None)
+        monkeypatch.setattr(module, "release_connections", lambda: None)
     monkeypatch.setattr(event_stream, "CHECK_S", 0)
     monkeypatch.setattr(event_stream, "TICK_S", 0.05)
     monkeypatch.setattr(feed, "PAUSE_S", 0.05)
@@ -508,7 +508,7 @@ def test_a_client_that_does_not_read_loses_its_place(
     monkeypatch.setattr(event_stream, "STALLED_S", 0)
     stream = listen(program)
     ready(stream)
-    monkeypatch.setattr(ClientSocket, "is_writable", lambda *_: False)
+    monkeypatch.setattr(ClientSocket, "is_ready", lambda *_: False)
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
     tell(Organization.objects.get())
     assert stream.rest() == []

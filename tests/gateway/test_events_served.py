@@ -1,24 +1,20 @@
 """Live events through the real web server: gunicorn's processes, real connections, a real Redis."""
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 import pytest
 from django.db import connection
-from pytest_django.fixtures import Settings
 
 from aiinfra import live_events
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from tests.api.support import EVENTS, QUEUE, Caller, enqueue_body, new_key
 from tests.gateway.sse import Event, Events
-from tests.support.processes import free_port, start, stop, wait_until
-from tests.support.race import PROVIDER_KEYS, database_url
+from tests.support.processes import wait_until
+from tests.support.web import Web
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -26,53 +22,15 @@ READ, UNREAD, AWAY, AFTER = 50, 25, 25, 25
 """Requests of each organization, each with two events: 250 events, and 500 of both."""
 
 
-@dataclass
-class Web:
-    """gunicorn, and what ends it."""
-
-    url: str
-    stop: Callable[[], int]
-
-    @contextmanager
-    def listen(self, key: str, last_event_id: str = "") -> Iterator[Events]:
-        headers = {"Authorization": f"Bearer {key}", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
-        with (
-            httpx2.Client(trust_env=False, timeout=60) as client,
-            client.stream("GET", self.url + EVENTS, headers=headers) as response,
-        ):
-            assert response.status_code == 200, response.read()
-            yield Events(response.iter_bytes())
-
-
-@pytest.fixture
-def serve(redis_url: str, settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Web]]:
-    """Starts the web server on the test's own database and Redis."""
-    with ExitStack() as running:
-
-        def begin(**environment: str) -> Web:
-            port = free_port()
-            variables = {
-                "PORT": str(port),
-                "AIINFRA_DATA_DIR": str(tmp_path),
-                "DATABASE_URL": database_url(),
-                "REDIS_URL": redis_url,
-                "SECRET_KEY": settings.SECRET_KEY,
-                "API_KEY_PEPPER": settings.API_KEY_PEPPER,
-                "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
-                **PROVIDER_KEYS,
-                **environment,
-            }
-            command = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
-            url = f"http://127.0.0.1:{port}"
-            process = running.enter_context(start(command, variables, f"{url}/readyz"))
-
-            def end() -> int:
-                stop(process)
-                return int(process.returncode)
-
-            return Web(url, end)
-
-        yield begin
+@contextmanager
+def listen(web: Web, key: str, last_event_id: str = "") -> Iterator[Events]:
+    headers = {"Authorization": f"Bearer {key}", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+    with (
+        httpx2.Client(trust_env=False, timeout=60) as client,
+        client.stream("GET", web.url + EVENTS, headers=headers) as response,
+    ):
+        assert response.status_code == 200, response.read()
+        yield Events(response.iter_bytes())
 
 
 class Traffic:
@@ -118,7 +76,7 @@ def test_two_organizations_each_see_all_of_their_own_events_in_order_across_a_re
     seen: list[list[Event]] = [[], []]
     last_ids = ["", ""]
     with ExitStack() as connections:
-        streams = [connections.enter_context(web.listen(each.key)) for each in traffic]
+        streams = [connections.enter_context(listen(web, each.key)) for each in traffic]
         assert [stream.next().name for stream in streams] == ["ready", "ready"]
         make_at_once(traffic, READ + UNREAD)
         for number, stream in enumerate(streams):
@@ -127,7 +85,7 @@ def test_two_organizations_each_see_all_of_their_own_events_in_order_across_a_re
     make_at_once(traffic, AWAY)
     with ExitStack() as connections:
         streams = [
-            connections.enter_context(web.listen(each.key, last_id))
+            connections.enter_context(listen(web, each.key, last_id))
             for each, last_id in zip(traffic, last_ids, strict=True)
         ]
         assert [stream.next().name for stream in streams] == ["ready", "ready"]
@@ -146,7 +104,7 @@ def test_sigterm_ends_the_streams_and_does_not_wait_for_their_clients(
 ) -> None:
     """Streams that do not end by themselves are cut off after the graceful time-out, without a word."""
     web = serve()
-    with web.listen(Traffic(organization).key) as stream:
+    with listen(web, Traffic(organization).key) as stream:
         assert stream.next().name == "ready"
         assert web.stop() == 0
         assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
@@ -157,7 +115,7 @@ def test_pages_are_answered_while_all_places_are_taken_and_a_client_that_leaves_
 ) -> None:
     web = serve(WEB_PROCESSES="1", WEB_THREADS="3", EVENT_CLIENTS_MAX="1")
     key = Traffic(organization).key
-    with web.listen(key) as stream:
+    with listen(web, key) as stream:
         assert stream.next().name == "ready"
         refused = httpx2.get(web.url + EVENTS, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")

@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from aiinfra.json_body import BODY_BYTES_MAX
+from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.tenants.authorization import Role
 from cache_app.facade import LookupOptions, SemanticCache, StoreOptions
 from cache_app.payloads import LookupIn, StoreIn

@@ -1,7 +1,7 @@
 """Secrets, host names, HTTPS."""
 
 from aiinfra.configuration import kinds
-from aiinfra.configuration.addresses import Hosts
+from aiinfra.configuration.addresses import Hosts, Networks
 from aiinfra.configuration.setting import Setting
 
 SECRET = kinds.Text("text; `doctor` asks for 32 characters", is_secret=True)
@@ -53,7 +53,15 @@ AIINFRA_BEHIND_PROXY = Setting(
     "AIINFRA_BEHIND_PROXY",
     kinds.Switch(),
     False,
-    "Trust `X-Forwarded-Proto`. Set it only behind a proxy that sets the header on every request.",
+    "Trust `X-Forwarded-Proto` and `X-Forwarded-For`. Set it only behind a proxy that sets both on every request.",
+)
+AIINFRA_TRUSTED_PROXIES = Setting(
+    "AIINFRA_TRUSTED_PROXIES",
+    Networks(),
+    [],
+    "With `AIINFRA_BEHIND_PROXY`: addresses of your proxies. The headers of other clients are ignored, and "
+    "`X-Forwarded-For` is read from the right, past these addresses.",
+    "every client; the last address in `X-Forwarded-For` counts",
 )
 DEBUG = Setting(
     "DEBUG",

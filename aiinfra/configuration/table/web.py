@@ -8,18 +8,21 @@ WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent reque
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),
-    lambda values: values[WEB_THREADS] // 2,
-    "Maximum threads of a process for clients that wait for an answer, so that pages stay fast. Must be less than "
-    "`WEB_THREADS`.",
-    "half of `WEB_THREADS`",
+    150,
+    "Maximum clients of a process that wait for an answer. Each has its own thread, beside `WEB_THREADS`.",
 )
 EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),
-    lambda values: max(0, min(values[WEB_THREADS] // 3, values[WEB_THREADS] - values[WAITING_CLIENTS_MAX] - 1)),
-    "Maximum live event streams in each process. Each open stream uses a thread; pages beyond the limit poll "
-    "instead. Together with `WAITING_CLIENTS_MAX`, must be less than `WEB_THREADS`.",
-    "a third of `WEB_THREADS`, or less if `WAITING_CLIENTS_MAX` leaves fewer",
+    100,
+    "Maximum live event streams in each process. Each has its own thread, beside `WEB_THREADS`; pages beyond the "
+    "limit poll instead.",
+)
+CONNECTIONS_PER_ADDRESS_MAX = Setting(
+    "CONNECTIONS_PER_ADDRESS_MAX",
+    kinds.Whole(1, 2000),
+    256,
+    "Maximum open connections from one address in each process. Doesn't apply to this machine and trusted proxies.",
 )
 LOG_LEVEL = Setting(
     "LOG_LEVEL",

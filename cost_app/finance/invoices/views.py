@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from aiinfra.bodies import accepts_bodies_up_to
 from aiinfra.csv_stream import csv_response
 from aiinfra.row_ids import is_row_id
 from aiinfra.templatetags.formats import time_text
@@ -16,10 +17,13 @@ from aiinfra.tenants.actors import actor_name
 from cost_app.finance.forms import InvoiceForm
 from cost_app.finance.invoices.comparison import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
 from cost_app.finance.invoices.files import FileError
+from cost_app.finance.invoices.table import MAX_BYTES
 from cost_app.finance.screens import line_page
 from cost_app.models import InvoiceImport, InvoiceLine
 
 IMPORTS_SHOWN = 50
+FORM_BYTES = 1024 * 1024
+"""For the other fields of the upload form."""
 
 
 @permission_required("finance:read")
@@ -29,6 +33,7 @@ def invoices(request: MemberRequest) -> HttpResponse:
     return _list(request, InvoiceForm())
 
 
+@accepts_bodies_up_to(MAX_BYTES + FORM_BYTES)
 @permission_required("finance:write")
 @require_POST
 def upload(request: MemberRequest) -> HttpResponse:

@@ -1,18 +1,20 @@
-"""How many clients of live events a web process accepts: each holds one of its threads while it listens."""
+"""How many clients of a web process may hold a connection open: for live events, or for an answer."""
 
 import threading
 from collections import Counter
 
-from django.conf import settings
-
 RETRY_AFTER_S = 5
 
 
-class AllPlacesTakenError(Exception):
+class NoPlaceError(Exception):
+    """No slot is free."""
+
+
+class AllPlacesTakenError(NoPlaceError):
     """This process has no slot left."""
 
 
-class ShareTakenError(Exception):
+class ShareTakenError(NoPlaceError):
     """The organization already uses its share of the slots; the rest are for the others."""
 
 
@@ -45,7 +47,3 @@ class Places:
         """How many slots are in use."""
         with self._lock:
             return self._taken.total()
-
-
-places = Places(settings.EVENT_CLIENTS_MAX)
-"""The slots of this process."""

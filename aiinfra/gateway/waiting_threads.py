@@ -1,0 +1,26 @@
+"""Threads that wait for something on behalf of a client, while other threads take over their other work."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from django.db import connections
+
+_replaced: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def replace_with(replaced: Callable[[], AbstractContextManager[None]]) -> None:
+    """Register how the web server replaces a waiting thread; it does so in each of its processes."""
+    global _replaced
+    _replaced = replaced
+
+
+def waiting() -> AbstractContextManager[None]:
+    """Context for the time in which a thread waits. Callers limit how many do."""
+    return _replaced()
+
+
+def release_connections() -> None:
+    """Close this thread's database connections while it waits: several hundred would take much memory."""
+    for each in connections.all(initialized_only=True):
+        if not each.in_atomic_block:
+            each.close()

@@ -1,0 +1,72 @@
+"""Responses that the web server gives itself, before Django sees the request."""
+
+import json
+import re
+
+FOR_PROGRAMS = re.compile(rb"\s*[A-Z]+ /+(api|v1)/")
+
+
+class Refusal:
+    """A response without a thread or a view behind it. Programs get the API's error shape, people get a sentence."""
+
+    def __init__(
+        self, status: int, reason: str, kind: str, message: str, *, start: bytes = b"", retry_after_s: int | None = None
+    ) -> None:
+        self.code = status
+        self.reason = reason
+        self._kind = kind
+        self._message = message
+        self._is_for_program = FOR_PROGRAMS.match(start) is not None
+        self._retry_after_s = retry_after_s
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:  # noqa: ARG002
+        """Status line, headers, and body, as waitress asks for them."""
+        headers = [
+            ("Content-Type", "application/json" if self._is_for_program else "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if self._retry_after_s is not None:
+            headers.append(("Retry-After", str(self._retry_after_s)))
+        return f"{self.code} {self.reason}", headers, self._body()
+
+    def to_bytes(self) -> bytes:
+        """The whole response, for a connection that closes after it."""
+        status, headers, body = self.to_response()
+        headers += [("Content-Length", str(len(body))), ("Connection", "close")]
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    def _body(self) -> bytes:
+        if not self._is_for_program:
+            return f"{self._message}\n".encode()
+        error = {"type": self._kind, "code": self._kind, "message": self._message, "param": None, "requestId": None}
+        return json.dumps({"error": error}).encode()
+
+
+def malformed(message: str, start: bytes) -> Refusal:
+    """400 for a request that cannot be understood, or that another server could understand differently."""
+    return Refusal(400, "Bad Request", "invalid_request", message, start=start)
+
+
+def too_large(limit: int, start: bytes) -> Refusal:
+    """413 for a body over the limit in bytes."""
+    message = f"The body is larger than {limit} bytes."
+    return Refusal(413, "Content Too Large", "too_large", message, start=start)
+
+
+def head_too_large(limit: int, start: bytes) -> Refusal:
+    """431 for a request line and headers over the limit in bytes."""
+    message = f"The request line and headers are larger than {limit} bytes."
+    return Refusal(431, "Request Header Fields Too Large", "headers_too_large", message, start=start)
+
+
+def too_slow(start: bytes) -> Refusal:
+    """408 for a request that did not arrive in time."""
+    return Refusal(408, "Request Timeout", "timeout", "The request did not arrive in time.", start=start)
+
+
+def busy(start: bytes) -> Refusal:
+    """503 while the bodies of other requests fill the memory that is reserved for them."""
+    message = "The server is receiving too much data at once. Try again in a few seconds."
+    return Refusal(503, "Service Unavailable", "unavailable", message, start=start, retry_after_s=5)

@@ -1,0 +1,3 @@
+"""Fixtures that attacks share."""
+
+from tests.support.web import serve  # noqa: F401 - fixture

@@ -1,0 +1,155 @@
+"""Attacks on the web server as it is deployed: slow clients, large bodies, forged framing."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+
+import psutil
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.bodies import BODY_BYTES_MAX
+from aiinfra.tenants.models import User
+from tests.support.processes import wait_until
+from tests.support.web import Web
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+SLOW_CLIENTS = 300
+LONG_HEAD = b"GET /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"x" * 10_000
+BODY_HEAD = b"POST /api/ai/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n"
+GROWTH_BYTES_MAX = 50 * 1024 * 1024
+ROUNDS = 25
+
+
+@contextmanager
+def slow_clients(web: Web) -> Iterator[None]:
+    """A third sends its headers byte by byte, a third its body, and a third nothing."""
+    is_over = threading.Event()
+    with ExitStack() as connections:
+        clients = [connections.enter_context(connect(web)) for _ in range(SLOW_CLIENTS)]
+        for client in clients[1::3]:
+            client.sendall(BODY_HEAD)
+
+        def trickle() -> None:
+            for place in range(len(LONG_HEAD)):
+                for client in clients[0::3]:
+                    send(client, LONG_HEAD[place : place + 1])
+                for client in clients[1::3]:
+                    send(client, b"x")
+                if is_over.wait(0.2):
+                    return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        yield
+        is_over.set()
+        thread.join()
+
+
+def send(client: socket.socket, data: bytes) -> None:
+    try:
+        client.sendall(data)
+    except OSError:
+        client.close()
+
+
+def connect(web: Web) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", web.port), 10)
+
+
+def get(web: Web, path: str) -> int:
+    connection = HTTPConnection("127.0.0.1", web.port, timeout=20)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def memory(web: Web) -> int:
+    family = psutil.Process(web.pid).children()
+    return sum(process.memory_info().rss for process in family)
+
+
+def test_slow_clients_stop_neither_probes_nor_pages_and_cost_little_memory(serve: Callable[..., Web]) -> None:
+    web = serve(DEBUG="true")
+    for _ in range(ROUNDS):
+        assert [get(web, "/healthz"), get(web, reverse("login"))] == [200, 200]
+    before = memory(web)
+    with slow_clients(web):
+        for _ in range(ROUNDS):
+            assert [get(web, "/healthz"), get(web, reverse("login"))] == [200, 200]
+        assert memory(web) - before < GROWTH_BYTES_MAX
+
+
+def post(web: Web, path: str, size: int, headers: dict[str, str], send_all: bool = True) -> tuple[int, str]:
+    """Announce a body of that size, and send all or none of it: the response and its body."""
+    connection = HTTPConnection("127.0.0.1", web.port, timeout=60)
+    try:
+        connection.putrequest("POST", path)
+        for name, value in {"Content-Length": str(size), **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        if send_all:
+            connection.send(b"x" * size)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def test_a_large_body_is_refused_before_it_is_sent_at_every_address_and_for_everybody(
+    serve: Callable[..., Web], owner: User, client_of: Callable[[User], Client]
+) -> None:
+    web = serve(WEB_PROCESSES="1")
+    session = {"Cookie": f"sessionid={client_of(owner).session.session_key}"}
+    upload = reverse("finance_invoice_upload")
+    paths = [reverse("login"), "/nothing-here/", "/api/ai/chat", "/api/nothing", reverse("members"), "/static/x"]
+    for path in paths:
+        assert post(web, path, 150 * BODY_BYTES_MAX, MULTIPART | session, send_all=False)[0] == 413, path
+        assert post(web, path, BODY_BYTES_MAX + 1, MULTIPART | session, send_all=False)[0] == 413, path
+    forged = {"Cookie": "sessionid=" + "x" * 32}
+    for headers in (MULTIPART, MULTIPART | forged):
+        assert post(web, upload, BODY_BYTES_MAX + 1, headers, send_all=False)[0] == 413
+    assert post(web, upload, 12 * BODY_BYTES_MAX, MULTIPART | session, send_all=False)[0] == 413
+
+
+def test_a_signed_in_user_may_upload_a_large_invoice(
+    serve: Callable[..., Web], owner: User, client_of: Callable[[User], Client]
+) -> None:
+    """403 comes from the CSRF check, so the body was accepted and read."""
+    web = serve(WEB_PROCESSES="1", DEBUG="true")
+    session = {"Cookie": f"sessionid={client_of(owner).session.session_key}"}
+    status, text = post(web, reverse("finance_invoice_upload"), 2 * BODY_BYTES_MAX, MULTIPART | session)
+    assert (status, "CSRF" in text or "form" in text) == (403, True)
+    asked = {"Expect": "100-continue"}
+    with connect(web) as client:
+        head = [f"POST {reverse('finance_invoice_upload')} HTTP/1.1", "Host: 127.0.0.1"]
+        head += [f"{name}: {value}" for name, value in {**MULTIPART, **session, **asked}.items()]
+        client.sendall("\r\n".join([*head, f"Content-Length: {2 * BODY_BYTES_MAX}", "", ""]).encode())
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"x" * 2 * BODY_BYTES_MAX)
+        assert client.recv(12) == b"HTTP/1.1 403"
+
+
+def test_requests_in_progress_end_before_the_server_does(serve: Callable[..., Web]) -> None:
+    web = serve(WEB_PROCESSES="1")
+    with connect(web) as idle, connect(web) as busy:
+        busy.sendall(b"POST /nothing-here/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nab")
+        wait_until(lambda: get(web, "/healthz") == 200, "the server")
+        stopping = threading.Thread(target=web.stop)
+        stopping.start()
+        assert idle.recv(1) == b""
+        busy.sendall(b"cd")
+        response = busy.recv(65536)
+        assert b"Connection: close" in response
+        stopping.join()
