@@ -17,6 +17,7 @@ AMOUNT = re.compile(
     r"^[\d.,]+(?:st|nd|rd|th|s|k|m|bn|mn|x)?$|^[\d.,]+-?[^\W\d_]{1,12}(?:-[^\W\d_]+)*$|^[^\W\d_]+-[\d.]+-[^\W\d_]+$"
 )
 CODE_OF_DIGITS_FIRST = re.compile(r"^(?:\d[a-jln-z]\w?|\d+[A-Z]{1,3}\d*|3d|2d|[345]g)$")
+POWER_OF_TEN = re.compile(r"^\d+(?:\.\d+)?e-\d+$")
 ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
 HINT = re.compile(r"\d|\b(?:[ivx]+|[b-e])\b|₂", re.IGNORECASE)
 """No pattern can match without one of these."""
@@ -62,7 +63,8 @@ def _mixed(match: re.Match[str]) -> str:
     written = match[0]
     if AMOUNT.match(written) and not CODE_OF_DIGITS_FIRST.match(written):
         return ""
-    return re.sub(r"[^\w.]|_", "", unicodedata.normalize("NFKC", written)).lower()
+    written = unicodedata.normalize("NFKC", written).lower()
+    return written if POWER_OF_TEN.match(written) else re.sub(r"[^\w.]|_", "", written)
 
 
 def object_to_codes(asked: frozenset[str], cached: frozenset[str]) -> Objection | None:

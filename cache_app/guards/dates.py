@@ -115,6 +115,12 @@ HINT = re.compile(
 """No pattern can match without one of these, so most texts skip the search."""
 
 
+PLACE = " \ufdd0 "
+"""A noncharacter where a time stood."""
+PLACES = re.compile(rf"(?:\b(?:in|on)\s+)?{PLACE.strip()}")
+"""With the preposition before it, which would make a phrase of the word before ("pay in 2023")."""
+
+
 def take_dates(text: str) -> tuple[frozenset[Date], str]:
     """The times of a text, and the text with times blanked out."""
     dates: list[Date] = []
@@ -123,8 +129,8 @@ def take_dates(text: str) -> tuple[frozenset[Date], str]:
     for pattern, found in COMPILED:
         for match in pattern.finditer(text):
             dates += found(match)
-        text = pattern.sub(" ", text)
-    return frozenset(dates), text
+        text = pattern.sub(PLACE, text)
+    return frozenset(dates), PLACES.sub(" ", text)
 
 
 def object_to_dates(asked: frozenset[Date], cached: frozenset[Date]) -> Objection | None:

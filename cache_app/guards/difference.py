@@ -32,8 +32,15 @@ def are_alike(one: str, other: str) -> bool:
     """Whether two terms mean the same: synonyms, words of one root, a typo, a phrase and its main word."""
     if not meanings().get(one, frozenset()).isdisjoint(meanings().get(other, ())):
         return True
-    near = is_derived(one, other) or is_slip(one, other) or _is_part(one, other) or _is_part(other, one)
+    slip = is_slip(one, other) and not _are_lookalikes(one, other)
+    near = is_derived(one, other) or slip or _is_part(one, other) or _is_part(other, one)
     return near and not exclude_each_other(one, other)
+
+
+def _are_lookalikes(one: str, other: str) -> bool:
+    """Two words that one letter tells apart: sulfate and sulfite."""
+    left, right = (sides("lookalikes").get(each, ()) for each in (one, other))
+    return set(left).isdisjoint(right) and not {line for line, _ in left}.isdisjoint(line for line, _ in right)
 
 
 @lru_cache(maxsize=16384)

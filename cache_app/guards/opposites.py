@@ -5,10 +5,12 @@ from collections.abc import Iterable, Set
 from cache_app.guards.difference import WordDifference, exclude_each_other, has_opposite, left_over
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.parsing import Parsed, unframed
-from cache_app.guards.stems import is_slip
+from cache_app.guards.stems import is_slip, stem
 from cache_app.guards.tables import sides, terms
 
 GUARDS = {"antonyms": "antonyms", "contrasts": "antonyms", "places": "entities", "names": "entities"}
+AUXILIARIES = frozenset(map(stem, ("do", "does", "did")))
+"""A question has one whatever it is about: not the "do" that means "provide"."""
 NEGATING = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
 
 
@@ -45,7 +47,7 @@ def opposing_lines(asked: Parsed, cached: Parsed) -> frozenset[tuple[str, int]]:
 
 def _opposable(one: Parsed, other: Parsed) -> tuple[str, ...]:
     terms_of_one = tuple(each for each in unframed(one.sequence) if has_opposite(each))
-    return left_over(terms_of_one, tuple(unframed(other.sequence)))
+    return left_over(terms_of_one, tuple(each for each in unframed(other.sequence) if each not in AUXILIARIES))
 
 
 def object_to_restriction(apart: WordDifference) -> Objection | None:

@@ -3,22 +3,32 @@
 import re
 from itertools import combinations, pairwise
 
-from cache_app.guards.difference import exclude_each_other, has_opposite
+from cache_app.guards.difference import WordDifference, difference, exclude_each_other, has_opposite
 from cache_app.guards.objection import Objection
-from cache_app.guards.parsing import Parsed, unframed
-from cache_app.guards.tables import term
+from cache_app.guards.parsing import Parsed
+from cache_app.guards.small_words import without_politeness
+from cache_app.guards.tables import lines, small_words, term, words
 
 SOURCES = frozenset({"from", "leav", "leave"})
 TARGETS = frozenset({"to", "into", "toward", "onto"})
 BETWEEN = frozenset(
-    {"to", "into", "than", "over", "before", "after", "by", "for", "against", "cause", "caus", "affect"}
+    map(term, ("to", "into", "than", "over", "before", "after", "by", "for", "against", "cause", "affect"))
 )
 BOTH_WAYS = frozenset({"and", "or", "vs", "versus", "&", "between", "with"})
 REACH = 3
 VERSIONS = frozenset(map(term, ("version", "translation", "edition", "rendering", "equivalent", "copy", "variant")))
 OF = frozenset({"of", "for", "from"})
-OPERATORS = frozenset("-<>/")
+OPERATORS = frozenset("-<>/|=^%\\∈⊂⊃⊆⊇→")
 """Asymmetric operators."""
+OPERANDS = re.compile(rf"\w+|[{re.escape(''.join(sorted(OPERATORS)))}]")
+HELPING = "did|do|does|is|are|was|were|will|would|can|could|should|has|have"
+SUBJECT = re.compile(rf"^\W*who (?!(?:{HELPING})\b)")
+OBJECT = re.compile(r"^\W*(?:whom\b|who (?:did|do|does)\b)")
+CASES = tuple((actor, acted_on) for actor, acted_on in (line.split() for line in lines("persons")))
+ACTED_ON = "|".join(acted_on for _, acted_on in CASES)
+PASSIVE = re.compile(r"\bby\b|\b(?:am|is|are|was|were|be|been|being|get|got)\b[^.?!]{0,40}?ed\b")
+RECIPIENT = re.compile(rf"\b(?:to|from) (?:{ACTED_ON})\b")
+LONGEST_SENTENCE = 30
 
 
 def object_to_order(asked: Parsed, cached: Parsed) -> Objection | None:
@@ -30,7 +40,7 @@ def object_to_order(asked: Parsed, cached: Parsed) -> Objection | None:
 
 def _operands_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """The same words around the same signs in another order: x - y and y - x."""
-    one, other = (re.findall(r"\w+|[-<>/]", each.text.lower()) for each in (asked, cached))
+    one, other = (OPERANDS.findall(each.text.lower()) for each in (asked, cached))
     return one != other and sorted(one) == sorted(other) and not OPERATORS.isdisjoint(one)
 
 
@@ -69,14 +79,27 @@ def _around(parsed: Parsed, marker: str) -> tuple[set[str], set[str]]:
 
 def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """The same words throughout, two of them exchanged around something that does not work both ways."""
-    one, other = unframed(asked.sequence), unframed(cached.sequence)
+    one, other = (_without_articles(each.text) for each in (asked, cached))
     if len(one) != len(other) or sorted(one) != sorted(other):
         return False
     moved = [at for at in range(len(one)) if one[at] != other[at]]
     if len(moved) != 2 or moved[1] - moved[0] < 2:
         return False
     between = set(one[moved[0] + 1 : moved[1]])
-    return between.isdisjoint(BOTH_WAYS) and all(one[at] in asked.content for at in moved)
+    return between.isdisjoint(BOTH_WAYS) and not {one[at] for at in moved} & BOTH_WAYS
+
+
+def _without_articles(text: str) -> list[str]:
+    """The words in lower case. A capital A is a name."""
+    return [word.lower() for word in re.findall(r"\w+", text) if word not in words("determiners")]
+
+
+def _questions_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """Who invited Anna, whom did Anna invite."""
+    if set(asked.content) != set(cached.content):
+        return False
+    one, other = asked.text.lower(), cached.text.lower()
+    return any(SUBJECT.search(left) and OBJECT.search(right) for left, right in ((one, other), (other, one)))
 
 
 def _kinds_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -128,6 +151,52 @@ def _next_content(parsed: Parsed, at: int, markers: frozenset[str]) -> set[str]:
     return set()
 
 
+def _persons_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """A person acts in one text and is acted on in the other: customers ask us, we ask customers."""
+    if not _are_alike(asked, cached) or any(_is_passive(each.text) for each in (asked, cached)):
+        return False
+    one, other = (frozenset(without_politeness(each.text)) for each in (asked, cached))
+    return any(
+        actor in left and acted_on in right and acted_on not in left and actor not in right
+        for left, right in ((one, other), (other, one))
+        for actor, acted_on in CASES
+    )
+
+
+def _is_passive(text: str) -> bool:
+    """Grants were given by us; but not "to us", who are the same in both voices."""
+    return PASSIVE.search(text) is not None and not RECIPIENT.search(text)
+
+
+def _are_alike(asked: Parsed, cached: Parsed) -> bool:
+    """Nothing but small words differs, also inside phrases: ask us for, ask for."""
+    left, right = ({part for each in parsed.content for part in each.split()} for parsed in (asked, cached))
+    return left - small_words() == right - small_words() or difference(asked, cached) == WordDifference((), ())
+
+
+def _actors_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """The same words, and two of them in exchanged places around a verb: the CFO reviews what the team writes."""
+    one, other = asked.content, cached.content
+    if any(PASSIVE.search(each.text) for each in (asked, cached)):
+        return False
+    if len(one) != len(other) or set(one) != set(other) or not len(set(one)) == len(one) <= LONGEST_SENTENCE:
+        return False
+    place = {word: at for at, word in enumerate(other)}
+    acting = _acting(asked) & _acting(cached)
+    return any(
+        place[before] > place[verb] > place[after]
+        for at, verb in enumerate(one)
+        if verb in acting
+        for before in one[:at]
+        for after in one[at + 1 :]
+    )
+
+
+def _acting(parsed: Parsed) -> set[str]:
+    """The content terms that can be verbs: they follow another one, and no preposition or article."""
+    return {word for earlier, word in pairwise(parsed.sequence) if {earlier, word} <= set(parsed.content)}
+
+
 def _in_order(parsed: Parsed, common: list[str], but: tuple[str, str]) -> list[str]:
     """What both texts have beside the two; if it moves as well, the sentence is only built otherwise."""
     return [each for each in dict.fromkeys(parsed.content) if each in common and each not in but]
@@ -141,5 +210,5 @@ def _is_one_way(parsed: Parsed, first: str, second: str) -> bool:
 
 CHECKS = (
     *(_operands_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged, _kinds_exchanged),
-    *(_modifiers_exchanged, _versions_exchanged),
+    *(_modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged, _actors_exchanged),
 )

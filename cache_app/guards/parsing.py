@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cache_app.guards.bounds import take_bounds
 from cache_app.guards.codes import take_codes
 from cache_app.guards.dates import Date, take_dates
+from cache_app.guards.fractions import with_decimals
 from cache_app.guards.quantities import Quantity, take_quantities
 from cache_app.guards.questions import question_of
 from cache_app.guards.stems import stem
@@ -40,11 +42,17 @@ CONTRACTED = tuple(
     )
 )
 AMERICA = re.compile(r"\bU\.?S\.?(?:A\.?)?(?!\w)")
+SHORT_ASIDES = (
+    (re.compile(r"\bi\.\s?e\b\.?", re.IGNORECASE), " namely "),
+    (re.compile(r"\be\.\s?g\b\.?|\bfor (?:example|instance)\b", re.IGNORECASE), " instance "),
+    (re.compile(r"^\W*good (?:morning|afternoon|evening|day)\b", re.IGNORECASE), " "),
+)
+"""Latin short forms, and greetings that name a time of day."""
 CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b", re.IGNORECASE)
 BLANKS = re.compile(r"[^\S\n]+")
 BETWEEN_STATEMENTS = re.compile(r"[.!?;](?=\s|$)|[()\[\]{}\u2013\u2014\n]|\s-+\s")
 INNER_WORD = re.compile(r"(?<=[\w,;:'\"()&/] )[^\W\d_][\w'\u2019]*|(?<=[(\"/])[^\W\d_][\w'\u2019]*")
-PARTICLES = frozenset({"on", "off", "out", "up", "down"})
+PARTICLES = frozenset({"on", "off", "out", "up", "down", "over"})
 PARTICLE_REACH = 5
 
 
@@ -55,12 +63,18 @@ class Parsed:
     dates: frozenset[Date]
     codes: frozenset[str]
     quantities: tuple[Quantity, ...]
+    bounds: frozenset[str]
+    """What the numbers are: "at least", "every"."""
     sequence: tuple[str, ...]
     """All terms in order, including small words."""
     content: tuple[str, ...]
     """The terms that carry the subject."""
     names: frozenset[str]
     """Terms that are capitalized inside a sentence."""
+    capitals: frozenset[str]
+    """The names as written, in lowercase."""
+    words: frozenset[str]
+    """All words as written, in lowercase."""
     statements: tuple[tuple[str, ...], ...]
     """The content of each sentence and parenthesis, without polite phrases, if there are several."""
     negations: int
@@ -76,6 +90,8 @@ def parse(text: str) -> Parsed:
     whole = plain_form(text)
     dates, rest = take_dates(whole)
     codes, rest = take_codes(rest)
+    rest = with_decimals(rest)
+    bounds = take_bounds(rest)
     quantities, rest = take_quantities(rest)
     symbols = take_symbols(rest)
     if CONTRACTION_HINT.search(rest):
@@ -84,13 +100,17 @@ def parse(text: str) -> Parsed:
     rest = AMERICA.sub("USA", rest)
     written = WORD.findall(rest)
     sequence = _sequence(written)
+    capitals = _capitals(rest, written)
     return Parsed(
         dates=dates,
         codes=codes,
         quantities=quantities,
+        bounds=bounds,
         sequence=sequence,
         content=_content(sequence),
-        names=_names(rest, written),
+        names=frozenset(map(stem, capitals)) - terms("stop"),
+        capitals=capitals,
+        words=frozenset(WORD.findall(whole.lower())),
         statements=_statements(rest),
         negations=sum(word.lower() in words("negations") for word in written),
         question=question_of(whole.lower()),
@@ -102,7 +122,10 @@ def parse(text: str) -> Parsed:
 def plain_form(text: str) -> str:
     """Normalize equivalent signs, characters, and whitespace."""
     unified = visible(text)[:LONGEST].translate(ONE_FORM)
-    return BLANKS.sub(" ", unicodedata.normalize("NFKC", unified)[:LONGEST])
+    whole = unicodedata.normalize("NFKC", unified)[:LONGEST]
+    for pattern, instead in SHORT_ASIDES:
+        whole = pattern.sub(instead, whole)
+    return BLANKS.sub(" ", whole)[:LONGEST]
 
 
 def _statements(text: str) -> tuple[tuple[str, ...], ...]:
@@ -153,12 +176,12 @@ def _ends_phrase(stems: list[str], place: int) -> bool:
     return place + 1 == len(stems) or stems[place + 1] in terms("stop")
 
 
-def _names(text: str, written: list[str]) -> frozenset[str]:
+def _capitals(text: str, written: list[str]) -> frozenset[str]:
     """Capitalized words inside sentences. Empty for texts in capitals or title case."""
     capital = [word for word in INNER_WORD.findall(text) if word[0].isupper()]
     if len(capital) > 3 and len(capital) > 0.6 * len(written):
         return frozenset()
-    return frozenset(stem(re.sub(r"['\u2019]s?$", "", word).lower()) for word in capital) - terms("stop")
+    return frozenset(re.sub(r"['\u2019]s?$", "", word).lower() for word in capital)
 
 
 def unframed(sequence: Sequence[str]) -> Sequence[str]:

@@ -9,6 +9,7 @@ import unicodedata
 from bisect import bisect
 from collections.abc import Iterator
 
+from cache_app.guards.identifiers import object_to_case
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.stems import stem
 from cache_app.guards.tables import terms, words
@@ -62,7 +63,7 @@ def _quoted_differ(asked: str, cached: str) -> Objection | None:
 
 def _quotes(text: str) -> Iterator[str]:
     for match in QUOTED.finditer(text):
-        yield " ".join(WORD.findall(next(filter(None, match.groups()), ""))).casefold()
+        yield " ".join(WORD.findall(next(filter(None, match.groups()), ""))).casefold().replace("\u2019", "'")
 
 
 def _case_differs(asked: str, cached: str) -> Objection | None:
@@ -76,7 +77,7 @@ def _case_differs(asked: str, cached: str) -> Objection | None:
     for lower in sorted(doubles & left.keys() & right.keys()):
         if left[lower].isdisjoint(right[lower]):
             return differs("spelling", min(left[lower]), min(right[lower]))
-    return None
+    return object_to_case(asked, cached) if _written(asked) == _written(cached) else None
 
 
 def _written(text: str) -> list[str]:

@@ -98,8 +98,12 @@ def is_slip(one: str, other: str) -> bool:
     shorter = min(len(one), len(other))
     if one[:1] != other[:1] or shorter < SLIP_LENGTH or abs(len(one) - len(other)) > 1:
         return False
-    if any(map(str.isdigit, one + other)):
-        return False
+    return not any(map(str.isdigit, one + other)) and is_one_edit(one, other)
+
+
+def is_one_edit(one: str, other: str) -> bool:
+    """One letter is another, missing, too many, or two neighbors are exchanged."""
+    shorter = min(len(one), len(other))
     start = next((at for at in range(shorter) if one[at] != other[at]), shorter)
     left, right = one[start:], other[start:]
     exchanged = left[:2] == right[:2][::-1] and left[2:] == right[2:]

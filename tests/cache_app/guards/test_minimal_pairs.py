@@ -1,0 +1,39 @@
+"""Pairs that differ in a letter, a small word, a sign, or an order: questions apart, and careless typing of one."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from cache_app.embedding.base import Scale
+from cache_app.guards.decision import decide
+
+SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
+FILE = Path(__file__).parent / "minimal_pairs.jsonl"
+
+
+def by_category() -> dict[str, list[tuple[str, str, bool]]]:
+    """The pairs of the file; those of "repeat" are one question each."""
+    found = defaultdict(list)
+    for line in FILE.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found[row["category"]].append((row["a"], row["b"], bool(row["same"])))
+    return found
+
+
+@pytest.mark.parametrize("category", by_category())
+def test_every_pair_is_judged_as_labeled_both_ways(category: str) -> None:
+    wrong = [
+        (asked, cached)
+        for one, other, same in by_category()[category]
+        for asked, cached in ((one, other), (other, one))
+        if decide(asked, cached, 0.97, 0.85, SCALE).serve != same
+    ]
+    assert wrong == []
+
+
+def test_the_pairs_cover_traps_and_repeats() -> None:
+    pairs = by_category()
+    assert len(pairs.pop("repeat")) >= 100
+    assert sum(map(len, pairs.values())) >= 500
