@@ -18,8 +18,8 @@ from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
-from tests.support.append_only import let_flush_pass
 from tests.support.databases import suit_tests
+from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
 from tests.support.race import RunRace
 from tests.support.race import run_race as run_race_in
@@ -80,9 +80,9 @@ def run_race(tmp_path: Path) -> RunRace:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_passes_append_only_tables() -> Iterator[None]:
+def _database_is_emptied_after_tests_that_commit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        let_flush_pass(monkeypatch)
+        empty_after_each_test(monkeypatch)
         yield
 
 

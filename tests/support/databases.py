@@ -6,7 +6,7 @@ PATIENCE_S = 120
 
 
 def suit_tests(connection: BaseDatabaseWrapper) -> None:
-    """Wait longer for locks and connections, so that no busy machine fails a test, and not at all for SQLite's disk.
+    """Wait longer for locks and connections, so that no busy machine fails a test, and not at all for the disk.
 
     No test cuts the power, and a commit that waits for a busy disk takes longer than all else in a test.
     """
@@ -16,3 +16,4 @@ def suit_tests(connection: BaseDatabaseWrapper) -> None:
         options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
     else:
         options["pool"]["timeout"] = PATIENCE_S
+        options["options"] = f"{options.get('options', '')} -c synchronous_commit=off"

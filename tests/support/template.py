@@ -1,21 +1,24 @@
 """A migrated SQLite database, made once and copied by each test process.
 
 Applying all migrations is most of the start of a test process, so the first one keeps the result and the others copy
-it. `migrate` still runs on the copy and finds nothing to do. The file name depends on all code that a migration can
-read, so changed code never meets an old template.
+it. `migrate` still runs on the copy and finds nothing to do. The file name depends on the migrations and on all code
+that they import from us, so a changed migration never meets an old template.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("aiinfra", "queue_app", "cache_app", "cost_app")
+OUR_IMPORT = re.compile(rf"^\s*(?:from|import) ((?:{'|'.join(PACKAGES)})[\w.]*)(?: import (.*))?", re.MULTILINE)
 CACHE = ROOT / ".test-database"
 GIVEN = "TESTS_DATABASE_TEMPLATE"
 """The variable that names the template where code is changed that no migration reads, as in mutation testing."""
@@ -29,11 +32,28 @@ def template_path() -> Path:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(version("django").encode())
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*")):
-            if file.is_file() and file.suffix != ".pyc":
-                digest.update(b"\0".join((bytes(file.relative_to(ROOT)), file.read_bytes(), b"")))
+    for file in sorted(_sources()):
+        digest.update(b"\0".join((bytes(file.relative_to(ROOT)), file.read_bytes(), b"")))
     return digest.hexdigest()[:16]
+
+
+def _sources() -> set[Path]:
+    """The migrations, the modules that they import, and what those import from the package that they are in."""
+    found: set[Path] = set()
+    waiting = [file for package in PACKAGES for file in (ROOT / package).rglob("migrations/*.py")]
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        imported = {ROOT / f"{name.replace('.', '/')}.py" for name in _imports(file)} - found
+        is_migration = file.parent.name == "migrations"
+        waiting += [each for each in imported if each.exists() and (is_migration or each.parent == file.parent)]
+    return found
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for package, names in OUR_IMPORT.findall(file.read_text(encoding="utf-8")):
+        yield package
+        yield from (f"{package}.{name}" for name in re.findall(r"\w+", names))
 
 
 class Template:

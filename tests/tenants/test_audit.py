@@ -7,7 +7,8 @@ from aiinfra.logs import request_id_var
 from aiinfra.tenants import audit
 from aiinfra.tenants.caller import called_from
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
-from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.scope import organization_scope, system_scope
+from tests.support.emptying import empty
 
 
 def write(organization: Organization, target: str = "target", **more: object) -> AuditEvent:
@@ -35,12 +36,14 @@ def test_the_database_itself_refuses_to_change_or_delete(organization: Organizat
 
 
 @pytest.mark.django_db(transaction=True)
-def test_transactional_tests_can_be_cleaned_up_and_the_refusal_stays() -> None:
-    from tests.support.append_only import triggers
-
-    write(Organization.objects.create(slug="flushed"))
-    if connection.vendor == "sqlite":
-        assert "tenants_auditevent_no_delete" in dict(triggers())
+def test_emptying_the_database_leaves_the_refusal_to_delete_in_place() -> None:
+    write(Organization.objects.create(slug="emptied"))
+    empty()
+    with system_scope():
+        assert not AuditEvent.objects.exists()
+    write(Organization.objects.create(slug="filled"))
+    with system_scope(), pytest.raises(DatabaseError), transaction.atomic():
+        AuditEvent.objects.all().delete()
 
 
 def test_events_are_paged_by_time_and_id(organization: Organization) -> None:
