@@ -1,4 +1,4 @@
-"""What is in a history: it adds up, is marked, and touches nobody else."""
+"""What is in a history: it adds up, is marked, and touches no one else."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
