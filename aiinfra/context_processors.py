@@ -54,6 +54,7 @@ class Link:
 
     title: str
     url: str
+    url_name: str
     icon: str
     shortcut: str
     is_current: bool
@@ -80,7 +81,7 @@ def navigation(principal: Principal | None, path: str, *, is_staff: bool = False
         url = _address(page.url_name)
         if principal and url and (is_staff if page.permission == STAFF else principal.can(page.permission)):
             groups.setdefault(page.group, []).append(
-                Link(page.title, url, page.icon, page.shortcut, path.startswith(url))
+                Link(page.title, url, page.url_name, page.icon, page.shortcut, path.startswith(url))
             )
     return groups
 

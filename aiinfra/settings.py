@@ -106,6 +106,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "aiinfra.context_processors.base_template",
+                "cost_app.context_processors.alert_count",
             ],
             "builtins": [
                 "heroicons.templatetags.heroicons",

@@ -15,6 +15,7 @@ from cost_app.alerts.detectors import budget_causes, usage_causes
 from cost_app.alerts.explain import explanation
 from cost_app.alerts.lifecycle import raise_alert, resolve_ended
 from cost_app.alerts.notify import tell
+from cost_app.budgets.scopes import scope_of
 from cost_app.budgets.windows import windows_now
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import COST_KINDS, Alert, AlertKind
@@ -93,7 +94,8 @@ def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: date
     known = Alert.objects.filter(organization_id=organization_id, cause=cause.name).exists()
     if cause.since is None or known:
         return {}
-    return explanation(organization_id, calendar.day_of(cause.since), calendar.day_of(now) + ONE_DAY)
+    scope = scope_of(cause.budget.scope, cause.budget.scope_value) if cause.budget else None
+    return explanation(organization_id, calendar.day_of(cause.since), calendar.day_of(now) + ONE_DAY, scope)
 
 
 def check_budgets_of(organization_ids: Iterable[int]) -> None:

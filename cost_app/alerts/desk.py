@@ -7,6 +7,8 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django_htmx.http import trigger_client_event
 
 from aiinfra.failures import WrongStateError
 from aiinfra.keyset import page_links, page_or_first, row_page
@@ -14,6 +16,8 @@ from aiinfra.pages import Desk, is_partial, tell
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import lifecycle
+from cost_app.alerts.links import links_of
+from cost_app.budgets.names import budget_names
 from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, BudgetWindow, Severity
 
 PAGE_SIZE = 50
@@ -61,7 +65,7 @@ def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
         except WrongStateError:
             continue
     text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alerts selected."
-    response = list_page(request, desk) if request.htmx else redirect(desk.names["alerts"])
+    response = _changed(list_page(request, desk)) if request.htmx else redirect(desk.names["alerts"])
     return tell(request, response, "success" if count else "warning", text)
 
 
@@ -77,7 +81,12 @@ def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[...,
         return tell(request, redirect(desk.names["alert"], alert_id), level, text)
     context = _detail(request, desk, found)
     status = 200 if level == "success" else 422
-    return tell(request, render(request, "cost/alerts/_alert.html", context, status=status), level, text)
+    return tell(request, _changed(render(request, "cost/alerts/_alert.html", context, status=status)), level, text)
+
+
+def _changed(response: HttpResponse) -> HttpResponse:
+    """Let the number in the navigation follow."""
+    return trigger_client_event(response, "alerts-changed")
 
 
 def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
@@ -124,9 +133,14 @@ def _narrowed(state: str, kind: str, severity: str) -> Any:
 
 
 def _detail(request: MemberRequest, desk: Desk, found: Alert) -> dict[str, Any]:
+    why = found.explanation
     return {
         "desk": desk,
         "alert": found,
+        "budget_name": budget_names([found.budget])[found.budget.id] if found.budget else None,
+        "links": [] if desk.is_installation else links_of(found),
+        "since": parse_date(why.get("from", "")),
+        "compared_since": parse_date(why.get("comparedFrom", "")),
         "is_live": found.state in lifecycle.LIVE,
         "snoozes": {name: text for name, text in SNOOZES.items() if found.budget_id or name != "period"},
         "can_write": desk.allows(request, "alert:write"),

@@ -23,6 +23,7 @@ GONE = timedelta(minutes=3)
 """Causes are checked every minute: one that was not seen for this long had ended."""
 SEEN_OFTEN = timedelta(seconds=5)
 """Folds run twice per second; a continuing cause need not be written each time."""
+COUNT_MAX = 100
 NOT_ENDED = {"resolved_at": None, "resolved_by": "", "snoozed_until": None}
 LIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
 
@@ -146,6 +147,13 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
     )
     alert.refresh_from_db()
     live.changed(alert)
+
+
+def open_alerts() -> int:
+    """How many alerts in scope nobody has acknowledged, counted up to `COUNT_MAX`. One query on the index of unresolved
+    alerts.
+    """
+    return Alert.objects.filter(resolved_at=None, state=AlertState.OPEN)[:COUNT_MAX].count()
 
 
 def get_alerts(organization_id: int, acknowledged: bool | None = False) -> QuerySet[Alert]:

@@ -6,6 +6,7 @@ from cost_app.alerts import views
 
 urlpatterns = [
     path("", views.alerts.organization, name="alerts"),
+    path("count/", views.alert_count, name="alert_count"),
     path("acknowledge/", views.acknowledge_many.organization, name="alerts_acknowledge"),
     path("<int:alert_id>/", views.alert.organization, name="alert"),
     path("<int:alert_id>/acknowledge/", views.acknowledge.organization, name="alert_acknowledge"),

@@ -1,12 +1,13 @@
 """The pages of alerts, an organization's and the installation's."""
 
 from django.http import HttpResponse
+from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.pages import Desk, desk_views
-from aiinfra.tenants.access import MemberRequest
+from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.alerts import desk, lifecycle
 
 
@@ -24,6 +25,13 @@ def alerts(request: MemberRequest, whose: Desk) -> HttpResponse:
 def alert(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
     """One alert with its explanation."""
     return desk.alert_page(request, whose, alert_id)
+
+
+@permission_required("cost:read")
+@require_GET
+def alert_count(request: MemberRequest) -> HttpResponse:
+    """The number in the navigation, when it has changed."""
+    return render(request, "cost/alerts/_count.html")
 
 
 @desk_views("alert:write")

@@ -243,9 +243,11 @@ def _begin_of(span: Span, unit: datetime | date) -> datetime:
     return max(begin, span.edges[0])  # where the first week or month is cut short
 
 
-def totals_between(organization_id: int, first: date, end: date) -> Totals:
-    """All calls of the days from `first` to before `end`: one query."""
-    days = UsageDay.objects.filter(dimension=Dimension.TOTAL, day__gte=first, day__lt=end)
+def totals_between(
+    organization_id: int, first: date, end: date, dimension: str = Dimension.TOTAL, values: Sequence[str] = ("",)
+) -> Totals:
+    """The calls of the days from `first` to before `end`, all or those with one of a dimension's values: one query."""
+    days = UsageDay.objects.filter(dimension=dimension, value__in=values, day__gte=first, day__lt=end)
     return Totals(**_summed(days.filter(organization_id=organization_id)))
 
 

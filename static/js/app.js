@@ -82,12 +82,6 @@ const ON_CLICK = {
   "[data-fill]": (element) => fillIn(element),
 };
 
-/* Focuses the [autofocus] element or the first field instead of the close button. */
-function openDialog(dialog) {
-  dialog.showModal();
-  dialog.querySelector("[autofocus], .dialog-body :is(input:not([type=hidden]), select, textarea)")?.focus();
-}
-
 /* Fills fields from `{"#id": "value"}`. The login page uses it for the demo accounts. */
 function fillIn(element) {
   for (const [selector, value] of Object.entries(JSON.parse(element.dataset.fill))) {
@@ -215,14 +209,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("htmx:afterRequest", (event) => {
   const form = sent.get(event.detail.xhr);
   if (form) {
-    const { triggeringEvent, elt } = event.detail.requestConfig;
-    const pressed = triggeringEvent?.submitter ?? elt;
     enableButtons();
     renewKey(form);
-    /* A disabled button loses focus, and the response may have replaced it. */
-    if (document.activeElement === document.body && pressed) {
-      (pressed.isConnected ? pressed : document.getElementById(pressed.id))?.focus();
-    }
   }
 });
 
@@ -237,8 +225,4 @@ document.addEventListener("htmx:sendError", () => toast("error", "The server is 
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("#toasts .toast").forEach(expire);
-  const open = document.querySelector("dialog[data-open]");
-  if (open) {
-    openDialog(open);
-  }
 });

@@ -49,6 +49,7 @@ function openLive() {
   for (const name of CHANGES) {
     live.source.addEventListener(name, () => notifyPage("live:change"));
   }
+  live.source.addEventListener("alert", () => tellPage("alerts-changed"));
   live.source.addEventListener("interrupted", () => notifyPage("live:down"));
   live.source.addEventListener("error", onError);
 }

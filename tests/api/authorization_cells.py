@@ -150,6 +150,7 @@ PAGE_CELLS = [
     PageCell("healthz", "get", PUBLIC),
     PageCell("readyz", "get", PUBLIC),
     PageCell("alerts", "get", "cost:read"),
+    PageCell("alert_count", "get", "cost:read"),
     PageCell("alerts_acknowledge", "post", "alert:write"),
     PageCell("alert", "get", "cost:read", "alert"),
     PageCell("alert_acknowledge", "post", "alert:write", "alert"),

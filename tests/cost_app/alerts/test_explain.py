@@ -1,12 +1,18 @@
 """The change of spend, split into price, volume and mix: without a remainder."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiinfra.tenants.models import Organization
 from cost_app.alerts.baseline import baseline, is_spike
-from cost_app.alerts.explain import Effects, split
+from cost_app.alerts.explain import Effects, explanation, split
+from cost_app.budgets.scopes import Scope
+from cost_app.models import UsageDay
 from cost_app.spend.series import Totals
+from tests.cost_app.alerts.conftest import NOW, USD
 
 groups = st.dictionaries(
     st.sampled_from(["a", "b", "c"]),
@@ -41,3 +47,18 @@ def test_a_baseline_needs_three_values_and_forgives_small_differences() -> None:
     assert usual is not None
     assert not is_spike(140, usual)
     assert is_spike(200, usual)
+
+
+def test_a_tag_s_budget_explains_that_tag_alone(usual: None, scoped: Organization) -> None:
+    today, yesterday = NOW.date(), NOW.date() - timedelta(days=1)
+    for day, calls in ((yesterday, 10), (today, 30)):
+        UsageDay.objects.create(
+            organization=scoped, dimension="tag", value="research", day=day, nano=calls * USD, calls=calls
+        )
+    why = explanation(scoped.pk, today, today + timedelta(days=1), Scope("tag", ("research",)))
+    assert (why["change"], why["volume"], why["price"], why["mix"]) == (20 * USD, 20 * USD, 0, 0)
+    assert why["scope"] == "tag"
+    assert [(each["name"], each["nano"]) for each in why["contributors"]] == [("research", 30 * USD)]
+    of_all = explanation(scoped.pk, today, today + timedelta(days=1), Scope("organization", ("",)))
+    assert "scope" not in of_all
+    assert {each["dimension"] for each in of_all["contributors"]} == {"tag"}, "the others did not change"

@@ -1,5 +1,6 @@
 """`/alerts/` and its JSON."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,12 +11,14 @@ from django.utils import timezone
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
-from cost_app.models import Alert
+from cost_app.alerts.lifecycle import COUNT_MAX
+from cost_app.models import Alert, Budget
 
 ClientOf = Callable[[User], Client]
 MakeAlert = Callable[..., Alert]
 WHY = {
     "from": "2026-03-01",
+    "to": "2026-03-04",
     "comparedFrom": "2026-02-01",
     "change": 10**9,
     "price": 0,
@@ -62,7 +65,7 @@ def test_without_alerts_all_is_well(viewer: User, client_of: ClientOf) -> None:
 def test_one_alert_shows_why(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     alert = make_alert(explanation=WHY)
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
-    assert "a/b" in page and "by the number of requests" in page
+    assert "a/b" in page and "by the number of calls" in page
     assert "Acknowledge" not in page
 
 
@@ -155,3 +158,81 @@ def test_programs_acknowledge_and_snooze_too(
     assert post(action="resolve-alert", alertId=str(alert.pk))[0] == 200
     assert post(action="acknowledge-alert", alertId=str(alert.pk))[0] == 409
     assert post(action="acknowledge-alert", alertId=str(alert.pk + 1))[0] == 404
+
+
+def test_the_navigation_counts_open_alerts_and_follows_a_change(
+    make_alert: MakeAlert, operator: User, client_of: ClientOf
+) -> None:
+    client = client_of(operator)
+    assert not _count(client.get("/alerts/").text)
+    alert, _ = make_alert(), make_alert()
+    make_alert(state="acknowledged")
+    assert _count(client.get("/queue/").text) == "2"
+    done = client.post(f"/alerts/{alert.pk}/acknowledge/", headers={"HX-Request": "true"})
+    assert "alerts-changed" in done.headers["HX-Trigger"]
+    assert _count(client.get("/alerts/count/").text) == "1"
+
+
+def test_the_count_is_bounded(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+    for _ in range(COUNT_MAX + 1):
+        make_alert()
+    assert _count(client_of(viewer).get("/alerts/count/").text) == "99+"
+
+
+def _count(page: str) -> str:
+    found = re.search(r'id="alert-count"[^>]*>([^<]*)<', page)
+    assert found is not None
+    return found[1].strip()
+
+
+@pytest.mark.parametrize(
+    ("columns", "links"),
+    [
+        (
+            {"kind": "cost_spike", "cause": "spike:hour:2026-03-02T08:00", "explanation": WHY},
+            [
+                "/queue/requests/?since=2026-03-02T09%3A00&amp;until=2026-03-02T10%3A00",
+                "/costs/?from=2026-03-01&amp;to=2026-03-03",
+            ],
+        ),
+        (
+            {"kind": "price_missing", "cause": "price:openai/gpt-9"},
+            ["/prices/?text=gpt-9", "/queue/requests/?provider=openai&amp;model=gpt-9"],
+        ),
+        ({"kind": "error_rate"}, ["/queue/requests/?status=failed"]),
+    ],
+)
+def test_an_alert_leads_to_what_it_is_about(
+    make_alert: MakeAlert, viewer: User, client_of: ClientOf, columns: dict[str, object], links: list[str]
+) -> None:
+    Organization.objects.update(time_zone="Europe/Berlin")
+    page = client_of(viewer).get(f"/alerts/{make_alert(**columns).pk}/").text
+    for link in links:
+        assert f'href="{link}"' in page
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "query"),
+    [
+        ("organization", "", ""),
+        ("tag", "a b", "?tag=a+b"),
+        ("user", "ann", "?user=ann"),
+        ("model", "openai/gpt-4", "?provider=openai&amp;model=gpt-4"),
+    ],
+)
+def test_an_alert_of_a_budget_leads_to_it_and_to_its_requests(
+    make_alert: MakeAlert,
+    organization: Organization,
+    viewer: User,
+    client_of: ClientOf,
+    scope: str,
+    value: str,
+    query: str,
+) -> None:
+    with system_scope():
+        budget = Budget.objects.create(
+            organization=organization, period="daily", scope=scope, scope_value=value, limit_nano=10**9
+        )
+    page = client_of(viewer).get(f"/alerts/{make_alert(budget=budget).pk}/").text
+    assert f'href="/budgets/{budget.pk}/"' in page
+    assert f'href="/queue/requests/{query}"' in page

@@ -1,0 +1,68 @@
+"""Where the focus goes: to what is wrong, into dialogs and back, and to the same place after a swap."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Alert
+from queue_app.models import AIRequest
+from tests.browser.conftest import OpenPage
+
+
+def test_after_an_invalid_form_the_focus_is_on_what_is_wrong(finance: User, open_page: OpenPage) -> None:
+    page = open_page(finance, "/budgets/new/")
+    page.get_by_label("Limit", exact=False).first.fill("-1")
+    page.evaluate("document.querySelector('main form').noValidate = true")
+    page.get_by_role("button", name="Create budget").click()
+    expect(page.locator(":focus")).to_have_attribute("aria-invalid", "true")
+    page.problems[:] = [each for each in page.problems if "422" not in each]  # type: ignore[attr-defined]
+
+
+def test_a_dialog_begins_at_its_first_control_and_gives_the_focus_back(owner: User, open_page: OpenPage) -> None:
+    page = open_page(owner, "/settings/keys/")
+    opener = page.get_by_role("button", name="New key").first
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+
+
+def test_a_dialog_without_controls_does_not_begin_at_its_close_button(viewer: User, open_page: OpenPage) -> None:
+    page = open_page(viewer, "/queue/")
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts .dialog-body")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#shortcuts")).to_be_hidden()
+
+
+def test_after_acknowledging_the_next_action_has_the_focus(
+    organization: Organization, finance: User, open_page: OpenPage
+) -> None:
+    with organization_scope(organization.pk):
+        alert = Alert.objects.create(
+            organization=organization, kind="cost_spike", severity="high", cause="x", message="X"
+        )
+    page = open_page(finance, f"/alerts/{alert.pk}/")
+    expect(page.locator("#alert-count")).to_contain_text("1")
+    page.get_by_role("button", name="Acknowledge").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#alert")).to_contain_text("by finance")
+    expect(page.locator("#alert :focus")).to_have_count(1)
+    expect(page.locator("#alert-count")).to_have_text("")
+
+
+def test_after_a_row_is_replaced_its_place_has_the_focus(
+    submit: Callable[..., AIRequest], operator: User, open_page: OpenPage
+) -> None:
+    request = submit()
+    page = open_page(operator, "/queue/requests/")
+    page.get_by_role("button", name="Cancel request").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("alertdialog")
+    if dialog.is_visible():
+        dialog.get_by_role("button").last.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("cancelled")
+    expect(page.locator(f"#request-{request.id} :focus")).to_have_count(1)
