@@ -18,6 +18,11 @@ def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:
     return Recommendation.objects.filter(id=int(text)).first()
 
 
+def makes_rule(recommendation: Recommendation) -> bool:
+    """Whether applying it changes calls; otherwise people must act, and it is only marked as done."""
+    return bool(recommendation.rule_terms) and recommendation.kind in CHANGES
+
+
 @transaction.atomic
 def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | None:
     """Apply an open recommendation: its rule affects calls within a second.
@@ -28,7 +33,7 @@ def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | N
     found = _locked(recommendation, RecommendationState.OPEN)
     _move(found, RecommendationState.APPLIED, actor)
     rule = None
-    if found.rule_terms and found.kind in CHANGES:
+    if makes_rule(found):
         rule = OptimizationRule.objects.create(
             organization_id=found.organization_id,
             recommendation=found,

@@ -1,10 +1,13 @@
 """Recommendations for pages and programs."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
 
 from cost_app.models import OptimizationRule, Recommendation, RecommendationKind, RecommendationState
+from cost_app.recommendations.lifecycle import makes_rule
 from cost_app.recommendations.realised import Realised
 
 MOST_SHOWN = 100
@@ -21,6 +24,14 @@ KIND_WORDS = {
     RecommendationKind.RETRY_WASTE: "retries",
     RecommendationKind.IDLE_BUDGET: "idle budget",
 }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page, and what its button says."""
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,22 @@ class RecommendationRow:
         return consequence_of(self.recommendation)
 
     @property
+    def changes_calls(self) -> bool:
+        """Whether applying it changes calls. Otherwise people act, and then mark it as done."""
+        return makes_rule(self.recommendation)
+
+    @property
+    def place(self) -> Place | None:
+        """The page where people act on it, or see the calls whose code they change; None if a rule does it."""
+        return None if self.changes_calls else place_of(self.recommendation)
+
+    @property
+    def state(self) -> str:
+        """Its state in words: what people did themselves is done, not applied."""
+        is_done = self.recommendation.state == RecommendationState.APPLIED and not self.rule
+        return "done" if is_done else self.recommendation.state
+
+    @property
     def is_open(self) -> bool:
         """Whether it can be applied or dismissed."""
         return self.recommendation.state == RecommendationState.OPEN
@@ -64,6 +91,21 @@ class RecommendationRow:
     def can_be_undone(self) -> bool:
         """Whether it was applied or dismissed."""
         return self.recommendation.state in {RecommendationState.APPLIED, RecommendationState.DISMISSED}
+
+
+def place_of(recommendation: Recommendation) -> Place | None:
+    """Where people act on what no rule can do."""
+    match recommendation.kind:
+        case RecommendationKind.CACHE_REPEATS | RecommendationKind.CACHE_TUNING:
+            return Place("Cache settings", reverse("cache_settings"))
+        case RecommendationKind.IDLE_BUDGET:
+            return Place("View budget", reverse("budget", args=[recommendation.subject]))
+        case RecommendationKind.PROMPT_CACHING | RecommendationKind.BATCH:
+            provider, _, model = recommendation.subject.partition("/")
+            query = urlencode({"provider": provider, "model": model})
+            return Place("View requests", f"{reverse('queue_requests')}?{query}")
+        case _:
+            return None
 
 
 def consequence_of(recommendation: Recommendation) -> str:
@@ -88,7 +130,7 @@ def consequence_of(recommendation: Recommendation) -> str:
                 "fail that a later retry would have saved."
             )
         case _:
-            return "Marks the recommendation as applied. Nothing changes automatically: you take the steps."
+            return "Marks the recommendation as done. Nothing changes automatically: you take the steps."
 
 
 def recommendation_rows(state: RecommendationState) -> list[RecommendationRow]:

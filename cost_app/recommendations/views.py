@@ -93,7 +93,8 @@ def _change(
     found = _found(recommendation_id)
     try:
         change(recommendation=found, actor=request.principal.actor, **arguments)
-        messages.success(request, DONE[change])
+        by_people = change is lifecycle.apply and not lifecycle.makes_rule(found)
+        messages.success(request, "Recommendation marked as done." if by_people else DONE[change])
     except WrongStateError as error:
         messages.error(request, str(error))
     return redirect("recommendation", found.id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope

@@ -122,6 +122,35 @@ def test_every_kind_tells_what_applying_does(
     assert words in text_of(browser.get(reverse("recommendation", args=[recommendation.pk])))
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "place"),
+    [
+        ("cache_repeats", "all", "/cache/settings/"),
+        ("cache_tuning", "ttl", "/cache/settings/"),
+        ("idle_budget", "3", "/budgets/3/"),
+        ("prompt_caching", "openai/gpt-4", "/queue/requests/?provider=openai&amp;model=gpt-4"),
+        ("batch", "openai/gpt-4", "/queue/requests/?provider=openai&amp;model=gpt-4"),
+    ],
+)
+def test_what_no_rule_can_do_is_marked_as_done_and_says_where_to_do_it(
+    browser: Client, organization: Organization, kind: str, subject: str, place: str
+) -> None:
+    recommendation = make_recommendation(organization, kind=RecommendationKind(kind), subject=subject, rule_terms={})
+    page = browser.get(reverse("recommendation", args=[recommendation.pk])).text
+    assert "Mark as done" in page
+    assert ">Apply<" not in page
+    assert f'href="{place}"' in page
+    done = browser.post(reverse("recommendation_apply", args=[recommendation.pk]), follow=True).text
+    assert "Recommendation marked as done." in done
+    assert ">done</span>" in done
+
+
+def test_what_a_rule_does_is_applied(browser: Client, recommendation: Recommendation) -> None:
+    page = browser.get(reverse("recommendation", args=[recommendation.pk])).text
+    assert ">Apply<" in page
+    assert "Mark as done" not in page
+
+
 def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -> None:
     address = reverse("recommendation", args=[recommendation.pk])
 
