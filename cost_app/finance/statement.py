@@ -34,6 +34,7 @@ COUNTS = (
     "input_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
+    "cache_write_1h_tokens",
     "output_tokens",
 )
 STATEMENT_COLUMNS = ["section", "name", "id", "cost", "saved", "currency", *COUNTS]

@@ -32,6 +32,7 @@ class UsageSums(TenantModel):
     input_tokens = models.BigIntegerField(default=0)
     cache_read_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0, help_text="part of the cache writes")
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
     latency_ms = models.BigIntegerField(default=0, help_text="sum over the timed calls")

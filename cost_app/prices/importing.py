@@ -58,6 +58,12 @@ class _Book:
         return max(held, key=lambda row: row.effective_from, default=None)
 
 
+def proposed_aliases() -> list[ModelAlias]:
+    """The aliases that wait for a decision, and those that an import would propose, by name."""
+    waiting = ModelAlias.objects.filter(state=ProposalState.WAITING)
+    return sorted([*waiting, *_new_aliases()], key=lambda row: (row.provider, row.alias))
+
+
 def compare() -> list[PriceDifference]:
     """The whole table, sorted by name; changes nothing."""
     prices, by_hand = read_source()
@@ -76,7 +82,7 @@ def import_prices(*, actor: str, approve_new: bool = False) -> list[PriceDiffere
     if approve_new:
         _add_new([price for price in prices if price.terms.key[:2] not in book.models], actor)
     _propose([line for line in table if not approve_new or (line.provider, line.model) in book.models])
-    _propose_aliases()
+    ModelAlias.objects.bulk_create(_new_aliases(), ignore_conflicts=True)
     return table
 
 
@@ -132,16 +138,15 @@ def _store(line: PriceDifference, old: PriceProposal | None) -> None:
     row.save()
 
 
-def _propose_aliases() -> None:
+def _new_aliases() -> list[ModelAlias]:
     """Snapshots of priced models that have no separate price. A decided name is not proposed again."""
     priced = set(ModelPrice.objects.values_list("provider", "model"))
     known = priced | set(ModelAlias.objects.values_list("provider", "alias"))
-    rows = [
+    return [
         ModelAlias(provider=provider, alias=alias, model=model, source=source_name(), effective_from=EFFECTIVE_FROM)
         for provider, alias, model in read_snapshots()
         if (provider, model) in priced and (provider, alias) not in known
     ]
-    ModelAlias.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _read_book() -> _Book:

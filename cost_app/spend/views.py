@@ -38,6 +38,7 @@ CSV_COLUMNS = [
     "input_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
+    "cache_write_1h_tokens",
     "output_tokens",
 ]
 
@@ -122,5 +123,6 @@ def _amounts(totals: Totals) -> list[Any]:
         totals.input_tokens,
         totals.cache_read_tokens,
         totals.cache_write_tokens,
+        totals.cache_write_1h_tokens,
         totals.output_tokens,
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiinfra.providers.usage.spellings import TIER
 
-MAX_VALUES = 64
+MAX_VALUES = 128
 MAX_DEPTH = 4
 MAX_TEXT = 64
 MAX_WHOLE = 10**18
@@ -27,7 +27,7 @@ def storable(raw: object) -> dict[str, Any]:
     """The usage as a small JSON object; anything else is stored under `usage`.
 
     Texts are cut to 64 characters without those that a database rejects, numbers that cannot be counts become texts,
-    and at most 64 values, 4 levels deep, are kept.
+    and at most 128 values, 4 levels deep, are kept.
     """
     if raw is None:
         return {}

@@ -13,6 +13,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.usage import spellings
 from aiinfra.providers.usage.counts import MAX_TOKENS, UsageError, agreed, at, count, stated
 from aiinfra.providers.usage.extras import reported_nano, tier_of, tool_uses
+from aiinfra.providers.usage.iterations import with_all_steps
 from aiinfra.providers.usage.spellings import ANTHROPIC, DIALECTS, Dialect
 
 NOTHING: Mapping[str, Any] = {}
@@ -63,6 +64,7 @@ def _read(raw: object, dialects: Sequence[Dialect], *, least_output: int) -> Tok
     if not isinstance(raw, Mapping):
         return None
     try:
+        raw = with_all_steps(raw)
         usage = _usage(raw, _spoken(raw, dialects))
     except UsageError:
         return None

@@ -137,6 +137,15 @@ CACHE_WRITE_1H = (
     "cache_creation_1h_input_tokens",
     "claude_cache_creation_1_h_tokens",
 )
+WRITES_BY_TTL = "cacheDetails"
+"""Bedrock's list of cache writes, with a `ttl` and `inputTokens` each."""
+WRITES_OF_TTL = {"5m": "cache_creation_5m_input_tokens", "1h": "cache_creation_1h_input_tokens"}
+STEPS = "iterations"
+"""Anthropic's list of the steps of one call."""
+STEP_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+STEP_WRITES = "cache_creation"
+STEP_MODEL = "model"
+"""Only steps of another model name it."""
 REASONING = (
     "completion_tokens_details.reasoning_tokens",  # OpenAI, DeepSeek, xAI and most others
     "output_tokens_details.reasoning_tokens",  # OpenAI responses

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
-from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_prices
+from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_prices, proposed_aliases
 from cost_app.prices.source import source_name
 from cost_app.prices.terms import AMOUNTS
 
@@ -32,9 +32,12 @@ class Command(BaseCommand):
         for line in table:
             if options["all"] or line.verdict != PriceVerdict.SAME:
                 self.stdout.write(_in_words(line))
+        aliases = proposed_aliases()
+        for alias in aliases:
+            self.stdout.write(f"{'alias':<16} {alias.provider}/{alias.alias} at the price of {alias.model}")
         counts = Counter(line.verdict for line in table)
         said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in PriceVerdict)
-        self.stdout.write(f"{source_name()}: {said}.")
+        self.stdout.write(f"{source_name()}: {said}, {len(aliases)} aliases to decide.")
 
 
 def _in_words(line: PriceDifference) -> str:

@@ -12,7 +12,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.finance import statement as module
 from cost_app.finance.months import find_month, months_of
 from cost_app.finance.statement import statement_of
-from cost_app.ledger.rollups import fold
+from cost_app.ledger.rollups import differences, fold
 from cost_app.models import CostPolicy
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import lines
@@ -126,3 +126,17 @@ def test_the_pages_are_for_finance_alone(viewer: User, client_of: Browser) -> No
         assert client_of(viewer).get(url).status_code == 403
         assert client_of(viewer).post(url).status_code in {403, 405}
         assert Client().get(url).status_code == 302
+
+
+def test_cache_writes_of_an_hour_have_a_column_that_agrees_with_the_ledger(
+    organization: Organization, finance: User, client_of: Browser, book: Book
+) -> None:
+    book(at(10, 5), 10, user_ref="anna", cache_write_tokens=8, cache_write_1h_tokens=5)
+    book(at(10, 9), 10, user_ref="anna", cache_write_tokens=2)
+    fold()
+    found = lines(client_of(finance).get(reverse("finance_statement_file", args=[OCTOBER])))
+    by_name = {row["name"]: row for row in found}
+    assert (by_name["anna"]["cache_write_tokens"], by_name["anna"]["cache_write_1h_tokens"]) == ("10", "5")
+    assert by_name["Total"]["cache_write_1h_tokens"] == "5"
+    with organization_scope(organization.pk):
+        assert differences(organization.pk) == []

@@ -213,8 +213,14 @@ def test_the_command_prints_the_table_and_the_counts() -> None:
     assert "differs          openai/gpt-4 ours 10.00/10.00/10.00/30.00 theirs 30.00/30.00/30.00/60.00" in out.getvalue()
     assert "claude-haiku-5-5 theirs 0.10/0.01/0.125/0.50, above 100000 tokens 0.50/" in out.getvalue()
     assert "openai/gpt-3.5-turbo ours" not in out.getvalue()
-    assert " 1 differs, 5 kept by hand, 0 rejected before." in out.getvalue()
+    assert " 1 differs, 5 kept by hand, 0 rejected before, " in out.getvalue()
     assert not PriceProposal.objects.exists()
+    assert not ModelAlias.objects.filter(state="waiting").exists()
     call_command("import_prices", "--approve-new", "--all", stdout=out)
     assert "same             openai/gpt-3.5-turbo ours" in out.getvalue()
+    waiting = ModelAlias.objects.filter(state="waiting")
+    assert waiting
+    for row in waiting:
+        assert f"alias            {row.provider}/{row.alias} at the price of {row.model}\n" in out.getvalue()
+    assert f", {len(waiting)} aliases to decide.\n" in out.getvalue()
     assert ModelPrice.objects.get(model="gpt-4o", tier="standard").added_by == "command:import_prices"

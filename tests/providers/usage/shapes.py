@@ -247,6 +247,43 @@ CACHE_WRITES_1H = [
     Shape("LiteLLM", chat(prompt_tokens_details={"cache_creation_tokens": 8, "cache_creation_token_details": {
         "ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 5}}), HOUR),
     Shape("new-api", chat(cache_creation_input_tokens=8, claude_cache_creation_1_h_tokens=5), HOUR),
+    Shape("Bedrock", {"inputTokens": 12, "outputTokens": 10, "totalTokens": 30, "cacheWriteInputTokens": 8,
+                      "cacheDetails": [{"ttl": "1h", "inputTokens": 5}, {"ttl": "5m", "inputTokens": 3}]}, HOUR),
+    Shape("Bedrock, several writes of one lifetime", {
+        "inputTokens": 12, "outputTokens": 10, "cacheWriteInputTokens": 8,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": 2}, {"ttl": "1h", "inputTokens": 3}]}, HOUR),
+    Shape("Bedrock, more by lifetime than in all", {
+        "inputTokens": 12, "outputTokens": 10, "cacheWriteInputTokens": 4,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": 5}]}, None),
+    Shape("Bedrock, a lifetime that is no count", {
+        "inputTokens": 12, "outputTokens": 10, "cacheWriteInputTokens": 8,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": -5}]}, None),
+]  # fmt: skip
+STEPS = [
+    Shape("a compaction before the answer", {
+        "input_tokens": 12, "output_tokens": 4, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
+        "iterations": [{"type": "compaction", "input_tokens": 8, "output_tokens": 6},
+                       {"type": "message", "input_tokens": 12, "output_tokens": 4}]}, PLAIN),
+    Shape("one step that the top level counts", {
+        "input_tokens": 20, "output_tokens": 10, "cache_creation_input_tokens": 0,
+        "iterations": [{"type": "message", "input_tokens": 20, "output_tokens": 10}]}, PLAIN),
+    Shape("a step of another model", {
+        "input_tokens": 20, "output_tokens": 10, "cache_creation_input_tokens": 0,
+        "iterations": [{"type": "message", "input_tokens": 20, "output_tokens": 10},
+                       {"type": "advisor_message", "model": "claude-opus-4-6", "input_tokens": 900,
+                        "output_tokens": 90}]}, PLAIN),
+    Shape("steps with a cache of an hour", {
+        "input_tokens": 2, "output_tokens": 4, "cache_creation_input_tokens": 5,
+        "cache_creation": {"ephemeral_1h_input_tokens": 5},
+        "iterations": [
+            {"type": "compaction", "input_tokens": 10, "output_tokens": 6, "cache_creation_input_tokens": 3,
+             "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 0}},
+            {"type": "message", "input_tokens": 2, "output_tokens": 4, "cache_creation_input_tokens": 5,
+             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 5}}]}, HOUR),
+    Shape("a step that is no count", {
+        "input_tokens": 20, "output_tokens": 10, "cache_creation_input_tokens": 0,
+        "iterations": [{"type": "message", "input_tokens": "many", "output_tokens": 10}]}, None),
+    Shape("steps that are no list", {"input_tokens": 20, "output_tokens": 10, "iterations": 3}, PLAIN),
 ]  # fmt: skip
 BESIDE_TOKENS = [
     Shape("OpenAI's own tier", chat(service_tier="default"), PLAIN, 120_000),
@@ -259,6 +296,11 @@ BESIDE_TOKENS = [
         "searches",
         chat(server_tool_use={"web_search_requests": 2, "web_fetch_requests": 0}),
         TokenUsage(20, output=10, tool_uses={"web_search": 2}),
+    ),
+    Shape(
+        "fetches and sandboxes",
+        chat(server_tool_use={"web_fetch_requests": 3, "code_execution_requests": 1}),
+        TokenUsage(20, output=10, tool_uses={"code_execution": 1, "web_fetch": 3}),
     ),
     Shape(
         "xAI's tools",
@@ -297,5 +339,6 @@ SHAPES = [
     *CACHE_READS,
     *CACHE_WRITES,
     *CACHE_WRITES_1H,
+    *STEPS,
     *BESIDE_TOKENS,
 ]
