@@ -18,8 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from aiinfra.failures import ApiError, error_response, failure_of, not_found
+from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
-from aiinfra.once import Answer, KeyReusedError, UnderWayError, digest_of, do_once
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
@@ -142,7 +142,7 @@ def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResp
     except KeyReusedError:
         message = "this idempotency key was already used with a different body"
         raise ApiError(409, "idempotency_conflict", message, param="Idempotency-Key") from None
-    except UnderWayError:
+    except InProgressError:
         message = "The first request with this key is still running. Try again in a second."
         raise ApiError(409, "idempotency_in_progress", message, headers={"Retry-After": "1"}) from None
     response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
@@ -159,7 +159,7 @@ def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str)
         return Answer(operation.status, result.model_dump_json(by_alias=True))
 
     is_atomic = operation.once == "atomic"
-    return do_once(call.principal.organization_id, str(call.idempotency_key), asked, act, is_atomic=is_atomic)
+    return run_once(call.principal.organization_id, str(call.idempotency_key), asked, act, is_atomic=is_atomic)
 
 
 def authenticate(request: HttpRequest) -> tuple[Principal, bool]:

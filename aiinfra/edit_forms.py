@@ -10,7 +10,7 @@ from django import forms
 from django.db import transaction
 from django.http.response import HttpResponseBase
 
-from aiinfra.once import digest_of
+from aiinfra.idempotency import digest_of
 from aiinfra.tenants.access import MemberRequest
 from aiinfra.tenants.models import Organization
 

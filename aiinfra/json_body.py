@@ -44,11 +44,11 @@ def _name_the_field(body: bytes) -> None:
 
 def check_tree(root: object) -> None:
     """Reject values that a database or a later parser cannot handle, naming the field. Raises ApiError 400."""
-    if flaw := flaw_of(root):
+    if flaw := first_error(root):
         raise ApiError(400, "invalid_request", flaw[1], param=flaw[0])
 
 
-def flaw_of(root: object) -> tuple[str, str] | None:
+def first_error(root: object) -> tuple[str, str] | None:
     """The path of the first value that a database or a later parser cannot handle, and its problem."""
     pending: list[tuple[Any, str, int]] = [(root, "", 0)]
     seen = 0

@@ -136,7 +136,7 @@ def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], 
     return [_entry(organization_id, *entry) for entry in entries], bool(until and since)
 
 
-def note_listening(organization_id: int) -> None:
+def mark_listening(organization_id: int) -> None:
     """Report that a client is listening, so that figures are computed for its organization. Raises RedisError."""
     client = redis_client()
     client.zadd(_LISTENING, {str(organization_id): client.time()[0] + LISTENING_S})

@@ -24,10 +24,10 @@ class UrlNames:
 
 
 @dataclass(frozen=True)
-class Desk:
+class PageOwner:
     """Whose rows a set of pages shows: an organization's, or the installation's.
 
-    Both have the same pages at different URLs. `{% url desk.names.alert alert.id %}` leads to the right one.
+    Both have the same pages at different URLs. `{% url owner.names.alert alert.id %}` leads to the right one.
     """
 
     is_installation: bool = False
@@ -46,20 +46,20 @@ class Desk:
         return self.is_installation or request.principal.can(permission)
 
 
-ORGANIZATION, INSTALLATION = Desk(), Desk(is_installation=True)
+ORGANIZATION, INSTALLATION = PageOwner(), PageOwner(is_installation=True)
 
 
-class DeskViews(NamedTuple):
+class OwnerViews(NamedTuple):
     """The views of one page: an organization's, for members with the permission; the installation's, for staff."""
 
     organization: ViewFunction
     installation: ViewFunction
 
 
-def desk_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], DeskViews]:
-    """Make both views of a function that takes the request, the desk, and the parts of the address."""
+def owner_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], OwnerViews]:
+    """Make both views of a function that takes the request, the owner, and the parts of the address."""
 
-    def decorate(view: Callable[..., HttpResponseBase]) -> DeskViews:
+    def decorate(view: Callable[..., HttpResponseBase]) -> OwnerViews:
         @wraps(view)
         def organization(request: HttpRequest, **address: Any) -> HttpResponseBase:
             return view(request, ORGANIZATION, **address)
@@ -68,7 +68,7 @@ def desk_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], D
         def installation(request: HttpRequest, **address: Any) -> HttpResponseBase:
             return view(request, INSTALLATION, **address)
 
-        return DeskViews(permission_required(permission)(organization), installation_required(installation))
+        return OwnerViews(permission_required(permission)(organization), installation_required(installation))
 
     return decorate
 
@@ -78,7 +78,7 @@ def is_partial(request: MemberRequest) -> bool:
     return bool(request.htmx) and not request.htmx.history_restore_request
 
 
-def tell(request: MemberRequest, response: HttpResponse, level: str, text: str) -> HttpResponse:
+def with_toast(request: MemberRequest, response: HttpResponse, level: str, text: str) -> HttpResponse:
     """Show a toast: immediately with HTMX, otherwise on the next page."""
     if request.htmx:
         return trigger_client_event(response, "toast", {"level": level, "text": text})

@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_snake
 from aiinfra.api import ApiModel
 from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.failures import printable_path
-from aiinfra.json_body import flaw_of
+from aiinfra.json_body import first_error
 from aiinfra.tenants.models import Organization
 from aiinfra.validation import words_of
 
@@ -50,7 +50,7 @@ def organization_named(slug: str) -> Organization:
     """The organization with this slug. Raises UnknownOrganizationError, and InvalidValueError if it is not a string."""
     if not isinstance(slug, str):
         raise InvalidValueError("organization_id", "Input should be a valid string")
-    if flaw := flaw_of(slug):
+    if flaw := first_error(slug):
         raise InvalidValueError("organization_id", flaw[1])
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
@@ -63,7 +63,7 @@ def checked(payload: type[Payload], raw: Mapping[str, Any], *, also: tuple[type,
 
     Keys of mappings may be camelCase or snake_case. `also` names non-JSON types that a field parses itself.
     """
-    if flaw := flaw_of(raw):
+    if flaw := first_error(raw):
         raise InvalidValueError(*flaw)
     plain = {name: _plain(value, name, also) for name, value in raw.items()}
     if len(pydantic_core.to_json(plain)) > BODY_BYTES_MAX:

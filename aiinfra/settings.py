@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "aiinfra.once_forms.OnceForms",
+    "aiinfra.idempotent_forms.IdempotentForms",
 ]
 
 ROOT_URLCONF = "aiinfra.urls"

@@ -27,7 +27,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app import lookup, writing
 from cache_app.answers import LookupResult, NewEntry
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.embedding.base import Payer, Vector
 from cache_app.embedding.registry import configured_embedder
 from cache_app.guards.decision import decide
@@ -168,8 +168,8 @@ def look(folder: Path, slug: str, count: int) -> dict[str, Any]:
 
 def remember(count: int) -> None:
     """Keep this many vectors in memory. With 0, repeated questions are embedded again."""
-    remembered.forget_all()
-    remembered.REMEMBERED_MAX = count
+    vector_cache.clear_vectors()
+    vector_cache.REMEMBERED_MAX = count
 
 
 def cold(organization_id: int, questions: Sequence[str], count: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def run_script(env: dict[str, str], script: str) -> str:
 
 LOOK_UP = """
 import timeit
-from cost_app.prices.book import price_of
+from cost_app.prices.lookup import price_of
 price_of("deepseek", "deepseek-v4-pro")
 look = lambda: price_of("deepseek", "deepseek-v4-pro")
 print(min(timeit.repeat(look, number=20_000, repeat=5)) / 20_000 * 1e6)

@@ -17,7 +17,7 @@ from cache_app.cache_key import CacheKey
 from cache_app.eligibility import ineligible_because
 from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
-from cache_app.embedding.remembered import embed_for_lookup
+from cache_app.embedding.vector_cache import embed_for_lookup
 from cache_app.guards.decision import decide
 from cache_app.index.registry import configured_index
 from cache_app.learning.judging import is_wrong_pair

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from aiinfra.remembered import Remembered
 from aiinfra.tenants import audit
+from aiinfra.timed_cache import TimedCache
 from cache_app.models import CachePolicy
 
 
@@ -20,7 +20,7 @@ def _read(organization_id: int) -> CachePolicy:
     return policy or CachePolicy(organization_id=organization_id)
 
 
-_policies = Remembered(_read, seconds=1)
+_policies = TimedCache(_read, seconds=1)
 """Every lookup needs the policy; a change takes effect within this time."""
 forget_policies = _policies.forget
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cache_app.models import SharedWith
-from cache_app.visible import visible
+from cache_app.visible_text import visible_text
 
 FORMAT = 2
 """Part of each partition. Raise it when older entries must no longer be found."""
@@ -47,7 +47,7 @@ class Question:
         """The last turn, if a user wrote it as plain text; else "". Without invisible characters."""
         last = self.messages[-1] if self.messages else {}
         content = last.get("content")
-        return visible(content) if last.get("role") == "user" and isinstance(content, str) else ""
+        return visible_text(content) if last.get("role") == "user" and isinstance(content, str) else ""
 
     def partition(self, embedder_id: str, shared_with: str = SharedWith.ORGANIZATION) -> str:
         """The hash that must be equal. It includes the embedder: vectors of two embedders are not comparable."""
@@ -89,7 +89,7 @@ class Question:
 def _seen(message: Mapping[str, Any]) -> dict[str, Any]:
     """A turn without the invisible characters of its text."""
     content = message.get("content")
-    return {**message, "content": visible(content)} if isinstance(content, str) else dict(message)
+    return {**message, "content": visible_text(content)} if isinstance(content, str) else dict(message)
 
 
 def entry_id(partition: str, text: str) -> str:

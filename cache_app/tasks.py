@@ -9,10 +9,10 @@ from django.utils import timezone
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import Payer
-from cache_app.embedding.remembered import embed_together
+from cache_app.embedding.vector_cache import embed_together
 from cache_app.learning import judging
 from cache_app.learning.proposals import propose_thresholds
-from cache_app.metrics.counts import forget_old_counts
+from cache_app.metrics.counts import delete_old_counts
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheHit
 from cache_app.store import browse, entries, janitor
@@ -60,7 +60,7 @@ def clean_up_rows() -> None:
     """Delete old counts, the texts of hits with the contents of requests, and hits with their requests."""
     now = timezone.now()
     with system_scope():
-        forget_old_counts()
+        delete_old_counts()
         _empty_texts(now - timedelta(days=settings.QUEUE_CONTENT_RETENTION_DAYS))
         _drop_hits(now - timedelta(days=settings.QUEUE_RETENTION_DAYS))
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from cache_app.answers import Hit, LookupResult, NewEntry
 from cache_app.cache_key import CacheKey
 from cache_app.embedding.base import EmbedderError, Payer
-from cache_app.embedding.remembered import embed_for_lookup, embed_together
+from cache_app.embedding.vector_cache import embed_for_lookup, embed_together
 from cache_app.learning.judging import blocks_of
 from cache_app.learning.sampling import is_sampled
 from cache_app.models import CacheHit

@@ -13,8 +13,8 @@ from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
 from cost_app.performance import figures
 from cost_app.performance.figures import DEFAULT_HOURS, MOST_HOURS, Performance
-from cost_app.prices import book, importing, limits
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices import importing, limits, lookup
+from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
 from cost_app.recommendations import classes, rules
 from cost_app.recommendations.provider_choice import NoModelError
@@ -69,9 +69,9 @@ class CostOptimizer:
     get_recommendations = staticmethod(python_api.get_recommendations)
     get_optimal_provider = staticmethod(python_api.get_optimal_provider)
 
-    priced_models = staticmethod(book.priced_models)
+    priced_models = staticmethod(lookup.priced_models)
     import_prices_once = staticmethod(importing.import_once)
-    price_of = staticmethod(book.price_of)
+    price_of = staticmethod(lookup.price_of)
     rate_limits = staticmethod(limits.rate_limits)
     provider_limits = staticmethod(limits.provider_limits)
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from aiinfra.tenants.scope import system_scope
 from cost_app.alerts.checks import check_all, check_budgets_of
-from cost_app.budgets.live import tell_budgets
-from cost_app.budgets.refused import count_refusals
+from cost_app.budgets.events import publish_budget_changes
+from cost_app.budgets.refusal_counts import count_refusals
 from cost_app.budgets.rollover import refresh_rollovers
-from cost_app.finance.deliveries import deliver_due
+from cost_app.finance.scheduled_exports import deliver_due
 from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
-from cost_app.performance.counting import forget_old
+from cost_app.performance.counting import delete_expired
 from cost_app.recommendations.compute import compute_all
 
 Jobs = list[tuple[float, Callable[[], object]]]
@@ -36,10 +36,10 @@ def carry_over() -> None:
         refresh_rollovers()
 
 
-def forget_old_counts() -> None:
+def delete_old_counts() -> None:
     """Apply the retention of the latency and failure counts."""
     with system_scope():
-        forget_old()
+        delete_expired()
 
 
 def jobs() -> Jobs:
@@ -47,7 +47,7 @@ def jobs() -> Jobs:
     return [
         (FOLD_EVERY_S, fold_usage),
         (1, count_refused),
-        (1, tell_budgets),
+        (1, publish_budget_changes),
         (5, sweep_unknown_outcomes),
         (5, carry_over),
     ]
@@ -60,5 +60,5 @@ def slow_jobs() -> Jobs:
         (60, check_all),
         (300, deliver_due),
         (3600, compute_all),
-        (3600, forget_old_counts),
+        (3600, delete_old_counts),
     ]

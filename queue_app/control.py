@@ -54,7 +54,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
         )
     _tell_redis(request)
     coalescing.finish_leader(request)
-    events.changed(request)
+    events.publish_changes(request)
 
 
 def _tell_redis(request: AIRequest) -> None:
@@ -93,7 +93,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.retried", target=str(request.id)
         )
-    events.changed(request)
+    events.publish_changes(request)
     # The cancelled call may still be in flight, and the index does not admit what it counts as claimed.
     release(IndexEntry.of(request))
     enter(request)

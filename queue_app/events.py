@@ -29,7 +29,7 @@ class RequestEvent(ApiModel):
     at: datetime
 
 
-def changed(*requests: AIRequest) -> None:
+def publish_changes(*requests: AIRequest) -> None:
     """Announce status changes of requests of one organization, once they are committed.
 
     One Redis command, plus one cost query for each request that a provider call ended.

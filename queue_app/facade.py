@@ -18,9 +18,9 @@ from queue_app.stats.outages import LastFailure, Outage, last_failures, outages
 from queue_app.stats.pressure import (
     ERROR_WINDOW,
     Pressure,
+    aggregate,
     pressures,
     recent_failures,
-    together,
     waiting_by_provider,
     waiting_models,
 )
@@ -53,6 +53,7 @@ __all__ = [
     "UnknownOrganizationError",
     "UnknownProviderError",
     "WorkerBeat",
+    "aggregate",
     "ended_among",
     "event_of",
     "has_ended",
@@ -70,7 +71,6 @@ __all__ = [
     "status_of",
     "stuck_requests",
     "submit",
-    "together",
     "waiting_by_provider",
     "waiting_models",
     "workers",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from django.db import connections
 from redis.exceptions import RedisError
 
+from aiinfra.idempotency import FORGET_EVERY_S, delete_expired_answers
 from aiinfra.notifications.tasks import jobs as notification_jobs
-from aiinfra.once import FORGET_EVERY_S, forget_answers
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
@@ -21,10 +21,10 @@ from cost_app import create_cost_optimizer
 from queue_app.caching.coalescing import settle_orphaned_followers
 from queue_app.caching.rechecks import compare_answers, queue_rechecks
 from queue_app.ordering import tickets
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.repair.retention import cleanup
 from queue_app.stats.depth_history import sample_depths
-from queue_app.stats.live_figures import tell_figures
+from queue_app.stats.events import publish_queue_figures
 from queue_app.stats.outcome_counts import count_ended
 
 logger = logging.getLogger(__name__)
@@ -78,12 +78,12 @@ def run_scheduler(*further: Jobs) -> None:
         signal.signal(number, lambda *_: stopping.set())
     queue = [
         Job(TICK_S, tickets.wake_for_ready),
-        Job(1, Reconciler().look),
+        Job(1, IndexRepair().run),
         Job(1, count_ended),
         Job(1, settle_orphaned_followers),
-        Job(1, tell_figures),
+        Job(1, publish_queue_figures),
         Job(5, sample_depths),
-        Job(60, tickets.forget_lost_tickets),
+        Job(60, tickets.replace_lost_tickets),
         Job(3600, clean_up_everywhere),
     ]
     money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
@@ -91,7 +91,7 @@ def run_scheduler(*further: Jobs) -> None:
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
     cache += [Job(10, queue_rechecks), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
-    slow += [Job(FORGET_EVERY_S, forget_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
+    slow += [Job(FORGET_EVERY_S, delete_expired_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     slow.append(Job(3600, SessionStore.clear_expired))
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     others = [deferred(jobs) for jobs in further]

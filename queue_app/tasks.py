@@ -9,7 +9,7 @@ from rq import get_current_job
 from queue_app.ordering.claims import claim_next
 from queue_app.processing import in_flight
 from queue_app.processing.provider_call import process
-from queue_app.processing.write_gate import turn
+from queue_app.processing.write_gate import slot
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ def run_next() -> None:
 
 
 def _work_once(worker: str) -> bool:
-    with turn():
+    with slot():
         claim = claim_next(worker)
     if claim is None:
         return False
     try:
-        with in_flight.working_on(claim):
+        with in_flight.track(claim):
             process(claim)
     except Exception:
         # The lease is no longer renewed, so index repair recovers the request and counts a crash.

@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 
-from aiinfra import remembered
+from aiinfra import timed_cache
 from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
@@ -92,7 +92,7 @@ def _test_settings(settings: Settings) -> None:
     settings.STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     key_cache.clear()
-    remembered.forget_all()
+    timed_cache.clear_all()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cache_app.metrics.counts import similarity_name
 from cache_app.models import CacheHit, Layer
 from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice
 from cost_app.models.ledger import token_columns
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import TOKENS_PER_PRICE, cost_of
 from queue_app.models import AIRequest, Status
 

@@ -18,7 +18,7 @@ from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import ApiKey, Organization
-from cache_app.metrics.counts import forget_old_counts
+from cache_app.metrics.counts import delete_old_counts
 from cost_app.calendar import Calendar
 from cost_app.ledger.rollups import usage_calendar
 from cost_app.models import Attempt
@@ -68,7 +68,7 @@ def make_history(
         if len(made) >= REQUESTS_AT_ONCE:
             made = _written(organization.pk, calendar, made, now)
     _written(organization.pk, calendar, made, now)
-    forget_old_counts()
+    delete_old_counts()
     if requests > MOST_REQUESTS_IN_BUDGETS:
         return History(requests, 0)
     return History(requests, make_budgets(organization.pk, now=now, days=days, key_ids=key_ids, actor=ACTOR))

@@ -17,9 +17,9 @@ from aiinfra.api import ApiCall
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.gateway import stopping
 from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.current_permissions import current_permissions
 from aiinfra.gateway.feed import Listener, feed
 from aiinfra.gateway.places import Places
-from aiinfra.gateway.rights_now import rights_now
 from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.live_events import (
     PAGE,
@@ -27,8 +27,8 @@ from aiinfra.live_events import (
     EventType,
     LiveEvent,
     events_after,
+    mark_listening,
     newest_id,
-    note_listening,
     position_of,
 )
 from aiinfra.tenants.authorization import Principal
@@ -131,7 +131,7 @@ class EventStream:
         self._check_at = time.monotonic() + CHECK_S
         self._note_listening()
         try:
-            principal = rights_now(self._call)
+            principal = current_permissions(self._call)
         except DATABASE_AWAY:
             return "unavailable"
         self._types = self._wanted.allowed_to(principal) if principal else frozenset()
@@ -139,7 +139,7 @@ class EventStream:
 
     def _note_listening(self) -> None:
         try:
-            note_listening(self._organization_id)
+            mark_listening(self._organization_id)
         except RedisError:
             self._is_behind = True
 

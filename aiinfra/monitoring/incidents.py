@@ -24,26 +24,26 @@ SAME_AGAIN = timedelta(minutes=5)
 
 
 @dataclass
-class Settled:
+class IncidentChanges:
     """The incidents that are open after a check: name -> since when. This check did not find the `missed` ones."""
 
     seen: dict[str, datetime] = field(default_factory=dict)
     missed: dict[str, datetime] = field(default_factory=dict)
 
 
-def settle(
+def update_incidents(
     organization_id: int | None,
     seen: Mapping[str, str],
     known: Sequence[Incident],
     kinds: Collection[str],
     now: datetime,
-) -> Settled:
+) -> IncidentChanges:
     """Update an owner's incidents after a check, in the owner's scope.
 
     `seen` maps the name of each problem to its kind, `known` are the existing rows. Rows of kinds that could not be
     checked, because they are not in `kinds`, do not change.
     """
-    settled = Settled()
+    settled = IncidentChanges()
     rows = {row.name: row for row in known if row.kind in kinds}
     for name, kind in seen.items():
         row = rows.get(name) or _suspect(organization_id, name, kind, now)

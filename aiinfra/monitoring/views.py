@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.monitoring.forms import AlertRulesForm
 from aiinfra.monitoring.rules import change_rules, rules_of
-from aiinfra.pages import INSTALLATION, ORGANIZATION, Desk
+from aiinfra.pages import INSTALLATION, ORGANIZATION, PageOwner
 from aiinfra.tenants.access import MemberRequest, installation_required, permission_required
 
 
@@ -28,12 +28,12 @@ def installation_rules(request: MemberRequest) -> HttpResponse:
     return _rules(request, INSTALLATION, "installation_settings")
 
 
-def _rules(request: MemberRequest, desk: Desk, url_name: str) -> HttpResponse:
-    owner_id = desk.owner_id(request)
+def _rules(request: MemberRequest, owner: PageOwner, url_name: str) -> HttpResponse:
+    owner_id = owner.owner_id(request)
     form = AlertRulesForm(request.POST or None, instance=rules_of(owner_id))
     if request.method == "POST" and form.is_valid():
         change_rules(organization_id=owner_id, changes=form.cleaned_data, actor=request.principal.actor)
         messages.success(request, "Thresholds saved.")
         return redirect(url_name)
-    context = {"form": form, "desk": desk}
+    context = {"form": form, "owner": owner}
     return render(request, "monitoring/rules.html", context, status=422 if form.errors else 200)

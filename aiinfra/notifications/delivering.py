@@ -46,7 +46,7 @@ def deliver_pending() -> int:
     return tries
 
 
-def forget_old_deliveries() -> int:
+def delete_old_deliveries() -> int:
     """Delete deliveries that were sent or given up 30 days ago; returns how many."""
     with system_scope():
         ended = Delivery.objects.exclude(state__in=WAITING)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aiinfra.notifications.delivering import deliver_pending, forget_old_deliveries
+from aiinfra.notifications.delivering import delete_old_deliveries, deliver_pending
 
 Jobs = list[tuple[float, Callable[[], object]]]
 """(seconds between two runs, function)"""
@@ -10,4 +10,4 @@ Jobs = list[tuple[float, Callable[[], object]]]
 
 def jobs() -> Jobs:
     """Run these in a separate thread: they wait for other servers."""
-    return [(2, deliver_pending), (3_600, forget_old_deliveries)]
+    return [(2, deliver_pending), (3_600, delete_old_deliveries)]

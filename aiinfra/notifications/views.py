@@ -4,49 +4,49 @@ from django.http import HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from aiinfra.notifications import desk
-from aiinfra.pages import Desk, desk_views
+from aiinfra.notifications import channel_pages
+from aiinfra.pages import PageOwner, owner_views
 from aiinfra.tenants.access import MemberRequest
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @require_GET
-def notifications(request: MemberRequest, whose: Desk) -> HttpResponse:
+def notifications(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Channels and their deliveries."""
-    return desk.show(request, whose)
+    return channel_pages.channel_list(request, owner)
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @never_cache
 @require_POST
-def add(request: MemberRequest, whose: Desk) -> HttpResponse:
+def add(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Add a channel; only this response shows a webhook's signing secret."""
-    return desk.add(request, whose)
+    return channel_pages.add(request, owner)
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @require_POST
-def switch(request: MemberRequest, whose: Desk, channel_id: int) -> HttpResponse:
+def switch(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Enable or disable a channel."""
-    return desk.switch(request, whose, channel_id)
+    return channel_pages.set_enabled(request, owner, channel_id)
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @require_POST
-def remove(request: MemberRequest, whose: Desk, channel_id: int) -> HttpResponse:
+def remove(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Remove a channel."""
-    return desk.remove(request, whose, channel_id)
+    return channel_pages.remove(request, owner, channel_id)
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @require_POST
-def test(request: MemberRequest, whose: Desk, channel_id: int) -> HttpResponse:
+def test(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Send a test message."""
-    return desk.test(request, whose, channel_id)
+    return channel_pages.test(request, owner, channel_id)
 
 
-@desk_views("notification:manage")
+@owner_views("notification:manage")
 @require_POST
-def try_again(request: MemberRequest, whose: Desk, delivery_id: int) -> HttpResponse:
+def try_again(request: MemberRequest, owner: PageOwner, delivery_id: int) -> HttpResponse:
     """Send a failed message again."""
-    return desk.try_again(request, whose, delivery_id)
+    return channel_pages.retry(request, owner, delivery_id)

@@ -28,7 +28,7 @@ class ErrorCode(StrEnum):
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
 
 
-class Then(StrEnum):
+class Action(StrEnum):
     """What happens after a failed call. After the last retry, the next model is tried."""
 
     REPEAT = "repeat"
@@ -41,35 +41,35 @@ class Then(StrEnum):
 class Handling:
     """One row of the error table. `is_fault`: counts as an outage. `trips`: counts for the circuit breaker."""
 
-    then: Then
+    then: Action
     when: str
     is_fault: bool = False
     trips: bool = False
 
 
 HANDLING = {
-    ErrorCode.RATE_LIMITED: Handling(Then.REPEAT, "429, 498", is_fault=True),
-    ErrorCode.TIMEOUT: Handling(Then.REPEAT, "no answer within the deadline; 408, 499", is_fault=True, trips=True),
-    ErrorCode.CONNECTION_ERROR: Handling(Then.REPEAT, "refused, not found, or broken", is_fault=True, trips=True),
+    ErrorCode.RATE_LIMITED: Handling(Action.REPEAT, "429, 498", is_fault=True),
+    ErrorCode.TIMEOUT: Handling(Action.REPEAT, "no answer within the deadline; 408, 499", is_fault=True, trips=True),
+    ErrorCode.CONNECTION_ERROR: Handling(Action.REPEAT, "refused, not found, or broken", is_fault=True, trips=True),
     ErrorCode.SERVER_ERROR: Handling(
-        Then.REPEAT, "5xx, 424, or a success that carries an `error`", is_fault=True, trips=True
+        Action.REPEAT, "5xx, 424, or a success that carries an `error`", is_fault=True, trips=True
     ),
-    ErrorCode.CONFLICT: Handling(Then.REPEAT, "409, 423, 425"),
+    ErrorCode.CONFLICT: Handling(Action.REPEAT, "409, 423, 425"),
     ErrorCode.EMPTY_ANSWER: Handling(
-        Then.REPEAT, "no text or tool call, or a finish reason that is missing or reports an error", is_fault=True
+        Action.REPEAT, "no text or tool call, or a finish reason that is missing or reports an error", is_fault=True
     ),
-    ErrorCode.UNREADABLE_ANSWER: Handling(Then.REPEAT, "a success with a body that cannot be parsed", is_fault=True),
+    ErrorCode.UNREADABLE_ANSWER: Handling(Action.REPEAT, "a success with a body that cannot be parsed", is_fault=True),
     ErrorCode.ANSWER_TOO_LARGE: Handling(
-        Then.NEXT_MODEL, "a success with a body larger than `PROVIDER_ANSWER_MAX_MIB`", is_fault=True
+        Action.NEXT_MODEL, "a success with a body larger than `PROVIDER_ANSWER_MAX_MIB`", is_fault=True
     ),
-    ErrorCode.MODEL_NOT_FOUND: Handling(Then.NEXT_MODEL, "404, 410, `model_not_found`"),
-    ErrorCode.CONTEXT_LENGTH_EXCEEDED: Handling(Then.NEXT_MODEL, "the prompt is too long for the model"),
-    ErrorCode.REQUEST_TOO_LARGE: Handling(Then.NEXT_MODEL, "413"),
-    ErrorCode.AUTHENTICATION: Handling(Then.NEXT_MODEL, "401, 402, 403, `insufficient_quota`", is_fault=True),
-    ErrorCode.INVALID_REQUEST: Handling(Then.FAIL, "other 4xx, redirects"),
-    ErrorCode.CONTENT_FILTERED: Handling(Then.FAIL, "a content filter refused the prompt or withheld the answer"),
-    ErrorCode.INTERNAL_ERROR: Handling(Then.FAIL, "a bug in aiinfra stopped the call or its booking"),
-    ErrorCode.CIRCUIT_OPEN: Handling(Then.WAIT, "the circuit breaker is open; no call was made"),
+    ErrorCode.MODEL_NOT_FOUND: Handling(Action.NEXT_MODEL, "404, 410, `model_not_found`"),
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: Handling(Action.NEXT_MODEL, "the prompt is too long for the model"),
+    ErrorCode.REQUEST_TOO_LARGE: Handling(Action.NEXT_MODEL, "413"),
+    ErrorCode.AUTHENTICATION: Handling(Action.NEXT_MODEL, "401, 402, 403, `insufficient_quota`", is_fault=True),
+    ErrorCode.INVALID_REQUEST: Handling(Action.FAIL, "other 4xx, redirects"),
+    ErrorCode.CONTENT_FILTERED: Handling(Action.FAIL, "a content filter refused the prompt or withheld the answer"),
+    ErrorCode.INTERNAL_ERROR: Handling(Action.FAIL, "a bug in aiinfra stopped the call or its booking"),
+    ErrorCode.CIRCUIT_OPEN: Handling(Action.WAIT, "the circuit breaker is open; no call was made"),
 }
 """What each error code leads to; `docs/reliability.md` prints this table."""
 
@@ -78,8 +78,8 @@ def _codes(matches: Callable[[Handling], bool]) -> frozenset[ErrorCode]:
     return frozenset(code for code, handling in HANDLING.items() if matches(handling))
 
 
-RETRYABLE = _codes(lambda handling: handling.then in {Then.REPEAT, Then.WAIT})
-TRY_ELSEWHERE = _codes(lambda handling: handling.then == Then.NEXT_MODEL)
+RETRYABLE = _codes(lambda handling: handling.then in {Action.REPEAT, Action.WAIT})
+TRY_ELSEWHERE = _codes(lambda handling: handling.then == Action.NEXT_MODEL)
 """Not retried, but another model may succeed."""
 PROVIDER_FAULTS = _codes(lambda handling: handling.is_fault)
 """Faults of the provider. With the other codes the caller made a mistake, or no call was made."""

@@ -8,7 +8,7 @@ from django.template.defaulttags import CsrfTokenNode
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from aiinfra.once_forms import FIELD
+from aiinfra.idempotent_forms import FIELD
 
 register = template.Library()
 

@@ -1,7 +1,7 @@
 """Names of those who changed something, as pages show them."""
 
-from aiinfra.remembered import Remembered
 from aiinfra.tenants.models import ApiKey
+from aiinfra.timed_cache import TimedCache
 
 REMEMBERED_S = 60.0
 
@@ -10,7 +10,7 @@ def _key_name(key_id: str) -> str:
     return ApiKey.objects.filter(key_id=key_id).values_list("name", flat=True).first() or ""
 
 
-_key_names = Remembered(_key_name, seconds=REMEMBERED_S, keeps_empty=False)
+_key_names = TimedCache(_key_name, seconds=REMEMBERED_S, keeps_empty=False)
 
 
 def actor_name(actor: str) -> str:

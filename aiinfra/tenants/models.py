@@ -180,7 +180,7 @@ class AuditEvent(OwnedModel):
 
 
 class OnceAnswer(OwnedModel):
-    """The answer to a write, so that a repeated request runs once and gets the same answer; see `aiinfra.once`.
+    """The answer to a write, so that a repeated request runs once and gets the same answer; see `aiinfra.idempotency`.
 
     Rows are kept for one day. `status` is NULL while the first request is running.
     """

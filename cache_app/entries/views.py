@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 from redis.exceptions import RedisError
 
 from aiinfra.keyset import page_links, page_or_first
-from aiinfra.pages import is_partial, tell
+from aiinfra.pages import is_partial, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app import manage
 from cache_app.entries import screens
@@ -144,10 +144,10 @@ def _act(request: MemberRequest, entry_id: str, done: str, *, pinned: bool | Non
         else:
             is_known = manage.pin(organization_id=organization_id, entry_id=entry_id, pinned=pinned, actor=actor)
     except RedisError:
-        return tell(request, _after(request, entry_id), "error", AWAY)
+        return with_toast(request, _after(request, entry_id), "error", AWAY)
     if not is_known:
         raise Http404
-    return tell(request, _after(request, "" if pinned is None else entry_id), "success", f"Entry {done}.")
+    return with_toast(request, _after(request, "" if pinned is None else entry_id), "success", f"Entry {done}.")
 
 
 def _after(request: MemberRequest, entry_id: str) -> HttpResponse:

@@ -15,7 +15,7 @@ from cache_app.guards.questions import question_of
 from cache_app.guards.stems import stem
 from cache_app.guards.symbols import ONE_FORM, take_symbols
 from cache_app.guards.tables import phrases, small_words, terms, words
-from cache_app.visible import visible
+from cache_app.visible_text import visible_text
 
 PARSED_KEPT = 4096
 LONGEST = 2_000
@@ -121,7 +121,7 @@ def parse(text: str) -> Parsed:
 
 def plain_form(text: str) -> str:
     """Normalize equivalent signs, characters, and whitespace."""
-    unified = visible(text)[:LONGEST].translate(ONE_FORM)
+    unified = visible_text(text)[:LONGEST].translate(ONE_FORM)
     whole = unicodedata.normalize("NFKC", unified)[:LONGEST]
     for pattern, instead in SHORT_ASIDES:
         whole = pattern.sub(instead, whole)

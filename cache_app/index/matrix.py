@@ -17,7 +17,7 @@ from itertools import chain
 from redis import RedisError
 
 from cache_app.embedding.base import Vector
-from cache_app.index import making
+from cache_app.index import building
 from cache_app.index.base import Neighbour
 from cache_app.index.partition import Partition
 from cache_app.index.rows import Rows, RowsView
@@ -115,7 +115,7 @@ class MatrixIndex:
         self._partitions.move_to_end(key)
         if here.is_stale:
             here.begin()
-            self._in_background(here, lambda: making.loaded(*key, dimensions))
+            self._in_background(here, lambda: building.load_rows(*key, dimensions))
         return here, False
 
     def _apply_all(self, organization_id: int, followed: Followed, start: Cursor, news: News) -> bool:
@@ -162,11 +162,11 @@ class MatrixIndex:
         dimensions = here.rows.dimensions
         if news.rows > SMALL:
             here.let_go()
-            self._in_background(here, lambda: making.loaded(organization_id, partition, dimensions))
+            self._in_background(here, lambda: building.load_rows(organization_id, partition, dimensions))
             return True
         rest = read_pages(organization_id, partition, news.scan) if news.scan else ()
         pages = (parsed(page, dimensions) for page in chain([news.page], rest))
-        return self._replace(here, making.made(pages, news.rows, dimensions))
+        return self._replace(here, building.build_rows(pages, news.rows, dimensions))
 
     def _release(self, here: Partition) -> None:
         """Discard what its loader left half done."""
@@ -209,7 +209,7 @@ class MatrixIndex:
                 return
             here.begin()
             view = here.rows.view()
-        make = partial(making.copied, view, now_ms, here.rows.dimensions)
+        make = partial(building.compact_rows, view, now_ms, here.rows.dimensions)
         if view.size > SMALL:
             self._in_background(here, make)
         else:

@@ -39,7 +39,7 @@ class Projection:
         return rows > GROWTH * self.fitted_for
 
 
-def fitted(sample: Vector, rows: int) -> Projection | None:
+def fit_projection(sample: Vector, rows: int) -> Projection | None:
     """Principal directions of a sample (not centered, since dot products are estimated). None for few rows."""
     if rows <= MANY:
         return None

@@ -108,7 +108,7 @@ def begin_of_day(instant: datetime, zone: ZoneInfo) -> datetime:
     return datetime.combine(instant.astimezone(zone).date(), clock(), zone).astimezone(UTC)
 
 
-def forget_old_counts() -> None:
+def delete_old_counts() -> None:
     """Delete old counts in the organizations in scope: hours after 8 days, days after 400."""
     now = timezone.now()
     for span, kept in KEPT.items():

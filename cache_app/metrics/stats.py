@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.tenants.models import Organization
 from cache_app.embedding.registry import configured_embedder
-from cache_app.embedding.remembered import EmbedderState, embedder_state
+from cache_app.embedding.vector_cache import EmbedderState, embedder_state
 from cache_app.learning.interval import bounds
 from cache_app.metrics import counts
 from cache_app.metrics.counts import histogram, sum_of

@@ -55,7 +55,7 @@ def hits_of(kind: str, cursor: str = "") -> RowPage[CacheHit]:
     return row_page(_recent().filter(KINDS[kind]), "at", "id", cursor=cursor, size=PAGE_SIZE)
 
 
-def how_many() -> dict[str, int]:
+def count_hits() -> dict[str, int]:
     """Number of pairs by kind; one query."""
     return _recent().aggregate(**{kind: Count("id", filter=which) for kind, which in KINDS.items()})
 

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.keyset import page_links, page_or_first
-from aiinfra.pages import tell
+from aiinfra.pages import with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app.learning.judging import judge
 from cache_app.models import CacheHit, Judgement
@@ -53,7 +53,7 @@ def judgement(request: MemberRequest, hit_id: UUID) -> HttpResponse:
         return HttpResponse("judgment: right or wrong", status=422, content_type="text/plain")
     is_right = said == Judgement.RIGHT
     hit = judge(organization_id=organization_id, hit_id=hit_id, is_right=is_right, actor=request.principal.actor)
-    return tell(request, _after(request, hit), "success", DONE[Judgement(said)])
+    return with_toast(request, _after(request, hit), "success", DONE[Judgement(said)])
 
 
 def _after(request: MemberRequest, hit: CacheHit) -> HttpResponse:
@@ -65,5 +65,5 @@ def _after(request: MemberRequest, hit: CacheHit) -> HttpResponse:
 
 
 def _kinds() -> list[tuple[str, str, int]]:
-    counted = screens.how_many()
+    counted = screens.count_hits()
     return [(kind, title, counted[kind]) for kind, title in screens.TITLES.items()]

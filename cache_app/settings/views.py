@@ -9,7 +9,7 @@ from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.audit import audit_events
 from cache_app.embedding.registry import configured_embedder
-from cache_app.embedding.remembered import embedder_state
+from cache_app.embedding.vector_cache import embedder_state
 from cache_app.models import CachePolicy
 from cache_app.pages import rights
 from cache_app.policy import change_policy

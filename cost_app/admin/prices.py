@@ -24,7 +24,7 @@ from cost_app.models import (
 )
 from cost_app.prices import naming
 from cost_app.prices.admin_forms import ModelAliasForm, ToolFeeForm
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from cost_app.prices.terms import AMOUNTS, STEP_AMOUNTS, PriceError
 
 

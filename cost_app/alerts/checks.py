@@ -14,7 +14,7 @@ from cost_app.alerts.cause import Cause
 from cost_app.alerts.detectors import budget_causes, usage_causes
 from cost_app.alerts.explain import explanation
 from cost_app.alerts.lifecycle import raise_alert, resolve_ended
-from cost_app.alerts.notify import tell
+from cost_app.alerts.notify import notify_opened
 from cost_app.budgets.scopes import scope_of
 from cost_app.budgets.windows import windows_now
 from cost_app.calendar import ONE_DAY, Calendar
@@ -86,7 +86,7 @@ def owners_of_live_alerts(kinds: Collection[str]) -> set[int | None]:
 def _raise(organization_id: int | None, cause: Cause, explained: dict[str, Any], now: datetime) -> None:
     alert, is_told = raise_alert(organization_id, cause, explained, now)
     if is_told:
-        tell(alert)
+        notify_opened(alert)
 
 
 def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: datetime) -> dict[str, Any]:

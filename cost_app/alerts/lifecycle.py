@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from aiinfra.failures import WrongStateError
 from aiinfra.tenants import audit
-from cost_app.alerts import live
+from cost_app.alerts import events
 from cost_app.alerts.cause import Cause
-from cost_app.alerts.notify import tell_resolved
+from cost_app.alerts.notify import notify_resolved
 from cost_app.models import Alert, AlertState
 
 REPEAT = timedelta(minutes=5)
@@ -63,7 +63,7 @@ def raise_alert(
         Alert.objects.filter(id=alert.id).update(**columns)
         alert.refresh_from_db()
     if is_opened:
-        live.changed(alert)
+        events.publish_change(alert)
     return alert, _is_untold(alert) and _may_tell(alert, now)
 
 
@@ -110,9 +110,9 @@ def _end(alert: Alert, causes: Sequence[Cause], now: datetime) -> None:
     )
     if ended:
         alert.refresh_from_db()
-        live.changed(alert)
+        events.publish_change(alert)
         others = (cause.message for cause in causes if cause.budget and cause.budget.pk == alert.budget_id)
-        tell_resolved(alert, next(others, ""))
+        notify_resolved(alert, next(others, ""))
 
 
 def acknowledge(alert: Alert, *, actor: str) -> None:
@@ -131,7 +131,7 @@ def resolve(alert: Alert, *, actor: str) -> None:
     """Resolve an alert for its window, and notify everyone who received it. Raises WrongStateError."""
     now = timezone.now()
     _move(alert, actor, "resolved", state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor, snoozed_until=None)
-    tell_resolved(alert)
+    notify_resolved(alert)
 
 
 @transaction.atomic
@@ -146,7 +146,7 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
         changes={"state": [alert.state, columns["state"]]},
     )
     alert.refresh_from_db()
-    live.changed(alert)
+    events.publish_change(alert)
 
 
 def open_alerts() -> int:

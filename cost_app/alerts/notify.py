@@ -9,14 +9,14 @@ from aiinfra.templatetags.formats import money
 from cost_app.models import Alert
 
 
-def tell(alert: Alert) -> None:
+def notify_opened(alert: Alert) -> None:
     """Send the alert to the channels, in the transaction that raised it; delivery happens later and blocks no one."""
     told = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
     alert.told_channels = sorted({*alert.told_channels, *told})
     alert.save(update_fields=["told_channels"])
 
 
-def tell_resolved(alert: Alert, successor: str = "") -> None:
+def notify_resolved(alert: Alert, successor: str = "") -> None:
     """Notify the channels that received the alert that it is resolved, in the transaction that resolved it.
 
     `successor` is the message of the alert of the same budget that takes its place. Channels that never received the

@@ -6,25 +6,25 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from aiinfra.pages import Desk, desk_views
+from aiinfra.pages import PageOwner, owner_views
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cost_app.alerts import desk, lifecycle
+from cost_app.alerts import alert_pages, lifecycle
 
 
-@desk_views("cost:read")
+@owner_views("cost:read")
 @require_GET
 @cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-def alerts(request: MemberRequest, whose: Desk) -> HttpResponse:
+def alerts(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """The inbox, newest first; for HTMX only the list."""
-    return desk.list_page(request, whose)
+    return alert_pages.list_page(request, owner)
 
 
-@desk_views("cost:read")
+@owner_views("cost:read")
 @require_GET
-def alert(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
+def alert(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """One alert with its explanation."""
-    return desk.alert_page(request, whose, alert_id)
+    return alert_pages.alert_page(request, owner, alert_id)
 
 
 @permission_required("cost:read")
@@ -34,29 +34,29 @@ def alert_count(request: MemberRequest) -> HttpResponse:
     return render(request, "cost/alerts/_count.html")
 
 
-@desk_views("alert:write")
+@owner_views("alert:write")
 @require_POST
-def acknowledge(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
+def acknowledge(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """Acknowledge an alert."""
-    return desk.act(request, whose, alert_id, lifecycle.acknowledge, "Alert acknowledged.")
+    return alert_pages.apply_action(request, owner, alert_id, lifecycle.acknowledge, "Alert acknowledged.")
 
 
-@desk_views("alert:write")
+@owner_views("alert:write")
 @require_POST
-def resolve(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
+def resolve(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """Resolve an alert."""
-    return desk.act(request, whose, alert_id, lifecycle.resolve, "Alert resolved.")
+    return alert_pages.apply_action(request, owner, alert_id, lifecycle.resolve, "Alert resolved.")
 
 
-@desk_views("alert:write")
+@owner_views("alert:write")
 @require_POST
-def snooze(request: MemberRequest, whose: Desk, alert_id: int) -> HttpResponse:
+def snooze(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """Snooze an alert."""
-    return desk.put_off(request, whose, alert_id)
+    return alert_pages.snooze_alert(request, owner, alert_id)
 
 
-@desk_views("alert:write")
+@owner_views("alert:write")
 @require_POST
-def acknowledge_many(request: MemberRequest, whose: Desk) -> HttpResponse:
+def acknowledge_many(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Acknowledge the selected alerts."""
-    return desk.acknowledge_chosen(request, whose)
+    return alert_pages.acknowledge_selected(request, owner)

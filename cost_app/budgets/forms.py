@@ -17,7 +17,7 @@ from cost_app.budgets.terms import NANO_MAX, TAG_MAX, VALUE_MAX, BudgetTerms
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetPeriod, BudgetScope, Enforcement, UsageDay
 from cost_app.policy import zone_of
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 
 SUGGESTED = 200
 SUGGESTED_DAYS = timedelta(days=30)

@@ -7,8 +7,8 @@ of concurrent calls only those that fit pass. Windows are always locked in the o
 from django.db.models import F, Q
 
 from aiinfra.money import dollars
+from cost_app.budgets.refusal_counts import record_refusal
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
-from cost_app.budgets.refused import note_refusal
 from cost_app.budgets.rollover import refresh_rollover
 from cost_app.budgets.scopes import budgets_counting
 from cost_app.budgets.windows import OpenWindow
@@ -50,7 +50,7 @@ def close(attempt: Attempt, cost_nano: int) -> None:
         )
 
 
-def lift_from_openings(attempt: Attempt, counted_nano: int) -> None:
+def split_from_openings(attempt: Attempt, counted_nano: int) -> None:
     """Give a call a hold in each window that has it in its opening sum, with the amount it counts there.
 
     For a cost that changes after it was booked: `close` then finds the hold. The caller has locked the attempt's row.
@@ -96,7 +96,7 @@ def _refusal(each: OpenWindow, bound: int) -> BudgetRefusedError:
     budget = each.window.budget
     free = limit - window.committed_nano
     if bound > free:
-        note_refusal(window.id, bound)
+        record_refusal(window.id, bound)
         left = dollars(max(0, free))
         message = f"The {budget} budget of {dollars(limit)} has {left} left; this call can cost up to {dollars(bound)}."
         return BudgetExceededError(budget, bound, free, message)

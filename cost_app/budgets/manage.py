@@ -19,10 +19,10 @@ from aiinfra.money import dollars
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.budgets import admission_lock
+from cost_app.budgets import creation_lock
 from cost_app.budgets.names import budget_names
-from cost_app.budgets.opening import calendar_for, count_gap, open_due
-from cost_app.budgets.rollover import most_carried, refresh_rollover
+from cost_app.budgets.opening import calendar_for, count_gap, open_windows
+from cost_app.budgets.rollover import max_carry_over, refresh_rollover
 from cost_app.budgets.scopes import scope_of
 from cost_app.budgets.spending import spent_between
 from cost_app.budgets.terms import (
@@ -69,7 +69,7 @@ def set_budget(
             raise BudgetChangedError
         before = _facts(budget) if budget.is_active else {}
         if not budget.is_active:
-            admission_lock.take_alone(organization_id)  # before the clock is read: those calls are older than that
+            creation_lock.lock_exclusive(organization_id)  # before the clock is read: those calls are older than that
         _bring_up(budget, timezone.now(), from_now=from_now)
         _write(budget, terms)
         if changes := _changes(before, _facts(budget)):
@@ -93,7 +93,7 @@ def _bring_up(budget: Budget, now: datetime, *, from_now: bool) -> None:
         budget.holds_since = now
         budget.save(update_fields=["counts_from", "holds_since"])
         count_gap(budget, removed_at=budget.updated_at, now=now)
-    open_due(budget, now)
+    open_windows(budget, now)
 
 
 def remove_budget(*, budget: Budget, actor: str) -> bool:
@@ -218,7 +218,7 @@ def _write(budget: Budget, terms: BudgetTerms) -> None:
     # One UPDATE, which locks the rows: a concurrent call is admitted either before or after it.
     windows.update(
         limit_nano=F("rollover_nano") + budget.limit_nano,
-        carries_at_most_nano=most_carried(budget),
+        carries_at_most_nano=max_carry_over(budget),
         enforcement=budget.enforcement,
     )
     for window in windows.order_by("id"):

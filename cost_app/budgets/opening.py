@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Sum
 
-from cost_app.budgets.rollover import carried_over, most_carried
+from cost_app.budgets.rollover import carried_over, max_carry_over
 from cost_app.budgets.scopes import Scope, scope_of
 from cost_app.budgets.spending import booked_late, held_between, spent_between
 from cost_app.calendar import Calendar, Period
@@ -21,7 +21,7 @@ from cost_app.policy import policy_of, zone_of
 UNDER_WAY = (AttemptState.RESERVED, AttemptState.DISPATCHED)
 
 
-def open_due(budget: Budget, now: datetime) -> BudgetWindow:
+def open_windows(budget: Budget, now: datetime) -> BudgetWindow:
     """Open the windows from the end of the newest one to that of `now`; returns the newest.
 
     If the clock went back, that is a window already open. A new calendar begins with the next window.
@@ -65,7 +65,7 @@ def _extended(window: BudgetWindow, ends_at: datetime) -> BudgetWindow:
 
 
 def _make(budget: Budget, before: BudgetWindow | None, starts_at: datetime, ends_at: datetime) -> BudgetWindow:
-    most = most_carried(budget)
+    most = max_carry_over(budget)
     rollover = carried_over(before, most)
     window = BudgetWindow(
         organization_id=budget.organization_id,
@@ -98,7 +98,7 @@ def first_counted(budget: Budget, starts_at: datetime) -> datetime:
 def _count_from_the_ledger(budget: Budget, before: BudgetWindow | None, window: BudgetWindow, until: datetime) -> None:
     scope = scope_of(budget.scope, budget.scope_value)
     begin = first_counted(budget, window.starts_at)
-    take_up_calls(budget, window, scope, until)
+    adopt_open_calls(budget, window, scope, until)
     opening = spent_between(budget.organization_id, scope, begin, until)
     if before and before.ends_at > window.starts_at:
         opening += booked_late(scope, (begin, until), until)
@@ -114,7 +114,7 @@ def count_gap(budget: Budget, removed_at: datetime, now: datetime) -> None:
     for window in BudgetWindow.objects.filter(budget=budget, ends_at__gt=removed_at, starts_at__lt=now).order_by("id"):
         begin = max(first_counted(budget, window.starts_at), removed_at)
         end = min(window.ends_at, now)
-        take_up_calls(budget, window, scope, end)
+        adopt_open_calls(budget, window, scope, end)
         spent = spent_between(budget.organization_id, scope, begin, end) - held_between(budget.id, begin, end)
         _add_opening(window, spent, end)
 
@@ -125,7 +125,7 @@ def _add_opening(window: BudgetWindow, nano: int, until: datetime) -> None:
     )
 
 
-def take_up_calls(budget: Budget, window: BudgetWindow, scope: Scope, until: datetime) -> None:
+def adopt_open_calls(budget: Budget, window: BudgetWindow, scope: Scope, until: datetime) -> None:
     """Reserve what calls in progress may still cost, so that their cost is counted here too.
 
     Locks the calls before the window, as ending a call does. Goes before the ledger is summed: a call that ends between

@@ -14,7 +14,7 @@ WINDOWS_FOLLOWED = 35
 """How far back a late cost can change the carry-over: usage is reported within 31 days."""
 
 
-def most_carried(budget: Budget) -> int:
+def max_carry_over(budget: Budget) -> int:
     """The maximum that a window of this budget carries over, in nano-dollars, also if there is no cap."""
     if not budget.rollover_unused:
         return 0
@@ -65,14 +65,14 @@ def refresh_rollovers(now: datetime | None = None) -> None:
         limit_nano=F("budget__limit_nano") + F("rollover_nano"),
         enforcement=F("budget__enforcement"),
     )
-    one_by_one(current.exclude(agrees).select_related("budget"), follow_budget)
+    one_by_one(current.exclude(agrees).select_related("budget"), apply_settings)
     one_by_one(current.filter(budget__rollover_unused=True), refresh_rollover)
 
 
-def follow_budget(window: BudgetWindow) -> None:
+def apply_settings(window: BudgetWindow) -> None:
     """Apply the budget's settings to a window; keeps its carry-over."""
     BudgetWindow.objects.filter(id=window.id, rollover_nano=window.rollover_nano).update(
         limit_nano=window.budget.limit_nano + window.rollover_nano,
-        carries_at_most_nano=most_carried(window.budget),
+        carries_at_most_nano=max_carry_over(window.budget),
         enforcement=window.budget.enforcement,
     )

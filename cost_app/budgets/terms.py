@@ -8,7 +8,7 @@ from aiinfra.names import normal_name
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.models import ApiKey
 from cost_app.models import BudgetPeriod, BudgetScope, Enforcement
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 
 NANO_MAX = 10**17 - 1
 """Below 100 million dollars: a limit and many years of carry-over still fit into the database's 64 bits."""

@@ -11,8 +11,8 @@ from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery, Sum,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from cost_app.budgets import admission_lock
-from cost_app.budgets.opening import open_due
+from cost_app.budgets import creation_lock
+from cost_app.budgets.opening import open_windows
 from cost_app.budgets.scopes import budgets_counting
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enforcement
 
@@ -58,7 +58,7 @@ def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
 
     Call it in the call's transaction: until that ends, no budget is set up that would miss the call.
     """
-    admission_lock.share(attempt.organization_id)
+    creation_lock.lock_shared(attempt.organization_id)
     return _open_windows(budgets_counting(attempt).filter(is_active=True), now)
 
 
@@ -68,14 +68,14 @@ def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     A budget whose calendar changed may have two of them. None of one that counts from a later moment on. Call it in the
     transaction that books the call, as `windows_for`.
     """
-    admission_lock.share(attempt.organization_id)
+    creation_lock.lock_shared(attempt.organization_id)
     budgets = [
         budget
         for budget in budgets_counting(attempt).filter(is_active=True)
         if budget.counts_from is None or budget.counts_from <= at
     ]
     for budget in budgets:
-        open_due(budget, max(at, timezone.now()))
+        open_windows(budget, max(at, timezone.now()))
     return list(BudgetWindow.objects.filter(budget__in=budgets, starts_at__lte=at, ends_at__gt=at).order_by("id"))
 
 
@@ -86,7 +86,7 @@ def _open_windows(budgets: QuerySet[Budget], now: datetime) -> list[OpenWindow]:
     running = BudgetWindow.objects.filter(budget__in=wanted, starts_at__lte=now, ends_at__gt=now)
     # By age: of two whose calendars differ, the newer one applies.
     found = {each.window.budget_id: each for each in _with_increases(running.order_by("ends_at"), now)}
-    opened = [open_due(wanted[budget_id], now).id for budget_id in sorted(wanted.keys() - found.keys())]
+    opened = [open_windows(wanted[budget_id], now).id for budget_id in sorted(wanted.keys() - found.keys())]
     if opened:
         newest = _with_increases(BudgetWindow.objects.filter(id__in=opened), now)
         found |= {each.window.budget_id: each for each in newest}

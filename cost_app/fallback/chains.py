@@ -23,7 +23,7 @@ from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.providers.registry import is_configured, provider_names
 from cost_app.models import RequestClass
 from cost_app.policy import policy_of
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.candidates import familiar_models
 from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices, weight_of
 from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO

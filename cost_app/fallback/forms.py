@@ -8,7 +8,7 @@ from django import forms
 from aiinfra.providers.registry import is_configured
 from cost_app.fallback.chains import Chain
 from cost_app.fallback.manage import ChainError
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.pricing import Model
 
 ACTIONS = ["add", "remove", "up", "down", "off", "default"]

@@ -13,7 +13,7 @@ from aiinfra.providers.registry import is_configured
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from cost_app.fallback.chains import EVERY_MODEL, Chain, defaults_are_on, effective_chain
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.pricing import Model
 
 STEPS_MAX = 5

@@ -17,7 +17,7 @@ from cost_app.fallback.chains import (
     effective_chains,
 )
 from cost_app.fallback.forms import ChangeForm, ModelChoiceForm, StepForm, model_named
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.pricing import Model
 
 RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "default_steps": DEFAULT_STEPS}

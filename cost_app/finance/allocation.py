@@ -7,8 +7,8 @@ from datetime import datetime
 from aiinfra.providers.base import TokenUsage
 from cost_app.models import ModelAlias, ModelPrice, PriceTier, ProposalState, ToolFee
 from cost_app.prices.aliases import alias_among
-from cost_app.prices.book import Version, price_among, read_versions
 from cost_app.prices.fees import fees_among
+from cost_app.prices.lookup import Version, price_among, read_versions
 from cost_app.prices.pricing import cost_of, unit_prices
 
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output")

@@ -14,7 +14,7 @@ from cost_app.finance.exports import ledger_csv
 from cost_app.finance.focus import focus_csv
 from cost_app.finance.months import find_month
 from cost_app.finance.payloads import CsvFile, ExportQuery, MonthOut, MonthsOut, MonthsQuery, StatementQuery
-from cost_app.finance.ranges import problem_with
+from cost_app.finance.ranges import range_error
 from cost_app.finance.screens import MonthRow, month_rows
 from cost_app.finance.statement import statement_csv
 
@@ -45,7 +45,7 @@ def get_statement(call: ApiCall, payload: StatementQuery) -> HttpResponseBase:
 def _export(
     call: ApiCall, days: ExportQuery, make: Callable[[Organization, date, date], StreamingHttpResponse]
 ) -> HttpResponseBase:
-    if found := problem_with(days.first, days.last):
+    if found := range_error(days.first, days.last):
         raise ApiError(400, "invalid_request", found[1], param=found[0])
     return _answer(call, make(_organization(call), days.first, days.last))
 

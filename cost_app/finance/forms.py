@@ -8,7 +8,7 @@ from django.core.files import File
 from cost_app.finance.focus import PROVIDER_NAMES
 from cost_app.finance.invoices.layouts import LAYOUTS
 from cost_app.finance.invoices.table import MAX_BYTES
-from cost_app.finance.ranges import problem_with
+from cost_app.finance.ranges import range_error
 
 LEDGER, FOCUS = "ledger", "focus"
 KINDS = [(LEDGER, "Ledger: every entry"), (FOCUS, "FOCUS 1.2: by day, model, key, user and token class")]
@@ -28,7 +28,7 @@ class ExportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Check that the days are in order and valid in any time zone."""
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
-        if first and last and (found := problem_with(first, last)):
+        if first and last and (found := range_error(first, last)):
             self.add_error(*found)
         return self.cleaned_data
 

@@ -6,7 +6,7 @@ FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 """Days near these bounds are valid in every time zone."""
 
 
-def problem_with(first: date, last: date) -> tuple[str, str] | None:
+def range_error(first: date, last: date) -> tuple[str, str] | None:
     """The invalid field (`first` or `last`) and the error. None for a valid range."""
     if first > last:
         return "last", "The last day is before the first."

@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.tenants.access import MemberRequest, permission_required
-from cost_app.finance.deliveries import deliveries
 from cost_app.finance.exports import ledger_csv
 from cost_app.finance.focus import focus_csv
 from cost_app.finance.forms import FOCUS, ExportForm
 from cost_app.finance.month_close import CloseState, NotClosableError, close_month, close_states
 from cost_app.finance.months import Month, calendar_of, find_month
+from cost_app.finance.scheduled_exports import deliveries
 from cost_app.finance.screens import month_rows, signed_figures, snapshot_sections
 from cost_app.finance.statement import statement_csv, statement_of
 

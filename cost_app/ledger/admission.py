@@ -14,7 +14,7 @@ from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
 from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, RequestClass, UnpricedModels
 from cost_app.policy import policy_of
-from cost_app.prices.book import ModelNotPricedError, price_of, prices_ahead
+from cost_app.prices.lookup import ModelNotPricedError, price_of, prices_ahead
 from cost_app.prices.pricing import bound_of, tokens_within
 from cost_app.recommendations.classes import classify, fingerprints
 from cost_app.recommendations.downgrade import cheapest_allowed

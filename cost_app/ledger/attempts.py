@@ -23,7 +23,7 @@ from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
 from cost_app.models import AttemptState as State
 from cost_app.models.ledger import token_columns, usage_columns
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 
 DEADLINE_GRACE = timedelta(seconds=5)
@@ -78,10 +78,10 @@ def settle(
         _charge(attempt, LedgerKind.USAGE, bill.nano, usage, calls=1, errors=errors, latency_ms=_latency_ms(attempt))
     elif _end(attempt, {State.ESTIMATED}, State.SETTLED, **columns):
         booked = _booked(attempt)
-        holds.lift_from_openings(attempt, booked.nano)
+        holds.split_from_openings(attempt, booked.nano)
         _charge(attempt, LedgerKind.ADJUST, bill.nano, usage, booked=booked)
     elif _end(attempt, {State.RELEASED}, State.SETTLED, **columns):
-        holds.lift_from_openings(attempt, 0)
+        holds.split_from_openings(attempt, 0)
         _charge_late(attempt, bill.nano, usage)
 
 
@@ -168,7 +168,7 @@ def refund(attempt: Attempt) -> None:
     """Reverse an estimate: the provider says that it did not charge the call."""
     if _end(attempt, {State.ESTIMATED}, State.RELEASED, cost_nano=0, **NOTHING_BOOKED.tokens):
         booked = _booked(attempt)
-        holds.lift_from_openings(attempt, booked.nano)
+        holds.split_from_openings(attempt, booked.nano)
         tokens = {name: -count for name, count in booked.tokens.items()}
         _book(attempt, LedgerKind.ADJUST, -booked.nano, None, **tokens)
         holds.close(attempt, 0)
@@ -197,7 +197,7 @@ def reprice(attempt: Attempt, cost_nano: int, repricing: Repricing, price: Model
         return False
     if not rows.update(cost_nano=cost_nano, price=price, usage_issue=issue):
         return False
-    holds.lift_from_openings(attempt, booked)
+    holds.split_from_openings(attempt, booked)
     _book(attempt, LedgerKind.ADJUST, cost_nano - booked, repricing=repricing)
     holds.close(attempt, cost_nano)
     return True

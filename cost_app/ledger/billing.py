@@ -5,8 +5,8 @@ from datetime import datetime
 
 from aiinfra.providers.base import TokenUsage
 from cost_app.models import BookedCost, ModelPrice, ProviderBilling, UsageIssue
-from cost_app.prices.book import ModelNotPricedError, price_of
 from cost_app.prices.fees import unpriced_tools
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 
 TOLERANCE_PERCENT = 1

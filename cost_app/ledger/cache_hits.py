@@ -8,7 +8,7 @@ from aiinfra.providers.base import TokenUsage
 from cost_app.ledger.entries import book_entry
 from cost_app.models import LedgerKind
 from cost_app.models.ledger import token_columns
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 
 
@@ -30,7 +30,7 @@ def book_cache_hit(
     `usage` is that of the call whose answer was served. There is no attempt, because no call was made; the caller books
     a request only once by doing it in the transaction that ends the request.
     """
-    saved = worth_of(provider, model, usage)
+    saved = savings_of(provider, model, usage)
     book_entry(
         organization_id=organization_id,
         request_id=request_id,
@@ -50,7 +50,7 @@ def book_cache_hit(
     return saved
 
 
-def worth_of(provider: str, model: str, usage: TokenUsage) -> int:
+def savings_of(provider: str, model: str, usage: TokenUsage) -> int:
     """What a call with this usage costs now, in nano-dollars; 0 for a model without a price."""
     try:
         return cost_of(usage, price_of(provider, model))

@@ -18,7 +18,7 @@ from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, AttemptState, LedgerKind, ModelPrice, UnpricedModels
 from cost_app.models.ledger import usage_columns
 from cost_app.policy import policy_of
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 
 REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage can be reported: until the month's figures are final."""

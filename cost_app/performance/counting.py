@@ -83,7 +83,7 @@ def count_calls(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
     _note_states(organization_id, [call for call in calls if call.is_ours])
 
 
-def forget_old() -> None:
+def delete_expired() -> None:
     """Delete expired counts of the organizations in scope."""
     now = timezone.now()
     ModelHour.objects.filter(hour__lt=now - HOURS_KEPT).delete()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from aiinfra.remembered import Remembered
+from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelAlias, ProposalState
 
 SNAPSHOT = re.compile(r"(?P<family>.+?)(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|-latest|-\d{3,4}-preview)")
@@ -45,5 +45,5 @@ def _read_approved(provider: str) -> list[ModelAlias]:
     return list(ModelAlias.objects.filter(provider=provider, state=ProposalState.APPROVED))
 
 
-_approved = Remembered(_read_approved, seconds=5, keeps_empty=False)
+_approved = TimedCache(_read_approved, seconds=5, keeps_empty=False)
 forget_aliases = _approved.forget

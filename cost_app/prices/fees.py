@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.remembered import Remembered
+from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelPrice, ToolFee
 
 
@@ -37,5 +37,5 @@ def _read_lines(provider: str) -> list[ToolFee]:
     return list(ToolFee.objects.filter(provider=provider))
 
 
-_lines = Remembered(_read_lines, seconds=5, keeps_empty=False)
+_lines = TimedCache(_read_lines, seconds=5, keeps_empty=False)
 forget_fees = _lines.forget

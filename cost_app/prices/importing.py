@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cost_app.models import ModelAlias, ModelPrice, PriceProposal, PriceTier, ProposalState
-from cost_app.prices.book import forget_prices
+from cost_app.prices.lookup import clear_price_cache
 from cost_app.prices.shipped import EFFECTIVE_FROM
 from cost_app.prices.source import SourcePrice, read_snapshots, read_source, source_name
 from cost_app.prices.terms import PriceTerms
@@ -104,7 +104,7 @@ def _compare(prices: list[SourcePrice], by_hand: list[tuple[str, str]], book: _B
 def _add_new(prices: Iterable[SourcePrice], actor: str) -> None:
     rows = [row for _, group in groupby(prices, lambda price: price.terms.key) for row in _history(list(group), actor)]
     ModelPrice.objects.bulk_create(rows, ignore_conflicts=True)
-    transaction.on_commit(forget_prices)
+    transaction.on_commit(clear_price_cache)
 
 
 def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceProposal, ProposalState
-from cost_app.prices.book import forget_prices
+from cost_app.prices.lookup import clear_price_cache
 from cost_app.prices.terms import PriceError, PriceTerms
 
 
@@ -35,7 +35,7 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
             )
     except IntegrityError as error:
         raise PriceError("a version already begins at this instant") from error
-    transaction.on_commit(forget_prices)
+    transaction.on_commit(clear_price_cache)
     return version
 
 

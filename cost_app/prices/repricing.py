@@ -22,7 +22,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts as ledger
 from cost_app.ledger.billing import bill_of
 from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
-from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
+from cost_app.prices.lookup import ModelNotPricedError, clear_price_cache, price_of
 
 BATCH = 200
 """Calls corrected per transaction: writers of the same budgets wait for it."""
@@ -93,7 +93,7 @@ def count_calls(period: Period) -> int:
 
 def difference(period: Period) -> list[OrganizationDifference]:
     """What repricing would change, by organization; writes nothing. Reads every call of the period."""
-    forget_prices()
+    clear_price_cache()
     rows = [_difference_of(organization, period) for organization in Organization.objects.order_by("slug")]
     return [row for row in rows if row.attempts]
 
@@ -104,7 +104,7 @@ def reprice(*, period: Period, actor: str, reason: str) -> Repricing | None:
     Works in batches, each of them atomic, so that an interrupted run can be repeated and does the rest. Each affected
     organization gets an audit event.
     """
-    forget_prices()
+    clear_price_cache()
     repricing = None
     for organization in Organization.objects.order_by("slug"):
         with organization_scope(organization.pk):

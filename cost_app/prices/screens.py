@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceProposal, PriceTier, ProposalState
 from cost_app.models.prices import PriceColumns
-from cost_app.prices.book import in_force
+from cost_app.prices.lookup import in_force
 from cost_app.prices.pricing import unit_prices
 from cost_app.prices.terms import STEP_AMOUNTS, label_of
-from cost_app.prices.windows import holds_at, in_words, parse_window
+from cost_app.prices.windows import described, holds_at, parse_window
 
 DECIDED_SHOWN = 20
 
@@ -87,7 +87,7 @@ def price_row(price: PriceColumns, state: str = "", replaces: PriceColumns | Non
     return PriceRow(
         price=price,
         amounts=[_amount(price, name, replaces) for name in STEP_AMOUNTS],
-        hours=in_words(price.window),
+        hours=described(price.window),
         is_now=holds_at(parse_window(price.window), timezone.now()),
         state=state,
     )

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from aiinfra.pages import is_partial, tell
+from aiinfra.pages import is_partial, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required, staff_required
 from cost_app.models import ModelPrice, PriceProposal, Repricing
 from cost_app.prices import proposals, repricing
@@ -141,8 +141,8 @@ def _decide(request: MemberRequest, proposal_id: int, decide: Any, done: str) ->
     except PriceError as error:
         level, text, status = "error", f"{str(error).capitalize()}.", 422
     if not request.htmx:
-        return tell(request, redirect("price_proposals"), level, text)
-    return tell(request, render(request, "cost/prices/_proposals.html", _proposals(), status=status), level, text)
+        return with_toast(request, redirect("price_proposals"), level, text)
+    return with_toast(request, render(request, "cost/prices/_proposals.html", _proposals(), status=status), level, text)
 
 
 def _repricing(

@@ -44,7 +44,7 @@ def holds_at(window: Sequence[Hours], instant: datetime) -> bool:
     return any(hours.hold_at(moment) for hours in window)
 
 
-def in_words(window: Sequence[dict[str, Any]]) -> str:
+def described(window: Sequence[dict[str, Any]]) -> str:
     """For people: "Mon to Fri 01:00-04:00 and 06:00-10:00 UTC"; "" for a price without a window."""
     hours_of: dict[str, list[str]] = {}
     for entry in window:

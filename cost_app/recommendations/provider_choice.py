@@ -19,12 +19,12 @@ from math import log
 from aiinfra.money import dollars
 from aiinfra.providers.base import TokenUsage
 from cost_app.models import ModelPrice, RequestClass
-from cost_app.prices.book import ModelNotPricedError, price_of
 from cost_app.prices.limits import expected_latency_ms, provider_limits
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
-from cost_app.recommendations import measured
+from cost_app.recommendations import measurements
 from cost_app.recommendations.candidates import allowed_models, candidates
-from cost_app.recommendations.measured import Measures
+from cost_app.recommendations.measurements import Measures
 from cost_app.recommendations.pricing import Model
 
 LATENCY_WEIGHTS = {"low": 0.0, "normal": 0.3, "high": 0.6, "critical": 0.8}
@@ -84,8 +84,8 @@ def get_optimal_provider(organization_id: int, request_type: str, priority: str 
     prices, floor = _capable(organization_id, request_class)
     if not prices:
         raise NoModelError(f"No allowed model has a price and a configured provider for {request_class} requests.")
-    usage = measured.usage_of_class(organization_id, request_class)
-    options = _options(organization_id, prices, usage or measured.ASSUMED_USAGE)
+    usage = measurements.usage_of_class(organization_id, request_class)
+    options = _options(organization_id, prices, usage or measurements.ASSUMED_USAGE)
     ranked = sorted(
         (_scored(each, weight) for each in options), key=lambda each: (bool(each.problems), each.score, each.name)
     )
@@ -120,10 +120,10 @@ def _price_now(model: Model) -> ModelPrice | None:
 
 
 def _options(organization_id: int, prices: dict[Model, ModelPrice], usage: TokenUsage) -> list[Option]:
-    measures = measured.measures_of_models(organization_id)
+    measures = measurements.measures_of_models(organization_id)
     limits = provider_limits()
-    circuits = measured.open_circuits()
-    windows = measured.windows_that_refuse(organization_id)
+    circuits = measurements.open_circuits()
+    windows = measurements.windows_that_refuse(organization_id)
     return [
         _option(
             model,
@@ -131,7 +131,7 @@ def _options(organization_id: int, prices: dict[Model, ModelPrice], usage: Token
             measures.get(model, Measures()),
             expected_ms=expected_latency_ms(limits, *model),
             is_open=model in circuits,
-            free_nano=measured.free_nano(windows, model),
+            free_nano=measurements.free_nano(windows, model),
         )
         for model, price in prices.items()
     ]
@@ -143,7 +143,7 @@ def _option(
     problems = {
         "its circuit is open after repeated failures": is_open,
         "a budget has no room for the call": free_nano is not None and free_nano < cost_nano,
-        f"{measures.error_rate or 0:.0%} of its calls failed within {measured.DAYS} days": (
+        f"{measures.error_rate or 0:.0%} of its calls failed within {measurements.DAYS} days": (
             (measures.error_rate or 0) > TOO_MANY_ERRORS
         ),
     }
@@ -191,7 +191,7 @@ def _sources(best: Option, request_class: RequestClass, usage: TokenUsage | None
     else:
         assumed.append(f"Tokens: 500 in and 300 out, because you have sent too few {request_class} requests.")
     if best.latency_is_measured:
-        known.append(f"Latency: the mean of your own calls to {best.name} within {measured.DAYS} days.")
+        known.append(f"Latency: the mean of your own calls to {best.name} within {measurements.DAYS} days.")
     else:
         assumed.append(
             f"Latency: the expected {best.latency_ms} ms, because too few calls to {best.name} have been measured."
@@ -199,7 +199,7 @@ def _sources(best: Option, request_class: RequestClass, usage: TokenUsage | None
     if best.error_rate is None:
         assumed.append(f"Errors: none, because you have sent too few calls to {best.name}.")
     else:
-        known.append(f"Errors: {best.error_rate:.1%} of your calls within {measured.DAYS} days failed.")
+        known.append(f"Errors: {best.error_rate:.1%} of your calls within {measurements.DAYS} days failed.")
     known.append("Budgets and allowed models: current settings.")
     assumed.append("Circuits: closed unless Redis reports an open one.")
     return known, assumed

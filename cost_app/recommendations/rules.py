@@ -20,9 +20,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from aiinfra.providers.registry import is_configured
-from aiinfra.remembered import Remembered
+from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelPrice, OptimizationRule, RecommendationKind, RequestClass, RuleUse
-from cost_app.prices.book import ModelNotPricedError, price_of
+from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.recommendations.candidates import allowed_models
 from cost_app.recommendations.pricing import Model, weight_of
 
@@ -178,5 +178,5 @@ def _price(provider: str, model: str, at: datetime | None = None) -> ModelPrice 
         return None
 
 
-_active_rules = Remembered(_read_rules, seconds=1)
+_active_rules = TimedCache(_read_rules, seconds=1)
 forget_rules = _active_rules.forget

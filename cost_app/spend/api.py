@@ -17,7 +17,7 @@ from cost_app.ledger.tracking import (
 )
 from cost_app.models import BudgetScope, Dimension
 from cost_app.policy import zone_of
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.spend.forecast import Forecast
 from cost_app.spend.payloads import (
     BudgetOut,

@@ -14,7 +14,7 @@ from aiinfra.money import dollars
 from aiinfra.templatetags.formats import day_text, duration_ms, money, money_places, money_to, time_text
 from cost_app.calendar import ONE_DAY, Period
 from cost_app.spend.forecast import Forecast
-from cost_app.spend.ranges import View
+from cost_app.spend.ranges import SpendView
 from cost_app.spend.screens import Group, Spend, spend, totals_only
 from cost_app.spend.series import TOP, CostMetrics, Totals, calendar_of, metrics_of
 from cost_app.spend.spans import periods_between
@@ -29,7 +29,7 @@ ACCENT, BAND, LIMIT, EARLIER = "var(--series-1)", "var(--series-2)", "var(--bad)
 OTHERS_COLOUR = "var(--series-low)"
 
 
-def spend_chart(organization_id: int, view: View) -> Chart:
+def spend_chart(organization_id: int, view: SpendView) -> Chart:
     """Spend by period, stacked by the chosen grouping."""
     shown = spend(organization_id, view)
     traces = [
@@ -79,7 +79,7 @@ def _link(group: Group, each: CostMetrics, shown: Spend) -> str:
     return f"{reverse('costs')}?{group.view.on_days(*days).query}"
 
 
-def tokens_chart(organization_id: int, view: View) -> Chart:
+def tokens_chart(organization_id: int, view: SpendView) -> Chart:
     """Tokens by class: cached ones cost a fraction of the others."""
     classes = {
         "input": "input_tokens",
@@ -90,7 +90,7 @@ def tokens_chart(organization_id: int, view: View) -> Chart:
     return _counts(organization_id, view, {name: _column(column) for name, column in classes.items()})
 
 
-def calls_chart(organization_id: int, view: View) -> Chart:
+def calls_chart(organization_id: int, view: SpendView) -> Chart:
     """Provider calls, cached answers, and failures."""
     kinds: dict[str, Callable[[Totals], int]] = {
         "answered": lambda totals: max(0, totals.calls - totals.errors - totals.cache_hits),
@@ -100,7 +100,7 @@ def calls_chart(organization_id: int, view: View) -> Chart:
     return _counts(organization_id, view, kinds)
 
 
-def latency_chart(organization_id: int, view: View) -> Chart:
+def latency_chart(organization_id: int, view: SpendView) -> Chart:
     """Average latency of an answered provider call, with gaps for periods without any."""
     shown = totals_only(organization_id, view)
     averages = [each.totals.average_latency_ms for each in shown.metrics]
@@ -121,7 +121,7 @@ def latency_chart(organization_id: int, view: View) -> Chart:
     return Chart(figure, Table(["Period", "Average"], rows if has_some else []))
 
 
-def month_chart(organization_id: int, _view: View) -> Chart:
+def month_chart(organization_id: int, _view: SpendView) -> Chart:
     """Cumulative spend of the current month, its forecast, and the limit of the organization's budget."""
     month = summary(organization_id)
     calendar = calendar_of(organization_id)
@@ -147,7 +147,7 @@ def month_chart(organization_id: int, _view: View) -> Chart:
     return Chart({"data": [] if is_empty else traces, "layout": layout}, Table(["Up to", "Spent"], rows, note))
 
 
-CHARTS: dict[str, Callable[[int, View], Chart]] = {
+CHARTS: dict[str, Callable[[int, SpendView], Chart]] = {
     "spend": spend_chart,
     "month": month_chart,
     "tokens": tokens_chart,
@@ -160,7 +160,7 @@ def _column(name: str) -> Callable[[Totals], int]:
     return lambda totals: int(getattr(totals, name))
 
 
-def _counts(organization_id: int, view: View, kinds: dict[str, Callable[[Totals], int]]) -> Chart:
+def _counts(organization_id: int, view: SpendView, kinds: dict[str, Callable[[Totals], int]]) -> Chart:
     shown = totals_only(organization_id, view)
     traces = [
         {

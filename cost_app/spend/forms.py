@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from aiinfra.edit_forms import EditForm
 from aiinfra.money import NANO, dollars
 from cost_app.models import CostPolicy, RequestClass
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 
 FIELDS = [
     "unpriced_models",

@@ -36,7 +36,7 @@ DAYS_MAX = 10 * 366
 
 
 @dataclass(frozen=True)
-class View:
+class SpendView:
     """A range, a grouping, a filter and a comparison from the URL; unknown values become the defaults.
 
     `days` are the first and the last local date of a custom range. `only` is the filter: sums are kept by one dimension
@@ -50,7 +50,7 @@ class View:
     compares: bool = False
 
     @classmethod
-    def of(cls, query: QueryDict) -> "View":
+    def of(cls, query: QueryDict) -> "SpendView":
         """Parse a page's query."""
         days = _days(query)
         chosen = query.get("range", "custom" if days else "")
@@ -89,16 +89,16 @@ class View:
         return urlencode({"range": self.range, "by": self.by, **days, **filters, **compare})
 
     @property
-    def everything(self) -> "View":
+    def everything(self) -> "SpendView":
         """The same without the filter."""
         return replace(self, only=None)
 
-    def narrowed_to(self, value: str) -> "View":
+    def narrowed_to(self, value: str) -> "SpendView":
         """The same range for one of the groups shown."""
         only = Only(self.dimension, value)
         return replace(self, only=only, by=_splits(only))
 
-    def on_days(self, first: date, last: date) -> "View":
+    def on_days(self, first: date, last: date) -> "SpendView":
         """The same for these days."""
         return replace(self, range="custom", days=(first, last))
 

@@ -10,7 +10,7 @@ from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.models import ApiKey
 from cost_app.calendar import ONE_DAY, Period
 from cost_app.models import Dimension
-from cost_app.spend.ranges import GROUPS, View, requests_query
+from cost_app.spend.ranges import GROUPS, SpendView, requests_query
 from cost_app.spend.series import OTHERS, TOP, CostMetrics, Totals, calendar_of, metrics_of, ranking
 from cost_app.spend.spans import Span, span_before
 
@@ -36,7 +36,7 @@ class Group:
     totals: Totals
     share: int | None
     before: Totals | None = None
-    view: View | None = None
+    view: SpendView | None = None
     requests: str = ""
 
     @property
@@ -53,7 +53,7 @@ class Spend:
     request list that show what was spent.
     """
 
-    view: View
+    view: SpendView
     span: Span
     metrics: Sequence[CostMetrics]
     totals: Totals
@@ -127,7 +127,7 @@ def change_percent(nano: int, before: Totals | None) -> int | None:
     return round(100 * (nano - before.nano) / before.nano) if before and before.nano > 0 else None
 
 
-def spend(organization_id: int, view: View, now: datetime | None = None) -> Spend:
+def spend(organization_id: int, view: SpendView, now: datetime | None = None) -> Spend:
     """What a page shows of a range: at most ten queries, whatever was spent."""
     span = view.span(calendar_of(organization_id), now or timezone.now())
     shown, count = ranking(organization_id, span, view.dimension, only=view.only)
@@ -151,7 +151,14 @@ def spend(organization_id: int, view: View, now: datetime | None = None) -> Spen
 
 
 def _group(
-    view: View, span: Span, value: str, name: str, public: str, sums: Totals, share: int | None, before: Totals | None
+    view: SpendView,
+    span: Span,
+    value: str,
+    name: str,
+    public: str,
+    sums: Totals,
+    share: int | None,
+    before: Totals | None,
 ) -> Group:
     """The request list cannot filter by the absence of a key, user or tag: such a group has no link to it."""
     requests = requests_query(span, view.dimension, public) if value else ""
@@ -159,7 +166,7 @@ def _group(
 
 
 def _before(
-    organization_id: int, view: View, span: Span, shown: Mapping[str, Totals]
+    organization_id: int, view: SpendView, span: Span, shown: Mapping[str, Totals]
 ) -> tuple[Totals, Mapping[str, Totals]]:
     """The sums of the period before: of all, and of the groups shown now with the others."""
     metrics = metrics_of(organization_id, span, view.dimension, list(shown), view.only)
@@ -171,7 +178,7 @@ def _before(
     return totals, groups
 
 
-def totals_only(organization_id: int, view: View) -> Spend:
+def totals_only(organization_id: int, view: SpendView) -> Spend:
     """The same without groups, for figures that show none: three queries."""
     span = view.span(calendar_of(organization_id), timezone.now())
     metrics = metrics_of(organization_id, span, only=view.only)
@@ -181,7 +188,7 @@ def totals_only(organization_id: int, view: View) -> Spend:
     return Spend(view, span, metrics, totals, [], 0)
 
 
-def _filter_in_words(view: View, span: Span) -> tuple[str, str]:
+def _filter_in_words(view: SpendView, span: Span) -> tuple[str, str]:
     """The name of the filter, and the filters of the request list."""
     if view.only is None:
         return "", requests_query(span)

@@ -104,7 +104,7 @@ def calendar_of(organization_id: int) -> Calendar:
     return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
 
 
-def kept(policy: CostPolicy, period: Period) -> int:
+def retained(policy: CostPolicy, period: Period) -> int:
     """The maximum number of periods of a kind that the organization shows."""
     return {
         Period.HOURLY: policy.hourly_days * HOURS_A_DAY,
@@ -143,7 +143,7 @@ def get_cost_metrics(
     kind, dimension = Period(period), Dimension(by) if by else None
     policy = policy_of(organization_id)
     calendar = Calendar(zone_of(organization_id), policy.month_starts_on)
-    span = last_periods(calendar, kind, min(limit, kept(policy, kind)), now or timezone.now())
+    span = last_periods(calendar, kind, min(limit, retained(policy, kind)), now or timezone.now())
     shown = list(ranking(organization_id, span, dimension, GROUPS_MAX)[0]) if dimension else []
     return metrics_of(organization_id, span, dimension, shown)[::-1]
 

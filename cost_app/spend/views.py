@@ -22,7 +22,7 @@ from cost_app.policy import change_policy, policy_of
 from cost_app.spend.figures import CHARTS
 from cost_app.spend.filters import filter_choices
 from cost_app.spend.forms import PolicyForm
-from cost_app.spend.ranges import GROUPS, RANGES, View
+from cost_app.spend.ranges import GROUPS, RANGES, SpendView
 from cost_app.spend.screens import Spend, spend
 from cost_app.spend.series import Totals
 from cost_app.spend.summary import summary
@@ -49,7 +49,7 @@ CSV_COLUMNS = [
 @vary_on_headers("HX-Request")
 def costs(request: MemberRequest) -> HttpResponse:
     """The range in tiles, spend as charts, and what it went to, and the month; for HTMX all but the frame."""
-    view = View.of(request.GET)
+    view = SpendView.of(request.GET)
     shown = spend(request.principal.organization_id, view)
     context = {
         "view": view,
@@ -68,7 +68,7 @@ def costs(request: MemberRequest) -> HttpResponse:
 def _chart(request: MemberRequest, name: str) -> ChartPage:
     if name not in CHARTS:
         raise Http404
-    view = View.of(request.GET)
+    view = SpendView.of(request.GET)
     draw = partial(CHARTS[name], request.principal.organization_id, view)
     return ChartPage(name.capitalize(), draw, f"{reverse('costs')}?{view.query}", "Costs")
 
@@ -80,7 +80,7 @@ figure, figure_table = chart_views("cost:read", _chart)
 @require_GET
 def table_csv(request: MemberRequest) -> StreamingHttpResponse:
     """The page's data as a file."""
-    view = View.of(request.GET)
+    view = SpendView.of(request.GET)
     shown = spend(request.principal.organization_id, view)
     name = f"spend-{view.range}-by-{view.by}.csv"
     rows = _csv_rows(shown)  # now, because the organization's time zone is no longer set while the response is sent

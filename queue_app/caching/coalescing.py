@@ -117,7 +117,7 @@ def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) 
             found = one_by_one(waiting, lambda follower: _answer(follower, response, usage), in_transaction=True)
         one_by_one(found, _end_broken)
         broken += found
-        events.changed(*waiting)
+        events.publish_changes(*waiting)
 
 
 def _followers(leader_id: UUID) -> Any:
@@ -185,7 +185,7 @@ def _starts_own_call(leader: AIRequest, follower: AIRequest, **how: Any) -> bool
     """Whether a follower is about to call the provider. If not, it has ended or was moved elsewhere."""
     one_by_one([follower], lambda each: _take_over(leader, each, **how), _end_broken)
     if follower.status in ENDED:
-        events.changed(follower)
+        events.publish_changes(follower)
     elif follower.leader_id is None:
         enter(follower)
         return True

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from aiinfra.failures import printable_path
-from aiinfra.json_body import flaw_of
+from aiinfra.json_body import first_error
 from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.warming import WarmQuestion
@@ -57,7 +57,7 @@ def _fields(line: str, provider: str, model: str) -> Any:
     fields = json.loads(line)
     if not isinstance(fields, dict):
         raise ValueError("not an object")
-    if flaw := flaw_of(fields):
+    if flaw := first_error(fields):
         raise ValueError(f"{printable_path(flaw[0])}: {flaw[1]}")
     return {"provider": provider, "model": model, **fields}
 

@@ -75,7 +75,7 @@ def _make_true(entry: IndexEntry, worker: str) -> Claim | None:
     if not claimed:
         return None
     content = RequestContent.objects.select_related("request").defer("response").get(request_id=entry.request_id)
-    events.changed(content.request)
+    events.publish_changes(content.request)
     return Claim(content.request, unpack(content.call), content.request.attempt_number, entry)
 
 
@@ -86,7 +86,7 @@ def hold_for_caller(claim: Claim) -> None:
     )
 
 
-def note_sent(claim: Claim, attempt: Attempt) -> None:
+def mark_sent(claim: Claim, attempt: Attempt) -> None:
     """Start counting the call against its provider limit, if it has one."""
     if claim.reserved is None or not claim.reserved.limit:
         return

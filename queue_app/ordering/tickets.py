@@ -33,7 +33,7 @@ def wake_for_ready() -> None:
             push_ticket()
 
 
-def forget_lost_tickets() -> None:
+def replace_lost_tickets() -> None:
     """Delete RQ's records of tickets and workers that were killed; tickets after an hour. Raises RedisError."""
     queue = ticket_queue()
     queue.started_job_registry.cleanup()

@@ -19,7 +19,7 @@ from django_htmx.http import HttpResponseStopPolling
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
 from aiinfra.keyset import page_links, page_or_first
-from aiinfra.pages import is_partial, tell
+from aiinfra.pages import is_partial, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app import create_semantic_cache
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
@@ -171,11 +171,11 @@ def _live_context(request: MemberRequest) -> dict[str, Any]:
 def _switch_lane(request: MemberRequest, switch: Callable[..., list[int]], done: str) -> HttpResponse:
     form = LaneForm(request.POST)
     if not form.is_valid():
-        return tell(request, _live_again(request, status=422), "error", "Unknown priority.")
+        return with_toast(request, _live_again(request, status=422), "error", "Unknown priority.")
     priority = form.chosen()
     switch(request.principal.organization_id, priority, actor=request.principal.actor)
     lane = f"Priority {priority.label.lower()} is" if priority else "All priorities are"
-    return tell(request, _live_again(request), "success", f"{lane} {done}.")
+    return with_toast(request, _live_again(request), "success", f"{lane} {done}.")
 
 
 def _live_again(request: MemberRequest, status: int = 200) -> HttpResponse:
@@ -216,7 +216,7 @@ def _act_on_list(request: MemberRequest, act: Action, done: str) -> HttpResponse
     problems = list(filter(None, [_problem_of(request, act, each) for each in found]))
     address = f"{reverse('queue_requests')}?{request.GET.urlencode()}"
     response = _list(request) if request.htmx else redirect(address)
-    return tell(request, response, *_summary(len(found) - len(problems), problems, done))
+    return with_toast(request, response, *_summary(len(found) - len(problems), problems, done))
 
 
 def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
@@ -246,7 +246,7 @@ def _act_on_one(request: MemberRequest, request_id: UUID, act: Action, done: str
     else:
         context = _detail_context(request, _found(request_id), is_partial=True)
         response = render(request, "queue/_request.html", context, status=422 if problem else 200)
-    return tell(request, response, "error" if problem else "success", problem or done)
+    return with_toast(request, response, "error" if problem else "success", problem or done)
 
 
 def _found(request_id: UUID) -> AIRequest:

@@ -83,7 +83,7 @@ class Heartbeat:
 
     def _renew_claims(self) -> None:
         try:
-            renew(in_flight.held())
+            renew(in_flight.leased_attempts())
         except Error:
             logger.warning("leases not renewed", exc_info=True)
             connections.close_all()
@@ -115,7 +115,7 @@ class Heartbeat:
             host=socket.gethostname(),
             pid=os.getpid(),
             slots=settings.WORKER_THREADS,
-            busy=in_flight.busy(),
+            busy=in_flight.running_count(),
             stopping=in_flight.stopping.is_set(),
             memory_bytes=self._process.memory_info().rss,
             started_at=self._process.create_time(),
@@ -129,7 +129,7 @@ def workers() -> list[WorkerBeat]:
     return sorted((beat for beat in beats if time.time() - beat.at < SILENT_AFTER_S), key=lambda beat: beat.name)
 
 
-def forget_silent_workers() -> None:
+def remove_silent_workers() -> None:
     """Remove workers that have not sent a heartbeat for a while: they were killed. Raises RedisError."""
     heard = {beat.name for beat in workers()}
     if silent := [name for name in redis_client().hkeys(WORKERS_KEY) if name not in heard]:

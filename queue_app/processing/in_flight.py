@@ -17,7 +17,7 @@ _running: dict[tuple[UUID, int], float] = {}
 
 
 @contextmanager
-def working_on(claim: Claim) -> Iterator[None]:
+def track(claim: Claim) -> Iterator[None]:
     """Keep the claim's lease renewed during the block."""
     attempt = (claim.request.id, claim.attempt_number)
     _running[attempt] = time.monotonic() + claim.timeout.total_seconds() + OVERTIME_S
@@ -27,12 +27,12 @@ def working_on(claim: Claim) -> Iterator[None]:
         del _running[attempt]
 
 
-def held() -> list[tuple[UUID, int]]:
+def leased_attempts() -> list[tuple[UUID, int]]:
     """(request ID, attempt number) of everything that is not overdue."""
     now = time.monotonic()
     return [attempt for attempt, until in list(_running.items()) if until > now]
 
 
-def busy() -> int:
+def running_count() -> int:
     """Number of requests that this process is working on."""
     return len(_running)

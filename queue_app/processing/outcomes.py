@@ -200,12 +200,12 @@ def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False
     if is_ours or moved is not None or not _has_heir(claim):
         release(claim.entry)
     if moved is not None:
-        events.changed(moved)  # before a worker can see it
+        events.publish_changes(moved)  # before a worker can see it
         enter(moved)
         return
     coalescing.finish_leader(claim.request)
     if claim.request.status in ENDED:
-        events.changed(claim.request)
+        events.publish_changes(claim.request)
 
 
 def _has_heir(claim: Claim) -> bool:

@@ -15,9 +15,9 @@ from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt
-from queue_app.ordering.claims import Claim, note_sent
+from queue_app.ordering.claims import Claim, mark_sent
 from queue_app.processing import outcomes
-from queue_app.processing.write_gate import turn
+from queue_app.processing.write_gate import slot
 from queue_app.submission.intake import record_model
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def process(claim: Claim) -> None:
 
 
 def _run(claim: Claim) -> None:
-    with turn():
+    with slot():
         attempt = _dispatch(claim)
     if attempt is not None:
         _call(claim, attempt)
@@ -65,7 +65,7 @@ def _dispatch(claim: Claim) -> Attempt | None:
         breaker.release_probe(attempt.provider, attempt.model)
         outcomes.stop(claim)
         return None
-    note_sent(claim, attempt)
+    mark_sent(claim, attempt)
     close_old_connections()  # returned to the pool during the call: there are more slots than database connections
     return attempt
 
@@ -146,11 +146,11 @@ def _write(write: Callable[[], Result]) -> Result:
     """Retry the write: a provider's answer is paid for, and a brief database outage must not lose it."""
     for _ in range(WRITE_TRIES - 1):
         try:
-            with turn():
+            with slot():
                 return write()
         except DATABASE_AWAY:
             logger.warning("outcome not written yet", exc_info=True)
             connections.close_all()
             time.sleep(WRITE_PAUSE_S)
-    with turn():
+    with slot():
         return write()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiinfra.providers.backoff import backoff_s
 from aiinfra.providers.base import TRY_ELSEWHERE, ErrorCode, ProviderError
-from aiinfra.providers.retry import backoff_s
 
 CIRCUIT_WAITS_MAX = 20
 """Probes that a request waits for before it fails: with pauses of 60 s, about twenty minutes."""

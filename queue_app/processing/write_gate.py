@@ -17,7 +17,7 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 @contextmanager
-def turn() -> Iterator[None]:
+def slot() -> Iterator[None]:
     """Run the block when it is this thread's turn, or after `PATIENCE_S`."""
     taken = _turns.acquire(timeout=PATIENCE_S)
     try:

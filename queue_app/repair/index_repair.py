@@ -24,27 +24,27 @@ ENTER_ALL_EVERY = 60
 """Rounds. Between them rows are only counted, and an entry without a row can hide a missing one in a count."""
 
 
-class Reconciler:
+class IndexRepair:
     """Remembers only its last round: a difference counts when it is seen twice."""
 
     def __init__(self) -> None:
         self._rows_were_missing = False
         self._looks = 0
 
-    def look(self) -> None:
+    def run(self) -> None:
         """One round: leases first, because those need no Redis; then the index."""
         with system_scope():
-            recover_expired()
+            recover_expired_leases()
             try:
                 self._repair_index()
-                heartbeat.forget_silent_workers()
+                heartbeat.remove_silent_workers()
             except RedisError:
                 logger.warning("Redis is down; the index will be repaired when it is back")
 
     def _repair_index(self) -> None:
-        drop_dead_claims()
+        drop_orphaned_claims()
         index.recount()
-        enter_policies()
+        restore_policies()
         provider_limits.enter_limits()
         live = sum(_indexed(status).count() for status in LIVE)
         missing = live > index.size()
@@ -59,7 +59,7 @@ class Reconciler:
         self._looks += 1
 
 
-def recover_expired() -> int:
+def recover_expired_leases() -> int:
     """Return requests whose lease expired to the queue. Returns how many were examined.
 
     A request that cannot continue, because its content is deleted or unreadable, fails.
@@ -81,7 +81,7 @@ def _give_up(request: AIRequest) -> None:
         outcomes.fail_broken(Claim(request, {}, request.attempt_number))
 
 
-def drop_dead_claims() -> None:
+def drop_orphaned_claims() -> None:
     """End claims in the index that no row backs. Raises RedisError."""
     old = index.old_claims(settings.QUEUE_LEASE_S)
     running = AIRequest.objects.filter(id__in=[entry.request_id for entry in old], status=Status.PROCESSING)
@@ -91,7 +91,7 @@ def drop_dead_claims() -> None:
     index.admit(_indexed(Status.PENDING).filter(id__in=[entry.request_id for entry in dead]))
 
 
-def enter_policies() -> None:
+def restore_policies() -> None:
     """Load the policies into Redis where it has different ones. Raises RedisError.
 
     Redis was down when one changed, was emptied, or received two changes in the wrong order.

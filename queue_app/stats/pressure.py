@@ -87,7 +87,7 @@ def pressures(now: datetime) -> dict[int, Pressure]:
     return found
 
 
-def together(each: Iterable[Pressure]) -> Pressure:
+def aggregate(each: Iterable[Pressure]) -> Pressure:
     """All organizations combined."""
     total = Pressure()
     for one in each:

@@ -111,7 +111,7 @@ def accept(
         if flight:
             raise FlightTakenError from None
         raise
-    events.changed(request)  # before a worker can see it
+    events.publish_changes(request)  # before a worker can see it
     enter(request)
     return request
 

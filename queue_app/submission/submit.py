@@ -83,7 +83,7 @@ def _coalesce(submission: Submission, terms: CallTerms, lookup: LookupResult, st
         if not coalescing.may_follow(leader, submission.priority):
             break
         if joined := coalescing.join(leader, lambda lead: intake.store(submission, terms, lookup, leader_id=lead)):
-            events.changed(joined)
+            events.publish_changes(joined)
             return joined
         time.sleep(HANDOVER_PAUSE_S)
     return intake.accept(submission, terms, lookup)
@@ -109,7 +109,7 @@ def _completed_from_cache(
     except (DataError, ValueError):
         logger.exception("an answer of the cache cannot be served")
         return None
-    events.changed(request)
+    events.publish_changes(request)
     return request
 
 

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.prices import book as pricebook
+from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from tests.api.support import Caller, new_key, rows

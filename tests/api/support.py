@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from aiinfra import remembered
+from aiinfra import timed_cache
 from aiinfra.tenants import key_cache, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, TenantModel
@@ -75,7 +75,7 @@ def refused(response: HttpResponse, status: int, param: str | None = None) -> di
 def queries_of(call: Callable[[], object]) -> int:
     """How many queries a call makes while this process remembers no row."""
     key_cache.clear()
-    remembered.forget_all()
+    timed_cache.clear_all()
     with CaptureQueriesContext(connection) as captured:
         call()
         return len(captured)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.urls import get_resolver
 from django.utils import timezone
 
-from aiinfra import once
+from aiinfra import idempotency
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import OnceAnswer, Organization
@@ -121,7 +121,7 @@ def test_a_write_without_an_answer_yet_is_not_run_beside_it(program: Caller, org
     assert refused(answer, 409)["type"] == "idempotency_in_progress"
     assert answer["Retry-After"] == "1"
     with system_scope():
-        OnceAnswer.objects.update(created_at=timezone.now() - once.ABANDONED * 1.01)
+        OnceAnswer.objects.update(created_at=timezone.now() - idempotency.ABANDONED * 1.01)
     assert program.post(QUEUE, body, **KEY).status_code == 200
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.budgets.live import tell_budgets
+from cost_app.budgets.events import publish_budget_changes
 from cost_app.budgets.manage import grant_increase, set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.budgets.windows import windows_now
@@ -79,7 +79,7 @@ def test_progress_refreshes_itself(
     expect(page.get_by_text("on change", exact=True)).to_be_visible()
     with organization_scope(organization.pk):
         BudgetWindow.objects.filter(committed_nano=300 * DOLLAR).update(committed_nano=301 * DOLLAR)
-    tell_budgets()
+    publish_budget_changes()
     expect(page.get_by_text("$301.00")).to_be_visible()
     assert not was_reloaded(page)
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from aiinfra.gateway import event_stream, events
 from aiinfra.gateway.places import Places
 from aiinfra.tenants.models import Organization, User
-from cost_app.budgets.live import tell_budgets
+from cost_app.budgets.events import publish_budget_changes
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
 from queue_app.models import AIRequest
@@ -71,7 +71,7 @@ def test_the_budgets_page_shows_what_is_held_without_polling(
     is_live(page)
     before = page.locator("td[data-label=Reserved]").inner_text()
     submit()
-    tell_budgets()
+    publish_budget_changes()
     expect(page.locator("td[data-label=Reserved]")).not_to_have_text(before)
     assert not was_reloaded(page)
 

@@ -14,14 +14,14 @@ from aiinfra.redis import bytes_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app import create_semantic_cache, lookup
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.facade import SemanticCache, UnknownOrganizationError
 from cache_app.learning.judging import report
 from cache_app.models import CacheMode, SharedWith
 from cache_app.policy import change_policy, forget_policies
 from cache_app.question import Question, entry_id
-from cache_app.visible import visible
+from cache_app.visible_text import visible_text
 from tests.support.examples import examples
 from tests.support.tcp import server
 
@@ -41,10 +41,10 @@ def turns(text: str, *earlier: tuple[str, str]) -> list[dict[str, str]]:
 @pytest.fixture
 def cache(redis_url: str) -> Iterator[SemanticCache]:
     forget_policies()
-    remembered.forget_all()
+    vector_cache.clear_vectors()
     yield create_semantic_cache()
     forget_policies()
-    remembered.forget_all()
+    vector_cache.clear_vectors()
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_no_choice_of_words_moves_a_question_into_another_partition(
 ) -> None:
     one = Question(1, *MODEL, turns(asked, ("system", system)))
     other = Question(1, *MODEL, turns(other_asked, ("system", other_system)))
-    same_scope = system == other_system and bool(visible(asked)) == bool(visible(other_asked))
+    same_scope = system == other_system and bool(visible_text(asked)) == bool(visible_text(other_asked))
     assert (one.partition("e") == other.partition("e")) == same_scope
 
 

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app import tasks
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheHit, JudgedBy, JudgedPair
@@ -43,8 +43,8 @@ class Scripted:
 @pytest.fixture
 def embedder(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Scripted:
     scripted = Scripted()
-    monkeypatch.setattr(remembered, "configured_embedder", lambda: scripted)
-    remembered.forget_all()
+    monkeypatch.setattr(vector_cache, "configured_embedder", lambda: scripted)
+    vector_cache.clear_vectors()
     l1.clear()
     return scripted
 

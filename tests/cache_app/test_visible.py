@@ -3,7 +3,7 @@
 import pytest
 
 from cache_app.question import Question, entry_id
-from cache_app.visible import visible
+from cache_app.visible_text import visible_text
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_what_nobody_sees_does_not_part_equal_questions(idle: str) -> None:
     texts = {
         Question(1, "openai", "m", [{"role": "user", "content": text}]).text for text in (asked, "What is a queue?")
     }
-    assert texts == {visible(asked)} == {"What is a queue?"}
+    assert texts == {visible_text(asked)} == {"What is a queue?"}
     assert len({entry_id("p", text) for text in texts}) == 1
 
 
@@ -28,8 +28,8 @@ def test_earlier_turns_must_be_equal_to_the_letter() -> None:
     "text", ["👩\u200d⚕", "\u0645\u06cc\u200c\u062e\u0648", "क्\u200dष", "🏴\U000e0067\U000e0062\U000e007f"]
 )
 def test_joiners_and_tags_that_carry_meaning_stay(text: str) -> None:
-    assert visible(text) == text
+    assert visible_text(text) == text
 
 
 def test_a_joiner_between_plain_letters_goes() -> None:
-    assert visible("pass\u200dword\u200c") == "password"
+    assert visible_text("pass\u200dword\u200c") == "password"

@@ -10,7 +10,7 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.ledger import admission
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.models import Attempt
-from cost_app.prices import book as pricebook
+from cost_app.prices import lookup as pricebook
 from cost_app.prices.shipped import add_shipped_limits
 
 MESSAGES = [{"role": "user", "content": "How do I plan a garden?"}]

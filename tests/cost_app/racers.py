@@ -34,7 +34,7 @@ def check(_argument: str) -> Iterator[object]:
         meet()
         return explained
 
-    checks._explained, checks.tell = met, told.append  # type: ignore[assignment]
+    checks._explained, checks.notify_opened = met, told.append  # type: ignore[assignment]
     organization = Organization.objects.get()
     with organization_scope(organization.pk):
         checks.check_budgets(organization.pk)

@@ -3,14 +3,14 @@
 import pytest
 from pytest_django.fixtures import Settings
 
-from cost_app.prices import book
+from cost_app.prices import lookup
 
 
 @pytest.fixture(autouse=True)
 def price_book(db: None, settings: Settings) -> None:
     """The shipped prices, which a transactional test before this one has emptied."""
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
-    book.add_shipped_prices()
+    lookup.add_shipped_prices()
 
 
 @pytest.fixture

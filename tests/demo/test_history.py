@@ -29,7 +29,7 @@ from cost_app.models import (
     UsageDay,
     UsageHour,
 )
-from cost_app.prices import book
+from cost_app.prices import lookup
 from cost_app.spend.series import Totals
 from queue_app.models import AIRequest, RequestContent
 from queue_app.packing import unpack
@@ -49,7 +49,7 @@ def history(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     """The id of a demo organization whose history all tests here read; it takes a second to make."""
     with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(timezone, "now", lambda: NOW)
-        book.add_shipped_prices()
+        lookup.add_shipped_prices()
         organization = Organization.objects.create(
             slug="north", name="North Ltd", time_zone="Europe/Berlin", is_demo=True
         )

@@ -52,7 +52,7 @@ def test_what_rq_noted_of_a_killed_worker_is_dropped() -> None:
     assert Job.fetch(ticket.id, queue.connection, JSONSerializer).get_status() == "started"
     assert queue.connection.ttl(ticket.key) == -1, "it would have gone by itself"
 
-    tickets.forget_lost_tickets()
+    tickets.replace_lost_tickets()
 
     assert queue.connection.zcard(queue.started_job_registry.key) == 0
     assert 0 < queue.connection.ttl(ticket.key) <= tickets.FAILURE_TTL_S

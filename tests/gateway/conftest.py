@@ -48,7 +48,7 @@ def worker(settings: Settings) -> Iterator[Callable[[], None]]:
     stop.set()
     for thread in threads:
         thread.join()
-    assert in_flight.busy() == 0
+    assert in_flight.running_count() == 0
 
 
 def has_free_places(room: WaitingRoom, number: int) -> bool:

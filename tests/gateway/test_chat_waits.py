@@ -159,7 +159,7 @@ def test_a_request_that_is_cancelled_meanwhile_is_409(
 def test_a_lost_event_costs_no_answer(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "changed", lambda *_: None)
+    monkeypatch.setattr(events, "publish_changes", lambda *_: None)
     monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.05)
     worker()
     assert ask(program).status_code == 200
@@ -275,7 +275,7 @@ def test_there_is_one_subscription_however_many_wait(program: Caller, room: Wait
     with system_scope():
         AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now())
         for request in AIRequest.objects.all():
-            events.changed(request)
+            events.publish_changes(request)
     assert [answer().status_code for answer in waiters] == [409, 409]
     wait_until(lambda: _subscribers() == 0, "the end of the subscription")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pytest_django.fixtures import Settings
 
 from aiinfra import live_events
-from aiinfra.gateway import event_stream, events, feed, rights_now, stopping
+from aiinfra.gateway import current_permissions, event_stream, events, feed, stopping
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.places import AllPlacesTakenError, Places, ShareTakenError
 from aiinfra.live_events import PERMISSIONS, Draft, EventType, publish
@@ -65,7 +65,7 @@ def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
     The test's transaction keeps its connection.
     """
-    for module in (event_stream, rights_now):
+    for module in (event_stream, current_permissions):
         monkeypatch.setattr(module, "release_connections", lambda: None)
     monkeypatch.setattr(event_stream, "CHECK_S", 0)
     monkeypatch.setattr(event_stream, "TICK_S", 0.05)
@@ -498,7 +498,7 @@ def test_without_the_database_nobody_is_sent_anything_more(
 
     stream = listen(program)
     ready(stream)
-    monkeypatch.setattr(event_stream, "rights_now", away)
+    monkeypatch.setattr(event_stream, "current_permissions", away)
     assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
 
 

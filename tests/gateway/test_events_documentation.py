@@ -3,10 +3,10 @@
 import re
 
 from aiinfra.live_events import HISTORY_MAX, PERMISSIONS
-from cost_app.alerts.live import AlertEvent
-from cost_app.budgets.live import BudgetEvent
+from cost_app.alerts.events import AlertEvent
+from cost_app.budgets.events import BudgetEvent
 from queue_app.events import RequestEvent
-from queue_app.stats.live_figures import QueueEvent
+from queue_app.stats.events import QueueEvent
 from tests.gateway.sse import Events
 from tests.support.processes import ROOT
 

@@ -239,7 +239,7 @@ def test_only_what_ended_long_ago_is_forgotten(make_channel: MakeChannel, organi
     waiting, sent, recent = Delivery.objects.order_by("id")
     Delivery.objects.filter(id__in=[sent.pk, recent.pk]).update(state="sent")
     Delivery.objects.exclude(id=recent.pk).update(created_at=timezone.now() - delivering.KEPT_FOR - timedelta(days=1))
-    assert delivering.forget_old_deliveries() == 1
+    assert delivering.delete_old_deliveries() == 1
     assert set(Delivery.objects.values_list("id", flat=True)) == {waiting.pk, recent.pk}
 
 

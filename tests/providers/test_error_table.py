@@ -2,7 +2,7 @@
 
 import re
 
-from aiinfra.providers.base import HANDLING, PROVIDER_FAULTS, RETRYABLE, TRY_ELSEWHERE, ErrorCode, Then
+from aiinfra.providers.base import HANDLING, PROVIDER_FAULTS, RETRYABLE, TRY_ELSEWHERE, Action, ErrorCode
 from tests.support.processes import ROOT
 
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+) \| (.+) \| (yes|no) \|$", re.MULTILINE)
@@ -19,7 +19,7 @@ def test_the_documentation_prints_the_table() -> None:
 
 
 def test_what_follows_is_read_from_the_table() -> None:
-    assert {code for code in ErrorCode if HANDLING[code].then is Then.FAIL} == set(
+    assert {code for code in ErrorCode if HANDLING[code].then is Action.FAIL} == set(
         ErrorCode
     ) - RETRYABLE - TRY_ELSEWHERE
     assert not RETRYABLE & TRY_ELSEWHERE

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from aiinfra.providers.retry import RETRY_AFTER_MAX_S, backoff_s
+from aiinfra.providers.backoff import RETRY_AFTER_MAX_S, backoff_s
 
 
 @pytest.fixture(autouse=True)

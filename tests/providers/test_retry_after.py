@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from aiinfra.providers.adapters.retry_after import retry_after_s
-from aiinfra.providers.retry import RETRY_AFTER_MAX_S
+from aiinfra.providers.backoff import RETRY_AFTER_MAX_S
 
 
 def seconds(value: str, name: str = "retry-after") -> float | None:

@@ -10,7 +10,7 @@ from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderAtte
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.fallback.manage import use_defaults
-from cost_app.prices import book as pricebook
+from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import provider_call

@@ -33,13 +33,13 @@ def call(_argument: str) -> Iterator[object]:
     from types import SimpleNamespace
     from uuid import uuid4
 
-    from queue_app.ordering.claims import claim_next, note_sent, release
+    from queue_app.ordering.claims import claim_next, mark_sent, release
 
     number = 0
     while claim := claim_next("racer"):
         number += 1
         if number % 3:
-            note_sent(claim, SimpleNamespace(id=uuid4()))  # type: ignore[arg-type]
+            mark_sent(claim, SimpleNamespace(id=uuid4()))  # type: ignore[arg-type]
             yield claim.request.id
         release(claim.entry)
 
@@ -108,12 +108,12 @@ def inherit(_argument: str) -> Iterator[object]:
     from aiinfra.tenants.scope import system_scope
     from queue_app.models import AIRequest
     from queue_app.ordering.claims import claim_next
-    from queue_app.repair.index_repair import recover_expired
+    from queue_app.repair.index_repair import recover_expired_leases
 
     wait_for("claimed")
     with system_scope():
         AIRequest.objects.update(lease_until=timezone.now().replace(year=2020))
-        recover_expired()
+        recover_expired_leases()
     claim = claim_next("heir")
     with system_scope():
         before = AIRequest.objects.get().lease_until

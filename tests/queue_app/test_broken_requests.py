@@ -20,7 +20,7 @@ from queue_app.ordering.claims import Claim
 from queue_app.processing import outcomes, provider_call
 from queue_app.processing.provider_call import process
 from queue_app.repair import index_repair
-from queue_app.repair.index_repair import recover_expired
+from queue_app.repair.index_repair import recover_expired_leases
 from tests.queue_app.conftest import USAGE, ScriptedProvider, answer, refusal
 
 Claimed = Callable[..., Claim]
@@ -96,7 +96,7 @@ def test_an_error_that_cannot_be_stored_books_what_it_cost_and_no_more(
 def test_what_breaks_before_the_call_costs_nothing(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_call, "note_sent", lambda *_: None)
+    monkeypatch.setattr(provider_call, "mark_sent", lambda *_: None)
     monkeypatch.setattr(breaker, "allow", lambda *_: 1 / 0)
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
@@ -152,7 +152,7 @@ def test_a_lost_request_without_readable_content_fails_and_holds_up_no_other(
     contents = RequestContent.objects.filter(request_id=bad.request.id)
     contents.delete() if spoil == "gone" else contents.update(call=b"?")
     for _ in range(2):
-        recover_expired()
+        recover_expired_leases()
     rows = {row.id: row for row in AIRequest.objects.all()}
     assert (rows[bad.request.id].status, rows[bad.request.id].error_code) == (Status.FAILED, "INTERNAL_ERROR")
     assert (rows[good.request.id].status, rows[good.request.id].crashes) == (Status.PENDING, 1)
@@ -171,7 +171,7 @@ def test_one_policy_that_cannot_be_entered_holds_up_no_other(
             raise ValueError
 
         monkeypatch.setattr(index, "set_policy", set_policy)
-        index_repair.enter_policies()
+        index_repair.restore_policies()
     assert sorted(entered) == sorted([organization.pk, other_organization.pk])
 
 

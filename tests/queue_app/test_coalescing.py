@@ -22,7 +22,7 @@ from cache_app.models import CacheHit, Layer
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import admission
 from cost_app.models import Attempt, Budget, BudgetWindow, LedgerEntry, LedgerKind
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.lookup import ModelNotPricedError
 from queue_app import control, events
 from queue_app.caching import coalescing
 from queue_app.models import AIRequest, Priority, RequestContent, Status
@@ -32,7 +32,7 @@ from queue_app.ordering.index import IndexEntry
 from queue_app.packing import pack, unpack
 from queue_app.processing.provider_call import process
 from queue_app.repair import index_repair
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.submission.intake import Submission
 from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
@@ -145,18 +145,18 @@ def test_one_joins_a_leader_that_has_not_ended(send: Ask, status: Status) -> Non
 def test_followers_never_enter_the_index_in_a_look_or_a_rebuild(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a worker took has no attempt to book its call on."""
     leader, *followers = [send() for _ in range(3)]
-    mender = Reconciler()
-    mender.look()
+    mender = IndexRepair()
+    mender.run()
     rebuilt: list[bool] = []
     with monkeypatch.context() as patched:
         patched.setattr(index_repair, "rebuild_index", lambda: rebuilt.append(True))
         for _ in range(3):
-            mender.look()
+            mender.run()
     assert rebuilt == [], "followers were missed in the index"
     index_repair.rebuild_index()
     assert index.size() == 1
     redis_client().flushall()
-    Reconciler().look()
+    IndexRepair().run()
     assert index.size() == 1
     assert claimed().request.id == leader.id
     assert claim_next("worker") is None
@@ -170,7 +170,7 @@ def test_a_follower_that_the_index_names_all_the_same_is_passed_over(send: Ask) 
     assert claim_next("worker") is None
     index.hold([IndexEntry.of(follower)])
     redis_client().zadd(index.PREFIX + "claims", {str(IndexEntry.of(follower)): 1})
-    Reconciler().look()
+    IndexRepair().run()
     assert (index.ready_total(), statuses(follower)) == (0, [Status.PENDING])
 
 
@@ -181,7 +181,7 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
     leader = send()
     key, _ = keys.create_key(organization=leader.organization, name="bot", role=Role.OPERATOR, actor="command:test")
     followers = [send(user_ref="ann", tags=["red"], api_key_id=key.pk), send(priority=Priority.LOW)]
-    monkeypatch.setattr(events, "changed", lambda *requests: told.extend(request.id for request in requests))
+    monkeypatch.setattr(events, "publish_changes", lambda *requests: told.extend(request.id for request in requests))
     process(claimed())
     assert {leader.id, *(follower.id for follower in followers)} == set(told)
     assert len(provider.calls) == 1

@@ -17,7 +17,7 @@ from queue_app.models import AIRequest, Status
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import outcomes
 from queue_app.processing.provider_call import process
-from queue_app.repair.index_repair import recover_expired
+from queue_app.repair.index_repair import recover_expired_leases
 from queue_app.submission import submit
 from queue_app.submission.intake import Submission
 from tests.queue_app.conftest import ScriptedProvider, refusal
@@ -75,7 +75,7 @@ def test_a_request_that_is_given_back_is_pending_again(claimed: Callable[..., Cl
 def test_a_request_of_a_lost_worker_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
     claim = claimed()
     AIRequest.objects.update(lease_until=claim.request.created_at)
-    recover_expired()
+    recover_expired_leases()
     assert statuses(told) == ["pending", "processing", "pending"]
 
 

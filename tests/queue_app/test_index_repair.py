@@ -19,7 +19,7 @@ from queue_app.ordering.claims import Claim, claim_next
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing import heartbeat
 from queue_app.repair import index_repair
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from tests.support.processes import free_port
 
 Submit = Callable[..., AIRequest]
@@ -30,10 +30,10 @@ def in_flight() -> dict[str, str]:
     return redis_client().hgetall(index.PREFIX + "inflight")
 
 
-def seasoned() -> Reconciler:
+def seasoned() -> IndexRepair:
     """One whose next looks only count, as most do."""
-    look = Reconciler()
-    look.look()
+    look = IndexRepair()
+    look.run()
     return look
 
 
@@ -45,7 +45,7 @@ def claims_grow_old() -> None:
 @pytest.mark.usefixtures("redis_url")
 def test_a_new_installation_has_lost_nothing_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        seasoned().look()
+        seasoned().run()
     assert [record.message for record in caplog.records if record.name == index_repair.__name__] == []
     assert index.is_complete()
 
@@ -64,9 +64,9 @@ def test_an_emptied_redis_is_told_of_where_requests_are_missing(
 def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Submit) -> None:
     request, mender = submit(), seasoned()
     index.remove(request)
-    mender.look()
+    mender.run()
     assert index.size() == 0
-    mender.look()
+    mender.run()
     assert index.claim() == IndexEntry.of(request)
 
 
@@ -80,7 +80,7 @@ def test_a_row_that_a_stale_entry_hides_from_the_count_is_entered_all_the_same(
         control.cancel(cancelled, actor="user:x")
     index.remove(missing)
     for _ in range(index_repair.ENTER_ALL_EVERY):
-        mender.look()
+        mender.run()
     assert index.claim() == IndexEntry.of(missing)
 
 
@@ -101,17 +101,17 @@ def test_a_claim_without_a_row_is_dropped_and_its_organization_may_go_on(
     request, mender = submit(), seasoned()
     assert index.claim() is None
     claims_grow_old()
-    mender.look()
+    mender.run()
     assert index.claim() == IndexEntry.of(request)
 
 
 def test_an_entry_that_was_claimed_by_a_process_that_died_at_once_comes_back(submit: Submit) -> None:
     request, mender = submit(), seasoned()
     assert index.claim() == IndexEntry.of(request)
-    mender.look()
+    mender.run()
     assert index.claim() is None
     claims_grow_old()
-    mender.look()
+    mender.run()
     assert index.claim() == IndexEntry.of(request)
 
 
@@ -121,14 +121,14 @@ def test_a_count_in_flight_that_drifted_does_not_park_an_organization_for_ever(
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     request, mender = submit(), seasoned()
     redis_client().hset(index.PREFIX + "inflight", str(organization.pk), "7")
-    mender.look()
+    mender.run()
     assert index.claim() == IndexEntry.of(request)
 
 
 def test_an_expired_lease_goes_to_another_worker(claimed: Callable[..., Claim]) -> None:
     lost = claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    Reconciler().look()
+    IndexRepair().run()
     again = claim_next("another worker")
     assert again and (again.request.id, again.attempt_number) == (lost.request.id, 2)
     assert (again.request.crashes, in_flight()) == (1, {str(again.request.organization_id): "1"})
@@ -148,16 +148,16 @@ def test_the_leases_that_ran_out_first_are_taken_over_first(
         AIRequest.objects.filter(id=request_id).update(lease_until=lease_until)
     taken: list[object] = []
     for _ in lost:
-        assert index_repair.recover_expired() == 1
+        assert index_repair.recover_expired_leases() == 1
         taken += AIRequest.objects.filter(status=Status.PENDING).exclude(id__in=taken).values_list("id", flat=True)
     assert taken == [lost[1], lost[2], lost[0]]
-    assert index_repair.recover_expired() == 0
+    assert index_repair.recover_expired_leases() == 0
 
 
 def test_a_lease_that_holds_is_left_alone(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     claims_grow_old()
-    Reconciler().look()
+    IndexRepair().run()
     assert AIRequest.objects.get().status == Status.PROCESSING
     assert in_flight() == {str(claim.request.organization_id): "1"}
 
@@ -187,7 +187,7 @@ def test_an_emptied_redis_knows_everything_again_after_one_look(submit: Submit, 
     before = everything()
     assert index.size() == 7
     redis_client().flushall()
-    mender.look()
+    mender.run()
     assert everything() == before
 
 
@@ -217,7 +217,7 @@ def test_a_pause_that_redis_did_not_hear_of_holds_after_one_look(
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     control.pause(organization.pk, None, actor="user:x")
     settings.REDIS_URL = redis_url
-    mender.look()
+    mender.run()
     assert index.claim() is None
 
 
@@ -225,7 +225,7 @@ def test_a_policy_that_was_deleted_holds_no_longer(submit: Submit, organization:
     request, mender = submit(), seasoned()
     control.pause(organization.pk, None, actor="user:x")
     QueuePolicy.objects.all().delete()
-    mender.look()
+    mender.run()
     assert index.claim() == IndexEntry.of(request)
 
 
@@ -236,7 +236,7 @@ def test_policies_are_only_written_where_they_differ(
     mender = seasoned()
     written: list[QueuePolicy] = []
     monkeypatch.setattr(index, "set_policy", written.append)
-    mender.look()
+    mender.run()
     assert written == []
 
 
@@ -244,7 +244,7 @@ def test_leases_are_taken_over_while_redis_is_away(claimed: Callable[..., Claim]
     claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
-    Reconciler().look()
+    IndexRepair().run()
     assert AIRequest.objects.get().status == Status.PENDING
 
 
@@ -254,7 +254,7 @@ def test_workers_that_fell_silent_are_forgotten(queue: None) -> None:
     )
     redis_client().hset(heartbeat.WORKERS_KEY, "w", silent)
     assert heartbeat.workers() == []
-    Reconciler().look()
+    IndexRepair().run()
     assert redis_client().hgetall(heartbeat.WORKERS_KEY) == {}
 
 
@@ -267,7 +267,7 @@ def test_the_index_of_an_earlier_release_is_dropped_and_rebuilt(submit: Submit, 
     client.zadd(f"{index.PREFIX}lane:{organization.pk}:100", {str(running.id): 1})
     client.zadd(index.PREFIX + "delayed", {f"{organization.pk}:100:{running.id}:1.5": 1})
     client.hset(index.PREFIX + "depth", "100", "7")
-    Reconciler().look()
+    IndexRepair().run()
     assert (index.ready_total(), index.size(), index.is_complete()) == (1, 2, True)
     assert not client.exists(f"{index.PREFIX}lane:{organization.pk}:100")
     assert index.claim() == IndexEntry.of(running)

@@ -17,7 +17,7 @@ from queue_app.ordering import index
 from queue_app.ordering.claims import claim_next
 from queue_app.ordering.tickets import ticket_queue
 from queue_app.packing import unpack
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.submission import intake
 from queue_app.submission.intake import (
     IdempotencyConflictError,
@@ -97,7 +97,7 @@ def test_who_dies_after_the_commit_has_accepted(submit: Submit, monkeypatch: pyt
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
         patched.setattr(intake, "enter", die)
         submit()
-    Reconciler().look()
+    IndexRepair().run()
     claim = claim_next("worker")
     assert claim and claim.request == AIRequest.objects.get()
 
@@ -111,7 +111,7 @@ def test_without_redis_a_request_is_accepted_and_indexed_later(
     assert submit().accepted_position == 2
     settings.REDIS_URL = redis_url
     assert index.size() == 0
-    Reconciler().look()
+    IndexRepair().run()
     claim = claim_next("worker")
     assert claim and claim.request.id == request.id
 

@@ -9,13 +9,13 @@ from pytest_django.fixtures import Settings
 from redis.exceptions import RedisError
 
 from aiinfra import live_events
-from aiinfra.live_events import events_after, newest_id, note_listening
+from aiinfra.live_events import events_after, mark_listening, newest_id
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app import control
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from queue_app.ordering.claims import Claim
-from queue_app.stats.live_figures import QueueEvent, tell_figures
+from queue_app.stats.events import QueueEvent, publish_queue_figures
 from queue_app.stats.summary import queue_stats
 from tests.support.processes import free_port
 
@@ -43,8 +43,8 @@ def test_the_figures_are_those_of_the_json_api(
     submit(priority=Priority.HIGH)
     submit(priority=Priority.LOW)
     told = Told(organization)
-    note_listening(organization.pk)
-    tell_figures()
+    mark_listening(organization.pk)
+    publish_queue_figures()
     (event,) = told.queue()
     with organization_scope(organization.pk):
         stats = queue_stats()
@@ -54,17 +54,17 @@ def test_the_figures_are_those_of_the_json_api(
 
 def test_only_what_changed_is_told(submit: Submit, organization: Organization) -> None:
     told = Told(organization)
-    note_listening(organization.pk)
+    mark_listening(organization.pk)
     for _ in range(3):
-        tell_figures()
+        publish_queue_figures()
     assert len(told.queue()) == 1
     submit()
     for _ in range(3):
-        tell_figures()
+        publish_queue_figures()
     assert [event.queue_size for event in told.queue()] == [1]
     with organization_scope(organization.pk):
         control.pause(organization.pk, Priority.LOW, actor="test")
-    tell_figures()
+    publish_queue_figures()
     assert [event.paused for event in told.queue()] == [["low"]]
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_counted_for_an_organization_without_a_client(submit: Submit,
     submit()
     told = Told(organization)
     with CaptureQueriesContext(connection) as queries:
-        tell_figures()
+        publish_queue_figures()
     assert (len(queries), told.queue()) == (0, [])
 
 
@@ -80,7 +80,7 @@ def test_an_organization_whose_clients_left_is_forgotten(
     submit: Submit, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_events, "LISTENING_S", -1)
-    note_listening(organization.pk)
+    mark_listening(organization.pk)
     assert live_events.listening() == []
 
 
@@ -89,10 +89,10 @@ def test_organizations_cost_no_further_queries(
 ) -> None:
     counts = []
     for each in (organization, other_organization):
-        note_listening(each.pk)
+        mark_listening(each.pk)
         submit(organization_id=each.pk)
         with CaptureQueriesContext(connection) as queries:
-            tell_figures()
+            publish_queue_figures()
         counts.append(len(queries))
     assert counts == [3, 3]
 
@@ -102,18 +102,18 @@ def test_each_organization_is_told_its_own_figures(
 ) -> None:
     told = [Told(each) for each in (organization, other_organization)]
     for number, each in enumerate((organization, other_organization)):
-        note_listening(each.pk)
+        mark_listening(each.pk)
         for _ in range(number + 1):
             submit(organization_id=each.pk)
-    tell_figures()
+    publish_queue_figures()
     assert [[event.queue_size for event in each.queue()] for each in told] == [[1], [2]]
 
 
 def test_the_count_does_not_read_ended_requests(submit: Submit, organization: Organization) -> None:
     submit()
-    note_listening(organization.pk)
+    mark_listening(organization.pk)
     with CaptureQueriesContext(connection) as queries:
-        tell_figures()
+        publish_queue_figures()
     plans = []
     with system_scope():
         for query in [each["sql"] for each in queries if "queue_app_airequest" in each["sql"]]:
@@ -129,7 +129,7 @@ def test_the_count_does_not_read_ended_requests(submit: Submit, organization: Or
 def test_a_redis_that_is_away_is_the_schedulers_to_report(queue: None, settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     with pytest.raises(RedisError):
-        tell_figures()
+        publish_queue_figures()
 
 
 def test_one_organization_whose_figures_break_keeps_no_other_waiting(
@@ -138,7 +138,7 @@ def test_one_organization_whose_figures_break_keeps_no_other_waiting(
     with system_scope():
         QueuePolicy.objects.create(organization=organization, paused_priorities=[7])
     for each in (organization, other_organization):
-        note_listening(each.pk)
+        mark_listening(each.pk)
     told = Told(other_organization)
-    tell_figures()
+    publish_queue_figures()
     assert len(told.queue()) == 1

@@ -14,7 +14,7 @@ from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import AlertKind
 from queue_app.models import AIRequest, Priority, QueueMinute, QueuePolicy, Status
-from queue_app.stats.pressure import pressures, recent_failures, together, waiting_by_provider, waiting_models
+from queue_app.stats.pressure import aggregate, pressures, recent_failures, waiting_by_provider, waiting_models
 
 NOW = timezone.now()
 Statement = tuple[str, Any]
@@ -93,6 +93,6 @@ def test_it_tells_waiting_from_ready_by_organization(
     assert (ours.waiting, ours.ready, ours.longest_wait_s(NOW)) == (3, 1, 60)
     assert (ours.ended, ours.error_percent) == (8, 62.5)
     assert (theirs.waiting, theirs.ready, theirs.longest_wait_s(NOW), theirs.error_percent) == (1, 1, 180, 0)
-    total = together(found.values())
+    total = aggregate(found.values())
     assert (total.waiting, total.ready, total.longest_wait_s(NOW), total.failed) == (4, 2, 180, 5)
-    assert together([]).longest_wait_s(NOW) == 0
+    assert aggregate([]).longest_wait_s(NOW) == 0

@@ -21,7 +21,7 @@ from queue_app.ordering import index, provider_limits
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing.provider_call import process
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.stats.summary import queue_stats
 from tests.queue_app.conftest import ScriptedProvider, refusal
 
@@ -204,7 +204,7 @@ def test_what_redis_lost_is_counted_again(
         yesterday = timezone.now() - timedelta(days=1)
         book_entry(organization_id=organization.pk, kind="external", provider="x", model="y", nano=0, at=yesterday)
     redis_client().flushall()
-    Reconciler().look()
+    IndexRepair().run()
     assert provider_limits.limit_uses()[CHAT].used == 2
     assert len(started()) == 1
 
@@ -225,7 +225,7 @@ def test_a_changed_limit_holds_at_once(submit: Submit) -> None:
 def test_the_reconciler_repairs_limits_that_redis_has_otherwise(submit: Submit) -> None:
     limit(CHAT, 1)
     redis_client().hset(f"{index.PREFIX}limits", CHAT, 500)
-    Reconciler().look()
+    IndexRepair().run()
     submit()
     submit()
     assert len(started()) == 1

@@ -14,7 +14,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt, AttemptState, LedgerEntry
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
 from queue_app.ordering import index, provider_limits
-from queue_app.repair.index_repair import Reconciler
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.submission.intake import Submission, accept
 from tests.support.race import RunRace
 
@@ -73,7 +73,7 @@ def test_cancelling_races_dispatch_and_completion(race: Race, organization: Orga
         assert LedgerEntry.objects.count() == len(sent)
         answered = RequestContent.objects.filter(response__isnull=False)
         assert set(answered.values_list("request__status", flat=True)) <= {Status.COMPLETED}
-    Reconciler().look()
+    IndexRepair().run()
     assert index.ready_total() == 0
 
 

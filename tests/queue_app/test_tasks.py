@@ -67,7 +67,7 @@ def test_a_request_that_breaks_its_worker_fails_and_does_not_break_the_ticket(
     assert statuses() == ["completed", "failed"]
     broken = AIRequest.objects.get(id=first.id)
     assert (broken.status, broken.error_code, broken.crashes) == (Status.FAILED, "INTERNAL_ERROR", 0)
-    assert in_flight.busy() == 0
+    assert in_flight.running_count() == 0
 
 
 def test_a_ticket_ends_quietly_while_redis_is_away(submit: Submit, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from queue_app.processing import write_gate
-from queue_app.processing.write_gate import AT_ONCE, turn
+from queue_app.processing.write_gate import AT_ONCE, slot
 
 
 def test_no_more_than_a_few_book_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def test_no_more_than_a_few_book_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def book(_number: int) -> None:
         nonlocal inside, most
-        with turn():
+        with slot():
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -32,13 +32,13 @@ def test_who_hangs_holds_nobody_up() -> None:
     hung, others = threading.Event(), []
 
     def hang() -> None:
-        with turn():
+        with slot():
             hung.wait(60)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for _ in range(AT_ONCE):
             threads.submit(hang)
-        with turn():
+        with slot():
             others.append("went on")
         hung.set()
     assert others == ["went on"]
@@ -48,7 +48,7 @@ def test_a_failed_booking_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(write_gate, "PATIENCE_S", 0)
     for _ in range(AT_ONCE + 1):
         try:
-            with turn():
+            with slot():
                 raise ZeroDivisionError
         except ZeroDivisionError:
             pass

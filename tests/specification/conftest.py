@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cache_app import create_semantic_cache
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.facade import SemanticCache
 from cost_app import create_cost_optimizer
 from cost_app.facade import CostOptimizer
@@ -22,9 +22,9 @@ def queue() -> AIRequestQueue:
 
 @pytest.fixture
 def cache() -> Iterator[SemanticCache]:
-    remembered.forget_all()
+    vector_cache.clear_vectors()
     yield create_semantic_cache()
-    remembered.forget_all()
+    vector_cache.clear_vectors()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.stack import control, launch
 from aiinfra.tenants.models import Organization, User
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from tests.support.processes import free_port
 
 

@@ -22,7 +22,7 @@ from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Invitation, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert, Budget, CostPolicy, PriceProposal
-from cost_app.prices import book
+from cost_app.prices import lookup
 from cost_app.recommendations.compute import compute_recommendations
 from tests.support.html_forms import Form, forms_of, links_of
 from tests.support.rows import make_row
@@ -53,8 +53,8 @@ def world(
     """An organization with a history, odd settings, and a row for every kind of form."""
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
-    book.forget_prices()
-    book.add_shipped_prices()
+    lookup.clear_price_cache()
+    lookup.add_shipped_prices()
     organization.is_demo = True
     organization.save()
     with organization_scope(organization.pk):

@@ -27,7 +27,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import TrackedCall, track_request
-from cost_app.prices import book
+from cost_app.prices import lookup
 
 NOW = datetime(2026, 11, 18, 15, 20, tzinfo=UTC)
 MODELS = (("openai", "gpt-4"), ("deepseek", "deepseek-chat"), ("anthropic", "claude-haiku-4-5"))
@@ -63,8 +63,8 @@ def told(
 ) -> Told:
     """120 calls of the last 16 days: answers, failures, hits of the reporter's cache, and hits that failed."""
     monkeypatch.setattr(timezone, "now", lambda: NOW)
-    book.forget_prices()
-    book.add_shipped_prices()
+    lookup.clear_price_cache()
+    lookup.add_shipped_prices()
     organization = Organization.objects.create(slug="odd", name="Odd Ltd", time_zone=request.param)
     person = User.objects.create_user("odd")
     Membership.objects.create(organization=organization, user=person, role=Role.OWNER.value)

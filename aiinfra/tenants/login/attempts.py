@@ -16,7 +16,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from aiinfra import remembered
+from aiinfra import timed_cache
 from aiinfra.redis import redis_client
 
 WINDOW_S = 300
@@ -110,7 +110,7 @@ class _Local:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, tuple[int, float]] = {}
-        remembered.register(self)
+        timed_cache.register(self)
 
     def begin(self, keys: Sequence[str], limits: Sequence[int]) -> float:
         """See the Lua script of the same name."""

@@ -8,7 +8,7 @@ _DATED = re.compile(rf"[-@](\d{{4}}-\d{{2}}-\d{{2}}|\d{{8}}|{_MONTH_AND_DAY}|lat
 _NOTE = re.compile(r"\s*\([^)]*\)$")
 
 
-def canonical(name: str) -> str:
+def normalized(name: str) -> str:
     """`gpt-4o-2024-08-06` -> `gpt-4o`, `gpt-4-0613` -> `gpt-4`, `Claude Haiku 4.5` -> `claude-haiku-4-5`."""
     plain = _NOTE.sub("", name.strip().lower())
     if " " in plain:
@@ -16,12 +16,12 @@ def canonical(name: str) -> str:
     return _DATED.sub("", plain)
 
 
-def ours(name: str, known: Collection[str]) -> str:
+def known_model(name: str, known: Collection[str]) -> str:
     """The known model that a file's name refers to. The name itself if there is none, or more than one."""
     if name in known:
         return name
-    plain = canonical(name)
+    plain = normalized(name)
     if plain in known:
         return plain
-    alike = [model for model in known if canonical(model) == plain]
+    alike = [model for model in known if normalized(model) == plain]
     return alike[0] if len(alike) == 1 else name

@@ -15,8 +15,8 @@ from aiinfra.templatetags.formats import time_text
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.actors import actor_name
 from cost_app.finance.forms import InvoiceForm
-from cost_app.finance.invoices.comparison import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
 from cost_app.finance.invoices.files import FileError
+from cost_app.finance.invoices.invoice_import import VARIANCE_COLUMNS, causes_of, import_file, variance_row, with_totals
 from cost_app.finance.invoices.table import MAX_BYTES
 from cost_app.finance.screens import line_page
 from cost_app.models import InvoiceImport, InvoiceLine

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from aiinfra.tenants.models import Organization
-from cost_app.finance.deliveries import deliver
+from cost_app.finance.scheduled_exports import deliver
 
 
 class Command(BaseCommand):

@@ -6,17 +6,17 @@ import pytest
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.embedding.base import Payer
-from cost_app.prices import book as pricebook
+from cost_app.prices import lookup as pricebook
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    remembered.forget_all()
+    vector_cache.clear_vectors()
     yield
-    remembered.forget_all()
+    vector_cache.clear_vectors()
 
 
 @pytest.fixture

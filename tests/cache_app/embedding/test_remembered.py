@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cache_app.embedding import remembered
+from cache_app.embedding import vector_cache
 from cache_app.embedding.base import EmbedderError, EmbedderRefusedError, Payer, Scale, Vector
-from cache_app.embedding.remembered import FAILURES_MAX, PAUSE_S, SLOW_S, embed_for_lookup, embedder_state
+from cache_app.embedding.vector_cache import FAILURES_MAX, PAUSE_S, SLOW_S, embed_for_lookup, embedder_state
 
 PAYER = Payer(1)
 
@@ -39,8 +39,8 @@ class ScriptedEmbedder:
 @pytest.fixture
 def embedder(monkeypatch: pytest.MonkeyPatch) -> ScriptedEmbedder:
     scripted = ScriptedEmbedder()
-    monkeypatch.setattr(remembered, "configured_embedder", lambda: scripted)
-    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: scripted.now))
+    monkeypatch.setattr(vector_cache, "configured_embedder", lambda: scripted)
+    monkeypatch.setattr(vector_cache, "time", SimpleNamespace(monotonic=lambda: scripted.now))
     return scripted
 
 
@@ -68,7 +68,7 @@ def test_what_is_remembered_cannot_be_changed(embedder: ScriptedEmbedder) -> Non
 
 
 def test_the_least_recently_used_is_forgotten(embedder: ScriptedEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "REMEMBERED_MAX", 2)
+    monkeypatch.setattr(vector_cache, "REMEMBERED_MAX", 2)
     for text in ["one", "two", "one", "three", "one", "two"]:
         embed_for_lookup(text, "partition", PAYER)
     assert embedder.asked == ["one", "two", "three", "two"]
@@ -88,7 +88,7 @@ def test_after_failures_in_a_row_the_embedder_is_left_alone(embedder: ScriptedEm
     embedder.now += PAUSE_S - 1
     fail(3)
     assert len(embedder.asked) == FAILURES_MAX
-    assert embedder_state() == remembered.EmbedderState("scripted/1", False, FAILURES_MAX, pytest.approx(1))
+    assert embedder_state() == vector_cache.EmbedderState("scripted/1", False, FAILURES_MAX, pytest.approx(1))
 
 
 def test_a_success_between_failures_keeps_it_working(embedder: ScriptedEmbedder) -> None:
@@ -108,7 +108,7 @@ def test_after_the_pause_one_probe_goes_through_and_closes_the_circuit(embedder:
     embedder.now += PAUSE_S
     embedder.error = None
     assert embed_for_lookup("a question", "partition", PAYER) is not None
-    assert embedder_state() == remembered.EmbedderState("scripted/1", True, 0, 0.0)
+    assert embedder_state() == vector_cache.EmbedderState("scripted/1", True, 0, 0.0)
 
 
 def test_a_probe_that_fails_opens_it_again(embedder: ScriptedEmbedder) -> None:
@@ -170,7 +170,7 @@ def test_what_is_remembered_is_found_while_the_embedder_is_out_of_order(embedder
 
 
 def test_the_state_names_the_configured_embedder_without_loading_it() -> None:
-    assert embedder_state() == remembered.EmbedderState("minilm-l6-v2-int8/1", True, 0, 0.0)
+    assert embedder_state() == vector_cache.EmbedderState("minilm-l6-v2-int8/1", True, 0, 0.0)
 
 
 def test_a_model_that_takes_long_to_load_is_not_out_of_order(embedder: ScriptedEmbedder) -> None:

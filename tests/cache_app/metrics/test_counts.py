@@ -20,7 +20,7 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.metrics import counts, folding
-from cache_app.metrics.counts import forget_old_counts, record, series, similarity_name, totals
+from cache_app.metrics.counts import delete_old_counts, record, series, similarity_name, totals
 from cache_app.metrics.folding import fold_counts
 from cache_app.models import CacheCount, CacheHit, CountSpan, Layer
 from tests.cache_app.metrics.racers import FOLDERS, NOTERS
@@ -273,7 +273,7 @@ def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> 
         hit(scoped, at=now - timedelta(days=days))
     record(scoped.pk, ["look"])
     fold_counts()
-    forget_old_counts()
+    delete_old_counts()
     assert totals(scoped.pk, None, CountSpan.HOUR)["hit:semantic"] == 1
     assert totals(scoped.pk, None, CountSpan.DAY)["hit:semantic"] == 2
     assert CacheCount.objects.filter(name=counts.FOLDED).exists()

@@ -21,7 +21,7 @@ from cache_app.metrics.stats import cache_stats
 from cache_app.models import JudgedBy, Judgement, Layer
 from cost_app import create_cost_optimizer
 from cost_app.models import LedgerEntry, LedgerKind
-from cost_app.prices import book
+from cost_app.prices import lookup
 from tests.cache_app.learning.made import make_entry, make_hit
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -75,8 +75,8 @@ def test_more_hits_than_look_ups_were_noted_are_no_more_than_all(scoped: Organiz
 
 
 def test_savings_are_those_of_the_ledger(scoped: Organization) -> None:
-    book.forget_prices()
-    book.add_shipped_prices()
+    lookup.clear_price_cache()
+    lookup.add_shipped_prices()
     usage = TokenUsage(input=1000, output=500)
     for _ in range(3):
         saved = create_cost_optimizer().book_cache_hit(

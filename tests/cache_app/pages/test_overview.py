@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cache_app.embedding.remembered import EmbedderState
+from cache_app.embedding.vector_cache import EmbedderState
 from cache_app.metrics import stats
 from cache_app.metrics.figures import CHARTS
 from cache_app.metrics.ranges import DayRange

@@ -23,7 +23,7 @@ Change = Callable[..., None]
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The causes that were handed to the channels."""
     causes: list[str] = []
-    monkeypatch.setattr("cost_app.alerts.checks.tell", lambda alert: causes.append(alert.cause))
+    monkeypatch.setattr("cost_app.alerts.checks.notify_opened", lambda alert: causes.append(alert.cause))
     return causes
 
 

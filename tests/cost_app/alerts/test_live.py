@@ -11,7 +11,7 @@ from aiinfra.live_events import events_after, newest_id
 from aiinfra.tenants.models import Organization
 from cost_app.alerts import lifecycle
 from cost_app.alerts.cause import Cause
-from cost_app.alerts.live import AlertEvent
+from cost_app.alerts.events import AlertEvent
 from cost_app.models import Alert, AlertKind, Severity
 from tests.cost_app.alerts.conftest import NOW
 

@@ -21,7 +21,7 @@ from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, CostPolicy, Hold, LedgerEntry
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.lookup import ModelNotPricedError
 from tests.cost_app.budgets.conftest import NOON
 from tests.cost_app.budgets.test_windows import DAY, MakeBudget, spend
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from aiinfra.live_events import events_after, newest_id, note_listening
+from aiinfra.live_events import events_after, mark_listening, newest_id
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from cost_app.budgets import live
-from cost_app.budgets.live import BudgetEvent, tell_budgets
+from cost_app.budgets import events
+from cost_app.budgets.events import BudgetEvent, publish_budget_changes
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.ledger import attempts
@@ -34,15 +34,15 @@ def test_what_is_held_and_spent_is_told_when_it_changes(
 ) -> None:
     budget_of(organization)
     since = newest_id(organization.pk)
-    note_listening(organization.pk)
-    tell_budgets()
-    tell_budgets()
+    mark_listening(organization.pk)
+    publish_budget_changes()
+    publish_budget_changes()
     attempt = open_attempt()
-    tell_budgets()
-    tell_budgets()
+    publish_budget_changes()
+    publish_budget_changes()
     with organization_scope(organization.pk):
         attempts.settle(attempt, TokenUsage(input=100, output=10), {})
-    tell_budgets()
+    publish_budget_changes()
     first, held, spent = told(organization, since)
     assert (first.held, first.spent, first.limit) == ("0.00", "0.00", "1.00")
     assert (held.held != "0.00", held.spent) == (True, "0.00")
@@ -52,10 +52,10 @@ def test_what_is_held_and_spent_is_told_when_it_changes(
 def test_a_new_limit_is_told(organization: Organization) -> None:
     budget_of(organization)
     since = newest_id(organization.pk)
-    note_listening(organization.pk)
-    tell_budgets()
+    mark_listening(organization.pk)
+    publish_budget_changes()
     budget_of(organization, 2 * 10**9)
-    tell_budgets()
+    publish_budget_changes()
     assert [event.limit for event in told(organization, since)] == ["1.00", "2.00"]
 
 
@@ -64,8 +64,8 @@ def test_nobody_is_told_of_another_organizations_budget(
 ) -> None:
     budget_of(other_organization)
     since = newest_id(organization.pk)
-    note_listening(organization.pk)
-    tell_budgets()
+    mark_listening(organization.pk)
+    publish_budget_changes()
     assert told(organization, since) == []
 
 
@@ -75,14 +75,14 @@ def test_an_organization_that_fails_stops_no_other(
     since = newest_id(other_organization.pk)
     for each in (organization, other_organization):
         budget_of(each)
-        note_listening(each.pk)
-    rows_of = live.budget_rows
+        mark_listening(each.pk)
+    rows_of = events.budget_rows
 
     def rows(organization_id: int) -> object:
         if organization_id == organization.pk:
             raise RuntimeError
         return rows_of(organization_id)
 
-    monkeypatch.setattr(live, "budget_rows", rows)
-    tell_budgets()
+    monkeypatch.setattr(events, "budget_rows", rows)
+    publish_budget_changes()
     assert len(told(other_organization, since)) == 1

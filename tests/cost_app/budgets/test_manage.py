@@ -25,7 +25,7 @@ from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.terms import NANO_MAX, BudgetTerms, BudgetTermsError
 from cost_app.budgets.windows import OpenWindow, windows_now
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, ModelPrice
-from cost_app.prices.book import priced_models
+from cost_app.prices.lookup import priced_models
 from tests.cost_app.budgets.conftest import NOON
 from tests.cost_app.budgets.test_windows import DAY, spend
 

@@ -11,8 +11,8 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.alerts.detectors import budget_causes
 from cost_app.budgets.manage import grant_increase, remove_budget, set_budget, spent_so_far
+from cost_app.budgets.refusal_counts import count_refusals
 from cost_app.budgets.refusals import BudgetExceededError
-from cost_app.budgets.refused import count_refusals
 from cost_app.budgets.rollover import refresh_rollovers
 from cost_app.budgets.terms import NANO_MAX, BudgetSumError, BudgetTerms
 from cost_app.budgets.windows import windows_now

@@ -18,7 +18,7 @@ from cost_app.fallback.chains import (
     fallback_chain,
 )
 from cost_app.models import CostPolicy, ModelPrice
-from cost_app.prices.book import price_of
+from cost_app.prices.lookup import price_of
 from cost_app.prices.shipped import SHIPPED_PRICES
 from cost_app.recommendations.pricing import weight_of
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cost_app.finance.invoices import table
 from cost_app.finance.invoices.files import FileError, read_file
 from cost_app.finance.invoices.layouts import LAYOUTS
-from cost_app.finance.invoices.model_names import canonical, ours
+from cost_app.finance.invoices.model_names import known_model, normalized
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -168,12 +168,12 @@ def test_no_file_breaks_the_reader(provider: str, noise: bytes, sample_number: i
     ],
 )
 def test_dated_and_printed_names_are_brought_to_the_plain_one(name: str, plain: str) -> None:
-    assert canonical(name) == plain
+    assert normalized(name) == plain
 
 
 def test_a_name_is_ours_only_where_that_is_certain() -> None:
-    assert ours("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
-    assert ours("gpt-4o-2024-05-13", ["gpt-4o", "gpt-4"]) == "gpt-4o"
-    assert ours("gpt-4o", ["gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
-    assert ours("gpt-4o", ["gpt-4o-2024-08-06", "gpt-4o-2024-05-13"]) == "gpt-4o"
-    assert ours("unheard-of", ["gpt-4o"]) == "unheard-of"
+    assert known_model("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
+    assert known_model("gpt-4o-2024-05-13", ["gpt-4o", "gpt-4"]) == "gpt-4o"
+    assert known_model("gpt-4o", ["gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
+    assert known_model("gpt-4o", ["gpt-4o-2024-08-06", "gpt-4o-2024-05-13"]) == "gpt-4o"
+    assert known_model("unheard-of", ["gpt-4o"]) == "unheard-of"

@@ -18,8 +18,8 @@ from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.finance import screens
 from cost_app.finance.invoices import causes
-from cost_app.finance.invoices import comparison as module
-from cost_app.finance.invoices.comparison import Upload, import_file
+from cost_app.finance.invoices import invoice_import as module
+from cost_app.finance.invoices.invoice_import import Upload, import_file
 from cost_app.models import InvoiceImport, InvoiceLine, LedgerKind
 from tests.cost_app.finance.conftest import Book, at
 from tests.cost_app.finance.test_exports import lines

@@ -26,7 +26,7 @@ from cost_app.models import (
     LedgerKind,
     Repricing,
 )
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
 from cost_app.recommendations.classes import fingerprints

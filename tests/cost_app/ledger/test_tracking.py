@@ -28,7 +28,7 @@ from cost_app.models import (
     Repricing,
     UsageDay,
 )
-from cost_app.prices.book import ModelNotPricedError
+from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
 

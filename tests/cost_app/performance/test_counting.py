@@ -225,5 +225,5 @@ def test_counts_past_their_retention_are_removed(
     for passes, hours, minutes in ((counting.MINUTES_KEPT, 1, 0), (counting.HOURS_KEPT, 0, 0)):
         clock(passes + timedelta(hours=1))
         with organization_scope(organization.pk):
-            counting.forget_old()
+            counting.delete_expired()
             assert (ModelHour.objects.count(), ModelMinute.objects.count()) == (hours, minutes)

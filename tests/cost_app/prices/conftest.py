@@ -2,7 +2,7 @@
 
 import pytest
 
-from cost_app.prices import book as pricebook
+from cost_app.prices import lookup as pricebook
 from cost_app.prices.importing import import_prices
 
 
@@ -10,4 +10,4 @@ from cost_app.prices.importing import import_prices
 def imported(db: None) -> None:
     """The models that the book did not know, taken over."""
     import_prices(actor="command:test", approve_new=True)
-    pricebook.forget_prices()
+    pricebook.clear_price_cache()

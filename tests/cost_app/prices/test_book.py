@@ -13,10 +13,17 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.fallback.manage import check_steps
 from cost_app.ledger import attempts
 from cost_app.models import Attempt, ModelAlias, ModelPrice, ToolFee
-from cost_app.prices import book as pricebook
-from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of, priced_models, prices_ahead, served_tiers
+from cost_app.prices import lookup as pricebook
 from cost_app.prices.fees import fees_of
 from cost_app.prices.limits import expected_latency_ms, provider_limits
+from cost_app.prices.lookup import (
+    ModelNotPricedError,
+    clear_price_cache,
+    price_of,
+    priced_models,
+    prices_ahead,
+    served_tiers,
+)
 from cost_app.recommendations.pricing import weekly_prices
 
 
@@ -246,7 +253,7 @@ def test_an_approved_alias_prices_a_name_and_a_waiting_one_does_not() -> None:
     with pytest.raises(ModelNotPricedError, match="snapshot of openai/gpt-4, and an alias"):
         price_of("openai", "gpt-4-2026-01-01")
     ModelAlias.objects.filter(pk=row.pk).update(state="approved")
-    forget_prices()
+    clear_price_cache()
     assert price_of("openai", "gpt-4-2026-01-01").model == "gpt-4"
     assert {price.model for price in prices_ahead("openai", "gpt-4-2026-01-01")} == {"gpt-4"}
 
@@ -254,7 +261,7 @@ def test_an_approved_alias_prices_a_name_and_a_waiting_one_does_not() -> None:
 def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
     ToolFee.objects.create(provider="anthropic", model="m", tool="web_search", nano_per_use=5, source="a test")
-    forget_prices()
+    clear_price_cache()
     assert fees_of("anthropic", "m")["web_search"] == 5
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
 

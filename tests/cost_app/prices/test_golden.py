@@ -12,7 +12,7 @@ from aiinfra.money import NANO, dollars
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.usage import anthropic_usage, openai_usage
 from cost_app.models import ModelPrice
-from cost_app.prices.book import price_of
+from cost_app.prices.lookup import price_of
 from cost_app.prices.pricing import cost_of
 from cost_app.prices.source import CONTEXTS
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from cost_app.models import ModelAlias, ModelPrice, PriceProposal
 from cost_app.prices import importing
-from cost_app.prices.book import price_of
 from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_once, import_prices
+from cost_app.prices.lookup import price_of
 from cost_app.prices.proposals import approve, reject
 from cost_app.prices.shipped import EFFECTIVE_FROM
 from cost_app.prices.source import SourcePrice, read_snapshots, read_source

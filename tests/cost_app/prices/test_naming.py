@@ -12,8 +12,8 @@ from django.utils import timezone
 from aiinfra.tenants.models import AuditEvent, User
 from aiinfra.tenants.scope import owner_scope
 from cost_app.models import ModelAlias, ToolFee
-from cost_app.prices.book import ModelNotPricedError, forget_prices, price_of
 from cost_app.prices.fees import fees_of
+from cost_app.prices.lookup import ModelNotPricedError, clear_price_cache, price_of
 
 SNAPSHOT = "gpt-4-2026-01-01"
 
@@ -46,12 +46,12 @@ def decide(client: Client, action: str) -> None:
     rows = list(ModelAlias.objects.filter(alias=SNAPSHOT, model="gpt-4").values_list("pk", flat=True))
     form = {"action": action, "_selected_action": rows}
     assert client.post(reverse("admin:cost_app_modelalias_changelist"), form).status_code == 302
-    forget_prices()
+    clear_price_cache()
 
 
 def test_staff_adds_an_alias_and_ends_it(staff: Client) -> None:
     assert add(staff, "modelalias", alias=SNAPSHOT, model="gpt-4") == 302
-    forget_prices()
+    clear_price_cache()
     assert price_of("openai", SNAPSHOT).model == "gpt-4"
     decide(staff, "end")
     with pytest.raises(ModelNotPricedError):
@@ -97,7 +97,7 @@ def test_an_alias_that_would_price_nothing_is_refused(staff: Client, fields: dic
 )
 def test_staff_adds_a_fee_in_dollars(staff: Client, fields: dict[str, str], nano: int | None) -> None:
     status = add(staff, "toolfee", **{"tool": "shell", "dollars_per_use": "0.012500001", "model": "", **fields})
-    forget_prices()
+    clear_price_cache()
     assert (status, fees_of("openai", "gpt-4").get("shell")) == (302 if nano else 200, nano)
     assert verbs() == (["fee.added"] if nano else [])
 

@@ -12,7 +12,7 @@ from aiinfra.providers import tokens as tokens_module
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.tokens import count_tokens
 from cost_app.models import BoundMode, ModelPrice
-from cost_app.prices.book import price_of
+from cost_app.prices.lookup import price_of
 from cost_app.prices.pricing import TOKENS_PER_MESSAGE, bound_of, cost_of
 
 amounts = st.integers(0, 10**12)

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from cost_app.models import ModelPrice, PriceProposal
-from cost_app.prices import book as pricebook
-from cost_app.prices.book import price_of
+from cost_app.prices import lookup as pricebook
+from cost_app.prices.lookup import price_of
 from cost_app.prices.proposals import AlreadyDecidedError, add_version, approve, reject
 from cost_app.prices.shipped import PEAK
 from cost_app.prices.terms import PriceError, PriceTerms
@@ -47,7 +47,7 @@ def test_a_version_in_between_ends_where_the_next_begins() -> None:
     added(3, -10)
     added(2, -15)
     assert spans() == [(1, -20, -10), (2, -15, -10), (3, -10, None)]
-    pricebook.forget_prices()
+    pricebook.clear_price_cache()
     assert [price_of("local", "m", at=NOW - timedelta(days=days)).output for days in (18, 12, 5)] == [1, 2, 3]
 
 

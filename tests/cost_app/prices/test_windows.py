@@ -3,7 +3,7 @@
 import pytest
 
 from cost_app.prices.shipped import PEAK
-from cost_app.prices.windows import WindowError, in_words, parse_window
+from cost_app.prices.windows import WindowError, described, parse_window
 
 
 def hours(*weekdays: int, begin: str = "01:00", end: str = "04:00") -> dict[str, object]:
@@ -23,7 +23,7 @@ def hours(*weekdays: int, begin: str = "01:00", end: str = "04:00") -> dict[str,
 )  # fmt: skip
 def test_a_window_reads_in_words(window: list[dict[str, object]], words: str) -> None:
     parse_window(window)
-    assert in_words(window) == words
+    assert described(window) == words
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from cost_app.models import (
     RecommendationKind,
     RuleUse,
 )
-from cost_app.prices import book
+from cost_app.prices import lookup
 from cost_app.recommendations.lifecycle import apply, undo
 from cost_app.recommendations.realised import Realised, count_realised
 from cost_app.recommendations.rules import CallTerms, Use, forget_rules, off_peak_begin, record_uses, shape
@@ -52,7 +52,7 @@ def windows() -> dict[str, ModelPrice]:
     model = ("deepseek", "deepseek-x")
     peak = add_price(*model, window_name="peak", window=PEAK_HOURS, input=2_000_000_000, output=4_000_000_000)
     off = add_price(*model, input=1_000_000_000, output=2_000_000_000)
-    book.forget_prices()
+    lookup.clear_price_cache()
     return {"peak": peak, "off": off}
 
 

@@ -13,7 +13,7 @@ from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.spend.api import _breakdown, metrics_page
 from cost_app.spend.figures import calls_chart, spend_chart
 from cost_app.spend.payloads import MetricsQuery
-from cost_app.spend.ranges import View
+from cost_app.spend.ranges import SpendView
 from cost_app.spend.screens import spend
 from cost_app.spend.series import Totals
 from cost_app.spend.summary import summary
@@ -31,7 +31,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> date:
 def test_a_spend_of_140_nano_dollars_is_drawn_as_that(scoped: Organization, use: Use, today: date) -> None:
     use(today, 140)
     use(today, 140, "model", "openai/gpt-4")
-    chart = spend_chart(scoped.pk, View("7d"))
+    chart = spend_chart(scoped.pk, SpendView("7d"))
     assert chart.figure["data"][0]["y"][-1] == "0.00000014"
     go.Figure(chart.figure)
 
@@ -51,7 +51,7 @@ def test_a_share_is_shown_only_where_there_is_a_whole(
     use(today, total)
     for number, nano in enumerate(parts):
         use(today, nano, "model", f"a/{number}")
-    found = {group.value: group.share for group in spend(scoped.pk, View("7d")).groups}
+    found = {group.value: group.share for group in spend(scoped.pk, SpendView("7d")).groups}
     assert [found["a/0"], found["a/1"]] == shares
 
 
@@ -59,7 +59,7 @@ def test_a_failed_call_that_was_counted_as_a_hit_leaves_no_negative_answers(
     scoped: Organization, use: Use, today: date
 ) -> None:
     use(today, 0, calls=1, errors=1, cache_hits=1)
-    chart = calls_chart(scoped.pk, View("7d"))
+    chart = calls_chart(scoped.pk, SpendView("7d"))
     assert {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}["answered"] == 0
     assert Totals(calls=1, errors=1, cache_hits=1).cache_hit_rate is None
 
@@ -77,7 +77,7 @@ def test_an_hour_that_comes_twice_has_its_offset(scoped: Organization, use: Use,
     for number in range(8):
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9)
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9, "model", "openai/gpt-4")
-    chart = spend_chart(scoped.pk, View("24h"))
+    chart = spend_chart(scoped.pk, SpendView("24h"))
     labels = [row[0] for row in chart.table.rows]
     assert {"Oct 25, 02:00 UTC+02:00", "Oct 25, 02:00 UTC+01:00", "Oct 25, 03:00"} <= set(labels)
     assert len(set(labels)) == len(labels)

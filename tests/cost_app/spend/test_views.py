@@ -24,7 +24,7 @@ from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import track_request
 from cost_app.models import CostPolicy
 from cost_app.spend.figures import CHARTS
-from cost_app.spend.ranges import GROUPS, RANGES, View
+from cost_app.spend.ranges import GROUPS, RANGES, SpendView
 
 Use = Callable[..., None]
 ClientOf = Callable[[User], Client]
@@ -70,14 +70,14 @@ def test_without_spend_it_says_what_to_do(viewer: User, client_of: ClientOf) -> 
 @pytest.mark.parametrize("name", list(CHARTS))
 def test_every_chart_is_one_that_plotly_draws(spent: None, scoped: Organization, name: str) -> None:
     for chosen in RANGES:
-        chart = CHARTS[name](scoped.pk, View(chosen, "user" if name == "calls" else "model"))
+        chart = CHARTS[name](scoped.pk, SpendView(chosen, "user" if name == "calls" else "model"))
         go.Figure(chart.figure)
         assert all(len(row) == len(chart.table.columns) for row in chart.table.rows)
 
 
 @pytest.mark.parametrize("by", list(GROUPS))
 def test_spend_by_anything_fits_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
-    chart = CHARTS["spend"](scoped.pk, View("7d", by))
+    chart = CHARTS["spend"](scoped.pk, SpendView("7d", by))
     assert len(chart.figure["data"]) == len(chart.table.columns) - 2
 
 

@@ -23,7 +23,7 @@ _IDLE_JOINER = re.compile(
 _UNSEEN = re.compile(f"[{_IDLE}{_CONTROLS}]")
 
 
-def visible(text: str) -> str:
+def visible_text(text: str) -> str:
     """The text without invisible characters that carry no meaning. Linear in its length."""
     if text.isascii() and text.isprintable():
         return text

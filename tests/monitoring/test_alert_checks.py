@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from aiinfra.monitoring import watch
+from aiinfra.monitoring import alert_checks
+from aiinfra.monitoring.alert_checks import check_alerts
 from aiinfra.monitoring.models import AlertRules, Incident
 from aiinfra.monitoring.rules import change_rules
-from aiinfra.monitoring.watch import look
 from aiinfra.notifications.channels import add_channel
 from aiinfra.notifications.delivering import deliver_pending
 from aiinfra.notifications.models import Delivery
@@ -48,7 +48,7 @@ class Watch:
 
     def look(self, times: int = 1, *, apart_s: float = 30) -> None:
         for _ in range(times):
-            look(self.now)
+            check_alerts(self.now)
             self.now += timedelta(seconds=apart_s)
 
 
@@ -366,14 +366,14 @@ def test_one_organization_that_fails_does_not_stop_the_others(
 ) -> None:
     waiting(60)
     waiting(60, organization=other_organization)
-    follow = watch.cost.follow_causes
+    follow = alert_checks.cost.follow_causes
 
     def fail_for_one(owner: int | None, *arguments: Any, **options: Any) -> None:
         if owner in (organization.pk, None):
             raise RuntimeError
         follow(owner, *arguments, **options)
 
-    monkeypatch.setattr(type(watch.cost), "follow_causes", staticmethod(fail_for_one))
+    monkeypatch.setattr(type(alert_checks.cost), "follow_causes", staticmethod(fail_for_one))
     watched.look(2)
     assert (alerts(organization), alerts(other_organization)) == ([], [("queue_latency", "open")])
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from aiinfra.monitoring.health import installation_health
-from aiinfra.monitoring.incidents import Settled, settle
+from aiinfra.monitoring.incidents import IncidentChanges, update_incidents
 from aiinfra.monitoring.models import AlertRules, Incident, IncidentState
 from aiinfra.monitoring.problems import Problem, health_problems, on_probation, provider_problems, queue_problems
 from aiinfra.monitoring.rules import all_rules, default_rules
@@ -23,7 +23,7 @@ from aiinfra.providers.breaker import BreakerState
 from aiinfra.tenants.scope import owner_scope, system_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import AlertKind, Cause
-from queue_app.facade import Pressure, pressures, together
+from queue_app.facade import Pressure, aggregate, pressures
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
@@ -50,7 +50,7 @@ class Round:
 
     def problems_of_queue(self, owner: Owner) -> list[Problem]:
         """Problems with the queue of an organization or, for None, with the queue as a whole."""
-        queue = together(self.queues.values()) if owner is None else self.queues.get(owner, Pressure())
+        queue = aggregate(self.queues.values()) if owner is None else self.queues.get(owner, Pressure())
         rules = self.rules.get(owner) or default_rules(owner)
         return list(queue_problems(owner, queue, rules, self.now, fails_already=self._fails(owner)))
 
@@ -59,7 +59,7 @@ class Round:
         return any(row.kind == AlertKind.ERROR_RATE and row.state == IncidentState.OPEN for row in rows)
 
 
-def look(now: datetime | None = None) -> None:
+def check_alerts(now: datetime | None = None) -> None:
     """Run one round. Safe to run from several schedulers at once and while Redis is unreachable."""
     now = now or timezone.now()
     queues = pressures(now)
@@ -84,7 +84,7 @@ def _guarded(found: Round, owner: Owner) -> None:
 def _look_at_installation(found: Round) -> None:
     """Circuit states live in Redis. While it is unreachable, provider alerts keep their state."""
     circuits = breaker.states()
-    health = installation_health(together(found.queues.values()), found.now)
+    health = installation_health(aggregate(found.queues.values()), found.now)
     problems = [*health_problems(health), *found.problems_of_queue(None)]
     if not health.checks.redis:
         _follow(found, None, INSTALLATION_KINDS - {AlertKind.PROVIDER_DOWN}, problems)
@@ -108,13 +108,13 @@ def _follow(
     with owner_scope(owner):
         known = [row for row in found.incidents.get(owner, []) if row.name not in spared]
         unjudged = [row for row in found.incidents.get(owner, []) if row.name in spared]
-        settled = settle(owner, {each.name: each.kind for each in problems}, known, kinds, found.now)
+        settled = update_incidents(owner, {each.name: each.kind for each in problems}, known, kinds, found.now)
     settled.missed |= {row.name: row.since for row in unjudged if row.state == IncidentState.OPEN}
     causes = [_cause(each, settled.seen[each.name]) for each in problems if each.name in settled.seen]
     cost.follow_causes(owner, kinds, causes, kept=_kept(settled), now=found.now)
 
 
-def _kept(settled: Settled) -> list[str]:
+def _kept(settled: IncidentChanges) -> list[str]:
     return [_cause_name(name, since) for name, since in settled.missed.items()]
 
 

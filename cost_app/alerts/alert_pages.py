@@ -12,7 +12,7 @@ from django_htmx.http import trigger_client_event
 
 from aiinfra.failures import WrongStateError
 from aiinfra.keyset import page_links, page_or_first, row_page
-from aiinfra.pages import Desk, is_partial, tell
+from aiinfra.pages import PageOwner, is_partial, with_toast
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import lifecycle
@@ -26,7 +26,7 @@ STATES = {NOT_RESOLVED: "Not resolved", **{state.value: state.label for state in
 SNOOZES = {"1h": "1 hour", "1d": "1 day", "period": "Until the budget's period ends"}
 
 
-def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
+def list_page(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """The inbox, newest first; for HTMX only the list."""
     state = request.GET.get("state", NOT_RESOLVED)
     kind, severity = request.GET.get("kind", ""), request.GET.get("severity", "")
@@ -35,26 +35,26 @@ def list_page(request: MemberRequest, desk: Desk) -> HttpResponse:
     page = page_or_first(lambda place: row_page(rows, "id", cursor=place, size=PAGE_SIZE), cursor)
     chosen = {name: request.GET[name] for name in ("state", "kind", "severity") if request.GET.get(name)}
     context = {
-        "desk": desk,
+        "owner": owner,
         "alerts": page.rows,
         **page_links(chosen, cursor, page.next_cursor),
         "chosen": {"state": state, "kind": kind, "severity": severity},
         "states": STATES,
-        "kinds": {"": "All", **{kind.value: kind.label for kind in AlertKind if kind not in _never(desk)}},
+        "kinds": {"": "All", **{kind.value: kind.label for kind in AlertKind if kind not in _never(owner)}},
         "severities": {"": "All", **dict(Severity.choices)},
         "is_filtered": bool(kind or severity or state != NOT_RESOLVED),
-        "can_write": desk.allows(request, "alert:write"),
-        "can_manage": desk.allows(request, "alert:manage"),
+        "can_write": owner.allows(request, "alert:write"),
+        "can_manage": owner.allows(request, "alert:manage"),
     }
     return render(request, "cost/alerts/_alerts.html" if is_partial(request) else "cost/alerts/alerts.html", context)
 
 
-def alert_page(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
+def alert_page(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """One alert with its explanation."""
-    return render(request, "cost/alerts/alert.html", _detail(request, desk, _found(alert_id)))
+    return render(request, "cost/alerts/alert.html", _detail(request, owner, _found(alert_id)))
 
 
-def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
+def acknowledge_selected(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Acknowledge the selected alerts."""
     count = 0
     chosen = [each for each in request.POST.getlist("id") if is_row_id(each)][:PAGE_SIZE]
@@ -65,11 +65,13 @@ def acknowledge_chosen(request: MemberRequest, desk: Desk) -> HttpResponse:
         except WrongStateError:
             continue
     text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alerts selected."
-    response = _changed(list_page(request, desk)) if request.htmx else redirect(desk.names["alerts"])
-    return tell(request, response, "success" if count else "warning", text)
+    response = _changed(list_page(request, owner)) if request.htmx else redirect(owner.names["alerts"])
+    return with_toast(request, response, "success" if count else "warning", text)
 
 
-def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[..., None], done: str) -> HttpResponse:
+def apply_action(
+    request: MemberRequest, owner: PageOwner, alert_id: int, action: Callable[..., None], done: str
+) -> HttpResponse:
     """Apply an action to one alert, and show it again."""
     found = _found(alert_id)
     try:
@@ -78,10 +80,12 @@ def act(request: MemberRequest, desk: Desk, alert_id: int, action: Callable[...,
     except WrongStateError as error:
         level, text = "error", f"{error}.".capitalize()
     if not request.htmx:
-        return tell(request, redirect(desk.names["alert"], alert_id), level, text)
-    context = _detail(request, desk, found)
+        return with_toast(request, redirect(owner.names["alert"], alert_id), level, text)
+    context = _detail(request, owner, found)
     status = 200 if level == "success" else 422
-    return tell(request, _changed(render(request, "cost/alerts/_alert.html", context, status=status)), level, text)
+    return with_toast(
+        request, _changed(render(request, "cost/alerts/_alert.html", context, status=status)), level, text
+    )
 
 
 def _changed(response: HttpResponse) -> HttpResponse:
@@ -89,7 +93,7 @@ def _changed(response: HttpResponse) -> HttpResponse:
     return trigger_client_event(response, "alerts-changed")
 
 
-def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
+def snooze_alert(request: MemberRequest, owner: PageOwner, alert_id: int) -> HttpResponse:
     """Snooze one alert as long as the form says."""
     chosen = request.POST.get("for", "1h")
     if chosen not in SNOOZES:
@@ -98,12 +102,12 @@ def put_off(request: MemberRequest, desk: Desk, alert_id: int) -> HttpResponse:
     def snooze(found: Alert, *, actor: str) -> None:
         lifecycle.snooze(found, _until(found, chosen), actor=actor)
 
-    return act(request, desk, alert_id, snooze, "Alert snoozed.")
+    return apply_action(request, owner, alert_id, snooze, "Alert snoozed.")
 
 
-def _never(desk: Desk) -> frozenset[AlertKind]:
+def _never(owner: PageOwner) -> frozenset[AlertKind]:
     """The kinds that cannot occur here."""
-    return COST_KINDS if desk.is_installation else STAFF_KINDS
+    return COST_KINDS if owner.is_installation else STAFF_KINDS
 
 
 def _found(alert_id: int) -> Alert:
@@ -132,16 +136,16 @@ def _narrowed(state: str, kind: str, severity: str) -> Any:
     return rows.filter(severity=severity) if severity in Severity.values else rows
 
 
-def _detail(request: MemberRequest, desk: Desk, found: Alert) -> dict[str, Any]:
+def _detail(request: MemberRequest, owner: PageOwner, found: Alert) -> dict[str, Any]:
     why = found.explanation
     return {
-        "desk": desk,
+        "owner": owner,
         "alert": found,
         "budget_name": budget_names([found.budget])[found.budget.id] if found.budget else None,
-        "links": [] if desk.is_installation else links_of(found),
+        "links": [] if owner.is_installation else links_of(found),
         "since": parse_date(why.get("from", "")),
         "compared_since": parse_date(why.get("comparedFrom", "")),
         "is_live": found.state in lifecycle.LIVE,
         "snoozes": {name: text for name, text in SNOOZES.items() if found.budget_id or name != "period"},
-        "can_write": desk.allows(request, "alert:write"),
+        "can_write": owner.allows(request, "alert:write"),
     }

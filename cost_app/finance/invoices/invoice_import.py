@@ -17,7 +17,7 @@ from cost_app.finance.invoices.causes import explain
 from cost_app.finance.invoices.files import Amounts, ProviderFile, read_file
 from cost_app.finance.invoices.layouts import TOTAL
 from cost_app.finance.invoices.ledger import Book, ledger_of
-from cost_app.finance.invoices.model_names import ours
+from cost_app.finance.invoices.model_names import known_model
 from cost_app.models import InvoiceImport, InvoiceLine
 
 LINES_AT_ONCE = 1_000
@@ -103,7 +103,7 @@ def _compared(invoice: InvoiceImport, file: ProviderFile, book: Book) -> list[In
 def _by_our_names(file: ProviderFile, known: Iterable[str]) -> Lines:
     """The file's lines by the ledger's model names. Snapshots of one model are merged."""
     models = sorted(set(known))
-    names = {model: ours(model, models) for model in {model for _, model, _ in file.lines}}
+    names = {model: known_model(model, models) for model in {model for _, model, _ in file.lines}}
     merged: Lines = {}
     for (day, model, token_class), amounts in file.lines.items():
         sums = merged.setdefault((day, names[model], token_class), Amounts())

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from aiinfra import once
+from aiinfra import idempotency
 from aiinfra.notifications.models import Channel
 from aiinfra.tenants.models import ApiKey, Invitation, OnceAnswer, Organization, User
 from aiinfra.tenants.scope import system_scope
@@ -88,7 +88,7 @@ def test_a_form_that_is_under_way_is_not_run_beside_it(
 ) -> None:
     client = client_of(owner)
     action, data = increase(client, budget)
-    monkeypatch.setattr("aiinfra.once_forms.keep", lambda *_: None)  # the first one has no answer yet
+    monkeypatch.setattr("aiinfra.idempotent_forms.store_answer", lambda *_: None)  # the first one has no answer yet
     client.post(action, data)
     assert client.post(action, data, headers={"HX-Request": "true"}).status_code == 204
     assert "being processed" in client.post(action, data, follow=True).text
@@ -108,11 +108,11 @@ def test_no_secret_is_kept_in_the_clear(owner: User, client_of: ClientOf) -> Non
 
 
 def test_old_answers_are_forgotten_in_batches(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "FORGET_BATCH", 2)
-    old = timezone.now() - once.KEPT * 1.01
+    monkeypatch.setattr(idempotency, "FORGET_BATCH", 2)
+    old = timezone.now() - idempotency.KEPT * 1.01
     with system_scope():
         for number in range(4):
             at = old if number < 3 else timezone.now()
             OnceAnswer.objects.create(organization=organization, digest=f"{number}", created_at=at, status=200)
-    assert [once.forget_answers() for _ in range(3)] == [2, 1, 0]
+    assert [idempotency.delete_expired_answers() for _ in range(3)] == [2, 1, 0]
     assert count(OnceAnswer) == 1

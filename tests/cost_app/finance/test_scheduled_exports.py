@@ -19,8 +19,8 @@ from aiinfra.notifications import channels
 from aiinfra.notifications.models import Delivery
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.finance import deliveries as module
-from cost_app.finance.deliveries import deliver_due, place_of, write_file
+from cost_app.finance import scheduled_exports as module
+from cost_app.finance.scheduled_exports import deliver_due, path_of, write_file
 from cost_app.ledger.rollups import fold
 from cost_app.models import ExportDelivery
 from tests.cost_app.finance.conftest import NOW, Book, at
@@ -141,7 +141,7 @@ def test_a_failure_is_told_once_shown_and_tried_again(
 @pytest.mark.parametrize("slug", ["..", "a/b", "/etc", "", ".", "a\0b", "x" * 64])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, slug: str) -> None:
     with pytest.raises(ValueError, match="a real directory"):
-        place_of(tmp_path, slug, "ledger.csv")
+        path_of(tmp_path, slug, "ledger.csv")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +149,7 @@ def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "north").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="a real directory"):
-        place_of(tmp_path, "north", "ledger.csv")
+        path_of(tmp_path, "north", "ledger.csv")
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:

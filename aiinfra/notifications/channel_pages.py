@@ -13,7 +13,7 @@ from aiinfra.notifications import channels
 from aiinfra.notifications.forms import ChannelForm
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Channel, Delivery, DeliveryState
-from aiinfra.pages import Desk, is_partial
+from aiinfra.pages import PageOwner, is_partial
 from aiinfra.tenants.access import MemberRequest
 
 DELIVERIES_SHOWN = 50
@@ -70,29 +70,29 @@ class ChannelRow:
         return channels.problem_of(self.channel)
 
 
-def show(request: MemberRequest, desk: Desk) -> HttpResponse:
+def channel_list(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Channels and their deliveries. While the test message in `test` is pending, the deliveries refresh themselves."""
     if is_partial(request):
-        return render(request, "notifications/_deliveries.html", _deliveries(request, desk))
-    return _page(request, desk, ChannelForm())
+        return render(request, "notifications/_deliveries.html", _deliveries(request, owner))
+    return _page(request, owner, ChannelForm())
 
 
-def add(request: MemberRequest, desk: Desk) -> HttpResponse:
+def add(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Add a channel; only this response shows a webhook's signing secret."""
     form = ChannelForm(request.POST)
     if not form.is_valid():
-        return _page(request, desk, form, status=422)
+        return _page(request, owner, form, status=422)
     try:
         channel, secret = channels.add_channel(
-            organization_id=desk.owner_id(request), actor=request.principal.actor, **form.cleaned_data
+            organization_id=owner.owner_id(request), actor=request.principal.actor, **form.cleaned_data
         )
     except channels.ChannelError as error:
         form.add_error(None, str(error))
-        return _page(request, desk, form, status=422)
-    return _page(request, desk, ChannelForm(), made=channel, secret=secret)
+        return _page(request, owner, form, status=422)
+    return _page(request, owner, ChannelForm(), made=channel, secret=secret)
 
 
-def switch(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+def set_enabled(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Set the channel to `enabled`, so that two people who both disable it leave it disabled."""
     channel = _found(channel_id)
     is_on = request.POST.get("enabled", "off" if channel.enabled else "on") == "on"
@@ -100,51 +100,53 @@ def switch(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
         channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=request.principal.actor
     )
     messages.success(request, f"Channel {channel} {'enabled' if is_on else 'disabled'}.")
-    return redirect(desk.names["notifications"])
+    return redirect(owner.names["notifications"])
 
 
-def remove(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+def remove(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Remove the channel."""
     channel = _found(channel_id)
     channels.remove_channel(channel=channel, actor=request.principal.actor)
     messages.success(request, f"Channel {channel} removed.")
-    return redirect(desk.names["notifications"])
+    return redirect(owner.names["notifications"])
 
 
-def test(request: MemberRequest, desk: Desk, channel_id: int) -> HttpResponse:
+def test(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Queue a test message; the page follows it until the result is known."""
     channel = _found(channel_id)
     try:
         delivery = channels.send_test(channel=channel, actor=request.principal.actor)
     except channels.ChannelError as error:
         messages.error(request, str(error))
-        return redirect(desk.names["notifications"])
-    return redirect(f"{reverse(desk.names['notifications'])}?test={delivery.pk}#deliveries")
+        return redirect(owner.names["notifications"])
+    return redirect(f"{reverse(owner.names['notifications'])}?test={delivery.pk}#deliveries")
 
 
-def try_again(request: MemberRequest, desk: Desk, delivery_id: int) -> HttpResponse:
+def retry(request: MemberRequest, owner: PageOwner, delivery_id: int) -> HttpResponse:
     """Send a failed message again."""
     delivery = get_object_or_404(Delivery.objects.select_related("channel"), id=delivery_id)
     done = "Message queued again."
-    return _done(request, desk, lambda: channels.retry_delivery(delivery=delivery, actor=request.principal.actor), done)
+    return _done(
+        request, owner, lambda: channels.retry_delivery(delivery=delivery, actor=request.principal.actor), done
+    )
 
 
 def _found(channel_id: int) -> Channel:
     return get_object_or_404(Channel, id=channel_id, removed_at=None)
 
 
-def _done(request: MemberRequest, desk: Desk, act: Callable[[], object], done: str) -> HttpResponse:
+def _done(request: MemberRequest, owner: PageOwner, act: Callable[[], object], done: str) -> HttpResponse:
     try:
         act()
         messages.success(request, done)
     except channels.ChannelError as error:
         messages.error(request, str(error))
-    return redirect(desk.names["notifications"])
+    return redirect(owner.names["notifications"])
 
 
 def _page(
     request: MemberRequest,
-    desk: Desk,
+    owner: PageOwner,
     form: ChannelForm,
     *,
     status: int = 200,
@@ -153,7 +155,7 @@ def _page(
 ) -> HttpResponse:
     in_use = Channel.objects.filter(removed_at=None).order_by("id")
     context = {
-        **_deliveries(request, desk),
+        **_deliveries(request, owner),
         "form": form,
         "made": made,
         "secret": secret,
@@ -162,13 +164,13 @@ def _page(
     return render(request, "notifications/notifications.html", context, status=status)
 
 
-def _deliveries(request: MemberRequest, desk: Desk) -> dict[str, Any]:
+def _deliveries(request: MemberRequest, owner: PageOwner) -> dict[str, Any]:
     """Context of the deliveries; `tested` is the test message that the caller waits for."""
     deliveries = Delivery.objects.select_related("channel").order_by("-created_at")[:DELIVERIES_SHOWN]
     rows = [DeliveryRow(delivery) for delivery in deliveries]
     wanted = request.GET.get("test")
     return {
-        "desk": desk,
+        "owner": owner,
         "deliveries": rows,
         "tested": next((row for row in rows if str(row.delivery.pk) == wanted), None),
     }

@@ -22,7 +22,7 @@ class AlertEvent(ApiModel):
     opened_at: datetime
 
 
-def changed(alert: Alert) -> None:
+def publish_change(alert: Alert) -> None:
     """Publish the alert's state, as the object has it, after the current transaction commits.
 
     Alerts of the installation are not streamed: every stream belongs to one organization.

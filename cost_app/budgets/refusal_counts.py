@@ -19,7 +19,7 @@ BOUNDS = "cost:{refused}:bounds"
 """Hashes by window: how many calls since the last run, and the maximum cost of the last one in nano-dollars."""
 
 
-def note_refusal(window_id: int, bound_nano: int) -> None:
+def record_refusal(window_id: int, bound_nano: int) -> None:
     """Count a call that did not fit. Never raises: without Redis the call is refused but not counted."""
     try:
         with redis_client().pipeline() as pipeline:

@@ -89,7 +89,7 @@ def _is_due(earlier: ExportDelivery | None, now: datetime) -> bool:
 
 def _deliver(organization: Organization, month: Month, kind: str) -> ExportDelivery:
     try:
-        path = place_of(Path(settings.EXPORT_DIRECTORY or ""), organization.slug, f"{kind}_{month.slug}.csv")
+        path = path_of(Path(settings.EXPORT_DIRECTORY or ""), organization.slug, f"{kind}_{month.slug}.csv")
         digest, size = write_file(path, KINDS[kind].header, KINDS[kind].rows(organization, month))
     except OSError as error:
         return _note(organization, month, kind, error=error.strerror or type(error).__name__)
@@ -98,7 +98,7 @@ def _deliver(organization: Organization, month: Month, kind: str) -> ExportDeliv
     return _note(organization, month, kind, sha256=digest, size=size, delivered_at=timezone.now())
 
 
-def place_of(root: Path, slug: str, name: str) -> Path:
+def path_of(root: Path, slug: str, name: str) -> Path:
     """The file's path in the organization's directory, which is created. Raises ValueError for a path outside."""
     folder = root.joinpath(slug)
     if not SLUG.fullmatch(slug) or folder.is_symlink():

@@ -19,7 +19,7 @@ class Forgetful(Protocol):
 _all: list[Forgetful] = []
 
 
-class Remembered(Generic[Key, Value]):
+class TimedCache(Generic[Key, Value]):
     """What `read` returns for a key, read again after `seconds`.
 
     A change made in another process takes effect after that time. `keeps_empty=False` does not keep an empty value, so
@@ -55,7 +55,7 @@ def register(memory: Forgetful) -> None:
     _all.append(memory)
 
 
-def forget_all() -> None:
+def clear_all() -> None:
     """Forget what every instance keeps; for tests, whose rows come and go in one process."""
     for each in _all:
         each.forget()

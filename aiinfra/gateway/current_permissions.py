@@ -11,7 +11,7 @@ from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
 
 
-def rights_now(call: ApiCall) -> Principal | None:
+def current_permissions(call: ApiCall) -> Principal | None:
     """The caller with their current role and scopes, or None if the key was revoked, the session ended, or the member
     was removed.
 

@@ -11,12 +11,12 @@ LOCK = 20_611
 """Distinguishes this advisory lock from others in the database."""
 
 
-def share(organization_id: int) -> None:
+def lock_shared(organization_id: int) -> None:
     """For a call, before it reads the budgets: no budget is created until the transaction ends."""
     _lock("pg_advisory_xact_lock_shared", organization_id)
 
 
-def take_alone(organization_id: int) -> None:
+def lock_exclusive(organization_id: int) -> None:
     """For a new budget: waits for the calls being admitted, and blocks new ones until this transaction ends."""
     _lock("pg_advisory_xact_lock", organization_id)
 

@@ -24,7 +24,7 @@ class QueueEvent(ApiModel):
     paused: list[PriorityName]
 
 
-def tell_figures() -> None:
+def publish_queue_figures() -> None:
     """Publish the figures that have changed: three queries, whatever the number of organizations. Raises RedisError.
 
     Runs once a second. Counts the rows, as the JSON API does: requests held for a retry are included.

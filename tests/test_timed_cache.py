@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from aiinfra import remembered
-from aiinfra.remembered import Remembered
+from aiinfra import timed_cache
+from aiinfra.timed_cache import TimedCache
 
 
 class Table:
@@ -30,7 +30,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_value_is_read_again_once_its_time_is_over(now: list[float]) -> None:
     table = Table()
-    kept = Remembered(table.read, seconds=5)
+    kept = TimedCache(table.read, seconds=5)
     assert kept.of("north") == [1]
     table.rows["north"] = [2]
     now[0] = 5
@@ -43,7 +43,7 @@ def test_a_value_is_read_again_once_its_time_is_over(now: list[float]) -> None:
 @pytest.mark.parametrize(("keeps_empty", "reads"), [(True, 1), (False, 2)])
 def test_an_empty_value_is_kept_where_asked(keeps_empty: bool, reads: int) -> None:
     table = Table()
-    kept = Remembered(table.read, seconds=60, keeps_empty=keeps_empty)
+    kept = TimedCache(table.read, seconds=60, keeps_empty=keeps_empty)
     assert kept.of("south") == kept.of("south") == []
     assert table.reads == reads
 
@@ -52,14 +52,14 @@ def test_a_failed_read_keeps_nothing() -> None:
     def fail(key: str) -> int:
         raise LookupError(key)
 
-    kept = Remembered(fail, seconds=60)
+    kept = TimedCache(fail, seconds=60)
     for _ in range(2):
         with pytest.raises(LookupError):
             kept.of("north")
 
 
 def test_memory_is_bounded() -> None:
-    kept = Remembered(str, seconds=60, keys_max=3)
+    kept = TimedCache(str, seconds=60, keys_max=3)
     for number in range(10):
         kept.of(number)
     assert len(kept._kept) <= 3
@@ -67,9 +67,9 @@ def test_memory_is_bounded() -> None:
 
 def test_everything_can_be_forgotten_at_once() -> None:
     tables = [Table(), Table()]
-    kept = [Remembered(table.read, seconds=60) for table in tables]
+    kept = [TimedCache(table.read, seconds=60) for table in tables]
     for _ in range(2):
         for each in kept:
             each.of("north")
-        remembered.forget_all()
+        timed_cache.clear_all()
     assert [table.reads for table in tables] == [2, 2]

@@ -13,7 +13,7 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from aiinfra.remembered import Remembered
+from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.aliases import family_of, forget_aliases, priced_as, targets_of
 from cost_app.prices.fees import forget_fees
@@ -23,7 +23,7 @@ from cost_app.prices.windows import Hours, holds_at, parse_window
 __all__ = [
     "ModelNotPricedError",
     "add_shipped_prices",
-    "forget_prices",
+    "clear_price_cache",
     "in_force",
     "price_among",
     "price_of",
@@ -144,7 +144,7 @@ def in_force() -> QuerySet[ModelPrice]:
     return ModelPrice.objects.filter(not_ended, effective_from__lte=now)
 
 
-def forget_prices() -> None:
+def clear_price_cache() -> None:
     """Read every price, alias and fee again on its next use."""
     _versions.forget()
     forget_aliases()
@@ -186,4 +186,4 @@ def _read_model(key: tuple[str, str]) -> list[Version]:
     return read_versions(rows.order_by("-effective_from", "window_name"))
 
 
-_versions = Remembered(_read_model, seconds=5, keeps_empty=False)
+_versions = TimedCache(_read_model, seconds=5, keeps_empty=False)

@@ -30,7 +30,7 @@ class BudgetEvent(ApiModel):
     percent: int
 
 
-def tell_budgets() -> None:
+def publish_budget_changes() -> None:
     """Publish the budgets whose figures have changed: three queries per organization. Raises RedisError.
 
     Run once per second, so that reservations show before they are spent. An organization that fails does not stop the

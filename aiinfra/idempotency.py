@@ -1,7 +1,7 @@
 """Idempotency: a repeated write with the same key gets the first answer and changes nothing.
 
-API calls send the key in the `Idempotency-Key` header, forms send one that was generated when they were rendered (see
-`aiinfra.once_forms`). Answers are kept for one day. Enqueue, chat and track store their key with their own row instead.
+API calls send the key in the `Idempotency-Key` header. Forms send one that was generated when they were rendered (see
+`aiinfra.idempotent_forms`). Answers are kept for one day. Enqueue, chat and track store the key in their row instead.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class KeyReusedError(Exception):
     """The key was already used with a different request."""
 
 
-class UnderWayError(Exception):
+class InProgressError(Exception):
     """The first request with this key has no answer yet."""
 
 
@@ -47,7 +47,7 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
-def do_once(
+def run_once(
     owner_id: int | None, key: str, fingerprint: str, act: Callable[[], Answer], *, is_atomic: bool = True
 ) -> Answer:
     """Run `act`, or return the stored answer for this key.
@@ -58,20 +58,20 @@ def do_once(
     """
     unit: AbstractContextManager[None] = transaction.atomic() if is_atomic else nullcontext()
     with owner_scope(owner_id), unit:
-        row, is_new = take(owner_id, key, fingerprint)
+        row, is_new = claim_key(owner_id, key, fingerprint)
         if not is_new:
             return _kept(row, fingerprint)
         try:
             answer = act()
         except BaseException:
             if not is_atomic:
-                release(row)
+                release_key(row)
             raise
-        keep(row, answer)
+        store_answer(row, answer)
     return answer
 
 
-def take(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, bool]:
+def claim_key(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, bool]:
     """Claim the key; returns its row, and whether the caller should act. Call it in the owner's scope.
 
     Raises UnderWayError if the key is being released at this moment.
@@ -83,21 +83,21 @@ def take(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, 
     OnceAnswer.objects.bulk_create([row], ignore_conflicts=True)
     found = OnceAnswer.objects.filter(digest=digest).first()
     if found is None:
-        raise UnderWayError
+        raise InProgressError
     return found, found.pk == row.pk
 
 
-def keep(row: OnceAnswer, answer: Answer) -> None:
+def store_answer(row: OnceAnswer, answer: Answer) -> None:
     """Store the answer."""
     OnceAnswer.objects.filter(pk=row.pk).update(status=answer.status, body=answer.body)
 
 
-def release(row: OnceAnswer) -> None:
+def release_key(row: OnceAnswer) -> None:
     """Release the key of a write that changed nothing."""
     OnceAnswer.objects.filter(pk=row.pk).delete()
 
 
-def forget_answers() -> int:
+def delete_expired_answers() -> int:
     """Delete expired answers, at most one batch; returns how many."""
     with system_scope():
         old = OnceAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
@@ -108,5 +108,5 @@ def _kept(row: OnceAnswer, fingerprint: str) -> Answer:
     if row.fingerprint != fingerprint:
         raise KeyReusedError
     if row.status is None:
-        raise UnderWayError
+        raise InProgressError
     return Answer(row.status, row.body, is_repeat=True)

@@ -15,8 +15,8 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import trigger_client_event
 
+from aiinfra.idempotency import Answer, InProgressError, claim_key, digest_of, release_key, store_answer
 from aiinfra.middleware import GetResponse
-from aiinfra.once import Answer, UnderWayError, digest_of, keep, release, take
 from aiinfra.tenants.models import OnceAnswer
 from aiinfra.tenants.scope import owner_scope
 
@@ -28,7 +28,7 @@ NOTHING_TO_SHOW = f"{ALREADY_SENT} A secret or link is shown only once: if you m
 UNDER_WAY = "This form is already being processed. Reload the page in a moment."
 
 
-class OnceForms:
+class IdempotentForms:
     """Middleware: passes the first of several identical posts of a rendered form, and answers the others."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -52,8 +52,8 @@ class OnceForms:
         owner_id = principal.organization_id if principal else None
         with owner_scope(owner_id):
             try:
-                row, is_new = take(owner_id, _name_of(request), "")
-            except UnderWayError:
+                row, is_new = claim_key(owner_id, _name_of(request), "")
+            except InProgressError:
                 return _repeated(request, None)
         if not is_new:
             return _repeated(request, Answer(row.status, row.body) if row.status else None)
@@ -80,9 +80,9 @@ def _name_of(request: HttpRequest) -> str:
 def _remember(row: OnceAnswer, response: HttpResponseBase) -> None:
     """A rejected form may be submitted again unchanged; a successful one may not."""
     if response.status_code >= 400:
-        release(row)
+        release_key(row)
     else:
-        keep(row, Answer(response.status_code, response.headers.get("Location", "")))
+        store_answer(row, Answer(response.status_code, response.headers.get("Location", "")))
 
 
 def _repeated(request: HttpRequest, first: Answer | None) -> HttpResponse:

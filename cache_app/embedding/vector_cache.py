@@ -170,7 +170,7 @@ def embedder_state() -> EmbedderState:
     return EmbedderState(configured_embedder().id, wait is None, failures, wait or 0.0)
 
 
-def forget_all() -> None:
+def clear_vectors() -> None:
     """Drop all vectors and failures, for when settings change in a running process."""
     _memory.clear()
     _refused.clear()
