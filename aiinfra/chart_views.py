@@ -11,7 +11,7 @@ from django.views.decorators.http import conditional_page, require_GET
 from django.views.decorators.vary import vary_on_headers
 from redis.exceptions import RedisError
 
-from aiinfra.charts import Chart
+from aiinfra.charts import Chart, escaped_figure
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, ViewFunction, permission_required
 
@@ -38,7 +38,7 @@ def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[ViewFu
     @conditional_page
     def figure(request: MemberRequest, **address: Any) -> HttpResponse:
         try:
-            return JsonResponse(find(request, **address).draw().figure)
+            return JsonResponse(escaped_figure(find(request, **address).draw().figure))
         except RedisError:
             return JsonResponse({"error": "Redis is not responding"}, status=503)
 

@@ -1,0 +1,46 @@
+"""Names in figures are escaped where figures leave the server."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from aiinfra.charts import escaped_figure
+from aiinfra.tenants.models import Organization, User
+from tests.cost_app.spend.conftest import use  # noqa: F401 - a fixture
+
+LINK = '<a href="https://evil.example/">R&D</a>'
+SHOWN = '&lt;a href="https://evil.example/"&gt;R&amp;D&lt;/a&gt;'
+
+
+@pytest.mark.parametrize(
+    ("figure", "escaped"),
+    [
+        ({"name": LINK}, {"name": SHOWN}),
+        ({"y": [LINK, 1, None]}, {"y": [SHOWN, 1, None]}),
+        ({"customdata": [[LINK, "/costs/?a=1&b=2"]]}, {"customdata": [[SHOWN, "/costs/?a=1&b=2"]]}),
+        ({"customdata": [LINK, 3]}, {"customdata": [SHOWN, 3]}),
+        ({"customdata": LINK}, {"customdata": SHOWN}),
+        ({"annotations": [{"text": LINK}]}, {"annotations": [{"text": SHOWN}]}),
+        ({"hovertemplate": "%{x:,d}<br>%{customdata}"}, {"hovertemplate": "%{x:,d}<br>%{customdata}"}),
+        ({"title": {"text": "&amp;"}}, {"title": {"text": "&amp;amp;"}}),
+    ],
+)
+def test_every_text_is_escaped_except_markup_and_addresses(
+    figure: dict[str, object], escaped: dict[str, object]
+) -> None:
+    assert escaped_figure(figure) == escaped
+
+
+def test_the_figure_of_a_page_contains_no_tag_that_a_client_sent(
+    organization: Organization,
+    finance: User,
+    client_of: Callable[[User], Client],
+    use: Callable[..., None],  # noqa: F811
+) -> None:
+    today = timezone.now().date()
+    use(today, 5_000_000_000)
+    use(today, 5_000_000_000, "tag", LINK)
+    figure = client_of(finance).get("/costs/figures/spend/?range=7d&by=tag").json()
+    assert figure["data"][0]["name"] == SHOWN
