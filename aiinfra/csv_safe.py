@@ -3,20 +3,25 @@
 import re
 from collections.abc import Iterable
 
-# OWASP "CSV Injection": = + - @, tab, carriage return and line feed, and the full-width forms that some editors fold.
-_STARTS_A_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# OWASP "CSV Injection": = + - @ and their full-width forms, which some editors fold; tab, carriage return, line feed.
+# A spreadsheet that splits at semicolons or tabs, as Excel does in much of Europe, starts a cell inside the text.
+_SIGN = r"""[=+\-@\uff1d\uff0b\uff0d\uff20]"""
+_STARTS_A_FORMULA = re.compile(rf"\s*{_SIGN}|[\t\r\n]")
+_BEFORE_A_FORMULA = re.compile(rf"""(?<=[;\t\r\n])(?=[\s"']*{_SIGN})""")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 def safe_cell(value: object) -> str:
     """The value as the text of a CSV cell; "" for None.
 
-    Text that a spreadsheet would take for a formula gets a leading apostrophe; a number stays a number.
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, and so does each place inside where
+    one could start. A number stays a number.
     """
     text = "" if value is None else str(value)
-    if text.startswith(_STARTS_A_FORMULA) and not _NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
+    if _NUMBER.fullmatch(text):
+        return text
+    inside = _BEFORE_A_FORMULA.sub("'", text)
+    return f"'{inside}" if _STARTS_A_FORMULA.match(text) or inside != text else text
 
 
 def safe_row(cells: Iterable[object]) -> list[str]:

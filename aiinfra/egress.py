@@ -22,8 +22,20 @@ ERROR_BODY_BYTES_MAX = 64 * 1024
 """Of an error response's body. It is truncated there: the message is at the beginning."""
 KEEP_ALIVE_S = 30.0
 
-# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private.
-_TUNNELS = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
+# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private, and what `ipaddress` takes for
+# global although nothing public is there: the site-local range of old networks, and two IPv4 ranges of IETF protocols.
+_NEVER_PUBLIC = [
+    ipaddress.ip_network(text)
+    for text in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2002::/16",
+        "fec0::/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+    )
+]
 
 # Headers that describe the body as sent over the network.
 _DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
@@ -32,7 +44,11 @@ _deadline: ContextVar[float | None] = ContextVar("egress_deadline", default=None
 
 
 class EgressRefusedError(httpx2.ConnectError):
-    """Calls to this address are not allowed. Nothing was sent."""
+    """Calls to this address are not allowed. Nothing was sent.
+
+    A name that does not exist and a name of the inner network are refused alike, so that nobody can find out which
+    inner names exist.
+    """
 
 
 class AnswerTooLargeError(httpx2.ReadError):
@@ -75,11 +91,10 @@ def http_client(
 def is_public(address: str) -> bool:
     """Whether an IP address is a public unicast address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in _TUNNELS):
-            return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        return is_public(str(ip.ipv4_mapped))
+    if any(ip in network for network in _NEVER_PUBLIC):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
@@ -154,13 +169,16 @@ class _GuardedBackend(httpcore2.SyncBackend):
         raise refused
 
     def _addresses(self, host: str, port: int) -> list[str]:
+        is_trusted = host.lower() in self._trusted_hosts
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"could not resolve {host}") from error
+            if is_trusted:
+                raise httpcore2.ConnectError(f"could not resolve {host}") from error
+            found = []
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if host.lower() not in self._trusted_hosts and not all(map(is_public, addresses)):
-            raise EgressRefusedError(f"{host} is not a public host")
+        if not is_trusted and not (addresses and all(map(is_public, addresses))):
+            raise EgressRefusedError(f"{host} has no public address")
         return addresses
 
 

@@ -60,6 +60,18 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         "2002:7f00:1::",
         "2001:0:7f00:1::",
         "4000::1",
+        "fec0::1",
+        "feff::1",
+        "0.1.2.3",
+        "::ffff:0.1.2.3",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1::a00:1",
+        "192.0.0.8",
+        "192.88.99.1",
+        "198.18.0.1",
+        "203.0.113.1",
+        "2001:db8::1",
         "ff0e::1",
     ],
 )
@@ -82,6 +94,22 @@ def test_a_host_that_the_configuration_names_may_be_inside() -> None:
     with server(Recorder(OK)) as port:
         client = egress.http_client(trusted_hosts=LOCAL)
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
+
+
+def test_a_name_inside_and_a_name_that_does_not_exist_are_refused_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for addresses in (("10.0.0.5",), ()):
+        resolve_to(monkeypatch, *addresses)
+        if not addresses:
+            monkeypatch.setattr(socket, "getaddrinfo", raise_unknown_name)
+        with pytest.raises(egress.EgressRefusedError) as refused:
+            egress.http_client().get("http://wiki.corp.example/")
+        said.append(str(refused.value))
+    assert said == ["wiki.corp.example has no public address"] * 2
+
+
+def raise_unknown_name(*_: object, **__: object) -> None:
+    raise socket.gaierror("Name or service not known")
 
 
 def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

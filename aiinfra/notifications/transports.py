@@ -3,6 +3,7 @@
 Error texts are our own: a URL, a header or the receiver's response may contain a secret.
 """
 
+import ipaddress
 import json
 import logging
 import smtplib
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 15.0
 RETRY_AFTER_MAX_S = 7200
 RETRIED_STATUSES = {408, 429}
+NOT_PUBLIC = "the address is not public or does not exist; nothing was sent"
+"""One text for both, and both are retried: otherwise, the log would tell which names exist inside."""
 SLACK_HEADER_MAX, SLACK_TEXT_MAX, SLACK_FIELDS_MAX, SLACK_FIELD_MAX = 150, 3_000, 10, 2_000
 SLACK_ICONS = {Severity.CRITICAL: "🔴", Severity.HIGH: "🟠", Severity.MEDIUM: "🟡", Severity.LOW: "🔵"}
 SLACK_RESOLVED = "🟢"
@@ -121,11 +124,20 @@ def _post(url: str, body: str, headers: dict[str, str]) -> Outcome:
         with egress.deadline(TIMEOUT_S), sending as response:
             return _outcome_of(response)  # the body is not read: nothing in it is useful, and it may be endless
     except egress.EgressRefusedError:
-        return Outcome(False, "the address is not public; nothing was sent")
+        return Outcome(False, NOT_PUBLIC, again=not _is_address(parts.hostname))
     except httpx2.TimeoutException:
         return Outcome(False, f"no answer within {TIMEOUT_S:.0f} s", again=True)
     except httpx2.HTTPError:
         return Outcome(False, "could not reach the receiver", again=True)
+
+
+def _is_address(host: str | None) -> bool:
+    """Whether the URL has an IP address, which is the same at the next attempt."""
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4)

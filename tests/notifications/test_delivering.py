@@ -1,6 +1,7 @@
 """Messages: written with their cause, sent later, tried again, and never in anyone's way."""
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -136,6 +137,23 @@ def test_nothing_is_sent_to_an_address_inside(
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.response_status) == ("given_up", None)
     assert "the address is not public" in delivery.last_error
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", None])
+def test_the_log_does_not_tell_whether_a_name_exists_inside(
+    make_channel: MakeChannel, organization: Organization, monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
+        if address is None:
+            raise socket.gaierror("Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    make_channel(target="https://wiki.corp.example/")
+    send(organization.pk, MESSAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolve)
+        outcome = transports.attempt(Delivery.objects.select_related("channel").get())
+    assert outcome == transports.Outcome(False, transports.NOT_PUBLIC, again=True)
 
 
 def test_an_error_of_a_library_ends_in_the_log_and_names_no_secret(
