@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from aiinfra.configuration.setting import Values
@@ -29,6 +30,10 @@ from cache_app.facade import EmbedderError, Payer, configured_embedder
 SQLITE_WAL_FIXED = (3, 51, 3)
 """In older versions, two connections that write and checkpoint at the same moment can, very rarely, corrupt a database
 in WAL mode (sqlite.org/wal.html, "WAL-reset bug")."""
+
+EXPOSED_SHOWN = 10
+CREDENTIALS = {"username", "password", "credential_provider"}
+"""What a connection without authentication leaves out."""
 
 REDIS_OLDEST = (6, 2)
 """The first version with all the commands that the queue uses."""
@@ -87,9 +92,24 @@ def _redis() -> Iterator[Finding]:
 
 
 def _redis_authenticates() -> bool:
-    """Whether the connection authenticates. A Unix socket relies on file permissions instead."""
-    how = redis_client().connection_pool.connection_kwargs
-    return bool(how.get("password") or how.get("path"))
+    """Whether the server refuses callers without a password. A Unix socket relies on file permissions instead."""
+    pool = redis_client().connection_pool
+    if path := pool.connection_kwargs.get("path"):
+        return _is_private_socket(Path(path))
+    options = {name: value for name, value in pool.connection_kwargs.items() if name not in CREDENTIALS}
+    anonymous = Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+    try:
+        anonymous.ping()
+    except RedisError:
+        return True
+    finally:
+        anonymous.connection_pool.disconnect()
+    return False
+
+
+def _is_private_socket(path: Path) -> bool:
+    """Whether the socket, or the directory around it, is closed to other users."""
+    return any(place.exists() and not place.stat().st_mode & private_files.OTHERS for place in (path, path.parent))
 
 
 def _redis_durability(aof: int | None, policy: str | None) -> Iterator[Finding]:
@@ -137,8 +157,13 @@ def _secrets() -> Iterator[Finding]:
             yield _judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
         elif path.exists():
             yield Finding(Level.OK, f"{name} is in {path}")
-    paths = " ".join(map(str, private_files.exposed()))
-    yield _judge(not paths, "No other user can read the data directory", f"Other users can read: chmod go= {paths}")
+    exposed = private_files.exposed()
+    paths = " ".join(map(str, exposed[:EXPOSED_SHOWN])) + " ..." * (len(exposed) > EXPOSED_SHOWN)
+    yield _judge(
+        not exposed,
+        "No other user can read the data directory",
+        f"Other users can read {len(exposed)} files or directories: chmod go= {paths}",
+    )
 
 
 def _stored_secrets() -> Iterator[Finding]:

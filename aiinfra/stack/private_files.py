@@ -3,6 +3,8 @@
 New files are private because of the process's umask. This covers files of earlier versions, and copies.
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +16,21 @@ OURS = (
     "secret_key",
     "api_key_pepper",
     "redis_password",
-    "demo_password",
     "demo_api_key",
+    "demo_password",
     "redis",
     "log",
+    "static",
+    "supervisor.sock",
     "supervisord.conf",
+    "supervisord.pid",
     "sandbox_book.jsonl",
 )
 
 
 def exposed() -> list[Path]:
-    """The files and directories that other users can open."""
-    return [path for path in _ours() if path.stat().st_mode & OTHERS]
+    """The files and directories that another user may open, or could if a directory above them were not private."""
+    return [path for path in _ours() if not path.is_symlink() and path.stat().st_mode & OTHERS]
 
 
 def protect() -> None:
@@ -35,9 +40,19 @@ def protect() -> None:
 
 
 def _ours() -> Iterator[Path]:
-    """Skips the contents of private directories, and the data directory, which may be shared."""
-    paths = [Path(settings.DATA_DIR) / name for name in OURS]
+    """The whole data directory, or only what we write there if it is also used for other things."""
+    directory = Path(settings.DATA_DIR)
+    tops = [directory] if _is_ours_alone(directory) else [directory / name for name in OURS]
     if connection.vendor == "sqlite":
         database = str(connection.settings_dict["NAME"])
-        paths += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")]
-    return (path for path in paths if path.exists())
+        tops += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")]
+    existing = [top for top in tops if top.exists()]
+    return iter(dict.fromkeys(path for top in existing for path in (top, *top.rglob("*")) if path.exists()))
+
+
+def _is_ours_alone(directory: Path) -> bool:
+    """Not a directory of another user, a shared one such as /tmp, a home directory, or one with the program in it."""
+    if not directory.exists() or directory == Path.home() or Path(settings.BASE_DIR).is_relative_to(directory):
+        return False
+    state = directory.stat()
+    return state.st_uid == os.geteuid() and not state.st_mode & stat.S_ISVTX

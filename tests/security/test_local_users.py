@@ -106,20 +106,51 @@ def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
 
 def test_every_file_of_a_new_data_directory_is_private(tmp_path: Path) -> None:
     environment = {**os.environ, "AIINFRA_DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
-    command = [sys.executable, "manage.py", "migrate", "tenants", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, umask=0o022)
+    for command in (["migrate", "tenants"], ["collectstatic", "--no-input"]):
+        line = [sys.executable, "manage.py", *command, "--verbosity", "0"]
+        subprocess.run(line, cwd=ROOT, env=environment, check=True, umask=0o022)
     paths = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
-    assert {path.name for path in paths} >= {"aiinfra.sqlite3", "secret_key", "api_key_pepper", "redis_password"}
+    names = {path.name for path in paths}
+    assert names >= {"aiinfra.sqlite3", "secret_key", "api_key_pepper", "redis_password", "staticfiles.json"}
     assert [path for path in paths if path.stat().st_mode & private_files.OTHERS] == []
 
 
+@pytest.fixture
+def data(settings: Settings, tmp_path: Path) -> Path:
+    """A data directory of an earlier version, which other users can read."""
+    directory = settings.DATA_DIR = tmp_path / "data"
+    (directory / "log").mkdir(parents=True)
+    (directory / "log" / "web.log").touch()
+    (directory / "secret_key").touch()
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return Path(directory)
+
+
+def below(directory: Path) -> set[str]:
+    """What other users can read in the directory."""
+    return {path.name for path in private_files.exposed() if path.is_relative_to(directory)}
+
+
 @pytest.mark.django_db
-def test_files_of_an_earlier_version_become_private(settings: Settings, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
-    (tmp_path / "log").mkdir()
-    (tmp_path / "log").chmod(0o755)
-    (tmp_path / "secret_key").touch()
-    (tmp_path / "secret_key").chmod(0o644)
-    assert {path.name for path in private_files.exposed()} >= {"log", "secret_key"}
+def test_files_of_an_earlier_version_become_private(data: Path) -> None:
+    assert below(data) == {"data", "log", "web.log", "secret_key"}
     private_files.protect()
-    assert not [path for path in private_files.exposed() if path.parent == tmp_path]
+    assert below(data) == set()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+def test_a_directory_that_is_also_used_for_other_things_stays_open(
+    data: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """A temporary directory of all users, and a home directory."""
+    data.chmod(mode)
+    (data / "mine.txt").touch(mode=0o644)
+    (data / "mine.txt").chmod(0o644)
+    if mode == 0o755:
+        monkeypatch.setenv("HOME", str(data))
+    private_files.protect()
+    assert stat.S_IMODE(data.stat().st_mode) == mode
+    assert stat.S_IMODE((data / "mine.txt").stat().st_mode) == 0o644
+    assert stat.S_IMODE((data / "secret_key").stat().st_mode) == 0o600

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -23,12 +24,15 @@ def _secrets(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def logged_in(redis_url: str, settings: Settings) -> Redis:
-    """A client of the Redis to which the product logs in."""
-    client = Redis.from_url(redis_url)
-    client.acl_setuser("doctor", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"], channels=["*"])
+def logged_in(redis_url: str, settings: Settings) -> Iterator[Redis]:
+    """A client of the Redis to which the product logs in, and nobody gets in without a password."""
+    client = Redis.from_url(redis_url.replace("//", "//doctor:secret@"))
+    owner = Redis.from_url(redis_url)
+    owner.acl_setuser("doctor", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"], channels=["*"])
+    owner.acl_setuser("default", enabled=False)
     settings.REDIS_URL = redis_url.replace("//", "//doctor:secret@")
-    return client
+    yield client
+    client.acl_setuser("default", enabled=True)
 
 
 @pytest.fixture
@@ -76,15 +80,31 @@ def test_a_missing_migration_is_a_failure() -> None:
 @pytest.mark.usefixtures("good_redis")
 def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "secret_key").chmod(0o644)
-    assert f"chmod go= {tmp_path / 'secret_key'}" in failures()
+    assert f"Other users can read 1 files or directories: chmod go= {tmp_path / 'secret_key'}" in failures()
 
 
 def test_a_redis_without_a_password_is_a_failure(redis_url: str) -> None:
     assert "must require a password" in failures()
 
 
-def test_a_redis_on_a_socket_needs_no_password(settings: Settings, redis_url: str, tmp_path: Path) -> None:
-    settings.REDIS_URL = f"unix://{tmp_path / 'redis.sock'}"
+def test_a_redis_that_takes_a_password_and_does_not_need_one_is_a_failure(
+    logged_in: Redis, settings: Settings, redis_url: str
+) -> None:
+    logged_in.acl_setuser("default", enabled=True)
+    assert "must require a password" in failures()
+
+
+@pytest.mark.parametrize(("mode", "is_private"), [(0o600, True), (0o666, False)])
+def test_a_redis_on_a_socket_needs_a_private_socket(
+    settings: Settings, redis_url: str, tmp_path: Path, mode: int, is_private: bool
+) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "redis.sock"
+    path.touch()
+    path.chmod(mode)
+    settings.REDIS_URL = f"unix://{path}"
+    assert doctor._redis_authenticates() is is_private
+    tmp_path.chmod(0o700)
     assert doctor._redis_authenticates()
 
 
