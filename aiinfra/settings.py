@@ -54,6 +54,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "django_rq",
     "heroicons",
@@ -81,13 +84,17 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "aiinfra.tenants.login.sessions.check_session",
     "aiinfra.middleware.bounded_body",
+    "allauth.account.middleware.AccountMiddleware",
+    "aiinfra.tenants.login.middleware.TooManyAttempts",
     "aiinfra.tenants.middleware.LoginRequired",
     "aiinfra.tenants.middleware.session_principal",
     "aiinfra.tenants.security_log.refusals.record_refusals",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "aiinfra.tenants.login.staff.RequireSecondFactor",
     "aiinfra.idempotent_forms.IdempotentForms",
 ]
 
@@ -129,6 +136,27 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# Login: django-allauth, with the pages of `aiinfra.tenants.login`.
+
+SESSION_IDLE_HOURS = values[security.SESSION_IDLE_HOURS]
+SESSION_MAX_HOURS = values[security.SESSION_MAX_HOURS]
+SESSION_COOKIE_AGE = SESSION_MAX_HOURS * 3600
+STAFF_SECOND_FACTOR = values[security.STAFF_SECOND_FACTOR]
+PASSWORD_RESET_TIMEOUT = 3600
+
+ACCOUNT_ADAPTER = "aiinfra.tenants.login.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+MFA_ADAPTER = "aiinfra.tenants.login.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "aiinfra"
+MFA_TOTP_TOLERANCE = 1
+CACHES = {"default": {"BACKEND": "aiinfra.shared_cache.SharedCache"}}
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False

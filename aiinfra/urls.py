@@ -8,6 +8,7 @@ from aiinfra.tenants.views.session import log_in
 
 urlpatterns = [
     path("", include("aiinfra.tenants.urls")),
+    path("", include("aiinfra.tenants.login.urls")),
     path("settings/notifications/", include("aiinfra.notifications.urls")),
     path("installation/alerts/", include("cost_app.alerts.installation_urls")),
     path("installation/notifications/", include("aiinfra.notifications.installation_urls")),
@@ -23,5 +24,6 @@ urlpatterns = [
 ]
 
 handler400 = "aiinfra.failures.handle_400"
+handler429 = "aiinfra.tenants.login.middleware.limited"
 handler404 = "aiinfra.failures.handle_404"
 handler500 = "aiinfra.failures.handle_500"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
@@ -18,6 +20,10 @@ from aiinfra.tenants.members import add_member
 from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Organization, User
 from aiinfra.tenants.organizations import EDITABLE, create_organization, update_organization
 from aiinfra.tenants.scope import system_scope
+
+# People manage how they log in themselves; raw records of it would show what only they may see.
+for _model in (EmailAddress, Authenticator):
+    admin.site.unregister(_model)
 
 admin.site.site_header = admin.site.site_title = "aiinfra administration"
 admin.site.index_title = "Raw records"

@@ -28,6 +28,31 @@ class User(AbstractUser):
     """
 
 
+class PersonSession(models.Model):
+    """Where a person is logged in. A session without its row here is logged out with its next request."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="person_sessions")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def browser(self) -> str:
+        """The browser and system that the session's user agent claims, such as "Firefox on Windows"."""
+        # Chrome claims to be Safari as well, and Edge both: the first match counts.
+        browsers = {"Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+        systems = {"Android": "Android", "iPhone": "iOS", "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux"}
+        found = [
+            next((name for sign, name in names.items() if sign in self.user_agent), "") for names in (browsers, systems)
+        ]
+        return " on ".join(filter(None, found)) or "Unknown browser"
+
+
 class Organization(models.Model):
     """A tenant: everything else belongs to exactly one."""
 

@@ -6,10 +6,8 @@ from aiinfra.tenants.views import audit, invitations, keys, members, organizatio
 
 urlpatterns = [
     path("", session.home, name="home"),
-    path("login/", session.log_in, name="login"),
-    path("logout/", session.log_out, name="logout"),
-    path("settings/password/", session.password, name="password"),
     path("organizations/switch/", session.switch_organization, name="switch_organization"),
+    path("invitation/", invitations.accept_invitation, name="invitation_accept"),
     path("invitations/<slug:token>/", invitations.invitation, name="invitation"),
     path("settings/members/", members.member_list, name="members"),
     path("settings/members/invite/", members.invite, name="member_invite"),

@@ -120,6 +120,8 @@ class PageCell:
     method: str
     permission: str
     names: str = ""
+    finds: str = "open"
+    """What somebody with the right gets; 404 where the page is about a row of a person, and the cast has none."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.url_name}"
@@ -133,6 +135,29 @@ PAGE_CELLS = [
     PageCell("password", "post", SIGNED_IN),
     PageCell("switch_organization", "post", SIGNED_IN),
     PageCell("invitation", "get", PUBLIC, "token"),
+    PageCell("invitation_accept", "get", PUBLIC, finds="404"),
+    PageCell("account_login", "get", PUBLIC),
+    PageCell("account_logout", "post", SIGNED_IN),
+    PageCell("account_change_password", "get", SIGNED_IN),
+    PageCell("mfa_list_webauthn", "get", SIGNED_IN),
+    PageCell("mfa_authenticate", "get", PUBLIC),
+    PageCell("mfa_login_webauthn", "get", PUBLIC),
+    PageCell("account_reset_password", "get", PUBLIC),
+    PageCell("account_reset_password_done", "get", PUBLIC),
+    PageCell("account_reset_password_from_key", "get", PUBLIC, "reset"),
+    PageCell("account_reset_password_from_key_done", "get", PUBLIC),
+    PageCell("mfa_index", "get", SIGNED_IN),
+    PageCell("mfa_activate_totp", "get", SIGNED_IN),
+    PageCell("mfa_deactivate_totp", "get", SIGNED_IN, finds="404"),
+    PageCell("mfa_add_webauthn", "get", SIGNED_IN),
+    PageCell("mfa_remove_webauthn", "get", SIGNED_IN, "passkey"),
+    PageCell("mfa_view_recovery_codes", "get", SIGNED_IN, finds="404"),
+    PageCell("mfa_generate_recovery_codes", "get", SIGNED_IN),
+    PageCell("account_reauthenticate", "get", SIGNED_IN),
+    PageCell("mfa_reauthenticate", "get", SIGNED_IN),
+    PageCell("mfa_reauthenticate_webauthn", "get", SIGNED_IN),
+    PageCell("sessions_end", "post", SIGNED_IN),
+    PageCell("session_end", "post", SIGNED_IN, "session", finds="404"),
     PageCell("members", "get", "member:read"),
     PageCell("member_invite", "post", "member:manage"),
     PageCell("member_role", "post", "member:manage", "membership"),
@@ -298,14 +323,14 @@ def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> s
 def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:
     """Pages are for sessions: a key alone is no one there. None of the cast is staff."""
     if cell.permission == PUBLIC:
-        return "open"
+        return cell.finds
     if place == "anonymous" or credential == "key":
         return "login"
     if cell.permission == STAFF:
         return "403"
     if cell.permission != SIGNED_IN and role not in PERMISSIONS[cell.permission].roles:
         return "403"
-    return "404" if place == "foreign" else "open"
+    return "404" if place == "foreign" else cell.finds
 
 
 def views(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[tuple[str, Any, str | None]]:

@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,7 @@ def ids_of() -> Callable[[Organization], Ids]:
             )
         rows = {"key": key.key_id, "invitation": invitation.pk, "membership": viewer.memberships.get().pk}
         words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
+        words |= {"reset": "1 abc-def", "passkey": "1", "session": str(uuid.uuid4())}
         words |= {"price": "openai/gpt-4", "cache_chart": next(iter(CACHE_CHARTS))}
         money = {**ids_of_budgets(organization), "proposal": make_proposal().pk}
         advice = {"open_advice": make_recommendation(organization).pk, "applied_advice": make_applied(organization).pk}
@@ -262,7 +264,7 @@ def call_page(cell: table.PageCell, caller: Caller, place: str, own: Ids, foreig
     if cell.names == "entry":  # it is in Redis, where nothing is undone
         for organization in Organization.objects.all():
             make_entry(organization)
-    url = reverse(cell.url_name, args=[ids[cell.names]] if cell.names else [])
+    url = reverse(cell.url_name, args=ids[cell.names].split() if cell.names else [])
     data = {"organization": "south" if place == "foreign" else "north"} if cell.method == "post" else {}
     response = getattr(caller.client, cell.method)(url, data, headers=caller.headers)
     kind, text = kind_of(response), response.getvalue()  # read to its end, which closes the file that it may come from

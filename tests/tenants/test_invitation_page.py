@@ -24,10 +24,18 @@ def link_for(organization: Organization, admin: User) -> Callable[[str], str]:
     return make
 
 
+def opened(client: Client, link: str) -> str:
+    """Where the link leads in that browser."""
+    response = client.get(link)
+    assert response.status_code == 302
+    return response.headers["Location"]
+
+
 def test_a_new_person_makes_an_account_and_is_in(link_for: Callable[[str], str], client: Client) -> None:
     link = link_for("new@example.com")
-    assert "Join North Ltd" in client.get(link).text
-    response = client.post(link, {"password": "correct horse battery"})
+    page = opened(client, link)
+    assert "Join North Ltd" in client.get(page).text
+    response = client.post(page, {"password": "correct horse battery"})
     assert response.status_code == 302
     assert Membership.objects.get(user__username="new@example.com").role == "operator"
     assert client.get(reverse("members")).status_code == 200
@@ -38,16 +46,16 @@ def test_a_new_person_makes_an_account_and_is_in(link_for: Callable[[str], str],
 def test_a_weak_password_is_refused_with_the_reason(
     link_for: Callable[[str], str], client: Client, password: str
 ) -> None:
-    response = client.post(link_for("new@example.com"), {"password": password})
+    response = client.post(opened(client, link_for("new@example.com")), {"password": password})
     assert response.status_code == 422
     assert "errorlist" in response.text
     assert not User.objects.filter(username="new@example.com").exists()
 
 
 def test_an_existing_person_has_to_log_in(link_for: Callable[[str], str], stranger: User, client: Client) -> None:
-    link = link_for(stranger.email)
-    assert "Log in to accept" in client.get(link).text
-    assert client.post(link, {"password": "correct horse battery"}).status_code == 422
+    page = opened(client, link_for(stranger.email))
+    assert "Log in to accept" in client.get(page).text
+    assert client.post(page, {"password": "correct horse battery"}).status_code == 422
     assert Membership.objects.filter(user=stranger).count() == 1
 
 
@@ -55,14 +63,15 @@ def test_who_is_logged_in_joins_with_that_account_and_lands_in_the_organization(
     link_for: Callable[[str], str], stranger: User, client_of: Browser
 ) -> None:
     client = client_of(stranger)
-    link = link_for(stranger.email)
-    assert "Join as stranger" in client.get(link).text
-    client.post(link)
+    page = opened(client, link_for(stranger.email))
+    assert "Join as stranger" in client.get(page).text
+    client.post(page)
     assert "The members of North Ltd" in client.get(reverse("members")).text
 
 
 def test_another_account_cannot_accept(link_for: Callable[[str], str], viewer: User, client_of: Browser) -> None:
-    response = client_of(viewer).post(link_for("another@example.com"))
+    client = client_of(viewer)
+    response = client.post(opened(client, link_for("another@example.com")))
     assert response.status_code == 422
     assert "This invitation is for another@example.com" in response.text
     assert Membership.objects.get(user=viewer).role == "viewer"
@@ -71,4 +80,27 @@ def test_another_account_cannot_accept(link_for: Callable[[str], str], viewer: U
 def test_an_unknown_link_is_404_and_a_post_needs_a_csrf_token(link_for: Callable[[str], str]) -> None:
     assert Client().get(reverse("invitation", args=["x" * 43])).status_code == 404
     strict = Client(enforce_csrf_checks=True)
-    assert strict.post(link_for("new@example.com"), {"password": "correct horse battery"}).status_code == 403
+    assert (
+        strict.post(opened(strict, link_for("new@example.com")), {"password": "correct horse battery"}).status_code
+        == 403
+    )
+
+
+def test_the_token_leaves_the_address_at_once(link_for: Callable[[str], str], client: Client) -> None:
+    link = link_for("new@example.com")
+    response = client.get(link)
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert link.split("/")[2] not in response.headers["Location"]
+    assert client.post(link, {"password": "correct horse battery"}).status_code == 405
+    assert Client().get(response.headers["Location"]).status_code == 404
+    assert not User.objects.filter(username="new@example.com").exists()
+
+
+def test_a_person_who_has_to_log_in_comes_back_to_the_invitation(
+    link_for: Callable[[str], str], stranger: User, client: Client
+) -> None:
+    page = opened(client, link_for(stranger.email))
+    form = {"username": "stranger", "password": "a long password", "next": page}
+    assert client.post(reverse("login"), form).headers["Location"] == page
+    client.post(page)
+    assert Membership.objects.filter(user=stranger).count() == 2

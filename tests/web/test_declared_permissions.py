@@ -12,6 +12,13 @@ from aiinfra.tenants.authorization import PERMISSIONS
 STAFF_ONLY = ("admin/",)
 PUBLIC_ADDRESSES = {
     "login/",
+    "login/second-factor/",
+    "login/passkey/",
+    "password/forgot/",
+    "password/forgot/sent/",
+    r"^password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[-\w]+)/$",
+    "password/reset/",
+    "invitation/",
     "invitations/<slug:token>/",
     "assets/plotly-<str:release>.min.js",
     "api/schema",

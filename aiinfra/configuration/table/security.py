@@ -63,6 +63,18 @@ AIINFRA_TRUSTED_PROXIES = Setting(
     "`X-Forwarded-For` is read from the right, past these addresses.",
     "every client; the last address in `X-Forwarded-For` counts",
 )
+SESSION_IDLE_HOURS = Setting(
+    "SESSION_IDLE_HOURS", kinds.Whole(1, 720), 12, "Hours after which a session that nobody uses is logged out."
+)
+SESSION_MAX_HOURS = Setting(
+    "SESSION_MAX_HOURS", kinds.Whole(1, 8760), 168, "Hours after which people must log in again in any case."
+)
+STAFF_SECOND_FACTOR = Setting(
+    "STAFF_SECOND_FACTOR",
+    kinds.Switch(),
+    False,
+    "Administrators must add an authenticator app or a passkey before they can do anything else.",
+)
 DEBUG = Setting(
     "DEBUG",
     kinds.Switch(),

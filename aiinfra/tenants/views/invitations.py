@@ -1,27 +1,44 @@
-"""`/invitations/<token>/`: joining an organization."""
+"""`/invitations/<token>/` and `/invitation/`: joining an organization."""
 
-from django.contrib import auth, messages
+from allauth.account.utils import perform_login
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from aiinfra.tenants import invitations
 from aiinfra.tenants.access import public
 from aiinfra.tenants.forms import JoinForm
+from aiinfra.tenants.login.middleware import without_referrer
 from aiinfra.tenants.members import MemberError, account_of
 from aiinfra.tenants.middleware import SESSION_KEY
 from aiinfra.tenants.models import Invitation, User
+
+TOKEN_KEY = "invitation_token"  # noqa: S105 - the name of a session entry
+
+
+@public
+@never_cache
+@require_GET
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Take the token out of the address, where logs, histories and other sites could see it. 404 for a link that is not
+    valid.
+    """
+    if invitations.find_open(token) is None:
+        raise Http404
+    request.session[TOKEN_KEY] = token
+    return without_referrer(redirect("invitation_accept"))
 
 
 @public
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
-def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Accept an invitation, as the signed-in user or with a new account. 404 for a link that is not valid."""
-    found = invitations.find_open(token)
+def accept_invitation(request: HttpRequest) -> HttpResponse:
+    """Accept the invitation whose link was opened, as the signed-in user or with a new account. 404 without one."""
+    found = invitations.find_open(request.session.get(TOKEN_KEY, ""))
     if found is None:
         raise Http404
     form = JoinForm(request.POST or None, email=found.email)
@@ -34,7 +51,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     except MemberError as error:
         return _page(request, found, form, problem=str(error), status=422)
     if not request.user.is_authenticated:
-        auth.login(request, user)
+        perform_login(request, user)
+    request.session.pop(TOKEN_KEY, None)
     request.session[SESSION_KEY] = found.organization_id
     messages.success(request, f"Welcome to {found.organization}.")
     return redirect("home")

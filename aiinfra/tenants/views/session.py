@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from allauth.account.utils import perform_login
 from django.contrib import auth, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,13 +14,17 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, public, signed_in
+from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.demo import demo_logins, password_path
 from aiinfra.tenants.login.attempts import TooManyAttemptsError
 from aiinfra.tenants.login.forms import LoginForm, PasswordForm
+from aiinfra.tenants.login.sessions import end_session, end_sessions
 from aiinfra.tenants.members import change_password
 from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.recorder import record
 
 
 @signed_in
@@ -48,8 +53,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return _too_many(_log_in_page(request, LoginForm(request), problem=str(error), status=429), error)
     if not is_right:
         return _log_in_page(request, form, status=422)
-    auth.login(request, form.get_user())
-    return redirect(_next(request))
+    return cast(HttpResponse, perform_login(request, form.get_user(), redirect_url=_next(request)))
 
 
 def _already(request: HttpRequest) -> HttpResponse:
@@ -64,7 +68,7 @@ def _already(request: HttpRequest) -> HttpResponse:
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    auth.logout(request)
+    end_session(request)
     return redirect("login")
 
 
@@ -86,6 +90,8 @@ def password(request: HttpRequest) -> HttpResponse:
     if not is_right:
         return _password_page(request, form, status=422)
     change_password(user, form.cleaned_data["new_password1"])
+    record(Event.PASSWORD_CHANGED, actor=user_actor(user), target=user.get_username())
+    end_sessions(user, except_for=request, why="password changed")
     auth.update_session_auth_hash(request, user)
     messages.success(request, "Password changed. All other sessions have been signed out.")
     return redirect("home")

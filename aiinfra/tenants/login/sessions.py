@@ -1,0 +1,105 @@
+"""The sessions of people: a list, a way to end each of them, and the time after which they end by themselves."""
+
+import uuid
+from datetime import timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import auth
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from aiinfra.middleware import GetResponse
+from aiinfra.tenants.audit import user_actor
+from aiinfra.tenants.caller import client_address
+from aiinfra.tenants.models import PersonSession, User
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.recorder import record
+
+SESSION_KEY = "person_session"
+NOWHERE = uuid.UUID(int=0)
+EVENT_STREAM = "text/event-stream"
+SEEN_EVERY = timedelta(minutes=1)
+"""How often a request writes that a session is in use."""
+
+
+def begin(request: HttpRequest, user: User, **_: Any) -> None:
+    """Receiver of Django's `user_logged_in`: whichever code logs a person in, the session is in the list."""
+    PersonSession.objects.filter(_is_over(), user=user).delete()
+    row = PersonSession.objects.create(
+        user=user,
+        ip_address=client_address(request),
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:200],
+    )
+    request.session[SESSION_KEY] = str(row.pk)
+
+
+def active_sessions(user: User) -> QuerySet[PersonSession]:
+    """The sessions in which the person is logged in, the last used first."""
+    return PersonSession.objects.filter(~_is_over(), user=user).order_by("-last_seen_at", "pk")
+
+
+def current_id(request: HttpRequest) -> uuid.UUID:
+    """The row of the request's session; an id that no row has if there is none."""
+    return uuid.UUID(request.session.get(SESSION_KEY, str(NOWHERE)))
+
+
+def end_sessions(user: User, *, except_for: HttpRequest | None = None, why: str) -> int:
+    """Log the person out of all sessions but that of the request; their next request there is a stranger's.
+
+    `why` goes into the security log. Returns the number of sessions.
+    """
+    rows = PersonSession.objects.filter(user=user)
+    if except_for is not None:
+        rows = rows.exclude(pk=current_id(except_for))
+    count, _ = rows.delete()
+    if count:
+        details = {"sessions": count, "reason": why}
+        record(Event.SESSION_ENDED, actor=user_actor(user), target=user.get_username(), details=details)
+    return count
+
+
+def end_session(request: HttpRequest) -> None:
+    """Log out of the request's session."""
+    user = cast(User, request.user)
+    PersonSession.objects.filter(pk=current_id(request)).delete()
+    record(Event.LOG_OUT, actor=user_actor(user), target=user.get_username())
+    auth.logout(request)
+
+
+def check_session(get_response: GetResponse) -> GetResponse:
+    """Middleware: logs out sessions that were ended elsewhere, that nobody used for `SESSION_IDLE_HOURS`, or that are
+    older than `SESSION_MAX_HOURS`.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.user.is_authenticated and not _is_alive(request):
+            auth.logout(request)
+        return get_response(request)
+
+    return middleware
+
+
+def _is_alive(request: HttpRequest) -> bool:
+    row = PersonSession.objects.filter(~_is_over(), pk=current_id(request), user=request.user.pk).first()
+    if row is None:
+        return False
+    now = timezone.now()
+    if _is_by_a_person(request) and now - row.last_seen_at >= SEEN_EVERY:
+        PersonSession.objects.filter(pk=row.pk).update(last_seen_at=now, ip_address=client_address(request))
+    return True
+
+
+def _is_by_a_person(request: HttpRequest) -> bool:
+    """Whether someone did something: an open page fetches its figures again without anybody in front of it."""
+    is_poll = "HX-Request" in request.headers or request.headers.get("Accept") in {"application/json", EVENT_STREAM}
+    return request.method != "GET" or not is_poll
+
+
+def _is_over() -> Q:
+    now = timezone.now()
+    return Q(last_seen_at__lt=now - timedelta(hours=settings.SESSION_IDLE_HOURS)) | Q(
+        created_at__lt=now - timedelta(hours=settings.SESSION_MAX_HOURS)
+    )
