@@ -20,6 +20,7 @@ from pydantic.alias_generators import to_camel
 from aiinfra.failures import ApiError, error_response, failure_of, not_found
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
+from aiinfra.names import normal_name
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
@@ -122,6 +123,7 @@ class Endpoint:
         principal = in_organization(principal, raw.pop("organizationId", None))
         authorize(principal, operation, by_session)
         payload = parse(operation.payload, raw, strict=method != "GET")
+        check_user(principal, request, getattr(payload, "user_id", ""))
         with organization_scope(principal.organization_id):
             return _respond(operation, ApiCall(request, principal, idempotency_key(request)), payload)
 
@@ -223,6 +225,21 @@ def authorize(principal: Principal, operation: Operation, by_session: bool) -> N
         raise ApiError(403, "forbidden", f"This requires the permission {operation.permission}.")
     if operation.key_only and by_session:
         raise ApiError(403, "forbidden", "Only API keys can change data with GET. Use POST.")
+
+
+def check_user(principal: Principal, request: HttpRequest, named: str) -> None:
+    """Raise ApiError 403 if the caller names a user that they cannot speak for.
+
+    A session is its own user. A key speaks for any user with the scope `user:name`, otherwise for none.
+    """
+    if not named or principal.can("user:name"):
+        return
+    if principal.api_key_id is not None:
+        message = "This key cannot name users. It requires the scope user:name."
+        raise ApiError(403, "forbidden", message, param="userId")
+    if named != normal_name(request.user.get_username()):
+        message = "A browser session can only name its own user. Use an API key with the scope user:name."
+        raise ApiError(403, "forbidden", message, param="userId")
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

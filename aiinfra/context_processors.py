@@ -6,15 +6,16 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from aiinfra.tenants.access import STAFF
+from aiinfra.tenants.access import is_allowed
 from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.staff import STAFF_PREFIX, RightsOf, StaffRight
 
 
 @dataclass(frozen=True)
 class NavigationLink:
     """A navigation entry: shown to users with the permission if its URL exists.
 
-    The permission `STAFF` stands for installation staff.
+    Links for staff name their right, as the views do.
     """
 
     group: str
@@ -25,6 +26,10 @@ class NavigationLink:
     shortcut: str = ""
     """Two keys, pressed one after the other."""
 
+
+ALERTS = STAFF_PREFIX + StaffRight.MANAGE_ALERTS
+NOTIFICATIONS = STAFF_PREFIX + StaffRight.MANAGE_NOTIFICATIONS
+SECURITY_LOG = STAFF_PREFIX + StaffRight.READ_SECURITY_LOG
 
 NAVIGATION = [
     NavigationLink("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
@@ -42,9 +47,10 @@ NAVIGATION = [
     NavigationLink("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
     NavigationLink("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     NavigationLink("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
-    NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", STAFF),
-    NavigationLink("Installation", "Staff notifications", "installation_notifications", "megaphone", STAFF),
-    NavigationLink("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", STAFF),
+    NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", ALERTS),
+    NavigationLink("Installation", "Staff notifications", "installation_notifications", "megaphone", NOTIFICATIONS),
+    NavigationLink("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", ALERTS),
+    NavigationLink("Installation", "Security log", "security_log", "shield-check", SECURITY_LOG),
 ]
 
 
@@ -61,7 +67,7 @@ class Link:
 
 
 def base_template(request: HttpRequest) -> dict[str, Any]:
-    """Context processor; adds no query to the request."""
+    """Context processor; adds no query to the request, except for staff who are not superusers."""
     principal: Principal | None = getattr(request, "principal", None)
     membership = getattr(request, "membership", None)
     return {
@@ -69,17 +75,18 @@ def base_template(request: HttpRequest) -> dict[str, Any]:
         "membership": membership,
         "memberships": getattr(request, "memberships", []),
         "organization": membership.organization if membership else None,
-        "navigation": navigation(principal, request.path, is_staff=bool(principal and request.user.is_staff)),
+        "navigation": navigation(principal, request.path, request.user if principal else None),
+        "staff": RightsOf(getattr(request, "user", None)),
         "sandbox": sandbox_in_use(),
     }
 
 
-def navigation(principal: Principal | None, path: str, *, is_staff: bool = False) -> dict[str, list[Link]]:
+def navigation(principal: Principal | None, path: str, user: Any = None) -> dict[str, list[Link]]:
     """Group title -> links that the caller may open."""
     groups: dict[str, list[Link]] = {}
     for page in NAVIGATION:
         url = _address(page.url_name)
-        if principal and url and (is_staff if page.permission == STAFF else principal.can(page.permission)):
+        if principal and url and is_allowed(page.permission, principal, user):
             groups.setdefault(page.group, []).append(
                 Link(page.title, url, page.url_name, page.icon, page.shortcut, path.startswith(url))
             )

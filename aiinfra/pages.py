@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django_htmx.http import trigger_client_event
 
 from aiinfra.tenants.access import MemberRequest, ViewFunction, installation_required, permission_required
+from aiinfra.tenants.staff import StaffRight
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ class OwnerViews(NamedTuple):
     installation: ViewFunction
 
 
-def owner_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], OwnerViews]:
-    """Make both views of a function that takes the request, the owner, and the parts of the address."""
+def owner_views(permission: str, right: StaffRight) -> Callable[[Callable[..., HttpResponseBase]], OwnerViews]:
+    """Make both views of a function that takes the request, the owner, and the parts of the address.
+
+    Members of an organization need the permission, staff the right.
+    """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> OwnerViews:
         @wraps(view)
@@ -68,7 +72,7 @@ def owner_views(permission: str) -> Callable[[Callable[..., HttpResponseBase]], 
         def installation(request: HttpRequest, **address: Any) -> HttpResponseBase:
             return view(request, INSTALLATION, **address)
 
-        return OwnerViews(permission_required(permission)(organization), installation_required(installation))
+        return OwnerViews(permission_required(permission)(organization), installation_required(right)(installation))
 
     return decorate
 

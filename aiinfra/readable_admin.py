@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 
 from aiinfra.edit_forms import RecordForm
 from aiinfra.templatetags.formats import NOTHING, money
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.recorder import record
 
 MOST_COUNTED = 10_000
 """A list reports its length up to here: counting a year's ledger takes seconds."""
@@ -31,7 +33,32 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
         return int(rows.order_by()[:MOST_COUNTED].count())
 
 
-class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Puts what Django notes in the history of a record into the security log too."""
+
+    def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Note an added record."""
+        self._note(Event.ADMIN_ADDED, request, obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Note a changed record, and the names of the fields that changed."""
+        self._note(Event.ADMIN_CHANGED, request, obj, message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Note deleted records."""
+        for row in queryset:
+            self._note(Event.ADMIN_DELETED, request, row)
+        return super().log_deletions(request, queryset)
+
+    def _note(self, event: Event, request: HttpRequest, row: models.Model, message: Any = "") -> None:
+        details = {"change": message} if message else {}
+        target = f"{self.opts.verbose_name} {row.pk}: {row}"
+        record(event, actor=f"user:{request.user.get_username()}", target=target, details=details)
+
+
+class ReadableAdmin(LoggedAdmin):
     """Shows every `…_nano` column, and those named in `amounts`, in US dollars, and JSON columns line by line.
 
     List the columns themselves; they are replaced by their readable form.

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
 from aiinfra.money import dollars
+from aiinfra.tenants.security_log.reading import note_reading
 from cache_app import manage
 from cache_app.facade import CacheAwayError, SemanticCache
 from cache_app.learning import judging
@@ -79,6 +80,8 @@ def get_entries(call: ApiCall, payload: EntriesQuery) -> EntryPage:
     except ValueError:
         raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
     may_read = call.principal.can("content:read")
+    if may_read:
+        note_reading(call.principal, "list of cache entries")
     return EntryPage(entries=[_entry_out(entry, may_read) for entry in page.entries], next_cursor=page.cursor or None)
 
 

@@ -1,6 +1,7 @@
 """Shared parts of the cache pages."""
 
 from aiinfra.tenants.access import MemberRequest
+from aiinfra.tenants.security_log.reading import note_reading
 
 
 def rights(request: MemberRequest) -> dict[str, bool]:
@@ -11,3 +12,9 @@ def rights(request: MemberRequest) -> dict[str, bool]:
         "can_write": can("cache:write"),
         "can_manage": can("cache:manage"),
     }
+
+
+def note_texts(request: MemberRequest, target: str) -> None:
+    """Record that questions or answers are shown, if the user may read them."""
+    if request.principal.can("content:read"):
+        note_reading(request.principal, target)

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
+from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.security_log.reading import note_reading
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
 from queue_app import control
 from queue_app.models import AIRequest, Priority
@@ -97,7 +99,15 @@ def get_stats(_call: ApiCall, _payload: NoParameters) -> QueueStatsOut:
 def get_status(call: ApiCall, payload: RequestReference) -> RequestOut:
     """One request with its attempts."""
     request = _request(payload.request_id)
-    return request_out(status_of(request, with_content=call.principal.can("content:read")))
+    status = status_of(request, with_content=call.principal.can("content:read"))
+    if status.response is not None and not _is_its_own(call.principal, request):
+        note_reading(call.principal, f"request {request.id}")
+    return request_out(status)
+
+
+def _is_its_own(principal: Principal, request: AIRequest) -> bool:
+    """Whether an API key fetches the answer to what it sent itself: that is use, not insight."""
+    return principal.api_key_id is not None and principal.api_key_id == request.api_key_id
 
 
 def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:

@@ -10,6 +10,7 @@ from aiinfra.monitoring.forms import AlertRulesForm
 from aiinfra.monitoring.rules import change_rules, rules_of
 from aiinfra.pages import INSTALLATION, ORGANIZATION, PageOwner
 from aiinfra.tenants.access import MemberRequest, installation_required, permission_required
+from aiinfra.tenants.staff import StaffRight
 
 
 @permission_required("alert:manage")
@@ -20,7 +21,7 @@ def rules(request: MemberRequest) -> HttpResponse:
     return _rules(request, ORGANIZATION, "alert_rules")
 
 
-@installation_required
+@installation_required(StaffRight.MANAGE_ALERTS)
 @require_http_methods(["GET", "POST"])
 @one_edit_at_a_time
 def installation_rules(request: MemberRequest) -> HttpResponse:

@@ -13,6 +13,7 @@ from django_htmx.middleware import HtmxDetails
 from aiinfra.tenants.authorization import PERMISSIONS, Principal
 from aiinfra.tenants.models import Membership, User
 from aiinfra.tenants.scope import installation_scope
+from aiinfra.tenants.staff import STAFF_PREFIX, StaffRight, declared, has_right
 
 
 class MemberRequest(HttpRequest):
@@ -29,7 +30,6 @@ AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 
 PUBLIC = "public"
 SIGNED_IN = "signed-in"
-STAFF = "staff"
 
 
 def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunction]:
@@ -51,31 +51,44 @@ def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunctio
     return decorate
 
 
-def staff_required(view: ViewFunction) -> ViewFunction:
-    """Allow installation staff (`is_staff`) working in one of its organizations: others get 403.
+def staff_required(right: StaffRight) -> Callable[[ViewFunction], ViewFunction]:
+    """Allow staff with the right who are working in one of the installation's organizations: others get 403.
 
     For data that belongs to no organization and applies to all, such as the price book.
     """
 
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        principal_of_request(request)
-        if not request.user.is_staff:
-            raise PermissionDenied(STAFF)
-        return view(request, *args, **kwargs)
-
-    return _declare(guarded, STAFF)
-
-
-def installation_required(view: ViewFunction) -> ViewFunction:
-    """Like `staff_required`, but the view's queries see the installation's rows and no organization's."""
-
-    @wraps(view)
-    def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with installation_scope():
+    def decorate(view: ViewFunction) -> ViewFunction:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            principal_of_request(request)
+            if not has_right(request.user, right):
+                raise PermissionDenied(right)
             return view(request, *args, **kwargs)
 
-    return staff_required(scoped)
+        return _declare(guarded, STAFF_PREFIX + right)
+
+    return decorate
+
+
+def installation_required(right: StaffRight) -> Callable[[ViewFunction], ViewFunction]:
+    """Like `staff_required`, but the view's queries see the installation's rows and no organization's."""
+
+    def decorate(view: ViewFunction) -> ViewFunction:
+        @wraps(view)
+        def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            with installation_scope():
+                return view(request, *args, **kwargs)
+
+        return staff_required(right)(scoped)
+
+    return decorate
+
+
+def is_allowed(permission: str, principal: Principal, user: Any) -> bool:
+    """Whether the person may open what declares this permission; `user` is None for no person."""
+    if right := declared(permission):
+        return user is not None and has_right(user, right)
+    return permission == SIGNED_IN or principal.can(permission)
 
 
 def public(view: AnyView) -> AnyView:

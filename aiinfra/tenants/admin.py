@@ -1,25 +1,29 @@
 """Raw records for staff. Day-to-day changes belong on the product's own pages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
 from aiinfra.edit_forms import RecordForm
-from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
+from aiinfra.readable_admin import LoggedAdmin, NoWritesMixin, ReadableAdmin
 from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.members import add_member
 from aiinfra.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Organization, User
 from aiinfra.tenants.organizations import EDITABLE, create_organization, update_organization
 from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.recorder import record
 
 # People manage how they log in themselves; raw records of it would show what only they may see.
 for _model in (EmailAddress, Authenticator):
@@ -97,9 +101,60 @@ class PersonForm(RecordForm, UserChangeForm):  # type: ignore[type-arg]  # not g
     """Django's form, but it refuses to overwrite another person's change."""
 
 
+class PowersAdmin(LoggedAdmin):
+    """Base for tables that grant rights over the installation: only superusers change those, and each change is in the
+    security log.
+    """
+
+    powers: Sequence[str] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        """Nobody but a superuser grants rights."""
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else [*fields, *self.powers]
+
+    def save_related(self, request: HttpRequest, form: "ModelForm[Any]", formsets: Any, change: bool) -> None:
+        """Save, and record which rights were changed."""
+        super().save_related(request, form, formsets, change)
+        changed = [name for name in form.changed_data if name in self.powers]
+        if changed:
+            details = {name: [_words(form.initial.get(name)), _words(form.cleaned_data[name])] for name in changed}
+            actor = audit.user_actor(request.user)  # type: ignore[arg-type]
+            record(Event.STAFF_CHANGED, actor=actor, target=str(form.instance), details=details)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RightsGroupAdmin(PowersAdmin, GroupAdmin):
+    """Groups of rights, for superusers."""
+
+    powers = ["permissions"]
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Superusers only: whoever changes a group changes their own rights."""
+        return bool(request.user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers only."""
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Superusers only."""
+        return bool(request.user.is_superuser)
+
+
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
+class PersonAdmin(PowersAdmin, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """People. Deactivate an account instead of deleting it, so that its keys and audit events remain."""
+
+    powers = ["is_staff", "is_superuser", "groups", "user_permissions"]
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Staff change no superuser: a new password or address would be their way in."""
+        is_above = isinstance(obj, User) and obj.is_superuser and not request.user.is_superuser
+        return not is_above and super().has_change_permission(request, obj)
 
     form = PersonForm
     list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
@@ -208,6 +263,11 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = ["at", "organization"]
     search_fields = ["actor", "verb", "target", "request_id"]
     ordering = ["-at"]
+
+
+def _words(value: Any) -> Any:
+    """A right's value, or the names of what is granted."""
+    return value if value is None or isinstance(value, bool) else sorted(str(each) for each in value)
 
 
 def _rendered(response: HttpResponse) -> HttpResponse:

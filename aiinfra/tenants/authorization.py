@@ -22,10 +22,13 @@ ADMINS = frozenset({Role.ADMIN, Role.OWNER})
 
 @dataclass(frozen=True)
 class Permission:
-    """A permission: which roles have it, and whether an API key can carry it (its name is then the key's scope)."""
+    """A permission: which roles have it, and whether an API key can carry it (its name is then the key's scope) and a
+    browser session has it.
+    """
 
     roles: frozenset[Role]
     by_key: bool = True
+    by_session: bool = True
 
 
 PERMISSIONS: dict[str, Permission] = {
@@ -45,6 +48,7 @@ PERMISSIONS: dict[str, Permission] = {
     "alert:manage": Permission(ADMINS, by_key=False),
     "advice:write": Permission(FINANCIERS),
     "usage:write": Permission(OPERATORS | FINANCIERS),
+    "user:name": Permission(OPERATORS | FINANCIERS, by_session=False),
     "finance:read": Permission(FINANCIERS),
     "finance:write": Permission(FINANCIERS),
     "health:read": Permission(EVERYONE),
@@ -90,7 +94,9 @@ class Principal:
     """None for a person's session, the scopes for an API key."""
 
     def can(self, permission: str) -> bool:
-        """Whether the role has the permission and, for a key, its scopes include it."""
+        """Whether the role has the permission and the kind of caller can: for a key, its scopes include it."""
         if not role_allows(self.role, permission):
             return False
-        return self.scopes is None or (PERMISSIONS[permission].by_key and permission in self.scopes)
+        if self.scopes is None:
+            return PERMISSIONS[permission].by_session
+        return PERMISSIONS[permission].by_key and permission in self.scopes

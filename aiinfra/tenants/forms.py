@@ -1,6 +1,7 @@
 """The forms of the tenants' pages."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
@@ -12,6 +13,7 @@ from aiinfra.edit_forms import EditForm
 from aiinfra.tenants.authorization import Role, may_grant, scopes_of
 from aiinfra.tenants.models import Invitation, Organization, User
 from aiinfra.tenants.scopes import scope_choices
+from aiinfra.tenants.security_log.export import Filters
 
 LIFETIMES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In one year")]
 OVERLAPS = [("0", "Immediately"), ("1", "After 1 hour"), ("24", "After 24 hours")]
@@ -170,3 +172,39 @@ class AuditFilter(forms.Form):
         except ValidationError:
             return {}
         return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class SecurityFilter(forms.Form):
+    """Which security events to show; an invalid value is ignored."""
+
+    event = forms.CharField(
+        required=False,
+        max_length=64,
+        label="Event",
+        widget=forms.TextInput(attrs={"placeholder": "login.", "data-search": True}),
+    )
+    actor = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Actor",
+        widget=forms.TextInput(attrs={"placeholder": "user:name", "data-search": True}),
+    )
+    organization = forms.SlugField(required=False, max_length=63, label="Organization")
+    address = forms.GenericIPAddressField(required=False, label="IP address")
+    first = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+    def chosen(self) -> Filters:
+        """The valid filters. Days begin at midnight of the organization's time zone; `last` is included."""
+        self.full_clean()
+        chosen: dict[str, Any] = {name: value for name, value in self.cleaned_data.items() if value}
+        for name, days in (("first", 0), ("last", 1)):
+            if name in chosen:
+                midnight = datetime.combine(chosen[name] + timedelta(days=days), time.min)
+                chosen[name] = timezone.make_aware(midnight)
+        return cast(Filters, chosen)
+
+    def shown(self) -> dict[str, str]:
+        """The valid filters as in the address."""
+        self.full_clean()
+        return {name: str(value) for name, value in self.cleaned_data.items() if value}

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.members import MemberError, account_of, add_member, check_may_grant
+from aiinfra.tenants.members import MemberError, account_of, add_member, check_may_grant, could_invite
 from aiinfra.tenants.models import Invitation, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 
@@ -77,12 +77,23 @@ def withdraw(*, invitation: Invitation, actor: str) -> None:
 
 
 def find_open(token: str) -> Invitation | None:
-    """The invitation behind a link; None if it is used, withdrawn or expired."""
+    """The invitation behind a link; None if it is used, withdrawn or expired, or if the person who invited could not do
+    so today.
+    """
     with system_scope():
         open_ones = Invitation.objects.select_related("organization", "invited_by").filter(
             token_digest=digest_of(token), accepted_at=None, expires_at__gt=timezone.now()
         )
-        return open_ones.first()
+        found = open_ones.first()
+    return found if found and _inviter_still_may(found) else None
+
+
+def _inviter_still_may(invitation: Invitation) -> bool:
+    """Whoever changed their role or account: a page, Django admin, single sign-on."""
+    membership = Membership.objects.filter(
+        organization=invitation.organization_id, user=invitation.invited_by, user__is_active=True
+    ).first()
+    return membership is not None and could_invite(Role(membership.role), Role(invitation.role))
 
 
 @transaction.atomic

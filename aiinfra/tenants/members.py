@@ -131,11 +131,12 @@ def _end_powers(member: Membership, role: Role | None, actor: str) -> None:
             if role is None or not keys.could_make(role, key):
                 keys.revoke_key(key=key, actor=actor)
         for invitation in Invitation.objects.filter(invited_by=member.user, accepted_at=None):
-            if role is None or not _could_invite(role, Role(invitation.role)):
+            if role is None or not could_invite(role, Role(invitation.role)):
                 invitation.delete()
 
 
-def _could_invite(role: Role, invited: Role) -> bool:
+def could_invite(role: Role, invited: Role) -> bool:
+    """Whether a person with the role could invite with the other role today."""
     return role_allows(role, "member:manage") and may_grant(role, invited)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -21,8 +22,10 @@ from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.caller import called_from, client_address
 from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.staff import StaffRight, has_right
 
 SESSION_KEY = "organization_id"
+WORKER_PAGES = ("/admin/django-rq/", "/admin/django_rq/")
 
 
 class LoginRequired(LoginRequiredMiddleware):
@@ -114,3 +117,19 @@ def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership |
     return next(
         (each for each in memberships if each.organization_id == wanted), min(memberships, key=lambda each: each.pk)
     )
+
+
+class WorkerPages:
+    """The pages of django-rq ask for staff only. They can empty the queue, so they need the right to operate queues."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        """Raises PermissionDenied."""
+        is_theirs = request.path_info.startswith(WORKER_PAGES)
+        if is_theirs and request.user.is_authenticated and not has_right(request.user, StaffRight.OPERATE_QUEUES):
+            raise PermissionDenied(StaffRight.OPERATE_QUEUES)

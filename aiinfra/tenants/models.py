@@ -2,16 +2,19 @@
 
 import uuid
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.tenants import staff
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.scope import TenantManager
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.recorder import record
 
 ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
 
@@ -22,10 +25,27 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError("%(name)s is not an IANA time zone", params={"name": name})
 
 
+class PersonManager(UserManager["User"]):
+    """Creates accounts; a new superuser is an event of the security log, whichever command made them."""
+
+    use_in_migrations = False
+
+    def create_superuser(self, *args: Any, **kwargs: Any) -> "User":
+        """Create an account with every right over the installation."""
+        user = super().create_superuser(*args, **kwargs)
+        record(Event.STAFF_CHANGED, actor="command:createsuperuser", target=str(user), details={"is_superuser": True})
+        return user
+
+
 class User(AbstractUser):
-    """A person; permissions come from memberships. `is_staff` grants access to Django admin and to pages that span
-    organizations.
+    """A person; permissions come from memberships. `is_staff` grants access to Django admin; what they may do there and
+    on pages that span organizations, the rights in `staff` say.
     """
+
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    class Meta(AbstractUser.Meta):
+        permissions = staff.PERMISSIONS
 
 
 class PersonSession(models.Model):
@@ -133,7 +153,9 @@ class ApiKey(TenantModel):
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=16, choices=ROLE_CHOICES)
     scopes = models.JSONField(default=list)
-    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(  # without its person, a key would pass for one that a command created
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -6,6 +6,7 @@ from django.utils.safestring import SafeString
 SCOPES: dict[str, dict[str, str]] = {
     "Requests": {
         "chat:write": "Send requests and wait for their answers.",
+        "user:name": "Name any user in userId. Without it, requests of the key belong to no user.",
         "queue:read": "List requests and read the state of the queue.",
         "queue:write": "Submit, cancel and retry requests.",
         "queue:admin": "Pause and resume priorities, and reset circuits.",

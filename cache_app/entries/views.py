@@ -19,7 +19,7 @@ from cache_app import manage
 from cache_app.entries import screens
 from cache_app.entries.forms import ClearForm, EntryFilterForm, known_models
 from cache_app.entries.screens import Listed
-from cache_app.pages import rights
+from cache_app.pages import note_texts, rights
 from cache_app.store import browse
 
 AWAY = "Redis is not responding. Nothing was changed."
@@ -47,6 +47,7 @@ def entry(request: MemberRequest, entry_id: str) -> HttpResponse:
         return render(request, "cache/entries/away.html", {"entry_id": entry_id})
     if found is None:
         raise Http404
+    note_texts(request, f"cache entry {entry_id}")
     return render(request, "cache/entries/entry.html", {"detail": found, "row": found.row, **rights(request)})
 
 
@@ -96,6 +97,7 @@ def clear(request: MemberRequest) -> HttpResponse:
 def _list(request: MemberRequest, *, clear_form: ClearForm | None = None, status: int = 200) -> HttpResponse:
     form, cursor = EntryFilterForm(request.GET), request.GET.get("cursor", "")
     chosen, page = form.chosen(), _page(request, form, cursor)
+    note_texts(request, "list of cache entries")
     context: dict[str, Any] = {
         "page": page,
         "is_filtered": bool(chosen),

@@ -15,7 +15,7 @@ from aiinfra.pages import with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app.learning.judging import judge
 from cache_app.models import CacheHit, Judgement
-from cache_app.pages import rights
+from cache_app.pages import note_texts, rights
 from cache_app.review import screens
 from cache_app.review.screens import Pair
 
@@ -32,6 +32,7 @@ def review(request: MemberRequest) -> HttpResponse:
     """Reported and doubtful pairs side by side, or those that are not judged yet."""
     kind, cursor = request.GET.get("show", ""), request.GET.get("cursor", "")
     kind = kind if kind in screens.KINDS else screens.DEFAULT_KIND
+    note_texts(request, "review of cache hits")
     page = page_or_first(partial(screens.hits_of, kind), cursor)
     context: dict[str, Any] = {
         "kind": kind,

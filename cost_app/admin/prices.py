@@ -14,6 +14,7 @@ from aiinfra.providers.admin import ProviderFilter
 from aiinfra.providers.registry import provider_names
 from aiinfra.readable_admin import NoWritesMixin, ReadableAdmin
 from aiinfra.tenants.audit import user_actor
+from aiinfra.tenants.staff import StaffRight, has_right
 from cost_app.models import (
     ModelAlias,
     ModelPrice,
@@ -65,6 +66,10 @@ class AddOnlyAdmin(ReadableAdmin):
         if obj is None:
             kwargs["form"] = self.add_form
         return super().get_form(request, obj, change, **kwargs)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Staff who may approve prices."""
+        return super().has_add_permission(request) and has_right(request.user, StaffRight.APPROVE_PRICES)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Never: a change is a new version."""

@@ -96,6 +96,7 @@ class PriceProposal(PriceColumns):
     replaces = models.ForeignKey(ModelPrice, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.WAITING)
     created_at = models.DateTimeField(default=timezone.now)
+    proposed_by = models.CharField(max_length=200, blank=True, help_text="empty if a price list proposed it")
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=200, blank=True)
 

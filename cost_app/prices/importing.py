@@ -116,14 +116,19 @@ def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:
 
 
 def _propose(table: list[PriceDifference]) -> None:
-    """One proposal per price. Pending rows follow the source."""
+    """One proposal per price. Pending rows follow the source, except those that a person proposed."""
     waiting = {PriceTerms.of(row).key: row for row in PriceProposal.objects.filter(state=ProposalState.WAITING)}
+    by_people = {key for key, row in waiting.items() if row.proposed_by}
     for line in table:
-        if line.theirs and line.verdict in (PriceVerdict.NEW, PriceVerdict.DIFFERS):
+        if (
+            line.theirs
+            and line.theirs.terms.key not in by_people
+            and line.verdict in (PriceVerdict.NEW, PriceVerdict.DIFFERS)
+        ):
             old = waiting.pop(line.theirs.terms.key, None)
             if old is None or not PriceTerms.of(old).costs_as(line.theirs.terms):
                 _store(line, old)
-    PriceProposal.objects.filter(pk__in=[row.pk for row in waiting.values()]).delete()
+    PriceProposal.objects.filter(pk__in=[row.pk for row in waiting.values()], proposed_by="").delete()
 
 
 def _store(line: PriceDifference, old: PriceProposal | None) -> None:

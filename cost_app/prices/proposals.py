@@ -6,9 +6,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from aiinfra.money import dollars
+from aiinfra.tenants import audit
+from aiinfra.tenants.staff import StaffRight, holders
 from cost_app.models import ModelPrice, PriceProposal, ProposalState
 from cost_app.prices.lookup import clear_price_cache
-from cost_app.prices.terms import PriceError, PriceTerms
+from cost_app.prices.terms import AMOUNTS, PriceError, PriceTerms
 
 
 class AlreadyDecidedError(PriceError):
@@ -35,13 +38,42 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
             )
     except IntegrityError as error:
         raise PriceError("a version already begins at this instant") from error
+    _record("price.added", version, actor)
     transaction.on_commit(clear_price_cache)
     return version
 
 
 @transaction.atomic
+def submit_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> ModelPrice | PriceProposal:
+    """Add a version that a person entered, or propose it if another person may approve prices. Raises PriceError."""
+    if not needs_second_person(actor):
+        return add_version(terms=terms, effective_from=effective_from, actor=actor)
+    terms.check()
+    current = _same_price(terms).filter(effective_to=None).first()
+    row = PriceProposal(**terms.columns, effective_from=effective_from, replaces=current, proposed_by=actor)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        raise PriceError("a proposal for this price is already pending") from error
+    _record("price.proposed", row, actor)
+    return row
+
+
+def needs_second_person(actor: str) -> bool:
+    """Whether anyone else may approve prices; never for commands, whose users can change the database."""
+    kind, _, name = actor.partition(":")
+    return kind == "user" and holders(StaffRight.APPROVE_PRICES).exclude(username=name).exists()
+
+
+@transaction.atomic
 def approve(*, proposal: PriceProposal, actor: str) -> ModelPrice:
-    """Add a proposal's price to the book. Raises AlreadyDecidedError and PriceError."""
+    """Add a proposal's price to the book.
+
+    Raises AlreadyDecidedError, and PriceError, also if the person proposed it themselves and another could approve it.
+    """
+    if proposal.proposed_by == actor and needs_second_person(actor):
+        raise PriceError("another person must approve a price that you proposed")
     _decide(proposal, ProposalState.APPROVED, actor)
     return add_version(terms=PriceTerms.of(proposal), effective_from=proposal.effective_from, actor=actor)
 
@@ -50,6 +82,15 @@ def approve(*, proposal: PriceProposal, actor: str) -> ModelPrice:
 def reject(*, proposal: PriceProposal, actor: str) -> None:
     """Leave the book unchanged; the same price is not proposed again. Raises AlreadyDecidedError."""
     _decide(proposal, ProposalState.REJECTED, actor)
+    _record("price.rejected", proposal, actor)
+
+
+def _record(verb: str, row: ModelPrice | PriceProposal, actor: str) -> None:
+    terms = PriceTerms.of(row)
+    dollars_per_million = {name: [None, dollars(getattr(row, name))] for name in AMOUNTS}
+    changes = {**dollars_per_million, "from": [None, row.effective_from.isoformat()], "source": [None, row.source]}
+    target = f"{terms.provider}/{terms.model} {terms.tier} {terms.window_name}".strip()
+    audit.record(organization_id=None, actor=actor, verb=verb, target=target[:200], changes=changes)
 
 
 def _same_price(terms: PriceTerms) -> QuerySet[ModelPrice]:

@@ -13,6 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.pages import is_partial, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required, staff_required
+from aiinfra.tenants.staff import StaffRight
 from cost_app.models import ModelPrice, PriceProposal, Repricing
 from cost_app.prices import proposals, repricing
 from cost_app.prices.forms import PriceFilterForm, PriceForm, ReasonForm, RepricingForm, initial_of
@@ -55,7 +56,7 @@ def history(request: MemberRequest, name: str) -> HttpResponse:
     return render(request, "cost/prices/history.html", {"provider": provider, "model": model, "rows": rows})
 
 
-@staff_required
+@staff_required(StaffRight.APPROVE_PRICES)
 @require_http_methods(["GET", "POST"])
 def add(request: MemberRequest) -> HttpResponse:
     """Add a version; `?like=<id>` copies the columns of another one."""
@@ -65,12 +66,15 @@ def add(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         return _price_form(request, form, status=422)
     try:
-        version = proposals.add_version(
+        version = proposals.submit_version(
             terms=form.chosen_terms(), effective_from=form.chosen_beginning(), actor=request.principal.actor
         )
     except PriceError as error:
         form.add_error(None, f"{str(error).capitalize()}.")
         return _price_form(request, form, status=422)
+    if isinstance(version, PriceProposal):
+        messages.success(request, "Price proposed. Another person must approve it.")
+        return redirect("price_proposals")
     messages.success(request, "Version added. Calls already booked keep their price.")
     return redirect("price_history", f"{version.provider}/{version.model}")
 
@@ -82,21 +86,21 @@ def proposal_list(request: MemberRequest) -> HttpResponse:
     return render(request, "cost/prices/proposals.html", _proposals())
 
 
-@staff_required
+@staff_required(StaffRight.APPROVE_PRICES)
 @require_POST
 def approve(request: MemberRequest, proposal_id: int) -> HttpResponse:
     """Add a proposed price to the book."""
     return _decide(request, proposal_id, proposals.approve, "Price added to the book.")
 
 
-@staff_required
+@staff_required(StaffRight.APPROVE_PRICES)
 @require_POST
 def reject(request: MemberRequest, proposal_id: int) -> HttpResponse:
     """Leave the book unchanged."""
     return _decide(request, proposal_id, proposals.reject, "Proposal rejected. The book is unchanged.")
 
 
-@staff_required
+@staff_required(StaffRight.APPROVE_PRICES)
 @require_GET
 def repricing_form(request: MemberRequest) -> HttpResponse:
     """Select a period; for a selected one, show what repricing would change."""
@@ -106,7 +110,7 @@ def repricing_form(request: MemberRequest) -> HttpResponse:
     return _repricing(request, form, status=200 if form.is_valid() else 422, show_difference=True)
 
 
-@staff_required
+@staff_required(StaffRight.APPROVE_PRICES)
 @require_POST
 def repricing_post(request: MemberRequest) -> HttpResponse:
     """Correct the ledger."""

@@ -21,6 +21,8 @@ from aiinfra.csv_stream import csv_response
 from aiinfra.keyset import page_links, page_or_first
 from aiinfra.pages import is_partial, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
+from aiinfra.tenants.security_log.reading import note_reading
+from aiinfra.tenants.staff import StaffRight, has_right
 from cache_app import create_semantic_cache
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
@@ -59,7 +61,7 @@ def live(request: MemberRequest) -> HttpResponse:
 
 
 def _chart(request: MemberRequest, name: str) -> ChartPage:
-    charts = {**CHARTS, **STAFF_CHARTS} if request.user.is_staff else CHARTS
+    charts = {**CHARTS, **STAFF_CHARTS} if has_right(request.user, StaffRight.OPERATE_QUEUES) else CHARTS
     if name not in charts:
         raise Http404
     draw = partial(charts[name], request.principal.organization_id)
@@ -261,6 +263,8 @@ def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: boo
     can_read = request.principal.can("content:read")
     is_poll = is_partial and found.status in LIVE
     status = status_of(found, with_content=can_read and not is_poll)
+    if status.messages is not None:
+        note_reading(request.principal, f"request {found.id}")
     return {
         "status": status,
         "row": RequestRow(found, Sums(status.cost_nano)),

@@ -13,7 +13,9 @@ from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from tests.api.support import CACHE, CHAT, COST, EVENTS, EXPORTS, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
 
-PUBLIC, SIGNED_IN, STAFF = "public", "signed-in", "staff"
+PUBLIC, SIGNED_IN = "public", "signed-in"
+ALERTS, NOTIFICATIONS = "staff:manage_installation_alerts", "staff:manage_installation_notifications"
+PRICES, SECURITY_LOG = "staff:approve_prices", "staff:read_security_log"
 STAFF_PREFIX = "/admin/"
 
 
@@ -183,20 +185,22 @@ PAGE_CELLS = [
     PageCell("alert_resolve", "post", "alert:write", "alert"),
     PageCell("alert_rules", "get", "alert:manage"),
     PageCell("alert_rules", "post", "alert:manage"),
-    PageCell("installation_settings", "get", STAFF),
-    PageCell("installation_settings", "post", STAFF),
-    PageCell("installation_alerts", "get", STAFF),
-    PageCell("installation_alerts_acknowledge", "post", STAFF),
-    PageCell("installation_alert", "get", STAFF, "alert"),
-    PageCell("installation_alert_acknowledge", "post", STAFF, "alert"),
-    PageCell("installation_alert_snooze", "post", STAFF, "alert"),
-    PageCell("installation_alert_resolve", "post", STAFF, "alert"),
-    PageCell("installation_notifications", "get", STAFF),
-    PageCell("installation_notification_add", "post", STAFF),
-    PageCell("installation_notification_switch", "post", STAFF, "channel"),
-    PageCell("installation_notification_remove", "post", STAFF, "channel"),
-    PageCell("installation_notification_test", "post", STAFF, "channel"),
-    PageCell("installation_notification_again", "post", STAFF, "delivery"),
+    PageCell("installation_settings", "get", ALERTS),
+    PageCell("installation_settings", "post", ALERTS),
+    PageCell("installation_alerts", "get", ALERTS),
+    PageCell("installation_alerts_acknowledge", "post", ALERTS),
+    PageCell("installation_alert", "get", ALERTS, "alert"),
+    PageCell("installation_alert_acknowledge", "post", ALERTS, "alert"),
+    PageCell("installation_alert_snooze", "post", ALERTS, "alert"),
+    PageCell("installation_alert_resolve", "post", ALERTS, "alert"),
+    PageCell("installation_notifications", "get", NOTIFICATIONS),
+    PageCell("installation_notification_add", "post", NOTIFICATIONS),
+    PageCell("installation_notification_switch", "post", NOTIFICATIONS, "channel"),
+    PageCell("installation_notification_remove", "post", NOTIFICATIONS, "channel"),
+    PageCell("installation_notification_test", "post", NOTIFICATIONS, "channel"),
+    PageCell("installation_notification_again", "post", NOTIFICATIONS, "delivery"),
+    PageCell("security_log", "get", SECURITY_LOG),
+    PageCell("security_log_export", "get", SECURITY_LOG),
     PageCell("notifications", "get", "notification:manage"),
     PageCell("notification_add", "post", "notification:manage"),
     PageCell("notification_switch", "post", "notification:manage", "channel"),
@@ -278,13 +282,13 @@ PAGE_CELLS = [
     PageCell("route_defaults", "post", "route:manage"),
     PageCell("prices", "get", "cost:read"),
     PageCell("price_history", "get", "cost:read", "price"),
-    PageCell("price_add", "get", STAFF),
-    PageCell("price_add", "post", STAFF),
+    PageCell("price_add", "get", PRICES),
+    PageCell("price_add", "post", PRICES),
     PageCell("price_proposals", "get", "cost:read"),
-    PageCell("price_approve", "post", STAFF, "proposal"),
-    PageCell("price_reject", "post", STAFF, "proposal"),
-    PageCell("price_repricing", "get", STAFF),
-    PageCell("price_reprice", "post", STAFF),
+    PageCell("price_approve", "post", PRICES, "proposal"),
+    PageCell("price_reject", "post", PRICES, "proposal"),
+    PageCell("price_repricing", "get", PRICES),
+    PageCell("price_reprice", "post", PRICES),
 ]
 
 OF_AN_ORGANIZATION = {
@@ -326,7 +330,7 @@ def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) ->
         return cell.finds
     if place == "anonymous" or credential == "key":
         return "login"
-    if cell.permission == STAFF:
+    if cell.permission.startswith("staff:"):
         return "403"
     if cell.permission != SIGNED_IN and role not in PERMISSIONS[cell.permission].roles:
         return "403"

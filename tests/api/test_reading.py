@@ -13,6 +13,8 @@ from django.utils import timezone
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.models import SecurityEvent
 from cost_app.models import Attempt
 from queue_app.models import AIRequest, Status
 from queue_app.queries import PAGE_SIZE
@@ -306,3 +308,19 @@ def test_a_list_costs_the_same_with_one_and_ten_requests(program: Caller) -> Non
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_other_methods_are_refused(program: Caller, method: str) -> None:
     assert error_of(program.method(method, f"{QUEUE}?action=list"))["type"] == "method_not_allowed"
+
+
+def test_an_answer_that_another_caller_asked_for_is_a_recorded_reading(
+    program: Caller, browser: Caller, key_of: Callable[..., Caller], completed: Callable[[str], None]
+) -> None:
+    request_id = enqueue(program)
+    completed(request_id)
+    readings = SecurityEvent.objects.filter(event=Event.CONTENT_READ)
+    assert read(program, action="status", requestId=request_id)["response"]
+    assert not readings.exists()
+    other = key_of(Role.OPERATOR)
+    for _ in range(3):
+        assert read(other, action="status", requestId=request_id)["response"]
+    assert 1 <= readings.count() <= 2
+    assert read(browser, action="status", requestId=request_id)["response"]
+    assert readings.filter(actor="user:operator", target=f"request {request_id}").count() == 1

@@ -39,7 +39,7 @@ def test_axe_finds_no_violation(
     viewport: dict[str, int],
     scheme: Any,
 ) -> None:
-    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     page = open_page(owner, "/settings/keys/", viewport, color_scheme=scheme, bypass_csp=True)
     for each in NAVIGATION:
         with subtests.test(page=each.title):

@@ -92,7 +92,7 @@ def test_removing_a_cache_entry_asks_first(
 
 
 def test_approving_a_price_shows_old_and_new_and_who_pays(owner: User, open_page: OpenPage) -> None:
-    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     old = {"provider": "local", "model": "m", "cache_read": 1, "cache_write": 1, "output": 1, "source": "a test"}
     begin = timezone.now() - timedelta(days=1)
     version = ModelPrice.objects.create(**PriceTerms(input=10**10, **old).columns, effective_from=begin)

@@ -104,7 +104,7 @@ def test_the_pages_of_the_queue_are_usable(
     subtests: pytest.Subtests,
 ) -> None:
     """With one request that failed and others that wait."""
-    User.objects.filter(pk=operator.pk).update(is_staff=True)
+    User.objects.filter(pk=operator.pk).update(is_staff=True, is_superuser=True)
     provider.script = [refusal("INVALID_REQUEST")]
     claim = claimed(max_retries=0, user_ref="a-user-with-quite-a-long-name@department.example.com", tags=["finance"])
     process(claim)

@@ -40,7 +40,7 @@ def waiting(page: Page) -> str:
 
 
 def test_every_chart_draws_what_there_is(traffic: None, operator: User, open_page: OpenPage) -> None:
-    User.objects.filter(pk=operator.pk).update(is_staff=True)
+    User.objects.filter(pk=operator.pk).update(is_staff=True, is_superuser=True)
     page = open_page(operator, "/queue/")
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(4)
     expect(page.locator("#errors-chart")).to_have_attribute("data-state", "empty")

@@ -23,7 +23,7 @@ from aiinfra.tenants.models import Membership, Organization, User
 from aiinfra.tenants.scope import installation_scope, organization_scope
 from cost_app.fallback.manage import use_defaults
 north = Organization.objects.get(slug="north")
-staff = User.objects.create_user("operator", "operator@example.com", {password!r}, is_staff=True)
+staff = User.objects.create_user("operator", "operator@example.com", {password!r}, is_staff=True, is_superuser=True)
 Membership.objects.create(organization=north, user=staff, role="operator")
 with organization_scope(north.pk):
     use_defaults(organization_id=north.pk, enabled=False, actor="test")

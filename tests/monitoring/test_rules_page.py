@@ -19,7 +19,7 @@ ClientOf = Callable[[User], Client]
 @pytest.fixture
 def staff(viewer: User) -> User:
     """Runs the installation, and is only a viewer in the organization."""
-    viewer.is_staff = True
+    viewer.is_staff = viewer.is_superuser = True
     viewer.save()
     return viewer
 

@@ -13,6 +13,8 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.models import FallbackRoute
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.models import SecurityEvent
 from cost_app.models import Attempt
 from queue_app import control
 from queue_app.models import AIRequest, RequestContent
@@ -245,3 +247,20 @@ def test_one_that_follows_another_names_it(submit: Submit, client: Client) -> No
     page = client.get(url_of(follower)).text
     assert "Waiting for the answer to" in page
     assert url_of(leader) in page
+
+
+def readings() -> list[tuple[str, str, str]]:
+    rows = SecurityEvent.objects.filter(event=Event.CONTENT_READ).order_by("sequence")
+    return list(rows.values_list("actor", "organization", "target"))
+
+
+def test_each_reading_of_a_prompt_is_recorded_and_pages_without_it_are_not(
+    submit: Submit, client: Client, viewer: User, client_of: Browser
+) -> None:
+    row = submit(messages=QUESTION)
+    client_of(viewer).get(url_of(row))
+    client.get(url_of(row), headers=HTMX)
+    assert readings() == []
+    client.get(url_of(row))
+    client.get(url_of(row))
+    assert readings() == [("user:operator", "north", f"request {row.id}")] * 2

@@ -1,11 +1,12 @@
 from aiinfra.tenants.authorization import PERMISSIONS, Role
+from aiinfra.tenants.staff import TITLES
 from tests.support.processes import ROOT
 
 
 def documented() -> dict[str, list[bool]]:
     lines = (ROOT / "docs" / "authorization.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    return {row[0].strip("`"): [cell == "yes" for cell in row[1:]] for row in rows}
+    return {row[0].strip("`"): [cell == "yes" for cell in row[1:]] for row in rows if len(row) == 7}
 
 
 def test_the_documented_table_is_the_one_in_force() -> None:
@@ -17,3 +18,8 @@ def test_every_command_is_documented() -> None:
     text = (ROOT / "docs" / "tenants.md").read_text(encoding="utf-8")
     commands = (ROOT / "aiinfra" / "tenants" / "management" / "commands").glob("[a-z]*.py")
     assert all(f"manage.py {path.stem}" in text for path in commands)
+
+
+def test_every_right_of_staff_is_documented() -> None:
+    text = (ROOT / "docs" / "authorization.md").read_text(encoding="utf-8")
+    assert all(f"| `{right}` | {title} |" in text for right, title in TITLES.items())

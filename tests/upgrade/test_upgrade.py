@@ -23,7 +23,11 @@ MOVED = {
     "tenants_organization": "currency",  # every amount is in US dollars
 }
 """Columns that are gone, by the beginning of their names."""
-CHANGED = {("cost_app_costpolicy", "usage_time_zone"), ("cost_app_budget", "scope_value")}
+CHANGED = {
+    ("cost_app_costpolicy", "usage_time_zone"),
+    ("cost_app_budget", "scope_value"),
+    ("tenants_apikey", "scopes"),  # what every key could do before got a name
+}
 Rows = dict[object, dict[str, object]]
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, permission_required
+from aiinfra.tenants.access import PUBLIC, SIGNED_IN, permission_required
 from aiinfra.tenants.authorization import PERMISSIONS
+from aiinfra.tenants.staff import STAFF_PREFIX, StaffRight
 
 STAFF_ONLY = ("admin/",)
+STAFF_RIGHTS = {STAFF_PREFIX + right for right in StaffRight}
 PUBLIC_ADDRESSES = {
     "login/",
     "login/second-factor/",
@@ -42,7 +44,7 @@ def ours() -> list[tuple[str, Any]]:
 
 def is_declared(view: Any) -> bool:
     permission = getattr(view, "permission", None)
-    return hasattr(view, "operations") or permission in {PUBLIC, SIGNED_IN, STAFF, *PERMISSIONS}
+    return hasattr(view, "operations") or permission in {PUBLIC, SIGNED_IN, *PERMISSIONS, *STAFF_RIGHTS}
 
 
 def test_every_view_declares_its_permission() -> None:

@@ -22,7 +22,7 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 def provider_list(request: MemberRequest) -> HttpResponse:
     """Every model with its latency, errors, circuit and limit; without the chart for HTMX."""
     template = "monitoring/_providers.html" if is_partial(request) else "monitoring/providers.html"
-    return render(request, template, {"providers": providers(), "is_staff": request.user.is_staff})
+    return render(request, template, {"providers": providers()})
 
 
 def _latency(_request: MemberRequest) -> ChartPage:

@@ -62,9 +62,10 @@ class ChainHead(models.Model):
 
 
 class CountedMinute(models.Model):
-    """A minute whose repeated events were written, so that a crash writes none of them twice; kept for a day."""
+    """A minute whose repeated events were written, so that a crash writes none of them twice; kept for two days."""
 
-    minute = models.BigIntegerField(primary_key=True, help_text="minutes since 1970")
+    name = models.CharField(primary_key=True, max_length=100, help_text="the kind of event, and minutes since 1970")
+    at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
-        return str(self.minute)
+        return self.name

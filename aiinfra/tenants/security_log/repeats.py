@@ -1,6 +1,7 @@
 """Events that anybody can cause as often as they like: the first of a minute is written, the others are counted.
 
-So a flood of wrong keys adds two rows a minute for each key and address, and at most `DIFFERENT_MAX` pairs a minute.
+So a flood of wrong keys adds two rows a minute for each key and address, and at most
+`DIFFERENT_MAX` pairs a minute for each kind of event, with and without a known actor.
 The counts are in Redis until the scheduler writes them; they are lost with it, the first events are not.
 """
 
@@ -8,11 +9,12 @@ import json
 import logging
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import RedisError
@@ -31,7 +33,7 @@ DIFFERENT_MAX = 200
 WITHOUT_REDIS_MAX = 60
 OTHERS = json.dumps([Event.OTHERS, "", "", None, ""])
 SETTLE_EVERY_S = 15
-MINUTES_KEPT = 24 * 60
+KEPT = timedelta(days=2)
 
 _source = (Path(__file__).parent / "lua" / "count.lua").read_text()
 _lock = threading.Lock()
@@ -47,7 +49,8 @@ def count(event: str, *, actor: str = "", organization: str = "", target: str = 
     address = caller_address()
     fields = json.dumps([event, actor[:200], organization, address, target[:200]])
     try:
-        arguments: list[str | int] = [fields, request_id_var.get(), DIFFERENT_MAX, OTHERS]
+        bucket = event if actor else f"{event}/anonymous"
+        arguments: list[str | int] = [fields, request_id_var.get(), DIFFERENT_MAX, OTHERS, bucket]
         number = int(_script()(keys=[PREFIX], args=arguments, client=redis_client()))
     except RedisError:
         number = 1 if _may_write_without_redis() else 0
@@ -63,14 +66,15 @@ def settle() -> int:
     client = redis_client()
     current = int(client.time()[0]) // 60
     written = 0
-    for minute in sorted(int(each) for each in client.smembers(f"{PREFIX}:minutes")):
+    for name in sorted(str(each) for each in client.smembers(f"{PREFIX}:minutes")):
+        minute = int(name.rpartition(":")[2])
         if minute >= current:
             continue
-        counts, firsts = f"{PREFIX}:{minute}", f"{PREFIX}:first:{minute}"
-        written += _write(minute, _texts(client, counts), _texts(client, firsts))
+        counts, firsts = f"{PREFIX}:{name}", f"{PREFIX}:first:{name}"
+        written += _write(name, _texts(client, counts), _texts(client, firsts))
         client.delete(counts, firsts)
-        client.srem(f"{PREFIX}:minutes", minute)
-    CountedMinute.objects.filter(minute__lt=current - MINUTES_KEPT).delete()
+        client.srem(f"{PREFIX}:minutes", name)
+    CountedMinute.objects.filter(at__lt=timezone.now() - KEPT).delete()
     return written
 
 
@@ -87,10 +91,10 @@ def _record_first(event: str, **fields: str | None) -> None:
 
 
 @transaction.atomic
-def _write(minute: int, counts: dict[str, str], firsts: dict[str, str]) -> int:
-    if not CountedMinute.objects.get_or_create(minute=minute)[1]:
+def _write(name: str, counts: dict[str, str], firsts: dict[str, str]) -> int:
+    if not CountedMinute.objects.get_or_create(name=name)[1]:
         return 0
-    began = datetime.fromtimestamp(minute * 60, UTC)
+    began = datetime.fromtimestamp(int(name.rpartition(":")[2]) * 60, UTC)
     rows = 0
     for fields, number in counts.items():
         repeated = int(number) - (fields != OTHERS)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from aiinfra.tenants.access import PUBLIC, SIGNED_IN, STAFF, public, signed_in
+from aiinfra.tenants.access import PUBLIC, is_allowed, public, signed_in
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.demo import demo_logins, password_path
@@ -60,7 +60,7 @@ def _already(request: HttpRequest) -> HttpResponse:
     """Django admin sends people here who may not open it; back there, they would go around in circles."""
     wanted = _next(request)
     if wanted.startswith(reverse("admin:index")) and not request.user.is_staff:
-        raise PermissionDenied(STAFF)
+        raise PermissionDenied("is_staff")
     return redirect(wanted)
 
 
@@ -111,27 +111,25 @@ def switch_organization(request: HttpRequest) -> HttpResponse:
         raise Http404
     request.session[SESSION_KEY] = membership.organization_id
     messages.success(request, f"Switched to {membership.organization}.")
-    return redirect(_same_page(request.POST.get("page", ""), principal_of(membership), is_staff=request.user.is_staff))
+    return redirect(_same_page(request.POST.get("page", ""), principal_of(membership), request.user))
 
 
-def _same_page(path: str, principal: Principal, *, is_staff: bool) -> str:
+def _same_page(path: str, principal: Principal, user: Any) -> str:
     """The page at the path or, since ids mean nothing in another organization, the nearest one above it without any."""
     while path not in {"", "/"}:
         try:
             found = resolve(path)
         except Resolver404:
             found = None
-        if found and not found.kwargs and _may_open(found.func, principal, is_staff=is_staff):
+        if found and not found.kwargs and _may_open(found.func, principal, user):
             return path
         path = path.rstrip("/").rpartition("/")[0] + "/"
     return resolve_url("home")
 
 
-def _may_open(view: Any, principal: Principal, *, is_staff: bool) -> bool:
+def _may_open(view: Any, principal: Principal, user: Any) -> bool:
     permission = getattr(view, "permission", None)
-    if permission in {None, PUBLIC}:
-        return False
-    return is_staff if permission == STAFF else permission == SIGNED_IN or principal.can(permission)
+    return permission not in {None, PUBLIC} and is_allowed(permission, principal, user)
 
 
 def _too_many(page: HttpResponse, error: TooManyAttemptsError) -> HttpResponse:

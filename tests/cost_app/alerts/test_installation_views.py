@@ -23,7 +23,7 @@ NEW = {"kind": "webhook", "name": "pager", "target": "https://example.com/hook",
 @pytest.fixture
 def staff(viewer: User) -> User:
     """Runs the installation, and is only a viewer in the organization."""
-    viewer.is_staff = True
+    viewer.is_staff = viewer.is_superuser = True
     viewer.save()
     return viewer
 

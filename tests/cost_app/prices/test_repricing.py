@@ -370,7 +370,7 @@ def test_the_command_refuses_what_makes_no_sense(arguments: tuple[str, ...], sai
 
 @pytest.fixture
 def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
-    owner.is_staff = True
+    owner.is_staff = owner.is_superuser = True
     owner.save()
     return client_of(owner)
 
@@ -453,6 +453,6 @@ def test_more_calls_than_a_page_can_correct_are_left_to_the_command(
 def test_posting_takes_no_get_and_nobody_but_staff(owner: User, client_of: Callable[[User], Client]) -> None:
     client = client_of(owner)
     assert client.post(reverse("price_reprice"), DAYS).status_code == 403
-    owner.is_staff = True
+    owner.is_staff = owner.is_superuser = True
     owner.save()
     assert client.get(reverse("price_reprice")).status_code == 405

@@ -1,0 +1,49 @@
+"""Re-check a caller's permissions while a long response is still being sent."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import PERMISSIONS, Principal
+from aiinfra.tenants.middleware import principal_of
+from aiinfra.tenants.models import Membership
+
+CHECK_S = 2.0
+
+
+class LostRightsError(RuntimeError):
+    """The caller lost a right while a file was sent; the connection ends in the middle."""
+
+
+def current_permissions(request: HttpRequest, principal: Principal) -> Principal | None:
+    """The caller with their current role and scopes, or None if the key was revoked, the session ended, or the member
+    was deactivated or removed.
+
+    Costs at most one query for a key and three for a session.
+    """
+    if principal.api_key_id is not None:
+        return keys.authenticate(request.META.get("HTTP_AUTHORIZATION"))
+    # Load the session again: the one on the request dates from when the request arrived.
+    stored = HttpRequest()
+    stored.session = type(request.session)(request.session.session_key)
+    user = get_user(stored)
+    if not user.is_authenticated or user.pk != principal.user_id:
+        return None
+    mine = Membership.objects.filter(user_id=user.pk, organization_id=principal.organization_id)
+    membership = mine.select_related("organization", "user").first()
+    return principal_of(membership) if membership else None
+
+
+def while_allowed(request: HttpRequest, principal: Principal, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks of a file, checked every 2 seconds. Raises LostRightsError once the caller has lost any right."""
+    check_at = time.monotonic() + CHECK_S
+    for chunk in chunks:
+        if time.monotonic() >= check_at:
+            now = current_permissions(request, principal)
+            if now is None or any(principal.can(each) and not now.can(each) for each in PERMISSIONS):
+                raise LostRightsError(principal.actor)
+            check_at = time.monotonic() + CHECK_S
+        yield chunk

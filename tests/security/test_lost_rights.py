@@ -1,0 +1,124 @@
+"""Whoever is deactivated, removed or demoted takes their keys, sessions, downloads and invitations along."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db.models import ProtectedError
+from django.http import HttpRequest
+from django.test import Client
+
+from aiinfra.tenants import current_permissions, invitations, key_cache, keys
+from aiinfra.tenants.authorization import Principal, Role
+from aiinfra.tenants.current_permissions import LostRightsError, while_allowed
+from aiinfra.tenants.middleware import principal_of
+from aiinfra.tenants.models import ApiKey, Membership, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from tests.api.authorization_cells import API_CELLS, ApiCell
+from tests.api.support import QUEUE, Caller
+
+WAYS: dict[str, Callable[[User], object]] = {
+    "deactivated": lambda person: User.objects.filter(pk=person.pk).update(is_active=False),
+    "removed": lambda person: Membership.objects.filter(user=person).delete(),
+    "demoted": lambda person: Membership.objects.filter(user=person).update(role=Role.VIEWER),
+}
+"""As Django admin, single sign-on or a script does it: past the functions behind our pages."""
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+@pytest.fixture
+def key(organization: Organization, admin: User) -> str:
+    """The text of a key that the admin created, with every scope."""
+    return keys.create_key(
+        organization=organization, name="bot", role=Role.ADMIN, created_by=admin, actor="user:admin"
+    )[1]
+
+
+def lose(person: User, way: str) -> None:
+    WAYS[way](person)
+    key_cache.clear()  # half a second later
+
+
+@every_way
+@pytest.mark.parametrize("cell", API_CELLS, ids=str)
+def test_a_key_opens_nothing_once_its_owner_lost_their_rights(
+    admin: User, key: str, redis_url: str, cell: ApiCell, way: str
+) -> None:
+    caller, action = Caller(key=key), {"action": cell.action} if cell.action else {}
+    lose(admin, way)
+    answer = caller.get(cell.address, **action) if cell.method == "GET" else caller.post(cell.address, action)
+    assert answer.status_code == 401
+
+
+@every_way
+def test_a_rotated_key_is_the_key_of_the_person_who_rotated_it(
+    organization: Organization, admin: User, owner: User, key: str, redis_url: str, way: str
+) -> None:
+    with organization_scope(organization.pk):
+        _, text = keys.rotate_key(
+            key=ApiKey.objects.get(), overlap=keys.ROTATION_OVERLAP_MAX, rotated_by=owner, actor="user:owner"
+        )
+    lose(owner, way)
+    assert Caller(key=text).get(QUEUE, action="stats").status_code == 401
+    assert Caller(key=key).get(QUEUE, action="stats").status_code == 200
+
+
+def test_a_person_with_keys_cannot_be_deleted_for_the_keys_would_be_nobodys(admin: User, key: str) -> None:
+    with pytest.raises(ProtectedError):
+        admin.delete()
+
+
+@every_way
+def test_a_session_opens_nothing_once_its_owner_lost_their_rights(
+    admin: User, client_of: Callable[[User], Client], way: str
+) -> None:
+    client = client_of(admin)
+    assert client.get("/settings/keys/").status_code == 200
+    lose(admin, way)
+    assert client.get("/settings/keys/").status_code == {"deactivated": 302, "removed": 404, "demoted": 403}[way]
+
+
+@every_way
+def test_an_invitation_ends_with_the_rights_of_the_person_who_invited(
+    organization: Organization, admin: User, way: str
+) -> None:
+    _, token = invitations.invite(
+        organization=organization, email="new@example.com", role=Role.OPERATOR, by=admin, actor="user:admin"
+    )
+    assert invitations.find_open(token)
+    lose(admin, way)
+    assert invitations.find_open(token) is None
+
+
+def request_of(key: str | None, client: Client | None) -> HttpRequest:
+    request = HttpRequest()
+    if key:
+        request.META["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    if client:
+        request.session = client.session
+    return request
+
+
+@every_way
+@pytest.mark.parametrize("by_session", [True, False], ids=["session", "key"])
+def test_a_download_ends_in_the_middle_once_its_reader_lost_their_rights(
+    admin: User,
+    key: str,
+    client_of: Callable[[User], Client],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    by_session: bool,
+) -> None:
+    monkeypatch.setattr(current_permissions, "CHECK_S", 0)
+    request = request_of(None, client_of(admin)) if by_session else request_of(key, None)
+    principal = principal_of(admin.memberships.get()) if by_session else keys.authenticate(f"Bearer {key}")
+    assert isinstance(principal, Principal)
+    sent: list[bytes] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield b"first"
+        lose(admin, way)
+        yield b"second"
+
+    with pytest.raises(LostRightsError):
+        sent.extend(while_allowed(request, principal, chunks()))
+    assert sent == [b"first"] or sent == []

@@ -1,0 +1,120 @@
+"""Staff have named rights: `is_staff` alone opens only the index of the admin, and nobody grants themselves a right."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.models import SecurityEvent
+from aiinfra.tenants.staff import TITLES, StaffRight
+from tests.api.authorization_cells import PAGE_CELLS, PageCell
+from tests.conftest import make_member
+
+STAFF_CELLS = [cell for cell in PAGE_CELLS if cell.permission.startswith("staff:") and not cell.names]
+WORKER_PAGES = ["/admin/django-rq/", "/admin/django_rq/dashboard/", "/admin/django-rq/queues/0/empty/"]
+
+
+@pytest.fixture
+def staff(organization: Organization) -> User:
+    """Staff without any right."""
+    person = make_member(organization, Role.VIEWER, "staff")
+    person.is_staff = True
+    person.save()
+    return person
+
+
+def grant(person: User, right: str) -> User:
+    person.user_permissions.add(Permission.objects.get(codename=right, content_type__app_label="tenants"))
+    return User.objects.get(pk=person.pk)
+
+
+def call(client: Client, cell: PageCell) -> int:
+    return int(getattr(client, cell.method)(reverse(cell.url_name)).status_code)
+
+
+@pytest.mark.parametrize("cell", STAFF_CELLS, ids=str)
+def test_each_page_of_the_installation_needs_its_own_right(
+    staff: User, client_of: Callable[[User], Client], cell: PageCell
+) -> None:
+    wanted = cell.permission.removeprefix("staff:")
+    assert call(client_of(staff), cell) == 403
+    for right in StaffRight:
+        if right != wanted:
+            staff = grant(staff, right)
+    assert call(client_of(staff), cell) == 403
+    assert call(client_of(grant(staff, wanted)), cell) != 403
+
+
+def test_a_right_without_staff_status_opens_nothing(
+    organization: Organization, client_of: Callable[[User], Client]
+) -> None:
+    person = grant(make_member(organization, Role.OWNER, "person"), StaffRight.READ_SECURITY_LOG)
+    assert client_of(person).get("/installation/security-log/").status_code == 403
+
+
+@pytest.mark.parametrize("page", WORKER_PAGES)
+def test_the_worker_pages_need_the_right_to_operate_queues(
+    staff: User, client_of: Callable[[User], Client], page: str
+) -> None:
+    assert client_of(staff).get(page).status_code == client_of(staff).post(page).status_code == 403
+    allowed = client_of(grant(staff, StaffRight.OPERATE_QUEUES))
+    allowed.raise_request_exception = False  # the pages need the Redis of the settings, which no test has
+    assert allowed.get(page).status_code != 403
+
+
+def test_the_admin_shows_each_right_in_words(client: Client, db: None) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    page = client.get(reverse("admin:auth_group_add")).content.decode()
+    assert all(title.replace("'", "&#x27;") in page for title in TITLES.values())
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """The text fields of a form, as they are."""
+    found = re.findall(r'<input[^>]*name="([^"]+)"[^>]*>', page)
+    values = {name: re.search(rf'name="{re.escape(name)}"[^>]*value="([^"]*)"', page) for name in found}
+    return {name: match[1] if match else "" for name, match in values.items()}
+
+
+def may_change_people(staff: User) -> User:
+    for name in ("change_user", "view_user", "change_group", "add_group", "delete_group"):
+        staff.user_permissions.add(Permission.objects.get(codename=name))
+    return User.objects.get(pk=staff.pk)
+
+
+def test_staff_who_may_change_people_cannot_grant_rights_or_change_superusers(
+    staff: User, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    root, client = User.objects.create_superuser("root"), client_of(may_change_people(staff))
+    change = reverse("admin:tenants_user_change", args=[staff.pk])
+    fields = fields_of(client.get(change).content.decode())
+    assert not {"is_superuser", "is_staff", "groups", "user_permissions"} & fields.keys()
+    client.post(change, {**fields, "is_active": "on", "is_superuser": "on", "is_staff": "on"})
+    staff.refresh_from_db()
+    assert not staff.is_superuser
+    assert client.post(reverse("admin:tenants_user_change", args=[root.pk]), fields).status_code == 403
+    assert client.get(reverse("admin:auth_user_password_change", args=[root.pk])).status_code == 403
+    assert client.post(reverse("admin:auth_group_add"), {"name": "mine"}).status_code == 403
+
+
+def test_a_change_of_rights_is_in_the_security_log_with_before_and_after(staff: User, client: Client, db: None) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    assert SecurityEvent.objects.get(event=Event.STAFF_CHANGED).details == {"is_superuser": True}
+    right = Permission.objects.get(codename=StaffRight.APPROVE_PRICES)
+    group_form = {"name": "Prices", "permissions": [right.pk]}
+    assert client.post(reverse("admin:auth_group_add"), group_form).status_code == 302
+    change = reverse("admin:tenants_user_change", args=[staff.pk])
+    fields = {**fields_of(client.get(change).content.decode()), "is_active": "on", "is_staff": "on"}
+    fields["groups"] = str(Group.objects.get().pk)
+    assert client.post(change, {**fields, "is_superuser": "on"}).status_code == 302
+    granted, changed = SecurityEvent.objects.filter(event=Event.STAFF_CHANGED).order_by("sequence")[1:]
+    assert (granted.target, granted.actor) == ("Prices", "user:root")
+    assert "approve" in str(granted.details["permissions"][1])
+    assert changed.details["is_superuser"] == [False, True]
+    assert changed.details["groups"] == [[], ["Prices"]]
+    assert SecurityEvent.objects.filter(event__startswith="admin.").count() == 2
