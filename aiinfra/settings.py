@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "aiinfra.middleware.bounded_body",
     "allauth.account.middleware.AccountMiddleware",
     "aiinfra.tenants.login.middleware.TooManyAttempts",
-    "aiinfra.tenants.middleware.LoginRequired",
+    "aiinfra.tenants.expired_sessions.LoginRequired",
     "aiinfra.tenants.middleware.session_principal",
     "aiinfra.tenants.middleware.WorkerPages",
     "aiinfra.tenants.security_log.answers.record_answers",

@@ -51,7 +51,7 @@ def rows_of(path: Path) -> list[Row]:
 
 
 def pairs_of(rows: Iterable[Row]) -> list[Pair]:
-    """Labelled pairs with their cosines."""
+    """Labeled pairs with their cosines."""
     return [Pair(row["a"], row["b"], bool(row["same"]), float(vector(row["a"]) @ vector(row["b"]))) for row in rows]
 
 

@@ -94,10 +94,10 @@ def _seen(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def entry_id(partition: str, text: str) -> str:
     """The ID of the entry that answers exactly this text in this partition."""
-    return _digest([partition, normalised(text)])
+    return _digest([partition, normalized(text)])
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """The text without differences that cannot matter: composed characters and outer whitespace. Case, punctuation and
     inner whitespace can matter (code, tables, names), and stay.
     """

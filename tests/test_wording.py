@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SUFFIXES = {".py", ".html", ".md", ".js", ".txt"}
-EVERYWHERE = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates", "docs", "README.md")
-REWRITTEN = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates")
+SUFFIXES = {".py", ".html", ".md", ".js", ".css", ".txt"}
+EVERYWHERE = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates", "docs", "static", "benchmarks", "README.md")
+"""Where the patterns of `GONE` must not occur."""
+REWRITTEN = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates", "static", "benchmarks")
 """Where the patterns of `WORDS` must not occur. Add a folder once its texts have been rewritten."""
 
 # Lowercase regular expressions, and what to use instead.
@@ -26,6 +27,11 @@ GONE = (
     (r"\bmoney by itself\b", "direct saving"),
     (r"\bshows? up here\b", "appears here"),
     (r"\bto the newest\b", "view the newest"),
+    (r"\bre-pric(e|es|ed|ing)\b", "reprice"),
+    (r"\b(redis|postgresql|server|supervisor|database) (does not|doesn't|did not) answer\b", "is not responding"),
+    (r"\byou may not do this\b", "you don't have permission to do this"),
+    (r"\bthat did not work\b", "something went wrong"),
+    (r"\b(colours?|coloured|neighbours?|normalised)\b", "color, neighbor, normalized"),
 )
 WORDS = (
     (r"\banew\b", "again"),
@@ -51,14 +57,23 @@ WORDS = (
     (r"\bdid not pass through here\b", "made outside aiinfra"),
     (r"\bdearer\b", "more expensive"),
     (r"\bmeanwhile\b", "in the meantime"),
-    (r"\bre-pric(e|es|ed|ing)\b", "reprice"),
     (r"\bis a member already\b", "is already a member"),
     (r"\bnot a member any more\b", "no longer a member"),
     (r"\btells? of\b", "report"),
     (r"\bthe most that\b", "the maximum"),
+    (r"\bwhat came of\b", "the result of"),
+    (r"\bboth (ends )?included\b", "inclusive"),
+    (r"\bbeyond reading\b", "unreadable"),
+    (r"\bhe who\b|\bwho wants to have\b", "someone who"),
+    (r"\b(kept|held) in the line\b|\bleaves the line\b", "queued, dequeued"),
+    (r"\bnone (parts|tells)\b|\btells nothing\b", "distinguish"),
+    (r"\bfor (staff|people) to read\b", "read-only"),
     (r"\bso (many|long) (calls|tokens|days|hours|seconds)\b", "this many"),
 )
-EXCEPTIONS = {"cache_app/eligibility.py": r"\b(he|his|him)\b"}
+EXCEPTIONS = {
+    "cache_app/eligibility.py": r"\b(he|his|him)\b",
+    "cache_app/guards/stems.py": r"\b(colours?|coloured|neighbours?|normalised)\b",
+}
 """By path: the pattern that a file may contain."""
 WORD_LISTS = "cache_app/guards/words/"
 """Data: words of questions, not of the product."""

@@ -111,7 +111,7 @@ def _protect_files() -> None:
 
 
 def _migrate() -> None:
-    """Seed demo accounts only if nobody has created an organization yet, and only where they are allowed.
+    """Seed demo accounts only if no one has created an organization yet, and only where they are allowed.
 
     The price book learns new models here and not in a migration: they come with each release of a package.
     """

@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.filter
 def actor_name(actor: str) -> str:
-    """The name of whoever did something; empty if nobody is known."""
+    """The name of whoever did something; empty if no one is known."""
     return actors.actor_name(actor) if actor else ""

@@ -3,18 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from django.contrib.auth import REDIRECT_FIELD_NAME
-from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from aiinfra.middleware import GetResponse
 from aiinfra.tenants.audit import user_actor
@@ -26,36 +20,6 @@ from aiinfra.tenants.staff import StaffRight, has_right
 
 SESSION_KEY = "organization_id"
 WORKER_PAGES = ("/admin/django-rq/", "/admin/django_rq/")
-
-
-class LoginRequired(LoginRequiredMiddleware):
-    """Sends people to the login page, and scripts of a page that is open as well.
-
-    A script that followed a redirect would take the login page for the part that it asked for. It gets 401 with the
-    address of the login page in `HX-Redirect`, and from there the way leads back to the page, not to the part.
-    """
-
-    def handle_no_permission(  # type: ignore[override]
-        self, request: HttpRequest, view_func: Any
-    ) -> HttpResponseBase:
-        """401 for what a page's scripts ask for, else a redirect."""
-        if not _is_by_script(request):
-            return super().handle_no_permission(request, view_func)
-        log_in = redirect_to_login(_page_of(request), self.get_login_url(view_func), REDIRECT_FIELD_NAME)
-        return HttpResponse(status=401, headers={"HX-Redirect": log_in.url})
-
-
-def _is_by_script(request: HttpRequest) -> bool:
-    return "HX-Request" in request.headers or request.headers.get("Accept") == "application/json"
-
-
-def _page_of(request: HttpRequest) -> str:
-    """Path and query of the page that asks, if it is ours."""
-    address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
-        return resolve_url("home")
-    page = urlsplit(address)
-    return f"{page.path}?{page.query}" if page.query else page.path
 
 
 def session_principal(get_response: GetResponse) -> GetResponse:

@@ -1,7 +1,7 @@
 """Names that one letter tells apart (Meier and Maier, Simon and Simone), and short forms in capitals (GOOG and GOOGL).
 
 In an ordinary word one wrong letter is a slip; in a name it is another person. A slip is only taken for one where
-nobody is called so: a letter that is doubled or not, and inside a long name one that is missing or two exchanged.
+no one is called so: a letter that is doubled or not, and inside a long name one that is missing or two exchanged.
 """
 
 import re

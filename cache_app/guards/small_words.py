@@ -29,7 +29,7 @@ ASKS_THE_WAY = re.compile(
     r"|\b(?:ways?|steps|possible|how) (?:for me |for you )?(to)\b"
     r"|\b(what|which|when|why)(?: [a-z]+){0,4}? (?:can|could|should|would) (i|you|we|one|people)\b"
 )
-"""Whom "how do I" is about is nobody in particular."""
+"""Whom "how do I" is about is no one in particular."""
 OFFERS = re.compile(
     r"\bdo (?:you|we|they) ((?:[a-z]+ ){0,2})"
     r"(?=(?:have|offer|sell|accept|take|provide|support|ship|deliver|allow|serve|stock)\b)"

@@ -7,7 +7,7 @@ from cache_app.embedding.base import Vector
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbor:
     """An entry near a vector. `similarity` is their cosine."""
 
     entry_id: str
@@ -21,6 +21,6 @@ class VectorIndex(Protocol):
     servable. Thread-safe.
     """
 
-    def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbour]:
+    def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbor]:
         """The nearest entries, best first, including everything written before the call. Raises RedisError."""
         ...

@@ -18,7 +18,7 @@ from redis import RedisError
 
 from cache_app.embedding.base import Vector
 from cache_app.index import building
-from cache_app.index.base import Neighbour
+from cache_app.index.base import Neighbor
 from cache_app.index.partition import Partition
 from cache_app.index.rows import Rows, RowsView
 from cache_app.index.sync import Cursor, News, parsed, read_news, read_pages, read_tail
@@ -57,7 +57,7 @@ class MatrixIndex:
         """Memory used by the partitions."""
         return self._bytes
 
-    def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbour]:
+    def nearest(self, organization_id: int, partition: str, vector: Vector, count: int = 3) -> list[Neighbor]:
         """See VectorIndex. Raises RedisError."""
         for _ in range(ATTEMPTS):
             synced = self._synced((organization_id, partition), len(vector))
@@ -66,7 +66,7 @@ class MatrixIndex:
                 return self._search(here, vector, count, now_ms)
         return []
 
-    def _search(self, here: Partition, vector: Vector, count: int, now_ms: int) -> list[Neighbour]:
+    def _search(self, here: Partition, vector: Vector, count: int, now_ms: int) -> list[Neighbor]:
         with self._lock:
             rows = here.rows
             view = rows.view()

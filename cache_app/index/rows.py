@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache_app.embedding.base import Vector
-from cache_app.index.base import Neighbour
+from cache_app.index.base import Neighbor
 from cache_app.index.projection import MANY, SHORTLIST, Projection
 
 BLOCK = 4_096
@@ -46,7 +46,7 @@ class RowsView:
     short: tuple[Floats, ...]
     projection: Projection | None
 
-    def nearest(self, query: Vector, count: int, now_ms: int) -> list[Neighbour]:
+    def nearest(self, query: Vector, count: int, now_ms: int) -> list[Neighbor]:
         """The nearest rows that have not expired, best first."""
         scores = self._scores(query)
         scores[self.expires[: self.size] <= now_ms] = GONE
@@ -58,7 +58,7 @@ class RowsView:
             exact = np.where(scores[places] == GONE, GONE, np.vecdot(self._taken(places), query))
         order = np.argsort(-exact, kind="stable")[:count]
         found = ((self.ids[int(places[i])], float(exact[i])) for i in order)
-        return [Neighbour(entry_id, min(score, 1.0)) for entry_id, score in found if score > GONE]
+        return [Neighbor(entry_id, min(score, 1.0)) for entry_id, score in found if score > GONE]
 
     def gone(self, now_ms: int) -> int:
         """Number of masked rows."""

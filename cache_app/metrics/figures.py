@@ -35,7 +35,7 @@ FATES = {
     "refused by a guard": ("refused", "var(--series-3)"),
     "below the threshold": ("below", "var(--series-low)"),
 }
-THRESHOLD_COLOUR = "var(--bad)"
+THRESHOLD_COLOR = "var(--bad)"
 FULL = 100
 
 
@@ -45,8 +45,8 @@ def outcomes_chart(organization_id: int, view: DayRange) -> Chart:
     counted = _by_date(organization_id, view)
     days = [_outcomes(counted[day]) for day in dates]
     shown = [name for name in (*OUTCOMES, SHADOW[0], MISS[0]) if name != SHADOW[0] or any(day[name] for day in days)]
-    colours = {**{name: colour for name, (_, colour) in OUTCOMES.items()}, **dict([SHADOW, MISS])}
-    traces = [_bars(name, colours[name], dates, [day[name] for day in days]) for name in shown]
+    colors = {**{name: color for name, (_, color) in OUTCOMES.items()}, **dict([SHADOW, MISS])}
+    traces = [_bars(name, colors[name], dates, [day[name] for day in days]) for name in shown]
     rows = [[day_text(at), *(f"{day[name]:,}" for name in shown)] for at, day in zip(dates, days, strict=True)]
     has_some = any(sum(day.values()) for day in days)
     axis = {"type": "date", "tickformat": "%d %b", "nticks": 8}
@@ -85,10 +85,10 @@ def similarity_chart(organization_id: int, view: DayRange) -> Chart:
             "name": name,
             "x": [percent / FULL for percent in percents],
             "y": [by_fate[name].get(percent, 0) for percent in percents],
-            "marker": {"color": colour},
+            "marker": {"color": color},
             "hovertemplate": "%{y:,d}",
         }
-        for name, (_, colour) in FATES.items()
+        for name, (_, color) in FATES.items()
     ]
     rows = [
         [f"{percent / FULL:.2f}", *(f"{by_fate[name].get(percent, 0):,}" for name in FATES)]
@@ -111,8 +111,8 @@ def similarity_chart(organization_id: int, view: DayRange) -> Chart:
 def _threshold_line(threshold: float) -> Figure:
     """A bar is centered on its percent and counts everything from it up to the next: the line is at the left edge."""
     at = threshold - 0.005
-    line = {"color": THRESHOLD_COLOUR, "width": 1, "dash": "dash"}
-    words = {"text": f"threshold {threshold:.2f}", "showarrow": False, "font": {"color": THRESHOLD_COLOUR}}
+    line = {"color": THRESHOLD_COLOR, "width": 1, "dash": "dash"}
+    words = {"text": f"threshold {threshold:.2f}", "showarrow": False, "font": {"color": THRESHOLD_COLOR}}
     return {
         "shapes": [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
         "annotations": [
@@ -155,12 +155,12 @@ def _counts_axis(counted: Sequence[int], *, ticks: int = 6) -> Figure:
     return {**COUNTS, "nticks": ticks}
 
 
-def _bars(name: str, colour: str, dates: list[date], counted: list[int]) -> Figure:
+def _bars(name: str, color: str, dates: list[date], counted: list[int]) -> Figure:
     return {
         "type": "bar",
         "name": name,
         "x": [day.isoformat() for day in dates],
         "y": counted,
-        "marker": {"color": colour, "opacity": [1.0] * (len(dates) - 1) + [UNFINISHED]},
+        "marker": {"color": color, "opacity": [1.0] * (len(dates) - 1) + [UNFINISHED]},
         "hovertemplate": "%{y:,d}",
     }

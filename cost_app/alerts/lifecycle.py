@@ -150,7 +150,7 @@ def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
 
 
 def open_alerts() -> int:
-    """How many alerts in scope nobody has acknowledged, counted up to `COUNT_MAX`. One query on the index of unresolved
+    """How many alerts in scope no one has acknowledged, counted up to `COUNT_MAX`. One query on the index of unresolved
     alerts.
     """
     return Alert.objects.filter(resolved_at=None, state=AlertState.OPEN)[:COUNT_MAX].count()

@@ -22,8 +22,8 @@ from cost_app.policy import zone_of
 
 MS = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
-LEFT_COLOUR, PACE_COLOUR = "var(--series-1)", "var(--series-low)"
-SPENT_COLOUR, RUNNING_COLOUR, LIMIT_COLOUR = "var(--series-1)", "var(--series-6)", "var(--series-3)"
+LEFT_COLOR, PACE_COLOR = "var(--series-1)", "var(--series-low)"
+SPENT_COLOR, RUNNING_COLOR, LIMIT_COLOR = "var(--series-1)", "var(--series-6)", "var(--series-3)"
 BARS = 24
 
 
@@ -43,8 +43,8 @@ def burn_down(row: BudgetRow) -> Chart:
     left = [(window.starts_at, limit), *((point.at, point.left_nano) for point in points)]
     pace = [(window.starts_at, limit), (window.ends_at, 0)]
     traces = [
-        _line("left", left, {"color": LEFT_COLOUR, "width": 2}),
-        _line("even pace", pace, {"color": PACE_COLOUR, "width": 1, "dash": "dash"}),
+        _line("left", left, {"color": LEFT_COLOR, "width": 2}),
+        _line("even pace", pace, {"color": PACE_COLOR, "width": 1, "dash": "dash"}),
     ]
     rows = [
         [
@@ -66,17 +66,17 @@ def history(budget: Budget, row: BudgetRow | None) -> Chart:
     """Spending in each window compared with its limit, the current one last. One query."""
     past = past_windows(budget, BARS)[::-1]
     names = [day_text(each.window.starts_at) for each in past]
-    traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOUR)]
+    traces = [_bars("spent", names, [each.usage.spent_nano for each in past], SPENT_COLOR)]
     shown: list[tuple[str, BudgetUsage]] = [(name, each.usage) for name, each in zip(names, past, strict=True)]
     if row:
         running = day_text(row.window.starts_at)
-        traces.append(_bars("so far", [running], [row.usage.spent_nano], RUNNING_COLOUR))
+        traces.append(_bars("so far", [running], [row.usage.spent_nano], RUNNING_COLOR))
         shown.append((running, row.usage))
     limits = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "limit",
-        "line": {"color": LIMIT_COLOUR, "width": 2, "shape": "hvh"},
+        "line": {"color": LIMIT_COLOR, "width": 2, "shape": "hvh"},
         "x": [name for name, _ in shown],
         **_amounts([usage.limit_nano for _, usage in shown]),
     }
@@ -163,8 +163,8 @@ def _line(name: str, points: Iterable[tuple[datetime, int]], line: Figure) -> Fi
     return {**shape, "x": [_stamp(moment) for moment in moments], **_amounts(amounts)}
 
 
-def _bars(name: str, x: Sequence[str], amounts: Sequence[int], colour: str) -> Figure:
-    return {"type": "bar", "name": name, "x": x, "marker": {"color": colour}, **_amounts(amounts)}
+def _bars(name: str, x: Sequence[str], amounts: Sequence[int], color: str) -> Figure:
+    return {"type": "bar", "name": name, "x": x, "marker": {"color": color}, **_amounts(amounts)}
 
 
 def _amounts(amounts: Iterable[int]) -> Figure:

@@ -9,7 +9,7 @@ from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.finance.month_close import CloseState, close_states, figure
 from cost_app.finance.month_sums import MonthSums, has_whole_days, sums_calendar
 from cost_app.finance.months import Month, months_of
-from cost_app.finance.statement import NOBODY, SECTIONS, Line, names_of
+from cost_app.finance.statement import SECTIONS, UNATTRIBUTED, Line, names_of
 from cost_app.models import Dimension, InvoiceImport, InvoiceLine, MonthClose, UsageDay
 
 LINES_A_PAGE = 100
@@ -113,7 +113,7 @@ def _snapshot_lines(dimension: Dimension, sums: dict[str, dict[str, Any]]) -> li
 
 def _signed_name(dimension: Dimension, value: str, row: dict[str, Any]) -> str:
     if not value:
-        return NOBODY.get(dimension, "none")
+        return UNATTRIBUTED.get(dimension, "none")
     return f"{row['name']} ({value})" if row.get("name") else ""
 
 

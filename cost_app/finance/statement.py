@@ -22,7 +22,7 @@ SECTIONS = {
     Dimension.USER: "By user",
     Dimension.TAG: "By tag",
 }
-NOBODY = {
+UNATTRIBUTED = {
     Dimension.API_KEY: "without a key",
     Dimension.USER: "without a user",
     Dimension.TAG: "without a tag",
@@ -90,7 +90,7 @@ def _section(dimension: Dimension, sums: MonthSums, total: Line) -> Section:
 
 
 def _line(dimension: Dimension, value: str, sums: Sums, names: Mapping[str, str]) -> Line:
-    return Line(name=names.get(value, value) or NOBODY.get(dimension, ""), value=value, **sums)
+    return Line(name=names.get(value, value) or UNATTRIBUTED.get(dimension, ""), value=value, **sums)
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> dict[str, str]:

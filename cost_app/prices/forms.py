@@ -145,7 +145,7 @@ def initial_of(price: ModelPrice) -> dict[str, Any]:
 
 
 class RepricingForm(forms.Form):
-    """Whose calls to reprice: days in the page's time zone, both ends included."""
+    """Whose calls to reprice: an inclusive range of days in the page's time zone."""
 
     provider = forms.ChoiceField()
     model = forms.CharField(

@@ -49,7 +49,7 @@ def classify(messages: Sequence[dict[str, Any]], max_tokens: int, explicit: str 
     1. `explicit` names a class.
     2. creative: the last turn asks to make a work (a story, a slogan, a speech), to brainstorm or to play a role.
     3. complex: the last turn holds code or words of reasoning; the turns are longer than 6,000 bytes together or more
-       than 12; or the client asks for an answer of more than 2,000 tokens (the default limit tells nothing).
+       than 12; or the client asks for an answer of more than 2,000 tokens (the default limit is ignored).
     4. simple: none of these signs.
 
     `max_tokens` is the limit of the answer; 0 where it is not known.

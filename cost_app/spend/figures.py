@@ -26,7 +26,7 @@ LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
 DOLLARS = {"type": "linear", "tickprefix": "$", "rangemode": "tozero", "nticks": 6}
 FORMATS = {Period.HOURLY: "%H:%M", Period.MONTHLY: "%b %Y"}
 ACCENT, BAND, LIMIT, EARLIER = "var(--series-1)", "var(--series-2)", "var(--bad)", "var(--text-faint)"
-OTHERS_COLOUR = "var(--series-low)"
+OTHERS_COLOR = "var(--series-low)"
 
 
 def spend_chart(organization_id: int, view: SpendView) -> Chart:
@@ -184,7 +184,7 @@ def _bars(name: str, shown: Spend, number: int) -> Figure:
         "name": name,
         "x": _places(shown),
         "marker": {
-            "color": f"var(--series-{number + 1})" if number < TOP else OTHERS_COLOUR,
+            "color": f"var(--series-{number + 1})" if number < TOP else OTHERS_COLOR,
             "opacity": [1.0 if each.is_over else UNFINISHED for each in shown.metrics],
         },
     }
@@ -198,14 +198,14 @@ def _amounts(nanos: Sequence[int]) -> Figure:
     }
 
 
-def _line(name: str, days: Sequence[str], nanos: Sequence[int], colour: str) -> Figure:
+def _line(name: str, days: Sequence[str], nanos: Sequence[int], color: str) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
         "x": days,
         **_amounts(nanos),
-        "line": {"color": colour, "width": 1},
+        "line": {"color": color, "width": 1},
     }
 
 

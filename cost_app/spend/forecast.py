@@ -3,7 +3,7 @@
 Every step is based on medians, so that one extreme day moves neither the pattern nor the level:
 
 - the pattern is the median of each weekday, relative to the others;
-- the trend is the Theil-Sen slope of the logarithms without the pattern, shrunk towards none where it is no larger
+- the trend is the Theil-Sen slope of the logarithms without the pattern, shrunk toward none where it is no larger
   than its own error; the level is the median of the last three weeks on that trend;
 - the error of a day is its deviation, in proportion to its expected cost.
 

@@ -10,7 +10,7 @@ from queue_app.stats.axes import MINUTE, UNFINISHED, counts_axis, minute_text, s
 
 cost = create_cost_optimizer()
 
-COLOURS = 6
+COLORS = 6
 MINUTES = 60
 Failed = dict[str, dict[datetime, int]]
 """`provider/model` -> minute -> failed calls."""
@@ -45,7 +45,7 @@ def _trace(name: str, counts: dict[datetime, int], minutes: list[datetime], numb
         "x": [stamp(minute) for minute in minutes],
         "y": [counts.get(minute, 0) for minute in minutes],
         "marker": {
-            "color": f"var(--series-{number % COLOURS + 1})",
+            "color": f"var(--series-{number % COLORS + 1})",
             "opacity": [1.0] * (len(minutes) - 1) + [UNFINISHED],
         },
         "hovertemplate": "%{y:,d}",

@@ -33,8 +33,8 @@ HOUR = timedelta(hours=1)
 DEPTH_STEP_S = 15
 """Distance between points of the depth chart; the 5 s samples are more than a screen can show for an hour."""
 PRIORITIES = sorted(Priority, reverse=True)
-HELD, HELD_COLOUR = "held for a retry", "var(--series-held)"
-WAIT_COLOUR, RUN_COLOUR = "var(--series-2)", "var(--series-4)"
+HELD, HELD_COLOR = "held for a retry", "var(--series-held)"
+WAIT_COLOR, RUN_COLOR = "var(--series-2)", "var(--series-4)"
 
 
 @dataclass
@@ -59,10 +59,10 @@ def depth_chart(organization_id: int) -> Chart:
     points = _last_in_each(samples, DEPTH_STEP_S)
     x = [local(point.at) for point in points]
     ready = [
-        _depth_trace(priority.name.lower(), x, [point.depth.get(priority, 0) for point in points], _colour(priority))
+        _depth_trace(priority.name.lower(), x, [point.depth.get(priority, 0) for point in points], _color(priority))
         for priority in PRIORITIES
     ]
-    held = _depth_trace(HELD, x, [point.held for point in points], HELD_COLOUR)
+    held = _depth_trace(HELD, x, [point.held for point in points], HELD_COLOR)
     peak = max((point.waiting for point in points), default=0)
     rows = [
         [clock(each.at), *(each.depth.get(priority, 0) for priority in PRIORITIES), each.held, each.waiting]
@@ -73,7 +73,7 @@ def depth_chart(organization_id: int) -> Chart:
     return Chart(timed_figure([*ready, held], counts_axis(peak), deep), table)
 
 
-def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], colour: str) -> Figure:
+def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], color: str) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -81,7 +81,7 @@ def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], colour: str
         "name": name,
         "x": x,
         "y": counts,
-        "line": {"color": colour, "width": 1.5, "shape": "hv"},
+        "line": {"color": color, "width": 1.5, "shape": "hv"},
         "hovertemplate": "%{y:,d}",
     }
 
@@ -102,7 +102,7 @@ def times_chart(_organization_id: int) -> Chart:
     waits = [_average(minute.total.wait_ms, minute.total.started) for minute in minutes]
     runs = [_average(minute.total.run_ms, minute.total.started) for minute in minutes]
     x = [stamp(minute.at) for minute in minutes]
-    traces = [_time_trace("wait", x, waits, WAIT_COLOUR), _time_trace("run", x, runs, RUN_COLOUR)]
+    traces = [_time_trace("wait", x, waits, WAIT_COLOR), _time_trace("run", x, runs, RUN_COLOR)]
     rows = [
         [minute_text(each.at), duration_ms(wait), duration_ms(run), each.total.started]
         for each, wait, run in zip(minutes, waits, runs, strict=True)
@@ -122,7 +122,7 @@ def organizations_chart(_organization_id: int) -> Chart:
             "name": priority.name.lower(),
             "x": [load.depth.get(priority, 0) for load in loads],
             "y": [load.name for load in loads],
-            "marker": {"color": _colour(priority)},
+            "marker": {"color": _color(priority)},
             "hovertemplate": "%{x:,d}",
         }
         for priority in PRIORITIES
@@ -162,7 +162,7 @@ def _counts_chart(count: Callable[[Outcomes], int]) -> Chart:
             **_lane_trace(priority, x),
             "type": "bar",
             "y": [count(minute.lanes[priority]) for minute in minutes],
-            "marker": {"color": _colour(priority), "opacity": opacity},
+            "marker": {"color": _color(priority), "opacity": opacity},
         }
         for priority in PRIORITIES
     ]
@@ -201,14 +201,14 @@ def _lane_trace(priority: Priority, x: Sequence[str]) -> Figure:
     return {"name": priority.name.lower(), "x": x, "hovertemplate": "%{y:,d}"}
 
 
-def _time_trace(name: str, x: Sequence[str], milliseconds: Sequence[float | None], colour: str) -> Figure:
+def _time_trace(name: str, x: Sequence[str], milliseconds: Sequence[float | None], color: str) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
         "x": x,
         "y": [None if each is None else round(each / 1000, 3) for each in milliseconds],
-        "line": {"color": colour, "width": 2},
+        "line": {"color": color, "width": 2},
         "marker": {"size": 4, "opacity": [1.0] * (len(x) - 1) + [UNFINISHED]},
         "connectgaps": False,
         "hovertemplate": "%{y:,.2f} s",
@@ -226,7 +226,7 @@ def _average(total: int, count: int) -> float | None:
     return total / count if count else None
 
 
-def _colour(priority: Priority) -> str:
+def _color(priority: Priority) -> str:
     """The page's script replaces it with the theme's color."""
     return f"var(--series-{priority.name.lower()})"
 

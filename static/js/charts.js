@@ -10,7 +10,7 @@ const CONFIG = { displayModeBar: false, doubleClick: false };
 const sizes = new ResizeObserver((entries) => entries.forEach((entry) => fit(entry.target)));
 
 /* Resolves a custom property to a color for Plotly. The browser resolves `light-dark()` only on an element. */
-function colour(name) {
+function color(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
@@ -20,8 +20,8 @@ function colour(name) {
 }
 
 function themed(layout) {
-  const line = colour("--line");
-  const muted = colour("--text-muted");
+  const line = color("--line");
+  const muted = color("--text-muted");
   const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickcolor: line, automargin: true, fixedrange: true };
   const look = {
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -29,7 +29,7 @@ function themed(layout) {
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: muted },
     margin: { l: 44, r: 12, t: 8, b: 32 },
     hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--surface-raised"), bordercolor: line, font: { color: colour("--text") } },
+    hoverlabel: { bgcolor: color("--surface-raised"), bordercolor: line, font: { color: color("--text") } },
     legend: { orientation: "h", y: -0.2, font: { color: muted } },
     autosize: true,
   };
@@ -39,16 +39,16 @@ function themed(layout) {
 }
 
 /* Replaces "var(--series-1)" in a trace by the theme's color. */
-function coloured(value) {
+function colored(value) {
   if (typeof value === "string") {
     const match = value.match(/^var\((--[a-z0-9-]+)\)$/);
-    return match ? colour(match[1]) : value;
+    return match ? color(match[1]) : value;
   }
   if (Array.isArray(value)) {
-    return value.map(coloured);
+    return value.map(colored);
   }
   return value && typeof value === "object"
-    ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner)]))
+    ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, colored(inner)]))
     : value;
 }
 
@@ -96,7 +96,7 @@ async function paint(element) {
     setState(element, "empty", element.dataset.empty || "Nothing to show yet.");
     return;
   }
-  await Plotly.react(plotOf(element), coloured(figure.data), themed(coloured(figure.layout || {})), CONFIG);
+  await Plotly.react(plotOf(element), colored(figure.data), themed(colored(figure.layout || {})), CONFIG);
   plotOf(element).removeAllListeners("plotly_click");
   plotOf(element).on("plotly_click", follow);
   setState(element, "drawn");

@@ -21,7 +21,7 @@ function focusProblem(root) {
   return Boolean(problem);
 }
 
-/* Dialogs: focus returns to the button that opened one, even if the page was refreshed meanwhile. */
+/* Dialogs: focus returns to the button that opened one, even if the page was refreshed in the meantime. */
 
 const openers = new WeakMap();
 

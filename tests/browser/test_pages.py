@@ -28,9 +28,9 @@ DOUBLE_IDS = """() => {
 HEADING_LEVELS = """() => [...document.querySelectorAll("h1, h2, h3, h4")].filter((e) => e.checkVisibility())
   .map((e) => Number(e.tagName[1]))"""
 FAINT_TEXT = """() => {
-  const parts = (colour) => {
+  const parts = (color) => {
     const canvas = document.createElement("canvas").getContext("2d");
-    canvas.fillStyle = colour;
+    canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data];
   };
@@ -40,8 +40,8 @@ FAINT_TEXT = """() => {
   };
   const behind = (e) => {
     for (; e; e = e.parentElement) {
-      const colour = parts(getComputedStyle(e).backgroundColor);
-      if (colour[3] === 255) return colour.slice(0, 3);
+      const color = parts(getComputedStyle(e).backgroundColor);
+      if (color[3] === 255) return color.slice(0, 3);
     }
     return [255, 255, 255];
   };

@@ -137,5 +137,5 @@ def test_dark_and_light_follow_the_system_and_the_button(traffic: None, viewer: 
 
 def _lightness(page: Page) -> int:
     """The red of the page's background, 0 to 255."""
-    colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return int(colour.removeprefix("rgb(").split(",")[0])
+    color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return int(color.removeprefix("rgb(").split(",")[0])

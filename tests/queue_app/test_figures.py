@@ -131,7 +131,7 @@ def test_the_depth_is_thinned_to_what_a_screen_shows(redis_url: str, scoped: Org
     assert points["x"][-1] == "2026-07-01T14:30:15"
 
 
-def test_each_priority_has_its_colour_on_every_chart(
+def test_each_priority_has_its_color_on_every_chart(
     queue: None, scoped: Organization, submit: Submit, ended: Callable[..., None], now: datetime
 ) -> None:
     ended(1, completed=1, failed=1)

@@ -98,7 +98,7 @@ def test_an_open_circuit_is_shown_with_the_time_of_the_next_probe(
     assert "in 60 s" in page or "in 59 s" in page
 
 
-def test_the_error_rate_is_coloured_when_it_is_bad(
+def test_the_error_rate_is_colored_when_it_is_bad(
     claimed: Callable[..., Claim], organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     claim = claimed(max_retries=0)

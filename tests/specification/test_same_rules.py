@@ -139,12 +139,12 @@ def test_arguments_obey_the_limits_of_a_body(queue: AIRequestQueue) -> None:
 
 def test_an_unknown_option_is_named_and_is_a_type_error_too(queue: AIRequestQueue, cache: SemanticCache) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: queue.enqueue(*MODEL, MESSAGES, organization_id="north", colour="red"),  # type: ignore[call-arg]
-        lambda: cache.get(MESSAGES, *MODEL, organization_id="north", colour="red"),  # type: ignore[call-arg]
-        lambda: cache.set(MESSAGES, {"content": "x"}, organization_id="north", colour="red"),  # type: ignore[call-arg]
+        lambda: queue.enqueue(*MODEL, MESSAGES, organization_id="north", color="red"),  # type: ignore[call-arg]
+        lambda: cache.get(MESSAGES, *MODEL, organization_id="north", color="red"),  # type: ignore[call-arg]
+        lambda: cache.set(MESSAGES, {"content": "x"}, organization_id="north", color="red"),  # type: ignore[call-arg]
     ]
     for call in calls:
-        with pytest.raises(UnknownOptionError, match="colour") as refusal:
+        with pytest.raises(UnknownOptionError, match="color") as refusal:
             call()
         assert isinstance(refusal.value, TypeError)
 

@@ -12,7 +12,7 @@ cost = create_cost_optimizer()
 
 HOURS = 24
 HOUR = timedelta(hours=1)
-COLOURS = 6
+COLORS = 6
 UNFINISHED = 0.45
 """Opacity of the current, unfinished hour."""
 
@@ -47,7 +47,7 @@ def _trace(name: str, p95: dict[datetime, float], hours: list[datetime], number:
         "name": name,
         "x": [_stamp(hour) for hour in hours],
         "y": [round(p95[hour] / 1000, 3) if hour in p95 else None for hour in hours],
-        "line": {"color": f"var(--series-{number % COLOURS + 1})", "width": 2},
+        "line": {"color": f"var(--series-{number % COLORS + 1})", "width": 2},
         "marker": {"size": 5, "opacity": [1.0] * (len(hours) - 1) + [UNFINISHED]},
         "connectgaps": False,
         "hovertemplate": "%{y:,.2f} s",

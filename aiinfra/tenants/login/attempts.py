@@ -23,7 +23,7 @@ WINDOW_S = 300
 PAIR_MAX = 10
 """Failures of one name from one address."""
 NAME_MAX = 50
-"""Failures of one name from all addresses: high enough that nobody locks out others by accident."""
+"""Failures of one name from all addresses: high enough that no one locks out others by accident."""
 ADDRESS_MAX = 100
 """Failures from one address with all names: an office may share one."""
 IPV6_PREFIX = 64

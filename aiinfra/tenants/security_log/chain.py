@@ -1,6 +1,6 @@
 """Hash chains: each row's digest covers the row and the digest before it, so a later change breaks every later link.
 
-A plain SHA-256, so that anybody can check an exported log. Whoever can write to the database could rebuild a whole
+A plain SHA-256, so that anyone can check an exported log. Whoever can write to the database could rebuild a whole
 chain; compare with a digest that was exported earlier to notice that.
 """
 

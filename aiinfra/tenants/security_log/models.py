@@ -17,7 +17,7 @@ class SecurityEvent(models.Model):
     digest = models.CharField(max_length=64, help_text="SHA-256 of the previous digest and this row")
     at = models.DateTimeField(default=timezone.now)
     event = models.CharField(max_length=64, help_text="noun.verb, such as login.failed")
-    actor = models.CharField(max_length=200, blank=True, help_text="empty if nobody is known")
+    actor = models.CharField(max_length=200, blank=True, help_text="empty if unknown")
     organization = models.CharField(max_length=63, blank=True, help_text="the slug; empty for the installation")
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     request_id = models.CharField(max_length=64, blank=True)

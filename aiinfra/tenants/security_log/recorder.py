@@ -35,7 +35,7 @@ def record(
     `event` is a member of `events.Event` or a verb of the audit log; `actor` is made by `audit.user_actor`, `key_actor`
     or `command_actor`; `organization` is a slug. Address and request ID default to those of the current request.
     `details` never contain a secret or prompt text. Texts are shortened, so no caller can make this raise. For what
-    anybody can repeat without an account, use `repeats.count`.
+    anyone can repeat without an account, use `repeats.count`.
     """
     row = SecurityEvent(
         at=at or timezone.now(),

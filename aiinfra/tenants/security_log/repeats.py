@@ -1,4 +1,4 @@
-"""Events that anybody can cause as often as they like: the first of a minute is written, the others are counted.
+"""Events that anyone can cause as often as they like: the first of a minute is written, the others are counted.
 
 So a flood of wrong keys adds two rows a minute for each key and address, and at most
 `DIFFERENT_MAX` pairs a minute for each kind of event, with and without a known actor.

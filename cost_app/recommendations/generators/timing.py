@@ -69,7 +69,7 @@ def _off_peak(model: Model, found: dict[str, Any]) -> Finding:
             "each would have cost at the lowest price with its own token counts."
         ),
         steps=[
-            "Make sure that nobody waits for requests of low priority: they may be delayed by up to a day.",
+            "Make sure that no one waits for requests of low priority: they may be delayed by up to a day.",
             "Apply: they start when the cheaper hours begin. Other priorities are never delayed.",
             "After three days, see the realized savings here. You can undo it with one click.",
         ],

@@ -97,7 +97,7 @@ def test_partitions_and_organizations_are_apart(index: MatrixIndex, org: int, pu
     assert index.nearest(new_organization(), PARTITION, vector_of(1)) == []
 
 
-def test_vectors_of_another_length_are_no_neighbours(index: MatrixIndex, org: int, put: Put) -> None:
+def test_vectors_of_another_length_are_no_neighbors(index: MatrixIndex, org: int, put: Put) -> None:
     put(1)
     assert found(index, org, 1)
     assert index.nearest(org, PARTITION, vector_of(1, 2 * DIMENSIONS)) == []

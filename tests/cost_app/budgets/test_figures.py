@@ -156,7 +156,7 @@ def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
     )
 
 
-def test_each_period_is_a_bar_and_the_running_one_has_its_own_colour(make_budget: MakeBudget) -> None:
+def test_each_period_is_a_bar_and_the_running_one_has_its_own_color(make_budget: MakeBudget) -> None:
     budget = make_budget(limit_nano=20 * DOLLAR)
     past(budget, 2, 4)
     past(budget, 1, 11)
@@ -188,15 +188,15 @@ def test_plotly_knows_every_property(make_budget: MakeBudget) -> None:
     past(budget, 1, 4)
     row = row_of(budget)
     for chart in (figures.burn_down(row), figures.history(budget, row)):
-        go.Figure(_with_a_colour(chart.figure))
+        go.Figure(_with_a_color(chart.figure))
 
 
-def _with_a_colour(part: Any) -> Any:
-    """The page's script puts the theme's colours in the place of these names."""
+def _with_a_color(part: Any) -> Any:
+    """The page's script puts the theme's colors in the place of these names."""
     if isinstance(part, dict):
-        return {name: _with_a_colour(value) for name, value in part.items()}
+        return {name: _with_a_color(value) for name, value in part.items()}
     if isinstance(part, list):
-        return [_with_a_colour(value) for value in part]
+        return [_with_a_color(value) for value in part]
     return "red" if isinstance(part, str) and part.startswith("var(") else part
 
 

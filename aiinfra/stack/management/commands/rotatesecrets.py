@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print one line per column; exit with status 1 if a value cannot be decrypted.
 
-        API keys are only counted: nobody but their owners has what the new pepper must hash.
+        API keys are only counted: no one but their owners has what the new pepper must hash.
         """
         counts = secret_rotation.count_by_key() if options["check"] else secret_rotation.rotate()
         for each in counts:

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('digest', models.CharField(help_text='SHA-256 of the previous digest and this row', max_length=64)),
                 ('at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('event', models.CharField(help_text='noun.verb, such as login.failed', max_length=64)),
-                ('actor', models.CharField(blank=True, help_text='empty if nobody is known', max_length=200)),
+                ('actor', models.CharField(blank=True, help_text='empty if unknown', max_length=200)),
                 ('organization', models.CharField(blank=True, help_text='the slug; empty for the installation', max_length=63)),
                 ('ip_address', models.GenericIPAddressField(blank=True, null=True)),
                 ('request_id', models.CharField(blank=True, max_length=64)),

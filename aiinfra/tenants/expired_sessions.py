@@ -1,0 +1,42 @@
+"""Handles requests without a session, or with an expired one."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+class LoginRequired(LoginRequiredMiddleware):
+    """Sends people without a session to the login page, also from an open page whose session has expired.
+
+    A script that followed a redirect would insert the login page into the open page. It gets 401 with the login page's
+    URL in `HX-Redirect` instead. After login, people return to the page, not to the part that the script requested.
+    """
+
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        """Respond 401 to scripts, and redirect other requests."""
+        if not _is_by_script(request):
+            return super().handle_no_permission(request, view_func)
+        log_in = redirect_to_login(_page_of(request), self.get_login_url(view_func), REDIRECT_FIELD_NAME)
+        return HttpResponse(status=401, headers={"HX-Redirect": log_in.url})
+
+
+def _is_by_script(request: HttpRequest) -> bool:
+    return "HX-Request" in request.headers or request.headers.get("Accept") == "application/json"
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The path and query of the page that sent the request. The home page if it is not one of ours."""
+    address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
+        return resolve_url("home")
+    page = urlsplit(address)
+    return f"{page.path}?{page.query}" if page.query else page.path
