@@ -108,7 +108,7 @@ def test_a_full_queue_is_counted_and_stops_nothing(
         ({"organization": ["nowhere"]}, "unknown organization nowhere"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, object], problem: str, demo: list[Organization]) -> None:
+def test_invalid_input_is_refused(options: dict[str, object], problem: str, demo: list[Organization]) -> None:
     with pytest.raises(CommandError, match=problem):
         call_command("demo_traffic", **{"seconds": 0.1, **options})
 

@@ -82,9 +82,7 @@ def test_only_failed_calls_have_no_latency(program: Caller, hour: Hour) -> None:
     assert (only["average"], only["p50"], only["failures"]) == (None, None, 1)
 
 
-def test_another_organization_s_calls_are_not_seen(
-    program: Caller, hour: Hour, other_organization: Organization
-) -> None:
+def test_other_organizations_calls_are_invisible(program: Caller, hour: Hour, other_organization: Organization) -> None:
     hour(1_000, organization=other_organization)
     assert models(program) == []
 

@@ -178,7 +178,7 @@ def test_only_channels_that_want_it_are_told(make_channel: MakeChannel, organiza
     assert [each.channel.name for each in Delivery.objects.all()] == ["all"]
 
 
-def test_what_is_rolled_back_is_not_told(make_channel: MakeChannel, organization: Organization) -> None:
+def test_a_rollback_sends_no_event(make_channel: MakeChannel, organization: Organization) -> None:
     make_channel()
     with pytest.raises(RuntimeError), transaction.atomic():
         send(organization.pk, MESSAGE)

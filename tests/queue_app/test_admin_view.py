@@ -55,22 +55,22 @@ def test_staff_see_the_rows_of_every_organization(table: str, staff: Client, cha
     assert staff.get(link[1]).status_code == 200
 
 
-def test_no_raw_record_holds_a_prompt(staff: Client, charged: AIRequest) -> None:
+def test_raw_records_never_contain_prompts(staff: Client, charged: AIRequest) -> None:
     page = staff.get(reverse("admin:queue_app_airequest_change", args=[charged.id])).text
     assert "deepseek-chat" in page
     assert "a secret question" not in page
 
 
 @pytest.mark.parametrize("table", READ_ONLY)
-def test_what_only_the_program_writes_cannot_be_added(table: str, staff: Client) -> None:
+def test_program_only_tables_refuse_new_rows(table: str, staff: Client) -> None:
     assert staff.get(reverse(f"admin:{table}_add")).status_code == 403
 
 
-def test_who_is_not_staff_gets_nowhere(owner: User, client_of: Callable[[User], Client]) -> None:
+def test_non_staff_users_have_no_access(owner: User, client_of: Callable[[User], Client]) -> None:
     assert client_of(owner).get(reverse("admin:queue_app_airequest_changelist")).status_code == 302
 
 
-def test_a_changed_share_holds_at_once_and_is_audited(
+def test_a_changed_share_applies_immediately_and_is_audited(
     staff: Client,
     submit: Callable[..., AIRequest],
     organization: Organization,
@@ -92,7 +92,7 @@ def test_a_changed_share_holds_at_once_and_is_audited(
     assert claim_next("worker") is None
 
 
-def test_a_policy_cannot_be_deleted_for_redis_would_keep_it(staff: Client, organization: Organization) -> None:
+def test_a_policy_cannot_be_deleted(staff: Client, organization: Organization) -> None:
     with system_scope():
         policy = QueuePolicy.objects.create(organization=organization)
     assert staff.post(reverse("admin:queue_app_queuepolicy_delete", args=[policy.pk])).status_code == 403

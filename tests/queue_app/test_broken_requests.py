@@ -58,7 +58,7 @@ def unstorable(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(outcomes, "pack", guarded_pack)
 
 
-def test_a_call_that_breaks_fails_the_request_and_books_its_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_crashing_call_fails_the_request_and_books_its_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [ZeroDivisionError("a defect")]
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
@@ -83,7 +83,7 @@ def test_an_answer_that_cannot_be_stored_fails_the_request_and_keeps_its_cost(
         (ProviderError(ErrorCode.CONTENT_FILTERED, "cursed", may_be_billed=True, usage=USAGE), COST),
     ],
 )
-def test_an_error_that_cannot_be_stored_books_what_it_cost_and_no_more(
+def test_an_unstorable_error_books_only_its_cost(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, error: ProviderError, cost: int
 ) -> None:
     unstorable(monkeypatch, "cursed")
@@ -93,7 +93,7 @@ def test_an_error_that_cannot_be_stored_books_what_it_cost_and_no_more(
     assert booked() == cost
 
 
-def test_what_breaks_before_the_call_costs_nothing(
+def test_a_failure_before_the_call_costs_nothing(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provider_call, "mark_sent", lambda *_: None)
@@ -103,7 +103,7 @@ def test_what_breaks_before_the_call_costs_nothing(
     assert (booked(), provider.calls) == (0, [])
 
 
-def test_a_request_without_its_attempt_ends_all_the_same(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_request_without_an_attempt_ends(claimed: Claimed, provider: ScriptedProvider) -> None:
     claim = claimed()
     Attempt.objects.all().delete()
     process(claim)
@@ -123,7 +123,7 @@ def test_a_provider_that_is_no_longer_configured_is_not_called(
     assert booked() == 0
 
 
-def test_followers_of_a_request_that_broke_are_not_left_behind(
+def test_followers_of_a_broken_request_are_released(
     submit: Callable[..., AIRequest], claimed: Claimed, provider: ScriptedProvider
 ) -> None:
     claim = claimed()
@@ -142,7 +142,7 @@ def lease_expires() -> None:
 
 
 @pytest.mark.parametrize("spoil", ["unreadable", "gone"])
-def test_a_lost_request_without_readable_content_fails_and_holds_up_no_other(
+def test_a_lost_request_with_unreadable_content_fails_without_blocking_others(
     submit: Callable[..., AIRequest], claimed: Claimed, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
     monkeypatch.setattr(index_repair, "BATCH", 1)
@@ -158,7 +158,7 @@ def test_a_lost_request_without_readable_content_fails_and_holds_up_no_other(
     assert (rows[good.request.id].status, rows[good.request.id].crashes) == (Status.PENDING, 1)
 
 
-def test_one_policy_that_cannot_be_entered_holds_up_no_other(
+def test_an_invalid_policy_does_not_block_others(
     queue: None, organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with system_scope():
@@ -176,7 +176,7 @@ def test_one_policy_that_cannot_be_entered_holds_up_no_other(
 
 
 @pytest.mark.parametrize(("timeout_ms", "opens"), [(1_000, False), (30_000, True)])
-def test_deadlines_that_callers_made_short_open_no_circuit(
+def test_short_caller_timeouts_do_not_open_the_circuit(
     claimed: Claimed, provider: ScriptedProvider, timeout_ms: int, opens: bool
 ) -> None:
     provider.script = [refusal("TIMEOUT", may_be_billed=True)]
@@ -186,14 +186,16 @@ def test_deadlines_that_callers_made_short_open_no_circuit(
     assert bool(open_ones) is opens
 
 
-def test_odd_requests_of_one_organization_open_no_circuit(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_invalid_requests_of_one_organization_do_not_open_the_circuit(
+    claimed: Claimed, provider: ScriptedProvider
+) -> None:
     provider.script = [refusal("UNREADABLE_ANSWER", may_be_billed=True)]
     for _ in range(6):
         process(claimed(max_retries=0))
     assert [each for each in breaker.states() if each.state is not CircuitState.CLOSED] == []
 
 
-def test_failures_of_one_organization_leave_the_model_to_another(
+def test_failures_of_one_organization_do_not_block_another(
     claimed: Claimed, provider: ScriptedProvider, other_organization: Organization
 ) -> None:
     breaker.record_success("deepseek", "deepseek-chat", other_organization.pk)

@@ -50,9 +50,7 @@ def all_but(*requests: AIRequest) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_happens_to_one_request_leaves_the_others_alone(
-    claimed: Claimed, submit: Callable[..., AIRequest], step: str
-) -> None:
+def test_each_change_affects_only_its_request(claimed: Claimed, submit: Callable[..., AIRequest], step: str) -> None:
     """The others have been lost, are under way, and wait."""
     lost, running = claimed(), claimed()
     for each in (lost, running):
@@ -67,7 +65,7 @@ def test_what_happens_to_one_request_leaves_the_others_alone(
     assert all_but(*(other.request for other in (lost, running))) != own, "nothing happened at all"
 
 
-def test_a_claim_takes_one_request(submit: Callable[..., AIRequest]) -> None:
+def test_a_claim_affects_only_its_request(submit: Callable[..., AIRequest]) -> None:
     first = submit()
     for _ in range(2):
         submit()
@@ -78,7 +76,7 @@ def test_a_claim_takes_one_request(submit: Callable[..., AIRequest]) -> None:
 
 
 @pytest.mark.parametrize("ending", ["answered", "failed", "cancelled"])
-def test_the_end_of_one_flight_leaves_another_one_alone(
+def test_ending_one_flight_leaves_others_unchanged(
     send: Ask,  # noqa: F811 - the fixture
     provider: ScriptedProvider,
     ending: str,

@@ -27,7 +27,7 @@ def in_flight() -> dict[str, str]:
     return redis_client().hgetall(index.PREFIX + "inflight")
 
 
-def test_a_claim_is_true_when_the_row_says_so(submit: Submit) -> None:
+def test_a_claim_is_final_once_the_row_changes(submit: Submit) -> None:
     request = submit(timeout_ms=5_000)
     claim = claim_next("worker-1")
     assert claim and (claim.request.id, claim.attempt_number) == (request.id, 1)
@@ -38,7 +38,7 @@ def test_a_claim_is_true_when_the_row_says_so(submit: Submit) -> None:
     assert claimed.started_at and claimed.lease_until and claimed.lease_until > timezone.now()
 
 
-def test_nothing_waiting_is_no_claim() -> None:
+def test_an_empty_queue_gives_no_claim() -> None:
     assert claim_next("worker") is None
 
 
@@ -50,7 +50,7 @@ def test_requests_of_all_organizations_are_claimed(submit: Submit, other_organiz
 
 
 @pytest.mark.parametrize("status", [Status.CANCELLED, Status.PROCESSING, Status.COMPLETED])
-def test_an_entry_whose_request_moved_on_is_passed_over(submit: Submit, status: Status) -> None:
+def test_a_stale_index_entry_is_skipped(submit: Submit, status: Status) -> None:
     ended = None if status == Status.PROCESSING else timezone.now()
     stale, good = submit(), submit()
     with system_scope():
@@ -71,7 +71,7 @@ def test_a_second_claim_keeps_the_time_of_the_first_start(claimed: Callable[...,
     assert row().started_at == started_at
 
 
-def test_a_claim_without_redis_says_so(submit: Submit, settings: Settings) -> None:
+def test_a_claim_without_redis_raises(submit: Submit, settings: Settings) -> None:
     submit()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     with pytest.raises(RedisError):
@@ -79,13 +79,13 @@ def test_a_claim_without_redis_says_so(submit: Submit, settings: Settings) -> No
     assert row().status == Status.PENDING
 
 
-def test_a_release_that_redis_does_not_hear_is_no_error(claimed: Callable[..., Claim], settings: Settings) -> None:
+def test_a_release_without_redis_does_not_raise(claimed: Callable[..., Claim], settings: Settings) -> None:
     claim = claimed()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     claims.release(claim.entry)
 
 
-def test_a_caller_holds_his_claim_for_the_call_and_a_lease(claimed: Callable[..., Claim], settings: Settings) -> None:
+def test_a_callers_claim_lasts_for_the_timeout_plus_a_lease(claimed: Callable[..., Claim], settings: Settings) -> None:
     claim = claimed(timeout_ms=60_000)
     with system_scope():
         claims.hold_for_caller(claim)
@@ -93,7 +93,7 @@ def test_a_caller_holds_his_claim_for_the_call_and_a_lease(claimed: Callable[...
     assert lease_until and lease_until > timezone.now() + timedelta(seconds=60 + settings.QUEUE_LEASE_S - 5)
 
 
-def test_a_caller_does_not_hold_what_was_lost_or_cancelled_meanwhile(claimed: Callable[..., Claim]) -> None:
+def test_a_caller_cannot_hold_a_lost_or_cancelled_request(claimed: Callable[..., Claim]) -> None:
     claim, past = claimed(), timezone.now() - timedelta(seconds=1)
     now_another = {"attempt_number": 2, "lease_until": past}
     cancelled = {"attempt_number": 1, "status": Status.CANCELLED, "completed_at": past, "lease_until": None}
@@ -105,7 +105,7 @@ def test_a_caller_does_not_hold_what_was_lost_or_cancelled_meanwhile(claimed: Ca
         assert row().lease_until == columns["lease_until"]
 
 
-def test_renewing_prolongs_only_what_is_processed_under_that_number(claimed: Callable[..., Claim]) -> None:
+def test_renewing_only_extends_the_current_attempt(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     past = timezone.now() - timedelta(seconds=1)
     for held, is_renewed in [([(claim.request.id, 2)], False), ([], False), ([(claim.request.id, 1)], True)]:
@@ -115,7 +115,7 @@ def test_renewing_prolongs_only_what_is_processed_under_that_number(claimed: Cal
         assert (row().lease_until > past) is is_renewed
 
 
-def test_renewing_does_not_bring_back_what_was_cancelled(claimed: Callable[..., Claim]) -> None:
+def test_renewing_does_not_revive_a_cancelled_request(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     with system_scope():
         AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None)

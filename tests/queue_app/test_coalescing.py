@@ -94,7 +94,7 @@ def test_an_equal_request_follows_without_an_attempt(send: Ask) -> None:
 @pytest.mark.parametrize(
     "other", [{"priority": Priority.HIGH}, {"cache_mode": "bypass"}, {"cache_mode": "refresh"}, {"temperature": 0.5}]
 )
-def test_what_is_more_urgent_or_not_the_same_does_not_follow(send: Ask, other: dict[str, object]) -> None:
+def test_more_urgent_or_different_requests_do_not_follow(send: Ask, other: dict[str, object]) -> None:
     send()
     assert send(**other).leader_id is None
     assert Attempt.objects.count() == 2
@@ -105,7 +105,7 @@ def test_another_organizations_equal_request_does_not_follow(send: Ask, other_or
     assert send(organization_id=other_organization.pk).leader_id is None
 
 
-def test_a_leader_is_found_by_its_organization_and_its_flight(send: Ask, other_organization: Organization) -> None:
+def test_a_leader_is_found_by_organization_and_flight(send: Ask, other_organization: Organization) -> None:
     leader = now(send())
     assert leader.flight
     assert coalescing.leader_of(leader.organization_id, leader.flight) == leader
@@ -124,7 +124,7 @@ def test_a_leader_is_found_by_its_organization_and_its_flight(send: Ask, other_o
         (Priority.NORMAL, coalescing.ORPHANED_AFTER + MS, False),
     ],
 )
-def test_nobody_waits_behind_a_less_urgent_leader_or_one_that_was_put_off(
+def test_requests_never_follow_a_less_urgent_or_delayed_leader(
     monkeypatch: pytest.MonkeyPatch, priority: Priority, delay: timedelta, may: bool
 ) -> None:
     moment = timezone.now()
@@ -134,7 +134,7 @@ def test_nobody_waits_behind_a_less_urgent_leader_or_one_that_was_put_off(
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_one_joins_a_leader_that_has_not_ended(send: Ask, status: Status) -> None:
+def test_a_request_joins_a_live_leader(send: Ask, status: Status) -> None:
     leader, made = send(), []
     ended_at = None if status in {Status.PENDING, Status.PROCESSING} else timezone.now()
     AIRequest.objects.filter(id=leader.id).update(status=status, completed_at=ended_at)
@@ -142,7 +142,7 @@ def test_one_joins_a_leader_that_has_not_ended(send: Ask, status: Status) -> Non
     assert (joined, made) == ((leader, [leader.id]) if ended_at is None else (None, []))
 
 
-def test_followers_never_enter_the_index_in_a_look_or_a_rebuild(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_repair_never_adds_followers(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a worker took has no attempt to book its call on."""
     leader, *followers = [send() for _ in range(3)]
     mender = IndexRepair()
@@ -163,7 +163,7 @@ def test_followers_never_enter_the_index_in_a_look_or_a_rebuild(send: Ask, monke
     assert statuses(*followers) == [Status.PENDING] * 2
 
 
-def test_a_follower_that_the_index_names_all_the_same_is_passed_over(send: Ask) -> None:
+def test_a_follower_in_the_index_is_skipped(send: Ask) -> None:
     leader, follower = send(), send()
     index.admit([follower])
     assert claimed().request.id == leader.id
@@ -201,7 +201,7 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
     assert now(leader).flight is None
 
 
-def test_all_followers_are_answered_however_many_there_are(
+def test_any_number_of_followers_is_answered(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(coalescing, "BATCH", 2)
@@ -211,7 +211,7 @@ def test_all_followers_are_answered_however_many_there_are(
     assert statuses(*followers) == [Status.COMPLETED] * 5
 
 
-def test_landing_twice_books_each_follower_once(send: Ask, provider: ScriptedProvider) -> None:
+def test_settling_twice_books_each_follower_once(send: Ask, provider: ScriptedProvider) -> None:
     leader, follower = send(), send()
     process(claimed())
     for _ in range(2):
@@ -219,7 +219,7 @@ def test_landing_twice_books_each_follower_once(send: Ask, provider: ScriptedPro
     assert LedgerEntry.objects.filter(request_id=follower.id).count() == 1
 
 
-def test_landing_before_the_leader_has_ended_changes_nothing(send: Ask) -> None:
+def test_settling_before_the_leader_ends_changes_nothing(send: Ask) -> None:
     leader, follower = send(), send()
     for _ in range(2):
         coalescing.settle_followers(leader.id)
@@ -238,9 +238,7 @@ def test_a_cancelled_follower_gets_no_answer(send: Ask, provider: ScriptedProvid
 
 
 @pytest.mark.parametrize("how", ["failed", "cancelled"])
-def test_where_the_leader_ends_without_an_answer_the_oldest_follower_calls(
-    send: Ask, provider: ScriptedProvider, how: str
-) -> None:
+def test_the_oldest_follower_replaces_a_failed_leader(send: Ask, provider: ScriptedProvider, how: str) -> None:
     leader, young, old = send(), send(), send()
     AIRequest.objects.filter(id=old.id).update(created_at=young.created_at - timedelta(seconds=1))
     if how == "cancelled":
@@ -259,9 +257,7 @@ def test_where_the_leader_ends_without_an_answer_the_oldest_follower_calls(
     assert (now(old).cached, now(young).cached) == (False, True)
 
 
-def test_a_follower_from_a_host_whose_clock_is_ahead_is_answered_like_all(
-    send: Ask, provider: ScriptedProvider
-) -> None:
+def test_a_follower_from_a_host_with_a_fast_clock_is_answered(send: Ask, provider: ScriptedProvider) -> None:
     _, follower = send(), send()
     AIRequest.objects.filter(id=follower.id).update(created_at=F("created_at") + timedelta(seconds=9))
     process(claimed())
@@ -272,7 +268,7 @@ def test_a_follower_from_a_host_whose_clock_is_ahead_is_answered_like_all(
 @pytest.mark.parametrize(
     ("left", "code"), [(0, "BUDGET_EXCEEDED"), (1_000_000_000, "NOT_ADMITTED")], ids=["spent", "busy"]
 )
-def test_followers_that_no_budget_admits_fail_with_the_reason(
+def test_followers_without_budget_fail_with_the_reason(
     send: Ask, provider: ScriptedProvider, organization: Organization, left: int, code: str
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
@@ -288,7 +284,7 @@ def test_followers_that_no_budget_admits_fail_with_the_reason(
     assert claim_next("worker") is None
 
 
-def test_where_the_oldest_is_not_admitted_the_next_one_leads(
+def test_if_the_oldest_follower_is_refused_the_next_one_leads(
     send: Ask, provider: ScriptedProvider, organization: Organization
 ) -> None:
     Budget.objects.create(
@@ -318,7 +314,7 @@ def test_a_follower_of_a_model_without_a_price_is_not_admitted(
     assert "price book" in now(follower).error_message
 
 
-def test_an_answer_is_there_for_who_comes_at_its_end(send: Ask, provider: ScriptedProvider) -> None:
+def test_a_request_at_the_leaders_end_gets_its_answer(send: Ask, provider: ScriptedProvider) -> None:
     leader = send()
     claim = claimed()
     cache_key = CacheKey.unpacked(claim.call["cache"])
@@ -333,7 +329,7 @@ def test_an_answer_is_there_for_who_comes_at_its_end(send: Ask, provider: Script
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
-def test_followers_that_were_forgotten_are_found(send: Ask, organization: Organization, status: Status) -> None:
+def test_orphaned_followers_are_found(send: Ask, organization: Organization, status: Status) -> None:
     """Their leader's worker died between the end of its request and theirs."""
     leader, follower = send(), send()
     AIRequest.objects.filter(id=leader.id).update(status=status, completed_at=timezone.now())
@@ -357,7 +353,7 @@ def test_followers_that_were_forgotten_are_found(send: Ask, organization: Organi
         replace(answer("I can't help with that."), refused=True),
     ],
 )
-def test_an_answer_for_one_alone_goes_neither_to_followers_nor_into_the_cache(
+def test_an_unshareable_answer_goes_neither_to_followers_nor_to_the_cache(
     send: Ask, provider: ScriptedProvider, given: ChatAnswer
 ) -> None:
     leader, *followers = [send() for _ in range(4)]
@@ -376,7 +372,7 @@ def test_an_answer_for_one_alone_goes_neither_to_followers_nor_into_the_cache(
     assert response_of(followers[0]) == "A whole one."
 
 
-def test_an_answer_of_a_fallback_goes_to_no_follower(send: Ask, provider: ScriptedProvider) -> None:
+def test_a_fallback_answer_is_not_shared(send: Ask, provider: ScriptedProvider) -> None:
     leader, follower = send(max_retries=0), send()
     provider.script = [refusal("MODEL_NOT_FOUND"), answer("From another model.")]
     process(claimed())
@@ -385,7 +381,7 @@ def test_an_answer_of_a_fallback_goes_to_no_follower(send: Ask, provider: Script
     assert (now(follower).status, now(follower).leader_id, now(follower).cached) == (Status.PENDING, None, False)
 
 
-def test_one_follower_that_cannot_be_answered_holds_up_no_other(
+def test_a_follower_that_cannot_be_answered_does_not_block_others(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book_hit = coalescing.book_hit
@@ -403,7 +399,7 @@ def test_one_follower_that_cannot_be_answered_holds_up_no_other(
     assert not LedgerEntry.objects.filter(request_id=bad.id).exists()
 
 
-def test_one_follower_that_cannot_start_holds_up_no_other(
+def test_a_follower_that_cannot_start_does_not_block_others(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leader, bad, next_one = send(), send(user_ref="bad"), send()
@@ -414,7 +410,7 @@ def test_one_follower_that_cannot_start_holds_up_no_other(
     assert (now(bad).error_code, now(next_one).leader_id) == ("INTERNAL_ERROR", None)
 
 
-def test_one_flight_that_cannot_land_holds_up_no_other(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flight_that_cannot_be_settled_does_not_block_others(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     (first, _), (second, _) = [(send(temperature=t), send(temperature=t)) for t in (0.1, 0.2)]
     AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
     landed: list[object] = []
@@ -428,7 +424,7 @@ def test_one_flight_that_cannot_land_holds_up_no_other(send: Ask, monkeypatch: p
     assert set(landed) == {first.id, second.id}
 
 
-def test_an_answer_that_cannot_be_booked_as_a_hit_is_asked_of_the_provider(
+def test_an_unbookable_hit_falls_back_to_the_provider(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cache of an earlier release may hold characters that PostgreSQL does not."""
@@ -459,7 +455,7 @@ def test_followers_of_every_organization_are_found(
         }
 
 
-def test_followers_of_a_leader_that_runs_are_not_forgotten_ones(send: Ask) -> None:
+def test_followers_of_a_live_leader_are_not_orphaned(send: Ask) -> None:
     leader, follower = send(), send()
     for _ in range(2):
         coalescing.settle_orphaned_followers()
@@ -469,7 +465,7 @@ def test_followers_of_a_leader_that_runs_are_not_forgotten_ones(send: Ask) -> No
 
 
 @pytest.mark.parametrize(("ago", "left"), [(timedelta(0), False), (timedelta(seconds=1), True)])
-def test_a_leader_that_was_never_told_to_leave_leaves_after_a_while(
+def test_a_leader_without_cleanup_is_released_later(
     send: Ask, monkeypatch: pytest.MonkeyPatch, ago: timedelta, left: bool
 ) -> None:
     leader, moment = send(), timezone.now()

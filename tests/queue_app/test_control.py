@@ -36,7 +36,7 @@ def states() -> list[str]:
     return list(Attempt.objects.order_by("number").values_list("state", flat=True))
 
 
-def test_a_pending_request_is_cancelled_at_once(submit: Submit) -> None:
+def test_a_pending_request_is_cancelled_immediately(submit: Submit) -> None:
     request = submit()
     cancel()
     assert (row().status, states(), index.size(), claim_next("w")) == (Status.CANCELLED, ["released"], 0, None)
@@ -52,7 +52,7 @@ def test_a_claimed_request_is_never_sent_after_its_cancellation(claimed: Claimed
     assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released"], 0)
 
 
-def test_an_answer_that_is_on_its_way_is_paid_and_dropped(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_an_answer_after_cancellation_is_booked_and_dropped(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [lambda _attempt: (cancel(), answer())[1]]
     process(claimed())
     assert (row().status, states(), index.size()) == (Status.CANCELLED, ["settled"], 0)
@@ -60,7 +60,7 @@ def test_an_answer_that_is_on_its_way_is_paid_and_dropped(claimed: Claimed, prov
     assert RequestContent.objects.get().response is None
 
 
-def test_a_call_that_fails_after_the_cancellation_is_not_repeated(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_failure_after_cancellation_is_not_retried(claimed: Claimed, provider: ScriptedProvider) -> None:
     def fail(_attempt: object) -> object:
         cancel()
         raise refusal("SERVER_ERROR")
@@ -70,14 +70,14 @@ def test_a_call_that_fails_after_the_cancellation_is_not_repeated(claimed: Claim
     assert (row().status, row().error_code, states()) == (Status.CANCELLED, "", ["released"])
 
 
-def test_a_request_that_waits_for_its_repeat_is_cancelled(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_request_waiting_for_a_retry_can_be_cancelled(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [refusal("RATE_LIMITED", retry_after_s=60)]
     process(claimed())
     cancel()
     assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released", "released"], 0)
 
 
-def test_cancelling_without_redis_holds_all_the_same(submit: Submit, settings: Settings, redis_url: str) -> None:
+def test_cancelling_works_without_redis(submit: Submit, settings: Settings, redis_url: str) -> None:
     submit()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     cancel()

@@ -77,7 +77,7 @@ def test_the_warning_ends_when_the_alert_begins_and_both_when_the_limit_is_raise
     assert {state for _, state in kinds()} == {"resolved"}
 
 
-def test_a_cause_that_comes_back_opens_the_same_alert_and_is_not_told_within_five_minutes(
+def test_a_returning_cause_reopens_the_alert_without_notification_within_five_minutes(
     window: BudgetWindow, told: list[str]
 ) -> None:
     for dollars in (80, 10, 80):
@@ -90,7 +90,7 @@ def test_a_cause_that_comes_back_opens_the_same_alert_and_is_not_told_within_fiv
     assert len(told) == 2
 
 
-def test_what_somebody_resolved_stays_resolved_in_its_window(window: BudgetWindow, told: list[str]) -> None:
+def test_a_manually_resolved_alert_stays_resolved_in_its_window(window: BudgetWindow, told: list[str]) -> None:
     spend(window, 80)
     resolve(Alert.objects.get(), actor="user:finance")
     spend(window, 85)
@@ -98,7 +98,7 @@ def test_what_somebody_resolved_stays_resolved_in_its_window(window: BudgetWindo
     assert len(told) == 1
 
 
-def test_acknowledged_stays_acknowledged_and_a_snooze_ends(window: BudgetWindow, told: list[str]) -> None:
+def test_acknowledged_alerts_stay_acknowledged_and_snoozes_end(window: BudgetWindow, told: list[str]) -> None:
     spend(window, 80)
     acknowledge(Alert.objects.get(), actor="user:finance")
     spend(window, 81)
@@ -123,7 +123,7 @@ def test_an_hour_that_costs_far_more_than_its_weekday_and_hour_is_a_spike(
     assert kinds() == [("cost_spike", "resolved")]
 
 
-def test_a_small_spike_is_none(scoped: Organization, hour_was: Change) -> None:
+def test_a_small_increase_is_not_a_spike(scoped: Organization, hour_was: Change) -> None:
     CostPolicy.objects.create(organization=scoped, spike_floor_nano=10 * USD)
     hour_was(nano=4 * USD)
     check_usage(scoped.pk, NOW)
@@ -131,7 +131,7 @@ def test_a_small_spike_is_none(scoped: Organization, hour_was: Change) -> None:
 
 
 @pytest.mark.parametrize(("today", "is_spike"), [(10, False), (13, True)])
-def test_with_little_history_the_plain_rule_holds(scoped: Organization, today: int, is_spike: bool) -> None:
+def test_the_simple_rule_applies_with_little_history(scoped: Organization, today: int, is_spike: bool) -> None:
     for back, dollars in ((0, today), (1, 4), (2, 4)):
         day = NOW.date() - timedelta(days=back)
         UsageDay.objects.create(organization=scoped, dimension="total", day=day, nano=dollars * USD, calls=1)
@@ -164,13 +164,13 @@ def test_a_new_model_or_key_is_unusual_for_one_day(
     assert kinds() == [("unusual_usage", "resolved")]
 
 
-def test_for_a_newcomer_every_model_is_new_and_none_unusual(scoped: Organization) -> None:
+def test_no_model_is_unusual_for_a_new_organization(scoped: Organization) -> None:
     UsageDay.objects.create(organization=scoped, dimension="model", value="a/b", day=NOW.date(), nano=5, calls=1)
     check_usage(scoped.pk, NOW)
     assert kinds() == []
 
 
-def test_calls_without_a_price_and_beyond_their_bound_are_told(scoped: Organization) -> None:
+def test_calls_without_a_price_and_overruns_raise_alerts(scoped: Organization) -> None:
     attempt = Attempt.objects.create(
         organization=scoped, provider="openai", model="gpt-9", bound_nano=0, created_at=NOW, state="settled"
     )
@@ -190,7 +190,7 @@ def test_calls_without_a_price_and_beyond_their_bound_are_told(scoped: Organizat
         ("cost_differs", "cost_differs", ["cost:openai/gpt-8:2026-03-11", "cost:openai/gpt-9:2026-03-11"]),
     ],
 )
-def test_doubtful_usage_is_told_once_a_day_and_ends_with_it(
+def test_doubtful_usage_alerts_once_per_day_and_ends_with_the_day(
     scoped: Organization, told: list[str], issue: str, kind: str, causes: list[str]
 ) -> None:
     price = add_version(
@@ -215,7 +215,7 @@ def test_doubtful_usage_is_told_once_a_day_and_ends_with_it(
     assert set(kinds()) == {(kind, "resolved")}
 
 
-def test_an_alert_of_a_budget_says_why(usual: None, window: BudgetWindow, scoped: Organization) -> None:
+def test_a_budget_alert_explains_itself(usual: None, window: BudgetWindow, scoped: Organization) -> None:
     UsageDay.objects.create(
         organization=scoped, dimension="model", value="openai/gpt-9", day=NOW.date(), nano=50 * USD, calls=10
     )
@@ -225,7 +225,7 @@ def test_an_alert_of_a_budget_says_why(usual: None, window: BudgetWindow, scoped
     assert why["price"] + why["volume"] + why["mix"] == why["change"]
 
 
-def test_every_organization_is_looked_at(window: BudgetWindow, other_organization: Organization) -> None:
+def test_every_organization_is_checked(window: BudgetWindow, other_organization: Organization) -> None:
     BudgetWindow.objects.filter(id=window.id).update(committed_nano=99 * USD)
     BudgetWindow.objects.update(starts_at="2020-01-01T00:00Z", ends_at="2090-01-01T00:00Z")
     check_all()
@@ -241,7 +241,7 @@ def test_a_check_takes_the_same_queries_with_more_history(
         check_usage(window.organization_id, NOW)
 
 
-def test_open_and_acknowledged_ones_are_listed_apart(window: BudgetWindow) -> None:
+def test_open_and_acknowledged_alerts_are_listed_separately(window: BudgetWindow) -> None:
     spend(window, 99)
     organization_id = window.organization_id
     assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [1, 0, 1]
@@ -249,17 +249,17 @@ def test_open_and_acknowledged_ones_are_listed_apart(window: BudgetWindow) -> No
     assert [get_alerts(organization_id, wanted).count() for wanted in (False, True, None)] == [0, 1, 1]
 
 
-def test_amounts_have_their_sign_and_no_nine_decimals(window: BudgetWindow) -> None:
+def test_amounts_have_a_currency_sign_and_few_decimals(window: BudgetWindow) -> None:
     BudgetWindow.objects.filter(id=window.id).update(committed_nano=81_234_567_891)
     check_budgets(window.organization_id, NOW)
     assert Alert.objects.get().message.endswith("is used: $81.23 of $100.00.")
 
 
 @pytest.mark.parametrize(("calls", "words"), [(1, "1 call"), (2, "2 calls"), (1_234, "1,234 calls")])
-def test_one_call_is_no_plural(calls: int, words: str) -> None:
+def test_one_call_is_singular(calls: int, words: str) -> None:
     assert detectors._calls(calls) == words
 
 
-def test_only_an_alert_of_a_budget_has_a_budget_limit(scoped: Organization) -> None:
+def test_only_budget_alerts_have_a_budget_limit(scoped: Organization) -> None:
     alert = Alert(organization=scoped, kind="cost_spike", severity="high", cause="x", current_nano=5, limit_nano=0)
     assert (_out(alert).budget_limit, _out(alert).current_cost) == (None, "0.000000005")

@@ -21,7 +21,7 @@ groups = st.dictionaries(
 
 
 @given(before=groups, now=groups)
-def test_the_parts_are_the_change(before: dict[str, Totals], now: dict[str, Totals]) -> None:
+def test_the_parts_add_up_to_the_change(before: dict[str, Totals], now: dict[str, Totals]) -> None:
     effects = split(before, now)
     change = sum(each.nano for each in now.values()) - sum(each.nano for each in before.values())
     assert effects.price + effects.volume + effects.mix == change
@@ -36,7 +36,7 @@ def test_the_parts_are_the_change(before: dict[str, Totals], now: dict[str, Tota
     ],
     ids=["twice as many calls", "dearer calls", "moved to the dear model"],
 )
-def test_each_effect_alone_is_found(now: dict[str, Totals], expected: Effects) -> None:
+def test_each_effect_is_found_on_its_own(now: dict[str, Totals], expected: Effects) -> None:
     before = {"a": Totals(nano=100, calls=10), "b": Totals(nano=1000, calls=10)}
     assert split(before, now) == expected
 

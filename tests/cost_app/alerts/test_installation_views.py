@@ -35,9 +35,7 @@ def raise_alert(owner: Organization | None, name: str = "health") -> Alert:
         return Alert.objects.get(cause=name)
 
 
-def test_staff_sees_the_alerts_of_the_installation_and_nobody_elses(
-    staff: User, client_of: ClientOf, organization: Organization
-) -> None:
+def test_staff_sees_only_the_installations_alerts(staff: User, client_of: ClientOf, organization: Organization) -> None:
     client = client_of(staff)
     assert "All is well" in client.get(ALERTS).text
     ours, theirs = raise_alert(None), raise_alert(organization)
@@ -48,14 +46,14 @@ def test_staff_sees_the_alerts_of_the_installation_and_nobody_elses(
     assert client.get(f"{ALERTS}{theirs.pk}/").status_code == client.get(f"/alerts/{ours.pk}/").status_code == 404
 
 
-def test_each_list_offers_the_kinds_that_it_can_have(staff: User, client_of: ClientOf) -> None:
+def test_each_list_offers_its_possible_kinds(staff: User, client_of: ClientOf) -> None:
     client = client_of(staff)
     here, there = client.get(ALERTS).text, client.get("/alerts/").text
     assert 'value="system_health"' in here and 'value="system_health"' not in there
     assert 'value="cost_spike"' in there and 'value="cost_spike"' not in here
 
 
-def test_an_alert_without_an_amount_shows_its_figures_and_no_money(staff: User, client_of: ClientOf) -> None:
+def test_an_alert_without_an_amount_shows_figures_but_no_cost(staff: User, client_of: ClientOf) -> None:
     page = client_of(staff).get(f"{ALERTS}{raise_alert(None).pk}/").text
     assert "<dt>Redis</dt>" in page and 'href="/queue/"' in page
     assert "$0.00" not in page and "<dt>Cost</dt>" not in page
@@ -83,7 +81,7 @@ def test_staff_acknowledges_snoozes_and_resolves_and_the_installations_log_has_i
         assert not AuditEvent.objects.exists()
 
 
-def test_several_are_acknowledged_at_once_and_none_of_an_organization(
+def test_bulk_acknowledge_leaves_organization_alerts_unchanged(
     staff: User, client_of: ClientOf, organization: Organization
 ) -> None:
     ours, theirs = raise_alert(None), raise_alert(organization)
@@ -120,7 +118,9 @@ def test_an_owner_who_is_not_staff_gets_403_and_the_wrong_method_405(
     assert client_of(staff).generic("POST" if is_read else "GET", ALERTS + path).status_code == 405
 
 
-def test_channels_of_staff_are_the_installations(staff: User, client_of: ClientOf, organization: Organization) -> None:
+def test_staff_channels_belong_to_the_installation(
+    staff: User, client_of: ClientOf, organization: Organization
+) -> None:
     client = client_of(staff)
     assert "No channels yet" in client.get(CHANNELS).text
     page = client.post(f"{CHANNELS}add/", NEW).text
@@ -141,7 +141,7 @@ def test_channels_of_staff_are_the_installations(staff: User, client_of: ClientO
         assert not Channel.objects.exists() and not AuditEvent.objects.exists()
 
 
-def test_the_channels_of_an_organization_are_not_staffs(
+def test_organization_channels_do_not_belong_to_staff(
     staff: User, owner: User, client_of: ClientOf, organization: Organization
 ) -> None:
     client_of(owner).post("/settings/notifications/add/", {**NEW, "name": "theirs"})

@@ -30,7 +30,7 @@ def open_alert(organization: Organization, minutes: int = 0) -> Alert:
     return lifecycle.raise_alert(organization.pk, CAUSE, {}, NOW + timedelta(minutes=minutes))[0]
 
 
-def test_each_step_of_its_life_is_told(
+def test_each_state_change_sends_an_event(
     scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -51,7 +51,7 @@ def test_each_step_of_its_life_is_told(
     )
 
 
-def test_a_cause_that_stays_is_told_once_and_its_end_too(
+def test_a_lasting_cause_sends_one_event_and_one_at_its_end(
     scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -63,7 +63,7 @@ def test_a_cause_that_stays_is_told_once_and_its_end_too(
     assert [event.status for event in told()] == ["open", "resolved", "open"]
 
 
-def test_what_is_rolled_back_is_not_told(
+def test_a_rollback_sends_no_event(
     scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():

@@ -56,7 +56,7 @@ def follow(owner: int | None, *causes: Cause, at: datetime = NOW) -> None:
     follow_causes(owner, KINDS, causes, now=at)
 
 
-def test_a_cause_that_ends_is_told_once_to_the_channel_that_heard_of_it(channel: Channel, scoped: Organization) -> None:
+def test_a_resolution_is_sent_once_to_the_notified_channel(channel: Channel, scoped: Organization) -> None:
     follow(scoped.pk, DEEP)
     for minutes in (1, 2, 3):
         follow(scoped.pk, at=NOW + minutes * MINUTE)
@@ -72,16 +72,16 @@ def test_a_cause_that_ends_is_told_once_to_the_channel_that_heard_of_it(channel:
 
 
 @pytest.mark.parametrize("kind", list(AlertKind))
-def test_every_kind_of_alert_tells_its_end(channel: Channel, scoped: Organization, kind: AlertKind) -> None:
+def test_every_kind_of_alert_notifies_of_its_resolution(
+    channel: Channel, scoped: Organization, kind: AlertKind
+) -> None:
     follow_causes(scoped.pk, [kind], [replace(DEEP, kind=kind)], now=NOW)
     follow_causes(scoped.pk, [kind], [], now=NOW + MINUTE)
     assert [message["data"]["type"] for message in messages()] == [kind, kind]
     assert types() == ["alert.opened", "alert.resolved"]
 
 
-def test_an_alert_about_spend_tells_its_end_with_the_amount(
-    channel: Channel, usual: None, scoped: Organization
-) -> None:
+def test_a_spend_alert_resolution_includes_the_amount(channel: Channel, usual: None, scoped: Organization) -> None:
     UsageHour.objects.filter(hour=LAST_HOUR).update(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     check_usage(scoped.pk, NOW + timedelta(hours=1))
@@ -89,7 +89,7 @@ def test_an_alert_about_spend_tells_its_end_with_the_amount(
     assert messages()[1]["data"]["currentCost"] == "4.00"
 
 
-def test_a_person_who_resolves_it_tells_too(channel: Channel, scoped: Organization) -> None:
+def test_a_manual_resolution_is_sent(channel: Channel, scoped: Organization) -> None:
     follow(scoped.pk, DEEP)
     resolve(Alert.objects.get(), actor="user:operator")
     follow(scoped.pk, DEEP, at=NOW + MINUTE)
@@ -100,7 +100,7 @@ def test_a_person_who_resolves_it_tells_too(channel: Channel, scoped: Organizati
 
 
 @pytest.mark.parametrize("handled", [acknowledge, lambda alert, actor: snooze(alert, NOW + 60 * MINUTE, actor=actor)])
-def test_one_that_was_acknowledged_or_snoozed_tells_its_end(
+def test_resolutions_of_acknowledged_and_snoozed_alerts_are_sent(
     channel: Channel, scoped: Organization, handled: Callable[..., None]
 ) -> None:
     follow(scoped.pk, DEEP)
@@ -109,7 +109,7 @@ def test_one_that_was_acknowledged_or_snoozed_tells_its_end(
     assert types() == ["alert.opened", "alert.resolved"]
 
 
-def test_a_warning_that_gives_way_to_the_alert_above_it_says_so(channel: Channel, scoped: Organization) -> None:
+def test_a_superseded_warning_says_so(channel: Channel, scoped: Organization) -> None:
     Budget.objects.create(organization=scoped, period="monthly", limit_nano=100 * USD)
     (window,) = windows_now(scoped.pk, NOW)
     for dollars in (80, 96):
@@ -120,7 +120,7 @@ def test_a_warning_that_gives_way_to_the_alert_above_it_says_so(channel: Channel
     assert "96 %" in messages()[2]["text"]
 
 
-def test_what_comes_back_within_five_minutes_is_silent_and_its_end_too(channel: Channel, scoped: Organization) -> None:
+def test_a_reopening_within_five_minutes_and_its_end_send_nothing(channel: Channel, scoped: Organization) -> None:
     follow(scoped.pk, DEEP)
     follow(scoped.pk, at=NOW + MINUTE)
     follow(scoped.pk, DEEP, at=NOW + 2 * MINUTE)
@@ -131,9 +131,7 @@ def test_what_comes_back_within_five_minutes_is_silent_and_its_end_too(channel: 
     assert types() == ["alert.opened", "alert.resolved", "alert.opened"]
 
 
-def test_only_channels_that_heard_of_it_and_are_still_on_hear_of_its_end(
-    channel: Channel, scoped: Organization
-) -> None:
+def test_only_notified_and_enabled_channels_get_the_resolution(channel: Channel, scoped: Organization) -> None:
     silenced, deaf = make_channel(scoped.pk), make_channel(scoped.pk, "critical")
     follow(scoped.pk, DEEP)
     late = make_channel(scoped.pk)
@@ -145,13 +143,13 @@ def test_only_channels_that_heard_of_it_and_are_still_on_hear_of_its_end(
     assert not Delivery.objects.filter(channel__in=[deaf, late]).exists()
 
 
-def test_a_kept_cause_stays_as_it_is(channel: Channel, scoped: Organization) -> None:
+def test_a_kept_cause_stays_unchanged(channel: Channel, scoped: Organization) -> None:
     follow(scoped.pk, DEEP)
     follow_causes(scoped.pk, KINDS, [], kept=["depth"], now=NOW + MINUTE)
     assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])
 
 
-def test_a_kill_before_the_commit_loses_neither_the_end_nor_its_message(
+def test_a_kill_before_the_commit_loses_neither_resolution_nor_message(
     channel: Channel, scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever dies between the change of state and the commit takes both back, and the next look does both."""
@@ -165,9 +163,7 @@ def test_a_kill_before_the_commit_loses_neither_the_end_nor_its_message(
     assert (Alert.objects.get().state, types()) == ("resolved", ["alert.opened", "alert.resolved"])
 
 
-def test_the_installation_and_an_organization_never_see_each_others_rows(
-    channel: Channel, scoped: Organization
-) -> None:
+def test_installation_and_organization_rows_are_isolated(channel: Channel, scoped: Organization) -> None:
     with installation_scope():
         theirs = make_channel(None)
     follow(None, DEEP)
@@ -201,7 +197,7 @@ def test_an_installation_alert_is_raised_once_and_leads_to_the_staff_page(db: No
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_installation", [True, False])
-def test_of_racing_schedulers_one_tells_the_beginning_and_one_the_end(
+def test_racing_schedulers_send_one_opening_and_one_resolution(
     organization: Organization, run_race: RunRace, is_installation: bool
 ) -> None:
     make_channel(None if is_installation else organization.pk)

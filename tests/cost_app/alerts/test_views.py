@@ -47,7 +47,7 @@ def make_alert(organization: Organization) -> MakeAlert:
     return make
 
 
-def test_the_inbox_lists_what_is_not_resolved(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_the_inbox_lists_unresolved_alerts(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     make_alert(message="Still open")
     make_alert(message="Long over", state="resolved")
     client = client_of(viewer)
@@ -58,11 +58,11 @@ def test_the_inbox_lists_what_is_not_resolved(make_alert: MakeAlert, viewer: Use
     assert "No matching alerts" in client.get("/alerts/?kind=overrun").content.decode()
 
 
-def test_without_alerts_all_is_well(viewer: User, client_of: ClientOf) -> None:
+def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
     assert "All is well" in client_of(viewer).get("/alerts/").content.decode()
 
 
-def test_one_alert_shows_why(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_an_alert_page_shows_the_explanation(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     alert = make_alert(explanation=WHY)
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
     assert "a/b" in page and "by the number of calls" in page
@@ -73,7 +73,7 @@ def test_one_alert_shows_why(make_alert: MakeAlert, viewer: User, client_of: Cli
 @pytest.mark.parametrize(
     ("action", "state"), [("acknowledge", "acknowledged"), ("snooze", "snoozed"), ("resolve", "resolved")]
 )
-def test_it_is_acknowledged_snoozed_and_resolved(
+def test_an_alert_is_acknowledged_snoozed_and_resolved(
     make_alert: MakeAlert, operator: User, client_of: ClientOf, action: str, state: str, with_htmx: bool
 ) -> None:
     alert, client = make_alert(), client_of(operator)
@@ -86,13 +86,13 @@ def test_it_is_acknowledged_snoozed_and_resolved(
     assert alert.state == state
 
 
-def test_what_is_resolved_cannot_be_acknowledged(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+def test_a_resolved_alert_cannot_be_acknowledged(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
     alert = make_alert(state="resolved")
     response = client_of(operator).post(f"/alerts/{alert.pk}/acknowledge/", headers={"HX-Request": "true"})
     assert response.status_code == 422
 
 
-def test_several_are_acknowledged_at_once(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+def test_several_alerts_are_acknowledged_at_once(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
     chosen, other = make_alert(), make_alert()
     client_of(operator).post("/alerts/acknowledge/", {"id": [str(chosen.pk), "x"]})
     with system_scope():
@@ -100,12 +100,12 @@ def test_several_are_acknowledged_at_once(make_alert: MakeAlert, operator: User,
         assert Alert.objects.get(pk=other.pk).state == "open"
 
 
-def test_a_snooze_of_no_known_length_is_refused(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+def test_a_snooze_of_unknown_length_is_refused(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
     assert client_of(operator).post(f"/alerts/{make_alert().pk}/snooze/", {"for": "ever"}).status_code == 404
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "snooze", "resolve"])
-def test_a_viewer_only_looks_and_a_stranger_finds_nothing(
+def test_viewers_cannot_change_alerts_and_strangers_get_404(
     make_alert: MakeAlert, viewer: User, operator: User, stranger: User, client_of: ClientOf, action: str
 ) -> None:
     address = f"/alerts/{make_alert().pk}/{action}/"
@@ -114,7 +114,7 @@ def test_a_viewer_only_looks_and_a_stranger_finds_nothing(
     assert client_of(operator).get(address).status_code == 405
 
 
-def test_pages_follow_each_other(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_pages_are_linked(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     made = [make_alert() for _ in range(52)]
     client = client_of(viewer)
     first = client.get("/alerts/")
@@ -124,7 +124,7 @@ def test_pages_follow_each_other(make_alert: MakeAlert, viewer: User, client_of:
     assert "Alert 0<" in second.content.decode()
 
 
-def test_the_inbox_takes_the_same_queries_for_one_and_for_many(
+def test_the_inbox_takes_the_same_queries_for_one_and_many_alerts(
     make_alert: MakeAlert, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     client = client_of(viewer)
@@ -135,7 +135,7 @@ def test_the_inbox_takes_the_same_queries_for_one_and_for_many(
         client.get("/alerts/")
 
 
-def test_programs_acknowledge_and_snooze_too(
+def test_the_api_acknowledges_and_snoozes(
     make_alert: MakeAlert, member_of: Callable[[Role], User], client_of: ClientOf, organization: Organization
 ) -> None:
     from aiinfra.tenants.keys import create_key
@@ -173,7 +173,7 @@ def test_the_navigation_counts_open_alerts_and_follows_a_change(
     assert _count(client.get("/alerts/count/").text) == "1"
 
 
-def test_the_count_is_bounded(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_the_alert_count_is_capped(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     for _ in range(COUNT_MAX + 1):
         make_alert()
     assert _count(client_of(viewer).get("/alerts/count/").text) == "99+"
@@ -202,7 +202,7 @@ def _count(page: str) -> str:
         ({"kind": "error_rate"}, ["/queue/requests/?status=failed"]),
     ],
 )
-def test_an_alert_leads_to_what_it_is_about(
+def test_an_alert_links_to_its_subject(
     make_alert: MakeAlert, viewer: User, client_of: ClientOf, columns: dict[str, object], links: list[str]
 ) -> None:
     Organization.objects.update(time_zone="Europe/Berlin")
@@ -220,7 +220,7 @@ def test_an_alert_leads_to_what_it_is_about(
         ("model", "openai/gpt-4", "?provider=openai&amp;model=gpt-4"),
     ],
 )
-def test_an_alert_of_a_budget_leads_to_it_and_to_its_requests(
+def test_a_budget_alert_links_to_the_budget_and_its_requests(
     make_alert: MakeAlert,
     organization: Organization,
     viewer: User,

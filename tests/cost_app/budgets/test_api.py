@@ -66,7 +66,7 @@ def test_without_budgets_the_list_is_empty(program: Caller) -> None:
     assert listed(program) == []
 
 
-def test_the_window_tells_spent_held_and_free(program: Caller, organization: Organization) -> None:
+def test_the_window_shows_spent_held_and_free(program: Caller, organization: Organization) -> None:
     set_to(program, limit=10)
     with organization_scope(organization.pk):
         windows_now(organization.pk)
@@ -95,7 +95,7 @@ def test_the_window_tells_spent_held_and_free(program: Caller, organization: Org
         (99_999_999, 99_999_999_000_000_000),
     ],
 )
-def test_amounts_are_taken_exactly(program: Caller, organization: Organization, sent: object, nano: int) -> None:
+def test_amounts_are_parsed_exactly(program: Caller, organization: Organization, sent: object, nano: int) -> None:
     set_to(program, limit=sent)
     with organization_scope(organization.pk):
         assert Budget.objects.get().limit_nano == nano
@@ -104,7 +104,7 @@ def test_amounts_are_taken_exactly(program: Caller, organization: Organization, 
 @pytest.mark.parametrize(
     "sent", ["", "-1", "1.0000000001", "1e3", "100000000", " 1", "٣", "NaN", -1, -1e-9, 1e-10, 1e8, True, None, [1]]
 )
-def test_what_is_no_amount_is_refused(program: Caller, sent: object) -> None:
+def test_an_invalid_amount_is_refused(program: Caller, sent: object) -> None:
     refused(program.post(COST, {**BUDGET, "limit": sent}), 400, "limit")
     assert listed(program) == []
 
@@ -126,7 +126,7 @@ def test_what_is_no_amount_is_refused(program: Caller, sent: object) -> None:
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(program: Caller, fields: dict[str, Any], param: str) -> None:
+def test_an_invalid_field_is_named(program: Caller, fields: dict[str, Any], param: str) -> None:
     refused(program.post(COST, {**BUDGET, **fields}), 400, param)
     assert listed(program) == []
 
@@ -135,7 +135,7 @@ def test_what_makes_no_sense_is_refused_by_name(program: Caller, fields: dict[st
     "scope",
     ["user", "api_key", None, {"type": "user"}, {"type": "organization", "value": "x"}, {"type": "tag", "value": ""}],
 )
-def test_a_scope_is_the_organization_or_a_type_with_a_value(program: Caller, scope: object) -> None:
+def test_a_scope_is_the_organization_or_a_type_and_a_value(program: Caller, scope: object) -> None:
     refused(program.post(COST, {**BUDGET, "scope": scope}), 400)
 
 
@@ -143,7 +143,7 @@ def test_whole_numbers_may_be_written_as_floats(program: Caller) -> None:
     assert set_to(program, warningThreshold=50.0)["warningThreshold"] == 50
 
 
-def test_setting_it_again_changes_it_and_what_is_left_out_gets_its_default(program: Caller) -> None:
+def test_setting_a_budget_again_changes_it_and_resets_omitted_fields(program: Caller) -> None:
     first = set_to(program, enforcement="block", warningThreshold=10)
     second = set_to(program, limit=1)
     assert second["id"] == first["id"]
@@ -151,7 +151,7 @@ def test_setting_it_again_changes_it_and_what_is_left_out_gets_its_default(progr
     assert len(listed(program)) == 1
 
 
-def test_a_key_is_named_by_its_public_id_there_and_back(program: Caller, organization: Organization) -> None:
+def test_keys_are_identified_by_public_id_in_both_directions(program: Caller, organization: Organization) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
     for value in (key.key_id, str(key.pk)):
         made = set_to(program, scope={"type": "api_key", "value": value})
@@ -159,7 +159,7 @@ def test_a_key_is_named_by_its_public_id_there_and_back(program: Caller, organiz
     assert len(listed(program)) == 1
 
 
-def test_another_organizations_key_is_as_missing(program: Caller, other_organization: Organization) -> None:
+def test_another_organizations_key_is_not_found(program: Caller, other_organization: Organization) -> None:
     theirs, _ = keys.create_key(organization=other_organization, name="bot", role=Role.VIEWER, actor="command:test")
     said = {
         refused(program.post(COST, {**BUDGET, "scope": {"type": "api_key", "value": value}}), 400)["message"]
@@ -175,7 +175,7 @@ def test_a_budget_is_removed_once(program: Caller) -> None:
     assert listed(program) == []
 
 
-def test_a_budget_is_raised_until_a_moment(program: Caller, organization: Organization) -> None:
+def test_a_budget_is_raised_until_a_given_time(program: Caller, organization: Organization) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "amount": "2.5", "reason": "launch", "expiresAt": AHEAD}
     raised = done(program.post(COST, body))
@@ -206,7 +206,7 @@ def test_a_budget_is_raised_until_a_moment(program: Caller, organization: Organi
         ({"expiresAt": 4070908800}, "expiresAt"),
     ],
 )
-def test_an_increase_without_sense_is_refused(program: Caller, fields: dict[str, Any], param: str) -> None:
+def test_an_invalid_increase_is_refused(program: Caller, fields: dict[str, Any], param: str) -> None:
     sound = {"amount": 1, "reason": "launch", "expiresAt": AHEAD}
     body = {"action": "increase-budget", "budgetId": set_to(program)["id"], **sound, **fields}
     refused(program.post(COST, body), 400, param)
@@ -214,7 +214,7 @@ def test_an_increase_without_sense_is_refused(program: Caller, fields: dict[str,
 
 
 @pytest.mark.parametrize("action", ["remove-budget", "increase-budget"])
-def test_another_organizations_budget_is_as_missing(
+def test_another_organizations_budget_is_not_found(
     program: Caller, other_organization: Organization, action: str
 ) -> None:
     stranger = Caller(key=new_key(other_organization, Role.OWNER))
@@ -230,7 +230,7 @@ def test_another_organizations_budget_is_as_missing(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-def test_readers_see_budgets_and_change_none(program: Caller, organization: Organization, role: Role) -> None:
+def test_readers_cannot_change_budgets(program: Caller, organization: Organization, role: Role) -> None:
     budget_id = set_to(program)["id"]
     reader = Caller(key=new_key(organization, role))
     increase = {"amount": 1, "reason": "x", "expiresAt": AHEAD}
@@ -249,7 +249,7 @@ def test_a_key_needs_the_scope(organization: Organization) -> None:
     refused(Caller(key=new_key(organization, Role.OWNER, ["budget:write"])).get(COST, action="budgets"), 403)
 
 
-def test_nobody_is_let_in_without_a_credential(db: None) -> None:
+def test_a_credential_is_required(db: None) -> None:
     refused(Caller().get(COST, action="budgets"), 401)
     refused(Caller().post(COST, BUDGET), 401)
 
@@ -285,7 +285,7 @@ def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> N
     assert [cost_of(f"tag {number}") for number in range(9)][-1] == first
 
 
-def test_increases_together_have_a_bound_and_one_that_is_withdrawn_makes_room(program: Caller) -> None:
+def test_the_sum_of_increases_is_limited_and_withdrawing_one_makes_room(program: Caller) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "reason": "launch", "expiresAt": AHEAD}
     raised = done(program.post(COST, {**body, "amount": "99999999"}))

@@ -292,7 +292,7 @@ def machine(
     yield run
 
 
-def test_no_budget_is_overspent_and_no_money_lost_whatever_happens(machine: Callable[[int], None]) -> None:
+def test_no_budget_is_overspent_and_no_money_is_lost(machine: Callable[[int], None]) -> None:
     machine(EXAMPLES)
 
 
@@ -314,7 +314,7 @@ def settle_whatever_the_state(attempt: Attempt, before: set[AttemptState], after
         pytest.param(holds, "close", lambda *_: None, id="keeps holds for ever"),
     ],
 )
-def test_the_model_finds_planted_bugs(
+def test_the_model_detects_planted_bugs(
     machine: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, where: Any, name: str, bug: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(where, name, bug)

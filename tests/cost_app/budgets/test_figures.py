@@ -55,7 +55,7 @@ def trace(chart: Chart, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_month_burns_down_by_day_to_what_is_left_now(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_a_month_burns_down_by_day_to_the_current_rest(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
     spent_on(scoped, 1, 10 * DOLLAR)
     spent_on(scoped, 9, 20 * DOLLAR)
@@ -105,7 +105,7 @@ def test_each_scope_burns_down_by_its_own_spending(
     assert left["y"] == ["10.00", "7.00", "7.00"]
 
 
-def test_what_was_spent_before_the_budget_was_set_is_not_drawn(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_spending_before_the_budget_was_set_is_not_drawn(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
     for day in (1, 5, 9):
         spent_on(scoped, day, 10 * DOLLAR)
@@ -113,9 +113,7 @@ def test_what_was_spent_before_the_budget_was_set_is_not_drawn(scoped: Organizat
     assert left["y"] == ["100.00"] * 5 + ["98.00"] * 4 + ["88.00", "88.00"]
 
 
-def test_a_correction_of_calls_that_the_budget_did_not_count_is_not_drawn(
-    scoped: Organization, make_budget: MakeBudget
-) -> None:
+def test_corrections_of_uncounted_calls_are_not_drawn(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
     for day, dollars in ((1, 10), (9, 2), (10, -11)):
         spent_on(scoped, day, dollars * DOLLAR)
@@ -138,7 +136,7 @@ def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBu
     assert left == [["10.00"] * 9 + ["9.00"] * 2, ["10.00"] + ["9.00"] * 13]
 
 
-def test_what_is_over_the_limit_is_below_zero(make_budget: MakeBudget) -> None:
+def test_spending_over_the_limit_is_below_zero(make_budget: MakeBudget) -> None:
     row = row_of(make_budget(period="monthly", limit_nano=0), committed=DOLLAR)
     assert trace(figures.burn_down(row), "left")["y"][-1] == "-1.00"
 
@@ -156,7 +154,7 @@ def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
     )
 
 
-def test_each_period_is_a_bar_and_the_running_one_has_its_own_color(make_budget: MakeBudget) -> None:
+def test_each_period_is_a_bar_and_the_current_one_has_its_own_color(make_budget: MakeBudget) -> None:
     budget = make_budget(limit_nano=20 * DOLLAR)
     past(budget, 2, 4)
     past(budget, 1, 11)
@@ -170,7 +168,7 @@ def test_each_period_is_a_bar_and_the_running_one_has_its_own_color(make_budget:
     assert len(chart.table.rows) == 3
 
 
-def test_a_removed_budget_keeps_its_history_and_burns_no_more(
+def test_a_removed_budget_keeps_its_history_without_a_burn_down(
     make_budget: MakeBudget, viewer: User, client_of: Callable[[User], Client]
 ) -> None:
     budget = make_budget()
@@ -219,7 +217,7 @@ def test_longer_histories_cost_no_more_queries(scoped: Organization, make_budget
     assert count() == few == [2, 1]
 
 
-def test_figures_come_once_and_tables_are_pages_and_parts(
+def test_figures_are_json_and_tables_are_pages_or_partials(
     make_budget: MakeBudget, viewer: User, client_of: Callable[[User], Client]
 ) -> None:
     budget, client = make_budget(), client_of(viewer)

@@ -37,7 +37,7 @@ def state_of(budget: Budget) -> tuple[int, int]:
     return window.committed_nano, window.reserved_nano
 
 
-def test_a_call_holds_its_bound_and_then_spends_its_cost(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_a_call_holds_its_bound_and_is_charged_its_cost(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget()
     attempt = open_attempt()
     assert state_of(budget) == (0, attempt.bound_nano)
@@ -47,7 +47,7 @@ def test_a_call_holds_its_bound_and_then_spends_its_cost(make_budget: MakeBudget
     assert list(disagreements()) == []
 
 
-def test_a_call_counts_in_every_budget_that_is_meant(
+def test_a_call_counts_in_every_matching_budget(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:
     key, other_key = (
@@ -89,7 +89,7 @@ def test_a_call_counts_in_every_budget_that_is_meant(
     assert not BudgetWindow.objects.filter(budget__in=others).exists()
 
 
-def test_a_budget_that_does_not_count_a_call_is_left_alone_when_its_window_is_open(
+def test_a_budget_that_does_not_match_is_unchanged(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:
     counting, other = make_budget(), make_budget(scope="user", scope_value="bob")
@@ -107,7 +107,7 @@ def test_budgets_of_another_organization_do_not_count_a_call(
         assert not BudgetWindow.objects.exists()
 
 
-def test_without_budgets_a_call_asks_for_no_windows(open_attempt: Open, organization: Organization) -> None:
+def test_a_call_without_budgets_queries_no_windows(open_attempt: Open, organization: Organization) -> None:
     with CaptureQueriesContext(connection) as queries:
         attempts.release(open_attempt())
         assert windows_now(organization.pk) == []
@@ -135,7 +135,7 @@ def test_a_call_without_a_key_user_or_tag_counts_in_none_of_their_budgets(
     ],
     ids=["released", "estimated", "refunded", "corrected", "billed after all"],
 )
-def test_every_end_frees_the_hold_and_counts_the_cost(
+def test_every_outcome_frees_the_hold_and_counts_the_cost(
     make_budget: MakeBudget, open_attempt: Open, end: Callable[[Attempt], object], expected: int | None
 ) -> None:
     budget = make_budget()
@@ -146,9 +146,7 @@ def test_every_end_frees_the_hold_and_counts_the_cost(
     assert list(disagreements()) == []
 
 
-def test_a_call_that_cannot_fit_any_more_is_refused_and_leaves_nothing(
-    make_budget: MakeBudget, open_attempt: Open
-) -> None:
+def test_a_refused_call_leaves_nothing_behind(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget(limit_nano=36_000)
     attempts.settle(open_attempt(), USAGE, {})
     with pytest.raises(BudgetExceededError) as refusal:
@@ -202,7 +200,7 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
     assert refusal()[2:] == (-499, message)
 
 
-def test_room_that_calls_under_way_hold_is_busy_and_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_room_held_by_calls_in_progress_is_busy_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:
     bound = open_attempt().bound_nano
     make_budget(limit_nano=2 * bound - 1)
     first = open_attempt()
@@ -219,14 +217,14 @@ def test_a_refusal_by_the_last_budget_frees_the_first(make_budget: MakeBudget, o
     assert not BudgetWindow.objects.filter(budget__in=[roomy, narrow]).exclude(reserved_nano=0).exists()
 
 
-def test_a_budget_that_warns_lets_everything_pass(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_a_warning_budget_admits_everything(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget(limit_nano=1, enforcement="warn")
     attempt = open_attempt()
     attempts.settle(attempt, USAGE, {})
     assert state_of(budget) == (COST, 0)
 
 
-def test_a_limit_that_was_cut_admits_nothing_more(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_a_cut_limit_admits_nothing_more(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget()
     first = open_attempt()
     BudgetWindow.objects.filter(budget=budget).update(limit_nano=10)
@@ -236,7 +234,7 @@ def test_a_limit_that_was_cut_admits_nothing_more(make_budget: MakeBudget, open_
     assert state_of(budget) == (COST, 0)
 
 
-def test_what_the_window_before_gives_back_late_makes_room_at_once(
+def test_late_refunds_of_the_previous_window_make_room_immediately(
     make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
 ) -> None:
     bound = open_attempt().bound_nano
@@ -250,7 +248,7 @@ def test_what_the_window_before_gives_back_late_makes_room_at_once(
     open_attempt()
 
 
-def test_what_the_window_before_gives_back_is_no_room_for_a_call_that_still_does_not_fit(
+def test_late_refunds_do_not_admit_a_call_that_still_does_not_fit(
     make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
 ) -> None:
     bound = open_attempt().bound_nano
@@ -266,9 +264,7 @@ def test_what_the_window_before_gives_back_is_no_room_for_a_call_that_still_does
     assert today.reserved_nano == 3 * bound
 
 
-def test_ending_one_call_leaves_what_the_others_hold_and_have_spent(
-    make_budget: MakeBudget, open_attempt: Open
-) -> None:
+def test_ending_one_call_leaves_other_holds_and_spending_unchanged(make_budget: MakeBudget, open_attempt: Open) -> None:
     budgets = [make_budget(), make_budget(period="monthly")]
     first, second, third = open_attempt(), open_attempt(), open_attempt()
     attempts.settle(first, USAGE, {})
@@ -287,7 +283,7 @@ def test_ending_one_call_leaves_what_the_others_hold_and_have_spent(
     assert list(disagreements()) == []
 
 
-def test_windows_are_locked_in_the_order_of_their_ids(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_windows_are_locked_by_id(make_budget: MakeBudget, open_attempt: Open) -> None:
     """Two calls that lock the same windows in different orders wait for each other."""
     for period in ("monthly", "daily", "weekly"):
         make_budget(period=period)
@@ -302,7 +298,7 @@ def test_windows_are_locked_in_the_order_of_their_ids(make_budget: MakeBudget, o
         assert [int(re.findall(r'"cost_app_budgetwindow"\."id" = (\d+)', sql)[-1]) for sql in updates] == ids
 
 
-def test_a_model_without_a_price_passes_where_the_organization_only_warns(
+def test_an_unpriced_model_is_admitted_if_the_organization_only_warns(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget
 ) -> None:
     with pytest.raises(ModelNotPricedError):
@@ -315,7 +311,7 @@ def test_a_model_without_a_price_passes_where_the_organization_only_warns(
     assert (attempt.price, attempt.bound_nano, LedgerEntry.objects.get().nano) == (None, 0, 0)
 
 
-def test_a_model_without_a_price_never_passes_a_budget_that_blocks(
+def test_a_blocking_budget_refuses_unpriced_models(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget
 ) -> None:
     CostPolicy.objects.create(organization=organization, unpriced_models="warn")
@@ -324,7 +320,7 @@ def test_a_model_without_a_price_never_passes_a_budget_that_blocks(
         open_attempt(model="new-model")
 
 
-def test_a_budget_that_downgrades_takes_a_cheaper_model_when_it_is_nearly_used_up(
+def test_a_downgrading_budget_uses_a_cheaper_model_near_its_limit(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget
 ) -> None:
     CostPolicy.objects.create(
@@ -351,7 +347,7 @@ def test_a_budget_that_downgrades_takes_a_cheaper_model_when_it_is_nearly_used_u
     ],
     ids=["at the threshold", "above it", "a budget that blocks", "a budget that warns"],
 )
-def test_only_a_budget_that_downgrades_does_so_and_only_above_its_threshold(
+def test_only_downgrading_budgets_downgrade_and_only_above_their_threshold(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget, columns: dict[str, object], model: str
 ) -> None:
     allowed = [{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}]
@@ -361,7 +357,7 @@ def test_only_a_budget_that_downgrades_does_so_and_only_above_its_threshold(
     assert open_attempt(provider="openai", model="gpt-4").model == model
 
 
-def test_the_windows_say_what_is_spent_held_and_free(
+def test_windows_show_spent_held_and_free(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:
     make_budget()

@@ -29,7 +29,7 @@ def told(organization: Organization, since: str) -> list[BudgetEvent]:
     return [BudgetEvent.model_validate_json(each.data) for each in events if each.type == "budget"]
 
 
-def test_what_is_held_and_spent_is_told_when_it_changes(
+def test_changes_of_held_and_spent_send_an_event(
     organization: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     budget_of(organization)
@@ -49,7 +49,7 @@ def test_what_is_held_and_spent_is_told_when_it_changes(
     assert (spent.held, spent.spent != "0.00") == ("0.00", True)
 
 
-def test_a_new_limit_is_told(organization: Organization) -> None:
+def test_a_new_limit_sends_an_event(organization: Organization) -> None:
     budget_of(organization)
     since = newest_id(organization.pk)
     mark_listening(organization.pk)
@@ -59,9 +59,7 @@ def test_a_new_limit_is_told(organization: Organization) -> None:
     assert [event.limit for event in told(organization, since)] == ["1.00", "2.00"]
 
 
-def test_nobody_is_told_of_another_organizations_budget(
-    organization: Organization, other_organization: Organization
-) -> None:
+def test_budget_events_stay_in_their_organization(organization: Organization, other_organization: Organization) -> None:
     budget_of(other_organization)
     since = newest_id(organization.pk)
     mark_listening(organization.pk)
@@ -69,7 +67,7 @@ def test_nobody_is_told_of_another_organizations_budget(
     assert told(organization, since) == []
 
 
-def test_an_organization_that_fails_stops_no_other(
+def test_a_failing_organization_does_not_stop_others(
     organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     since = newest_id(other_organization.pk)

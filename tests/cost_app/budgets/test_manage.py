@@ -60,7 +60,7 @@ def changes_of(verb: str) -> list[dict[str, Any]]:
     return [event.changes for event in AuditEvent.objects.filter(verb=f"budget.{verb}").order_by("at")]
 
 
-def test_a_budget_is_made_with_the_usual_thresholds_and_audited_in_dollars(set_to: Set) -> None:
+def test_a_new_budget_has_default_thresholds_and_is_audited_in_dollars(set_to: Set) -> None:
     budget = set_to(limit_nano=12_500_000_000)
     assert (budget.warning_percent, budget.alert_percent, budget.enforcement) == (80, 95, "warn")
     (event,) = AuditEvent.objects.filter(verb="budget.created")
@@ -87,7 +87,7 @@ def test_setting_the_same_again_records_nothing(set_to: Set) -> None:
     assert AuditEvent.objects.filter(verb__startswith="budget.").count() == 1
 
 
-def test_each_period_and_scope_has_a_budget_of_its_own(set_to: Set) -> None:
+def test_each_period_and_scope_has_a_separate_budget(set_to: Set) -> None:
     set_to()
     set_to(period="monthly")
     set_to(scope="tag", scope_value="red")
@@ -96,7 +96,7 @@ def test_each_period_and_scope_has_a_budget_of_its_own(set_to: Set) -> None:
     assert Budget.objects.filter(is_active=True).count() == 5
 
 
-def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(
+def test_a_change_applies_immediately_to_the_current_window_only(
     set_to: Set, scoped: Organization, clock: Clock
 ) -> None:
     clock(NOON - DAY)
@@ -110,7 +110,7 @@ def test_a_change_holds_at_once_in_the_running_window_and_in_no_past_one(
     assert only_window(scoped).window.id == running.window.id != before.window.id
 
 
-def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped: Organization, clock: Clock) -> None:
+def test_the_carried_over_amount_is_added_to_a_new_limit(set_to: Set, scoped: Organization, clock: Clock) -> None:
     clock(NOON - DAY)
     set_to(rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON - DAY)
@@ -128,7 +128,7 @@ def test_what_was_carried_over_is_kept_on_top_of_a_new_limit(set_to: Set, scoped
         ({"rollover_unused": True, "rollover_cap_nano": 2 * DOLLAR}, 12),
     ],
 )
-def test_carrying_over_ends_or_is_capped_at_once(
+def test_ending_or_capping_carry_over_applies_immediately(
     set_to: Set, scoped: Organization, clock: Clock, terms: dict[str, Any], limit: int
 ) -> None:
     clock(NOON - DAY)
@@ -175,9 +175,7 @@ def test_a_limit_cut_below_what_is_spent_and_held_refuses_the_next_call(
         ({"scope": "api_key", "scope_value": "9" * 30}, "scope_value"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name_and_changes_nothing(
-    set_to: Set, terms: dict[str, Any], field: str
-) -> None:
+def test_an_invalid_field_is_named_and_nothing_changes(set_to: Set, terms: dict[str, Any], field: str) -> None:
     with pytest.raises(BudgetTermsError) as refusal:
         set_to(**terms)
     assert refusal.value.field == field
@@ -186,21 +184,19 @@ def test_what_makes_no_sense_is_refused_by_name_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("warning", "alert"), [(80, 80), (1, 100)])
-def test_thresholds_at_their_bounds_are_taken(set_to: Set, warning: int, alert: int) -> None:
+def test_thresholds_at_their_bounds_are_accepted(set_to: Set, warning: int, alert: int) -> None:
     budget = set_to(warning_percent=warning, alert_percent=alert, limit_nano=0)
     assert (budget.warning_percent, budget.alert_percent, budget.limit_nano) == (warning, alert, 0)
 
 
-def test_a_key_is_named_by_its_public_id_or_its_row_id(set_to: Set, key: ApiKey) -> None:
+def test_a_key_is_identified_by_public_id_or_row_id(set_to: Set, key: ApiKey) -> None:
     one = set_to(scope="api_key", scope_value=key.key_id)
     two = set_to(scope="api_key", scope_value=str(key.pk))
     assert one.id == two.id
     assert two.scope_value == str(key.pk)
 
 
-def test_a_public_id_that_looks_like_a_row_id_is_the_public_one(
-    set_to: Set, key: ApiKey, organization: Organization
-) -> None:
+def test_a_public_id_takes_precedence_over_a_row_id(set_to: Set, key: ApiKey, organization: Organization) -> None:
     with system_scope():
         keys.create_key(organization=organization, name="twin", role=Role.VIEWER, actor="command:test")
         ApiKey.objects.filter(name="twin").update(id=12345678)
@@ -208,7 +204,7 @@ def test_a_public_id_that_looks_like_a_row_id_is_the_public_one(
     assert set_to(scope="api_key", scope_value="12345678").scope_value == "87654321"
 
 
-def test_another_organizations_key_is_as_missing(set_to: Set, other_organization: Organization) -> None:
+def test_another_organizations_key_is_not_found(set_to: Set, other_organization: Organization) -> None:
     theirs, _ = keys.create_key(
         organization=other_organization, name="their bot", role=Role.VIEWER, actor="command:test"
     )
@@ -256,7 +252,7 @@ def test_a_removed_budget_counts_no_more_calls_and_keeps_its_windows(
     assert [changes["limit"] for changes in changes_of("removed")] == [["1.00", None]]
 
 
-def test_a_budget_that_is_set_again_goes_on_with_what_it_had_spent(set_to: Set, scoped: Organization) -> None:
+def test_a_recreated_budget_continues_with_its_spending(set_to: Set, scoped: Organization) -> None:
     budget = set_to()
     spend(only_window(scoped).window, committed=4 * DOLLAR)
     remove_budget(budget=budget, actor=ACTOR)
@@ -294,7 +290,7 @@ def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped:
         ({"expires_at": NOON}, "expires_at"),
     ],
 )
-def test_an_increase_without_sense_is_refused(set_to: Set, arguments: dict[str, Any], field: str) -> None:
+def test_an_invalid_increase_is_refused(set_to: Set, arguments: dict[str, Any], field: str) -> None:
     sound = {"nano": 1, "reason": "launch", "expires_at": NOON + timedelta(hours=1)}
     budget = set_to()
     with pytest.raises(BudgetTermsError) as refusal:
@@ -333,7 +329,7 @@ def at_once(count: int, act: Callable[[int], object]) -> list[object]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_those_who_set_a_budget_at_once_make_one(organization: Organization) -> None:
+def test_concurrent_calls_create_one_budget(organization: Organization) -> None:
     """Each change is recorded with what it found, so the log is one chain from nothing to what holds now."""
     for tag in ("red", "green", "blue", "gold"):
 
@@ -351,7 +347,7 @@ def test_those_who_set_a_budget_at_once_make_one(organization: Organization) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_cut_that_races_calls_lets_no_call_pass_after_it(
+def test_no_call_is_admitted_after_a_concurrent_cut(
     organization: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     """Whoever comes first: what is held when the cut returns is all that is ever held."""
@@ -384,7 +380,7 @@ def _blocking(limit_nano: int) -> BudgetTerms:
     return BudgetTerms(period="daily", limit_nano=limit_nano, enforcement="block")
 
 
-def test_terms_of_a_budget_set_it_to_what_it_is(set_to: Set, scoped: Organization) -> None:
+def test_setting_a_budget_to_its_own_terms_changes_nothing(set_to: Set, scoped: Organization) -> None:
     budget = set_to(scope="tag", scope_value="red", rollover_unused=True, rollover_cap_nano=5)
     again = set_budget(organization_id=scoped.pk, terms=budget_terms(budget, limit_nano=7), actor=ACTOR)
     assert (again.id, again.limit_nano, again.rollover_cap_nano) == (budget.id, 7, 5)

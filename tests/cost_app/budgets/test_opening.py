@@ -40,7 +40,7 @@ def spent(organization: Organization) -> int:
 
 
 @pytest.mark.parametrize(("from_now", "share"), [(False, 1), (True, 0)])
-def test_a_new_budget_counts_what_its_period_has_cost_or_only_what_follows(
+def test_a_new_budget_counts_its_period_or_only_later_spending(
     scoped: Organization, open_attempt: Open, from_now: bool, share: int
 ) -> None:
     call, under_way = open_attempt(user_ref=" ann"), open_attempt(user_ref="ann")
@@ -58,9 +58,7 @@ def test_a_new_budget_counts_what_its_period_has_cost_or_only_what_follows(
     assert list(disagreements()) == []
 
 
-def test_a_correction_of_a_call_from_before_the_budget_changes_what_it_counted(
-    scoped: Organization, open_attempt: Open
-) -> None:
+def test_correcting_an_earlier_call_changes_the_opening_sum(scoped: Organization, open_attempt: Open) -> None:
     call = open_attempt()
     attempts.dispatch(call, timedelta(seconds=1))
     attempts.estimate(call)
@@ -73,7 +71,7 @@ def test_a_correction_of_a_call_from_before_the_budget_changes_what_it_counted(
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_budget_that_refuses_calls_says_so_until_they_fit(scoped: Organization, open_attempt: Open) -> None:
+def test_a_budget_is_marked_refusing_until_calls_fit(scoped: Organization, open_attempt: Open) -> None:
     bound = open_attempt().bound_nano
     set_in(scoped, limit_nano=bound - 1, enforcement="block", from_now=True)
     for _ in range(2):
@@ -89,7 +87,7 @@ def test_a_budget_that_refuses_calls_says_so_until_they_fit(scoped: Organization
     assert not windows_now(scoped.pk)[0].is_refusing
 
 
-def test_a_free_call_fits_a_spent_budget(
+def test_a_free_call_fits_into_a_spent_budget(
     scoped: Organization, open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_in(scoped, limit_nano=0, enforcement="block")
@@ -98,7 +96,7 @@ def test_a_free_call_fits_a_spent_budget(
 
 
 @pytest.mark.usefixtures("clock")
-def test_increases_together_stay_below_100_million(scoped: Organization) -> None:
+def test_the_sum_of_increases_stays_below_100_million(scoped: Organization) -> None:
     budget = set_in(scoped)
     increase = {"budget": budget, "reason": "more", "expires_at": NOON + DAY, "actor": "user:finance"}
     grant_increase(nano=NANO_MAX, **increase)  # type: ignore[arg-type]
@@ -106,7 +104,7 @@ def test_increases_together_stay_below_100_million(scoped: Organization) -> None
         grant_increase(nano=1, **increase)  # type: ignore[arg-type]
 
 
-def test_an_edit_on_an_old_page_is_refused(organization: Organization, finance: User, client_of: Browser) -> None:
+def test_a_stale_edit_is_refused(organization: Organization, finance: User, client_of: Browser) -> None:
     with organization_scope(organization.pk):
         budget = set_in(organization)
     client, url = client_of(finance), reverse("budget_edit", args=[budget.pk])
@@ -116,7 +114,7 @@ def test_an_edit_on_an_old_page_is_refused(organization: Organization, finance: 
     assert (stale.status_code, "Nothing was saved" in stale.text) == (422, True)
 
 
-def test_a_report_counts_in_the_period_of_its_time_and_lessens_what_that_period_left_over(
+def test_a_report_counts_in_its_period_and_reduces_its_carry_over(
     scoped: Organization, clock: Callable[[datetime], None]
 ) -> None:
     budget = set_in(scoped, period="daily", limit_nano=1_000_000, rollover_unused=True)

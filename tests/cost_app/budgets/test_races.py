@@ -70,7 +70,7 @@ def used(organization: Organization) -> list[int]:
         return [window.committed_nano + window.reserved_nano for window in windows]
 
 
-def test_what_fits_is_admitted_and_nothing_more(race: Race, organization: Organization, limit: int) -> None:
+def test_only_calls_that_fit_are_admitted(race: Race, organization: Organization, limit: int) -> None:
     assert race("admit") == Counter(admitted=FIT, BudgetBusyError=CALLS - FIT)
     assert used(organization) == [limit]
     with organization_scope(organization.pk):
@@ -79,7 +79,9 @@ def test_what_fits_is_admitted_and_nothing_more(race: Race, organization: Organi
     assert race("admit")["admitted"] == FIT - 10, "wrongly refused once holds were free"
 
 
-def test_falling_back_to_a_dearer_model_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
+def test_a_fallback_to_a_more_expensive_model_cannot_overspend(
+    race: Race, organization: Organization, limit: int
+) -> None:
     outcomes = race("fall_back")
     with organization_scope(organization.pk):
         (dear,) = Attempt.objects.filter(state=AttemptState.RESERVED).values_list("bound_nano", flat=True).distinct()
@@ -90,7 +92,7 @@ def test_falling_back_to_a_dearer_model_cannot_overspend(race: Race, organizatio
         assert open_call(organization, DEAR).bound_nano == dear, "wrongly refused once the cheaper calls were over"
 
 
-def test_calls_that_are_repeated_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
+def test_retries_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
     outcomes = race("retry")
     with organization_scope(organization.pk):
         open_calls = Attempt.objects.filter(state=AttemptState.RESERVED).count()
@@ -99,9 +101,7 @@ def test_calls_that_are_repeated_cannot_overspend(race: Race, organization: Orga
     assert used(organization) == [limit]
 
 
-def test_at_midnight_what_was_left_over_makes_room_and_no_more(
-    race: Race, organization: Organization, limit: int
-) -> None:
+def test_at_midnight_exactly_the_carry_over_makes_room(race: Race, organization: Organization, limit: int) -> None:
     outcomes = race("roll_over")
     assert outcomes["before:admitted"] == FIT
     before, after = used(organization)

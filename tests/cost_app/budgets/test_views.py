@@ -77,7 +77,7 @@ def queries(client: Client, url: str, **headers: Any) -> int:
 
 
 @pytest.mark.parametrize(("person", "next_step"), [("finance", "Create budget"), ("viewer", "can create a budget")])
-def test_without_a_budget_the_page_says_what_to_do(
+def test_the_empty_page_explains_budgets(
     person: str, next_step: str, request: pytest.FixtureRequest, client_of: Browser
 ) -> None:
     page = client_of(request.getfixturevalue(person)).get(reverse("budgets")).text
@@ -85,7 +85,7 @@ def test_without_a_budget_the_page_says_what_to_do(
     assert next_step in page
 
 
-def test_the_list_shows_spent_held_and_free_apart(budget: Budget, viewer: User, client_of: Browser) -> None:
+def test_the_list_shows_spent_held_and_free(budget: Budget, viewer: User, client_of: Browser) -> None:
     spend(budget, 62 * DOLLAR + DOLLAR // 2, 10 * DOLLAR)
     page = client_of(viewer).get(reverse("budgets")).text
     for shown in ("$62.50", "$10.00", "$27.50", "$100.00", "62 % spent", "Whole organization"):
@@ -107,7 +107,7 @@ def test_a_budget_above_a_threshold_is_marked_and_named(
     assert (row.state, row.tone) == (state, tone)
 
 
-def test_what_is_beyond_a_cut_limit_is_said(
+def test_the_excess_above_a_cut_limit_is_shown(
     budget: Budget, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     spend(budget, 62 * DOLLAR, 10 * DOLLAR)
@@ -117,7 +117,7 @@ def test_what_is_beyond_a_cut_limit_is_said(
     assert "100 % spent" in page
 
 
-def test_a_key_s_budget_is_named_by_the_key(organization: Organization, viewer: User, client_of: Browser) -> None:
+def test_a_key_budget_is_labeled_by_the_keys_name(organization: Organization, viewer: User, client_of: Browser) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
     set_in(organization, scope="api_key", scope_value=key.key_id)
     assert f"bot ({key.key_id})" in client_of(viewer).get(reverse("budgets")).text
@@ -129,9 +129,7 @@ def test_other_organizations_budgets_are_not_listed(theirs: Budget, viewer: User
     assert "No budgets yet" in page
 
 
-def test_htmx_gets_the_progress_alone_and_nothing_if_it_is_the_same(
-    budget: Budget, viewer: User, client_of: Browser
-) -> None:
+def test_htmx_gets_only_the_progress_and_nothing_if_unchanged(budget: Budget, viewer: User, client_of: Browser) -> None:
     client = client_of(viewer)
     for url in (reverse("budgets"), reverse("budget", args=[budget.id])):
         first = client.get(url, headers=HTMX)
@@ -235,7 +233,7 @@ def test_past_periods_cost_the_same_with_one_and_ten(budget: Budget, finance: Us
     assert client.get(url).text.count("300 %") == 10
 
 
-def test_a_removed_budget_is_kept_for_reading(budget: Budget, finance: User, client_of: Browser) -> None:
+def test_a_removed_budget_stays_readable(budget: Budget, finance: User, client_of: Browser) -> None:
     spend(budget, 7 * DOLLAR)
     remove_budget(budget=budget, actor="user:finance")
     client = client_of(finance)
@@ -305,7 +303,7 @@ def test_the_form_offers_what_the_organization_has(
 @pytest.mark.parametrize(
     ("scope", "value"), [("user", "ada"), ("tag", "red"), ("model", "deepseek/deepseek-chat"), ("api_key", "")]
 )
-def test_each_scope_can_be_chosen(
+def test_each_scope_can_be_selected(
     organization: Organization, finance: User, client_of: Browser, scope: str, value: str
 ) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
@@ -334,7 +332,7 @@ def test_each_scope_can_be_chosen(
         ({"scope": "team"}, "not one of the available choices"),
     ],
 )
-def test_a_wrong_form_is_shown_again_and_sets_nothing(
+def test_an_invalid_form_is_shown_again_and_sets_nothing(
     organization: Organization,
     theirs: Budget,
     finance: User,
@@ -359,7 +357,9 @@ def test_a_second_budget_of_the_same_scope_is_refused_by_the_form(
     assert [each.limit_nano for each in rows_of(organization, Budget)] == [100 * DOLLAR]
 
 
-def test_a_change_holds_at_once(budget: Budget, organization: Organization, finance: User, client_of: Browser) -> None:
+def test_a_change_applies_immediately(
+    budget: Budget, organization: Organization, finance: User, client_of: Browser
+) -> None:
     spend(budget, 60 * DOLLAR)
     client, url = client_of(finance), reverse("budget_edit", args=[budget.id])
     assert 'value="100.00"' in client.get(url).text
@@ -368,7 +368,7 @@ def test_a_change_holds_at_once(budget: Budget, organization: Organization, fina
     assert (window.limit_nano, window.enforcement, window.committed_nano) == (50 * DOLLAR, "block", 60 * DOLLAR)
 
 
-def test_a_wrong_change_is_shown_again_and_changes_nothing(
+def test_an_invalid_change_is_shown_again_and_changes_nothing(
     budget: Budget, organization: Organization, finance: User, client_of: Browser
 ) -> None:
     response = client_of(finance).post(reverse("budget_edit", args=[budget.id]), {**EDIT, "limit": "x"})
@@ -408,7 +408,7 @@ def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
         ({"last_day": ""}, "required"),
     ],
 )
-def test_a_wrong_increase_is_shown_again_in_its_dialog(
+def test_an_invalid_increase_is_shown_again_in_its_dialog(
     budget: Budget, organization: Organization, finance: User, client_of: Browser, changes: dict[str, str], said: str
 ) -> None:
     data = {"amount": "20", "last_day": "2099-07-01", "reason": "launch", **changes}
@@ -470,7 +470,7 @@ def addresses_of() -> Callable[[Budget], Iterator[tuple[str, str]]]:
     return make
 
 
-def test_another_organizations_budget_is_as_missing(
+def test_another_organizations_budget_is_not_found(
     theirs: Budget, owner: User, client_of: Browser, addresses_of: Callable[[Budget], Iterator[tuple[str, str]]]
 ) -> None:
     client = client_of(owner)
@@ -482,7 +482,7 @@ def test_another_organizations_budget_is_as_missing(
     assert theirs.is_active
 
 
-def test_what_changes_something_takes_no_get(budget: Budget, finance: User, client_of: Browser) -> None:
+def test_writes_refuse_get(budget: Budget, finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     for name in ("budget_remove", "budget_increase"):
         assert client.get(reverse(name, args=[budget.id])).status_code == 405
@@ -491,7 +491,7 @@ def test_what_changes_something_takes_no_get(budget: Budget, finance: User, clie
         assert client.post(url).status_code == 405
 
 
-def test_who_is_not_logged_in_is_sent_to_the_log_in(budget: Budget, client: Client) -> None:
+def test_anonymous_users_are_redirected_to_the_login_page(budget: Budget, client: Client) -> None:
     for url in (reverse("budgets"), reverse("budget", args=[budget.id])):
         assert client.get(url).headers["Location"].startswith("/login/")
 
@@ -500,7 +500,7 @@ def test_who_is_not_logged_in_is_sent_to_the_log_in(budget: Budget, client: Clie
 
 
 @pytest.mark.parametrize("table", ["budget", "budgetwindow", "budgetincrease", "hold"])
-def test_staff_read_the_raw_rows_of_all_organizations_and_change_none(
+def test_staff_can_read_but_not_change_raw_rows_of_all_organizations(
     table: str, theirs: Budget, owner: User, client_of: Browser, open_attempt: Callable[..., Attempt]
 ) -> None:
     owner.is_staff = owner.is_superuser = True

@@ -251,7 +251,7 @@ ACTS = ["call"] * 8 + ["wait"] * 5 + ["set", "remove", "zone", "day", "rotate", 
 
 @pytest.mark.usefixtures("booked_by_the_clock")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_change_of_settings_gives_or_takes_an_allowance(
+def test_changing_settings_never_changes_the_allowance(
     seed: int, organization: Organization, other_organization: Organization, clock: Callable[[datetime], None]
 ) -> None:
     chance = Random(seed)

@@ -59,7 +59,7 @@ def test_a_window_is_opened_once(
     assert BudgetWindow.objects.count() == 2
 
 
-def test_the_windows_of_an_organization_are_its_own_and_those_of_its_active_budgets(
+def test_an_organizations_windows_are_those_of_its_active_budgets(
     scoped: Organization, other_organization: Organization, make_budget: MakeBudget
 ) -> None:
     own = make_budget()
@@ -104,7 +104,7 @@ def spend(window: BudgetWindow, *, committed: int, reserved: int = 0) -> None:
         ({"rollover_unused": True}, 1_200, 0, 1_000),
     ],
 )
-def test_what_is_unused_is_carried_over(
+def test_the_unused_amount_is_carried_over(
     scoped: Organization,
     make_budget: MakeBudget,
     columns: dict[str, object],
@@ -119,7 +119,7 @@ def test_what_is_unused_is_carried_over(
     assert after.limit_nano == expected
 
 
-def test_what_a_late_call_gives_back_is_carried_over_too(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_late_refunds_are_carried_over(scoped: Organization, make_budget: MakeBudget) -> None:
     make_budget(limit_nano=1_000, rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON)
     spend(before.window, committed=300, reserved=200)
@@ -139,7 +139,7 @@ def test_what_a_late_call_gives_back_is_carried_over_too(scoped: Organization, m
         ({"rollover_unused": False}, 1_000),
     ],
 )
-def test_days_without_a_request_carry_over_as_if_each_had_been_looked_at(
+def test_days_without_requests_carry_over(
     scoped: Organization, make_budget: MakeBudget, columns: dict[str, object], expected: int
 ) -> None:
     make_budget(limit_nano=1_000, **columns)
@@ -180,7 +180,7 @@ def test_an_increase_counts_in_its_own_budget_only(scoped: Organization, make_bu
 @pytest.mark.parametrize(
     ("changes", "expected"), [({"limit_nano": 300}, (300, "block")), ({"enforcement": "warn"}, (1_000, "warn"))]
 )
-def test_a_window_that_was_opened_while_its_budget_changed_is_mended(
+def test_a_window_opened_during_a_budget_change_is_repaired(
     scoped: Organization, make_budget: MakeBudget, changes: dict[str, object], expected: tuple[int, str]
 ) -> None:
     budget = make_budget(limit_nano=1_000)
@@ -191,9 +191,7 @@ def test_a_window_that_was_opened_while_its_budget_changed_is_mended(
     assert (mended.limit_nano, mended.window.enforcement) == expected
 
 
-def test_a_window_holds_from_its_first_instant_to_the_one_before_its_end(
-    scoped: Organization, make_budget: MakeBudget
-) -> None:
+def test_a_window_includes_its_start_and_excludes_its_end(scoped: Organization, make_budget: MakeBudget) -> None:
     make_budget()
     (noon,) = windows_now(scoped.pk, NOON)
     first, last = noon.window.starts_at, noon.window.ends_at - timedelta(microseconds=1)
@@ -202,9 +200,7 @@ def test_a_window_holds_from_its_first_instant_to_the_one_before_its_end(
     assert following.window.starts_at == noon.window.ends_at
 
 
-def test_each_window_carries_over_what_the_one_right_before_it_left(
-    scoped: Organization, make_budget: MakeBudget
-) -> None:
+def test_each_window_carries_over_from_the_previous_one(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(limit_nano=1_000, rollover_unused=True)
     other = make_budget(limit_nano=5_000, rollover_unused=True, scope="user", scope_value="ann")
     for day, committed in enumerate((1_000, 400, 1_600)):
@@ -219,7 +215,7 @@ def test_each_window_carries_over_what_the_one_right_before_it_left(
     assert list(others.values_list("limit_nano", flat=True)) == [5_000, 10_000, 15_000]
 
 
-def test_a_rollover_that_two_count_again_at_once_is_counted_once(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_concurrent_recalculations_count_a_rollover_once(scoped: Organization, make_budget: MakeBudget) -> None:
     make_budget(limit_nano=1_000, rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON)
     spend(before.window, committed=300, reserved=200)
@@ -234,7 +230,7 @@ def test_a_rollover_that_two_count_again_at_once_is_counted_once(scoped: Organiz
     assert not refresh_rollover(windows_now(scoped.pk, NOON + DAY)[0].window)
 
 
-def test_of_two_processes_that_open_a_window_one_makes_it(
+def test_concurrent_processes_open_one_window(
     scoped: Organization, make_budget: MakeBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_budget()
@@ -251,7 +247,7 @@ def test_of_two_processes_that_open_a_window_one_makes_it(
     assert BudgetWindow.objects.count() == 1
 
 
-def test_mending_touches_only_windows_that_differ(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_a_repair_only_updates_windows_that_differ(scoped: Organization, make_budget: MakeBudget) -> None:
     sound, changed = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
     removed = make_budget(limit_nano=1_000, period="monthly")
     for week in (-1, 0, 1):
@@ -273,9 +269,7 @@ def test_mending_touches_only_windows_that_differ(scoped: Organization, make_bud
 
 
 @pytest.mark.parametrize("at", ["first", "last"])
-def test_a_window_is_mended_from_its_first_instant_to_its_last(
-    scoped: Organization, make_budget: MakeBudget, at: str
-) -> None:
+def test_a_window_is_repaired_from_start_to_end(scoped: Organization, make_budget: MakeBudget, at: str) -> None:
     budget = make_budget(limit_nano=1_000)
     (window,) = windows_now(scoped.pk, NOON)
     Budget.objects.filter(id=budget.id).update(limit_nano=300)
@@ -286,7 +280,7 @@ def test_a_window_is_mended_from_its_first_instant_to_its_last(
     assert BudgetWindow.objects.get().limit_nano == 300
 
 
-def test_what_is_mended_keeps_its_rollover(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_a_repaired_window_keeps_its_rollover(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(limit_nano=1_000, rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON)
     spend(before.window, committed=300)

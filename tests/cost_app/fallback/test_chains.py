@@ -90,7 +90,7 @@ def test_no_default_step_leaves_the_documented_price_range(organization: Organiz
             assert "embedding" not in step.model
 
 
-def test_a_model_of_the_economy_tier_does_not_stand_in_for_one_above_it(organization: Organization) -> None:
+def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Organization) -> None:
     allow(organization, ("openai", "gpt-3.5-turbo"), ("deepseek", "deepseek-chat"))
     assert weight_of(price_of("openai", "gpt-3.5-turbo")) < CHEAPER_MAX * weight_of(
         price_of("deepseek", "deepseek-chat")
@@ -178,7 +178,7 @@ def test_a_model_that_costs_nothing_can_be_a_step(organization: Organization, se
     assert chain(organization, "vllm", "local") == []
 
 
-def test_a_step_back_to_the_start_or_twice_to_one_place_is_left_out(organization: Organization) -> None:
+def test_a_step_to_the_requested_model_or_a_repeated_step_is_skipped(organization: Organization) -> None:
     route(organization, 1, "openai", "gpt-4")
     route(organization, 2, "deepseek", "deepseek-chat")
     route(organization, 3, "deepseek", "deepseek-chat")
@@ -193,7 +193,7 @@ def test_another_organization_s_chain_is_not_seen(organization: Organization, ot
         fallback_chain(organization.pk, "openai", "gpt-4")
 
 
-def test_a_chain_takes_a_few_queries_however_big_the_price_book_is(
+def test_a_chain_takes_few_queries_for_any_price_book(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(50):

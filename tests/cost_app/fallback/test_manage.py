@@ -49,9 +49,7 @@ def test_a_chain_keeps_its_order_and_its_positions_are_contiguous(organization: 
         ([TURBO, CHAT, PRO, HAIKU, ("a", "b"), ("c", "d")], "A chain has at most 5 steps."),
     ],
 )
-def test_a_chain_that_cannot_work_is_refused(
-    organization: Organization, steps: list[tuple[str, str]], text: str
-) -> None:
+def test_an_invalid_chain_is_refused(organization: Organization, steps: list[tuple[str, str]], text: str) -> None:
     with pytest.raises(ChainError, match=text.replace(".", r"\.")):
         save(organization, *steps)
     assert not FallbackRoute.objects.exists()
@@ -63,7 +61,7 @@ def test_a_chain_for_an_unknown_model_is_refused(organization: Organization) -> 
         set_chain(organization_id=organization.pk, asked=("openai", "gpt-99"), steps=[CHAT], actor=ACTOR)
 
 
-def test_a_step_that_has_lost_its_price_may_stay_but_not_come_back(organization: Organization) -> None:
+def test_a_step_without_a_price_may_stay_but_not_be_added_again(organization: Organization) -> None:
     save(organization, CHAT, TURBO)
     ModelPrice.objects.filter(model="deepseek-chat").update(effective_to=timezone.now())
     save(organization, TURBO, CHAT)
@@ -80,13 +78,13 @@ def test_an_empty_chain_turns_the_fallback_off_and_the_default_can_be_restored(o
     assert steps_of(organization) == default != []
 
 
-def test_two_chains_may_point_at_each_other_for_neither_is_followed_further(organization: Organization) -> None:
+def test_two_chains_may_reference_each_other(organization: Organization) -> None:
     save(organization, TURBO)
     set_chain(organization_id=organization.pk, asked=TURBO, steps=[GPT4], actor=ACTOR)
     assert steps_of(organization) == [TURBO]
 
 
-def test_who_has_seen_an_older_chain_changes_nothing(organization: Organization) -> None:
+def test_a_stale_chain_edit_changes_nothing(organization: Organization) -> None:
     seen = effective_chain(organization.pk, *GPT4).version
     save(organization, TURBO, seen=seen)
     with pytest.raises(ChainChangedError):
@@ -96,7 +94,7 @@ def test_who_has_seen_an_older_chain_changes_nothing(organization: Organization)
     assert steps_of(organization) == [TURBO]
 
 
-def test_changes_are_audited_and_what_changes_nothing_is_not(organization: Organization) -> None:
+def test_only_real_changes_are_audited(organization: Organization) -> None:
     save(organization, TURBO)
     save(organization, TURBO)
     use_defaults(organization_id=organization.pk, enabled=False, actor=ACTOR)
@@ -108,7 +106,7 @@ def test_changes_are_audited_and_what_changes_nothing_is_not(organization: Organ
     assert (defaults.verb, defaults.changes) == ("fallback.defaults_changed", {"enabled": [True, False]})
 
 
-def test_without_defaults_only_own_chains_hold(organization: Organization) -> None:
+def test_without_defaults_only_custom_chains_apply(organization: Organization) -> None:
     use_defaults(organization_id=organization.pk, enabled=False, actor=ACTOR)
     assert effective_chain(organization.pk, *GPT4).source == Source.OFF
     save(organization, TURBO)

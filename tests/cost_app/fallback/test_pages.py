@@ -97,7 +97,7 @@ def test_steps_are_added_moved_and_removed(browser: Client, chain: Callable[[], 
         ({"action": "up", "step": "x" * 300}, "Select an action"),
     ],
 )
-def test_a_bad_change_is_refused_in_words(
+def test_an_invalid_change_is_refused_with_a_message(
     browser: Client, chain: Callable[[], Chain], sent: dict[str, str], text: str
 ) -> None:
     response = browser.post(CHANGE, {"seen": chain().version, **sent})
@@ -112,7 +112,7 @@ def test_a_double_click_adds_one_step(browser: Client, chain: Callable[[], Chain
     assert len(chain().steps) == 3
 
 
-def test_defaults_are_switched_for_the_organization(browser: Client, chain: Callable[[], Chain]) -> None:
+def test_defaults_can_be_turned_off_for_the_organization(browser: Client, chain: Callable[[], Chain]) -> None:
     browser.post(f"{LIST}defaults/", {"enabled": "off"})
     assert chain().source == "off"
     assert "have no fallback" in browser.get(LIST).text
@@ -130,7 +130,7 @@ def test_any_model_of_the_price_book_can_be_chosen(browser: Client) -> None:
     assert browser.get(LIST, {"model": "openai/gpt-99"}).status_code == 422
 
 
-def test_a_model_that_nobody_knows_is_not_found(browser: Client) -> None:
+def test_an_unknown_model_is_not_found(browser: Client) -> None:
     assert browser.get("/settings/routes/models/openai/gpt-99/").status_code == 404
     assert browser.get("/settings/routes/models/nonsense/").status_code == 404
     assert browser.get("/settings/routes/models/openai/%00/").status_code == 404
@@ -148,7 +148,7 @@ def test_viewers_read_and_cannot_change(client_of: Browser, viewer: User, chain:
     assert client.post(f"{LIST}defaults/", {"enabled": "off"}).status_code == 403
 
 
-def test_pages_need_a_log_in_and_writes_a_post(client: Client, browser: Client) -> None:
+def test_pages_require_login_and_writes_require_post(client: Client, browser: Client) -> None:
     assert client.get(LIST).status_code == 302
     assert client.get(PAGE).status_code == 302
     assert browser.get(CHANGE).status_code == 405
@@ -171,7 +171,7 @@ def test_an_installation_without_models_says_so(browser: Client) -> None:
     assert "No configured provider has a model with a price." in browser.get(LIST).text
 
 
-def test_the_list_takes_as_many_queries_with_one_chain_as_with_ten(browser: Client, organization: Organization) -> None:
+def test_the_list_takes_the_same_queries_with_one_and_ten_chains(browser: Client, organization: Organization) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
             connection,
@@ -198,7 +198,7 @@ def test_the_step_form_offers_what_can_be_added(browser: Client, organization: O
     assert "embedding" not in page
 
 
-def test_a_chain_of_a_whole_organization_without_defaults_can_still_be_customized(
+def test_chains_can_be_customized_without_defaults(
     browser: Client, organization: Organization, chain: Callable[[], Chain]
 ) -> None:
     with organization_scope(organization.pk):

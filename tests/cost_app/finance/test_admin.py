@@ -13,7 +13,7 @@ PAGES = ["invoiceimport", "invoiceline", "monthclose"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_staff_reads_the_papers_of_all_organizations_and_changes_none(
+def test_staff_can_read_but_not_change_finance_records(
     page: str, owner: User, other_organization: Organization, client_of: Callable[[User], Client]
 ) -> None:
     owner.is_staff = owner.is_superuser = True

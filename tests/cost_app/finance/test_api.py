@@ -45,7 +45,7 @@ def test_a_key_gets_the_files_of_its_organization(
     assert (found[0]["cost"], found[0]["currency"]) == ("2.00", "USD")
 
 
-def test_months_are_listed_with_what_was_signed(organization: Organization, program: Caller, book: Book) -> None:
+def test_months_are_listed_with_their_signed_figures(organization: Organization, program: Caller, book: Book) -> None:
     book(at(10, 5), 2_000_000_000)
     fold()
     with organization_scope(organization.pk):
@@ -79,7 +79,7 @@ def test_months_are_listed_with_what_was_signed(organization: Organization, prog
         ({}, 400, "action"),
     ],
 )
-def test_wrong_days_are_refused_before_anything_is_sent(
+def test_invalid_days_are_refused_before_streaming(
     program: Caller, query: dict[str, str], status: int, param: str | None
 ) -> None:
     response = program.get(EXPORTS, **query)

@@ -46,7 +46,7 @@ def export(client: Client, kind: str, **days: str) -> list[dict[str, str]]:
 # The ledger
 
 
-def test_the_ledger_holds_the_days_of_the_organizations_calendar(finance: User, client_of: Browser, book: Book) -> None:
+def test_the_ledger_export_uses_the_organizations_calendar(finance: User, client_of: Browser, book: Book) -> None:
     book(at(9, 30, 21), 1)  # 23:00 in Berlin
     book(at(9, 30, 22), 2)  # midnight
     book(at(10, 31, 22), 3)  # 23:00, after the clocks have changed
@@ -54,7 +54,7 @@ def test_the_ledger_holds_the_days_of_the_organizations_calendar(finance: User, 
     assert [line["cost"] for line in export(client_of(finance), "ledger")] == ["0.000000002", "0.000000003"]
 
 
-def test_a_row_of_the_ledger_is_whole(
+def test_a_ledger_row_has_all_columns(
     organization: Organization, finance: User, client_of: Browser, book: Book
 ) -> None:
     key, _ = create_key(organization=organization, name="=cmd()", role=Role.VIEWER, actor="command:test")
@@ -71,7 +71,7 @@ def test_a_row_of_the_ledger_is_whole(
     assert [line["api_key"], line["user"], line["note"]] == [f"'=cmd() ({key.key_id})", "'@anna", "'+49 30 1"]
 
 
-def test_batches_lose_and_repeat_nothing_where_many_rows_have_one_moment(
+def test_batches_neither_lose_nor_repeat_rows_with_equal_times(
     organization: Organization, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 3)
@@ -101,7 +101,7 @@ def test_a_long_export_takes_no_more_memory_than_a_batch(organization: Organizat
     assert peak < 8_000_000  # all rows at once take 13 MB
 
 
-def test_a_stream_leaves_no_scope_behind_for_what_its_thread_does_next(organization: Organization, book: Book) -> None:
+def test_a_stream_leaves_no_scope_in_its_thread(organization: Organization, book: Book) -> None:
     book(at(10, 5), 1)
     content = iter(all_of_october(organization))
     next(content)
@@ -109,7 +109,7 @@ def test_a_stream_leaves_no_scope_behind_for_what_its_thread_does_next(organizat
         LedgerEntry.objects.count()
 
 
-def test_another_organizations_rows_are_in_no_file(
+def test_exports_exclude_other_organizations_rows(
     finance: User, client_of: Browser, book: Book, other_organization: Organization
 ) -> None:
     book(at(10, 5), 1, organization=other_organization)
@@ -137,13 +137,13 @@ def test_the_page_offers_the_month_so_far(finance: User, client_of: Browser) -> 
         ({}, "This field is required."),
     ],
 )
-def test_days_that_make_no_sense_are_422(finance: User, client_of: Browser, days: dict[str, str], said: str) -> None:
+def test_invalid_days_get_422(finance: User, client_of: Browser, days: dict[str, str], said: str) -> None:
     response = client_of(finance).get(reverse("finance_export_file"), {"kind": "ledger", **days})
     assert response.status_code == 422
     assert said in response.text
 
 
-def test_an_export_is_for_finance_alone(viewer: User, operator: User, client_of: Browser) -> None:
+def test_exports_require_the_finance_role(viewer: User, operator: User, client_of: Browser) -> None:
     for person in (viewer, operator):
         assert client_of(person).get(reverse("finance_export_file"), OCTOBER).status_code == 403
     assert client_of(viewer).post(reverse("finance_export_file")).status_code in {403, 405}

@@ -120,7 +120,7 @@ def test_the_price_of_a_line_is_the_one_of_its_day(finance: User, client_of: Bro
     assert prices == [f"{old.input // 10**9}", "0.000000005"]
 
 
-def test_cache_hits_are_no_consumption(book: Book, charges: Charges) -> None:
+def test_cache_hits_are_not_consumption(book: Book, charges: Charges) -> None:
     book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000)
     book(at(10, 5), 0, kind=LedgerKind.CACHE_HIT, saved_nano=9, input_tokens=100_000, output_tokens=100_000)
     found = {line["x_TokenClass"]: line for line in charges()}
@@ -131,7 +131,7 @@ def test_cache_hits_are_no_consumption(book: Book, charges: Charges) -> None:
     }
 
 
-def test_a_correction_is_a_line_of_its_own_and_no_correction_of_an_invoice(book: Book, charges: Charges) -> None:
+def test_a_correction_is_a_separate_line(book: Book, charges: Charges) -> None:
     book(at(10, 5), 1_000_000_000, input_tokens=100_000)
     book(at(10, 5), 3_000_000_000, kind=LedgerKind.ADJUST, calls=0)
     book(at(10, 6), -900, kind=LedgerKind.ADJUST, calls=0, input_tokens=5)
@@ -146,9 +146,7 @@ def test_a_correction_is_a_line_of_its_own_and_no_correction_of_an_invoice(book:
     ]  # fmt: skip
 
 
-def test_what_is_booked_for_a_closed_month_is_a_correction_of_it(
-    organization: Organization, book: Book, charges: Charges
-) -> None:
+def test_bookings_on_a_closed_month_are_corrections(organization: Organization, book: Book, charges: Charges) -> None:
     book(at(10, 5), 10, input_tokens=1)
     one, other = (_attempt(organization, finished_at=at(10, 5)) for _ in range(2))
     book(at(11, 2), 4, kind=LedgerKind.ADJUST, calls=0, attempt=one)
@@ -182,7 +180,7 @@ def _price(**columns: object) -> ModelPrice:
     return ModelPrice.objects.create(**{"provider": "fake", "model": "m1", "source": "test", **amounts, **columns})
 
 
-def test_a_price_that_has_ended_is_the_list_price_of_no_later_call(book: Book, charges: Charges) -> None:
+def test_an_ended_price_is_not_the_list_price_of_later_calls(book: Book, charges: Charges) -> None:
     _price(effective_from=at(9, 1))
     _price(effective_from=at(10, 1), effective_to=at(10, 10), input=10**8)
     for day, nano in ((5, 100), (15, 1000)):
@@ -193,7 +191,7 @@ def test_a_price_that_has_ended_is_the_list_price_of_no_later_call(book: Book, c
     ]
 
 
-def test_long_prompts_have_their_own_list_price(book: Book, charges: Charges) -> None:
+def test_long_prompts_have_a_separate_list_price(book: Book, charges: Charges) -> None:
     long = {"above": 1_000, "input": 2 * 10**9, "cache_read": 0, "cache_write": 0, "output": 0}
     _price(effective_from=at(9, 1), long_prompts=[long])
     book(at(10, 5), 1_000_000, provider="fake", model="m1", input_tokens=1_000)
@@ -204,9 +202,7 @@ def test_long_prompts_have_their_own_list_price(book: Book, charges: Charges) ->
     ]
 
 
-def test_a_call_that_was_priced_again_keeps_the_list_price_that_it_was_billed_at(
-    organization: Organization, book: Book, charges: Charges
-) -> None:
+def test_a_repriced_call_keeps_its_billed_list_price(organization: Organization, book: Book, charges: Charges) -> None:
     _price(effective_from=at(9, 1))
     new = _price(effective_from=at(9, 2), input=3 * 10**8)
     attempt = _attempt(organization, price=new, finished_at=at(10, 5))
@@ -218,9 +214,7 @@ def test_a_call_that_was_priced_again_keeps_the_list_price_that_it_was_billed_at
     ]
 
 
-def test_what_a_call_cost_above_its_bound_is_part_of_the_call(
-    organization: Organization, book: Book, charges: Charges
-) -> None:
+def test_an_overrun_is_part_of_its_calls_line(organization: Organization, book: Book, charges: Charges) -> None:
     attempt = _attempt(organization, finished_at=at(10, 5))
     _price(effective_from=at(9, 1))
     call = {"provider": "fake", "model": "m1", "attempt": attempt}
@@ -229,7 +223,7 @@ def test_what_a_call_cost_above_its_bound_is_part_of_the_call(
     assert [(line["BilledCost"], line["ListCost"]) for line in charges()] == [("0.000001", "0.000001")]
 
 
-def test_a_call_whose_end_nobody_saw_is_counted_in_calls(book: Book, charges: Charges) -> None:
+def test_a_call_with_an_unknown_outcome_is_measured_in_calls(book: Book, charges: Charges) -> None:
     book(at(10, 5), 700, estimated=True)
     book(at(10, 5), 0, kind=LedgerKind.FAILED)
     [line] = charges()
@@ -238,7 +232,7 @@ def test_a_call_whose_end_nobody_saw_is_counted_in_calls(book: Book, charges: Ch
     ]  # fmt: skip
 
 
-def test_lines_name_key_user_and_tags(organization: Organization, book: Book, charges: Charges) -> None:
+def test_lines_include_key_user_and_tags(organization: Organization, book: Book, charges: Charges) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
     for owner in (
         {"api_key": key, "user_ref": "anna", "tags": ["web", "eu"]},
@@ -253,7 +247,7 @@ def test_lines_name_key_user_and_tags(organization: Organization, book: Book, ch
     ]
 
 
-def test_all_lines_together_are_the_ledger_and_none_is_billed_above_its_list_cost(
+def test_lines_add_up_to_the_ledger_and_never_exceed_list_cost(
     organization: Organization, book: Book, charges: Charges
 ) -> None:
     """Calls of many sizes and models, each rounded up to a nano-dollar."""
@@ -291,7 +285,7 @@ USAGES = [
 
 
 @pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["its own name", "an alias"])
-def test_lines_of_hour_writes_tools_and_tiers_are_the_ledger_at_list_price(
+def test_lines_of_1h_writes_tools_and_tiers_equal_the_ledger_at_list_price(
     organization: Organization, book: Book, charges: Charges, model: str
 ) -> None:
     """A call left under the old fee and was booked under the new one."""
@@ -337,13 +331,13 @@ def test_lines_of_hour_writes_tools_and_tiers_are_the_ledger_at_list_price(
     }  # fmt: skip
 
 
-def test_a_demo_organization_says_so_in_the_tags(organization: Organization, book: Book, charges: Charges) -> None:
+def test_a_demo_organization_is_tagged(organization: Organization, book: Book, charges: Charges) -> None:
     organization.is_demo = True
     book(at(10, 5), 10, input_tokens=1, tags=["demo"])
     assert json.loads(charges()[0]["Tags"]) == {"demo": True, "aiinfra:demo": True}
 
 
-def test_an_export_makes_as_many_queries_for_ten_days_as_for_one(
+def test_an_export_takes_the_same_queries_for_one_and_ten_days(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
 ) -> None:
     book(at(10, 5), 1, input_tokens=1)

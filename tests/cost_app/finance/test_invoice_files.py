@@ -82,7 +82,7 @@ DAY = date(2026, 10, 28)
         ("deepseek", DEEPSEEK_COSTS, {("deepseek-chat", "total"): (None, 2_999_298_000)}),
     ],
 )
-def test_each_layout_is_read(
+def test_each_layout_is_supported(
     provider: str, text: str, expected: dict[tuple[str, str], tuple[int | None, int | None]]
 ) -> None:
     file = read_file(provider, text.encode())
@@ -115,7 +115,7 @@ def test_each_layout_is_read(
         ("openai", "PK\x03\x04\0\0", 1, "", "unpack ZIP files"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told_with_line_and_column(
+def test_an_invalid_file_is_refused_with_line_and_column(
     provider: str, text: str, line: int, column: str, said: str
 ) -> None:
     with pytest.raises(FileError, match=said) as caught:
@@ -123,13 +123,13 @@ def test_what_cannot_be_read_is_told_with_line_and_column(
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
-def test_other_encodings_are_told_with_their_line() -> None:
+def test_unsupported_encodings_are_refused_with_their_line() -> None:
     with pytest.raises(FileError, match="UTF-8") as caught:
         read_file("openai", b"model,x\n\xff\xfe,1\n")
     assert caught.value.line == 2
 
 
-def test_a_file_is_neither_too_long_nor_has_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_size_and_row_count_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileError, match="10 MB"):
         read_file("openai", b"x" * (10 * 1024 * 1024 + 1))
     monkeypatch.setattr(table, "MAX_ROWS", 1)
@@ -138,14 +138,14 @@ def test_a_file_is_neither_too_long_nor_has_too_many_rows(monkeypatch: pytest.Mo
     assert caught.value.line == 3
 
 
-def test_sums_that_no_database_can_hold_are_refused() -> None:
+def test_sums_that_overflow_the_database_are_refused() -> None:
     row = "u,2026-10-28,deepseek-chat,a,b,output_tokens,999999999,999999999999\n"
     with pytest.raises(FileError, match="an impossible total"):
         read_file("deepseek", f"user_id,utc_date,model,api_key_name,api_key,type,price,amount\n{row * 3}".encode())
 
 
 @given(st.sampled_from(sorted(LAYOUTS)), st.binary(max_size=300), st.integers(0, 5))
-def test_no_file_breaks_the_reader(provider: str, noise: bytes, sample_number: int) -> None:
+def test_no_file_crashes_the_reader(provider: str, noise: bytes, sample_number: int) -> None:
     texts = [OPENAI_USAGE, OPENAI_COSTS, ANTHROPIC_USAGE, ANTHROPIC_COSTS, DEEPSEEK_AMOUNTS, DEEPSEEK_COSTS]
     text = texts[sample_number].encode()
     for content in (noise, text[: len(text) // 2] + noise + text[len(text) // 2 :]):
@@ -167,11 +167,11 @@ def test_no_file_breaks_the_reader(provider: str, noise: bytes, sample_number: i
         ("gpt-3.5-turbo-1632", "gpt-3.5-turbo-1632"),
     ],
 )
-def test_dated_and_printed_names_are_brought_to_the_plain_one(name: str, plain: str) -> None:
+def test_dated_and_printed_names_are_normalized(name: str, plain: str) -> None:
     assert normalized(name) == plain
 
 
-def test_a_name_is_ours_only_where_that_is_certain() -> None:
+def test_a_name_is_mapped_only_if_certain() -> None:
     assert known_model("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
     assert known_model("gpt-4o-2024-05-13", ["gpt-4o", "gpt-4"]) == "gpt-4o"
     assert known_model("gpt-4o", ["gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"

@@ -37,7 +37,7 @@ def read(kind: Kind, content: bytes) -> Truth | None:
         return None
 
 
-def test_a_file_of_any_locale_is_read_as_it_was_meant_or_refused() -> None:
+def test_a_file_of_any_locale_is_read_correctly_or_refused() -> None:
     random, accepted = Random(7), 0
     for number in range(CASES):
         kind = KINDS[number % len(KINDS)]
@@ -49,7 +49,7 @@ def test_a_file_of_any_locale_is_read_as_it_was_meant_or_refused() -> None:
     assert accepted > CASES * 0.8  # the others have numbers that can be read in two ways
 
 
-def test_a_file_with_a_fault_is_refused_and_noise_is_refused_or_read_the_same_twice() -> None:
+def test_a_faulty_file_is_refused_and_noise_is_read_deterministically() -> None:
     random = Random(11)
     for number in range(CASES):
         kind = KINDS[number % len(KINDS)]
@@ -120,7 +120,7 @@ def test_the_work_is_bounded_by_the_number_of_cells(monkeypatch: pytest.MonkeyPa
         ("1,234e-2", None, "0.01234"),
     ],
 )
-def test_a_number_is_what_each_notation_reads(text: str, point: str | None, comma: str | None) -> None:
+def test_a_number_is_parsed_in_each_notation(text: str, point: str | None, comma: str | None) -> None:
     number = parse_number(text)
     readings = {} if number is None else {notation: str(value) for notation, (value, _) in number.readings.items()}
     expected = {Notation.POINT: point, Notation.COMMA: comma}
@@ -145,7 +145,7 @@ COSTS = "utc_date;model;cost;currency\n"
         (f"{DAY};a;1\n", 2, "", "the row has 3 cells"),
     ],
 )
-def test_what_can_be_read_in_two_ways_is_refused(rows: str, line: int, column: str, said: str) -> None:
+def test_an_ambiguous_file_is_refused(rows: str, line: int, column: str, said: str) -> None:
     with pytest.raises(FileError, match=said) as caught:
         read_file("deepseek", (COSTS + rows).encode())
     assert (caught.value.line, caught.value.column) == (line, column)
@@ -185,6 +185,6 @@ def test_columns_that_contradict_each_other_are_refused(
         ("1\u202f000,10", 1_000_100_000_000),
     ],
 )
-def test_a_file_with_decimal_commas_is_read_right(cell: str, nano: int) -> None:
+def test_a_file_with_decimal_commas_is_read_correctly(cell: str, nano: int) -> None:
     file = read_file("deepseek", f"{COSTS}{DAY};a;{cell};USD\n".encode("utf-16"))
     assert [amounts.nano for amounts in file.lines.values()] == [nano]

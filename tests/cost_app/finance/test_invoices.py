@@ -71,7 +71,7 @@ def said(found: dict[tuple[int, str, str], InvoiceLine]) -> dict[tuple[int, str,
     return {key: line.likely_cause for key, line in found.items() if line.likely_cause}
 
 
-def test_what_agrees_has_no_cause(book: Book, compare: Compare) -> None:
+def test_an_equal_line_has_no_cause(book: Book, compare: Compare) -> None:
     book(at(10, 5), 40_000, input_tokens=1_000, output_tokens=1_000)
     found = compare(usage((5, "gpt-4", 1_000, 1_000)))
     assert said(found) == {}
@@ -85,7 +85,7 @@ def test_what_agrees_has_no_cause(book: Book, compare: Compare) -> None:
     assert found[5, "gpt-4", "output"].ledger_nano == 30_000
 
 
-def test_cache_hits_are_no_part_of_a_provider_s_bill(book: Book, compare: Compare) -> None:
+def test_cache_hits_are_not_part_of_a_providers_bill(book: Book, compare: Compare) -> None:
     book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000)
     book(at(10, 5), 0, kind=LedgerKind.CACHE_HIT, saved_nano=9, input_tokens=100_000, cache_read_tokens=7)
     found = compare(usage((5, "gpt-4", 1_000, 1_000)))
@@ -93,27 +93,27 @@ def test_cache_hits_are_no_part_of_a_provider_s_bill(book: Book, compare: Compar
     assert found[5, "gpt-4", "input"].ledger_nano == 10_000_000
 
 
-def test_days_are_those_of_utc(book: Book, compare: Compare) -> None:
+def test_days_are_utc(book: Book, compare: Compare) -> None:
     book(at(10, 4, 23), 1, input_tokens=10)  # the 5th in Berlin
     book(at(10, 5, 23), 1, input_tokens=20)  # the 6th
     with timezone.override(ZoneInfo("Europe/Berlin")):  # as in a request
         assert said(compare(usage((4, "gpt-4", 10, 0), (5, "gpt-4", 20, 0)))) == {}
 
 
-def test_dated_snapshots_are_our_model(book: Book, compare: Compare) -> None:
+def test_dated_snapshots_are_mapped_to_their_model(book: Book, compare: Compare) -> None:
     book(at(10, 5), 1, model="gpt-4o", input_tokens=30)
     found = compare(usage((5, "gpt-4o-2024-08-06", 10, 0), (5, "gpt-4o-2024-05-13", 20, 0)))
     assert list(found) == [(5, "gpt-4o", "input")]
     assert said(found) == {}
 
 
-def test_equal_tokens_and_other_money_is_a_price(book: Book, compare: Compare) -> None:
+def test_equal_tokens_with_a_different_amount_is_a_price_difference(book: Book, compare: Compare) -> None:
     book(at(10, 5), 200_000_000, provider="deepseek", model="deepseek-chat", output_tokens=1_000_000)
     text = "utc_date,model,type,price,amount\n2026-10-05,deepseek-chat,output_tokens,0.00000028,1000000\n"
     assert said(compare(text, "deepseek")) == {(5, "deepseek-chat", "output"): causes.PRICE}
 
 
-def test_estimated_calls_are_named_with_their_number(book: Book, compare: Compare) -> None:
+def test_estimated_calls_are_reported_with_their_count(book: Book, compare: Compare) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     for _ in range(2):
         book(at(10, 5), 5_000, estimated=True)
@@ -121,7 +121,7 @@ def test_estimated_calls_are_named_with_their_number(book: Book, compare: Compar
     assert said(found) == {(5, "gpt-4", "input"): causes.ESTIMATED.format(count=2)}
 
 
-def test_what_corrections_booked_on_the_days_after_is_late(book: Book, compare: Compare) -> None:
+def test_corrections_on_following_days_are_late_bookings(book: Book, compare: Compare) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     book(at(10, 6), 5_000, input_tokens=500)
     book(at(10, 6), 2_000, kind=LedgerKind.ADJUST, input_tokens=200, calls=0)
@@ -129,21 +129,21 @@ def test_what_corrections_booked_on_the_days_after_is_late(book: Book, compare: 
     assert said(found) == {(5, "gpt-4", "input"): causes.LATE, (6, "gpt-4", "input"): causes.LATE}
 
 
-def test_days_that_compensate_each_other_are_a_time_zone_shift(book: Book, compare: Compare) -> None:
+def test_compensating_days_are_a_time_zone_shift(book: Book, compare: Compare) -> None:
     for day, tokens in ((5, 1_000), (6, 1_000), (7, 1_000)):
         book(at(10, day), tokens, input_tokens=tokens)
     found = compare(usage((5, "gpt-4", 700, 0), (6, "gpt-4", 1_300, 0), (7, "gpt-4", 1_000, 0)))
     assert said(found) == {(5, "gpt-4", "input"): causes.SHIFT, (6, "gpt-4", "input"): causes.SHIFT}
 
 
-def test_a_shift_is_seen_in_money_where_the_file_tells_no_tokens(book: Book, compare: Compare) -> None:
+def test_a_shift_is_detected_in_money_if_the_file_has_no_tokens(book: Book, compare: Compare) -> None:
     for day in (5, 6):
         book(at(10, day), 1_000_000_000, input_tokens=100)
     found = compare(costs((5, "gpt-4, input", "0.7"), (6, "gpt-4, input", "1.3")))
     assert set(said(found).values()) == {causes.SHIFT}
 
 
-def test_a_model_under_another_name_is_named(book: Book, compare: Compare) -> None:
+def test_a_renamed_model_is_reported(book: Book, compare: Compare) -> None:
     book(at(10, 5), 1, model="my-deployment", input_tokens=123, output_tokens=45)
     found = compare(usage((5, "gpt-4o", 123, 45)))
     alias = {
@@ -155,14 +155,14 @@ def test_a_model_under_another_name_is_named(book: Book, compare: Compare) -> No
     assert said(found) == alias | back
 
 
-def test_what_the_ledger_never_had_did_not_pass_through_here(book: Book, compare: Compare) -> None:
+def test_usage_missing_in_the_ledger_is_outside_aiinfra(book: Book, compare: Compare) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     found = compare(usage((5, "gpt-4", 5_000, 0), (5, "o9", 70, 0)))
     assert set(said(found).values()) == {causes.NOT_THROUGH_US}
     assert len(said(found)) == 2
 
 
-def test_what_the_file_never_had_is_listed_too(book: Book, compare: Compare) -> None:
+def test_usage_missing_in_the_file_is_listed(book: Book, compare: Compare) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     book(at(10, 6), 20_000, input_tokens=1_000)
     book(at(10, 7), 20_000, input_tokens=1_000)
@@ -171,7 +171,7 @@ def test_what_the_file_never_had_is_listed_too(book: Book, compare: Compare) -> 
     assert (found[6, "gpt-4", "input"].invoice_tokens, found[6, "gpt-4", "input"].invoice_nano) == (0, None)
 
 
-def test_a_day_that_was_just_over_may_not_be_complete(book: Book, compare: Compare) -> None:
+def test_a_day_that_just_ended_may_be_incomplete(book: Book, compare: Compare) -> None:
     book(at(11, 17), 10_000, input_tokens=1_000)
     text = usage((17, "gpt-4", 600, 0)).replace("2026-10", "2026-11")
     assert said(compare(text)) == {(17, "gpt-4", "input"): causes.NOT_COMPLETE}
@@ -190,7 +190,7 @@ def test_money_may_differ_by_half_a_cent_or_a_thousandth(book: Book, compare: Co
     assert set(said(found)) == {(8, "gpt-4", "input")}
 
 
-def test_money_by_model_alone_is_compared_by_model(book: Book, compare: Compare) -> None:
+def test_money_without_classes_is_compared_by_model(book: Book, compare: Compare) -> None:
     book(at(10, 5), 2_000_000_000, provider="deepseek", model="deepseek-chat", input_tokens=5, output_tokens=5)
     text = "utc_date,model,wallet_type,cost,currency\n2026-10-05,deepseek-chat,Paid,2.0,USD\n"
     found = compare(text, "deepseek")
@@ -207,7 +207,7 @@ def test_other_providers_and_organizations_are_not_compared(
     assert found[5, "gpt-4", "input"].ledger_tokens == 0
 
 
-def test_the_ledger_is_read_with_one_query_however_long_the_file(
+def test_the_ledger_is_read_in_one_query_for_any_file(
     organization: Organization, book: Book, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for day in range(1, 11):
@@ -216,7 +216,9 @@ def test_the_ledger_is_read_with_one_query_however_long_the_file(
         module.ledger_of("openai", date(2026, 10, 1), date(2026, 10, 31))
 
 
-def test_the_same_file_again_is_the_earlier_import(organization: Organization, upload: Callable[..., Upload]) -> None:
+def test_uploading_a_file_again_returns_the_earlier_import(
+    organization: Organization, upload: Callable[..., Upload]
+) -> None:
     first, second = upload(usage((5, "gpt-4", 1, 1))), upload(usage((5, "gpt-4", 1, 1)))
     assert (first.is_new, second.is_new) == (True, False)
     assert first.invoice == second.invoice
@@ -225,9 +227,7 @@ def test_the_same_file_again_is_the_earlier_import(organization: Organization, u
         assert AuditEvent.objects.filter(verb="invoice.imported").count() == 1
 
 
-def test_of_two_who_upload_a_file_at_once_one_imports_it(
-    organization: Organization, upload: Callable[..., Upload]
-) -> None:
+def test_concurrent_uploads_import_a_file_once(organization: Organization, upload: Callable[..., Upload]) -> None:
     first = upload(usage((5, "gpt-4", 1, 1)))
     with patch.object(module, "_earlier", side_effect=[None, first.invoice]):
         second = upload(usage((5, "gpt-4", 1, 1)))
@@ -244,7 +244,7 @@ def send(client: Client, text: str, provider: str = "openai", name: str = "usage
     return client.post(reverse("finance_invoice_upload"), {"provider": provider, "file": file}, **options)
 
 
-def test_somebody_of_finance_uploads_a_file(finance: User, client_of: Browser, book: Book) -> None:
+def test_a_finance_member_uploads_a_file(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     client = client_of(finance)
     page = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
@@ -255,7 +255,7 @@ def test_somebody_of_finance_uploads_a_file(finance: User, client_of: Browser, b
     assert "This file was already uploaded on Nov 18, 13:00 by finance." in again.text
 
 
-def test_a_bad_file_stores_nothing_and_says_where(
+def test_an_invalid_file_stores_nothing_and_names_the_position(
     organization: Organization, finance: User, client_of: Browser
 ) -> None:
     response = send(client_of(finance), usage((5, "gpt-4", 5_000, 0)).replace("5000", "x"))
@@ -265,7 +265,7 @@ def test_a_bad_file_stores_nothing_and_says_where(
         assert not InvoiceImport.objects.exists()
 
 
-def test_a_form_without_a_file_or_with_too_long_a_one_is_422(finance: User, client_of: Browser) -> None:
+def test_a_missing_or_oversized_file_gets_422(finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     assert client.post(reverse("finance_invoice_upload"), {"provider": "openai"}).status_code == 422
     assert send(client, "", provider="acme").status_code == 422
@@ -275,7 +275,7 @@ def test_a_form_without_a_file_or_with_too_long_a_one_is_422(finance: User, clie
     assert "The file is larger than 10 MB" in response.text
 
 
-def test_pages_of_lines_lose_and_repeat_nothing(
+def test_pages_of_lines_neither_lose_nor_repeat(
     finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(screens, "LINES_A_PAGE", 2)
@@ -306,7 +306,7 @@ def test_a_file_that_agrees_says_so(
     assert "File and ledger agree" in client_of(finance).get(reverse("finance_invoice", args=[invoice.pk])).text
 
 
-def test_strangers_find_nothing_and_operators_may_not(
+def test_strangers_get_404_and_operators_403(
     stranger: User, operator: User, client_of: Browser, upload: Callable[..., Upload]
 ) -> None:
     invoice = upload(usage((5, "gpt-4", 1_000, 0))).invoice
@@ -318,7 +318,7 @@ def test_strangers_find_nothing_and_operators_may_not(
     assert "No files yet" in client_of(stranger).get(reverse("finance_invoices")).text
 
 
-def test_the_list_makes_as_many_queries_for_ten_files_as_for_one(
+def test_the_list_takes_the_same_queries_for_one_and_ten_files(
     finance: User, client_of: Browser, upload: Callable[..., Upload], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client, url = client_of(finance), reverse("finance_invoices")

@@ -39,7 +39,7 @@ def close(organization: Organization) -> Close:
     return make
 
 
-def test_a_close_keeps_the_months_figures(organization: Organization, book: Book, close: Close) -> None:
+def test_closing_stores_the_months_figures(organization: Organization, book: Book, close: Close) -> None:
     book(at(9, 30), 7)
     book(at(10, 5), 10, tags=["web"], input_tokens=3)
     last = book(at(10, 31), 20, model="gpt-3.5-turbo")
@@ -58,7 +58,7 @@ def test_a_close_keeps_the_months_figures(organization: Organization, book: Book
     assert (event.actor, event.target) == ("user:finance", "October 2026")
 
 
-def test_what_the_database_gives_back_is_verified(organization: Organization, book: Book, close: Close) -> None:
+def test_a_stored_close_is_verified(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10, tags=["ü", "x"], user_ref="z")
     close()
     with organization_scope(organization.pk):
@@ -78,7 +78,7 @@ def test_what_the_database_gives_back_is_verified(organization: Organization, bo
         lambda close: setattr(close, "signature", close.signature[:-1] + "x"),
     ],
 )
-def test_whatever_is_changed_is_seen(book: Book, close: Close, tamper: Callable[[MonthClose], None]) -> None:
+def test_any_change_is_detected(book: Book, close: Close, tamper: Callable[[MonthClose], None]) -> None:
     book(at(10, 5), 10)
     made = close()
     assert verify(made)
@@ -86,7 +86,7 @@ def test_whatever_is_changed_is_seen(book: Book, close: Close, tamper: Callable[
     assert not verify(made)
 
 
-def test_another_secret_key_verifies_nothing_and_a_fallback_does(book: Book, close: Close, settings: Settings) -> None:
+def test_a_new_secret_key_needs_the_old_one_as_fallback(book: Book, close: Close, settings: Settings) -> None:
     book(at(10, 5), 10)
     made = close()
     old, settings.SECRET_KEY = settings.SECRET_KEY, "another one"
@@ -106,7 +106,7 @@ def test_a_closed_month_cannot_be_changed_or_removed(organization: Organization,
         assert MonthClose.objects.get().closed_by == "user:finance"
 
 
-def test_what_is_booked_later_is_shown_as_a_correction(organization: Organization, book: Book, close: Close) -> None:
+def test_later_bookings_are_shown_as_corrections(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10)
     close()
     book(at(10, 6), -3, kind=LedgerKind.ADJUST, calls=0)
@@ -117,7 +117,7 @@ def test_what_is_booked_later_is_shown_as_a_correction(organization: Organizatio
     assert (state.word, state.corrections_nano) == ("verified", -3)
 
 
-def test_closing_a_month_again_gives_the_first_closing(organization: Organization, book: Book, close: Close) -> None:
+def test_closing_a_month_again_returns_the_first_closing(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10)
     first = close()
     book(at(10, 6), 5)
@@ -126,7 +126,7 @@ def test_closing_a_month_again_gives_the_first_closing(organization: Organizatio
         assert AuditEvent.objects.filter(verb="month.closed").count() == 1
 
 
-def test_a_closed_month_names_keys_and_users_as_they_were_called_then(
+def test_a_closed_month_keeps_the_names_of_that_time(
     organization: Organization, finance: User, client_of: Browser, book: Book, close: Close
 ) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
@@ -146,7 +146,7 @@ def test_a_closed_month_names_keys_and_users_as_they_were_called_then(
     assert "renamed" not in page
 
 
-def test_a_month_that_was_signed_with_row_ids_shows_the_names_of_today(
+def test_a_month_signed_with_row_ids_shows_current_names(
     organization: Organization, finance: User, client_of: Browser
 ) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
@@ -229,12 +229,12 @@ def test_a_month_that_overlaps_a_closed_one_is_not_closed(organization: Organiza
         close_month(organization=organization, month=month, actor="user:finance")
 
 
-def test_the_running_month_is_not_closed(close: Close) -> None:
+def test_the_current_month_cannot_be_closed(close: Close) -> None:
     with pytest.raises(NotClosableError, match="not over yet"):
         close("2026-11-01")
 
 
-def test_a_month_whose_sums_are_not_those_of_the_ledger_is_not_closed(
+def test_a_month_whose_rollups_differ_from_the_ledger_cannot_be_closed(
     organization: Organization, book: Book, close: Close
 ) -> None:
     book(at(10, 5), 10)
@@ -248,7 +248,7 @@ def test_a_month_whose_sums_are_not_those_of_the_ledger_is_not_closed(
 # The pages
 
 
-def test_somebody_of_finance_closes_a_month(finance: User, client_of: Browser, book: Book) -> None:
+def test_a_finance_member_closes_a_month(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 2_000_000_000)
     client = client_of(finance)
     assert "Close month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
@@ -268,7 +268,7 @@ def _fold_and_get(client: Client, url: str) -> str:
     return client.get(url).text
 
 
-def test_the_signed_figures_can_be_kept_elsewhere(
+def test_the_signed_figures_can_be_downloaded(
     organization: Organization, finance: User, client_of: Browser, book: Book, close: Close, settings: Settings
 ) -> None:
     book(at(10, 5), 10)
@@ -281,7 +281,7 @@ def test_the_signed_figures_can_be_kept_elsewhere(
 
 
 @pytest.mark.parametrize("snapshot", [{"totals": {"nano": 1}}, {}, [], {"by": {"model": 3}}, {"totals": 5, "by": []}])
-def test_a_tampered_month_is_told_on_every_page(
+def test_a_tampered_month_is_shown_on_every_page(
     organization: Organization, finance: User, client_of: Browser, book: Book, snapshot: object
 ) -> None:
     book(at(10, 5), 10)
@@ -297,7 +297,7 @@ def test_a_tampered_month_is_told_on_every_page(
         assert "do not match the signature" in client.get(reverse(name, args=[OCTOBER])).text
 
 
-def test_what_was_not_closed_has_no_page(
+def test_an_open_month_has_no_close_page(
     finance: User, client_of: Browser, stranger: User, book: Book, close: Close
 ) -> None:
     assert client_of(finance).get(reverse("finance_closed", args=[OCTOBER])).status_code == 404
@@ -307,14 +307,14 @@ def test_what_was_not_closed_has_no_page(
         assert client_of(stranger).get(reverse(name, args=[OCTOBER])).status_code == 404
 
 
-def test_closing_needs_the_right_and_a_post(operator: User, finance: User, client_of: Browser) -> None:
+def test_closing_requires_permission_and_post(operator: User, finance: User, client_of: Browser) -> None:
     url = reverse("finance_close", args=[OCTOBER])
     assert client_of(operator).post(url).status_code == 403
     assert client_of(finance).get(url).status_code == 405
     assert client_of(finance).post(reverse("finance_close", args=["2026-10-02"])).status_code == 404
 
 
-def test_closed_months_are_read_with_as_many_queries_whatever_their_number(
+def test_closed_months_take_the_same_queries_for_any_number(
     organization: Organization, book: Book, close: Close, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for month in (7, 8, 9, 10):

@@ -28,9 +28,7 @@ def tiles(calendar: Calendar, closed: list[Month]) -> list[Month]:
 
 @settings(max_examples=examples(60, 600))
 @given(st.lists(st.tuples(CALENDARS, st.integers(0, 200)), max_size=5), CALENDARS)
-def test_every_instant_is_in_one_month_whatever_was_closed(
-    closings: list[tuple[Calendar, int]], calendar: Calendar
-) -> None:
+def test_every_instant_is_in_exactly_one_month(closings: list[tuple[Calendar, int]], calendar: Calendar) -> None:
     closed: list[Month] = []
     for theirs, days in closings:
         month = month_at(theirs, closed, BEGIN + timedelta(days=days, hours=days))
@@ -49,7 +47,7 @@ def test_every_instant_is_in_one_month_whatever_was_closed(
     assert len({month.slug for month in found}) >= len(found) - len(closed)
 
 
-def test_the_rest_of_a_cut_month_is_a_month() -> None:
+def test_the_remainder_of_a_cut_month_is_a_month() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     october = month_at(Calendar(berlin), [], datetime(2026, 10, 5, tzinfo=UTC))
     found = month_at(Calendar(berlin, 15), [october], datetime(2026, 11, 3, tzinfo=UTC))
@@ -60,7 +58,7 @@ def test_the_rest_of_a_cut_month_is_a_month() -> None:
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
-def test_hours_between_two_time_zones_belong_to_the_month_that_is_open(zone: str) -> None:
+def test_hours_between_two_time_zones_belong_to_the_open_month(zone: str) -> None:
     october = month_at(Calendar(ZoneInfo("Europe/Berlin")), [], datetime(2026, 10, 5, tzinfo=UTC))
     november = month_at(Calendar(ZoneInfo(zone)), [october], october.ends_at)
     assert november.starts_at == october.ends_at

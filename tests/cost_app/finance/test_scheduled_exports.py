@@ -75,7 +75,7 @@ def test_each_organization_gets_the_files_of_its_recent_months(
     assert stat.S_IMODE((folder / "north/ledger_2026-11-01.csv").stat().st_mode) == 0o640
 
 
-def test_a_file_is_written_again_when_it_is_due_and_then_has_what_came_later(
+def test_a_due_file_is_rewritten_with_later_bookings(
     folder: Path, book: Book, clock: Callable[[timedelta], None]
 ) -> None:
     book(at(11, 5), 3, input_tokens=1)
@@ -96,7 +96,7 @@ def test_a_file_is_written_again_when_it_is_due_and_then_has_what_came_later(
     assert files(folder)["north/ledger_2026-11-01.csv"] == 2
 
 
-def test_nothing_is_written_without_a_folder(settings: Settings, book: Book, organization: Organization) -> None:
+def test_nothing_is_written_without_a_directory(settings: Settings, book: Book, organization: Organization) -> None:
     settings.EXPORT_DIRECTORY = None
     book(at(11, 5), 3)
     fold()
@@ -105,7 +105,7 @@ def test_nothing_is_written_without_a_folder(settings: Settings, book: Book, org
         assert not ExportDelivery.objects.exists()
 
 
-def test_a_failure_is_told_once_shown_and_tried_again(
+def test_a_failure_is_reported_once_shown_and_retried(
     folder: Path, book: Book, organization: Organization, finance: User, client_of: Browser,
     clock: Callable[[timedelta], None],
 ) -> None:  # fmt: skip
@@ -139,20 +139,20 @@ def test_a_failure_is_told_once_shown_and_tried_again(
 
 
 @pytest.mark.parametrize("slug", ["..", "a/b", "/etc", "", ".", "a\0b", "x" * 64])
-def test_no_name_leads_out_of_the_folder(tmp_path: Path, slug: str) -> None:
+def test_no_name_escapes_the_directory(tmp_path: Path, slug: str) -> None:
     with pytest.raises(ValueError, match="a real directory"):
         path_of(tmp_path, slug, "ledger.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_symlinked_directory_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "north").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="a real directory"):
         path_of(tmp_path, "north", "ledger.csv")
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     write_file(path, ["a"], [["=1"], [2]])
     assert path.read_text().splitlines() == ["a", "'=1", "2"]
@@ -167,9 +167,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(tmp_
     assert [each.name for each in tmp_path.iterdir()] == ["ledger.csv"]
 
 
-def test_what_a_killed_process_left_behind_is_removed_after_a_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.csv"
     old, young, other = (tmp_path / name for name in (".ledger.csv.a.tmp", ".ledger.csv.b.tmp", ".focus.csv.c.tmp"))
     for left, hours in ((old, 25), (young, 1), (other, 25)):
@@ -180,9 +178,7 @@ def test_what_a_killed_process_left_behind_is_removed_after_a_day(
     assert sorted(each.name for each in tmp_path.iterdir()) == [".focus.csv.c.tmp", ".ledger.csv.b.tmp", "ledger.csv"]
 
 
-def test_the_command_writes_what_is_due_or_everything(
-    folder: Path, book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_writes_due_files_or_all_files(folder: Path, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     book(at(11, 5), 3)
     fold()
     assert "north/ledger_2026-11-01.csv: " in _run()
@@ -201,7 +197,7 @@ def _run(*arguments: str, **options: bool) -> str:
     return output.getvalue()
 
 
-def test_the_command_needs_a_folder(settings: Settings, db: None) -> None:
+def test_the_command_requires_a_directory(settings: Settings, db: None) -> None:
     settings.EXPORT_DIRECTORY = None
     with pytest.raises(CommandError, match="EXPORT_DIRECTORY"):
         _run()

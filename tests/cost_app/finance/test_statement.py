@@ -27,7 +27,7 @@ def page(client: Client, slug: str = OCTOBER) -> str:
     return response.text
 
 
-def test_a_statement_tells_who_spent_what(
+def test_a_statement_shows_spending_by_dimension(
     organization: Organization, finance: User, client_of: Browser, book: Book
 ) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
@@ -52,7 +52,7 @@ def test_a_statement_tells_who_spent_what(
     assert "carl" not in text
 
 
-def test_the_lines_that_are_not_shown_are_summed_up_and_in_the_file(
+def test_hidden_lines_are_summed_up_and_in_the_file(
     finance: User, client_of: Browser, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINES_SHOWN", 2)
@@ -67,7 +67,7 @@ def test_the_lines_that_are_not_shown_are_summed_up_and_in_the_file(
     assert found[0]["cost"] == "15.00"
 
 
-def test_months_begin_where_the_organizations_policy_says(organization: Organization, book: Book) -> None:
+def test_months_begin_on_the_organizations_fiscal_day(organization: Organization, book: Book) -> None:
     with organization_scope(organization.pk):
         CostPolicy.objects.create(organization=organization, month_starts_on=15)
     book(at(9, 20), 1)
@@ -81,7 +81,7 @@ def test_months_begin_where_the_organizations_policy_says(organization: Organiza
 
 
 @pytest.mark.parametrize("slug", ["2026-10-02", "2026-12-01", "october", "2026-13-01", "9999-12-01"])
-def test_what_is_no_month_is_not_found(finance: User, client_of: Browser, slug: str) -> None:
+def test_an_invalid_month_is_not_found(finance: User, client_of: Browser, slug: str) -> None:
     for name in ("finance_statement", "finance_statement_file"):
         assert client_of(finance).get(reverse(name, args=[slug])).status_code == 404
 
@@ -102,7 +102,7 @@ def test_the_months_are_listed_with_their_cost(finance: User, client_of: Browser
     assert "$2.00" in text
 
 
-def test_pages_make_as_many_queries_for_ten_rows_as_for_one(
+def test_pages_take_the_same_queries_for_one_and_ten_rows(
     finance: User, client_of: Browser, book: Book, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = client_of(finance)
@@ -121,14 +121,14 @@ def test_pages_make_as_many_queries_for_ten_rows_as_for_one(
             client.get(url)
 
 
-def test_the_pages_are_for_finance_alone(viewer: User, client_of: Browser) -> None:
+def test_the_pages_require_the_finance_role(viewer: User, client_of: Browser) -> None:
     for url in (reverse("finance"), reverse("finance_statement", args=[OCTOBER])):
         assert client_of(viewer).get(url).status_code == 403
         assert client_of(viewer).post(url).status_code in {403, 405}
         assert Client().get(url).status_code == 302
 
 
-def test_cache_writes_of_an_hour_have_a_column_that_agrees_with_the_ledger(
+def test_1h_cache_writes_have_a_column_that_matches_the_ledger(
     organization: Organization, finance: User, client_of: Browser, book: Book
 ) -> None:
     book(at(10, 5), 10, user_ref="anna", cache_write_tokens=8, cache_write_1h_tokens=5)

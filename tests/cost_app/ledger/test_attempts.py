@@ -65,7 +65,7 @@ def test_a_dispatched_attempt_has_a_deadline_after_the_calls_own(open_attempt: O
     assert attempt.deadline_at - attempt.dispatched_at == timedelta(seconds=30) + attempts.DEADLINE_GRACE
 
 
-def test_an_attempt_is_what_was_ordered(open_attempt: Open, organization: Organization) -> None:
+def test_an_attempt_has_the_orders_fields(open_attempt: Open, organization: Organization) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
     ordered = {
@@ -92,7 +92,7 @@ def test_an_attempt_is_what_was_ordered(open_attempt: Open, organization: Organi
 PEAK_TERMS = PriceTerms("local", "m", 5_000_000, 5_000_000, 5_000_000, 5_000_000, source="a test")
 
 
-def test_a_call_costs_what_it_costs_when_it_leaves_not_when_it_was_admitted(
+def test_a_call_is_priced_when_it_is_sent_not_when_admitted(
     open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Admitted at the plain price, sent in the hours of the dearer one, settled after them."""
@@ -115,7 +115,7 @@ def test_a_call_costs_what_it_costs_when_it_leaves_not_when_it_was_admitted(
     assert sum(nano for _, nano in ledger()) == 5 * 250 <= attempt.bound_nano
 
 
-def test_a_model_that_lost_its_price_meanwhile_is_sent_at_the_one_it_was_admitted_at(
+def test_a_model_that_lost_its_price_keeps_the_one_at_admission(
     open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt = open_attempt()
@@ -140,7 +140,7 @@ def test_an_attempt_is_dispatched_once(open_attempt: Open) -> None:
     assert not attempts.dispatch(attempt, timedelta(seconds=30))
 
 
-def test_settling_books_the_tokens_and_the_labels(open_attempt: Open, organization: Organization) -> None:
+def test_settling_books_tokens_and_labels(open_attempt: Open, organization: Organization) -> None:
     request_id = uuid4()
     attempt = sent(open_attempt(max_tokens=200, request_id=request_id, user_ref="ann", tags=["team-a"]))
     attempts.settle(attempt, USAGE, {"prompt_tokens": 100})
@@ -168,7 +168,7 @@ def test_an_estimate_is_corrected_by_the_difference(open_attempt: Open) -> None:
 
 
 @pytest.mark.parametrize("estimated", [False, True])
-def test_what_exceeds_the_bound_is_an_overrun(open_attempt: Open, estimated: bool) -> None:
+def test_cost_above_the_bound_is_an_overrun(open_attempt: Open, estimated: bool) -> None:
     attempt = sent(open_attempt())
     if estimated:
         attempts.estimate(attempt)
@@ -180,7 +180,7 @@ def test_what_exceeds_the_bound_is_an_overrun(open_attempt: Open, estimated: boo
     assert sum(rows.values()) == Attempt.objects.get().cost_nano == 2_800_000
 
 
-def test_a_charge_after_an_estimate_was_taken_back_is_booked(open_attempt: Open) -> None:
+def test_a_charge_after_a_refund_is_booked(open_attempt: Open) -> None:
     attempt = sent(open_attempt())
     attempts.estimate(attempt)
     attempts.refund(attempt)
@@ -191,9 +191,7 @@ def test_a_charge_after_an_estimate_was_taken_back_is_booked(open_attempt: Open)
     assert sum(LedgerEntry.objects.values_list("output_tokens", flat=True)) == 150
 
 
-def test_a_bill_that_comes_after_an_estimate_was_taken_back_frees_what_the_call_held(
-    open_attempt: Open, organization: Organization
-) -> None:
+def test_a_bill_after_a_refund_frees_the_hold(open_attempt: Open, organization: Organization) -> None:
     """The budget counts what was booked in the end, and nothing stays held."""
     budget = Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
     attempt = sent(open_attempt(max_tokens=200))
@@ -224,7 +222,7 @@ def test_a_clock_that_steps_back_during_the_call_does_not_keep_it_out_of_the_led
     assert LedgerEntry.objects.get().latency_ms == 0
 
 
-def test_of_two_corrections_that_saw_the_same_cost_one_is_booked(open_attempt: Open) -> None:
+def test_concurrent_corrections_of_the_same_cost_are_booked_once(open_attempt: Open) -> None:
     attempt, alike = sent(open_attempt(max_tokens=200)), sent(open_attempt(max_tokens=200))
     for each in (attempt, alike):
         attempts.settle(each, USAGE, {})
@@ -268,7 +266,7 @@ ENDS: dict[str, tuple[Callable[[Attempt], object], list[tuple[str, int, int, boo
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_call_that_was_sent_counts_once_however_it_ends(open_attempt: Open, end: str) -> None:
+def test_a_sent_call_counts_once_for_any_outcome(open_attempt: Open, end: str) -> None:
     for _ in range(2):  # the second one has the entries of the first beside it
         attempt = sent(open_attempt(max_tokens=200))
         ends, rows = ENDS[end]
@@ -284,7 +282,7 @@ def test_a_call_that_was_sent_counts_once_however_it_ends(open_attempt: Open, en
         assert row.finished_at and row.cost_nano == sum(entry.nano for entry in entries)
 
 
-def test_a_call_that_was_billed_without_having_been_sent_counts_once(open_attempt: Open) -> None:
+def test_a_billed_but_unsent_call_counts_once(open_attempt: Open) -> None:
     """Its worker was given up before it sent the call, woke up, and sent it after all."""
     attempts.release(sent(open_attempt()), "X")
     attempt = open_attempt(max_tokens=200)
@@ -294,7 +292,7 @@ def test_a_call_that_was_billed_without_having_been_sent_counts_once(open_attemp
     assert [(row.kind, row.calls) for row in LedgerEntry.objects.filter(attempt=attempt)] == [("usage", 1)]
 
 
-def test_an_estimate_is_looked_up_a_little_later(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_is_checked_later(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt, now = sent(open_attempt()), timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
     attempts.estimate(attempt)
@@ -302,7 +300,7 @@ def test_an_estimate_is_looked_up_a_little_later(open_attempt: Open, monkeypatch
     assert (row.deadline_at, row.finished_at) == (now + attempts.DEADLINE_GRACE, now)
 
 
-def test_the_end_of_a_call_keeps_the_time_of_its_first_end(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_keeps_the_time_of_its_first_end(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = sent(open_attempt())
     attempts.estimate(attempt)
     first = Attempt.objects.get().finished_at
@@ -361,7 +359,7 @@ def test_settling_is_one_transaction(open_attempt: Open, monkeypatch: pytest.Mon
     assert Attempt.objects.get().state == AttemptState.DISPATCHED
 
 
-def test_no_attempt_has_two_entries_of_one_kind(open_attempt: Open) -> None:
+def test_an_attempt_has_at_most_one_entry_per_kind(open_attempt: Open) -> None:
     attempt = sent(open_attempt())
     attempts.settle(attempt, USAGE, {})
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -390,7 +388,7 @@ def test_a_request_has_each_number_once(open_attempt: Open) -> None:
         open_attempt(request_id=request_id)
 
 
-def test_the_attempt_is_what_the_adapter_takes(open_attempt: Open) -> None:
+def test_an_attempt_can_be_passed_to_an_adapter(open_attempt: Open) -> None:
     attempt = open_attempt()
     sent = attempt.as_sent
     assert (sent.id, sent.organization_id, sent.provider, sent.model) == (

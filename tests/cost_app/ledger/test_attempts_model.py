@@ -270,7 +270,7 @@ def machine(
         AttemptMachine.other_connection.submit(connections.close_all).result()
 
 
-def test_money_is_booked_once_and_rightly_whatever_happens(machine: Callable[..., None]) -> None:
+def test_money_is_booked_once_and_correctly(machine: Callable[..., None]) -> None:
     machine(60, (Phase.generate,))
 
 
@@ -286,7 +286,7 @@ def ignore_the_state(attempt: Attempt, before: set[AttemptState], after: Attempt
         pytest.param(sweeper, "estimate", attempts.release, id="sweeps calls away that were sent"),
     ],
 )
-def test_the_model_finds_planted_bugs(
+def test_the_model_detects_planted_bugs(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch, where: Any, name: str, bug: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(where, name, bug)

@@ -73,7 +73,7 @@ def test_costs_differ_beyond_one_percent_and_a_millionth_of_a_dollar(ours: int, 
     assert differs(ours, reported) == expected
 
 
-def test_every_shape_that_can_be_read_is_booked_at_its_cost(sent: Open) -> None:
+def test_every_supported_shape_is_booked_at_its_cost(sent: Open) -> None:
     shapes = [shape for shape in SHAPES if shape.usage and shape.nano is not None]
     for shape in shapes:
         assert shape.usage
@@ -83,7 +83,7 @@ def test_every_shape_that_can_be_read_is_booked_at_its_cost(sent: Open) -> None:
     assert list(disagreements()) == []
 
 
-def test_a_usage_is_kept_whole_on_attempt_and_ledger(sent: Open) -> None:
+def test_complete_usage_is_stored_on_attempt_and_ledger(sent: Open) -> None:
     usage = TokenUsage(1, 2, 3, 50, 5, cache_write_1h=4, tool_uses={"web_search": 2}, tier="flex", reported_nano=7)
     attempts.settle(sent(), usage, {"prompt_tokens": 10})
     attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
@@ -94,7 +94,7 @@ def test_a_usage_is_kept_whole_on_attempt_and_ledger(sent: Open) -> None:
 
 
 @pytest.mark.parametrize(("tier", "nano", "issue"), [("flex", 60_000, ""), ("priority", 120_000, "tier_unpriced")])
-def test_the_tier_that_answered_is_billed_and_one_without_a_price_as_it_was_held(
+def test_the_answering_tier_is_billed_or_the_standard_price_without_one(
     sent: Open, tier: str, nano: int, issue: str
 ) -> None:
     attempts.settle(sent(), replace(PLAIN, tier=tier), {})
@@ -112,7 +112,7 @@ def test_the_tier_that_answered_is_billed_and_one_without_a_price_as_it_was_held
         ({"web_search": 2, "shell": 1}, 120_010, "tool_unpriced"),
     ],
 )
-def test_tools_are_billed_at_their_fee_when_the_call_left_and_one_without_a_fee_is_marked(
+def test_tools_are_billed_at_the_fee_in_force_and_missing_fees_are_marked(
     sent: Open, tools: dict[str, int], nano: int, issue: str
 ) -> None:
     now = timezone.now()
@@ -139,7 +139,7 @@ def test_tools_are_billed_at_their_fee_when_the_call_left_and_one_without_a_fee_
         ("", 500_000, 120_000, "cost_differs"),
     ],
 )
-def test_a_reported_cost_is_kept_beside_ours_and_booked_where_staff_says_so(
+def test_a_reported_cost_is_stored_and_booked_if_staff_chooses_so(
     sent: Open, booked: str, reported: int | None, nano: int, issue: str
 ) -> None:
     if booked:
@@ -152,7 +152,7 @@ def test_a_reported_cost_is_kept_beside_ours_and_booked_where_staff_says_so(
 
 
 @pytest.mark.parametrize(("provider", "is_saved"), [("fake", True), ("fale", False)])
-def test_staff_chooses_the_cost_of_a_provider_that_there_is(
+def test_staff_can_only_configure_existing_providers(
     owner: User, client_of: Callable[[User], Client], provider: str, is_saved: bool
 ) -> None:
     owner.is_staff = owner.is_superuser = True
@@ -171,7 +171,7 @@ COUNTED = TokenUsage(input=12, output=3)
     [(COUNTED, 100, 42_000), (None, 100, None), (TokenUsage(input=10**6), 100, None)],
     ids=["counted", "not counted", "more than the bound"],
 )
-def test_an_answer_without_usable_counts_is_an_estimate_and_no_error(
+def test_an_answer_without_usable_counts_is_estimated(
     sent: Open, counted: TokenUsage | None, limit: int, nano: int | None
 ) -> None:
     attempt = sent(max_tokens=limit)
@@ -210,7 +210,7 @@ def test_an_estimate_is_settled_by_the_difference_in_money_and_tokens(
     assert list(disagreements()) == []
 
 
-def test_an_estimate_that_was_never_charged_is_taken_back_with_its_tokens(sent: Open) -> None:
+def test_an_uncharged_estimate_is_reversed_with_its_tokens(sent: Open) -> None:
     attempt = sent()
     attempts.settle_uncounted(attempt, COUNTED, {})
     attempts.refund(attempt)
@@ -224,7 +224,7 @@ def _booked() -> dict[str, Any]:
     return LedgerEntry.objects.aggregate(**{name: Sum(name) for name in names})
 
 
-def test_what_failed_keeps_the_counts_that_came_with_it(sent: Open) -> None:
+def test_a_failed_call_keeps_its_reported_counts(sent: Open) -> None:
     attempts.estimate(sent(), "SERVER_ERROR", "no answer", {"total_tokens": 9})
     assert Attempt.objects.get().raw_usage == {"total_tokens": 9}
     assert [row[2:] for row in ledger()] == [(True, 1)]

@@ -50,7 +50,7 @@ def nothing(_attempt: Attempt) -> None:
         pytest.param(nothing, attempts.release, AttemptState.RESERVED, id="a call that was not sent"),
     ],
 )
-def test_a_crash_before_the_holds_are_closed_leaves_everything_as_it_was(
+def test_a_crash_before_closing_holds_changes_nothing(
     before: Step, end: Step, state: AttemptState, open_attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with system_scope():

@@ -76,7 +76,7 @@ def test_an_entry_counts_once_in_each_dimension(book: Book, organization: Organi
         assert not PendingUsage.objects.exists()
 
 
-def test_hours_and_days_are_those_of_the_organizations_clock(book: Book) -> None:
+def test_hours_and_days_follow_the_organizations_time_zone(book: Book) -> None:
     book()
     book(at=AT + timedelta(minutes=2))
     rollups.fold()
@@ -89,9 +89,7 @@ def test_hours_and_days_are_those_of_the_organizations_clock(book: Book) -> None
     assert hours == [datetime(2026, 3, 10, 22, tzinfo=UTC), datetime(2026, 3, 10, 23, tzinfo=UTC)]
 
 
-def test_entries_that_are_written_together_are_folded_like_others(
-    organization: Organization, other_organization: Organization
-) -> None:
+def test_bulk_entries_are_folded_like_others(organization: Organization, other_organization: Organization) -> None:
     columns = {"kind": "usage", "provider": "deepseek", "model": "deepseek-chat", "calls": 1, "at": AT}
     with system_scope():
         book_entries(
@@ -125,7 +123,7 @@ def test_every_measure_is_summed(book: Book) -> None:
             assert table.objects.filter(dimension=Dimension.TOTAL).values(*SUMS).get() == expected
 
 
-def test_organizations_are_kept_apart(book: Book, other_organization: Organization) -> None:
+def test_organizations_are_isolated(book: Book, other_organization: Organization) -> None:
     book()
     book(organization_id=other_organization.pk, nano=5)
     assert rollups.fold() == {book().organization_id, other_organization.pk}
@@ -133,7 +131,7 @@ def test_organizations_are_kept_apart(book: Book, other_organization: Organizati
         assert UsageDay.objects.get(dimension=Dimension.TOTAL).nano == 5
 
 
-def test_a_rebuild_gives_the_same_and_a_wrong_sum_is_found(book: Book, organization: Organization) -> None:
+def test_a_rebuild_gives_equal_sums_and_finds_wrong_ones(book: Book, organization: Organization) -> None:
     for number in range(5):
         book(nano=number, at=AT + timedelta(hours=number))
     rollups.fold()
@@ -149,7 +147,7 @@ def test_a_rebuild_gives_the_same_and_a_wrong_sum_is_found(book: Book, organizat
     assert sums(Dimension.TOTAL, day=date(2026, 3, 10)) == {"": 1_000}
 
 
-def test_who_moves_to_another_time_zone_gets_its_days_there(book: Book, organization: Organization) -> None:
+def test_changing_the_time_zone_rebuilds_days(book: Book, organization: Organization) -> None:
     book()
     rollups.fold()
     Organization.objects.update(time_zone="Asia/Tokyo")
@@ -161,7 +159,7 @@ def test_who_moves_to_another_time_zone_gets_its_days_there(book: Book, organiza
         assert CostPolicy.objects.get(organization=organization).usage_time_zone == "Asia/Tokyo"
 
 
-def test_only_who_has_moved_is_counted_again(
+def test_only_organizations_with_a_new_time_zone_are_rebuilt(
     book: Book, organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     third = Organization.objects.create(slug="east", name="East Ltd")
@@ -194,7 +192,7 @@ def test_rebuilding_one_organization_leaves_the_sums_of_another(
         assert list(UsageDay.objects.filter(organization=other_organization).order_by("id").values()) == before
 
 
-def test_a_difference_says_what_differs(book: Book, organization: Organization) -> None:
+def test_a_difference_names_what_differs(book: Book, organization: Organization) -> None:
     book()
     rollups.fold()
     with organization_scope(organization.pk):
@@ -215,7 +213,7 @@ def test_more_entries_than_a_batch_are_folded_at_once(book: Book, monkeypatch: p
     assert sums(Dimension.TOTAL) == {"": 4_321}
 
 
-def test_a_fold_that_dies_leaves_everything_in_line(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashed_fold_leaves_everything_pending(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     book()
 
     def die(*_: object) -> None:
@@ -228,9 +226,7 @@ def test_a_fold_that_dies_leaves_everything_in_line(book: Book, monkeypatch: pyt
     assert sums(Dimension.TOTAL) == {"": 100}
 
 
-def test_what_cannot_be_folded_for_one_organization_does_not_hold_up_another(
-    book: Book, other_organization: Organization
-) -> None:
+def test_an_unfoldable_organization_does_not_block_others(book: Book, other_organization: Organization) -> None:
     for _ in range(2):
         book(nano=2**62)
     book(organization_id=other_organization.pk, nano=5)
@@ -243,7 +239,7 @@ def test_what_cannot_be_folded_for_one_organization_does_not_hold_up_another(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_folds_and_rebuilds_at_once_count_each_entry_once(
+def test_concurrent_folds_and_rebuilds_count_each_entry_once(
     book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollups, "BATCH", 7)
@@ -266,7 +262,7 @@ def test_folds_and_rebuilds_at_once_count_each_entry_once(
         assert rollups.differences(organization.pk) == []
 
 
-def test_the_command_compares_and_mends(book: Book, organization: Organization) -> None:
+def test_the_command_compares_and_repairs(book: Book, organization: Organization) -> None:
     book()
     rollups.fold()
     call_command("rebuild_rollups", "--check", stdout=StringIO())

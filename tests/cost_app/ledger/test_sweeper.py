@@ -61,7 +61,7 @@ def state_of(attempt: Attempt) -> tuple[str, int, bool]:
     return row.state, row.cost_nano, row.deadline_at is not None
 
 
-def test_what_is_not_overdue_or_not_sent_is_left_alone(open_attempt: Open, provider: Provider) -> None:
+def test_calls_that_are_not_overdue_or_not_sent_are_unchanged(open_attempt: Open, provider: Provider) -> None:
     reserved, running = open_attempt(), open_attempt()
     with system_scope():
         attempts.dispatch(running, timedelta(seconds=30))
@@ -69,27 +69,27 @@ def test_what_is_not_overdue_or_not_sent_is_left_alone(open_attempt: Open, provi
     assert [state_of(reserved)[0], state_of(running)[0]] == [AttemptState.RESERVED, AttemptState.DISPATCHED]
 
 
-def test_a_provider_that_cannot_say_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
+def test_an_uninformative_provider_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     assert [sweeper.sweep_unknown_outcomes(), sweeper.sweep_unknown_outcomes()] == [1, 0]
     assert state_of(attempt) == (AttemptState.ESTIMATED, attempt.bound_nano, False)
 
 
-def test_the_providers_figure_replaces_the_bound(overdue: Open, provider: Provider) -> None:
+def test_the_providers_report_replaces_the_bound(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     provider.answer = (BillState.BILLED, USAGE)
     sweeper.sweep_unknown_outcomes()
     assert state_of(attempt)[:2] == (AttemptState.SETTLED, 1_400 + 2_800)
 
 
-def test_a_call_that_was_never_charged_costs_nothing(overdue: Open, provider: Provider) -> None:
+def test_an_uncharged_call_costs_nothing(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     provider.answer = (BillState.NOT_BILLED, None)
     sweeper.sweep_unknown_outcomes()
     assert state_of(attempt)[:2] == (AttemptState.RELEASED, 0)
 
 
-def test_a_call_that_is_billed_with_unknown_tokens_is_not_free(overdue: Open, provider: Provider) -> None:
+def test_a_billed_call_with_unknown_tokens_is_not_free(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     provider.answer = (BillState.BILLED, None)
     sweeper.sweep_unknown_outcomes()
@@ -97,7 +97,7 @@ def test_a_call_that_is_billed_with_unknown_tokens_is_not_free(overdue: Open, pr
 
 
 @pytest.mark.parametrize("answer", [(BillState.RUNNING, None), ConnectionError("away")])
-def test_what_is_not_known_yet_is_asked_again(overdue: Open, provider: Provider, answer: Answer) -> None:
+def test_undecided_calls_are_asked_again(overdue: Open, provider: Provider, answer: Answer) -> None:
     attempt = overdue()
     provider.answer = answer
     sweeper.sweep_unknown_outcomes()
@@ -107,7 +107,7 @@ def test_what_is_not_known_yet_is_asked_again(overdue: Open, provider: Provider,
     assert state_of(attempt)[0] == AttemptState.SETTLED
 
 
-def test_those_that_stay_unknown_do_not_block_the_others(
+def test_undecided_calls_do_not_block_others(
     overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "BATCH", 2)
@@ -124,7 +124,7 @@ def test_those_that_stay_unknown_do_not_block_the_others(
     assert blocked.id in provider.asked
 
 
-def test_a_provider_that_does_not_answer_is_asked_once_a_sweep(overdue: Open, provider: Provider) -> None:
+def test_an_unresponsive_provider_is_asked_once_per_sweep(overdue: Open, provider: Provider) -> None:
     lost = [overdue() for _ in range(3)]
     provider.answer = TimeoutError("hung")
     assert sweeper.sweep_unknown_outcomes() == 3
@@ -132,7 +132,7 @@ def test_a_provider_that_does_not_answer_is_asked_once_a_sweep(overdue: Open, pr
     assert {state_of(attempt)[0] for attempt in lost} == {AttemptState.ESTIMATED}
 
 
-def test_a_silent_provider_does_not_keep_the_others_waiting(
+def test_an_unresponsive_provider_does_not_delay_others(
     overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = Provider()
@@ -145,7 +145,7 @@ def test_a_silent_provider_does_not_keep_the_others_waiting(
     assert state_of(known)[0] == AttemptState.SETTLED
 
 
-def test_one_call_that_cannot_be_swept_blocks_no_other(
+def test_an_unsweepable_call_does_not_block_others(
     overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "BATCH", 1)

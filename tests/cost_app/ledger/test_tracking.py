@@ -57,7 +57,7 @@ def scoped(organization: Organization) -> object:
         yield
 
 
-def test_a_reported_call_is_in_ledger_sums_and_budgets(track: Track, organization: Organization) -> None:
+def test_a_reported_call_counts_in_ledger_rollups_and_budgets(track: Track, organization: Organization) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=1, enforcement="block")
     track(user_ref="ada", tags=["red"], latency_ms=2400, priority=100)
     fold()
@@ -68,7 +68,7 @@ def test_a_reported_call_is_in_ledger_sums_and_budgets(track: Track, organizatio
     assert list(disagreements()) == []
 
 
-def test_a_cached_answer_costs_nothing_and_is_counted_as_saved(track: Track) -> None:
+def test_a_cached_answer_is_free_and_counts_as_savings(track: Track) -> None:
     track(cached=True)
     fold()
     total = UsageDay.objects.get(dimension="total")
@@ -122,7 +122,7 @@ AT = timezone.now() - timedelta(days=2)
         "lifetime",
     ],
 )
-def test_an_id_that_was_used_for_another_call_is_a_conflict(track: Track, other: dict[str, object]) -> None:
+def test_reusing_an_id_for_another_call_is_a_conflict(track: Track, other: dict[str, object]) -> None:
     report = {
         "external_id": "invoice-7",
         "user_ref": "ada",
@@ -137,16 +137,14 @@ def test_an_id_that_was_used_for_another_call_is_a_conflict(track: Track, other:
     assert LedgerEntry.objects.count() == 1
 
 
-def test_a_repeat_is_one_whatever_the_call_costs_by_now(track: Track) -> None:
+def test_a_repeat_is_recognized_after_a_price_change(track: Track) -> None:
     first = track(external_id="invoice-7", tags=["red"], at=AT)
     Attempt.objects.update(cost_nano=1, bound_nano=1)
     assert track(external_id="invoice-7", tags=["red"], at=AT).id == first.id
     assert track(external_id="invoice-7", tags=["red"]).id == first.id
 
 
-def test_a_call_of_last_week_is_booked_on_its_day_and_in_no_later_window(
-    track: Track, organization: Organization
-) -> None:
+def test_an_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Track, organization: Organization) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
     track()
     before = timezone.now() - timedelta(days=7)
@@ -179,7 +177,7 @@ def test_a_call_is_reported_within_31_days_by_a_clock_that_may_be_5_minutes_ahea
     assert LedgerEntry.objects.count() == is_taken
 
 
-def test_everything_that_was_reported_is_kept(track: Track, organization: Organization) -> None:
+def test_all_reported_fields_are_stored(track: Track, organization: Organization) -> None:
     at = timezone.now() - timedelta(days=2)
     usage = TokenUsage(input=1, cache_read=2, cache_write=3, output=50, reasoning=5)
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
@@ -197,7 +195,7 @@ def test_everything_that_was_reported_is_kept(track: Track, organization: Organi
     assert (entry.attempt_id, entry.latency_ms, entry.errors, entry.saved_nano) == (attempt.id, 7, 1, 0)
 
 
-def test_what_is_not_reported_stays_unknown(track: Track) -> None:
+def test_unreported_fields_stay_unknown(track: Track) -> None:
     track()
     attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
     assert (entry.latency_ms, entry.api_key_id, entry.priority, entry.user_ref, entry.tags) == (
@@ -219,7 +217,7 @@ def test_a_cached_answer_uses_up_no_budget(track: Track, organization: Organizat
     assert Hold.objects.count() == (1 if cached else 2)
 
 
-def test_a_reported_call_counts_from_the_first_instant_of_a_window(
+def test_a_report_at_the_start_of_a_window_counts(
     track: Track, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
@@ -232,9 +230,7 @@ def test_a_reported_call_counts_from_the_first_instant_of_a_window(
     assert window.committed_nano == 2 * COST
 
 
-def test_correcting_a_reported_call_moves_its_windows_by_the_difference(
-    track: Track, organization: Organization
-) -> None:
+def test_correcting_a_report_changes_its_windows_by_the_difference(track: Track, organization: Organization) -> None:
     for period in ("daily", "weekly"):
         Budget.objects.create(organization=organization, period=period, limit_nano=10**9)
     attempt, now = track(), timezone.now()
@@ -262,7 +258,7 @@ def test_the_same_id_with_other_figures_is_a_conflict_and_books_nothing(track: T
     assert (Attempt.objects.count(), LedgerEntry.objects.count()) == (1, 1)
 
 
-def test_the_same_id_with_writes_of_another_lifetime_is_a_conflict(track: Track) -> None:
+def test_the_same_id_with_another_cache_write_lifetime_is_a_conflict(track: Track) -> None:
     track(TokenUsage(input=1, cache_write=5, output=1), external_id="invoice-7")
     with pytest.raises(ReportConflictError):
         track(TokenUsage(input=1, cache_write_1h=5, output=1), external_id="invoice-7")
@@ -272,7 +268,7 @@ def test_the_same_id_with_writes_of_another_lifetime_is_a_conflict(track: Track)
     ("tier", "nano", "issue"),
     [("standard", COST, ""), ("batch", COST // 2, ""), ("flex", COST, "tier_unpriced")],
 )
-def test_a_reported_tier_is_priced_as_it_is_or_as_the_standard_one_with_a_mark(
+def test_a_reported_tier_is_priced_at_its_price_or_the_standard_one(
     track: Track, tier: str, nano: int, issue: str
 ) -> None:
     add_batch_price("deepseek-chat")
@@ -281,7 +277,7 @@ def test_a_reported_tier_is_priced_as_it_is_or_as_the_standard_one_with_a_mark(
     assert LedgerEntry.objects.get().tier == tier
 
 
-def test_a_model_that_has_a_price_for_batches_alone_is_priced(track: Track) -> None:
+def test_a_model_with_only_a_batch_price_is_priced(track: Track) -> None:
     add_batch_price("batch-only")
     assert track(replace(USAGE, tier="batch"), model="batch-only").cost_nano == COST // 2
     with pytest.raises(ModelNotPricedError):
@@ -293,7 +289,7 @@ def add_batch_price(model: str) -> None:
     add_version(terms=terms, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
 
 
-def test_a_reported_cost_is_kept_and_booked_where_staff_says_so(track: Track) -> None:
+def test_a_reported_cost_is_stored_and_booked_if_configured(track: Track) -> None:
     told = replace(USAGE, reported_nano=70_000)
     assert track(told).cost_nano == COST
     ProviderBilling.objects.create(provider="deepseek", booked_cost="reported")
@@ -315,7 +311,7 @@ def test_a_failed_call_is_an_error(track: Track) -> None:
     assert LedgerEntry.objects.get().errors == 1
 
 
-def test_a_model_without_a_price_is_refused_or_booked_at_nothing(track: Track, organization: Organization) -> None:
+def test_an_unpriced_model_is_refused_or_booked_at_zero(track: Track, organization: Organization) -> None:
     with pytest.raises(ModelNotPricedError):
         track(model="nothing")
     CostPolicy.objects.create(organization=organization, unpriced_models="warn")

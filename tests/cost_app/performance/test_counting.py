@@ -72,7 +72,7 @@ def found(organization: Organization, hours: int = 24) -> Performance:
     return only
 
 
-def test_a_call_counts_once_however_often_the_ledger_is_folded(call: Call, organization: Organization) -> None:
+def test_a_call_counts_once_for_any_number_of_folds(call: Call, organization: Organization) -> None:
     call(1_000)
     call(3_000)
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_a_call_counts_once_however_often_the_ledger_is_folded(call: Call, organ
     assert each.p99 == pytest.approx(3_000, rel=0.025)
 
 
-def test_a_fold_that_is_killed_counts_nothing_and_the_next_one_counts_once(
+def test_a_killed_fold_counts_nothing_and_the_next_one_counts_once(
     call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call()
@@ -95,7 +95,7 @@ def test_a_fold_that_is_killed_counts_nothing_and_the_next_one_counts_once(
 
 
 @pytest.mark.parametrize("billed", [True, False])
-def test_a_failed_call_counts_by_its_error_code_and_not_into_the_latency(
+def test_a_failed_call_counts_by_error_code_but_not_in_the_latency(
     call: Call, organization: Organization, billed: bool
 ) -> None:
     call(1_000)
@@ -106,13 +106,13 @@ def test_a_failed_call_counts_by_its_error_code_and_not_into_the_latency(
     assert each.errors == {"TIMEOUT": 1, "SERVER_ERROR": 1}
 
 
-def test_an_answer_without_token_counts_is_an_answer(call: Call, organization: Organization) -> None:
+def test_an_answer_without_token_counts_is_successful(call: Call, organization: Organization) -> None:
     call(700, uncounted=True)
     each = found(organization)
     assert (each.calls, each.failures, each.average) == (1, 0, 700)
 
 
-def test_an_attempt_that_never_left_does_not_count(open_attempt: Opened, organization: Organization) -> None:
+def test_an_unsent_attempt_does_not_count(open_attempt: Opened, organization: Organization) -> None:
     attempt = open_attempt()
     with organization_scope(organization.pk):
         attempts.release(attempt, "CIRCUIT_OPEN", "open")
@@ -120,9 +120,7 @@ def test_an_attempt_that_never_left_does_not_count(open_attempt: Opened, organiz
         assert figures.performance() == []
 
 
-def test_a_cache_hit_counts_nowhere_and_slows_no_average_down(
-    call: Call, organization: Organization, clock: Callable[[timedelta], None]
-) -> None:
+def test_a_cache_hit_does_not_count(call: Call, organization: Organization, clock: Callable[[timedelta], None]) -> None:
     call(1_000)
     with organization_scope(organization.pk):
         cache_hits.book_cache_hit(
@@ -170,7 +168,7 @@ def test_an_outage_begins_with_the_first_failure_and_ends_with_an_answer(
         assert (state.failing_since, state.failures) == (None, 0)
 
 
-def test_a_mistake_of_the_caller_is_no_outage(call: Call, organization: Organization) -> None:
+def test_a_callers_mistake_is_not_an_outage(call: Call, organization: Organization) -> None:
     call(100, "INVALID_REQUEST")
     rollups.fold()
     with organization_scope(organization.pk):
@@ -178,7 +176,7 @@ def test_a_mistake_of_the_caller_is_no_outage(call: Call, organization: Organiza
     assert (state.failing_since, list(state.errors)) == (None, ["INVALID_REQUEST"])
 
 
-def test_another_organization_s_calls_are_not_seen(
+def test_other_organizations_calls_are_invisible(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     call(organization_id=other_organization.pk)
@@ -191,7 +189,7 @@ def test_another_organization_s_calls_are_not_seen(
         )
 
 
-def test_the_average_latency_of_a_provider_is_that_of_its_answered_calls(
+def test_the_average_latency_covers_successful_calls(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     call(1_000)
@@ -206,9 +204,7 @@ def test_the_average_latency_of_a_provider_is_that_of_its_answered_calls(
         cost.average_latency("deepseek", organization_id="nobody")
 
 
-def test_hours_that_are_past_do_not_count(
-    call: Call, organization: Organization, clock: Callable[[timedelta], None]
-) -> None:
+def test_past_hours_do_not_count(call: Call, organization: Organization, clock: Callable[[timedelta], None]) -> None:
     call(1_000)
     rollups.fold()
     clock(timedelta(hours=3))

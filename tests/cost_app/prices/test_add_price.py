@@ -26,7 +26,7 @@ def test_dollars_become_nano_dollars_and_cached_tokens_cost_what_input_costs() -
     assert (row.tier, row.window, row.long_prompts, row.added_by) == ("standard", [], [], "command:add_price")
 
 
-def test_everything_can_be_said() -> None:
+def test_all_terms_are_accepted() -> None:
     row = add(
         *("--input", "1", "--cache-read", "0.1", "--cache-write", "1.25", "--output", "5"),
         *("--long", '{"above": 200000, "input": "2", "output": "7.5"}', "--cache-write-1h", "2"),
@@ -54,7 +54,7 @@ def test_everything_can_be_said() -> None:
         (("--input", "1", "--output", "1", "--long", '{"above": 1, "in": 2}'), "has no in"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_input_is_refused(arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         add(*arguments)
     assert not ModelPrice.objects.filter(provider="local").exists()

@@ -38,14 +38,14 @@ def version(output: int, *, from_days: float, to_days: float | None = None, **co
     )
 
 
-def test_the_latest_version_that_has_begun_is_in_force() -> None:
+def test_the_latest_started_version_is_in_force() -> None:
     version(1, from_days=-20)
     version(2, from_days=-10)
     version(3, from_days=+10)
     assert price_of("local", "m").output == 2
 
 
-def test_a_version_that_has_ended_is_not_in_force() -> None:
+def test_an_ended_version_is_not_in_force() -> None:
     version(1, from_days=-20)
     version(2, from_days=-10, to_days=-5)
     assert price_of("local", "m").output == 1
@@ -84,7 +84,7 @@ def test_shipping_prices_again_changes_nothing() -> None:
     assert list(ModelPrice.objects.order_by("id").values()) == before
 
 
-def test_a_new_price_holds_after_the_cache_and_the_attempt_keeps_the_one_it_was_opened_with(
+def test_a_new_price_applies_after_the_cache_expires_and_attempts_keep_theirs(
     open_attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version(1_000_000, from_days=-20)
@@ -98,7 +98,7 @@ def test_a_new_price_holds_after_the_cache_and_the_attempt_keeps_the_one_it_was_
         assert Attempt.objects.get(id=attempt.id).cost_nano == 10
 
 
-def test_an_instant_has_the_price_of_its_time() -> None:
+def test_a_past_instant_has_its_own_price() -> None:
     version(1, from_days=-20, to_days=-10)
     version(2, from_days=-10)
     ago = timezone.now() - timedelta(days=15)
@@ -107,7 +107,7 @@ def test_an_instant_has_the_price_of_its_time() -> None:
         price_of("local", "m", at=ago - timedelta(days=15))
 
 
-def test_a_tier_has_its_own_price_and_stands_in_for_no_other() -> None:
+def test_a_tier_has_its_own_price_and_replaces_no_other() -> None:
     version(5, from_days=-1, tier="batch")
     assert price_of("local", "m", tier="batch").output == 5
     with pytest.raises(ModelNotPricedError):
@@ -126,7 +126,7 @@ MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
         (6, "07:00", 600),
     ],
 )  # fmt: skip
-def test_deepseeks_peak_hours_are_those_of_working_days_in_utc(day: int, time: str, output: int) -> None:
+def test_deepseeks_peak_hours_are_on_working_days_in_utc(day: int, time: str, output: int) -> None:
     hour, minute = map(int, time.split(":"))
     at = MONDAY + timedelta(days=day, hours=hour, minutes=minute)
     elsewhere = at.astimezone(ZoneInfo("Asia/Kathmandu"))
@@ -140,7 +140,7 @@ NEVER_NOW: list[dict[str, object]] = [
 ]
 
 
-def test_a_window_that_matches_wins_over_a_newer_price_without_one() -> None:
+def test_a_matching_window_takes_precedence_over_a_newer_price_without_one() -> None:
     version(1, from_days=-1)
     version(2, from_days=-20, window_name="peak", window=ALWAYS)
     assert price_of("local", "m").output == 2
@@ -153,13 +153,13 @@ def test_only_the_latest_version_of_a_window_counts() -> None:
     assert price_of("local", "m").output == 1
 
 
-def test_a_model_priced_in_a_window_alone_is_not_priced_outside() -> None:
+def test_a_model_priced_only_in_a_window_is_unpriced_outside() -> None:
     version(1, from_days=-30, window_name="peak", window=NEVER_NOW)
     with pytest.raises(ModelNotPricedError):
         price_of("local", "m")
 
 
-def test_the_prices_ahead_are_those_of_all_hours_and_of_the_coming_day() -> None:
+def test_upcoming_prices_cover_all_hours_and_the_next_day() -> None:
     version(1, from_days=-30)
     version(2, from_days=-20)
     version(3, from_days=-20, window_name="peak", window=NEVER_NOW)
@@ -170,12 +170,12 @@ def test_the_prices_ahead_are_those_of_all_hours_and_of_the_coming_day() -> None
     assert sorted(price.output for price in prices_ahead("local", "m")) == [2, 3, 4]
 
 
-def test_a_model_without_prices_has_none_ahead() -> None:
+def test_a_model_without_prices_has_no_upcoming_ones() -> None:
     with pytest.raises(ModelNotPricedError, match="local/m"):
         prices_ahead("local", "m")
 
 
-def test_a_look_up_in_process_asks_the_database_nothing(django_assert_num_queries: Any) -> None:
+def test_a_cached_lookup_makes_no_query(django_assert_num_queries: Any) -> None:
     price_of("openai", "gpt-4")
     with django_assert_num_queries(0):
         for _ in range(3):
@@ -183,7 +183,7 @@ def test_a_look_up_in_process_asks_the_database_nothing(django_assert_num_querie
             prices_ahead("openai", "gpt-4")
 
 
-def test_two_versions_from_one_moment_and_negative_prices_are_refused() -> None:
+def test_versions_with_equal_starts_and_negative_prices_are_refused() -> None:
     first = version(1, from_days=0)
     for wrong in (
         {"effective_from": first.effective_from},
@@ -202,7 +202,7 @@ def test_two_versions_from_one_moment_and_negative_prices_are_refused() -> None:
             ModelPrice.objects.create(**{**row, **wrong})
 
 
-def test_the_database_lets_nobody_change_or_delete_a_version() -> None:
+def test_the_database_refuses_to_change_or_delete_a_version() -> None:
     row = version(1, from_days=-1)
     found = ModelPrice.objects.filter(pk=row.pk)
     changes: list[dict[str, Any]] = [
@@ -220,7 +220,7 @@ def test_the_database_lets_nobody_change_or_delete_a_version() -> None:
         row.save()
 
 
-def test_the_end_of_a_version_is_set_once() -> None:
+def test_a_versions_end_can_be_set_once() -> None:
     row = version(1, from_days=-1)
     found = ModelPrice.objects.filter(pk=row.pk)
     assert found.update(effective_to=timezone.now()) == 1
@@ -266,7 +266,7 @@ def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
 
 
-def test_an_alias_is_found_wherever_models_are_looked_up(db: None) -> None:
+def test_an_alias_works_in_every_model_lookup(db: None) -> None:
     alias, other = ("openai", "gpt-4-0613"), ("openai", "gpt-4-1999-01-01")
     assert priced_models([alias, other, ("openai", "gpt-4")]) == [("openai", "gpt-4"), alias]
     weekly = weekly_prices([alias, other])

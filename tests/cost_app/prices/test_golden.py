@@ -91,7 +91,7 @@ def test_every_shared_model_costs_what_genai_prices_says() -> None:
 
 
 @pytest.mark.usefixtures("imported")
-def test_long_prompts_and_history_are_among_what_is_compared() -> None:
+def test_the_comparison_covers_long_prompts_and_history() -> None:
     assert ModelPrice.objects.filter(tier="batch").exclude(long_prompts=[]).exists()
     assert ModelPrice.objects.filter(model="o3", effective_to__isnull=False).exists()
     june = datetime(2025, 6, 9, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_long_prompts_and_history_are_among_what_is_compared() -> None:
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)
-def test_each_exception_is_one(name: tuple[str, str]) -> None:
+def test_each_listed_exception_is_real(name: tuple[str, str]) -> None:
     provider, model = name
     at, _ = EXCEPTIONS[name]
     assert list(disagreements(price_of(provider, model, at=at), at))
@@ -109,7 +109,7 @@ def test_each_exception_is_one(name: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("model", ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"])
 @pytest.mark.parametrize("at", [WEDNESDAY_NOON, WEDNESDAY_PEAK])
-def test_on_working_days_deepseeks_prices_by_hand_are_those_of_the_package(model: str, at: datetime) -> None:
+def test_deepseeks_manual_prices_match_the_package_on_working_days(model: str, at: datetime) -> None:
     assert list(disagreements(price_of("deepseek", model, at=at), at)) == []
 
 
@@ -174,7 +174,7 @@ SPECIFICATION = {"prompt_tokens": 100, "completion_tokens": 150, "total_tokens":
         ("anthropic", "claude-haiku-4-5", ANTHROPIC, "0.2370935"),
     ],
 )  # fmt: skip
-def test_a_providers_own_counts_give_the_cost_made_by_hand(
+def test_a_providers_counts_give_the_hand_calculated_cost(
     provider: str, model: str, raw: dict[str, Any], cost: str
 ) -> None:
     usage = (anthropic_usage if provider == "anthropic" else openai_usage)(raw)

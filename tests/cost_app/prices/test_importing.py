@@ -75,7 +75,7 @@ def test_the_package_names_snapshots_of_its_models() -> None:
     assert all(name.startswith(model) and name != model for _, name, model in found)
 
 
-def test_a_model_that_the_book_does_not_know_waits_unless_new_ones_are_approved(source: Source) -> None:
+def test_an_unknown_model_is_proposed_unless_new_ones_are_approved(source: Source) -> None:
     source.prices = [priced(5), priced(2, tier="batch")]
     assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.NEW, PriceVerdict.NEW]
     assert not ModelPrice.objects.filter(model="m").exists()
@@ -88,7 +88,7 @@ def test_a_model_that_the_book_does_not_know_waits_unless_new_ones_are_approved(
     assert not PriceProposal.objects.exists()
 
 
-def test_a_new_models_history_enters_with_it(source: Source) -> None:
+def test_a_new_model_is_imported_with_its_history(source: Source) -> None:
     june = datetime(2025, 6, 10, tzinfo=UTC)
     source.prices = [priced(40), priced(8, since=june)]
     import_prices(actor=ACTOR, approve_new=True)
@@ -99,7 +99,7 @@ def test_a_new_models_history_enters_with_it(source: Source) -> None:
     ]
 
 
-def test_a_differing_price_waits_and_overwrites_nothing(source: Source, known: ModelPrice) -> None:
+def test_a_different_price_is_proposed_and_overwrites_nothing(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11)]
     for _ in range(2):
         assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.DIFFERS]
@@ -109,14 +109,14 @@ def test_a_differing_price_waits_and_overwrites_nothing(source: Source, known: M
     assert list(ModelPrice.objects.filter(model="m")) == [known]
 
 
-def test_a_dated_change_is_proposed_from_its_day_on(source: Source, known: ModelPrice) -> None:
+def test_a_dated_change_is_proposed_from_its_date(source: Source, known: ModelPrice) -> None:
     october = datetime(2026, 10, 1, tzinfo=UTC)
     source.prices = [priced(10), priced(11, since=october)]
     import_prices(actor=ACTOR)
     assert PriceProposal.objects.get().effective_from == october
 
 
-def test_an_announced_price_is_proposed_before_it_holds(source: Source, known: ModelPrice) -> None:
+def test_an_announced_price_is_proposed_before_it_applies(source: Source, known: ModelPrice) -> None:
     soon = timezone.now() + timedelta(days=20)
     source.prices = [priced(10), priced(11, since=soon)]
     assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.DIFFERS]
@@ -124,23 +124,21 @@ def test_an_announced_price_is_proposed_before_it_holds(source: Source, known: M
     assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.SAME]
 
 
-def test_another_tier_of_a_known_model_waits(source: Source, known: ModelPrice) -> None:
+def test_another_tier_of_a_known_model_is_proposed(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(10), priced(5, tier="flex")]
     assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.NEW, PriceVerdict.SAME]
     assert PriceProposal.objects.get().tier == "flex"
     assert list(ModelPrice.objects.filter(model="m")) == [known]
 
 
-def test_a_waiting_proposal_follows_the_source_and_goes_when_the_source_agrees(
-    source: Source, known: ModelPrice
-) -> None:
+def test_an_open_proposal_follows_the_source_and_is_withdrawn_if_it_agrees(source: Source, known: ModelPrice) -> None:
     for output, waiting in ((11, [11]), (12, [12]), (10, [])):
         source.prices = [priced(output)]
         import_prices(actor=ACTOR)
         assert list(PriceProposal.objects.values_list("output", flat=True)) == waiting
 
 
-def test_what_was_rejected_is_not_proposed_again_but_another_price_is(source: Source, known: ModelPrice) -> None:
+def test_a_rejected_price_is_not_proposed_again_but_another_one_is(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11)]
     import_prices(actor=ACTOR)
     reject(proposal=PriceProposal.objects.get(), actor="user:staff")
@@ -176,7 +174,7 @@ def test_the_package_is_read_once_a_release() -> None:
     assert ModelPrice.objects.count() == count
 
 
-def test_what_the_shipped_prices_say_otherwise_waits_after_the_first_start() -> None:
+def test_differences_from_shipped_prices_are_proposed_after_the_first_start() -> None:
     import_once()
     waiting = PriceProposal.objects.order_by("model", "tier").values_list("model", "tier", "input")
     assert list(waiting) == [
@@ -200,7 +198,7 @@ def test_only_text_models_with_whole_names_are_read() -> None:
         price.terms.check()
 
 
-def test_a_tier_has_no_price_before_it_was_offered() -> None:
+def test_a_tier_has_no_price_before_its_introduction() -> None:
     import_once()
     offered = datetime(2026, 10, 14, tzinfo=UTC)
     assert price_of("openai", "gpt-4o", tier="batch", at=offered).input == 1_250_000_000

@@ -11,7 +11,7 @@ BEFORE = [("cost_app", "0006_export_deliveries")]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_one_length_of_an_old_price_becomes_a_step_and_the_row_stays_closed() -> None:
+def test_an_old_long_prompt_price_becomes_a_step() -> None:
     MigrationExecutor(connection).migrate(BEFORE)
     try:
         old = MigrationExecutor(connection).loader.project_state(BEFORE).apps.get_model("cost_app", "ModelPrice")

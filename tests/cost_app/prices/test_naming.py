@@ -61,7 +61,7 @@ def test_staff_adds_an_alias_and_ends_it(staff: Client) -> None:
 
 
 @pytest.mark.parametrize(("action", "state"), [("approve", "approved"), ("reject", "rejected")])
-def test_staff_decides_on_an_alias_once(staff: Client, action: str, state: str) -> None:
+def test_an_alias_is_decided_once(staff: Client, action: str, state: str) -> None:
     row = ModelAlias.objects.create(provider="openai", alias=SNAPSHOT, model="gpt-4", source="a test")
     for each in (action, "approve", "reject"):
         decide(staff, each)
@@ -80,7 +80,7 @@ def test_staff_decides_on_an_alias_once(staff: Client, action: str, state: str) 
     ],
     ids=["an unpriced model", "a priced name", "no alias to end", "no provider"],
 )
-def test_an_alias_that_would_price_nothing_is_refused(staff: Client, fields: dict[str, str]) -> None:
+def test_an_alias_without_effect_is_refused(staff: Client, fields: dict[str, str]) -> None:
     assert add(staff, "modelalias", **fields) == 200
     assert not ModelAlias.objects.filter(source="a test").exists()
 
@@ -103,7 +103,7 @@ def test_staff_adds_a_fee_in_dollars(staff: Client, fields: dict[str, str], nano
 
 
 @pytest.mark.parametrize("table", ["toolfee", "modelalias"])
-def test_what_is_in_the_book_can_be_read_and_not_changed(staff: Client, table: str) -> None:
+def test_the_admin_shows_the_price_book_read_only(staff: Client, table: str) -> None:
     row = {"toolfee": ToolFee, "modelalias": ModelAlias}[table].objects.first()
     assert row
     assert staff.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200

@@ -60,7 +60,7 @@ def proposal(dollars: int, **columns: Any) -> PriceProposal:
 # The book
 
 
-def test_everybody_sees_todays_prices_with_tiers_and_hours_in_words(reader: Client) -> None:
+def test_members_see_current_prices_with_tiers_and_hours(reader: Client) -> None:
     version(98, -20)
     version(99, -2, **LONG)
     version(5, -2, tier="batch")
@@ -76,7 +76,7 @@ def test_everybody_sees_todays_prices_with_tiers_and_hours_in_words(reader: Clie
     assert "Repricing" not in page
 
 
-def test_the_hours_that_hold_now_are_marked(reader: Client) -> None:
+def test_current_hours_are_marked(reader: Client) -> None:
     always = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "00:00", "to": "24:00"}]
     never = [{"weekdays": [(timezone.now().weekday() + 3) % 7], "from": "00:00", "to": "24:00"}]
     version(1, window_name="always", window=always)
@@ -100,13 +100,13 @@ def test_the_book_is_filtered(reader: Client, filters: dict[str, str], shown: st
     assert f">{hidden}</a>" not in page
 
 
-def test_for_htmx_only_the_tables_are_sent(reader: Client) -> None:
+def test_htmx_gets_only_the_tables(reader: Client) -> None:
     response = reader.get(reverse("prices"), headers=HTMX)
     assert response.text.lstrip().startswith('<div id="prices"')
     assert "HX-Request" in response.headers["Vary"]
 
 
-def test_when_nothing_matches_the_filters_can_be_cleared(reader: Client) -> None:
+def test_filters_without_a_match_can_be_cleared(reader: Client) -> None:
     page = reader.get(reverse("prices"), {"text": "no such model"}).text
     assert "No matching prices" in page
     assert "Clear the filters" in page
@@ -138,7 +138,7 @@ def queries(client: Client, address: str) -> int:
 # A model's history
 
 
-def test_a_models_history_shows_every_version_and_which_one_holds(reader: Client) -> None:
+def test_a_models_history_shows_all_versions_and_the_current_one(reader: Client) -> None:
     version(1, -20)
     version(2, -10)
     version(3, +10)
@@ -156,14 +156,14 @@ def test_a_model_name_may_have_slashes(reader: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["local/unknown", "openai", "openai/"])
-def test_a_model_that_the_book_never_had_is_not_found(reader: Client, name: str) -> None:
+def test_an_unknown_model_is_not_found(reader: Client, name: str) -> None:
     assert reader.get(reverse("price_history", args=[name])).status_code == 404
 
 
 # Proposals
 
 
-def test_a_proposal_is_shown_beside_what_it_replaces(reader: Client) -> None:
+def test_a_proposal_is_shown_next_to_the_price_it_replaces(reader: Client) -> None:
     proposal(8, replaces=version(6))
     page = reader.get(reverse("price_proposals")).text
     assert '<s class="faint small">$6.00</s>' in page
@@ -203,7 +203,7 @@ def test_a_second_decision_is_refused(staff: Client) -> None:
     assert "already" in staff.post(reverse("price_approve", args=[row.pk]), follow=True).text
 
 
-def test_a_proposal_that_is_not_there_is_not_found(staff: Client) -> None:
+def test_a_missing_proposal_is_not_found(staff: Client) -> None:
     assert staff.post(reverse("price_approve", args=[404])).status_code == 404
 
 
@@ -233,7 +233,7 @@ def test_staff_adds_a_version(staff: Client) -> None:
     assert "added by owner" in response.text
 
 
-def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations_clock_on(staff: Client) -> None:
+def test_a_version_can_have_hours_and_a_start_in_the_organizations_time_zone(staff: Client) -> None:
     more = {
         "window_name": "peak",
         "weekdays": ["0", "1", "2", "3", "4"],
@@ -277,14 +277,14 @@ def test_a_version_can_hold_in_some_hours_and_from_a_moment_of_the_organizations
         ({"effective_from": "tomorrow"}, "valid date"),
     ],
 )
-def test_a_version_that_makes_no_sense_is_refused_in_the_form(staff: Client, wrong: dict[str, Any], said: str) -> None:
+def test_an_invalid_version_is_refused_in_the_form(staff: Client, wrong: dict[str, Any], said: str) -> None:
     response = staff.post(reverse("price_add"), {**FIELDS, **wrong})
     assert response.status_code == 422
     assert said.lower() in response.text.lower()
     assert not ModelPrice.objects.filter(provider="local").exists()
 
 
-def test_a_second_version_from_the_same_moment_is_refused_in_the_form(staff: Client) -> None:
+def test_a_second_version_with_the_same_start_is_refused_in_the_form(staff: Client) -> None:
     fields = {**FIELDS, "effective_from": "2026-10-01T02:00"}
     staff.post(reverse("price_add"), fields)
     response = staff.post(reverse("price_add"), fields)
@@ -303,7 +303,7 @@ def test_the_form_can_begin_with_another_version(staff: Client) -> None:
 
 
 @pytest.mark.parametrize(("like", "status"), [("404", 404), ("x", 200), ("9" * 40, 200)])
-def test_a_form_like_nothing_is_empty_or_not_found(staff: Client, like: str, status: int) -> None:
+def test_a_form_for_an_unknown_version_is_empty_or_not_found(staff: Client, like: str, status: int) -> None:
     assert staff.get(reverse("price_add"), {"like": like}).status_code == status
 
 
@@ -324,27 +324,27 @@ def test_an_owner_who_is_not_staff_may_not_write(owner: User, client_of: Callabl
     assert not ModelPrice.objects.filter(provider="local").exists()
 
 
-def test_staff_of_no_organization_finds_nothing(db: None, client_of: Callable[[User], Client]) -> None:
+def test_staff_without_an_organization_get_404(db: None, client_of: Callable[[User], Client]) -> None:
     nobody = User.objects.create_user("nobody", is_staff=True)
     assert client_of(nobody).get(reverse("price_add")).status_code == 404
 
 
-def test_everything_asks_for_a_log_in(client: Client) -> None:
+def test_every_page_requires_login(client: Client) -> None:
     for name in ("prices", "price_proposals", "price_add", "price_repricing"):
         assert client.get(reverse(name)).status_code == 302
 
 
 @pytest.mark.parametrize("name", ["price_approve", "price_reject"])
-def test_what_changes_something_takes_no_get(staff: Client, name: str) -> None:
+def test_writes_refuse_get(staff: Client, name: str) -> None:
     assert staff.get(reverse(name, args=[1])).status_code == 405
 
 
 @pytest.mark.parametrize("name", ["prices", "price_proposals", "price_repricing"])
-def test_what_shows_something_takes_no_post(staff: Client, name: str) -> None:
+def test_reads_refuse_post(staff: Client, name: str) -> None:
     assert staff.post(reverse(name)).status_code == 405
 
 
-def test_names_are_text_and_never_markup(reader: Client) -> None:
+def test_names_are_escaped(reader: Client) -> None:
     version(1, source="<script>alert(1)</script>", model="<b>m</b>")
     assert "<b>m" not in reader.get(reverse("prices")).text
     assert "<script>alert" not in reader.get(reverse("price_history", args=["local/<b>m</b>"])).text
@@ -359,7 +359,7 @@ def test_admin_only_shows_what_the_program_writes(admin_client: Client, table: s
     assert admin_client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403
 
 
-def test_a_long_book_has_pages_and_the_filter_stays(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_price_book_is_paged_and_keeps_the_filter(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cost_app.prices.views.PAGE_SIZE", 2)
     for number in range(3):
         version(1, model=f"paged-{number}")

@@ -49,7 +49,7 @@ def test_golden_prices(db: None, provider: str, model: str, usage: TokenUsage, n
     assert cost_of(usage, price_of(provider, model)) == nano
 
 
-def test_the_specifications_example_in_dollars() -> None:
+def test_the_specified_example_in_dollars() -> None:
     assert dollars(56_000) == "0.000056"
 
 
@@ -80,7 +80,7 @@ HOUR_CACHE = "{'cache_control': {'type': 'ephemeral', 'ttl': '1h'}}"
     by_hour=st.booleans(),
     data=st.data(),
 )
-def test_no_usage_within_the_limits_costs_more_than_the_bound_at_any_price_ahead(
+def test_no_usage_costs_more_than_the_bound_at_any_upcoming_price(
     ahead: list[ModelPrice], texts: list[str], by_hour: bool, data: st.DataObject
 ) -> None:
     texts = [*texts, HOUR_CACHE] if by_hour else texts
@@ -125,7 +125,7 @@ def test_the_bound_counts_utf8_bytes() -> None:
     assert [more("abc"), more("äöü"), more("漢字"), more("👩‍🚀")] == [3, 6, 6, 11]
 
 
-def test_the_bound_counts_all_that_a_message_holds() -> None:
+def test_the_bound_counts_everything_in_a_message() -> None:
     """A Python caller may send tool calls, which are billed as part of the prompt."""
     arguments = '{"city": "' + "x" * 1_000 + '"}'
     message = {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": arguments}}]}
@@ -133,7 +133,7 @@ def test_the_bound_counts_all_that_a_message_holds() -> None:
     assert bound_in_tokens({"role": "user", "content": None, "name": "n" * 64}) > 64
 
 
-def test_the_bound_takes_the_dearest_class_of_the_prompt(db: None) -> None:
+def test_the_bound_uses_the_most_expensive_prompt_class(db: None) -> None:
     price = price_of("anthropic", "claude-haiku-4-5")
     dearest = TokenUsage(cache_write=2 + TOKENS_PER_MESSAGE, output=10)
     assert bound_of([{"content": "Hi"}], 10, [price]) == cost_of(dearest, price)
@@ -156,11 +156,11 @@ LONG = ModelPrice(
         (TokenUsage(500, cache_read=300, cache_write=200, output=5_000), 6_000),
     ],
 )
-def test_a_prompt_above_the_threshold_makes_every_token_dearer(usage: TokenUsage, nano: int) -> None:
+def test_a_prompt_above_the_threshold_raises_the_price_of_every_token(usage: TokenUsage, nano: int) -> None:
     assert cost_of(usage, LONG) == nano
 
 
-def test_the_bound_takes_long_context_prices_only_where_the_prompt_can_be_that_long() -> None:
+def test_the_bound_uses_long_context_prices_only_for_possible_lengths() -> None:
     fits = [{"content": "x" * (1_000 - TOKENS_PER_MESSAGE)}]
     longer = [{"content": "x" * (1_001 - TOKENS_PER_MESSAGE)}]
     assert bound_of(fits, 10, [LONG]) == 1_010
@@ -176,7 +176,7 @@ def test_the_normal_bound_counts_tokens_and_adds_a_tenth_and_64() -> None:
     assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) * 4 < bound_of(PROSE, 0, [PER_TOKEN])
 
 
-def test_the_normal_bound_never_passes_the_strict_one() -> None:
+def test_the_normal_bound_never_exceeds_the_strict_one() -> None:
     tiny = [{"content": "Hi"}]
     assert bound_of(tiny, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(tiny, 0, [PER_TOKEN])
 
@@ -186,7 +186,7 @@ def test_without_a_tokenizer_the_normal_bound_is_the_strict_one(monkeypatch: pyt
     assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(PROSE, 0, [PER_TOKEN])
 
 
-def test_a_write_that_lives_an_hour_costs_its_own_price_or_twice_the_input() -> None:
+def test_a_1h_write_costs_its_own_price_or_twice_the_input() -> None:
     usage = TokenUsage(cache_write_1h=1_000_000)
     columns = {"input": 3, "cache_read": 0, "cache_write": 4, "output": 0}
     assert cost_of(usage, ModelPrice(**columns, cache_write_1h=5)) == 5
@@ -194,7 +194,7 @@ def test_a_write_that_lives_an_hour_costs_its_own_price_or_twice_the_input() -> 
     assert cost_of(usage, ModelPrice(**columns | {"cache_write": 7})) == 7
 
 
-def test_the_bound_holds_hour_writes_where_a_message_asks_for_them() -> None:
+def test_the_bound_includes_1h_writes_if_a_message_requests_them() -> None:
     price = ModelPrice(input=1_000_000, cache_read=0, cache_write=1_250_000, output=0)
     block = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     messages = [{"role": "user", "content": [block]}]
@@ -203,7 +203,7 @@ def test_the_bound_holds_hour_writes_where_a_message_asks_for_them() -> None:
 
 
 @pytest.mark.parametrize(("prompt", "nano"), [(32, 32), (33, 66), (128, 256), (129, 387), (257, 1_028)])
-def test_each_length_of_prompts_has_its_own_price(prompt: int, nano: int) -> None:
+def test_each_prompt_length_has_its_own_price(prompt: int, nano: int) -> None:
     steps = [
         {"above": above, "input": dollars_, "cache_read": 0, "cache_write": 0, "output": 0}
         for above, dollars_ in ((32, 2_000_000), (128, 3_000_000), (256, 4_000_000))

@@ -58,7 +58,7 @@ def test_tiers_and_windows_have_their_own_histories() -> None:
     assert spans() == [(1, -20, None), (2, -10, None), (3, -5, None)]
 
 
-def test_an_added_version_holds_at_once_in_this_process(django_capture_on_commit_callbacks: Any) -> None:
+def test_an_added_version_applies_immediately_in_this_process(django_capture_on_commit_callbacks: Any) -> None:
     added(1, -20)
     assert price_of("local", "m").output == 1
     with django_capture_on_commit_callbacks(execute=True):
@@ -66,7 +66,7 @@ def test_an_added_version_holds_at_once_in_this_process(django_capture_on_commit
     assert price_of("local", "m").output == 2
 
 
-def test_two_versions_from_one_instant_are_refused_and_the_first_stays_open() -> None:
+def test_a_second_version_with_the_same_start_leaves_the_first_open() -> None:
     added(1, -20)
     added(2, -10)
     with pytest.raises(PriceError, match="already begins at this instant"):
@@ -102,7 +102,7 @@ STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_
         ({"window": PEAK, "window_name": "p" * 33}, "32 characters"),
     ],
 )
-def test_a_price_that_makes_no_sense_is_refused(wrong: dict[str, Any], said: str) -> None:
+def test_an_invalid_price_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(PriceError, match=said):
         added(**{"output": 1, "days": -1, **wrong})
     assert not ModelPrice.objects.filter(provider="local").exists()
@@ -126,7 +126,7 @@ def test_an_approved_proposal_is_the_next_version() -> None:
     assert proposal.decided_at is not None
 
 
-def test_a_rejected_proposal_leaves_the_book_as_it_is() -> None:
+def test_a_rejected_proposal_leaves_the_price_book_unchanged() -> None:
     old = added(1, -20)
     proposal = proposal_of(2, old)
     reject(proposal=proposal, actor=STAFF)
@@ -145,7 +145,7 @@ def test_a_proposal_is_decided_once() -> None:
     assert len(spans()) == 1
 
 
-def test_a_proposal_that_the_book_cannot_take_goes_on_waiting() -> None:
+def test_a_proposal_that_cannot_be_added_stays_open() -> None:
     proposal = proposal_of(2)
     ModelPrice.objects.create(**terms(3).columns, effective_from=proposal.effective_from)
     with pytest.raises(PriceError):

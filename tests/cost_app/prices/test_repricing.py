@@ -95,7 +95,7 @@ def correct(period: Period = LAST_WEEK) -> Repricing | None:
     return reprice(period=period, actor="user:staff", reason="the list was wrong")
 
 
-def test_the_difference_is_told_by_organization_and_writes_nothing(
+def test_the_difference_is_shown_by_organization_without_writing(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     price(1, days=-30)
@@ -110,9 +110,7 @@ def test_the_difference_is_told_by_organization_and_writes_nothing(
     assert not Repricing.objects.exists()
 
 
-def test_a_fee_that_was_missing_is_booked_by_repricing_as_it_held_when_the_call_left(
-    call: Call, organization: Organization
-) -> None:
+def test_repricing_books_a_missing_fee_in_force_when_the_call_was_sent(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     attempt = call(tool_uses={"web_search": 2}, usage_issue="tool_unpriced")
     for nano, days in ((7, -9), (100, -1)):
@@ -124,7 +122,7 @@ def test_a_fee_that_was_missing_is_booked_by_repricing_as_it_held_when_the_call_
     assert (attempt.cost_nano, attempt.usage_issue, ledger_sum(organization)) == (1_114, "", 1_114)
 
 
-def test_a_missing_fee_that_turns_out_to_be_zero_clears_the_mark(call: Call, organization: Organization) -> None:
+def test_a_zero_fee_clears_the_missing_fee_mark(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     attempt = call(tool_uses={"web_search": 2}, usage_issue="tool_unpriced")
     ToolFee.objects.create(provider="local", tool="web_search", nano_per_use=0, effective_from=NOW - timedelta(days=9))
@@ -135,7 +133,7 @@ def test_a_missing_fee_that_turns_out_to_be_zero_clears_the_mark(call: Call, org
     assert correct() is None
 
 
-def test_repricing_posts_the_difference_and_keeps_what_was_booked(call: Call, organization: Organization) -> None:
+def test_repricing_posts_the_difference_and_keeps_earlier_bookings(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     attempt = call()
     newer = price(3, days=-8)
@@ -151,7 +149,7 @@ def test_repricing_posts_the_difference_and_keeps_what_was_booked(call: Call, or
     assert (done.by, done.reason, done.provider, done.model) == ("user:staff", "the list was wrong", "local", "m")
 
 
-def test_a_lower_price_gives_money_back(call: Call, organization: Organization) -> None:
+def test_a_lower_price_refunds_the_budgets(call: Call, organization: Organization) -> None:
     price(3, days=-30)
     call()
     price(1, days=-8)
@@ -159,7 +157,7 @@ def test_a_lower_price_gives_money_back(call: Call, organization: Organization) 
     assert ledger_sum(organization) == 1_100
 
 
-def test_run_again_it_posts_nothing(call: Call, organization: Organization) -> None:
+def test_a_second_run_posts_nothing(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     call()
     price(3, days=-8)
@@ -170,7 +168,7 @@ def test_run_again_it_posts_nothing(call: Call, organization: Organization) -> N
     assert Repricing.objects.count() == 1
 
 
-def test_after_an_interruption_it_does_the_rest(
+def test_a_run_after_an_interruption_continues(
     call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repricing, "BATCH", 2)
@@ -193,7 +191,7 @@ def test_after_an_interruption_it_does_the_rest(
     assert ledger_sum(organization) == 5 * 3_300
 
 
-def test_only_calls_that_left_in_the_period_are_looked_at(call: Call) -> None:
+def test_only_calls_sent_in_the_period_are_repriced(call: Call) -> None:
     price(1, days=-30)
     call(days=-8)
     call(days=-5)
@@ -213,7 +211,7 @@ def test_only_calls_that_left_in_the_period_are_looked_at(call: Call) -> None:
 UNCOUNTED: dict[str, Any] = {"state": AttemptState.ESTIMATED, "usage_issue": "no_usage"}
 
 
-def test_an_estimate_by_our_own_count_is_re_priced_and_stays_one(call: Call, organization: Organization) -> None:
+def test_a_local_estimate_is_repriced_and_stays_estimated(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     attempt = call(raw_usage={"prompt_tokens": "?"}, **UNCOUNTED)
     at_bound = call(input_tokens=0, output_tokens=0, **UNCOUNTED)
@@ -241,7 +239,7 @@ def test_an_estimate_is_settled_once_its_counts_can_be_read(call: Call, organiza
     assert correct() is None
 
 
-def test_the_tier_that_answered_is_re_priced_at_its_own_price_once_it_has_one(call: Call) -> None:
+def test_the_answering_tier_is_repriced_once_it_has_a_price(call: Call) -> None:
     standard = price(1, days=-30)
     attempt = call(tier="flex", usage_issue="tier_unpriced")
     terms = PriceTerms("local", "m", *[2_000_000] * 4, source="a test", tier="flex")
@@ -252,7 +250,7 @@ def test_the_tier_that_answered_is_re_priced_at_its_own_price_once_it_has_one(ca
     assert attempt.price != standard
 
 
-def test_a_cost_that_is_booked_as_reported_stays_so_at_every_price(call: Call) -> None:
+def test_a_reported_cost_is_never_repriced(call: Call) -> None:
     ProviderBilling.objects.create(provider="local", booked_cost="reported")
     price(1, days=-30)
     attempt = call(reported_nano=1_100)
@@ -262,7 +260,7 @@ def test_a_cost_that_is_booked_as_reported_stays_so_at_every_price(call: Call) -
     assert attempt.cost_nano == 1_100
 
 
-def test_each_call_gets_the_price_of_the_instant_at_which_it_left(call: Call) -> None:
+def test_each_call_gets_the_price_in_force_when_it_was_sent(call: Call) -> None:
     price(1, days=-30)
     early, late = call(days=-6), call(days=-4, created_at=NOW - 6 * DAY)
     price(3, days=-5)
@@ -285,7 +283,7 @@ def test_a_call_without_a_price_is_booked_once_it_has_one(call: Call, organizati
     assert correct() is None
 
 
-def test_what_a_cache_answered_stays_free(call: Call, organization: Organization) -> None:
+def test_cache_hits_stay_free(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     call(kind=LedgerKind.CACHE_HIT, cost_nano=0)
     price(3, days=-8)
@@ -294,7 +292,7 @@ def test_what_a_cache_answered_stays_free(call: Call, organization: Organization
     assert ledger_sum(organization) == 0
 
 
-def test_each_organization_finds_it_in_its_audit_log(
+def test_each_organization_has_it_in_its_audit_log(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     price(1, days=-30)
@@ -334,7 +332,7 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_command_shows_the_difference_and_posts_it_when_told(call: Call, organization: Organization) -> None:
+def test_the_command_shows_the_difference_and_posts_it_with_yes(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     call()
     price(3, days=-8)
@@ -360,7 +358,7 @@ def test_the_command_shows_the_difference_and_posts_it_when_told(call: Call, org
         (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Give a reason"),
     ],
 )
-def test_the_command_refuses_what_makes_no_sense(arguments: tuple[str, ...], said: str, db: None) -> None:
+def test_the_command_refuses_invalid_arguments(arguments: tuple[str, ...], said: str, db: None) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
 
@@ -409,7 +407,7 @@ def test_the_page_counts_days_by_the_organizations_clock(staff: Client, call: Ca
         assert ("No calls" not in page) is is_seen
 
 
-def test_the_page_says_how_to_begin(staff: Client) -> None:
+def test_the_empty_page_explains_repricing(staff: Client) -> None:
     price(1, days=-1)
     assert "No repricings yet" in staff.get(reverse("price_repricing")).text
     assert "No calls" in staff.get(reverse("price_repricing"), DAYS).text
@@ -418,7 +416,7 @@ def test_the_page_says_how_to_begin(staff: Client) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"first": "soon"}, {"provider": "nobody"}, {"first": "2026-11-03", "last": "2026-11-02"}]
 )
-def test_a_period_that_makes_no_sense_is_refused(staff: Client, wrong: dict[str, str]) -> None:
+def test_an_invalid_period_is_refused(staff: Client, wrong: dict[str, str]) -> None:
     price(1, days=-1)
     assert staff.get(reverse("price_repricing"), {**DAYS, **wrong}).status_code == 422
     assert staff.post(reverse("price_reprice"), {**DAYS, **wrong, "reason": "x"}).status_code == 422
@@ -434,7 +432,7 @@ def test_nothing_is_posted_without_a_reason(staff: Client, call: Call, organizat
     assert ledger_sum(organization) == 1_100
 
 
-def test_more_calls_than_a_page_can_correct_are_left_to_the_command(
+def test_large_periods_are_left_to_the_command(
     staff: Client, call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cost_app.prices.views.MOST_CALLS", 1)
@@ -450,7 +448,7 @@ def test_more_calls_than_a_page_can_correct_are_left_to_the_command(
     assert ledger_sum(organization) == 2_200
 
 
-def test_posting_takes_no_get_and_nobody_but_staff(owner: User, client_of: Callable[[User], Client]) -> None:
+def test_posting_requires_post_and_staff(owner: User, client_of: Callable[[User], Client]) -> None:
     client = client_of(owner)
     assert client.post(reverse("price_reprice"), DAYS).status_code == 403
     owner.is_staff = owner.is_superuser = True

@@ -55,7 +55,7 @@ def test_a_recommendation_has_the_shape_of_the_contract(finance_program: Caller,
     assert (found["confidence"], found["status"], found["realised"]) == ("high", "open", None)
 
 
-def test_only_those_in_the_state_are_listed(finance_program: Caller, organization: Organization) -> None:
+def test_the_list_is_filtered_by_state(finance_program: Caller, organization: Organization) -> None:
     make_recommendation(organization)
     applied = make_applied(organization)
 
@@ -82,7 +82,7 @@ def test_a_wrong_state_is_409(post: Callable[..., HttpResponse], organization: O
 
 
 @pytest.mark.parametrize("action", ["apply", "dismiss", "undo"])
-def test_another_organizations_and_missing_ones_are_404(
+def test_missing_and_other_organizations_recommendations_are_404(
     post: Callable[..., HttpResponse], other_organization: Organization, action: str
 ) -> None:
     refused(post(action, make_recommendation(other_organization)), 404)
@@ -98,7 +98,7 @@ def test_a_provider_is_recommended(finance_program: Caller, organization: Organi
     assert choice["known"] and choice["assumed"] and choice["reasoning"]
 
 
-def test_where_no_model_is_allowed_it_is_404(
+def test_without_an_allowed_model_it_is_404(
     finance_program: Caller, organization: Organization, redis_url: str
 ) -> None:
     with organization_scope(organization.pk):
@@ -109,5 +109,5 @@ def test_where_no_model_is_allowed_it_is_404(
     assert refusal["type"] == "no_model"
 
 
-def test_a_kind_of_request_that_there_is_not_is_400(finance_program: Caller) -> None:
+def test_an_unknown_request_type_is_400(finance_program: Caller) -> None:
     refused(finance_program.get(COST, action="provider-recommendation", requestType="odd"), 400, "requestType")

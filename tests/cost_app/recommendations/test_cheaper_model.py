@@ -17,9 +17,7 @@ AT_DEEPSEEK = 233_380
 AT_GPT35 = 1_000_000
 
 
-def test_re_prices_the_simple_requests_themselves_at_the_cheapest_allowed_model(
-    traffic: Traffic, advice_of: AdviceOf
-) -> None:
+def test_reprices_the_simple_requests_at_the_cheapest_allowed_model(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
     traffic(100, usage=USAGE, request_class=RequestClass.COMPLEX)
 
@@ -35,7 +33,7 @@ def test_re_prices_the_simple_requests_themselves_at_the_cheapest_allowed_model(
     assert figures["the same at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
 
 
-def test_a_month_is_scaled_from_the_days_that_were_seen(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_a_month_is_scaled_from_the_observed_days(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, days=10, usage=USAGE, request_class=RequestClass.SIMPLE)
 
     (advice,) = advice_of(KIND)
@@ -72,7 +70,7 @@ def test_names_only_models_that_the_policy_allows_for_simple_requests(
     assert advice.monthly_nano == 400 * (AT_GPT4 - AT_GPT35)
 
 
-def test_takes_the_long_context_price_for_long_prompts_alone(
+def test_uses_the_long_context_price_only_for_long_prompts(
     traffic: Traffic, advice_of: AdviceOf, organization: Organization
 ) -> None:
     add_price(
@@ -132,15 +130,13 @@ def test_is_silent_where_the_traffic_is_not_simple_or_the_model_is_the_cheapest(
     assert advice_of(KIND) == []
 
 
-def test_is_silent_about_calls_that_were_made_elsewhere(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_is_silent_about_calls_made_outside_aiinfra(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, request_class=RequestClass.SIMPLE, request_id=None, prompt_digest="same", priority=10)
 
     assert advice_of() == []
 
 
-def test_knows_nothing_of_other_organizations(
-    traffic: Traffic, advice_of: AdviceOf, other_organization: Organization
-) -> None:
+def test_ignores_other_organizations(traffic: Traffic, advice_of: AdviceOf, other_organization: Organization) -> None:
     traffic(400, request_class=RequestClass.SIMPLE)
 
     assert advice_of(organization_id=other_organization.pk) == []

@@ -94,7 +94,7 @@ def test_without_a_policy_only_familiar_chat_models_are_named(organization: Orga
     assert found.isdisjoint({"never-used", "embedding"})
 
 
-def test_without_traffic_it_says_what_it_assumes(organization: Organization) -> None:
+def test_without_traffic_assumptions_are_listed(organization: Organization) -> None:
     choice = choose(organization)
 
     assert choice.best.name == "deepseek/deepseek-chat"
@@ -124,7 +124,7 @@ def test_tokens_are_the_median_of_the_organizations_own_class(organization: Orga
     assert any("1000 in and 50 out" in text for text in choice.known)
 
 
-def test_the_latency_that_staff_expects_stands_in_for_a_measured_one(organization: Organization) -> None:
+def test_the_expected_latency_replaces_a_missing_measurement(organization: Organization) -> None:
     ProviderLimit.objects.filter(provider="deepseek").update(expected_latency_ms=900)
     choice = get_optimal_provider(organization.pk, "simple")
     found = next(each for each in [choice.best, *choice.alternatives] if each.model == "deepseek-chat")
@@ -139,7 +139,7 @@ def test_latency_and_errors_are_measured_where_there_is_traffic(organization: Or
     assert (best.latency_ms, best.latency_is_measured, best.error_rate) == (700, True, 0.05)
 
 
-def test_too_few_calls_measure_nothing(organization: Organization) -> None:
+def test_too_few_calls_are_not_measured(organization: Organization) -> None:
     measure(organization, DEEPSEEK, calls=19, errors=19, latency_ms=19, timed_calls=19)
 
     best = choose(organization).best
@@ -172,7 +172,7 @@ def test_without_redis_it_still_answers(organization: Organization, settings: ob
     assert choose(organization).best.model == "deepseek-chat"
 
 
-def test_a_budget_without_room_is_in_the_way(organization: Organization) -> None:
+def test_a_full_budget_ranks_a_model_last(organization: Organization) -> None:
     Budget.objects.create(
         organization_id=organization.pk,
         period="daily",
@@ -188,7 +188,7 @@ def test_a_budget_without_room_is_in_the_way(organization: Organization) -> None
     assert choice.alternatives[-1].problems == ("a budget has no room for the call",)
 
 
-def test_a_budget_that_only_warns_is_in_nobodys_way(organization: Organization) -> None:
+def test_a_warning_budget_does_not_affect_the_ranking(organization: Organization) -> None:
     Budget.objects.create(organization_id=organization.pk, period="daily", limit_nano=1, enforcement="warn")
 
     assert choose(organization).best.problems == ()
@@ -201,13 +201,13 @@ def test_complex_requests_do_not_go_to_the_cheapest_tier(organization: Organizat
     assert "cheapest tier left out" in choice.reasoning
 
 
-def test_unless_the_policy_names_the_model_for_them(organization: Organization) -> None:
+def test_complex_requests_may_use_a_cheap_model_named_by_the_policy(organization: Organization) -> None:
     allow(organization, DEEPSEEK, GPT4, classes=["complex"])
 
     assert choose(organization, "complex").best.model == "deepseek-chat"
 
 
-def test_or_nothing_else_is_allowed(organization: Organization) -> None:
+def test_complex_requests_use_the_cheapest_tier_if_nothing_else_is_allowed(organization: Organization) -> None:
     allow(organization, DEEPSEEK)
 
     choice = choose(organization, "complex")
@@ -216,7 +216,7 @@ def test_or_nothing_else_is_allowed(organization: Organization) -> None:
     assert "Every allowed model is of the cheapest tier" in choice.reasoning
 
 
-def test_no_allowed_model_is_said_plainly(organization: Organization) -> None:
+def test_a_missing_allowed_model_is_explained(organization: Organization) -> None:
     allow(organization, ("nobody", "nothing"))
 
     with pytest.raises(NoModelError):
@@ -224,7 +224,7 @@ def test_no_allowed_model_is_said_plainly(organization: Organization) -> None:
 
 
 @pytest.mark.parametrize(("request_type", "priority"), [("odd", "normal"), ("simple", "odd")])
-def test_what_there_is_not_is_refused(organization: Organization, request_type: str, priority: str) -> None:
+def test_unknown_values_are_refused(organization: Organization, request_type: str, priority: str) -> None:
     with pytest.raises(ValueError, match="odd"):
         choose(organization, request_type, priority)
 

@@ -38,19 +38,19 @@ def test_the_class_follows_the_documented_signs(text: str, expected: RequestClas
     assert classify(ask(text), 100) == expected
 
 
-def test_a_long_answer_makes_it_complex_but_the_default_limit_tells_nothing() -> None:
+def test_a_long_answer_limit_makes_it_complex_but_the_default_does_not() -> None:
     assert classify(ask("Hello"), 2_001) == COMPLEX
     assert classify(ask("Hello"), 2_000) == SIMPLE
     assert classify(ask("Hello"), DEFAULT_OUTPUT_TOKENS) == SIMPLE
     assert classify(ask("Hello"), 0) == SIMPLE
 
 
-def test_the_clients_own_word_wins_where_it_is_one() -> None:
+def test_a_valid_client_classification_takes_precedence() -> None:
     assert classify(ask("Write a poem"), 100, "complex") == COMPLEX
     assert classify(ask("Write a poem"), 100, "urgent") == CREATIVE
 
 
-def test_only_the_last_turn_is_read_for_words_and_all_turns_count_for_length() -> None:
+def test_words_come_from_the_last_turn_and_length_from_all_turns() -> None:
     earlier = [{"role": "user", "content": "Write a poem"}, {"role": "assistant", "content": "Roses are red."}]
     assert classify([*earlier, {"role": "user", "content": "Thanks!"}], 100) == SIMPLE
     assert classify([*earlier * 7, {"role": "user", "content": "Thanks!"}], 100) == COMPLEX
@@ -78,7 +78,7 @@ def test_every_message_has_a_class_and_fingerprints(messages: list[dict[str, obj
     assert (len(prefix), length >= 0) == (16 if len(messages) > 1 else 0, True)
 
 
-def test_fingerprints_tell_prompts_and_their_beginnings_apart() -> None:
+def test_fingerprints_distinguish_prompts_and_prefixes() -> None:
     first, second = fingerprints("openai", "gpt-4", ask("a")), fingerprints("openai", "gpt-4", ask("b"))
 
     assert first == fingerprints("openai", "gpt-4", ask("a"))
@@ -88,5 +88,5 @@ def test_fingerprints_tell_prompts_and_their_beginnings_apart() -> None:
     assert {first[0], first[1]}.isdisjoint(fingerprints("openai", "gpt-4o", ask("a"))[:2])
 
 
-def test_a_single_turn_has_no_beginning() -> None:
+def test_a_single_turn_has_no_prefix() -> None:
     assert fingerprints("openai", "gpt-4", ask("a")[:1])[1:] == ("", 0)

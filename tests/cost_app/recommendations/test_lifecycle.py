@@ -34,7 +34,7 @@ def again(organization: Organization, days: int = 1) -> None:
     compute_recommendations(organization.pk, NOW + timedelta(days=days))
 
 
-def test_computing_again_refreshes_the_open_one(computed: Recommendation, organization: Organization) -> None:
+def test_recomputing_refreshes_the_open_recommendation(computed: Recommendation, organization: Organization) -> None:
     again(organization)
 
     refreshed = Recommendation.objects.get()
@@ -42,27 +42,31 @@ def test_computing_again_refreshes_the_open_one(computed: Recommendation, organi
     assert refreshed.monthly_nano < computed.monthly_nano  # a day of the 30 has left the sample
 
 
-def test_what_is_not_confirmed_expires(computed: Recommendation, organization: Organization) -> None:
+def test_an_unconfirmed_recommendation_expires(computed: Recommendation, organization: Organization) -> None:
     Attempt.objects.all().delete()
     again(organization)
 
     assert Recommendation.objects.get().state == State.EXPIRED
 
 
-def test_what_nobody_computed_for_14_days_expires(computed: Recommendation, organization: Organization) -> None:
+def test_a_recommendation_expires_after_14_days_without_computation(
+    computed: Recommendation, organization: Organization
+) -> None:
     assert expire_stale(organization.pk, NOW + timedelta(days=14)) == 0
     assert expire_stale(organization.pk, NOW + timedelta(days=14, seconds=1)) == 1
     assert Recommendation.objects.get().state == State.EXPIRED
 
 
-def test_expired_advice_that_holds_again_is_a_new_one(computed: Recommendation, organization: Organization) -> None:
+def test_an_expired_recommendation_that_applies_again_is_new(
+    computed: Recommendation, organization: Organization
+) -> None:
     Recommendation.objects.update(state=State.EXPIRED)
     again(organization)
 
     assert list(Recommendation.objects.order_by("id").values_list("state", flat=True)) == [State.EXPIRED, State.OPEN]
 
 
-def test_applying_makes_a_rule_and_keeps_the_promise(computed: Recommendation, organization: Organization) -> None:
+def test_applying_creates_a_rule_and_stores_the_promise(computed: Recommendation, organization: Organization) -> None:
     rule = lifecycle.apply(recommendation=computed, actor=ACTOR)
     Attempt.objects.all().delete()
     again(organization)
@@ -75,7 +79,7 @@ def test_applying_makes_a_rule_and_keeps_the_promise(computed: Recommendation, o
     assert (event.verb, event.changes["state"]) == ("recommendation.apply", ["open", "applied"])
 
 
-def test_applying_what_people_must_do_makes_no_rule(computed: Recommendation) -> None:
+def test_applying_a_manual_recommendation_creates_no_rule(computed: Recommendation) -> None:
     Recommendation.objects.update(kind=RecommendationKind.BATCH, rule_terms={})
 
     assert lifecycle.apply(recommendation=computed, actor=ACTOR) is None
@@ -83,7 +87,7 @@ def test_applying_what_people_must_do_makes_no_rule(computed: Recommendation) ->
     assert Recommendation.objects.get().state == State.APPLIED
 
 
-def test_undoing_ends_the_rule_and_opens_it_again_for_another_try(computed: Recommendation) -> None:
+def test_undoing_ends_the_rule_and_reopens_the_recommendation(computed: Recommendation) -> None:
     lifecycle.apply(recommendation=computed, actor=ACTOR)
     lifecycle.undo(recommendation=computed, actor="user:owner")
 
@@ -97,7 +101,7 @@ def test_undoing_ends_the_rule_and_opens_it_again_for_another_try(computed: Reco
     assert OptimizationRule.objects.filter(ended_at=None).count() == 1
 
 
-def test_dismissed_advice_stays_quiet_until_it_saves_twice_as_much(
+def test_a_dismissed_recommendation_returns_if_its_saving_doubles(
     computed: Recommendation, organization: Organization, traffic: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle.timezone, "now", lambda: NOW)
@@ -111,7 +115,7 @@ def test_dismissed_advice_stays_quiet_until_it_saves_twice_as_much(
     assert Recommendation.objects.filter(state=State.OPEN).count() == 1
 
 
-def test_dismissed_advice_comes_back_after_90_days(computed: Recommendation, organization: Organization) -> None:
+def test_a_dismissed_recommendation_returns_after_90_days(computed: Recommendation, organization: Organization) -> None:
     lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
     Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
     again(organization, days=0)
@@ -119,9 +123,7 @@ def test_dismissed_advice_comes_back_after_90_days(computed: Recommendation, org
     assert Recommendation.objects.filter(state=State.OPEN).count() == 1
 
 
-def test_undoing_a_dismissal_while_its_twin_is_open_leaves_one(
-    computed: Recommendation, organization: Organization
-) -> None:
+def test_undoing_a_dismissal_never_leaves_two_open_ones(computed: Recommendation, organization: Organization) -> None:
     lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
     Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
     again(organization, days=0)
@@ -142,7 +144,7 @@ def test_only_open_ones_are_applied_or_dismissed(computed: Recommendation, state
 
 
 @pytest.mark.parametrize("state", [State.OPEN, State.EXPIRED])
-def test_only_what_was_decided_is_undone(computed: Recommendation, state: State) -> None:
+def test_only_decided_recommendations_are_undone(computed: Recommendation, state: State) -> None:
     Recommendation.objects.update(state=state)
 
     with pytest.raises(lifecycle.WrongStateError):
@@ -150,16 +152,18 @@ def test_only_what_was_decided_is_undone(computed: Recommendation, state: State)
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.0", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 19, "4711"])
-def test_what_is_no_id_finds_nothing(scope: None, text: str) -> None:
+def test_an_invalid_id_is_not_found(scope: None, text: str) -> None:
     assert lifecycle.recommendation_by_id(text) is None
 
 
-def test_another_organizations_are_not_found(computed: Recommendation, other_organization: Organization) -> None:
+def test_other_organizations_recommendations_are_not_found(
+    computed: Recommendation, other_organization: Organization
+) -> None:
     with organization_scope(other_organization.pk):
         assert lifecycle.recommendation_by_id(computed.pk) is None
 
 
-def test_the_job_goes_on_after_an_organization_that_fails(
+def test_the_job_continues_after_a_failing_organization(
     organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

@@ -24,7 +24,7 @@ def test_trim_advises_twice_the_99th_percentile_and_claims_no_saving(traffic: Tr
     assert figures["average budget freed while a call runs"] == (4_096 - 448) * 30_000
 
 
-def test_trim_counts_the_answers_that_it_would_have_cut_off(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_trim_counts_answers_that_it_would_have_truncated(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, max_tokens=4_096, output_tokens=lambda number: 4_000 if number == 0 else 100)
 
     (advice,) = advice_of(RecommendationKind.TRIM_MAX_TOKENS)
@@ -33,7 +33,7 @@ def test_trim_counts_the_answers_that_it_would_have_cut_off(traffic: Traffic, ad
     assert figures_of(advice)["answers that the new limit would have cut off"] == 1
 
 
-def test_trim_is_silent_where_the_limits_are_used_or_not_known(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_trim_is_silent_if_limits_are_used_or_unknown(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, max_tokens=1_000, output_tokens=lambda number: number * 5)
     traffic(200, model="gpt-3.5-turbo", max_tokens=0, output_tokens=10)
 
@@ -116,7 +116,7 @@ def use(budget: Budget, *spent: int) -> None:
             )
 
 
-def test_a_budget_that_is_hardly_used_is_named(daily: Budget, advice_of: AdviceOf) -> None:
+def test_a_rarely_used_budget_is_reported(daily: Budget, advice_of: AdviceOf) -> None:
     use(daily, 99_999_999, 0, 50, 999_999_999)
 
     (advice,) = advice_of(RecommendationKind.IDLE_BUDGET)

@@ -29,7 +29,7 @@ def test_saves_the_reads_less_what_writing_costs_more(traffic: Traffic, advice_o
     assert "cache_control" in advice.steps[0]
 
 
-def test_a_prefix_that_came_once_is_not_written(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_a_prefix_that_occurred_once_is_not_written(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, **HAIKU, **LONG)
     traffic(100, usage=USAGE, **HAIKU, prefix_digest=lambda number: f"once{number}", prefix_bytes=40_003)
 
@@ -46,7 +46,7 @@ def test_no_prefix_is_longer_than_the_prompt_was(traffic: Traffic, advice_of: Ad
     assert figures_of(advice)["tokens that could be read from the cache"] == 999 * 8_000
 
 
-def test_silent_where_the_cache_is_read_already(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_silent_if_the_cache_is_already_read(traffic: Traffic, advice_of: AdviceOf) -> None:
     cached = TokenUsage(input=2_000, cache_read=10_000, output=100)
     traffic(1_000, usage=cached, step=EVERY_FOUR, **HAIKU, **LONG)
 

@@ -70,7 +70,7 @@ def test_the_week_has_a_price_for_each_window_and_the_latest_version_of_each() -
     assert weekly.has_off_peak
 
 
-def test_what_has_no_price_for_answers_is_no_chat_model(django_assert_num_queries: Callable[..., object]) -> None:
+def test_a_model_without_an_output_price_is_not_a_chat_model(django_assert_num_queries: Callable[..., object]) -> None:
     add_price("openai", "embedding", input=1)
 
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
@@ -78,5 +78,5 @@ def test_what_has_no_price_for_answers_is_no_chat_model(django_assert_num_querie
 
 
 @pytest.mark.parametrize("models", [[], [("openai", "unknown")]])
-def test_nothing_has_no_prices(models: list[tuple[str, str]]) -> None:
+def test_an_empty_list_has_no_prices(models: list[tuple[str, str]]) -> None:
     assert weekly_prices(models, now=NOW) == {}

@@ -35,7 +35,7 @@ def test_every_repeat_of_a_chain_counts_against_the_one_before(traffic: Traffic,
     assert advice.monthly_nano == 100 * COST
 
 
-def test_a_day_and_a_week_are_told_apart_to_the_second(
+def test_a_day_and_a_week_are_distinguished_to_the_second(
     traffic: Traffic, advice_of: AdviceOf, organization: Organization
 ) -> None:
     traffic(150, step=timedelta(hours=1), prompt_digest=digests("a"))

@@ -112,7 +112,7 @@ def test_rules_do_not_chain(organization: Organization) -> None:
     assert shape(organization.pk, SIMPLE).model == "gpt-3.5-turbo"
 
 
-def test_undoing_stops_it(organization: Organization) -> None:
+def test_undoing_stops_the_rule(organization: Organization) -> None:
     rule = rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
     undo(recommendation=rule.recommendation, actor="user:finance")
     forget_rules()
@@ -120,7 +120,7 @@ def test_undoing_stops_it(organization: Organization) -> None:
     assert shape(organization.pk, SIMPLE) is SIMPLE
 
 
-def test_other_organizations_are_not_touched(organization: Organization, other_organization: Organization) -> None:
+def test_other_organizations_are_unchanged(organization: Organization, other_organization: Organization) -> None:
     rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
 
     for scope in (organization_scope(other_organization.pk), system_scope()):
@@ -157,7 +157,7 @@ def test_low_priority_waits_for_the_cheap_hours(organization: Organization, wind
     assert shaped.uses == (Use(rule.pk, windows["peak"].pk),)
 
 
-def test_nobody_else_waits_and_nobody_in_the_cheap_hours(
+def test_only_low_priority_waits_and_only_outside_cheap_hours(
     organization: Organization, windows: dict[str, ModelPrice]
 ) -> None:
     rule_for(organization, Kind.OFF_PEAK, {"model": "deepseek/deepseek-x"})
@@ -167,7 +167,7 @@ def test_nobody_else_waits_and_nobody_in_the_cheap_hours(
     assert shape(organization.pk, LOW, FRIDAY_NINE + timedelta(hours=1)) is LOW
 
 
-def test_there_is_no_off_peak_where_every_hour_costs_the_same() -> None:
+def test_there_is_no_off_peak_if_every_hour_costs_the_same() -> None:
     assert off_peak_begin("openai", "gpt-4", NOW) is None
     assert off_peak_begin("openai", "unknown", NOW) is None
 
@@ -230,9 +230,7 @@ def test_a_request_that_was_routed_and_delayed_is_counted_once(
     assert route.saved_nano + wait.saved_nano == 10 * (AT_GPT4 - off_peak)
 
 
-def test_realised_of_fewer_retries_counts_the_requests_that_stopped(
-    organization: Organization, traffic: Traffic
-) -> None:
+def test_realized_savings_of_fewer_retries_count_stopped_requests(organization: Organization, traffic: Traffic) -> None:
     rule = rule_for(organization, Kind.RETRY_WASTE, {"maxRetries": 1, "savedPerRequest": 7_000})
     rows = traffic(5, number=2, error_code="TIMEOUT") + traffic(4, number=2) + traffic(3, error_code="TIMEOUT")
     sent_by(rule, rows, plain_price("openai", "gpt-4"))
@@ -242,7 +240,7 @@ def test_realised_of_fewer_retries_counts_the_requests_that_stopped(
     assert (rule.changed_requests, rule.saved_nano) == (12, 5 * 7_000)
 
 
-def test_nothing_is_noted_where_no_rule_had_a_say(organization: Organization) -> None:
+def test_nothing_is_recorded_without_a_matching_rule(organization: Organization) -> None:
     record_uses(organization.pk, uuid.uuid4(), ())
 
     assert not RuleUse.objects.exists()

@@ -23,7 +23,7 @@ def prices() -> dict[str, ModelPrice]:
     return {"peak": peak, "off-peak": add_price(**MODEL, input=1_000_000_000, output=2_000_000_000)}
 
 
-def test_off_peak_re_prices_what_low_priority_cost_at_peak(
+def test_off_peak_reprices_low_priority_at_peak(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     traffic(200, usage=USAGE, price=prices["peak"], priority=10, **MODEL)
@@ -48,7 +48,7 @@ def test_off_peak_is_silent_for_other_priorities_and_for_models_of_one_price(
     assert advice_of(RecommendationKind.OFF_PEAK) == []
 
 
-def test_batch_re_prices_low_priority_at_the_batch_price(
+def test_batch_reprices_low_priority_at_the_batch_price(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     add_price(**MODEL, tier=PriceTier.BATCH, input=500_000_000, output=1_000_000_000)

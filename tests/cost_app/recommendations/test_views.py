@@ -35,7 +35,7 @@ def state_of(recommendation: Recommendation) -> str:
         return Recommendation.objects.get(pk=recommendation.pk).state
 
 
-def test_the_list_shows_open_ones_and_what_saves_most_first(browser: Client, organization: Organization) -> None:
+def test_the_list_shows_open_ones_by_largest_saving(browser: Client, organization: Organization) -> None:
     for nano in (5, 9, 7):
         make_recommendation(organization, title=f"Saves {nano}", monthly_nano=nano * 10**9)
     make_recommendation(organization, title="Dismissed", state=RecommendationState.DISMISSED)
@@ -49,7 +49,7 @@ def test_the_list_shows_open_ones_and_what_saves_most_first(browser: Client, org
 
 
 @pytest.mark.parametrize("state", ["applied", "dismissed", "expired", "nonsense"])
-def test_other_states_and_nonsense_have_an_empty_state_with_a_next_step(browser: Client, state: str) -> None:
+def test_other_and_invalid_states_have_an_empty_state(browser: Client, state: str) -> None:
     page = text_of(browser.get(reverse("recommendations"), {"state": state}))
 
     assert ("No recommendations yet" if state == "nonsense" else "No matching recommendations") in page
@@ -63,14 +63,14 @@ def test_the_applied_tab_shows_promise_and_result(browser: Client, organization:
     assert "too early" in page
 
 
-def test_htmx_gets_the_list_alone(browser: Client, recommendation: Recommendation) -> None:
+def test_htmx_gets_only_the_list(browser: Client, recommendation: Recommendation) -> None:
     response = browser.get(reverse("recommendations"), headers={"HX-Request": "true"})
 
     assert response.content.decode().strip().startswith('<div id="recommendations">')
     assert recommendation.title in response.content.decode()
 
 
-def test_one_row_and_ten_take_the_same_queries(
+def test_one_and_ten_rows_take_the_same_queries(
     browser: Client, organization: Organization, django_assert_num_queries: Callable[..., object]
 ) -> None:
     def make(count: int) -> None:
@@ -114,7 +114,7 @@ def test_the_detail_shows_evidence_formula_steps_and_consequence(
         ("batch", {}, "you take the steps"),
     ],
 )
-def test_every_kind_tells_what_applying_does(
+def test_every_kind_explains_what_applying_does(
     browser: Client, organization: Organization, kind: str, terms: dict[str, object], words: str
 ) -> None:
     recommendation = make_recommendation(organization, kind=RecommendationKind(kind), rule_terms=terms)
@@ -132,7 +132,7 @@ def test_every_kind_tells_what_applying_does(
         ("batch", "openai/gpt-4", "/queue/requests/?provider=openai&amp;model=gpt-4"),
     ],
 )
-def test_what_no_rule_can_do_is_marked_as_done_and_says_where_to_do_it(
+def test_a_manual_recommendation_is_marked_done_and_links_to_its_page(
     browser: Client, organization: Organization, kind: str, subject: str, place: str
 ) -> None:
     recommendation = make_recommendation(organization, kind=RecommendationKind(kind), subject=subject, rule_terms={})
@@ -145,7 +145,7 @@ def test_what_no_rule_can_do_is_marked_as_done_and_says_where_to_do_it(
     assert ">done</span>" in done
 
 
-def test_what_a_rule_does_is_applied(browser: Client, recommendation: Recommendation) -> None:
+def test_a_rule_recommendation_is_applied(browser: Client, recommendation: Recommendation) -> None:
     page = browser.get(reverse("recommendation", args=[recommendation.pk])).text
     assert ">Apply<" in page
     assert "Mark as done" not in page
@@ -181,7 +181,7 @@ def test_dismissing_needs_a_reason(browser: Client, recommendation: Recommendati
     assert state_of(recommendation) == "dismissed"
 
 
-def test_what_is_decided_already_is_said(browser: Client, organization: Organization) -> None:
+def test_an_already_decided_recommendation_says_so(browser: Client, organization: Organization) -> None:
     applied = make_applied(organization)
 
     page = text_of(browser.post(reverse("recommendation_apply", args=[applied.pk]), follow=True))
@@ -201,7 +201,7 @@ def test_readers_may_not_change_anything(
 
 
 @pytest.mark.parametrize("name", ["recommendation", *CHANGES])
-def test_strangers_find_nothing(client_of: ClientOf, stranger: User, recommendation: Recommendation, name: str) -> None:
+def test_strangers_get_404(client_of: ClientOf, stranger: User, recommendation: Recommendation, name: str) -> None:
     browser, address = client_of(stranger), reverse(name, args=[recommendation.pk])
 
     response = browser.get(address) if name == "recommendation" else browser.post(address, {"reason": "x"})
@@ -211,23 +211,23 @@ def test_strangers_find_nothing(client_of: ClientOf, stranger: User, recommendat
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_changes_need_a_post(browser: Client, recommendation: Recommendation, name: str) -> None:
+def test_changes_require_post(browser: Client, recommendation: Recommendation, name: str) -> None:
     assert browser.get(reverse(name, args=[recommendation.pk])).status_code == 405
 
 
 @pytest.mark.parametrize("number", [0, 4711, 10**30])
-def test_a_number_that_there_is_not_is_404(browser: Client, number: int) -> None:
+def test_an_unknown_id_is_404(browser: Client, number: int) -> None:
     assert browser.get(reverse("recommendation", args=[number])).status_code == 404
 
 
-def test_a_provider_is_named_with_what_is_known_and_assumed(browser: Client, redis_url: str) -> None:
+def test_a_provider_is_shown_with_known_and_assumed_inputs(browser: Client, redis_url: str) -> None:
     page = text_of(browser.get(reverse("recommendation_provider"), {"request_type": "simple", "priority": "low"}))
 
     assert "deepseek/deepseek-chat is the best of" in page
     assert "assumed</span> Tokens: 500 in and 300 out" in page
 
 
-def test_htmx_gets_the_answer_alone(browser: Client, redis_url: str) -> None:
+def test_htmx_gets_only_the_answer(browser: Client, redis_url: str) -> None:
     response = browser.get(
         reverse("recommendation_provider"), {"request_type": "complex"}, headers={"HX-Request": "true"}
     )
@@ -235,7 +235,7 @@ def test_htmx_gets_the_answer_alone(browser: Client, redis_url: str) -> None:
     assert response.content.decode().strip().startswith('<div class="stack" id="choice"')
 
 
-def test_no_allowed_model_is_said_plainly(browser: Client, organization: Organization, redis_url: str) -> None:
+def test_a_missing_allowed_model_is_explained(browser: Client, organization: Organization, redis_url: str) -> None:
     with organization_scope(organization.pk):
         CostPolicy.objects.create(organization=organization, allowed_models=[{"provider": "nobody", "model": "x"}])
 
@@ -244,6 +244,6 @@ def test_no_allowed_model_is_said_plainly(browser: Client, organization: Organiz
     assert "No model found" in page
 
 
-def test_a_kind_of_request_that_there_is_not_is_422(browser: Client) -> None:
+def test_an_unknown_request_type_is_422(browser: Client) -> None:
     assert browser.get(reverse("recommendation_provider"), {"request_type": "odd"}).status_code == 422
     assert browser.get(reverse("recommendation_provider")).status_code == 422

@@ -28,7 +28,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> date:
     return now.date()
 
 
-def test_a_spend_of_140_nano_dollars_is_drawn_as_that(scoped: Organization, use: Use, today: date) -> None:
+def test_a_spend_of_140_nano_dollars_is_drawn_exactly(scoped: Organization, use: Use, today: date) -> None:
     use(today, 140)
     use(today, 140, "model", "openai/gpt-4")
     chart = spend_chart(scoped.pk, SpendView("7d"))
@@ -45,7 +45,7 @@ def test_a_spend_of_140_nano_dollars_is_drawn_as_that(scoped: Organization, use:
         (-5, (-2, -3), [None, None]),
     ],
 )
-def test_a_share_is_shown_only_where_there_is_a_whole(
+def test_a_share_is_shown_only_of_a_positive_total(
     scoped: Organization, use: Use, today: date, total: int, parts: tuple[int, int], shares: list[int | None]
 ) -> None:
     use(today, total)
@@ -55,9 +55,7 @@ def test_a_share_is_shown_only_where_there_is_a_whole(
     assert [found["a/0"], found["a/1"]] == shares
 
 
-def test_a_failed_call_that_was_counted_as_a_hit_leaves_no_negative_answers(
-    scoped: Organization, use: Use, today: date
-) -> None:
+def test_a_failed_hit_never_makes_answers_negative(scoped: Organization, use: Use, today: date) -> None:
     use(today, 0, calls=1, errors=1, cache_hits=1)
     chart = calls_chart(scoped.pk, SpendView("7d"))
     assert {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}["answered"] == 0
@@ -73,7 +71,7 @@ def double_hour(monkeypatch: pytest.MonkeyPatch, organization: Organization) -> 
         yield
 
 
-def test_an_hour_that_comes_twice_has_its_offset(scoped: Organization, use: Use, double_hour: None) -> None:
+def test_a_repeated_hour_shows_its_offset(scoped: Organization, use: Use, double_hour: None) -> None:
     for number in range(8):
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9)
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9, "model", "openai/gpt-4")
@@ -94,9 +92,7 @@ def test_the_groups_of_a_summary_add_up_to_its_total(scoped: Organization, use: 
     assert sum(Decimal(group.total_cost) for group in groups) == Decimal(45).scaleb(-9)
 
 
-def test_json_names_keys_by_their_public_id_and_priorities_by_their_name(
-    scoped: Organization, use: Use, today: date
-) -> None:
+def test_json_has_public_key_ids_and_priority_names(scoped: Organization, use: Use, today: date) -> None:
     key = ApiKey.objects.create(organization=scoped, key_id="abcd1234", name="bot", role="viewer")
     use(today, 1)
     use(today, 1, "api_key", str(key.pk))

@@ -75,12 +75,12 @@ def test_eighty_of_a_hundred_months_end_inside_the_interval() -> None:
     assert min(inside.values()) >= 25, inside
 
 
-def test_as_many_months_end_above_what_is_expected_as_below() -> None:
+def test_the_forecast_is_unbiased() -> None:
     above = [truth > found.nano for kind in KINDS for found, truth in (outcome(kind, seed) for seed in range(25))]
     assert 0.4 <= sum(above) / len(above) <= 0.65
 
 
-def test_one_wild_day_hardly_moves_what_is_expected() -> None:
+def test_an_outlier_hardly_changes_the_forecast() -> None:
     nanos = months("weekly", 1)
     past = [(date(2026, 1, 5) + timedelta(days=number), nano) for number, nano in enumerate(nanos[:56])]
     wild = [*past[:50], (past[50][0], 100 * past[50][1]), *past[51:]]
@@ -92,7 +92,7 @@ def test_one_wild_day_hardly_moves_what_is_expected() -> None:
     assert position < 0.7, "the expected value lies in the middle of its interval or below, not at its upper end"
 
 
-def test_days_to_come_follow_the_weekdays(scoped: Organization) -> None:
+def test_future_days_follow_the_weekdays(scoped: Organization) -> None:
     spent = {day: (WEEKEND if day.weekday() > 4 else WORKDAY) * 10**6 for day in history(0)}
     found = learn(scoped, spent)
     assert found is not None
@@ -103,7 +103,7 @@ def test_days_to_come_follow_the_weekdays(scoped: Organization) -> None:
     assert {nano for day, nano in steps.items() if day.weekday() > 4} == {WEEKEND * 10**6}
 
 
-def test_with_less_than_two_weeks_nothing_is_said(scoped: Organization) -> None:
+def test_there_is_no_forecast_with_less_than_two_weeks(scoped: Organization) -> None:
     assert learn(scoped, history(1, days=13)) is None
     assert learn(scoped, history(1, days=14)) is not None
     assert learn(scoped, {}) is None
@@ -116,7 +116,7 @@ def test_the_day_on_which_a_budget_runs_out(scoped: Organization) -> None:
     assert found.runs_out_on(100 * 10**6) is None
 
 
-def test_it_is_never_below_what_is_spent(scoped: Organization) -> None:
+def test_the_forecast_is_never_below_spending(scoped: Organization) -> None:
     spent = {**dict.fromkeys(history(0), 1), date(2026, 3, 2): 10**9}
     found = learn(scoped, spent)
     assert found is not None

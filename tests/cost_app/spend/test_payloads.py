@@ -29,7 +29,7 @@ def call(usage: dict[str, Any] | None = None, **facts: Any) -> TrackRequest:
         ({"tier": "batch", "batch": True}, "batch"),
     ],
 )
-def test_a_tier_is_named_or_is_the_standard_one(facts: dict[str, Any], tier: str) -> None:
+def test_a_tier_defaults_to_standard(facts: dict[str, Any], tier: str) -> None:
     assert call(**facts).served_tier == tier
 
 
@@ -41,7 +41,7 @@ def test_a_reported_cost_is_dollars(cost: Any, nano: int | None) -> None:
     assert call(cost=cost).cost == nano
 
 
-def test_1_hour_writes_are_a_part_of_all_writes_and_tools_are_counted() -> None:
+def test_1_hour_writes_are_part_of_all_writes_and_tools_are_counted() -> None:
     usage = call({"cacheWriteTokens": 8, "cacheWrite1hTokens": 5, "toolUses": {"web_search": 2, "web_fetch": 0}}).usage
     assert usage.token_usage() == TokenUsage(
         input=12, cache_write=3, output=10, cache_write_1h=5, tool_uses={"web_search": 2}
@@ -63,6 +63,6 @@ def test_1_hour_writes_are_a_part_of_all_writes_and_tools_are_counted() -> None:
         lambda: call({"toolUses": {"web_search": 10_001}}),
     ],
 )
-def test_what_makes_no_sense_is_refused(make: Callable[[], TrackRequest]) -> None:
+def test_invalid_input_is_refused(make: Callable[[], TrackRequest]) -> None:
     with pytest.raises(ValidationError):
         make()

@@ -37,7 +37,7 @@ def test_days_come_newest_first_and_those_without_a_call_are_zero(scoped: Organi
 
 
 @pytest.mark.parametrize(("day", "utc_hour", "hours"), [(29, 21, 23), (28, 22, 24)])
-def test_hours_are_real_ones_on_the_day_on_which_the_clocks_go_forward(
+def test_hours_are_correct_when_clocks_go_forward(
     scoped: Organization, use: Use, day: int, utc_hour: int, hours: int
 ) -> None:
     now = datetime(2026, 3, day, utc_hour, 30, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_hours_are_real_ones_on_the_day_on_which_the_clocks_go_forward(
     assert len(metrics) == 48
 
 
-def test_hours_of_a_zone_with_a_half_hour_are_its_own(scoped: Organization, use: Use) -> None:
+def test_hours_in_a_half_hour_time_zone_are_correct(scoped: Organization, use: Use) -> None:
     Organization.objects.update(time_zone="Asia/Kolkata")
     use(datetime(2026, 3, 31, 10, 30, tzinfo=UTC), 9)
     metrics = get_cost_metrics(scoped.pk, "hourly", 3, now=NOW)
@@ -62,13 +62,13 @@ def test_weeks_begin_on_monday_and_months_on_the_fiscal_day(scoped: Organization
     assert [each.totals.nano for each in get_cost_metrics(scoped.pk, "monthly", 2, now=NOW)] == [14, 1]
 
 
-def test_no_more_is_shown_than_the_organization_keeps(scoped: Organization) -> None:
+def test_figures_are_limited_to_the_retention(scoped: Organization) -> None:
     CostPolicy.objects.create(organization=scoped, daily_days=5, hourly_days=1)
     assert len(get_cost_metrics(scoped.pk, "daily", 100, now=NOW)) == 5
     assert len(get_cost_metrics(scoped.pk, "hourly", 100, now=NOW)) == 24
 
 
-def test_rates_and_averages_follow_from_the_sums(scoped: Organization, use: Use) -> None:
+def test_rates_and_averages_are_derived_from_sums(scoped: Organization, use: Use) -> None:
     use(date(2026, 3, 31), 90, calls=5, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
     totals = get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals
     assert (totals.error_rate, totals.cache_hit_rate, totals.average_latency_ms) == (20, 50, 300)
@@ -77,7 +77,7 @@ def test_rates_and_averages_follow_from_the_sums(scoped: Organization, use: Use)
     assert [empty.error_rate, empty.cache_hit_rate, empty.nano_per_call, empty.average_latency_ms] == [None] * 4
 
 
-def test_groups_beyond_the_dearest_are_summed(scoped: Organization, use: Use) -> None:
+def test_groups_beyond_the_top_ones_are_summed(scoped: Organization, use: Use) -> None:
     for number in range(12):
         use(date(2026, 3, 31), number, "user", f"user-{number}")
     use(date(2026, 3, 31), 66)
@@ -93,7 +93,7 @@ def test_groups_beyond_the_dearest_are_summed(scoped: Organization, use: Use) ->
     assert (next(iter(found.groups)), found.of, found.others.nano) == ("user-11", 12, 15)
 
 
-def test_hours_have_groups_too(scoped: Organization, use: Use) -> None:
+def test_hours_have_groups(scoped: Organization, use: Use) -> None:
     use(datetime(2026, 3, 31, 11, tzinfo=UTC), 4, "tag", "red")
     (_, before) = get_cost_metrics(scoped.pk, "hourly", 2, by="tag", now=NOW)
     assert before.groups["red"].nano == 4
@@ -105,7 +105,7 @@ def test_a_day_on_which_the_clocks_go_back_has_25_hours(scoped: Organization, us
     assert sum(moment.day == 25 for moment in local) == 25
 
 
-def test_another_organizations_spend_is_never_seen(
+def test_other_organizations_spend_is_invisible(
     scoped: Organization, other_organization: Organization, use: Use
 ) -> None:
     with system_scope():
@@ -131,7 +131,7 @@ def test_the_summary_takes_the_same_queries_for_one_day_and_for_many(
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
-def test_the_span_before_ends_where_the_span_begins_and_is_as_long(zone: str) -> None:
+def test_the_previous_span_is_adjacent_and_equally_long(zone: str) -> None:
     calendar = Calendar(ZoneInfo(zone), 5)
     now = datetime(2026, 4, 6, 12, 20, tzinfo=UTC)
     spans = [
@@ -152,7 +152,7 @@ def _length(span: Span) -> int:
     return len(span.edges) if span.is_whole else (span.end_day - span.first_day).days
 
 
-def test_a_month_that_is_cut_short_counts_its_days_alone(scoped: Organization, use: Use) -> None:
+def test_a_partial_month_counts_only_its_days(scoped: Organization, use: Use) -> None:
     for day in (date(2026, 1, 9), date(2026, 1, 10), date(2026, 2, 3), date(2026, 2, 4)):
         use(day, 1)
     span = cut_between(calendar_of(scoped.pk), Period.MONTHLY, date(2026, 1, 10), date(2026, 2, 3))

@@ -54,21 +54,21 @@ def spent(use: Use, organization: Organization) -> None:
         use(day, 10**9, "model", "=cmd()/x")
 
 
-def test_the_page_shows_what_was_spent_on_what(spent: None, viewer: User, client_of: ClientOf) -> None:
+def test_the_page_breaks_down_spending(spent: None, viewer: User, client_of: ClientOf) -> None:
     page = client_of(viewer).get("/costs/").content.decode()
     assert "openai/gpt-4" in page
     assert "$9.00" in page
     assert "67 %" in page
 
 
-def test_without_spend_it_says_what_to_do(viewer: User, client_of: ClientOf) -> None:
+def test_the_empty_page_explains_costs(viewer: User, client_of: ClientOf) -> None:
     page = client_of(viewer).get("/costs/?range=nonsense&by=nothing").content.decode()
     assert "Nothing was spent in this range" in page
     assert "/api/ai/chat" in page
 
 
 @pytest.mark.parametrize("name", list(CHARTS))
-def test_every_chart_is_one_that_plotly_draws(spent: None, scoped: Organization, name: str) -> None:
+def test_plotly_accepts_every_chart(spent: None, scoped: Organization, name: str) -> None:
     for chosen in RANGES:
         chart = CHARTS[name](scoped.pk, SpendView(chosen, "user" if name == "calls" else "model"))
         go.Figure(chart.figure)
@@ -76,7 +76,7 @@ def test_every_chart_is_one_that_plotly_draws(spent: None, scoped: Organization,
 
 
 @pytest.mark.parametrize("by", list(GROUPS))
-def test_spend_by_anything_fits_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
+def test_every_spend_chart_matches_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
     chart = CHARTS["spend"](scoped.pk, SpendView("7d", by))
     assert len(chart.figure["data"]) == len(chart.table.columns) - 2
 
@@ -105,7 +105,7 @@ def test_the_tiles_follow_range_dates_and_filter(
     assert cost in words(client_of(viewer).get(f"/costs/?{query.format(*dates)}"))
 
 
-def test_a_comparison_names_the_days_before_and_the_change(
+def test_a_comparison_shows_the_previous_days_and_the_change(
     use: Use, spent: None, viewer: User, client_of: ClientOf
 ) -> None:
     today = timezone.now().date()
@@ -118,7 +118,7 @@ def test_a_comparison_names_the_days_before_and_the_change(
     assert "openai/gpt-4 $6.0000 $4.0000 +50 % 67 %" in page
 
 
-def test_a_provider_leads_to_its_models_and_these_to_their_requests(
+def test_a_provider_links_to_its_models_and_these_to_their_requests(
     spent: None, viewer: User, client_of: ClientOf
 ) -> None:
     today = timezone.now().date()
@@ -134,7 +134,7 @@ def test_a_provider_leads_to_its_models_and_these_to_their_requests(
     assert link == f"{today}T00:00&amp;until={until}&amp;provider=openai&amp;model=gpt-4"
 
 
-def test_shares_of_tags_are_explained_where_calls_count_twice(use: Use, viewer: User, client_of: ClientOf) -> None:
+def test_tag_shares_are_explained_if_calls_count_twice(use: Use, viewer: User, client_of: ClientOf) -> None:
     today = timezone.now().date()
     for dimension, value in (("total", ""), ("tag", "a"), ("tag", "b")):
         use(today, 10**9, dimension, value)
@@ -143,7 +143,7 @@ def test_shares_of_tags_are_explained_where_calls_count_twice(use: Use, viewer: 
     assert page.index("100 %") < page.index("Total")
 
 
-def test_figures_and_tables_have_addresses(spent: None, viewer: User, client_of: ClientOf) -> None:
+def test_figures_and_tables_have_urls(spent: None, viewer: User, client_of: ClientOf) -> None:
     client = client_of(viewer)
     assert client.get("/costs/figures/spend/?range=7d").json()["data"]
     assert "openai/gpt-4" in client.get("/costs/figures/spend/table/").content.decode()
@@ -151,7 +151,7 @@ def test_figures_and_tables_have_addresses(spent: None, viewer: User, client_of:
         assert client.get(address).status_code == 404
 
 
-def test_the_file_has_what_is_shown_and_no_formula(spent: None, viewer: User, client_of: ClientOf) -> None:
+def test_the_file_matches_the_page_without_formulas(spent: None, viewer: User, client_of: ClientOf) -> None:
     response = client_of(viewer).get("/costs/table.csv?range=7d")
     rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
     assert {row["group"] for row in rows} == {"openai/gpt-4", "'=cmd()/x"}
@@ -171,12 +171,14 @@ def test_the_page_takes_the_same_queries_for_one_day_and_for_sixty(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-def test_the_rules_are_for_finance(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
+def test_cost_settings_require_the_finance_role(
+    member_of: Callable[[Role], User], client_of: ClientOf, role: Role
+) -> None:
     client = client_of(member_of(role))
     assert client.get("/costs/settings/").status_code == client.post("/costs/settings/", RULES).status_code == 403
 
 
-def test_finance_changes_the_rules(finance: User, organization: Organization, client_of: ClientOf) -> None:
+def test_finance_changes_the_cost_settings(finance: User, organization: Organization, client_of: ClientOf) -> None:
     client = client_of(finance)
     assert client.get("/costs/settings/").status_code == 200
     assert client.post("/costs/settings/", RULES).status_code == 302
@@ -193,7 +195,7 @@ def test_finance_changes_the_rules(finance: User, organization: Organization, cl
     "wrong",
     [{"month_starts_on": "29"}, {"allowed": "nobody/none"}, {"allowed": "openai/gpt-4 clever"}, {"spike_floor": "-1"}],
 )
-def test_wrong_rules_are_refused_by_field(
+def test_invalid_cost_settings_are_refused_by_field(
     finance: User, organization: Organization, client_of: ClientOf, wrong: dict[str, str]
 ) -> None:
     assert client_of(finance).post("/costs/settings/", {**RULES, **wrong}).status_code == 422
@@ -206,7 +208,7 @@ def test_wrong_rules_are_refused_by_field(
     [(False, "of $100.00, $99.99 free"), (True, "its budget has counted $0.00 of $100.00")],
     ids=["the whole month", "from now"],
 )
-def test_the_tile_of_the_month_says_what_its_budget_has_counted(
+def test_the_month_tile_shows_the_budgets_spending(
     organization: Organization, viewer: User, client_of: ClientOf, from_now: bool, note: str
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=100 * 10**9)
