@@ -14,6 +14,7 @@ ShortText = Annotated[str, StringConstraints(max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PriorityName = Literal["low", "normal", "high", "critical"]
 CacheMode = Literal["use", "bypass", "refresh", "only"]
+ServiceTier = Literal["auto", "standard", "flex", "priority"]
 StatusName = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
 
@@ -42,6 +43,9 @@ class CallOptions(ApiModel):
     ] = 30_000
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
+    service_tier: Annotated[
+        ServiceTier | None, Field(description="the provider's service tier; the one that answers is billed")
+    ] = None
     tags: Annotated[list[Tag], Field(max_length=20)] = []
     metadata: dict[str, Any] = {}
     cache: CacheMode = "use"

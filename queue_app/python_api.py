@@ -13,7 +13,14 @@ from queue_app import queries
 from queue_app.models import AIRequest
 from queue_app.ordering import claims
 from queue_app.ordering.claims import Claim
-from queue_app.payloads import CacheMode, EnqueueArguments, PriorityName, RequestReference, priority_name
+from queue_app.payloads import (
+    CacheMode,
+    EnqueueArguments,
+    PriorityName,
+    RequestReference,
+    ServiceTier,
+    priority_name,
+)
 from queue_app.processing import outcomes, provider_call
 from queue_app.queries import RequestStatus
 from queue_app.repair.retention import cleanup
@@ -55,6 +62,7 @@ class EnqueueOptions(TypedDict, total=False):
     timeout: int
     temperature: float | None
     max_tokens: int | None
+    service_tier: ServiceTier | None
     tags: Sequence[str]
     metadata: Mapping[str, Any]
     cache: CacheMode

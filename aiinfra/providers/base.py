@@ -133,6 +133,8 @@ class ChatCall:
     max_tokens: int
     timeout_s: float
     temperature: float | None = None
+    service_tier: str | None = None
+    """auto, standard, flex or priority; None leaves the choice to the provider."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
 from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, RequestClass, UnpricedModels
 from cost_app.policy import policy_of
-from cost_app.prices.lookup import ModelNotPricedError, price_of, prices_ahead
+from cost_app.prices.lookup import ModelNotPricedError, price_of, prices_ahead, served_tiers
 from cost_app.prices.pricing import bound_of, tokens_within
 from cost_app.recommendations.classes import classify, fingerprints
 from cost_app.recommendations.downgrade import cheapest_allowed
@@ -29,6 +29,8 @@ class AttemptOrder:
     model: str
     messages: Sequence[dict[str, Any]]
     max_tokens: int
+    service_tier: str | None = None
+    """The tier that the client requests; another one may answer."""
     request_id: UUID | None = None
     number: int = 1
     api_key_id: int | None = None
@@ -67,7 +69,7 @@ def _with_advice(
     refusal: BudgetExceededError, order: AttemptOrder, attempt: Attempt, policy: CostPolicy
 ) -> BudgetExceededError:
     """The refusal, with the longest answer that would still fit."""
-    prices = prices_ahead(attempt.provider, attempt.model)
+    prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
     fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode)
     advice = (
         f"It fits with maxTokens of {fits} or less."
@@ -110,8 +112,11 @@ def _price(order: AttemptOrder, policy: CostPolicy) -> ModelPrice | None:
 
 
 def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
-    """At the highest price of the week: the call may be sent in another price window than it was admitted in."""
-    return bound_of(order.messages, order.max_tokens, prices_ahead(order.provider, order.model), policy.bound_mode)
+    """At the highest price of the week and of the tiers that may answer: the call may be sent in another price window
+    than it was admitted in.
+    """
+    prices = prices_ahead(order.provider, order.model, served_tiers(order.service_tier))
+    return bound_of(order.messages, order.max_tokens, prices, policy.bound_mode)
 
 
 def _downgraded(

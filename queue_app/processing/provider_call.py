@@ -133,6 +133,7 @@ def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
         max_tokens=claim.call["max_tokens"],
         temperature=claim.call["temperature"],
         timeout_s=claim.timeout.total_seconds(),
+        service_tier=claim.call.get("service_tier"),
     )
     try:
         adapter = adapter_for(attempt.provider)

@@ -29,6 +29,7 @@ def submission_from(
         timeout_ms=options.timeout,
         temperature=options.temperature,
         max_tokens=options.max_tokens,
+        service_tier=options.service_tier,
         tags=options.tags,
         metadata=options.metadata,
         cache_mode=options.cache,

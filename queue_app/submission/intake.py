@@ -68,6 +68,7 @@ class Submission:
     timeout_ms: int = 30_000
     temperature: float | None = None
     max_tokens: int | None = None
+    service_tier: str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
@@ -76,11 +77,13 @@ class Submission:
 
     @property
     def call(self) -> dict[str, Any]:
-        """The call as stored for the worker."""
+        """The call as stored for the worker. It names a service tier only if the client did."""
+        tier = {"service_tier": self.service_tier} if self.service_tier else {}
         return {
             "messages": list(self.messages),
             "temperature": self.temperature,
             "max_tokens": self.max_tokens or DEFAULT_OUTPUT_TOKENS,
+            **tier,
         }
 
 
@@ -270,6 +273,7 @@ def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, st
         model=model_name,
         messages=call["messages"],
         max_tokens=call["max_tokens"],
+        service_tier=call.get("service_tier"),
         request_id=request.id,
         number=request.attempt_number,
         api_key_id=request.api_key_id,

@@ -95,6 +95,7 @@ BY_FIELD: dict[str, list[Any]] = {
     "timeout": [*NUMBER, None, 0, 999, 120_001, -5, 1000.5, 2**31, 2**63],
     "temperature": [*NUMBER, -0.01, 2.01, 1e308, -1, 3],
     "maxTokens": [*NUMBER, 0, -1, 131_073, 1.5, 2**31, 2**63],
+    "serviceTier": [True, 5, 1.5, [], {}, "", NUL, "batch", "Flex", "default"],
     "cache": [*TEXT, "", NUL, "maybe", "USE"],
     "organizationId": [True, 5, 1.5, [], ["north"], {}, {"slug": "north"}, NUL],
     "action": [True, 5, [], {}, "", NUL, "explode", "stats", "list", "enqueue", "CANCEL"],

@@ -52,6 +52,7 @@ def test_every_field_is_kept(program: Caller, organization: Organization) -> Non
         timeout=1_000,
         temperature=0.5,
         maxTokens=64,
+        serviceTier="flex",
         tags=["billing", "ünï"],
         metadata={"a": {"b": [1, 2.5, None, True, "𝄞"]}},
         cache="bypass",
@@ -71,6 +72,7 @@ def test_every_field_is_kept(program: Caller, organization: Organization) -> Non
         "cache": request.cache_mode,
         "temperature": call["temperature"],
         "maxTokens": call["max_tokens"],
+        "serviceTier": call["service_tier"],
         "messages": call["messages"],
     }
     assert kept == {name: body[name] for name in kept}
@@ -84,7 +86,7 @@ def test_every_field_is_kept(program: Caller, organization: Organization) -> Non
         {"priority": "low", "maxRetries": 10, "timeout": 120_000, "temperature": 2, "maxTokens": 131_072},
         {"tags": ["t" * 64] * 20, "userId": "u" * 128, "conversationId": "c" * 128},
         {"metadata": {"n": 2**63 - 1, "m": -(2**63) + 1, "x": 1e308}},
-        {"temperature": None, "maxTokens": None},
+        {"temperature": None, "maxTokens": None, "serviceTier": None},
         {"timeout": 5000.0, "maxRetries": 1e0},
         {"messages": [{"role": "user", "content": " "}]},
     ],

@@ -99,6 +99,22 @@ def test_what_is_refused_is_exchanged_or_left_out_and_remembered(
     assert 0 < redis_client().ttl(key) <= parameters.KEPT_S
 
 
+def test_a_tier_that_is_refused_is_left_out_and_remembered(fake: FakeServer) -> None:
+    flex, adapter = replace(WARM, service_tier="flex"), fake.adapter()
+    fake.will_answer(refuses("Invalid service_tier argument", param="service_tier"), ANSWER)
+    assert isinstance(outcome(adapter, flex), ChatAnswer)
+    parameters._remembered.clear()  # as in another process
+    fake.will_answer(ANSWER)
+    assert isinstance(outcome(adapter, flex), ChatAnswer)
+    assert sent(fake) == [{OLD_LIMIT: 77, "temperature": 0.2}]
+
+
+def test_a_call_can_lose_three_parameters(fake: FakeServer) -> None:
+    fake.will_answer(refuses("no service_tier here"), NO_MAX_TOKENS, NO_TEMPERATURE, ANSWER)
+    assert isinstance(outcome(fake.adapter(), replace(WARM, service_tier="flex")), ChatAnswer)
+    assert sent(fake)[-1] == {NEW_LIMIT: 77}
+
+
 def test_a_changed_call_has_another_idempotency_key_and_the_same_attempt(fake: FakeServer) -> None:
     fake.will_answer(NO_MAX_TOKENS, ANSWER)
     outcome(fake.adapter())
@@ -128,12 +144,12 @@ def test_other_errors_are_not_repeated(fake: FakeServer, refusal: bytes) -> None
     assert len(fake.bodies) == 1
 
 
-def test_it_gives_up_after_two_changes_and_remembers_nothing(fake: FakeServer) -> None:
-    fake.will_answer(NO_MAX_TOKENS, NO_NEW_NAME, NO_MAX_TOKENS)
+def test_it_gives_up_after_three_changes_and_remembers_nothing(fake: FakeServer) -> None:
+    fake.will_answer(NO_MAX_TOKENS, NO_NEW_NAME, NO_MAX_TOKENS, NO_NEW_NAME)
     error = outcome(fake.adapter())
     assert isinstance(error, ProviderError)
     assert (error.code, error.may_be_billed) == (ErrorCode.INVALID_REQUEST, False)
-    assert len(fake.bodies) == 3
+    assert len(fake.bodies) == 4
     assert redis_client().keys("aiinfra:parameters:*") == []
 
 

@@ -1,6 +1,7 @@
 """What leaves for a server that is not the sandbox."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -13,7 +14,7 @@ NO_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
 CALL = ChatCall(messages=[{"role": "user", "content": "hi"}], max_tokens=77, timeout_s=10, temperature=1.5)
 
 
-def request_of(provider: str) -> tuple[ProviderAttempt, str]:
+def request_of(provider: str, call: ChatCall = CALL) -> tuple[ProviderAttempt, str]:
     attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider=provider, model="m")
     recorder = Recorder(OK)
     with server(recorder) as port, pytest.MonkeyPatch.context() as patch:
@@ -22,7 +23,7 @@ def request_of(provider: str) -> tuple[ProviderAttempt, str]:
         patch.setattr("django.conf.settings.PROVIDER_BASE_URLS", {**NO_KEYS, "openai": url, "anthropic": url})
         patch.setattr("django.conf.settings.COMPATIBLE_PROVIDERS", {"local": url})
         with pytest.raises(ProviderError) as caught:
-            adapter_for(provider).chat(attempt, CALL)
+            adapter_for(provider).chat(attempt, call)
     assert (caught.value.code, caught.value.may_be_billed) == (ErrorCode.UNREADABLE_ANSWER, True)
     return attempt, recorder.request
 
@@ -35,6 +36,27 @@ def test_the_attempt_and_the_limit_are_on_every_call(provider: str) -> None:
     assert f"idempotency-key: {attempt.id}" in headers
     assert '"max_tokens":77' in request
     assert "max_completion_tokens" not in request
+
+
+@pytest.mark.parametrize(
+    ("provider", "tier", "sent"),
+    [
+        *(("openai", tier, f'"service_tier":"{tier}"') for tier in ("auto", "flex", "priority")),
+        ("openai", "standard", '"service_tier":"default"'),
+        ("local", "flex", '"service_tier":"flex"'),
+        ("anthropic", "auto", '"service_tier":"auto"'),
+        ("anthropic", "priority", '"service_tier":"auto"'),
+        ("anthropic", "standard", '"service_tier":"standard_only"'),
+    ],
+)
+def test_the_requested_tier_is_sent_in_the_words_of_the_provider(provider: str, tier: str, sent: str) -> None:
+    assert sent in request_of(provider, replace(CALL, service_tier=tier))[1]
+
+
+def test_no_tier_is_sent_if_none_is_requested_or_the_provider_has_no_such_tier() -> None:
+    for provider in ("openai", "local", "anthropic"):
+        assert "service_tier" not in request_of(provider)[1]
+    assert "service_tier" not in request_of("anthropic", replace(CALL, service_tier="flex"))[1]
 
 
 def test_openai_s_organization_is_told_to_openai_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Accepting: all or nothing in the database, and Redis is never a reason to refuse."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -51,6 +52,11 @@ def test_a_request_is_stored_with_its_content_and_its_first_attempt(submit: Subm
     attempt = Attempt.objects.get()
     assert (attempt.request_id, attempt.number, attempt.state) == (request.id, 1, AttemptState.RESERVED)
     assert (attempt.user_ref, attempt.tags, attempt.organization_id) == ("ann", ["a"], organization.pk)
+
+
+def test_the_call_names_a_tier_only_if_the_client_did_so_that_old_idempotency_keys_still_match() -> None:
+    assert "service_tier" not in BODY.call
+    assert replace(BODY, service_tier="flex").call["service_tier"] == "flex"
 
 
 def test_it_is_indexed_and_a_worker_is_woken(submit: Submit) -> None:
@@ -217,6 +223,7 @@ CHANGES = {
     "max_retries": 1,
     "timeout_ms": 1,
     "temperature": 0.1,
+    "service_tier": "flex",
     "max_tokens": 5,
     "tags": ["t"],
     "metadata": {"a": 1},

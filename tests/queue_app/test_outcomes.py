@@ -429,3 +429,9 @@ def test_every_way_out_takes_the_request_before_the_attempt(claimed: Claimed, wa
     tables = ["airequest" if "queue_app_airequest" in sql else "attempt" for sql in locking if "content" not in sql]
     assert tables[0] == "airequest"
     assert "attempt" in tables
+
+
+def test_the_requested_service_tier_reaches_the_provider(claimed: Claimed, provider: ScriptedProvider) -> None:
+    process(claimed(service_tier="flex"))
+    process(claimed())
+    assert [call.service_tier for _, call in provider.calls] == ["flex", None]

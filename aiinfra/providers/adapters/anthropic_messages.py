@@ -64,6 +64,10 @@ class AnthropicAdapter:
         return sandbox_bill(self._provider, self._http_client, attempt_id)
 
 
+TIERS = {"auto": "auto", "priority": "auto", "standard": "standard_only"}
+"""Anthropic serves from bought capacity if there is any, or never; it has no flex tier."""
+
+
 def _arguments(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
     """Omits the temperature: since API version 2026-10-21, every model rejects it."""
     system, messages = split_messages(call.messages)
@@ -76,6 +80,8 @@ def _arguments(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
     }
     if system:
         arguments["system"] = system
+    if tier := TIERS.get(call.service_tier or ""):
+        arguments["service_tier"] = tier
     return arguments
 
 

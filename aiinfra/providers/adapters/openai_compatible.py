@@ -92,7 +92,7 @@ class OpenAICompatibleAdapter:
         arguments: dict[str, Any] = {
             **_common(attempt, call.timeout_s, changes),
             "messages": call.messages,
-            **rules.arguments(call.max_tokens, call.temperature),
+            **rules.arguments(call.max_tokens, call.temperature, call.service_tier),
         }
         response: httpx2.Response = self._client.chat.completions.with_raw_response.create(**arguments).http_response
         return response
@@ -118,7 +118,7 @@ def _rules_after(error: openai.APIStatusError, rules: parameters.Rules, call: Ch
     refusal = errors.status_error(error, [], "")
     if refusal.code is not ErrorCode.INVALID_REQUEST:
         return None
-    return rules.after_refusal(errors.words_of(error.body), call.temperature)
+    return rules.after_refusal(errors.words_of(error.body), call.temperature, call.service_tier)
 
 
 class _Embedding(BaseModel):

@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import httpx2
 from redis import RedisError
@@ -20,14 +21,15 @@ from aiinfra.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-CHANGES_MAX = 2
-"""Per call: the token limit and the temperature are the only parameters besides the messages."""
+CHANGES_MAX = 3
+"""Per call: the token limit, the temperature and the tier are the only parameters besides the messages."""
 KEPT_S = 7 * 86_400
 """After a week the default is tried again, because servers learn new parameters."""
 LOOK_EVERY_S = 60.0
 REMEMBERED_MAX = 1000
 
 OLD_LIMIT, NEW_LIMIT, TEMPERATURE = "max_tokens", "max_completion_tokens", "temperature"
+TIER, STANDARD_TIER = "service_tier", "default"
 # OpenAI's reasoning models reject `max_tokens`; other servers may silently ignore `max_completion_tokens`.
 HOST_OF_NEW_LIMIT = "api.openai.com"
 _TAKES_NEW_LIMIT = re.compile(r"(o[1-9]|gpt-[5-9])(?![0-9])")
@@ -42,21 +44,26 @@ _VALUE_OUT_OF_RANGE = re.compile(
 
 @dataclass(frozen=True)
 class Rules:
-    """The name of the token limit, and whether the model accepts a temperature."""
+    """The name of the token limit, and whether the model accepts a temperature and a service tier."""
 
     limit: str = OLD_LIMIT
     takes_temperature: bool = True
+    takes_tier: bool = True
 
-    def arguments(self, max_tokens: int, temperature: float | None) -> dict[str, float]:
+    def arguments(self, max_tokens: int, temperature: float | None, tier: str | None = None) -> dict[str, Any]:
         """The parameters of a call under these rules."""
-        sent: dict[str, float] = {self.limit: max_tokens}
+        sent: dict[str, Any] = {self.limit: max_tokens}
         if temperature is not None and self.takes_temperature:
             sent[TEMPERATURE] = temperature
+        if tier is not None and self.takes_tier:
+            sent[TIER] = STANDARD_TIER if tier == "standard" else tier
         return sent
 
-    def after_refusal(self, words: str, temperature: float | None) -> "Rules | None":
+    def after_refusal(self, words: str, temperature: float | None, tier: str | None = None) -> "Rules | None":
         """The rules to try after a 400 or 422 that rejects a parameter that was sent; None for another error."""
         words = words.lower()
+        if tier is not None and self.takes_tier and TIER in words:
+            return replace(self, takes_tier=False)
         if _VALUE_OUT_OF_RANGE.search(words):
             return None
         if temperature is not None and self.takes_temperature and TEMPERATURE in words:
@@ -84,7 +91,7 @@ def rules_for(provider: Provider, model: str) -> Rules:
 
 def remember(provider: Provider, model: str, rules: Rules) -> None:
     """Store rules that led to an answer after others had been rejected."""
-    key, value = _key(provider, model), {"limit": rules.limit, "takes_temperature": rules.takes_temperature}
+    key, value = _key(provider, model), asdict(rules)
     logger.info(
         "the provider rejected a parameter; future calls adapt it",
         extra={"fields": {"provider": provider.name, "model": model, **value}},
@@ -110,7 +117,8 @@ def _learned(key: str) -> Rules | None:
         return None
     if not isinstance(known, dict) or known.get("limit") not in {OLD_LIMIT, NEW_LIMIT}:
         return None
-    return Rules(known["limit"], known.get("takes_temperature") is not False)
+    takes = (known.get(name) is not False for name in ("takes_temperature", "takes_tier"))
+    return Rules(known["limit"], *takes)
 
 
 def _of_family(provider: Provider, model: str) -> Rules:

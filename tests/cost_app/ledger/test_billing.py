@@ -104,6 +104,20 @@ def test_the_answering_tier_is_billed_or_the_standard_price_without_one(
     assert attempt.price.tier == ("standard" if issue else tier)
 
 
+def test_the_hold_covers_the_dearest_tier_that_may_answer_and_the_served_one_is_billed(open_attempt: Open) -> None:
+    dear = replace(STANDARD, tier="priority", input=2_000_000_000, cache_write=2_500_000_000, output=20_000_000_000)
+    add_version(terms=dear, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
+    plain, flex, priority, auto = (
+        open_attempt(provider="fake", model="m1", service_tier=tier) for tier in (None, "flex", "priority", "auto")
+    )
+    assert plain.bound_nano == flex.bound_nano
+    assert priority.bound_nano == auto.bound_nano == plain.bound_nano * 2
+    assert attempts.dispatch(priority, timedelta(seconds=30))
+    attempts.settle(priority, replace(PLAIN, tier="flex"), {})
+    priority.refresh_from_db()
+    assert (priority.cost_nano, priority.tier) == (60_000, "flex")
+
+
 @pytest.mark.parametrize(
     ("tools", "nano", "issue"),
     [
