@@ -160,7 +160,7 @@ def test_every_signal_handler_is_known() -> None:
         (runs_foreign_code, "safestring.mark_safe(text)"),
     ],
 )
-def test_each_rule_sees_its_break(rule: Rule, source: str) -> None:
+def test_each_rule_detects_a_violation(rule: Rule, source: str) -> None:
     assert rule(source)
 
 
@@ -168,5 +168,5 @@ def test_each_rule_sees_its_break(rule: Rule, source: str) -> None:
     ("rule", "source"),
     [(divides, "cost = -(-total // 1_000_000)"), (uses_floats, "cost = 3"), (runs_foreign_code, "redis.eval(script)")],
 )
-def test_no_rule_sees_what_is_right(rule: Rule, source: str) -> None:
+def test_rules_accept_correct_code(rule: Rule, source: str) -> None:
     assert not rule(source)

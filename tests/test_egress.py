@@ -85,12 +85,12 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{}/", "http://localhost:{}/", "http://2130706433:{}/"])
-def test_a_host_that_nobody_named_may_not_be_inside(url: str) -> None:
+def test_an_unlisted_host_must_be_public(url: str) -> None:
     with server(Recorder(OK)) as port, pytest.raises(egress.EgressRefusedError):
         egress.http_client().get(url.format(port))
 
 
-def test_a_host_that_the_configuration_names_may_be_inside() -> None:
+def test_a_configured_host_may_be_private() -> None:
     with server(Recorder(OK)) as port:
         client = egress.http_client(trusted_hosts=LOCAL)
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
@@ -112,7 +112,7 @@ def raise_unknown_name(*_: object, **__: object) -> None:
     raise socket.gaierror("Name or service not known")
 
 
-def test_one_inner_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "8.8.8.8", "127.0.0.1")
     with pytest.raises(egress.EgressRefusedError):
         egress.http_client().get("http://rebinding.example/")
@@ -136,7 +136,7 @@ def test_the_socket_goes_to_the_checked_address_and_the_host_header_stays(monkey
     assert f"Host: service.internal:{port}" in handler.request
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_address_is_tried_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(Recorder(OK)) as port:
         resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
         assert egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/").text == "ok"
@@ -145,7 +145,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest
             egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
 
 
-def test_a_trusted_host_is_trusted_however_it_is_spelled() -> None:
+def test_a_trusted_host_matches_any_spelling() -> None:
     with server(Recorder(OK)) as port:
         assert egress.http_client(trusted_hosts=LOCAL).get(f"http://LOCALHOST:{port}/").text == "ok"
 
@@ -177,7 +177,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch)
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
 
 
-def test_a_server_that_drips_does_not_outlive_the_deadline() -> None:
+def test_a_slow_server_does_not_outlive_the_deadline() -> None:
     stopped = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -290,7 +290,7 @@ def test_no_step_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> N
     assert inner.asked == []
 
 
-def test_names_in_tls_stay_those_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_uses_the_original_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate is checked against the name, though the socket goes to a number."""
     opened, inner = [], RecordingStream()
 

@@ -6,7 +6,7 @@ from aiinfra.names import normal_name, normal_names
 
 
 @pytest.mark.parametrize("text", ["u1", " u1", "u1 ", "u1\u00a0", "u1\u200b", "\ufeffu1", "u1\n"])
-def test_blanks_and_invisible_characters_around_a_name_make_no_other_name(text: str) -> None:
+def test_surrounding_whitespace_does_not_change_a_name(text: str) -> None:
     assert normal_name(text) == "u1"
 
 

@@ -10,7 +10,7 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
 
 
-def test_a_bad_row_is_logged_given_up_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_row_is_logged_given_up_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
     done: list[int] = []
     given_up: list[int] = []
 
@@ -25,7 +25,7 @@ def test_a_bad_row_is_logged_given_up_and_passed_over(caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1
 
 
-def test_a_row_that_cannot_even_be_given_up_stops_nothing() -> None:
+def test_a_failing_give_up_does_not_stop_the_loop() -> None:
     done: list[int] = []
 
     def fail(_row: int) -> None:
@@ -37,7 +37,7 @@ def test_a_row_that_cannot_even_be_given_up_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError(), RedisConnectionError()])
-def test_what_every_row_would_meet_ends_the_loop(error: Exception) -> None:
+def test_a_database_error_ends_the_loop(error: Exception) -> None:
     seen: list[int] = []
 
     def work(row: int) -> None:

@@ -48,7 +48,7 @@ def test_more_threads_than_connections_wait_for_each_other(five: Redis) -> None:
     assert len(pool._connections) == 5, "no more than the setting were opened"
 
 
-def test_a_thread_that_waits_in_vain_gets_the_error_that_every_caller_knows(five: Redis) -> None:
+def test_a_pool_timeout_raises_a_redis_error(five: Redis) -> None:
     five.connection_pool.timeout = 0.01
     held = [five.connection_pool.get_connection() for _ in range(5)]
     with pytest.raises(RedisError, match="No connection available"):

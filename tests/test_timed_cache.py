@@ -41,14 +41,14 @@ def test_a_value_is_read_again_once_its_time_is_over(now: list[float]) -> None:
 
 
 @pytest.mark.parametrize(("keeps_empty", "reads"), [(True, 1), (False, 2)])
-def test_an_empty_value_is_kept_where_asked(keeps_empty: bool, reads: int) -> None:
+def test_an_empty_value_is_cached_if_requested(keeps_empty: bool, reads: int) -> None:
     table = Table()
     kept = TimedCache(table.read, seconds=60, keeps_empty=keeps_empty)
     assert kept.of("south") == kept.of("south") == []
     assert table.reads == reads
 
 
-def test_a_failed_read_keeps_nothing() -> None:
+def test_a_failed_read_is_not_cached() -> None:
     def fail(key: str) -> int:
         raise LookupError(key)
 
@@ -65,7 +65,7 @@ def test_memory_is_bounded() -> None:
     assert len(kept._kept) <= 3
 
 
-def test_everything_can_be_forgotten_at_once() -> None:
+def test_all_values_can_be_cleared() -> None:
     tables = [Table(), Table()]
     kept = [TimedCache(table.read, seconds=60) for table in tables]
     for _ in range(2):

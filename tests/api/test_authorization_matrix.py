@@ -253,7 +253,7 @@ def wrong_api_cells(
 
 
 @pytest.mark.parametrize("cells", **together(table.API_CELLS))
-def test_no_operation_has_a_wrong_cell(
+def test_every_operation_matches_its_cell(
     cells: list[table.ApiCell], callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
 ) -> None:
     assert [wrong for cell in cells for wrong in wrong_api_cells(cell, callers, own, foreign)] == []
@@ -287,13 +287,13 @@ def wrong_page_cells(
 
 
 @pytest.mark.parametrize("cells", **together(table.PAGE_CELLS))
-def test_no_page_has_a_wrong_cell(
+def test_every_page_matches_its_cell(
     cells: list[table.PageCell], callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
 ) -> None:
     assert [wrong for cell in cells for wrong in wrong_page_cells(cell, callers, own, foreign)] == []
 
 
-def test_a_session_cannot_be_talked_into_another_organization(
+def test_a_session_cannot_switch_to_a_foreign_organization(
     callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids, other_organization: Organization
 ) -> None:
     for cell in table.PAGE_CELLS:
@@ -340,7 +340,7 @@ def _refuses_by_json(response: HttpResponse) -> bool:
 # Nothing is left out, and nothing changes unseen
 
 
-def test_every_operation_is_in_the_matrix_with_its_right() -> None:
+def test_every_operation_is_in_the_matrix_with_its_permission() -> None:
     in_code = [
         (address, method, action, operation.permission, operation.key_only)
         for address, method, action, operation in table.operations()
@@ -349,7 +349,7 @@ def test_every_operation_is_in_the_matrix_with_its_right() -> None:
     assert sorted(in_code, key=str) == sorted(listed, key=str)
 
 
-def test_every_page_is_in_the_matrix_with_its_right() -> None:
+def test_every_page_is_in_the_matrix_with_its_permission() -> None:
     in_code = {
         (name, getattr(view, "permission", None))
         for address, view, name in table.views()
@@ -358,7 +358,7 @@ def test_every_page_is_in_the_matrix_with_its_right() -> None:
     assert in_code == {(cell.url_name, cell.permission) for cell in table.PAGE_CELLS}
 
 
-def test_no_right_exists_that_the_table_does_not_have() -> None:
+def test_every_permission_is_in_the_table() -> None:
     for _, _, _, operation in table.operations():
         assert operation.permission in PERMISSIONS
     with pytest.raises(KeyError):

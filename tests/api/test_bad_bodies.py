@@ -37,18 +37,18 @@ def wrong_answers(
     return wrong
 
 
-def test_what_is_not_json_is_refused(program: Caller, address: str) -> None:
+def test_invalid_json_is_refused(program: Caller, address: str) -> None:
     for name, body in bad_bodies.NOT_JSON.items():
         response = program.post(address, body)
         assert response.status_code == 400, name
         assert "not valid JSON" in error_of(response)["message"], name
 
 
-def test_json_that_is_no_object_is_refused(program: Caller, address: str) -> None:
+def test_json_other_than_an_object_is_refused(program: Caller, address: str) -> None:
     assert wrong_answers(program, address, ((body, None) for body in bad_bodies.NOT_AN_OBJECT)) == []
 
 
-def test_numbers_and_texts_that_are_none_are_named(program: Caller, address: str) -> None:
+def test_wrong_types_are_named(program: Caller, address: str) -> None:
     assert wrong_answers(program, address, bad_bodies.NAMED_RAW) == []
 
 
@@ -61,7 +61,7 @@ def test_a_wrong_value_is_named(program: Caller, address: str, field: str) -> No
 
 
 @pytest.mark.parametrize("group", bad_bodies.INSIDE)
-def test_what_is_wrong_inside_is_named(program: Caller, address: str, group: str) -> None:
+def test_a_nested_error_is_named(program: Caller, address: str, group: str) -> None:
     cases = ((enqueue_body(**{group: value}), param) for value, param in bad_bodies.INSIDE[group])
     assert wrong_answers(program, address, cases) == []
 
@@ -75,7 +75,7 @@ def test_an_error_repeats_no_long_name(program: Caller, address: str) -> None:
     refused(program.post(address, enqueue_body(**{"x" * 10_000: 1})), 400, "x" * 200)
 
 
-def test_what_is_nested_too_deeply_or_too_rich_is_refused(program: Caller, address: str) -> None:
+def test_deep_or_large_json_is_refused(program: Caller, address: str) -> None:
     for body in bad_bodies.TOO_DEEP:
         assert "nested" in refused(program.post(address, body), 400)["message"], label(body)
 
@@ -95,13 +95,13 @@ def test_a_reference_is_a_text(program: Caller, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", REFERENCE_ACTIONS)
-def test_a_reference_must_be_there_and_alone(program: Caller, action: str) -> None:
+def test_exactly_one_reference_is_required(program: Caller, action: str) -> None:
     refused(program.post(QUEUE, {"action": action}), 400, "requestId")
     refused(program.post(QUEUE, {"action": action, "requestId": "x", "messages": MESSAGES}), 400, "messages")
 
 
 @pytest.mark.parametrize("action", LANE_ACTIONS)
-def test_a_lane_is_one_of_four(program: Caller, action: str) -> None:
+def test_a_lane_is_one_of_four_priorities(program: Caller, action: str) -> None:
     values = [True, 5, 1.5, [], ["low"], {}, {"a": 1}, "", "LOW", "10", "a\0b"]
     assert (
         wrong_answers(program, QUEUE, (({"action": action, "priority": value}, "priority") for value in values)) == []
@@ -109,12 +109,12 @@ def test_a_lane_is_one_of_four(program: Caller, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", [*LANE_ACTIONS, "cleanup"])
-def test_what_an_action_does_not_know_is_named(program: Caller, admin_browser: Caller, action: str) -> None:
+def test_an_unknown_field_of_an_action_is_named(program: Caller, admin_browser: Caller, action: str) -> None:
     caller = admin_browser if action == "cleanup" else program
     refused(caller.post(QUEUE, {"action": action, "requestId": "x"}), 400, "requestId")
 
 
-def test_waiting_is_yes_or_no(program: Caller) -> None:
+def test_wait_is_a_boolean(program: Caller) -> None:
     cases = (({"messages": MESSAGES, "wait": value}, "wait") for value in [None, 5, 1.5, "true", "", [], {}])
     assert wrong_answers(program, CHAT, cases) == []
 
@@ -141,7 +141,7 @@ def test_an_idempotency_key_is_printable_ascii(program: Caller, address: str) ->
         refused(program.post(address, enqueue_body(), **{"Idempotency-Key": key}), 400, "Idempotency-Key")
 
 
-def test_a_later_member_of_the_same_name_counts(program: Caller) -> None:
+def test_the_last_duplicate_member_counts(program: Caller) -> None:
     body = json.dumps(enqueue_body())[:-1].encode() + b', "provider": 5}'
     refused(program.post(QUEUE, body), 400, "provider")
 

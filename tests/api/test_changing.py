@@ -61,12 +61,12 @@ def test_cancel_ends_a_pending_request(program: Caller, organization: Organizati
     assert events(organization) == [("request.cancelled", request_id)]
 
 
-def test_cancel_by_a_session(browser: Caller) -> None:
+def test_a_session_can_cancel(browser: Caller) -> None:
     assert done(browser.post(QUEUE, {"action": "cancel", "requestId": enqueue(browser)}))["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_what_has_ended_cannot_be_cancelled(program: Caller, end: Callable[..., None], status: Status) -> None:
+def test_an_ended_request_cannot_be_cancelled(program: Caller, end: Callable[..., None], status: Status) -> None:
     request_id = enqueue(program)
     end(request_id, status)
     before = rows()
@@ -79,7 +79,7 @@ def test_what_has_ended_cannot_be_cancelled(program: Caller, end: Callable[..., 
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
-def test_retry_runs_it_again(
+def test_retry_queues_the_request_again(
     program: Caller, end: Callable[..., None], organization: Organization, status: Status
 ) -> None:
     request_id = enqueue(program)
@@ -91,9 +91,7 @@ def test_retry_runs_it_again(
 
 
 @pytest.mark.parametrize("status", [None, Status.COMPLETED])
-def test_what_has_not_failed_cannot_be_retried(
-    program: Caller, end: Callable[..., None], status: Status | None
-) -> None:
+def test_only_a_failed_request_can_be_retried(program: Caller, end: Callable[..., None], status: Status | None) -> None:
     request_id = enqueue(program)
     if status:
         end(request_id, status)
@@ -102,7 +100,7 @@ def test_what_has_not_failed_cannot_be_retried(
     assert rows() == before
 
 
-def test_what_was_cleaned_up_cannot_be_retried(
+def test_a_request_without_content_cannot_be_retried(
     program: Caller, end: Callable[..., None], organization: Organization
 ) -> None:
     request_id = enqueue(program)
@@ -116,7 +114,7 @@ def test_what_was_cleaned_up_cannot_be_retried(
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])
-def test_another_organizations_request_is_as_missing(program: Caller, other_program: Caller, action: str) -> None:
+def test_another_organizations_request_is_not_found(program: Caller, other_program: Caller, action: str) -> None:
     theirs = enqueue(other_program)
     before = rows()
     answers = set()
@@ -182,21 +180,23 @@ def test_pause_and_resume_a_priority(program: Caller, organization: Organization
     assert len(events(organization)) == 6
 
 
-def test_what_is_paused_is_still_accepted(program: Caller, organization: Organization) -> None:
+def test_a_paused_priority_accepts_requests(program: Caller, organization: Organization) -> None:
     done(program.post(QUEUE, {"action": "pause"}))
     enqueue(program)
     with organization_scope(organization.pk):
         assert AIRequest.objects.get().status == Status.PENDING
 
 
-def test_a_pause_is_the_organizations_own(program: Caller, other_program: Caller, organization: Organization) -> None:
+def test_a_pause_applies_to_its_organization(
+    program: Caller, other_program: Caller, organization: Organization
+) -> None:
     done(program.post(QUEUE, {"action": "pause", "priority": None}))
     assert done(other_program.post(QUEUE, {"action": "resume"})) == {"paused": []}
     with organization_scope(organization.pk):
         assert QueuePolicy.objects.get().paused_priorities == [10, 100, 500, 1000]
 
 
-def test_pausing_works_while_redis_is_away(browser: Caller, settings: Settings) -> None:
+def test_pausing_works_without_redis(browser: Caller, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert done(browser.post(QUEUE, {"action": "pause", "priority": "low"})) == {"paused": ["low"]}
     assert done(browser.post(QUEUE, {"action": "resume", "priority": "low"})) == {"paused": []}
@@ -221,7 +221,7 @@ def test_cleanup_applies_the_retention(
     assert other_program.get(QUEUE, action="status", requestId=theirs).status_code == 200
 
 
-def test_a_browser_cleans_up_by_post_only(admin_browser: Caller) -> None:
+def test_a_session_cleans_up_by_post_only(admin_browser: Caller) -> None:
     before = rows()
     assert "POST" in refused(admin_browser.get(QUEUE, action="cleanup"), 403)["message"]
     assert rows() == before

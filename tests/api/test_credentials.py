@@ -40,7 +40,7 @@ def test_a_bad_credential_is_401(address: str, organization: Organization, brows
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
-def test_a_key_that_has_ended_is_401(program: Caller, column: str) -> None:
+def test_an_expired_or_revoked_key_is_401(program: Caller, column: str) -> None:
     assert program.get(QUEUE, action="stats").status_code == 200
     with system_scope():
         ApiKey.objects.update(**{column: timezone.now() - timedelta(seconds=1)})
@@ -48,7 +48,7 @@ def test_a_key_that_has_ended_is_401(program: Caller, column: str) -> None:
     refused(program.get(QUEUE, action="stats"), 401)
 
 
-def test_a_person_without_an_organization_finds_nothing(client_of: Callable[[User], Client]) -> None:
+def test_a_user_without_an_organization_gets_404(client_of: Callable[[User], Client]) -> None:
     loner = User.objects.create_user("loner")
     refused(Caller(client_of(loner)).get(QUEUE, action="stats"), 404)
 
@@ -97,7 +97,7 @@ def test_too_many_parameters_are_refused_in_the_same_shape(program: Caller) -> N
     refused(program.get(QUEUE, action="stats", **{f"x{number}": "1" for number in range(1_100)}), 400)
 
 
-def test_bytes_that_are_no_utf_8_are_no_server_error(program: Caller) -> None:
+def test_invalid_utf_8_is_not_a_server_error(program: Caller) -> None:
     for tail in ("%ff", "%ed%a0%80", "%00", "%", "%zz"):
         refused(program.client.get(f"{QUEUE}?action=stats&x={tail}", headers=program.headers), 400)
         refused(
@@ -113,7 +113,7 @@ def test_an_unknown_address_is_404_in_the_same_shape(program: Caller, path: str)
         refused(caller.post(path, {}), 404)
 
 
-def test_an_unknown_page_is_a_page() -> None:
+def test_an_unknown_page_renders_a_404_page() -> None:
     response = Caller().get("/no-such-page/")
     assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
 
@@ -122,14 +122,14 @@ def test_a_host_that_is_not_ours_is_400_in_the_same_shape(program: Caller) -> No
     refused(program.client.get(QUEUE, headers={**program.headers, "Host": "evil.example"}), 400)
 
 
-def test_a_defect_tells_no_details(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_reveals_no_details(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     _break(monkeypatch, RuntimeError("secret detail"))
     response = program.get(QUEUE, action="stats")
     assert refused(response, 500)["type"] == "internal_error"
     assert b"secret" not in response.content
 
 
-def test_a_database_that_is_away_is_503(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_is_503(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     _break(monkeypatch, OperationalError("no route to 10.0.0.7"))
     response = program.get(QUEUE, action="stats")
     assert refused(response, 503)["type"] == "unavailable"
@@ -154,7 +154,7 @@ def test_a_session_that_cannot_be_read_is_503_in_the_same_shape(browser: Caller)
 
 
 @pytest.mark.parametrize("offered", ["my-request-1", "x", "a b c d e f g", "é" * 10])
-def test_the_request_id_is_the_callers_if_it_is_sane(program: Caller, offered: str) -> None:
+def test_a_valid_request_id_is_kept(program: Caller, offered: str) -> None:
     program.headers["X-Request-Id"] = offered
     response = program.get(QUEUE)
     assert (error_of(response)["requestId"] == offered) is (offered == "my-request-1")
@@ -174,7 +174,7 @@ def test_a_key_beats_a_session(browser: Caller, other_program: Caller) -> None:
     refused(browser.get(QUEUE, action="stats", organizationId="north"), 404)
 
 
-def test_csrf_is_looked_at_for_every_change_by_a_session(operator: User) -> None:
+def test_csrf_is_checked_for_every_session_write(operator: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(operator)
     client.cookies["csrftoken"] = "a" * 32

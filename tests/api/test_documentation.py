@@ -93,13 +93,13 @@ def test_there_are_examples_of_every_action() -> None:
         assert action is None or method == "GET" or any(f'"{action}"' in command for command in COMMANDS)
 
 
-def test_the_answers_have_the_shape_of_the_code() -> None:
+def test_responses_match_the_documented_shape() -> None:
     for model, answer in zip([Accepted, ErrorOut, ChatAnswered], ANSWERS, strict=True):
         model.model_validate(answer, by_alias=True, by_name=False)
         assert set(answer) == {field.alias or name for name, field in model.model_fields.items()} or model is ErrorOut
 
 
-def test_the_tables_of_operations_are_those_of_the_code() -> None:
+def test_documented_operations_match_the_code() -> None:
     documented = set()
     for section in TEXT.split("\n## ")[1:]:
         address = section.split("`")[1] if section.startswith("`") else ""

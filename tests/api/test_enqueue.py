@@ -91,7 +91,7 @@ def test_every_field_is_kept(program: Caller, organization: Organization) -> Non
         {"messages": [{"role": "user", "content": " "}]},
     ],
 )
-def test_the_limits_themselves_are_accepted(program: Caller, changes: dict[str, object]) -> None:
+def test_values_at_the_limits_are_accepted(program: Caller, changes: dict[str, object]) -> None:
     accepted(program.post(QUEUE, enqueue_body(**changes)))
 
 
@@ -100,7 +100,7 @@ def test_a_content_type_may_have_parameters_and_capitals(program: Caller, conten
     accepted(program.post(QUEUE, enqueue_body(), content_type=content_type))
 
 
-def test_a_body_of_exactly_one_mebibyte_is_accepted(program: Caller) -> None:
+def test_a_body_of_one_mebibyte_is_accepted(program: Caller) -> None:
     body = json.dumps(enqueue_body()).encode()
     accepted(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body))))
 
@@ -111,7 +111,7 @@ def test_one_byte_more_is_too_large(program: Caller) -> None:
     assert refused(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body) + 1)), 413)["type"] == "too_large"
 
 
-def test_positions_count_what_goes_first(program: Caller, other_program: Caller) -> None:
+def test_positions_count_earlier_requests(program: Caller, other_program: Caller) -> None:
     other_program.post(QUEUE, enqueue_body())
     assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 1
     assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 2
@@ -119,21 +119,21 @@ def test_positions_count_what_goes_first(program: Caller, other_program: Caller)
     assert accepted(program.post(QUEUE, enqueue_body(priority="normal")))["position"] == 2
 
 
-def test_it_is_accepted_while_redis_is_away(program: Caller, settings: Settings) -> None:
+def test_a_request_is_accepted_without_redis(program: Caller, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     accepted(program.post(QUEUE, enqueue_body()))
     assert rows()["AIRequest"] == 1
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
-def test_readers_may_not(key_of: Callable[..., Caller], role: Role) -> None:
+def test_readers_are_refused(key_of: Callable[..., Caller], role: Role) -> None:
     program = key_of(role)
     before = rows()
     assert "queue:write" in refused(program.post(QUEUE, enqueue_body()), 403)["message"]
     assert rows() == before
 
 
-def test_a_key_without_the_scope_may_not(key_of: Callable[..., Caller]) -> None:
+def test_a_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> None:
     program = key_of(Role.OWNER, ["queue:read", "chat:write"])
     before = rows()
     refused(program.post(QUEUE, enqueue_body()), 403)
@@ -142,12 +142,12 @@ def test_a_key_without_the_scope_may_not(key_of: Callable[..., Caller]) -> None:
 
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("slug", ["south", "no-such", ""])
-def test_another_organization_is_as_missing(program: Caller, other_organization: Organization, slug: str) -> None:
+def test_another_organization_is_not_found(program: Caller, other_organization: Organization, slug: str) -> None:
     error = refused(program.post(QUEUE, enqueue_body(organizationId=slug)), 404)
     assert (error["type"], error["param"]) == ("not_found", None)
 
 
-def test_a_person_may_name_another_organization_that_he_belongs_to(
+def test_a_user_may_name_another_of_their_organizations(
     browser: Caller, operator: User, other_organization: Organization
 ) -> None:
     other_organization.memberships.create(user=operator, role=Role.OPERATOR)
@@ -156,7 +156,9 @@ def test_a_person_may_name_another_organization_that_he_belongs_to(
         assert AIRequest.objects.count() == 1
 
 
-def test_a_role_elsewhere_counts_there(browser: Caller, operator: User, other_organization: Organization) -> None:
+def test_the_role_of_the_named_organization_counts(
+    browser: Caller, operator: User, other_organization: Organization
+) -> None:
     other_organization.memberships.create(user=operator, role=Role.VIEWER)
     refused(browser.post(QUEUE, enqueue_body(organizationId="south")), 403)
 
@@ -207,7 +209,7 @@ def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Orga
     assert rows() == before
 
 
-def test_another_organizations_full_queue_is_no_matter(
+def test_another_organizations_full_queue_does_not_matter(
     program: Caller, other_program: Caller, organization: Organization
 ) -> None:
     with organization_scope(organization.pk):

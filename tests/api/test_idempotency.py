@@ -66,7 +66,7 @@ def test_another_body_is_409(program: Caller, changes: dict[str, Any]) -> None:
     assert rows() == before
 
 
-def test_the_same_body_may_be_written_in_another_order(program: Caller) -> None:
+def test_the_order_of_body_members_does_not_matter(program: Caller) -> None:
     body = enqueue_body(metadata={"a": 1, "b": 2}, temperature=1)
     first = answer_of(program.post(QUEUE, body, **KEY))
     turned = dict(reversed(body.items())) | {"metadata": {"b": 2, "a": 1}, "temperature": 1.0}
@@ -122,7 +122,7 @@ def at_once(number: int, call: Callable[[int], HttpResponse]) -> list[HttpRespon
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("attempt", range(3))
-def test_several_at_once_store_one_row(organization: Organization, attempt: int) -> None:
+def test_concurrent_repeats_store_one_row(organization: Organization, attempt: int) -> None:
     text = new_key(organization, Role.OPERATOR)
     responses = at_once(4, lambda _: Caller(key=text).post(QUEUE, enqueue_body(), **KEY))
     answers = [answer_of(response) for response in responses]
@@ -132,7 +132,7 @@ def test_several_at_once_store_one_row(organization: Organization, attempt: int)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_several_bodies_at_once_one_wins(organization: Organization) -> None:
+def test_one_of_several_concurrent_bodies_wins(organization: Organization) -> None:
     text = new_key(organization, Role.OPERATOR)
     responses = at_once(4, lambda number: Caller(key=text).post(QUEUE, enqueue_body(timeout=1_000 + number), **KEY))
     assert sorted(response.status_code for response in responses) == [202, 409, 409, 409]

@@ -101,7 +101,7 @@ def work_off() -> None:
 
 @pytest.mark.parametrize("rotations", [1, 3])
 @pytest.mark.usefixtures("provider")
-def test_a_rotated_key_has_spent_what_its_line_of_keys_has_spent(
+def test_a_rotated_key_inherits_its_predecessors_spending(
     key: tuple[ApiKey, Caller], limited: Callable[[int], None], organization: Organization, rotations: int
 ) -> None:
     limited(BOUND)

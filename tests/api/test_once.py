@@ -50,7 +50,7 @@ def increases() -> int:
         return BudgetIncrease.objects.count()
 
 
-def test_every_write_says_how_it_is_done_once() -> None:
+def test_every_write_declares_its_idempotency() -> None:
     found = {
         action: operation.once
         for _, endpoint in find_endpoints(get_resolver().url_patterns)
@@ -80,7 +80,7 @@ def test_the_key_with_another_body_is_a_conflict(program: Caller, body: dict[str
     assert increases() == 1
 
 
-def test_what_was_refused_may_be_corrected_under_the_same_key(program: Caller, body: dict[str, Any]) -> None:
+def test_a_refused_request_frees_its_key(program: Caller, body: dict[str, Any]) -> None:
     refused(program.post(COST, {**body, "amount": "-1.00"}, **KEY), 400)
     refused(program.post(COST, {**body, "budgetId": "999999"}, **KEY), 404)
     assert program.post(COST, body, **KEY).status_code == 200
@@ -102,7 +102,7 @@ def test_keys_belong_to_the_organization(
         (CACHE, {"action": "clear", "tags": ["a"]}, {"action": "clear", "tags": ["b"]}),
     ],
 )
-def test_writes_that_reach_beyond_the_database_take_the_key_first(
+def test_writes_with_external_effects_claim_the_key_first(
     program: Caller, write: tuple[str, dict[str, Any], dict[str, Any]]
 ) -> None:
     address, body, other = write
@@ -112,7 +112,7 @@ def test_writes_that_reach_beyond_the_database_take_the_key_first(
     refused(program.post(address, other, **KEY), 409)
 
 
-def test_a_write_without_an_answer_yet_is_not_run_beside_it(program: Caller, organization: Organization) -> None:
+def test_a_repeat_during_the_first_run_is_refused(program: Caller, organization: Organization) -> None:
     body = {"action": "pause", "priority": "low"}
     program.post(QUEUE, body, **KEY)
     with system_scope():
@@ -126,7 +126,7 @@ def test_a_write_without_an_answer_yet_is_not_run_beside_it(program: Caller, org
 
 
 @pytest.mark.django_db(transaction=True)
-def test_equal_writes_at_once_act_once(program: Caller, body: dict[str, Any]) -> None:
+def test_concurrent_equal_writes_act_once(program: Caller, body: dict[str, Any]) -> None:
     barrier = threading.Barrier(4)
 
     def call(_number: int) -> bytes:

@@ -131,7 +131,7 @@ def test_times_are_utc(program: Caller) -> None:
     assert read(program, action="status", requestId=enqueue(program))["createdAt"].endswith("Z")
 
 
-def test_another_organizations_request_is_as_missing(program: Caller, other_program: Caller) -> None:
+def test_another_organizations_request_is_not_found(program: Caller, other_program: Caller) -> None:
     theirs = enqueue(other_program)
     answers = set()
     for request_id in (theirs, str(uuid4()), "not-an-id", "", "x" * 5_000, theirs.upper(), "{" + theirs + "}"):
@@ -141,7 +141,7 @@ def test_another_organizations_request_is_as_missing(program: Caller, other_prog
     read(other_program, action="status", requestId=theirs)
 
 
-def test_contents_are_for_those_who_may_read_them(
+def test_contents_require_permission(
     program: Caller, key_of: Callable[..., Caller], completed: Callable[[str], None]
 ) -> None:
     request_id = enqueue(program)
@@ -292,7 +292,7 @@ def encoded(text: str) -> str:
         encoded(f"99999-01-01T00:00:00+00:00|{AN_ID}"),
     ],
 )
-def test_what_is_no_cursor_is_refused(program: Caller, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(program: Caller, cursor: str) -> None:
     refused(program.get(QUEUE, action="list", cursor=cursor), 400, "cursor")
 
 

@@ -96,19 +96,19 @@ def test_only_the_cache_has_no_answer(program: Caller) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
-def test_readers_may_not(key_of: Callable[..., Caller], role: Role) -> None:
+def test_readers_are_refused(key_of: Callable[..., Caller], role: Role) -> None:
     program = key_of(role)
     before = rows()
     refused(program.post(CHAT, {"messages": MESSAGES}), 403)
     assert rows() == before
 
 
-def test_a_key_without_the_scope_may_not(key_of: Callable[..., Caller]) -> None:
+def test_a_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> None:
     refused(key_of(Role.OWNER, ["queue:write"]).post(CHAT, {"messages": MESSAGES}), 403)
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_another_organization_is_as_missing(program: Caller, other_organization: Organization) -> None:
+def test_another_organization_is_not_found(program: Caller, other_organization: Organization) -> None:
     for slug in ("south", "no-such"):
         refused(program.post(CHAT, {"messages": MESSAGES, "organizationId": slug}), 404)
 

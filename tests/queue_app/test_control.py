@@ -88,7 +88,7 @@ def test_cancelling_works_without_redis(submit: Submit, settings: Settings, redi
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_what_has_ended_cannot_be_cancelled(submit: Submit, status: Status) -> None:
+def test_an_ended_request_cannot_be_cancelled(submit: Submit, status: Status) -> None:
     submit()
     AIRequest.objects.update(status=status, completed_at=timezone.now())
     with pytest.raises(WrongStatusError):
@@ -97,9 +97,7 @@ def test_what_has_ended_cannot_be_cancelled(submit: Submit, status: Status) -> N
 
 
 @pytest.mark.parametrize("code", ["INVALID_REQUEST", None])
-def test_a_retry_runs_a_failed_or_cancelled_request_again_with_all_its_repeats(
-    claimed: Claimed, provider: ScriptedProvider, code: str | None
-) -> None:
+def test_a_manual_retry_restores_all_retries(claimed: Claimed, provider: ScriptedProvider, code: str | None) -> None:
     claim = claimed(max_retries=1)
     if code:
         provider.script = [refusal(code)]
@@ -117,9 +115,7 @@ def test_a_retry_runs_a_failed_or_cancelled_request_again_with_all_its_repeats(
     assert AuditEvent.objects.filter(verb="request.retried").exists()
 
 
-def test_a_retry_while_the_cancelled_call_is_still_on_its_way_keeps_the_two_apart(
-    claimed: Claimed, provider: ScriptedProvider
-) -> None:
+def test_a_retry_during_the_cancelled_call_is_kept_separate(claimed: Claimed, provider: ScriptedProvider) -> None:
     old = claimed()
     attempt = attempts.current_attempt(old.request.id, 1)
     attempts.dispatch(attempt, old.timeout)
@@ -134,7 +130,7 @@ def test_a_retry_while_the_cancelled_call_is_still_on_its_way_keeps_the_two_apar
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING, Status.COMPLETED])
-def test_only_what_failed_or_was_cancelled_can_be_retried(submit: Submit, status: Status) -> None:
+def test_only_failed_and_cancelled_requests_can_be_retried(submit: Submit, status: Status) -> None:
     submit()
     ended = timezone.now() if status == Status.COMPLETED else None
     AIRequest.objects.update(status=status, completed_at=ended)
@@ -143,7 +139,7 @@ def test_only_what_failed_or_was_cancelled_can_be_retried(submit: Submit, status
     assert (row().attempt_number, states()) == (1, ["reserved"])
 
 
-def test_a_request_whose_prompt_is_gone_cannot_be_retried(submit: Submit) -> None:
+def test_a_request_without_its_prompt_cannot_be_retried(submit: Submit) -> None:
     submit()
     cancel()
     RequestContent.objects.all().delete()
@@ -152,7 +148,7 @@ def test_a_request_whose_prompt_is_gone_cannot_be_retried(submit: Submit) -> Non
     assert row().status == Status.CANCELLED
 
 
-def test_a_paused_priority_waits_and_goes_on(submit: Submit, organization: Organization) -> None:
+def test_a_paused_priority_waits_until_resumed(submit: Submit, organization: Organization) -> None:
     submit(priority=Priority.LOW)
     assert control.pause(organization.pk, Priority.LOW, actor="user:ann") == [10]
     assert control.pause(organization.pk, Priority.HIGH, actor="user:ann") == [10, 500]
@@ -172,7 +168,7 @@ def test_pausing_all_and_resuming_all(submit: Submit, organization: Organization
     assert claim_next("worker")
 
 
-def test_a_pause_is_one_organizations(
+def test_a_pause_applies_to_one_organization(
     submit: Submit, organization: Organization, other_organization: Organization
 ) -> None:
     control.pause(organization.pk, None, actor="user:ann")
@@ -181,7 +177,7 @@ def test_a_pause_is_one_organizations(
     assert claim and claim.request.id == request.id
 
 
-def test_what_runs_goes_on_while_its_priority_is_paused(
+def test_running_requests_continue_during_a_pause(
     claimed: Claimed, provider: ScriptedProvider, organization: Organization
 ) -> None:
     claim = claimed()

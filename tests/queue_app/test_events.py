@@ -42,14 +42,14 @@ def statuses(told: Told) -> list[str]:
     return [status for _, status in told()]
 
 
-def test_a_request_is_told_from_acceptance_to_answer(
+def test_a_request_sends_events_from_acceptance_to_answer(
     claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
 ) -> None:
     process(claimed())
     assert statuses(told) == ["pending", "processing", "completed"]
 
 
-def test_the_cost_is_that_of_all_attempts(
+def test_the_cost_covers_all_attempts(
     claimed: Callable[..., Claim], provider: ScriptedProvider, organization: Organization
 ) -> None:
     provider.script = [refusal("SERVER_ERROR", may_be_billed=True), provider.script[0]]
@@ -67,7 +67,7 @@ def test_the_cost_is_that_of_all_attempts(
     assert round(float(last["cost"]) * 1e9) == total > 0
 
 
-def test_a_request_that_is_given_back_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
+def test_a_returned_request_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
     outcomes.give_back(claimed())
     assert statuses(told) == ["pending", "processing", "pending"]
 
@@ -79,7 +79,7 @@ def test_a_request_of_a_lost_worker_is_pending_again(claimed: Callable[..., Clai
     assert statuses(told) == ["pending", "processing", "pending"]
 
 
-def test_whoever_lost_the_request_says_nothing(
+def test_a_worker_that_lost_the_request_sends_no_event(
     claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
 ) -> None:
     claim = claimed()
@@ -88,14 +88,14 @@ def test_whoever_lost_the_request_says_nothing(
     assert statuses(told) == ["pending", "processing", "cancelled"]
 
 
-def test_a_retry_by_hand_is_pending_again(submit: Callable[..., AIRequest], told: Told) -> None:
+def test_a_manually_retried_request_is_pending_again(submit: Callable[..., AIRequest], told: Told) -> None:
     request = submit()
     control.cancel(request, actor="test")
     control.retry(request, actor="test")
     assert statuses(told) == ["pending", "cancelled", "pending"]
 
 
-def test_a_request_that_was_refused_is_not_told(
+def test_a_refused_request_sends_no_event(
     submit: Callable[..., AIRequest], organization: Organization, told: Told
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
@@ -114,9 +114,7 @@ def followed(organization: Organization) -> tuple[AIRequest, AIRequest]:
     return leader, follower
 
 
-def test_a_follower_is_told_like_any_other(
-    provider: ScriptedProvider, told: Told, followed: tuple[AIRequest, AIRequest]
-) -> None:
+def test_followers_send_events(provider: ScriptedProvider, told: Told, followed: tuple[AIRequest, AIRequest]) -> None:
     leader, follower = followed
     claim = claim_next("worker")
     assert claim is not None
@@ -130,7 +128,7 @@ def test_a_follower_is_told_like_any_other(
     ]
 
 
-def test_a_follower_that_no_budget_admits_fails_and_is_told(
+def test_a_follower_without_budget_fails_with_an_event(
     organization: Organization, told: Told, followed: tuple[AIRequest, AIRequest]
 ) -> None:
     leader, follower = followed
@@ -142,7 +140,7 @@ def test_a_follower_that_no_budget_admits_fails_and_is_told(
     assert told()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
 
 
-def test_an_answer_from_the_cache_is_completed_at_once(
+def test_a_cache_hit_is_completed_immediately(
     provider: ScriptedProvider, told: Told, organization: Organization, followed: tuple[AIRequest, AIRequest]
 ) -> None:
     claim = claim_next("worker")

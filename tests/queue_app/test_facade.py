@@ -64,7 +64,7 @@ def test_dequeue_returns_the_highest_priority_first() -> None:
     assert queue.dequeue() is None
 
 
-def test_what_was_dequeued_is_processed_or_given_back(provider: ScriptedProvider) -> None:
+def test_a_dequeued_request_is_processed_or_returned(provider: ScriptedProvider) -> None:
     request_id, queue = enqueue(), create_ai_request_queue()
     queued = queue.dequeue()
     assert queued
@@ -80,13 +80,13 @@ def test_what_was_dequeued_is_processed_or_given_back(provider: ScriptedProvider
     assert (stats.queue_size, stats.total_processed, stats.total_failed) == (0, 1, 0)
 
 
-def test_the_further_fields_of_a_submission_can_be_given() -> None:
+def test_all_submission_fields_can_be_set() -> None:
     enqueue(tags=["a"], metadata={"k": 1}, max_tokens=5)
     with system_scope():
         assert AIRequest.objects.get().tags == ["a"]
 
 
-def test_what_is_unknown_is_said() -> None:
+def test_unknown_values_raise_errors() -> None:
     queue = create_ai_request_queue()
     for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(RequestNotFoundError):

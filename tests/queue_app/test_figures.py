@@ -64,7 +64,7 @@ def trace(chart: Chart, name: str) -> dict[str, list[object]]:
 
 
 @by_name
-def test_plotly_takes_every_figure_with_and_without_data(
+def test_plotly_accepts_every_figure_with_and_without_data(
     name: str, queue: None, scoped: Organization, submit: Submit, ended: Callable[..., None], now: datetime
 ) -> None:
     assert ALL_CHARTS[name](scoped.pk).figure["data"] == []
@@ -88,7 +88,7 @@ def test_every_row_of_a_table_has_a_cell_for_each_column(
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
-def test_minutes_are_local_and_those_without_requests_count_zero(
+def test_minutes_are_local_and_empty_ones_count_zero(
     scoped: Organization, ended: Callable[..., None], now: datetime
 ) -> None:
     ended(2, Priority.HIGH, completed=4, failed=1)
@@ -98,7 +98,7 @@ def test_minutes_are_local_and_those_without_requests_count_zero(
     assert trace(CHARTS["errors"](scoped.pk), "high")["y"][57] == 1
 
 
-def test_the_minute_that_is_not_over_is_pale(scoped: Organization, ended: Callable[..., None], now: datetime) -> None:
+def test_the_current_minute_is_pale(scoped: Organization, ended: Callable[..., None], now: datetime) -> None:
     ended(0, completed=1)
     marker = CHARTS["throughput"](scoped.pk).figure["data"][0]["marker"]
     assert marker["opacity"] == [1.0] * 59 + [figures.UNFINISHED]
@@ -113,7 +113,7 @@ def test_averages_have_gaps_where_nothing_ran(scoped: Organization, ended: Calla
     assert trace(chart, "wait")["connectgaps"] is False
 
 
-def test_another_organization_s_minutes_are_not_counted(
+def test_other_organizations_minutes_are_not_counted(
     other_organization: Organization, scoped: Organization, now: datetime
 ) -> None:
     with organization_scope(other_organization.pk):
@@ -123,7 +123,7 @@ def test_another_organization_s_minutes_are_not_counted(
     assert CHARTS["throughput"](scoped.pk).figure["data"] == []
 
 
-def test_the_depth_is_thinned_to_what_a_screen_shows(redis_url: str, scoped: Organization, now: datetime) -> None:
+def test_the_depth_is_downsampled_for_the_screen(redis_url: str, scoped: Organization, now: datetime) -> None:
     for seconds_ago in (40, 35, 30, 25, 20, 15, 10, 5):
         sample(scoped, seconds_ago, low=seconds_ago)
     points = trace(CHARTS["depth"](scoped.pk), "low")
@@ -143,7 +143,7 @@ def test_each_priority_has_its_color_on_every_chart(
             assert look["color"] == f"var(--series-{each['name'].split()[0]})"
 
 
-def test_staff_see_the_organizations_with_most_waiting_and_how_many_there_are(
+def test_staff_see_the_busiest_organizations_and_their_number(
     queue: None, submit: Submit, organization: Organization
 ) -> None:
     for number in range(TOP + 2):
@@ -186,7 +186,7 @@ def test_an_unknown_chart_is_not_found(queue: None, viewer: User, client_of: Cal
     assert client_of(viewer).get(reverse("queue_figure", args=["weather"])).status_code == 404
 
 
-def test_a_table_is_a_page_and_for_htmx_a_part(queue: None, viewer: User, client_of: Callable[[User], Client]) -> None:
+def test_a_table_is_a_page_or_a_partial(queue: None, viewer: User, client_of: Callable[[User], Client]) -> None:
     client, url = client_of(viewer), reverse("queue_figure_table", args=["throughput"])
     assert "<html" in client.get(url).text
     part = client.get(url, headers={"HX-Request": "true"}).text
@@ -194,7 +194,7 @@ def test_a_table_is_a_page_and_for_htmx_a_part(queue: None, viewer: User, client
     assert part.count("<tr>") == 61
 
 
-def test_without_redis_the_depth_is_unknown_and_the_database_s_figures_go_on(
+def test_without_redis_only_the_depth_is_unknown(
     queue: None, viewer: User, client_of: Callable[[User], Client], settings: Settings
 ) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
@@ -204,22 +204,20 @@ def test_without_redis_the_depth_is_unknown_and_the_database_s_figures_go_on(
     assert client.get(reverse("queue_figure", args=["throughput"])).status_code == 200
 
 
-def test_the_samples_that_the_scheduler_takes_are_drawn(submit: Submit, scoped: Organization) -> None:
+def test_scheduler_samples_are_drawn(submit: Submit, scoped: Organization) -> None:
     submit(priority=Priority.HIGH)
     depth_history.sample_depths()
     assert trace(CHARTS["depth"](scoped.pk), "high")["y"] == [1]
 
 
-def test_requests_held_for_a_retry_are_a_series_of_their_own_in_the_depth(
-    queue: None, scoped: Organization, now: datetime
-) -> None:
+def test_held_requests_are_a_separate_depth_series(queue: None, scoped: Organization, now: datetime) -> None:
     sample(scoped, 30, held=30)
     chart = figures.depth_chart(scoped.pk)
     assert trace(chart, "held for a retry")["y"] == [30]
     assert chart.table.rows[0][-2:] == [30, 30]
 
 
-def test_a_sample_of_an_earlier_release_has_nobody_held(queue: None, scoped: Organization, now: datetime) -> None:
+def test_a_sample_of_an_earlier_release_has_no_held_requests(queue: None, scoped: Organization, now: datetime) -> None:
     redis_client().lpush(f"{{aiq}}:depth_history:{scoped.pk}", json.dumps([NOW.timestamp(), [1, 0, 0, 0]]))
     assert depth_history.depth_samples(scoped.pk)[0].held == 0
 

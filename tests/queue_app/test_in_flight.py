@@ -21,28 +21,26 @@ def _works_on_nothing_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     in_flight.stopping.clear()
 
 
-def test_what_runs_is_held_until_it_ends(claim: Claim) -> None:
+def test_a_running_attempt_is_tracked_until_it_ends(claim: Claim) -> None:
     with in_flight.track(claim):
         assert in_flight.leased_attempts() == [(claim.request.id, 1)]
         assert in_flight.running_count() == 1
     assert (in_flight.leased_attempts(), in_flight.running_count()) == ([], 0)
 
 
-def test_it_ends_also_by_an_error(claim: Claim) -> None:
+def test_tracking_ends_after_an_error(claim: Claim) -> None:
     with pytest.raises(RuntimeError), in_flight.track(claim):
         raise RuntimeError
     assert in_flight.running_count() == 0
 
 
-def test_a_call_that_does_not_come_back_is_let_go_but_still_fills_its_slot(
-    claim: Claim, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stuck_call_loses_its_lease_but_keeps_its_slot(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_flight, "OVERTIME_S", -2)
     with in_flight.track(claim):
         assert (in_flight.leased_attempts(), in_flight.running_count()) == ([], 1)
 
 
-def test_two_attempts_of_one_request_in_one_process_end_each_for_itself(claim: Claim) -> None:
+def test_two_attempts_of_one_request_are_tracked_separately(claim: Claim) -> None:
     """A request that was cancelled and retried while its first call is still on the way."""
     again = replace(claim, attempt_number=2)
     first, second = in_flight.track(claim), in_flight.track(again)

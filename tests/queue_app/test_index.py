@@ -43,23 +43,23 @@ def order_of(*requests: AIRequest) -> list[AIRequest]:
     return [by_entry[entry] for entry in claims()]
 
 
-def test_an_entry_survives_being_written_and_read() -> None:
+def test_an_entry_round_trips() -> None:
     entry = IndexEntry(7, 100, UUID(int=5))
     assert IndexEntry.parse(str(entry)) == entry
 
 
-def test_requests_of_one_moment_go_by_priority() -> None:
+def test_requests_with_equal_times_are_ordered_by_priority() -> None:
     low, normal, high, critical = (request_of(priority=priority) for priority in (LOW, NORMAL, HIGH, CRITICAL))
     assert order_of(low, normal, high, critical) == [critical, high, normal, low]
 
 
-def test_requests_of_one_priority_go_by_age() -> None:
+def test_requests_of_one_priority_are_ordered_by_age() -> None:
     third, first, second = request_of(at_s=3), request_of(at_s=1), request_of(at_s=2)
     assert order_of(third, first, second) == [first, second, third]
 
 
 @pytest.mark.parametrize(("above", "lead_s"), [(NORMAL, 30), (HIGH, 120), (CRITICAL, 300)])
-def test_a_low_request_is_overtaken_only_during_the_head_start_of_the_other(above: Priority, lead_s: int) -> None:
+def test_a_low_request_is_overtaken_only_during_a_head_start(above: Priority, lead_s: int) -> None:
     low = request_of(priority=LOW)
     stream = [request_of(priority=above, at_s=second) for second in range(0, 2 * lead_s, 10)]
     order = order_of(low, *stream)
@@ -86,7 +86,7 @@ def test_a_flood_of_one_organization_does_not_delay_another_by_more_than_one_cla
     assert [index.claim(), index.claim()] == [IndexEntry.of(request) for request in late]
 
 
-def test_of_two_floods_the_older_has_more_slots() -> None:
+def test_the_older_of_two_floods_gets_more_slots() -> None:
     now_s = (datetime.now(UTC) - NOON).total_seconds()
     index.admit(request_of(organization=1, at_s=now_s - 150) for _ in range(200))
     index.admit(request_of(organization=2, at_s=now_s - 50) for _ in range(200))
@@ -95,7 +95,7 @@ def test_of_two_floods_the_older_has_more_slots() -> None:
     assert (started.count(1), started.count(2)) == (30, 20)
 
 
-def test_of_two_floods_that_are_older_than_age_counts_neither_has_more_slots() -> None:
+def test_two_floods_beyond_the_age_horizon_share_equally() -> None:
     index.admit(request_of(organization=1, at_s=-10_000) for _ in range(200))
     index.admit(request_of(organization=2) for _ in range(200))
     started = [entry.organization_id for entry in (index.claim() for _ in range(50)) if entry]
@@ -115,7 +115,7 @@ def test_weight_is_the_share_of_the_slots() -> None:
     assert (started.count(1), started.count(2)) == (10, 30)
 
 
-def test_an_organization_at_its_limit_is_parked_and_comes_back() -> None:
+def test_an_organization_at_its_limit_is_skipped_until_it_has_room() -> None:
     index.set_policy(QueuePolicy(organization_id=1, max_in_flight=2))
     first, second, third = (request_of(at_s=second) for second in range(3))
     index.admit([first, second, third])
@@ -126,7 +126,7 @@ def test_an_organization_at_its_limit_is_parked_and_comes_back() -> None:
     assert index.claim() == IndexEntry.of(third)
 
 
-def test_a_paused_priority_waits_and_the_others_go_on() -> None:
+def test_a_paused_priority_does_not_block_others() -> None:
     high, low = request_of(priority=HIGH), request_of(priority=LOW)
     index.set_policy(QueuePolicy(organization_id=1, paused_priorities=[HIGH.value]))
     assert order_of(high, low) == [low]
@@ -145,7 +145,7 @@ def test_the_penalty_reorders_among_the_64_best_heads_only() -> None:
     assert index.claim() == IndexEntry.of(idle)
 
 
-def test_a_retry_waits_for_its_time() -> None:
+def test_a_retry_waits_until_it_is_due() -> None:
     request = request_of()
     request.not_before = datetime(2999, 1, 1, tzinfo=UTC)
     index.admit([request])
@@ -155,7 +155,7 @@ def test_a_retry_waits_for_its_time() -> None:
     assert index.claim() == IndexEntry.of(request)
 
 
-def test_removing_takes_out_ready_and_delayed_requests() -> None:
+def test_removing_deletes_ready_and_delayed_requests() -> None:
     ready, delayed = request_of(), request_of()
     delayed.not_before = datetime(2999, 1, 1, tzinfo=UTC)
     index.admit([ready, delayed])
@@ -164,27 +164,27 @@ def test_removing_takes_out_ready_and_delayed_requests() -> None:
     assert (index.size(), index.claim()) == (0, None)
 
 
-def test_position_counts_what_goes_first_of_the_own_organization() -> None:
+def test_the_position_counts_earlier_requests_of_the_organization() -> None:
     first, second = request_of(priority=HIGH, at_s=10), request_of()
     index.admit([first, second, request_of(organization=2, at_s=-50)])
     assert (index.position_of(first), index.position_of(second)) == (1, 2)
 
 
-def test_the_room_of_an_organization_is_its_depth_and_its_limit() -> None:
+def test_room_is_the_limit_minus_the_depth() -> None:
     index.admit([request_of(), request_of(priority=LOW), request_of(organization=2)])
     assert index.room_of(1) == ({10: 1, 100: 1, 500: 0, 1000: 0}, QueuePolicy.DEPTH_LIMIT)
     index.set_policy(QueuePolicy(organization_id=1, depth_limit=7))
     assert index.room_of(1)[1] == 7
 
 
-def test_only_old_claims_are_old() -> None:
+def test_only_claims_beyond_the_age_are_old() -> None:
     index.admit([request_of()])
     entry = index.claim()
     assert index.old_claims(60) == []
     assert index.old_claims(-1) == [entry]
 
 
-def test_the_mark_of_completeness_goes_with_the_data() -> None:
+def test_the_completeness_mark_is_lost_with_the_data() -> None:
     assert not index.is_complete()
     index.mark_complete()
     assert index.is_complete()

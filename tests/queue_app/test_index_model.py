@@ -325,7 +325,7 @@ class OldRequestsMachine(IndexMachine):
 
 
 @pytest.mark.parametrize(("machine", "horizon_s"), [(IndexMachine, 1e11), (OldRequestsMachine, 300)])
-def test_the_scripts_do_what_the_model_says(
+def test_the_scripts_match_the_model(
     machine: type[IndexMachine], horizon_s: float, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "horizon_s", lambda: horizon_s)
@@ -334,5 +334,5 @@ def test_the_scripts_do_what_the_model_says(
     )
 
 
-def test_the_age_that_counts_makes_up_for_the_largest_head_start() -> None:
+def test_the_age_horizon_equals_the_largest_head_start() -> None:
     assert index.horizon_s() == 300

@@ -43,16 +43,14 @@ def claims_grow_old() -> None:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_new_installation_has_lost_nothing_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_installation_logs_no_loss(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         seasoned().run()
     assert [record.message for record in caplog.records if record.name == index_repair.__name__] == []
     assert index.is_complete()
 
 
-def test_an_emptied_redis_is_told_of_where_requests_are_missing(
-    submit: Submit, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_emptied_redis_is_logged_if_requests_are_missing(submit: Submit, caplog: pytest.LogCaptureFixture) -> None:
     submit()
     redis_client().flushall()
     with caplog.at_level(logging.INFO):
@@ -61,7 +59,7 @@ def test_an_emptied_redis_is_told_of_where_requests_are_missing(
     assert said == ["Redis does not have every request; adding all of them"]
 
 
-def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Submit) -> None:
+def test_a_row_missing_twice_is_added(submit: Submit) -> None:
     request, mender = submit(), seasoned()
     index.remove(request)
     mender.run()
@@ -70,9 +68,7 @@ def test_a_row_without_an_entry_is_entered_when_it_is_missing_twice(submit: Subm
     assert index.claim() == IndexEntry.of(request)
 
 
-def test_a_row_that_a_stale_entry_hides_from_the_count_is_entered_all_the_same(
-    submit: Submit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_hidden_by_a_stale_entry_is_added(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     control.pause(Organization.objects.get().pk, Priority.LOW, actor="user:x")
     cancelled, missing, mender = submit(priority=Priority.LOW), submit(), seasoned()
     with monkeypatch.context() as patched:
@@ -93,9 +89,7 @@ def test_an_entry_without_a_row_is_dropped_by_the_claim(submit: Submit, organiza
     assert in_flight() == {str(organization.pk): "1"}
 
 
-def test_a_claim_without_a_row_is_dropped_and_its_organization_may_go_on(
-    submit: Submit, organization: Organization
-) -> None:
+def test_an_orphaned_claim_is_dropped_and_frees_its_organization(submit: Submit, organization: Organization) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     index.hold([IndexEntry(organization.pk, 100, uuid4())])
     request, mender = submit(), seasoned()
@@ -105,7 +99,7 @@ def test_a_claim_without_a_row_is_dropped_and_its_organization_may_go_on(
     assert index.claim() == IndexEntry.of(request)
 
 
-def test_an_entry_that_was_claimed_by_a_process_that_died_at_once_comes_back(submit: Submit) -> None:
+def test_an_entry_claimed_by_a_killed_process_returns(submit: Submit) -> None:
     request, mender = submit(), seasoned()
     assert index.claim() == IndexEntry.of(request)
     mender.run()
@@ -115,9 +109,7 @@ def test_an_entry_that_was_claimed_by_a_process_that_died_at_once_comes_back(sub
     assert index.claim() == IndexEntry.of(request)
 
 
-def test_a_count_in_flight_that_drifted_does_not_park_an_organization_for_ever(
-    submit: Submit, organization: Organization
-) -> None:
+def test_a_wrong_in_flight_count_is_corrected(submit: Submit, organization: Organization) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     request, mender = submit(), seasoned()
     redis_client().hset(index.PREFIX + "inflight", str(organization.pk), "7")
@@ -138,7 +130,7 @@ def test_an_expired_lease_goes_to_another_worker(claimed: Callable[..., Claim]) 
     ]
 
 
-def test_the_leases_that_ran_out_first_are_taken_over_first(
+def test_the_oldest_expired_leases_are_taken_over_first(
     claimed: Callable[..., Claim], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index_repair, "BATCH", 1)
@@ -154,7 +146,7 @@ def test_the_leases_that_ran_out_first_are_taken_over_first(
     assert index_repair.recover_expired_leases() == 0
 
 
-def test_a_lease_that_holds_is_left_alone(claimed: Callable[..., Claim]) -> None:
+def test_a_valid_lease_is_unchanged(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
     claims_grow_old()
     IndexRepair().run()
@@ -162,7 +154,7 @@ def test_a_lease_that_holds_is_left_alone(claimed: Callable[..., Claim]) -> None
     assert in_flight() == {str(claim.request.organization_id): "1"}
 
 
-def test_two_reconcilers_take_a_lost_request_once(claimed: Callable[..., Claim]) -> None:
+def test_concurrent_repairs_take_a_lost_request_once(claimed: Callable[..., Claim]) -> None:
     lost = claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     from queue_app.processing import outcomes
@@ -174,7 +166,7 @@ def test_two_reconcilers_take_a_lost_request_once(claimed: Callable[..., Claim])
     assert Attempt.objects.count() == 2
 
 
-def test_an_emptied_redis_knows_everything_again_after_one_look(submit: Submit, organization: Organization) -> None:
+def test_one_run_rebuilds_an_emptied_redis(submit: Submit, organization: Organization) -> None:
     for number in range(6):
         submit(priority=Priority.values[number % 4])
     claim_next("worker")
@@ -209,7 +201,7 @@ def everything() -> dict[str, object]:
     return kept
 
 
-def test_a_pause_that_redis_did_not_hear_of_holds_after_one_look(
+def test_one_run_restores_a_missing_pause(
     submit: Submit, organization: Organization, settings: Settings, redis_url: str
 ) -> None:
     submit()
@@ -221,7 +213,7 @@ def test_a_pause_that_redis_did_not_hear_of_holds_after_one_look(
     assert index.claim() is None
 
 
-def test_a_policy_that_was_deleted_holds_no_longer(submit: Submit, organization: Organization) -> None:
+def test_a_deleted_policy_no_longer_applies(submit: Submit, organization: Organization) -> None:
     request, mender = submit(), seasoned()
     control.pause(organization.pk, None, actor="user:x")
     QueuePolicy.objects.all().delete()
@@ -229,7 +221,7 @@ def test_a_policy_that_was_deleted_holds_no_longer(submit: Submit, organization:
     assert index.claim() == IndexEntry.of(request)
 
 
-def test_policies_are_only_written_where_they_differ(
+def test_only_changed_policies_are_written(
     organization: Organization, queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     QueuePolicy.objects.create(organization=organization, weight=3, max_in_flight=5, paused_priorities=[10])
@@ -240,7 +232,7 @@ def test_policies_are_only_written_where_they_differ(
     assert written == []
 
 
-def test_leases_are_taken_over_while_redis_is_away(claimed: Callable[..., Claim], settings: Settings) -> None:
+def test_leases_are_taken_over_without_redis(claimed: Callable[..., Claim], settings: Settings) -> None:
     claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
@@ -248,7 +240,7 @@ def test_leases_are_taken_over_while_redis_is_away(claimed: Callable[..., Claim]
     assert AIRequest.objects.get().status == Status.PENDING
 
 
-def test_workers_that_fell_silent_are_forgotten(queue: None) -> None:
+def test_silent_workers_are_removed(queue: None) -> None:
     silent = (
         '{"name":"w","host":"h","pid":1,"slots":1,"busy":0,"stopping":false,"memory_bytes":1,"started_at":1,"at":1}'
     )

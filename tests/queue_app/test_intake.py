@@ -59,7 +59,7 @@ def test_the_call_names_a_tier_only_if_the_client_did_so_that_old_idempotency_ke
     assert replace(BODY, service_tier="flex").call["service_tier"] == "flex"
 
 
-def test_it_is_indexed_and_a_worker_is_woken(submit: Submit) -> None:
+def test_a_request_is_indexed_and_wakes_a_worker(submit: Submit) -> None:
     request = submit()
     assert index.size() == 1
     assert ticket_queue().count == 1
@@ -67,7 +67,7 @@ def test_it_is_indexed_and_a_worker_is_woken(submit: Submit) -> None:
     assert claim and claim.request.id == request.id
 
 
-def test_tickets_are_never_more_than_the_slots(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tickets_never_exceed_the_slots(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("queue_app.ordering.tickets.WAITING_MAX", 2)
     for _ in range(4):
         submit()
@@ -83,7 +83,7 @@ def test_tickets_are_never_more_than_the_slots(submit: Submit, monkeypatch: pyte
         pytest.param((Attempt.objects, "insert"), id="within the attempt"),
     ],
 )
-def test_who_dies_before_the_commit_leaves_nothing_behind(
+def test_a_crash_before_the_commit_leaves_nothing(
     submit: Submit, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[Any, str]
 ) -> None:
     def die(*_: object, **__: object) -> None:
@@ -96,7 +96,7 @@ def test_who_dies_before_the_commit_leaves_nothing_behind(
     assert index.size() == 0
 
 
-def test_who_dies_after_the_commit_has_accepted(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_after_the_commit_keeps_the_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(_request: AIRequest) -> None:
         raise RuntimeError("killed")
 
@@ -122,7 +122,7 @@ def test_without_redis_a_request_is_accepted_and_indexed_later(
     assert claim and claim.request.id == request.id
 
 
-def test_a_hung_redis_holds_a_client_for_its_timeout_only(submit: Submit, settings: Settings) -> None:
+def test_a_hung_redis_delays_a_client_only_for_its_timeout(submit: Submit, settings: Settings) -> None:
     """The server takes connections and says nothing. A call without a timeout would never come back."""
     settings.REDIS_TIMEOUT_S = 0.05
     with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
@@ -149,7 +149,7 @@ def test_lone_surrogates_are_refused_and_leave_nothing_behind(submit: Submit) ->
 
 
 @pytest.mark.parametrize("redis_is_away", [False, True])
-def test_a_full_queue_takes_no_more(
+def test_a_full_queue_refuses_requests(
     submit: Submit, organization: Organization, settings: Settings, redis_is_away: bool
 ) -> None:
     policy = QueuePolicy.objects.create(organization=organization, depth_limit=2)
@@ -164,7 +164,7 @@ def test_a_full_queue_takes_no_more(
     assert AIRequest.objects.count() == 2
 
 
-def test_another_organization_has_its_own_room(
+def test_each_organization_has_its_own_depth_limit(
     submit: Submit, organization: Organization, other_organization: Organization
 ) -> None:
     index.set_policy(QueuePolicy(organization=organization, depth_limit=1))
@@ -172,7 +172,7 @@ def test_another_organization_has_its_own_room(
     submit(organization_id=other_organization.pk)
 
 
-def test_the_position_counts_what_goes_first(submit: Submit, other_organization: Organization) -> None:
+def test_the_position_counts_earlier_requests(submit: Submit, other_organization: Organization) -> None:
     submit(organization_id=other_organization.pk)
     numbered = [submit(priority=priority).accepted_position for priority in (10, 1000, 500, 1000, 10)]
     assert numbered == [1, 1, 2, 2, 5]
@@ -184,7 +184,7 @@ def test_a_repeat_with_the_same_key_is_the_same_request(submit: Submit) -> None:
     assert AIRequest.objects.count() == Attempt.objects.count() == index.size() == 1
 
 
-def test_a_repeat_is_answered_also_when_the_queue_is_full(submit: Submit, organization: Organization) -> None:
+def test_a_repeat_is_answered_even_if_the_queue_is_full(submit: Submit, organization: Organization) -> None:
     index.set_policy(QueuePolicy(organization=organization, depth_limit=1))
     first = submit(idempotency_key="k")
     assert submit(idempotency_key="k").id == first.id
@@ -200,11 +200,11 @@ def test_keys_belong_to_their_organization(submit: Submit, other_organization: O
     assert submit(idempotency_key="k").id != submit(idempotency_key="k", organization_id=other_organization.pk).id
 
 
-def test_requests_without_a_key_are_all_new(submit: Submit) -> None:
+def test_requests_without_a_key_are_always_new(submit: Submit) -> None:
     assert submit().id != submit().id
 
 
-def test_who_loses_the_race_for_a_key_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loser_of_a_key_race_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     winner = submit(idempotency_key="k")
     look_ups, real = count(), intake.find_earlier
     monkeypatch.setattr(intake, "find_earlier", lambda one: real(one) if next(look_ups) else None)
@@ -233,16 +233,16 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))
-def test_everything_that_the_client_sent_is_in_the_fingerprint(name: str) -> None:
+def test_the_fingerprint_covers_every_client_field(name: str) -> None:
     values = {field: getattr(BODY, field) for field in Submission.__dataclass_fields__}
     assert fingerprint(Submission(**{**values, name: CHANGES[name]})) != fingerprint(BODY)
 
 
-def test_every_field_of_a_body_is_covered_above() -> None:
+def test_every_body_field_is_tested() -> None:
     assert set(Submission.__dataclass_fields__) - set(CHANGES) == {"organization_id", "api_key_id", "idempotency_key"}
 
 
-def test_the_order_of_metadata_makes_no_other_body() -> None:
+def test_the_order_of_metadata_does_not_matter() -> None:
     values = {field: getattr(BODY, field) for field in Submission.__dataclass_fields__}
     one, other = ({"a": 1, "b": 2}, {"b": 2, "a": 1})
     assert fingerprint(Submission(**{**values, "metadata": one})) == fingerprint(

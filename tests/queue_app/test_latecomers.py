@@ -65,7 +65,7 @@ def picture(claim: Claim) -> dict[str, object]:
 
 
 @every_way_out
-def test_a_zombie_changes_nothing_while_its_heir_runs(
+def test_a_zombie_changes_nothing_while_its_successor_runs(
     zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], way_out: str
 ) -> None:
     before = picture(heir[0])
@@ -77,7 +77,7 @@ def test_a_zombie_changes_nothing_while_its_heir_runs(
 
 @every_way_out
 @pytest.mark.parametrize("end", ["answered", "failed"])
-def test_a_zombie_changes_nothing_after_its_heir_has_finished(
+def test_a_zombie_changes_nothing_after_its_successor_finished(
     zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], way_out: str, end: str
 ) -> None:
     if end == "answered":
@@ -91,7 +91,7 @@ def test_a_zombie_changes_nothing_after_its_heir_has_finished(
 
 
 @every_way_out
-def test_a_zombie_changes_nothing_while_nobody_has_its_request_yet(zombie: tuple[Claim, Attempt], way_out: str) -> None:
+def test_a_zombie_changes_nothing_before_a_takeover(zombie: tuple[Claim, Attempt], way_out: str) -> None:
     before = picture(zombie[0])
     WAYS_OUT[way_out](*zombie)
     assert picture(zombie[0]) == before
@@ -99,7 +99,7 @@ def test_a_zombie_changes_nothing_while_nobody_has_its_request_yet(zombie: tuple
     assert again and again.attempt_number == 2
 
 
-def test_a_zombies_answer_is_dropped_and_its_money_booked(
+def test_a_zombies_answer_is_dropped_and_its_cost_booked(
     zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt]
 ) -> None:
     assert outcomes.complete(*zombie, answer("too late")) is False
@@ -117,9 +117,7 @@ def test_a_zombies_failure_moves_nothing(zombie: tuple[Claim, Attempt], heir: tu
     assert (row().not_before, row().error_code) == (heir[0].request.not_before, "")
 
 
-def test_a_worker_that_lost_its_request_before_the_call_leaves_it_to_its_heir(
-    claimed: Claimed, provider: ScriptedProvider
-) -> None:
+def test_a_worker_that_lost_its_request_does_not_call(claimed: Claimed, provider: ScriptedProvider) -> None:
     zombie = claimed()
     lease_expires()
     recover()
@@ -130,9 +128,7 @@ def test_a_worker_that_lost_its_request_before_the_call_leaves_it_to_its_heir(
     assert (provider.calls, picture(heir)) == ([], before)
 
 
-def test_a_claim_that_was_given_back_does_not_stop_the_call_of_the_next_worker(
-    claimed: Claimed, provider: ScriptedProvider
-) -> None:
+def test_a_returned_claim_does_not_stop_the_next_worker(claimed: Claimed, provider: ScriptedProvider) -> None:
     """Both have the same attempt: whoever calls first has it."""
     first = claimed()
     outcomes.give_back(first)
@@ -144,7 +140,7 @@ def test_a_claim_that_was_given_back_does_not_stop_the_call_of_the_next_worker(
     assert outcomes.complete(second, attempt, answer())
 
 
-def test_the_call_of_a_request_that_was_cancelled_and_retried_leaves_the_new_claim_alone(claimed: Claimed) -> None:
+def test_the_old_call_of_a_retried_request_leaves_the_new_claim_unchanged(claimed: Claimed) -> None:
     old = claimed()
     attempt = sent(old)
     control.cancel(row(), actor="user:x")
@@ -156,7 +152,7 @@ def test_the_call_of_a_request_that_was_cancelled_and_retried_leaves_the_new_cla
     assert picture(new) == before
 
 
-def test_the_heir_of_another_request_does_not_keep_a_cancelled_one_in_flight(
+def test_another_requests_successor_does_not_keep_a_cancelled_one_in_flight(
     zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], claimed: Claimed
 ) -> None:
     claim = claimed()

@@ -36,7 +36,7 @@ class Told:
         return [QueueEvent.model_validate_json(each.data) for each in events if each.type == "queue"]
 
 
-def test_the_figures_are_those_of_the_json_api(
+def test_the_figures_match_the_json_api(
     submit: Submit, claimed: Callable[..., Claim], organization: Organization
 ) -> None:
     claimed(priority=Priority.CRITICAL)
@@ -52,7 +52,7 @@ def test_the_figures_are_those_of_the_json_api(
     assert event.by_priority.model_dump() == {"critical": 0, "high": 1, "normal": 0, "low": 1}
 
 
-def test_only_what_changed_is_told(submit: Submit, organization: Organization) -> None:
+def test_only_changes_send_events(submit: Submit, organization: Organization) -> None:
     told = Told(organization)
     mark_listening(organization.pk)
     for _ in range(3):
@@ -76,7 +76,7 @@ def test_nothing_is_counted_for_an_organization_without_a_client(submit: Submit,
     assert (len(queries), told.queue()) == (0, [])
 
 
-def test_an_organization_whose_clients_left_is_forgotten(
+def test_an_organization_without_clients_is_dropped(
     submit: Submit, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_events, "LISTENING_S", -1)
@@ -97,7 +97,7 @@ def test_organizations_cost_no_further_queries(
     assert counts == [3, 3]
 
 
-def test_each_organization_is_told_its_own_figures(
+def test_each_organization_gets_its_own_figures(
     submit: Submit, organization: Organization, other_organization: Organization
 ) -> None:
     told = [Told(each) for each in (organization, other_organization)]
@@ -126,13 +126,13 @@ def test_the_count_does_not_read_ended_requests(submit: Submit, organization: Or
         assert "SCAN queue_app_airequest'" not in plans[1]
 
 
-def test_a_redis_that_is_away_is_the_schedulers_to_report(queue: None, settings: Settings) -> None:
+def test_the_scheduler_reports_an_unavailable_redis(queue: None, settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     with pytest.raises(RedisError):
         publish_queue_figures()
 
 
-def test_one_organization_whose_figures_break_keeps_no_other_waiting(
+def test_failing_figures_of_one_organization_do_not_block_others(
     submit: Submit, organization: Organization, other_organization: Organization
 ) -> None:
     with system_scope():

@@ -36,13 +36,13 @@ def beat(name: str, *, busy: int = 3, stopping: bool = False) -> None:
     redis_client().hset(heartbeat.WORKERS_KEY, name, json.dumps(sign.__dict__))
 
 
-def test_without_any_request_the_page_says_how_to_send_one(queue: None, viewer: User, client_of: Browser) -> None:
+def test_the_empty_page_explains_how_to_send_a_request(queue: None, viewer: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("queue_live")).text
     assert "Send your first request" in page
     assert "curl http://testserver/api/ai/queue" in page
 
 
-def test_the_page_shows_what_waits_in_each_priority(submit: Submit, viewer: User, client_of: Browser) -> None:
+def test_the_page_shows_waiting_requests_by_priority(submit: Submit, viewer: User, client_of: Browser) -> None:
     submit(priority=Priority.CRITICAL)
     submit(priority=Priority.LOW)
     submit(priority=Priority.LOW)
@@ -51,7 +51,7 @@ def test_the_page_shows_what_waits_in_each_priority(submit: Submit, viewer: User
     assert live.stats.queue_size == 3
 
 
-def test_another_organization_s_requests_are_not_counted(
+def test_other_organizations_requests_are_not_counted(
     submit: Submit, other_organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     submit(organization_id=other_organization.pk)
@@ -67,7 +67,7 @@ def test_htmx_gets_all_but_the_charts(queue: None, viewer: User, client_of: Brow
     assert "HX-Request" in response.headers["Vary"]
 
 
-def test_a_page_that_has_not_changed_is_not_sent_again(queue: None, viewer: User, client_of: Browser) -> None:
+def test_an_unchanged_page_is_not_sent_again(queue: None, viewer: User, client_of: Browser) -> None:
     client = client_of(viewer)
     first = client.get(reverse("queue_live"), headers=HTMX)
     again = client.get(reverse("queue_live"), headers={**HTMX, "If-None-Match": first.headers["ETag"]})
@@ -98,7 +98,7 @@ def test_an_open_circuit_is_shown_with_the_time_of_the_next_probe(
     assert "in 60 s" in page or "in 59 s" in page
 
 
-def test_the_error_rate_is_colored_when_it_is_bad(
+def test_a_high_error_rate_is_colored(
     claimed: Callable[..., Claim], organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     claim = claimed(max_retries=0)
@@ -109,7 +109,7 @@ def test_the_error_rate_is_colored_when_it_is_bad(
     assert (live.stats.recent.error_rate, live.error_tone) == (100, "bad")
 
 
-def test_without_redis_the_database_s_figures_go_on(
+def test_without_redis_database_figures_stay_current(
     submit: Submit, redis_away: None, viewer: User, client_of: Browser
 ) -> None:
     submit()
@@ -166,7 +166,9 @@ def test_an_unknown_priority_changes_nothing(
         assert not QueuePolicy.objects.exists()
 
 
-def test_who_may_not_pause_gets_no_buttons(queue: None, viewer: User, operator: User, client_of: Browser) -> None:
+def test_members_without_permission_see_no_pause_buttons(
+    queue: None, viewer: User, operator: User, client_of: Browser
+) -> None:
     assert "lane-form" in client_of(operator).get(reverse("queue_live"), headers=HTMX).text
     assert "lane-form" not in client_of(viewer).get(reverse("queue_live"), headers=HTMX).text
 

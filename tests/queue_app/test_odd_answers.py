@@ -70,7 +70,7 @@ def test_an_error_text_with_unstorable_characters_fails_once_and_costs_nothing(
 
 
 @pytest.mark.parametrize(("content", "reason"), [("", "stop"), ("Hi.", None), ("Hi.", "error")])
-def test_what_is_no_answer_is_repeated_and_every_call_is_booked(
+def test_an_empty_answer_is_retried_and_every_call_is_booked(
     fake: FakeServer, claimed: Claimed, content: str, reason: object
 ) -> None:
     fake.will_answer(answers(content, reason))
@@ -89,7 +89,7 @@ def test_what_is_no_answer_is_repeated_and_every_call_is_booked(
         (413, {"error": {"message": "too large"}}),
     ],
 )
-def test_what_another_model_may_take_goes_to_the_fallback(
+def test_errors_specific_to_a_model_go_to_the_fallback(
     fake: FakeServer, claimed: Claimed, organization: Organization, status: int, body: object
 ) -> None:
     use_defaults(organization_id=organization.pk, enabled=True, actor="test")

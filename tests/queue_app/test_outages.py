@@ -43,7 +43,7 @@ def outage(submit: Submit, provider: ScriptedProvider, settings: Settings) -> li
     return requests
 
 
-def test_the_failing_model_is_named_with_its_error_and_those_who_wait(
+def test_a_failing_model_is_shown_with_its_error_and_waiting_requests(
     outage: list[AIRequest], scoped: Organization
 ) -> None:
     (found,) = live_queue().outages
@@ -53,7 +53,7 @@ def test_the_failing_model_is_named_with_its_error_and_those_who_wait(
     assert found.since is not None and found.since <= timezone.now()
 
 
-def test_the_page_says_so_and_links_to_the_provider_and_the_requests(
+def test_the_outage_notice_links_to_the_provider_and_the_requests(
     outage: list[AIRequest], viewer: User, client_of: Browser
 ) -> None:
     client = client_of(viewer)
@@ -66,13 +66,13 @@ def test_the_page_says_so_and_links_to_the_provider_and_the_requests(
         assert len(client.get(f"{reverse('queue_requests')}?{query}").context["rows"]) == count
 
 
-def test_an_error_rate_of_zero_is_not_calm_while_attempts_fail(outage: list[AIRequest], scoped: Organization) -> None:
+def test_a_zero_error_rate_warns_while_attempts_fail(outage: list[AIRequest], scoped: Organization) -> None:
     live = live_queue()
     assert (live.stats.recent.error_rate, live.failed_attempts, live.error_tone) == (None, 5, "warn")
     assert live.held_back == 30
 
 
-def test_an_outage_is_over_with_the_next_answer(
+def test_the_next_answer_ends_an_outage(
     outage: list[AIRequest], scoped: Organization, provider: ScriptedProvider, settings: Settings
 ) -> None:
     settings.BREAKER_OPEN_S = 0
@@ -84,7 +84,7 @@ def test_an_outage_is_over_with_the_next_answer(
     assert live_queue().outages == []
 
 
-def test_one_failure_among_many_answers_is_no_outage(
+def test_one_failure_among_many_answers_is_not_an_outage(
     submit: Submit, provider: ScriptedProvider, scoped: Organization
 ) -> None:
     provider.script = [answer(), answer(), refusal("SERVER_ERROR"), answer()]
@@ -107,7 +107,7 @@ def test_many_failures_among_answers_are_a_partial_outage(
     assert live_queue().outages == []
 
 
-def test_mistakes_of_callers_are_no_outage(submit: Submit, provider: ScriptedProvider, scoped: Organization) -> None:
+def test_caller_errors_are_not_an_outage(submit: Submit, provider: ScriptedProvider, scoped: Organization) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
     for _ in range(6):
         submit()
@@ -115,7 +115,5 @@ def test_mistakes_of_callers_are_no_outage(submit: Submit, provider: ScriptedPro
     assert live_queue().outages == []
 
 
-def test_another_organization_s_outage_is_not_shown(
-    outage: list[AIRequest], stranger: User, client_of: Browser
-) -> None:
+def test_other_organizations_outages_are_not_shown(outage: list[AIRequest], stranger: User, client_of: Browser) -> None:
     assert "are failing" not in client_of(stranger).get(reverse("queue_live")).text

@@ -59,7 +59,7 @@ def sums(table: type[OutcomeCounts], **narrowed: object) -> Outcomes:
 
 @limits(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(ends, max_size=6), max_size=4))
-def test_minutes_and_totals_are_what_ended(
+def test_minutes_and_totals_count_ended_requests(
     organization: Organization, batches: list[list[tuple[Priority, Status, int | None, int]]]
 ) -> None:
     for table in (AIRequest, QueueMinute, QueueTotal):
@@ -101,9 +101,7 @@ def test_every_organization_has_its_own_figures(organization: Organization, othe
     assert sums(QueueTotal) == sums(QueueMinute) == Outcomes(started=1, completed=1, wait_ms=100, run_ms=500)
 
 
-def test_who_dies_while_counting_has_counted_nothing(
-    organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_while_counting_counts_nothing(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     ended(organization)
     real = outcome_counts._add
 
@@ -146,7 +144,7 @@ def test_an_empty_queue_has_no_averages() -> None:
     assert recent.throughput_per_minute == 0
 
 
-def test_what_ended_long_ago_is_in_the_totals_only(organization: Organization) -> None:
+def test_old_ends_are_only_in_the_totals(organization: Organization) -> None:
     ended(organization, at=timezone.now() - timedelta(hours=1))
     count_ended()
     stats = queue_stats()

@@ -79,7 +79,7 @@ def test_an_answer_ends_the_request_and_books_its_cost(claimed: Claimed, provide
     assert (attempt.id, call.max_tokens, call.timeout_s) == (Attempt.objects.get().id, 4096, 30)
 
 
-def test_an_answer_in_time_asks_for_no_heir(
+def test_an_answer_in_time_starts_no_other_worker(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One statement less for every request that goes well."""
@@ -88,16 +88,14 @@ def test_an_answer_in_time_asks_for_no_heir(
     assert (row().status, index.size()) == (Status.COMPLETED, 0)
 
 
-def test_the_call_leaves_after_its_attempt_is_marked_as_sent(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_the_attempt_is_marked_as_sent_before_the_call(claimed: Claimed, provider: ScriptedProvider) -> None:
     seen: list[str] = []
     provider.script = [lambda _attempt: (seen.extend(states()), answer())[1]]
     process(claimed())
     assert seen == ["dispatched"]
 
 
-def test_an_answer_without_usage_costs_what_we_count_and_is_no_error(
-    claimed: Claimed, provider: ScriptedProvider
-) -> None:
+def test_an_answer_without_usage_is_booked_by_our_count(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [answer(usage=None, raw_usage={"prompt_tokens": None})]
     process(claimed())
     attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
@@ -109,7 +107,7 @@ def test_an_answer_without_usage_costs_what_we_count_and_is_no_error(
     assert (status.usage, status.is_cost_estimated) == (entry.usage, True)
 
 
-def test_a_failure_that_passes_is_tried_again_with_a_new_attempt(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_temporary_failure_is_retried_with_a_new_attempt(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [refusal("RATE_LIMITED", retry_after_s=60), answer()]
     process(claimed())
     assert (row().status, row().attempt_number, states()) == (Status.PENDING, 2, ["released", "reserved"])
@@ -129,7 +127,7 @@ def no_default_fallback(organization: Organization) -> None:
     FallbackOptOut(organization=organization).save()
 
 
-def test_without_a_route_of_its_own_a_failed_request_goes_to_the_default_fallback(
+def test_a_failed_request_without_a_custom_chain_uses_the_default_one(
     claimed: Claimed, provider: ScriptedProvider
 ) -> None:
     provider.script = [refusal("SERVER_ERROR"), answer()]
@@ -142,7 +140,7 @@ def test_without_a_route_of_its_own_a_failed_request_goes_to_the_default_fallbac
 
 
 @pytest.mark.parametrize("metadata", [{"purpose": "warm"}, {"rechecks": "a hit"}])
-def test_a_request_that_only_the_cache_wants_never_goes_to_another_model(
+def test_cache_warming_requests_never_fall_back(
     claimed: Claimed, provider: ScriptedProvider, metadata: dict[str, str]
 ) -> None:
     provider.script = [refusal("SERVER_ERROR")]
@@ -150,7 +148,7 @@ def test_a_request_that_only_the_cache_wants_never_goes_to_another_model(
     assert (row().status, states()) == (Status.FAILED, ["released"])
 
 
-def test_after_all_repeats_the_request_fails_with_the_reason(
+def test_after_all_retries_the_request_fails_with_the_reason(
     claimed: Claimed, provider: ScriptedProvider, no_default_fallback: None
 ) -> None:
     provider.script = [refusal("SERVER_ERROR")]
@@ -174,7 +172,7 @@ def test_a_refusal_is_final(claimed: Claimed, provider: ScriptedProvider) -> Non
     assert (row().status, states()) == (Status.FAILED, ["released"])
 
 
-def test_a_timeout_books_the_bound_and_each_repeat_its_own(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_each_timeout_books_its_own_bound(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [refusal("TIMEOUT", may_be_billed=True), answer()]
     process(claimed())
     delay_ends()
@@ -193,7 +191,7 @@ def test_usage_that_comes_with_an_error_is_booked(claimed: Claimed, provider: Sc
     assert (row().status, states(), booked()) == (Status.FAILED, ["settled"], COST)
 
 
-def test_the_next_of_the_chain_answers_and_is_paid(
+def test_the_next_model_of_the_chain_answers_and_is_booked(
     claimed: Claimed, provider: ScriptedProvider, organization: Organization
 ) -> None:
     FallbackRoute.objects.create(
@@ -237,7 +235,7 @@ def test_a_next_model_without_a_price_ends_the_request(
     )
 
 
-def test_a_lost_worker_costs_nothing_before_the_call_and_the_bound_after(claimed: Claimed) -> None:
+def test_a_lost_worker_is_booked_only_after_its_call_was_sent(claimed: Claimed) -> None:
     first = claimed()
     lease_expires()
     recover()
@@ -251,7 +249,7 @@ def test_a_lost_worker_costs_nothing_before_the_call_and_the_bound_after(claimed
     assert (row().crashes, first.attempt_number, row().attempt_number) == (2, 1, 3)
 
 
-def test_a_lease_holds_to_its_very_end(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_valid_until_its_exact_end(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed()
     end = row().lease_until
     monkeypatch.setattr(timezone, "now", lambda: end)
@@ -276,7 +274,7 @@ def test_a_request_that_loses_three_workers_is_quarantined(claimed: Claimed) -> 
     assert states() == ["released"] * 3
 
 
-def test_lost_workers_do_not_use_up_the_repeats(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_lost_workers_use_no_retries(claimed: Claimed, provider: ScriptedProvider) -> None:
     claimed(max_retries=1)
     lease_expires()
     recover()
@@ -294,7 +292,7 @@ def test_completing_twice_is_completing_once(claimed: Claimed) -> None:
     assert (booked(), LedgerEntry.objects.count()) == (COST, 1)
 
 
-def test_what_is_given_back_keeps_its_place_and_its_attempt(claimed: Claimed, submit: Callable[..., AIRequest]) -> None:
+def test_a_returned_request_keeps_its_position_and_attempt(claimed: Claimed, submit: Callable[..., AIRequest]) -> None:
     claim = claimed()
     submit()
     outcomes.give_back(claim)
@@ -304,7 +302,7 @@ def test_what_is_given_back_keeps_its_place_and_its_attempt(claimed: Claimed, su
     assert Attempt.objects.filter(request_id=claim.request.id).count() == 1
 
 
-def test_giving_back_what_was_cancelled_leaves_nothing_in_the_index(claimed: Claimed) -> None:
+def test_returning_a_cancelled_request_leaves_no_index_entry(claimed: Claimed) -> None:
     claim = claimed()
     control.cancel(row(), actor="user:x")
     outcomes.give_back(claim)
@@ -341,7 +339,7 @@ def test_an_outcome_is_one_transaction(
 
 
 @pytest.mark.parametrize("passed", [timedelta(seconds=2), -timedelta(minutes=1)], ids=["forward", "set back"])
-def test_the_cache_learns_how_long_the_call_took_whatever_the_clock_does(
+def test_the_cached_latency_is_valid_for_any_clock(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, passed: timedelta
 ) -> None:
     claim, moment = claimed(), timezone.now()
@@ -367,9 +365,7 @@ def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedP
 
 
 @pytest.mark.usefixtures("no_fallback")
-def test_lost_workers_and_open_circuits_are_no_calls_that_failed(
-    claimed: Claimed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_workers_and_open_circuits_are_not_failed_calls(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed()
     lease_expires()
     recover()
@@ -394,7 +390,7 @@ def test_lost_workers_and_open_circuits_are_no_calls_that_failed(
 
 
 @pytest.mark.parametrize(("reserved", "code"), [(0, outcomes.BUDGET_EXCEEDED), (10**9, outcomes.BUDGET_BUSY)])
-def test_a_repeat_that_no_budget_admits_ends_the_request_with_both_reasons(
+def test_a_retry_without_budget_ends_the_request_with_both_reasons(
     claimed: Claimed, provider: ScriptedProvider, organization: Organization, reserved: int, code: str
 ) -> None:
     claim = claimed()
@@ -410,7 +406,7 @@ def test_a_repeat_that_no_budget_admits_ends_the_request_with_both_reasons(
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time")
 @pytest.mark.parametrize("way_out", ["complete", "fail", "recover", "cancel"])
-def test_every_way_out_takes_the_request_before_the_attempt(claimed: Claimed, way_out: str) -> None:
+def test_every_outcome_locks_the_request_before_the_attempt(claimed: Claimed, way_out: str) -> None:
     """Two that lock the same rows in different orders wait for each other; PostgreSQL then kills one of them."""
     claim = claimed()
     attempt = sent(claim) if way_out == "complete" else Attempt.objects.get()

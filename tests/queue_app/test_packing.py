@@ -13,12 +13,12 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_what_is_packed_comes_back_whole(value: object) -> None:
+def test_packing_round_trips(value: object) -> None:
     assert unpack(pack(value)) == value
 
 
 @given(text.filter(bool), st.integers(1, 5000))
-def test_long_values_come_back_whole_as_well(part: str, times: int) -> None:
+def test_packing_long_values_round_trips(part: str, times: int) -> None:
     assert unpack(memoryview(pack({"content": part * times}))) == {"content": part * times}
 
 
@@ -28,13 +28,13 @@ def test_more_than_4_kib_are_compressed(extra: int, is_compressed: bool) -> None
     assert (len(pack(value)) < COMPRESS_ABOVE_BYTES) is is_compressed
 
 
-def test_umlauts_count_by_their_bytes() -> None:
+def test_non_ascii_text_is_counted_in_bytes() -> None:
     assert len(pack("ü" * 2100)) < COMPRESS_ABOVE_BYTES
     assert len(pack("ü" * 100)) == len(b'j""') + 200
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
-def test_what_no_database_could_keep_is_refused(value: object) -> None:
+def test_unstorable_values_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"JSON|surrogates"):
         pack(value)
 

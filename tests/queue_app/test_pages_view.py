@@ -50,7 +50,7 @@ def url_of(submit: Submit) -> Callable[[Address], str]:
 
 
 @pytest.mark.parametrize("address", OF_REQUESTS, ids=lambda address: address.name)
-def test_a_stranger_s_request_is_like_a_missing_one(
+def test_another_organizations_request_is_404(
     address: Address, url_of: Callable[[Address], str], stranger: User, client_of: Browser
 ) -> None:
     client = client_of(stranger)
@@ -62,7 +62,7 @@ def test_a_stranger_s_request_is_like_a_missing_one(
 
 
 @by_name
-def test_somebody_without_an_organization_gets_404(
+def test_a_user_without_an_organization_gets_404(
     address: Address, url_of: Callable[[Address], str], client_of: Browser
 ) -> None:
     nobody = User.objects.create_user("nobody")

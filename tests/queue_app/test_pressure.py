@@ -58,7 +58,7 @@ def plan_of(statement: Statement) -> str:
         return "".join(f"{row[-1]}\n" for row in cursor.fetchall())
 
 
-def test_no_figure_scans_the_requests_or_the_alerts(make: Callable[..., AIRequest], organization: Organization) -> None:
+def test_figures_never_scan_requests_or_alerts(make: Callable[..., AIRequest], organization: Organization) -> None:
     make()
     with system_scope():
         QueuePolicy.objects.create(organization=organization, max_in_flight=1)
@@ -75,7 +75,7 @@ def test_no_figure_scans_the_requests_or_the_alerts(make: Callable[..., AIReques
     assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
 
 
-def test_it_tells_waiting_from_ready_by_organization(
+def test_waiting_and_ready_are_counted_by_organization(
     make: Callable[..., AIRequest], organization: Organization, other_organization: Organization
 ) -> None:
     make()

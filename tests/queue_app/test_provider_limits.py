@@ -67,7 +67,7 @@ def test_no_more_requests_start_than_the_limit_allows_in_a_minute(submit: Submit
     assert len(started()) == 3
 
 
-def test_those_behind_them_do_not_wait(submit: Submit, other_organization: Organization) -> None:
+def test_other_requests_are_not_blocked(submit: Submit, other_organization: Organization) -> None:
     limit(CHAT, 1)
     first = submit(priority=Priority.CRITICAL)
     for _ in range(20):
@@ -77,7 +77,7 @@ def test_those_behind_them_do_not_wait(submit: Submit, other_organization: Organ
     assert {request.id for request in started()} == {first.id, other_model.id, stranger.id}
 
 
-def test_when_there_is_room_again_the_best_request_goes_first(submit: Submit) -> None:
+def test_the_best_request_starts_once_the_limit_has_room(submit: Submit) -> None:
     limit(CHAT, 1)
     submit(priority=Priority.LOW)
     assert len(started()) == 1
@@ -105,7 +105,7 @@ def test_every_waiting_organization_gets_its_turn(
     assert served.count(organization.pk) == served.count(other_organization.pk) == 3
 
 
-def test_models_without_a_limit_of_their_own_share_the_provider_s(submit: Submit) -> None:
+def test_models_without_a_limit_share_the_providers(submit: Submit) -> None:
     limit("deepseek/", 2)
     limit("deepseek/deepseek-v4-pro", None)
     for model in ("deepseek-chat", "deepseek-flash", "deepseek-chat", "deepseek-v4-pro", "deepseek-v4-pro"):
@@ -128,7 +128,7 @@ def test_a_retry_counts_as_another_call(submit: Submit, provider: ScriptedProvid
     assert (len(provider.calls), claim_next("worker")) == (2, None)
 
 
-def test_a_fallback_waits_for_the_limit_of_the_model_that_it_calls(
+def test_a_fallback_counts_against_its_own_models_limit(
     submit: Submit, provider: ScriptedProvider, scoped: Organization
 ) -> None:
     limit("openai/gpt-4", 1)
@@ -150,7 +150,7 @@ def test_a_fallback_waits_for_the_limit_of_the_model_that_it_calls(
     assert provider_limits.waiting_for_limits([scoped.pk]) == {"openai/gpt-4": 1}
 
 
-def test_a_claim_that_does_not_call_gives_its_place_back(submit: Submit, provider: ScriptedProvider) -> None:
+def test_a_claim_without_a_call_frees_its_place(submit: Submit, provider: ScriptedProvider) -> None:
     limit(CHAT, 1)
     submit()
     queue = create_ai_request_queue()
@@ -165,7 +165,7 @@ def test_a_claim_that_does_not_call_gives_its_place_back(submit: Submit, provide
     assert queue.dequeue() is None
 
 
-def test_a_call_that_takes_longer_than_a_minute_to_leave_still_counts(submit: Submit) -> None:
+def test_a_call_sent_after_more_than_a_minute_counts(submit: Submit) -> None:
     limit(CHAT, 1)
     submit()
     submit()
@@ -174,7 +174,7 @@ def test_a_call_that_takes_longer_than_a_minute_to_leave_still_counts(submit: Su
     assert started() == []
 
 
-def test_a_request_that_stood_under_another_model_goes_back_to_the_right_place(
+def test_a_request_with_a_changed_model_returns_to_the_right_lane(
     submit: Submit, provider: ScriptedProvider, scoped: Organization
 ) -> None:
     """The reconciler's rows can be older than the last step of a fallback chain."""
@@ -192,7 +192,7 @@ def test_a_request_that_stood_under_another_model_goes_back_to_the_right_place(
     assert AIRequest.objects.get().status == Status.COMPLETED
 
 
-def test_what_redis_lost_is_counted_again(
+def test_lost_calls_are_restored_from_the_ledger(
     submit: Submit, provider: ScriptedProvider, organization: Organization
 ) -> None:
     limit(CHAT, 3)
@@ -209,7 +209,7 @@ def test_what_redis_lost_is_counted_again(
     assert len(started()) == 1
 
 
-def test_a_changed_limit_holds_at_once(submit: Submit) -> None:
+def test_a_changed_limit_applies_immediately(submit: Submit) -> None:
     limit(CHAT, 1)
     for _ in range(9):
         submit()
@@ -222,7 +222,7 @@ def test_a_changed_limit_holds_at_once(submit: Submit) -> None:
     assert len(started()) == 6
 
 
-def test_the_reconciler_repairs_limits_that_redis_has_otherwise(submit: Submit) -> None:
+def test_index_repair_restores_wrong_limits(submit: Submit) -> None:
     limit(CHAT, 1)
     redis_client().hset(f"{index.PREFIX}limits", CHAT, 500)
     IndexRepair().run()
@@ -244,7 +244,7 @@ def test_staff_changes_a_limit_in_the_admin(submit: Submit, owner: User, client_
 
 
 @pytest.mark.parametrize(("provider", "model"), [("deepsek", ""), ("deepseek", "deepseek-chatt")])
-def test_a_limit_of_something_that_does_not_exist_is_refused(
+def test_a_limit_for_an_unknown_model_is_refused(
     provider: str, model: str, queue: None, owner: User, client_of: Callable[[User], Client]
 ) -> None:
     owner.is_staff = owner.is_superuser = True
@@ -255,7 +255,7 @@ def test_a_limit_of_something_that_does_not_exist_is_refused(
     assert not ProviderLimit.objects.filter(provider=provider, model=model).exclude(changed_by="").exists()
 
 
-def test_a_deleted_limit_holds_no_longer(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
+def test_a_deleted_limit_no_longer_applies(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
     owner.is_staff = owner.is_superuser = True
     owner.save()
     limit(CHAT, 1)
@@ -267,7 +267,7 @@ def test_a_deleted_limit_holds_no_longer(submit: Submit, owner: User, client_of:
     assert len(started()) == 2
 
 
-def test_a_shipped_limit_is_the_provider_s_and_not_the_sandbox_s(db: None, settings: Settings) -> None:
+def test_a_shipped_limit_does_not_apply_to_the_sandbox(db: None, settings: Settings) -> None:
     ProviderLimit.objects.all().delete()
     ProviderLimit.objects.create(provider="deepseek", requests_per_minute=100)
     assert provider_limits.cost.rate_limits() == {}
@@ -288,7 +288,7 @@ def test_an_alias_shares_the_limit_of_its_model(submit: Submit, scoped: Organiza
     }
 
 
-def test_the_figures_say_how_many_wait_for_a_limit(submit: Submit, scoped: Organization) -> None:
+def test_the_figures_count_requests_waiting_for_a_limit(submit: Submit, scoped: Organization) -> None:
     limit(CHAT, 1)
     for _ in range(4):
         submit()
@@ -322,7 +322,7 @@ def test_a_claim_is_one_command_with_or_without_a_limit(submit: Submit, per_minu
     assert commands_of(index.claim) == ["EVALSHA"]
 
 
-def test_a_claim_does_not_look_at_each_request_that_waits_for_a_limit(
+def test_a_claim_does_not_scan_requests_waiting_for_a_limit(
     redis_url: str, db: None, organization: Organization
 ) -> None:
     """As many commands inside of the script with 2,000 blocked requests as with 20."""

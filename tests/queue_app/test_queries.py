@@ -69,7 +69,7 @@ def test_pages_partition_the_requests_newest_first(
         assert set(all_pages(RequestFilter(priority=priority), size)) == {r for r in rows if r.priority == priority}
 
 
-def test_what_arrives_while_paging_is_not_between_the_pages(organization: Organization) -> None:
+def test_new_requests_do_not_shift_pages(organization: Organization) -> None:
     rows = [stored(organization, second) for second in range(4)]
     first = page_of(RequestFilter(), size=2)
     stored(organization, 9)
@@ -111,7 +111,7 @@ def test_a_period_narrows_and_its_end_is_outside(organization: Organization) -> 
     assert page_of(replace(narrowed, oldest_first=True)).requests == rows[1:3]
 
 
-def test_a_key_narrows(organization: Organization) -> None:
+def test_the_key_filter_narrows(organization: Organization) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.OPERATOR, actor="command:test")
     stored(organization, 1)
     wanted = stored(organization, 2, api_key=key)
@@ -119,14 +119,14 @@ def test_a_key_narrows(organization: Organization) -> None:
 
 
 @pytest.mark.parametrize("tag", ["shop", 'a "quoted" \\ one', "\u00e4rger", "100%", "\U0001f600"])
-def test_a_tag_narrows_to_exactly_this_tag(organization: Organization, tag: str) -> None:
+def test_the_tag_filter_matches_exactly(organization: Organization, tag: str) -> None:
     stored(organization, 1, tags=[f"{tag} more", tag.upper() + "x", f"less {tag}"])
     wanted = stored(organization, 2, tags=["other", tag])
     assert page_of(RequestFilter(tag=tag)).requests == [wanted]
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-def test_a_filter_looks_at_some_requests_and_the_next_page_continues(
+def test_a_filtered_page_searches_a_limited_number_of_requests(
     organization: Organization, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
 ) -> None:
     monkeypatch.setattr(queries, "SEARCHED", 3)
@@ -144,7 +144,7 @@ def test_a_filter_looks_at_some_requests_and_the_next_page_continues(
     assert cursor is None
 
 
-def test_newer_requests_of_the_filter_are_counted_up_to_a_bound(
+def test_newer_matching_requests_are_counted_up_to_a_limit(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [stored(organization, second, user_ref="ann" if second % 2 else "bob") for second in range(7)]
@@ -172,7 +172,7 @@ INDEXED = "request_by_age"
         RequestFilter(status="failed", since=NOON),
     ],
 )
-def test_each_list_is_read_by_its_index_from_the_newest_on(organization: Organization, narrowed: RequestFilter) -> None:
+def test_each_list_uses_an_index(organization: Organization, narrowed: RequestFilter) -> None:
     stored(organization, 1)
     with CaptureQueriesContext(connection) as asked:
         page_of(narrowed, cursor_of(stored(organization, 2)))
@@ -189,7 +189,7 @@ def test_each_list_is_read_by_its_index_from_the_newest_on(organization: Organiz
         assert "TEMP B-TREE" not in plan
 
 
-def test_an_id_finds_its_request_and_nonsense_finds_none(organization: Organization) -> None:
+def test_an_invalid_id_finds_no_request(organization: Organization) -> None:
     wanted = stored(organization, 1)
     assert page_of(RequestFilter(request_id=f" {wanted.id} ")).requests == [wanted]
     assert page_of(RequestFilter(request_id="nonsense")).requests == []
@@ -213,13 +213,13 @@ def encoded(text: str) -> str:
         encoded("2026-01-01T12:00:00+00:00|\0"),
     ],
 )
-def test_what_is_no_cursor_is_refused(organization: Organization, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(organization: Organization, cursor: str) -> None:
     stored(organization, 1)
     with pytest.raises(ValueError):
         page_of(RequestFilter(), cursor)
 
 
-def test_another_organizations_request_is_not_there(
+def test_another_organizations_request_is_not_found(
     organization: Organization, other_organization: Organization
 ) -> None:
     mine = stored(organization, 1)
@@ -251,12 +251,12 @@ def test_the_status_of_a_completed_request(claimed: Callable[..., Claim], provid
     assert status.messages == [{"role": "user", "content": "Hi"}]
 
 
-def test_contents_are_for_those_who_may_read_them(submit: Submit) -> None:
+def test_contents_require_permission(submit: Submit) -> None:
     status = status_of(submit(), with_content=False)
     assert (status.messages, status.response) == (None, None)
 
 
-def test_the_position_is_that_in_the_own_queue_and_unknown_without_redis(submit: Submit, settings: Settings) -> None:
+def test_the_position_is_within_the_organization_and_unknown_without_redis(submit: Submit, settings: Settings) -> None:
     submit()
     second = submit()
     assert status_of(second, with_content=False).position == 2
@@ -264,7 +264,7 @@ def test_the_position_is_that_in_the_own_queue_and_unknown_without_redis(submit:
     assert status_of(second, with_content=False).position is None
 
 
-def test_the_error_is_the_message_or_else_the_code(submit: Submit) -> None:
+def test_the_error_is_the_message_or_the_code(submit: Submit) -> None:
     request = submit()
     request.status, request.error_code = Status.FAILED, "TIMEOUT"
     assert status_of(request, with_content=False).error == "TIMEOUT"
@@ -272,7 +272,7 @@ def test_the_error_is_the_message_or_else_the_code(submit: Submit) -> None:
     assert status_of(request, with_content=False).error == "too slow"
 
 
-def test_a_page_costs_two_queries_however_long(organization: Organization) -> None:
+def test_a_page_takes_two_queries(organization: Organization) -> None:
     for rows in (1, 10):
         for second in range(rows):
             stored(organization, second)

@@ -36,7 +36,7 @@ def fill(organization: Organization, number: int) -> None:
             accept(Submission(organization.pk, "deepseek", "deepseek-chat", messages))
 
 
-def test_one_idempotency_key_makes_one_request(race: Race, organization: Organization) -> None:
+def test_an_idempotency_key_creates_one_request(race: Race, organization: Organization) -> None:
     printed = race(*[("accept", "")] * RACERS)
     assert len({ids[0] for ids in printed}) == 1
     with system_scope():
@@ -77,7 +77,7 @@ def test_cancelling_races_dispatch_and_completion(race: Race, organization: Orga
     assert index.ready_total() == 0
 
 
-def test_a_caller_that_lost_its_claim_does_not_prolong_the_heirs(race: Race, organization: Organization) -> None:
+def test_a_caller_that_lost_its_claim_does_not_extend_the_successors(race: Race, organization: Organization) -> None:
     """A crash of the heir would not be noticed before the deadline of a call that the caller never makes."""
     fill(organization, 1)
     assert race(("dequeue", ""), ("inherit", "")) == [["1"], ["2", "True"]]
@@ -106,9 +106,7 @@ def test_concurrent_counters_count_each_request_once(race: Race, organization: O
             assert table.objects.aggregate(number=Sum("completed"))["number"] == 3_000
 
 
-def test_workers_together_never_send_more_than_a_provider_takes_in_a_minute(
-    race: Race, organization: Organization
-) -> None:
+def test_concurrent_workers_never_exceed_a_providers_limit(race: Race, organization: Organization) -> None:
     """Claims that end without a call give their place back, and nothing else does."""
     fill(organization, 400)
     index.run("set_limits", ["deepseek/deepseek-chat", 40])

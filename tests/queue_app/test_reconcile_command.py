@@ -24,39 +24,39 @@ def said() -> str:
     return output.getvalue()
 
 
-def test_everything_agrees_after_ordinary_work(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
+def test_reconcile_finds_nothing_after_normal_work(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     process(claimed())
     assert provider.calls
     call_command("reconcile", "--strict", stdout=StringIO())
     assert "no discrepancies" in said()
 
 
-def test_a_cost_without_its_ledger_entry_is_named(claimed: Callable[..., Claim], scoped: Organization) -> None:
+def test_a_cost_without_a_ledger_entry_is_reported(claimed: Callable[..., Claim], scoped: Organization) -> None:
     attempt = Attempt.objects.get(request_id=claimed().request.id)
     Attempt.objects.filter(id=attempt.id).update(cost_nano=7)
     assert str(attempt.id) in said()
 
 
-def test_a_call_whose_end_was_never_booked_is_named(claimed: Callable[..., Claim], scoped: Organization) -> None:
+def test_a_call_without_a_booked_outcome_is_reported(claimed: Callable[..., Claim], scoped: Organization) -> None:
     attempt = Attempt.objects.get(request_id=claimed().request.id)
     passed = timezone.now() - LONG_AGO
     Attempt.objects.filter(id=attempt.id).update(state=AttemptState.DISPATCHED, deadline_at=passed)
     assert str(attempt.id) in said()
 
 
-def test_a_request_of_a_lost_worker_is_named(claimed: Callable[..., Claim], scoped: Organization) -> None:
+def test_a_request_of_a_lost_worker_is_reported(claimed: Callable[..., Claim], scoped: Organization) -> None:
     request = claimed().request
     AIRequest.objects.filter(id=request.id).update(lease_until=timezone.now() - LONG_AGO)
     assert str(request.id) in said()
 
 
-def test_money_held_for_an_ended_request_is_named(submit: Callable[..., AIRequest], scoped: Organization) -> None:
+def test_a_hold_of_an_ended_request_is_reported(submit: Callable[..., AIRequest], scoped: Organization) -> None:
     request = submit()
     AIRequest.objects.filter(id=request.id).update(status=Status.FAILED, completed_at=timezone.now())
     assert str(request.id) in said()
 
 
-def test_strict_fails_where_something_is_wrong(submit: Callable[..., AIRequest], scoped: Organization) -> None:
+def test_strict_fails_on_any_finding(submit: Callable[..., AIRequest], scoped: Organization) -> None:
     request = submit()
     AIRequest.objects.filter(id=request.id).update(status=Status.FAILED, completed_at=timezone.now())
     with pytest.raises(CommandError, match="1 disagreement"):

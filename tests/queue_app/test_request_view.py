@@ -46,7 +46,7 @@ def read(request_id: UUID, organization_id: int) -> AIRequest:
         return AIRequest.objects.get(id=request_id)
 
 
-def test_a_waiting_request_is_shown_with_its_place(submit: Submit, client: Client) -> None:
+def test_a_waiting_request_shows_its_position(submit: Submit, client: Client) -> None:
     submit()
     page = client.get(url_of(submit(user_ref="mara", conversation_id="talk-7", tags=["esg"]))).text
     assert "Position 2 in the queue" in page
@@ -70,9 +70,7 @@ def test_an_answered_request_shows_prompt_answer_tokens_and_cost(
     assert "$0.0000056" in page
 
 
-def test_what_a_provider_billed_beside_tokens_is_shown(
-    claimed: Claimed, provider: ScriptedProvider, client: Client
-) -> None:
+def test_billed_extras_besides_tokens_are_shown(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
     usage = TokenUsage(20, output=10, cache_write_1h=5, tool_uses={"web_search": 2}, tier="flex", reported_nano=700_000)
     claim = claimed()
     provider.script = [answer(usage=usage)]
@@ -88,9 +86,7 @@ def test_what_a_provider_billed_beside_tokens_is_shown(
         assert text in page
 
 
-def test_an_answer_without_usable_counts_says_how_it_was_booked(
-    claimed: Claimed, provider: ScriptedProvider, client: Client
-) -> None:
+def test_an_estimated_answer_explains_its_booking(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
     claim = claimed()
     provider.script = [answer(usage=None)]
     process(claim)
@@ -99,7 +95,7 @@ def test_an_answer_without_usable_counts_says_how_it_was_booked(
     assert "MISSING_USAGE" not in page
 
 
-def test_who_may_not_read_contents_is_told_so(
+def test_members_without_content_permission_see_a_note(
     claimed: Claimed, provider: ScriptedProvider, viewer: User, client_of: Browser
 ) -> None:
     provider.script = [answer("Everything else.")]
@@ -111,14 +107,14 @@ def test_who_may_not_read_contents_is_told_so(
     assert "Everything else." not in page
 
 
-def test_a_prompt_that_was_cleaned_up_is_not_missed(submit: Submit, client: Client) -> None:
+def test_a_deleted_prompt_is_explained(submit: Submit, client: Client) -> None:
     request = submit()
     with organization_scope(request.organization_id):
         RequestContent.objects.all().delete()
     assert "Deleted by retention." in client.get(url_of(request)).text
 
 
-def test_a_fallback_and_what_led_to_it_are_on_the_timeline(
+def test_a_fallback_and_its_cause_are_on_the_timeline(
     claimed: Claimed, provider: ScriptedProvider, client: Client
 ) -> None:
     provider.script = [refusal("AUTHENTICATION"), answer()]
@@ -156,14 +152,14 @@ def test_a_lost_worker_is_visible_with_the_bound_that_was_booked(claimed: Claime
     assert "Booked at its upper bound until the provider reports the actual cost" in page
 
 
-def test_a_pause_before_the_next_attempt_is_told(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
+def test_a_retry_delay_is_shown(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
     provider.script = [refusal("RATE_LIMITED", retry_after_s=20)]
     claim = claimed()
     process(claim)
     assert "at the earliest" in client.get(url_of(claim.request)).text
 
 
-def test_a_live_request_asks_again_and_an_ended_one_stops(submit: Submit, client: Client) -> None:
+def test_a_live_request_page_polls_until_the_end(submit: Submit, client: Client) -> None:
     request = submit(messages=QUESTION)
     waiting = client.get(url_of(request), headers=HTMX)
     assert (waiting.status_code, "data-live" in waiting.text) == (200, True)
@@ -175,7 +171,7 @@ def test_a_live_request_asks_again_and_an_ended_one_stops(submit: Submit, client
     assert "<html" not in ended.text
 
 
-def test_a_request_is_cancelled_and_retried_by_hand(submit: Submit, client: Client) -> None:
+def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, client: Client) -> None:
     request = submit()
     for name, status in (("queue_cancel", "cancelled"), ("queue_retry", "pending")):
         response = client.post(reverse(name, args=[request.id]), follow=True)
@@ -185,14 +181,14 @@ def test_a_request_is_cancelled_and_retried_by_hand(submit: Submit, client: Clie
     assert [step.is_manual_retry for step in response.context["steps"]] == [False, True]
 
 
-def test_with_htmx_the_new_state_comes_with_a_toast(submit: Submit, client: Client) -> None:
+def test_htmx_gets_the_new_state_and_a_toast(submit: Submit, client: Client) -> None:
     request = submit()
     response = client.post(reverse("queue_cancel", args=[request.id]), headers=HTMX)
     assert "status-cancelled" in response.text
     assert json.loads(response.headers["HX-Trigger"])["toast"]["text"] == "Request cancelled."
 
 
-def test_what_cannot_be_done_is_said_and_changes_nothing(submit: Submit, client: Client) -> None:
+def test_an_impossible_action_is_explained_and_changes_nothing(submit: Submit, client: Client) -> None:
     request = submit()
     response = client.post(reverse("queue_retry", args=[request.id]), headers=HTMX)
     assert response.status_code == 422
@@ -205,7 +201,9 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(submit: Submit, client:
     assert read(request.id, request.organization_id).attempt_number == 1
 
 
-def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
+def test_members_without_permission_see_no_buttons(
+    submit: Submit, viewer: User, client: Client, client_of: Browser
+) -> None:
     request = submit()
     assert "cancel-request" in client.get(url_of(request)).text
     assert "cancel-request" not in client_of(viewer).get(url_of(request)).text
@@ -226,7 +224,7 @@ def test_more_attempts_cost_no_more_queries(submit: Submit, client: Client) -> N
     assert len(many) == len(few)
 
 
-def test_one_that_the_cache_answered_says_so(
+def test_a_cached_request_says_so(
     submit: Submit, client: Client, viewer: User, client_of: Browser, organization: Organization
 ) -> None:
     request = submit()
@@ -240,7 +238,7 @@ def test_one_that_the_cache_answered_says_so(
     assert hit.cached_question not in client_of(viewer).get(url_of(request)).text
 
 
-def test_one_that_follows_another_names_it(submit: Submit, client: Client) -> None:
+def test_a_follower_links_to_its_leader(submit: Submit, client: Client) -> None:
     leader, follower = submit(), submit()
     with system_scope():
         AIRequest.objects.filter(id=follower.id).update(leader_id=leader.id)

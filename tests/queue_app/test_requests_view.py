@@ -54,11 +54,11 @@ def status_of(request: AIRequest) -> str:
         return AIRequest.objects.get(id=request.id).status
 
 
-def test_without_requests_the_page_says_so(queue: None, client: Client) -> None:
+def test_the_empty_page_says_so(queue: None, client: Client) -> None:
     assert "No requests yet" in client.get(URL).text
 
 
-def test_where_nothing_matches_the_filters_can_be_cleared(submit: Submit, client: Client) -> None:
+def test_filters_without_a_match_can_be_cleared(submit: Submit, client: Client) -> None:
     submit()
     page = client.get(URL, {"status": "failed"}).text
     assert "No matching requests" in page
@@ -70,7 +70,7 @@ def test_the_newest_request_is_on_top(submit: Submit, client: Client) -> None:
     assert listed(client) == [str(second.id), str(first.id)]
 
 
-def test_another_organization_s_requests_are_not_listed(
+def test_other_organizations_requests_are_not_listed(
     submit: Submit, other_organization: Organization, client: Client
 ) -> None:
     theirs = submit(organization_id=other_organization.pk)
@@ -95,7 +95,7 @@ def test_each_filter_narrows_the_list(submit: Submit, client: Client) -> None:
     assert listed(client, status="cancelled") == [str(wanted.id)]
 
 
-def test_a_filter_that_makes_no_sense_narrows_nothing(submit: Submit, client: Client) -> None:
+def test_an_invalid_filter_is_ignored(submit: Submit, client: Client) -> None:
     request = submit()
     for name in ("status", "priority", "provider", "model"):
         assert listed(client, **{name: "\0nonsense"}) == [str(request.id)], name
@@ -103,7 +103,7 @@ def test_a_filter_that_makes_no_sense_narrows_nothing(submit: Submit, client: Cl
     assert listed(client, id="not-an-id") == []
 
 
-def test_older_requests_are_on_the_next_page_and_the_filter_stays(
+def test_older_requests_are_on_the_next_page_with_the_same_filter(
     submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "PAGE_SIZE", 2)
@@ -118,7 +118,7 @@ def test_older_requests_are_on_the_next_page_and_the_filter_stays(
     assert f'href="{URL}?user=mara"' in second.text
 
 
-def test_htmx_gets_the_table_alone(submit: Submit, client: Client) -> None:
+def test_htmx_gets_only_the_table(submit: Submit, client: Client) -> None:
     submit()
     response = client.get(URL, headers=HTMX)
     assert "<html" not in response.text
@@ -146,7 +146,7 @@ def test_one_request_is_cancelled_by_its_button_and_audited(submit: Submit, clie
     assert (event.actor, event.verb, event.target) == ("user:operator", "request.cancelled", str(request.id))
 
 
-def test_ticked_requests_are_cancelled_and_retried_together(submit: Submit, client: Client) -> None:
+def test_selected_requests_are_cancelled_and_retried_together(submit: Submit, client: Client) -> None:
     both = [submit(), submit()]
     ids = {"id": [str(each.id) for each in both]}
     cancelled = client.post(reverse("queue_cancel_many"), ids, headers=HTMX)
@@ -157,7 +157,7 @@ def test_ticked_requests_are_cancelled_and_retried_together(submit: Submit, clie
     assert [status_of(each) for each in both] == ["pending", "pending"]
 
 
-def test_what_is_refused_is_said_once(submit: Submit, client: Client) -> None:
+def test_a_refusal_is_shown_once(submit: Submit, client: Client) -> None:
     ended, waiting = submit(), submit()
     cancel(ended)
     response = client.post(reverse("queue_cancel_many"), {"id": [str(ended.id), str(waiting.id)]}, headers=HTMX)
@@ -192,7 +192,7 @@ def test_a_request_whose_model_lost_its_price_is_not_retried(
     assert status_of(request) == "cancelled"
 
 
-def test_nothing_chosen_and_strangers_requests_change_nothing(
+def test_no_selection_and_other_organizations_requests_change_nothing(
     submit: Submit, client: Client, other_organization: Organization
 ) -> None:
     theirs = submit(organization_id=other_organization.pk)
@@ -202,7 +202,9 @@ def test_nothing_chosen_and_strangers_requests_change_nothing(
     assert status_of(theirs) == "pending"
 
 
-def test_who_may_not_write_gets_no_buttons(submit: Submit, viewer: User, client: Client, client_of: Browser) -> None:
+def test_members_without_permission_see_no_buttons(
+    submit: Submit, viewer: User, client: Client, client_of: Browser
+) -> None:
     submit()
     assert "Cancel selected" in client.get(URL).text
     page = client_of(viewer).get(URL).text
@@ -232,7 +234,7 @@ def shown(client: Client) -> dict[str, str]:
     return {"rows": rows, "newest": context["newest"]}
 
 
-def test_while_nothing_changes_the_list_is_answered_with_304(submit: Submit, client: Client) -> None:
+def test_an_unchanged_list_gets_304(submit: Submit, client: Client) -> None:
     submit()
     query = shown(client)
     first = client.get(CHANGES, query, headers=HTMX)
@@ -242,7 +244,7 @@ def test_while_nothing_changes_the_list_is_answered_with_304(submit: Submit, cli
     assert again.status_code == 304
 
 
-def test_only_rows_that_changed_are_sent_again(submit: Submit, client: Client) -> None:
+def test_only_changed_rows_are_sent(submit: Submit, client: Client) -> None:
     changed, same = submit(), submit()
     query = shown(client)
     cancel(changed)
@@ -265,7 +267,7 @@ def test_new_requests_of_the_filter_are_announced_and_not_listed(submit: Submit,
     assert f'href="{URL}?user=mara"' in filtered
 
 
-def test_rows_of_another_organization_and_nonsense_change_nothing(
+def test_other_organizations_and_invalid_rows_change_nothing(
     submit: Submit, client: Client, other_organization: Organization
 ) -> None:
     theirs = submit(organization_id=other_organization.pk)

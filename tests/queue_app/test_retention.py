@@ -29,7 +29,7 @@ def kept() -> set[object]:
     return set(AIRequest.objects.values_list("id", flat=True))
 
 
-def test_contents_leave_after_a_week_and_requests_after_a_month(submit: Submit) -> None:
+def test_contents_are_deleted_after_a_week_and_requests_after_a_month(submit: Submit) -> None:
     young, middle, _old = end(submit(), 6.9), end(submit(), 7.1), end(submit(), 30.1)
     assert cleanup() == 1
     assert kept() == {young.id, middle.id}
@@ -37,7 +37,7 @@ def test_contents_leave_after_a_week_and_requests_after_a_month(submit: Submit) 
     assert Attempt.objects.count() == 3
 
 
-def test_what_has_not_ended_stays_however_old(submit: Submit) -> None:
+def test_live_requests_are_never_deleted(submit: Submit) -> None:
     request = submit()
     AIRequest.objects.update(created_at=timezone.now() - timedelta(days=999))
     assert cleanup() == 0
@@ -45,7 +45,7 @@ def test_what_has_not_ended_stays_however_old(submit: Submit) -> None:
     assert RequestContent.objects.exists()
 
 
-def test_it_goes_in_batches_and_counts_requests_only(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cleanup_runs_in_batches_and_counts_requests(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup_module, "BATCH", 2)
     for _ in range(5):
         end(submit(), 31)
@@ -62,7 +62,7 @@ def test_the_totals_outlive_the_requests_and_the_minutes(submit: Submit) -> None
     assert QueueTotal.objects.get().completed == 1
 
 
-def test_one_organizations_cleanup_leaves_the_others_alone(submit: Submit, other_organization: Organization) -> None:
+def test_cleanup_affects_one_organization(submit: Submit, other_organization: Organization) -> None:
     other = end(submit(organization_id=other_organization.pk), 31)
     assert cleanup() == 0
     with system_scope():
@@ -72,7 +72,7 @@ def test_one_organizations_cleanup_leaves_the_others_alone(submit: Submit, other
         assert kept() == set()
 
 
-def test_a_key_may_be_used_again_once_its_request_is_gone(submit: Submit) -> None:
+def test_an_idempotency_key_is_free_after_its_request_is_deleted(submit: Submit) -> None:
     first = end(submit(idempotency_key="k"), 31)
     cleanup()
     assert submit(idempotency_key="k").id != first.id

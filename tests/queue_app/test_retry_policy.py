@@ -32,34 +32,34 @@ def model_of(following: NextAttempt | None) -> Model | None:
     return (following.provider, following.model) if following else None
 
 
-def test_what_passes_is_tried_again_at_the_same_model() -> None:
+def test_a_temporary_failure_is_retried_with_the_same_model() -> None:
     for code in RETRYABLE - {ErrorCode.CIRCUIT_OPEN}:
         assert model_of(step(code)) == A
 
 
-def test_after_its_repeats_the_next_of_the_chain_has_its_turn_at_once() -> None:
+def test_after_all_retries_the_next_model_follows_immediately() -> None:
     following = step(ErrorCode.SERVER_ERROR, tried=[A] * 4)
     assert following == NextAttempt(*B, delay_s=0)
     assert step(ErrorCode.SERVER_ERROR, current=C, tried=[A, B, C, C, C, C]) is None
 
 
-def test_an_open_circuit_goes_to_the_next_and_waits_where_there_is_none() -> None:
+def test_an_open_circuit_goes_to_the_next_model_or_waits() -> None:
     assert step(ErrorCode.CIRCUIT_OPEN) == NextAttempt(*B, delay_s=0)
     assert model_of(step(ErrorCode.CIRCUIT_OPEN, current=C)) == C
 
 
-def test_waiting_for_a_circuit_uses_no_repeat_up_but_ends() -> None:
+def test_waiting_for_a_circuit_uses_no_retry_but_is_limited() -> None:
     turned_away = {"chain": [A], "tried": [], "retries": 1}
     for waited in range(1, CIRCUIT_WAITS_MAX + 1):
         assert model_of(step(ErrorCode.CIRCUIT_OPEN, waited=waited, **turned_away)) == A  # type: ignore[arg-type]
     assert step(ErrorCode.CIRCUIT_OPEN, waited=CIRCUIT_WAITS_MAX + 1, **turned_away) is None  # type: ignore[arg-type]
 
 
-def test_who_wants_no_repeats_does_not_wait_for_a_circuit() -> None:
+def test_without_retries_there_is_no_wait_for_a_circuit() -> None:
     assert step(ErrorCode.CIRCUIT_OPEN, chain=[A], tried=[], waited=1, retries=0) is None
 
 
-def test_a_refusal_ends_the_request_and_a_bad_credential_only_the_provider() -> None:
+def test_a_refusal_ends_the_request_and_a_wrong_key_tries_the_next_model() -> None:
     assert step(ErrorCode.INVALID_REQUEST) is None
     assert step(ErrorCode.CONTENT_FILTERED) is None
     assert step(ErrorCode.INTERNAL_ERROR) is None
@@ -68,12 +68,12 @@ def test_a_refusal_ends_the_request_and_a_bad_credential_only_the_provider() -> 
         assert step(code, current=C) is None
 
 
-def test_no_retries_means_one_attempt_a_model() -> None:
+def test_no_retries_means_one_attempt_per_model() -> None:
     assert model_of(step(ErrorCode.TIMEOUT, retries=0)) == B
     assert step(ErrorCode.TIMEOUT, chain=[A], retries=0) is None
 
 
-def test_the_providers_wish_is_waited_for() -> None:
+def test_retry_after_is_honored() -> None:
     error = ProviderError(ErrorCode.RATE_LIMITED, "slow down", may_be_billed=False, retry_after_s=7)
     following = next_attempt(error, current=A, tried=[A], waited=0, chain=[A], max_retries=3)
     assert following is not None
@@ -85,7 +85,7 @@ def test_the_providers_wish_is_waited_for() -> None:
     max_retries=st.integers(0, 4),
     errors=st.lists(st.sampled_from(ErrorCode), min_size=40, max_size=40),
 )
-def test_it_ends_repeats_no_model_too_often_and_follows_the_chain(
+def test_the_policy_terminates_and_follows_the_chain(
     chain: list[Model], max_retries: int, errors: list[ErrorCode]
 ) -> None:
     current, tried, waited = chain[0], list[Model](), 0

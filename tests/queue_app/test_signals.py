@@ -37,7 +37,7 @@ def every_lock_of(thing: object) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_a_worker_hears_a_signal_that_comes_inside_the_lock(redis_url: str, number: signal.Signals) -> None:
+def test_a_worker_handles_a_signal_inside_a_lock(redis_url: str, number: signal.Signals) -> None:
     worker = PoolWorker(["llm"], connection=bytes_client())
     worker._install_signal_handlers()
     with every_lock_of(in_flight.stopping):
@@ -47,9 +47,7 @@ def test_a_worker_hears_a_signal_that_comes_inside_the_lock(redis_url: str, numb
 
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_the_scheduler_hears_a_signal_that_comes_inside_the_lock(
-    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_the_scheduler_handles_a_signal_inside_a_lock(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     heard: list[bool] = []
 
     def run(_jobs: Sequence[Job], stopping: StopFlag) -> None:
@@ -90,7 +88,7 @@ def test_the_workers_parent_passes_a_signal_on_that_comes_inside_its_logs_lock(
     assert (told, pool.status) == (["the worker"], Pool.Status.STOPPED)
 
 
-def test_a_flag_is_set_looked_at_and_taken_back() -> None:
+def test_a_stop_flag_is_set_and_cleared() -> None:
     flag = StopFlag()
     assert not flag.wait(0)
     flag.set()

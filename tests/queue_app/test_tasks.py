@@ -37,14 +37,14 @@ def statuses() -> list[str]:
     return sorted(AIRequest.objects.values_list("status", flat=True))
 
 
-def test_one_ticket_works_until_nothing_is_left(submit: Submit, provider: ScriptedProvider) -> None:
+def test_one_ticket_processes_until_the_queue_is_empty(submit: Submit, provider: ScriptedProvider) -> None:
     for _ in range(3):
         submit()
     tasks.run_next()
     assert statuses() == ["completed"] * 3
 
 
-def test_a_worker_that_is_to_stop_takes_nothing_more(submit: Submit, provider: ScriptedProvider) -> None:
+def test_a_stopping_worker_claims_nothing(submit: Submit, provider: ScriptedProvider) -> None:
     for _ in range(2):
         submit()
     answer = provider.script[0]
@@ -56,9 +56,7 @@ def test_a_worker_that_is_to_stop_takes_nothing_more(submit: Submit, provider: S
     assert statuses() == ["completed", "pending"]
 
 
-def test_a_request_that_breaks_its_worker_fails_and_does_not_break_the_ticket(
-    submit: Submit, provider: ScriptedProvider
-) -> None:
+def test_a_crashing_request_fails_without_failing_the_ticket(submit: Submit, provider: ScriptedProvider) -> None:
     answer = provider.script[0]
     provider.script = [MemoryError("poison"), answer]
     first = submit()
@@ -70,14 +68,14 @@ def test_a_request_that_breaks_its_worker_fails_and_does_not_break_the_ticket(
     assert in_flight.running_count() == 0
 
 
-def test_a_ticket_ends_quietly_while_redis_is_away(submit: Submit, settings: Settings) -> None:
+def test_a_ticket_ends_quietly_without_redis(submit: Submit, settings: Settings) -> None:
     submit()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     tasks.run_next()
     assert statuses() == ["pending"]
 
 
-def test_as_many_workers_are_woken_as_there_is_work(submit: Submit) -> None:
+def test_a_ticket_is_pushed_per_ready_request(submit: Submit) -> None:
     for _ in range(3):
         submit()
     tickets.ticket_queue().empty()
@@ -87,7 +85,7 @@ def test_as_many_workers_are_woken_as_there_is_work(submit: Submit) -> None:
     assert tickets.ticket_queue().count == 3
 
 
-def test_nobody_is_woken_for_what_may_not_start(submit: Submit, organization: Organization) -> None:
+def test_blocked_requests_wake_no_worker(submit: Submit, organization: Organization) -> None:
     submit()
     control.pause(organization.pk, None, actor="user:x")
     tickets.ticket_queue().empty()
@@ -97,7 +95,7 @@ def test_nobody_is_woken_for_what_may_not_start(submit: Submit, organization: Or
     assert tickets.ticket_queue().count == 1
 
 
-def test_a_repeat_that_has_become_due_wakes_a_worker(submit: Submit) -> None:
+def test_a_due_retry_wakes_a_worker(submit: Submit) -> None:
     request = submit()
     index.remove(request)
     request.not_before = timezone.now() + timedelta(hours=1)
@@ -140,7 +138,7 @@ def test_a_deferred_job_does_not_run_while_the_product_starts() -> None:
 @pytest.mark.parametrize(
     ("error", "level"), [(RedisConnectionError("away"), logging.INFO), (RuntimeError("bug"), logging.ERROR)]
 )
-def test_a_job_that_fails_is_told_of_and_has_its_next_turn(
+def test_a_failing_job_is_logged_and_runs_again(
     error: Exception, level: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queue_app.scheduler.connections.close_all", lambda: None)
@@ -168,7 +166,7 @@ def test_depths_are_sampled_for_all_and_for_each_until_the_queue_is_empty(
     assert (mine, everyone) == ([1, 0], [1, 0, 0])
 
 
-def test_one_hit_that_cannot_be_compared_is_given_up_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomparable_hit_is_given_up_without_blocking_others(monkeypatch: pytest.MonkeyPatch) -> None:
     hits = [SimpleNamespace(organization_id=1, id=number, pk=number) for number in (1, 2)]
     compared: list[int] = []
     given_up: list[int] = []

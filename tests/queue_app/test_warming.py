@@ -77,7 +77,7 @@ def requests() -> list[AIRequest]:
         return list(AIRequest.objects.order_by("created_at"))
 
 
-def test_an_answer_in_the_file_is_served_from_now_on(warm: Warm, organization: Organization) -> None:
+def test_a_given_answer_is_served(warm: Warm, organization: Organization) -> None:
     printed = warm(lines=[{"question": QUESTION, "answer": "Two years.", "maxTokens": 100, "tags": ["faq"]}])
     assert printed.startswith("1 answers stored, 0 already in the cache, 0 questions sent")
     assert cached(organization) == "Two years."
@@ -86,7 +86,7 @@ def test_an_answer_in_the_file_is_served_from_now_on(warm: Warm, organization: O
         assert cache.clear_by_tags(["faq"], organization_id=organization.slug) == 1
 
 
-def test_the_questions_of_a_file_are_embedded_ten_a_call(
+def test_a_files_questions_are_embedded_ten_per_call(
     warm: Warm, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -105,7 +105,7 @@ def test_the_questions_of_a_file_are_embedded_ten_a_call(
     assert cached(organization, "What does plan 11 cost?", max_tokens=None) == "11 dollars."
 
 
-def test_a_question_in_the_file_is_asked_by_the_queue(
+def test_a_question_without_an_answer_is_queued(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
     assert "1 questions sent" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
@@ -115,7 +115,7 @@ def test_a_question_in_the_file_is_asked_by_the_queue(
     assert cached(organization) == "Two years."
 
 
-def test_what_is_there_already_is_neither_asked_nor_counted_as_a_hit(
+def test_a_cached_question_is_neither_queued_nor_counted(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
     asked(organization)
@@ -127,12 +127,12 @@ def test_what_is_there_already_is_neither_asked_nor_counted_as_a_hit(
         assert not CacheHit.objects.exists()
 
 
-def test_the_same_line_twice_is_asked_once(warm: Warm, provider: ScriptedProvider) -> None:
+def test_a_repeated_line_is_queued_once(warm: Warm, provider: ScriptedProvider) -> None:
     assert "1 already in the cache, 1 questions sent" in warm(lines=[{"question": QUESTION}] * 2)
     assert len(requests()) == 1
 
 
-def test_what_was_asked_often_is_fetched_anew_when_it_is_gone(
+def test_a_frequent_question_is_queued_again_after_expiry(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
     asked(organization, context_key="desk")
@@ -157,7 +157,7 @@ def test_a_dry_run_changes_nothing(warm: Warm, organization: Organization) -> No
     assert cached(organization) is None
 
 
-def test_a_question_without_a_price_is_told_of_and_the_rest_goes_on(warm: Warm) -> None:
+def test_an_unpriced_question_is_reported_and_the_rest_continues(warm: Warm) -> None:
     printed = warm(lines=[{"question": QUESTION, "model": "no-such"}, {"question": QUESTION}])
     assert "1 questions sent" in printed
     assert "1 not sent: " in printed
@@ -177,13 +177,13 @@ def test_a_question_without_a_price_is_told_of_and_the_rest_goes_on(warm: Warm) 
         r'{"question": "Why?", "\ud800": 1}',
     ],
 )
-def test_a_file_with_a_bad_line_changes_nothing(warm: Warm, line: str) -> None:
+def test_a_file_with_an_invalid_line_changes_nothing(warm: Warm, line: str) -> None:
     with pytest.raises(CommandError, match="line 2: "):
         warm(lines=[{"question": QUESTION}, line])
     assert not requests()
 
 
-def test_bad_options_are_told_of(warm: Warm, tmp_path: Path) -> None:
+def test_invalid_options_are_reported(warm: Warm, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="above 0"):
         warm(days=0)
     with pytest.raises(CommandError, match="No such file"):

@@ -79,7 +79,7 @@ def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tickets]:
     running.may_end.set()
 
 
-def test_nothing_is_fetched_that_cannot_start(redis_url: str, work: Work, blocked: Tickets) -> None:
+def test_a_worker_without_a_free_slot_fetches_nothing(redis_url: str, work: Work, blocked: Tickets) -> None:
     for _ in range(5):
         tickets.push_ticket()
     work()
@@ -89,7 +89,7 @@ def test_nothing_is_fetched_that_cannot_start(redis_url: str, work: Work, blocke
     wait_until(lambda: len(blocked.started) == 5, "the others to start when slots are free")
 
 
-def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(redis_url: str, work: Work, blocked: Tickets) -> None:
+def test_a_stopping_worker_finishes_running_calls(redis_url: str, work: Work, blocked: Tickets) -> None:
     for _ in range(3):
         tickets.push_ticket()
     worker = work()
@@ -101,7 +101,7 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(redis_url: str
     assert (len(blocked.started), tickets.ticket_queue().count) == (2, 1)
 
 
-def test_a_ticket_that_breaks_gives_its_slot_back(redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_ticket_frees_its_slot(redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     broken: list[str] = []
 
     def explode(_worker: PoolWorker, job: Job, _queue: Queue) -> None:
@@ -115,7 +115,7 @@ def test_a_ticket_that_breaks_gives_its_slot_back(redis_url: str, work: Work, mo
     wait_until(lambda: len(broken) == 6, "three times as many tickets as there are slots")
 
 
-def test_it_starts_while_redis_is_away_works_when_it_comes_and_ends_when_told(tmp_path: Path) -> None:
+def test_a_worker_starts_without_redis_and_works_once_it_is_back(tmp_path: Path) -> None:
     port = free_port()
     environment = {
         "AIINFRA_DATA_DIR": str(tmp_path),
@@ -144,7 +144,7 @@ def _answers(redis: Redis) -> bool:
         return False
 
 
-def test_rq_knows_the_worker_and_forgets_it_when_it_ends(redis_url: str, work: Work) -> None:
+def test_rq_registers_the_worker_until_it_ends(redis_url: str, work: Work) -> None:
     worker = work()
     wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers")
     assert [known.name for known in Worker.all(connection=bytes_client())] == [worker.name]
@@ -152,7 +152,7 @@ def test_rq_knows_the_worker_and_forgets_it_when_it_ends(redis_url: str, work: W
     wait_until(lambda: Worker.count(connection=bytes_client()) == 0, "the worker to sign off")
 
 
-def test_an_emptied_redis_hears_of_the_worker_again(
+def test_a_worker_registers_again_in_an_emptied_redis(
     redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "TELL_RQ_EVERY_S", 0)
@@ -163,7 +163,7 @@ def test_an_emptied_redis_hears_of_the_worker_again(
     wait_until(lambda: [beat.name for beat in heartbeat.workers()] == [worker.name], "the beat")
 
 
-def test_a_beat_says_what_the_worker_does(redis_url: str, work: Work) -> None:
+def test_a_heartbeat_reports_the_workers_state(redis_url: str, work: Work) -> None:
     worker = work()
     wait_until(heartbeat.workers, "a beat")
     [beat] = heartbeat.workers()
@@ -172,7 +172,7 @@ def test_a_beat_says_what_the_worker_does(redis_url: str, work: Work) -> None:
     assert beat.started_at < beat.at
 
 
-def test_leases_are_renewed_whatever_else_goes_wrong(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_are_renewed_despite_other_failures(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The leases of all slots hang on this one thread."""
     renewals: list[int] = []
 
@@ -190,7 +190,7 @@ def test_leases_are_renewed_whatever_else_goes_wrong(redis_url: str, monkeypatch
         wait_until(lambda: len(renewals) >= 3, "the third renewal")
 
 
-def test_an_orphan_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_orphaned_worker_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer)):
         monkeypatch.setattr(heartbeat.os, "getppid", lambda: -1)
         wait_until(in_flight.stopping.is_set, "the worker to notice that its parent is gone")
@@ -213,7 +213,7 @@ def test_an_orphan_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> No
         (WorkerPool, "start", None),
     ],
 )
-def test_rq_still_has_what_the_worker_stands_on(owner: type, name: str, parameters: list[str] | None) -> None:
+def test_rq_still_has_the_internals_that_the_worker_uses(owner: type, name: str, parameters: list[str] | None) -> None:
     """RQ is pinned; these say what to look at again when the pin moves."""
     found = inspect.getattr_static(owner, name)
     assert callable(found)
@@ -267,7 +267,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_stop_in_the_moment_of_a_start_reaches_the_new_worker(pool: Pool) -> None:
+def test_a_stop_during_a_start_reaches_the_new_worker(pool: Pool) -> None:
     pool.start_worker()
     # Another thread of the test runner may have taken the signal; its handler runs in this one a moment later.
     wait_until(lambda: set(pool.told) == {ForkedNow.pid}, "the new worker to be told")  # type: ignore[attr-defined]
@@ -275,7 +275,7 @@ def test_a_stop_in_the_moment_of_a_start_reaches_the_new_worker(pool: Pool) -> N
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_worker_that_starts_after_the_stop_is_told_too(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_started_after_the_stop_is_stopped(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ForkedNow, "start", lambda _process: None)
     pool.request_stop()
     pool.start_worker()

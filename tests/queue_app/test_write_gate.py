@@ -9,7 +9,7 @@ from queue_app.processing import write_gate
 from queue_app.processing.write_gate import AT_ONCE, slot
 
 
-def test_no_more_than_a_few_book_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_threads_book_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_gate, "PATIENCE_S", 60)
     inside, most, lock = 0, 0, threading.Lock()
 
@@ -28,7 +28,7 @@ def test_no_more_than_a_few_book_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (most, inside) == (AT_ONCE, 0)
 
 
-def test_who_hangs_holds_nobody_up() -> None:
+def test_a_hung_thread_does_not_block_others() -> None:
     hung, others = threading.Event(), []
 
     def hang() -> None:
@@ -44,7 +44,7 @@ def test_who_hangs_holds_nobody_up() -> None:
     assert others == ["went on"]
 
 
-def test_a_failed_booking_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_booking_frees_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_gate, "PATIENCE_S", 0)
     for _ in range(AT_ONCE + 1):
         try:

@@ -25,7 +25,7 @@ PROCESS_TESTS = (
     "tests/faults/",
     "tests/gateway/test_events_served.py",
     "tests/mutants/test_mutants.py::test_a_mutant_is_run_in_a_copy",
-    "tests/queue_app/test_worker.py::test_it_starts_while_redis_is_away_works_when_it_comes_and_ends_when_told",
+    "tests/queue_app/test_worker.py::test_a_worker_starts_without_redis_and_works_once_it_is_back",
     "tests/security/test_web_server.py",
     "tests/stack/test_bootstrap.py",
     "tests/stack/test_run.py",

@@ -3,11 +3,11 @@ import pytest
 from aiinfra.tenants.authorization import PERMISSIONS, RANK, Principal, Role, may_grant, role_allows, scopes_of
 
 
-def test_an_owner_may_everything_and_nobody_more_than_an_owner() -> None:
+def test_an_owner_has_every_permission() -> None:
     assert all(role_allows(Role.OWNER, name) for name in PERMISSIONS)
 
 
-def test_a_right_that_the_table_does_not_have_is_an_error() -> None:
+def test_an_unknown_permission_raises() -> None:
     with pytest.raises(KeyError):
         role_allows(Role.OWNER, "no:such")
 
@@ -23,7 +23,7 @@ def test_no_key_manages_keys_or_people() -> None:
         assert not {"key:manage", "member:manage", "organization:manage"} & set(scopes_of(role))
 
 
-def test_nobody_grants_above_himself() -> None:
+def test_members_cannot_grant_a_higher_role() -> None:
     assert set(RANK) == set(Role)
     assert [role for role in Role if may_grant(Role.ADMIN, role)] == [role for role in Role if role is not Role.OWNER]
     assert all(may_grant(Role.OWNER, role) for role in Role)

@@ -25,7 +25,7 @@ def run(*argv: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_createorg_makes_an_organization_and_leaves_one_that_exists() -> None:
+def test_createorg_creates_an_organization_once() -> None:
     assert run("createorg", "west", "--name", "West", "--timezone", "Asia/Tokyo") == ["Created organization west."]
     assert "exists" in run("createorg", "west", "--name", "Other")[0]
     assert Organization.objects.get().name == "West"
@@ -36,7 +36,7 @@ def test_createorg_refuses_wrong_values() -> None:
         run("createorg", "west", "--timezone", "Mars/Base")
 
 
-def test_createorg_makes_the_first_owner_with_a_password_that_works(client: Client) -> None:
+def test_createorg_creates_an_owner_with_a_working_password(client: Client) -> None:
     told = run("createorg", "west", "--owner", "Ada@west.example")[1]
     password = told.split(" password ")[1].split()[0]
     assert client.login(username="ada@west.example", password=password)
@@ -44,7 +44,7 @@ def test_createorg_makes_the_first_owner_with_a_password_that_works(client: Clie
     assert (membership.user.username, membership.role) == ("ada@west.example", "owner")
 
 
-def test_createorg_gives_an_owner_with_an_account_no_new_password() -> None:
+def test_createorg_keeps_an_existing_accounts_password() -> None:
     user = User.objects.create_user("ada", "Ada@west.example", "her own password")
     told = run("createorg", "west", "--owner", "ada@west.example")[1]
     assert "with the password" not in told
@@ -53,20 +53,20 @@ def test_createorg_gives_an_owner_with_an_account_no_new_password() -> None:
     assert Membership.objects.get().user == user
 
 
-def test_createorg_with_a_wrong_owner_makes_nothing() -> None:
+def test_createorg_with_an_invalid_owner_creates_nothing() -> None:
     with pytest.raises(CommandError, match="valid email"):
         run("createorg", "west", "--owner", "nobody")
     assert not Organization.objects.exists()
 
 
-def test_createapikey_prints_the_key_alone_on_the_last_line(organization: Organization) -> None:
+def test_createapikey_prints_only_the_key_on_the_last_line(organization: Organization) -> None:
     lines = run("createapikey", "north", "--name", "bot", "--role", "operator", "--scopes", "queue:read,chat:write")
     principal = keys.authenticate(f"Bearer {lines[-1]}")
     assert principal is not None
     assert principal.scopes == {"queue:read", "chat:write"}
 
 
-def test_createapikey_refuses_what_does_not_exist(organization: Organization) -> None:
+def test_createapikey_refuses_unknown_values(organization: Organization) -> None:
     with pytest.raises(CommandError, match="does not exist"):
         run("createapikey", "nowhere", "--name", "bot", "--role", "viewer")
     with pytest.raises(CommandError, match="queue:write"):

@@ -31,7 +31,7 @@ def opened(client: Client, link: str) -> str:
     return response.headers["Location"]
 
 
-def test_a_new_person_makes_an_account_and_is_in(link_for: Callable[[str], str], client: Client) -> None:
+def test_a_new_person_creates_an_account_and_is_logged_in(link_for: Callable[[str], str], client: Client) -> None:
     link = link_for("new@example.com")
     page = opened(client, link)
     assert "Join North Ltd" in client.get(page).text
@@ -59,7 +59,7 @@ def test_an_existing_person_has_to_log_in(link_for: Callable[[str], str], strang
     assert Membership.objects.filter(user=stranger).count() == 1
 
 
-def test_who_is_logged_in_joins_with_that_account_and_lands_in_the_organization(
+def test_a_logged_in_user_joins_with_that_account(
     link_for: Callable[[str], str], stranger: User, client_of: Browser
 ) -> None:
     client = client_of(stranger)

@@ -16,7 +16,7 @@ def make(organization: Organization, by: User, email: str = "new@example.com") -
     return invitations.invite(organization=organization, email=email, role=Role.OPERATOR, by=by, actor="user:x")
 
 
-def test_a_new_person_joins_with_an_account_of_his_own(organization: Organization, admin: User) -> None:
+def test_a_new_person_joins_with_a_new_account(organization: Organization, admin: User) -> None:
     invitation, token = make(organization, admin)
     assert invitations.find_open(token) == invitation
     user = invitations.accept_with_new_account(invitation=invitation, password="a long password")
@@ -25,7 +25,7 @@ def test_a_new_person_joins_with_an_account_of_his_own(organization: Organizatio
     assert invitations.find_open(token) is None
 
 
-def test_somebody_with_an_account_joins_with_it_and_never_gets_a_new_password(
+def test_an_existing_user_joins_and_keeps_their_password(
     organization: Organization, admin: User, stranger: User
 ) -> None:
     invitation, _ = make(organization, admin, stranger.email.upper())
@@ -83,16 +83,14 @@ def test_inviting_again_ends_the_first_link(organization: Organization, admin: U
     assert invitations.find_open(second) is not None
 
 
-def test_members_are_not_invited_and_nobody_invites_above_himself(
-    organization: Organization, admin: User, owner: User
-) -> None:
+def test_members_cannot_be_invited_and_roles_are_limited(organization: Organization, admin: User, owner: User) -> None:
     with pytest.raises(MemberError, match="already"):
         make(organization, admin, owner.email)
     with pytest.raises(MemberError, match="cannot grant"):
         invitations.invite(organization=organization, email="x@y.zz", role=Role.OWNER, by=admin, actor="user:admin")
 
 
-def test_the_link_is_e_mailed_where_a_mail_server_is_set_up(
+def test_the_link_is_emailed_if_a_mail_server_is_configured(
     organization: Organization, admin: User, settings: Settings, mailoutbox: list[object]
 ) -> None:
     invitation, _ = make(organization, admin)
@@ -105,6 +103,6 @@ def test_the_link_is_e_mailed_where_a_mail_server_is_set_up(
 
 @pytest.mark.parametrize("token", ["", "\0", "\ud800", "x" * 100_000])
 @pytest.mark.django_db
-def test_a_hostile_token_is_no_invitation(token: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_hostile_token_is_not_an_invitation(token: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
         assert invitations.find_open(token) is None

@@ -23,7 +23,7 @@ def stored(key: ApiKey) -> ApiKey:
         return ApiKey.objects.get(pk=key.pk)
 
 
-def test_a_key_tells_its_organization_role_and_scopes(organization: Organization) -> None:
+def test_a_key_resolves_its_organization_role_and_scopes(organization: Organization) -> None:
     key, text = make(organization, scopes=["queue:read"])
     principal = keys.authenticate(f"Bearer {text}")
     assert principal is not None
@@ -45,7 +45,7 @@ def test_a_scope_that_the_role_does_not_have_is_refused_by_name(organization: Or
         make(organization, Role.VIEWER, scopes=[scope])
 
 
-def test_nobody_makes_a_key_above_himself(
+def test_members_cannot_create_a_key_with_a_higher_role(
     organization: Organization, admin: User, viewer: User, stranger: User
 ) -> None:
     for creator, role in ((admin, Role.OWNER), (viewer, Role.OPERATOR), (stranger, Role.VIEWER)):
@@ -88,7 +88,7 @@ def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Or
 
 
 @pytest.mark.parametrize("place", [0, 15, 31])
-def test_a_wrong_secret_is_refused_right_after_the_right_one(organization: Organization, place: int) -> None:
+def test_a_wrong_secret_is_refused_despite_the_cache(organization: Organization, place: int) -> None:
     key, text = make(organization)
     secret = text.split("_")[2]
     other = "a" if secret[place] != "a" else "b"
@@ -123,7 +123,7 @@ def test_a_mistyped_character_is_found_without_a_query(place: int, character: st
 
 
 @given(st.one_of(st.text(), st.text(min_size=WELL_FORMED, max_size=WELL_FORMED), st.binary(), st.none()))
-def test_no_header_raises(header: object) -> None:
+def test_malformed_headers_do_not_raise(header: object) -> None:
     assert keys.authenticate(header) is None
     assert keys.authenticate(f"Bearer {header}") is None
 
@@ -140,18 +140,18 @@ def test_no_header_raises(header: object) -> None:
         "\ud800" * WELL_FORMED,
     ],
 )
-def test_hostile_headers_are_nobody(header: str) -> None:
+def test_hostile_headers_do_not_authenticate(header: str) -> None:
     assert keys.authenticate(header) is None
 
 
 @pytest.mark.parametrize("scheme", ["Basic  ", "Bearer_", "Bearer", "Token: ", "Bearer  "])
-def test_a_right_key_after_another_scheme_is_nobody(organization: Organization, scheme: str) -> None:
+def test_a_valid_key_with_another_scheme_does_not_authenticate(organization: Organization, scheme: str) -> None:
     _, text = make(organization)
     assert keys.authenticate(f"{scheme}{text}") is None
     assert keys.authenticate(f"bEARER {text}")
 
 
-def test_revoked_and_expired_keys_are_nobody(organization: Organization) -> None:
+def test_revoked_and_expired_keys_do_not_authenticate(organization: Organization) -> None:
     key, text = make(organization)
     _, expired = make(organization, expires_at=timezone.now())
     assert keys.authenticate(f"Bearer {expired}") is None
@@ -161,7 +161,7 @@ def test_revoked_and_expired_keys_are_nobody(organization: Organization) -> None
     assert keys.authenticate(f"Bearer {text}") is None
 
 
-def test_use_is_noted_at_most_once_a_minute(organization: Organization) -> None:
+def test_last_use_is_recorded_at_most_once_per_minute(organization: Organization) -> None:
     key, text = make(organization)
     keys.authenticate(f"Bearer {text}")
     first = stored(key).last_used_at
@@ -254,7 +254,7 @@ def test_changing_or_using_one_key_leaves_the_others_alone(organization: Organiz
     assert stored(used).revoked_at is None
 
 
-def test_wrong_keys_take_no_room_in_the_memory(organization: Organization) -> None:
+def test_wrong_keys_are_not_cached(organization: Organization) -> None:
     """Whoever tries many would push out those that are in use."""
     key, text = make(organization)
     assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
@@ -274,7 +274,7 @@ def test_wrong_keys_take_no_room_in_the_memory(organization: Organization) -> No
         (Role.VIEWER, Role.OPERATOR, ["queue:read"], False),
     ],
 )
-def test_a_key_can_do_no_more_than_who_holds_its_text(creator: Role, role: Role, scopes: list[str], can: bool) -> None:
+def test_a_key_never_exceeds_its_creators_rights(creator: Role, role: Role, scopes: list[str], can: bool) -> None:
     assert keys.can_make(creator, role, scopes) is can
 
 

@@ -29,7 +29,7 @@ def test_a_role_is_changed_and_recorded(organization: Organization, owner: User,
 
 
 @pytest.mark.parametrize(("role", "refused"), [(Role.OWNER, True), (Role.ADMIN, False)])
-def test_nobody_grants_above_his_own_role(admin: User, viewer: User, role: Role, refused: bool) -> None:
+def test_members_cannot_grant_above_their_own_role(admin: User, viewer: User, role: Role, refused: bool) -> None:
     if not refused:
         assert members.change_role(membership=membership(viewer), role=role, by=admin, actor="user:admin")
         return
@@ -37,7 +37,7 @@ def test_nobody_grants_above_his_own_role(admin: User, viewer: User, role: Role,
         members.change_role(membership=membership(viewer), role=role, by=admin, actor="user:admin")
 
 
-def test_nobody_demotes_or_removes_somebody_above_him(owner: User, admin: User) -> None:
+def test_members_cannot_demote_or_remove_someone_above_them(owner: User, admin: User) -> None:
     with pytest.raises(MemberError):
         members.change_role(membership=membership(owner), role=Role.VIEWER, by=admin, actor="user:admin")
     with pytest.raises(MemberError):

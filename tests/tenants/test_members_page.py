@@ -49,13 +49,13 @@ def test_a_role_is_changed(admin: User, viewer: User, client_of: Browser) -> Non
     assert membership(viewer).role == "finance"
 
 
-def test_the_last_owner_is_told_why_he_stays(owner: User, client_of: Browser) -> None:
+def test_the_last_owner_sees_why_they_cannot_leave(owner: User, client_of: Browser) -> None:
     response = client_of(owner).post(reverse("member_remove", args=[membership(owner).pk]))
     assert response.status_code == 422
     assert "at least one owner" in response.text
 
 
-def test_who_is_demoted_or_removed_is_out_at_his_next_request(owner: User, admin: User, client_of: Browser) -> None:
+def test_demotion_and_removal_apply_to_the_next_request(owner: User, admin: User, client_of: Browser) -> None:
     browser = client_of(admin)
     assert browser.get(reverse("keys")).status_code == 200
     client_of(owner).post(reverse("member_role", args=[membership(admin).pk]), {"role": "viewer"})

@@ -16,7 +16,7 @@ def test_an_admin_changes_name_and_zone(
     assert (organization.name, organization.time_zone) == ("Far North", "Asia/Tokyo")
 
 
-def test_wrong_values_are_named_and_the_head_of_the_page_stays_as_it_is(
+def test_invalid_values_are_named_and_the_page_header_is_unchanged(
     organization: Organization, admin: User, client_of: Callable[[User], Client]
 ) -> None:
     values = {"name": "Unsaved", "time_zone": "Mars/Base"}

@@ -12,7 +12,7 @@ def update(organization: Organization, **changes: str) -> bool:
 
 
 @pytest.mark.django_db
-def test_an_organization_is_made_and_recorded() -> None:
+def test_an_organization_is_created_and_recorded() -> None:
     made = create_organization(slug="west", time_zone="Asia/Tokyo", actor="command:createorg")
     assert (made.name, made.time_zone, made.is_demo) == ("west", "Asia/Tokyo", False)
     with organization_scope(made.pk):
@@ -26,7 +26,7 @@ def test_wrong_values_are_refused(organization: Organization, wrong: dict[str, s
     assert Organization.objects.count() == 1
 
 
-def test_only_what_is_new_is_saved_and_recorded(organization: Organization) -> None:
+def test_only_changes_are_saved_and_recorded(organization: Organization) -> None:
     assert not update(organization)
     assert update(organization, name="Far North")
     with organization_scope(organization.pk):

@@ -67,7 +67,7 @@ def test_a_stranger_gets_404_and_changes_nothing(
 
 
 @by_name
-def test_somebody_without_an_organization_gets_404(
+def test_a_user_without_an_organization_gets_404(
     address: Address, url_of: Callable[[Address], str], client_of: Callable[[User], Client]
 ) -> None:
     nobody = User.objects.create_user("nobody")

@@ -129,7 +129,7 @@ def test_only_known_files_enter_the_scope_of_the_installation() -> None:
     assert users_of("installation_scope") == set(MAY_SEE_THE_INSTALLATION)
 
 
-def test_no_row_of_an_organization_is_the_installations(organization: Organization) -> None:
+def test_organization_rows_never_belong_to_the_installation(organization: Organization) -> None:
     for owner in (organization, None):
         with owner_scope(owner and owner.pk):
             AuditEvent.objects.create(organization=owner, actor="x", verb="a.b", target="t")

@@ -29,16 +29,14 @@ def test_a_person_logs_in_and_out(owner: User, client: Client) -> None:
 
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize(("name", "password"), [("owner", "wrong"), ("nobody", PASSWORD), ("", ""), ("\0", "\0")])
-def test_a_wrong_name_or_password_is_refused_in_the_same_words(
-    owner: User, client: Client, name: str, password: str
-) -> None:
+def test_a_wrong_name_or_password_gets_the_same_message(owner: User, client: Client, name: str, password: str) -> None:
     response = log_in(client, name, password)
     assert response.status_code == 422  # type: ignore[attr-defined]
     assert "sessionid" not in client.cookies
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_after_ten_failures_also_the_right_password_waits(owner: User, client: Client) -> None:
+def test_after_ten_failures_the_right_password_is_refused(owner: User, client: Client) -> None:
     for _ in range(10):
         log_in(client, "owner", "wrong")
     response = log_in(client, "owner")
@@ -46,7 +44,7 @@ def test_after_ten_failures_also_the_right_password_waits(owner: User, client: C
     assert "5 minutes" in response.text  # type: ignore[attr-defined]
 
 
-def test_without_redis_people_log_in(owner: User, client: Client, settings: Settings) -> None:
+def test_login_works_without_redis(owner: User, client: Client, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert log_in(client, "owner").status_code == 302  # type: ignore[attr-defined]
 
@@ -61,9 +59,7 @@ def test_without_redis_people_log_in(owner: User, client: Client, settings: Sett
         ("javascript:1", "/"),
     ],
 )
-def test_after_the_log_in_one_is_where_one_wanted_to_be_if_it_is_here(
-    owner: User, client: Client, wanted: str, reached: str
-) -> None:
+def test_login_redirects_only_to_local_pages(owner: User, client: Client, wanted: str, reached: str) -> None:
     assert log_in(client, "owner", next=wanted).headers["Location"] == reached  # type: ignore[attr-defined]
 
 
@@ -81,7 +77,7 @@ def test_the_login_page_offers_demo_users_without_their_password(
     assert "owner@demo" not in client.get(reverse("login")).text
 
 
-def test_who_is_logged_in_sees_no_log_in_page(owner: User, client_of: Browser) -> None:
+def test_a_logged_in_user_sees_no_login_page(owner: User, client_of: Browser) -> None:
     assert client_of(owner).get(reverse("login")).status_code == 302
 
 
@@ -104,7 +100,7 @@ def test_the_switcher_changes_the_organization_and_its_time_zone(
     assert client.get(reverse("keys")).status_code == 403
 
 
-def test_the_rows_are_those_of_the_organization_that_one_works_in(
+def test_rows_belong_to_the_selected_organization(
     owner: User, organization: Organization, other_organization: Organization, client_of: Browser
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.OWNER)
@@ -119,13 +115,13 @@ def test_the_rows_are_those_of_the_organization_that_one_works_in(
 
 
 @pytest.mark.parametrize("slug", ["south", "nowhere", "", "\0", "north' OR 1=1 --"])
-def test_nobody_switches_to_an_organization_that_is_not_his(
+def test_users_cannot_switch_to_a_foreign_organization(
     owner: User, other_organization: Organization, client_of: Browser, slug: str
 ) -> None:
     assert client_of(owner).post(reverse("switch_organization"), {"organization": slug}).status_code == 404
 
 
-def test_a_membership_that_ended_leads_back_to_one_that_lasts(
+def test_an_ended_membership_falls_back_to_another_one(
     owner: User, other_organization: Organization, client_of: Browser
 ) -> None:
     second = Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
@@ -202,7 +198,7 @@ def test_a_script_without_a_session_is_sent_to_the_log_in_page_with_its_page_as_
 
 
 @pytest.mark.django_db
-def test_a_person_without_a_session_is_redirected(client: Client) -> None:
+def test_a_user_without_a_session_is_redirected(client: Client) -> None:
     response = client.get(reverse("queue_requests"))
     assert (response.status_code, response.headers["Location"]) == (302, "/login/?next=/queue/requests/")
 

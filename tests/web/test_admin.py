@@ -23,7 +23,7 @@ def staff(owner: User) -> User:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_staff_sees_the_rows_of_all_organizations(
+def test_staff_see_the_rows_of_all_organizations(
     page: str, staff: User, stranger: User, other_organization: Organization, client_of: Browser
 ) -> None:
     key, _ = keys.create_key(organization=other_organization, name="their bot", role=Role.VIEWER, actor="command:test")
@@ -33,12 +33,12 @@ def test_staff_sees_the_rows_of_all_organizations(
     assert expected.get(page, "") in response.text
 
 
-def test_members_are_no_staff(viewer: User, client_of: Browser) -> None:
+def test_members_are_not_staff(viewer: User, client_of: Browser) -> None:
     response = client_of(viewer).get(reverse("admin:tenants_organization_changelist"))
     assert response.status_code == 302
 
 
-def test_the_audit_log_is_for_reading(organization: Organization, staff: User, client_of: Browser) -> None:
+def test_the_audit_log_is_read_only(organization: Organization, staff: User, client_of: Browser) -> None:
     event = audit.record(organization_id=organization.pk, actor="x", verb="a.b", target="t")
     client = client_of(staff)
     assert client.get(reverse("admin:tenants_auditevent_add")).status_code == 403
@@ -70,7 +70,7 @@ def test_a_first_owner_is_added_as_the_members_page_does_it(
     assert events == [("member.added", "user:owner")]
 
 
-def test_organizations_are_made_and_changed_as_everywhere(staff: User, client_of: Browser) -> None:
+def test_organizations_are_created_and_changed_as_on_pages(staff: User, client_of: Browser) -> None:
     client = client_of(staff)
     form = {"slug": "west", "name": "West Ltd", "time_zone": "Europe/Paris"}
     assert client.post(reverse("admin:tenants_organization_add"), form).status_code == 302

@@ -24,7 +24,7 @@ def get(client: Client, accept: str) -> FileResponse:
     return response
 
 
-def test_plotly_comes_compressed_as_the_browser_takes_it(client: Client) -> None:
+def test_plotly_is_served_with_the_accepted_compression(client: Client) -> None:
     plain = body(get(client, "identity"))
     assert len(plain) > 1_000_000
     small = get(client, "gzip, deflate, br, zstd")
@@ -33,7 +33,7 @@ def test_plotly_comes_compressed_as_the_browser_takes_it(client: Client) -> None
     assert gzip.decompress(body(get(client, "gzip;q=1.0"))) == plain
 
 
-def test_it_is_compressed_once_and_cached_for_ever(client: Client, settings: Settings) -> None:
+def test_plotly_is_compressed_once_and_cached_forever(client: Client, settings: Settings) -> None:
     body(get(client, "br"))
     kept = list((Path(settings.DATA_DIR) / "assets").iterdir())
     assert [path.name for path in kept] == [f"plotly-{plotly_release()}.js.br"]
@@ -46,7 +46,7 @@ def test_it_is_compressed_once_and_cached_for_ever(client: Client, settings: Set
 
 
 @pytest.mark.django_db
-def test_a_session_does_not_make_it_vary(owner: object, client: Client) -> None:
+def test_plotly_does_not_vary_by_session(owner: object, client: Client) -> None:
     client.login(username="owner", password="a long password")
     response = get(client, "br")
     body(response)

@@ -44,7 +44,7 @@ def test_only_staff_finds_the_pages_of_the_installation() -> None:
     assert "Installation" not in navigation(principal, "/")
 
 
-def test_the_page_that_one_is_on_is_marked(owner: User, client_of: Browser) -> None:
+def test_the_current_page_is_marked(owner: User, client_of: Browser) -> None:
     page = client_of(owner).get(reverse("keys")).text
     assert len(re.findall(r'class="nav-link"[^>]*aria-current="page"', page)) == 1
 
@@ -55,7 +55,9 @@ def test_a_page_without_an_address_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_nobody_finds_a_link_that_is_refused(role: Role, member_of: Callable[[Role], User], client_of: Browser) -> None:
+def test_the_navigation_hides_forbidden_links(
+    role: Role, member_of: Callable[[Role], User], client_of: Browser
+) -> None:
     client = client_of(member_of(role))
     links = re.findall(r'class="nav-link"\s+href="([^"]+)"', client.get(reverse("members")).text)
     assert len(links) == len(titles(role))

@@ -13,7 +13,7 @@ DANGEROUS = ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\uff1d1", "-",
 
 
 @pytest.mark.parametrize("text", DANGEROUS)
-def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
+def test_formulas_get_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
@@ -42,7 +42,7 @@ def test_numbers_and_plain_text_stay_as_they_are(value: object) -> None:
     assert safe_cell(value) == str(value)
 
 
-def test_nothing_is_an_empty_cell() -> None:
+def test_none_is_an_empty_cell() -> None:
     assert safe_row([None, "=A1", 3]) == ["", "'=A1", "3"]
 
 

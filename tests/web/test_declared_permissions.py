@@ -56,7 +56,7 @@ def test_only_these_few_views_are_public() -> None:
     assert {path for path, view in ours() if getattr(view, "permission", None) == PUBLIC} == PUBLIC_ADDRESSES
 
 
-def test_a_view_without_a_log_in_is_public_or_asks_for_itself() -> None:
+def test_a_view_without_login_is_declared_public() -> None:
     open_ones = [(path, view) for path, view in ours() if not getattr(view, "login_required", True)]
     assert [path for path, view in open_ones if not hasattr(view, "operations") and path not in PUBLIC_ADDRESSES] == []
 

@@ -39,7 +39,7 @@ def changes() -> int:
 
 
 @every_page
-def test_a_save_over_another_one_is_refused_and_shows_what_is_stored(client: Client, page: str) -> None:
+def test_a_stale_save_is_refused_and_shows_stored_values(client: Client, page: str) -> None:
     first, second, shown = EDITED[page]
     opened_first, opened_second = form_on(client, page), form_on(client, page)
     assert client.post(page, {**opened_first.data(), **first}).status_code == 302
@@ -70,14 +70,14 @@ def test_a_form_that_was_opened_before_anything_was_stored_can_be_saved_twice(cl
 
 
 @every_page
-def test_a_wrong_value_is_no_conflict(client: Client, page: str) -> None:
+def test_an_invalid_value_is_not_a_conflict(client: Client, page: str) -> None:
     field = next(iter(EDITED[page][0]))
     answer = client.post(page, {**form_on(client, page).data(), field: ""})
     assert answer.status_code == 422
     assert "changed after you opened it" not in answer.text
 
 
-def test_a_role_that_changed_meanwhile_stays(client: Client, organization: Organization, viewer: User) -> None:
+def test_a_concurrently_changed_role_stays(client: Client, organization: Organization, viewer: User) -> None:
     membership = Membership.objects.get(user=viewer)
     action = f"/settings/members/{membership.pk}/role/"
     opened = next(form for form in forms_of(client.get("/settings/members/").text, "") if form.action == action)
@@ -112,7 +112,7 @@ def test_a_program_that_has_seen_no_form_needs_no_version(client: Client, organi
         assert CostPolicy.objects.count() == 1
 
 
-def test_a_raw_record_that_changed_meanwhile_stays(owner: User, organization: Organization, client: Client) -> None:
+def test_a_concurrently_changed_raw_record_stays(owner: User, organization: Organization, client: Client) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     page = f"/admin/tenants/organization/{organization.pk}/change/"
     opened = [next(form for form in forms_of(client.get(page).text, page) if "organization" in form.id) for _ in "ab"]

@@ -55,7 +55,7 @@ def test_a_column_has_one_number_of_decimals(nanos: list[int], texts: list[str])
 
 
 @given(st.integers(-(10**18), 10**18))
-def test_no_amount_looks_like_nothing(nano: int) -> None:
+def test_small_amounts_never_look_like_zero(nano: int) -> None:
     digits = money(nano).strip("-$").replace(",", "")
     assert (float(digits) == 0) == (nano == 0)
     assert abs(float(digits) * 10**9 - abs(nano)) <= max(abs(nano) * 0.0005, 5_000_000 if abs(nano) >= 10**9 else 0.001)

@@ -58,16 +58,14 @@ def increase(client: Client, budget: Budget, **values: str) -> tuple[str, dict[s
     return action, {**form.data(), "amount": "5", "reason": "launch", **values}
 
 
-def test_a_second_click_leads_to_where_the_first_one_led(budget: Budget, owner: User, client_of: ClientOf) -> None:
+def test_a_second_click_redirects_like_the_first(budget: Budget, owner: User, client_of: ClientOf) -> None:
     client = client_of(owner)
     action, data = increase(client, budget)
     assert [client.post(action, data)["Location"] for _ in range(2)] == [f"/budgets/{budget.pk}/"] * 2
     assert count(BudgetIncrease) == 1
 
 
-def test_a_form_that_is_rendered_again_or_filled_in_otherwise_is_another_one(
-    budget: Budget, owner: User, client_of: ClientOf
-) -> None:
+def test_a_re_rendered_or_changed_form_is_a_new_submission(budget: Budget, owner: User, client_of: ClientOf) -> None:
     client = client_of(owner)
     action, data = increase(client, budget)
     client.post(action, data)
@@ -76,14 +74,14 @@ def test_a_form_that_is_rendered_again_or_filled_in_otherwise_is_another_one(
     assert count(BudgetIncrease) == 3
 
 
-def test_what_was_refused_can_be_sent_again(budget: Budget, owner: User, client_of: ClientOf) -> None:
+def test_a_refused_form_can_be_sent_again(budget: Budget, owner: User, client_of: ClientOf) -> None:
     client = client_of(owner)
     action, data = increase(client, budget, reason="")
     assert [client.post(action, data).status_code for _ in range(2)] == [422, 422]
     assert count(OnceAnswer) == 0
 
 
-def test_a_form_that_is_under_way_is_not_run_beside_it(
+def test_a_form_in_progress_is_not_run_twice(
     budget: Budget, owner: User, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = client_of(owner)
@@ -107,7 +105,7 @@ def test_no_secret_is_kept_in_the_clear(owner: User, client_of: ClientOf) -> Non
     assert secret.group() not in f"{kept.body}{kept.digest}{kept.fingerprint}"
 
 
-def test_old_answers_are_forgotten_in_batches(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_answers_are_deleted_in_batches(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "FORGET_BATCH", 2)
     old = timezone.now() - idempotency.KEPT * 1.01
     with system_scope():

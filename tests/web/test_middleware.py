@@ -13,7 +13,7 @@ from aiinfra.tenants.models import User
 MADE = re.compile(r"[0-9a-f]{32}")
 
 
-def test_a_sane_request_id_is_taken_over_and_answered(client: Client) -> None:
+def test_a_valid_request_id_is_used_and_returned(client: Client) -> None:
     response = client.get("/healthz", headers={"X-Request-Id": "trace-0123.45_6"})
     assert response.headers["X-Request-Id"] == "trace-0123.45_6"
 
@@ -51,7 +51,7 @@ def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Sett
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "10.0.0.1'; DROP TABLE", "unix:"])
-def test_what_is_no_address_is_none(address: str) -> None:
+def test_an_invalid_address_is_none(address: str) -> None:
     assert client_address(RequestFactory().get("/", REMOTE_ADDR=address)) is None
 
 

@@ -24,7 +24,7 @@ def staff(stranger: User, client_of: Callable[[User], Client]) -> Client:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_staff_sees_the_rows_of_all_organizations(page: str, organization: Organization, staff: Client) -> None:
+def test_staff_see_the_rows_of_all_organizations(page: str, organization: Organization, staff: Client) -> None:
     make_hit(organization)
     counted(organization)
     make_proposal(organization)
@@ -53,5 +53,5 @@ def test_rules_are_for_reading_for_a_change_here_would_not_be_in_their_history(
     assert staff.post(url, {"ttl_hours": "9"}).status_code == 403
 
 
-def test_members_are_no_staff(browser: Client) -> None:
+def test_members_are_not_staff(browser: Client) -> None:
     assert browser.get(reverse("admin:cache_app_cachehit_changelist")).status_code == 302

@@ -103,7 +103,7 @@ def test_older_entries_are_on_further_pages(organization: Organization, browser:
     assert "Newest" in second.text
 
 
-def test_htmx_gets_the_table_alone(organization: Organization, browser: Client) -> None:
+def test_htmx_gets_only_the_table(organization: Organization, browser: Client) -> None:
     make_entry(organization)
     part = browser.get(URL, headers=HTMX)
     assert part.text.lstrip().startswith('<div class="card" id="entries">')
