@@ -17,6 +17,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from aiinfra.api_limits import count_refused, with_limits
 from aiinfra.failures import ApiError, error_response, failure_of, not_found
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
@@ -111,6 +112,11 @@ class Endpoint:
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         principal, by_session = authenticate(request)
         request.caller = principal  # type: ignore[attr-defined]
+        return with_limits(request, principal, lambda: self._operate(request, captured, principal, by_session))
+
+    def _operate(
+        self, request: HttpRequest, captured: dict[str, str], principal: Principal, by_session: bool
+    ) -> HttpResponseBase:
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in {verb for verb, _ in self.operations}:
             allowed = ", ".join(sorted({verb for verb, _ in self.operations}))
@@ -170,8 +176,10 @@ def authenticate(request: HttpRequest) -> tuple[Principal, bool]:
     if header:
         if principal := keys.authenticate(header):
             return principal, False
+        count_refused(request)
         raise _unauthorized("Invalid API key.")
     if not request.user.is_authenticated:
+        count_refused(request)
         raise _unauthorized("Send an API key in the header `Authorization: Bearer <key>`.")
     if principal := getattr(request, "principal", None):
         return principal, True

@@ -6,7 +6,7 @@ from pathlib import Path
 import dj_database_url
 
 from aiinfra.configuration.reading import read_or_exit, secret_or_exit, stored_secret_or_exit
-from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, web
+from aiinfra.configuration.table import cache, exports, limits, messages, places, providers, queue, security, web
 
 # Databases, logs and secrets are for this user alone, whichever program writes them.
 os.umask(0o077)
@@ -236,6 +236,16 @@ WEB_PROCESSES = values[web.WEB_PROCESSES]
 WEB_THREADS = values[web.WEB_THREADS]
 EVENT_CLIENTS_MAX = values[web.EVENT_CLIENTS_MAX]
 CONNECTIONS_PER_ADDRESS_MAX = values[web.CONNECTIONS_PER_ADDRESS_MAX]
+
+# Rate limits
+
+REQUESTS_PER_MINUTE_KEY = values[limits.REQUESTS_PER_MINUTE_KEY]
+REQUESTS_PER_MINUTE_ORGANIZATION = values[limits.REQUESTS_PER_MINUTE_ORGANIZATION]
+REQUESTS_PER_MINUTE_ADDRESS = values[limits.REQUESTS_PER_MINUTE_ADDRESS]
+UNAUTHENTICATED_PER_MINUTE = values[limits.UNAUTHENTICATED_PER_MINUTE]
+CONCURRENT_REQUESTS_KEY = values[limits.CONCURRENT_REQUESTS_KEY]
+CONCURRENT_REQUESTS_ORGANIZATION = values[limits.CONCURRENT_REQUESTS_ORGANIZATION]
+CONCURRENT_REQUESTS_ADDRESS = values[limits.CONCURRENT_REQUESTS_ADDRESS]
 
 # Providers
 

@@ -36,6 +36,7 @@ from queue_app.submission.intake import (
     UnknownProviderError,
     accept,
 )
+from queue_app.submission.key_rates import KeyRateError
 
 __all__ = ["CallOptions", "ResponseOut", "UsageOut", "contract_errors", "queue", "request_out", "submission_of"]
 
@@ -51,6 +52,8 @@ def contract_errors() -> Iterator[None]:
         raise ApiError(409, "idempotency_conflict", str(error), param="Idempotency-Key") from None
     except QueueFullError as error:
         raise ApiError(429, "queue_full", str(error), headers=_come_back(error.retry_after_s)) from None
+    except KeyRateError as error:
+        raise ApiError(429, "rate_limited", str(error), headers=_come_back(error.retry_after_s)) from None
     except BudgetBusyError as error:
         raise ApiError(429, "budget_busy", str(error), headers=_come_back(error.retry_after_s)) from None
     except BudgetExceededError as error:
@@ -73,6 +76,7 @@ def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str
         provider=provider,
         model=model,
         api_key_id=call.principal.api_key_id,
+        key_limits=call.principal.limits,
         log_in=call.http.user.get_username() if call.principal.user_id else "",
         idempotency_key=call.idempotency_key,
     )

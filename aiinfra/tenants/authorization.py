@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
+
 
 class Role(StrEnum):
     """A role of a member or an API key in one organization."""
@@ -92,6 +94,8 @@ class Principal:
     api_key_id: int | None = None
     scopes: frozenset[str] | None = None
     """None for a person's session, the scopes for an API key."""
+    limits: KeyLimits = NO_LIMITS
+    """Of an API key."""
 
     def can(self, permission: str) -> bool:
         """Whether the role has the permission and the kind of caller can: for a key, its scopes include it."""

@@ -1,5 +1,6 @@
 """Where a call comes from."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,18 +9,38 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
+from aiinfra.proxies import is_trusted_proxy
+
+ADDRESS_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
+
 _address: ContextVar[str | None] = ContextVar("caller_address", default=None)
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The caller's IP address; behind a proxy, the last address in the list, which the proxy itself saw."""
-    address = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.SECURE_PROXY_SSL_HEADER and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR")):
-        address = str(forwarded).rsplit(",", 1)[-1].strip()
+    """The caller's IP address.
+
+    Behind a proxy, it is the last one in `X-Forwarded-For`, which the proxy itself saw; with several known proxies, the
+    last one that is none of them.
+    """
+    peer = str(request.META.get("REMOTE_ADDR", ""))
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    if not is_trusted_proxy(peer) or not forwarded[-1].strip():
+        return _parsed(peer)
+    seen = [_parsed(each) for each in reversed(forwarded)]
+    if not settings.TRUSTED_PROXIES:
+        return seen[0]
+    return next((each for each in seen if each is None or not is_trusted_proxy(each)), seen[-1])
+
+
+def _parsed(text: str) -> str | None:
+    """Some proxies add a port: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    match = ADDRESS_WITH_PORT.fullmatch(text.strip())
     try:
-        return str(ip_address(address))
+        address = ip_address(match[1] or match[2] if match else text.strip())
     except ValueError:
         return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
 
 
 @contextmanager

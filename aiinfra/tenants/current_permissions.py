@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import PERMISSIONS, Principal
+from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
 
@@ -25,7 +26,8 @@ def current_permissions(request: HttpRequest, principal: Principal) -> Principal
     Costs at most one query for a key and three for a session.
     """
     if principal.api_key_id is not None:
-        return keys.authenticate(request.META.get("HTTP_AUTHORIZATION"))
+        now = keys.authenticate(request.META.get("HTTP_AUTHORIZATION"))
+        return now if now and now.limits.allows(client_address(request)) else None
     # Load the session again: the one on the request dates from when the request arrived.
     stored = HttpRequest()
     stored.session = type(request.session)(request.session.session_key)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from aiinfra.edit_forms import EditForm
 from aiinfra.tenants.authorization import Role, may_grant, scopes_of
+from aiinfra.tenants.key_limits_form import KeyLimitsFields
 from aiinfra.tenants.models import Invitation, Organization, User
 from aiinfra.tenants.scopes import scope_choices
 from aiinfra.tenants.security_log.export import Filters
@@ -49,7 +50,7 @@ class InviteForm(RoleForm):
     field_order = ["email", "role"]
 
 
-class KeyForm(RoleForm):
+class KeyForm(KeyLimitsFields, RoleForm):
     """A new API key. Selecting no scope grants all scopes of the role."""
 
     name = forms.CharField(
@@ -70,6 +71,10 @@ class KeyForm(RoleForm):
         super().__init__(*args, giver=giver, **kwargs)
         self.fields["role"].initial = Role.OPERATOR.value
         self.fields["role"].help_text = "Operators can send requests. Viewers and finance can only read and report."
+
+    def limit_fields(self) -> list[forms.BoundField]:
+        """The fields of the key's own limits."""
+        return [self[name] for name in KeyLimitsFields.base_fields]
 
     def clean(self) -> None:
         """Refuse scopes that the role does not have, by name."""

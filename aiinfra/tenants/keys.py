@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import audit, key_cache, peppers
 from aiinfra.tenants.authorization import PERMISSIONS, Principal, Role, may_grant, role_allows, scopes_of
+from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits, limit_changes
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
 
@@ -45,6 +46,7 @@ def create_key(
     scopes: Iterable[str] | None = None,
     expires_at: datetime | None = None,
     created_by: User | None = None,
+    limits: KeyLimits = NO_LIMITS,
     actor: str,
 ) -> tuple[ApiKey, str]:
     """Create a key; returns it with its text, which is shown only once. Without `scopes` it gets all scopes of the
@@ -56,13 +58,13 @@ def create_key(
     granted = _checked_scopes(role, scopes)
     if created_by is not None:
         _check_not_above(created_by, organization, role, granted)
-    key, text = _insert(organization, name, role, granted, expires_at, created_by)
+    key, text = _insert(organization, name, role, granted, expires_at, created_by, limits)
     audit.record(
         organization_id=organization.pk,
         actor=actor,
         verb="api_key.created",
         target=str(key),
-        changes={"role": [None, role.value], "scopes": [None, granted]},
+        changes={"role": [None, role.value], "scopes": [None, granted], **limit_changes(NO_LIMITS, limits)},
     )
     return key, text
 
@@ -83,7 +85,7 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
     if rotated_by is not None:
         _check_not_above(rotated_by, old.organization, Role(old.role), old.scopes)
     owner = rotated_by or old.created_by
-    new, text = _insert(old.organization, old.name, Role(old.role), old.scopes, old.expires_at, owner)
+    new, text = _insert(old.organization, old.name, Role(old.role), old.scopes, old.expires_at, owner, old.limits)
     overlap_end = timezone.now() + overlap
     end = min(overlap_end, old.expires_at or overlap_end)
     line = old.line or old.key_id
@@ -206,6 +208,7 @@ def _insert(
     scopes: list[str],
     expires_at: datetime | None,
     created_by: User | None,
+    limits: KeyLimits,
 ) -> tuple[ApiKey, str]:
     key_id, secret = _random(8), _random(32)
     with organization_scope(organization.pk):
@@ -219,6 +222,11 @@ def _insert(
             scopes=scopes,
             expires_at=expires_at,
             created_by=created_by,
+            requests_per_minute=limits.requests_per_minute,
+            concurrent_requests=limits.concurrent_requests,
+            tokens_per_minute=limits.tokens_per_minute,
+            nano_per_minute=limits.nano_per_minute,
+            allowed_networks=[str(each) for each in limits.networks],
         )
     body = f"aik_{key_id}_{secret}"
     return key, f"{body}_{checksum(body)}"
@@ -247,6 +255,7 @@ def _look_up(credential: Credential) -> Principal | None:
         actor=audit.key_actor(key),
         api_key_id=key.pk,
         scopes=frozenset(key.scopes),
+        limits=key.limits,
     )
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import staff
 from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.key_limits import KeyLimits, networks_of
 from aiinfra.tenants.scope import TenantManager
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
@@ -161,11 +162,20 @@ class ApiKey(TenantModel):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    concurrent_requests = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
+    nano_per_minute = models.PositiveBigIntegerField(null=True, blank=True, help_text="nano-dollars")
+    allowed_networks = models.JSONField(default=list, blank=True, help_text="in CIDR notation; empty: anywhere")
     line = models.CharField(  # noqa: DJ001 - NULL is equal to nothing, so a key without a line is alone
         max_length=8, null=True, editable=False, help_text="public id of the first of keys that replaced each other"
     )
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(**{f"{name}__gt": 0}), name=f"api_key_{name}_positive")
+            for name in ("requests_per_minute", "concurrent_requests", "tokens_per_minute", "nano_per_minute")
+        ]
         indexes = [
             models.Index(fields=["organization", "-created_at"], name="api_key_by_age"),
             models.Index(fields=["line"], name="api_key_line", condition=models.Q(line__isnull=False)),
@@ -173,6 +183,17 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key_id})"
+
+    @property
+    def limits(self) -> KeyLimits:
+        """What the key may do per minute, and from where."""
+        return KeyLimits(
+            requests_per_minute=self.requests_per_minute,
+            concurrent_requests=self.concurrent_requests,
+            tokens_per_minute=self.tokens_per_minute,
+            nano_per_minute=self.nano_per_minute,
+            networks=networks_of(self.allowed_networks),
+        )
 
 
 class AuditEvent(OwnedModel):

@@ -17,6 +17,7 @@ urlpatterns = [
     path("settings/keys/", keys.key_list, name="keys"),
     path("settings/keys/create/", keys.create, name="key_create"),
     path("settings/keys/<slug:key_id>/rotate/", keys.rotate, name="key_rotate"),
+    path("settings/keys/<slug:key_id>/limits/", keys.limits, name="key_limits"),
     path("settings/keys/<slug:key_id>/revoke/", keys.revoke, name="key_revoke"),
     path("settings/organization/", organization.organization, name="organization"),
     path("audit/", audit.audit_log, name="audit"),

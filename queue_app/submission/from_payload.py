@@ -1,5 +1,6 @@
 """Turns validated payloads into submissions, for every entry point."""
 
+from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
 from queue_app.submission.intake import Submission
@@ -12,6 +13,7 @@ def submission_from(
     provider: str,
     model: str,
     api_key_id: int | None = None,
+    key_limits: KeyLimits = NO_LIMITS,
     log_in: str = "",
     idempotency_key: str | None = None,
 ) -> Submission:
@@ -23,6 +25,7 @@ def submission_from(
         messages=[message.model_dump() for message in options.messages],
         priority=Priority[options.priority.upper()],
         api_key_id=api_key_id,
+        key_limits=key_limits,
         user_ref=options.user_id or log_in,
         conversation_id=options.conversation_id,
         max_retries=options.max_retries,

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
+from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, LookupResult, Question
 from cost_app import create_cost_optimizer
@@ -26,6 +27,7 @@ from queue_app import events
 from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, tickets
 from queue_app.packing import pack
+from queue_app.submission import key_rates
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
@@ -62,6 +64,7 @@ class Submission:
     messages: Sequence[dict[str, Any]]
     priority: Priority = Priority.NORMAL
     api_key_id: int | None = None
+    key_limits: KeyLimits = NO_LIMITS
     user_ref: str = ""
     conversation_id: str = ""
     max_retries: int = 3
@@ -97,7 +100,8 @@ def accept(
 
     `terms` and `look` are what the caller already knows about it; with a `flight` equal requests may follow it. A
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
-    BudgetRefusedError, QueueFullError, IdempotencyConflictError and FlightTakenError; nothing is stored then.
+    BudgetRefusedError, QueueFullError, KeyRateError, IdempotencyConflictError and FlightTakenError; nothing is stored
+    then.
     """
     if known := find_earlier(submission):
         return known
@@ -215,7 +219,13 @@ def store(
     if leader_id is None:
         cost.record_uses(submission.organization_id, request.id, terms.uses)
         # Last: from here to the commit other calls wait for the budgets.
-        record_model(request, cost.open_attempt(attempt_order(request, call)))
+        attempt = cost.open_attempt(attempt_order(request, call))
+        record_model(request, attempt)
+        if submission.api_key_id is not None:
+            max_tokens = attempt.max_tokens or call["max_tokens"]
+            key_rates.charge(
+                submission.api_key_id, submission.key_limits, submission.messages, max_tokens, attempt.bound_nano
+            )
     return request
 
 

@@ -168,6 +168,8 @@ PAGE_CELLS = [
     PageCell("keys", "get", "key:manage"),
     PageCell("key_create", "post", "key:manage"),
     PageCell("key_rotate", "post", "key:manage", "key"),
+    PageCell("key_limits", "get", "key:manage", "key"),
+    PageCell("key_limits", "post", "key:manage", "key"),
     PageCell("key_revoke", "post", "key:manage", "key"),
     PageCell("organization", "get", "organization:manage"),
     PageCell("organization", "post", "organization:manage"),

@@ -36,6 +36,7 @@ MAY_SEE_ALL = {
     "cost_app/performance/figures.py": "the average latency of a provider over the whole machine",
     "cost_app/recommendations/compute.py": "computes the advice of every organization",
     "cost_app/ledger/reconciliation.py": "compares the ledger of the whole machine",
+    "queue_app/queries.py": "which of the requests that clients wait for have ended, whoever they belong to",
     "queue_app/ordering/claims.py": "the best request of all organizations is claimed",
     "queue_app/stats/outcome_counts.py": "figures for staff",
     "queue_app/caching/coalescing.py": "followers that were forgotten, whoever they belong to",

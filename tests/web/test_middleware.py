@@ -1,6 +1,7 @@
 import gzip
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import pytest
 from django.test import Client, RequestFactory
@@ -46,8 +47,37 @@ def test_no_page_has_inline_scripts_styles_or_handlers(owner: User, client_of: C
 def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Settings) -> None:
     request = RequestFactory().get("/", headers={"X-Forwarded-For": "6.6.6.6, 10.0.0.9"}, REMOTE_ADDR="127.0.0.1")
     assert client_address(request) == "127.0.0.1"
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.BEHIND_PROXY = True
     assert client_address(request) == "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("192.0.2.1:4711", "192.0.2.1"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:x", None),
+        ("unknown", None),
+        ("1.1.1.1, ", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_a_proxy_may_add_a_port_to_the_address(settings: Settings, forwarded: str, address: str | None) -> None:
+    settings.BEHIND_PROXY = True
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="127.0.0.1")
+    assert client_address(request) == address
+
+
+def test_forwarding_headers_of_others_than_our_proxies_are_forgotten(client: Client, settings: Settings) -> None:
+    settings.BEHIND_PROXY = True
+    settings.TRUSTED_PROXIES = [ip_network("192.0.2.0/24")]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    headers = {"X-Forwarded-Proto": "https"}
+    assert not client.get("/healthz", headers=headers).wsgi_request.is_secure()
+    assert client.get("/healthz", headers=headers, REMOTE_ADDR="192.0.2.7").wsgi_request.is_secure()
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "10.0.0.1'; DROP TABLE", "unix:"])

@@ -3,7 +3,18 @@
 from typing import Any
 
 from aiinfra.configuration.setting import Setting
-from aiinfra.configuration.table import cache, exports, messages, places, providers, queue, security, testing, web
+from aiinfra.configuration.table import (
+    cache,
+    exports,
+    limits,
+    messages,
+    places,
+    providers,
+    queue,
+    security,
+    testing,
+    web,
+)
 
 SECTIONS = {
     "Addresses and data": places,
@@ -12,6 +23,7 @@ SECTIONS = {
     "Queue and workers": queue,
     "Semantic cache": cache,
     "Web server and logs": web,
+    "Rate limits": limits,
     "Email and notifications": messages,
     "Scheduled exports": exports,
     "Tests": testing,

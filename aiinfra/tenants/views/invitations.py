@@ -8,6 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
+from aiinfra.api_limits import count_refused
+from aiinfra.failures import ApiError
 from aiinfra.tenants import invitations
 from aiinfra.tenants.access import public
 from aiinfra.tenants.forms import JoinForm
@@ -27,7 +29,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     valid.
     """
     if invitations.find_open(token) is None:
-        raise Http404
+        return _wrong_link(request)
     request.session[TOKEN_KEY] = token
     return without_referrer(redirect("invitation_accept"))
 
@@ -63,6 +65,16 @@ def _accept(request: HttpRequest, found: Invitation, form: JoinForm) -> User:
         return invitations.accept_with_new_account(invitation=found, password=form.cleaned_data["password"])
     invitations.accept(invitation=found, user=request.user)
     return request.user
+
+
+def _wrong_link(request: HttpRequest) -> HttpResponse:
+    """Raises Http404, or returns 429 to an address that tries many links."""
+    try:
+        count_refused(request)
+    except ApiError as refusal:
+        headers = {"Retry-After": refusal.headers["Retry-After"]}
+        return HttpResponse(f"{refusal.message}\n", status=429, content_type="text/plain", headers=headers)
+    raise Http404
 
 
 def _page(

@@ -8,10 +8,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from aiinfra.edit_forms import one_edit_at_a_time
 from aiinfra.tenants import keys
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.authorization import Role, scopes_of
+from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.forms import KeyForm, RotateForm
+from aiinfra.tenants.key_limits_form import KeyLimitsForm
 from aiinfra.tenants.models import ApiKey
 
 SECRET, SECRET_SECONDS = "new_key", 60
@@ -48,6 +51,7 @@ def create(request: MemberRequest) -> HttpResponse:
             scopes=form.chosen_scopes(),
             expires_at=form.chosen_expiry(),
             created_by=request.user,
+            limits=form.chosen_limits(),
             actor=request.principal.actor,
         )
     except PermissionError as error:
@@ -72,6 +76,21 @@ def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
     except (ValueError, PermissionError) as error:
         return _refused(request, f"{str(error).capitalize()}.")
     return _show_next(request, new, text)
+
+
+@permission_required("key:manage")
+@require_http_methods(["GET", "POST"])
+@one_edit_at_a_time
+def limits(request: MemberRequest, key_id: str) -> HttpResponse:
+    """The form for a key's limits; saving it returns to the list."""
+    key = get_object_or_404(ApiKey, key_id=key_id)
+    form = KeyLimitsForm(request.POST if request.method == "POST" else None, key=key)
+    if request.method == "GET" or not form.is_valid():
+        status = 422 if form.errors else 200
+        return render(request, "tenants/key_limits.html", {"form": form, "key": key}, status=status)
+    if change_limits(key=key, limits=form.chosen_limits(), actor=request.principal.actor):
+        messages.success(request, f"Limits of {key.name} changed. They apply within a second.")
+    return redirect("keys")
 
 
 @permission_required("key:manage")

@@ -1,0 +1,38 @@
+"""How much one client may send."""
+
+from aiinfra.configuration import kinds
+from aiinfra.configuration.setting import Setting
+
+PER_MINUTE = kinds.Whole(1, 100_000_000)
+AT_A_TIME = kinds.Whole(1, 100_000)
+
+REQUESTS_PER_MINUTE_KEY = Setting(
+    "REQUESTS_PER_MINUTE_KEY", PER_MINUTE, 60_000, "API requests of one key, unless the key has its own limit."
+)
+REQUESTS_PER_MINUTE_ORGANIZATION = Setting(
+    "REQUESTS_PER_MINUTE_ORGANIZATION", PER_MINUTE, 120_000, "API requests of one organization."
+)
+REQUESTS_PER_MINUTE_ADDRESS = Setting(
+    "REQUESTS_PER_MINUTE_ADDRESS", PER_MINUTE, 120_000, "API requests from one client address."
+)
+UNAUTHENTICATED_PER_MINUTE = Setting(
+    "UNAUTHENTICATED_PER_MINUTE",
+    PER_MINUTE,
+    60,
+    "API requests without a valid key or session, and wrong invitation links, from one client address.",
+)
+CONCURRENT_REQUESTS_KEY = Setting(
+    "CONCURRENT_REQUESTS_KEY", AT_A_TIME, 200, "API requests of one key at a time, in each web process."
+)
+CONCURRENT_REQUESTS_ORGANIZATION = Setting(
+    "CONCURRENT_REQUESTS_ORGANIZATION",
+    AT_A_TIME,
+    300,
+    "API requests of one organization at a time, in each web process.",
+)
+CONCURRENT_REQUESTS_ADDRESS = Setting(
+    "CONCURRENT_REQUESTS_ADDRESS",
+    AT_A_TIME,
+    300,
+    "API requests from one client address at a time, in each web process.",
+)

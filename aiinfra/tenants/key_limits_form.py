@@ -1,0 +1,77 @@
+"""The limits of an API key as form fields."""
+
+import re
+from decimal import Decimal
+
+from django import forms
+
+from aiinfra.edit_forms import EditForm
+from aiinfra.tenants.key_limits import NANO, KeyLimits, Network, networks_of
+from aiinfra.tenants.models import ApiKey
+
+REQUESTS_MAX = 10_000_000
+CONCURRENT_MAX = 10_000
+TOKENS_MAX = 10**12
+
+
+def _whole(label: str, most: int, help_text: str) -> forms.IntegerField:
+    return forms.IntegerField(label=label, required=False, min_value=1, max_value=most, help_text=help_text)
+
+
+class KeyLimitsFields(forms.Form):
+    """What a key may do per minute, and from where; an empty field is no limit of the key's own."""
+
+    requests_per_minute = _whole("Requests per minute", REQUESTS_MAX, "Empty: the limit of this installation.")
+    concurrent_requests = _whole("Requests at a time", CONCURRENT_MAX, "Open event streams and waiting calls count.")
+    tokens_per_minute = _whole(
+        "Tokens per minute", TOKENS_MAX, "A request counts with its prompt and the longest answer that it allows."
+    )
+    dollars_per_minute = forms.DecimalField(
+        label="US dollars per minute",
+        required=False,
+        min_value=Decimal("0.000001"),
+        max_value=Decimal(1_000_000),
+        max_digits=16,
+        decimal_places=9,
+        help_text="A request counts with the maximum cost of its call.",
+    )
+    allowed_networks = forms.CharField(
+        label="Allowed addresses",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "203.0.113.7, 10.0.0.0/8", "spellcheck": "false"}),
+        help_text="IP addresses and networks in CIDR notation. Empty: the key works from anywhere.",
+    )
+
+    def clean_allowed_networks(self) -> tuple[Network, ...]:
+        """Parse addresses, which commas, spaces or lines separate."""
+        try:
+            return networks_of(filter(None, re.split(r"[,\s]+", self.cleaned_data["allowed_networks"])))
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.") from None
+
+    def chosen_limits(self) -> KeyLimits:
+        """The limits of a valid form."""
+        dollars = self.cleaned_data["dollars_per_minute"]
+        return KeyLimits(
+            requests_per_minute=self.cleaned_data["requests_per_minute"],
+            concurrent_requests=self.cleaned_data["concurrent_requests"],
+            tokens_per_minute=self.cleaned_data["tokens_per_minute"],
+            nano_per_minute=None if dollars is None else int(dollars * NANO),
+            networks=self.cleaned_data["allowed_networks"],
+        )
+
+
+class KeyLimitsForm(KeyLimitsFields, EditForm):
+    """The limits of an existing key."""
+
+    def __init__(self, *args: object, key: ApiKey, **kwargs: object) -> None:
+        limits = key.limits
+        initial = {
+            "requests_per_minute": limits.requests_per_minute,
+            "concurrent_requests": limits.concurrent_requests,
+            "tokens_per_minute": limits.tokens_per_minute,
+            "dollars_per_minute": None if limits.nano_per_minute is None else Decimal(limits.nano_per_minute) / NANO,
+            "allowed_networks": ", ".join(map(str, limits.networks)),
+        }
+        super().__init__(*args, initial=initial, **kwargs)  # type: ignore[arg-type,misc]
