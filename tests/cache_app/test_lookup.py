@@ -82,12 +82,12 @@ def test_equal_and_similar_questions_are_found(find: Find, kept: str) -> None:
     assert 0.85 <= similar.similarity < 1
 
 
-def test_without_contextual_match_only_equal_ones_are(find: Find, kept: str) -> None:
+def test_without_contextual_match_only_equal_questions_are_found(find: Find, kept: str) -> None:
     assert find(SIMILAR, contextual_match=False) is None
     assert find(ASKED, contextual_match=False)
 
 
-def test_a_threshold_works_upwards(find: Find, kept: str) -> None:
+def test_a_higher_threshold_finds_less(find: Find, kept: str) -> None:
     similarity = find(SIMILAR).similarity
     assert find(SIMILAR, similarity_threshold=similarity - 0.001)
     assert find(SIMILAR, similarity_threshold=similarity + 0.001) is None
@@ -100,7 +100,7 @@ def test_an_unknown_organization_is_named(find: Find) -> None:
 
 
 @pytest.mark.parametrize("text", [" ", "yes", "go on", "why?"])
-def test_turns_that_say_nothing_are_never_similar(cache: SemanticCache, find: Find, text: str) -> None:
+def test_turns_without_content_are_never_similar(cache: SemanticCache, find: Find, text: str) -> None:
     cache.set(turns("yes please"), ANSWER, organization_id="north")
     assert find(text) is None
 
@@ -163,7 +163,7 @@ def test_every_field_of_every_turn_reaches_the_exact_key(at: int) -> None:
 
 
 @pytest.mark.parametrize("shared_with", [SharedWith.USER, SharedWith.API_KEY])
-def test_answers_stay_with_those_who_may_share_them(
+def test_answers_are_shared_only_within_their_scope(
     cache: SemanticCache, organization: Organization, rules: Callable[..., None], shared_with: SharedWith
 ) -> None:
     rules(shared_with=shared_with)
@@ -176,7 +176,7 @@ def test_answers_stay_with_those_who_may_share_them(
         assert lookup.prepare(one).cache_key.entry_id != lookup.prepare(other).cache_key.entry_id
 
 
-def test_another_organization_finds_nothing(find: Find, kept: str, other_organization: Organization) -> None:
+def test_other_organizations_find_nothing(find: Find, kept: str, other_organization: Organization) -> None:
     assert find(ASKED, organization_id=other_organization.slug) is None
     assert find(SIMILAR, organization_id=other_organization.slug) is None
 
@@ -186,7 +186,7 @@ TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00")
 
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=examples(50, 500))
 @given(system=TEXTS, asked=TEXTS, other_system=TEXTS, other_asked=TEXTS)
-def test_no_choice_of_words_moves_a_question_into_another_partition(
+def test_no_wording_moves_a_question_to_another_partition(
     system: str, asked: str, other_system: str, other_asked: str
 ) -> None:
     one = Question(1, *MODEL, turns(asked, ("system", system)))
@@ -195,7 +195,7 @@ def test_no_choice_of_words_moves_a_question_into_another_partition(
     assert (one.partition("e") == other.partition("e")) == same_scope
 
 
-def test_what_was_cleared_is_gone(cache: SemanticCache, find: Find, kept: str, organization: Organization) -> None:
+def test_cleared_entries_are_not_found(cache: SemanticCache, find: Find, kept: str, organization: Organization) -> None:
     assert find(ASKED)
     assert cache.clear_by_tags(["vans"], organization_id=organization.slug) == 1
     assert find(ASKED) is None
@@ -218,7 +218,7 @@ def test_a_reported_answer_is_not_served_to_that_question_again(
     assert find(ASKED)
 
 
-def test_switched_off_nothing_is_found(find: Find, kept: str, rules: Callable[..., None]) -> None:
+def test_a_disabled_cache_finds_nothing(find: Find, kept: str, rules: Callable[..., None]) -> None:
     rules(mode=CacheMode.OFF)
     assert find(ASKED) is None
 
@@ -229,7 +229,7 @@ def test_in_exact_mode_nothing_similar_is_found(find: Find, kept: str, rules: Ca
     assert find(SIMILAR) is None
 
 
-def test_without_redis_everything_is_a_miss_and_then_all_is_well(find: Find, kept: str, settings: Settings) -> None:
+def test_without_redis_everything_is_a_miss_until_it_returns(find: Find, kept: str, settings: Settings) -> None:
     working, settings.REDIS_URL = settings.REDIS_URL, NOTHING_LISTENS
     assert find(ASKED) is None
     assert find(SIMILAR) is None
@@ -237,14 +237,14 @@ def test_without_redis_everything_is_a_miss_and_then_all_is_well(find: Find, kep
     assert find(ASKED)
 
 
-def test_a_redis_that_hangs_is_a_miss(find: Find, kept: str, settings: Settings) -> None:
+def test_a_hung_redis_is_a_miss(find: Find, kept: str, settings: Settings) -> None:
     settings.REDIS_TIMEOUT_S = 0.05
     with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
         settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
         assert find(ASKED) is None
 
 
-def test_a_redis_that_was_emptied_is_a_miss_and_takes_new_answers(
+def test_an_emptied_redis_is_a_miss_and_accepts_new_answers(
     cache: SemanticCache, find: Find, kept: str, organization: Organization
 ) -> None:
     assert find(SIMILAR)
@@ -264,7 +264,7 @@ def test_without_an_embedder_equal_questions_are_found(find: Find, kept: str, mo
     assert find(SIMILAR) is None
 
 
-def test_vectors_that_were_spoilt_lead_nowhere_else(
+def test_corrupt_vectors_never_find_other_entries(
     find: Find, kept: str, organization: Organization, other_organization: Organization, cache: SemanticCache
 ) -> None:
     cache.set(turns(ASKED), {**ANSWER, "content": "theirs"}, organization_id=other_organization.slug)
@@ -284,5 +284,5 @@ def test_texts_that_differ_inside_are_not_equal(other: str) -> None:
 
 
 @pytest.mark.parametrize("same", [" a b", "a b\n"])
-def test_blanks_around_a_text_make_no_difference(same: str) -> None:
+def test_surrounding_whitespace_makes_no_difference(same: str) -> None:
     assert entry_id("p", same) == entry_id("p", "a b")

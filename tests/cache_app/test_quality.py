@@ -50,6 +50,6 @@ def test_in_a_stream_the_second_wording_is_a_hit_and_a_trap_a_miss() -> None:
     assert (found.served, found.wrong, found.repeats) == (1, 0, 1)
 
 
-def test_the_own_set_names_no_pair_twice() -> None:
+def test_the_projects_set_has_no_duplicate_pairs() -> None:
     rows = rows_of(Path(OWN) / "pairs.jsonl")
     assert len({(row["a"], row["b"]) for row in rows}) == len(rows)

@@ -65,7 +65,7 @@ def test_entries_without_a_vector_get_theirs_on_the_organizations_account(
     assert tasks.embed_waiting() == 0
 
 
-def test_a_text_that_is_refused_holds_up_no_other(organization: Organization, embedder: Scripted) -> None:
+def test_a_refused_text_does_not_block_others(organization: Organization, embedder: Scripted) -> None:
     for text in ("one", "two", "three"):
         make_entry(organization, text)
     embedder.refused = {"two"}
@@ -73,16 +73,14 @@ def test_a_text_that_is_refused_holds_up_no_other(organization: Organization, em
     assert waiting(organization) == {"two"}
 
 
-def test_texts_are_embedded_ten_a_call(organization: Organization, embedder: Scripted) -> None:
+def test_texts_are_embedded_ten_per_call(organization: Organization, embedder: Scripted) -> None:
     for number in range(23):
         make_entry(organization, f"Question {number}")
     assert tasks.embed_waiting() == 23
     assert embedder.calls == [10, 10, 3]
 
 
-def test_of_ten_texts_the_refused_one_is_found_and_left_alone_for_a_while(
-    organization: Organization, embedder: Scripted
-) -> None:
+def test_a_refused_text_is_isolated_and_retried_later(organization: Organization, embedder: Scripted) -> None:
     for number in range(10):
         make_entry(organization, f"Question {number}")
     embedder.refused = {"Question 4"}
@@ -109,7 +107,7 @@ def test_an_embedder_that_is_down_is_called_once(
     assert len(waiting(organization)) == 23
 
 
-def test_texts_leave_with_the_contents_of_requests_and_hits_with_the_requests(
+def test_texts_and_hits_are_deleted_with_their_requests(
     organization: Organization, redis_url: str, settings: Settings
 ) -> None:
     settings.QUEUE_CONTENT_RETENTION_DAYS, settings.QUEUE_RETENTION_DAYS = 7, 30
@@ -128,7 +126,7 @@ def test_texts_leave_with_the_contents_of_requests_and_hits_with_the_requests(
         assert CacheHit.objects.count() == 2
 
 
-def test_what_redis_missed_of_a_judgement_is_made_up_for(organization: Organization, redis_url: str) -> None:
+def test_a_judgment_missed_by_redis_is_applied_later(organization: Organization, redis_url: str) -> None:
     make_entry(organization)
     with organization_scope(organization.pk):
         JudgedPair.objects.create(

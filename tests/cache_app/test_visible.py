@@ -9,7 +9,7 @@ from cache_app.visible_text import visible_text
 @pytest.mark.parametrize(
     "idle", ["\u200b", "\u00ad", "\ufeff", "\u200e", "\u202e", "\u2066", "\u2060", "\u3164", "\x00"]
 )
-def test_what_nobody_sees_does_not_part_equal_questions(idle: str) -> None:
+def test_invisible_characters_do_not_separate_equal_questions(idle: str) -> None:
     asked = f"What is{idle} a queue?"
     texts = {
         Question(1, "openai", "m", [{"role": "user", "content": text}]).text for text in (asked, "What is a queue?")
@@ -18,7 +18,7 @@ def test_what_nobody_sees_does_not_part_equal_questions(idle: str) -> None:
     assert len({entry_id("p", text) for text in texts}) == 1
 
 
-def test_earlier_turns_must_be_equal_to_the_letter() -> None:
+def test_earlier_turns_must_match_exactly() -> None:
     last = {"role": "user", "content": "Hi"}
     one, other = ([{"role": "system", "content": text}, last] for text in ("Be kind.", "Be\u200b kind."))
     assert Question(1, "openai", "m", one).partition("e") != Question(1, "openai", "m", other).partition("e")

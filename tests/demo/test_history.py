@@ -74,7 +74,7 @@ def test_ledger_sums_attempts_and_budgets_agree(demo: Organization) -> None:
     assert list(disagreements()) == []
 
 
-def test_it_touches_no_other_organization(demo: Organization, other_organization: Organization) -> None:
+def test_the_history_affects_only_its_organization(demo: Organization, other_organization: Organization) -> None:
     with organization_scope(other_organization.pk):
         for model in (Attempt, LedgerEntry, UsageHour, UsageDay, Budget, ApiKey):
             assert not model.objects.exists()
@@ -115,7 +115,7 @@ def test_requests_have_their_attempts_and_the_last_ones_their_contents(demo: Org
         assert "content" in unpack(contents.filter(response__isnull=False)[0].response or b"")
 
 
-def test_models_have_prompt_caches_reasoning_and_hits_where_they_would(demo: Organization) -> None:
+def test_models_have_realistic_prompt_caches_reasoning_and_hits(demo: Organization) -> None:
     with organization_scope(demo.pk):
         sums = {
             row["model"]: row
@@ -130,7 +130,7 @@ def test_models_have_prompt_caches_reasoning_and_hits_where_they_would(demo: Org
         assert CacheHit.objects.values("layer").distinct().count() == 2
 
 
-def test_nothing_lies_in_the_future_and_no_call_costs_more_than_its_bound(demo: Organization) -> None:
+def test_nothing_is_in_the_future_or_above_its_bound(demo: Organization) -> None:
     with organization_scope(demo.pk):
         assert not LedgerEntry.objects.filter(at__gt=NOW).exists()
         for attempt in Attempt.objects.all():
@@ -152,7 +152,7 @@ def test_working_days_are_busy_and_nights_are_not(demo: Organization) -> None:
     assert by_weekday[1] > 3 * by_weekday[6]
 
 
-def test_one_day_is_out_of_hand(demo: Organization) -> None:
+def test_one_day_is_a_spike(demo: Organization) -> None:
     with organization_scope(demo.pk):
         days = dict(UsageDay.objects.filter(dimension="total").values_list("day", "nano"))
     today = NOW.date()

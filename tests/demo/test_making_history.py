@@ -59,7 +59,7 @@ def make() -> Make:
     return run
 
 
-def test_sums_grow_where_there_are_some_already(demo: Organization, make: Make) -> None:
+def test_existing_rollups_grow(demo: Organization, make: Make) -> None:
     with organization_scope(demo.pk):
         columns = {"organization": demo, "provider": "openai", "model": "gpt-4", "kind": LedgerKind.USAGE}
         book_entry(**columns, at=NOW - timedelta(hours=3), nano=5, calls=1)
@@ -127,14 +127,14 @@ def test_failures_are_rare_uneven_and_mostly_repaired_by_the_second_attempt(demo
         assert AIRequest.objects.filter(status="failed").count() < 0.005 * 4_000
 
 
-def test_the_same_weekday_is_never_quite_the_same(demo: Organization) -> None:
+def test_equal_weekdays_vary(demo: Organization) -> None:
     calendar = Calendar(ZoneInfo("Europe/Berlin"))
     days = [sum(slot.requests for slot in day) for day in slots(calendar, NOW, 56, 6_000)]
     steps = [after - before for before, after in zip(days, days[7:], strict=False)]
     assert min(steps) < 0 < max(steps), "weeks grow along a straight line"
 
 
-def test_there_is_something_to_advise_on(demo: Organization, make: Make) -> None:
+def test_the_history_yields_recommendations(demo: Organization, make: Make) -> None:
     make(demo, requests=3_000)
     with organization_scope(demo.pk):
         compute_recommendations(demo.pk)
@@ -145,7 +145,7 @@ def test_there_is_something_to_advise_on(demo: Organization, make: Make) -> None
         assert "retry_waste" not in found
 
 
-def test_budgets_that_there_are_stay_as_they_are(demo: Organization, make: Make) -> None:
+def test_existing_budgets_are_unchanged(demo: Organization, make: Make) -> None:
     with organization_scope(demo.pk):
         mine = Budget.objects.create(organization=demo, period="monthly", limit_nano=123)
     make(demo)
@@ -176,7 +176,7 @@ def test_hours_add_up_in_zones_whose_clocks_change(zone: str, month: int) -> Non
     assert flat[-1].begins_at + flat[-1].length < now
 
 
-def test_the_sums_are_right_where_an_hour_has_thirty_minutes(demo: Organization, make: Make) -> None:
+def test_rollups_are_correct_in_half_hour_time_zones(demo: Organization, make: Make) -> None:
     demo.time_zone = "Australia/Lord_Howe"
     demo.save()
     make(demo, now=datetime(2026, 10, 6, 3, tzinfo=UTC), days=6, requests=600)
@@ -196,7 +196,7 @@ def test_an_organization_has_one_history(demo: Organization, make: Make) -> None
         assert AIRequest.objects.count() == 10
 
 
-def test_real_organizations_get_none_unless_forced(organization: Organization, make: Make) -> None:
+def test_real_organizations_get_no_history_unless_forced(organization: Organization, make: Make) -> None:
     with pytest.raises(NoHistoryError, match="not a demo organization"):
         make(organization)
     make(organization, requests=10, force=True)
@@ -204,7 +204,7 @@ def test_real_organizations_get_none_unless_forced(organization: Organization, m
         assert has_history(organization.pk)
 
 
-def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_creates_a_history_once(demo: Organization, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo_history", "north", "--days=3", "--per-day=20")
     assert capsys.readouterr().out == "Created 60 requests over 3 days and 3 budgets for north.\n"
     with pytest.raises(CommandError, match="north already has a demo history"):
@@ -224,6 +224,6 @@ def test_the_command_makes_it_once(demo: Organization, capsys: pytest.CaptureFix
         (["north"], "not a demo organization"),
     ],
 )
-def test_the_command_says_what_is_wrong(organization: Organization, arguments: list[str], said: str) -> None:
+def test_the_command_reports_errors(organization: Organization, arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         call_command("demo_history", *arguments)

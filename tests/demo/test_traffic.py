@@ -27,12 +27,12 @@ def first(count: int, seed: int = 1) -> list[Question]:
     return list(islice(Questions(["acme", "demo"], MODELS, seed), count))
 
 
-def test_the_same_seed_asks_the_same() -> None:
+def test_the_same_seed_sends_the_same_questions() -> None:
     assert first(50) == first(50)
     assert first(50) != first(50, seed=2)
 
 
-def test_the_mix_is_a_company_s() -> None:
+def test_the_mix_resembles_a_company() -> None:
     questions = first(2000)
     assert {(question.provider, question.model) for question in questions} == set(MODELS)
     priorities = Counter(question.options["priority"] for question in questions)
@@ -90,9 +90,7 @@ def test_one_organization_can_be_named(demo: list[Organization]) -> None:
         assert {request.organization.slug for request in AIRequest.objects.select_related("organization")} == {"real"}
 
 
-def test_a_full_queue_is_counted_and_stops_nothing(
-    demo: list[Organization], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_queue_is_counted_without_stopping(demo: list[Organization], capsys: pytest.CaptureFixture[str]) -> None:
     with system_scope():
         for organization in demo:
             announce_policy(QueuePolicy.objects.create(organization=organization, depth_limit=0))

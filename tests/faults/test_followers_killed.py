@@ -9,7 +9,7 @@ from tests.support.processes import wait_until
 FOLLOWERS = 12
 
 
-def test_followers_survive_the_loss_of_everybody_who_worked_for_them(stack: Stack) -> None:
+def test_followers_survive_the_loss_of_all_workers(stack: Stack) -> None:
     stack.hold()
     question = f"How do I plan a garden of {uuid4()}?"
     leader, *followers = [stack.ask(question) for _ in range(1 + FOLLOWERS)]

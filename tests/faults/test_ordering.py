@@ -43,7 +43,7 @@ def test_a_low_request_under_a_stream_of_high_ones_starts_within_its_bound(stack
         assert started_in_order(stack, [low, *early, *late]) == [*early, low, *late]
 
 
-def test_one_organization_with_many_requests_does_not_make_another_wait(stack: Stack) -> None:
+def test_a_busy_organization_does_not_delay_another(stack: Stack) -> None:
     """One slot's time is when every slot has been taken once more: counted in starts, whatever the machine's load."""
     stack.add_organization("south")
     stack.hold()

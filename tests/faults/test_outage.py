@@ -68,9 +68,7 @@ def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F8
 
 
 @pytest.mark.timeout(900)
-def test_an_outage_is_seen_told_once_and_over_when_the_provider_recovers(
-    watched: Stack, queue_page: Page, on_call: Receiver
-) -> None:
+def test_an_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: Page, on_call: Receiver) -> None:
     watched.behave(faults=[{"kind": "status", "status": 500, "model": MODEL}])
     affected = [watched.enqueue(f"Affected {number}", maxRetries=10) for number in range(FAILING)]
     outage = queue_page.locator(".queue-outage")

@@ -10,7 +10,7 @@ CALLS = {"reset": 60_000, "hang": 1_000, "late": 1_000}
 """Prompt -> time-out in ms."""
 
 
-def test_a_retry_after_is_waited_for(stack: Stack) -> None:
+def test_retry_after_is_honored(stack: Stack) -> None:
     stack.behave(faults=[{"kind": "rate_limit", "retryAfterS": 3, "times": 1}])
     request = stack.enqueue()
 
@@ -41,7 +41,7 @@ def test_calls_whose_outcome_is_unknown_are_booked_and_then_corrected(stack: Sta
     assert cost[late] > 0, "an answer that nobody waited for is billed all the same"
 
 
-def test_a_bill_that_cannot_be_looked_up_now_is_looked_up_later(stack: Stack) -> None:
+def test_an_unavailable_bill_is_requested_later(stack: Stack) -> None:
     stack.behave(faults=[{"kind": "reset_after_billing", "times": 1}])
     request = stack.enqueue(maxRetries=1)
     assert stack.wait_until_ended([request]) == {request: "completed"}
@@ -57,7 +57,7 @@ def test_a_bill_that_cannot_be_looked_up_now_is_looked_up_later(stack: Stack) ->
     assert assert_sound(stack, [request]) == {request: "completed"}
 
 
-def test_a_provider_that_stays_down_is_left_for_the_fallback(stack: Stack) -> None:
+def test_a_provider_that_stays_down_is_abandoned_for_the_fallback(stack: Stack) -> None:
     _route(stack, "openai", "gpt-3.5-turbo")
     stack.behave(faults=[{"kind": "status", "status": 503, "provider": PROVIDER}])
     request = stack.enqueue(maxRetries=1)

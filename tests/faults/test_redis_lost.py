@@ -8,7 +8,7 @@ from tests.faults.stack import Stack
 from tests.support.processes import wait_until
 
 
-def test_a_redis_that_is_killed_and_started_again_loses_nothing(stack: Stack) -> None:
+def test_a_restarted_redis_loses_nothing(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis_server.kill()
@@ -21,7 +21,7 @@ def test_a_redis_that_is_killed_and_started_again_loses_nothing(stack: Stack) ->
     assert set(assert_sound(stack, [*in_flight, *waiting, *meanwhile]).values()) == {"completed"}
 
 
-def test_a_redis_that_was_emptied_loses_nothing(stack: Stack) -> None:
+def test_an_emptied_redis_loses_nothing(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis.flushall()
@@ -32,7 +32,7 @@ def test_a_redis_that_was_emptied_loses_nothing(stack: Stack) -> None:
     assert all(len(stack.attempts(request)) == 1 for request in requests), "a request was called twice"
 
 
-def test_while_redis_hangs_requests_are_accepted_and_processed_afterwards(stack: Stack) -> None:
+def test_requests_are_accepted_while_redis_hangs(stack: Stack) -> None:
     """The client of `stack` waits 10 s for each 202."""
     in_flight, waiting = stack.held_backlog(30)
 

@@ -13,7 +13,7 @@ from tests.faults.stack import Stack
 TICKET = "queue_app.tasks.run_next"
 
 
-def test_fifty_tickets_too_many_run_nothing_twice(stack: Stack) -> None:
+def test_fifty_extra_tickets_run_nothing_twice(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(20)
 
     tickets = _ticket_queue(stack)
@@ -39,7 +39,7 @@ def test_requests_whose_tickets_were_lost_are_processed(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_what_rq_noted_of_a_killed_worker_is_dropped() -> None:
+def test_rq_records_of_a_killed_worker_are_dropped() -> None:
     tickets.push_ticket()
     queue = tickets.ticket_queue()
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)

@@ -11,7 +11,7 @@ from tests.support.processes import wait_until
 LONGEST_MS = 120_000
 
 
-def test_the_late_answer_is_dropped_and_its_money_is_booked(stack: Stack) -> None:
+def test_a_late_answer_is_dropped_and_its_cost_is_booked(stack: Stack) -> None:
     stack.hold(times=1)
     request = stack.enqueue("Who answers first?", timeout=LONGEST_MS)
     stack.wait_until_in_flight([request], 1)

@@ -75,7 +75,7 @@ def test_a_client_can_report_the_answer_that_it_got(program: Caller, worker: Beg
     assert ask(program, IN_OTHER_WORDS)["cached"] is False
 
 
-def test_what_a_hit_saves_is_what_the_call_cost(program: Caller, worker: Begin) -> None:
+def test_a_hit_saves_the_cost_of_the_call(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -85,7 +85,7 @@ def test_what_a_hit_saves_is_what_the_call_cost(program: Caller, worker: Begin) 
         assert CacheHit.objects.get().saved_nano == usage.nano
 
 
-def test_the_opposite_question_is_asked_anew(program: Caller, worker: Begin) -> None:
+def test_the_opposite_question_is_sent_to_the_provider(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     assert ask(program, TRAP)["cached"] is False
@@ -110,14 +110,14 @@ def test_an_idempotent_repeat_of_a_hit_is_the_same_hit(program: Caller, worker: 
 
 
 @pytest.mark.parametrize("mode", ["bypass", "refresh"])
-def test_who_wants_a_fresh_answer_gets_one(program: Caller, worker: Begin, mode: str) -> None:
+def test_refresh_gets_a_new_answer(program: Caller, worker: Begin, mode: str) -> None:
     worker()
     ask(program)
     assert ask(program, cache=mode)["cached"] is False
     assert in_ledger(LedgerKind.USAGE) == 2
 
 
-def test_an_answer_by_bypass_is_not_kept(program: Caller, worker: Begin) -> None:
+def test_a_bypass_answer_is_not_cached(program: Caller, worker: Begin) -> None:
     worker()
     ask(program, cache="bypass")
     assert ask(program)["cached"] is False
@@ -163,7 +163,7 @@ def test_another_organization_gets_nothing(program: Caller, worker: Begin, other
     assert ask(stranger)["cached"] is False
 
 
-def test_an_answer_that_was_cut_off_is_not_kept(program: Caller, worker: Begin) -> None:
+def test_a_truncated_answer_is_not_cached(program: Caller, worker: Begin) -> None:
     worker()
     first = ask(program, maxTokens=1)
     assert first["response"]["finishReason"] == "length"
@@ -182,7 +182,7 @@ def test_in_shadow_mode_the_provider_is_asked_each_time(
         assert CacheHit.objects.get().shadow
 
 
-def test_switched_off_it_keeps_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
+def test_a_disabled_cache_stores_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
     with organization_scope(organization.pk):
         change_policy(organization_id=organization.pk, changes={"mode": CacheMode.OFF}, actor="command:test")
     worker()
@@ -191,7 +191,7 @@ def test_switched_off_it_keeps_nothing(program: Caller, worker: Begin, organizat
     assert not redis_client().keys(f"sc:{{{organization.pk}}}:e:*")
 
 
-def test_of_many_equal_requests_at_once_one_calls_the_provider(
+def test_one_of_many_concurrent_equal_requests_calls_the_provider(
     program: Caller, worker: Begin, sandbox: SandboxClient
 ) -> None:
     billed = len(sandbox.get("/sandbox/book"))
@@ -217,7 +217,7 @@ def test_of_many_equal_requests_at_once_one_calls_the_provider(
     assert not list(create_cost_optimizer().disagreements())
 
 
-def test_where_the_leader_is_cancelled_another_calls_the_provider(program: Caller, worker: Begin) -> None:
+def test_if_the_leader_is_cancelled_a_follower_calls_the_provider(program: Caller, worker: Begin) -> None:
     body = {"messages": [{"role": "user", "content": ASKED}]}
     leader, *others = (json.loads(program.post(CHAT, body).content)["requestId"] for _ in range(3))
     assert program.post(QUEUE, {"action": "cancel", "requestId": leader}).status_code == 200
@@ -242,7 +242,7 @@ def test_followers_of_a_leader_whose_worker_died_are_found(program: Caller, work
         wait_until(lambda: AIRequest.objects.get(id=follower).status == Status.COMPLETED, "the follower")
 
 
-def test_who_comes_when_the_leader_has_just_ended_gets_its_answer(
+def test_a_request_right_after_the_leaders_end_gets_its_answer(
     program: Caller, worker: Begin, organization: Organization
 ) -> None:
     worker()

@@ -53,7 +53,7 @@ def test_it_is_queued_for_a_session(browser: Caller, organization: Organization)
         ({"model": "gpt-4"}, ("openai", "gpt-4")),
     ],
 )
-def test_the_model_may_be_left_to_us(
+def test_the_model_is_optional(
     program: Caller, organization: Organization, choice: dict[str, str], chosen: tuple[str, str]
 ) -> None:
     ask(program, **choice)
@@ -61,7 +61,7 @@ def test_the_model_may_be_left_to_us(
     assert (request.provider, request.model) == chosen
 
 
-def test_a_provider_alone_gets_one_of_its_models(program: Caller, organization: Organization) -> None:
+def test_a_provider_without_a_model_uses_one_of_its_models(program: Caller, organization: Organization) -> None:
     ask(program, provider="openai")
     assert asked(organization).provider == "openai"
 

@@ -84,7 +84,7 @@ def test_the_answer_comes_on_the_same_connection(
     assert has_free_places(room, 2)
 
 
-def test_more_clients_than_places_one_after_the_other(
+def test_more_clients_than_slots_are_served_in_turn(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()
@@ -101,9 +101,7 @@ def test_a_failed_request_is_502(program: Caller, sandbox: SandboxClient, room: 
     assert has_free_places(room, 2)
 
 
-def test_who_has_waited_long_enough_gets_202(
-    program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wait_that_times_out_gets_202(program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
     response = ask(program, timeout=1_000)
     assert response.status_code == 202
@@ -111,7 +109,7 @@ def test_who_has_waited_long_enough_gets_202(
     assert has_free_places(room, 2)
 
 
-def test_one_too_many_is_turned_away_before_anything_is_stored(
+def test_a_client_without_a_slot_is_rejected_before_storing(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
@@ -140,12 +138,12 @@ def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
     assert refused(ask(program, cache="bypass"), 429)["type"] == "too_many_waiting"
 
 
-def test_where_nobody_may_wait_the_request_is_queued(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_slots_the_request_is_queued(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     assert ask(program).status_code == 202
 
 
-def test_a_request_that_is_cancelled_meanwhile_is_409(
+def test_a_request_cancelled_during_the_wait_is_409(
     program: Caller, room: WaitingRoom, organization: Organization
 ) -> None:
     answer = in_a_thread(lambda: ask(program))
@@ -156,7 +154,7 @@ def test_a_request_that_is_cancelled_meanwhile_is_409(
     assert has_free_places(room, 2)
 
 
-def test_a_lost_event_costs_no_answer(
+def test_a_lost_event_does_not_lose_the_answer(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "publish_changes", lambda *_: None)
@@ -181,7 +179,7 @@ def _subscribers() -> int:
     return int(redis_client().pubsub_numsub(CHANNEL)[0][1])
 
 
-def test_who_waits_is_answered_while_redis_is_away(
+def test_waiting_clients_are_answered_without_redis(
     program: Caller, room: WaitingRoom, organization: Organization, settings: Settings
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -230,7 +228,7 @@ def test_a_repeat_of_an_answered_request_is_answered_at_once(
 # The room by itself
 
 
-def test_a_place_is_given_back_whatever_happens(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_is_always_released(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
         raise RuntimeError("broken")
 

@@ -167,7 +167,7 @@ def test_a_request_that_fails_says_why_in_a_code(
     assert (failed.data["status"], failed.data["errorCode"]) == ("failed", "INVALID_REQUEST")
 
 
-def test_nobody_is_sent_what_is_another_organizations(
+def test_streams_never_contain_other_organizations_events(
     listen: Callable[..., Events],
     program: Caller,
     other_program: Caller,
@@ -183,7 +183,7 @@ def test_nobody_is_sent_what_is_another_organizations(
     assert [event.data["text"] for event in theirs.take(20)] == [f"theirs {number}" for number in range(20)]
 
 
-def test_only_the_types_that_were_asked_for_come(
+def test_only_requested_types_are_sent(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     stream = listen(program, types="alert,budget")
@@ -193,7 +193,7 @@ def test_only_the_types_that_were_asked_for_come(
     assert [event.name for event in stream.take(2)] == ["budget", "alert"]
 
 
-def test_of_one_request_its_status_comes_first_and_then_its_changes(
+def test_a_request_stream_starts_with_the_current_status(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     request_id, other_id = (program.post(QUEUE, enqueue_body()).json()["requestId"] for _ in range(2))
@@ -218,11 +218,11 @@ def test_of_one_request_its_status_comes_first_and_then_its_changes(
         ({"topic": "all"}, "topic"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(program: Caller, query: dict[str, str], param: str) -> None:
+def test_an_invalid_query_is_refused(program: Caller, query: dict[str, str], param: str) -> None:
     refused(program.get(EVENTS, **query), 400, param)
 
 
-def test_a_header_that_is_no_event_id_is_refused(program: Caller) -> None:
+def test_an_invalid_last_event_id_is_refused(program: Caller) -> None:
     response = program.client.get(EVENTS, headers={**program.headers, "Last-Event-ID": "yesterday"})
     refused(response, 400, "Last-Event-ID")
 
@@ -233,7 +233,7 @@ def test_a_request_of_another_organization_is_404(program: Caller, other_program
     refused(program.get(EVENTS, requestId=str(uuid4())), 404)
 
 
-def test_head_has_the_headers_and_takes_no_place(program: Caller, places: Places) -> None:
+def test_head_has_the_headers_and_takes_no_slot(program: Caller, places: Places) -> None:
     response = program.client.head(EVENTS, headers=program.headers)
     assert (response.status_code, response["Content-Type"], response.content) == (200, "text/event-stream", b"")
     assert places.taken() == 0
@@ -290,7 +290,7 @@ def test_logging_out_ends_the_stream(
     assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
 
 
-def test_a_member_who_is_removed_is_sent_nothing_more(
+def test_a_removed_members_stream_ends(
     listen: Callable[..., Events], operator: User, owner: User, client_of: Callable[[User], Client]
 ) -> None:
     stream = listen(Caller(client_of(operator)))
@@ -299,7 +299,7 @@ def test_a_member_who_is_removed_is_sent_nothing_more(
     assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
 
 
-def test_a_scope_that_is_taken_away_ends_its_types(
+def test_a_removed_scope_ends_its_types(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     stream = listen(program)
@@ -345,7 +345,7 @@ def test_a_client_that_had_no_event_yet_resumes_from_ready(
     assert resumed.next().data == {"text": "meanwhile"}
 
 
-def test_the_header_goes_before_the_parameter(
+def test_the_header_takes_precedence_over_the_parameter(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     old = ready(listen(program)).id
@@ -382,7 +382,7 @@ def test_an_id_that_was_trimmed_is_answered_by_reset(
     assert (resumed.next().name, resumed.last_id > begin) == ("reset", True)
 
 
-def test_more_events_than_a_page_of_the_history_come_all_and_in_order(
+def test_more_events_than_a_history_page_are_sent_in_order(
     listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_events, "PAGE", 10)
@@ -416,7 +416,7 @@ def test_an_event_that_the_channel_lost_comes_with_the_next_heartbeat(
     assert "heartbeat" in stream.comments
 
 
-def test_a_heartbeat_says_how_far_the_client_is(
+def test_a_heartbeat_contains_the_clients_position(
     listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else an id would grow too old while nothing comes that the client wants."""
@@ -435,7 +435,7 @@ def test_a_heartbeat_says_how_far_the_client_is(
 # Faults
 
 
-def test_without_redis_the_stream_says_so_and_goes_on_when_it_is_back(
+def test_a_stream_reports_an_unavailable_redis_and_continues(
     listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
 ) -> None:
     stream = listen(program)
@@ -449,7 +449,7 @@ def test_without_redis_the_stream_says_so_and_goes_on_when_it_is_back(
     assert stream.next().data == {"text": "again"}
 
 
-def test_a_stream_can_begin_while_redis_is_away(
+def test_a_stream_can_start_without_redis(
     listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
 ) -> None:
     url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
@@ -459,7 +459,7 @@ def test_a_stream_can_begin_while_redis_is_away(
     assert [event.name for event in stream.take(2)] == ["ready", "reset"]
 
 
-def test_a_redis_that_lost_its_data_is_a_reset(
+def test_a_redis_without_its_data_causes_a_reset(
     listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
@@ -471,9 +471,7 @@ def test_a_redis_that_lost_its_data_is_a_reset(
     assert stream.next().data == {"text": "again"}
 
 
-def test_an_event_that_redis_does_not_take_is_nobodys_error(
-    program: Caller, organization: Organization, settings: Settings
-) -> None:
+def test_a_failed_publish_raises_no_error(program: Caller, organization: Organization, settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     tell(organization)
     assert program.post(QUEUE, enqueue_body()).status_code == 202
@@ -488,7 +486,7 @@ def test_a_server_that_stops_ends_its_streams(
     assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
 
 
-def test_without_the_database_nobody_is_sent_anything_more(
+def test_streams_end_without_the_database(
     listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever cannot be checked may have lost his rights."""
@@ -502,7 +500,7 @@ def test_without_the_database_nobody_is_sent_anything_more(
     assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
 
 
-def test_a_client_that_does_not_read_loses_its_place(
+def test_a_client_that_does_not_read_loses_its_slot(
     listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "STALLED_S", 0)
@@ -515,7 +513,7 @@ def test_a_client_that_does_not_read_loses_its_place(
     assert places.taken() == 0
 
 
-def test_a_message_that_is_no_event_stops_nobody(
+def test_an_invalid_message_is_ignored(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     stream = listen(program)
@@ -525,7 +523,7 @@ def test_a_message_that_is_no_event_stops_nobody(
     assert stream.next().data == {"text": "sense"}
 
 
-def test_there_is_one_subscription_however_many_listen(
+def test_any_number_of_listeners_share_one_subscription(
     listen: Callable[..., Events], program: Caller, other_program: Caller
 ) -> None:
     for caller in (program, program, other_program):
@@ -541,7 +539,7 @@ def _subscriptions() -> int:
 # Places
 
 
-def test_an_organization_cannot_take_all_places(
+def test_an_organization_cannot_take_all_slots(
     listen: Callable[..., Events], program: Caller, other_program: Caller
 ) -> None:
     for _ in range(3):
@@ -555,9 +553,7 @@ def test_an_organization_cannot_take_all_places(
     assert full["Retry-After"] == "5"
 
 
-def test_a_place_is_given_back_when_the_stream_is_closed(
-    listen: Callable[..., Events], program: Caller, places: Places
-) -> None:
+def test_closing_a_stream_frees_its_slot(listen: Callable[..., Events], program: Caller, places: Places) -> None:
     for _ in range(6):
         response = program.get(EVENTS)
         next(iter(response.streaming_content))
@@ -566,7 +562,7 @@ def test_a_place_is_given_back_when_the_stream_is_closed(
         assert places.taken() == 0
 
 
-def test_a_place_is_given_back_when_nobody_reads_the_stream(program: Caller, places: Places) -> None:
+def test_an_unread_stream_frees_its_slot(program: Caller, places: Places) -> None:
     response = program.get(EVENTS)
     assert places.taken() == 1
     del response
@@ -574,7 +570,7 @@ def test_a_place_is_given_back_when_nobody_reads_the_stream(program: Caller, pla
     assert places.taken() == 0
 
 
-def test_places_are_refused_and_given_back() -> None:
+def test_slots_are_limited_and_released() -> None:
     few = Places(4)
     for _ in range(3):
         few.take(1)

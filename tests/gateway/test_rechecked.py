@@ -53,7 +53,7 @@ def ended() -> bool:
 
 
 @pytest.mark.usefixtures("asking")
-def test_a_hit_is_asked_again_and_compared(program: Caller, worker: Begin) -> None:
+def test_a_hit_is_rechecked_and_compared(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -68,7 +68,7 @@ def test_a_hit_is_asked_again_and_compared(program: Caller, worker: Begin) -> No
 
 
 @pytest.mark.usefixtures("asking")
-def test_none_is_asked_twice(program: Caller, worker: Begin) -> None:
+def test_no_hit_is_rechecked_twice(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -80,7 +80,7 @@ def test_none_is_asked_twice(program: Caller, worker: Begin) -> None:
     assert len(rechecks()) == 1
 
 
-def test_nothing_is_asked_again_by_default(program: Caller, worker: Begin) -> None:
+def test_nothing_is_rechecked_by_default(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -91,7 +91,7 @@ def test_nothing_is_asked_again_by_default(program: Caller, worker: Begin) -> No
 
 
 @pytest.mark.usefixtures("asking")
-def test_one_whose_question_is_gone_is_given_up(program: Caller, worker: Begin) -> None:
+def test_a_recheck_without_its_question_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -108,7 +108,7 @@ def test_one_whose_question_is_gone_is_given_up(program: Caller, worker: Begin) 
 
 
 @pytest.mark.usefixtures("asking")
-def test_one_that_another_model_answered_is_given_up(program: Caller, worker: Begin) -> None:
+def test_a_recheck_answered_by_another_model_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -123,7 +123,7 @@ def test_one_that_another_model_answered_is_given_up(program: Caller, worker: Be
 
 
 @pytest.mark.usefixtures("asking")
-def test_one_that_fails_is_given_up(program: Caller, worker: Begin) -> None:
+def test_a_failed_recheck_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)

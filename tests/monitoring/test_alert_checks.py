@@ -133,7 +133,7 @@ def test_a_request_that_waits_too_long_alerts_its_organization_and_staff(
         assert told(owner) == [("alert.opened", "queue_latency"), ("alert.resolved", "queue_latency")]
 
 
-def test_what_a_single_look_sees_is_no_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
+def test_a_single_check_raises_no_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(11)
     watched.look()
     forget_waiting()
@@ -143,9 +143,7 @@ def test_what_a_single_look_sees_is_no_alert(watched: Watch, organization: Organ
     assert alerts(organization) == []
 
 
-def test_looks_of_several_schedulers_at_once_count_as_one(
-    watched: Watch, organization: Organization, waiting: Waiting
-) -> None:
+def test_concurrent_checks_count_as_one(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(11)
     watched.look(5, apart_s=1)
     assert alerts(organization) == []
@@ -153,9 +151,7 @@ def test_looks_of_several_schedulers_at_once_count_as_one(
     assert alerts(organization) == [("queue_latency", "open")]
 
 
-def test_one_look_without_the_problem_does_not_end_the_alert(
-    watched: Watch, organization: Organization, waiting: Waiting
-) -> None:
+def test_one_clean_check_does_not_end_the_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     channel(organization)
     waiting(11)
     watched.look(2)
@@ -176,7 +172,7 @@ def test_a_suspicion_from_before_a_pause_of_the_scheduler_confirms_nothing(
     assert alerts(organization) == []
 
 
-def test_a_paused_priority_is_no_latency(watched: Watch, organization: Organization, waiting: Waiting) -> None:
+def test_a_paused_priority_is_not_latency(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     with owner_scope(organization.pk):
         QueuePolicy.objects.create(organization=organization, paused_priorities=[Priority.LOW])
     waiting(600, priority=Priority.LOW)
@@ -184,7 +180,7 @@ def test_a_paused_priority_is_no_latency(watched: Watch, organization: Organizat
     assert alerts(organization) == []
 
 
-def test_an_organization_at_its_own_limit_in_flight_is_no_latency(
+def test_an_organization_at_its_in_flight_limit_is_not_latency(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     with owner_scope(organization.pk):
@@ -195,7 +191,7 @@ def test_an_organization_at_its_own_limit_in_flight_is_no_latency(
     assert alerts(organization) == []
 
 
-def test_waiting_for_the_next_attempt_or_for_an_equal_request_is_no_latency(
+def test_waiting_for_a_retry_or_a_leader_is_not_latency(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     waiting(600, not_before=watched.now + timedelta(minutes=5))
@@ -241,7 +237,7 @@ def test_an_error_rate_stays_while_few_requests_fail_and_ends_with_the_errors(
     assert alerts(organization) == [("error_rate", "resolved")]
 
 
-def test_each_organization_has_thresholds_of_its_own(
+def test_each_organization_has_its_own_thresholds(
     watched: Watch, organization: Organization, other_organization: Organization, waiting: Waiting
 ) -> None:
     rules(organization, max_depth=1, max_wait_s=0)
@@ -258,7 +254,7 @@ def test_each_organization_has_thresholds_of_its_own(
     assert only_alert(None, "queue_depth").explanation["waiting"] == 4
 
 
-def test_redis_that_is_away_is_told_through_the_database_and_so_is_its_return(
+def test_an_unavailable_redis_and_its_return_are_reported_by_the_database(
     watched: Watch, organization: Organization, settings: Settings, redis_url: str, receiver: Receiver
 ) -> None:
     channel(None, receiver.url)
@@ -316,7 +312,7 @@ def trip(*models: str) -> None:
             breaker.record_failure("deepseek", model)
 
 
-def test_a_provider_that_is_down_is_named_with_its_models_and_what_waits(watched: Watch, waiting: Waiting) -> None:
+def test_a_provider_that_is_down_is_shown_with_models_and_waiting_requests(watched: Watch, waiting: Waiting) -> None:
     channel(None)
     trip("deepseek-chat", "deepseek-reasoner")
     waiting(5, provider="deepseek", model="deepseek-chat", not_before=watched.now + timedelta(minutes=1))
@@ -349,7 +345,7 @@ def test_a_provider_on_probation_stays_down_until_a_call_shows_it_or_nobody_call
     assert ("provider_down", "resolved") in alerts(None)
 
 
-def test_without_redis_nobody_says_that_a_provider_is_back(watched: Watch, settings: Settings, redis_url: str) -> None:
+def test_without_redis_no_provider_is_reported_as_recovered(watched: Watch, settings: Settings, redis_url: str) -> None:
     trip("deepseek-chat")
     watched.look(2)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -378,7 +374,7 @@ def test_one_organization_that_fails_does_not_stop_the_others(
     assert (alerts(organization), alerts(other_organization)) == ([], [("queue_latency", "open")])
 
 
-def test_what_comes_back_within_five_minutes_is_the_same_alert_and_later_a_new_one(
+def test_a_return_within_five_minutes_reopens_the_alert(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     channel(organization)
@@ -398,9 +394,7 @@ def test_what_comes_back_within_five_minutes_is_the_same_alert_and_later_a_new_o
     assert [kind for kind, _ in told(organization)] == ["alert.opened", "alert.resolved", "alert.opened"]
 
 
-def test_what_somebody_resolved_stays_resolved_while_it_lasts(
-    watched: Watch, organization: Organization, waiting: Waiting
-) -> None:
+def test_a_manually_resolved_alert_stays_resolved(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(60)
     watched.look(2)
     with owner_scope(organization.pk):

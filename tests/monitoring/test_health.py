@@ -35,7 +35,7 @@ def missing(caller: Caller) -> list[str]:
     return [name for name, is_there in health(caller)["checks"].items() if not is_there]
 
 
-def test_everything_is_there(program: Caller, worker: Worker) -> None:
+def test_a_complete_installation_is_healthy(program: Caller, worker: Worker) -> None:
     worker(name="w1", slots=10)
     worker(name="w2", slots=5)
     found = health(program)
@@ -57,7 +57,7 @@ def test_redis_refuses(program: Caller, worker: Worker, settings: Settings) -> N
     assert missing(program) == ["redis", "queue"]
 
 
-def test_no_worker_is_heard(program: Caller, worker: Worker) -> None:
+def test_no_worker_responds(program: Caller, worker: Worker) -> None:
     worker(at=time.time() - 60)
     assert missing(program) == ["queue"]
 
@@ -74,7 +74,7 @@ def test_a_circuit_is_open(program: Caller, worker: Worker, failures: int) -> No
     assert deepseek == {"name": "deepseek", "healthy": not is_open, "breakers": [circuit]}
 
 
-def test_a_circuit_on_probation_is_no_alarm(program: Caller, worker: Worker, settings: Settings) -> None:
+def test_a_half_open_circuit_is_healthy(program: Caller, worker: Worker, settings: Settings) -> None:
     worker()
     for _ in range(5):
         breaker.record_failure("openai", "gpt-4")
@@ -93,7 +93,7 @@ def test_a_request_is_neglected(program: Caller, worker: Worker, waiting: Callab
     assert queue["oldestPendingSeconds"] >= 11
 
 
-def test_waiting_while_every_slot_is_busy_is_no_neglect(
+def test_waiting_while_every_slot_is_busy_is_not_neglect(
     program: Caller, worker: Worker, waiting: Callable[..., None]
 ) -> None:
     worker(slots=4, busy=4)
@@ -101,15 +101,13 @@ def test_waiting_while_every_slot_is_busy_is_no_neglect(
     assert missing(program) == []
 
 
-def test_waiting_for_the_next_attempt_is_no_neglect(
-    program: Caller, worker: Worker, waiting: Callable[..., None]
-) -> None:
+def test_waiting_for_a_retry_is_not_neglect(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
     worker()
     waiting(60, not_before=timezone.now() + timedelta(seconds=20))
     assert missing(program) == []
 
 
-def test_what_is_paused_is_not_neglected(
+def test_paused_requests_are_not_neglected(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker()
@@ -121,7 +119,7 @@ def test_what_is_paused_is_not_neglected(
     assert missing(program) == ["queue"]
 
 
-def test_waiting_for_a_provider_limit_is_no_neglect(
+def test_waiting_for_a_provider_limit_is_not_neglect(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker()
@@ -136,7 +134,7 @@ def test_waiting_for_a_provider_limit_is_no_neglect(
     assert missing(program) == ["queue"]
 
 
-def test_beyond_an_organizations_share_is_no_neglect(
+def test_waiting_beyond_an_organizations_share_is_not_neglect(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker(busy=1)
@@ -155,7 +153,7 @@ def test_no_provider_is_configured(program: Caller, worker: Worker, settings: Se
     assert missing(program) == ["aiProviders"]
 
 
-def test_another_organizations_queue_is_not_told(
+def test_other_organizations_queues_are_not_reported(
     program: Caller, worker: Worker, other_organization: Organization
 ) -> None:
     worker()
@@ -174,7 +172,7 @@ def test_real_providers_are_no_sandbox(program: Caller, settings: Settings) -> N
     assert (found["sandbox"], [each["name"] for each in found["providers"]]) == (False, ["openai"])
 
 
-def test_it_tells_no_secrets(program: Caller, settings: Settings) -> None:
+def test_health_reveals_no_secrets(program: Caller, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "sk-very-secret", "deepseek": "", "anthropic": ""}
     content = program.get(HEALTH).content.decode()
     assert "sk-very-secret" not in content

@@ -88,7 +88,7 @@ def test_other_organizations_calls_are_invisible(program: Caller, hour: Hour, ot
 
 
 @pytest.mark.parametrize("hours", ["0", "721", "soon", "1.5"])
-def test_hours_that_make_no_sense_are_refused(program: Caller, hours: str) -> None:
+def test_invalid_hours_are_refused(program: Caller, hours: str) -> None:
     response = program.get(PERFORMANCE, hours=hours)
     assert (response.status_code, error_of(response)["param"]) == (400, "hours")
 

@@ -76,7 +76,7 @@ def test_a_healthy_model_has_its_latency_and_no_error(called: Called, organizati
     assert row.performance.p95 is not None
 
 
-def test_a_failing_model_is_first_with_its_errors_and_those_who_wait(
+def test_a_failing_model_is_listed_first_with_its_errors(
     called: Called, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     called(answer(), provider="anthropic", model="claude-haiku-4-5")
@@ -154,7 +154,7 @@ def test_htmx_gets_all_but_the_chart_and_an_unchanged_page_is_not_sent_again(
 
 
 @pytest.mark.parametrize("name", ["providers", "provider_latency", "provider_latency_table"])
-def test_it_needs_a_log_in_and_a_get(
+def test_the_page_requires_login_and_get(
     name: str, viewer: User, client_of: Browser, client: Client, redis_url: str
 ) -> None:
     assert client.get(reverse(name)).status_code == 302
@@ -208,7 +208,7 @@ def test_an_open_circuit_is_shown_with_its_probe(
         (["own", "other"], "Calls from all organizations are on hold."),
     ],
 )
-def test_an_open_circuit_says_whom_it_keeps_waiting(
+def test_an_open_circuit_shows_the_affected_organizations(
     called: Called,
     viewer: User,
     client_of: Browser,

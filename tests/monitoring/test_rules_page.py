@@ -29,12 +29,12 @@ def figures(owner: Organization | None) -> tuple[int, int, int, int]:
     return rules.max_wait_s, rules.max_error_percent, rules.min_requests, rules.max_depth
 
 
-def test_the_defaults_are_those_of_the_specification(organization: Organization) -> None:
+def test_the_defaults_match_the_specification(organization: Organization) -> None:
     assert figures(organization) == (10, 5, 20, 1_000)
     assert figures(None) == (10, 5, 20, INSTALLATION_DEPTH)
 
 
-def test_an_admin_changes_the_thresholds_of_his_organization_only(
+def test_an_admin_changes_only_their_organizations_thresholds(
     admin: User, client_of: ClientOf, organization: Organization, other_organization: Organization
 ) -> None:
     client = client_of(admin)

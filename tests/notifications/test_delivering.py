@@ -63,7 +63,7 @@ def test_slack_gets_text_and_a_link(make_channel: MakeChannel, receiver: Receive
     assert "/alerts/7/" in json.dumps(message["blocks"])
 
 
-def test_e_mail_goes_through_the_mail_server(
+def test_email_is_sent_through_the_mail_server(
     make_channel: MakeChannel, organization: Organization, mailoutbox: list[mail.EmailMessage], settings: Settings
 ) -> None:
     settings.EMAIL_HOST = "mail.example.com"
@@ -85,7 +85,7 @@ def test_without_a_mail_server_the_log_says_so(
     assert "no mail server is configured" in Delivery.objects.get().last_error
 
 
-def test_a_failure_that_may_pass_is_tried_again_under_the_same_id(
+def test_a_temporary_failure_is_retried_with_the_same_id(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     make_channel(target=receiver.url)
@@ -101,7 +101,7 @@ def test_a_failure_that_may_pass_is_tried_again_under_the_same_id(
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 410])
-def test_a_failure_that_stays_is_given_up_at_once_and_can_be_sent_again(
+def test_a_permanent_failure_is_given_up_and_can_be_resent(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization, status: int
 ) -> None:
     make_channel(target=receiver.url)
@@ -128,7 +128,7 @@ def test_after_the_last_try_a_message_is_given_up(
 
 
 @pytest.mark.parametrize("target", ["https://127.0.0.1:1/", "https://10.0.0.1/", "https://[::1]/"])
-def test_nothing_is_sent_to_an_address_inside(
+def test_nothing_is_sent_to_a_private_address(
     make_channel: MakeChannel, organization: Organization, target: str
 ) -> None:
     make_channel(target=target)
@@ -140,7 +140,7 @@ def test_nothing_is_sent_to_an_address_inside(
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", None])
-def test_the_log_does_not_tell_whether_a_name_exists_inside(
+def test_the_log_does_not_reveal_internal_names(
     make_channel: MakeChannel, organization: Organization, monkeypatch: pytest.MonkeyPatch, address: str | None
 ) -> None:
     def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
@@ -170,7 +170,9 @@ def test_an_error_of_a_library_ends_in_the_log_and_names_no_secret(
     assert "secret" not in Delivery.objects.get().last_error
 
 
-def test_only_channels_that_want_it_are_told(make_channel: MakeChannel, organization: Organization) -> None:
+def test_only_channels_with_a_matching_severity_are_notified(
+    make_channel: MakeChannel, organization: Organization
+) -> None:
     make_channel(name="all")
     make_channel(name="worst", min_severity="critical")
     change_channel(channel=make_channel(name="off"), min_severity="low", enabled=False, actor="user:admin")
@@ -192,7 +194,7 @@ def test_a_test_message_is_sent_whatever_the_severity(make_channel: MakeChannel,
     assert len(receiver.received) == 1
 
 
-def test_of_two_senders_one_gets_a_message(make_channel: MakeChannel, organization: Organization) -> None:
+def test_concurrent_senders_send_a_message_once(make_channel: MakeChannel, organization: Organization) -> None:
     make_channel()
     send(organization.pk, MESSAGE)
     seen_by_one, seen_by_other = Delivery.objects.get(), Delivery.objects.get()
@@ -226,7 +228,9 @@ def test_the_next_try_is_after_the_pause_and_not_before_what_the_receiver_asks(
         assert Delivery.objects.get().next_try_at <= timezone.now() + timedelta(seconds=most)
 
 
-def test_what_waits_is_given_up_with_its_channel(make_channel: MakeChannel, organization: Organization) -> None:
+def test_pending_messages_are_given_up_with_their_channel(
+    make_channel: MakeChannel, organization: Organization
+) -> None:
     channel = make_channel()
     send(organization.pk, MESSAGE)
     remove_channel(channel=channel, actor="user:finance")
@@ -237,7 +241,7 @@ def test_what_waits_is_given_up_with_its_channel(make_channel: MakeChannel, orga
     assert deliver_pending() == 0
 
 
-def test_a_receiver_that_is_away_never_reaches_the_caller(
+def test_an_unavailable_receiver_never_affects_the_caller(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     """Nothing listens on port 1: `send` has told everyone before anyone is called."""
@@ -250,7 +254,7 @@ def test_a_receiver_that_is_away_never_reaches_the_caller(
     assert states == {"away": "failed", "there": "sent"}
 
 
-def test_only_what_ended_long_ago_is_forgotten(make_channel: MakeChannel, organization: Organization) -> None:
+def test_only_old_ended_deliveries_are_deleted(make_channel: MakeChannel, organization: Organization) -> None:
     make_channel()
     for _ in range(3):
         send(organization.pk, MESSAGE)
@@ -261,13 +265,13 @@ def test_only_what_ended_long_ago_is_forgotten(make_channel: MakeChannel, organi
     assert set(Delivery.objects.values_list("id", flat=True)) == {waiting.pk, recent.pk}
 
 
-def test_slack_takes_names_for_text(organization: Organization) -> None:
+def test_slack_messages_escape_names(organization: Organization) -> None:
     body = json.dumps(transports.slack_body(Notification("test", "low", "a", "<!channel> & <https://evil|here>")))
     assert "<!channel>" not in body
     assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in body
 
 
-def test_of_one_topic_the_later_message_waits_until_the_earlier_one_is_through(
+def test_messages_of_one_topic_are_sent_in_order(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     receiver.statuses = [503, 200]
@@ -287,7 +291,7 @@ def test_of_one_topic_the_later_message_waits_until_the_earlier_one_is_through(
     ]
 
 
-def test_a_message_that_is_given_up_lets_the_next_one_of_its_topic_go(
+def test_a_given_up_message_releases_the_next_of_its_topic(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     receiver.statuses = [400, 200]
@@ -298,7 +302,7 @@ def test_a_message_that_is_given_up_lets_the_next_one_of_its_topic_go(
     assert [each.state for each in Delivery.objects.order_by("id")] == ["given_up", "sent"]
 
 
-def test_slack_and_e_mail_see_that_it_is_over() -> None:
+def test_slack_and_email_show_the_resolution() -> None:
     over = replace(MESSAGE, type="alert.resolved", title="Resolved: Budget warning")
     assert over.subject == "Resolved: Budget warning"
     assert transports.slack_body(over)["blocks"][0]["text"]["text"].startswith(transports.SLACK_RESOLVED)

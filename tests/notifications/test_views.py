@@ -59,7 +59,7 @@ def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientO
         {"target": "https://[/"},
     ],
 )
-def test_a_wrong_channel_is_refused(
+def test_an_invalid_channel_is_refused(
     finance: User, client_of: ClientOf, scoped: Organization, wrong: dict[str, str]
 ) -> None:
     assert client_of(finance).post(f"{URL}add/", {**NEW, **wrong}).status_code == 422
@@ -92,11 +92,11 @@ def test_a_message_that_was_given_up_is_sent_again(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-def test_it_is_not_for_everybody(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
+def test_the_page_requires_permission(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
     assert client_of(member_of(role)).get(URL).status_code == 403
 
 
-def test_another_organizations_channel_is_not_there(
+def test_another_organizations_channel_is_not_found(
     stranger: User, client_of: ClientOf, make_channel: MakeChannel, organization: Organization
 ) -> None:
     channel, client = make_channel(), client_of(stranger)
@@ -121,7 +121,7 @@ def test_the_page_takes_the_same_queries_for_one_channel_and_for_ten(
     assert counts[0] == counts[1]
 
 
-def test_another_organizations_message_is_not_there(
+def test_another_organizations_message_is_not_found(
     stranger: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     make_channel()
@@ -133,7 +133,7 @@ def test_another_organizations_message_is_not_there(
     assert Delivery.objects.get().state == "given_up"
 
 
-def test_what_changes_something_takes_only_posts(
+def test_writes_require_post(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     channel, client = make_channel(), client_of(finance)
@@ -153,7 +153,7 @@ def test_a_channel_that_is_off_says_so_and_takes_no_test(
     assert not Delivery.objects.exists()
 
 
-def test_there_is_an_end_to_channels_and_the_form_says_so(
+def test_the_number_of_channels_is_limited(
     finance: User, client_of: ClientOf, scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.notifications.channels.CHANNELS_MAX", 1)

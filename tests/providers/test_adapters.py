@@ -102,9 +102,7 @@ def test_a_filtered_answer_tells_what_it_cost(
     assert not error.retryable
 
 
-def test_missing_usage_is_none_and_no_error(
-    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
-) -> None:
+def test_missing_usage_is_none(provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls) -> None:
     sandbox.behave(faults=[{"kind": "missing_usage"}])
     answer = adapter_for(provider).chat(attempt(provider), call())
     assert answer.content

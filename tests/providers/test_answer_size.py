@@ -72,6 +72,6 @@ def test_many_small_members_are_refused_before_they_fill_the_memory(body: bytes)
         read_json(body)
 
 
-def test_a_long_text_is_no_crowd_of_members() -> None:
+def test_a_long_text_is_not_counted_as_members() -> None:
     words = "x" * 2_000_000
     assert read_json(f'["{words}"]'.encode()) == [words]

@@ -24,7 +24,7 @@ def test_system_messages_are_joined_wherever_they_stand() -> None:
     assert turns == [{"role": "user", "content": [text("hi")]}]
 
 
-def test_system_messages_alone_are_what_the_user_says() -> None:
+def test_system_messages_alone_become_a_user_message() -> None:
     """Anthropic takes no call without a turn."""
     system, turns = split_messages([{"role": "system", "content": "Say hi."}, {"role": "developer", "content": "Now."}])
     assert (system, turns) == ("", [{"role": "user", "content": [text("Say hi.\n\nNow.")]}])
@@ -84,7 +84,7 @@ def test_tool_calls_and_their_results_are_blocks() -> None:
         {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/x"}}]},
     ],
 )
-def test_what_cannot_be_said_is_refused_before_anything_is_sent(message: dict[str, Any]) -> None:
+def test_an_unsupported_message_is_refused_before_sending(message: dict[str, Any]) -> None:
     with pytest.raises(ProviderError) as caught:
         split_messages([message])
     assert (caught.value.code, caught.value.may_be_billed) == (ErrorCode.INVALID_REQUEST, False)

@@ -67,7 +67,7 @@ def test_each_model_has_its_own_circuit() -> None:
     assert breaker.allow("deepseek", "gpt-4").allowed
 
 
-def test_after_the_pause_one_probe_goes_and_its_success_closes() -> None:
+def test_a_successful_probe_closes_the_circuit() -> None:
     fail(5)
     end_the_pause()
     assert state().state is CircuitState.HALF_OPEN
@@ -98,7 +98,7 @@ def test_a_released_probe_goes_to_the_next_call() -> None:
     assert not breaker.allow(*MODEL).allowed
 
 
-def test_a_dead_prober_does_not_block_for_ever() -> None:
+def test_a_lost_probe_expires() -> None:
     fail(5)
     end_the_pause()
     assert breaker.allow(*MODEL).allowed
@@ -159,7 +159,7 @@ def test_the_only_caller_opens_it_alone_also_after_the_others_have_left() -> Non
     assert (state().failing, state().holds_all) == ((NORTH,), False)
 
 
-def test_what_one_organization_opened_lets_the_first_call_of_another_through_as_a_probe() -> None:
+def test_another_organizations_first_call_is_a_probe() -> None:
     for _ in range(5):
         breaker.record_failure(*MODEL, NORTH)
     assert not breaker.allow(*MODEL, NORTH).allowed
@@ -170,7 +170,7 @@ def test_what_one_organization_opened_lets_the_first_call_of_another_through_as_
     assert (state().state, state().failing) == (CircuitState.CLOSED, ())
 
 
-def test_what_the_installation_saw_fail_is_closed_to_all() -> None:
+def test_failures_of_several_organizations_open_the_circuit_for_all() -> None:
     breaker.record_success(*MODEL, SOUTH)
     fail(5)
     assert not breaker.allow(*MODEL, NORTH).allowed
@@ -220,7 +220,9 @@ def failure(code: ErrorCode, status: int = 0) -> ProviderError:
         ],
     ],
 )
-def test_neither_haste_nor_odd_requests_count(error: ProviderError, timeout_s: float, counted: bool) -> None:
+def test_short_timeouts_and_invalid_requests_do_not_count(
+    error: ProviderError, timeout_s: float, counted: bool
+) -> None:
     assert breaker.counts(error, timeout_s) is counted
 
 

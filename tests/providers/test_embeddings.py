@@ -79,7 +79,7 @@ def test_a_slow_answer_is_a_timeout(sandbox: SandboxClient, attempt: Attempts) -
     assert (error.code, error.may_be_billed) == (ErrorCode.TIMEOUT, True)
 
 
-def test_missing_usage_is_none_and_no_error(sandbox: SandboxClient, attempt: Attempts) -> None:
+def test_missing_usage_is_none(sandbox: SandboxClient, attempt: Attempts) -> None:
     sandbox.behave(faults=[{"kind": "missing_usage"}])
     answer = adapter_for("openai").embed(attempt(), CALL)
     assert (len(answer.vectors), answer.usage, answer.raw_usage) == (2, None, {})
@@ -127,7 +127,7 @@ def test_anything_but_a_vector_for_each_text_is_an_error_that_may_be_billed(data
     assert (error.code, error.may_be_billed) == (ErrorCode.UNREADABLE_ANSWER, True)
 
 
-def test_what_an_incomplete_answer_cost_is_told() -> None:
+def test_the_cost_of_an_incomplete_answer_is_reported() -> None:
     error, _ = answered_with({"data": rows((0, ONE)), "usage": {"prompt_tokens": 5, "total_tokens": 5}})
     assert isinstance(error, ProviderError)
     assert error.usage == TokenUsage(input=5)

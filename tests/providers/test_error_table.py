@@ -18,7 +18,7 @@ def test_the_documentation_prints_the_table() -> None:
     assert printed == [(code.value, row.when, row.then.value, row.trips) for code, row in HANDLING.items()]
 
 
-def test_what_follows_is_read_from_the_table() -> None:
+def test_the_handling_comes_from_the_table() -> None:
     assert {code for code in ErrorCode if HANDLING[code].then is Action.FAIL} == set(
         ErrorCode
     ) - RETRYABLE - TRY_ELSEWHERE

@@ -78,9 +78,7 @@ def test_a_content_filter_is_known_by_its_code(code: str) -> None:
         (None, ErrorCode.CONNECTION_ERROR, True),
     ],
 )
-def test_only_what_surely_was_not_sent_is_surely_not_billed(
-    cause: Exception | None, code: ErrorCode, billed: bool
-) -> None:
+def test_only_unsent_calls_are_certainly_not_billed(cause: Exception | None, code: ErrorCode, billed: bool) -> None:
     error = transport_error(cause)
     assert (error.code, error.may_be_billed) == (code, billed)
 
@@ -145,7 +143,7 @@ FILTERED = [
         (400, {"message": "max_tokens: 100000 > 8192, the maximum for this model"}, ErrorCode.INVALID_REQUEST),
     ],
 )
-def test_what_is_wrong_with_a_request_is_told_by_label_or_words(status: int, body: object, code: ErrorCode) -> None:
+def test_invalid_requests_are_recognized_by_code_or_text(status: int, body: object, code: ErrorCode) -> None:
     assert mapped(status, body).code is code
 
 

@@ -81,7 +81,7 @@ def sent(fake: FakeServer) -> list[dict[str, Any]]:
         ([NO_NEW_NAME], "gpt-5-mini", {OLD_LIMIT: 77, "temperature": 0.2}),
     ],
 )
-def test_what_is_refused_is_exchanged_or_left_out_and_remembered(
+def test_refused_parameters_are_replaced_or_omitted_and_remembered(
     fake: FakeServer, refusals: list[bytes], model: str, last: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     adapter = fake.adapter()
@@ -174,7 +174,7 @@ def test_families_are_known_at_any_address(redis_url: str, base_url: str, model:
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"limit": "messages"}', "null", ""])
-def test_what_is_no_rule_in_redis_is_passed_over(redis_url: str, text: str) -> None:
+def test_an_invalid_rule_in_redis_is_ignored(redis_url: str, text: str) -> None:
     server = provider("any", "https://broken.example/v1")
     redis_client().set(parameters._key(server, "m"), text)
     parameters._remembered.clear()

@@ -19,12 +19,12 @@ def test_the_jitter_fills_a_doubling_span_up_to_the_cap(retry: int, ceiling: flo
     assert backoff_s(retry, None, random=lambda: 1.0) == ceiling
 
 
-def test_the_provider_s_wish_is_a_floor() -> None:
+def test_retry_after_is_a_minimum() -> None:
     assert backoff_s(0, 12.0, random=lambda: 0.0) == 12
     assert backoff_s(0, 12.0, random=lambda: 1.0) == 13
 
 
-def test_an_extreme_wish_is_capped() -> None:
+def test_an_extreme_retry_after_is_capped() -> None:
     assert backoff_s(0, 86_400.0, random=lambda: 0.0) == RETRY_AFTER_MAX_S
 
 

@@ -54,7 +54,7 @@ def test_a_date_is_read_and_bounded() -> None:
     assert seconds(date(timedelta(days=3650))) == RETRY_AFTER_MAX_S
 
 
-def test_milliseconds_have_a_header_of_their_own_which_goes_first() -> None:
+def test_the_milliseconds_header_takes_precedence() -> None:
     assert seconds("250", "retry-after-ms") == 0.25
     assert retry_after_s({"retry-after-ms": "250", "retry-after": "9"}) == 0.25
     assert retry_after_s({"retry-after-ms": "soon", "retry-after": "9"}) == 9
@@ -63,5 +63,5 @@ def test_milliseconds_have_a_header_of_their_own_which_goes_first() -> None:
 @pytest.mark.parametrize(
     "value", ["", "soon", "nan", "5 fortnights", "Mon, 99 Nov 2026 00:00:00 GMT", "1s" * 60, "\u0663", "1.2.3", "s"]
 )
-def test_what_asks_for_nothing_is_none(value: str) -> None:
+def test_an_invalid_retry_after_is_none(value: str) -> None:
     assert seconds(value) is None

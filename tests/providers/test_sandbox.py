@@ -102,7 +102,7 @@ def test_a_repeated_long_prefix_counts_as_cached(sandbox: SandboxClient) -> None
     assert other_model["prompt_tokens_details"]["cached_tokens"] == 0
 
 
-def test_deepseek_tells_hits_and_misses(sandbox: SandboxClient) -> None:
+def test_deepseek_reports_cache_hits_and_misses(sandbox: SandboxClient) -> None:
     text = f"{uuid.uuid4()} {LONG}"
     sandbox.post("/deepseek/v1/chat/completions", question(text))
     usage = sandbox.post("/deepseek/v1/chat/completions", question(text)).json()["usage"]
@@ -140,7 +140,7 @@ def test_anthropic_caches_only_what_is_marked_and_bills_the_writing(sandbox: San
         None,
     ],
 )
-def test_nonsense_is_refused_and_changes_nothing(sandbox: SandboxClient, behaviour: Any) -> None:
+def test_invalid_behavior_is_refused_and_changes_nothing(sandbox: SandboxClient, behaviour: Any) -> None:
     sandbox.behave(latencyMs=1).raise_for_status()
     answer = sandbox.post("/sandbox/behaviour", behaviour)
     assert answer.status_code == 400
@@ -148,7 +148,7 @@ def test_nonsense_is_refused_and_changes_nothing(sandbox: SandboxClient, behavio
     assert sandbox.get("/sandbox/behaviour")["latencyMs"] == 1
 
 
-def test_a_fault_hits_only_whom_it_is_meant_for_and_as_often_as_said(sandbox: SandboxClient) -> None:
+def test_a_fault_applies_only_to_matching_calls_and_its_number_of_times(sandbox: SandboxClient) -> None:
     fault = {"kind": "status", "status": 503, "provider": "openai", "model": "gpt-4", "contains": "garden", "times": 2}
     sandbox.behave(faults=[fault]).raise_for_status()
     assert sandbox.post(CHAT, question("kernel")).status_code == 200

@@ -88,7 +88,7 @@ def test_text_is_read_from_every_shape_and_cleaned(
     assert answered(openai, fake, body).content == content
 
 
-def test_parts_beside_the_text_are_kept(openai: ProviderAdapter, fake: FakeServer) -> None:
+def test_parts_other_than_text_are_kept(openai: ProviderAdapter, fake: FakeServer) -> None:
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "well \0"}], "n": 10**400, "x": [1.5]}
     found = answered(openai, fake, says([thinking, text("Hi.")]))
     kept = {"type": "thinking", "thinking": [{"type": "text", "text": "well \ufffd"}], "n": None, "x": [1.5]}
@@ -114,7 +114,7 @@ def test_tool_calls_are_kept_also_those_of_old_servers(
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 5000, "-" + "9" * 5000])
-def test_numbers_out_of_range_stand_for_nothing(openai: ProviderAdapter, fake: FakeServer, number: str) -> None:
+def test_numbers_out_of_range_become_null(openai: ProviderAdapter, fake: FakeServer, number: str) -> None:
     raw = json.dumps(says([text("Hi."), {"type": "other", "n": "N"}])).replace('"N"', number)
     assert answered(openai, fake, http(raw)).parts == [{"type": "other", "n": None}]
     counts = json.dumps(says("Hi.")).replace(": 15", f": {number}")
@@ -122,7 +122,7 @@ def test_numbers_out_of_range_stand_for_nothing(openai: ProviderAdapter, fake: F
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])
-def test_a_deep_part_does_no_harm(openai: ProviderAdapter, fake: FakeServer, depth: int) -> None:
+def test_a_deeply_nested_part_is_dropped(openai: ProviderAdapter, fake: FakeServer, depth: int) -> None:
     raw = json.dumps(says([text("Hi."), {"type": "deep", "x": "N"}])).replace('"N"', "[" * depth + "]" * depth)
     fake.will_answer(http(raw))
     found = outcome(openai)
@@ -152,7 +152,7 @@ def test_a_deep_part_does_no_harm(openai: ProviderAdapter, fake: FakeServer, dep
         http("[" * 1_000_000),
     ],
 )
-def test_a_success_that_makes_no_sense_is_repeated(openai: ProviderAdapter, fake: FakeServer, body: object) -> None:
+def test_an_unreadable_success_is_retried(openai: ProviderAdapter, fake: FakeServer, body: object) -> None:
     error = failed(openai, fake, body)
     assert (error.code, error.may_be_billed, error.retryable) == (UNREADABLE, True, True)
 
@@ -180,7 +180,7 @@ def test_a_success_that_makes_no_sense_is_repeated(openai: ProviderAdapter, fake
         ("Hi.", "MALFORMED_FUNCTION_CALL"),
     ],
 )
-def test_an_answer_that_is_none_is_a_failure_with_its_cost(
+def test_an_empty_answer_is_a_failure_with_its_cost(
     openai: ProviderAdapter, fake: FakeServer, content: object, reason: object
 ) -> None:
     error = failed(openai, fake, says(content, reason))
@@ -292,7 +292,7 @@ def test_blocks_of_a_message_are_read_and_cleaned(anthropic: ProviderAdapter, fa
         (message([], "pause_turn"), EMPTY),
     ],
 )
-def test_messages_that_are_no_answer_are_failures(
+def test_messages_without_an_answer_are_failures(
     anthropic: ProviderAdapter, fake: FakeServer, body: object, code: ErrorCode
 ) -> None:
     assert failed(anthropic, fake, body).code is code

@@ -22,7 +22,7 @@ def test_it_counts_o200k_tokens(text: str, count: int) -> None:
     assert count_tokens(text) == count
 
 
-def test_text_that_is_no_unicode_is_counted_too() -> None:
+def test_invalid_unicode_is_counted() -> None:
     assert count_tokens("\ud800 \x00 ok") > 0
 
 

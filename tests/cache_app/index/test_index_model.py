@@ -130,7 +130,7 @@ class StoreAndIndex(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_store_and_index_are_as_the_dictionary() -> None:
+def test_store_and_index_match_the_model() -> None:
     StoreAndIndex.TestCase.settings = settings(
         max_examples=examples(15, 200), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )

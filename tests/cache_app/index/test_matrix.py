@@ -41,7 +41,7 @@ def found(index: MatrixIndex, org: int, number: int, partition: str = PARTITION)
     return bool(nearest) and nearest[0].entry_id == id_of(number) and nearest[0].similarity > 0.999
 
 
-def test_the_nearest_come_best_first_with_their_cosines(index: MatrixIndex, org: int, put: Put) -> None:
+def test_nearest_entries_are_sorted_by_cosine(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 30))
     asked = vector_of(7) + 0.5 * vector_of(9)
     asked /= np.linalg.norm(asked)
@@ -52,21 +52,21 @@ def test_the_nearest_come_best_first_with_their_cosines(index: MatrixIndex, org:
     assert third.similarity <= second.similarity
 
 
-def test_what_is_written_after_the_first_look_is_found_by_the_next(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_later_write_is_found_by_the_next_lookup(index: MatrixIndex, org: int, put: Put) -> None:
     assert index.nearest(org, PARTITION, vector_of(1)) == []
     for number in range(1, 20):
         put(number)
         assert found(index, org, number)
 
 
-def test_a_vector_that_comes_later_is_found_then(index: MatrixIndex, org: int) -> None:
+def test_a_later_vector_is_found(index: MatrixIndex, org: int) -> None:
     entries.put(make_entry(org), vector=None)
     assert index.nearest(org, PARTITION, vector_of(1)) == []
     entries.add_vector(org, id_of(1), vector_of(1))
     assert found(index, org, 1)
 
 
-def test_what_is_gone_is_not_found(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_removed_entry_is_not_found(index: MatrixIndex, org: int, put: Put) -> None:
     put(1, 2)
     put(3, tags=("x",))
     put(4, expires_ms=now_ms() + 150)
@@ -79,7 +79,7 @@ def test_what_is_gone_is_not_found(index: MatrixIndex, org: int, put: Put) -> No
     assert index.nearest(org, PARTITION, vector_of(2)) == []
 
 
-def test_a_replaced_vector_leads_nowhere(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_replaced_vector_is_not_found(index: MatrixIndex, org: int, put: Put) -> None:
     put(1, 2)
     assert found(index, org, 1)
     entries.put(make_entry(org, 1), vector=vector_of(50))
@@ -88,7 +88,7 @@ def test_a_replaced_vector_leads_nowhere(index: MatrixIndex, org: int, put: Put)
     assert not found(index, org, 1)
 
 
-def test_partitions_and_organizations_are_apart(index: MatrixIndex, org: int, put: Put) -> None:
+def test_partitions_and_organizations_are_isolated(index: MatrixIndex, org: int, put: Put) -> None:
     put(1)
     put(2, partition="b" * 32)
     assert found(index, org, 1)
@@ -103,7 +103,7 @@ def test_vectors_of_another_length_are_no_neighbors(index: MatrixIndex, org: int
     assert index.nearest(org, PARTITION, vector_of(1, 2 * DIMENSIONS)) == []
 
 
-def test_after_the_stream_was_trimmed_it_begins_anew(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_trimmed_stream_reloads_the_partition(index: MatrixIndex, org: int, put: Put) -> None:
     put(1, 2)
     assert found(index, org, 1)
     put(3)
@@ -115,9 +115,7 @@ def test_after_the_stream_was_trimmed_it_begins_anew(index: MatrixIndex, org: in
     assert found(index, org, 4)
 
 
-def test_a_redis_that_was_emptied_and_filled_again_is_seen(
-    index: MatrixIndex, org: int, put: Put, redis_url: str
-) -> None:
+def test_an_emptied_and_refilled_redis_is_detected(index: MatrixIndex, org: int, put: Put, redis_url: str) -> None:
     put(1, 2, 3)
     assert found(index, org, 1)
     Redis.from_url(redis_url).flushall()
@@ -125,7 +123,7 @@ def test_a_redis_that_was_emptied_and_filled_again_is_seen(
     assert [found(index, org, number) for number in (1, 2, 3, 4, 5)] == [False, True, False, True, True]
 
 
-def test_an_emptied_redis_with_as_many_changes_as_before_is_seen(index: MatrixIndex, org: int, put: Put) -> None:
+def test_an_emptied_redis_with_an_equal_change_count_is_detected(index: MatrixIndex, org: int, put: Put) -> None:
     put(1, 2, 3)
     assert found(index, org, 1)
     client().delete(*client().keys(prefix(org) + "*"))
@@ -134,7 +132,7 @@ def test_an_emptied_redis_with_as_many_changes_as_before_is_seen(index: MatrixIn
     assert [found(index, org, number) for number in (1, 3, 4, 6)] == [False, False, True, True]
 
 
-def test_many_changes_are_read_to_the_end(
+def test_many_changes_are_read_completely(
     index: MatrixIndex, org: int, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cache_app.index.sync.RECORDS", 7)
@@ -154,7 +152,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_large_partition_is_loaded_beside_the_look_ups(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_large_partition_is_loaded_in_the_background(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 600))
     index.nearest(org, PARTITION, vector_of(1))
     put(600)
@@ -162,7 +160,7 @@ def test_a_large_partition_is_loaded_beside_the_look_ups(index: MatrixIndex, org
 
 
 @pytest.mark.usefixtures("small")
-def test_a_large_partition_answers_on_while_it_is_loaded_anew(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_large_partition_answers_during_a_reload(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 50))
     wait_until(lambda: found(index, org, 1), "the partition")
     put(50)
@@ -172,7 +170,7 @@ def test_a_large_partition_answers_on_while_it_is_loaded_anew(index: MatrixIndex
 
 
 @pytest.mark.usefixtures("small")
-def test_rows_that_are_gone_are_not_kept_for_ever(index: MatrixIndex, org: int, put: Put) -> None:
+def test_removed_rows_are_compacted(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 9))
     wait_until(lambda: found(index, org, 1), "the partition")
     for number in range(100, 900):
@@ -183,7 +181,7 @@ def test_rows_that_are_gone_are_not_kept_for_ever(index: MatrixIndex, org: int, 
     assert all(found(index, org, number) for number in range(1, 9))
 
 
-def test_beyond_its_memory_the_partition_of_longest_ago_leaves_and_comes_back(org: int, put: Put) -> None:
+def test_the_least_recently_used_partition_is_evicted_and_reloaded(org: int, put: Put) -> None:
     index = MatrixIndex(3 * 4_000)
     names = [f"{number:032x}" for number in range(8)]
     for number, name in enumerate(names):
@@ -208,7 +206,7 @@ def test_many_rows_are_searched_in_two_steps_with_the_same_result(
     assert not found(index, org, 38)
 
 
-def test_threads_look_while_others_write(index: MatrixIndex, org: int, put: Put) -> None:
+def test_threads_search_while_others_write(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 101))
 
     def write(first: int) -> bool:

@@ -70,7 +70,7 @@ def theirs(redis_url: str) -> int:
 
 @pytest.mark.parametrize("is_loaded", [True, False])
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-def test_spoilt_data_cause_a_miss(org: int, theirs: int, spoil: Spoil, *, is_loaded: bool) -> None:
+def test_corrupt_data_causes_a_miss(org: int, theirs: int, spoil: Spoil, *, is_loaded: bool) -> None:
     index = MatrixIndex(100_000_000)
     entries.put(make_entry(org), vector=vector_of(1))
     if is_loaded:
@@ -88,7 +88,7 @@ def test_spoilt_data_cause_a_miss(org: int, theirs: int, spoil: Spoil, *, is_loa
 
 
 @pytest.mark.parametrize("name", ["a record without a number", "a log that is no stream"])
-def test_a_spoilt_stream_is_begun_anew_by_the_next_change(org: int, name: str) -> None:
+def test_a_corrupt_stream_is_recreated_by_the_next_change(org: int, name: str) -> None:
     index = MatrixIndex(100_000_000)
     entries.put(make_entry(org), vector=vector_of(1))
     index.nearest(org, PARTITION, vector_of(1))

@@ -74,7 +74,7 @@ def near(index: VectorSetIndex, org: int, number: int) -> list[str]:
     return [each.entry_id for each in index.nearest(org, PARTITION, vector_of(number)) if each.similarity > 0.9]
 
 
-def test_the_nearest_come_with_their_cosines(index: VectorSetIndex, org: int) -> None:
+def test_nearest_entries_have_their_cosines(index: VectorSetIndex, org: int) -> None:
     put(org, *range(1, 200))
     asked = vector_of(7) + 0.5 * vector_of(9)
     asked /= np.linalg.norm(asked)
@@ -84,14 +84,14 @@ def test_the_nearest_come_with_their_cosines(index: VectorSetIndex, org: int) ->
     assert second.similarity == pytest.approx(float(asked @ vector_of(9)), abs=QUANTISED)
 
 
-def test_a_vector_that_comes_later_is_found_then(index: VectorSetIndex, org: int) -> None:
+def test_a_later_vector_is_found(index: VectorSetIndex, org: int) -> None:
     entries.put(make_entry(org), vector=None)
     assert near(index, org, 1) == []
     entries.add_vector(org, id_of(1), vector_of(1))
     assert near(index, org, 1) == [id_of(1)]
 
 
-def test_what_is_gone_is_not_found(index: VectorSetIndex, org: int) -> None:
+def test_a_removed_entry_is_not_found(index: VectorSetIndex, org: int) -> None:
     put(org, 1, 2)
     put(org, 3, tags=("x",))
     clearing.delete(org, id_of(1))
@@ -101,7 +101,7 @@ def test_what_is_gone_is_not_found(index: VectorSetIndex, org: int) -> None:
     assert client().exists(f"{prefix(org)}s:{PARTITION}") == 0
 
 
-def test_what_has_expired_is_passed_over_and_then_removed(index: VectorSetIndex, org: int) -> None:
+def test_expired_entries_are_skipped_and_then_removed(index: VectorSetIndex, org: int) -> None:
     put(org, 1)
     put(org, 2, expires_ms=now_ms() + 200)
     assert near(index, org, 2) == [id_of(2)]
@@ -110,7 +110,7 @@ def test_what_has_expired_is_passed_over_and_then_removed(index: VectorSetIndex,
     assert client().execute_command("VCARD", f"{prefix(org)}s:{PARTITION}") == 1
 
 
-def test_partitions_and_organizations_are_apart(index: VectorSetIndex, org: int) -> None:
+def test_partitions_and_organizations_are_isolated(index: VectorSetIndex, org: int) -> None:
     put(org, 1)
     put(org, 2, partition="b" * 32)
     assert near(index, org, 2) == []

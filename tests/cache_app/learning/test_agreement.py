@@ -37,7 +37,7 @@ class ByFirstWord:
         ("", "", True),
     ],
 )
-def test_numbers_are_the_same_in_any_order_and_way_of_writing(one: str, other: str, same: bool) -> None:
+def test_numbers_match_in_any_order_and_notation(one: str, other: str, same: bool) -> None:
     assert same_numbers(one, other) == same_numbers(other, one) == same
 
 

@@ -33,7 +33,7 @@ def test_the_true_share_is_between_the_bounds_in_at_least_90_of_100_samples(judg
 
 
 @given(st.integers(1, 400), st.data())
-def test_at_the_bound_so_few_wrong_ones_have_the_chance_that_was_asked_for(judged: int, data: st.DataObject) -> None:
+def test_the_bound_has_the_requested_confidence(judged: int, data: st.DataObject) -> None:
     wrong = data.draw(st.integers(0, judged - 1))
     bound = upper_bound(wrong, judged)
     assert sum(chance(k, judged, bound) for k in range(wrong + 1)) == pytest.approx(0.10, abs=1e-6)
@@ -47,7 +47,7 @@ def test_more_wrong_ones_raise_the_bound_and_more_right_ones_lower_it(wrong: int
 
 
 @pytest.mark.parametrize(("labels", "target"), [(114, 0.02), (230, 0.01)])
-def test_so_many_labels_without_an_error_keep_a_target(labels: int, target: float) -> None:
+def test_enough_labels_without_an_error_meet_a_target(labels: int, target: float) -> None:
     assert upper_bound(0, labels) <= target < upper_bound(0, labels - 2)
 
 
@@ -57,12 +57,12 @@ def test_published_values_are_met() -> None:
     assert (round(low, 4), round(high, 4)) == (0.0490, 0.1762)
 
 
-def test_nothing_judged_says_nothing() -> None:
+def test_no_labels_give_no_information() -> None:
     assert upper_bound(0, 0) == 1
     assert bounds(0, 0, 0) == (0, 1)
 
 
-def test_what_is_not_decided_counts_as_right_below_and_as_wrong_above() -> None:
+def test_undecided_labels_widen_the_interval() -> None:
     low, high = bounds(0, 5, 50)
     assert low == bounds(0, 0, 50)[0] == 0
     assert high == bounds(5, 5, 50)[1]
@@ -74,11 +74,11 @@ def test_equal_weights_change_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(1, 100)), min_size=1, max_size=50))
-def test_unequal_weights_never_say_more_than_there_are_labels(pairs: list[tuple[bool, float]]) -> None:
+def test_unequal_weights_never_exceed_the_number_of_labels(pairs: list[tuple[bool, float]]) -> None:
     wrong, judged = effective(pairs)
     assert 0 <= wrong <= judged <= len(pairs)
     assert (wrong == 0) == (not any(is_wrong for is_wrong, _ in pairs))
 
 
-def test_a_report_beside_a_sample_counts_for_itself_alone_but_is_never_rounded_away() -> None:
+def test_a_report_counts_once_next_to_a_sample() -> None:
     assert effective([(False, 20.0)] * 200 + [(True, 1.0)]) == (1, 200)

@@ -102,7 +102,7 @@ def test_the_second_wrong_hit_removes_the_entry(scoped: Organization, commits: C
     assert present(scoped) is None
 
 
-def test_saying_the_same_of_one_hit_twice_is_one_report(scoped: Organization, commits: Committing) -> None:
+def test_a_repeated_report_counts_once(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     hit = make_hit(scoped)
     for _ in range(2):
@@ -112,9 +112,7 @@ def test_saying_the_same_of_one_hit_twice_is_one_report(scoped: Organization, co
     assert AuditEvent.objects.count() == 1
 
 
-def test_what_was_wrong_with_the_answer_before_does_not_remove_a_new_one(
-    scoped: Organization, commits: Committing
-) -> None:
+def test_reports_on_an_old_answer_do_not_remove_a_new_one(scoped: Organization, commits: Committing) -> None:
     with commits():
         say(make_hit(scoped), correct=False)
         say(make_hit(scoped, "Who reports scope 1 emissions?"), correct=False)
@@ -137,7 +135,7 @@ def test_an_answer_that_is_wrong_for_its_own_text_is_removed_and_blocks_nothing(
     assert not is_wrong_pair(scoped.pk, ENTRY, ENTRY)
 
 
-def test_a_hit_whose_text_is_gone_removes_the_entry(scoped: Organization, commits: Committing) -> None:
+def test_reporting_a_hit_without_its_text_removes_the_entry(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
         say(make_hit(scoped, ""), correct=False)
@@ -162,7 +160,7 @@ def test_right_after_wrong_lifts_the_block(scoped: Organization, commits: Commit
     }
 
 
-def test_redis_that_is_away_loses_no_judgement(scoped: Organization, commits: Committing, settings: Settings) -> None:
+def test_judgments_survive_an_unavailable_redis(scoped: Organization, commits: Committing, settings: Settings) -> None:
     make_entry(scoped)
     url, hit = settings.REDIS_URL, make_hit(scoped)
     settings.REDIS_URL = AWAY
@@ -191,7 +189,7 @@ def stored_anew(organization: Organization) -> Entry:
     return entry
 
 
-def test_an_entry_that_is_stored_anew_learns_what_was_judged(scoped: Organization, commits: Committing) -> None:
+def test_a_restored_entry_gets_its_earlier_blocks(scoped: Organization, commits: Committing) -> None:
     """With nothing in the cache meanwhile that a judgement could be written to."""
     table, where = "Which table for scope 1?", "Where is scope 1 reported?"
     with commits():
@@ -206,14 +204,14 @@ def test_an_entry_that_is_stored_anew_learns_what_was_judged(scoped: Organizatio
     assert (entry.blocked, entry.bar) == (wrong, 0.93)
 
 
-def test_an_entry_that_is_stored_anew_can_answer_its_own_text(scoped: Organization, commits: Committing) -> None:
+def test_a_restored_entry_can_answer_its_own_text(scoped: Organization, commits: Committing) -> None:
     with commits():
         say(make_hit(scoped, layer=Layer.EXACT, similarity=1.0), correct=False)
     entry = stored_anew(scoped)
     assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
 
 
-def test_an_entry_that_nobody_judged_is_stored_without_blocks(
+def test_an_unjudged_entry_is_stored_without_blocks(
     scoped: Organization, other_organization: Organization, commits: Committing
 ) -> None:
     with commits():
@@ -236,7 +234,7 @@ def test_only_a_hit_of_that_request_on_that_entry_can_be_reported(
     assert not JudgedPair.objects.exists()
 
 
-def test_another_organizations_entry_is_left_alone(
+def test_another_organizations_entry_is_unchanged(
     scoped: Organization, other_organization: Organization, commits: Committing
 ) -> None:
     make_entry(other_organization)
@@ -249,7 +247,7 @@ def test_another_organizations_entry_is_left_alone(
     assert entry.blocked == frozenset()
 
 
-def test_a_pair_stands_for_the_hits_that_chance_left_out(scoped: Organization, commits: Committing) -> None:
+def test_a_sampled_pair_represents_unsampled_hits(scoped: Organization, commits: Committing) -> None:
     CachePolicy.objects.create(organization=scoped, reask_share=0.05)
     with commits():
         say(make_hit(scoped, reask=True, reasked_at=timezone.now()), correct=False)

@@ -48,26 +48,26 @@ def the_open_one() -> ThresholdProposal:
     return ThresholdProposal.objects.get(state=ProposalState.OPEN)
 
 
-def test_where_all_is_right_the_threshold_falls_as_far_as_it_is_proven() -> None:
+def test_without_errors_the_threshold_falls_as_far_as_proven() -> None:
     safe = smallest_safe(labels(200, 0.95) + labels(114, 0.83), 0.85, TARGET)
     assert safe is not None
     assert (safe.threshold, safe.pairs, safe.wrong) == (0.80, 314, 0)
 
 
-def test_pairs_above_the_present_threshold_prove_nothing_below_it() -> None:
+def test_pairs_above_the_current_threshold_prove_nothing_below_it() -> None:
     safe = smallest_safe(labels(5000, 0.95) + labels(113, 0.83), 0.85, TARGET)
     assert safe is not None
     assert safe.threshold == 0.85
 
 
-def test_where_it_is_wrong_too_often_the_threshold_rises_above_the_wrong_ones() -> None:
+def test_too_many_errors_raise_the_threshold() -> None:
     safe = smallest_safe(labels(120, 0.95) + labels(30, 0.87) + labels(9, 0.87, is_wrong=True), 0.85, TARGET)
     assert safe is not None
     assert (safe.threshold, safe.pairs, safe.wrong) == (0.88, 120, 0)
 
 
 @pytest.mark.parametrize(("number", "enough"), [(113, False), (114, True)])
-def test_two_percent_take_114_labels_without_an_error(number: int, enough: bool) -> None:
+def test_a_two_percent_target_needs_114_labels(number: int, enough: bool) -> None:
     assert (smallest_safe(labels(number, 0.90), 0.95, TARGET) is not None) == enough
 
 
@@ -84,9 +84,7 @@ def test_reports_alone_lower_nothing() -> None:
     st.sampled_from(THRESHOLDS),
     st.sampled_from([0.02, 0.1, 0.2]),
 )
-def test_what_is_proposed_keeps_the_target_and_nothing_smaller_does(
-    judged: list[Label], present: float, target: float
-) -> None:
+def test_the_proposal_is_the_smallest_that_meets_the_target(judged: list[Label], present: float, target: float) -> None:
     def bound(low: float, high: float = 2.0) -> float:
         return upper_bound(*effective((each.is_wrong, each.weight) for each in judged if low <= each.similarity < high))
 
@@ -97,7 +95,7 @@ def test_what_is_proposed_keeps_the_target_and_nothing_smaller_does(
         assert safe.error_upper == bound(safe.threshold) <= target
 
 
-def test_a_proposal_says_what_it_rests_on_and_what_it_keeps(scoped: Organization) -> None:
+def test_a_proposal_shows_its_evidence_and_effect(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 8, 0.86, is_right=False, judged_by=JudgedBy.REPORT)
     record(scoped.pk, {"similarity:92:served": 30, "similarity:86:served": 10, "similarity:86:refused": 7})
@@ -118,7 +116,7 @@ def test_a_lower_threshold_keeps_more_than_all(scoped: Organization) -> None:
     assert (the_open_one().threshold, the_open_one().hits_kept) == (0.80, 1.5)
 
 
-def test_nothing_is_proposed_where_the_present_threshold_is_the_answer(scoped: Organization) -> None:
+def test_nothing_is_proposed_if_the_current_threshold_is_best(scoped: Organization) -> None:
     CachePolicy.objects.create(organization=scoped, threshold=0.80)
     make_pairs(scoped, 150, 0.93)
     assert propose_thresholds() == 0
@@ -129,9 +127,7 @@ def test_nothing_is_proposed_where_the_present_threshold_is_the_answer(scoped: O
     "changes",
     [{"question_id": F("entry_id")}, {"embedder": "another/1"}, {"at": timezone.now() - timedelta(days=91)}],
 )
-def test_pairs_of_equal_texts_of_other_embedders_and_old_ones_prove_nothing(
-    scoped: Organization, changes: dict[str, Any]
-) -> None:
+def test_equal_texts_other_embedders_and_old_pairs_are_ignored(scoped: Organization, changes: dict[str, Any]) -> None:
     make_pairs(scoped, 9, 0.86, is_right=False)
     make_pairs(scoped, 150, 0.93)
     JudgedPair.objects.filter(similarity=0.93).update(**changes)
@@ -140,7 +136,7 @@ def test_pairs_of_equal_texts_of_other_embedders_and_old_ones_prove_nothing(
     assert propose_on_another_day() == 1
 
 
-def test_doubtful_hits_count_as_wrong_until_somebody_judges_them(scoped: Organization) -> None:
+def test_doubtful_hits_count_as_wrong_until_judged(scoped: Organization) -> None:
     CachePolicy.objects.create(organization=scoped, threshold=0.95)
     make_pairs(scoped, 120, 0.93)
     hit = make_hit(scoped, similarity=0.97, judgement=Judgement.DOUBTFUL)
@@ -150,7 +146,7 @@ def test_doubtful_hits_count_as_wrong_until_somebody_judges_them(scoped: Organiz
     assert propose_on_another_day() == 1
 
 
-def test_once_a_day_is_enough(scoped: Organization) -> None:
+def test_proposals_are_computed_once_per_day(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     assert [propose_thresholds(), propose_thresholds()] == [1, 0]
@@ -159,7 +155,7 @@ def test_once_a_day_is_enough(scoped: Organization) -> None:
     assert propose_on_another_day() == 1
 
 
-def test_a_proposal_of_another_day_takes_the_place_of_the_open_one(scoped: Organization) -> None:
+def test_a_new_proposal_replaces_the_open_one(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
@@ -177,7 +173,7 @@ def test_without_redis_nothing_is_proposed(scoped: Organization, settings: Setti
         propose_thresholds()
 
 
-def test_applying_makes_it_the_organizations_threshold(scoped: Organization) -> None:
+def test_applying_a_proposal_sets_the_threshold(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
@@ -192,7 +188,7 @@ def test_applying_makes_it_the_organizations_threshold(scoped: Organization) -> 
     assert propose_on_another_day() == 0
 
 
-def test_what_was_dismissed_is_not_proposed_again_for_a_while(scoped: Organization) -> None:
+def test_a_dismissed_proposal_is_not_repeated_for_a_while(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
@@ -204,7 +200,7 @@ def test_what_was_dismissed_is_not_proposed_again_for_a_while(scoped: Organizati
     assert propose_on_another_day() == 1
 
 
-def test_another_organizations_proposal_is_not_there(scoped: Organization, other_organization: Organization) -> None:
+def test_another_organizations_proposal_is_not_found(scoped: Organization, other_organization: Organization) -> None:
     with organization_scope(other_organization.pk):
         make_pairs(other_organization, 150, 0.93)
         make_pairs(other_organization, 9, 0.86, is_right=False)

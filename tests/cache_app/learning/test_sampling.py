@@ -60,20 +60,20 @@ def compared(hit: CacheHit, fresh_answer: str = FRESH) -> CacheHit:
     return compare(organization_id=hit.organization_id, hit_id=hit.id, fresh_answer=fresh_answer)
 
 
-def test_nobody_asks_again_who_did_not_choose_to(scoped: Organization) -> None:
+def test_nothing_is_sampled_by_default(scoped: Organization) -> None:
     policy = policy_of(scoped.pk)
     with CaptureQueriesContext(connection) as queries:
         assert not any(is_sampled(policy, scoped.pk) for _ in range(100))
     assert len(queries) == 0
 
 
-def test_chance_chooses_the_share(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_of_hits_is_sampled_at_random(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = allow(scoped, 10**9, share=0.2)
     monkeypatch.setattr(random, "random", random.Random(7).random)
     assert 150 < sum(is_sampled(policy, scoped.pk) for _ in range(1000)) < 250
 
 
-def test_nothing_is_chosen_when_the_budget_of_the_day_is_used_up(
+def test_nothing_is_sampled_once_the_daily_budget_is_spent(
     scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = allow(scoped, 300)
@@ -85,7 +85,7 @@ def test_nothing_is_chosen_when_the_budget_of_the_day_is_used_up(
     assert not is_sampled(policy, scoped.pk)
 
 
-def test_what_is_taken_never_costs_more_than_the_budget_of_the_day(scoped: Organization) -> None:
+def test_claimed_rechecks_never_exceed_the_daily_budget(scoped: Organization) -> None:
     allow(scoped, 250)
     for saved_nano in (300, 100, 200, 100, 50, 1):
         make_hit(scoped, reask=True, saved_nano=saved_nano)
@@ -96,7 +96,7 @@ def test_what_is_taken_never_costs_more_than_the_budget_of_the_day(scoped: Organ
     assert all(hit.reasked_at for hit in taken)
 
 
-def test_only_chosen_served_hits_of_today_are_taken(scoped: Organization, other_organization: Organization) -> None:
+def test_only_todays_sampled_hits_are_claimed(scoped: Organization, other_organization: Organization) -> None:
     allow(scoped, 10**9)
     make_hit(scoped)
     make_hit(scoped, reask=True, shadow=True)
@@ -116,9 +116,7 @@ def test_an_agreeing_answer_makes_the_hit_right(scoped: Organization, embedder: 
 
 
 @pytest.mark.parametrize("cosine", [0.8999, 0.8, 0.74, -0.2])
-def test_an_answer_that_differs_leaves_the_hit_to_people(
-    scoped: Organization, embedder: Scripted, cosine: float
-) -> None:
+def test_a_different_answer_makes_the_hit_doubtful(scoped: Organization, embedder: Scripted, cosine: float) -> None:
     embedder.cosine = cosine
     hit = compared(make_hit(scoped))
     assert hit.judgement == Judgement.DOUBTFUL
@@ -126,12 +124,12 @@ def test_an_answer_that_differs_leaves_the_hit_to_people(
     assert not JudgedPair.objects.exists()
 
 
-def test_another_number_makes_it_doubtful_however_near_the_texts_are(scoped: Organization, embedder: Scripted) -> None:
+def test_a_different_number_makes_the_hit_doubtful(scoped: Organization, embedder: Scripted) -> None:
     assert compared(make_hit(scoped), "It stands in table 1.").judgement == Judgement.DOUBTFUL
 
 
 @pytest.mark.parametrize(("answer", "fresh"), [("", FRESH), ("In the first table.", "  ")])
-def test_no_answer_agrees_with_nothing(scoped: Organization, embedder: Scripted, answer: str, fresh: str) -> None:
+def test_an_empty_answer_never_agrees(scoped: Organization, embedder: Scripted, answer: str, fresh: str) -> None:
     hit = compared(make_hit(scoped, answer=answer), fresh)
     assert (hit.judgement, hit.agreement) == (Judgement.DOUBTFUL, None)
 
@@ -142,14 +140,14 @@ def test_without_an_embedder_it_is_doubtful(scoped: Organization, embedder: Scri
     assert (hit.judgement, hit.agreement, hit.fresh_answer) == (Judgement.DOUBTFUL, None, FRESH)
 
 
-def test_shadow_hits_are_compared_alike_and_stand_for_themselves(scoped: Organization, embedder: Scripted) -> None:
+def test_shadow_hits_are_compared_and_count_once(scoped: Organization, embedder: Scripted) -> None:
     allow(scoped, 10**9, share=0.1)
     hit = compared(make_hit(scoped, shadow=True))
     assert (hit.judgement, hit.judged_by) == (Judgement.RIGHT, JudgedBy.SHADOW)
     assert JudgedPair.objects.get().weight == 1
 
 
-def test_what_a_person_said_stays(scoped: Organization, embedder: Scripted) -> None:
+def test_a_persons_judgment_is_kept(scoped: Organization, embedder: Scripted) -> None:
     reported = make_hit(scoped)
     judge(organization_id=scoped.pk, hit_id=reported.id, is_right=False, actor="user:x")
     twin = make_hit(scoped)
@@ -164,13 +162,13 @@ def test_the_equal_text_can_be_compared_too(scoped: Organization, embedder: Scri
 
 
 @pytest.mark.usefixtures("embedder")
-def test_another_organizations_hit_is_not_there(scoped: Organization, other_organization: Organization) -> None:
+def test_another_organizations_hit_is_not_found(scoped: Organization, other_organization: Organization) -> None:
     foreign = make_hit(other_organization)
     with organization_scope(scoped.pk), pytest.raises(CacheHit.DoesNotExist):
         compare(organization_id=scoped.pk, hit_id=foreign.id, fresh_answer=FRESH)
 
 
-def test_what_was_asked_as_well_waits_to_be_compared_once(scoped: Organization, embedder: Scripted) -> None:
+def test_a_rechecked_hit_is_compared_once(scoped: Organization, embedder: Scripted) -> None:
     make_hit(scoped, reask=True)
     shadow = make_hit(scoped, shadow=True, at=timezone.now() - timedelta(minutes=1))
     asked, hopeless = (make_hit(scoped, reasked_at=timezone.now()) for _ in range(2))
@@ -186,7 +184,9 @@ def test_what_was_asked_as_well_waits_to_be_compared_once(scoped: Organization, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_real_processes_take_each_hit_once_and_keep_the_budget(organization: Organization, run_race: RunRace) -> None:
+def test_concurrent_processes_claim_each_hit_once_within_the_budget(
+    organization: Organization, run_race: RunRace
+) -> None:
     with organization_scope(organization.pk):
         allow(organization, 3_000)
         for _ in range(60):

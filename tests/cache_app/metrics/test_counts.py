@@ -37,7 +37,7 @@ def hit(organization: Organization, layer: Layer = Layer.SEMANTIC, at: datetime 
         return CacheHit.objects.insert(CacheHit(**place, **values))
 
 
-def test_what_is_noted_is_in_hours_and_days_after_folding(scoped: Organization) -> None:
+def test_recorded_events_are_in_hours_and_days_after_folding(scoped: Organization) -> None:
     record(scoped.pk, [counts.LOOKUP, "miss:none"])
     record(scoped.pk, {counts.LOOKUP: 2, "hit:exact": 0})
     assert totals(scoped.pk, None) == {}
@@ -48,7 +48,7 @@ def test_what_is_noted_is_in_hours_and_days_after_folding(scoped: Organization) 
     assert totals(scoped.pk, None)["look"] == 3
 
 
-def test_what_is_noted_counts_for_the_hour_in_which_it_was(scoped: Organization) -> None:
+def test_events_count_in_their_hour(scoped: Organization) -> None:
     before = timezone.now()
     record(scoped.pk, ["look"])
     after = timezone.now()
@@ -87,7 +87,7 @@ def test_a_day_without_a_midnight_begins_with_its_first_instant() -> None:
     assert counts.begin_of_day(noon, ZoneInfo("Asia/Beirut")) == datetime(2025, 3, 29, 22, tzinfo=UTC)
 
 
-def test_only_what_was_asked_for_is_read(scoped: Organization) -> None:
+def test_only_requested_names_are_read(scoped: Organization) -> None:
     hit(scoped)
     hit(scoped, at=NOON - timedelta(days=3))
     fold_counts()
@@ -96,7 +96,7 @@ def test_only_what_was_asked_for_is_read(scoped: Organization) -> None:
     assert series(scoped.pk, ["hit:exact"], CountSpan.DAY, NOON - timedelta(days=9)) == {}
 
 
-def test_organizations_are_counted_apart(scoped: Organization, other_organization: Organization) -> None:
+def test_organizations_are_counted_separately(scoped: Organization, other_organization: Organization) -> None:
     record(scoped.pk, ["look"])
     record(other_organization.pk, ["look", "look"])
     hit(other_organization, Layer.EXACT)
@@ -113,12 +113,12 @@ def test_the_histogram_has_a_bar_for_each_percent(similarity: float, name: str) 
     assert similarity_name(similarity, "served") == f"similarity:{name}:served"
 
 
-def test_a_look_up_does_not_fail_for_its_statistics(scoped: Organization, settings: Settings) -> None:
+def test_a_lookup_does_not_fail_if_counting_fails(scoped: Organization, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     record(scoped.pk, ["look"])
 
 
-def test_hits_are_counted_while_redis_is_away(scoped: Organization, settings: Settings) -> None:
+def test_hits_are_counted_without_redis(scoped: Organization, settings: Settings) -> None:
     hit(scoped)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     with pytest.raises(RedisError):
@@ -126,13 +126,13 @@ def test_hits_are_counted_while_redis_is_away(scoped: Organization, settings: Se
     assert totals(scoped.pk, None)["hit:semantic"] == 1
 
 
-def test_a_name_that_is_too_long_for_the_table_stops_nothing(scoped: Organization) -> None:
+def test_a_name_too_long_for_the_table_is_skipped(scoped: Organization) -> None:
     record(scoped.pk, ["x" * 200, "look"])
     fold_counts()
     assert totals(scoped.pk, None) == {"x" * 64: 1, "look": 1}
 
 
-def test_what_an_unknown_organization_left_behind_is_dropped(scoped: Organization) -> None:
+def test_counts_of_an_unknown_organization_are_dropped(scoped: Organization) -> None:
     record(987_654, ["look"])
     record(scoped.pk, ["look"])
     fold_counts()
@@ -141,7 +141,7 @@ def test_what_an_unknown_organization_left_behind_is_dropped(scoped: Organizatio
     assert redis_client().keys("sc:*") == []
 
 
-def test_who_dies_before_committing_leaves_everything_to_the_next(
+def test_a_crash_before_the_commit_leaves_everything_to_the_next_fold(
     scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(scoped.pk, ["look"])
@@ -154,9 +154,7 @@ def test_who_dies_before_committing_leaves_everything_to_the_next(
     assert totals(scoped.pk, None) == {"look": 2}
 
 
-def test_who_dies_between_committing_and_deleting_counts_nothing_twice(
-    scoped: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_after_the_commit_counts_nothing_twice(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     record(scoped.pk, ["look"])
     with monkeypatch.context() as patched:
         patched.setattr(folding, "DROP", "return 0")
@@ -168,9 +166,7 @@ def test_who_dies_between_committing_and_deleting_counts_nothing_twice(
     assert totals(scoped.pk, None) == {"look": 2}
 
 
-def test_who_read_a_batch_long_ago_neither_counts_nor_deletes_anything(
-    scoped: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stale_fold_neither_counts_nor_deletes(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder stalls after reading its batch; meanwhile others fold that one and take the next."""
     record(scoped.pk, ["look"])
     real = folding._count_batch
@@ -210,7 +206,7 @@ happenings = st.lists(
 
 @limits(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(happenings=happenings)
-def test_any_order_of_notes_hits_folds_and_deaths_sums_up(
+def test_any_order_of_events_folds_and_crashes_adds_up(
     scoped: Organization, happenings: list[tuple[str, str | None, int | None]]
 ) -> None:
     CacheCount.objects.all().delete()
@@ -267,7 +263,7 @@ def test_folding_costs_the_same_queries_for_1_and_for_20_names(scoped: Organizat
     assert numbers[0] == numbers[1]
 
 
-def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> None:
+def test_old_counts_are_deleted_and_the_marker_stays(scoped: Organization) -> None:
     now = timezone.now()
     for days in (0, 9, 401):
         hit(scoped, at=now - timedelta(days=days))
@@ -280,7 +276,7 @@ def test_old_counts_are_forgotten_and_the_marker_stays(scoped: Organization) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_real_processes_that_note_and_fold_at_once_count_each_event_once(
+def test_concurrent_processes_count_each_event_once(
     organization: Organization, redis_url: str, run_race: RunRace
 ) -> None:
     for number in range(60):

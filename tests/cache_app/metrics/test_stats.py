@@ -37,7 +37,7 @@ def test_an_empty_cache_has_no_rates(scoped: Organization) -> None:
     assert stats.embedder.id == "minilm-l6-v2-int8/1"
 
 
-def test_hits_misses_and_what_they_are_of(scoped: Organization) -> None:
+def test_hits_and_misses_are_counted_by_kind(scoped: Organization) -> None:
     make_entry(scoped)
     record(scoped.pk, {"look": 20, "miss:none": 6, "miss:threshold": 3, "miss:numbers": 2, "miss:blocked": 1})
     record(scoped.pk, {"miss:unsuited:short": 2, "error:embedder": 1})
@@ -58,7 +58,7 @@ def test_hits_misses_and_what_they_are_of(scoped: Organization) -> None:
     assert (stats.saved_nano, stats.saved_ms) == (400, 2000)
 
 
-def test_repeats_are_look_ups_with_a_candidate_at_the_edge_or_an_equal_text(scoped: Organization) -> None:
+def test_repeats_are_lookups_with_a_close_candidate_or_an_equal_text(scoped: Organization) -> None:
     record(scoped.pk, {"similarity:90:served": 5, "similarity:85:refused": 2, "similarity:86:below": 1})
     record(scoped.pk, {"similarity:84:below": 50, "similarity:82:served": 9})
     make_hit(scoped, layer=Layer.EXACT)
@@ -67,14 +67,14 @@ def test_repeats_are_look_ups_with_a_candidate_at_the_edge_or_an_equal_text(scop
     assert cache_stats(scoped.pk).repeats_served == 70
 
 
-def test_more_hits_than_look_ups_were_noted_are_no_more_than_all(scoped: Organization) -> None:
+def test_the_hit_rate_never_exceeds_100_percent(scoped: Organization) -> None:
     make_hit(scoped)
     fold_counts()
     stats = cache_stats(scoped.pk)
     assert (stats.looks, stats.misses, stats.hit_rate) == (1, 0, 100)
 
 
-def test_savings_are_those_of_the_ledger(scoped: Organization) -> None:
+def test_savings_match_the_ledger(scoped: Organization) -> None:
     lookup.clear_price_cache()
     lookup.add_shipped_prices()
     usage = TokenUsage(input=1000, output=500)
@@ -89,7 +89,7 @@ def test_savings_are_those_of_the_ledger(scoped: Organization) -> None:
     assert cache_stats(scoped.pk).saved_nano == sum(ledger) > 0
 
 
-def test_how_often_it_is_wrong_is_told_by_the_sample_and_not_by_reports(scoped: Organization) -> None:
+def test_the_error_rate_comes_from_samples_not_reports(scoped: Organization) -> None:
     sampled: dict[str, Any] = {"reask": True, "reasked_at": timezone.now()}
     for judgement, number in ((Judgement.RIGHT, 6), (Judgement.WRONG, 1), (Judgement.DOUBTFUL, 2)):
         for _ in range(number):
@@ -112,7 +112,7 @@ def test_only_the_last_days_of_the_organizations_calendar_count(scoped: Organiza
     assert cache_stats(scoped.pk, 7).false_hit_reports == 2
 
 
-def test_without_redis_the_rest_is_told(scoped: Organization, settings: Settings) -> None:
+def test_without_redis_the_other_figures_are_shown(scoped: Organization, settings: Settings) -> None:
     make_entry(scoped)
     make_hit(scoped)
     fold_counts()
@@ -121,7 +121,7 @@ def test_without_redis_the_rest_is_told(scoped: Organization, settings: Settings
     assert cache_stats(scoped.pk) == replace(before, total_entries=None, memory_bytes=None, redis_available=False)
 
 
-def test_another_organization_sees_nothing_of_it(scoped: Organization, other_organization: Organization) -> None:
+def test_other_organizations_see_no_figures(scoped: Organization, other_organization: Organization) -> None:
     make_entry(scoped)
     make_hit(scoped, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
     record(scoped.pk, ["look"])

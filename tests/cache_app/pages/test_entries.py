@@ -33,20 +33,20 @@ def kept(organization: Organization, entry: Entry) -> Entry | None:
 # The list
 
 
-def test_without_entries_the_page_says_how_to_get_one(browser: Client) -> None:
+def test_the_empty_page_explains_how_to_add_entries(browser: Client) -> None:
     page = browser.get(URL).text
     assert "No entries yet" in page
     assert 'data-dialog="#clear"' not in page
 
 
-def test_the_list_shows_what_is_kept_and_what_may_be_done(organization: Organization, browser: Client) -> None:
+def test_the_list_shows_entries_and_actions(organization: Organization, browser: Client) -> None:
     make_entry(organization, tags=("faq",), pinned=True)
     page = browser.get(URL).text
     for shown in (CACHED, "gpt-4", ">faq<", ">pinned<", "Unpin", "Remove", 'data-dialog="#clear"'):
         assert shown in page
 
 
-def test_who_may_not_read_prompts_sees_ids_and_no_buttons(organization: Organization, reader: Client) -> None:
+def test_members_without_content_permission_see_ids_only(organization: Organization, reader: Client) -> None:
     entry = make_entry(organization)
     for page in (reader.get(URL).text, reader.get(url_of(entry)).text):
         assert entry.id[:8] in page
@@ -56,7 +56,7 @@ def test_who_may_not_read_prompts_sees_ids_and_no_buttons(organization: Organiza
         assert "/remove/" not in page
 
 
-def test_entries_of_others_are_not_listed(organization: Organization, outsider: Client) -> None:
+def test_other_organizations_entries_are_not_listed(organization: Organization, outsider: Client) -> None:
     make_entry(organization)
     assert "No entries yet" in outsider.get(URL).text
 
@@ -74,7 +74,7 @@ def test_entries_of_others_are_not_listed(organization: Organization, outsider: 
         ({"tag": "x" * 201}, [CACHED, "What else?"]),
     ],
 )
-def test_the_list_is_narrowed(
+def test_the_list_is_filtered(
     query: dict[str, str], found: list[str], organization: Organization, browser: Client
 ) -> None:
     make_entry(organization, tags=("faq",))
@@ -135,7 +135,7 @@ def test_without_redis_the_pages_say_so(
 # One entry
 
 
-def test_an_entry_tells_where_it_comes_from_and_whom_it_answered(organization: Organization, browser: Client) -> None:
+def test_an_entry_shows_its_origin_and_hits(organization: Organization, browser: Client) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
     request = make_hit(organization, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
     entry = make_entry(organization, request_id=str(request.id), api_key_id=key.pk, user_ref="u-17", tags=("faq",))
@@ -153,13 +153,13 @@ def test_times_are_those_of_the_organization_s_zone(organization: Organization, 
         assert "2100-01-01 13:00" in browser.get(url).text
 
 
-def test_what_an_answer_says_is_shown_as_text(organization: Organization, browser: Client) -> None:
+def test_answers_are_escaped(organization: Organization, browser: Client) -> None:
     entry = make_entry(organization, "<script>alert(1)</script> what is that?")
     for url in (URL, url_of(entry)):
         assert "<script>alert" not in browser.get(url).text
 
 
-def test_an_entry_that_is_gone_or_another_s_is_not_found(organization: Organization, outsider: Client) -> None:
+def test_missing_and_other_organizations_entries_are_404(organization: Organization, outsider: Client) -> None:
     entry = make_entry(organization)
     assert outsider.get(url_of(entry)).status_code == 404
     assert outsider.get(reverse("cache_entry", args=[MISSING])).status_code == 404
@@ -191,16 +191,14 @@ def test_a_removed_entry_leaves_the_list_that_was_shown(organization: Organizati
     assert audited(organization) == [("user:operator", "cache.entry_removed", entry.id)]
 
 
-def test_from_an_entry_s_own_page_one_comes_back_to_it_while_it_is_there(
-    organization: Organization, browser: Client
-) -> None:
+def test_actions_on_an_entry_page_return_to_it(organization: Organization, browser: Client) -> None:
     entry = make_entry(organization)
     assert browser.post(f"{url_of(entry, 'pin')}?on_entry").headers["Location"] == url_of(entry)
     assert browser.post(f"{url_of(entry, 'remove')}?on_entry").headers["Location"] == URL
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_only_operators_of_the_organization_act_on_an_entry(
+def test_only_the_organizations_operators_change_entries(
     action: str, organization: Organization, browser: Client, reader: Client, outsider: Client, client: Client
 ) -> None:
     entry = make_entry(organization)
@@ -216,7 +214,7 @@ def test_only_operators_of_the_organization_act_on_an_entry(
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_without_redis_nothing_is_done_and_that_is_said(
+def test_without_redis_nothing_changes_and_the_page_says_so(
     action: str, organization: Organization, browser: Client, redis_away: Callable[[], None]
 ) -> None:
     entry = make_entry(organization)
@@ -258,7 +256,7 @@ def test_entries_are_cleared_and_that_is_audited(
         ({"what": "everything", "confirmation": "north"}, "Type North Ltd to remove every entry."),
     ],
 )
-def test_a_wrong_form_removes_nothing_and_stays_open(
+def test_an_invalid_form_removes_nothing_and_stays_open(
     form: dict[str, str], said: str, organization: Organization, browser: Client
 ) -> None:
     entry = make_entry(organization, tags=("faq",))
@@ -270,7 +268,7 @@ def test_a_wrong_form_removes_nothing_and_stays_open(
     assert audited(organization) == []
 
 
-def test_only_operators_clear_and_only_their_own(
+def test_only_operators_clear_their_organizations_entries(
     organization: Organization, browser: Client, reader: Client, outsider: Client, client: Client
 ) -> None:
     entry = make_entry(organization)
@@ -291,7 +289,7 @@ def test_without_redis_nothing_is_cleared(
     assert audited(organization) == []
 
 
-def test_the_pages_need_a_log_in(organization: Organization, client: Client) -> None:
+def test_the_pages_require_login(organization: Organization, client: Client) -> None:
     for url in (URL, url_of(make_entry(organization))):
         response = client.get(url)
         assert (response.status_code, response.headers["Location"]) == (302, f"/login/?next={url}")

@@ -47,14 +47,14 @@ def set_policy(organization: Organization, **changes: object) -> None:
 # The page
 
 
-def test_before_anybody_has_asked_the_page_shows_how_to_ask(reader: Client) -> None:
+def test_the_empty_page_explains_how_to_start(reader: Client) -> None:
     page = reader.get(URL).text
     assert "Send the same request twice" in page
     assert "/api/ai/chat" in page
     assert "What another threshold would have done" not in page
 
 
-def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organization, reader: Client) -> None:
+def test_the_tiles_show_hits_savings_and_wrong_answers(organization: Organization, reader: Client) -> None:
     counted(organization)
     make_entry(organization)
     make_hit(organization, judgement=Judgement.WRONG, judged_by=JudgedBy.REPORT)
@@ -76,7 +76,7 @@ def test_the_tiles_tell_what_was_answered_saved_and_wrong(organization: Organiza
     assert "Send the same request twice" not in page
 
 
-def test_only_the_chosen_days_count(organization: Organization, reader: Client) -> None:
+def test_only_the_selected_days_count(organization: Organization, reader: Client) -> None:
     counted(organization, {"look": 4, "hit:exact": 1}, days_ago=3)
     counted(organization, {"look": 6, "hit:exact": 1}, days_ago=20)
     assert "of 4 lookups" in reader.get(URL, {"range": "7d"}).text
@@ -84,7 +84,7 @@ def test_only_the_chosen_days_count(organization: Organization, reader: Client) 
     assert "of 10 lookups" in reader.get(URL, {"range": "\0nonsense"}).text
 
 
-def test_figures_of_another_organization_are_not_shown(
+def test_other_organizations_figures_are_not_shown(
     other_organization: Organization, organization: Organization, reader: Client
 ) -> None:
     counted(other_organization)
@@ -94,7 +94,7 @@ def test_figures_of_another_organization_are_not_shown(
     assert "Proposed threshold" not in page
 
 
-def test_who_is_not_logged_in_is_asked_to(client: Client) -> None:
+def test_anonymous_users_are_sent_to_the_login_page(client: Client) -> None:
     response = client.get(URL)
     assert (response.status_code, response.headers["Location"]) == (302, f"/login/?next={URL}")
 
@@ -115,7 +115,7 @@ def test_without_redis_the_page_says_so_and_shows_what_was_counted(
     assert "of 1,000 lookups" in page
 
 
-def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: Organization, reader: Client) -> None:
+def test_htmx_gets_only_changed_regions(organization: Organization, reader: Client) -> None:
     counted(organization)
     make_proposal(organization)
     part = reader.get(URL, headers=HTMX)
@@ -137,15 +137,13 @@ def test_htmx_gets_what_moves_alone_and_nothing_if_it_is_the_same(organization: 
         (CacheMode.OFF, "The cache is off"),
     ],
 )
-def test_a_mode_that_answers_less_is_said(
-    mode: CacheMode, said: str, organization: Organization, reader: Client
-) -> None:
+def test_a_restricted_mode_is_shown(mode: CacheMode, said: str, organization: Organization, reader: Client) -> None:
     assert said not in reader.get(URL).text
     set_policy(organization, mode=mode)
     assert said in reader.get(URL).text
 
 
-def test_an_embedder_out_of_order_is_said(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_embedder_is_shown(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     state = EmbedderState(id="minilm-l6-v2-int8/1", working=False, failures=3, probe_in_s=20)
     monkeypatch.setattr(stats, "embedder_state", lambda: state)
     page = spaced(reader.get(URL).text)
@@ -166,7 +164,7 @@ def test_the_page_costs_the_same_with_one_and_ten_days_and_hits(organization: Or
 # Other thresholds
 
 
-def test_another_threshold_is_told_with_what_it_adds_and_takes_away(organization: Organization, reader: Client) -> None:
+def test_other_thresholds_show_added_and_lost_hits(organization: Organization, reader: Client) -> None:
     counted(organization)
     rows = {row.percent: row for row in reader.get(URL).context["what_if"]}
     assert [(row.served, row.more, row.fewer) for row in (rows[80], rows[85], rows[90])] == [
@@ -178,7 +176,7 @@ def test_another_threshold_is_told_with_what_it_adds_and_takes_away(organization
     assert "up to 140" in spaced(reader.get(URL).text)
 
 
-def test_the_present_threshold_is_the_organization_s_own(organization: Organization, reader: Client) -> None:
+def test_the_current_threshold_is_the_organizations(organization: Organization, reader: Client) -> None:
     counted(organization)
     set_policy(organization, threshold=0.87)
     context = reader.get(URL).context
@@ -197,7 +195,7 @@ def test_a_chart_without_figures_is_empty(name: str, reader: Client) -> None:
 
 
 @by_chart
-def test_a_chart_has_a_table_as_a_part_and_as_a_page(name: str, organization: Organization, reader: Client) -> None:
+def test_a_chart_table_is_a_partial_or_a_page(name: str, organization: Organization, reader: Client) -> None:
     counted(organization)
     assert figure_of(reader, name)["data"]
     url = reverse("cache_figure_table", args=[name])
@@ -209,7 +207,7 @@ def test_a_chart_has_a_table_as_a_part_and_as_a_page(name: str, organization: Or
 
 
 @by_chart
-def test_a_chart_is_that_of_the_own_organization(
+def test_a_chart_shows_only_the_own_organization(
     name: str, organization: Organization, reader: Client, outsider: Client
 ) -> None:
     counted(organization)
@@ -217,7 +215,7 @@ def test_a_chart_is_that_of_the_own_organization(
 
 
 @by_chart
-def test_a_chart_needs_a_log_in(name: str, client: Client) -> None:
+def test_a_chart_requires_login(name: str, client: Client) -> None:
     for address in ("cache_figure", "cache_figure_table"):
         assert client.get(reverse(address, args=[name])).status_code == 302
 
@@ -227,7 +225,7 @@ def test_an_unknown_chart_is_not_found(reader: Client) -> None:
         assert reader.get(reverse(address, args=["nonsense"])).status_code == 404
 
 
-def test_look_ups_of_a_day_add_up_to_hits_and_misses(organization: Organization, reader: Client) -> None:
+def test_a_days_lookups_equal_hits_plus_misses(organization: Organization, reader: Client) -> None:
     counted(organization)
     by_name = {trace["name"]: sum(trace["y"]) for trace in figure_of(reader, "outcomes")["data"]}
     assert by_name == {"equal": 200, "similar": 100, "shared call": 10, "miss": 690}
@@ -244,7 +242,7 @@ def test_days_are_those_of_the_organization_s_time_zone(organization: Organizati
     assert misses["y"] == [0, 0, 0, 0, 0, 7, 0]
 
 
-def test_reasons_are_told_in_words_the_most_frequent_first(organization: Organization, reader: Client) -> None:
+def test_reasons_are_described_by_frequency(organization: Organization, reader: Client) -> None:
     counted(organization)
     table = spaced(reader.get(reverse("cache_figure_table", args=["refusals"])).text)
     found = [table.index(words) for words in ("Not similar enough", "Numbers differ", "Too short: never compared")]
@@ -277,14 +275,14 @@ def test_an_admin_applies_a_proposed_threshold_and_it_is_audited(organization: O
     assert ("user:admin", "cache_policy.changed", "cache settings") in audited(organization)
 
 
-def test_a_dismissed_threshold_changes_no_rule_and_is_audited(organization: Organization, manager: Client) -> None:
+def test_a_dismissed_threshold_changes_nothing_and_is_audited(organization: Organization, manager: Client) -> None:
     proposal = make_proposal(organization)
     assert decide(manager, "dismiss", proposal) == 302
     assert (policy_in(organization), state_of(proposal)) == (None, ProposalState.DISMISSED)
     assert [actor for actor, _, _ in audited(organization)] == ["user:admin"]
 
 
-def test_what_was_decided_is_not_decided_again(organization: Organization, manager: Client) -> None:
+def test_a_decided_proposal_cannot_be_decided_again(organization: Organization, manager: Client) -> None:
     proposal = make_proposal(organization)
     decide(manager, "dismiss", proposal)
     assert decide(manager, "apply", proposal) == 302
@@ -292,7 +290,7 @@ def test_what_was_decided_is_not_decided_again(organization: Organization, manag
 
 
 @pytest.mark.parametrize("what", ["apply", "dismiss"])
-def test_only_who_sets_the_rules_decides_on_a_proposal(
+def test_only_admins_decide_on_a_proposal(
     what: str, organization: Organization, browser: Client, outsider: Client, manager: Client, client: Client
 ) -> None:
     proposal = make_proposal(organization)

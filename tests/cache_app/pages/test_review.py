@@ -31,12 +31,12 @@ def judgement_of(hit: CacheHit) -> str:
         return CacheHit.objects.get(id=hit.id).judgement
 
 
-def test_with_nothing_to_decide_the_page_says_so(browser: Client) -> None:
+def test_the_empty_review_page_says_so(browser: Client) -> None:
     assert "Nothing to decide" in browser.get(URL).text
     assert "Every pair is judged" in browser.get(URL, {"show": "unjudged"}).text
 
 
-def test_pairs_stand_side_by_side_with_their_differences_marked(organization: Organization, browser: Client) -> None:
+def test_pairs_are_shown_side_by_side_with_differences_marked(organization: Organization, browser: Client) -> None:
     make_hit(organization, **DOUBTFUL)
     page = spaced(browser.get(URL).text)
     for shown in (
@@ -72,7 +72,7 @@ def test_each_kind_shows_its_own_pairs(show: str, found: set[str], organization:
     assert [count for _, _, count in response.context["kinds"]] == [2, 1, 1, 1]
 
 
-def test_who_may_not_read_prompts_sees_no_texts_and_no_buttons(organization: Organization, reader: Client) -> None:
+def test_members_without_content_permission_see_no_texts(organization: Organization, reader: Client) -> None:
     hit = make_hit(organization, **REPORTED)
     page = reader.get(URL).text
     assert "Your role cannot view prompts and answers." in page
@@ -81,12 +81,12 @@ def test_who_may_not_read_prompts_sees_no_texts_and_no_buttons(organization: Org
     assert url_of(hit) not in page
 
 
-def test_texts_that_were_cleaned_up_are_told(organization: Organization, browser: Client) -> None:
+def test_deleted_texts_are_explained(organization: Organization, browser: Client) -> None:
     make_hit(organization, "", cached_question="", answer="", **REPORTED)
     assert "Deleted by retention." in browser.get(URL).text
 
 
-def test_pairs_of_others_are_not_shown(organization: Organization, outsider: Client) -> None:
+def test_other_organizations_pairs_are_not_shown(organization: Organization, outsider: Client) -> None:
     make_hit(organization, **REPORTED)
     assert "Nothing to decide" in outsider.get(URL).text
 
@@ -128,7 +128,7 @@ def test_a_pair_judged_wrong_is_blocked_and_that_is_audited(organization: Organi
     assert "judged wrong by" in spaced(browser.get(reverse("cache_entry", args=[entry.id])).text)
 
 
-def test_without_a_script_one_comes_back_to_the_same_list(organization: Organization, browser: Client) -> None:
+def test_without_a_script_the_form_returns_to_the_list(organization: Organization, browser: Client) -> None:
     hit = make_hit(organization, **REPORTED)
     response = browser.post(f"{url_of(hit)}?show=reported", {"judgement": "right"})
     assert (response.status_code, response.headers["Location"]) == (302, f"{URL}?show=reported")
@@ -137,16 +137,14 @@ def test_without_a_script_one_comes_back_to_the_same_list(organization: Organiza
 
 
 @pytest.mark.parametrize("form", [{}, {"judgement": "doubtful"}, {"judgement": "\0"}])
-def test_what_is_no_judgement_changes_nothing(
-    form: dict[str, Any], organization: Organization, browser: Client
-) -> None:
+def test_an_invalid_judgment_changes_nothing(form: dict[str, Any], organization: Organization, browser: Client) -> None:
     hit = make_hit(organization)
     assert browser.post(url_of(hit), form).status_code == 422
     assert judgement_of(hit) == ""
     assert audited(organization) == []
 
 
-def test_only_operators_of_the_organization_judge(
+def test_only_the_organizations_operators_judge(
     organization: Organization, browser: Client, reader: Client, outsider: Client, client: Client
 ) -> None:
     hit = make_hit(organization)
@@ -159,7 +157,7 @@ def test_only_operators_of_the_organization_judge(
     assert judgement_of(hit) == ""
 
 
-def test_the_page_needs_a_log_in_and_is_only_read(client: Client, reader: Client) -> None:
+def test_the_page_requires_login_and_get(client: Client, reader: Client) -> None:
     assert client.get(URL).headers["Location"] == f"/login/?next={URL}"
     assert reader.post(URL).status_code == 405
 

@@ -41,14 +41,14 @@ def stored(organization: Organization) -> dict[str, object]:
     return {name: getattr(policy, name) for name in STORED}
 
 
-def test_before_anybody_changed_a_rule_the_defaults_are_shown(manager: Client) -> None:
+def test_defaults_are_shown_before_the_first_change(manager: Client) -> None:
     page = spaced(manager.get(URL).text)
     assert "No changes: the defaults apply." in page
     assert "Leave empty for the embedder&#x27;s default, 0.85." in page
     assert 'value="24"' in page
 
 
-def test_rules_are_saved_in_their_units_and_audited(organization: Organization, manager: Client) -> None:
+def test_settings_are_saved_in_their_units_and_audited(organization: Organization, manager: Client) -> None:
     page = spaced(manager.post(URL, FORM, follow=True).text)
     assert "Settings saved." in page
     assert stored(organization) == STORED
@@ -63,7 +63,7 @@ def test_rules_are_saved_in_their_units_and_audited(organization: Organization, 
         assert shown in page
 
 
-def test_what_is_shown_is_what_is_saved_again(organization: Organization, manager: Client) -> None:
+def test_saving_the_shown_values_changes_nothing(organization: Organization, manager: Client) -> None:
     manager.post(URL, FORM)
     form = manager.get(URL).context["form"]
     again = {name: form[name].value() for name in FORM}
@@ -72,7 +72,7 @@ def test_what_is_shown_is_what_is_saved_again(organization: Organization, manage
     assert len(audited(organization)) == 1
 
 
-def test_an_empty_threshold_is_the_embedder_s_own(organization: Organization, manager: Client) -> None:
+def test_an_empty_threshold_uses_the_embedders_default(organization: Organization, manager: Client) -> None:
     manager.post(URL, FORM)
     manager.post(URL, {**FORM, "threshold": ""})
     assert stored(organization)["threshold"] is None
@@ -102,7 +102,7 @@ def test_an_empty_threshold_is_the_embedder_s_own(organization: Organization, ma
     ],
     ids=str,
 )
-def test_a_wrong_rule_is_refused_and_changes_none(
+def test_an_invalid_setting_is_refused_and_changes_nothing(
     wrong: dict[str, str], organization: Organization, manager: Client
 ) -> None:
     response = manager.post(URL, {**FORM, **wrong})
@@ -113,7 +113,7 @@ def test_a_wrong_rule_is_refused_and_changes_none(
     assert audited(organization) == []
 
 
-def test_only_who_sets_the_rules_opens_the_page(
+def test_only_admins_open_the_settings(
     organization: Organization, browser: Client, reader: Client, client: Client
 ) -> None:
     for person in (browser, reader):
@@ -124,7 +124,7 @@ def test_only_who_sets_the_rules_opens_the_page(
     assert policy_in(organization) is None
 
 
-def test_a_stranger_sets_only_the_own_rules(
+def test_a_stranger_changes_only_their_own_settings(
     organization: Organization, other_organization: Organization, outsider: Client, manager: Client
 ) -> None:
     manager.post(URL, FORM)

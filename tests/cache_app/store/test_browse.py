@@ -14,7 +14,7 @@ def test_uses_since_the_last_look_are_counted(org: int) -> None:
         entries.touch(org, id_of(1))
 
 
-def test_pages_come_newest_first_and_end(org: int) -> None:
+def test_pages_are_newest_first_and_end(org: int) -> None:
     for number in range(1, 6):
         entries.put(make_entry(org, number, tags=("odd",) if number % 2 else ()), vector=None)
     first = browse.page_of(org, count=3)

@@ -29,7 +29,7 @@ def stored(org: int, number: int = 1, **fields: object) -> Entry:
     return entry
 
 
-def test_what_was_put_comes_back_whole(org: int) -> None:
+def test_a_stored_entry_round_trips(org: int) -> None:
     entry = make_entry(
         org,
         response={"role": "assistant", "content": "Größe: 3 m²", "finishReason": "stop", "toolCalls": [{"id": "x"}]},
@@ -61,7 +61,7 @@ def test_an_entry_is_not_served_in_another_partition_or_organization(org: int) -
     assert list(fetch_valid(org, PARTITION, [id_of(2), ID])) == [ID]
 
 
-def test_an_entry_expires_at_its_time_however_often_it_is_used(org: int) -> None:
+def test_use_does_not_extend_an_entrys_life(org: int) -> None:
     stored(org, expires_ms=now_ms() + 300)
     entries.touch(org, ID)
     found = fetch_one(org, ID)
@@ -72,14 +72,14 @@ def test_an_entry_expires_at_its_time_however_often_it_is_used(org: int) -> None
     assert fetch_one(org, ID) is None
 
 
-def test_an_entry_whose_hash_outlived_its_time_is_not_served(org: int) -> None:
+def test_an_expired_entry_in_redis_is_not_served(org: int) -> None:
     stored(org)
     bytes_client().hset(f"sc:{{{org}}}:e:{ID}", "expires_ms", now_ms() - 1)
 
     assert fetch_one(org, ID) is None
 
 
-def test_an_entry_that_is_already_old_is_not_stored_and_the_one_before_it_leaves(org: int) -> None:
+def test_an_expired_entry_is_not_stored_and_removes_its_predecessor(org: int) -> None:
     stored(org)
     stored(org, expires_ms=now_ms() - 1)
 
@@ -107,7 +107,7 @@ def test_a_pin_survives_the_replacement_of_its_entry(org: int) -> None:
     assert found.pinned
 
 
-def test_what_was_used_least_recently_leaves_for_a_new_entry(org: int) -> None:
+def test_the_least_recently_used_entry_is_evicted(org: int) -> None:
     for number in (1, 2, 3):
         put(make_entry(org, number), vector=vector_of(number), max_entries=3)
     entries.touch(org, id_of(1))
@@ -116,7 +116,7 @@ def test_what_was_used_least_recently_leaves_for_a_new_entry(org: int) -> None:
     assert [number for number in range(1, 5) if fetch_one(org, id_of(number))] == [1, 3, 4]
 
 
-def test_what_has_expired_leaves_before_what_was_used_long_ago(org: int) -> None:
+def test_expired_entries_are_evicted_first(org: int) -> None:
     stored(org, 1)
     stored(org, 2)
     bytes_client().zadd(f"sc:{{{org}}}:exp", {id_of(2): now_ms() - 1})
@@ -125,7 +125,7 @@ def test_what_has_expired_leaves_before_what_was_used_long_ago(org: int) -> None
     assert [number for number in range(1, 4) if fetch_one(org, id_of(number))] == [1, 3]
 
 
-def test_a_pinned_entry_is_never_evicted_until_it_is_let_go(org: int) -> None:
+def test_a_pinned_entry_is_not_evicted_until_unpinned(org: int) -> None:
     stored(org, 1)
     entries.pin(org, id_of(1))
     for number in range(2, 6):
@@ -138,7 +138,7 @@ def test_a_pinned_entry_is_never_evicted_until_it_is_let_go(org: int) -> None:
     assert fetch_one(org, id_of(1)) is None
 
 
-def test_uses_are_counted_and_none_brings_back_what_is_gone(org: int) -> None:
+def test_counting_a_use_does_not_restore_a_removed_entry(org: int) -> None:
     stored(org)
     entries.touch(org, ID)
     entries.touch(org, ID)
@@ -164,7 +164,7 @@ def test_a_blocked_question_and_the_highest_bar_stay_with_the_entry(org: int) ->
     assert not entries.block(org, id_of(5), id_of(8), 0.9)
 
 
-def test_what_is_changed_elsewhere_is_not_served_from_the_copy_here(org: int) -> None:
+def test_a_stale_copy_is_not_served(org: int) -> None:
     stored(org, tags=("t",))
     changes: list[Callable[[], object]] = [
         lambda: entries.block(org, ID, id_of(8), 0.9),
@@ -236,7 +236,7 @@ def test_an_entry_without_a_vector_waits_until_it_gets_one(org: int) -> None:
     assert not entries.add_vector(org, id_of(2), vector_of(2))
 
 
-def test_what_is_cleared_is_not_served_although_nobody_has_removed_it_yet(org: int) -> None:
+def test_a_cleared_entry_is_not_served_before_its_removal(org: int) -> None:
     stored(org, 1, tags=("x",))
     stored(org, 2)
     assert fetch_one(org, id_of(1))

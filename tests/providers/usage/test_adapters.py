@@ -79,7 +79,7 @@ def test_an_anthropic_message_has_its_tier_tools_and_1_hour_writes() -> None:
     )
 
 
-def test_a_message_of_a_text_and_no_tokens_is_not_believed() -> None:
+def test_text_without_output_tokens_is_rejected() -> None:
     assert message_of({**MESSAGE, "usage": {"input_tokens": 20, "output_tokens": 0}}).usage is None
 
 

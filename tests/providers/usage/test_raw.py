@@ -27,12 +27,12 @@ GOOD = {"prompt_tokens": 10, "cost": 0.00062, "details": {"cached_tokens": None,
     ],
     ids=range(12),
 )
-def test_what_a_provider_sent_is_kept_as_far_as_a_database_takes_it(raw: object, kept: object) -> None:
+def test_raw_usage_is_stored_as_far_as_possible(raw: object, kept: object) -> None:
     assert storable(raw) == kept
     json.dumps(storable(raw), allow_nan=False)
 
 
-def test_what_is_kept_is_small_however_much_was_sent() -> None:
+def test_stored_raw_usage_is_limited() -> None:
     wide = {f"count_{number}": {"x" * 5_000: ["y" * 5_000] * 5_000} for number in range(5_000)}
     assert len(json.dumps(storable({"prompt_tokens": 10, **wide}))) < 10_000
     assert storable({"prompt_tokens": 10, **wide})["prompt_tokens"] == 10

@@ -35,7 +35,7 @@ def test_a_shape_is_read_and_costs_what_it_should(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_what_is_kept_of_a_shape_reads_like_the_shape(shape: Shape) -> None:
+def test_stored_raw_usage_is_read_like_the_original(shape: Shape) -> None:
     assert usage_again("fake", storable(shape.raw)) == shape.usage
 
 
@@ -97,7 +97,7 @@ def test_an_embedding_has_input_alone(count: int) -> None:
 @pytest.mark.parametrize(
     "raw", [None, [], {}, {"prompt_tokens": 0}, {"prompt_tokens": -1}, {"prompt_tokens": 5, "total_tokens": 6}]
 )
-def test_counts_of_an_embedding_that_make_no_sense_are_none(raw: object) -> None:
+def test_invalid_embedding_counts_are_none(raw: object) -> None:
     assert embedding_usage(raw) is None
 
 
@@ -156,7 +156,7 @@ def _must_be_possible(usage: TokenUsage) -> None:
     assert usage.reported_nano is None or 0 <= usage.reported_nano <= 100_000 * 10**9
 
 
-def test_of_20_000_generated_shapes_none_fails_and_nothing_impossible_is_believed() -> None:
+def test_20_000_generated_shapes_neither_fail_nor_accept_impossible_counts() -> None:
     source, believed = random.Random(20_261_127), 0
     for _ in range(20_000):
         raw = _generated(source)
