@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from cost_app.finance.invoices.numbers import MOST_FRACTION_OF_TOKENS, Notation, Number, parse_number
 
@@ -11,23 +12,18 @@ MOST_TOKENS = 10**12
 MOST_DOLLARS = 10**9
 EARLIEST = date(2020, 1, 1)
 MODEL_LENGTH = 128
+DAYS_KEPT = 4_096
 ZERO = Number({notation: (Decimal(), 0) for notation in Notation}, is_amount=False)
 _DAY = re.compile(
     r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z| ?[-+]\d{2}:?\d{2})?)?", re.ASCII
 )
 _UNIX_TIME = re.compile(r"\d{10}", re.ASCII)
-_TOTALS = {
-    "total",
-    "totals",
-    "grand total",
-    "subtotal",
-    "sum",
-    "summe",
-    "gesamt",
-    "gesamtsumme",
-    "totale",
-    "total général",
-}
+_TOTAL = re.compile(
+    r"\W*(?:grand |running )?(?:(?:sub-?)?totals?|totale|totaal|sum|summe|suma|somme|gesamt\w*|zwischensumme|insgesamt)"
+    r"(?![-.:/\w]*\w)",
+    re.IGNORECASE,
+)
+"""A row of sums: `Total cost (USD)`; not the name of a model such as `sum-1`."""
 
 
 class CellError(ValueError):
@@ -61,15 +57,10 @@ class Cell:
         return day
 
     def _day(self) -> date:
-        found = _DAY.fullmatch(self.text)
-        try:
-            if found:
-                return date(int(found[1]), int(found[3]), int(found[4]))
-            if _UNIX_TIME.fullmatch(self.text):
-                return datetime.fromtimestamp(int(self.text), UTC).date()
-        except ValueError:
-            pass
-        raise self.error(f"{self.shown()} is not a date; write it as YYYY-MM-DD")
+        day = _parse_day(self.text)
+        if day is None:
+            raise self.error(f"{self.shown()} is not a date; write it as YYYY-MM-DD")
+        return day
 
     def tokens(self) -> int:
         """A whole number of 0 or more. 0 if the cell is empty."""
@@ -101,7 +92,7 @@ class Cell:
             raise self.error("the model is missing; group the export by model")
         if len(self.text) > MODEL_LENGTH:
             raise self.error(f"a model's name has at most {MODEL_LENGTH} characters")
-        if self.text.lower().rstrip(":") in _TOTALS:
+        if _TOTAL.match(self.text):
             raise self.error("this row is a total; remove it")
         return self.text
 
@@ -115,3 +106,16 @@ class Cell:
     def shown(self) -> str:
         """The text, shortened for a message."""
         return repr(self.text[:40])
+
+
+@lru_cache(maxsize=DAYS_KEPT)
+def _parse_day(text: str) -> date | None:
+    found = _DAY.fullmatch(text)
+    try:
+        if found:
+            return date(int(found[1]), int(found[3]), int(found[4]))
+        if _UNIX_TIME.fullmatch(text):
+            return datetime.fromtimestamp(int(text), UTC).date()
+    except ValueError:
+        pass
+    return None

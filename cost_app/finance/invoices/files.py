@@ -4,7 +4,7 @@ Columns are found by name, in any order; unknown columns are ignored. The whole 
 Ambiguous and invalid files are rejected with line and column.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -53,8 +53,9 @@ def read_file(provider: str, content: bytes) -> ProviderFile:
     rows = [(line, _cells(columns, cells)) for line, cells in rows_of(text, header)]
     notation = _notation(layout, rows)
     sums: dict[Key, tuple[int | None, Decimal | None]] = {}
+    currencies = [name for name in columns if is_currency(name)]
     for line, cells in rows:
-        for usage in _read_row(layout, cells, notation, line):
+        for usage in _read_row(layout, cells, notation, currencies, line):
             _add(sums, usage)
     if not sums:
         raise FileError(header.line, "", "the file has no usage; export it again for days with usage")
@@ -110,12 +111,14 @@ def _number(cell: Cell, line: int) -> Cell:
     return cell
 
 
-def _read_row(layout: Layout, cells: Mapping[str, str], notation: Notation, line: int) -> list[InvoiceUsage]:
+def _read_row(
+    layout: Layout, cells: Mapping[str, str], notation: Notation, currencies: Sequence[str], line: int
+) -> list[InvoiceUsage]:
     row = {name: Cell(name, text, notation) for name, text in cells.items()}
     try:
         found = layout.read(row)
-        for name in row if found else ():
-            if is_currency(name) and row[name].text:
+        for name in currencies if found else ():
+            if row[name].text:
                 row[name].must_be_usd()
     except CellError as error:
         raise FileError(line, error.column, error.problem) from None

@@ -161,9 +161,12 @@ def _anthropic_costs(row: Row) -> list[InvoiceUsage]:
     amount = row["cost_usd"].dollars()
     if not amount:
         return []
-    kind = row["token_type"].text.lower()
-    token_class = ANTHROPIC_CLASSES.get(kind, OTHER)
-    model = row["model"].model() if token_class != OTHER or row["model"].text else kind or OTHER
+    kind = row["token_type"]
+    token_class = ANTHROPIC_CLASSES.get(kind.text.lower(), OTHER)
+    if token_class != OTHER or row["model"].text:
+        model = row["model"].model()
+    else:
+        model = kind.model().lower() if kind.text else OTHER
     return [InvoiceUsage(_day(row), model, token_class, dollars=amount)]
 
 

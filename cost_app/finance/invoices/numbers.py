@@ -9,8 +9,11 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 
 MOST_CHARACTERS = 60
+NUMBERS_KEPT = 16_384
+"""Each cell is read three times, and usage files repeat their numbers."""
 MOST_FRACTION_OF_TOKENS = 2
 """`12.0` is a count written as a fraction; `1.000` looks like a thousand."""
 _GROUPS = "'\u2019 \u00a0\u202f"
@@ -68,6 +71,7 @@ class Number:
         return self.readings[notation]
 
 
+@lru_cache(maxsize=NUMBERS_KEPT)
 def parse_number(text: str) -> Number | None:
     """The possible readings of a cell. None if it isn't a number in any notation. Reads at most 60 characters."""
     shape = _SHAPE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None

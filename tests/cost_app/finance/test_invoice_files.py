@@ -177,3 +177,23 @@ def test_a_name_is_mapped_only_if_certain() -> None:
     assert known_model("gpt-4o", ["gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
     assert known_model("gpt-4o", ["gpt-4o-2024-08-06", "gpt-4o-2024-05-13"]) == "gpt-4o"
     assert known_model("unheard-of", ["gpt-4o"]) == "unheard-of"
+
+
+@pytest.mark.parametrize(
+    "name", ["Total", "TOTAL:", "Total cost (USD)", "Grand total", "Sub-total", "Summe", "Gesamtbetrag", "Somme"]
+)
+def test_a_row_of_sums_is_refused_in_every_layout(name: str) -> None:
+    rows = {
+        "openai": f'start_time,line_item,amount_value,amount_currency\n2026-10-28,"{name}",1.5,usd\n',
+        "anthropic": f"usage_date_utc,model,token_type,cost_usd\n2026-10-28,,{name},1.5\n",
+        "deepseek": f"utc_date,model,cost,currency\n2026-10-28,{name},1.5,USD\n",
+    }
+    for provider, text in rows.items():
+        with pytest.raises(FileError, match=r"Line 2.*is a total"):
+            read_file(provider, text.encode())
+
+
+@pytest.mark.parametrize("name", ["sum-1", "total.recall", "summer-7b", "totally", "sum/one"])
+def test_a_model_may_be_called_like_a_sum(name: str) -> None:
+    text = f"utc_date,model,cost,currency\n2026-10-28,{name},1.5,USD\n"
+    assert [model for _, model, _ in read_file("deepseek", text.encode()).lines] == [name]
