@@ -45,6 +45,7 @@ NAVIGATION = [
     NavigationLink("Administer", "API keys", "keys", "key", "key:manage", "g k"),
     NavigationLink("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
     NavigationLink("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
+    NavigationLink("Administer", "Privacy", "privacy", "eye-slash", "privacy:manage"),
     NavigationLink("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     NavigationLink("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
     NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", ALERTS),

@@ -5,6 +5,7 @@ API calls send the key in the `Idempotency-Key` header. Forms send one that was 
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -110,3 +111,13 @@ def _kept(row: OnceAnswer, fingerprint: str) -> Answer:
     if row.status is None:
         raise InProgressError
     return Answer(row.status, row.body, is_repeat=True)
+
+
+def erase_stored_answers(is_theirs: Callable[[list[str]], set[str]], count: Callable[[str, int], None]) -> None:
+    """Empty the answers in the scope that contain the response to one of these requests; a repeat gets null instead."""
+    for row in OnceAnswer.objects.filter(body__contains='"response":{').iterator():
+        body = json.loads(row.body)
+        if is_theirs([str(body.get("requestId") or "")]):
+            with transaction.atomic():
+                changed = json.dumps({**body, "response": None})
+                count("idempotent answers", OnceAnswer.objects.filter(pk=row.pk).update(body=changed))

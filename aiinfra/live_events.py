@@ -109,6 +109,11 @@ def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool =
         logger.info("live events not sent", extra={"fields": {"organization": organization_id, "events": len(drafts)}})
 
 
+def erase_history(organization_id: int) -> None:
+    """Delete an organization's events; connected clients are told to read again. Raises RedisError."""
+    redis_client().delete(_history(organization_id), f"live:{{{organization_id}}}:figures")
+
+
 def newest_id(organization_id: int) -> str:
     """The ID after which new events follow; starts an empty history. Raises RedisError."""
     newest = redis_client().xrevrange(_history(organization_id), count=1)

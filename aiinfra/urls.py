@@ -15,6 +15,7 @@ urlpatterns = [
     path("assets/plotly-<str:release>.min.js", plotly_js, name="plotly_js"),
     path("", include("aiinfra.gateway.urls")),
     path("", include("aiinfra.monitoring.urls")),
+    path("settings/privacy/", include("aiinfra.erasure.urls")),
     path("", include("queue_app.urls")),
     path("cache/", include("cache_app.urls")),
     path("", include("cost_app.urls")),

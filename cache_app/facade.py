@@ -21,6 +21,7 @@ from cache_app.answers import Hit, LookupResult, NewEntry
 from cache_app.cache_key import CacheKey
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
+from cache_app.erasure import erase_all, erase_user
 from cache_app.learning import sampling
 from cache_app.metrics.folding import fold_organization
 from cache_app.metrics.stats import CacheStats, cache_stats
@@ -48,6 +49,8 @@ __all__ = [
     "UnknownOptionError",
     "UnknownOrganizationError",
     "configured_embedder",
+    "erase_all",
+    "erase_user",
 ]
 
 DEFAULT_MODEL = ("deepseek", "deepseek-chat")

@@ -1,12 +1,12 @@
 """The cache's scheduled jobs. Several schedulers may run them at once."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from typing import Any
 
-from django.conf import settings
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.privacy.retention import due
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import Payer
 from cache_app.embedding.vector_cache import embed_together
@@ -58,11 +58,11 @@ def clean_up_entries() -> None:
 
 def clean_up_rows() -> None:
     """Delete old counts, the texts of hits with the contents of requests, and hits with their requests."""
-    now = timezone.now()
     with system_scope():
         delete_old_counts()
-        _empty_texts(now - timedelta(days=settings.QUEUE_CONTENT_RETENTION_DAYS))
-        _drop_hits(now - timedelta(days=settings.QUEUE_RETENTION_DAYS))
+        for each in due():
+            _empty_texts(each.of(CacheHit.objects.filter(at__lt=each.contents_before)))
+            _drop_hits(each.of(CacheHit.objects.filter(at__lt=each.requests_before)))
 
 
 def _embed(organization_id: int) -> int:
@@ -73,15 +73,15 @@ def _embed(organization_id: int) -> int:
     return sum(entries.add_vector(organization_id, name, vector) for name, vector in found if vector is not None)
 
 
-def _empty_texts(before: datetime) -> None:
+def _empty_texts(hits: "QuerySet[Any]") -> None:
     """In batches, which keep each transaction short."""
-    old = CacheHit.objects.filter(at__lt=before).exclude(**NO_TEXTS)
+    old = hits.exclude(**NO_TEXTS)
     while ids := list(old.values_list("id", flat=True)[:BATCH]):
         CacheHit.objects.filter(id__in=ids).update(**NO_TEXTS)
 
 
-def _drop_hits(before: datetime) -> None:
+def _drop_hits(hits: "QuerySet[Any]") -> None:
     """Only hits that have been counted."""
-    old = CacheHit.objects.filter(at__lt=before, counted=True)
+    old = hits.filter(counted=True)
     while ids := list(old.values_list("id", flat=True)[:BATCH]):
         CacheHit.objects.filter(id__in=ids).delete()

@@ -7,7 +7,7 @@ from cost_app.alerts.cause import Cause
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
-from cost_app.ledger import admission, attempts, cache_hits, reconciliation
+from cost_app.ledger import admission, attempts, cache_hits, erasure, reconciliation
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
@@ -105,5 +105,6 @@ class CostOptimizer:
 
     reserved_requests = staticmethod(attempts.reserved_requests)
     disagreements = staticmethod(reconciliation.disagreements)
+    erase_attempts = staticmethod(erasure.erase_attempts)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)

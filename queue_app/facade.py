@@ -5,6 +5,7 @@ request, for the gateway, and the figures of the queue, for monitoring; both are
 """
 
 from aiinfra.python_api import InvalidValueError, UnknownOptionError, UnknownOrganizationError
+from queue_app.erasure import cancel_live, erase_requests, requests_among, until
 from queue_app.events import event_of
 from queue_app.models import ENDED, AIRequest, Status
 from queue_app.ordering.provider_limits import LimitUse, limit_uses
@@ -54,7 +55,9 @@ __all__ = [
     "UnknownProviderError",
     "WorkerBeat",
     "aggregate",
+    "cancel_live",
     "ended_among",
+    "erase_requests",
     "event_of",
     "has_ended",
     "has_overdue",
@@ -67,10 +70,12 @@ __all__ = [
     "queue_stats",
     "recent_failures",
     "request_by_id",
+    "requests_among",
     "run_scheduler",
     "status_of",
     "stuck_requests",
     "submit",
+    "until",
     "waiting_by_provider",
     "waiting_models",
     "workers",

@@ -59,6 +59,7 @@ PERMISSIONS: dict[str, Permission] = {
     "member:read": Permission(EVERYONE, by_key=False),
     "member:manage": Permission(ADMINS, by_key=False),
     "organization:manage": Permission(ADMINS, by_key=False),
+    "privacy:manage": Permission(frozenset({Role.OWNER}), by_key=False),
     "notification:manage": Permission(ADMINS | FINANCIERS, by_key=False),
 }
 

@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import call_command
 
+from aiinfra.erasure.running import EVERY_S, run_open
 from aiinfra.monitoring.alert_checks import check_alerts
 from aiinfra.monitoring.incidents import LOOK_EVERY_S
 
@@ -11,5 +12,5 @@ def test_it_watches_the_product_in_a_thread_of_its_own(monkeypatch: pytest.Monke
     given: list[object] = []
     monkeypatch.setattr("aiinfra.stack.management.commands.scheduler.run_scheduler", lambda *jobs: given.extend(jobs))
     call_command("scheduler")
-    assert given == [[(LOOK_EVERY_S, check_alerts)]]
+    assert given == [[(LOOK_EVERY_S, check_alerts)], [(EVERY_S, run_open)]]
     assert LOOK_EVERY_S <= 60  # the specification's interval of a health check

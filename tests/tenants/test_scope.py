@@ -23,6 +23,7 @@ MAY_SEE_ALL = {
     "cost_app/ledger/rollups.py": "finds the organizations whose sums are to be made",
     "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
     "cost_app/alerts/checks.py": "looks at every organization in turn",
+    "aiinfra/erasure/running.py": "carries out erasures, whoever ordered them",
     "aiinfra/monitoring/rules.py": "thresholds of all organizations, for the alert manager",
     "aiinfra/monitoring/alert_checks.py": "watches every organization",
     "aiinfra/notifications/delivering.py": "sends whatever is due, whoever it belongs to",

@@ -31,6 +31,7 @@ WRITABLE = {
     "cost_app.ProviderLimit",
     "cost_app.ToolFee",
     "queue_app.QueuePolicy",
+    "privacy.LegalHold",
     "tenants.Membership",
     "tenants.Organization",
     "tenants.User",

@@ -1,5 +1,6 @@
 from django.core.management.base import BaseCommand
 
+from aiinfra.erasure import running as erasure
 from aiinfra.monitoring import tasks as monitoring
 from queue_app.facade import run_scheduler
 
@@ -10,4 +11,4 @@ class Command(BaseCommand):
     help = "Run the reconciler and the scheduled jobs until SIGTERM or SIGINT. Several schedulers can run at once."
 
     def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002 - Django's signature
-        run_scheduler(monitoring.jobs())
+        run_scheduler(monitoring.jobs(), erasure.jobs())

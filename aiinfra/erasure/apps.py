@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ErasureConfig(AppConfig):
+    name = "aiinfra.erasure"
+    label = "erasure"
+    verbose_name = "Erasure"
