@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import Budget
 
+DOLLAR = 1_000_000_000
+ACTOR = "user:finance"
+Set = Callable[..., Budget]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
@@ -41,3 +47,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
     set_to(NOON)
     return set_to
+
+
+def set_in(organization: Organization, **terms: Any) -> Budget:
+    terms = {"period": "monthly", "limit_nano": 100 * DOLLAR, **terms}
+    return set_budget(organization_id=organization.pk, terms=BudgetTerms(**terms), actor="user:finance")
+
+
+@pytest.fixture
+def budget(organization: Organization) -> Budget:
+    return set_in(organization)
+
+
+@pytest.fixture
+def theirs(other_organization: Organization) -> Budget:
+    return set_in(other_organization, scope="tag", scope_value="their-tag")
+
+
+@pytest.fixture
+def set_to(scoped: Organization) -> Set:
+    """Sets the daily budget of ten dollars, or another one; the arguments are those of `BudgetTerms`."""
+
+    def make(**terms: Any) -> Budget:
+        terms = {"period": "daily", "limit_nano": 10 * DOLLAR, **terms}
+        return set_budget(organization_id=scoped.pk, terms=BudgetTerms(**terms), actor=ACTOR)
+
+    return make

@@ -1,49 +1,29 @@
 """Making, changing and removing budgets, and raising them for a while."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
-from threading import Barrier
+from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 from django.utils import timezone
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.scope import system_scope
 from cost_app.budgets.manage import (
-    budget_terms,
-    grant_increase,
     remove_budget,
     set_budget,
-    withdraw_increase,
 )
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.terms import NANO_MAX, BudgetTerms, BudgetTermsError
 from cost_app.budgets.windows import OpenWindow, windows_now
-from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, ModelPrice
+from cost_app.models import Attempt, Budget, BudgetWindow, ModelPrice
 from cost_app.prices.lookup import priced_models
-from tests.cost_app.budgets.conftest import NOON
+from tests.cost_app.budgets.conftest import ACTOR, DOLLAR, NOON, Set
 from tests.cost_app.budgets.test_windows import DAY, spend
 
-DOLLAR = 1_000_000_000
-ACTOR = "user:finance"
-Set = Callable[..., Budget]
 Clock = Callable[[datetime], None]
-
-
-@pytest.fixture
-def set_to(scoped: Organization) -> Set:
-    """Sets the daily budget of ten dollars, or another one; the arguments are those of `BudgetTerms`."""
-
-    def make(**terms: Any) -> Budget:
-        terms = {"period": "daily", "limit_nano": 10 * DOLLAR, **terms}
-        return set_budget(organization_id=scoped.pk, terms=BudgetTerms(**terms), actor=ACTOR)
-
-    return make
 
 
 @pytest.fixture
@@ -260,127 +240,3 @@ def test_a_recreated_budget_continues_with_its_spending(set_to: Set, scoped: Org
     window = only_window(scoped)
     assert (window.limit_nano, window.free_nano) == (5 * DOLLAR, DOLLAR)
     assert [changes["limit"] for changes in changes_of("created")] == [[None, "10.00"], [None, "5.00"]]
-
-
-# Increases
-
-
-def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped: Organization) -> None:
-    budget = set_to()
-    expires_at = NOON + 10_000 * DAY
-    increase = grant_increase(budget=budget, nano=DOLLAR, reason=" launch ", expires_at=expires_at, actor=ACTOR)
-    assert only_window(scoped).limit_nano == 11 * DOLLAR
-    assert (increase.by, increase.reason) == (ACTOR, "launch")
-    assert withdraw_increase(increase=increase, actor="user:owner")
-    assert not withdraw_increase(increase=increase, actor="user:owner")
-    assert only_window(scoped).limit_nano == 10 * DOLLAR
-    until = expires_at.isoformat(timespec="seconds")
-    assert changes_of("increased") == [{"increase": [None, "1.00"], "until": [None, until], "reason": [None, "launch"]}]
-    assert changes_of("increase_withdrawn") == [{"increase": ["1.00", None]}]
-
-
-@pytest.mark.usefixtures("clock")
-@pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ({"nano": 0}, "nano"),
-        ({"nano": NANO_MAX + 1}, "nano"),
-        ({"reason": "   "}, "reason"),
-        ({"reason": "x" * 201}, "reason"),
-        ({"expires_at": NOON}, "expires_at"),
-    ],
-)
-def test_an_invalid_increase_is_refused(set_to: Set, arguments: dict[str, Any], field: str) -> None:
-    sound = {"nano": 1, "reason": "launch", "expires_at": NOON + timedelta(hours=1)}
-    budget = set_to()
-    with pytest.raises(BudgetTermsError) as refusal:
-        grant_increase(budget=budget, actor=ACTOR, **{**sound, **arguments})
-    assert refusal.value.field == field
-    assert not BudgetIncrease.objects.exists()
-
-
-@pytest.mark.usefixtures("clock")
-def test_removing_a_budget_ends_its_increases(set_to: Set, scoped: Organization) -> None:
-    budget = set_to()
-    grant_increase(budget=budget, nano=DOLLAR, reason="launch", expires_at=NOON + DAY, actor=ACTOR)
-    remove_budget(budget=budget, actor=ACTOR)
-    with pytest.raises(BudgetTermsError):
-        grant_increase(budget=budget, nano=1, reason="again", expires_at=NOON + DAY, actor=ACTOR)
-    set_to()
-    assert only_window(scoped).limit_nano == 10 * DOLLAR
-
-
-# Races
-
-
-def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """The same in several threads, each with a connection of its own, all from one moment on."""
-    barrier = Barrier(count)
-
-    def run(number: int) -> object:
-        barrier.wait()
-        try:
-            return act(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_concurrent_calls_create_one_budget(organization: Organization) -> None:
-    """Each change is recorded with what it found, so the log is one chain from nothing to what holds now."""
-    for tag in ("red", "green", "blue", "gold"):
-
-        def act(number: int, tag: str = tag) -> object:
-            terms = BudgetTerms("daily", (number + 1) * DOLLAR, scope="tag", scope_value=tag)
-            return set_budget(organization_id=organization.pk, terms=terms, actor=ACTOR).id
-
-        (budget_id,) = set(at_once(4, act))
-        with organization_scope(organization.pk):
-            budget = Budget.objects.get(scope_value=tag)
-            events = AuditEvent.objects.filter(target__startswith=f"budget {budget_id}: ").order_by("at")
-            limits = [event.changes["limit"] for event in events]
-        assert [before for before, _ in limits] == [None, *(after for _, after in limits[:-1])]
-        assert (len(limits), limits[-1][1]) == (4, f"{budget.limit_nano // DOLLAR}.00")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_no_call_is_admitted_after_a_concurrent_cut(
-    organization: Organization, open_attempt: Callable[..., Attempt]
-) -> None:
-    """Whoever comes first: what is held when the cut returns is all that is ever held."""
-    with organization_scope(organization.pk):
-        set_budget(organization_id=organization.pk, terms=_blocking(DOLLAR), actor=ACTOR)
-        windows_now(organization.pk)
-
-    def act(number: int) -> object:
-        if number == 0:
-            set_budget(organization_id=organization.pk, terms=_blocking(0), actor=ACTOR)
-            with organization_scope(organization.pk):
-                return BudgetWindow.objects.get().reserved_nano
-        admitted = 0
-        for _ in range(10):
-            try:
-                with transaction.atomic():
-                    admitted += open_attempt().bound_nano
-            except BudgetExceededError:
-                break
-        return admitted
-
-    held_at_the_cut, *admitted = at_once(3, act)
-    with organization_scope(organization.pk):
-        window = BudgetWindow.objects.get()
-    assert window.limit_nano == 0
-    assert held_at_the_cut == window.reserved_nano == sum(map(int, map(str, admitted)))
-
-
-def _blocking(limit_nano: int) -> BudgetTerms:
-    return BudgetTerms(period="daily", limit_nano=limit_nano, enforcement="block")
-
-
-def test_setting_a_budget_to_its_own_terms_changes_nothing(set_to: Set, scoped: Organization) -> None:
-    budget = set_to(scope="tag", scope_value="red", rollover_unused=True, rollover_cap_nano=5)
-    again = set_budget(organization_id=scoped.pk, terms=budget_terms(budget, limit_nano=7), actor=ACTOR)
-    assert (again.id, again.limit_nano, again.rollover_cap_nano) == (budget.id, 7, 5)

@@ -1,6 +1,6 @@
 """`/budgets/`: the list, one budget, its forms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,16 +14,14 @@ from django.utils import timezone
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.budgets.manage import grant_increase, remove_budget, set_budget
-from cost_app.budgets.terms import BudgetTerms
+from cost_app.budgets.manage import grant_increase, remove_budget
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, UsageDay
+from tests.cost_app.budgets.conftest import DOLLAR, set_in
 
 Browser = Callable[[User], Client]
-Set = Callable[..., Budget]
-DOLLAR = 1_000_000_000
 HTMX = {"HX-Request": "true"}
 NEW = {
     "period": "monthly",
@@ -34,21 +32,6 @@ NEW = {
     "enforcement": "block",
 }
 EDIT = {name: value for name, value in NEW.items() if name not in {"period", "scope"}}
-
-
-def set_in(organization: Organization, **terms: Any) -> Budget:
-    terms = {"period": "monthly", "limit_nano": 100 * DOLLAR, **terms}
-    return set_budget(organization_id=organization.pk, terms=BudgetTerms(**terms), actor="user:finance")
-
-
-@pytest.fixture
-def budget(organization: Organization) -> Budget:
-    return set_in(organization)
-
-
-@pytest.fixture
-def theirs(other_organization: Organization) -> Budget:
-    return set_in(other_organization, scope="tag", scope_value="their-tag")
 
 
 def spend(budget: Budget, committed: int, reserved: int = 0) -> None:
@@ -261,253 +244,3 @@ def test_the_day_on_which_a_budget_runs_out_is_forecast(
     assert client.get(url).context["detail"].runs_out_on in {date(2026, 3, 25), date(2026, 3, 26)}
     set_in(organization, limit_nano=200 * DOLLAR)
     assert client.get(url).context["detail"].runs_out_on is None
-
-
-# Setting and changing
-
-
-def test_a_budget_is_set_from_the_form(organization: Organization, finance: User, client_of: Browser) -> None:
-    data = {**NEW, "limit": "250.50", "rollover_unused": "on", "rollover_cap": "9.123456789"}
-    response = client_of(finance).post(reverse("budget_create"), data)
-    (budget,) = rows_of(organization, Budget)
-    assert (response.status_code, response.headers["Location"]) == (302, reverse("budget", args=[budget.id]))
-    assert (budget.period, budget.scope, budget.scope_value) == ("monthly", "organization", "")
-    assert (budget.limit_nano, budget.rollover_cap_nano, budget.enforcement) == (
-        250_500_000_000,
-        9_123_456_789,
-        "block",
-    )
-    with organization_scope(organization.pk):
-        assert AuditEvent.objects.get(verb="budget.created").actor == "user:finance"
-
-
-def test_the_form_offers_what_the_organization_has(
-    organization: Organization, theirs: Budget, finance: User, client_of: Browser
-) -> None:
-    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
-    gone, _ = keys.create_key(organization=organization, name="gone", role=Role.VIEWER, actor="command:test")
-    keys.create_key(organization=theirs.organization, name="foreign", role=Role.VIEWER, actor="command:test")
-    with organization_scope(organization.pk):
-        keys.revoke_key(key=gone, actor="command:test")
-        for dimension, value in (("user", "ada"), ("user", ""), ("tag", "red"), ("model", "x/y")):
-            UsageDay.objects.create(
-                organization=organization, dimension=dimension, value=value, day=timezone.localdate(), nano=1
-            )
-    page = client_of(finance).get(reverse("budget_create")).text
-    for offered in (key.key_id, 'value="ada"', 'value="red"', 'value="deepseek/deepseek-chat"'):
-        assert offered in page
-    for foreign in (gone.key_id, "foreign", "x/y"):
-        assert foreign not in page
-
-
-@pytest.mark.parametrize(
-    ("scope", "value"), [("user", "ada"), ("tag", "red"), ("model", "deepseek/deepseek-chat"), ("api_key", "")]
-)
-def test_each_scope_can_be_selected(
-    organization: Organization, finance: User, client_of: Browser, scope: str, value: str
-) -> None:
-    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
-    value = value or str(key.pk)
-    assert client_of(finance).post(reverse("budget_create"), {**NEW, "scope": scope, scope: value}).status_code == 302
-    (budget,) = rows_of(organization, Budget)
-    assert (budget.scope, budget.scope_value) == (scope, value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"limit": ""}, "required"),
-        ({"limit": "-1"}, "greater than or equal to 0"),
-        ({"limit": "0.0000000001"}, "no more than 9 decimal places"),
-        ({"limit": "NaN"}, "Enter a number"),
-        ({"limit": "100000000"}, "less than or equal to"),
-        ({"warning_percent": "0"}, "greater than or equal to 1"),
-        ({"warning_percent": "96"}, "cannot be above the alert threshold"),
-        ({"alert_percent": "101"}, "less than or equal to 100"),
-        ({"enforcement": "hope"}, "not one of the available choices"),
-        ({"scope": "user", "user": " "}, "This field is required for this scope."),
-        ({"scope": "model"}, "This field is required for this scope."),
-        ({"scope": "model", "model": "openai/gpt-99"}, "not one of the available choices"),
-        ({"scope": "api_key", "api_key": "THEIRS"}, "not one of the available choices"),
-        ({"scope": "team"}, "not one of the available choices"),
-    ],
-)
-def test_an_invalid_form_is_shown_again_and_sets_nothing(
-    organization: Organization,
-    theirs: Budget,
-    finance: User,
-    client_of: Browser,
-    changes: dict[str, str],
-    said: str,
-) -> None:
-    key, _ = keys.create_key(organization=theirs.organization, name="bot", role=Role.VIEWER, actor="command:test")
-    data = {**NEW, **{name: str(key.pk) if value == "THEIRS" else value for name, value in changes.items()}}
-    response = client_of(finance).post(reverse("budget_create"), data)
-    assert response.status_code == 422
-    assert said in response.text
-    assert rows_of(organization, Budget) == []
-
-
-def test_a_second_budget_of_the_same_scope_is_refused_by_the_form(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser
-) -> None:
-    response = client_of(finance).post(reverse("budget_create"), NEW)
-    assert response.status_code == 422
-    assert "This budget already exists" in response.text
-    assert [each.limit_nano for each in rows_of(organization, Budget)] == [100 * DOLLAR]
-
-
-def test_a_change_applies_immediately(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser
-) -> None:
-    spend(budget, 60 * DOLLAR)
-    client, url = client_of(finance), reverse("budget_edit", args=[budget.id])
-    assert 'value="100.00"' in client.get(url).text
-    assert client.post(url, {**EDIT, "limit": "50"}).status_code == 302
-    (window,) = rows_of(organization, BudgetWindow)
-    assert (window.limit_nano, window.enforcement, window.committed_nano) == (50 * DOLLAR, "block", 60 * DOLLAR)
-
-
-def test_an_invalid_change_is_shown_again_and_changes_nothing(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser
-) -> None:
-    response = client_of(finance).post(reverse("budget_edit", args=[budget.id]), {**EDIT, "limit": "x"})
-    assert response.status_code == 422
-    assert "Enter a number" in response.text
-    assert rows_of(organization, Budget)[0].limit_nano == 100 * DOLLAR
-
-
-def test_a_budget_is_removed(budget: Budget, organization: Organization, finance: User, client_of: Browser) -> None:
-    client, url = client_of(finance), reverse("budget_remove", args=[budget.id])
-    for _ in range(2):
-        assert client.post(url).headers["Location"] == reverse("budgets")
-    assert not rows_of(organization, Budget)[0].is_active
-
-
-# Increases
-
-
-def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser
-) -> None:
-    data = {"amount": "20", "last_day": "2099-07-01", "reason": "launch"}
-    assert client_of(finance).post(reverse("budget_increase", args=[budget.id]), data).status_code == 302
-    (increase,) = rows_of(organization, BudgetIncrease)
-    assert (increase.nano, increase.by, increase.reason) == (20 * DOLLAR, "user:finance", "launch")
-    assert f"{increase.expires_at:%Y-%m-%d %H:%M}" == "2099-07-01 22:00"  # midnight in Berlin
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"amount": "0"}, "must be positive"),
-        ({"amount": "x"}, "Enter a number"),
-        ({"reason": " "}, "required"),
-        ({"last_day": "2020-01-01"}, "Select today or a later day"),
-        ({"last_day": "9999-12-31"}, "Select today or a later day"),
-        ({"last_day": ""}, "required"),
-    ],
-)
-def test_an_invalid_increase_is_shown_again_in_its_dialog(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser, changes: dict[str, str], said: str
-) -> None:
-    data = {"amount": "20", "last_day": "2099-07-01", "reason": "launch", **changes}
-    response = client_of(finance).post(reverse("budget_increase", args=[budget.id]), data)
-    assert response.status_code == 422
-    assert said in response.text
-    assert "data-open" in response.text
-    assert rows_of(organization, BudgetIncrease) == []
-
-
-def test_an_increase_is_withdrawn_once(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser
-) -> None:
-    client, url = client_of(finance), reverse("budget_increase_withdraw", args=[raised(budget).pk])
-    assert "Increase withdrawn." in client.post(url, follow=True).text
-    assert "had already ended" in client.post(url, follow=True).text
-    (increase,) = rows_of(organization, BudgetIncrease)
-    assert increase.withdrawn_at is not None
-
-
-# Who may, and how
-
-
-@pytest.fixture
-def writes(budget: Budget) -> dict[str, str]:
-    """Every address that changes something."""
-    addresses = {name: reverse(name, args=[budget.id]) for name in ("budget_edit", "budget_remove", "budget_increase")}
-    addresses["budget_create"] = reverse("budget_create")
-    addresses["budget_increase_withdraw"] = reverse("budget_increase_withdraw", args=[raised(budget).pk])
-    return addresses
-
-
-@pytest.mark.parametrize("person", ["viewer", "operator"])
-def test_readers_change_nothing(
-    writes: dict[str, str],
-    organization: Organization,
-    person: str,
-    request: pytest.FixtureRequest,
-    client_of: Browser,
-) -> None:
-    client = client_of(request.getfixturevalue(person))
-    before = rows_of(organization, Budget), rows_of(organization, BudgetIncrease)
-    assert {client.post(url, NEW).status_code for url in writes.values()} == {403}
-    assert (rows_of(organization, Budget), rows_of(organization, BudgetIncrease)) == before
-
-
-@pytest.fixture
-def addresses_of() -> Callable[[Budget], Iterator[tuple[str, str]]]:
-    """(method, address) of all that names a budget."""
-
-    def make(budget: Budget) -> Iterator[tuple[str, str]]:
-        reads = ["budget", "budget_edit", "budget_burn_down", "budget_history"]
-        for name in [*reads, "budget_burn_down_table", "budget_history_table"]:
-            yield "get", reverse(name, args=[budget.id])
-        for name in ("budget_edit", "budget_remove", "budget_increase"):
-            yield "post", reverse(name, args=[budget.id])
-        yield "post", reverse("budget_increase_withdraw", args=[raised(budget).pk])
-
-    return make
-
-
-def test_another_organizations_budget_is_not_found(
-    theirs: Budget, owner: User, client_of: Browser, addresses_of: Callable[[Budget], Iterator[tuple[str, str]]]
-) -> None:
-    client = client_of(owner)
-    for method, url in addresses_of(theirs):
-        assert getattr(client, method)(url).status_code == 404, url
-    for missing in (10**6, 10**40):
-        assert client.get(reverse("budget", args=[missing])).status_code == 404
-    theirs.refresh_from_db()
-    assert theirs.is_active
-
-
-def test_writes_refuse_get(budget: Budget, finance: User, client_of: Browser) -> None:
-    client = client_of(finance)
-    for name in ("budget_remove", "budget_increase"):
-        assert client.get(reverse(name, args=[budget.id])).status_code == 405
-    assert client.get(reverse("budget_increase_withdraw", args=[raised(budget).pk])).status_code == 405
-    for url in (reverse("budgets"), reverse("budget", args=[budget.id])):
-        assert client.post(url).status_code == 405
-
-
-def test_anonymous_users_are_redirected_to_the_login_page(budget: Budget, client: Client) -> None:
-    for url in (reverse("budgets"), reverse("budget", args=[budget.id])):
-        assert client.get(url).headers["Location"].startswith("/login/")
-
-
-# Django admin
-
-
-@pytest.mark.parametrize("table", ["budget", "budgetwindow", "budgetincrease", "hold"])
-def test_staff_can_read_but_not_change_raw_rows_of_all_organizations(
-    table: str, theirs: Budget, owner: User, client_of: Browser, open_attempt: Callable[..., Attempt]
-) -> None:
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    raised(theirs)
-    open_attempt(organization_id=theirs.organization_id, tags=["their-tag"])
-    client = client_of(owner)
-    page = client.get(reverse(f"admin:cost_app_{table}_changelist"))
-    assert "South Ltd" in page.text
-    assert client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403

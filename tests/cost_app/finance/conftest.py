@@ -1,19 +1,26 @@
 """Bookings, and a clock that stands in the middle of a month."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
+from cost_app.finance.invoices.invoice_import import Upload, import_file
+from cost_app.finance.month_close import close_month
+from cost_app.finance.months import find_month
 from cost_app.ledger.entries import book_entry
-from cost_app.models import LedgerEntry, LedgerKind
+from cost_app.models import LedgerEntry, LedgerKind, MonthClose
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 """The organization's time zone is Europe/Berlin: one hour ahead of UTC in November, two in early October."""
 
+OCTOBER = "2026-10-01"
+Close = Callable[..., MonthClose]
+Charges = Callable[..., list[dict[str, str]]]
 Book = Callable[..., LedgerEntry]
 
 
@@ -39,3 +46,39 @@ def book(organization: Organization) -> Book:
 def at(month: int, day: int, hour: int = 12) -> datetime:
     """A moment of 2026 in UTC."""
     return datetime(2026, month, day, hour, tzinfo=UTC)
+
+
+@pytest.fixture
+def close(organization: Organization) -> Close:
+    def make(slug: str = OCTOBER) -> MonthClose:
+        with organization_scope(organization.pk):
+            month = find_month(organization.pk, slug)
+            assert month
+            return close_month(organization=organization, month=month, actor="user:finance").close
+
+    return make
+
+
+@pytest.fixture
+def upload(organization: Organization) -> Callable[..., Upload]:
+    def make(text: str, provider: str = "openai") -> Upload:
+        with organization_scope(organization.pk):
+            return import_file(
+                organization_id=organization.pk, provider=provider, name="usage.csv", content=text.encode(),
+                actor="user:finance",
+            )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def charges(organization: Organization) -> Charges:
+    """The lines of some days, October by default, as a file has them."""
+
+    def read(first: date = date(2026, 10, 1), last: date = date(2026, 10, 31)) -> list[dict[str, str]]:
+        with organization_scope(organization.pk):
+            rows = list(focus_rows(organization, first, last))
+        return [{name: "" if cell is None else str(cell) for name, cell in zip(FOCUS_COLUMNS, row, strict=True)}
+                for row in rows]  # fmt: skip
+
+    return read

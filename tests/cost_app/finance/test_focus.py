@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -22,24 +22,11 @@ from cost_app.finance.months import find_month
 from cost_app.ledger.rollups import fold
 from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelAlias, ModelPrice, ToolFee
 from cost_app.prices.pricing import cost_of
-from tests.cost_app.finance.conftest import Book, at
+from tests.cost_app.finance.conftest import Book, Charges, at
+from tests.cost_app.finance.focus_rules import broken_rules
 from tests.cost_app.finance.test_exports import export
 
 Browser = Callable[[User], Client]
-Charges = Callable[..., list[dict[str, str]]]
-
-
-@pytest.fixture
-def charges(organization: Organization) -> Charges:
-    """The lines of some days, October by default, as a file has them."""
-
-    def read(first: date = date(2026, 10, 1), last: date = date(2026, 10, 31)) -> list[dict[str, str]]:
-        with organization_scope(organization.pk):
-            rows = list(focus_rows(organization, first, last))
-        return [{name: "" if cell is None else str(cell) for name, cell in zip(FOCUS_COLUMNS, row, strict=True)}
-                for row in rows]  # fmt: skip
-
-    return read
 
 
 def kinds(lines: list[dict[str, str]]) -> list[tuple[str, str, str, int]]:
@@ -347,108 +334,3 @@ def test_an_export_takes_the_same_queries_for_one_and_ten_days(
         book(at(10, day), 1, input_tokens=1)
     with organization_scope(organization.pk), django_assert_num_queries(9):
         assert len(list(focus_rows(organization, date(2026, 10, 1), date(2026, 10, 31)))) == 10
-
-
-# The rules of the specification, as https://focus.finops.org and the public focus-validator have them
-
-NEVER_EMPTY = [
-    "BilledCost",
-    "BillingAccountId",
-    "BillingCurrency",
-    "BillingPeriodEnd",
-    "BillingPeriodStart",
-    "ChargeCategory",
-    "ChargePeriodEnd",
-    "ChargePeriodStart",
-    "ContractedCost",
-    "EffectiveCost",
-    "InvoiceIssuerName",
-    "ListCost",
-    "ProviderName",
-    "PublisherName",
-    "ServiceCategory",
-    "ServiceName",
-]
-"""FOCUS 1.0: columns that are there and have a value in every row."""
-MAY_BE_EMPTY = [
-    "AvailabilityZone",
-    "BillingAccountName",
-    "ChargeClass",
-    "ChargeDescription",
-    "CommitmentDiscountCategory",
-    "CommitmentDiscountId",
-    "CommitmentDiscountName",
-    "CommitmentDiscountStatus",
-    "CommitmentDiscountType",
-    "ConsumedQuantity",
-    "ConsumedUnit",
-    "ContractedUnitPrice",
-    "ListUnitPrice",
-    "PricingCategory",
-    "PricingQuantity",
-    "PricingUnit",
-    "RegionId",
-    "RegionName",
-    "ResourceId",
-    "ResourceName",
-    "ResourceType",
-    "SkuId",
-    "SkuPriceId",
-    "SubAccountId",
-    "SubAccountName",
-    "Tags",
-]
-VALUES = {
-    "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},
-    "ChargeClass": {"", "Correction"},
-    "ChargeFrequency": {"One-Time", "Recurring", "Usage-Based"},
-    "PricingCategory": {"", "Standard", "Dynamic", "Committed", "Other"},
-    "BillingCurrency": {"USD"},
-    "ServiceCategory": {"AI and Machine Learning"},
-}
-WITH_USAGE = ("ConsumedQuantity", "ConsumedUnit", "PricingCategory", "PricingQuantity", "PricingUnit", "SkuId")
-
-
-def broken_rules(line: dict[str, str]) -> list[str]:
-    """What is wrong with one line."""
-    wrong = [f"{name} is empty" for name in NEVER_EMPTY if not line[name]]
-    wrong += [f"{name} is missing" for name in MAY_BE_EMPTY if name not in line]
-    wrong += [f"{name} is {line[name]}" for name, values in VALUES.items() if line[name] not in values]
-    for name in line:
-        if name.endswith(("Cost", "Quantity", "UnitPrice")) and line[name]:
-            Decimal(line[name])
-        if name.endswith(("PeriodStart", "PeriodEnd")):
-            assert line[name].endswith("Z") and datetime.fromisoformat(line[name])
-    if line["ChargeCategory"] == "Usage":
-        wrong += [f"{name} is empty" for name in (*WITH_USAGE, "SkuPriceId", "SkuMeter") if not line[name]]
-    else:
-        wrong += [f"{name} is set" for name in ("ConsumedQuantity", "ConsumedUnit") if line[name]]
-    if line["PricingCategory"] == "Standard" and not line["ListUnitPrice"]:
-        wrong.append("ListUnitPrice is empty")
-    edges = [line[name] for name in ("BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodEnd")]
-    if edges != sorted(edges) or edges[1] == edges[2]:
-        wrong.append("the charge is not within its billing period")
-    if not all(value in (True, None) or isinstance(value, str | int) for value in json.loads(line["Tags"]).values()):
-        wrong.append("Tags is no object of plain values")
-    return wrong
-
-
-def test_every_kind_of_line_keeps_the_rules_of_focus(organization: Organization, book: Book, charges: Charges) -> None:
-    hours = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "10:00", "to": "14:00"}]
-    _price(effective_from=at(9, 1), window_name="peak", window=hours)
-    book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000, tags=["a", "ü"], user_ref="x")
-    book(at(10, 5), 100, provider="fake", model="m1", input_tokens=100)
-    book(at(10, 5), 0, provider="fake", model="free", input_tokens=100)
-    book(at(10, 5), 77, model="unpriced", estimated=True)
-    book(at(10, 5), -7, kind=LedgerKind.ADJUST, calls=0)
-    book(at(10, 5), 9, kind=LedgerKind.MANUAL, calls=0)
-    fold()
-    with organization_scope(organization.pk):
-        month = find_month(organization.pk, "2026-10-01")
-        assert month
-        close_month(organization=organization, month=month, actor="user:finance")
-    book(at(10, 6), 5, kind=LedgerKind.EXTERNAL, input_tokens=1)
-    found = charges()
-    assert {line["PricingCategory"] for line in found} == {"", "Standard", "Dynamic", "Other"}
-    assert {line["ChargeClass"] for line in found} == {"", "Correction"}
-    assert [wrong for line in found for wrong in broken_rules(line)] == []

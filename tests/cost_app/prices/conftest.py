@@ -1,9 +1,22 @@
 """A price book that knows what genai-prices knows."""
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from django.test import Client
+
+from aiinfra.tenants.models import User
 from cost_app.prices import lookup as pricebook
 from cost_app.prices.importing import import_prices
+
+FIELDS = {
+    "provider": "local",
+    "model": "m",
+    "tier": "standard",
+    "input": "0.14",
+    "output": "0.28",
+    "source": "the price page, today",
+}
 
 
 @pytest.fixture
@@ -11,3 +24,11 @@ def imported(db: None) -> None:
     """The models that the book did not know, taken over."""
     import_prices(actor="command:test", approve_new=True)
     pricebook.clear_price_cache()
+
+
+@pytest.fixture
+def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
+    """A member who runs the installation."""
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    return client_of(owner)
