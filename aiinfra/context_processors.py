@@ -25,6 +25,8 @@ class NavigationLink:
     permission: str
     shortcut: str = ""
     """Two keys, pressed one after the other."""
+    is_primary: bool = False
+    """Always visible on phones, where "More" opens the others."""
 
 
 ALERTS = STAFF_PREFIX + StaffRight.MANAGE_ALERTS
@@ -32,12 +34,12 @@ NOTIFICATIONS = STAFF_PREFIX + StaffRight.MANAGE_NOTIFICATIONS
 SECURITY_LOG = STAFF_PREFIX + StaffRight.READ_SECURITY_LOG
 
 NAVIGATION = [
-    NavigationLink("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q"),
+    NavigationLink("Operate", "Queue", "queue_live", "queue-list", "queue:read", "g q", is_primary=True),
     NavigationLink("Operate", "Providers", "providers", "server-stack", "queue:read", "g d"),
     NavigationLink("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
-    NavigationLink("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c"),
-    NavigationLink("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b"),
-    NavigationLink("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l"),
+    NavigationLink("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c", is_primary=True),
+    NavigationLink("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b", is_primary=True),
+    NavigationLink("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l", is_primary=True),
     NavigationLink("Spend", "Recommendations", "recommendations", "light-bulb", "cost:read", "g r"),
     NavigationLink("Spend", "Prices", "prices", "tag", "cost:read", "g p"),
     NavigationLink("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
@@ -65,6 +67,7 @@ class Link:
     icon: str
     shortcut: str
     is_current: bool
+    is_primary: bool
 
 
 def base_template(request: HttpRequest) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def navigation(principal: Principal | None, path: str, user: Any = None) -> dict
         url = _address(page.url_name)
         if principal and url and is_allowed(page.permission, principal, user):
             groups.setdefault(page.group, []).append(
-                Link(page.title, url, page.url_name, page.icon, page.shortcut, path.startswith(url))
+                Link(page.title, url, page.url_name, page.icon, page.shortcut, path.startswith(url), page.is_primary)
             )
     return groups
 

@@ -79,6 +79,7 @@ const ON_CLICK = {
   "[data-copy], [data-copy-from]": (element) => copyFrom(element),
   "[data-dialog]": (element) => openDialog(document.querySelector(element.dataset.dialog)),
   "[data-dialog-close]": (element) => element.closest("dialog").close(),
+  "[data-nav-more]": () => toggleNavigation(),
   "[data-fill]": (element) => fillIn(element),
 };
 
@@ -89,7 +90,18 @@ function fillIn(element) {
   }
 }
 
+/* On phones, "More" opens the whole navigation above the bar at the bottom. */
+function toggleNavigation(isOpen = !document.getElementById("navigation").classList.contains("is-open")) {
+  const navigation = document.getElementById("navigation");
+  navigation.classList.toggle("is-open", isOpen);
+  navigation.querySelector("[data-nav-more]").setAttribute("aria-expanded", String(isOpen));
+}
+
 document.addEventListener("click", (event) => {
+  const navigation = document.querySelector(".sidebar.is-open");
+  if (navigation && !navigation.contains(event.target)) {
+    toggleNavigation(false);
+  }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) {
       menu.open = false;
@@ -118,6 +130,10 @@ function isTyping(event) {
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
+    if (document.querySelector(".sidebar.is-open")) {
+      toggleNavigation(false);
+      document.querySelector("[data-nav-more]").focus();
+    }
     const menu = document.querySelector("details.menu[open]");
     if (menu) {
       menu.open = false;
