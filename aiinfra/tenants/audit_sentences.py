@@ -113,7 +113,12 @@ def sentence(event: AuditEvent) -> Sentence:
     target, url = _target(event)
     changes = _changes(event.changes)
     before, after = _frame(event.verb, changes)
-    return Sentence(event, actor_name(event.actor), before, target, url, after)
+    return Sentence(event, _capitalized(actor_name(event.actor)), before, target, url, after)
+
+
+def _capitalized(who: str) -> str:
+    """The beginning of a sentence; user names and keys stay as they are written."""
+    return f"T{who[1:]}" if who.startswith("the ") else who
 
 
 def _frame(verb: str, changes: list[Change]) -> tuple[str, str]:

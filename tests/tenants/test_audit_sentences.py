@@ -73,7 +73,7 @@ def test_an_api_key_has_its_name_and_a_command_is_one(organization: Organization
             sentence(audit.record(organization_id=organization.pk, actor=actor, verb="x.y", target="z")).who
             for actor in (audit.key_actor(key), "command:createorg", "Python")
         ]
-    assert by == ["API key Website", "the command createorg", "Python"]
+    assert by == ["API key Website", "The command createorg", "Python"]
 
 
 def test_the_page_has_sentences_links_and_the_record(
