@@ -10,7 +10,7 @@ NUMBER = rf"(?:[£€$¥₹]\s?)?(?:\d|(?:{NUMBER_WORD})\b)"
 BEFORE = (
     ("at least", r"at least|(?:a )?minimum(?: of)?|(?:no|not) (?:less|fewer) than"),
     ("at most", r"at most|up to|(?:a )?maximum(?: of)?|(?:no|not) more than"),
-    ("more than", r"(?<!no )(?<!not )more than|over|above|greater than|exceeding"),
+    ("more than", r"(?<!no )(?<!not )more than|over|above|greater than|exceed(?:s|ed|ing)?"),
     ("less than", r"(?<!no )(?<!not )(?:less|fewer) than|under|below"),
     ("every", r"every|once in"),
     ("exactly", r"exactly|precisely"),
