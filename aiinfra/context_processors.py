@@ -48,6 +48,7 @@ NAVIGATION = [
     NavigationLink("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
     NavigationLink("Administer", "Organization", "organization", "building-office-2", "organization:manage", "g o"),
     NavigationLink("Administer", "Privacy", "privacy", "eye-slash", "privacy:manage"),
+    NavigationLink("Administer", "Single sign-on", "sso_settings", "identification", "sso:manage"),
     NavigationLink("Administer", "Notifications", "notifications", "megaphone", "notification:manage", "g n"),
     NavigationLink("Administer", "Audit log", "audit", "clipboard-document-list", "audit:read", "g a"),
     NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", ALERTS),

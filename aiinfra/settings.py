@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "aiinfra.tenants",
     "aiinfra.tenants.security_log",
     "aiinfra.tenants.privacy",
+    "aiinfra.tenants.sso",
     "aiinfra.providers",
     "aiinfra.notifications",
     "aiinfra.gateway",
@@ -147,6 +148,8 @@ SESSION_MAX_HOURS = values[security.SESSION_MAX_HOURS]
 SESSION_COOKIE_AGE = SESSION_MAX_HOURS * 3600
 STAFF_SECOND_FACTOR = values[security.STAFF_SECOND_FACTOR]
 PASSWORD_RESET_TIMEOUT = 3600
+# Identity providers may have private addresses and no TLS only on these hosts.
+SSO_TRUSTED_HOSTS = frozenset([*values[security.SSO_TRUSTED_HOSTS]])
 
 ACCOUNT_ADAPTER = "aiinfra.tenants.login.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

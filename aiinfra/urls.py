@@ -9,6 +9,7 @@ from aiinfra.tenants.views.session import log_in
 urlpatterns = [
     path("", include("aiinfra.tenants.urls")),
     path("", include("aiinfra.tenants.login.urls")),
+    path("", include("aiinfra.tenants.sso.urls")),
     path("settings/notifications/", include("aiinfra.notifications.urls")),
     path("installation/alerts/", include("cost_app.alerts.installation_urls")),
     path("installation/notifications/", include("aiinfra.notifications.installation_urls")),

@@ -16,6 +16,7 @@ from aiinfra.stopping import StopFlag
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
 from aiinfra.tenants.sessions import SessionStore
+from aiinfra.tenants.sso.checks import EVERY_S, check_identities
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.caching.coalescing import settle_orphaned_followers
@@ -94,6 +95,7 @@ def run_scheduler(*further: Jobs) -> None:
     slow += [Job(FORGET_EVERY_S, delete_expired_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     slow.append(Job(3600, SessionStore.clear_expired))
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
+    messages.append(Job(EVERY_S, check_identities))
     others = [deferred(jobs) for jobs in further]
     threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]
     for thread in threads:

@@ -60,6 +60,7 @@ PERMISSIONS: dict[str, Permission] = {
     "member:manage": Permission(ADMINS, by_key=False),
     "organization:manage": Permission(ADMINS, by_key=False),
     "privacy:manage": Permission(frozenset({Role.OWNER}), by_key=False),
+    "sso:manage": Permission(frozenset({Role.OWNER}), by_key=False),
     "notification:manage": Permission(ADMINS | FINANCIERS, by_key=False),
 }
 

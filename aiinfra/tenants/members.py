@@ -55,18 +55,19 @@ def add_member(*, organization: Organization, user: User, role: Role, actor: str
 
 
 @transaction.atomic
-def change_role(*, membership: Membership, role: Role, by: User, actor: str, seen: str = "") -> bool:
+def change_role(*, membership: Membership, role: Role, by: User | None, actor: str, seen: str = "") -> bool:
     """Change a member's role; False if they already have it. Revokes the keys and invitations that exceed their new
     permissions.
 
-    `seen` is the role that the caller saw before. Raises MemberError if it has changed since, for a role above that of
-    `by`, old or new, and for the last owner.
+    `by` is None if the organization's identity provider decides. `seen` is the role that the caller saw before. Raises
+    MemberError if it has changed since, for a role above that of `by`, old or new, and for the last owner.
     """
     member = _locked(membership)
     if seen and seen != member.role:
         raise MemberError(f"The role of {member.user} was changed to {member.role} after you opened this page.")
-    check_may_grant(by, member.organization, Role(member.role))
-    check_may_grant(by, member.organization, role)
+    if by is not None:
+        check_may_grant(by, member.organization, Role(member.role))
+        check_may_grant(by, member.organization, role)
     if member.role == role.value:
         return False
     if role is not Role.OWNER:
@@ -85,13 +86,15 @@ def change_role(*, membership: Membership, role: Role, by: User, actor: str, see
 
 
 @transaction.atomic
-def remove_member(*, membership: Membership, by: User, actor: str) -> None:
+def remove_member(*, membership: Membership, by: User | None, actor: str) -> None:
     """End a membership, and the keys and invitations that the member created; their next request is a stranger's.
 
-    Raises MemberError for a member above `by` and for the last owner.
+    `by` is None if the organization's identity provider decides. Raises MemberError for a member above `by` and for the
+    last owner.
     """
     member = _locked(membership)
-    check_may_grant(by, member.organization, Role(member.role))
+    if by is not None:
+        check_may_grant(by, member.organization, Role(member.role))
     _check_not_last_owner(member)
     _end_powers(member, None, actor)
     member.delete()
@@ -102,6 +105,11 @@ def remove_member(*, membership: Membership, by: User, actor: str) -> None:
         target=member.user.get_username(),
         changes={"role": [member.role, None]},
     )
+
+
+def end_keys(membership: Membership, actor: str) -> None:
+    """Revoke the keys and withdraw the invitations that the member created."""
+    _end_powers(membership, None, actor)
 
 
 def _locked(membership: Membership) -> Membership:

@@ -14,8 +14,10 @@ from aiinfra.middleware import GetResponse
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.caller import called_from, client_address
+from aiinfra.tenants.login.sessions import bound_to
 from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.sso.enforcement import enforcing_organizations
 from aiinfra.tenants.staff import StaffRight, has_right
 
 SESSION_KEY = "organization_id"
@@ -68,9 +70,13 @@ def zone_of(membership: Membership) -> ZoneInfo:
 
 
 def _memberships(request: HttpRequest) -> list[Membership]:
+    """Through single sign-on, only that organization; else all but those that require single sign-on."""
     if not request.user.is_authenticated:
         return []
-    return list(request.user.memberships.select_related("organization").order_by("organization__name", "id"))
+    mine = request.user.memberships.select_related("organization").order_by("organization__name", "id")
+    if (organization_id := bound_to(request)) is not None:
+        return list(mine.filter(organization_id=organization_id))
+    return list(mine.exclude(organization__in=enforcing_organizations()))
 
 
 def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership | None:

@@ -118,7 +118,7 @@ def ids_of() -> Callable[[Organization], Ids]:
             )
         rows = {"key": key.key_id, "invitation": invitation.pk, "membership": viewer.memberships.get().pk}
         words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
-        words |= {"reset": "1 abc-def", "passkey": "1", "session": str(uuid.uuid4())}
+        words |= {"reset": "1 abc-def", "passkey": "1", "session": str(uuid.uuid4()), "slug": "north"}
         words |= {"price": "openai/gpt-4", "cache_chart": next(iter(CACHE_CHARTS))}
         money = {**ids_of_budgets(organization), "proposal": make_proposal().pk}
         advice = {"open_advice": make_recommendation(organization).pk, "applied_advice": make_applied(organization).pk}

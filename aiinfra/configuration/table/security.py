@@ -75,6 +75,13 @@ STAFF_SECOND_FACTOR = Setting(
     False,
     "Administrators must add an authenticator app or a passkey before they can do anything else.",
 )
+SSO_TRUSTED_HOSTS = Setting(
+    "SSO_TRUSTED_HOSTS",
+    Hosts(),
+    [],
+    "Hosts, separated by commas, of identity providers on private addresses or without TLS.",
+    "none",
+)
 DEBUG = Setting(
     "DEBUG",
     kinds.Switch(),

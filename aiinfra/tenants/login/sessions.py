@@ -19,6 +19,7 @@ from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
 SESSION_KEY = "person_session"
+ORGANIZATION_KEY = "sso_organization"
 NOWHERE = uuid.UUID(int=0)
 EVENT_STREAM = "text/event-stream"
 SEEN_EVERY = timedelta(minutes=1)
@@ -36,6 +37,25 @@ def begin(request: HttpRequest, user: User, **_: Any) -> None:
     request.session[SESSION_KEY] = str(row.pk)
 
 
+def bind_to_organization(request: HttpRequest, organization_id: int) -> None:
+    """Let the session see only the organization whose identity provider opened it: others never agreed to trust it."""
+    PersonSession.objects.filter(pk=current_id(request)).update(organization_id=organization_id)
+    request.session[ORGANIZATION_KEY] = organization_id
+
+
+def bound_to(request: HttpRequest) -> int | None:
+    """The only organization that the session may see; None for a session that began with a password or passkey."""
+    found: int | None = request.session.get(ORGANIZATION_KEY)
+    return found
+
+
+def visible_sessions(request: HttpRequest) -> QuerySet[PersonSession]:
+    """The sessions that the person may see and end from here: through single sign-on, only those through it."""
+    rows = active_sessions(cast(User, request.user))
+    organization_id = bound_to(request)
+    return rows if organization_id is None else rows.filter(organization_id=organization_id)
+
+
 def active_sessions(user: User) -> QuerySet[PersonSession]:
     """The sessions in which the person is logged in, the last used first."""
     return PersonSession.objects.filter(~_is_over(), user=user).order_by("-last_seen_at", "pk")
@@ -46,12 +66,17 @@ def current_id(request: HttpRequest) -> uuid.UUID:
     return uuid.UUID(request.session.get(SESSION_KEY, str(NOWHERE)))
 
 
-def end_sessions(user: User, *, except_for: HttpRequest | None = None, why: str) -> int:
+def end_sessions(
+    user: User, *, except_for: HttpRequest | None = None, organization_id: int | None = None, why: str
+) -> int:
     """Log the person out of all sessions but that of the request; their next request there is a stranger's.
 
-    `why` goes into the security log. Returns the number of sessions.
+    With an organization, only out of those through its single sign-on. `why` goes into the security log. Returns the
+    number of sessions.
     """
     rows = PersonSession.objects.filter(user=user)
+    if organization_id is not None:
+        rows = rows.filter(organization_id=organization_id)
     if except_for is not None:
         rows = rows.exclude(pk=current_id(except_for))
     count, _ = rows.delete()
@@ -84,7 +109,9 @@ def check_session(get_response: GetResponse) -> GetResponse:
 
 def _is_alive(request: HttpRequest) -> bool:
     row = PersonSession.objects.filter(~_is_over(), pk=current_id(request), user=request.user.pk).first()
-    if row is None:
+    if row is None or row.organization_id != bound_to(request):
+        return False
+    if row.organization_id is not None and request.user.is_staff:
         return False
     now = timezone.now()
     if _is_by_a_person(request) and now - row.last_seen_at >= SEEN_EVERY:

@@ -21,6 +21,9 @@ from aiinfra.tenants.models import User
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
+WITHOUT_TOKEN = "set-password"  # noqa: S105 - no secret
+"""What allauth puts in the place of the token."""
+
 
 @signed_in
 @never_cache
@@ -34,7 +37,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "app": next((each for each in factors if each.type == kinds.TOTP), None),
         "passkeys": [each.wrap() for each in factors if each.type == kinds.WEBAUTHN],
         "recovery": next((each.wrap() for each in factors if each.type == kinds.RECOVERY_CODES), None),
-        "sessions": list(sessions.active_sessions(user)),
+        "sessions": list(sessions.visible_sessions(request)),
         "current_session": sessions.current_id(request),
     }
     return render(request, "tenants/security.html", context)
@@ -45,7 +48,7 @@ def security(request: HttpRequest) -> HttpResponse:
 def end_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """Log out of one session. 404 for another person's."""
     user = cast(User, request.user)
-    row = get_object_or_404(sessions.active_sessions(user), pk=session_id)
+    row = get_object_or_404(sessions.visible_sessions(request), pk=session_id)
     row.delete()
     record(Event.SESSION_ENDED, actor=user_actor(user), target=user.get_username(), details={"sessions": 1})
     messages.success(request, "The session was logged out.")
@@ -56,7 +59,12 @@ def end_session(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Log out everywhere else."""
-    count = sessions.end_sessions(cast(User, request.user), except_for=request, why="ended by the person")
+    count = sessions.end_sessions(
+        cast(User, request.user),
+        except_for=request,
+        organization_id=sessions.bound_to(request),
+        why="ended by the person",
+    )
     messages.success(request, f"{count} other session{'' if count == 1 else 's'} logged out.")
     return redirect("mfa_index")
 
@@ -76,8 +84,10 @@ def forgot_password(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def reset_password(request: HttpRequest, uidb36: str, key: str) -> HttpResponseBase:
-    """The link in the email. allauth moves its token to the session and redirects."""
-    return without_referrer(account.password_reset_from_key(request, uidb36=uidb36, key=key))
+    """The link in the email. allauth moves its token to the session and redirects to a form without it."""
+    response: HttpResponse = account.password_reset_from_key(request, uidb36=uidb36, key=key)
+    # The form keeps its referrer: without one, browsers send no Origin, and the CSRF check fails.
+    return response if key == WITHOUT_TOKEN else without_referrer(response)
 
 
 @public

@@ -17,6 +17,7 @@ class Event(StrEnum):
     SECOND_FACTOR_ADDED = "second_factor.added"
     SECOND_FACTOR_REMOVED = "second_factor.removed"
     SECOND_FACTOR_FAILED = "second_factor.failed"
+    SSO_ENDED = "sso.ended"
     KEY_REFUSED = "key.refused"
     PERMISSION_REFUSED = "permission.refused"
     OTHERS = "others.counted"

@@ -43,7 +43,9 @@ def test_the_link_sets_a_new_password_and_ends_all_sessions(owner: User, client_
     page = client.get(link())
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert page.headers["Location"].endswith("-set-password/")
-    assert "Set a new password" in client.get(page.headers["Location"]).text
+    form = client.get(page.headers["Location"])
+    assert "Set a new password" in form.text
+    assert form.headers["Referrer-Policy"] == "same-origin"  # without a referrer, browsers send no Origin
     done = client.post(page.headers["Location"], {"password1": NEW, "password2": NEW}, follow=True)
     assert "Log in with the new one" in done.text
     owner.refresh_from_db()

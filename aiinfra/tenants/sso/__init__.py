@@ -1,0 +1,1 @@
+"""Single sign-on with OpenID Connect, configured by each organization for itself."""

@@ -1,0 +1,12 @@
+"""Organizations in which people can work only after single sign-on."""
+
+from django.db.models import QuerySet
+
+from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.sso.models import IdentityProvider
+
+
+def enforcing_organizations() -> "QuerySet[IdentityProvider, int]":
+    """Their ids, as a subquery for what runs before an organization is chosen."""
+    with system_scope():
+        return IdentityProvider.objects.filter(is_enforced=True).values_list("organization_id", flat=True)

@@ -1,0 +1,117 @@
+"""Whoever the identity provider no longer vouches for loses sessions and keys at the next check."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Membership, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.sso.checks import check_identities
+from aiinfra.tenants.sso.models import Identity
+from tests.support.oidc import Provider
+from tests.tenants.sso.conftest import LogIn
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def checked(organization: Organization) -> Callable[..., int]:
+    """Runs the check as if some time had passed."""
+
+    def run(after: timedelta = timedelta(minutes=16)) -> int:
+        with organization_scope(organization.pk):
+            Identity.objects.update(checked_at=timezone.now() - after)
+        return check_identities()
+
+    return run
+
+
+@pytest.fixture
+def key(client: Client, log_in: LogIn, idp: Provider, organization: Organization) -> str:
+    """A key of the person, who is logged in."""
+    idp.claims["groups"] = "admins"
+    log_in(client)
+    user = User.objects.get(username="ada@corp.example")
+    with organization_scope(organization.pk):
+        _, text = keys.create_key(
+            organization=organization, name="bot", role=Role.VIEWER, created_by=user, actor="user:ada"
+        )
+    return text
+
+
+def is_in(client: Client) -> bool:
+    return client.get(reverse("members")).status_code == 200
+
+
+def test_people_whom_the_provider_knows_stay(client: Client, key: str, checked: Callable[..., int]) -> None:
+    for _ in range(3):
+        assert checked() == 1
+        assert is_in(client)
+    assert keys.authenticate(f"Bearer {key}")
+
+
+def test_deactivation_ends_sessions_keys_and_membership(
+    client: Client, key: str, idp: Provider, checked: Callable[..., int], organization: Organization
+) -> None:
+    idp.is_active = False
+    checked()
+    assert not is_in(client)
+    assert keys.authenticate(f"Bearer {key}") is None
+    assert not Membership.objects.exists()
+    assert checked() == 0
+
+
+def test_the_last_owner_stays_a_member_without_sessions_and_keys(
+    client: Client, key: str, idp: Provider, checked: Callable[..., int]
+) -> None:
+    Membership.objects.update(role=Role.OWNER)
+    idp.is_active = False
+    checked()
+    assert not is_in(client)
+    assert keys.authenticate(f"Bearer {key}") is None
+    assert Membership.objects.get().role == "owner"
+
+
+def test_whoever_is_activated_again_comes_back_by_logging_in(
+    client: Client, key: str, idp: Provider, checked: Callable[..., int], log_in: LogIn
+) -> None:
+    idp.is_active = False
+    checked()
+    idp.is_active = True
+    log_in(client)
+    assert is_in(client)
+    assert checked() == 1
+
+
+def test_an_outage_of_the_provider_logs_nobody_out(
+    client: Client, key: str, idp: Provider, checked: Callable[..., int]
+) -> None:
+    idp.is_away = True
+    checked()
+    assert is_in(client)
+    idp.is_away = False
+    checked()
+    assert is_in(client)
+
+
+def test_nobody_is_checked_before_it_is_time(client: Client, key: str, idp: Provider) -> None:
+    idp.calls.clear()
+    assert check_identities() == 0
+    assert idp.calls == []
+
+
+def test_without_refresh_tokens_people_log_in_again_after_an_hour(
+    client: Client, idp: Provider, log_in: LogIn, checked: Callable[..., int]
+) -> None:
+    idp.gives_refresh_tokens = False
+    log_in(client)
+    checked(timedelta(minutes=59))
+    assert is_in(client)
+    checked(timedelta(minutes=61))
+    assert not is_in(client)

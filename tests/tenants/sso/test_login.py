@@ -1,0 +1,214 @@
+"""Logging in through an organization's identity provider, against one that runs."""
+
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+from django.urls import reverse
+
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Membership, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.sso.models import Identity, IdentityProvider
+from tests.support.oidc import Provider
+from tests.tenants.sso.conftest import LogIn, visit
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_new_person_becomes_a_member_and_comes_to_the_page(client: Client, log_in: LogIn) -> None:
+    assert log_in(client).headers["Location"] == "/settings/members/"
+    membership = Membership.objects.get()
+    assert (membership.user.username, membership.role) == ("ada@corp.example", "viewer")
+    assert not membership.user.has_usable_password()
+    assert "ada@corp.example" in client.get(reverse("members")).text
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"), [("finance", "finance"), (["finance", "admins"], "admin"), (["other"], "viewer"), (7, "viewer")]
+)
+def test_the_role_follows_the_claim_at_each_login(
+    client: Client, log_in: LogIn, idp: Provider, groups: object, role: str
+) -> None:
+    log_in(client)
+    idp.claims["groups"] = groups
+    log_in(Client())
+    assert Membership.objects.get().role == role
+
+
+def test_without_a_role_nobody_gets_in(client: Client, log_in: LogIn, trusted: IdentityProvider) -> None:
+    trusted.default_role = ""
+    trusted.save()
+    answer = log_in(client)
+    assert answer.status_code == 422
+    assert "None of your groups" in answer.text
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"email_verified": False},
+        {"email_verified": None},
+        {"email": "ada@other.example"},
+        {"email": "ada@sub.corp.example"},
+        {"email": "ada@corp.example@other.example"},
+        {"email": ""},
+    ],
+)
+def test_only_verified_addresses_of_the_domains_get_in(
+    client: Client, log_in: LogIn, idp: Provider, claims: dict[str, Any]
+) -> None:
+    idp.claims.update(claims)
+    assert log_in(client).status_code == 422
+    assert client.get(reverse("members")).status_code == 302
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "another-client"},
+        {"aud": ["aiinfra", "another-client"]},
+        {"exp": 1_000_000_000},
+        {"nonce": "another"},
+    ],
+)
+def test_a_token_for_something_else_is_refused(
+    client: Client, log_in: LogIn, idp: Provider, token: dict[str, Any]
+) -> None:
+    idp.token = token
+    assert log_in(client).status_code == 422
+    assert not User.objects.exists()
+
+
+def test_a_token_that_the_issuer_did_not_sign_is_refused(client: Client, log_in: LogIn, idp: Provider) -> None:
+    idp.signs_with = rsa.generate_private_key(65537, 2048)
+    assert log_in(client).status_code == 422
+    assert not User.objects.exists()
+
+
+def test_a_token_signed_with_the_public_client_secret_is_refused(
+    client: Client, log_in: LogIn, idp: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = jwt.encode
+    monkeypatch.setattr(jwt, "encode", lambda claims, *_, **__: encode(claims, "x" * 32, algorithm="HS256"))
+    assert log_in(client).status_code == 422
+    assert not User.objects.exists()
+
+
+def test_an_answer_to_another_browser_logs_nobody_in(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+    callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
+    victim = Client()
+    assert "expired" in victim.get(callback).text
+    victim.get(reverse("sso_start", args=["north"]))
+    assert "another window" in victim.get(callback).text
+    assert victim.get(reverse("members")).status_code == 302
+
+
+def test_a_code_works_once(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+    callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
+    assert client.get(callback).status_code == 302
+    assert client.get(callback).status_code == 422
+
+
+def test_the_page_afterwards_is_one_of_ours(client: Client, log_in: LogIn) -> None:
+    assert log_in(client, next_page="https://evil.example/").headers["Location"] == "/"
+
+
+def test_the_session_sees_only_the_organization_that_trusts_the_provider(
+    client: Client, log_in: LogIn, idp: Provider, stranger: User, other_organization: Organization
+) -> None:
+    """Otherwise the owner of one organization could become anyone in all others."""
+    idp.claims["email"] = "stranger@corp.example"
+    User.objects.filter(pk=stranger.pk).update(email="stranger@corp.example")
+    log_in(client)
+    page = client.get(reverse("members")).text
+    assert "The members of North Ltd" in page
+    assert "South" not in page
+    assert client.post(reverse("switch_organization"), {"organization": "south"}).status_code == 404
+
+
+def test_the_session_can_neither_see_nor_end_sessions_from_elsewhere(
+    client: Client, log_in: LogIn, idp: Provider, stranger: User
+) -> None:
+    User.objects.filter(pk=stranger.pk).update(email="ada@corp.example")
+    elsewhere = Client()
+    elsewhere.force_login(stranger)
+    log_in(client)
+    client.post(reverse("sessions_end"))
+    assert elsewhere.get(reverse("members")).status_code == 200
+
+
+def test_administrators_of_the_installation_do_not_log_in_this_way(client: Client, log_in: LogIn) -> None:
+    User.objects.create_superuser("root", "ada@corp.example")
+    assert "password and a second factor" in log_in(client).text
+    assert client.get("/admin/").status_code == 302
+
+
+def test_a_session_ends_when_its_person_becomes_staff(client: Client, log_in: LogIn) -> None:
+    log_in(client)
+    User.objects.update(is_staff=True)
+    assert client.get(reverse("members")).status_code == 302
+
+
+def test_an_inactive_account_stays_out(client: Client, log_in: LogIn) -> None:
+    User.objects.create_user("ada@corp.example", is_active=False)
+    assert "cannot log in" in log_in(client).text
+
+
+def test_the_last_owner_keeps_the_role(client: Client, log_in: LogIn, organization: Organization) -> None:
+    user = User.objects.create_user("ada@corp.example", "ada@corp.example")
+    Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+    log_in(client)
+    assert Membership.objects.get().role == "owner"
+
+
+def test_a_changed_address_finds_the_same_account(client: Client, log_in: LogIn, idp: Provider) -> None:
+    log_in(client)
+    idp.claims["email"] = "ada.lovelace@corp.example"
+    log_in(Client())
+    assert User.objects.count() == 1
+
+
+def test_a_provider_that_is_away_says_so(client: Client, idp: Provider, trusted: IdentityProvider) -> None:
+    idp.is_away = True
+    answer = client.get(reverse("sso_start", args=["north"]))
+    assert (answer.status_code, "status 503" in answer.text) == (422, True)
+
+
+def test_tokens_are_encrypted_in_the_database(
+    client: Client, log_in: LogIn, idp: Provider, organization: Organization
+) -> None:
+    log_in(client)
+    with organization_scope(organization.pk):
+        assert Identity.objects.get().refresh_token in idp.refresh_tokens
+        stored = Identity.objects.extra(select={"raw": "refresh_token"}).values_list("raw", flat=True).get()
+    assert stored not in idp.refresh_tokens
+
+
+def test_the_login_page_leads_to_the_provider(client: Client, trusted: IdentityProvider) -> None:
+    assert reverse("sso") in client.get(reverse("login")).text
+    page = client.get(reverse("sso"), {"organization": "North"}).text
+    assert f"{reverse('sso_start', args=['north'])}?next=" in page
+    missing = client.get(reverse("sso"), {"organization": "south"})
+    assert (missing.status_code, "no single sign-on" in missing.text) == (404, True)
+    assert client.get(reverse("sso_start", args=["south"])).status_code == 404
+
+
+def test_where_it_is_required_a_password_does_not_open_the_organization(
+    client: Client, log_in: LogIn, trusted: IdentityProvider, owner: User, other_organization: Organization
+) -> None:
+    Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
+    trusted.is_enforced = True
+    trusted.save()
+    by_password = Client()
+    by_password.force_login(owner)
+    page = by_password.get(reverse("members")).text
+    assert "The members of South Ltd" in page
+    assert by_password.post(reverse("switch_organization"), {"organization": "north"}).status_code == 404
+    log_in(client)
+    assert "The members of North Ltd" in client.get(reverse("members")).text
