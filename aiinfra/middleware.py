@@ -68,6 +68,18 @@ def bounded_body(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def private_responses(get_response: GetResponse) -> GetResponse:
+    """Middleware: no browser and no proxy keeps what a signed-in user or a program received."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if "Cache-Control" not in response.headers and (is_for_programs(request) or request.user.is_authenticated):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    return middleware
+
+
 def _body_size(request: HttpRequest) -> int:
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)

@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "aiinfra.tenants.login.sessions.check_session",
     "aiinfra.middleware.bounded_body",
+    "aiinfra.middleware.private_responses",
     "allauth.account.middleware.AccountMiddleware",
     "aiinfra.tenants.login.middleware.TooManyAttempts",
     "aiinfra.tenants.expired_sessions.LoginRequired",
@@ -305,7 +306,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}, "bare": {"format": "%(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "filters": {"refused": {"()": "aiinfra.logs.FewRefused"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["refused"]}},
     "root": {"handlers": ["stderr"], "level": values[web.LOG_LEVEL]},
     "loggers": {
         "rq": {"level": "WARNING"},
