@@ -54,6 +54,7 @@ NAVIGATION = [
     NavigationLink("Installation", "Installation alerts", "installation_alerts", "bell-alert", ALERTS),
     NavigationLink("Installation", "Staff notifications", "installation_notifications", "megaphone", NOTIFICATIONS),
     NavigationLink("Installation", "Alert thresholds", "installation_settings", "adjustments-horizontal", ALERTS),
+    NavigationLink("Installation", "Staff", "staff", "identification", SECURITY_LOG),
     NavigationLink("Installation", "Security log", "security_log", "shield-check", SECURITY_LOG),
 ]
 

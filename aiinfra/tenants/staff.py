@@ -51,13 +51,12 @@ def declared(permission: str) -> StaffRight | None:
     return StaffRight(permission.removeprefix(STAFF_PREFIX)) if permission.startswith(STAFF_PREFIX) else None
 
 
-def holders(right: StaffRight | None = None) -> "QuerySet[User]":
-    """Active staff who have the right, or any of them for None, superusers included."""
+def holders(right: StaffRight) -> "QuerySet[User]":
+    """Active staff who have the right, superusers included."""
     from aiinfra.tenants.models import User
 
-    codenames = [right.value] if right else list(StaffRight)
-    granted = Q(user_permissions__codename__in=codenames, user_permissions__content_type__app_label="tenants")
-    by_group = Q(groups__permissions__codename__in=codenames, groups__permissions__content_type__app_label="tenants")
+    granted = Q(user_permissions__codename=right.value, user_permissions__content_type__app_label="tenants")
+    by_group = Q(groups__permissions__codename=right.value, groups__permissions__content_type__app_label="tenants")
     people = User.objects.filter(is_active=True, is_staff=True)
     return people.filter(Q(is_superuser=True) | granted | by_group).distinct()
 

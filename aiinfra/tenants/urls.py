@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from aiinfra.tenants.views import audit, invitations, keys, members, organization, security_log, session
+from aiinfra.tenants.views import audit, invitations, keys, members, organization, security_log, session, staff
 
 urlpatterns = [
     path("", session.home, name="home"),
@@ -21,6 +21,7 @@ urlpatterns = [
     path("settings/keys/<slug:key_id>/revoke/", keys.revoke, name="key_revoke"),
     path("settings/organization/", organization.organization, name="organization"),
     path("audit/", audit.audit_log, name="audit"),
+    path("installation/staff/", staff.staff, name="staff"),
     path("installation/security-log/", security_log.security_log, name="security_log"),
     path("installation/security-log/export/", security_log.security_log_export, name="security_log_export"),
 ]

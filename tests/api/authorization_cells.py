@@ -210,6 +210,7 @@ PAGE_CELLS = [
     PageCell("privacy", "get", "privacy:manage"),
     PageCell("privacy", "post", "privacy:manage"),
     PageCell("privacy_erase", "post", "privacy:manage"),
+    PageCell("staff", "get", SECURITY_LOG),
     PageCell("security_log", "get", SECURITY_LOG),
     PageCell("security_log_export", "get", SECURITY_LOG),
     PageCell("notifications", "get", "notification:manage"),

@@ -118,3 +118,15 @@ def test_a_change_of_rights_is_in_the_security_log_with_before_and_after(staff: 
     assert changed.details["is_superuser"] == [False, True]
     assert changed.details["groups"] == [[], ["Prices"]]
     assert SecurityEvent.objects.filter(event__startswith="admin.").count() == 2
+
+
+def test_the_page_of_staff_lists_superusers_and_names_rights_in_words(
+    staff: User, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    User.objects.create_superuser("root")
+    User.objects.create_user("former", is_staff=True, is_active=False)
+    client = client_of(grant(staff, StaffRight.READ_SECURITY_LOG))
+    page = client.get("/installation/staff/").content.decode()
+    assert "superuser" in page and TITLES[StaffRight.READ_SECURITY_LOG] in page
+    assert TITLES[StaffRight.APPROVE_PRICES] not in page
+    assert "former" not in page

@@ -39,6 +39,7 @@ def test_only_staff_finds_the_pages_of_the_installation() -> None:
         "/installation/alerts/",
         "/installation/notifications/",
         "/installation/settings/",
+        "/installation/staff/",
         "/installation/security-log/",
     ]
     assert "Installation" not in navigation(principal, "/")
