@@ -1,5 +1,6 @@
 """The rows of the security log, and the head of each chain."""
 
+import json
 from ipaddress import ip_address
 from typing import Any
 
@@ -35,6 +36,11 @@ class SecurityEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence}: {self.event} {self.target}".strip()
+
+    @property
+    def details_text(self) -> str:
+        """The details as indented JSON, for people."""
+        return json.dumps(self.details, indent=2, ensure_ascii=False)
 
     def chained(self) -> dict[str, Any]:
         """What the digest covers."""
