@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from aiinfra.tenants.login.factor_rotation import rotate_factors
 from aiinfra.tenants.models import User
 from aiinfra.tenants.security_log.models import SecurityEvent
 
@@ -150,3 +151,14 @@ def test_a_command_helps_people_who_lost_every_factor(owner: User, secret: str, 
     assert log_in(Client()).headers["Location"] == "/costs/"
     with pytest.raises(CommandError, match="nobody"):
         call_command("removesecondfactors", "nobody")
+
+
+def test_rotating_the_secret_key_keeps_apps_and_recovery_codes(owner: User, secret: str, settings: Settings) -> None:
+    codes = RecoveryCodes.activate(owner).generate_codes()
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "the next key of this installation"
+    assert rotate_factors() == 2
+    assert rotate_factors() == 0
+    settings.SECRET_KEY_FALLBACKS = []
+    app, recovery = (Authenticator.objects.get(type=kind).wrap() for kind in ("totp", "recovery_codes"))
+    assert app.validate_code(code_of(secret))
+    assert recovery.generate_codes() == codes

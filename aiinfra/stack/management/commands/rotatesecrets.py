@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from aiinfra import secret_rotation
 from aiinfra.secret_rotation import KeyCounts
+from aiinfra.tenants.login.factor_rotation import rotate_factors
 from aiinfra.tenants.peppers import count_by_pepper
 
 
@@ -29,6 +30,8 @@ class Command(BaseCommand):
         counts = secret_rotation.count_by_key() if options["check"] else secret_rotation.rotate()
         for each in counts:
             self.stdout.write(_line(each, "encrypted with an earlier key" if options["check"] else "rotated"))
+        if not options["check"]:
+            self.stdout.write(f"Second factors: {rotate_factors()} rotated")
         keys = count_by_pepper()
         self.stdout.write(f"API keys: {keys.current} current, {keys.older} that need API_KEY_PEPPER_FALLBACKS")
         older = keys.older + sum(each.older for each in counts)
