@@ -152,7 +152,7 @@ def test_an_interrupted_rotation_is_finished_by_the_next(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(secret_rotation, "_replace", die_at_the_third)
         secret_rotation.rotate()
-    [target, *_] = secret_rotation.count_by_key()
+    target = next(each for each in secret_rotation.count_by_key() if str(each.column).endswith("channel.target"))
     assert (target.current, target.older) == (2, 1)
     secret_rotation.rotate()
     settings.SECRET_KEY_FALLBACKS = []
