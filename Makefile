@@ -71,7 +71,8 @@ audit: install-dev  ## Check the locked packages for known vulnerabilities, if t
 	case "$$said" in \
 	  *"No known vulnerabilities"*) echo "no known vulnerabilities";; \
 	  *"known vulnerabilit"*) echo "$$said"; exit 1;; \
-	  *) echo "skipped: pip-audit could not look up known vulnerabilities";; \
+	  *) printf '%s\n' "$$said" | tail -n 3 >&2; \
+	    echo "SKIPPED: pip-audit could not look up known vulnerabilities. NOTHING was checked." >&2;; \
 	esac
 
 docs: install-dev  ## Build the documentation site into site/; open site/index.html, no server or network needed

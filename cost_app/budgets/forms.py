@@ -15,7 +15,7 @@ from aiinfra.tenants.models import ApiKey
 from cost_app.budgets.manage import REASON_MAX
 from cost_app.budgets.terms import NANO_MAX, TAG_MAX, VALUE_MAX, BudgetTerms
 from cost_app.calendar import ONE_DAY, Calendar
-from cost_app.models import Budget, BudgetPeriod, BudgetScope, Enforcement, UsageDay
+from cost_app.models import OTHER_TAGS, Budget, BudgetPeriod, BudgetScope, Enforcement, UsageDay
 from cost_app.policy import zone_of
 from cost_app.prices.lookup import priced_models
 
@@ -254,5 +254,5 @@ def _keys_in_use() -> list[tuple[str, str]]:
 
 def _known(dimension: str) -> list[str]:
     since = timezone.localdate() - SUGGESTED_DAYS
-    days = UsageDay.objects.filter(dimension=dimension, day__gte=since).exclude(value="")
+    days = UsageDay.objects.filter(dimension=dimension, day__gte=since).exclude(value__in=["", OTHER_TAGS])
     return list(days.order_by("value").values_list("value", flat=True).distinct()[:SUGGESTED])

@@ -21,6 +21,7 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.calendar import Calendar
+from cost_app.ledger.daily_tags import DailyTags, all_tags, tags_for
 from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
 from cost_app.performance.counting import count_calls
 
@@ -84,7 +85,7 @@ def add_entries(organization_id: int, entries: Sequence[LedgerEntry]) -> None:
 
 def _count(organization_id: int, entries: Sequence[LedgerEntry], calendar: Calendar) -> None:
     """Add entries to the sums and to the performance counts. The caller holds the organization's lock."""
-    _add(organization_id, _totals(entries, calendar))
+    _add(organization_id, _totals(entries, calendar, tags_for(organization_id, entries, calendar)))
     count_calls(organization_id, entries)
 
 
@@ -118,7 +119,8 @@ def rebuild(organization_id: int) -> None:
     policy.save(update_fields=["usage_time_zone"])
     UsageHour.objects.filter(organization_id=organization_id).delete()
     UsageDay.objects.filter(organization_id=organization_id).delete()
-    _add(organization_id, _totals(_folded(organization_id).iterator(), Calendar(ZoneInfo(policy.usage_time_zone))))
+    entries = _folded(organization_id).order_by("id").iterator()
+    _add(organization_id, _totals(entries, Calendar(ZoneInfo(policy.usage_time_zone)), DailyTags()))
 
 
 def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime) -> dict[tuple[str, str], list[int]]:
@@ -127,7 +129,7 @@ def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime)
     totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(SUMS))
     for entry in entries.iterator():
         amounts = _amounts(entry)
-        for place in _places(entry):
+        for place in _places(entry, normal_names(entry.tags) or [""]):
             totals[place] = [one + other for one, other in zip(totals[place], amounts, strict=True)]
     return totals
 
@@ -135,7 +137,8 @@ def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime)
 @transaction.atomic
 def differences(organization_id: int) -> list[str]:
     """One sentence for each rollup that differs from the ledger. Reads every entry of the organization."""
-    totals = _totals(_folded(organization_id).iterator(), _locked_calendar(organization_id))
+    calendar = _locked_calendar(organization_id)
+    totals = _totals(_folded(organization_id).order_by("id").iterator(), calendar, all_tags(organization_id))
     return [
         *_compare("hour", totals.hours, UsageHour.objects.filter(organization_id=organization_id)),
         *_compare("day", totals.days, UsageDay.objects.filter(organization_id=organization_id)),
@@ -171,12 +174,12 @@ def _locked_calendar(organization_id: int) -> Calendar:
     return Calendar(ZoneInfo(policy.usage_time_zone))
 
 
-def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> HoursAndDays:
+def _totals(entries: Iterable[LedgerEntry], calendar: Calendar, daily_tags: DailyTags) -> HoursAndDays:
     totals = HoursAndDays(defaultdict(lambda: [0] * len(SUMS)), defaultdict(lambda: [0] * len(SUMS)))
     for entry in entries:
         hour, day = calendar.hour_of(entry.at), calendar.day_of(entry.at)
         amounts = _amounts(entry)
-        for dimension, value in _places(entry):
+        for dimension, value in _places(entry, daily_tags.places(day, entry.tags)):
             for sums, unit in ((totals.hours, hour), (totals.days, day)):
                 row = sums[dimension, unit, value]
                 for position, amount in enumerate(amounts):
@@ -184,7 +187,7 @@ def _totals(entries: Iterable[LedgerEntry], calendar: Calendar) -> HoursAndDays:
     return totals
 
 
-def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
+def _places(entry: LedgerEntry, tags: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(dimension, value) of every rollup that includes the entry. An entry with several tags counts under each."""
     yield Dimension.TOTAL.value, ""
     yield Dimension.PROVIDER.value, entry.provider
@@ -192,7 +195,7 @@ def _places(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     yield Dimension.API_KEY.value, str(entry.api_key_id or "")
     yield Dimension.USER.value, normal_name(entry.user_ref)
     yield Dimension.PRIORITY.value, str(entry.priority or "")
-    for tag in normal_names(entry.tags) or [""]:
+    for tag in tags:
         yield Dimension.TAG.value, tag
 
 

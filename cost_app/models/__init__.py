@@ -41,10 +41,11 @@ from cost_app.models.recommendations import (
     RecommendationState,
     RuleUse,
 )
-from cost_app.models.usage import SUMS, Dimension, PendingUsage, UsageDay, UsageHour
+from cost_app.models.usage import OTHER_TAGS, SUMS, Dimension, PendingUsage, UsageDay, UsageHour
 
 __all__ = [
     "COST_KINDS",
+    "OTHER_TAGS",
     "STAFF_KINDS",
     "SUMS",
     "Alert",

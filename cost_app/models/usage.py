@@ -46,6 +46,10 @@ SUMS = tuple(each.name for each in UsageSums._meta.local_fields if type(each) is
 """The columns that add up, in their order. `cost_app.spend.series.Totals` has the same fields."""
 
 
+OTHER_TAGS = " (other tags)"
+"""The sums of a day's tags that have none of their own. No client can send it: names have no leading space."""
+
+
 class UsageHour(UsageSums):
     """One hour of the organization's clock; `hour` is the instant at which it begins (not a whole hour of UTC in every
     time zone)."""

@@ -8,7 +8,7 @@ from django.http import QueryDict
 
 from aiinfra.names import normal_name
 from cost_app.calendar import ONE_DAY, Calendar, Period
-from cost_app.models import Dimension
+from cost_app.models import OTHER_TAGS, Dimension
 from cost_app.spend.series import Only
 from cost_app.spend.spans import Span, cut_between, hours_between, last_periods, periods_between
 
@@ -165,7 +165,8 @@ def _only(text: str) -> Only | None:
         return None
     if name == "key" and not ((value.isascii() and value.isdecimal()) or not value):
         return None
-    return Only(DIMENSIONS[name], normal_name(value) if name in ("user", "tag") else value)
+    is_name = name in ("user", "tag") and value != OTHER_TAGS
+    return Only(DIMENSIONS[name], normal_name(value) if is_name else value)
 
 
 def _splits(only: Only) -> str:

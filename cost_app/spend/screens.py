@@ -9,7 +9,7 @@ from django.utils import timezone
 from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.models import ApiKey
 from cost_app.calendar import ONE_DAY, Period
-from cost_app.models import Dimension
+from cost_app.models import OTHER_TAGS, Dimension
 from cost_app.spend.ranges import GROUPS, SpendView, requests_query
 from cost_app.spend.series import OTHERS, TOP, CostMetrics, Totals, calendar_of, metrics_of, ranking
 from cost_app.spend.spans import Span, span_before
@@ -160,8 +160,8 @@ def _group(
     share: int | None,
     before: Totals | None,
 ) -> Group:
-    """The request list cannot filter by the absence of a key, user or tag: such a group has no link to it."""
-    requests = requests_query(span, view.dimension, public) if value else ""
+    """The request list cannot filter by the absence of a key, user or tag, or by many tags: no link then."""
+    requests = requests_query(span, view.dimension, public) if value not in ("", OTHER_TAGS) else ""
     return Group(value, name, sums, share, before, view.narrowed_to(value), requests)
 
 
