@@ -14,13 +14,14 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
+from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
-from aiinfra.gateway import chat, event_stream, stopping
+from aiinfra.gateway import chat, event_stream, stopping, waiting
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
 from aiinfra.wsgi import application
@@ -58,8 +59,10 @@ def admin_headers(
     """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
     # No one processes what is queued here, so that a client who waits would wait for its whole deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
+    monkeypatch.setattr(django_settings, "UNAUTHENTICATED_PER_MINUTE", 100_000)  # many bad keys are tried
     monkeypatch.setattr(stopping, "is_stopping", lambda: True)  # else live events would have no end
-    monkeypatch.setattr(event_stream, "close_old_connections", lambda: None)
+    for module in (event_stream, waiting):
+        monkeypatch.setattr(module, "release_connections", lambda: None)
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)

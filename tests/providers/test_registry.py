@@ -97,7 +97,7 @@ def test_looking_providers_up_imports_no_client_library() -> None:
     code = (
         "import django; django.setup()\n"
         "from aiinfra.providers.registry import provider_names, is_configured, sandbox_url\n"
-        "from aiinfra.providers import base, breaker, retry, tokens, usage\n"
+        "from aiinfra.providers import backoff, base, breaker, tokens, usage\n"
         "provider_names(); is_configured('openai'); sandbox_url()\n"
         "import sys; print([name for name in ('openai', 'anthropic', 'httpx2', 'bpe_openai') if name in sys.modules])"
     )

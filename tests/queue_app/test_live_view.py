@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +13,7 @@ from aiinfra.providers import breaker
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.staff import StaffRight
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from queue_app.ordering.claims import Claim
 from queue_app.processing import heartbeat, outcomes
@@ -173,13 +175,15 @@ def test_members_without_permission_see_no_pause_buttons(
     assert "lane-form" not in client_of(viewer).get(reverse("queue_live"), headers=HTMX).text
 
 
-def test_the_chart_by_organization_is_for_staff(
+def test_the_chart_by_organization_is_for_staff_who_operate_queues(
     queue: None, viewer: User, client_of: Browser, organization: Organization
 ) -> None:
     client, url = client_of(viewer), reverse("queue_figure", args=["organizations"])
     assert client.get(url).status_code == 404
     assert url not in client.get(reverse("queue_live")).text
     User.objects.filter(pk=viewer.pk).update(is_staff=True)
+    assert client.get(url).status_code == 404
+    viewer.user_permissions.add(Permission.objects.get(codename=StaffRight.OPERATE_QUEUES))
     assert client.get(url).status_code == 200
     assert url in client.get(reverse("queue_live")).text
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from aiinfra import idempotency
 from aiinfra.notifications.models import Channel
@@ -36,7 +37,8 @@ def count(model: type) -> int:
 
 
 @pytest.mark.parametrize("page", FILLED_IN)
-def test_a_form_that_is_sent_twice_acts_once(page: str, owner: User, client_of: ClientOf) -> None:
+def test_a_form_that_is_sent_twice_acts_once(page: str, owner: User, client_of: ClientOf, settings: Settings) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
     client, (action, values, model) = client_of(owner), FILLED_IN[page]
     data = {**form_to(client, page, action).data(), **values}
     answers = [client.post(action, data, HTTP_REFERER=f"http://testserver{page}") for _ in range(3)]
