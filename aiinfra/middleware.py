@@ -1,4 +1,4 @@
-"""Applied to every request: an ID for the logs, and a content security policy in the response."""
+"""Applied to every request: an ID for the logs, and what the browser may do in the response."""
 
 import re
 import secrets
@@ -36,6 +36,24 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
+# Pages use passkeys and copy to the clipboard, and nothing else that a browser can grant.
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "screen-wake-lock",
+        "serial",
+        "usb",
+    )
+)
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
 
@@ -114,12 +132,13 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """Middleware: the browser runs and loads only what we serve."""
+def browser_policies(get_response: GetResponse) -> GetResponse:
+    """Middleware: the browser runs and loads only what we serve, and gives our pages no device."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         return response
 
     return middleware

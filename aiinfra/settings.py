@@ -82,7 +82,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "aiinfra.middleware.CompressPages",
     "aiinfra.middleware.request_id",
-    "aiinfra.middleware.content_security_policy",
+    "aiinfra.middleware.browser_policies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

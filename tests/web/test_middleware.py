@@ -28,9 +28,11 @@ def test_another_request_id_is_replaced(client: Client, offered: str) -> None:
 
 
 @pytest.mark.django_db
-def test_every_answer_has_the_policy_and_forbids_what_we_do_not_serve(client: Client) -> None:
+def test_every_answer_forbids_what_we_do_not_serve_and_do_not_use(client: Client) -> None:
     for path in ("/healthz", reverse("login"), "/nothing-here/", "/admin/login/"):
-        policy = client.get(path).headers["Content-Security-Policy"]
+        headers = client.get(path).headers
+        assert {"camera=()", "microphone=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
+        policy = headers["Content-Security-Policy"]
         rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
         assert rules["script-src"] == rules["default-src"] == rules["style-src"] == "'self'"
         assert rules["object-src"] == rules["base-uri"] == rules["frame-ancestors"] == "'none'"
