@@ -37,7 +37,7 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
         help_text="Only people with a verified address there, such as company.com.",
     )
     role_claim = forms.CharField(
-        label="Claim with the role", required=False, max_length=100, help_text="For example groups or roles."
+        label="Role claim", required=False, max_length=100, help_text="For example groups or roles."
     )
     role_lines = forms.CharField(
         label="Roles",
@@ -47,13 +47,15 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
         help_text="One value of the claim and its role per line. The highest role counts, at each login.",
     )
     default_role = forms.ChoiceField(
-        label="Role of everyone else", required=False, choices=[("", "No access"), *ROLE_CHOICES]
+        label="Default role", required=False, choices=[("", "No access"), *ROLE_CHOICES]
     )
     is_enforced = forms.BooleanField(
         label="Require single sign-on",
         required=False,
         help_text="Members can then work in this organization only after logging in through the provider.",
     )
+
+    field_order = ("issuer", "client_id", "client_secret", "domain_list", "role_claim", "role_lines", "default_role")
 
     class Meta:
         model = IdentityProvider
