@@ -1,0 +1,143 @@
+"""Attacks on a product that was just started, as somebody beside it or in front of it would make them."""
+
+import json
+import re
+import socket
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx2
+import pytest
+from django.db import connection
+
+from tests.support.product import Run, running
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="starts its own SQLite; once is enough"),
+]
+
+QUESTION = "How do I reset my password in the customer portal if the email with the link does not arrive"
+LARGE = 150 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with running(tmp_path_factory.mktemp("attacked")) as started:
+        yield started
+
+
+@pytest.fixture
+def web(run: Run) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{run.port}", trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def program(run: Run, web: httpx2.Client) -> httpx2.Client:
+    """A client with the demo key."""
+    key = (run.data_dir / "demo_api_key").read_text(encoding="utf-8").strip()
+    web.headers["Authorization"] = f"Bearer {key}"
+    return web
+
+
+def log_in(web: httpx2.Client, path: str, name: str, password: str) -> httpx2.Response:
+    page = web.get(path, follow_redirects=True).text
+    token = re.findall(r'csrfmiddlewaretoken" value="([^"]+)', page)[0]
+    form = {"csrfmiddlewaretoken": token, "username": name, "password": password, "next": "/"}
+    return web.post(path, data=form, headers={"Referer": str(web.base_url)}, follow_redirects=False)
+
+
+def test_no_file_is_open_to_other_users_of_the_machine(run: Run) -> None:
+    paths = [run.data_dir, *run.data_dir.rglob("*")]
+    assert len(paths) > 20
+    assert [
+        str(path) for path in paths if not path.is_socket() and path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    ] == []
+
+
+def test_redis_answers_nobody_without_its_password(run: Run) -> None:
+    with socket.create_connection(("127.0.0.1", run.port + 1), 5) as redis:
+        redis.sendall(b"PING\r\n")
+        assert redis.recv(100).startswith(b"-NOAUTH")
+
+
+def test_there_is_no_administrator_and_no_known_password(run: Run, web: httpx2.Client) -> None:
+    with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3")) as database:
+        assert database.execute("SELECT COUNT(*) FROM tenants_user WHERE is_superuser OR is_staff").fetchone() == (0,)
+    password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
+    assert password not in web.get("/login/").text
+    assert log_in(web, "/login/", "owner@demo", "demo-password").status_code == 422
+    assert log_in(web, "/login/", "owner@demo", password).status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_guesses_are_limited_however_the_name_is_spelled(web: httpx2.Client, path: str) -> None:
+    name = f"finance@demo{path.count('/')}"
+    statuses = [log_in(web, path, name + " " * blanks, "wrong").status_code for blanks in range(12)]
+    assert statuses[-2:] == [429, 429]
+
+
+@pytest.mark.parametrize("path", ["/login/", "/nothing-here/", "/api/ai/chat"])
+def test_a_large_body_is_refused_before_it_is_sent(run: Run, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    with socket.create_connection(("127.0.0.1", run.port), 10) as client:
+        client.sendall(f"{head}Content-Length: {LARGE}\r\n\r\n--b\r\n".encode())
+        assert b" 413 " in client.recv(100)
+
+
+def test_idle_clients_leave_the_probe_alone(run: Run, web: httpx2.Client) -> None:
+    clients = [socket.create_connection(("127.0.0.1", run.port), 10) for _ in range(200)]
+    for client in clients:
+        client.sendall(b"POST /api/ai/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n")
+    assert [web.get("/healthz").status_code for _ in range(5)] == [200] * 5
+    for client in clients:
+        client.close()
+
+
+def test_a_stored_question_breaks_no_lookup_of_others(program: httpx2.Client) -> None:
+    call = {"provider": "deepseek", "model": "deepseek-chat"}
+    stored = {
+        "action": "store",
+        "messages": [{"role": "user", "content": f"{QUESTION} {'hundred ' * 156}"}],
+        "response": {"role": "assistant", "content": "a", "finishReason": "stop"},
+    }
+    assert program.post("/api/ai/cache", json={**call, **stored}).status_code == 201
+    lookup = {"action": "lookup", "messages": [{"role": "user", "content": QUESTION}]}
+    assert program.post("/api/ai/cache", json={**call, **lookup}).status_code == 200
+
+
+def test_bad_keys_are_limited(web: httpx2.Client) -> None:
+    statuses = [web.get("/api/ai/queue", headers={"Authorization": "Bearer wrong"}).status_code for _ in range(80)]
+    assert set(statuses) == {401, 429}
+
+
+def test_a_session_speaks_for_no_other_user(run: Run, web: httpx2.Client) -> None:
+    password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
+    assert log_in(web, "/login/", "operator@demo", password).status_code == 302
+    body = {
+        "provider": "deepseek",
+        "model": "deepseek-chat",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "userId": "finance@demo",
+    }
+    headers = {"X-CSRFToken": web.cookies["csrftoken"], "Referer": str(web.base_url)}
+    answer = web.post("/api/ai/queue", json=body, headers=headers)
+    assert answer.status_code in {403, 422}, answer.text
+    assert "userId" in json.dumps(answer.json())
+
+
+def test_the_ledger_and_the_logs_cannot_be_rewritten(run: Run) -> None:
+    with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3", timeout=20)) as database:
+        for table in ("cost_app_ledgerentry", "tenants_auditevent", "security_log_securityevent"):
+            with pytest.raises(sqlite3.DatabaseError, match="append-only"):
+                database.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1")  # noqa: S608
+
+
+def test_the_product_finds_its_logs_unbroken_and_its_secrets_private(run: Run) -> None:
+    for command in (("audit", "--verify"), ("doctor",)):
+        finished: subprocess.CompletedProcess[str] = run.command(*command)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
