@@ -24,7 +24,7 @@ install-dev:
 test-quick: install-dev  ## Run the unit tests on SQLite
 	@$(BIN)/python -m tests quick
 
-test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (10 minutes)
+test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (15 to 20 minutes)
 	@$(BIN)/python -m tests
 
 mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
