@@ -35,7 +35,8 @@ def press(page: Page, target: Locator) -> None:
 
 
 def go_to(page: Page, chord: str) -> None:
-    """Use the shortcut of a page, such as `g b`."""
+    """Use the shortcut of a page, such as `g b`, once the scripts that listen to it have run."""
+    page.wait_for_load_state()
     for key in chord.split():
         page.keyboard.press(key)
 
@@ -70,6 +71,7 @@ def test_an_operator_finds_out_why_requests_fail_and_pauses(
     process(claim)
     page = open_page(operator, "/queue/requests/?status=failed")
     press(page, page.get_by_role("link", name=claim.request.id.hex[:8]))
+    page.wait_for_url(f"**/requests/{claim.request.id}/")
     expect(page.get_by_role("main")).to_contain_text("INVALID_REQUEST")
     go_to(page, "g q")
     press(page, page.get_by_role("button", name="Pause all"))
@@ -93,6 +95,7 @@ def test_a_developer_makes_a_key_and_finds_their_request(
     page.keyboard.press("/")
     page.keyboard.type(str(request.id))
     press(page, page.get_by_role("link", name=request.id.hex[:8]))
+    page.wait_for_url(f"**/requests/{request.id}/")
     expect(page.get_by_role("main")).to_contain_text("ann")
 
 
