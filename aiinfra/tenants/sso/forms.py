@@ -46,9 +46,7 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
         widget=forms.Textarea(attrs={"rows": 4, "placeholder": "platform-team = operator"}),
         help_text="One value of the claim and its role per line. The highest role counts, at each login.",
     )
-    default_role = forms.ChoiceField(
-        label="Default role", required=False, choices=[("", "No access"), *ROLE_CHOICES]
-    )
+    default_role = forms.ChoiceField(label="Default role", required=False, choices=[("", "No access"), *ROLE_CHOICES])
     is_enforced = forms.BooleanField(
         label="Require single sign-on",
         required=False,
