@@ -10,6 +10,7 @@ from django.test import Client
 from aiinfra.tenants import current_permissions, invitations, key_cache, keys
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.current_permissions import LostRightsError, while_allowed
+from aiinfra.tenants.login.sessions import end_sessions
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -122,3 +123,20 @@ def test_a_download_ends_in_the_middle_once_its_reader_lost_their_rights(
     with pytest.raises(LostRightsError):
         sent.extend(while_allowed(request, principal, chunks()))
     assert sent == [b"first"] or sent == []
+
+
+def test_a_download_ends_in_the_middle_once_its_session_was_ended_elsewhere(
+    admin: User, client_of: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current_permissions, "CHECK_S", 0)
+    principal, sent = principal_of(admin.memberships.get()), []
+
+    def chunks() -> Iterator[bytes]:
+        yield b"first"
+        yield b"second"
+        end_sessions(admin, why="test")
+        yield b"third"
+
+    with pytest.raises(LostRightsError):
+        sent.extend(while_allowed(request_of(None, client_of(admin)), principal, chunks()))
+    assert b"third" not in sent

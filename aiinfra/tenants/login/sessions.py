@@ -1,7 +1,7 @@
-"""The sessions of people: a list, a way to end each of them, and the time after which they end by themselves."""
+"""The sessions of people: a list, a way to end each of them, and when they expire."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -66,17 +66,34 @@ def current_id(request: HttpRequest) -> uuid.UUID:
     return uuid.UUID(request.session.get(SESSION_KEY, str(NOWHERE)))
 
 
-def end_sessions(
-    user: User, *, except_for: HttpRequest | None = None, organization_id: int | None = None, why: str
-) -> int:
-    """Log the person out of all sessions but that of the request; their next request there is a stranger's.
+def live_session(request: HttpRequest) -> PersonSession | None:
+    """The row of the request's session; None if it was ended elsewhere, has expired, or its user may not use it."""
+    row = PersonSession.objects.filter(~_is_over(), pk=current_id(request), user=request.user.pk).first()
+    if row is None or row.organization_id != bound_to(request):
+        return None
+    if row.organization_id is not None and request.user.is_staff:
+        return None
+    return row
 
-    With an organization, only out of those through its single sign-on. `why` goes into the security log. Returns the
-    number of sessions.
+
+def end_sessions(
+    user: User,
+    *,
+    except_for: HttpRequest | None = None,
+    organization_id: int | None = None,
+    begun_before: datetime | None = None,
+    why: str,
+) -> int:
+    """Log the person out of all sessions except the request's. The next request of each one is anonymous.
+
+    With an organization, only out of those through its single sign-on; with a time, only out of older ones. `why` goes
+    into the security log. Returns the number of sessions.
     """
     rows = PersonSession.objects.filter(user=user)
     if organization_id is not None:
         rows = rows.filter(organization_id=organization_id)
+    if begun_before is not None:
+        rows = rows.filter(created_at__lt=begun_before)
     if except_for is not None:
         rows = rows.exclude(pk=current_id(except_for))
     count, _ = rows.delete()
@@ -95,7 +112,7 @@ def end_session(request: HttpRequest) -> None:
 
 
 def check_session(get_response: GetResponse) -> GetResponse:
-    """Middleware: logs out sessions that were ended elsewhere, that nobody used for `SESSION_IDLE_HOURS`, or that are
+    """Middleware: logs out sessions that were ended elsewhere, that were idle for `SESSION_IDLE_HOURS`, or that are
     older than `SESSION_MAX_HOURS`.
     """
 
@@ -108,10 +125,8 @@ def check_session(get_response: GetResponse) -> GetResponse:
 
 
 def _is_alive(request: HttpRequest) -> bool:
-    row = PersonSession.objects.filter(~_is_over(), pk=current_id(request), user=request.user.pk).first()
-    if row is None or row.organization_id != bound_to(request):
-        return False
-    if row.organization_id is not None and request.user.is_staff:
+    row = live_session(request)
+    if row is None:
         return False
     now = timezone.now()
     if _is_by_a_person(request) and now - row.last_seen_at >= SEEN_EVERY:

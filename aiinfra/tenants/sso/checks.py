@@ -29,14 +29,16 @@ def check_identities() -> int:
 
 def _check(identity: Identity) -> None:
     with organization_scope(identity.organization_id):
-        if not identity.refresh_token:
-            _check_without_token(identity)
-        elif _claim(identity):
+        if not _claim(identity):
+            return
+        if identity.refresh_token:
             _ask(identity)
+        else:
+            _end_old_sessions(identity)
 
 
 def _claim(identity: Identity) -> bool:
-    """Refresh tokens work once, so only one scheduler may use it."""
+    """Only one scheduler may use a refresh token, which works once. Whoever was checked makes room for the others."""
     mine = Identity.objects.filter(pk=identity.pk, checked_at=identity.checked_at, ended_at=None)
     return bool(mine.update(checked_at=timezone.now()))
 
@@ -56,6 +58,7 @@ def _ask(identity: Identity) -> None:
         row.save(update_fields=["refresh_token"])
 
 
-def _check_without_token(identity: Identity) -> None:
-    if identity.checked_at < timezone.now() - WITHOUT_REFRESH:
-        end_sessions(identity.user, why="log in again", organization_id=identity.organization_id)
+def _end_old_sessions(identity: Identity) -> None:
+    begun_before = timezone.now() - WITHOUT_REFRESH
+    organization_id = identity.organization_id
+    end_sessions(identity.user, organization_id=organization_id, begun_before=begun_before, why="log in again")

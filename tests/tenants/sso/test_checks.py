@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import Membership, Organization, User
+from aiinfra.tenants.models import Membership, Organization, PersonSession, User
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.sso.checks import check_identities
 from aiinfra.tenants.sso.models import Identity
@@ -27,6 +27,7 @@ def checked(organization: Organization) -> Callable[..., int]:
     def run(after: timedelta = timedelta(minutes=16)) -> int:
         with organization_scope(organization.pk):
             Identity.objects.update(checked_at=timezone.now() - after)
+        PersonSession.objects.update(created_at=timezone.now() - after)
         return check_identities()
 
     return run
@@ -115,3 +116,12 @@ def test_without_refresh_tokens_people_log_in_again_after_an_hour(
     assert is_in(client)
     checked(timedelta(minutes=61))
     assert not is_in(client)
+
+
+def test_people_without_refresh_tokens_do_not_keep_others_from_being_checked(
+    client: Client, idp: Provider, log_in: LogIn, checked: Callable[..., int]
+) -> None:
+    idp.gives_refresh_tokens = False
+    log_in(client)
+    assert checked() == 1
+    assert check_identities() == 0, "they stay at the head of the list of those that are due"
