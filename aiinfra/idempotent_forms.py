@@ -12,11 +12,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import trigger_client_event
 
 from aiinfra.idempotency import Answer, InProgressError, claim_key, digest_of, release_key, store_answer
 from aiinfra.middleware import GetResponse
+from aiinfra.own_urls import is_own_url
 from aiinfra.tenants.models import OnceAnswer
 from aiinfra.tenants.scope import owner_scope
 
@@ -100,5 +100,4 @@ def _repeated(request: HttpRequest, first: Answer | None) -> HttpResponse:
 
 def _page_of(request: HttpRequest) -> str:
     page = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return page if is_ours else resolve_url("home")
+    return page if is_own_url(request, page) else resolve_url("home")

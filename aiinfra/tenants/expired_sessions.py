@@ -9,7 +9,8 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
+
+from aiinfra.own_urls import is_own_url
 
 
 class LoginRequired(LoginRequiredMiddleware):
@@ -36,7 +37,7 @@ def _is_by_script(request: HttpRequest) -> bool:
 def _page_of(request: HttpRequest) -> str:
     """The path and query of the page that sent the request. The home page if it is not one of ours."""
     address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
+    if not is_own_url(request, address):
         return resolve_url("home")
     page = urlsplit(address)
     return f"{page.path}?{page.query}" if page.query else page.path

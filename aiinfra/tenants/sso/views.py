@@ -10,10 +10,10 @@ from django.contrib import auth
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from aiinfra.own_urls import is_own_url
 from aiinfra.tenants.access import public
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.caller import client_address
@@ -113,8 +113,7 @@ def _log_in(request: HttpRequest, user: User, provider: IdentityProvider, wanted
     request.session[SESSION_KEY] = provider.organization_id
     slug = provider.organization.slug
     record(Event.LOG_IN, actor=user_actor(user), organization=slug, target=user.get_username())
-    is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return redirect(wanted if is_ours else resolve_url("home"))
+    return redirect(wanted if is_own_url(request, wanted) else resolve_url("home"))
 
 
 def _provider(slug: str) -> IdentityProvider | None:

@@ -8,11 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import Resolver404, resolve, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from aiinfra.own_urls import is_own_url
 from aiinfra.tenants.access import PUBLIC, is_allowed, public, signed_in
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.authorization import Principal
@@ -155,6 +155,4 @@ def _password_page(request: HttpRequest, form: PasswordForm, *, problem: str = "
 def _next(request: HttpRequest) -> str:
     """The requested page, if it is on this host."""
     wanted = request.POST.get("next", request.GET.get("next", ""))
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    return resolve_url("home")
+    return wanted if is_own_url(request, wanted) else resolve_url("home")
