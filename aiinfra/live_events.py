@@ -110,7 +110,7 @@ def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool =
 
 
 def erase_history(organization_id: int) -> None:
-    """Delete an organization's events; connected clients are told to read again. Raises RedisError."""
+    """Delete an organization's events; connected clients get an event that tells them to reload. Raises RedisError."""
     redis_client().delete(_history(organization_id), f"live:{{{organization_id}}}:figures")
 
 

@@ -115,7 +115,7 @@ class _Local:
 
     def take_charge(self) -> None:
         """Redis failed."""
-        logger.info("each process limits its clients by itself while Redis is unreachable")
+        logger.info("Redis is not responding; rate limits are counted per process")
         self._until = time.monotonic() + AWAY_S
 
     def take(self, rates: Sequence[Rate]) -> Taken:

@@ -7,6 +7,6 @@ from aiinfra.tenants.sso.models import IdentityProvider
 
 
 def enforcing_organizations() -> "QuerySet[IdentityProvider, int]":
-    """Their ids, as a subquery for what runs before an organization is chosen."""
+    """Their IDs, as a subquery. For code that runs before an organization is selected."""
     with system_scope():
         return IdentityProvider.objects.filter(is_enforced=True).values_list("organization_id", flat=True)
