@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, through the `anthropic` client."""
+"""Anthropic's Messages API, through the `anthropic` client: its transport and errors, but not its models."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from uuid import UUID
 
 import anthropic
 import httpx2
+from anthropic import RequestOptions
 
 from aiinfra import egress
 from aiinfra.providers.adapters import errors, finish
@@ -45,15 +46,19 @@ class AnthropicAdapter:
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
-        arguments = _arguments(attempt, call)
+        body = _body(attempt.model, call)
+        options: RequestOptions = {
+            "headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
+            "timeout": egress.timeouts(call.timeout_s),
+        }
         try:
             with egress.deadline(call.timeout_s):
-                raw = self._client.messages.with_raw_response.create(**arguments)
+                response = self._client.post("/v1/messages", body=body, cast_to=httpx2.Response, options=options)
         except anthropic.APIStatusError as error:
             raise errors.status_error(error, call.messages, self._provider.api_key) from None
         except anthropic.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
-        return _answer(raw.http_response, call.messages, self._provider.api_key)
+        return _answer(response, call.messages, self._provider.api_key)
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:  # noqa: ARG002 - never sent
         """Raises ProviderError: Anthropic has no embeddings."""
@@ -68,21 +73,15 @@ TIERS = {"auto": "auto", "priority": "auto", "standard": "standard_only"}
 """Anthropic serves from bought capacity if there is any, or never; it has no flex tier."""
 
 
-def _arguments(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
+def _body(model: str, call: ChatCall) -> dict[str, Any]:
     """Omits the temperature: since API version 2026-10-21, every model rejects it."""
     system, messages = split_messages(call.messages)
-    arguments = {
-        "model": attempt.model,
-        "messages": messages,
-        "max_tokens": call.max_tokens,
-        "timeout": egress.timeouts(call.timeout_s),
-        "extra_headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
-    }
+    body: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": call.max_tokens}
     if system:
-        arguments["system"] = system
+        body["system"] = system
     if tier := TIERS.get(call.service_tier or ""):
-        arguments["service_tier"] = tier
-    return arguments
+        body["service_tier"] = tier
+    return body
 
 
 def _answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], api_key: str) -> ChatAnswer:
