@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 import time
+from collections import Counter
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -20,8 +21,34 @@ def without_tokens(text: str) -> str:
 
 
 REFUSED_PER_MINUTE = 60
+SAME_PER_MINUTE = 10
+MESSAGES_MAX = 500
+"""Different messages that are counted per minute; all others share one count."""
 MESSAGE_MAX = 300
+TEXT_MAX = 8_000
+"""Characters of a message or a traceback; its middle says the least."""
 SERVER_ERROR = 500
+
+
+class _Minute:
+    """Counts by key within the current minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: Counter[object] = Counter()
+
+    def count(self, key: object) -> int:
+        """How often the key has occurred in this minute, this time included."""
+        minute = int(time.monotonic() // 60)
+        with self._lock:
+            if minute != self._minute:
+                self._minute = minute
+                self._counts.clear()
+            if key not in self._counts and len(self._counts) >= MESSAGES_MAX:
+                key = None
+            self._counts[key] += 1
+            return self._counts[key]
 
 
 class FewRefused(logging.Filter):
@@ -29,8 +56,7 @@ class FewRefused(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
-        self._minute, self._lines = 0, 0
+        self._minute = _Minute()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Shorten the line of a refused request, or drop it. Other lines pass."""
@@ -38,12 +64,27 @@ class FewRefused(logging.Filter):
             return True
         record.msg, record.args = record.getMessage()[:MESSAGE_MAX], ()
         record.exc_info = record.exc_text = None
-        minute = int(time.monotonic() // 60)
-        with self._lock:
-            if minute != self._minute:
-                self._minute, self._lines = minute, 0
-            self._lines += 1
-            return self._lines <= REFUSED_PER_MINUTE
+        return self._minute.count("refused") <= REFUSED_PER_MINUTE
+
+
+class FewRepeats(logging.Filter):
+    """What fails again and again doesn't rotate everything else out of the log: one message has 10 lines per minute.
+
+    Two records have the same message if logger, text without its arguments, and kind of error are the same. The last
+    line of a minute says that more would follow.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute = _Minute()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop what was written often enough in this minute."""
+        error = record.exc_info[0] if record.exc_info else None
+        times = self._minute.count((record.name, str(record.msg)[:MESSAGE_MAX], error))
+        if times == SAME_PER_MINUTE:
+            record.fields = {**getattr(record, "fields", {}), "repeats": "not written again in this minute"}
+        return times <= SAME_PER_MINUTE
 
 
 def _is_refusal(record: logging.LogRecord) -> bool:
@@ -68,4 +109,11 @@ class JsonFormatter(logging.Formatter):
             line["requestId"] = request_id
         if record.exc_info:
             line["traceback"] = without_tokens(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+        return json.dumps({name: _shortened(value) for name, value in line.items()}, default=str)
+
+
+def _shortened(value: object) -> object:
+    """The value, without the middle of a long text."""
+    if not isinstance(value, str) or len(value) <= TEXT_MAX:
+        return value
+    return f"{value[: TEXT_MAX // 2]} ... {value[-TEXT_MAX // 2 :]}"

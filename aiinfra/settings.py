@@ -306,8 +306,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "aiinfra.logs.JsonFormatter"}, "bare": {"format": "%(message)s"}},
-    "filters": {"refused": {"()": "aiinfra.logs.FewRefused"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["refused"]}},
+    "filters": {"refused": {"()": "aiinfra.logs.FewRefused"}, "repeats": {"()": "aiinfra.logs.FewRepeats"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["refused", "repeats"]}},
     "root": {"handlers": ["stderr"], "level": values[web.LOG_LEVEL]},
     "loggers": {
         "rq": {"level": "WARNING"},

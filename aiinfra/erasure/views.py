@@ -62,10 +62,15 @@ def _retention_form(request: MemberRequest) -> RetentionForm:
 def _page(
     request: MemberRequest, form: RetentionForm | None = None, erase_form: EraseForm | None = None, status: int = 200
 ) -> HttpResponse:
+    holds = list(LegalHold.objects.filter(released_at=None).order_by("id"))
+    orders = list(Erasure.objects.order_by("-requested_at")[:SHOWN])
     context = {
         "form": form or _retention_form(request),
         "erase_form": erase_form or EraseForm(organization=request.membership.organization),
-        "holds": LegalHold.objects.filter(released_at=None).order_by("id"),
-        "erasures": Erasure.objects.order_by("-requested_at")[:SHOWN],
+        "holds": holds,
+        "erasures": orders,
+        "held": {
+            each.pk for each in orders if not each.finished_at and any(hold.covers(each.user_ref) for hold in holds)
+        },
     }
     return render(request, "privacy/privacy.html", context, status=status)

@@ -260,6 +260,18 @@ def test_no_organization_keeps_content_longer_than_the_installation(
     assert (retention_of(organization.pk).request_days, retention_of(organization.pk).content_days) == (5, 3)
 
 
+def test_an_erasure_that_waits_for_a_hold_says_so_on_the_page_and_nothing_in_the_log(
+    organization: Organization, owner: User, client_of: Callable[[User], Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    erasures.order(organization=organization, user_ref="anna", actor="user:owner")
+    holds.place(organization_id=organization.pk, user_ref="anna\u200b ", reason="lawsuit", actor="user:staff")
+    running.run_open()
+    assert caplog.records == []
+    page = client_of(owner).get("/settings/privacy/").text
+    assert "waits for a legal hold" in page
+    assert "in progress" not in page
+
+
 def test_a_legal_hold_stops_retention_for_what_it_covers(
     organization: Organization, other_organization: Organization
 ) -> None:

@@ -7,7 +7,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from aiinfra.logs import MESSAGE_MAX, REFUSED_PER_MINUTE, FewRefused, JsonFormatter
+from aiinfra.logs import (
+    MESSAGE_MAX,
+    MESSAGES_MAX,
+    REFUSED_PER_MINUTE,
+    SAME_PER_MINUTE,
+    TEXT_MAX,
+    FewRefused,
+    FewRepeats,
+    JsonFormatter,
+)
 from aiinfra.tenants.models import User
 
 
@@ -17,6 +26,7 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.addFilter(FewRefused())
+        self.addFilter(FewRepeats())
         self.setFormatter(JsonFormatter())
         self.lines: list[str] = []
 
@@ -44,11 +54,42 @@ def test_a_wrong_host_is_one_short_line_without_a_traceback(client: Client, line
 
 @pytest.mark.django_db
 def test_wrong_hosts_do_not_fill_the_log_and_errors_are_still_written(client: Client, lines: list[str]) -> None:
-    for _ in range(REFUSED_PER_MINUTE + 10):
-        client.get("/login/", headers={"Host": "evil.example"})
+    for number in range(REFUSED_PER_MINUTE + 10):
+        client.get("/login/", headers={"Host": f"evil{number}.example"})
     logging.getLogger("aiinfra.test").error("still here")
     assert len(lines) == REFUSED_PER_MINUTE + 1
     assert "still here" in lines[-1]
+
+
+def test_an_error_that_repeats_does_not_fill_the_log(lines: list[str]) -> None:
+    logger = logging.getLogger("aiinfra.test")
+    for number in range(100):
+        logger.error("row %s is bad", number)
+    assert len(lines) == SAME_PER_MINUTE
+    assert "repeats" in lines[-1]
+    for error in (ValueError("x"), KeyError("x")):
+        logger.error("row %s is bad", 1, exc_info=error)
+    assert len(lines) == SAME_PER_MINUTE + 2
+
+
+def test_the_next_minute_is_written_again(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.getLogger("aiinfra.test")
+    for _ in range(SAME_PER_MINUTE + 5):
+        logger.error("bad")
+    monkeypatch.setattr("aiinfra.logs.time.monotonic", lambda: 120.0)
+    logger.error("bad")
+    assert len(lines) == SAME_PER_MINUTE + 1
+
+
+def test_messages_without_end_share_one_count(lines: list[str]) -> None:
+    for number in range(MESSAGES_MAX * 2):
+        logging.getLogger("aiinfra.test").error(f"made up {number}")  # noqa: G004 - as careless code would write it
+    assert len(lines) == MESSAGES_MAX + SAME_PER_MINUTE
+
+
+def test_a_line_has_an_end(lines: list[str]) -> None:
+    logging.getLogger("aiinfra.test").error("x" * 100_000, exc_info=ValueError("y" * 100_000))
+    assert len(lines[-1]) < 2 * TEXT_MAX + MESSAGE_MAX
 
 
 @pytest.mark.parametrize("name", ["members", "finance_invoices", "keys"])

@@ -4,6 +4,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from aiinfra.names import normal_name
 from aiinfra.tenants import audit
 from aiinfra.tenants.privacy.models import LegalHold
 from aiinfra.tenants.scope import organization_scope
@@ -16,6 +17,7 @@ class HeldError(ValueError):
 @transaction.atomic
 def place(*, organization_id: int, reason: str, actor: str, user_ref: str = "") -> LegalHold:
     """Hold a user's content, or the organization's without a user, until it is released."""
+    user_ref = normal_name(user_ref)
     with organization_scope(organization_id):
         hold = LegalHold.objects.create(
             organization_id=organization_id, user_ref=user_ref, reason=reason, placed_by=actor
@@ -49,11 +51,9 @@ def held(user_column: str) -> Q:
 def check_not_held(organization_id: int, user_ref: str) -> None:
     """Raise HeldError if a hold covers any of the user's content, or of the organization's for ""."""
     with organization_scope(organization_id):
-        holds = LegalHold.objects.filter(released_at=None)
-        if user_ref:
-            holds = holds.filter(Q(user_ref="") | Q(user_ref=user_ref))
-        if hold := holds.order_by("id").first():
-            raise HeldError(f"A legal hold forbids this: {hold.reason}")
+        for hold in LegalHold.objects.filter(released_at=None).order_by("id"):
+            if hold.covers(user_ref):
+                raise HeldError(f"A legal hold forbids this: {hold.reason}")
 
 
 def _record(hold: LegalHold, verb: str, actor: str) -> None:

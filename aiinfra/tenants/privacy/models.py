@@ -40,6 +40,10 @@ class LegalHold(TenantModel):
     def __str__(self) -> str:
         return f"{self.user_ref or 'everything'}: {self.reason}"
 
+    def covers(self, user_ref: str) -> bool:
+        """Whether it covers any of the user's content, or of the organization's for ""."""
+        return not self.user_ref or not user_ref or self.user_ref == user_ref
+
 
 class Erasure(TenantModel):
     """An erasure, and its receipt once it has finished. `user_ref` is forgotten then; the pseudonym replaces it."""
