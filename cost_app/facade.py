@@ -108,3 +108,4 @@ class CostOptimizer:
     erase_attempts = staticmethod(erasure.erase_attempts)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)
+    upload_jobs = staticmethod(tasks.upload_jobs)

@@ -7,6 +7,7 @@ from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.events import publish_budget_changes
 from cost_app.budgets.refusal_counts import count_refusals
 from cost_app.budgets.rollover import refresh_rollovers
+from cost_app.finance.invoices.uploads import delete_failed, import_waiting
 from cost_app.finance.scheduled_exports import deliver_due
 from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
@@ -61,4 +62,10 @@ def slow_jobs() -> Jobs:
         (300, deliver_due),
         (3600, compute_all),
         (3600, delete_old_counts),
+        (3600, delete_failed),
     ]
+
+
+def upload_jobs() -> Jobs:
+    """Jobs whose result a person waits for, and that may take seconds of CPU."""
+    return [(1, import_waiting)]

@@ -1,6 +1,10 @@
 """Raw finance records for staff, read-only: invoices, closed months, scheduled exports."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from aiinfra.providers.admin import ProviderFilter
 from aiinfra.tenants.admin import ReadOnlyAdmin
@@ -8,6 +12,7 @@ from cost_app.models import (
     ExportDelivery,
     InvoiceImport,
     InvoiceLine,
+    InvoiceUpload,
     MonthClose,
 )
 
@@ -21,6 +26,21 @@ class InvoiceImportAdmin(ReadOnlyAdmin):
     date_hierarchy = "uploaded_at"
     search_fields = ["file_name", "=sha256"]
     ordering = ["-uploaded_at"]
+
+
+@admin.register(InvoiceUpload)
+class InvoiceUploadAdmin(ReadOnlyAdmin):
+    """Large usage files that wait, or could not be read."""
+
+    list_display = ["file_name", "organization", "provider", "size", "tries", "error", "uploaded_by", "uploaded_at"]
+    list_filter = [ProviderFilter, "organization"]
+    search_fields = ["file_name", "=sha256"]
+    ordering = ["-uploaded_at"]
+    exclude = ["content"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without the files."""
+        return super().get_queryset(request).defer("content")
 
 
 @admin.register(InvoiceLine)

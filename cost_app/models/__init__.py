@@ -11,7 +11,7 @@ from cost_app.models.budgets import (
     Enforcement,
     Hold,
 )
-from cost_app.models.finance import ExportDelivery, InvoiceImport, InvoiceLine, MonthClose
+from cost_app.models.finance import ExportDelivery, InvoiceImport, InvoiceLine, InvoiceUpload, MonthClose
 from cost_app.models.ledger import (
     Attempt,
     AttemptState,
@@ -67,6 +67,7 @@ __all__ = [
     "Hold",
     "InvoiceImport",
     "InvoiceLine",
+    "InvoiceUpload",
     "LedgerEntry",
     "LedgerKind",
     "ModelAlias",

@@ -27,6 +27,32 @@ class InvoiceImport(TenantModel):
         return f"{self.provider} {self.file_name}"
 
 
+class InvoiceUpload(TenantModel):
+    """A large usage file until it has been compared. The import has the same id and replaces it.
+
+    A file that cannot be read keeps its row for a week, with the error and without the content.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=32)
+    file_name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveIntegerField(help_text="bytes")
+    content = models.BinaryField(help_text="compressed; empty once it was found unreadable")
+    uploaded_by = models.CharField(max_length=200)
+    uploaded_at = models.DateTimeField(default=timezone.now)
+    claimed_until = models.DateTimeField(null=True, help_text="a scheduler reads the file until then")
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "sha256"], name="one_upload_per_file")]
+        indexes = [models.Index(fields=["uploaded_at"], name="upload_waiting", condition=models.Q(error=""))]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.file_name}"
+
+
 class InvoiceLine(TenantModel):
     """One day (UTC), model and token class: what the provider says and what the ledger had when it was uploaded."""
 

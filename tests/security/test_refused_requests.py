@@ -83,7 +83,7 @@ def test_the_next_minute_is_written_again(lines: list[str], monkeypatch: pytest.
 
 def test_messages_without_end_share_one_count(lines: list[str]) -> None:
     for number in range(MESSAGES_MAX * 2):
-        logging.getLogger("aiinfra.test").error(f"made up {number}")  # noqa: G004 - as careless code would write it
+        logging.getLogger("aiinfra.test").error(f"made up {number}")
     assert len(lines) == MESSAGES_MAX + SAME_PER_MINUTE
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
@@ -18,7 +19,7 @@ from cost_app.finance.invoices.files import Amounts, ProviderFile, read_file
 from cost_app.finance.invoices.layouts import TOTAL
 from cost_app.finance.invoices.ledger import Book, ledger_of
 from cost_app.finance.invoices.model_names import known_model
-from cost_app.models import InvoiceImport, InvoiceLine
+from cost_app.models import InvoiceImport, InvoiceLine, InvoiceUpload
 
 LINES_AT_ONCE = 1_000
 NAME_LENGTH = 200
@@ -44,15 +45,21 @@ class Upload:
     is_new: bool
 
 
-def import_file(*, organization_id: int, provider: str, name: str, content: bytes, actor: str) -> Upload:
-    """Read a file, compare it, and store both. If it raises FileError, nothing is stored."""
+def import_file(
+    *, organization_id: int, provider: str, name: str, content: bytes, actor: str, invoice_id: UUID | None = None
+) -> Upload:
+    """Read a file, compare it, and store both. If it raises FileError, nothing is stored.
+
+    `invoice_id` is that of its InvoiceUpload, which ends in the same transaction.
+    """
     digest = hashlib.sha256(content).hexdigest()
-    earlier = _earlier(digest)
+    earlier = earlier_import(digest)
     if earlier:
         return Upload(earlier, is_new=False)
     file = read_file(provider, content)
     first, last = file.days
     invoice = InvoiceImport(
+        id=invoice_id or uuid4(),
         organization_id=organization_id,
         provider=provider,
         file_name=name[:NAME_LENGTH],
@@ -65,22 +72,29 @@ def import_file(*, organization_id: int, provider: str, name: str, content: byte
     try:
         _store(invoice, file)
     except IntegrityError:
-        same = _earlier(digest)
+        same = earlier_import(digest)
         if same is None:
             raise
         return Upload(same, is_new=False)
     return Upload(invoice, is_new=True)
 
 
-def _earlier(digest: str) -> InvoiceImport | None:
+def earlier_import(digest: str) -> InvoiceImport | None:
+    """The import of the file with this SHA-256."""
     return InvoiceImport.objects.filter(sha256=digest).first()
 
 
-@transaction.atomic
 def _store(invoice: InvoiceImport, file: ProviderFile) -> None:
+    """Compare first: the transaction only inserts, so that other writers do not wait for it."""
     book = ledger_of(invoice.provider, invoice.first_day, invoice.last_day)
     lines = _compared(invoice, file, book)
     explain(lines, book, timezone.now().date())
+    _insert(invoice, lines)
+
+
+@transaction.atomic
+def _insert(invoice: InvoiceImport, lines: list[InvoiceLine]) -> None:
+    InvoiceUpload.objects.filter(pk=invoice.pk).delete()
     invoice.save(force_insert=True)
     InvoiceLine.objects.bulk_create(lines, batch_size=LINES_AT_ONCE)
     audit.record(

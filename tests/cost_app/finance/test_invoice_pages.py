@@ -106,9 +106,9 @@ def test_the_list_takes_the_same_queries_for_one_and_ten_files(
 ) -> None:
     client, url = client_of(finance), reverse("finance_invoices")
     upload(usage((5, "gpt-4", 1, 0)))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         client.get(url)
     for day in range(6, 15):
         upload(usage((day, "gpt-4", 1, 0)))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         client.get(url)
