@@ -21,6 +21,9 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BODY_BYTES_MAX = 64 * 1024
 """Of an error response's body. It is truncated there: the message is at the beginning."""
 KEEP_ALIVE_S = 30.0
+EVENT_STREAM = "text/event-stream"
+STREAM_FRAMING = 16
+"""A stream may have this many times the bytes of a plain body: each of its events repeats the same members."""
 
 # IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private, and what `ipaddress` takes for
 # global although nothing public is there: the site-local range of old networks, and two IPv4 ranges of IETF protocols.
@@ -68,9 +71,10 @@ def deadline(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
-def timeouts(total_s: float) -> httpx2.Timeout:
-    """Timeouts of the single steps of a call that may take `total_s` seconds in total."""
-    return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s))
+def timeouts(total_s: float, idle_s: float | None = None) -> httpx2.Timeout:
+    """Timeouts of the single steps of a call that may take `total_s` seconds, and `idle_s` without any byte."""
+    read = total_s if idle_s is None else min(idle_s, total_s)
+    return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s), read=read)
 
 
 def http_client(
@@ -120,11 +124,12 @@ class EgressTransport(httpx2.HTTPTransport):
         if _remaining(None) == 0:
             raise httpx2.ConnectTimeout("the deadline passed before the request was sent", request=request)
         answer = super().handle_request(request)
+        is_stream = request.headers.get("accept", "").startswith(EVENT_STREAM)
         headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _DECODED]
         return httpx2.Response(
             answer.status_code,
             headers=headers,
-            stream=_BoundedBody(answer, self._body_bytes),
+            stream=_BoundedBody(answer, self._body_bytes * (STREAM_FRAMING if is_stream else 1)),
             extensions=answer.extensions,
         )
 

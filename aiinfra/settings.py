@@ -256,6 +256,7 @@ CONCURRENT_REQUESTS_ADDRESS = values[limits.CONCURRENT_REQUESTS_ADDRESS]
 # Providers
 
 PROVIDER_ANSWER_MAX_MIB = values[providers.PROVIDER_ANSWER_MAX_MIB]
+PROVIDER_STREAM_IDLE_S = values[providers.PROVIDER_STREAM_IDLE_S]
 BREAKER_FAILURES = values[providers.BREAKER_FAILURES]
 BREAKER_OPEN_S = values[providers.BREAKER_OPEN_S]
 PROVIDER_API_KEYS = {name: values[setting] for name, setting in providers.KEYS.items()}

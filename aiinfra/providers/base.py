@@ -1,6 +1,6 @@
 """The interface of provider adapters: arguments, results and errors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -173,6 +173,19 @@ class ChatAnswer:
     provider_request_id: str = ""
 
 
+@dataclass(frozen=True)
+class StreamEvent:
+    """One event of a streamed answer: its name ("" in OpenAI's dialect), and its data as sent and parsed."""
+
+    name: str
+    text: str
+    data: dict[str, Any]
+
+
+ChatStream = Generator[StreamEvent, None, ChatAnswer]
+"""The events of an answer as they arrive; the return value is the whole answer. `close()` ends the call."""
+
+
 class ProviderError(Exception):
     """A call without an answer.
 
@@ -221,6 +234,13 @@ class ProviderAdapter(Protocol):
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
+        ...
+
+    def stream(self, attempt: ProviderAttempt, call: ChatCall) -> ChatStream:
+        """Send the call once, and pass the answer on as it arrives. A server that cannot stream yields no event.
+
+        Raises ProviderError like `chat`, also after some events.
+        """
         ...
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:

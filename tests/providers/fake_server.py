@@ -13,7 +13,7 @@ from typing import Any
 from aiinfra import egress
 from aiinfra.providers.adapters.anthropic_messages import AnthropicAdapter
 from aiinfra.providers.adapters.openai_compatible import OpenAICompatibleAdapter
-from aiinfra.providers.base import ChatAnswer, ChatCall, ProviderAdapter, ProviderAttempt, ProviderError
+from aiinfra.providers.base import ChatAnswer, ChatCall, ProviderAdapter, ProviderAttempt, ProviderError, StreamEvent
 from aiinfra.providers.registry import Provider
 from tests.support.tcp import server
 
@@ -83,3 +83,42 @@ def outcome(adapter: ProviderAdapter, call: ChatCall = CALL, model: str = "m") -
         return adapter.chat(attempt, call)
     except ProviderError as error:
         return error
+
+
+def sse(*parts: bytes) -> bytes:
+    """A streamed answer, ended by closing the connection."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
+    return head + b"".join(parts)
+
+
+def streamed(
+    fake: FakeServer, *parts: bytes, dialect: str = "openai"
+) -> tuple[list[StreamEvent], ChatAnswer | ProviderError]:
+    """The events and the end of one call to a server that sends these parts."""
+    fake.will_answer(sse(*parts))
+    return stream_of(fake, dialect)
+
+
+def stream_of(fake: FakeServer, dialect: str = "openai") -> tuple[list[StreamEvent], ChatAnswer | ProviderError]:
+    attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="local", model="m")
+    stream = fake.adapter(dialect).stream(attempt, CALL)
+    events: list[StreamEvent] = []
+    while True:
+        try:
+            events.append(next(stream))
+        except StopIteration as end:
+            return events, end.value
+        except ProviderError as error:
+            return events, error
+
+
+def answer_of(fake: FakeServer, *parts: bytes, dialect: str = "openai") -> ChatAnswer:
+    _, outcome = streamed(fake, *parts, dialect=dialect)
+    assert isinstance(outcome, ChatAnswer), outcome
+    return outcome
+
+
+def error_of(fake: FakeServer, *parts: bytes, dialect: str = "openai") -> ProviderError:
+    _, outcome = streamed(fake, *parts, dialect=dialect)
+    assert isinstance(outcome, ProviderError)
+    return outcome

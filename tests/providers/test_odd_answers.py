@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from aiinfra.providers.adapters import anthropic_messages, errors
-from aiinfra.providers.adapters.openai_answer import chat_answer
+from aiinfra.providers.adapters.openai_answer import chat_answer, read_object
 from aiinfra.providers.base import ChatAnswer, ProviderError
 
 CASES = 5_000
@@ -85,7 +85,9 @@ def openai_reader(body: bytes) -> ChatAnswer:
 
 
 def anthropic_reader(body: bytes) -> ChatAnswer:
-    return anthropic_messages._answer(httpx2.Response(200, content=body), MESSAGES, "key")
+    return anthropic_messages._answer(
+        read_object(httpx2.Response(200, content=body)), httpx2.Headers(), MESSAGES, "key"
+    )
 
 
 @pytest.mark.parametrize("read", [openai_reader, anthropic_reader])

@@ -47,6 +47,12 @@ PROVIDER_ANSWER_MAX_MIB = Setting(
     16,
     "Largest answer of a provider in MiB, after decompression. A call with a larger answer fails.",
 )
+PROVIDER_STREAM_IDLE_S = Setting(
+    "PROVIDER_STREAM_IDLE_S",
+    kinds.Decimal(0.1, 3_600),
+    60.0,
+    "Seconds that a streamed answer may pause. It then counts as timed out.",
+)
 BREAKER_FAILURES = Setting(
     "BREAKER_FAILURES", kinds.Whole(1, 1000), 5, "Consecutive failures that open a model's circuit breaker."
 )

@@ -1,6 +1,7 @@
 """Anthropic's Messages API, through the `anthropic` client: its transport and errors, but not its models."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -10,15 +11,17 @@ import httpx2
 from anthropic import RequestOptions
 
 from aiinfra import egress
-from aiinfra.providers.adapters import errors, finish
+from aiinfra.providers.adapters import errors, finish, streaming
 from aiinfra.providers.adapters.anthropic_dialect import split_messages
 from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_tree, one_line
+from aiinfra.providers.adapters.merging import MergedMessage
 from aiinfra.providers.adapters.openai_answer import raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
 from aiinfra.providers.base import (
     BillState,
     ChatAnswer,
     ChatCall,
+    ChatStream,
     EmbeddingAnswer,
     EmbeddingCall,
     ErrorCode,
@@ -46,19 +49,47 @@ class AnthropicAdapter:
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
-        body = _body(attempt.model, call)
+        response = self._sent(attempt, call)
+        return _answer(read_object(response), response.headers, call.messages, self._provider.api_key)
+
+    def stream(self, attempt: ProviderAttempt, call: ChatCall) -> ChatStream:
+        """Send the call once, and pass the answer on as it arrives; see `ProviderAdapter`."""
+        said = call.messages, self._provider.api_key
+        dialect = streaming.Dialect(
+            merged=MergedMessage(),
+            read_body=lambda body, headers: _answer(body, headers, *said),
+            read_usage=anthropic_usage,
+            read_error=lambda error: errors.error_in_answer(error, *said),
+        )
+        ends_at = time.monotonic() + call.timeout_s
+        response = self._sent(attempt, call, streams=True)
+        return (yield from streaming.read_stream(response, dialect, ends_at))
+
+    def _sent(self, attempt: ProviderAttempt, call: ChatCall, *, streams: bool = False) -> httpx2.Response:
+        """The response to a call. That of a stream is still unread."""
+        body = {**_body(attempt.model, call), **({"stream": True} if streams else {})}
         options: RequestOptions = {
-            "headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": str(attempt.id)},
-            "timeout": egress.timeouts(call.timeout_s),
+            "headers": {
+                "X-Attempt-Id": str(attempt.id),
+                "Idempotency-Key": str(attempt.id),
+                **streaming.accept(streams=streams),
+            },
+            "timeout": streaming.timeouts(call.timeout_s, streams=streams),
         }
         try:
             with egress.deadline(call.timeout_s):
-                response = self._client.post("/v1/messages", body=body, cast_to=httpx2.Response, options=options)
+                return self._client.post(  # type: ignore[return-value]  # a Response comes back unchanged
+                    "/v1/messages",
+                    body=body,
+                    cast_to=httpx2.Response,
+                    options=options,
+                    stream=streams,
+                    stream_cls=anthropic.Stream[Any],
+                )
         except anthropic.APIStatusError as error:
             raise errors.status_error(error, call.messages, self._provider.api_key) from None
         except anthropic.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
-        return _answer(response, call.messages, self._provider.api_key)
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:  # noqa: ARG002 - never sent
         """Raises ProviderError: Anthropic has no embeddings."""
@@ -84,8 +115,9 @@ def _body(model: str, call: ChatCall) -> dict[str, Any]:
     return body
 
 
-def _answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], api_key: str) -> ChatAnswer:
-    body = read_object(response)
+def _answer(
+    body: Mapping[str, Any], headers: httpx2.Headers, messages: Sequence[Mapping[str, Any]], api_key: str
+) -> ChatAnswer:
     raw_usage = raw_usage_of(body)
     without_answer = anthropic_usage(raw_usage, answered=False), storable(raw_usage)
     if error := errors.error_in(body, has_answer="content" in body):
@@ -104,7 +136,7 @@ def _answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]], ap
             tool_calls=tool_calls,
             parts=[block for block in blocks if _text_of(block) is None and block.get("type") != "tool_use"],
             refused=body.get("stop_reason") == "refusal",
-            provider_request_id=one_line(response.headers.get("request-id", ""), ID_LENGTH),
+            provider_request_id=one_line(headers.get("request-id", ""), ID_LENGTH),
         )
     )
 
@@ -117,5 +149,7 @@ def _text_of(block: Mapping[str, Any]) -> str | None:
 
 def _tool_call(block: Mapping[str, Any]) -> dict[str, Any]:
     name, call_id = (one_line(str(block.get(key) or ""), NAME_LENGTH) for key in ("name", "id"))
-    function = {"name": name, "arguments": json.dumps(block.get("input"))}
+    arguments = block.get("input")
+    # A stream that ends within the input leaves a text that is no JSON.
+    function = {"name": name, "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments)}
     return {"id": call_id, "type": "function", "function": function}

@@ -19,7 +19,13 @@ def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]]
 
     Raises ProviderError for everything that is not a clean answer.
     """
-    body = read_object(response)
+    return answer_in(read_object(response), response.headers, messages, api_key)
+
+
+def answer_in(
+    body: Mapping[str, Any], headers: httpx2.Headers, messages: Sequence[Mapping[str, Any]], api_key: str
+) -> ChatAnswer:
+    """The answer in a body that was received whole, or put together from a stream."""
     raw_usage = raw_usage_of(body)
     without_answer = openai_usage(raw_usage, answered=False), storable(raw_usage)
     choice = _first_choice(body)
@@ -42,7 +48,7 @@ def chat_answer(response: httpx2.Response, messages: Sequence[Mapping[str, Any]]
             tool_calls=tool_calls,
             parts=others,
             refused=bool(refusal),
-            provider_request_id=one_line(response.headers.get("x-request-id", ""), ID_LENGTH),
+            provider_request_id=one_line(headers.get("x-request-id", ""), ID_LENGTH),
         )
     )
 

@@ -4,6 +4,7 @@ Its transport, authentication and errors are used, but not its models: they cost
 is checked here.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,15 @@ from openai import RequestOptions
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from aiinfra import egress
-from aiinfra.providers.adapters import errors, parameters
-from aiinfra.providers.adapters.openai_answer import chat_answer, raw_usage_of, read_object
+from aiinfra.providers.adapters import errors, parameters, streaming
+from aiinfra.providers.adapters.merging import MergedChunks
+from aiinfra.providers.adapters.openai_answer import answer_in, chat_answer, raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
 from aiinfra.providers.base import (
     BillState,
     ChatAnswer,
     ChatCall,
+    ChatStream,
     EmbeddingAnswer,
     EmbeddingCall,
     ErrorCode,
@@ -28,7 +31,7 @@ from aiinfra.providers.base import (
     TokenUsage,
 )
 from aiinfra.providers.registry import Provider
-from aiinfra.providers.usage import embedding_usage, storable
+from aiinfra.providers.usage import embedding_usage, openai_usage, storable
 
 
 class OpenAICompatibleAdapter:
@@ -50,6 +53,20 @@ class OpenAICompatibleAdapter:
             response = self._adapted(attempt, call)
         return chat_answer(response, call.messages, self._provider.api_key)
 
+    def stream(self, attempt: ProviderAttempt, call: ChatCall) -> ChatStream:
+        """Send the call once, and pass the answer on as it arrives; see `ProviderAdapter`."""
+        said = call.messages, self._provider.api_key
+        dialect = streaming.Dialect(
+            merged=MergedChunks(),
+            read_body=lambda body, headers: answer_in(body, headers, *said),
+            read_usage=openai_usage,
+            read_error=lambda error: errors.error_in_answer(error, *said),
+        )
+        ends_at = time.monotonic() + call.timeout_s
+        with egress.deadline(call.timeout_s):
+            response = self._adapted(attempt, call, streams=True)
+        return (yield from streaming.read_stream(response, dialect, ends_at))
+
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:
         """Send the call once. Raises ProviderError for everything that is not a vector for each text."""
         said = [{"content": text} for text in call.texts]
@@ -70,7 +87,7 @@ class OpenAICompatibleAdapter:
         except openai.APIConnectionError as error:
             raise errors.transport_error(error.__cause__) from None
 
-    def _adapted(self, attempt: ProviderAttempt, call: ChatCall) -> httpx2.Response:
+    def _adapted(self, attempt: ProviderAttempt, call: ChatCall, *, streams: bool = False) -> httpx2.Response:
         """The answer to a chat call, repeated with other parameters if the server rejects some.
 
         Rejected calls cost nothing, so all of this is one attempt.
@@ -78,7 +95,7 @@ class OpenAICompatibleAdapter:
         rules = parameters.rules_for(self._provider, attempt.model)
         for changes in range(parameters.CHANGES_MAX + 1):
             try:
-                response = self._created(attempt, call, rules, changes)
+                response = self._created(attempt, call, rules, changes, streams=streams)
             except openai.APIStatusError as error:
                 changed = _rules_after(error, rules, call) if changes < parameters.CHANGES_MAX else None
                 if changed is None:
@@ -93,13 +110,15 @@ class OpenAICompatibleAdapter:
         raise AssertionError("the last round returns or raises")
 
     def _created(
-        self, attempt: ProviderAttempt, call: ChatCall, rules: parameters.Rules, changes: int
+        self, attempt: ProviderAttempt, call: ChatCall, rules: parameters.Rules, changes: int, *, streams: bool
     ) -> httpx2.Response:
         body = {
             "model": attempt.model,
             "messages": call.messages,
             **rules.arguments(call.max_tokens, call.temperature, call.service_tier),
         }
+        if streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         # A changed body needs a fresh idempotency key.
         key = f"{attempt.id}-{changes}" if changes else str(attempt.id)
         return self._post("/chat/completions", body, key, attempt, call.timeout_s)
@@ -107,12 +126,19 @@ class OpenAICompatibleAdapter:
     def _post(
         self, path: str, body: dict[str, Any], idempotency_key: str, attempt: ProviderAttempt, timeout_s: float
     ) -> httpx2.Response:
-        """The answer to one POST. Raises openai's APIStatusError and APIConnectionError."""
+        """The answer to one POST, unread if it is a stream. Raises openai's APIStatusError and APIConnectionError."""
+        streams = "stream" in body
         options: RequestOptions = {
-            "headers": {"X-Attempt-Id": str(attempt.id), "Idempotency-Key": idempotency_key},
-            "timeout": egress.timeouts(timeout_s),
+            "headers": {
+                "X-Attempt-Id": str(attempt.id),
+                "Idempotency-Key": idempotency_key,
+                **streaming.accept(streams=streams),
+            },
+            "timeout": streaming.timeouts(timeout_s, streams=streams),
         }
-        return self._client.post(path, body=body, cast_to=httpx2.Response, options=options)
+        return self._client.post(  # type: ignore[return-value]  # a Response comes back unchanged
+            path, body=body, cast_to=httpx2.Response, options=options, stream=streams, stream_cls=openai.Stream[Any]
+        )
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; real providers have no such lookup."""

@@ -28,6 +28,9 @@ class FaultKind(StrEnum):
     MISSING_USAGE = "missing_usage"
     HANG = "hang"
     HOLD = "hold"
+    STREAM_HOLD = "stream_hold"
+    STREAM_RESET = "stream_reset"
+    STREAM_ERROR = "stream_error"
     CONTENT_FILTER = "content_filter"
 
 

@@ -39,6 +39,10 @@ class Dialect(Protocol):
         """The body of an error."""
         ...
 
+    def error_event(self, message: str) -> bytes:
+        """The event of an error in the middle of a stream."""
+        ...
+
 
 class OpenAIDialect:
     """Chat completions, with DeepSeek's extra counters for that provider."""
@@ -79,6 +83,10 @@ class OpenAIDialect:
     def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
         """An OpenAI error."""
         return {"error": {"message": message, "type": _error_type(status), "param": param, "code": None}}
+
+    def error_event(self, message: str) -> bytes:
+        """An OpenAI error as a chunk."""
+        return _event(self.error(500, message, None))
 
     def _envelope(self, prompt: Prompt, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{_id_of(prompt)}", "object": kind, "created": int(time.time()), "model": prompt.model}
@@ -136,13 +144,18 @@ class AnthropicDialect:
             yield _named_event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
         yield _named_event("content_block_stop", index=0)
         delta = {"stop_reason": _ANTHROPIC_STOP_REASONS[answer.finish_reason], "stop_sequence": None}
-        yield _named_event("message_delta", delta=delta, usage={"output_tokens": answer.usage.output})
+        counts = {"usage": {"output_tokens": answer.usage.output}} if with_usage else {}
+        yield _named_event("message_delta", delta=delta, **counts)
         yield _named_event("message_stop")
 
     def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
         """An Anthropic error."""
         text = f"{param}: {message}" if param else message
         return {"type": "error", "error": {"type": _error_type(status), "message": text}}
+
+    def error_event(self, message: str) -> bytes:
+        """An Anthropic error event."""
+        return _named_event("error", error=self.error(500, message, None)["error"])
 
     def _envelope(self, prompt: Prompt) -> dict[str, Any]:
         message = {"id": f"msg_{_id_of(prompt)}", "type": "message", "role": "assistant", "model": prompt.model}

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from aiinfra.providers.sandbox.behaviour import Director, Fault, FaultKind
 from aiinfra.providers.sandbox.book import book_from_environment
 from aiinfra.providers.sandbox.dialects import Dialect, embeddings
 from aiinfra.providers.sandbox.exchange import BadRequestError, Exchange
-from aiinfra.providers.sandbox.model import Answer, PrefixCache, Prompt, compose
+from aiinfra.providers.sandbox.model import PrefixCache, compose
 
 MALFORMED = b'{"choices": [{"message": {"content": "This is a sandbox'
 
@@ -43,7 +43,12 @@ class Sandbox:
         elif _is(fault, FaultKind.MALFORMED_BODY):
             await exchange.send(MALFORMED, "application/json")
         else:
-            await _send(exchange, dialect, prompt, answer, fault, latency_s / 2)
+            with_usage = not _is(fault, FaultKind.MISSING_USAGE)
+            if prompt.stream:
+                events = list(dialect.events(prompt, answer, with_usage=with_usage))
+                await self._stream(exchange, dialect, events, fault, pause_s=latency_s / 2 / len(events))
+            else:
+                await exchange.send_json(dialect.whole(prompt, answer, with_usage=with_usage))
 
     async def embed(self, exchange: Exchange, provider: str, dialect: Dialect) -> None:
         """Answer an embeddings call."""
@@ -64,6 +69,31 @@ class Sandbox:
             await exchange.send(MALFORMED, "application/json")
         else:
             await exchange.send_json({**body, "usage": None} if _is(fault, FaultKind.MISSING_USAGE) else body)
+
+    async def _stream(
+        self, exchange: Exchange, dialect: Dialect, events: Sequence[bytes], fault: Fault | None, pause_s: float
+    ) -> None:
+        await exchange.start("text/event-stream", headers={"cache-control": "no-cache"})
+        for number, event in enumerate(events):
+            if fault and number == len(events) // 2 and await self._ended_halfway(exchange, dialect, fault):
+                return
+            await exchange.send_chunk(event)
+            await asyncio.sleep(pause_s)
+        await exchange.send_chunk(b"", last=True)
+
+    async def _ended_halfway(self, exchange: Exchange, dialect: Dialect, fault: Fault) -> bool:
+        """Apply a fault of streams; whether that ended the answer."""
+        match fault.kind:
+            case FaultKind.STREAM_HOLD:
+                await self.director.hold(exchange.headers.get("x-attempt-id") or "")
+                return False
+            case FaultKind.STREAM_RESET:
+                await exchange.reset()
+            case FaultKind.STREAM_ERROR:
+                await exchange.send_chunk(dialect.error_event("simulated fault"), last=True)
+            case _:
+                return False
+        return True
 
     def _admit(self, exchange: Exchange) -> None:
         self.agents[exchange.headers.get("user-agent", "")] += 1
@@ -89,22 +119,3 @@ async def _failed_unbilled(exchange: Exchange, fault: Fault, dialect: Dialect) -
         case _:
             return False
     return True
-
-
-async def _send(
-    exchange: Exchange, dialect: Dialect, prompt: Prompt, answer: Answer, fault: Fault | None, stream_s: float
-) -> None:
-    with_usage = not _is(fault, FaultKind.MISSING_USAGE)
-    if prompt.stream:
-        events = dialect.events(prompt, answer, with_usage=with_usage)
-        await _stream(exchange, events, pause_s=stream_s / (len(answer.content.split()) + 1))
-    else:
-        await exchange.send_json(dialect.whole(prompt, answer, with_usage=with_usage))
-
-
-async def _stream(exchange: Exchange, events: Iterator[bytes], pause_s: float) -> None:
-    await exchange.start("text/event-stream", headers={"cache-control": "no-cache"})
-    for event in events:
-        await exchange.send_chunk(event)
-        await asyncio.sleep(pause_s)
-    await exchange.send_chunk(b"", last=True)
