@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "aiinfra.middleware.CompressPages",
     "aiinfra.middleware.request_id",
     "aiinfra.middleware.browser_policies",
+    "aiinfra.key_calls.straight_to_endpoint",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

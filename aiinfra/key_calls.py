@@ -1,0 +1,85 @@
+"""Calls with an API key go straight to their endpoint.
+
+They skip the middleware that only sessions and pages need. What it would have done for such a call:
+
+| skipped | why nothing is lost |
+|---|---|
+| sessions, authentication, `check_session` | without a cookie there is no session; the endpoint checks the key |
+| CSRF | endpoints are exempt, and check a session's token themselves |
+| `CommonMiddleware` | the host check and `Content-Length` are here; URLs of endpoints get no slash |
+| `AccountMiddleware`, `TooManyAttempts` | answer exceptions that no endpoint lets through |
+| `LoginRequired`, `session_principal` | endpoints are open to strangers, and set the scope of the key's organization |
+| messages, HTMX, `IdempotentForms`, `RequireSecondFactor`, `WorkerPages` | for pages and signed-in people only |
+
+`tests/api/test_key_calls.py` compares headers and errors of both ways.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from aiinfra.api import Endpoint
+from aiinfra.failures import is_for_programs
+from aiinfra.middleware import GetResponse, bounded_body, private_responses
+from aiinfra.tenants.caller import called_from, client_address
+from aiinfra.tenants.security_log.answers import record_answers
+
+
+def straight_to_endpoint(get_response: GetResponse) -> GetResponse:
+    """Middleware: responds to calls that have an `Authorization` header and no cookie; passes on all others."""
+    framed = cast(GetResponse, XFrameOptionsMiddleware(_endpoint))
+    recorded = _with_address(_safely(record_answers(_safely(framed))))
+    respond = _safely(bounded_body(_safely(private_responses(recorded))))
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        match = _match_of(request)
+        if match is None:
+            return get_response(request)
+        request.get_host()  # raises DisallowedHost
+        request.resolver_match = match
+        request.user = AnonymousUser()
+        response = respond(request)
+        response.headers.setdefault("Vary", "Cookie")  # with a cookie, the answer could be another
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def _match_of(request: HttpRequest) -> ResolverMatch | None:
+    """The endpoint of a call that goes straight to it; None if the request takes the long way."""
+    is_with_key = request.META.get("HTTP_AUTHORIZATION") and not request.META.get("HTTP_COOKIE")
+    if not is_with_key or not is_for_programs(request):
+        return None
+    try:
+        match = resolve(request.path_info)
+    except Resolver404:
+        return None
+    return match if isinstance(match.func, Endpoint) else None
+
+
+def _endpoint(request: HttpRequest) -> HttpResponseBase:
+    match = request.resolver_match
+    assert match is not None  # noqa: S101 - for the type checker: the middleware has set it
+    endpoint: Callable[..., HttpResponseBase] = match.func
+    return endpoint(request, *match.args, **match.kwargs)
+
+
+def _with_address(get_response: GetResponse) -> GetResponse:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with called_from(client_address(request)):
+            return get_response(request)
+
+    return middleware
+
+
+def _safely(get_response: GetResponse) -> GetResponse:
+    """As Django wraps each middleware: an exception becomes a response that the outer ones still see."""
+    return cast(GetResponse, convert_exception_to_response(get_response))

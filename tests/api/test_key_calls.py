@@ -1,0 +1,114 @@
+"""A call with a key goes straight to its endpoint, one with a cookie the long way: both get the same answer."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from aiinfra.bodies import BODY_BYTES_MAX
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.security_log.models import SecurityEvent
+from tests.api.support import CHAT, EVENTS, QUEUE, new_key
+
+CALLS: dict[str, dict[str, Any]] = {
+    "a read": {"method": "GET", "path": f"{QUEUE}?action=stats"},
+    "a head": {"method": "HEAD", "path": f"{QUEUE}?action=stats"},
+    "an event stream": {"method": "GET", "path": EVENTS},
+    "a wrong key": {"method": "GET", "path": QUEUE, "key": "aik_x"},
+    "a missing scope": {"method": "POST", "path": QUEUE, "data": b'{"action": "cleanup"}'},
+    "an unknown organization": {"method": "GET", "path": f"{QUEUE}?action=stats&organizationId=nobody"},
+    "an unknown request": {"method": "GET", "path": f"{QUEUE}?action=status&requestId=x"},
+    "an unknown action": {"method": "GET", "path": f"{QUEUE}?action=x"},
+    "an unknown URL": {"method": "GET", "path": "/api/ai/nothing"},
+    "another slash": {"method": "GET", "path": f"{QUEUE}/"},
+    "a wrong method": {"method": "DELETE", "path": QUEUE},
+    "options": {"method": "OPTIONS", "path": QUEUE},
+    "no JSON": {"method": "POST", "path": CHAT, "data": b"{"},
+    "a form": {"method": "POST", "path": CHAT, "data": b"a=b", "content_type": "application/x-www-form-urlencoded"},
+    "a large body": {"method": "POST", "path": CHAT, "data": b" " * (BODY_BYTES_MAX + 1)},
+    "a wrong host": {"method": "GET", "path": QUEUE, "HTTP_HOST": "elsewhere.example"},
+    "a malformed host": {"method": "GET", "path": QUEUE, "HTTP_HOST": "a b"},
+    "a sane request ID": {"method": "GET", "path": f"{QUEUE}?action=x", "HTTP_X_REQUEST_ID": "my-request-1"},
+    "an unsafe request ID": {"method": "GET", "path": f"{QUEUE}?action=x", "HTTP_X_REQUEST_ID": "\n"},
+}
+OF_ONE_REQUEST = {"X-Request-Id", "RateLimit-Remaining", "x-ratelimit-remaining-requests"}
+TIMES = {"RateLimit-Reset", "x-ratelimit-reset-requests"}
+
+
+@pytest.fixture
+def send(organization: Organization, settings: Settings) -> Callable[..., Any]:
+    """Sends one of the calls, straight or the long way."""
+    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.SECURE_SSL_REDIRECT = False
+    good = new_key(organization, Role.OPERATOR)
+
+    def call(name: str, **more: Any) -> Any:
+        client = Client()
+        client.raise_request_exception = False
+        options = {"content_type": "application/json", "key": good, **CALLS[name], **more}
+        headers = {"HTTP_AUTHORIZATION": f"Bearer {options.pop('key')}"}
+        return client.generic(options.pop("method"), options.pop("path"), **{**headers, **options})
+
+    return call
+
+
+def shown(response: HttpResponseBase) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and error, without what differs between two equal requests."""
+    headers = {name: value for name, value in response.items() if name not in OF_ONE_REQUEST | TIMES}
+    kept = {name: str(name in response) for name in OF_ONE_REQUEST | TIMES}
+    if response.streaming or response.status_code < 400 or response["Content-Type"] != "application/json":
+        return response.status_code, {**headers, **kept}, None
+    assert isinstance(response, HttpResponse)
+    error = json.loads(response.content)["error"] if response.content else {}
+    return response.status_code, {**headers, **kept, "Content-Length": ""}, {**error, "requestId": None}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_status_headers_and_errors_are_the_same_both_ways(name: str, send: Callable[..., Any]) -> None:
+    straight, long_way = send(name), send(name, HTTP_COOKIE="theme=dark")
+    assert shown(straight) == shown(long_way)
+    for response in (straight, long_way):
+        response.close()
+
+
+@pytest.mark.parametrize(("cookie", "is_straight"), [({}, True), ({"HTTP_COOKIE": "theme=dark"}, False)])
+def test_only_calls_without_a_cookie_skip_the_session(
+    send: Callable[..., Any], cookie: dict[str, str], is_straight: bool
+) -> None:
+    request = send("a read", **cookie).wsgi_request
+    assert hasattr(request, "session") is not is_straight
+    assert hasattr(request, "principal") is not is_straight
+
+
+def test_a_refused_key_and_scope_are_in_the_security_log_with_the_address(send: Callable[..., Any]) -> None:
+    before = SecurityEvent.objects.count()
+    send("a wrong key", REMOTE_ADDR="192.0.2.7")
+    send("a missing scope", REMOTE_ADDR="192.0.2.7")
+    newest = SecurityEvent.objects.order_by("-sequence")[: SecurityEvent.objects.count() - before]
+    assert {(event.event, event.ip_address) for event in newest} == {
+        ("key.refused", "192.0.2.7"),
+        ("permission.refused", "192.0.2.7"),
+    }
+
+
+def test_a_failure_outside_of_the_endpoint_is_an_error_and_not_a_page(
+    send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("aiinfra.tenants.security_log.answers.repeats.count", fail)
+    straight, long_way = send("a wrong key"), send("a wrong key", HTTP_COOKIE="theme=dark")
+    assert straight.status_code == 500
+    assert shown(straight) == shown(long_way)
+
+
+def test_the_middleware_comes_before_the_session(settings: Settings) -> None:
+    names = [name.rpartition(".")[2] for name in settings.MIDDLEWARE]
+    assert names.index("straight_to_endpoint") + 1 == names.index("SessionMiddleware")
