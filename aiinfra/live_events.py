@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from aiinfra.redis import redis_client
+from aiinfra.redis import ScriptCall, redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -99,14 +99,18 @@ def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool =
     """
     if not drafts:
         return
+    try:
+        publication(organization_id, drafts, if_changed=if_changed).run()
+    except RedisError:
+        logger.info("live events not sent", extra={"fields": {"organization": organization_id, "events": len(drafts)}})
+
+
+def publication(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool = False) -> ScriptCall:
+    """What `publish` sends, for a round trip with other scripts."""
     arguments: list[str | int] = [CHANNEL, organization_id, HISTORY_MAX, HISTORY_TTL_S]
     for draft in drafts:
         arguments += [draft.type, draft.subject, draft.data.model_dump_json(by_alias=True), int(if_changed)]
-    keys = [_history(organization_id), f"live:{{{organization_id}}}:figures"]
-    try:
-        _script()(keys=keys, args=arguments, client=redis_client())
-    except RedisError:
-        logger.info("live events not sent", extra={"fields": {"organization": organization_id, "events": len(drafts)}})
+    return ScriptCall(_script(), [_history(organization_id), f"live:{{{organization_id}}}:figures"], arguments)
 
 
 def erase_history(organization_id: int) -> None:

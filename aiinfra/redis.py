@@ -1,10 +1,15 @@
 """The one way to connect to Redis: two bounded pools per process and address, with short timeouts and no retries."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 
@@ -20,6 +25,38 @@ def redis_client() -> Redis:
 def bytes_client() -> Redis:
     """The same client, returning `bytes`, as RQ requires."""
     return _client(settings.REDIS_URL, decode_responses=False)
+
+
+@dataclass(frozen=True)
+class ScriptCall:
+    """A script to run, alone or in one round trip with others."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | float]
+
+    def run(self) -> Any:
+        """The script's result. Raises RedisError."""
+        return self.script(keys=self.keys, args=self.arguments, client=redis_client())
+
+
+def run_together(calls: Sequence[ScriptCall]) -> list[Any]:
+    """The scripts' results, in order and in one round trip. Raises RedisError; the other scripts have run then.
+
+    A server that does not know a script yet gets it in a further round trip.
+    """
+    if not calls:
+        return []
+    with redis_client().pipeline(transaction=False) as pipeline:
+        for call in calls:
+            pipeline.evalsha(call.script.sha, len(call.keys), *call.keys, *call.arguments)
+        results = pipeline.execute(raise_on_error=False)
+    for number, result in enumerate(results):
+        if isinstance(result, NoScriptError):
+            results[number] = calls[number].run()
+        elif isinstance(result, Exception):
+            raise result
+    return results
 
 
 @cache

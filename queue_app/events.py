@@ -6,9 +6,11 @@ from datetime import datetime
 from django.utils import timezone
 
 from aiinfra.api import ApiModel
-from aiinfra.live_events import Draft, EventType, publish
+from aiinfra.live_events import Draft, EventType, publication, publish
 from aiinfra.money import Dollars, dollars
+from aiinfra.redis import ScriptCall
 from cost_app import create_cost_optimizer
+from cost_app.facade import Attempt
 from queue_app.models import ENDED, AIRequest, Priority, Status
 
 cost = create_cost_optimizer()
@@ -38,8 +40,17 @@ def publish_changes(*requests: AIRequest) -> None:
         publish(requests[0].organization_id, _drafts(requests))
 
 
-def event_of(request: AIRequest) -> RequestEvent:
-    """The event for the request's current state."""
+def publication_of(request: AIRequest, attempt: Attempt | None = None) -> ScriptCall:
+    """What `publish_changes` runs for one request, for a round trip with other scripts.
+
+    With the attempt that has just ended, the cost of a request without an earlier one is not queried.
+    """
+    draft = Draft(EventType.REQUEST, str(request.id), event_of(request, attempt))
+    return publication(request.organization_id, [draft])
+
+
+def event_of(request: AIRequest, attempt: Attempt | None = None) -> RequestEvent:
+    """The event for the request's current state; `attempt` as in `publication_of`."""
     return RequestEvent(
         request_id=str(request.id),
         status=Status(request.status),
@@ -48,7 +59,7 @@ def event_of(request: AIRequest) -> RequestEvent:
         priority=Priority(request.priority).name.lower(),
         attempt=request.attempt_number,
         cached=request.cached,
-        cost=dollars(_cost_of(request)) if request.status in ENDED else None,
+        cost=dollars(_cost_of(request, attempt)) if request.status in ENDED else None,
         error_code=request.error_code or None,
         at=timezone.now(),
     )
@@ -58,5 +69,8 @@ def _drafts(requests: Sequence[AIRequest]) -> list[Draft]:
     return [Draft(EventType.REQUEST, str(request.id), event_of(request)) for request in requests]
 
 
-def _cost_of(request: AIRequest) -> int:
-    return 0 if request.cached else sum(attempt.cost_nano for attempt in cost.attempts_of([request.id]))
+def _cost_of(request: AIRequest, attempt: Attempt | None) -> int:
+    if request.cached:
+        return 0
+    attempts = [attempt] if attempt and attempt.number == 1 else cost.attempts_of([request.id])
+    return sum(each.cost_nano for each in attempts)

@@ -6,9 +6,9 @@ from django.db import close_old_connections
 from redis.exceptions import RedisError
 from rq import get_current_job
 
-from queue_app.ordering.claims import claim_next
 from queue_app.processing import in_flight
-from queue_app.processing.provider_call import process
+from queue_app.processing.dispatching import next_entry, start
+from queue_app.processing.provider_call import run
 from queue_app.processing.write_gate import slot
 
 logger = logging.getLogger(__name__)
@@ -29,13 +29,14 @@ def run_next() -> None:
 
 def _work_once(worker: str) -> bool:
     with slot():
-        claim = claim_next(worker)
-    if claim is None:
-        return False
-    try:
-        with in_flight.track(claim):
-            process(claim)
-    except Exception:
-        # The lease is no longer renewed, so index repair recovers the request and counts a crash.
-        logger.exception("request broke its worker", extra={"fields": {"request": claim.request.id}})
-    return True
+        entry, all_closed = next_entry()
+        started = start(entry, worker, all_closed=all_closed) if entry else None
+    if started is not None:
+        claim, attempt = started
+        try:
+            with in_flight.track(claim):
+                run(claim, attempt)
+        except Exception:
+            # The lease is no longer renewed, so index repair recovers the request and counts a crash.
+            logger.exception("request broke its worker", extra={"fields": {"request": claim.request.id}})
+    return entry is not None

@@ -12,13 +12,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from redis import RedisError
+from redis.commands.core import Script
 
 from aiinfra.providers.base import HANDLING, ErrorCode, ProviderError
-from aiinfra.redis import redis_client
+from aiinfra.redis import ScriptCall, redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +41,11 @@ PROBING_PAUSE_S = 10
 """While the probe is running, callers ask again after this: most calls have ended by then."""
 
 _KEY = "aiinfra:breaker:states"
+_OPEN = "open"
 
 # A field of the hash is "failures|opened at|probe until|callers"; times in ms, 0 for never. Closed while "opened at" is
-# 0. A caller is "organization:last call:1 if its last call failed"; they are joined by commas.
+# 0. A caller is "organization:last call:1 if its last call failed"; they are joined by commas. The field `open` is 0 if
+# every circuit is closed, and 1 if not; without it nobody knows.
 _READ = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -59,15 +63,27 @@ for name, seen, failed in string.gmatch(listed, '(%d+):(%d+):(%d)') do
     if failed == '1' then failing = failing + weight else content = content + 1 end
   end
 end
-local function write(failures, opened, probe)
+local function note_open()
+  local any, fields = 0, redis.call('HGETALL', KEYS[1])
+  for i = 1, #fields, 2 do
+    if string.match(fields[i + 1], '^%d+|[1-9]') then any = 1 end
+  end
+  redis.call('HSET', KEYS[1], '{_OPEN}', any)
+end
+local function write(failures, opened_at, probe)
   local list = {{}}
   for name, caller in pairs(callers) do list[#list + 1] = name .. ':' .. caller end
-  redis.call('HSET', KEYS[1], ARGV[1], string.format('%d|%d|%d|', failures, opened, probe) .. table.concat(list, ','))
+  local state = string.format('%d|%d|%d|', failures, opened_at, probe) .. table.concat(list, ',')
+  redis.call('HSET', KEYS[1], ARGV[1], state)
+  if (opened > 0) ~= (opened_at > 0) then note_open() end
 end
 """
 # The pause does not apply to an organization without failures if another one alone opened the circuit.
 _ALLOW = f"""{_READ}
-if opened == 0 then return -1 end
+if opened == 0 then
+  if redis.call('HEXISTS', KEYS[1], '{_OPEN}') == 0 then note_open() end
+  return -1
+end
 local mine = string.match(',' .. listed, ',' .. me .. ':%d+:(%d)')
 local wait = opened + tonumber(ARGV[3]) - now
 if failing == 1 and mine ~= '1' then wait = 0 end
@@ -102,6 +118,11 @@ if probe > 0 then
   callers[me] = string.match(',' .. listed, ',' .. me .. ':(%d+:%d)')
   write(failures, opened, 0)
 end
+"""
+
+
+_ALL_CLOSED = f"""
+return redis.call('HGET', KEYS[1], '{_OPEN}') == '0'
 """
 
 
@@ -147,6 +168,18 @@ def allow(provider: str, model: str, organization_id: int = INSTALLATION) -> Dec
     pauses = (open_ms, PROBE_LIMIT_S * 1000, PROBING_PAUSE_S * 1000)
     wait_ms = _run(_ALLOW, provider, model, organization_id, *pauses)
     return Decision(True) if wait_ms is None or wait_ms < 0 else Decision(False, wait_ms / 1000)
+
+
+def all_closed() -> ScriptCall:
+    """Asks, in a round trip with other scripts, whether every circuit is closed: 1 if so, and `allow` would allow any
+    call. None if one is not, or if nobody knows.
+    """
+    return ScriptCall(_registered(_ALL_CLOSED), [_KEY], [])
+
+
+def success(provider: str, model: str, organization_id: int = INSTALLATION) -> ScriptCall:
+    """Report that the call was answered, in a round trip with other scripts: closes the circuit."""
+    return _call(_SUCCESS, provider, model, organization_id)
 
 
 def record_success(provider: str, model: str, organization_id: int = INSTALLATION) -> None:
@@ -197,7 +230,7 @@ def states() -> list[BreakerState]:
 
 
 def _parsed(fields: Mapping[str, str], now_ms: int) -> list[BreakerState]:
-    return [_state(name, value, now_ms) for name, value in fields.items()]
+    return [_state(name, value, now_ms) for name, value in fields.items() if name != _OPEN]
 
 
 def _state(name: str, value: str, now_ms: int) -> BreakerState:
@@ -213,7 +246,16 @@ def _state(name: str, value: str, now_ms: int) -> BreakerState:
 def _run(script: str, provider: str, model: str, *arguments: int) -> Any:
     """The script's result, or None while Redis is down: calls must continue without a breaker."""
     try:
-        return redis_client().eval(script, 1, _KEY, f"{provider}/{model}", *arguments)
+        return _call(script, provider, model, *arguments).run()
     except RedisError:
         logger.warning("circuit breaker skipped because Redis is down", exc_info=True)
         return None
+
+
+def _call(script: str, provider: str, model: str, *arguments: int) -> ScriptCall:
+    return ScriptCall(_registered(script), [_KEY], [f"{provider}/{model}", *arguments])
+
+
+@cache
+def _registered(script: str) -> Script:
+    return redis_client().register_script(script)

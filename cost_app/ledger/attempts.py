@@ -225,7 +225,10 @@ def _end(attempt: Attempt, before: set[State], after: State, **columns: Any) -> 
 
 def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
     """The one way to change an attempt: only from an expected state, so that one of two concurrent callers does it."""
-    return bool(Attempt.objects.filter(id=attempt.id, state__in=before).update(state=after, **columns))
+    moved = Attempt.objects.filter(id=attempt.id, state__in=before).update(state=after, **columns)
+    if moved:
+        attempt.cost_nano = columns.get("cost_nano", attempt.cost_nano)
+    return bool(moved)
 
 
 def _book(attempt: Attempt, kind: LedgerKind, nano: int, usage: TokenUsage | None = None, **columns: Any) -> None:

@@ -13,14 +13,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.redis import ScriptCall, run_together
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.facade import Attempt
 from queue_app import events
-from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.models import AIRequest, Status
 from queue_app.ordering import index
 from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
@@ -60,23 +60,43 @@ def claim_next(worker: str) -> Claim | None:
     """Claim the best request of all organizations for a worker. None if nothing may start. Raises RedisError."""
     while entry := index.claim():
         with organization_scope(entry.organization_id):
-            if claim := _make_true(entry, worker):
-                return claim
+            request = pending(entry)
+            if request and take(request, worker):
+                events.publish_changes(request)
+                return claim_of(request, entry)
         release(entry)
     return None
 
 
-def _make_true(entry: IndexEntry, worker: str) -> Claim | None:
-    """None if the entry's request was cancelled, claimed or ended in the meantime, or follows another one."""
-    now = timezone.now()
-    claimed = AIRequest.objects.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).update(
-        status=Status.PROCESSING, lease_until=lease_end(), worker=worker, started_at=Coalesce("started_at", now)
+def pending(entry: IndexEntry) -> AIRequest | None:
+    """The entry's request with its content, not yet claimed. None if it was cancelled, claimed or ended by now, or
+    follows another one.
+    """
+    rows = AIRequest.objects.select_related("content").defer("content__response")
+    return rows.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).first()
+
+
+def take(request: AIRequest, worker: str) -> bool:
+    """Claim a pending request for a worker. False if it has changed since it was read."""
+    columns = {
+        "status": Status.PROCESSING,
+        "lease_until": lease_end(),
+        "worker": worker,
+        "started_at": request.started_at or timezone.now(),
+    }
+    unchanged = AIRequest.objects.filter(
+        id=request.id, status=Status.PENDING, leader_id=None, attempt_number=request.attempt_number
     )
-    if not claimed:
-        return None
-    content = RequestContent.objects.select_related("request").defer("response").get(request_id=entry.request_id)
-    events.publish_changes(content.request)
-    return Claim(content.request, unpack(content.call), content.request.attempt_number, entry)
+    if not unchanged.update(**columns):
+        return False
+    for name, value in columns.items():
+        setattr(request, name, value)
+    return True
+
+
+def claim_of(request: AIRequest, entry: IndexEntry) -> Claim:
+    """A claim of a request that `pending` returned. Raises if its content is missing or cannot be read."""
+    return Claim(request, unpack(request.content.call), request.attempt_number, entry)
 
 
 def hold_for_caller(claim: Claim) -> None:
@@ -88,12 +108,17 @@ def hold_for_caller(claim: Claim) -> None:
 
 def mark_sent(claim: Claim, attempt: Attempt) -> None:
     """Start counting the call against its provider limit, if it has one."""
-    if claim.reserved is None or not claim.reserved.limit:
-        return
     try:
-        index.run("sent", [str(claim.entry), claim.reserved.model, str(attempt.id)])
+        run_together(sending(claim, attempt))
     except RedisError:
         logger.warning("call not counted against its limit", extra={"fields": {"request": claim.request.id}})
+
+
+def sending(claim: Claim, attempt: Attempt) -> list[ScriptCall]:
+    """What `mark_sent` runs, for a round trip with other scripts."""
+    if claim.reserved is None or not claim.reserved.limit:
+        return []
+    return [index.script("sent", [str(claim.entry), claim.reserved.model, str(attempt.id)])]
 
 
 def release(entry: IndexEntry) -> None:

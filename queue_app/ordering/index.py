@@ -17,7 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from redis.commands.core import Script
 
-from aiinfra.redis import redis_client
+from aiinfra.redis import ScriptCall, redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
 PREFIX = "{aiq}:"
@@ -64,7 +64,12 @@ def _script(name: str) -> Script:
 
 def run(name: str, arguments: Sequence[str | float] = ()) -> Any:
     """Run one of the scripts in `lua/`. Raises RedisError."""
-    return _script(name)(args=list(arguments), client=redis_client())
+    return script(name, arguments).run()
+
+
+def script(name: str, arguments: Sequence[str | float] = ()) -> ScriptCall:
+    """A call of one of the scripts in `lua/`, for a round trip with others."""
+    return ScriptCall(_script(name), (), arguments)
 
 
 def score_of(request: AIRequest) -> float:
@@ -94,8 +99,13 @@ def claim() -> IndexEntry | None:
 
     Raises RedisError.
     """
-    claimed = run("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
+    claimed = claiming().run()
     return IndexEntry.parse(*claimed) if claimed else None
+
+
+def claiming() -> ScriptCall:
+    """What `claim` runs, for a round trip with other scripts. Returns the arguments of `IndexEntry.parse`, or None."""
+    return script("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
 
 
 def horizon_s() -> float:
@@ -109,8 +119,13 @@ def horizon_s() -> float:
 
 def release(entries: Iterable[IndexEntry]) -> None:
     """End claims, so that their organizations may start other requests. Raises RedisError."""
-    if texts := [str(entry) for entry in entries]:
-        run("release", texts)
+    if ended := list(entries):
+        releasing(ended).run()
+
+
+def releasing(entries: Iterable[IndexEntry]) -> ScriptCall:
+    """What `release` runs, for a round trip with other scripts."""
+    return script("release", [str(entry) for entry in entries])
 
 
 def hold(entries: Iterable[IndexEntry]) -> None:

@@ -5,8 +5,10 @@ before its attempt, as cancelling does, so that two of them cannot deadlock.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -15,15 +17,18 @@ from django.utils import timezone
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
 from aiinfra.providers.tokens import counted_usage
+from aiinfra.redis import ScriptCall
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, BudgetBusyError, BudgetRefusedError, ModelNotPricedError
 from queue_app import events
 from queue_app.caching import coalescing
 from queue_app.caching.cache_answer import RECHECKS, WARMS, cache_answer, response_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
-from queue_app.ordering.claims import Claim, release
+from queue_app.ordering import index
+from queue_app.ordering.claims import Claim
 from queue_app.packing import pack
 from queue_app.processing.retry_policy import NextAttempt, next_attempt
+from queue_app.processing.telling import tell
 from queue_app.submission.intake import attempt_order, enter, record_model
 
 cost = create_cost_optimizer()
@@ -36,10 +41,10 @@ BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 BUDGET_BUSY = "BUDGET_BUSY"
 
 
-def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
-    """Book the call, end the request with its answer and store the answer in the cache.
+def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer, report: Sequence[ScriptCall] = ()) -> bool:
+    """Book the call and end the request with its answer, publish that, then store the answer in the cache.
 
-    False if the request was lost or cancelled in the meantime.
+    `report` runs in the round trip that publishes. False if the request was lost or cancelled in the meantime.
     """
     counted = None if answer.usage else _counted(claim, answer)
     with transaction.atomic():
@@ -50,9 +55,9 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> bool:
             cost.settle(attempt, answer.usage, answer.raw_usage)
         else:
             cost.settle_uncounted(attempt, counted, answer.raw_usage)
-    if ended:
-        cache_answer(claim, attempt, replace(answer, usage=answer.usage or counted))
-    _left(claim, is_ours=ended)
+    entry = replace(answer, usage=answer.usage or counted)
+    keep = partial(cache_answer, claim, attempt, entry) if ended else None
+    _left(claim, is_ours=ended, attempt=attempt, report=report, keep=keep)
     return ended
 
 
@@ -62,14 +67,17 @@ def _counted(claim: Claim, answer: ChatAnswer) -> TokenUsage | None:
     return counted_usage(claim.call["messages"], [answer.content, *tool_calls])
 
 
-def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError) -> None:
-    """Book a failed call and take the next step of the retry policy: same model, next model, or fail the request."""
+def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError, report: Sequence[ScriptCall] = ()) -> None:
+    """Book a failed call and take the next step of the retry policy: same model, next model, or fail the request.
+
+    `report` as for `complete`.
+    """
     with transaction.atomic():
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         _book_failure(attempt, error)
         step = _plan(claim, (attempt.provider, attempt.model), error)
         moved = _start_over_or_fail(claim, step, error.code.value, error.message)
-    _left(claim, moved)
+    _left(claim, moved, attempt=attempt, report=report)
 
 
 def _book_failure(attempt: Attempt, error: ProviderError) -> None:
@@ -192,20 +200,33 @@ def give_back(claim: Claim) -> None:
     _left(claim, request if ours else None)
 
 
-def _left(claim: Claim, moved: AIRequest | None = None, *, is_ours: bool = False) -> None:
-    """Publish the change. A worker that lost the request publishes nothing: the new owner publishes its status.
+def _left(
+    claim: Claim,
+    moved: AIRequest | None = None,
+    *,
+    is_ours: bool = False,
+    attempt: Attempt | None = None,
+    report: Sequence[ScriptCall] = (),
+    keep: Callable[[], None] | None = None,
+) -> None:
+    """Publish the change, then `keep` the answer. A worker that lost the request publishes nothing: the new owner
+    publishes its status.
 
     The index names a request, not an attempt: the new owner's claim looks like the lost one.
     """
+    news = [*report]
     if is_ours or moved is not None or not _has_heir(claim):
-        release(claim.entry)
+        news.append(index.releasing([claim.entry]))
+    request = moved or claim.request
+    if moved is not None or request.status in ENDED:
+        news.insert(0, events.publication_of(request, attempt))
+    tell(claim, news)
     if moved is not None:
-        events.publish_changes(moved)  # before a worker can see it
-        enter(moved)
+        enter(moved)  # last: no worker can see it before its event
         return
-    coalescing.finish_leader(claim.request)
-    if claim.request.status in ENDED:
-        events.publish_changes(claim.request)
+    if keep is not None:
+        keep()
+    coalescing.finish_leader(request)
 
 
 def _has_heir(claim: Claim) -> bool:

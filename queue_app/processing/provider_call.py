@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import close_old_connections, connections
@@ -12,16 +13,16 @@ from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderError
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
+from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
-from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt
-from queue_app.ordering.claims import Claim, mark_sent
+from queue_app.ordering.claims import Claim
 from queue_app.processing import outcomes
+from queue_app.processing.dispatching import dispatch
+from queue_app.processing.telling import tell
 from queue_app.processing.write_gate import slot
-from queue_app.submission.intake import record_model
 
 logger = logging.getLogger(__name__)
-cost = create_cost_optimizer()
 
 Result = TypeVar("Result")
 WRITE_TRIES = 10
@@ -29,95 +30,78 @@ WRITE_PAUSE_S = 1.0
 
 
 def process(claim: Claim) -> None:
-    """Run a claimed request's current attempt to its end.
-
-    Any failure other than an unavailable database or Redis would break the next worker too, so the request fails with
-    INTERNAL_ERROR. Raises the errors of those two.
-    """
-    with organization_scope(claim.request.organization_id):
-        try:
-            _run(claim)
-        except AWAY:
-            raise
-        except Exception:
-            logger.exception("request failed: internal error", extra={"fields": {"request": claim.request.id}})
-            _write(lambda: outcomes.fail_broken(claim))
+    """Run a claimed request's current attempt to its end. Raises the errors of an unavailable database or Redis."""
+    with organization_scope(claim.request.organization_id), _failing_if_broken(claim):
+        with slot():
+            attempt = dispatch(claim)
+        if attempt is not None:
+            _call(claim, attempt)
 
 
-def _run(claim: Claim) -> None:
-    with slot():
-        attempt = _dispatch(claim)
-    if attempt is not None:
+def run(claim: Claim, attempt: Attempt) -> None:
+    """Make a call that `start` or `dispatch` has marked as sent, and store its outcome; raises as `process` does."""
+    with organization_scope(claim.request.organization_id), _failing_if_broken(claim):
         _call(claim, attempt)
 
 
-def _dispatch(claim: Claim) -> Attempt | None:
-    """The attempt, marked as sent. None if the call must not be made; the claim is ended then."""
-    attempt = cost.current_attempt(claim.request.id, claim.attempt_number)
-    if _stood_elsewhere(claim, attempt):
-        outcomes.give_back(claim)
-        return None
-    decision = breaker.allow(attempt.provider, attempt.model, claim.request.organization_id)
-    if not decision.allowed:
-        outcomes.fail_attempt(claim, attempt, _circuit_open(attempt, decision.retry_in_s))
-        return None
-    if not cost.dispatch(attempt, claim.timeout):
-        breaker.release_probe(attempt.provider, attempt.model)
-        outcomes.stop(claim)
-        return None
-    mark_sent(claim, attempt)
-    close_old_connections()  # returned to the pool during the call: there are more slots than database connections
-    return attempt
-
-
-def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
-    """Whether the index had the request under another model, so that the wrong provider limit was checked.
-
-    Index repair's list of rows can be older than the last step of a fallback chain. The entry is corrected.
+@contextmanager
+def _failing_if_broken(claim: Claim) -> Iterator[None]:
+    """Any failure other than an unavailable database or Redis would break the next worker too, so the request fails
+    with INTERNAL_ERROR.
     """
-    if claim.reserved is None or claim.reserved.model == attempt.name:
-        return False
-    record_model(claim.request, attempt)
-    return True
-
-
-def _circuit_open(attempt: Attempt, retry_in_s: float) -> ProviderError:
-    message = f"{attempt.provider}/{attempt.model} failed too often and is not called for now"
-    return ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=retry_in_s)
-
-
-def _call(claim: Claim, attempt: Attempt) -> None:
-    outcome = _outcome(claim, attempt)
     try:
-        _book(claim, attempt, outcome)
+        yield
     except AWAY:
         raise
     except Exception:
-        logger.exception("outcome cannot be booked", extra={"fields": {"request": claim.request.id}})
-        _book(claim, attempt, _unbookable(outcome))
+        logger.exception("request failed: internal error", extra={"fields": {"request": claim.request.id}})
+        _write(lambda: outcomes.fail_broken(claim))
 
 
-def _outcome(claim: Claim, attempt: Attempt) -> ChatAnswer | ProviderError:
-    """The answer or the error, which is also reported to the circuit breaker."""
+def _call(claim: Claim, attempt: Attempt) -> None:
+    close_old_connections()  # returned to the pool during the call: there are more slots than database connections
+    finish(claim, attempt, call(claim, attempt))
+
+
+def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -> None:
+    """Book a call's outcome, move its request on, and publish that. An answer is reported to the circuit breaker in the
+    same round trip.
+
+    Tries again while the database is away, for `WRITE_TRIES` seconds; then raises its error.
+    """
     caller = (attempt.provider, attempt.model, claim.request.organization_id)
+    report = [breaker.success(*caller)] if isinstance(outcome, ChatAnswer) else []
     try:
-        answer = _ask(claim, attempt)
+        _book(claim, attempt, outcome, report)
+    except AWAY:
+        tell(claim, report)
+        raise
+    except Exception:
+        logger.exception("outcome cannot be booked", extra={"fields": {"request": claim.request.id}})
+        _book(claim, attempt, _unbookable(outcome), report)
+
+
+def call(claim: Claim, attempt: Attempt) -> ChatAnswer | ProviderError:
+    """The answer or the error of a call that was marked as sent. An error is reported to the circuit breaker at once,
+    an answer with what `finish` publishes.
+    """
+    try:
+        return _ask(claim, attempt)
     except ProviderError as error:
+        caller = (attempt.provider, attempt.model, claim.request.organization_id)
         breaker.record_error(*caller, error, claim.timeout.total_seconds())
         return error
     except Exception:
         logger.exception("a call broke", extra={"fields": {"request": claim.request.id}})
         breaker.release_probe(attempt.provider, attempt.model)
         return ProviderError(ErrorCode.INTERNAL_ERROR, "the call failed: internal error in aiinfra", may_be_billed=True)
-    breaker.record_success(*caller)
-    return answer
 
 
-def _book(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -> None:
+def _book(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError, report: Sequence[ScriptCall]) -> None:
     if isinstance(outcome, ChatAnswer):
-        _write(lambda: outcomes.complete(claim, attempt, outcome))
+        _write(lambda: outcomes.complete(claim, attempt, outcome, report))
     else:
-        _write(lambda: outcomes.fail_attempt(claim, attempt, outcome))
+        _write(lambda: outcomes.fail_attempt(claim, attempt, outcome, report))
 
 
 def _unbookable(outcome: ChatAnswer | ProviderError) -> ProviderError:

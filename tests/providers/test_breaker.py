@@ -34,6 +34,7 @@ def fail(times: int) -> None:
 def end_the_pause() -> None:
     """Move the opening into the past, as Redis sees it."""
     fields: Any = redis_client().hgetall("aiinfra:breaker:states")
+    del fields["open"]
     for name, state in fields.items():
         failures, _, probe, callers = state.split("|")
         redis_client().hset("aiinfra:breaker:states", name, f"{failures}|1|{probe}|{callers}")
@@ -113,6 +114,23 @@ def test_stragglers_change_nothing_while_it_is_open() -> None:
     breaker.record_failure(*MODEL)
     breaker.release_probe(*MODEL)
     assert redis_client().hgetall("aiinfra:breaker:states") == before
+
+
+def test_a_worker_need_not_ask_while_every_circuit_is_closed() -> None:
+    other = (MODEL[0], "another")
+    assert breaker.all_closed().run() is None, "nobody knows before the first question"
+    assert breaker.allow(*MODEL).allowed
+    assert breaker.all_closed().run() == 1
+    for model in (MODEL, other):
+        for _ in range(5):
+            breaker.record_failure(*model)
+    assert breaker.all_closed().run() is None
+    end_the_pause()
+    for model, known in ((MODEL, None), (other, 1)):
+        assert breaker.allow(*model).allowed
+        breaker.record_success(*model)
+        assert breaker.all_closed().run() == known
+    assert {each.model for each in breaker.states()} == {MODEL[1], "another"}
 
 
 def test_without_redis_every_call_is_allowed(settings: Settings) -> None:

@@ -96,7 +96,6 @@ def test_an_unstorable_error_books_only_its_cost(
 def test_a_failure_before_the_call_costs_nothing(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_call, "mark_sent", lambda *_: None)
     monkeypatch.setattr(breaker, "allow", lambda *_: 1 / 0)
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
