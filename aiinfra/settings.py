@@ -186,6 +186,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": dj_database_url.parse(values[places.DATABASE_URL])}
 match DATABASES["default"]["ENGINE"]:
     case "django.db.backends.sqlite3":
+        DATABASES["default"]["ENGINE"] = "aiinfra.sqlite"
         DATABASES["default"]["CONN_MAX_AGE"] = None
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 20,

@@ -11,6 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from aiinfra.sqlite.gate import SUFFIXES
+
 OTHERS = 0o077
 OURS = (
     "secret_key",
@@ -45,7 +47,7 @@ def _ours() -> Iterator[Path]:
     tops = [directory] if _is_ours_alone(directory) else [directory / name for name in OURS]
     if connection.vendor == "sqlite":
         database = str(connection.settings_dict["NAME"])
-        tops += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")]
+        tops += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", *SUFFIXES)]
     existing = [top for top in tops if top.exists()]
     return iter(dict.fromkeys(path for top in existing for path in (top, *top.rglob("*")) if path.exists()))
 

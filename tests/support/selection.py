@@ -28,6 +28,7 @@ PROCESS_TESTS = (
     "tests/queue_app/test_worker.py::test_a_worker_starts_without_redis_and_works_once_it_is_back",
     "tests/security/test_attacks.py",
     "tests/security/test_web_server.py",
+    "tests/sqlite/test_crashes.py",
     "tests/stack/test_bootstrap.py",
     "tests/stack/test_run.py",
     "tests/support/test_race.py",
@@ -55,6 +56,7 @@ ON_SQLITE_ALONE = (
     "tests/faults/test_provider.py",
     "tests/faults/test_redis_lost.py",
     "tests/faults/test_tickets.py",
+    "tests/sqlite/",
 )
 
 

@@ -1,0 +1,159 @@
+"""Whoever writes passes the gate and leaves it, however the transaction ends; whoever reads does not wait."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
+
+from aiinfra.sqlite.base import DatabaseWrapper
+from aiinfra.sqlite.gate import Gate, gate_of
+from aiinfra.tenants.models import Organization
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="the gate is SQLite's"),
+]
+
+
+def own_gate() -> Gate:
+    """The gate of this process."""
+    return gate_of(os.path.realpath(connection.settings_dict["NAME"]))
+
+
+def is_free() -> bool:
+    """Whether another process could write now."""
+    try:
+        with Gate(os.path.realpath(connection.settings_dict["NAME"])).passed(0):
+            return True
+    except sqlite3.OperationalError:
+        return False
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A connection that waits for no lock."""
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.01)
+    yield
+    connection.close()
+
+
+@pytest.fixture
+def other_writer() -> Iterator[Gate]:
+    """Another process, inside the gate."""
+    gate = Gate(os.path.realpath(connection.settings_dict["NAME"]))
+    with gate.passed(60):
+        yield gate
+
+
+def write(slug: str = "a") -> None:
+    Organization.objects.create(slug=slug, name=slug)
+
+
+def test_a_transaction_is_inside_until_its_commit() -> None:
+    with transaction.atomic():
+        assert not is_free()
+        with transaction.atomic():
+            write()
+        assert not is_free()
+    assert is_free()
+
+
+def test_a_transaction_that_is_rolled_back_leaves() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        write()
+        raise ZeroDivisionError
+    assert is_free()
+
+
+def test_a_transaction_that_cannot_commit_leaves() -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        write()
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO tenants_membership (organization_id, user_id, role) VALUES (999, 999, 'owner')")
+    assert is_free()
+    assert not Organization.objects.exists()
+
+
+def test_a_connection_that_closes_inside_leaves() -> None:
+    with transaction.atomic():
+        write()
+        connection.close()
+        assert is_free()
+    assert not Organization.objects.exists()
+
+
+def test_a_transaction_that_cannot_begin_leaves(impatient: None) -> None:
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as ignorant:
+        ignorant.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="database is locked"), transaction.atomic():
+            pass
+    assert is_free()
+    write()
+
+
+def test_a_statement_outside_a_transaction_passes_and_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[float] = []
+    monkeypatch.setattr(own_gate(), "enter", lambda timeout: passed.append(timeout))
+    monkeypatch.setattr(own_gate(), "leave", lambda: passed.append(0))
+    write()
+    Organization.objects.update(name="b")
+    Organization.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.executemany(" insert INTO tenants_organization SELECT * FROM tenants_organization WHERE id = %s", [(1,)])
+    assert passed == [connection.settings_dict["OPTIONS"]["timeout"], 0] * 4
+
+
+def test_a_writer_waits_no_longer_than_for_a_lock(impatient: None, other_writer: Gate) -> None:
+    with pytest.raises(OperationalError, match="database is locked"):
+        write()
+    with pytest.raises(OperationalError, match="database is locked"), transaction.atomic():
+        write()
+
+
+def test_a_reader_does_not_wait(impatient: None, other_writer: Gate) -> None:
+    assert not Organization.objects.exists()
+    assert list(Organization.objects.all()) == []
+
+
+def test_a_second_connection_of_a_thread_is_refused_and_harms_nothing(impatient: None) -> None:
+    second = connections["default"].copy()
+    with transaction.atomic():
+        write()
+        with second.cursor() as cursor, pytest.raises(OperationalError, match="database is locked"):
+            cursor.execute("UPDATE tenants_organization SET name = 'x'")
+    second.close()
+    assert Organization.objects.get().name == "a"
+    assert is_free()
+
+
+def test_threads_that_write_all_get_through() -> None:
+    def run(number: int) -> None:
+        for turn in range(10):
+            with transaction.atomic():
+                write(f"{number}-{turn}")
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Organization.objects.count() == 80
+    assert is_free()
+
+
+def test_a_database_in_memory_has_no_gate() -> None:
+    settings: dict[str, Any] = {**connection.settings_dict, "NAME": ":memory:", "OPTIONS": {}}
+    memory = DatabaseWrapper(settings, "memory")
+    with memory.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (x)")
+        cursor.execute("INSERT INTO t VALUES (%s)", [1])
+        cursor.execute("SELECT x FROM t WHERE x = %(one)s", {"one": 1})
+        assert cursor.fetchall() == [(1,)]
+    memory.connection.close()

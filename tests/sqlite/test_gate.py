@@ -1,0 +1,181 @@
+"""The gate lets writers pass in order, ends with its process, and never holds one up for longer than allowed.
+
+A second `Gate` of the same file stands for another process: file locks belong to whoever opened the file.
+"""
+
+import fcntl
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aiinfra.sqlite.gate import SUFFIXES, TURNS, Gate
+from tests.support.processes import ROOT, wait_until
+
+LONG_S = 60
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "database")
+
+
+@contextmanager
+def queue_of(gate: Gate, count: int, passed: list[int]) -> Iterator[None]:
+    """Threads that wait at a gate that is taken, in the order of their numbers; all have passed at the end."""
+
+    def pass_by(number: int) -> None:
+        with gate.passed(LONG_S):
+            passed.append(number)
+
+    threads = [threading.Thread(target=pass_by, args=(number,)) for number in range(count)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda number=number: len(gate._waiting) == number, "the thread to wait")  # type: ignore[misc]
+    yield
+    for thread in threads:
+        thread.join()
+
+
+def test_threads_pass_in_the_order_of_their_arrival(path: str) -> None:
+    gate, passed = Gate(path), list[int]()
+    gate.enter(LONG_S)
+    with queue_of(gate, 20, passed):
+        gate.leave()
+    assert passed == list(range(20))
+
+
+def test_another_process_gets_its_turn_while_threads_are_waiting(path: str) -> None:
+    ours, theirs, passed = Gate(path), Gate(path), list[int]()
+    came_at = []
+
+    def come() -> None:
+        with theirs.passed(LONG_S):
+            came_at.append(len(passed))
+
+    other = threading.Thread(target=come)
+    ours.enter(LONG_S)
+    with queue_of(ours, 5 * TURNS, passed):
+        other.start()
+        wait_until(lambda: is_locked(f"{path}-next"), "the other process to be next")
+        ours.leave()
+    other.join()
+    assert came_at == [TURNS - 1]
+
+
+def is_locked(path: str) -> bool:
+    """Whether someone holds the lock of a file."""
+    with Path(path).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def test_a_wait_is_limited_within_a_process(path: str) -> None:
+    gate = Gate(path)
+    gate.enter(LONG_S)
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        gate.enter(0.01)
+    gate.leave()
+    with gate.passed(0):
+        pass
+
+
+def test_a_wait_is_limited_between_processes(path: str) -> None:
+    ours, theirs = Gate(path), Gate(path)
+    with theirs.passed(LONG_S), pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        ours.enter(0.01)
+    with ours.passed(0):
+        pass
+
+
+def test_one_who_gave_up_is_skipped(path: str) -> None:
+    gate, passed = Gate(path), list[int]()
+    gate.enter(LONG_S)
+    with queue_of(gate, 1, passed):
+        with pytest.raises(sqlite3.OperationalError):
+            gate.enter(0.01)
+        assert len(gate._waiting) == 1
+        gate.leave()
+    assert passed == [0]
+    with gate.passed(0):
+        pass
+
+
+def test_a_turn_that_comes_at_the_last_moment_is_taken(path: str) -> None:
+    """A turn that was handed over between the end of the wait and giving up would be lost for everyone."""
+    gate = Gate(path)
+    gate.enter(LONG_S)
+    turn = threading.Lock()
+    gate._waiting.append(turn)
+    turn.acquire()
+    gate.leave()
+    assert not gate._give_up(turn)
+
+
+def test_a_gate_that_cannot_be_opened_is_an_error_of_the_database(tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path / "missing" / "database"))
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="No such file"):
+            gate.enter(LONG_S)
+
+
+ENTER_AND_STAY = """
+import sys, threading
+from aiinfra.sqlite.gate import Gate
+gate = Gate(sys.argv[1])
+gate.enter(60)
+print("inside", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_the_gate_of_a_killed_process_opens(path: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENTER_AND_STAY, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout and process.stdout.readline() == "inside\n"
+        gate = Gate(path)
+        with pytest.raises(sqlite3.OperationalError):
+            gate.enter(0)
+        process.send_signal(signal.SIGKILL)
+    with gate.passed(LONG_S):
+        pass
+
+
+FORK_INSIDE = """
+import os, sqlite3, sys
+from aiinfra.sqlite.gate import gate_of
+told, tell = os.pipe()
+gate_of(sys.argv[1]).enter(60)
+child = os.fork()
+if child:
+    os.read(told, 1)
+    gate_of(sys.argv[1]).leave()
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    gate_of(sys.argv[1]).enter(0)
+except sqlite3.OperationalError:
+    os.write(tell, b"x")
+    with gate_of(sys.argv[1]).passed(60):
+        os._exit(0)
+os._exit(1)
+"""
+
+
+def test_a_forked_process_waits_for_its_parent(path: str) -> None:
+    subprocess.run([sys.executable, "-c", FORK_INSIDE, path], cwd=ROOT, check=True, timeout=LONG_S)
+
+
+def test_the_files_are_private(path: str) -> None:
+    with Gate(path).passed(0):
+        assert [Path(f"{path}{suffix}").stat().st_mode & 0o777 for suffix in SUFFIXES] == [0o600, 0o600]
