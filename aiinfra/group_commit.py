@@ -7,6 +7,7 @@ their work in its transaction, each in a savepoint of its own, and commits once.
 PostgreSQL groups commits itself, and locks rows: each piece of work has its own transaction there.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -25,7 +26,7 @@ def grouped(work: Callable[[], Result]) -> Result:
     It may share the transaction, and run in another thread, with that thread's database connection and this thread's
     context (such as the organization in scope). An exception rolls back this work alone; a COMMIT that fails raises in
     all threads of the group. `on_commit` callbacks run in this thread. `work` should change rows and do nothing else:
-    others wait meanwhile. Inside a transaction it is part of that one. Raises OperationalError if the database is
+    others wait for it. Inside a transaction it is part of that one. Raises OperationalError if the database is
     locked for too long.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
@@ -123,6 +124,15 @@ def _copy(error: BaseException) -> BaseException:
 _guard = threading.Lock()
 _open: _Group | None = None
 """The group whose leader waits at the gate."""
+
+
+def _after_fork() -> None:
+    """The leader of an open group is a thread of the parent."""
+    global _guard, _open
+    _guard, _open = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _join(member: _Member[Any]) -> _Group:
