@@ -6,6 +6,10 @@ from cache_app.guards.language import has_guards
 from cache_app.models import CachePolicy, OtherLanguages
 from cache_app.question import Question
 
+COMPARABLE = frozenset({"top_p", "presence_penalty", "frequency_penalty", "stop", "reasoning_effort", "verbosity"})
+"""Parameters with which similar questions have the same answer. With any other, such as tools, a response format, or a
+seed, only an equal question has.
+"""
 WORDS_MIN = 3
 CONTENT_WORDS_MIN = 2
 WORDS_MAX = 200
@@ -32,6 +36,8 @@ def ineligible_because(question: Question, policy: CachePolicy) -> str:
         return "turn"
     if (question.temperature or 0.0) > policy.max_temperature:
         return "temperature"
+    if set(question.parameters) - COMPARABLE:
+        return "parameters"
     if any(message.get("role") == "tool" for message in question.messages):
         return "tools"
     if len(words) > WORDS_MAX or len(text) > CHARACTERS_MAX:

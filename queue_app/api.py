@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
+from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.security_log.reading import note_reading
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
@@ -33,7 +34,6 @@ from queue_app.submission.intake import (
     IdempotencyConflictError,
     QueueFullError,
     Submission,
-    UnknownProviderError,
     accept,
 )
 from queue_app.submission.key_rates import KeyRateError
@@ -46,7 +46,7 @@ def contract_errors() -> Iterator[None]:
     """Turn the queue's errors into the contract's error responses."""
     try:
         yield
-    except UnknownProviderError as error:
+    except InvalidValueError as error:
         raise ApiError(400, "invalid_request", error.message, param=error.field) from None
     except IdempotencyConflictError as error:
         raise ApiError(409, "idempotency_conflict", str(error), param="Idempotency-Key") from None

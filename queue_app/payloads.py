@@ -4,7 +4,7 @@ import operator
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
@@ -23,11 +23,35 @@ def priority_name(weight: int) -> PriorityName:
     return cast(PriorityName, Priority(weight).name.lower())
 
 
-class Message(ApiModel):
-    """One turn of the conversation."""
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+MAY_BE_EMPTY = frozenset({"assistant", "tool", "function"})
+"""Roles whose content may be empty or missing: an assistant's turn may be tool calls alone."""
+Content = Annotated[
+    Any,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
+    ),
+]
 
-    role: Literal["system", "user", "assistant"]
-    content: Annotated[str, StringConstraints(min_length=1)]
+
+class Message(ApiModel):
+    """One turn of the conversation as OpenAI's chat completions have it; further fields are passed on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Role
+    content: Annotated[Content, Field(description="text or an array of content parts", validate_default=True)] = None
+
+    @field_validator("content")
+    @classmethod
+    def _says_something(cls, content: Any, info: ValidationInfo) -> Any:
+        if info.data.get("role") in MAY_BE_EMPTY and content in (None, "", []):
+            return content
+        if not isinstance(content, str | list) or not all(isinstance(part, str | dict) for part in content):
+            raise ValueError("Input should be a valid string or an array of content parts")
+        if not content:
+            raise ValueError("String should have at least 1 character")
+        return content
 
 
 class CallOptions(ApiModel):
@@ -46,6 +70,12 @@ class CallOptions(ApiModel):
     service_tier: Annotated[
         ServiceTier | None, Field(description="the provider's service tier; the one that answers is billed")
     ] = None
+    parameters: Annotated[
+        dict[str, Any],
+        Field(
+            description="all other parameters by their names at the provider: tools, response_format, top_p, stop, …"
+        ),
+    ] = {}
     tags: Annotated[list[Tag], Field(max_length=20)] = []
     metadata: dict[str, Any] = {}
     cache: CacheMode = "use"
@@ -163,6 +193,10 @@ class ResponseOut(ApiModel):
     refused: Annotated[
         bool, Field(description="the model declined; `content` is its explanation", exclude_if=operator.not_)
     ] = False
+    native: Annotated[
+        dict[str, Any] | None,
+        Field(description="in the provider's own dialect, such as log probabilities", exclude_if=operator.not_),
+    ] = None
 
 
 class UsageOut(ApiModel):

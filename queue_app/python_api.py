@@ -63,6 +63,7 @@ class EnqueueOptions(TypedDict, total=False):
     temperature: float | None
     max_tokens: int | None
     service_tier: ServiceTier | None
+    parameters: Mapping[str, Any]
     tags: Sequence[str]
     metadata: Mapping[str, Any]
     cache: CacheMode

@@ -125,9 +125,16 @@ class ProviderAttempt:
     model: str
 
 
+class Dialect(StrEnum):
+    """The language of a call: OpenAI's chat completions or Anthropic's messages."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
 @dataclass(frozen=True)
 class ChatCall:
-    """A chat call. `max_tokens` is always sent, because the reservation is based on it."""
+    """A chat call in a client's own words. `max_tokens` is always sent, because the reservation is based on it."""
 
     messages: list[dict[str, Any]]
     max_tokens: int
@@ -135,6 +142,10 @@ class ChatCall:
     temperature: float | None = None
     service_tier: str | None = None
     """auto, standard, flex or priority; None leaves the choice to the provider."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """All other parameters by their names in the dialect: tools, response format, stop sequences and so on."""
+    dialect: Dialect = Dialect.OPENAI
+    """The dialect of messages and parameters. Adapters of the other one translate."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,10 @@ class ChatAnswer:
     refused: bool = False
     """The model declined to answer; `content` is its explanation."""
     provider_request_id: str = ""
+    native: dict[str, Any] = field(default_factory=dict)
+    """What only one dialect can say of an answer. OpenAI: `message` (further fields of it, such as
+    `reasoning_content`), `logprobs` and `system_fingerprint`. Anthropic: `content` (all blocks in order) and
+    `stop_reason` with `stop_sequence`."""
 
 
 @dataclass(frozen=True)

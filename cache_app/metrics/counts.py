@@ -9,7 +9,7 @@
 | miss:threshold | near misses: only the similarity was too low |
 | miss:blocked | the pair was judged wrong before |
 | miss:<guard> | the guard objected: numbers, dates, codes, negation, antonyms, entities, order, strict, addition |
-| miss:unsuited:<why> | never compared by meaning: turn, temperature, tools, long, short, language |
+| miss:unsuited:<why> | never compared by meaning: turn, temperature, parameters, tools, long, short, language |
 | error:redis, error:embedder | what was out of order |
 | similarity:<NN>:<fate> | cosine of the best candidate in whole percent, and its fate: served, refused or below |
 | saved_nano, saved_ms | sums over the hits served: nano-dollars as in the ledger, and the provider's time |

@@ -27,6 +27,7 @@ GUARDS = {
 UNSUITED = {
     "turn": ("Not a plain question", "the last message is not a plain text from the user"),
     "temperature": ("Temperature too high", "the caller expects a new answer each time"),
+    "parameters": ("Tools or other parameters", "with tools, a response format or a seed only equal questions match"),
     "tools": ("Tool results", "a tool's result belongs to this conversation alone"),
     "long": ("Too long", "long texts look alike even if they differ where it matters"),
     "language": (

@@ -1,7 +1,7 @@
 """Admits provider calls: books an attempt, and reserves money in every budget that counts it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,8 @@ class AttemptOrder:
     max_tokens: int
     service_tier: str | None = None
     """The tier that the client requests; another one may answer."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Everything else that is sent: tools and schemas are part of the prompt."""
     request_id: UUID | None = None
     number: int = 1
     api_key_id: int | None = None
@@ -70,7 +72,9 @@ def _with_advice(
 ) -> BudgetExceededError:
     """The refusal, with the longest answer that would still fit."""
     prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
-    fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode)
+    fits = tokens_within(
+        refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode, order.parameters
+    )
     advice = (
         f"It fits with maxTokens of {fits} or less."
         if fits
@@ -116,14 +120,14 @@ def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
     than it was admitted in.
     """
     prices = prices_ahead(order.provider, order.model, served_tiers(order.service_tier))
-    return bound_of(order.messages, order.max_tokens, prices, policy.bound_mode)
+    return bound_of(order.messages, order.max_tokens, prices, policy.bound_mode, order.parameters)
 
 
 def _downgraded(
     order: AttemptOrder, attempt: Attempt, policy: CostPolicy, windows: Sequence[OpenWindow]
 ) -> Attempt | None:
     """The call with the cheapest model that the organization allows, if a budget that downgrades is nearly used up."""
-    if not any(_is_nearly_used(each, attempt.bound_nano) for each in windows):
+    if not _is_plain(order) or not any(_is_nearly_used(each, attempt.bound_nano) for each in windows):
         return None
     cheaper = cheapest_allowed(
         order.organization_id,
@@ -136,6 +140,11 @@ def _downgraded(
         return None
     provider, model = cheaper[0]
     return _attempt(replace(order, provider=provider, model=model), policy)
+
+
+def _is_plain(order: AttemptOrder) -> bool:
+    """Whether any chat model can answer the call: text alone, and no parameter that a cheaper model may not have."""
+    return not order.parameters and all(isinstance(each.get("content"), str) for each in order.messages)
 
 
 def _is_nearly_used(each: OpenWindow, bound: int) -> bool:

@@ -8,14 +8,11 @@ from aiinfra.providers.base import TokenUsage
 from cost_app.models import BoundMode, ModelPrice
 from cost_app.models.prices import PriceColumns
 from cost_app.prices.fees import fees_of
+from cost_app.prices.prompt_size import NO_PARAMETERS, PromptSize, size_of
 
 TOKENS_PER_PRICE = 1_000_000
 DEFAULT_OUTPUT_TOKENS = 4_096
 """The answer limit of requests whose client set none; always sent upstream."""
-TOKENS_PER_MESSAGE = 16
-"""Upper bound of what a chat format adds around one message: role, separators, reply priming."""
-COUNTED_MARGIN_PERCENT = 10
-COUNTED_MARGIN_TOKENS = 64
 HOUR_CACHE_FACTOR = 2
 """A 1-hour cache write costs twice the input price if the book has no price for it: Anthropic's rule."""
 
@@ -63,19 +60,20 @@ def bound_of(
     max_tokens: int,
     prices: Sequence[ModelPrice],
     mode: str = BoundMode.STRICT,
+    parameters: Mapping[str, Any] = NO_PARAMETERS,
 ) -> int:
     """The maximum cost of a call at any of the prices, in nano-dollars.
 
     STRICT is a true upper bound: a byte-level tokenizer produces at most one token per byte, so the UTF-8 length of
-    everything in the messages, plus 16 per message, bounds the prompt. NORMAL counts tokens as OpenAI's tokenizer does
-    and adds 10 % and 64; it can fall short for other tokenizers, and never exceeds STRICT. Every prompt token is priced
-    at the highest of the input prices, and the answer at the limit sent with the call. Prices of 1-hour cache writes
-    count only if a message requests such a cache. Tool fees are not included: calls carry no tools that a provider runs
-    and bills itself.
+    everything in the messages and parameters, plus 16 per message, bounds the text of the prompt. Images and the hidden
+    instructions for tools count with their documented maximum. NORMAL counts the text's tokens as OpenAI's tokenizer
+    does and adds 10 % and 64; it can fall short for other tokenizers, and never exceeds STRICT. Every prompt token is
+    priced at the highest of the input prices, and the answer at the limit sent with the call. Prices of 1-hour cache
+    writes count only if a part requests such a cache. Tool fees are not included: calls carry no tools that a provider
+    runs and bills itself.
     """
-    prompt = _prompt_bound(messages, mode)
-    by_hour = _asks_for_hour_cache(messages)
-    return max(_most(price, prompt, max_tokens, by_hour=by_hour) for price in prices)
+    size = size_of(messages, parameters)
+    return max(_most(price, size, max_tokens, mode) for price in prices)
 
 
 def unit_prices(price: PriceColumns, prompt: int) -> UnitPrices:
@@ -90,67 +88,38 @@ def unit_prices(price: PriceColumns, prompt: int) -> UnitPrices:
     return UnitPrices(source["input"], source["cache_read"], source["cache_write"], source["output"], hour)
 
 
-def _prompt_bound(messages: Sequence[dict[str, Any]], mode: str) -> int:
-    prompt = _most_bytes(messages)
-    return min(prompt, _counted(messages)) if mode == BoundMode.NORMAL else prompt
-
-
 def tokens_within(
     free_nano: int,
     messages: Sequence[dict[str, Any]],
     max_tokens: int,
     prices: Sequence[ModelPrice],
     mode: str = BoundMode.STRICT,
+    parameters: Mapping[str, Any] = NO_PARAMETERS,
 ) -> int:
     """The maximum number of output tokens, up to `max_tokens`, for which the call's maximum cost is at most
     `free_nano`; 0 if none.
 
     By bisection, because the bound is the largest of several prices; the prompt is measured once.
     """
-    prompt, by_hour = _prompt_bound(messages, mode), _asks_for_hour_cache(messages)
+    size = size_of(messages, parameters)
     low, high = 0, max_tokens + 1
     while high - low > 1:
         middle = (low + high) // 2
-        fits = max(_most(price, prompt, middle, by_hour=by_hour) for price in prices) <= free_nano
+        fits = max(_most(price, size, middle, mode) for price in prices) <= free_nano
         low, high = (middle, high) if fits else (low, middle)
     return low
 
 
-def _most(price: ModelPrice, prompt: int, max_tokens: int, *, by_hour: bool) -> int:
+def _most(price: ModelPrice, size: PromptSize, max_tokens: int, mode: str) -> int:
     """A prompt that may be long may also be shorter, and a lower step can cost more: each step counts."""
+    prompt, output = size.tokens(mode, price.model), max_tokens + size.further_output
     begins = [step["above"] + 1 for step in price.long_prompts if step["above"] < prompt]
     totals = []
     for unit in (unit_prices(price, length) for length in (0, *begins)):
-        dearest = max(unit.dearest_prompt, unit.cache_write_1h) if by_hour else unit.dearest_prompt
-        totals.append(prompt * dearest + max_tokens * unit.output)
+        dearest = max(unit.dearest_prompt, unit.cache_write_1h) if size.asks_for_hour_cache else unit.dearest_prompt
+        totals.append(prompt * dearest + output * unit.output)
     return _per_million(max(totals))
-
-
-def _asks_for_hour_cache(messages: Sequence[dict[str, Any]]) -> bool:
-    """Whether a content block may carry `cache_control` with `ttl` 1h, which Anthropic's adapter passes on."""
-    return any("ttl" in text and "1h" in text for text in _texts(messages))
 
 
 def _per_million(total: int) -> int:
     return -(-total // TOKENS_PER_PRICE)
-
-
-def _texts(messages: Sequence[dict[str, Any]]) -> list[str]:
-    return [str(value) for message in messages for value in message.values()]
-
-
-def _most_bytes(messages: Sequence[dict[str, Any]]) -> int:
-    return (
-        sum(len(text.encode("utf-8", "surrogatepass")) for text in _texts(messages))
-        + len(messages) * TOKENS_PER_MESSAGE
-    )
-
-
-def _counted(messages: Sequence[dict[str, Any]]) -> int:
-    """Without a tokenizer, the bytes. Imported late: the tokenizer takes 1.5 s and 140 MB on first use."""
-    from aiinfra.providers.tokens import count_tokens, has_tokenizer
-
-    if not has_tokenizer():
-        return _most_bytes(messages)
-    count = sum(count_tokens(text) for text in _texts(messages))
-    return -(-count * (100 + COUNTED_MARGIN_PERCENT) // 100) + COUNTED_MARGIN_TOKENS

@@ -32,6 +32,8 @@ def response_of(answer: ChatAnswer) -> dict[str, Any]:
         response["parts"] = answer.parts
     if answer.refused:
         response["refused"] = True
+    if answer.native:
+        response["native"] = answer.native
     return response
 
 

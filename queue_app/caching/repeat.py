@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aiinfra.providers.base import Dialect
 from queue_app.models import AIRequest, Priority
 from queue_app.submission.intake import Submission
 
@@ -18,6 +19,9 @@ def copy_of(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Subm
         "messages": call["messages"],
         "temperature": call["temperature"],
         "max_tokens": call["max_tokens"],
+        "service_tier": call.get("service_tier"),
+        "parameters": call.get("parameters", {}),
+        "dialect": Dialect(call.get("dialect", Dialect.OPENAI)),
         "priority": Priority.LOW,
         "timeout_ms": request.timeout_ms,
         "api_key_id": request.api_key_id,

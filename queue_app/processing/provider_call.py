@@ -11,7 +11,7 @@ from django.db import close_old_connections, connections
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
-from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderError
+from aiinfra.providers.base import ChatAnswer, ChatCall, Dialect, ErrorCode, ProviderError
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
@@ -111,20 +111,26 @@ def _unbookable(outcome: ChatAnswer | ProviderError) -> ProviderError:
     return ProviderError(ErrorCode.INTERNAL_ERROR, message, may_be_billed=may_be_billed, usage=outcome.usage)
 
 
-def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
-    call = ChatCall(
+def call_of(claim: Claim) -> ChatCall:
+    """The stored call in the client's own words. Rows of earlier releases have fewer members."""
+    return ChatCall(
         messages=claim.call["messages"],
         max_tokens=claim.call["max_tokens"],
         temperature=claim.call["temperature"],
         timeout_s=claim.timeout.total_seconds(),
         service_tier=claim.call.get("service_tier"),
+        parameters=claim.call.get("parameters", {}),
+        dialect=Dialect(claim.call.get("dialect", Dialect.OPENAI)),
     )
+
+
+def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
     try:
         adapter = adapter_for(attempt.provider)
     except ProviderNotConfiguredError:
         message = f"the provider {attempt.provider} is no longer configured"
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
-    return adapter.chat(attempt.as_sent, call)
+    return adapter.chat(attempt.as_sent, call_of(claim))
 
 
 def _write(write: Callable[[], Result]) -> Result:

@@ -1,5 +1,9 @@
 """Turns validated payloads into submissions, for every entry point."""
 
+from aiinfra.providers.base import Dialect
+from aiinfra.providers.dialects.choosing import check_expressible
+from aiinfra.providers.dialects.rejections import CallRejectedError
+from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
@@ -17,12 +21,20 @@ def submission_from(
     log_in: str = "",
     idempotency_key: str | None = None,
 ) -> Submission:
-    """The submission that a client sent. `log_in` is the user if the client names none."""
+    """The submission that a client sent. `log_in` is the user if the client names none.
+
+    Raises InvalidValueError for a call that cannot be made, or not at a cost with a maximum.
+    """
+    messages = [message.model_dump(exclude_unset=True) for message in options.messages]
+    try:
+        check_expressible(provider, Dialect.OPENAI, messages, options.parameters)
+    except CallRejectedError as error:
+        raise InvalidValueError(error.param, error.message) from None
     return Submission(
         organization_id=organization_id,
         provider=provider,
         model=model,
-        messages=[message.model_dump() for message in options.messages],
+        messages=messages,
         priority=Priority[options.priority.upper()],
         api_key_id=api_key_id,
         key_limits=key_limits,
@@ -33,6 +45,7 @@ def submission_from(
         temperature=options.temperature,
         max_tokens=options.max_tokens,
         service_tier=options.service_tier,
+        parameters=options.parameters,
         tags=options.tags,
         metadata=options.metadata,
         cache_mode=options.cache,

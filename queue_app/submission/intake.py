@@ -16,6 +16,7 @@ from django.db.models import Count
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.providers.base import Dialect
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
@@ -34,6 +35,18 @@ cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
 RETRY_AFTER_FULL_S = 5
+WITHOUT_EFFECT = frozenset(
+    {
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "prompt_cache_options",
+    }
+)
+"""Parameters that the model does not see: they label the call, or say how long the provider keeps the prompt."""
 
 
 class QueueFullError(Exception):
@@ -72,6 +85,9 @@ class Submission:
     temperature: float | None = None
     max_tokens: int | None = None
     service_tier: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    dialect: Dialect = Dialect.OPENAI
+    """Of messages and parameters."""
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
@@ -80,14 +96,24 @@ class Submission:
 
     @property
     def call(self) -> dict[str, Any]:
-        """The call as stored for the worker. It names a service tier only if the client did."""
-        tier = {"service_tier": self.service_tier} if self.service_tier else {}
+        """The call as stored for the worker. What the client did not use has no member, as in older rows."""
+        further = {
+            "service_tier": self.service_tier,
+            "parameters": dict(self.parameters),
+            "dialect": self.dialect.value if self.dialect != Dialect.OPENAI else None,
+        }
         return {
             "messages": list(self.messages),
             "temperature": self.temperature,
             "max_tokens": self.max_tokens or DEFAULT_OUTPUT_TOKENS,
-            **tier,
+            **{name: value for name, value in further.items() if value},
         }
+
+    @property
+    def answer_parameters(self) -> dict[str, Any]:
+        """Everything in the parameters that changes the answer; part of the cache key."""
+        shaping = {name: value for name, value in self.parameters.items() if name not in WITHOUT_EFFECT}
+        return shaping if self.dialect == Dialect.OPENAI else {**shaping, "dialect": self.dialect.value}
 
 
 def accept(
@@ -200,6 +226,7 @@ def question_of(submission: Submission, terms: CallTerms) -> Question:
         messages=submission.messages,
         temperature=submission.temperature,
         max_tokens=terms.max_tokens,
+        parameters=submission.answer_parameters,
         context_key=submission.context_key,
         api_key_id=submission.api_key_id,
         user_ref=submission.user_ref,
@@ -224,7 +251,11 @@ def store(
         if submission.api_key_id is not None:
             max_tokens = attempt.max_tokens or call["max_tokens"]
             key_rates.charge(
-                submission.api_key_id, submission.key_limits, submission.messages, max_tokens, attempt.bound_nano
+                submission.api_key_id,
+                submission.key_limits,
+                [submission.messages, submission.parameters],
+                max_tokens,
+                attempt.bound_nano,
             )
     return request
 
@@ -284,6 +315,7 @@ def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, st
         messages=call["messages"],
         max_tokens=call["max_tokens"],
         service_tier=call.get("service_tier"),
+        parameters=call.get("parameters", {}),
         request_id=request.id,
         number=request.attempt_number,
         api_key_id=request.api_key_id,

@@ -20,14 +20,14 @@ class KeyRateError(Exception):
         self.retry_after_s = retry_after_s
 
 
-def charge(api_key_id: int, limits: KeyLimits, messages: object, max_tokens: int, bound_nano: int) -> None:
+def charge(api_key_id: int, limits: KeyLimits, prompt: object, max_tokens: int, bound_nano: int) -> None:
     """Take a request's tokens and dollars from the key's minute, or raise KeyRateError and take nothing.
 
     One Redis command for a key that has one of these limits, none for others.
     """
     rates = []
     if limits.tokens_per_minute:
-        tokens = len(pydantic_core.to_json(messages)) // BYTES_PER_TOKEN + max_tokens
+        tokens = len(pydantic_core.to_json(prompt)) // BYTES_PER_TOKEN + max_tokens
         rates.append(Rate(f"key:{api_key_id}:tokens", limits.tokens_per_minute, "tokens", tokens))
     if limits.nano_per_minute:
         rates.append(Rate(f"key:{api_key_id}:dollars", limits.nano_per_minute, "dollars", bound_nano))

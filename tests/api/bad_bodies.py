@@ -102,6 +102,8 @@ BY_FIELD: dict[str, list[Any]] = {
 }
 """Field -> values that it does not take; the error names the field."""
 
+NO_CONTENT = [None, True, 5, 1.5, [], [5], [["a"]], {}, {"a": 1}]
+"""Neither a text nor an array of parts."""
 TURN = {"role": "user", "content": "x"}
 INSIDE: dict[str, list[tuple[Any, str]]] = {
     "messages": [
@@ -110,9 +112,9 @@ INSIDE: dict[str, list[tuple[Any, str]]] = {
         ([{}], "messages.0.role"),
         ([{"role": "user"}], "messages.0.content"),
         ([{"content": "x"}], "messages.0.role"),
-        *[([{**TURN, "role": role}], "messages.0.role") for role in [*TEXT, "", "User", "tool", NUL]],
-        *[([{**TURN, "content": text}], "messages.0.content") for text in [*TEXT, "", NUL]],
-        *[([{**TURN, name: "x"}], f"messages.0.{name}") for name in ("name", "Role", "toolCalls", NUL)],
+        *[([{**TURN, "role": role}], "messages.0.role") for role in [*TEXT, "", "User", NUL]],
+        *[([{**TURN, "content": text}], "messages.0.content") for text in [*NO_CONTENT, "", NUL]],
+        ([{**TURN, NUL: "x"}], f"messages.0.{NUL}"),
     ],
     "tags": [
         *[(tags, "tags") for tags in (None, True, 5, "a", {}, {"a": "b"}, ["t"] * 21)],

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
+from aiinfra.providers.base import Dialect
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from cost_app.facade import ModelNotPricedError
@@ -225,6 +226,8 @@ CHANGES = {
     "temperature": 0.1,
     "service_tier": "flex",
     "max_tokens": 5,
+    "parameters": {"top_p": 0.5},
+    "dialect": Dialect.ANTHROPIC,
     "tags": ["t"],
     "metadata": {"a": 1},
     "cache_mode": "bypass",
@@ -254,3 +257,19 @@ def test_the_order_of_metadata_does_not_matter() -> None:
 def test_the_depth_limit_is_ten_thousand_by_default() -> None:
     assert QueuePolicy.DEPTH_LIMIT == 10_000
     assert django_settings.REDIS_TIMEOUT_S <= 0.5
+
+
+PLAIN = {"messages", "temperature", "max_tokens", "cache"}
+
+
+def test_only_calls_that_use_parameters_store_any(submit: Submit) -> None:
+    """Calls of earlier releases, which have no such members, and today's plain ones look the same."""
+    submit(max_tokens=5)
+    assert set(unpack(RequestContent.objects.get().call)) == PLAIN
+
+
+def test_a_call_with_tools_holds_more_than_the_same_call_without(submit: Submit) -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "Adds two numbers."}}]
+    plain, whole = submit(max_tokens=5), submit(max_tokens=5, parameters={"tools": tools})
+    bounds = {attempt.request_id: attempt.bound_nano for attempt in Attempt.objects.all()}
+    assert bounds[whole.id] > bounds[plain.id]

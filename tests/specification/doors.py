@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_snake
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app import create_ai_request_queue
-from tests.api.bad_bodies import BY_FIELD, INSIDE, LONG, NUL, NUMBER, TEXT
+from tests.api.bad_bodies import BY_FIELD, INSIDE, LONG, NUL, NUMBER, TEXT, TURN
 from tests.api.support import CACHE, COST, MESSAGES, QUEUE, enqueue_body
 
 HALF = "\ud800"
@@ -92,6 +92,27 @@ def _inside(name: str, inner: str, base: dict[str, Any], values: list[Any]) -> C
     return [(name, {**base, inner: value}, f"{name}.{inner}") for value in values]
 
 
+REJECTED: dict[str, Body] = {
+    **{name: {name: 5} for name in ("model", "messages", "max_tokens", "temperature", "service_tier", "stream")},
+    **{name: {name: {}} for name in ("web_search_options", "audio", "models", "plugins", "mcp_servers")},
+    **{name: {name: 2} for name in ("n", "best_of")},
+    "modalities": {"modalities": ["text", "audio"]},
+    "speed": {"speed": "fast"},
+    "tools": {"tools": "f"},
+    "tools.0": {"tools": ["f"]},
+    "tools.1.type": {"tools": [{"type": "function"}, {"type": "web_search_20260318"}]},
+    "response_format.type": {"response_format": {"type": "json_schema"}},
+    "a.b": {"a": {"b": NUL}},
+}
+"""Where the flaw is -> parameters of a call to DeepSeek that has it."""
+REJECTED_PARTS = [
+    ("type", {}),
+    ("type", {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
+    ("type", {"type": "file", "file": {"file_id": "f"}}),
+    ("type", {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}),
+    ("image_url.url", {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}),
+    ("image_url.url", {"type": "image_url"}),
+]
 NAMES = {name: values for name, values in BY_FIELD.items() if name in {"provider", "model", "messages", "temperature"}}
 CALL_CASES: Cases = [
     *[case for name, values in NAMES.items() for case in _each(name, values)],
@@ -110,9 +131,15 @@ QUEUE_CASES: Cases = [
         for case in _each(name, BY_FIELD[name])
     ],
     *_each("contextKey", [*TEXT, NUL, LONG, HALF]),
+    *_each("parameters", [None, True, 5, "a", [], [1]]),
+    *[("parameters", given, f"parameters.{path}") for path, given in REJECTED.items()],
+    *[("messages", [{**TURN, "content": [part]}], f"messages.0.content.0.{path}") for path, part in REJECTED_PARTS],
 ]
 QUESTION_CASES: Cases = [
     *[case for case in CALL_CASES if case[0] not in {"tags", "metadata"}],
+    ("messages", [{**TURN, "role": "tool"}], "messages.0.role"),
+    ("messages", [{**TURN, "content": ["a"]}], "messages.0.content"),
+    *[("messages", [{**TURN, name: "x"}], f"messages.0.{name}") for name in ("name", "Role", "toolCalls")],
     *_each("maxTokens", BY_FIELD["maxTokens"]),
     *_each("contextKey", [*TEXT, NUL, LONG, HALF]),
     *_each("userId", [*TEXT, NUL, LONG, HALF]),

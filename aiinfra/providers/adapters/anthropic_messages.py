@@ -12,7 +12,6 @@ from anthropic import RequestOptions
 
 from aiinfra import egress
 from aiinfra.providers.adapters import errors, finish, streaming
-from aiinfra.providers.adapters.anthropic_dialect import split_messages
 from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_tree, one_line
 from aiinfra.providers.adapters.merging import MergedMessage
 from aiinfra.providers.adapters.openai_answer import raw_usage_of, read_object
@@ -22,6 +21,7 @@ from aiinfra.providers.base import (
     ChatAnswer,
     ChatCall,
     ChatStream,
+    Dialect,
     EmbeddingAnswer,
     EmbeddingCall,
     ErrorCode,
@@ -29,6 +29,8 @@ from aiinfra.providers.base import (
     ProviderError,
     TokenUsage,
 )
+from aiinfra.providers.dialects.choosing import anthropic_body
+from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.registry import Provider
 from aiinfra.providers.usage import anthropic_usage, storable
 
@@ -105,11 +107,14 @@ TIERS = {"auto": "auto", "priority": "auto", "standard": "standard_only"}
 
 
 def _body(model: str, call: ChatCall) -> dict[str, Any]:
-    """Omits the temperature: since API version 2026-10-21, every model rejects it."""
-    system, messages = split_messages(call.messages)
-    body: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": call.max_tokens}
-    if system:
-        body["system"] = system
+    """Everything that the client sent; only the model and the token limit are ours."""
+    try:
+        body = anthropic_body(call.dialect, call.messages, call.parameters)
+    except CallRejectedError as error:
+        raise ProviderError(ErrorCode.INVALID_REQUEST, str(error), may_be_billed=False) from None
+    body |= {"model": model, "max_tokens": call.max_tokens}
+    if call.temperature is not None and call.dialect == Dialect.ANTHROPIC:
+        body["temperature"] = call.temperature  # a client that names it in this dialect knows which models take it
     if tier := TIERS.get(call.service_tier or ""):
         body["service_tier"] = tier
     return body
@@ -137,8 +142,18 @@ def _answer(
             parts=[block for block in blocks if _text_of(block) is None and block.get("type") != "tool_use"],
             refused=body.get("stop_reason") == "refusal",
             provider_request_id=one_line(headers.get("request-id", ""), ID_LENGTH),
+            native=_native(body, blocks),
         )
     )
+
+
+def _native(body: Mapping[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The blocks in order with all their fields, and the stop reason; nothing for plain text that ended by itself."""
+    is_plain = all(block.get("type") == "text" and not block.get("citations") for block in blocks)
+    if is_plain and len(blocks) <= 1 and body.get("stop_reason") == "end_turn":
+        return {}
+    stop = {name: clean_tree(body[name]) for name in ("stop_reason", "stop_sequence") if body.get(name) is not None}
+    return {"content": blocks, **stop}
 
 
 def _text_of(block: Mapping[str, Any]) -> str | None:

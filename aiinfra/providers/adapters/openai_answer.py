@@ -11,6 +11,8 @@ from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_te
 from aiinfra.providers.base import ChatAnswer
 from aiinfra.providers.usage import openai_usage, storable, with_tier
 
+COMMON_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
+"""Fields of a message that every dialect has."""
 _TEXT_PARTS = frozenset({"text", "output_text"})
 
 
@@ -49,8 +51,19 @@ def answer_in(
             parts=others,
             refused=bool(refusal),
             provider_request_id=one_line(headers.get("x-request-id", ""), ID_LENGTH),
+            native=_native(body, choice, message),
         )
     )
+
+
+def _native(body: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, Any]:
+    """What only this dialect can say, such as `reasoning_content`, annotations and log probabilities."""
+    said = {
+        "message": {name: value for name, value in message.items() if name not in COMMON_FIELDS and value},
+        "logprobs": choice.get("logprobs"),
+        "system_fingerprint": body.get("system_fingerprint"),
+    }
+    return {name: clean_tree(value) for name, value in said.items() if value}
 
 
 def raw_usage_of(body: Mapping[str, Any]) -> Any:

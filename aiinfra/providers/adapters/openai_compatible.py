@@ -28,8 +28,11 @@ from aiinfra.providers.base import (
     EmbeddingCall,
     ErrorCode,
     ProviderAttempt,
+    ProviderError,
     TokenUsage,
 )
+from aiinfra.providers.dialects.choosing import openai_body
+from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.registry import Provider
 from aiinfra.providers.usage import embedding_usage, openai_usage, storable
 
@@ -114,7 +117,7 @@ class OpenAICompatibleAdapter:
     ) -> httpx2.Response:
         body = {
             "model": attempt.model,
-            "messages": call.messages,
+            **_translated(attempt, call),
             **rules.arguments(call.max_tokens, call.temperature, call.service_tier),
         }
         if streams:
@@ -143,6 +146,14 @@ class OpenAICompatibleAdapter:
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; real providers have no such lookup."""
         return sandbox_bill(self._provider, self._http_client, attempt_id)
+
+
+def _translated(attempt: ProviderAttempt, call: ChatCall) -> dict[str, Any]:
+    """Messages and parameters as this server understands them."""
+    try:
+        return openai_body(attempt.provider, call.dialect, call.messages, call.parameters)
+    except CallRejectedError as error:
+        raise ProviderError(ErrorCode.INVALID_REQUEST, str(error), may_be_billed=False) from None
 
 
 def _rules_after(error: openai.APIStatusError, rules: parameters.Rules, call: ChatCall) -> parameters.Rules | None:

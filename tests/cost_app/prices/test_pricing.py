@@ -13,7 +13,8 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.tokens import count_tokens
 from cost_app.models import BoundMode, ModelPrice
 from cost_app.prices.lookup import price_of
-from cost_app.prices.pricing import TOKENS_PER_MESSAGE, bound_of, cost_of
+from cost_app.prices.pricing import bound_of, cost_of
+from cost_app.prices.prompt_size import TOKENS_PER_MESSAGE
 
 amounts = st.integers(0, 10**12)
 CLASSES = ("input", "cache_read", "cache_write", "output")

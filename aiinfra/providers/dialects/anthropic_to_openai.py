@@ -1,0 +1,163 @@
+"""Translates a call from Anthropic's messages to OpenAI's chat completions.
+
+What OpenAI's dialect cannot express raises CallRejectedError with the path of the parameter. Two things are left out:
+marks for prompt caching, because OpenAI's servers cache by themselves, and the thinking of earlier turns, whose
+signatures only Anthropic can check.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+
+SAME = frozenset({"top_p"})
+WITHOUT_EFFECT = frozenset({"cache_control", "diagnostics", "metadata"})
+DEFAULTS: Mapping[str, Any] = {"speed": "standard"}
+TOOL_CHOICES = {"auto": "auto", "none": "none", "any": "required"}
+EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
+BUDGETS = ((2_048, "low"), (8_192, "medium"))
+"""Thinking budgets in tokens and the reasoning effort up to each; above the last one, it is high."""
+THINKING = frozenset({"thinking", "redacted_thinking"})
+CANNOT = "OpenAI's dialect cannot express this."
+
+Call = tuple[list[dict[str, Any]], dict[str, Any]]
+
+
+def to_openai(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> Call:
+    """Messages and parameters in OpenAI's dialect. Raises CallRejectedError."""
+    turns = _system(parameters.get("system"))
+    for index, message in enumerate(messages):
+        turns += _turns(message, ("messages", index))
+    translated: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if value is not None and name != "system":
+            translated.update(_translated(name, value))
+    return turns, translated
+
+
+def _translated(name: str, value: Any) -> dict[str, Any]:
+    path = ("parameters", name)
+    match name:
+        case "stop_sequences":
+            return {"stop": value}
+        case "tools":
+            return {"tools": [_tool(tool, (*path, index)) for index, tool in enumerate(value)]}
+        case "tool_choice":
+            return _tool_choice(value, path)
+        case "thinking":
+            return _effort_of(value)
+        case "output_config":
+            return _output(value, path)
+        case "metadata":
+            return {"user": value["user_id"]} if isinstance(value, Mapping) and value.get("user_id") else {}
+    if name in WITHOUT_EFFECT or DEFAULTS.get(name) == value:
+        return {}
+    if name in SAME:
+        return {name: value}
+    raise CallRejectedError(path, CANNOT)
+
+
+def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    if (tool.get("type") or "custom") != "custom":
+        raise CallRejectedError((*path, "type"), CANNOT)
+    kept = {name: tool[name] for name in ("name", "description", "strict") if tool.get(name) is not None}
+    return {"type": "function", "function": {**kept, "parameters": tool.get("input_schema")}}
+
+
+def _tool_choice(choice: object, path: Path) -> dict[str, Any]:
+    if not isinstance(choice, Mapping):
+        raise CallRejectedError(path, "Input should be an object.")
+    kind = choice.get("type")
+    alone = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
+    if kind == "tool":
+        return {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}, **alone}
+    if kind not in TOOL_CHOICES:
+        raise CallRejectedError((*path, "type"), CANNOT)
+    return {"tool_choice": TOOL_CHOICES[kind], **alone}
+
+
+def _effort_of(thinking: object) -> dict[str, Any]:
+    """The reasoning effort for a thinking budget; without a budget, the model decides."""
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    if not isinstance(budget, int):
+        return {}
+    return {"reasoning_effort": next((effort for most, effort in BUDGETS if budget <= most), "high")}
+
+
+def _output(config: object, path: Path) -> dict[str, Any]:
+    if not isinstance(config, Mapping):
+        raise CallRejectedError(path, "Input should be an object.")
+    output: dict[str, Any] = {}
+    if effort := config.get("effort"):
+        output["reasoning_effort"] = EFFORTS.get(effort, effort)
+    if wanted := config.get("format"):
+        schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
+        output["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return output
+
+
+def _system(system: object) -> list[dict[str, Any]]:
+    if not system:
+        return []
+    return [{"role": "system", "content": system if isinstance(system, str) else _text_of(system, ("system",))}]
+
+
+def _text_of(blocks: object, path: Path) -> str:
+    """The text of blocks that are all text."""
+    if isinstance(blocks, str):
+        return blocks
+    if not isinstance(blocks, list):
+        raise CallRejectedError(path, CANNOT)
+    for index, block in enumerate(blocks):
+        if block.get("type") != "text":
+            raise CallRejectedError((*path, index, "type"), CANNOT)
+    return "\n\n".join(str(block.get("text")) for block in blocks)
+
+
+def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """One or more messages: each tool result is one of its own in OpenAI's dialect, before the user's words."""
+    role, content, within = message.get("role"), message.get("content"), (*path, "content")
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    if role == "assistant":
+        return [_assistant(content or [], within)]
+    results, parts = [], []
+    for index, block in enumerate(content or []):
+        if block.get("type") == "tool_result":
+            results.append(_tool_result(block, (*within, index)))
+        else:
+            parts.append(_part(block, (*within, index)))
+    return [*results, {"role": role, "content": parts}] if parts else results
+
+
+def _assistant(blocks: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Any]:
+    calls = [_tool_call(block) for block in blocks if block.get("type") == "tool_use"]
+    rest = [block for block in blocks if block.get("type") not in {"tool_use", *THINKING}]
+    text = _text_of(rest, path)
+    return {"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {})}
+
+
+def _tool_call(block: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": block.get("name"), "arguments": json.dumps(block.get("input") or {})}
+    return {"id": block.get("id"), "type": "function", "function": function}
+
+
+def _tool_result(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    text = _text_of(block.get("content") or "", (*path, "content"))
+    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": text}
+
+
+def _part(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    source = block.get("source")
+    match block.get("type"):
+        case "text":
+            return {"type": "text", "text": block.get("text")}
+        case "image" if isinstance(source, Mapping) and source.get("type") == "base64":
+            url = f"data:{source.get('media_type')};base64,{source.get('data')}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        case "image" if isinstance(source, Mapping) and source.get("type") == "url":
+            return {"type": "image_url", "image_url": {"url": source.get("url")}}
+        case "document" if isinstance(source, Mapping) and source.get("type") == "text":
+            return {"type": "text", "text": source.get("data")}
+    raise CallRejectedError((*path, "type"), CANNOT)

@@ -1,0 +1,43 @@
+"""A call in the words of the provider that answers it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiinfra.providers.base import Dialect
+from aiinfra.providers.dialects.anthropic_to_openai import to_openai
+from aiinfra.providers.dialects.deepseek import for_deepseek
+from aiinfra.providers.dialects.openai_to_anthropic import to_anthropic
+from aiinfra.providers.dialects.rejections import check_call
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+def dialect_of(provider: str) -> Dialect:
+    """The dialect that a provider speaks."""
+    return Dialect.ANTHROPIC if provider == "anthropic" else Dialect.OPENAI
+
+
+def anthropic_body(dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The call for Anthropic, without the model and the token limit. Raises CallRejectedError."""
+    if dialect == Dialect.ANTHROPIC:
+        return {"messages": list(messages), **parameters}
+    return to_anthropic(messages, parameters)
+
+
+def openai_body(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The call for a server that speaks OpenAI's dialect, without the model and the limit. Raises CallRejectedError."""
+    turns, given = [dict(each) for each in messages], dict(parameters)
+    if dialect == Dialect.ANTHROPIC:
+        turns, given = to_openai(messages, parameters)
+    if provider == "deepseek":
+        turns, given = for_deepseek(turns, given)
+    return {"messages": turns, **given}
+
+
+def check_expressible(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> None:
+    """Raise CallRejectedError for a call that may not be sent, or that the provider's dialect cannot express."""
+    check_call(messages, parameters)
+    if dialect_of(provider) == Dialect.ANTHROPIC:
+        anthropic_body(dialect, messages, parameters)
+    else:
+        openai_body(provider, dialect, messages, parameters)

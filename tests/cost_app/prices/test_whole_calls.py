@@ -1,0 +1,51 @@
+"""What tools, schemas, images and predictions add to the maximum cost of a call."""
+
+from typing import Any
+
+import pytest
+
+from cost_app.models import BoundMode, ModelPrice
+from cost_app.prices.pricing import bound_of
+from cost_app.prices.prompt_size import IMAGE_TOKENS, IMAGE_TOKENS_BY_FAMILY, TOKENS_FOR_TOOLS
+
+PER_TOKEN = ModelPrice(
+    model="m", input=1_000_000, cache_read=0, cache_write=0, output=2_000_000, cache_write_1h=7_000_000
+)
+HELLO = [{"role": "user", "content": "Hello"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}
+BLOCK = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 400_000}}
+
+
+def tokens(
+    messages: list[dict[str, Any]], price: ModelPrice = PER_TOKEN, mode: str = BoundMode.STRICT, **parameters: Any
+) -> int:
+    return bound_of(messages, 0, [price], mode, parameters)
+
+
+@pytest.mark.parametrize("mode", [BoundMode.STRICT, BoundMode.NORMAL])
+def test_schemas_and_tools_are_part_of_the_prompt(mode: str) -> None:
+    schema = {"type": "json_schema", "json_schema": {"schema": {"description": "word " * 1_000}}}
+    assert tokens(HELLO, mode=mode, response_format=schema) > tokens(HELLO, mode=mode) + 1_000
+    tools = [{"type": "function", "function": {"name": "f", "description": "word " * 1_000}}]
+    assert tokens(HELLO, mode=mode, tools=tools) > tokens(HELLO, mode=mode) + 1_000 + TOKENS_FOR_TOOLS
+
+
+@pytest.mark.parametrize("part", [IMAGE, BLOCK, {"type": "tool_result", "content": [BLOCK]}], ids=range(3))
+def test_an_image_counts_with_its_maximum_and_not_with_its_bytes(part: dict[str, Any]) -> None:
+    bound = tokens([{"role": "user", "content": [part, part]}])
+    assert 2 * IMAGE_TOKENS < bound < 2 * IMAGE_TOKENS + 500
+
+
+def test_models_that_count_more_for_an_image_hold_more() -> None:
+    small = ModelPrice(model="gpt-4o-mini-2024-07-18", input=1_000_000, cache_read=0, cache_write=0, output=0)
+    assert tokens([{"role": "user", "content": [IMAGE]}], small) > IMAGE_TOKENS_BY_FAMILY["gpt-4o-mini"]
+
+
+def test_a_rejected_prediction_is_billed_as_output() -> None:
+    predicted = tokens(HELLO, prediction={"type": "content", "content": "x" * 1_000})
+    assert predicted >= tokens(HELLO) + 1_000 + 2 * 1_000
+
+
+def test_a_cache_for_an_hour_counts_wherever_it_is_requested() -> None:
+    marked = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+    assert tokens(HELLO, system=marked) > 7 * tokens(HELLO)

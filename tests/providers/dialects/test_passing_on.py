@@ -1,0 +1,112 @@
+"""What the official SDKs can send arrives at the provider as it was sent, or is refused by name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from anthropic.types.content_block_param import ContentBlockParam
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
+
+from aiinfra.providers.base import ChatAnswer, ChatCall, Dialect
+from aiinfra.providers.dialects.choosing import check_expressible
+from aiinfra.providers.dialects.rejections import OWN_FIELDS, UNBOUNDED, CallRejectedError
+from tests.providers.fake_server import CALL, FakeServer, fake_server, http, outcome
+from tests.support.sdk_samples import parameters_of, samples
+
+OPENAI_ANSWER = http({"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})
+ANTHROPIC_ANSWER = http({"content": [{"type": "text", "text": "Hi."}], "stop_reason": "end_turn"})
+NATIVE = replace(CALL, dialect=Dialect.ANTHROPIC)
+
+
+def cases(typed_dict: Any) -> list[tuple[str, Any]]:
+    """(name, sample) of each parameter that is passed on as it is."""
+    held_back = {*OWN_FIELDS, *UNBOUNDED}
+    return [
+        (name, value)
+        for name, hint in parameters_of(typed_dict).items()
+        if name not in held_back
+        for value in samples(hint)
+        if not is_run_by_the_provider(value)
+    ]
+
+
+def is_run_by_the_provider(tools: Any) -> bool:
+    names = ("web_search", "web_fetch", "code_execution")
+    kinds = [str(tool.get("type")) for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return any(kind.startswith(names) for kind in kinds)
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeServer]:
+    with fake_server() as running:
+        yield running
+
+
+def body_at(fake: FakeServer, call: ChatCall) -> dict[str, Any]:
+    """What the provider of the call's own dialect was sent."""
+    native = call.dialect == Dialect.ANTHROPIC
+    fake.will_answer(ANTHROPIC_ANSWER if native else OPENAI_ANSWER)
+    assert isinstance(outcome(fake.adapter(call.dialect.value), call), ChatAnswer)
+    return fake.bodies[0]
+
+
+@pytest.mark.parametrize(("name", "value"), cases(CompletionCreateParamsNonStreaming))
+def test_every_parameter_of_openai_s_chat_arrives_as_sent(fake: FakeServer, name: str, value: Any) -> None:
+    check_expressible("local", Dialect.OPENAI, CALL.messages, {name: value})
+    body = body_at(fake, replace(CALL, parameters={name: value}))
+    assert body == {"model": "m", "messages": CALL.messages, "max_tokens": 77, name: value}
+
+
+@pytest.mark.parametrize(("name", "value"), cases(MessageCreateParamsNonStreaming))
+def test_every_parameter_of_anthropic_s_messages_arrives_as_sent(fake: FakeServer, name: str, value: Any) -> None:
+    check_expressible("anthropic", Dialect.ANTHROPIC, NATIVE.messages, {name: value})
+    body = body_at(fake, replace(NATIVE, parameters={name: value}))
+    assert body == {"model": "m", "messages": CALL.messages, "max_tokens": 77, name: value}
+
+
+@pytest.mark.parametrize("message", samples(ChatCompletionMessageParam), ids=lambda message: message["role"])
+def test_every_field_of_openai_s_messages_arrives_as_sent(fake: FakeServer, message: dict[str, Any]) -> None:
+    assert body_at(fake, replace(CALL, messages=[message]))["messages"] == [message]
+
+
+@pytest.mark.parametrize("block", samples(ContentBlockParam), ids=lambda block: block["type"])
+def test_every_block_of_anthropic_s_messages_arrives_as_sent(fake: FakeServer, block: Any) -> None:
+    messages = [{"role": "user", "content": [block]}]
+    assert body_at(fake, replace(NATIVE, messages=messages))["messages"] == messages
+
+
+@pytest.mark.parametrize("name", sorted({*UNBOUNDED, *OWN_FIELDS}))
+def test_what_is_not_passed_on_is_refused_by_name(name: str) -> None:
+    with pytest.raises(CallRejectedError) as refusal:
+        check_expressible("openai", Dialect.OPENAI, CALL.messages, {name: "x"})
+    assert refusal.value.param == f"parameters.{name}"
+
+
+def test_only_the_parameters_that_ask_for_nothing_are_dropped_for_the_other_dialect() -> None:
+    """A new parameter of the SDK is refused until somebody has decided how to translate it."""
+    given = {name: samples(hint)[0] for name, hint in parameters_of(CompletionCreateParamsNonStreaming).items()}
+    refused = set()
+    for name in given.keys() - OWN_FIELDS.keys() - UNBOUNDED.keys():
+        try:
+            check_expressible("anthropic", Dialect.OPENAI, CALL.messages, {name: given[name]})
+        except CallRejectedError as refusal:
+            assert refusal.param.startswith(f"parameters.{name}")
+            refused.add(name)
+    assert refused == {
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "moderation",
+        "prediction",
+        "presence_penalty",
+        "seed",
+        "store",
+        "top_logprobs",
+        "top_p",
+        "verbosity",
+    }
