@@ -7,6 +7,8 @@ of concurrent calls only those that fit pass. Windows are always locked in the o
 from django.db.models import F, Q
 
 from aiinfra.money import dollars
+from aiinfra.tenants.shapes import Plus
+from aiinfra.tenants.statements import Parameter
 from cost_app.budgets.refusal_counts import record_refusal
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.budgets.rollover import refresh_rollover
@@ -40,14 +42,19 @@ def close(attempt: Attempt, cost_nano: int) -> None:
     The cost replaces what was counted before. The caller has changed the attempt's row in the same transaction, so that
     two callers never do this at once.
     """
-    holds = list(Hold.objects.filter(attempt=attempt).order_by("window_id"))
+    holds = _holds.run(attempt_id=attempt.id)
     if holds:
-        Hold.objects.filter(attempt=attempt).update(reserved_nano=0, committed_nano=cost_nano)
+        Hold.objects.change({"reserved_nano": 0, "committed_nano": cost_nano}, attempt_id=attempt.id)
     for hold in holds:  # last, because other calls wait for the window from here to the commit
-        BudgetWindow.objects.filter(id=hold.window_id).update(
-            reserved_nano=F("reserved_nano") - hold.reserved_nano,
-            committed_nano=F("committed_nano") + (cost_nano - hold.committed_nano),
+        released, counted = -hold.reserved_nano, cost_nano - hold.committed_nano
+        BudgetWindow.objects.change(
+            {"reserved_nano": Plus(released), "committed_nano": Plus(counted)}, id=hold.window_id
         )
+
+
+_holds = Hold.objects.prepare_select(
+    lambda holds: holds.filter(attempt_id=Parameter("attempt_id", "attempt")).order_by("window_id")
+)
 
 
 def split_from_openings(attempt: Attempt, counted_nano: int) -> None:

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Sum
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.tenants.shapes import UnlessSet
 from cost_app.budgets import holds
 from cost_app.ledger.billing import Bill, bill_of
 from cost_app.ledger.entries import book_entry
@@ -34,8 +34,11 @@ FAILED_SHOWN = 1_000
 
 
 def current_attempt(request_id: UUID, number: int) -> Attempt:
-    """A request's attempt with its price, for the steps below."""
-    return Attempt.objects.select_related("price").get(request_id=request_id, number=number)
+    """A request's attempt with its price, for the steps below. Raises Attempt.DoesNotExist."""
+    attempt = Attempt.objects.fetch("price", request_id=request_id, number=number)
+    if attempt is None:
+        raise Attempt.DoesNotExist(f"request {request_id} has no attempt {number}")
+    return attempt
 
 
 def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
@@ -45,7 +48,8 @@ def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
     now = timezone.now()
     deadline = now + timeout + DEADLINE_GRACE
     price = _price_now(attempt)
-    if not _move(attempt, {State.RESERVED}, State.DISPATCHED, dispatched_at=now, deadline_at=deadline, price=price):
+    columns = {"dispatched_at": now, "deadline_at": deadline, "price_id": price and price.pk}
+    if not _move(attempt, {State.RESERVED}, State.DISPATCHED, **columns):
         return False
     attempt.dispatched_at, attempt.price = now, price
     return True
@@ -86,7 +90,7 @@ def settle(
 
 
 def _billed(bill: Bill) -> dict[str, Any]:
-    return {"cost_nano": bill.nano, "price": bill.price, "usage_issue": bill.issue}
+    return {"cost_nano": bill.nano, "price_id": bill.price and bill.price.pk, "usage_issue": bill.issue}
 
 
 @dataclass(frozen=True)
@@ -220,12 +224,12 @@ def abandon(request_id: UUID, number: int, error_code: str) -> None:
 
 
 def _end(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
-    return _move(attempt, before, after, finished_at=Coalesce("finished_at", timezone.now()), **columns)
+    return _move(attempt, before, after, finished_at=UnlessSet(timezone.now()), **columns)
 
 
 def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
     """The one way to change an attempt: only from an expected state, so that one of two concurrent callers does it."""
-    moved = Attempt.objects.filter(id=attempt.id, state__in=before).update(state=after, **columns)
+    moved = Attempt.objects.change({"state": after, **columns}, id=attempt.id, state__in=before)
     if moved:
         attempt.cost_nano = columns.get("cost_nano", attempt.cost_nano)
     return bool(moved)

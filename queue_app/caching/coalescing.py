@@ -20,6 +20,7 @@ from django.utils import timezone
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ErrorCode, TokenUsage
 from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.statements import Parameter
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, Hit
 from cost_app import create_cost_optimizer
@@ -88,8 +89,8 @@ def _shareable_response(status: RequestStatus) -> dict[str, Any] | None:
 def finish_leader(leader: AIRequest) -> None:
     """Finish up after a request has ended and its answer is in the cache: release its flight."""
     if leader.flight is not None:
-        AIRequest.objects.filter(id=leader.id, status__in=ENDED).update(flight=None)
-    if _followers(leader.id).exists():
+        AIRequest.objects.change({"flight": None}, id=leader.id, status__in=ENDED)
+    if _oldest_follower.run(leader_id=leader.id):
         settle_followers(leader.id)
 
 
@@ -122,6 +123,11 @@ def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) 
 
 def _followers(leader_id: UUID) -> Any:
     return AIRequest.objects.filter(leader_id=leader_id, status=Status.PENDING).order_by("created_at", "id")
+
+
+_oldest_follower = AIRequest.objects.prepare_select(
+    lambda rows: rows.filter(leader_id=Parameter("leader_id"), status=Status.PENDING).order_by("created_at", "id")[:1]
+)
 
 
 def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:

@@ -72,8 +72,7 @@ def pending(entry: IndexEntry) -> AIRequest | None:
     """The entry's request with its content, not yet claimed. None if it was cancelled, claimed or ended by now, or
     follows another one.
     """
-    rows = AIRequest.objects.select_related("content").defer("content__response")
-    return rows.filter(id=entry.request_id, status=Status.PENDING, leader_id=None).first()
+    return AIRequest.objects.fetch("content", id=entry.request_id, status=Status.PENDING, leader_id=None)
 
 
 def take(request: AIRequest, worker: str) -> bool:
@@ -84,10 +83,8 @@ def take(request: AIRequest, worker: str) -> bool:
         "worker": worker,
         "started_at": request.started_at or timezone.now(),
     }
-    unchanged = AIRequest.objects.filter(
-        id=request.id, status=Status.PENDING, leader_id=None, attempt_number=request.attempt_number
-    )
-    if not unchanged.update(**columns):
+    unchanged = {"status": Status.PENDING, "leader_id": None, "attempt_number": request.attempt_number}
+    if not AIRequest.objects.change(columns, id=request.id, **unchanged):
         return False
     for name, value in columns.items():
         setattr(request, name, value)

@@ -50,7 +50,7 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer, report: Sequenc
     with transaction.atomic():
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
-            RequestContent.objects.filter(request_id=claim.request.id).update(response=pack(response_of(answer)))
+            RequestContent.objects.change({"response": pack(response_of(answer))}, request_id=claim.request.id)
         if answer.usage:
             cost.settle(attempt, answer.usage, answer.raw_usage)
         else:
@@ -236,10 +236,14 @@ def _has_heir(claim: Claim) -> bool:
 
 def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:
     """The only way out of processing. False if the fence says that the request belongs to another attempt."""
-    now = timezone.now()
-    ended = AIRequest.objects.filter(id=request.id, status=Status.PROCESSING, attempt_number=attempt_number).update(
-        status=status, completed_at=now, lease_until=None, error_code=error_code, error_message=message
-    )
+    columns = {
+        "status": status,
+        "completed_at": timezone.now(),
+        "lease_until": None,
+        "error_code": error_code,
+        "error_message": message,
+    }
+    ended = AIRequest.objects.change(columns, id=request.id, status=Status.PROCESSING, attempt_number=attempt_number)
     if ended:
         request.status, request.error_code = status, error_code
     return bool(ended)

@@ -295,7 +295,7 @@ def test_windows_are_locked_by_id(make_budget: MakeBudget, open_attempt: Open) -
     ids = list(BudgetWindow.objects.order_by("id").values_list("id", flat=True))
     for queries in (opening, closing):
         updates = [each["sql"] for each in queries if each["sql"].startswith('UPDATE "cost_app_budgetwindow"')]
-        assert [int(re.findall(r'"cost_app_budgetwindow"\."id" = (\d+)', sql)[-1]) for sql in updates] == ids
+        assert [int(re.findall(r'"cost_app_budgetwindow"\."id" = \(?(\d+)', sql)[-1]) for sql in updates] == ids
 
 
 def test_an_unpriced_model_is_admitted_if_the_organization_only_warns(

@@ -275,7 +275,7 @@ def test_money_is_booked_once_and_correctly(machine: Callable[..., None]) -> Non
 
 
 def ignore_the_state(attempt: Attempt, before: set[AttemptState], after: AttemptState, **columns: Any) -> bool:
-    return bool(Attempt.objects.filter(id=attempt.id).update(state=after, **columns))
+    return bool(Attempt.objects.change({"state": after, **columns}, id=attempt.id))
 
 
 @pytest.mark.parametrize(
