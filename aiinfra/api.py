@@ -126,7 +126,7 @@ class Endpoint:
             _check_csrf(request)
         check_tree(raw)
         operation = self._find(method, raw.pop("action", None))
-        principal = in_organization(principal, raw.pop("organizationId", None))
+        principal = in_organization(principal, raw.pop("organizationId", None), request)
         authorize(principal, operation, by_session)
         payload = parse(operation.payload, raw, strict=method != "GET")
         check_user(principal, request, getattr(payload, "user_id", ""))
@@ -207,9 +207,9 @@ def _check_csrf(request: HttpRequest) -> None:
         raise ApiError(403, "csrf_failed", message)
 
 
-def in_organization(principal: Principal, slug: object) -> Principal:
-    """The caller in the organization they named. Raises ApiError 404 if it does not exist or they do not belong to it,
-    400 if malformed.
+def in_organization(principal: Principal, slug: object, request: HttpRequest) -> Principal:
+    """The caller in the organization they named, among those that the session may see: single sign-on opens one, and a
+    password none that requires single sign-on. Raises ApiError 404 for any other, 400 if malformed.
     """
     if slug is None or slug == principal.organization_slug:
         return principal
@@ -217,11 +217,8 @@ def in_organization(principal: Principal, slug: object) -> Principal:
         raise ApiError(400, "invalid_request", "Input should be a valid string", param="organizationId")
     if principal.user_id is None:
         raise not_found()
-    membership = (
-        Membership.objects.filter(user_id=principal.user_id, organization__slug=slug)
-        .select_related("organization", "user")
-        .first()
-    )
+    mine: list[Membership] = getattr(request, "memberships", [])
+    membership = next((each for each in mine if each.organization.slug == slug), None)
     if membership is None:
         raise not_found()
     return principal_of(membership)

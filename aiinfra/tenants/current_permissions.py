@@ -10,8 +10,7 @@ from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import PERMISSIONS, Principal
 from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.login.sessions import live_session
-from aiinfra.tenants.middleware import principal_of
-from aiinfra.tenants.models import Membership
+from aiinfra.tenants.middleware import memberships_of, principal_of
 
 CHECK_S = 2.0
 
@@ -35,8 +34,8 @@ def current_permissions(request: HttpRequest, principal: Principal) -> Principal
     stored.user = user = get_user(stored)
     if not user.is_authenticated or user.pk != principal.user_id or live_session(stored) is None:
         return None
-    mine = Membership.objects.filter(user_id=user.pk, organization_id=principal.organization_id)
-    membership = mine.select_related("organization", "user").first()
+    mine = (each for each in memberships_of(stored) if each.organization_id == principal.organization_id)
+    membership = next(mine, None)
     return principal_of(membership) if membership else None
 
 

@@ -33,7 +33,7 @@ def session_principal(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        memberships = _memberships(request)
+        memberships = memberships_of(request)
         membership = _chosen(request, memberships)
         request.memberships = memberships  # type: ignore[attr-defined]
         request.membership = membership  # type: ignore[attr-defined]
@@ -69,8 +69,8 @@ def zone_of(membership: Membership) -> ZoneInfo:
     return ZoneInfo(membership.organization.time_zone)
 
 
-def _memberships(request: HttpRequest) -> list[Membership]:
-    """Through single sign-on, only that organization; else all but those that require single sign-on."""
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """What the session may see: through single sign-on, that organization; else all that do not require it."""
     if not request.user.is_authenticated:
         return []
     mine = request.user.memberships.select_related("organization").order_by("organization__name", "id")

@@ -2,16 +2,19 @@
 
 import uuid
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import auth
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from aiinfra.middleware import GetResponse
+from aiinfra.tenants.access import AnyView, signed_in
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.models import PersonSession, User
@@ -47,6 +50,22 @@ def bound_to(request: HttpRequest) -> int | None:
     """The only organization that the session may see; None for a session that began with a password or passkey."""
     found: int | None = request.session.get(ORGANIZATION_KEY)
     return found
+
+
+def with_own_login(view: AnyView) -> AnyView:
+    """Allow people who are signed in with a password or a passkey, and refuse those who came through single sign-on.
+
+    For how a person logs in: the provider of one organization must not add a passkey that opens all others.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated and bound_to(request) is not None:
+            raise PermissionDenied("single sign-on")
+        response: HttpResponseBase = view(request, *args, **kwargs)
+        return response
+
+    return signed_in(cast(AnyView, guarded))
 
 
 def visible_sessions(request: HttpRequest) -> QuerySet[PersonSession]:

@@ -7,8 +7,9 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from django.urls import path, re_path
 
-from aiinfra.tenants.access import public, signed_in
+from aiinfra.tenants.access import public
 from aiinfra.tenants.login import views
+from aiinfra.tenants.login.sessions import with_own_login as own_login
 from aiinfra.tenants.views import session
 
 urlpatterns = [
@@ -30,23 +31,29 @@ urlpatterns = [
     path("settings/password/", session.password, name="account_change_password"),
     path("settings/security/", views.security, name="mfa_index"),
     path("settings/security/", views.security, name="mfa_list_webauthn"),
-    path("settings/security/app/", signed_in(totp.activate_totp), name="mfa_activate_totp"),
-    path("settings/security/app/remove/", signed_in(totp.deactivate_totp), name="mfa_deactivate_totp"),
-    path("settings/security/passkeys/add/", signed_in(passkeys.add_webauthn), name="mfa_add_webauthn"),
+    path("settings/security/app/", own_login(totp.activate_totp), name="mfa_activate_totp"),
+    path("settings/security/app/remove/", own_login(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("settings/security/passkeys/add/", own_login(passkeys.add_webauthn), name="mfa_add_webauthn"),
     path(
-        "settings/security/passkeys/<int:pk>/remove/", signed_in(passkeys.remove_webauthn), name="mfa_remove_webauthn"
+        "settings/security/passkeys/<int:pk>/remove/",
+        own_login(passkeys.remove_webauthn),
+        name="mfa_remove_webauthn",
     ),
-    path("settings/security/recovery-codes/", signed_in(recovery.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path(
+        "settings/security/recovery-codes/",
+        own_login(recovery.view_recovery_codes),
+        name="mfa_view_recovery_codes",
+    ),
     path(
         "settings/security/recovery-codes/new/",
-        signed_in(recovery.generate_recovery_codes),
+        own_login(recovery.generate_recovery_codes),
         name="mfa_generate_recovery_codes",
     ),
-    path("settings/security/confirm/", signed_in(account.reauthenticate), name="account_reauthenticate"),
-    path("settings/security/confirm/code/", signed_in(factors.reauthenticate), name="mfa_reauthenticate"),
+    path("settings/security/confirm/", own_login(account.reauthenticate), name="account_reauthenticate"),
+    path("settings/security/confirm/code/", own_login(factors.reauthenticate), name="mfa_reauthenticate"),
     path(
         "settings/security/confirm/passkey/",
-        signed_in(passkeys.reauthenticate_webauthn),
+        own_login(passkeys.reauthenticate_webauthn),
         name="mfa_reauthenticate_webauthn",
     ),
     path("settings/security/sessions/end/", views.end_other_sessions, name="sessions_end"),

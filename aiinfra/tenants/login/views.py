@@ -39,6 +39,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "recovery": next((each.wrap() for each in factors if each.type == kinds.RECOVERY_CODES), None),
         "sessions": list(sessions.visible_sessions(request)),
         "current_session": sessions.current_id(request),
+        "has_own_login": sessions.bound_to(request) is None,
     }
     return render(request, "tenants/security.html", context)
 

@@ -23,6 +23,9 @@ BODY_BYTES = 1024 * 1024
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures with the issuer's private key. Never HS256: a client secret is no proof of the issuer."""
 CLOCK_SKEW_S = 60
+SUBJECT_MAX = 255
+WRONG_SHAPES = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
+"""What PyJWT raises for keys and claims that are no strings, lists, or numbers where it expects them."""
 
 
 class ProviderError(Exception):
@@ -60,7 +63,7 @@ def authorization_url(provider: IdentityProvider, *, redirect_uri: str, state: s
     """Where the browser goes to log in. Raises ProviderError."""
     metadata = _metadata.of(provider.issuer)
     scopes = ["openid", "email", "profile"]
-    if "offline_access" in metadata.get("scopes_supported", []):
+    if "offline_access" in _names(metadata, "scopes_supported"):
         scopes.append("offline_access")
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
@@ -101,7 +104,7 @@ def refresh(provider: IdentityProvider, refresh_token: str) -> Tokens:
 
 def _tokens(provider: IdentityProvider, metadata: dict[str, Any], form: dict[str, str]) -> Tokens:
     form = {**form, "client_id": provider.client_id}
-    methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    methods = _names(metadata, "token_endpoint_auth_methods_supported")
     basic = None
     if provider.client_secret and "client_secret_post" in methods:
         form["client_secret"] = provider.client_secret
@@ -127,8 +130,10 @@ def _verified(provider: IdentityProvider, metadata: dict[str, Any], id_token: st
             leeway=CLOCK_SKEW_S,
             options={"require": ["iss", "sub", "aud", "exp", "iat"]},
         )
-    except (jwt.PyJWTError, StopIteration) as error:
+    except (jwt.PyJWTError, StopIteration, *WRONG_SHAPES) as error:
         raise ProviderError("The identity provider's token is not valid.") from error
+    if not 0 < len(claims["sub"]) <= SUBJECT_MAX:
+        raise ProviderError("The identity provider's token names nobody.")
     if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != provider.client_id:
         raise ProviderError("The identity provider's token is for another application.")
     return claims
@@ -144,9 +149,18 @@ def _with_userinfo(metadata: dict[str, Any], claims: Claims, tokens: Tokens) -> 
     return {**info, **claims} if info.get("sub") == claims["sub"] else claims
 
 
+def _names(metadata: dict[str, Any], member: str) -> list[Any]:
+    """A list of the metadata; empty if the provider sends something else."""
+    found = metadata.get(member)
+    return found if isinstance(found, list) else []
+
+
 def _check_address(url: str) -> None:
     """TLS, except for hosts that the operator trusts."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ProviderError("The identity provider's addresses are not valid.") from None
     is_trusted = (parts.hostname or "") in settings.SSO_TRUSTED_HOSTS
     if not parts.hostname or parts.username or parts.scheme not in ({"https", "http"} if is_trusted else {"https"}):
         raise ProviderError("The identity provider's addresses must start with https://.")
@@ -160,7 +174,7 @@ def _call(method: str, url: str, **options: Any) -> dict[str, Any]:
         ):
             response = http.request(method, url, timeout=egress.timeouts(TIMEOUT_S), **options)
             found = json.loads(response.content)
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
         raise ProviderError("The identity provider does not answer.") from error
     if not isinstance(found, dict):
         raise ProviderError("The identity provider's answer is not valid.")

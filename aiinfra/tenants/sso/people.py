@@ -1,5 +1,7 @@
 """From what the identity provider says to an account, a membership, and a role."""
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,6 +14,8 @@ from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 from aiinfra.tenants.sso.models import Claims, Identity, IdentityProvider
 
+NAME_MAX = 150
+"""Characters of a username, which an address becomes."""
 STAFF = "Administrators of the installation log in with their password and a second factor."
 
 
@@ -51,11 +55,20 @@ def admit(provider: IdentityProvider, claims: Claims, refresh_token: str) -> Use
 def verified_email(provider: IdentityProvider, claims: Claims) -> str:
     """The address, in lowercase. Raises NotAdmittedError unless it is verified and in one of the domains."""
     email = str(claims.get("email") or "").strip().lower()
-    if claims.get("email_verified") not in {True, "true"} or email.count("@") != 1:
+    if str(claims.get("email_verified")).lower() != "true" or not is_email(email):
         raise NotAdmittedError("The identity provider has not verified your email address.")
     if email.rpartition("@")[2] not in provider.domains:
         raise NotAdmittedError(f"This organization does not admit {email}.")
     return email
+
+
+def is_email(text: str) -> bool:
+    """Whether it can be the name of an account."""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return len(text) <= NAME_MAX
 
 
 def role_of(provider: IdentityProvider, claims: Claims) -> Role:

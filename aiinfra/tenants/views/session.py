@@ -19,7 +19,7 @@ from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.demo import demo_logins, password_path
 from aiinfra.tenants.login.attempts import TooManyAttemptsError
 from aiinfra.tenants.login.forms import LoginForm, PasswordForm
-from aiinfra.tenants.login.sessions import end_session, end_sessions
+from aiinfra.tenants.login.sessions import end_session, end_sessions, with_own_login
 from aiinfra.tenants.members import change_password
 from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
@@ -72,7 +72,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
-@signed_in
+@with_own_login
 @never_cache
 @sensitive_post_parameters("old_password", "new_password1", "new_password2")
 @require_http_methods(["GET", "POST"])

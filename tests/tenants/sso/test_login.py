@@ -12,6 +12,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.sso.models import Identity, IdentityProvider
+from tests.api.support import QUEUE
 from tests.support.oidc import Provider
 from tests.tenants.sso.conftest import LogIn, visit
 
@@ -212,3 +213,55 @@ def test_where_it_is_required_a_password_does_not_open_the_organization(
     assert by_password.post(reverse("switch_organization"), {"organization": "north"}).status_code == 404
     log_in(client)
     assert "The members of North Ltd" in client.get(reverse("members")).text
+
+
+def test_the_session_reads_no_other_organization_through_the_api_either(
+    client: Client, log_in: LogIn, stranger: User, other_organization: Organization
+) -> None:
+    """Ada works for South, and an owner of North runs a provider that says it were her."""
+    User.objects.filter(pk=stranger.pk).update(email="ada@corp.example")
+    log_in(client)
+    for slug, status in (("north", 200), ("south", 404)):
+        assert client.get(QUEUE, {"action": "list", "organizationId": slug}).status_code == status
+
+
+def test_where_it_is_required_a_password_does_not_open_the_organization_through_the_api_either(
+    trusted: IdentityProvider, owner: User, other_organization: Organization
+) -> None:
+    Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
+    trusted.is_enforced = True
+    trusted.save()
+    client = Client()
+    client.force_login(owner)
+    for slug, status in (("south", 200), ("north", 404)):
+        assert client.get(QUEUE, {"action": "list", "organizationId": slug}).status_code == status
+
+
+OWN_LOGIN = [
+    "password",
+    "mfa_activate_totp",
+    "mfa_deactivate_totp",
+    "mfa_add_webauthn",
+    "mfa_view_recovery_codes",
+    "mfa_generate_recovery_codes",
+    "account_reauthenticate",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+]
+
+
+@pytest.mark.parametrize("name", OWN_LOGIN)
+def test_the_session_changes_nothing_about_how_the_person_logs_in_elsewhere(
+    client: Client, log_in: LogIn, stranger: User, name: str
+) -> None:
+    """A passkey that it added would open all organizations of the person."""
+    stranger.email = "ada@corp.example"
+    stranger.set_unusable_password()
+    stranger.save()
+    log_in(client)
+    for send in (client.get, client.post):
+        assert send(reverse(name)).status_code == 403
+    assert client.post(reverse("mfa_remove_webauthn", args=[1])).status_code == 403
+    page = client.get(reverse("mfa_index")).text
+    assert reverse("mfa_add_webauthn") not in page
+    assert "single sign-on" in page
