@@ -18,7 +18,7 @@ from aiinfra import timed_cache
 from aiinfra.failures import ApiError
 from aiinfra.rate_limits import Rate, Slots, Taken, leave, take
 from aiinfra.tenants.authorization import Principal
-from aiinfra.tenants.caller import client_address
+from aiinfra.tenants.caller import client_address, network_of
 
 RETRY_AFTER_BUSY_S = 1
 REQUESTS, TOKENS = "requests", "tokens"
@@ -86,7 +86,7 @@ def admit(request: HttpRequest, principal: Principal) -> Admission:
     address = client_address(request)
     if not principal.limits.allows(address):
         raise ApiError(403, "address_not_allowed", "This API key does not work from your address.")
-    rates, slots, shared = _limits_of(principal, address or "")
+    rates, slots, shared = _limits_of(principal, network_of(address))
     if full := _in_progress.enter(slots):
         raise _refusal(full, RETRY_AFTER_BUSY_S, {})
     member = secrets.token_hex(8) if shared else ""
@@ -122,21 +122,21 @@ def count_refused(request: HttpRequest) -> None:
 
     Requests with a valid key pass, however many others fail from the same address.
     """
-    rate = Rate(f"refused:{client_address(request)}", settings.UNAUTHENTICATED_PER_MINUTE)
+    rate = Rate(f"refused:{network_of(client_address(request))}", settings.UNAUTHENTICATED_PER_MINUTE)
     taken = take([rate])
     if taken.refused:
         raise _refusal(rate, taken.retry_after_s, _headers([rate], taken))
 
 
-def _limits_of(principal: Principal, address: str) -> tuple[tuple[Rate, ...], tuple[Slots, ...], tuple[Slots, ...]]:
+def _limits_of(principal: Principal, network: str) -> tuple[tuple[Rate, ...], tuple[Slots, ...], tuple[Slots, ...]]:
     organization = f"organization:{principal.organization_id}"
     rates = [
         Rate(organization, settings.REQUESTS_PER_MINUTE_ORGANIZATION),
-        Rate(f"address:{address}", settings.REQUESTS_PER_MINUTE_ADDRESS),
+        Rate(f"address:{network}", settings.REQUESTS_PER_MINUTE_ADDRESS),
     ]
     slots = [
         Slots(organization, settings.CONCURRENT_REQUESTS_ORGANIZATION),
-        Slots(f"address:{address}", settings.CONCURRENT_REQUESTS_ADDRESS),
+        Slots(f"address:{network}", settings.CONCURRENT_REQUESTS_ADDRESS),
     ]
     shared: list[Slots] = []
     if principal.api_key_id is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 # A spreadsheet that splits at semicolons or tabs, as Excel does in much of Europe, starts a cell inside the text.
 _SIGN = r"""[=+\-@\uff1d\uff0b\uff0d\uff20]"""
 _STARTS_A_FORMULA = re.compile(rf"\s*{_SIGN}|[\t\r\n]")
-_BEFORE_A_FORMULA = re.compile(rf"""(?<=[;\t\r\n])(?=[\s"']*{_SIGN})""")
+_BEFORE_A_FORMULA = re.compile(rf"""(?<=[;\t\r\n])(?=(?:[^\S\t\r\n]|["'])*{_SIGN})""")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "aiinfra.tenants.middleware.session_principal",
     "aiinfra.tenants.middleware.WorkerPages",
     "aiinfra.tenants.security_log.answers.record_answers",
+    "aiinfra.page_limits.limited_pages",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -251,6 +252,8 @@ REQUESTS_PER_MINUTE_KEY = values[limits.REQUESTS_PER_MINUTE_KEY]
 REQUESTS_PER_MINUTE_ORGANIZATION = values[limits.REQUESTS_PER_MINUTE_ORGANIZATION]
 REQUESTS_PER_MINUTE_ADDRESS = values[limits.REQUESTS_PER_MINUTE_ADDRESS]
 UNAUTHENTICATED_PER_MINUTE = values[limits.UNAUTHENTICATED_PER_MINUTE]
+PAGES_PER_MINUTE_PERSON = values[limits.PAGES_PER_MINUTE_PERSON]
+PAGES_PER_MINUTE_ADDRESS = values[limits.PAGES_PER_MINUTE_ADDRESS]
 CONCURRENT_REQUESTS_KEY = values[limits.CONCURRENT_REQUESTS_KEY]
 CONCURRENT_REQUESTS_ORGANIZATION = values[limits.CONCURRENT_REQUESTS_ORGANIZATION]
 CONCURRENT_REQUESTS_ADDRESS = values[limits.CONCURRENT_REQUESTS_ADDRESS]

@@ -4,6 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 from aiinfra.assets import plotly_js
+from aiinfra.erasure.api import privacy_endpoint
+from aiinfra.tenants.keys_api import keys_endpoint
+from aiinfra.tenants.security_log.api import security_log_endpoint
 from aiinfra.tenants.views.session import log_in
 
 urlpatterns = [
@@ -16,6 +19,9 @@ urlpatterns = [
     path("assets/plotly-<str:release>.min.js", plotly_js, name="plotly_js"),
     path("", include("aiinfra.gateway.urls")),
     path("", include("aiinfra.monitoring.urls")),
+    path("api/ai/keys", keys_endpoint, name="api_keys"),
+    path("api/ai/privacy", privacy_endpoint, name="api_privacy"),
+    path("api/ai/security-log", security_log_endpoint, name="api_security_log"),
     path("settings/privacy/", include("aiinfra.erasure.urls")),
     path("", include("queue_app.urls")),
     path("cache/", include("cache_app.urls")),

@@ -62,6 +62,8 @@ ACTIONS = {
 CHANGED = {
     "organization.changed": "the organization {}",
     "member.role_changed": "{}",
+    "api_key.limits_changed": "the API key {}",
+    "api_key.expiry_changed": "the API key {}",
     "budget.changed": "the {}",
     "channel.changed": "the channel {}",
     "fallback.changed": "the fallback chain of {}",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,6 +12,9 @@ from django.http import HttpRequest
 from aiinfra.proxies import is_trusted_proxy
 
 ADDRESS_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
+
+IPV6_PREFIX = 64
+"""One subscriber has at least this network, and could use a new address for each request."""
 
 _address: ContextVar[str | None] = ContextVar("caller_address", default=None)
 
@@ -41,6 +44,12 @@ def _parsed(text: str) -> str | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+def network_of(address: str | None) -> str:
+    """Whom a limit per address counts: an IPv4 address, or the network of an IPv6 address. "::/64" if unknown."""
+    ip = ip_address(address or "::")
+    return str(ip) if ip.version == 4 else str(IPv6Network((ip, IPV6_PREFIX), strict=False))
 
 
 @contextmanager

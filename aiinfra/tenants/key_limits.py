@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+REQUESTS_MAX = 10_000_000
+CONCURRENT_MAX = 10_000
+TOKENS_MAX = 10**12
+DOLLARS_MAX = 1_000_000
 NETWORKS_MAX = 50
 NANO = 10**9
 

@@ -6,12 +6,17 @@ from decimal import Decimal
 from django import forms
 
 from aiinfra.edit_forms import EditForm
-from aiinfra.tenants.key_limits import NANO, KeyLimits, Network, networks_of
+from aiinfra.tenants.key_limits import (
+    CONCURRENT_MAX,
+    DOLLARS_MAX,
+    NANO,
+    REQUESTS_MAX,
+    TOKENS_MAX,
+    KeyLimits,
+    Network,
+    networks_of,
+)
 from aiinfra.tenants.models import ApiKey
-
-REQUESTS_MAX = 10_000_000
-CONCURRENT_MAX = 10_000
-TOKENS_MAX = 10**12
 
 
 def _whole(label: str, most: int, help_text: str) -> forms.IntegerField:
@@ -30,7 +35,7 @@ class KeyLimitsFields(forms.Form):
         label="US dollars per minute",
         required=False,
         min_value=Decimal("0.000001"),
-        max_value=Decimal(1_000_000),
+        max_value=Decimal(DOLLARS_MAX),
         max_digits=16,
         decimal_places=9,
         help_text="A request counts with the maximum cost of its call.",

@@ -102,6 +102,33 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
     return new, text
 
 
+@transaction.atomic
+def change_expiry(*, key: ApiKey, expires_at: datetime | None, by: Role, actor: str) -> bool:
+    """Change when a key ends; None: never. It applies within a second. False if nothing changed.
+
+    Raises ValueError for a past time and for a key that is revoked, expired or replaced, and PermissionExceededError
+    for a key that a caller with the role `by` could not create.
+    """
+    stored = ApiKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
+    if not is_usable(stored) or stored.replaced_by_id:
+        raise ValueError("only an active key has an expiry that can be changed")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise ValueError("the expiry must be in the future; revoke the key to end it now")
+    if not can_make(by, Role(stored.role), stored.scopes):
+        raise PermissionExceededError("a key with more permissions than yours cannot be changed")
+    if stored.expires_at == expires_at:
+        return False
+    ApiKey.objects.filter(pk=stored.pk).update(expires_at=expires_at)
+    audit.record(
+        organization_id=stored.organization_id,
+        actor=actor,
+        verb="api_key.expiry_changed",
+        target=str(stored),
+        changes={"expires_at": [_iso(stored.expires_at), _iso(expires_at)]},
+    )
+    return True
+
+
 def line_of(row_id: int) -> QuerySet[ApiKey]:
     """The keys that replaced each other by rotation, including this one; only itself if never rotated."""
     line = ApiKey.objects.filter(id=row_id).values("line")[:1]

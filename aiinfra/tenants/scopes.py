@@ -31,6 +31,11 @@ SCOPES: dict[str, dict[str, str]] = {
     "Monitoring": {
         "health:read": "Read the health and incidents of the installation.",
         "audit:read": "Read the audit log.",
+        "security_log:read": "Read the security events of the organization.",
+    },
+    "Administration": {
+        "key:limit": "List API keys, and change the limits, addresses, and expiry of other keys.",
+        "privacy:erase": "Erase the content of a user or of everyone, and read the receipts.",
     },
 }
 

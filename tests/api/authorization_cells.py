@@ -11,7 +11,21 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
-from tests.api.support import CACHE, CHAT, COST, EVENTS, EXPORTS, HEALTH, MESSAGES, PERFORMANCE, QUEUE, enqueue_body
+from tests.api.support import (
+    CACHE,
+    CHAT,
+    COST,
+    EVENTS,
+    EXPORTS,
+    HEALTH,
+    KEYS,
+    MESSAGES,
+    PERFORMANCE,
+    PRIVACY,
+    QUEUE,
+    SECURITY_EVENTS,
+    enqueue_body,
+)
 
 PUBLIC, SIGNED_IN = "public", "signed-in"
 ALERTS, NOTIFICATIONS = "staff:manage_installation_alerts", "staff:manage_installation_notifications"
@@ -50,6 +64,8 @@ NAMED_BY = {
     "increase": "increaseId",
     "alert": "alertId",
     "entry": "entryId",
+    "key": "keyId",
+    "erasure": "erasureId",
 }
 """The field that names a kind of row, where it is not a request."""
 
@@ -97,6 +113,13 @@ API_CELLS = [
     ApiCell(EXPORTS, "GET", "ledger", "finance:read", also=DAYS),
     ApiCell(EXPORTS, "GET", "focus", "finance:read", also=DAYS),
     ApiCell(EXPORTS, "GET", "statement", "finance:read", also=(("month", "2025-02-01"),)),
+    ApiCell(KEYS, "GET", "list", "key:limit"),
+    ApiCell(KEYS, "POST", "set-limits", "key:limit", names="key"),
+    ApiCell(KEYS, "POST", "set-expiry", "key:limit", names="key", also=(("expiresAt", None),)),
+    ApiCell(PRIVACY, "POST", "erase", "privacy:erase", also=(("user", "anna"),)),
+    ApiCell(PRIVACY, "GET", "erasures", "privacy:erase"),
+    ApiCell(PRIVACY, "GET", "receipt", "privacy:erase", names="erasure"),
+    ApiCell(SECURITY_EVENTS, "GET", None, "security_log:read"),
     ApiCell(COST, "GET", "recommendations", "cost:read"),
     ApiCell(COST, "GET", "provider-recommendation", "cost:read", also=(("requestType", "simple"),)),
     ApiCell(COST, "POST", "apply-recommendation", "advice:write", names="open_advice"),

@@ -18,7 +18,7 @@ from aiinfra.tenants.scope import system_scope
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
-EXPORTS = "/api/ai/exports"
+EXPORTS, KEYS, PRIVACY, SECURITY_EVENTS = "/api/ai/exports", "/api/ai/keys", "/api/ai/privacy", "/api/ai/security-log"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 

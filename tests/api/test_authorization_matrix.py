@@ -27,6 +27,7 @@ from aiinfra.tenants.access import permission_required
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.privacy import erasures
 from aiinfra.tenants.scope import organization_scope
 from cache_app.metrics.figures import CHARTS as CACHE_CHARTS
 from cache_app.models import CacheHit, Layer, ThresholdProposal
@@ -116,7 +117,14 @@ def ids_of() -> Callable[[Organization], Ids]:
             delivery = Delivery.objects.create(
                 organization=organization, channel=channel, message_id=f"msg-{organization.pk}", payload=TOLD
             )
-        rows = {"key": key.key_id, "invitation": invitation.pk, "membership": viewer.memberships.get().pk}
+            erasure = erasures.order(organization=organization, user_ref="ben", actor="command:test")
+        rows = {
+            "erasure": erasure.pk,
+            "key": key.key_id,
+            "invitation": invitation.pk,
+            "membership": viewer.memberships.get().pk,
+        }
+        rows["erasure"] = erasure.pk
         words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
         words |= {"reset": "1 abc-def", "passkey": "1", "session": str(uuid.uuid4()), "slug": "north"}
         words |= {"price": "openai/gpt-4", "cache_chart": next(iter(CACHE_CHARTS))}

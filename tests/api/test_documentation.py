@@ -15,11 +15,12 @@ from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.openapi import BODY_ERRORS, ERRORS, ErrorOut
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
+from aiinfra.tenants.privacy import erasures
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert
 from queue_app.payloads import Accepted
 from tests.api.authorization_cells import operations
-from tests.api.support import COST, QUEUE, Caller, enqueue_body
+from tests.api.support import COST, QUEUE, Caller, enqueue_body, new_key
 from tests.cost_app.recommendations.support import make_recommendation
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,9 @@ def run(
     with organization_scope(organization.pk):
         alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")
     variables["$ALERT"] = str(alert.pk)
+    variables["$OTHER_KEY"] = new_key(organization, Role.VIEWER).split("_")[1]
+    erasure = erasures.order(organization=organization, user_ref="ben", actor="command:test")
+    variables["$ERASURE"] = str(erasure.pk)
 
     def send(command: str) -> int:
         line = command
@@ -71,7 +75,7 @@ def run(
     return send
 
 
-OTHER_STATUSES = {'"lookup"': 200, '"store"': 201, '"pin"': 404, '"report"': 404, '"messages"': 202}
+OTHER_STATUSES = {'"lookup"': 200, '"store"': 201, '"pin"': 404, '"report"': 404, '"messages"': 202, '"erase"': 202}
 """Of the examples; the entry and the hit that two of them name are not there."""
 
 

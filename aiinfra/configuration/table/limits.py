@@ -21,6 +21,15 @@ UNAUTHENTICATED_PER_MINUTE = Setting(
     60,
     "API requests without a valid key or session, and wrong invitation links, from one client address.",
 )
+PAGES_PER_MINUTE_PERSON = Setting(
+    "PAGES_PER_MINUTE_PERSON", PER_MINUTE, 3_000, "Pages and figures of one signed-in person, in each web process."
+)
+PAGES_PER_MINUTE_ADDRESS = Setting(
+    "PAGES_PER_MINUTE_ADDRESS",
+    PER_MINUTE,
+    1_200,
+    "Pages without a session from one client address, in each web process.",
+)
 CONCURRENT_REQUESTS_KEY = Setting(
     "CONCURRENT_REQUESTS_KEY", AT_A_TIME, 200, "API requests of one key at a time, in each web process."
 )

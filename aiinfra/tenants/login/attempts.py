@@ -11,13 +11,13 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Network, ip_address
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from aiinfra import timed_cache
 from aiinfra.redis import redis_client
+from aiinfra.tenants.caller import network_of
 
 WINDOW_S = 300
 PAIR_MAX = 10
@@ -26,8 +26,6 @@ NAME_MAX = 50
 """Failures of one name from all addresses: high enough that no one locks out others by accident."""
 ADDRESS_MAX = 100
 """Failures from one address with all names: an office may share one."""
-IPV6_PREFIX = 64
-"""One subscriber has at least this network, and could use a new address for each attempt."""
 LOCAL_KEYS_MAX = 10_000
 
 _LUA = Path(__file__).parent / "lua"
@@ -61,7 +59,7 @@ def begin(name: str, address: str | None) -> Attempt:
 
     The counters are in Redis. While it is down, each process has its own.
     """
-    name, network = normalized(name), _network(address)
+    name, network = normalized(name), network_of(address)
     keys = (_key("pair", name, network), _key("name", name), _key("address", network))
     limits = (PAIR_MAX, NAME_MAX, ADDRESS_MAX)
     try:
@@ -86,11 +84,6 @@ def normalized(name: str) -> str:
 def _begin_in_redis(keys: Sequence[str], limits: Sequence[int]) -> float:
     script = redis_client().register_script((_LUA / "begin_attempt.lua").read_text())
     return float(script(keys=keys, args=[WINDOW_S * 1000, *limits]))
-
-
-def _network(address: str | None) -> str:
-    ip = ip_address(address or "::")
-    return str(ip) if ip.version == 4 else str(IPv6Network((ip, IPV6_PREFIX), strict=False))
 
 
 def _key(kind: str, *parts: str) -> str:

@@ -15,19 +15,21 @@ from aiinfra.tenants.security_log.events import Event
 
 KEY_ID = re.compile(r"(?i:bearer) aik_([0-9A-Za-z]{8})_")
 
+COUNTED = {403: Event.PERMISSION_REFUSED, 429: Event.LIMIT_REACHED}
+
 
 def record_answers(get_response: GetResponse) -> GetResponse:
-    """Middleware: counts 401 for a credential and 403 by URL pattern, and records each download."""
+    """Middleware: counts 401 for a credential, 403 and 429 by URL pattern, and records each download."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if response.status_code == 401 and (credential := request.META.get("HTTP_AUTHORIZATION")):
             found = KEY_ID.match(credential)
             repeats.count(Event.KEY_REFUSED, target=f"key:{found[1]}" if found else "not an API key")
-        elif response.status_code == 403:
+        elif event := COUNTED.get(response.status_code):
             actor, organization = _who(request)
             target = f"{request.method} {_route(request)}"
-            repeats.count(Event.PERMISSION_REFUSED, actor=actor, organization=organization, target=target)
+            repeats.count(event, actor=actor, organization=organization, target=target)
         elif response.status_code == 200 and response.headers.get("Content-Disposition", "").startswith("attachment"):
             _note_download(request)
             _watch(request, response)

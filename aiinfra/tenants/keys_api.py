@@ -1,0 +1,184 @@
+"""`/api/ai/keys`: the organization's API keys, and what each of them may do."""
+
+from datetime import MAXYEAR, MINYEAR, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
+from aiinfra.failures import ApiError, not_found
+from aiinfra.keyset import row_page
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.change_key_limits import change_limits
+from aiinfra.tenants.key_limits import (
+    CONCURRENT_MAX,
+    DOLLARS_MAX,
+    NANO,
+    NETWORKS_MAX,
+    REQUESTS_MAX,
+    TOKENS_MAX,
+    KeyLimits,
+    networks_of,
+)
+from aiinfra.tenants.models import ApiKey
+
+PAGE_SIZE = 100
+KeyId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{8}$"), Field(description="the key's public id")]
+
+
+def _positive(amount: str) -> str:
+    if not 0 < Decimal(amount) <= DOLLARS_MAX:
+        raise ValueError(f"an amount must be more than 0 and at most {DOLLARS_MAX}")
+    return amount
+
+
+DollarsPerMinute = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(\.[0-9]{1,9})?$"), AfterValidator(_positive)]
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
+    return moment
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class LimitsModel(ApiModel):
+    """What a key may do per minute, and from where; null is no limit of the key's own."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=REQUESTS_MAX)] | None = None
+    concurrent_requests: Annotated[int, Field(ge=1, le=CONCURRENT_MAX)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=TOKENS_MAX)] | None = None
+    dollars_per_minute: DollarsPerMinute | None = None
+    allowed_networks: Annotated[
+        list[str], Field(max_length=NETWORKS_MAX, description="addresses and CIDR networks; empty: anywhere")
+    ] = []
+
+
+class KeysQuery(ApiModel):
+    """Where the page starts."""
+
+    cursor: str = ""
+
+
+class KeyLimitsIn(LimitsModel):
+    """All limits of a key: what is left out has none."""
+
+    key_id: KeyId
+
+
+class KeyExpiryIn(ApiModel):
+    """When a key ends."""
+
+    key_id: KeyId
+    expires_at: Annotated[Moment | None, Field(description="null: never")]
+
+
+class KeyOut(LimitsModel):
+    """A key without its secret."""
+
+    key_id: str
+    name: str
+    role: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyPage(ApiModel):
+    """Some keys, newest first; `nextCursor` is null at the end."""
+
+    keys: list[KeyOut]
+    next_cursor: str | None
+
+
+def list_keys(_call: ApiCall, payload: KeysQuery) -> KeyPage:
+    """A page of keys."""
+    try:
+        page = row_page(ApiKey.objects.all(), "id", cursor=payload.cursor, size=PAGE_SIZE)
+    except ValueError:
+        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
+    return KeyPage(keys=[_shown(key) for key in page.rows], next_cursor=page.next_cursor or None)
+
+
+def set_limits(call: ApiCall, payload: KeyLimitsIn) -> KeyOut:
+    """Replace all limits of another key."""
+    key = _other_key(call, payload.key_id)
+    try:
+        networks = networks_of(payload.allowed_networks)
+    except ValueError as error:
+        raise ApiError(400, "invalid_request", f"{error}.", param="allowedNetworks") from None
+    amount = payload.dollars_per_minute
+    limits = KeyLimits(
+        requests_per_minute=payload.requests_per_minute,
+        concurrent_requests=payload.concurrent_requests,
+        tokens_per_minute=payload.tokens_per_minute,
+        nano_per_minute=None if amount is None else int(Decimal(amount) * NANO),
+        networks=networks,
+    )
+    if not keys.can_make(call.principal.role, Role(key.role), key.scopes):
+        raise ApiError(403, "forbidden", "A key with more permissions than yours cannot be changed.")
+    change_limits(key=key, limits=limits, actor=call.principal.actor)
+    return _shown(ApiKey.objects.get(pk=key.pk))
+
+
+def set_expiry(call: ApiCall, payload: KeyExpiryIn) -> KeyOut:
+    """Change when another key ends."""
+    key = _other_key(call, payload.key_id)
+    try:
+        keys.change_expiry(key=key, expires_at=payload.expires_at, by=call.principal.role, actor=call.principal.actor)
+    except keys.PermissionExceededError as error:
+        raise ApiError(403, "forbidden", f"{str(error).capitalize()}.") from None
+    except ValueError as error:
+        raise ApiError(400, "invalid_request", f"{str(error).capitalize()}.", param="expiresAt") from None
+    return _shown(ApiKey.objects.get(pk=key.pk))
+
+
+def _other_key(call: ApiCall, key_id: str) -> ApiKey:
+    """Raises ApiError 404, and 403 for the caller's own key: a limit that a key can lift is none."""
+    key = ApiKey.objects.filter(key_id=key_id).first()
+    if key is None:
+        raise not_found()
+    own = call.principal.api_key_id
+    if own is not None and keys.line_of(own).filter(pk=key.pk).exists():
+        raise ApiError(403, "forbidden", "A key cannot change its own limits or expiry.")
+    return key
+
+
+def _shown(key: ApiKey) -> KeyOut:
+    limits = key.limits.as_json()
+    return KeyOut.model_validate(
+        {
+            **limits,
+            "key_id": key.key_id,
+            "name": key.name,
+            "role": key.role,
+            "scopes": key.scopes,
+            "created_at": key.created_at,
+            "expires_at": key.expires_at,
+            "last_used_at": key.last_used_at,
+            "revoked_at": key.revoked_at,
+        }
+    )
+
+
+keys_endpoint = Endpoint(
+    {
+        ("GET", "list"): Operation(list_keys, "key:limit", KeysQuery, KeyPage, "List API keys with their limits"),
+        ("POST", "set-limits"): Operation(
+            set_limits, "key:limit", KeyLimitsIn, KeyOut, "Replace all limits of another API key"
+        ),
+        ("POST", "set-expiry"): Operation(
+            set_expiry, "key:limit", KeyExpiryIn, KeyOut, "Change when another API key ends"
+        ),
+    }
+)

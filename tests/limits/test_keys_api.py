@@ -1,0 +1,133 @@
+"""Limits, addresses, and expiry of API keys through the API: what a program can change, and of which keys."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope
+from tests.api.support import KEYS, QUEUE, Caller, new_key, refused
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
+
+Change = Callable[..., Any]
+
+
+@pytest.fixture
+def admin_key(organization: Organization) -> str:
+    return new_key(organization, Role.ADMIN, ["key:limit", "queue:read"])
+
+
+@pytest.fixture
+def change(admin_key: str) -> Change:
+    """Sends a change with the admin's key."""
+    return lambda action, text, **fields: Caller(key=admin_key).post(
+        KEYS, {"action": action, "keyId": text.split("_")[1], **fields}
+    )
+
+
+def test_limits_are_replaced_and_apply(organization: Organization, change: Change) -> None:
+    text = new_key(organization, Role.VIEWER)
+    everything = {
+        "requestsPerMinute": 1,
+        "concurrentRequests": 2,
+        "tokensPerMinute": 3,
+        "dollarsPerMinute": "0.500000001",
+        "allowedNetworks": ["127.0.0.1", "10.0.0.0/8"],
+    }
+    shown = json.loads(change("set-limits", text, **everything).content)
+    assert shown["dollarsPerMinute"] == "0.500000001"
+    assert shown["allowedNetworks"] == ["127.0.0.1/32", "10.0.0.0/8"]
+    caller = Caller(key=text)
+    assert [caller.get(QUEUE, action="stats").status_code for _ in range(2)] == [200, 429]
+    shown = json.loads(change("set-limits", text, allowedNetworks=["192.0.2.0/24"]).content)
+    assert (shown["requestsPerMinute"], shown["dollarsPerMinute"]) == (None, None)
+    keys.key_cache.clear()
+    assert refused(caller.get(QUEUE, action="stats"), 403)["type"] == "address_not_allowed"
+    with organization_scope(organization.pk):
+        assert AuditEvent.objects.filter(verb="api_key.limits_changed").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("requestsPerMinute", 0),
+        ("tokensPerMinute", 10**13),
+        ("dollarsPerMinute", "0"),
+        ("dollarsPerMinute", "0.0000000001"),
+        ("dollarsPerMinute", 1.5),
+        ("allowedNetworks", ["10.0.0.1/8"]),
+        ("allowedNetworks", ["x"]),
+        ("allowedNetworks", ["10.0.0.0/8"] * 51),
+        ("keyId", "x"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_field(
+    organization: Organization, change: Change, field: str, value: object
+) -> None:
+    response = change("set-limits", new_key(organization, Role.VIEWER), **{field: value})
+    assert refused(response, 400)["param"].startswith(field)
+
+
+def test_an_expiry_can_be_set_and_removed(organization: Organization, change: Change) -> None:
+    text = new_key(organization, Role.VIEWER)
+    shown = json.loads(change("set-expiry", text, expiresAt="2099-01-31T00:00:00Z").content)
+    assert shown["expiresAt"].startswith("2099-01-31")
+    assert json.loads(change("set-expiry", text, expiresAt=None).content)["expiresAt"] is None
+    assert refused(change("set-expiry", text, expiresAt="2001-01-01T00:00:00Z"), 400)["param"] == "expiresAt"
+    assert refused(change("set-expiry", text), 400)["param"] == "expiresAt"
+    for wrong in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2099-01-31T00:00:00", "x"):
+        assert refused(change("set-expiry", text, expiresAt=wrong), 400)["param"] == "expiresAt"
+
+
+def test_what_has_ended_does_not_come_back(organization: Organization, change: Change) -> None:
+    ended = {}
+    for column in ("expires_at", "revoked_at"):
+        ended[column] = new_key(organization, Role.VIEWER)
+        with organization_scope(organization.pk):
+            ApiKey.objects.filter(key_id=ended[column].split("_")[1]).update(**{column: timezone.now()})
+    replaced = new_key(organization, Role.VIEWER)
+    with organization_scope(organization.pk):
+        key = ApiKey.objects.get(key_id=replaced.split("_")[1])
+        keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="command:test")
+    for text in (*ended.values(), replaced):
+        assert change("set-expiry", text, expiresAt=None).status_code == 400
+
+
+def test_a_key_lifts_neither_its_own_limits_nor_those_of_the_keys_it_replaced(
+    organization: Organization, admin_key: str, change: Change
+) -> None:
+    with organization_scope(organization.pk):
+        key = ApiKey.objects.get(key_id=admin_key.split("_")[1])
+        _, successor = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="command:test")
+    for text in (admin_key, successor):
+        assert change("set-limits", text).status_code == 403
+        assert change("set-expiry", text, expiresAt=None).status_code == 403
+
+
+def test_nobody_changes_a_key_with_more_permissions(organization: Organization, change: Change) -> None:
+    owner = new_key(organization, Role.OWNER)
+    assert change("set-limits", owner).status_code == 403
+    assert change("set-expiry", owner, expiresAt=None).status_code == 403
+
+
+def test_lists_have_no_secrets_and_pages(
+    organization: Organization, admin_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiinfra.tenants.keys_api.PAGE_SIZE", 2)
+    texts = [admin_key, *(new_key(organization, Role.VIEWER) for _ in range(2))]
+    caller, seen, cursor = Caller(key=admin_key), [], ""
+    while cursor is not None:
+        response = caller.get(KEYS, action="list", cursor=cursor)
+        assert not [text for text in texts if text.split("_")[2] in response.text]
+        page = json.loads(response.content)
+        seen += [key["keyId"] for key in page["keys"]]
+        cursor = page["nextCursor"]
+    assert seen == [text.split("_")[1] for text in reversed(texts)]
+    assert refused(caller.get(KEYS, action="list", cursor="x"), 400)["param"] == "cursor"

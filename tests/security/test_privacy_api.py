@@ -1,0 +1,75 @@
+"""Erasures through the API: ordered by programs, with a receipt they can poll for."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from aiinfra.erasure import running
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.privacy import holds
+from aiinfra.tenants.privacy.models import Erasure
+from aiinfra.tenants.scope import organization_scope
+from tests.api.support import PRIVACY, Caller, new_key, refused
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
+
+
+@pytest.fixture
+def caller(organization: Organization) -> Caller:
+    return Caller(key=new_key(organization, Role.OWNER, ["privacy:erase"]))
+
+
+def test_an_erasure_is_ordered_and_its_receipt_follows(caller: Caller) -> None:
+    response = caller.post(PRIVACY, {"action": "erase", "user": "anna"})
+    assert response.status_code == 202
+    ordered = json.loads(response.content)
+    assert (ordered["state"], ordered["finishedAt"], ordered["digest"]) == ("running", None, "")
+    assert "anna" not in response.text
+    running.run_open()
+    receipt = json.loads(caller.get(PRIVACY, action="receipt", erasureId=ordered["id"]).content)
+    assert receipt["state"] == "finished"
+    assert len(receipt["digest"]) == 64
+    listed = json.loads(caller.get(PRIVACY, action="erasures").content)
+    assert listed == {"erasures": [receipt], "nextCursor": None}
+
+
+def test_a_repeated_order_with_the_same_idempotency_key_is_one(caller: Caller, organization: Organization) -> None:
+    caller.headers["Idempotency-Key"] = "once"
+    first, second = (caller.post(PRIVACY, {"action": "erase", "user": "anna"}) for _ in range(2))
+    assert first.content == second.content
+    with organization_scope(organization.pk):
+        assert Erasure.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"user": "anna", "everything": True, "confirmation": "north"},
+        {"everything": True},
+        {"everything": True, "confirmation": "south"},
+        {"user": "\u200b "},
+        {"user": "x" * 129},
+    ],
+)
+def test_an_unclear_order_erases_nothing(caller: Caller, organization: Organization, body: dict[str, object]) -> None:
+    assert caller.post(PRIVACY, {"action": "erase", **body}).status_code == 400
+    with organization_scope(organization.pk):
+        assert not Erasure.objects.exists()
+
+
+def test_everything_needs_the_slug(caller: Caller) -> None:
+    response = caller.post(PRIVACY, {"action": "erase", "everything": True, "confirmation": "north"})
+    assert json.loads(response.content)["subject"] == "everything"
+
+
+def test_a_legal_hold_refuses_the_order_and_holds_one_that_came_before(
+    caller: Caller, organization: Organization
+) -> None:
+    ordered = json.loads(caller.post(PRIVACY, {"action": "erase", "user": "anna"}).content)
+    holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
+    assert refused(caller.post(PRIVACY, {"action": "erase", "user": "anna"}), 409)["type"] == "legal_hold"
+    assert json.loads(caller.get(PRIVACY, action="receipt", erasureId=ordered["id"]).content)["state"] == "held"
+    assert caller.get(PRIVACY, action="receipt", erasureId=str(uuid4())).status_code == 404
