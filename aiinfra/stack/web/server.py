@@ -22,7 +22,8 @@ CONNECTIONS_MAX = 2_000
 """Of one process. Beyond it, the connection that has kept the server waiting longest makes room."""
 BODIES_BYTES_MAX = 64 * 1024 * 1024
 """Memory of one process for bodies. Beyond it, unfinished bodies above 64 KiB get 503."""
-READ_BYTES = 64 * 1024
+READ_BYTES = 16 * 1024
+"""At a time: waitress copies the rest of it for each chunk, so a megabyte of tiny chunks would hold up the loop."""
 SPOOL_BYTES = 1024 * 1024
 """Responses and permitted uploads above this size continue in a temporary file."""
 WARN_EVERY_S = 60.0
