@@ -10,6 +10,7 @@ from queue_app.events import event_of
 from queue_app.models import ENDED, AIRequest, Status
 from queue_app.ordering.provider_limits import LimitUse, limit_uses
 from queue_app.payloads import PriorityName
+from queue_app.processing.direct import DirectCall, renew_leases
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
 from queue_app.queries import RequestStatus, ended_among, has_ended, request_by_id, status_of
@@ -35,6 +36,7 @@ __all__ = [
     "AIRequest",
     "AIRequestQueue",
     "CacheMissError",
+    "DirectCall",
     "EnqueueOptions",
     "IdempotencyConflictError",
     "InvalidValueError",
@@ -69,6 +71,7 @@ __all__ = [
     "pressures",
     "queue_stats",
     "recent_failures",
+    "renew_leases",
     "request_by_id",
     "requests_among",
     "run_scheduler",

@@ -31,6 +31,9 @@ LIVE = (Status.PENDING, Status.PROCESSING)
 ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
+DIRECT = "direct:"
+"""Begins the `worker` of a request that its client's own connection runs, not a worker."""
+
 UNCOUNTED = models.Q(counted=False, completed_at__isnull=False)
 
 
@@ -127,6 +130,11 @@ class AIRequest(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether its current attempt is made by the process that accepted it, for a client that waits there."""
+        return self.worker.startswith(DIRECT)
 
     @property
     def next_call(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
 from aiinfra.failures import ApiError
 from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.lane import calling
 from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
@@ -19,6 +20,7 @@ from queue_app.facade import (
     ENDED,
     AIRequest,
     CacheMissError,
+    DirectCall,
     RequestStatus,
     Status,
     Submission,
@@ -83,7 +85,10 @@ def _waited(submission: Submission, client: ClientSocket) -> HttpResponse:
     """The answer; 202 only after the timeout. Raises ApiError 429 before anything is stored if no slot is free."""
     try:
         with waiting_room.visit(submission.organization_id, client) as visit:
-            request = _ask(submission, before_queueing=visit.take_place)
+            direct = DirectCall()
+            request = _ask(submission, before_queueing=visit.take_place, starter=direct)
+            if direct.has_started:
+                request = calling.make(direct)
             timeout_s = submission.timeout_ms / 1000 + WAIT_MARGIN_S
             if request.status not in ENDED and not visit.wait(request.id, timeout_s):
                 return _queued(request)
@@ -99,9 +104,11 @@ def _queued(request: AIRequest) -> HttpResponse:
     return json_response(queued, 202)
 
 
-def _ask(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
+def _ask(
+    submission: Submission, before_queueing: Callable[[], None] = lambda: None, starter: DirectCall | None = None
+) -> AIRequest:
     try:
-        return submit(submission, before_queueing)
+        return submit(submission, before_queueing, starter)
     except CacheMissError as error:
         message = f"The cache has no answer for this cache-only request: {error}"
         raise ApiError(404, "cache_miss", message) from None

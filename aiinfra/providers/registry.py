@@ -27,7 +27,7 @@ NO_KEY = "no-key-needed"
 """Sent to servers that need no key; the client library insists on one."""
 
 SPARE_CONNECTIONS = 5
-"""More than a worker has threads: bill lookups run next to the calls."""
+"""More than calls at the same time, which are limited by threads or waiting clients: bill lookups run beside them."""
 
 _adapters: dict[tuple[int, "Provider"], ProviderAdapter] = {}
 _adapters_lock = threading.Lock()
@@ -118,7 +118,7 @@ def _make_adapter(provider: Provider) -> ProviderAdapter:
 
     # An address from the code must be public; one that the operator configured may be on a private network.
     trusted = {urlsplit(provider.base_url).hostname or ""} if provider.is_named_by_operator else set()
-    connections = settings.WORKER_THREADS + SPARE_CONNECTIONS
+    connections = max(settings.WORKER_THREADS, settings.WAITING_CLIENTS_MAX) + SPARE_CONNECTIONS
     http_client = egress.http_client(
         trusted_hosts=frozenset(trusted),
         connections=connections,

@@ -5,7 +5,7 @@ against them.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,15 @@ def enter_limits() -> None:
     limits = {name: str(most) for name, most in cost.rate_limits().items()}
     if redis_client().hgetall(PREFIX + "limits") != limits:
         index.run("set_limits", [each for limit in limits.items() for each in limit])
+
+
+def limit_of(model: str, limits: Mapping[str, int | str]) -> str | None:
+    """The limit that calls of `provider/model` count against; None if there is none. As in `lua/_common.lua`."""
+    aliased = limits.get(model)
+    name = aliased if isinstance(aliased, str) else model
+    if name not in limits:
+        name = model.partition("/")[0] + "/"
+    return name if limits.get(name) else None
 
 
 def announce_limits() -> None:

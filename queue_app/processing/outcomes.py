@@ -34,6 +34,7 @@ from queue_app.submission.intake import attempt_order, enter, record_model
 cost = create_cost_optimizer()
 
 WORKER_LOST = "WORKER_LOST"
+CALLER_LOST = "CALLER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
 BROKEN = "aiinfra could not process this request; see its logs for the reason"
@@ -150,7 +151,11 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
 
 
 def recover(request: AIRequest, call: dict[str, Any]) -> None:
-    """Take a request from a worker that stopped renewing its lease. After the third time it is quarantined."""
+    """Take a request from a process that stopped renewing its lease. After the third time it is quarantined.
+
+    A direct call had a client on the same process, who is gone too. It ends, because no one would read a second answer,
+    unless an idempotency key can fetch it.
+    """
     claim = Claim(request, call, request.attempt_number)
     with transaction.atomic():
         expired = AIRequest.objects.filter(
@@ -164,8 +169,10 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
         cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
         again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None
-        message = f"{request.crashes + 1} workers were lost while running this request"
-        moved = _start_over_or_fail(claim, again, QUARANTINED, message)
+        code, message = QUARANTINED, f"{request.crashes + 1} workers were lost while running this request"
+        if request.is_direct and request.idempotency_key is None:
+            again, code, message = None, CALLER_LOST, "the connection of its client was lost during the call"
+        moved = _start_over_or_fail(claim, again, code, message)
     _left(claim, moved)
 
 

@@ -7,8 +7,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -116,13 +117,26 @@ class Submission:
         return shaping if self.dialect == Dialect.OPENAI else {**shaping, "dialect": self.dialect.value}
 
 
+class Starter(Protocol):
+    """Starts a request in the process that accepts it, so that it never enters the queue."""
+
+    def reserved(self, submission: Submission, terms: CallTerms) -> AbstractContextManager[dict[str, Any]]:
+        """Context in which the request is stored; gives the columns of a started row, none if it has to wait."""
+        ...
+
+    def admit(self, request: AIRequest, call: dict[str, Any], attempt: Attempt) -> None:
+        """Called in the transaction, once the budgets have admitted the attempt."""
+        ...
+
+
 def accept(
     submission: Submission,
     terms: CallTerms | None = None,
     lookup: LookupResult | None = None,
     flight: str | None = None,
+    starter: Starter | None = None,
 ) -> AIRequest:
-    """Store a request and add it to the queue.
+    """Store a request and add it to the queue, unless the `starter` has started it.
 
     `terms` and `look` are what the caller already knows about it; with a `flight` equal requests may follow it. A
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
@@ -136,8 +150,10 @@ def accept(
     position = _place_in_queue(submission)
     terms = terms or call_terms(submission)
     try:
-        with transaction.atomic():
-            request = store(submission, terms, lookup, flight=flight, accepted_position=position)
+        with starter.reserved(submission, terms) if starter else nullcontext({}) as started, transaction.atomic():
+            request = store(
+                submission, terms, lookup, starter=starter, flight=flight, accepted_position=position, **started
+            )
     except IntegrityError:
         if known := find_earlier(submission):
             return known
@@ -145,7 +161,8 @@ def accept(
             raise FlightTakenError from None
         raise
     events.publish_changes(request)  # before a worker can see it
-    enter(request)
+    if request.status == Status.PENDING:
+        enter(request)
     return request
 
 
@@ -234,9 +251,14 @@ def question_of(submission: Submission, terms: CallTerms) -> Question:
 
 
 def store(
-    submission: Submission, terms: CallTerms, lookup: LookupResult | None, leader_id: UUID | None = None, **columns: Any
+    submission: Submission,
+    terms: CallTerms,
+    lookup: LookupResult | None,
+    leader_id: UUID | None = None,
+    starter: Starter | None = None,
+    **columns: Any,
 ) -> AIRequest:
-    """Write the rows of a new request, in the caller's transaction. A follower makes no call."""
+    """Write the rows of a new request, in the caller's transaction. A follower makes no call, and never starts."""
     request = row_of(submission, terms, leader_id=leader_id, **columns)
     AIRequest.objects.insert(request)
     call = call_of(submission, terms, lookup.storage_key if lookup else _ticket(submission, terms))
@@ -257,6 +279,8 @@ def store(
                 max_tokens,
                 attempt.bound_nano,
             )
+        if starter is not None:
+            starter.admit(request, call, attempt)
     return request
 
 

@@ -17,7 +17,7 @@ from queue_app.caching import coalescing
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.submission import intake
-from queue_app.submission.intake import Submission
+from queue_app.submission.intake import Starter, Submission
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
@@ -31,18 +31,20 @@ class CacheMissError(LookupError):
     """Only the cache was asked, and it has no answer. The message says why."""
 
 
-def submit(submission: Submission, before_queueing: Callable[[], None] = lambda: None) -> AIRequest:
-    """The request: ended if the cache answered, else pending. `submission.cache_mode` says what the cache may do.
+def submit(
+    submission: Submission, before_queueing: Callable[[], None] = lambda: None, starter: Starter | None = None
+) -> AIRequest:
+    """The request: ended if the cache answered, else pending, or started by the `starter`.
 
-    `before_queueing` is called when the cache has no answer, before anything is stored; it may refuse by raising. A
-    reused idempotency key returns the first request. Raises CacheMissError in mode "only", and everything that
-    `intake.accept` raises.
+    `submission.cache_mode` says what the cache may do. `before_queueing` is called when the cache has no answer, before
+    anything is stored; it may refuse by raising. A reused idempotency key returns the first request. Raises
+    CacheMissError in mode "only", and everything that `intake.accept` raises.
     """
     if earlier := intake.find_earlier(submission):
         return earlier
     if submission.cache_mode == "bypass":
         before_queueing()
-        return intake.accept(submission)
+        return intake.accept(submission, starter=starter)
     started = time.perf_counter()
     terms = intake.call_terms(submission)
     lookup = _lookup(submission, terms)
@@ -51,7 +53,7 @@ def submit(submission: Submission, before_queueing: Callable[[], None] = lambda:
     if submission.cache_mode == "only":
         raise CacheMissError(lookup.explanation or lookup.reason)
     before_queueing()
-    return _coalesce(submission, terms, lookup, started)
+    return _coalesce(submission, terms, lookup, started, starter)
 
 
 def _lookup(submission: Submission, terms: CallTerms) -> LookupResult:
@@ -62,10 +64,12 @@ def _lookup(submission: Submission, terms: CallTerms) -> LookupResult:
     return cache.look_up(question, payer, by_meaning=submission.cache_mode == "use")
 
 
-def _coalesce(submission: Submission, terms: CallTerms, lookup: LookupResult, started: float) -> AIRequest:
+def _coalesce(
+    submission: Submission, terms: CallTerms, lookup: LookupResult, started: float, starter: Starter | None
+) -> AIRequest:
     """Follow an equal request in progress, or become the one that others follow."""
     if submission.cache_mode != "use" or not lookup.may_share:
-        return intake.accept(submission, terms, lookup)
+        return intake.accept(submission, terms, lookup, starter=starter)
     for _ in range(COALESCING_TRIES):
         leader = coalescing.leader_of(submission.organization_id, lookup.cache_key.entry_id)
         if leader is None:
@@ -74,7 +78,7 @@ def _coalesce(submission: Submission, terms: CallTerms, lookup: LookupResult, st
             if hit and (request := _completed_from_cache(submission, terms, replace(lookup, hit=hit), started)):
                 return request
             try:
-                return intake.accept(submission, terms, lookup, flight=lookup.cache_key.entry_id)
+                return intake.accept(submission, terms, lookup, flight=lookup.cache_key.entry_id, starter=starter)
             except intake.FlightTakenError:
                 continue
         hit = coalescing.shareable_hit(leader, lookup.cache_key)
@@ -86,7 +90,7 @@ def _coalesce(submission: Submission, terms: CallTerms, lookup: LookupResult, st
             events.publish_changes(joined)
             return joined
         time.sleep(HANDOVER_PAUSE_S)
-    return intake.accept(submission, terms, lookup)
+    return intake.accept(submission, terms, lookup, starter=starter)
 
 
 def _completed_from_cache(

@@ -11,7 +11,7 @@ from aiinfra.gateway import chat
 from aiinfra.gateway.feed import feed
 from aiinfra.gateway.waiting import WaitingRoom
 from queue_app import tasks
-from queue_app.processing import in_flight
+from queue_app.processing import direct, in_flight
 from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures  # noqa: F401 - fixtures
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.queue_app.conftest import provider  # noqa: F401 - fixture
@@ -26,6 +26,12 @@ def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
     fresh = WaitingRoom(2)
     monkeypatch.setattr(chat, "waiting_room", fresh)
     return fresh
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call may start directly: each waits for a worker."""
+    monkeypatch.setattr(direct, "try_start", lambda _request: None)
 
 
 @pytest.fixture

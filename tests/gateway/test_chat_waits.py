@@ -1,4 +1,4 @@
-"""`POST /api/ai/chat` with `wait`: answered on the same connection, by a real worker and a real provider process."""
+"""`POST /api/ai/chat` with `wait`, queued: answered on the same connection, by a real worker and provider process."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ from tests.gateway.conftest import has_free_places
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 Begin = Callable[[], None]
 

@@ -183,3 +183,11 @@ local function promote(at)
     refresh(org)
   end
 end
+
+-- Counts a request as in flight, and its call against a limit (nil: none).
+local function begin(org, entry, limit, at)
+  redis.call('HSET', SERVED, org, string.format('%.6f', at))
+  if redis.call('ZADD', CLAIMS, string.format('%.6f', at), entry) == 1 then redis.call('HINCRBY', INFLIGHT, org, 1) end
+  if limit then reserve(limit, entry) end
+  refresh(org)
+end

@@ -40,10 +40,7 @@ local function take(org, name, limit)
   redis.call('HDEL', LANE_OF, entry)
   count_depth(org, priority, -1)
   rescore(org, name)
-  redis.call('HSET', SERVED, org, string.format('%.6f', at))
-  if redis.call('ZADD', CLAIMS, string.format('%.6f', at), entry) == 1 then redis.call('HINCRBY', INFLIGHT, org, 1) end
-  if limit then reserve(limit, entry) end
-  refresh(org)
+  begin(org, entry, limit, at)
   return {entry, model, limit or ''}
 end
 

@@ -1,0 +1,112 @@
+"""The direct lane: a process that waits with its client makes the call itself, if a worker would start it now.
+
+The rows, the hold, the lease, the fence, and the outcomes are those of the workers; only ticket and claim are left out.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.utils import timezone
+
+from aiinfra.providers import breaker
+from cost_app import create_cost_optimizer
+from cost_app.facade import Attempt, CallTerms
+from queue_app.models import DIRECT, AIRequest, Status
+from queue_app.ordering import claims
+from queue_app.ordering.claims import Claim
+from queue_app.ordering.direct_start import try_start
+from queue_app.ordering.index import IndexEntry
+from queue_app.processing import in_flight, provider_call
+from queue_app.submission.intake import Submission, row_of
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+
+class DirectCall:
+    """One request that its door starts if it may, and then runs. It is the `Starter` of its submission."""
+
+    def __init__(self) -> None:
+        self._entry: IndexEntry | None = None
+        self._started: tuple[Claim, Attempt] | None = None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the request was committed as started: `run` must follow."""
+        return self._started is not None
+
+    @contextmanager
+    def reserved(self, submission: Submission, terms: CallTerms) -> Iterator[dict[str, Any]]:
+        """Reserve a place in this block for a request to be stored; gives its row's columns, none if it has to wait."""
+        row = row_of(submission, terms)
+        self._entry = self._reserve(row)
+        try:
+            yield self._columns(row) if self._entry else {}
+        except BaseException:
+            self._withdraw()
+            raise
+        if self._started:
+            claims.mark_sent(*self._started)
+        else:
+            self._withdraw()
+
+    def admit(self, request: AIRequest, call: dict[str, Any], attempt: Attempt) -> None:
+        """Record, in the transaction that stores the request, that its call is sent now.
+
+        A budget may have chosen another model, whose limit and circuit nobody asked: the request then enters the queue.
+        """
+        if self._entry is None:
+            return
+        claim = Claim(request, call, request.attempt_number, self._entry)
+        if attempt.name == self._entry.model and cost.dispatch(attempt, claim.timeout):
+            self._started = claim, attempt
+        else:
+            request.status, request.lease_until, request.worker, request.started_at = Status.PENDING, None, "", None
+            request.save(update_fields=["status", "lease_until", "worker", "started_at"])
+
+    def run(self) -> AIRequest:
+        """Make the call, and book its outcome: the request has ended then, or waits in the queue for its next attempt.
+
+        Raises nothing: a request whose outcome cannot be stored is left to index repair.
+        """
+        assert self._started is not None  # noqa: S101 - for the type checker: callers look first
+        claim, attempt = self._started
+        try:
+            with in_flight.track(claim):
+                provider_call.run(claim, attempt)
+        except Exception:
+            logger.exception("direct call not booked", extra={"fields": {"request": claim.request.id}})
+        return claim.request
+
+    def _reserve(self, row: AIRequest) -> IndexEntry | None:
+        """Ask for a place, then the circuit breaker, which may make this call its probe."""
+        entry = try_start(row) if row.not_before <= timezone.now() else None
+        if entry is None or breaker.allow(row.provider, row.model, row.organization_id).allowed:
+            return entry
+        claims.release(entry)
+        return None
+
+    def _columns(self, row: AIRequest) -> dict[str, Any]:
+        return {
+            "id": row.id,
+            "status": Status.PROCESSING,
+            "created_at": row.created_at,
+            "started_at": row.created_at,
+            "lease_until": claims.lease_end(),
+            "worker": f"{DIRECT}{socket.gethostname()}:{os.getpid()}"[:64],
+        }
+
+    def _withdraw(self) -> None:
+        if self._entry is not None:
+            claims.release(self._entry)
+            breaker.release_probe(*self._entry.model.split("/", 1))
+        self._entry = self._started = None
+
+
+def renew_leases() -> None:
+    """Renew the leases of what this process works on. Raises the errors of an unavailable database."""
+    claims.renew(in_flight.leased_attempts())

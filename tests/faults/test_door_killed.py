@@ -1,0 +1,137 @@
+"""kill -9 of a door at every point of a call that it makes itself."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+
+from tests.faults.audit import assert_sound
+from tests.faults.door import POINTS
+from tests.faults.stack import Stack, order, text
+from tests.support.processes import ROOT, START_LIMIT_S, wait_until
+
+WITHOUT_KEY = "-"
+AT_ONCE = 3
+CLIENTS = 50
+
+
+def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(stack: Stack) -> None:
+    stack.scheduler.stop()
+    wait_until_idle(stack)
+    stack.hold(contains="mid_call")
+    doors = [(point, key) for point in POINTS for key in (WITHOUT_KEY, f"key-{point}")]
+    with ThreadPoolExecutor(AT_ONCE) as killers:
+        dead = dict(zip(doors, killers.map(lambda door: crash(stack, *door), doors), strict=True))
+    assert held(stack) > 0, "nothing was held: there was nothing to lose"
+    stack.release()
+    stack.scheduler.start()
+
+    statuses = assert_sound(stack, list(dead.values()))
+
+    for (point, key), request in dead.items():
+        answered = point == "after_settle" or key != WITHOUT_KEY
+        assert statuses[request] == ("completed" if answered else "failed"), (point, key)
+        assert stack.column(request, "error_code") == ("" if answered else "CALLER_LOST")
+        assert len(stack.attempts(request)) == (1 if point == "after_settle" or not answered else 2)
+    assert held(stack) == 0
+    wait_until(lambda: everything_agrees(stack), "ledger, sums and budgets to agree")
+
+
+@pytest.mark.parametrize("key", [None, "once-more"])
+def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: str | None) -> None:
+    """Its clients are cut off. Their calls were sent, and are booked as the provider bills them."""
+    before = all_requests(stack)
+    stack.hold()
+    with ThreadPoolExecutor(4) as clients:
+        waiting = [clients.submit(wait_for_answer, stack, number, key) for number in range(4)]
+        wait_until(lambda: len(all_requests(stack) - before) == 4, "four requests")
+        mine = sorted(all_requests(stack) - before)
+        stack.wait_until_in_flight(mine, 4)
+        assert {str(stack.column(request, "worker")).split(":")[0] for request in mine} == {"direct"}
+        stack.web.kill_group()
+        assert all(isinstance(client.exception(), httpx2.HTTPError) for client in waiting)
+    stack.release()
+    stack.web.start()
+    stack.wait_until_ready()
+
+    statuses = assert_sound(stack, mine)
+
+    assert set(statuses.values()) == {"completed" if key else "failed"}
+    assert held(stack) == 0
+
+
+def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
+    """Their calls are under way, so they end like any other: answered, booked, and cached."""
+    before = all_requests(stack)
+    stack.hold()
+    with ExitStack() as connections:
+        for number in range(CLIENTS):
+            client = connections.enter_context(socket.create_connection(("127.0.0.1", int(stack.env["PORT"]))))
+            client.sendall(raw_call(stack, number))
+        wait_until(lambda: len(all_requests(stack) - before) == CLIENTS, "all requests")
+        mine = sorted(all_requests(stack) - before)
+        stack.wait_until_in_flight(mine, CLIENTS)
+    stack.release()
+
+    assert set(assert_sound(stack, mine).values()) == {"completed"}
+    assert held(stack) == 0
+    assert wait_for_answer(stack, 0, None).status_code == 200
+
+
+def raw_call(stack: Stack, number: int) -> bytes:
+    body = json.dumps(order(f"Hung up {number}", wait=True)).encode()
+    head = [
+        "POST /api/ai/chat HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {stack.keys['north']}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def wait_for_answer(stack: Stack, number: int, key: str | None) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {stack.keys['north']}"}
+    if key:
+        headers["Idempotency-Key"] = f"{key}-{number}"
+    body = order(f"Waited question {number} {key}", wait=True)
+    return stack.http.post(f"{stack.url}/api/ai/chat", json=body, headers=headers, timeout=START_LIMIT_S)
+
+
+def crash(stack: Stack, point: str, key: str) -> str:
+    """The id of the request that a door took before it died at the point."""
+    environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
+    command = [sys.executable, "-m", "tests.faults.door", point, key]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_LIMIT_S, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, f"{point} was not reached: {done.stderr[-2000:]}"
+    return done.stdout.strip()
+
+
+def wait_until_idle(stack: Stack) -> None:
+    """Ready work would go first, and the doors would only queue their calls."""
+    live = "SELECT id FROM queue_app_airequest WHERE status IN ('pending', 'processing')"
+    wait_until(lambda: not stack.database.rows(live), "the queue to be empty")
+
+
+def held(stack: Stack) -> int:
+    ((nano,),) = stack.database.rows("SELECT SUM(reserved_nano) FROM cost_app_budgetwindow")
+    return int(nano or 0)
+
+
+def everything_agrees(stack: Stack) -> bool:
+    command = [sys.executable, "manage.py", "reconcile", "--strict"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, check=False)
+    return result.returncode == 0
+
+
+def all_requests(stack: Stack) -> set[str]:
+    return {text(row_id) for (row_id,) in stack.database.rows("SELECT id FROM queue_app_airequest")}

@@ -1,0 +1,327 @@
+"""Calls that the process which accepted them makes itself: when they may start, and what they leave behind."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers import breaker
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from cost_app import create_cost_optimizer
+from cost_app.facade import ModelNotPricedError
+from cost_app.models import Attempt, BudgetWindow, LedgerEntry
+from queue_app.control import pause
+from queue_app.models import AIRequest, Priority, QueuePolicy, Status
+from queue_app.ordering import index
+from queue_app.ordering.claims import claim_next
+from queue_app.processing import direct
+from queue_app.processing.direct import DirectCall
+from queue_app.repair.index_repair import IndexRepair, recover_expired_leases
+from queue_app.submission.intake import Submission, accept
+from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+from tests.queue_app.test_provider_limits import limit
+
+cost = create_cost_optimizer()
+Submit = Callable[..., AIRequest]
+
+pytestmark = pytest.mark.usefixtures("queue", "scoped")
+
+
+@pytest.fixture(params=["redis", "rows"])
+def rules(request: pytest.FixtureRequest, queue: None) -> str:
+    """Who knows what is going on: Redis with a complete index, or the rows beside an incomplete one."""
+    if request.param == "redis":
+        index.mark_complete()
+    return str(request.param)
+
+
+@pytest.fixture
+def start(organization: Organization) -> Callable[..., tuple[AIRequest, DirectCall]]:
+    """Accepts a request that starts at once if it may."""
+
+    def make(**fields: object) -> tuple[AIRequest, DirectCall]:
+        defaults = {
+            "organization_id": organization.pk,
+            "provider": "deepseek",
+            "model": "deepseek-chat",
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        call = DirectCall()
+        return accept(Submission(**{**defaults, **fields}), starter=call), call  # type: ignore[arg-type]
+
+    return make
+
+
+Start = Callable[..., tuple[AIRequest, DirectCall]]
+
+
+def nothing_counts() -> bool:
+    """Whether the index knows of no request."""
+    client = redis_client()
+    counts = [client.zcard("{aiq}:claims"), client.hlen("{aiq}:inflight"), client.hlen("{aiq}:unsent"), index.size()]
+    return not any(counts)
+
+
+def row(request: AIRequest) -> AIRequest:
+    return AIRequest.objects.get(id=request.id)
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_call_that_may_start_is_committed_as_sent_before_it_is_made(start: Start, provider: ScriptedProvider) -> None:
+    request, call = start()
+    assert call.has_started
+    stored, attempt = row(request), Attempt.objects.get()
+    assert (stored.status, attempt.state) == (Status.PROCESSING, "dispatched")
+    assert stored.is_direct
+    assert stored.lease_until is not None and stored.lease_until > timezone.now()
+    assert claim_next("worker") is None
+    assert not provider.calls
+
+
+@pytest.mark.usefixtures("rules")
+def test_its_answer_is_booked_once_and_nothing_stays_behind(start: Start, provider: ScriptedProvider) -> None:
+    request, call = start()
+    ended = call.run()
+    assert ended.status == row(request).status == Status.COMPLETED
+    assert [attempt.id for attempt, _ in provider.calls] == [Attempt.objects.get().id]
+    assert LedgerEntry.objects.count() == 1
+    assert Attempt.objects.get().state == "settled"
+    assert nothing_counts()
+    assert not BudgetWindow.objects.exclude(reserved_nano=0).exists()
+
+
+def test_what_it_counts_while_it_runs_is_what_a_claim_counts(start: Start, provider: ScriptedProvider) -> None:
+    index.mark_complete()
+    limit("deepseek/deepseek-chat", 5)
+    _, call = start()
+    assert redis_client().zcard("{aiq}:claims") == 1
+    assert list(redis_client().hgetall("{aiq}:inflight").values()) == ["1"]
+    assert redis_client().zcard("{aiq}:calls:deepseek/deepseek-chat") == 1
+    call.run()
+    assert nothing_counts()
+    assert redis_client().zcard("{aiq}:calls:deepseek/deepseek-chat") == 1
+
+
+def test_a_paused_priority_waits(start: Start, rules: str, organization: Organization) -> None:
+    pause(organization.pk, Priority.NORMAL, actor="test")
+    waiting, call = start()
+    assert not call.has_started
+    assert row(waiting).status == Status.PENDING
+    _, other = start(priority=Priority.HIGH)
+    assert other.has_started
+
+
+def test_an_organization_at_its_cap_waits(start: Start, rules: str, organization: Organization) -> None:
+    policy = QueuePolicy.objects.create(organization=organization, max_in_flight=1)
+    index.set_policy(policy)
+    (_, first), (second, other) = start(), start()
+    assert (first.has_started, other.has_started) == (True, False)
+    assert row(second).status == Status.PENDING
+
+
+def test_a_full_provider_limit_waits(start: Start, rules: str) -> None:
+    limit("deepseek/deepseek-chat", 1)
+    (_, first), (_, other), (_, elsewhere) = start(), start(), start(provider="openai", model="gpt-3.5-turbo")
+    assert (first.has_started, other.has_started, elsewhere.has_started) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "mine", "starts"),
+    [
+        (Priority.NORMAL, Priority.NORMAL, False),
+        (Priority.HIGH, Priority.NORMAL, False),
+        (Priority.LOW, Priority.NORMAL, True),
+        (Priority.NORMAL, Priority.CRITICAL, True),
+    ],
+)
+def test_ready_work_of_equal_or_higher_priority_goes_first(
+    start: Start, submit: Submit, rules: str, waiting: Priority, mine: Priority, starts: bool
+) -> None:
+    submit(priority=waiting)
+    _, call = start(priority=mine)
+    assert call.has_started is starts
+
+
+def test_a_low_priority_that_has_waited_long_enough_goes_first(start: Start, submit: Submit) -> None:
+    index.mark_complete()
+    old = submit(priority=Priority.LOW)
+    index.remove(old)
+    old.created_at = timezone.now() - timedelta(seconds=60)
+    index.admit([old])
+    _, call = start(priority=Priority.NORMAL)
+    assert not call.has_started
+
+
+def test_work_that_cannot_start_is_no_reason_to_wait(
+    start: Start, submit: Submit, rules: str, organization: Organization
+) -> None:
+    submit(priority=Priority.HIGH)
+    pause(organization.pk, Priority.HIGH, actor="test")
+    _, call = start()
+    assert call.has_started
+
+
+def test_another_organization_s_work_is_no_reason_to_wait(
+    start: Start, submit: Submit, rules: str, other_organization: Organization
+) -> None:
+    submit(organization_id=other_organization.pk, priority=Priority.CRITICAL)
+    _, call = start()
+    assert call.has_started
+
+
+def test_another_organization_that_waits_for_the_same_limit_goes_first(
+    start: Start, submit: Submit, other_organization: Organization
+) -> None:
+    index.mark_complete()
+    limit("deepseek/deepseek-chat", 1)
+    _, first = start()
+    assert first.has_started
+    submit(organization_id=other_organization.pk)
+    assert claim_next("worker") is None
+    limit("deepseek/deepseek-chat", 2)
+    claimed = claim_next("worker")
+    assert claimed is not None and claimed.request.organization_id == other_organization.pk
+
+
+def test_an_open_circuit_leaves_the_call_to_the_queue(start: Start, rules: str, settings: Settings) -> None:
+    settings.BREAKER_FAILURES = 1
+    breaker.record_failure("deepseek", "deepseek-chat")
+    request, call = start()
+    assert not call.has_started
+    assert row(request).status == Status.PENDING
+    assert redis_client().zcard("{aiq}:claims") == 0
+
+
+def test_a_call_that_is_to_run_later_waits(start: Start, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    original = direct.row_of
+
+    def deferred(*arguments: object) -> AIRequest:
+        made = original(*arguments)  # type: ignore[arg-type]
+        made.not_before = later
+        return made
+
+    monkeypatch.setattr(direct, "row_of", deferred)
+    _, call = start()
+    assert not call.has_started
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_refused_call_leaves_nothing_behind(start: Start) -> None:
+    with pytest.raises(ModelNotPricedError):
+        start(model="no-such-model")
+    assert not AIRequest.objects.exists()
+    assert nothing_counts()
+
+
+def test_a_model_that_the_budget_changed_is_left_to_the_queue(
+    start: Start, rules: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = direct.DirectCall.admit
+
+    def downgraded(self: DirectCall, request: AIRequest, call: dict[str, object], attempt: Attempt) -> None:
+        attempt.model = "another-model"
+        original(self, request, call, attempt)
+
+    monkeypatch.setattr(direct.DirectCall, "admit", downgraded)
+    request, call = start()
+    assert not call.has_started
+    stored = row(request)
+    assert (stored.status, stored.lease_until, stored.worker) == (Status.PENDING, None, "")
+    claimed = claim_next("worker")
+    assert claimed is not None and claimed.request.id == request.id
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_failed_call_is_retried_by_a_worker(start: Start, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("SERVER_ERROR"), answer()]
+    request, call = start()
+    assert call.run().status == Status.PENDING
+    stored = row(request)
+    assert (stored.status, stored.attempt_number) == (Status.PENDING, 2)
+    assert stored.not_before > stored.created_at
+    assert [attempt.state for attempt in cost.attempts_of([request.id])] == ["released", "reserved"]
+
+
+@pytest.mark.usefixtures("rules", "no_fallback")
+def test_a_call_that_cannot_be_retried_fails(start: Start, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("INVALID_REQUEST")]
+    request, call = start()
+    assert call.run().status == Status.FAILED
+    assert row(request).error_code == "INVALID_REQUEST"
+    assert nothing_counts()
+
+
+def test_a_broken_call_raises_nothing_and_fails(start: Start, provider: ScriptedProvider) -> None:
+    provider.script = [ValueError("a bug")]
+    request, call = start(max_retries=0)
+    call.run()
+    stored = row(request)
+    assert (stored.status, stored.error_code) == (Status.FAILED, "INTERNAL_ERROR")
+    assert Attempt.objects.get().state == "estimated"
+
+
+def expire(request: AIRequest) -> None:
+    AIRequest.objects.filter(id=request.id).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_lost_direct_call_without_a_key_fails_and_its_bound_is_booked(start: Start) -> None:
+    request, _ = start()
+    expire(request)
+    recover_expired_leases()
+    stored, attempt = row(request), Attempt.objects.get()
+    assert (stored.status, stored.error_code) == (Status.FAILED, "CALLER_LOST")
+    assert (attempt.state, attempt.error_code) == ("estimated", "WORKER_LOST")
+    assert LedgerEntry.objects.get().nano == attempt.bound_nano > 0
+    assert nothing_counts()
+
+
+def test_a_lost_direct_call_with_a_key_goes_on_in_the_queue(start: Start, provider: ScriptedProvider) -> None:
+    request, _ = start(idempotency_key="once")
+    expire(request)
+    recover_expired_leases()
+    stored = row(request)
+    assert (stored.status, stored.attempt_number) == (Status.PENDING, 2)
+    assert claim_next("worker") is not None
+
+
+def test_a_worker_that_is_lost_after_the_direct_call_is_replaced_as_ever(
+    start: Start, provider: ScriptedProvider
+) -> None:
+    provider.script = [refusal("CONFLICT")]
+    request, call = start()
+    call.run()
+    AIRequest.objects.filter(id=request.id).update(not_before=timezone.now())
+    index.remove(row(request))
+    index.admit([row(request)])
+    assert claim_next("worker") is not None
+    expire(request)
+    recover_expired_leases()
+    assert row(request).status == Status.PENDING
+
+
+def test_a_late_answer_of_a_lost_direct_call_is_dropped_and_its_cost_booked(
+    start: Start, provider: ScriptedProvider
+) -> None:
+    request, call = start()
+    expire(request)
+    recover_expired_leases()
+    call.run()
+    assert row(request).status == Status.FAILED
+    attempt = Attempt.objects.get()
+    assert attempt.state == "settled"
+    assert sum(entry.nano for entry in LedgerEntry.objects.all()) == attempt.cost_nano < attempt.bound_nano
+
+
+def test_index_repair_leaves_a_direct_call_alone(start: Start, provider: ScriptedProvider) -> None:
+    request, call = start()
+    repair = IndexRepair()
+    for _ in range(3):
+        repair.run()
+    assert row(request).status == Status.PROCESSING
+    assert redis_client().zcard("{aiq}:claims") == 1
+    assert call.run().status == Status.COMPLETED
+    assert nothing_counts()
