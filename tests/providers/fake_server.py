@@ -33,7 +33,7 @@ def http(body: bytes | str | object, status: int = 200, **headers: str) -> bytes
 
 def gzipped(body: bytes) -> bytes:
     """A compressed answer."""
-    return http(gzip.compress(body), Content_Encoding="gzip")
+    return http(gzip.compress(body, 1), Content_Encoding="gzip")
 
 
 @dataclass
