@@ -15,6 +15,8 @@ from aiinfra.tenants.scope import system_scope
 from queue_app.models import AIRequest
 from queue_app.processing.heartbeat import WORKERS_KEY, WorkerBeat
 from tests.api.conftest import _queue, browser, key_of, program  # noqa: F401 - fixtures
+from tests.api.support import Caller
+from tests.monitoring.watch import Watch
 from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
 
 
@@ -41,3 +43,15 @@ def worker() -> Callable[..., None]:
         redis_client().hset(WORKERS_KEY, said.name, json.dumps(asdict(said)))
 
     return beat
+
+
+@pytest.fixture
+def healthy(program: Caller, worker: Callable[..., None]) -> None:  # noqa: F811 - a fixture
+    """Everything is there: Redis, providers, and a worker of which every slot is busy."""
+    worker(slots=4, busy=4)
+
+
+@pytest.fixture
+def watched() -> Watch:
+    """The alert manager's rounds, on a clock of the test."""
+    return Watch()

@@ -1,12 +1,10 @@
 """The sandbox provider as its clients see it."""
 
-import json
 import math
 import subprocess
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -14,16 +12,11 @@ import httpx2
 import openai
 import pytest
 
-from tests.providers.conftest import SandboxClient, sandbox_command
+from tests.providers.conftest import SandboxClient
+from tests.providers.sandbox_calls import CHAT, MESSAGES, question
 from tests.support.processes import free_port, start, wait_until
 
-CHAT = "/openai/v1/chat/completions"
-MESSAGES = "/anthropic/v1/messages"
 LONG = "A sentence about vegetables and the weather. " * 200
-
-
-def question(text: str = "How do I plan a garden?", **more: Any) -> dict[str, Any]:
-    return {"model": "gpt-4", "messages": [{"role": "user", "content": text}], "max_tokens": 200, **more}
 
 
 def openai_client(sandbox: SandboxClient) -> openai.OpenAI:
@@ -253,45 +246,6 @@ def test_a_bad_request_is_refused_and_not_billed(sandbox: SandboxClient, path: s
 
 def test_a_call_without_a_key_is_refused(sandbox: SandboxClient) -> None:
     assert httpx2.post(f"{sandbox.url}{CHAT}", json=question(), trust_env=False).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("DELETE", "/sandbox/book", 405),
-        ("POST", "/sandbox/book", 405),
-        ("GET", CHAT, 405),
-        ("PUT", "/sandbox/behaviour", 405),
-        ("GET", "/nowhere", 404),
-    ],
-)
-def test_the_book_cannot_be_changed_from_outside(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
-    assert httpx2.request(method, f"{sandbox.url}{path}", trust_env=False).status_code == status
-
-
-def test_the_page_says_sandbox_and_shows_the_last_calls_escaped(sandbox: SandboxClient) -> None:
-    sandbox.post(CHAT, question(model="<script>"))
-    page = httpx2.get(f"{sandbox.url}/", trust_env=False)
-    assert page.headers["content-type"].startswith("text/html")
-    assert "This is a sandbox" in page.text
-    assert "&lt;script&gt;" in page.text
-    assert "<script>" not in page.text
-
-
-def test_the_book_outlives_the_process_and_a_torn_last_line(tmp_path: Path) -> None:
-    book, port, attempt_id = tmp_path / "deep" / "book.jsonl", free_port(), str(uuid.uuid4())
-    client = SandboxClient(f"http://127.0.0.1:{port}")
-    with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"{client.url}/") as process:
-        client.post(CHAT, question(), **{"x-attempt-id": attempt_id})
-        process.kill()
-    with book.open("a") as file:
-        file.write('{"attemptId": "torn')
-    with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"{client.url}/"):
-        client.post(CHAT, question())
-        assert [row["attemptId"] for row in client.get("/sandbox/book")] == [attempt_id, None]
-        assert client.get(f"/sandbox/calls/{attempt_id}")["state"] == "billed"
-        assert client.get(f"/sandbox/calls/{uuid.uuid4()}") == {"state": "unknown", "usage": None}
-    assert len([json.loads(line) for line in book.read_text().splitlines()]) == 2
 
 
 def test_it_starts_under_uvicorn_with_latency_from_the_environment() -> None:

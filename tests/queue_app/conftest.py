@@ -15,6 +15,7 @@ from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import provider_call
 from queue_app.submission.intake import Submission, accept
+from tests.queue_app.flights import send  # noqa: F401 - a fixture
 
 USAGE = TokenUsage(input=20, output=10)
 Script = ChatAnswer | Exception | Callable[[ProviderAttempt], ChatAnswer]

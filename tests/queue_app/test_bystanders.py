@@ -15,8 +15,8 @@ from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import outcomes
 from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
-from tests.queue_app.test_coalescing import Ask, now, send  # noqa: F401 - fixture
-from tests.queue_app.test_outcomes import Claimed, sent
+from tests.queue_app.flights import Ask, now
+from tests.queue_app.outcomes import Claimed, sent
 
 pytestmark = pytest.mark.usefixtures("scoped")
 
@@ -77,7 +77,7 @@ def test_a_claim_affects_only_its_request(submit: Callable[..., AIRequest]) -> N
 
 @pytest.mark.parametrize("ending", ["answered", "failed", "cancelled"])
 def test_ending_one_flight_leaves_others_unchanged(
-    send: Ask,  # noqa: F811 - the fixture
+    send: Ask,
     provider: ScriptedProvider,
     ending: str,
 ) -> None:

@@ -17,7 +17,7 @@ from queue_app.packing import unpack
 from queue_app.processing import outcomes
 from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
-from tests.queue_app.test_outcomes import COST, Claimed, booked, lease_expires, recover, row, sent, states
+from tests.queue_app.outcomes import COST, Claimed, booked, lease_expires, recover, row, sent, states
 
 pytestmark = pytest.mark.usefixtures("scoped")
 

@@ -1,59 +1,28 @@
 """Provider limits: a claim takes no call that the provider would refuse, and no one else waits for that."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra.providers.models import FallbackRoute
 from aiinfra.redis import redis_client
-from aiinfra.tenants.models import Organization, User
+from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger.entries import book_entry
 from cost_app.models import ModelAlias, ProviderLimit
 from queue_app import create_ai_request_queue
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering import index, provider_limits
-from queue_app.ordering.claims import Claim, claim_next
+from queue_app.ordering.claims import claim_next
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing.provider_call import process
 from queue_app.repair.index_repair import IndexRepair
 from queue_app.stats.summary import queue_stats
 from tests.queue_app.conftest import ScriptedProvider, refusal
-
-Submit = Callable[..., AIRequest]
-CHAT = "deepseek/deepseek-chat"
-
-
-def limit(name: str, per_minute: int | None) -> None:
-    """What staff saves in the admin."""
-    provider, _, model = name.partition("/")
-    ProviderLimit.objects.update_or_create(
-        provider=provider, model=model, defaults={"requests_per_minute": per_minute, "changed_by": "user:staff"}
-    )
-    provider_limits.enter_limits()
-
-
-def a_minute_passes() -> None:
-    """The scripts go by Redis's own clock, so the calls are moved instead of the time."""
-    for key in redis_client().scan_iter(f"{index.PREFIX}calls:*"):
-        for member, at in redis_client().zrange(key, 0, -1, withscores=True):
-            redis_client().zadd(key, {member: at - provider_limits.WINDOW_S})
-
-
-def started() -> list[AIRequest]:
-    """Claims until nothing may start."""
-    return [claim.request for claim in iter(lambda: claim_next("worker"), None)]
-
-
-def run(claims: Iterable[Claim | None]) -> None:
-    for claim in claims:
-        assert claim is not None
-        process(claim)
+from tests.queue_app.provider_limits import CHAT, Submit, a_minute_passes, limit, run, started
 
 
 def test_no_more_requests_start_than_the_limit_allows_in_a_minute(submit: Submit, provider: ScriptedProvider) -> None:
@@ -229,42 +198,6 @@ def test_index_repair_restores_wrong_limits(submit: Submit) -> None:
     submit()
     submit()
     assert len(started()) == 1
-
-
-def test_staff_changes_a_limit_in_the_admin(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    ProviderLimit.objects.create(provider="deepseek", model="deepseek-chat", requests_per_minute=100)
-    row = ProviderLimit.objects.get(model="deepseek-chat")
-    fields = {"provider": "deepseek", "model": "deepseek-chat", "requests_per_minute": 1, "expected_latency_ms": 900}
-    response = client_of(owner).post(reverse("admin:cost_app_providerlimit_change", args=[row.pk]), fields)
-    assert response.status_code == 302, response.text
-    row.refresh_from_db()
-    assert (row.requests_per_minute, row.changed_by) == (1, "user:owner")
-
-
-@pytest.mark.parametrize(("provider", "model"), [("deepsek", ""), ("deepseek", "deepseek-chatt")])
-def test_a_limit_for_an_unknown_model_is_refused(
-    provider: str, model: str, queue: None, owner: User, client_of: Callable[[User], Client]
-) -> None:
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    fields = {"provider": provider, "model": model, "requests_per_minute": 1}
-    response = client_of(owner).post(reverse("admin:cost_app_providerlimit_add"), fields)
-    assert response.status_code == 200
-    assert not ProviderLimit.objects.filter(provider=provider, model=model).exclude(changed_by="").exists()
-
-
-def test_a_deleted_limit_no_longer_applies(submit: Submit, owner: User, client_of: Callable[[User], Client]) -> None:
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    limit(CHAT, 1)
-    row = ProviderLimit.objects.get(model="deepseek-chat")
-    client_of(owner).post(reverse("admin:cost_app_providerlimit_delete", args=[row.pk]), {"post": "yes"})
-    provider_limits.enter_limits()
-    submit()
-    submit()
-    assert len(started()) == 2
 
 
 def test_a_shipped_limit_does_not_apply_to_the_sandbox(db: None, settings: Settings) -> None:

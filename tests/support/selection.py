@@ -45,6 +45,7 @@ ALWAYS_ON_BOTH = (
     "tests/cost_app/ledger/",
     "tests/cost_app/spend/",
     "tests/cost_app/prices/test_repricing.py",
+    "tests/cost_app/prices/test_repricing_page.py",
     # It opens every page and calls every operation: each of their queries runs on PostgreSQL.
     "tests/api/test_authorization_matrix.py",
 )

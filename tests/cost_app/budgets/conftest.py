@@ -12,6 +12,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import Budget
+from tests.cost_app.budgets.callers import program  # noqa: F401 - a fixture
 
 DOLLAR = 1_000_000_000
 ACTOR = "user:finance"

@@ -1,44 +1,18 @@
 """`/api/ai/cost`: budgets."""
 
-import json
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import AuditEvent, Organization, User
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Attempt, Budget, BudgetWindow
 from tests.api.support import Caller, new_key, queries_of, refused
-
-COST = "/api/ai/cost"
-BUDGET = {"action": "set-budget", "period": "daily", "limit": "12.50"}
-AHEAD = "2099-01-01T00:00:00Z"
-
-
-@pytest.fixture
-def program(organization: Organization) -> Caller:
-    """With the key of someone in finance."""
-    return Caller(key=new_key(organization, Role.FINANCE))
-
-
-def done(response: HttpResponse) -> dict[str, Any]:
-    assert response.status_code == 200, response.content
-    body: dict[str, Any] = json.loads(response.content)
-    return body
-
-
-def set_to(caller: Caller, **fields: Any) -> dict[str, Any]:
-    return done(caller.post(COST, {**BUDGET, **fields}))
-
-
-def listed(caller: Caller) -> list[dict[str, Any]]:
-    budgets: list[dict[str, Any]] = done(caller.get(COST, action="budgets"))["budgets"]
-    return budgets
+from tests.cost_app.budgets.callers import AHEAD, BUDGET, COST, done, listed, set_to
 
 
 def test_a_budget_is_set_and_listed(program: Caller, organization: Organization) -> None:
@@ -175,44 +149,6 @@ def test_a_budget_is_removed_once(program: Caller) -> None:
     assert listed(program) == []
 
 
-def test_a_budget_is_raised_until_a_given_time(program: Caller, organization: Organization) -> None:
-    budget_id = set_to(program)["id"]
-    body = {"action": "increase-budget", "budgetId": budget_id, "amount": "2.5", "reason": "launch", "expiresAt": AHEAD}
-    raised = done(program.post(COST, body))
-    (increase,) = raised["increases"]
-    assert {**increase, "id": "", "by": ""} == {
-        "id": "",
-        "amount": "2.50",
-        "reason": "launch",
-        "by": "",
-        "expiresAt": AHEAD,
-    }
-    assert increase["by"].startswith("key:")
-    assert (raised["limit"], raised["window"]["limit"]) == ("12.50", "15.00")
-    assert listed(program) == [raised]
-    with organization_scope(organization.pk):
-        assert AuditEvent.objects.get(verb="budget.increased").actor == increase["by"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"amount": 0}, "amount"),
-        ({"reason": ""}, "reason"),
-        ({"reason": "\u2003"}, "reason"),
-        ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
-        ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
-        ({"expiresAt": "tomorrow"}, "expiresAt"),
-        ({"expiresAt": 4070908800}, "expiresAt"),
-    ],
-)
-def test_an_invalid_increase_is_refused(program: Caller, fields: dict[str, Any], param: str) -> None:
-    sound = {"amount": 1, "reason": "launch", "expiresAt": AHEAD}
-    body = {"action": "increase-budget", "budgetId": set_to(program)["id"], **sound, **fields}
-    refused(program.post(COST, body), 400, param)
-    assert listed(program)[0]["increases"] == []
-
-
 @pytest.mark.parametrize("action", ["remove-budget", "increase-budget"])
 def test_another_organizations_budget_is_not_found(
     program: Caller, other_organization: Organization, action: str
@@ -283,20 +219,6 @@ def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> N
     cost_of("the first, which makes the organization's policy")
     first = cost_of("a")
     assert [cost_of(f"tag {number}") for number in range(9)][-1] == first
-
-
-def test_the_sum_of_increases_is_limited_and_withdrawing_one_makes_room(program: Caller) -> None:
-    budget_id = set_to(program)["id"]
-    body = {"action": "increase-budget", "budgetId": budget_id, "reason": "launch", "expiresAt": AHEAD}
-    raised = done(program.post(COST, {**body, "amount": "99999999"}))
-    for amount in ("1", "99999999"):
-        error = refused(program.post(COST, {**body, "amount": amount}), 422, "amount")
-        assert error["type"] == "invalid_request"
-    assert listed(program) == [raised]
-    withdrawal = {"action": "withdraw-increase", "increaseId": raised["increases"][0]["id"]}
-    assert done(program.post(COST, withdrawal)) == {"withdrawn": True}
-    refused(program.post(COST, withdrawal), 404)
-    assert done(program.post(COST, {**body, "amount": "1"}))["window"]["limit"] == "13.50"
 
 
 @pytest.mark.parametrize("bound", ["CALL_MAX_NANO", "DAY_MAX_NANO"])

@@ -20,9 +20,7 @@ from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, Budg
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.reconciliation import disagreements
-from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, CostPolicy, Hold, LedgerEntry
-from cost_app.prices.lookup import ModelNotPricedError
-from tests.cost_app.budgets.conftest import NOON
+from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Hold, LedgerEntry
 from tests.cost_app.budgets.test_windows import DAY, MakeBudget, spend
 
 Open = Callable[..., Attempt]
@@ -234,36 +232,6 @@ def test_a_cut_limit_admits_nothing_more(make_budget: MakeBudget, open_attempt: 
     assert state_of(budget) == (COST, 0)
 
 
-def test_late_refunds_of_the_previous_window_make_room_immediately(
-    make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
-) -> None:
-    bound = open_attempt().bound_nano
-    make_budget(limit_nano=bound, rollover_unused=True)
-    late = open_attempt()
-    clock(NOON + DAY)
-    open_attempt()
-    with pytest.raises(BudgetBusyError):
-        open_attempt()
-    attempts.release(late)
-    open_attempt()
-
-
-def test_late_refunds_do_not_admit_a_call_that_still_does_not_fit(
-    make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
-) -> None:
-    bound = open_attempt().bound_nano
-    budget = make_budget(limit_nano=2 * bound, rollover_unused=True)
-    late = open_attempt()
-    clock(NOON + DAY)
-    for _ in range(3):
-        open_attempt()
-    attempts.settle(late, TokenUsage(output=50), {})  # gives a part of its bound back: the limit rises by too little
-    with pytest.raises(BudgetBusyError):
-        open_attempt()
-    today = BudgetWindow.objects.filter(budget=budget).latest("starts_at")
-    assert today.reserved_nano == 3 * bound
-
-
 def test_ending_one_call_leaves_other_holds_and_spending_unchanged(make_budget: MakeBudget, open_attempt: Open) -> None:
     budgets = [make_budget(), make_budget(period="monthly")]
     first, second, third = open_attempt(), open_attempt(), open_attempt()
@@ -296,65 +264,6 @@ def test_windows_are_locked_by_id(make_budget: MakeBudget, open_attempt: Open) -
     for queries in (opening, closing):
         updates = [each["sql"] for each in queries if each["sql"].startswith('UPDATE "cost_app_budgetwindow"')]
         assert [int(re.findall(r'"cost_app_budgetwindow"\."id" = \(?(\d+)', sql)[-1]) for sql in updates] == ids
-
-
-def test_an_unpriced_model_is_admitted_if_the_organization_only_warns(
-    organization: Organization, open_attempt: Open, make_budget: MakeBudget
-) -> None:
-    with pytest.raises(ModelNotPricedError):
-        open_attempt(model="new-model")
-    CostPolicy.objects.create(organization=organization, unpriced_models="warn")
-    make_budget(enforcement="warn")
-    attempt = open_attempt(model="new-model")
-    attempts.dispatch(attempt, attempts.DEADLINE_GRACE)
-    attempts.settle(attempt, USAGE, {})
-    assert (attempt.price, attempt.bound_nano, LedgerEntry.objects.get().nano) == (None, 0, 0)
-
-
-def test_a_blocking_budget_refuses_unpriced_models(
-    organization: Organization, open_attempt: Open, make_budget: MakeBudget
-) -> None:
-    CostPolicy.objects.create(organization=organization, unpriced_models="warn")
-    make_budget()
-    with pytest.raises(ModelNotPricedError):
-        open_attempt(model="new-model")
-
-
-def test_a_downgrading_budget_uses_a_cheaper_model_near_its_limit(
-    organization: Organization, open_attempt: Open, make_budget: MakeBudget
-) -> None:
-    CostPolicy.objects.create(
-        organization=organization,
-        allowed_models=[{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}],
-    )
-    dear = {"provider": "openai", "model": "gpt-4"}
-    bound = open_attempt(**dear).bound_nano
-    budget = make_budget(limit_nano=2 * bound, enforcement="downgrade", alert_percent=60, warning_percent=50)
-    models = [open_attempt(**dear).model for _ in range(3)]
-    assert models == ["gpt-4", "deepseek-chat", "deepseek-chat"]
-    BudgetWindow.objects.filter(budget=budget).update(limit_nano=1)
-    with pytest.raises(BudgetExceededError):
-        open_attempt(**dear)
-
-
-@pytest.mark.parametrize(
-    ("columns", "model"),
-    [
-        ({"enforcement": "downgrade", "alert_percent": 50, "warning_percent": 50}, "gpt-4"),
-        ({"enforcement": "downgrade", "alert_percent": 49, "warning_percent": 49}, "deepseek-chat"),
-        ({"enforcement": "block", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
-        ({"enforcement": "warn", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
-    ],
-    ids=["at the threshold", "above it", "a budget that blocks", "a budget that warns"],
-)
-def test_only_downgrading_budgets_downgrade_and_only_above_their_threshold(
-    organization: Organization, open_attempt: Open, make_budget: MakeBudget, columns: dict[str, object], model: str
-) -> None:
-    allowed = [{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}]
-    CostPolicy.objects.create(organization=organization, allowed_models=allowed)
-    bound = open_attempt(provider="openai", model="gpt-4").bound_nano
-    make_budget(limit_nano=2 * bound, **columns)
-    assert open_attempt(provider="openai", model="gpt-4").model == model
 
 
 def test_windows_show_spent_held_and_free(

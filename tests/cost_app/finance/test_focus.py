@@ -1,17 +1,13 @@
 """The FOCUS export: each line says what is so, and all lines together are the ledger."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from uuid import uuid4
 
-import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization, User
@@ -20,10 +16,9 @@ from cost_app.finance.focus import FOCUS_COLUMNS, focus_rows
 from cost_app.finance.month_close import close_month
 from cost_app.finance.months import find_month
 from cost_app.ledger.rollups import fold
-from cost_app.models import Attempt, AttemptState, LedgerEntry, LedgerKind, ModelAlias, ModelPrice, ToolFee
-from cost_app.prices.pricing import cost_of
+from cost_app.models import LedgerKind, ModelPrice
 from tests.cost_app.finance.conftest import Book, Charges, at
-from tests.cost_app.finance.focus_rules import broken_rules
+from tests.cost_app.finance.priced_calls import make_attempt, make_price
 from tests.cost_app.finance.test_exports import export
 
 Browser = Callable[[User], Client]
@@ -135,7 +130,7 @@ def test_a_correction_is_a_separate_line(book: Book, charges: Charges) -> None:
 
 def test_bookings_on_a_closed_month_are_corrections(organization: Organization, book: Book, charges: Charges) -> None:
     book(at(10, 5), 10, input_tokens=1)
-    one, other = (_attempt(organization, finished_at=at(10, 5)) for _ in range(2))
+    one, other = (make_attempt(organization, finished_at=at(10, 5)) for _ in range(2))
     book(at(11, 2), 4, kind=LedgerKind.ADJUST, calls=0, attempt=one)
     fold()
     with organization_scope(organization.pk):
@@ -154,22 +149,9 @@ def test_bookings_on_a_closed_month_are_corrections(organization: Organization, 
     ]
 
 
-def _attempt(organization: Organization, **columns: object) -> Attempt:
-    with organization_scope(organization.pk):
-        return Attempt.objects.create(
-            organization=organization, provider="openai", model="gpt-4", state=AttemptState.SETTLED, bound_nano=0,
-            request_id=uuid4(), **columns,
-        )  # fmt: skip
-
-
-def _price(**columns: object) -> ModelPrice:
-    amounts = {"input": 10**9, "cache_read": 10**8, "cache_write": 1_250_000_000, "output": 10**10}
-    return ModelPrice.objects.create(**{"provider": "fake", "model": "m1", "source": "test", **amounts, **columns})
-
-
 def test_an_ended_price_is_not_the_list_price_of_later_calls(book: Book, charges: Charges) -> None:
-    _price(effective_from=at(9, 1))
-    _price(effective_from=at(10, 1), effective_to=at(10, 10), input=10**8)
+    make_price(effective_from=at(9, 1))
+    make_price(effective_from=at(10, 1), effective_to=at(10, 10), input=10**8)
     for day, nano in ((5, 100), (15, 1000)):
         book(at(10, day), nano, provider="fake", model="m1", input_tokens=1)
     assert [(line["ListUnitPrice"], line["ListCost"], line["BilledCost"]) for line in charges()] == [
@@ -180,7 +162,7 @@ def test_an_ended_price_is_not_the_list_price_of_later_calls(book: Book, charges
 
 def test_long_prompts_have_a_separate_list_price(book: Book, charges: Charges) -> None:
     long = {"above": 1_000, "input": 2 * 10**9, "cache_read": 0, "cache_write": 0, "output": 0}
-    _price(effective_from=at(9, 1), long_prompts=[long])
+    make_price(effective_from=at(9, 1), long_prompts=[long])
     book(at(10, 5), 1_000_000, provider="fake", model="m1", input_tokens=1_000)
     book(at(10, 5), 4_000_000, provider="fake", model="m1", input_tokens=2_000)
     assert [(line["ListUnitPrice"], line["ConsumedQuantity"], line["ListCost"]) for line in charges()] == [
@@ -190,9 +172,9 @@ def test_long_prompts_have_a_separate_list_price(book: Book, charges: Charges) -
 
 
 def test_a_repriced_call_keeps_its_billed_list_price(organization: Organization, book: Book, charges: Charges) -> None:
-    _price(effective_from=at(9, 1))
-    new = _price(effective_from=at(9, 2), input=3 * 10**8)
-    attempt = _attempt(organization, price=new, finished_at=at(10, 5))
+    make_price(effective_from=at(9, 1))
+    new = make_price(effective_from=at(9, 2), input=3 * 10**8)
+    attempt = make_attempt(organization, price=new, finished_at=at(10, 5))
     book(at(10, 5), 1_000, provider="fake", model="m1", input_tokens=1, attempt=attempt)
     book(at(10, 9), -700, provider="fake", model="m1", attempt=attempt, kind=LedgerKind.ADJUST, calls=0)
     assert [(line["ListUnitPrice"], line["ListCost"], line["BilledCost"]) for line in charges()] == [
@@ -202,8 +184,8 @@ def test_a_repriced_call_keeps_its_billed_list_price(organization: Organization,
 
 
 def test_an_overrun_is_part_of_its_calls_line(organization: Organization, book: Book, charges: Charges) -> None:
-    attempt = _attempt(organization, finished_at=at(10, 5))
-    _price(effective_from=at(9, 1))
+    attempt = make_attempt(organization, finished_at=at(10, 5))
+    make_price(effective_from=at(9, 1))
     call = {"provider": "fake", "model": "m1", "attempt": attempt}
     book(at(10, 5), 600, input_tokens=1, **call)
     book(at(10, 5), 400, kind=LedgerKind.OVERRUN, calls=0, **call)
@@ -232,90 +214,6 @@ def test_lines_include_key_user_and_tags(organization: Organization, book: Book,
         ["", "", "ben", "[]", "{}", "2"],
         [key.key_id, "shop", "anna", '["eu", "web"]', '{"eu": true, "web": true}', "1"],
     ]
-
-
-def test_lines_add_up_to_the_ledger_and_never_exceed_list_cost(
-    organization: Organization, book: Book, charges: Charges
-) -> None:
-    """Calls of many sizes and models, each rounded up to a nano-dollar."""
-    prices = [_price(model=f"m{n}", effective_from=at(9, 1), input=333_333_333 * (n + 1)) for n in range(3)]
-    for number in range(60):
-        price = prices[number % 3]
-        usage = TokenUsage(number * 7 % 5, number % 2, number % 3, number * 13 % 11)
-        book(
-            at(10, 5) + timedelta(hours=number), cost_of(usage, price), provider="fake", model=price.model,
-            user_ref=f"u{number % 4}", input_tokens=usage.input, cache_read_tokens=usage.cache_read,
-            cache_write_tokens=usage.cache_write, output_tokens=usage.output,
-        )  # fmt: skip
-    found = charges()
-    with organization_scope(organization.pk):
-        entries = list(LedgerEntry.objects.all())
-    assert sum(int(line["x_BilledNano"]) for line in found) == sum(entry.nano for entry in entries)
-    assert sum(int(line["ConsumedQuantity"]) for line in found) == sum(
-        entry.input_tokens + entry.cache_read_tokens + entry.cache_write_tokens + entry.output_tokens
-        for entry in entries
-    )
-    for line in found:
-        assert Decimal(line["ListCost"]) >= Decimal(line["BilledCost"]) >= 0
-        exact = Decimal(line["ListUnitPrice"]) * Decimal(line["PricingQuantity"])
-        assert abs(Decimal(line["ListCost"]) - exact) < Decimal("0.00000001")
-
-
-USAGES = [
-    {"input_tokens": 7, "cache_write_tokens": 11, "cache_write_1h_tokens": 4, "output_tokens": 3},
-    {"cache_write_tokens": 5, "cache_write_1h_tokens": 5, "tool_uses": {"web_search": 2, "file_search": 1}},
-    {"input_tokens": 1, "tool_uses": {"web_search": 3}, "tier": "flex"},
-    {"input_tokens": 2, "output_tokens": 2, "tier": "batch"},
-    {"tool_uses": {"web_search": 1}},
-    {"input_tokens": 9, "tool_uses": {"web_search": 1, "shell": 4}},
-]
-
-
-@pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["its own name", "an alias"])
-def test_lines_of_1h_writes_tools_and_tiers_equal_the_ledger_at_list_price(
-    organization: Organization, book: Book, charges: Charges, model: str
-) -> None:
-    """A call left under the old fee and was booked under the new one."""
-    standard = _price(effective_from=at(9, 1), input=333_333_333, cache_write_1h=2_111_111_111)
-    tiers = {"batch": _price(effective_from=at(9, 1), tier="batch", input=166_666_667, output=5)}
-    ModelAlias.objects.create(
-        provider="fake", alias="m1-2026-01-01", model="m1", state="approved", effective_from=at(9, 1)
-    )
-    for tool, fee, since in (
-        ("web_search", 1_001, at(9, 1)),
-        ("web_search", 9, at(10, 5)),
-        ("file_search", 7, at(9, 1)),
-    ):
-        ToolFee.objects.create(provider="fake", tool=tool, nano_per_use=fee, effective_from=since)
-    booked = 0
-    for number, columns in enumerate(USAGES):
-        usage = LedgerEntry(**columns).usage
-        price = tiers.get(usage.tier, standard)
-        attempt = _attempt(organization, price=price, dispatched_at=at(10, 4), finished_at=at(10, 5))
-        nano = cost_of(usage, price, fees={"web_search": 1_001, "file_search": 7})
-        booked += nano
-        book(at(10, 5, 10 + number), nano, provider="fake", model=model, attempt=attempt, **columns)
-    found = charges()
-    assert sum(int(line["x_BilledNano"]) for line in found) == booked
-    assert all(Decimal(line["ListCost"]) >= Decimal(line["BilledCost"]) for line in found)
-    assert [wrong for line in found for wrong in broken_rules(line)] == []
-    quantity: Counter[str] = Counter()
-    for line in found:
-        quantity[line["SkuMeter"]] += int(line["ConsumedQuantity"])
-    assert quantity == {
-        "Input Tokens": 19,
-        "Cache Write Tokens": 7,
-        "1-Hour Cache Write Tokens": 9,
-        "Output Tokens": 5,
-        "Web Search Uses": 7,
-        "File Search Uses": 1,
-        "Shell Uses": 4,
-    }
-    fees = {line["ListUnitPrice"] for line in found if line["SkuMeter"] == "Web Search Uses"}
-    assert fees == {"0.000001001"}
-    assert {line["SkuPriceDetails"] for line in found} == {
-        "", '{"x_ServiceTier": "flex"}', '{"x_ServiceTier": "batch"}',
-    }  # fmt: skip
 
 
 def test_a_demo_organization_is_tagged(organization: Organization, book: Book, charges: Charges) -> None:

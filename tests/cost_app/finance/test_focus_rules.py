@@ -8,12 +8,12 @@ from cost_app.ledger.rollups import fold
 from cost_app.models import LedgerKind
 from tests.cost_app.finance.conftest import Book, Charges, at
 from tests.cost_app.finance.focus_rules import broken_rules
-from tests.cost_app.finance.test_focus import _price
+from tests.cost_app.finance.priced_calls import make_price
 
 
 def test_every_kind_of_line_keeps_the_rules_of_focus(organization: Organization, book: Book, charges: Charges) -> None:
     hours = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "10:00", "to": "14:00"}]
-    _price(effective_from=at(9, 1), window_name="peak", window=hours)
+    make_price(effective_from=at(9, 1), window_name="peak", window=hours)
     book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000, tags=["a", "ü"], user_ref="x")
     book(at(10, 5), 100, provider="fake", model="m1", input_tokens=100)
     book(at(10, 5), 0, provider="fake", model="free", input_tokens=100)

@@ -7,54 +7,18 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import connections, transaction
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger import rollups
-from cost_app.ledger.entries import book_entry
-from cost_app.models import OTHER_TAGS, SUMS, CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
+from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, PendingUsage, UsageDay, UsageHour
+from tests.cost_app.ledger.booking import AT, Book, sums
 from tests.support.ledger import book_entries
 
-AT = datetime(2026, 3, 10, 22, 59, tzinfo=UTC)
-"""23:59 in Berlin."""
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def book(organization: Organization) -> Callable[..., LedgerEntry]:
-    """Writes a ledger row of the organization; the arguments are its columns."""
-
-    def make(**columns: object) -> LedgerEntry:
-        defaults = {
-            "organization_id": organization.pk,
-            "kind": "usage",
-            "provider": "deepseek",
-            "model": "deepseek-chat",
-            "nano": 100,
-            "calls": 1,
-            "at": AT,
-            "input_tokens": 7,
-            "output_tokens": 3,
-            "latency_ms": 40,
-        }
-        with system_scope():
-            return book_entry(**{**defaults, **columns})
-
-    return make
-
-
-Book = Callable[..., LedgerEntry]
-
-
-def sums(dimension: str, **narrow: object) -> dict[str, int]:
-    """value -> nano-dollars of all days."""
-    with system_scope():
-        rows = UsageDay.objects.filter(dimension=dimension, **narrow)
-        return {row.value: row.nano for row in rows}
 
 
 def test_an_entry_counts_once_in_each_dimension(book: Book, organization: Organization) -> None:
@@ -275,51 +239,3 @@ def test_the_command_compares_and_repairs(book: Book, organization: Organization
     call_command("rebuild_rollups", "--check", stdout=StringIO())
     with pytest.raises(CommandError, match="nowhere"):
         call_command("rebuild_rollups", "nowhere")
-
-
-def test_tags_beyond_the_limit_of_a_day_share_one_sum(
-    book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 2)
-    for tags in (["a"], ["b", "c"], ["c", "d"], ["a"], [OTHER_TAGS]):
-        book(tags=tags)
-        rollups.fold()
-    assert sums("tag") == {"a": 200, "b": 100, OTHER_TAGS: 300}
-    book(tags=["c"], at=AT + timedelta(days=1))
-    rollups.fold()
-    assert sums("tag", day=date(2026, 3, 11)) == {"c": 100}
-    with organization_scope(organization.pk):
-        assert rollups.differences(organization.pk) == []
-        rollups.rebuild(organization.pk)
-        assert rollups.differences(organization.pk) == []
-    assert sums("tag", day=date(2026, 3, 10)) == {"a": 200, "b": 100, OTHER_TAGS: 300}
-
-
-def test_tags_have_the_sums_of_the_ledger_in_whatever_order_they_were_folded(
-    book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 1)
-    first, second = book(tags=["a"]), book(tags=["b"])
-    with system_scope():
-        PendingUsage.objects.filter(entry=first).delete()
-        rollups.fold()
-        PendingUsage.objects.create(organization=organization, entry=first)
-    rollups.fold()
-    assert second.id > first.id
-    assert sums("tag") == {"b": 100, OTHER_TAGS: 100}
-    with organization_scope(organization.pk):
-        assert rollups.differences(organization.pk) == []
-
-
-def test_without_tags_a_fold_asks_nothing_about_them(
-    book: Book,
-) -> None:
-    counts = []
-    book(tags=["a"])
-    rollups.fold()
-    for tags in ([], ["a"]):
-        book(tags=tags)
-        with CaptureQueriesContext(connection) as queries:
-            rollups.fold()
-        counts.append(len(queries))
-    assert counts[1] == counts[0] + 2

@@ -8,6 +8,7 @@ from django.test import Client
 from aiinfra.tenants.models import User
 from cost_app.prices import lookup as pricebook
 from cost_app.prices.importing import import_prices
+from tests.cost_app.prices.repricing import call  # noqa: F401 - a fixture
 
 FIELDS = {
     "provider": "local",

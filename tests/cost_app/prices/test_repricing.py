@@ -1,29 +1,20 @@
 """Correcting a period's prices: what it would change, and the rows that change it."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from io import StringIO
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import Sum
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
-from aiinfra.tenants.models import AuditEvent, Organization, User
-from aiinfra.tenants.scope import organization_scope, system_scope
-from cost_app.ledger.entries import book_entry
+from aiinfra.tenants.models import AuditEvent, Organization
+from aiinfra.tenants.scope import organization_scope
 from cost_app.models import (
-    Attempt,
     AttemptState,
     LedgerEntry,
     LedgerKind,
-    ModelPrice,
     ProviderBilling,
     Repricing,
     ToolFee,
@@ -32,58 +23,9 @@ from cost_app.prices import repricing
 from cost_app.prices.proposals import add_version
 from cost_app.prices.repricing import OrganizationDifference, Period, count_calls, difference, reprice
 from cost_app.prices.terms import PriceTerms
+from tests.cost_app.prices.repricing import DAY, NOW, Call, ledger_sum, price
 
-DAY = timedelta(days=1)
-NOW = timezone.now()
 LAST_WEEK = Period("local", "m", NOW - 7 * DAY, NOW)
-USAGE = TokenUsage(input=1_000, output=100)
-
-Call = Callable[..., Attempt]
-
-
-def price(per_token: int, *, days: float, model: str = "m") -> ModelPrice:
-    nano = per_token * 1_000_000
-    terms = PriceTerms("local", model, nano, nano, nano, nano, source="a test")
-    return add_version(terms=terms, effective_from=NOW + timedelta(days=days), actor="user:staff")
-
-
-@pytest.fixture
-def call(organization: Organization) -> Call:
-    """Books a settled call of 1,100 tokens; the arguments are columns of its attempt."""
-
-    def make(days: float = -3, kind: LedgerKind = LedgerKind.USAGE, **columns: Any) -> Attempt:
-        left_at = NOW + timedelta(days=days)
-        at_price = columns.setdefault("price", ModelPrice.objects.filter(provider="local", model="m").first())
-        defaults = {
-            "organization": organization,
-            "provider": "local",
-            "model": "m",
-            "state": AttemptState.SETTLED,
-            "bound_nano": 5_000,
-            "cost_nano": 1_100 * at_price.input // 1_000_000 if at_price else 0,
-            "input_tokens": USAGE.input,
-            "output_tokens": USAGE.output,
-            "created_at": left_at,
-            "dispatched_at": left_at,
-        }
-        with system_scope():
-            attempt = Attempt.objects.create(**{**defaults, **columns})
-            book_entry(
-                organization_id=attempt.organization_id,
-                attempt=attempt,
-                provider=attempt.provider,
-                model=attempt.model,
-                kind=kind,
-                nano=attempt.cost_nano,
-            )
-        return attempt
-
-    return make
-
-
-def ledger_sum(organization: Organization) -> int:
-    with organization_scope(organization.pk):
-        return LedgerEntry.objects.aggregate(sum=Sum("nano"))["sum"] or 0
 
 
 def figures(row: OrganizationDifference) -> tuple[str, int, int, int, int, int]:
@@ -319,138 +261,3 @@ def test_the_difference_of_more_calls_costs_no_more_queries(call: Call) -> None:
     with CaptureQueriesContext(connection) as many:
         difference(LAST_WEEK)
     assert len(many) == len(few)
-
-
-# The command
-
-DATES = ("--from", f"{NOW - 7 * DAY:%Y-%m-%d}", "--to", f"{NOW + DAY:%Y-%m-%d}")
-
-
-def run(*arguments: str) -> str:
-    out = StringIO()
-    call_command("reprice", "local", *arguments, stdout=out)
-    return out.getvalue()
-
-
-def test_the_command_shows_the_difference_and_posts_it_with_yes(call: Call, organization: Organization) -> None:
-    price(1, days=-30)
-    call()
-    price(3, days=-8)
-    shown = "north: 1 of 1 calls change; booked 0.0000011, new 0.0000033, difference 0.0000022 USD"
-    said = run("m", *DATES)
-    assert shown in said
-    assert "Nothing was written" in said
-    assert ledger_sum(organization) == 1_100
-    said = run(*DATES, "--yes", "--reason", "the list was wrong")
-    assert shown in said
-    assert "Posted as repricing" in said
-    assert ledger_sum(organization) == 3_300
-    assert Repricing.objects.get().by == "command:reprice"
-    assert "nothing to correct" in run(*DATES, "--yes", "--reason", "again")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--from", "soon", "--to", "2026-01-02"), "soon is not a date"),
-        (("--from", "2026-13-01", "--to", "2026-01-02"), "2026-13-01 is not a date"),
-        (("--from", "2026-01-02", "--to", "2026-01-02"), "end after it starts"),
-        (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Give a reason"),
-    ],
-)
-def test_the_command_refuses_invalid_arguments(arguments: tuple[str, ...], said: str, db: None) -> None:
-    with pytest.raises(CommandError, match=said):
-        run(*arguments)
-
-
-# The page
-
-
-@pytest.fixture
-def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    return client_of(owner)
-
-
-DAYS = {"provider": "local", "model": "m", "first": f"{NOW - 7 * DAY:%Y-%m-%d}", "last": f"{NOW + DAY:%Y-%m-%d}"}
-
-
-def test_the_page_shows_the_difference_first_and_then_posts_it(
-    staff: Client, call: Call, organization: Organization
-) -> None:
-    price(1, days=-30)
-    call()
-    price(3, days=-8)
-    page = staff.get(reverse("price_repricing"), DAYS).text
-    assert "North Ltd" in page
-    assert "$0.0000022" in page
-    assert "Correct 1 call" in page
-    assert f'value="{DAYS["first"]}"' in page
-    assert ledger_sum(organization) == 1_100
-    response = staff.post(reverse("price_reprice"), {**DAYS, "reason": "the list was wrong"}, follow=True)
-    assert "Corrections posted" in response.text
-    assert "the list was wrong" in response.text
-    assert ledger_sum(organization) == 3_300
-    assert "already has today" in staff.get(reverse("price_repricing"), DAYS).text
-    again = staff.post(reverse("price_reprice"), {**DAYS, "reason": "again"}, follow=True)
-    assert "nothing to correct" in again.text
-
-
-def test_the_page_counts_days_by_the_organizations_clock(staff: Client, call: Call) -> None:
-    """Berlin is an hour ahead of UTC in November."""
-    price(1, days=-400)
-    midnight = datetime(2026, 11, 2, 23, tzinfo=UTC)
-    call(created_at=midnight, dispatched_at=midnight)
-    for day, is_seen in (("2026-11-02", False), ("2026-11-03", True)):
-        page = staff.get(reverse("price_repricing"), {**DAYS, "first": day, "last": day}).text
-        assert ("No calls" not in page) is is_seen
-
-
-def test_the_empty_page_explains_repricing(staff: Client) -> None:
-    price(1, days=-1)
-    assert "No repricings yet" in staff.get(reverse("price_repricing")).text
-    assert "No calls" in staff.get(reverse("price_repricing"), DAYS).text
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"first": "soon"}, {"provider": "nobody"}, {"first": "2026-11-03", "last": "2026-11-02"}]
-)
-def test_an_invalid_period_is_refused(staff: Client, wrong: dict[str, str]) -> None:
-    price(1, days=-1)
-    assert staff.get(reverse("price_repricing"), {**DAYS, **wrong}).status_code == 422
-    assert staff.post(reverse("price_reprice"), {**DAYS, **wrong, "reason": "x"}).status_code == 422
-
-
-def test_nothing_is_posted_without_a_reason(staff: Client, call: Call, organization: Organization) -> None:
-    price(1, days=-30)
-    call()
-    price(3, days=-8)
-    response = staff.post(reverse("price_reprice"), DAYS)
-    assert response.status_code == 422
-    assert "Correct 1 call" in response.text
-    assert ledger_sum(organization) == 1_100
-
-
-def test_large_periods_are_left_to_the_command(
-    staff: Client, call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cost_app.prices.views.MOST_CALLS", 1)
-    price(1, days=-30)
-    call()
-    call()
-    price(3, days=-8)
-    shown = staff.get(reverse("price_repricing"), DAYS)
-    posted = staff.post(reverse("price_reprice"), {**DAYS, "reason": "x"})
-    for response in (shown, posted):
-        assert response.status_code == 422
-        assert "manage.py reprice" in response.text
-    assert ledger_sum(organization) == 2_200
-
-
-def test_posting_requires_post_and_staff(owner: User, client_of: Callable[[User], Client]) -> None:
-    client = client_of(owner)
-    assert client.post(reverse("price_reprice"), DAYS).status_code == 403
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    assert client.get(reverse("price_reprice")).status_code == 405

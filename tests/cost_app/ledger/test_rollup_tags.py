@@ -1,0 +1,63 @@
+"""Sums by tag, of which a day has only so many."""
+
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.ledger import rollups
+from cost_app.models import OTHER_TAGS, PendingUsage
+from tests.cost_app.ledger.booking import AT, Book, sums
+
+pytestmark = pytest.mark.django_db
+
+
+def test_tags_beyond_the_limit_of_a_day_share_one_sum(
+    book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 2)
+    for tags in (["a"], ["b", "c"], ["c", "d"], ["a"], [OTHER_TAGS]):
+        book(tags=tags)
+        rollups.fold()
+    assert sums("tag") == {"a": 200, "b": 100, OTHER_TAGS: 300}
+    book(tags=["c"], at=AT + timedelta(days=1))
+    rollups.fold()
+    assert sums("tag", day=date(2026, 3, 11)) == {"c": 100}
+    with organization_scope(organization.pk):
+        assert rollups.differences(organization.pk) == []
+        rollups.rebuild(organization.pk)
+        assert rollups.differences(organization.pk) == []
+    assert sums("tag", day=date(2026, 3, 10)) == {"a": 200, "b": 100, OTHER_TAGS: 300}
+
+
+def test_tags_have_the_sums_of_the_ledger_in_whatever_order_they_were_folded(
+    book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 1)
+    first, second = book(tags=["a"]), book(tags=["b"])
+    with system_scope():
+        PendingUsage.objects.filter(entry=first).delete()
+        rollups.fold()
+        PendingUsage.objects.create(organization=organization, entry=first)
+    rollups.fold()
+    assert second.id > first.id
+    assert sums("tag") == {"b": 100, OTHER_TAGS: 100}
+    with organization_scope(organization.pk):
+        assert rollups.differences(organization.pk) == []
+
+
+def test_without_tags_a_fold_asks_nothing_about_them(
+    book: Book,
+) -> None:
+    counts = []
+    book(tags=["a"])
+    rollups.fold()
+    for tags in ([], ["a"]):
+        book(tags=tags)
+        with CaptureQueriesContext(connection) as queries:
+            rollups.fold()
+        counts.append(len(queries))
+    assert counts[1] == counts[0] + 2
