@@ -41,8 +41,12 @@ class Part:
     is_on_postgres: bool = False
 
 
-UNIT = Part("unit tests on SQLite", "not browser and not processes")
-UNIT_POSTGRES = Part("unit tests on PostgreSQL", "not browser and not processes and on_postgres", is_on_postgres=True)
+# Importing Playwright and the faults takes each process a second, and there are no unit tests in them.
+UNIT_PATHS = ("tests", "--ignore=tests/browser", "--ignore=tests/faults")
+UNIT = Part("unit tests on SQLite", "not browser and not processes", UNIT_PATHS)
+UNIT_POSTGRES = replace(
+    UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True
+)
 BROWSER = Part("browser tests on SQLite", "browser", ("tests/browser",))
 PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()))
 PROCESSES_POSTGRES = replace(
@@ -83,7 +87,7 @@ def _postgres() -> str:
     """The address of the server to test on, or nothing where none answers."""
     url = os.environ.get("TEST_DATABASE_URL", POSTGRES_URL)
     try:
-        psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), connect_timeout=3).close()
+        psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), connect_timeout=30).close()
     except psycopg.OperationalError:
         return ""
     return url

@@ -106,7 +106,7 @@ def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
 
 def test_every_file_of_a_new_data_directory_is_private(tmp_path: Path) -> None:
     environment = {**os.environ, "AIINFRA_DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
-    for command in (["migrate", "tenants"], ["collectstatic", "--no-input"]):
+    for command in (["migrate", "contenttypes"], ["collectstatic", "--no-input"]):
         line = [sys.executable, "manage.py", *command, "--verbosity", "0"]
         subprocess.run(line, cwd=ROOT, env=environment, check=True, umask=0o022)
     paths = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
