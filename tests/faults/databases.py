@@ -4,12 +4,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+
+from tests.support.template import Template, template_path
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
 
@@ -26,6 +28,14 @@ class Sqlite:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "aiinfra.sqlite3"
         self.url = f"sqlite:///{self._path}"
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """During the block `migrate` runs; it finds most of its work done in a copy of the migrated database."""
+        template = Template(template_path())
+        template.begin(self._path)
+        yield
+        template.keep(self._path)
 
     def can_write(self) -> bool:
         """Whether no one keeps the lock of the file, of which there is one."""
@@ -53,6 +63,8 @@ class Postgres:
         """CREATE TRIGGER witness AFTER UPDATE OF status ON queue_app_airequest
         FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION witness()""",
     )
+
+    migrating = nullcontext
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -85,7 +97,7 @@ def vendors() -> list[str]:
 def postgres_answers() -> bool:
     """Whether there is a server to test on."""
     try:
-        psycopg.connect(_server("postgres"), connect_timeout=3).close()
+        psycopg.connect(_server("postgres"), connect_timeout=30).close()
     except psycopg.OperationalError:
         return False
     return True

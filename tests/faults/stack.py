@@ -59,7 +59,7 @@ class Stack:
         self.directory = directory
         redis_port, sandbox_port, web_port = free_port(), free_port(), free_port()
         self.url, self.sandbox_url = f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{sandbox_port}"
-        self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=5)
+        self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=PATIENCE_S)
         self.env = {
             **SETTINGS,
             **settings,
