@@ -24,6 +24,8 @@ MANAGE = [sys.executable, "manage.py"]
 WHOLE_ANSWER = 500
 """Tokens that no answer of the sandbox reaches: one that is cut off is not shared with others."""
 LEASE_S = 5.0
+PATIENCE_S = 60
+"""How long a client waits for an answer: the machine may be busy."""
 TIMEOUT_MS = 60_000
 """No call times out unless a test wants it to. Held calls wait for the test, and the machine may be busy."""
 HEAD_START_S = {"low": 0, "normal": 1, "high": 2, "critical": 4}
@@ -79,7 +81,9 @@ class Stack:
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
         self.web = self._program("web", gunicorn)
         self.programs = [self.redis_server, self.sandbox, self.workers, self.scheduler, self.web]
-        self.http = httpx2.Client(trust_env=False, timeout=10, limits=httpx2.Limits(max_keepalive_connections=0))
+        self.http = httpx2.Client(
+            trust_env=False, timeout=PATIENCE_S, limits=httpx2.Limits(max_keepalive_connections=0)
+        )
         self.keys: dict[str, str] = {}
 
     def _program(self, name: str, argv: Sequence[str]) -> Program:
@@ -87,7 +91,8 @@ class Stack:
 
     def prepare(self) -> None:
         """Database, Redis, sandbox and the organization `north`."""
-        self.manage("migrate", "--verbosity", "0")
+        with self.database.migrating():
+            self.manage("migrate", "--verbosity", "0")
         for statement in self.database.witness:
             self.database.rows(statement)
         self.redis_server.start()

@@ -33,7 +33,7 @@ def test_an_emptied_redis_loses_nothing(stack: Stack) -> None:
 
 
 def test_requests_are_accepted_while_redis_hangs(stack: Stack) -> None:
-    """The client of `stack` waits 10 s for each 202."""
+    """Redis hangs until all are accepted, or a client of `stack` has given up."""
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis_server.send(signal.SIGSTOP)

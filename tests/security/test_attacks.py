@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 @pytest.fixture
 def web(run: Run) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=f"http://127.0.0.1:{run.port}", trust_env=False, timeout=30) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{run.port}", trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -60,7 +60,7 @@ def test_no_file_is_open_to_other_users_of_the_machine(run: Run) -> None:
 
 
 def test_redis_answers_nobody_without_its_password(run: Run) -> None:
-    with socket.create_connection(("127.0.0.1", run.port + 1), 5) as redis:
+    with socket.create_connection(("127.0.0.1", run.port + 1), 60) as redis:
         redis.sendall(b"PING\r\n")
         assert redis.recv(100).startswith(b"-NOAUTH")
 
@@ -84,13 +84,13 @@ def test_guesses_are_limited_however_the_name_is_spelled(web: httpx2.Client, pat
 @pytest.mark.parametrize("path", ["/login/", "/nothing-here/", "/api/ai/chat"])
 def test_a_large_body_is_refused_before_it_is_sent(run: Run, path: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-    with socket.create_connection(("127.0.0.1", run.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", run.port), 60) as client:
         client.sendall(f"{head}Content-Length: {LARGE}\r\n\r\n--b\r\n".encode())
         assert b" 413 " in client.recv(100)
 
 
 def test_idle_clients_leave_the_probe_alone(run: Run, web: httpx2.Client) -> None:
-    clients = [socket.create_connection(("127.0.0.1", run.port), 10) for _ in range(200)]
+    clients = [socket.create_connection(("127.0.0.1", run.port), 60) for _ in range(200)]
     for client in clients:
         client.sendall(b"POST /api/ai/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n")
     assert [web.get("/healthz").status_code for _ in range(5)] == [200] * 5
@@ -131,7 +131,7 @@ def test_a_session_speaks_for_no_other_user(run: Run, web: httpx2.Client) -> Non
 
 
 def test_the_ledger_and_the_logs_cannot_be_rewritten(run: Run) -> None:
-    with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3", timeout=20)) as database:
+    with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3", timeout=60)) as database:
         for table in ("cost_app_ledgerentry", "tenants_auditevent", "security_log_securityevent"):
             with pytest.raises(sqlite3.DatabaseError, match="append-only"):
                 database.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1")  # noqa: S608

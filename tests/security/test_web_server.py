@@ -58,11 +58,11 @@ def send(client: socket.socket, data: bytes) -> None:
 
 
 def connect(web: Web) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", web.port), 10)
+    return socket.create_connection(("127.0.0.1", web.port), 60)
 
 
 def get(web: Web, path: str) -> int:
-    connection = HTTPConnection("127.0.0.1", web.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", web.port, timeout=60)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
