@@ -55,8 +55,8 @@ def bound_to(request: HttpRequest) -> int | None:
 def with_own_login(view: AnyView) -> AnyView:
     """Allow people who are signed in with a password or a passkey, and refuse those who came through single sign-on.
 
-    For how a person logs in: the provider of one organization must not add a passkey that opens all others. allauth asks
-    for a password or a factor before, but that is its default and not our rule.
+    For how a person logs in: the provider of one organization must not add a passkey that opens all others. allauth
+    asks for a password or a factor before, but that is its default and not our rule.
     """
 
     @wraps(view)
