@@ -1,97 +1,25 @@
-"""`GET /api/ai/events`: who is sent what, in which order, and what happens when something breaks."""
+"""`GET /api/ai/events`: what is sent, in which order, and what it costs."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
-from django.http import HttpResponse
-from django.test import Client
-from pydantic import BaseModel
-from pytest_django.fixtures import Settings
 
 from aiinfra import live_events
-from aiinfra.gateway import current_permissions, event_stream, events, feed, stopping
-from aiinfra.gateway.client_socket import ClientSocket
-from aiinfra.gateway.places import AllPlacesTakenError, Places, ShareTakenError
-from aiinfra.live_events import PERMISSIONS, Draft, EventType, publish
-from aiinfra.tenants import key_cache
-from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.keys import revoke_key
-from aiinfra.tenants.models import ApiKey, Membership, Organization, User
+from aiinfra.gateway.places import Places
+from aiinfra.live_events import EventType
+from aiinfra.redis import ScriptCall
+from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from queue_app import control
 from queue_app.models import AIRequest
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
-from tests.api.authorization_cells import operations
 from tests.api.support import EVENTS, QUEUE, Caller, enqueue_body, refused
-from tests.gateway.sse import Event, Events
+from tests.gateway.sse import Events
+from tests.gateway.streams import ready, tell
 from tests.queue_app.conftest import ScriptedProvider, refusal
-from tests.support.processes import free_port, wait_until
-
-COUNTERPARTS = {
-    EventType.REQUEST: (QUEUE, "list"),
-    EventType.QUEUE: (QUEUE, "stats"),
-    EventType.BUDGET: ("/api/ai/cost", "budgets"),
-    EventType.ALERT: ("/api/ai/cost", "alerts"),
-}
-
-
-class Note(BaseModel):
-    """Some data."""
-
-    text: str = ""
-
-
-def tell(organization: Organization, text: str = "", kind: EventType = EventType.ALERT, subject: str = "1") -> None:
-    publish(organization.pk, [Draft(kind, subject, Note(text=text))])
-
-
-@pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> Places:
-    """Four new places, of which an organization may have three."""
-    fresh = Places(4)
-    monkeypatch.setattr(events, "places", fresh)
-    monkeypatch.setattr(event_stream, "places", fresh)
-    return fresh
-
-
-@pytest.fixture
-def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Events]]:
-    """Opens streams, which are closed after the test; rights are checked before each event.
-
-    The test's transaction keeps its connection.
-    """
-    for module in (event_stream, current_permissions):
-        monkeypatch.setattr(module, "release_connections", lambda: None)
-    monkeypatch.setattr(event_stream, "CHECK_S", 0)
-    monkeypatch.setattr(event_stream, "TICK_S", 0.05)
-    monkeypatch.setattr(feed, "PAUSE_S", 0.05)
-    responses: list[HttpResponse] = []
-
-    def begin(caller: Caller, last_event_id: str | None = None, **query: str) -> Events:
-        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        response = caller.client.get(EVENTS, query, headers={**caller.headers, **headers})
-        assert response.status_code == 200, response.content
-        responses.append(response)
-        return Events(response.streaming_content)
-
-    yield begin
-    for response in responses:
-        response.close()
-    assert places.taken() == 0
-    assert feed.feed.count() == 0
-
-
-def ready(stream: Events) -> Event:
-    """The first event."""
-    event = stream.next()
-    assert event.name == "ready"
-    return event
-
 
 # What is sent
 
@@ -243,375 +171,28 @@ def test_other_methods_are_refused(program: Caller) -> None:
     assert refused(program.method("POST", EVENTS), 405)
 
 
-# Rights
-
-
-def test_an_event_type_needs_the_permission_of_its_json_counterpart() -> None:
-    of_operation = {(address, action): operation.permission for address, _, action, operation in operations()}
-    assert {kind: of_operation[COUNTERPARTS[kind]] for kind in EventType} == PERMISSIONS
-
-
-def test_a_key_is_sent_the_types_of_its_scopes(
-    listen: Callable[..., Events], key_of: Callable[..., Caller], organization: Organization
-) -> None:
-    stream = listen(key_of(Role.OPERATOR, ["cost:read"]))
-    assert ready(stream).data == {"types": ["alert", "budget"]}
-    for kind in EventType:
-        tell(organization, kind=kind)
-    assert [event.name for event in stream.take(2)] == ["budget", "alert"]
-
-
-def test_a_type_that_the_scopes_do_not_allow_is_403(key_of: Callable[..., Caller]) -> None:
-    accountant = key_of(Role.OPERATOR, ["cost:read"])
-    assert "queue:read" in refused(accountant.get(EVENTS, types="queue"), 403)["message"]
-    refused(accountant.get(EVENTS, requestId=str(uuid4())), 403)
-    refused(key_of(Role.OPERATOR, ["chat:write"]).get(EVENTS), 403)
-    refused(Caller().get(EVENTS), 401)
-
-
-def test_a_key_that_is_revoked_ends_its_stream(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    with organization_scope(organization.pk):
-        revoke_key(key=ApiKey.objects.get(), actor="test")
-    key_cache.clear()
-    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
-
-
-def test_logging_out_ends_the_stream(
-    listen: Callable[..., Events], operator: User, client_of: Callable[[User], Client]
-) -> None:
-    client = client_of(operator)
-    stream = listen(Caller(client))
-    ready(stream)
-    client.logout()
-    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
-
-
-def test_a_removed_members_stream_ends(
-    listen: Callable[..., Events], operator: User, owner: User, client_of: Callable[[User], Client]
-) -> None:
-    stream = listen(Caller(client_of(operator)))
-    ready(stream)
-    Membership.objects.filter(user=operator).delete()
-    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
-
-
-def test_a_removed_scope_ends_its_types(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    with organization_scope(organization.pk):
-        ApiKey.objects.update(scopes=["cost:read"])
-    key_cache.clear()
-    tell(organization, "first")
-    assert stream.next().data == {"text": "first"}
-    tell(organization, kind=EventType.QUEUE)
-    tell(organization, "second")
-    assert stream.next().data == {"text": "second"}
-    with organization_scope(organization.pk):
-        ApiKey.objects.update(scopes=["chat:write"])
-    key_cache.clear()
-    assert stream.rest() == [Event("", "end", {"reason": "forbidden"})]
-
-
-# Resuming
-
-
-def test_a_client_resumes_after_the_event_that_it_had_last(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    tell(organization, "one")
-    stream.next()
-    for text in ("two", "three"):
-        tell(organization, text)
-    for resumed in (listen(program, last_event_id=stream.last_id), listen(program, lastEventId=stream.last_id)):
-        assert ready(resumed).id == stream.last_id
-        assert [event.data["text"] for event in resumed.take(2)] == ["two", "three"]
-
-
-def test_a_client_that_had_no_event_yet_resumes_from_ready(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    first = ready(listen(program))
-    tell(organization, "meanwhile")
-    resumed = listen(program, last_event_id=first.id)
-    ready(resumed)
-    assert resumed.next().data == {"text": "meanwhile"}
-
-
-def test_the_header_takes_precedence_over_the_parameter(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    old = ready(listen(program)).id
-    tell(organization, "old")
-    stream = listen(program)
-    new = ready(stream).id
-    tell(organization, "new")
-    resumed = listen(program, last_event_id=new, lastEventId=old)
-    ready(resumed)
-    assert resumed.next().data == {"text": "new"}
-
-
-@pytest.mark.parametrize("last_event_id", ["1-0", "999999999999999-0"])
-def test_an_id_that_the_history_does_not_have_is_answered_by_reset(
-    listen: Callable[..., Events], program: Caller, organization: Organization, last_event_id: str
-) -> None:
-    tell(organization, "before")
-    stream = listen(program, last_event_id=last_event_id)
-    ready(stream)
-    assert stream.next().data == {"reason": "too_old"}
-    tell(organization, "after")
-    assert stream.next().data == {"text": "after"}
-
-
-def test_an_id_that_was_trimmed_is_answered_by_reset(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_events, "HISTORY_MAX", 100)
-    begin = ready(listen(program)).id
-    for _ in range(301):
-        tell(organization, "x")
-    resumed = listen(program, last_event_id=begin)
-    ready(resumed)
-    assert (resumed.next().name, resumed.last_id > begin) == ("reset", True)
-
-
-def test_more_events_than_a_history_page_are_sent_in_order(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_events, "PAGE", 10)
-    monkeypatch.setattr(event_stream, "PAGE", 10)
-    begin = ready(listen(program)).id
-    publish(organization.pk, [Draft(EventType.ALERT, "1", Note(text=str(number))) for number in range(45)])
-    resumed = listen(program, last_event_id=begin)
-    ready(resumed)
-    assert [event.data["text"] for event in resumed.take(45)] == [str(number) for number in range(45)]
-
-
-def test_a_slow_client_misses_nothing_that_the_history_still_has(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "UNREAD_MAX", 5)
-    stream = listen(program)
-    ready(stream)
-    publish(organization.pk, [Draft(EventType.ALERT, "1", Note(text=str(number))) for number in range(60)])
-    assert [event.data["text"] for event in stream.take(60)] == [str(number) for number in range(60)]
-
-
-def test_an_event_that_the_channel_lost_comes_with_the_next_heartbeat(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
-    monkeypatch.setattr(feed.Feed, "_deliver", lambda *_: None)
-    stream = listen(program)
-    ready(stream)
-    tell(organization, "lost")
-    assert stream.next().data == {"text": "lost"}
-    assert "heartbeat" in stream.comments
-
-
-def test_a_heartbeat_contains_the_clients_position(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else an id would grow too old while nothing comes that the client wants."""
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
-    stream = listen(program, types="alert")
-    begin = ready(stream).id
-    tell(organization, kind=EventType.QUEUE)
-    unwanted = live_events.newest_id(organization.pk)
-    tell(organization, "wanted")
-    resumed_from: Any = [stream.last_id]
-    stream.next()
-    assert begin < unwanted < stream.last_id
-    assert resumed_from[0] in (begin, unwanted)
-
-
-# Faults
-
-
-def test_a_stream_reports_an_unavailable_redis_and_continues(
-    listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
-    assert stream.next() == Event("", "interrupted", {"reason": "redis_unavailable"})
-    settings.REDIS_URL = url
-    back = stream.next()
-    assert (back.name, back.data, bool(back.id)) == ("reset", {"reason": "interrupted"}, True)
-    tell(organization, "again")
-    assert stream.next().data == {"text": "again"}
-
-
-def test_a_stream_can_start_without_redis(
-    listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
-) -> None:
-    url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
-    stream = listen(program)
-    assert stream.next().name == "interrupted"
-    settings.REDIS_URL = url
-    assert [event.name for event in stream.take(2)] == ["ready", "reset"]
-
-
-def test_a_redis_without_its_data_causes_a_reset(
-    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
-    stream = listen(program)
-    ready(stream)
-    live_events.redis_client().flushall()
-    assert stream.next().data == {"reason": "too_old"}
-    tell(organization, "again")
-    assert stream.next().data == {"text": "again"}
-
-
-def test_a_failed_publish_raises_no_error(program: Caller, organization: Organization, settings: Settings) -> None:
-    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
-    tell(organization)
-    assert program.post(QUEUE, enqueue_body()).status_code == 202
-
-
-def test_a_server_that_stops_ends_its_streams(
-    listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    monkeypatch.setattr(stopping, "is_stopping", lambda: True)
-    assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
-
-
-def test_streams_end_without_the_database(
-    listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever cannot be checked may have lost his rights."""
-
-    def away(_: object) -> None:
-        raise OperationalError
-
-    stream = listen(program)
-    ready(stream)
-    monkeypatch.setattr(event_stream, "current_permissions", away)
-    assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
-
-
-def test_a_client_that_does_not_read_loses_its_slot(
-    listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_stream, "STALLED_S", 0)
-    stream = listen(program)
-    ready(stream)
-    monkeypatch.setattr(ClientSocket, "is_ready", lambda *_: False)
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
-    tell(Organization.objects.get())
-    assert stream.rest() == []
-    assert places.taken() == 0
-
-
-def test_an_invalid_message_is_ignored(
-    listen: Callable[..., Events], program: Caller, organization: Organization
-) -> None:
-    stream = listen(program)
-    ready(stream)
-    live_events.redis_client().publish(live_events.CHANNEL, "nonsense")
-    tell(organization, "sense")
-    assert stream.next().data == {"text": "sense"}
-
-
-def test_any_number_of_listeners_share_one_subscription(
-    listen: Callable[..., Events], program: Caller, other_program: Caller
-) -> None:
-    for caller in (program, program, other_program):
-        ready(listen(caller))
-    wait_until(lambda: _subscriptions() == 1, "the subscription")
-    assert feed.feed.count() == 3
-
-
-def _subscriptions() -> int:
-    return int(live_events.redis_client().pubsub_numsub(live_events.CHANNEL)[0][1])
-
-
-# Places
-
-
-def test_an_organization_cannot_take_all_slots(
-    listen: Callable[..., Events], program: Caller, other_program: Caller
-) -> None:
-    for _ in range(3):
-        listen(program)
-    full = program.get(EVENTS)
-    assert refused(full, 429)["type"] == "too_many_streams"
-    assert full["Retry-After"] == "5"
-    listen(other_program)
-    full = other_program.get(EVENTS)
-    assert refused(full, 503)["type"] == "unavailable"
-    assert full["Retry-After"] == "5"
-
-
-def test_closing_a_stream_frees_its_slot(listen: Callable[..., Events], program: Caller, places: Places) -> None:
-    for _ in range(6):
-        response = program.get(EVENTS)
-        next(iter(response.streaming_content))
-        assert places.taken() == 1
-        response.close()
-        assert places.taken() == 0
-
-
-def test_an_unread_stream_frees_its_slot(program: Caller, places: Places) -> None:
-    response = program.get(EVENTS)
-    assert places.taken() == 1
-    del response
-    gc.collect()
-    assert places.taken() == 0
-
-
-def test_slots_are_limited_and_released() -> None:
-    few = Places(4)
-    for _ in range(3):
-        few.take(1)
-    with pytest.raises(ShareTakenError):
-        few.take(1)
-    few.take(2)
-    with pytest.raises(AllPlacesTakenError):
-        few.take(2)
-    few.leave(1)
-    few.take(1)
-    one = Places(1)
-    one.take(1)
-    with pytest.raises(AllPlacesTakenError):
-        Places(0).take(1)
-
-
 # What it costs
 
 
 def test_a_request_costs_one_redis_command_for_each_of_its_statuses(
-    program: Caller, provider: ScriptedProvider, organization: Organization
+    program: Caller, provider: ScriptedProvider, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def calls(command: str) -> int:
         stats = live_events.redis_client().info("commandstats")
         return int(stats.get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
+    sent: list[ScriptCall] = []
+
+    def counted(*arguments: Any) -> ScriptCall:
+        sent.append(ScriptCall(*arguments))
+        return sent[-1]
+
     tell(organization)  # the script is loaded
     before = {command: calls(command) for command in ("xadd", "publish")}
-    scripts: list[list[str]] = []
-    original = live_events._script()
-
-    def counted(*args: Any, **kwargs: Any) -> object:
-        scripts.append(kwargs["args"])
-        return original(*args, **kwargs)
-
-    live_events._script.cache_clear()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(live_events, "_script", lambda: counted)
-        program.post(QUEUE, enqueue_body())
-        claim = claim_next("worker")
-        assert claim is not None
-        process(claim)
-    assert len(scripts) == 3
+    monkeypatch.setattr(live_events, "ScriptCall", counted)
+    program.post(QUEUE, enqueue_body())
+    claim = claim_next("worker")
+    assert claim is not None
+    process(claim)
+    assert len(sent) == 3
     assert {command: calls(command) - number for command, number in before.items()} == {"xadd": 3, "publish": 3}

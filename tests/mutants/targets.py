@@ -38,6 +38,7 @@ QUEUE = (
 )
 KEYS = (
     "tests/tenants/test_keys.py",
+    "tests/tenants/test_key_rotation.py",
     "tests/tenants/test_keys_page.py",
     "tests/tenants/test_commands.py",
     "tests/tenants/test_scope.py",

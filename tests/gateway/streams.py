@@ -1,0 +1,67 @@
+"""Streams of events, opened in this process."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.http import HttpResponse
+from pydantic import BaseModel
+
+from aiinfra.gateway import current_permissions, event_stream, events, feed
+from aiinfra.gateway.places import Places
+from aiinfra.live_events import Draft, EventType, publish
+from aiinfra.tenants.models import Organization
+from tests.api.support import EVENTS, Caller
+from tests.gateway.sse import Event, Events
+
+
+class Note(BaseModel):
+    """Some data."""
+
+    text: str = ""
+
+
+def tell(organization: Organization, text: str = "", kind: EventType = EventType.ALERT, subject: str = "1") -> None:
+    publish(organization.pk, [Draft(kind, subject, Note(text=text))])
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Four new places, of which an organization may have three."""
+    fresh = Places(4)
+    monkeypatch.setattr(events, "places", fresh)
+    monkeypatch.setattr(event_stream, "places", fresh)
+    return fresh
+
+
+@pytest.fixture
+def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Events]]:
+    """Opens streams, which are closed after the test; rights are checked before each event.
+
+    The test's transaction keeps its connection.
+    """
+    for module in (event_stream, current_permissions):
+        monkeypatch.setattr(module, "release_connections", lambda: None)
+    monkeypatch.setattr(event_stream, "CHECK_S", 0)
+    monkeypatch.setattr(event_stream, "TICK_S", 0.05)
+    monkeypatch.setattr(feed, "PAUSE_S", 0.05)
+    responses: list[HttpResponse] = []
+
+    def begin(caller: Caller, last_event_id: str | None = None, **query: str) -> Events:
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        response = caller.client.get(EVENTS, query, headers={**caller.headers, **headers})
+        assert response.status_code == 200, response.content
+        responses.append(response)
+        return Events(response.streaming_content)
+
+    yield begin
+    for response in responses:
+        response.close()
+    assert places.taken() == 0
+    assert feed.feed.count() == 0
+
+
+def ready(stream: Events) -> Event:
+    """The first event."""
+    event = stream.next()
+    assert event.name == "ready"
+    return event

@@ -1,0 +1,105 @@
+"""`GET /api/ai/events`: what happens when something breaks."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import OperationalError
+from pytest_django.fixtures import Settings
+
+from aiinfra import live_events
+from aiinfra.gateway import event_stream, stopping
+from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.places import Places
+from aiinfra.tenants.models import Organization
+from tests.api.support import QUEUE, Caller, enqueue_body
+from tests.gateway.sse import Event, Events
+from tests.gateway.streams import ready, tell
+from tests.support.processes import free_port
+
+
+def test_a_stream_reports_an_unavailable_redis_and_continues(
+    listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
+    assert stream.next() == Event("", "interrupted", {"reason": "redis_unavailable"})
+    settings.REDIS_URL = url
+    back = stream.next()
+    assert (back.name, back.data, bool(back.id)) == ("reset", {"reason": "interrupted"}, True)
+    tell(organization, "again")
+    assert stream.next().data == {"text": "again"}
+
+
+def test_a_stream_can_start_without_redis(
+    listen: Callable[..., Events], program: Caller, organization: Organization, settings: Settings
+) -> None:
+    url, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}/0"
+    stream = listen(program)
+    assert stream.next().name == "interrupted"
+    settings.REDIS_URL = url
+    assert [event.name for event in stream.take(2)] == ["ready", "reset"]
+
+
+def test_a_redis_without_its_data_causes_a_reset(
+    listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
+    stream = listen(program)
+    ready(stream)
+    live_events.redis_client().flushall()
+    assert stream.next().data == {"reason": "too_old"}
+    tell(organization, "again")
+    assert stream.next().data == {"text": "again"}
+
+
+def test_a_failed_publish_raises_no_error(program: Caller, organization: Organization, settings: Settings) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    tell(organization)
+    assert program.post(QUEUE, enqueue_body()).status_code == 202
+
+
+def test_a_server_that_stops_ends_its_streams(
+    listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    monkeypatch.setattr(stopping, "is_stopping", lambda: True)
+    assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
+
+
+def test_streams_end_without_the_database(
+    listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot be checked may have lost his rights."""
+
+    def away(_: object) -> None:
+        raise OperationalError
+
+    stream = listen(program)
+    ready(stream)
+    monkeypatch.setattr(event_stream, "current_permissions", away)
+    assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
+
+
+def test_a_client_that_does_not_read_loses_its_slot(
+    listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "STALLED_S", 0)
+    stream = listen(program)
+    ready(stream)
+    monkeypatch.setattr(ClientSocket, "is_ready", lambda *_: False)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
+    tell(Organization.objects.get())
+    assert stream.rest() == []
+    assert places.taken() == 0
+
+
+def test_an_invalid_message_is_ignored(
+    listen: Callable[..., Events], program: Caller, organization: Organization
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    live_events.redis_client().publish(live_events.CHANNEL, "nonsense")
+    tell(organization, "sense")
+    assert stream.next().data == {"text": "sense"}

@@ -1,0 +1,96 @@
+"""`GET /api/ai/events`: who is sent what."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.test import Client
+
+from aiinfra.live_events import PERMISSIONS, EventType
+from aiinfra.tenants import key_cache
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import revoke_key
+from aiinfra.tenants.models import ApiKey, Membership, Organization, User
+from aiinfra.tenants.scope import organization_scope
+from tests.api.authorization_cells import operations
+from tests.api.support import EVENTS, QUEUE, Caller, refused
+from tests.gateway.sse import Event, Events
+from tests.gateway.streams import ready, tell
+
+COUNTERPARTS = {
+    EventType.REQUEST: (QUEUE, "list"),
+    EventType.QUEUE: (QUEUE, "stats"),
+    EventType.BUDGET: ("/api/ai/cost", "budgets"),
+    EventType.ALERT: ("/api/ai/cost", "alerts"),
+}
+
+
+def test_an_event_type_needs_the_permission_of_its_json_counterpart() -> None:
+    of_operation = {(address, action): operation.permission for address, _, action, operation in operations()}
+    assert {kind: of_operation[COUNTERPARTS[kind]] for kind in EventType} == PERMISSIONS
+
+
+def test_a_key_is_sent_the_types_of_its_scopes(
+    listen: Callable[..., Events], key_of: Callable[..., Caller], organization: Organization
+) -> None:
+    stream = listen(key_of(Role.OPERATOR, ["cost:read"]))
+    assert ready(stream).data == {"types": ["alert", "budget"]}
+    for kind in EventType:
+        tell(organization, kind=kind)
+    assert [event.name for event in stream.take(2)] == ["budget", "alert"]
+
+
+def test_a_type_that_the_scopes_do_not_allow_is_403(key_of: Callable[..., Caller]) -> None:
+    accountant = key_of(Role.OPERATOR, ["cost:read"])
+    assert "queue:read" in refused(accountant.get(EVENTS, types="queue"), 403)["message"]
+    refused(accountant.get(EVENTS, requestId=str(uuid4())), 403)
+    refused(key_of(Role.OPERATOR, ["chat:write"]).get(EVENTS), 403)
+    refused(Caller().get(EVENTS), 401)
+
+
+def test_a_key_that_is_revoked_ends_its_stream(
+    listen: Callable[..., Events], program: Caller, organization: Organization
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    with organization_scope(organization.pk):
+        revoke_key(key=ApiKey.objects.get(), actor="test")
+    key_cache.clear()
+    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
+
+
+def test_logging_out_ends_the_stream(
+    listen: Callable[..., Events], operator: User, client_of: Callable[[User], Client]
+) -> None:
+    client = client_of(operator)
+    stream = listen(Caller(client))
+    ready(stream)
+    client.logout()
+    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
+
+
+def test_a_removed_members_stream_ends(
+    listen: Callable[..., Events], operator: User, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    stream = listen(Caller(client_of(operator)))
+    ready(stream)
+    Membership.objects.filter(user=operator).delete()
+    assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
+
+
+def test_a_removed_scope_ends_its_types(
+    listen: Callable[..., Events], program: Caller, organization: Organization
+) -> None:
+    stream = listen(program)
+    ready(stream)
+    with organization_scope(organization.pk):
+        ApiKey.objects.update(scopes=["cost:read"])
+    key_cache.clear()
+    tell(organization, "first")
+    assert stream.next().data == {"text": "first"}
+    tell(organization, kind=EventType.QUEUE)
+    tell(organization, "second")
+    assert stream.next().data == {"text": "second"}
+    with organization_scope(organization.pk):
+        ApiKey.objects.update(scopes=["chat:write"])
+    key_cache.clear()
+    assert stream.rest() == [Event("", "end", {"reason": "forbidden"})]
