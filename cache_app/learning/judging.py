@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants import audit
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.statements import Parameter
 from cache_app import question
 from cache_app.models import CacheHit, JudgedBy, JudgedPair, Judgement, Layer
 from cache_app.policy import policy_of
@@ -129,10 +130,17 @@ def weight_of(hit: CacheHit) -> float:
 
 def blocks_of(organization_id: int, entry_id: str) -> Blocks:
     """What to include when the entry is stored again; one query."""
-    wrong = _wrong_pairs(organization_id, entry_id).exclude(OWN_TEXT)
-    pairs = dict(wrong.values_list("question_id", "similarity"))
+    wrong = _wrong_pairs_of_entry.run(organization=organization_id, entry_id=entry_id)
+    pairs = {pair.question_id: pair.similarity for pair in wrong}
     bars = [min(similarity + BAR_RISE, HIGHEST_BAR) for similarity in pairs.values()]
     return Blocks(frozenset(pairs), max(bars, default=0.0))
+
+
+_wrong_pairs_of_entry = JudgedPair.objects.prepare_select(
+    lambda pairs: pairs.filter(
+        organization_id=Parameter("organization", "organization_id"), entry_id=Parameter("entry_id"), is_right=False
+    ).exclude(OWN_TEXT)
+)
 
 
 def is_wrong_pair(organization_id: int, entry_id: str, question_id: str) -> bool:

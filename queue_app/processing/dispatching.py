@@ -6,8 +6,7 @@ So a lost worker has either changed nothing, or its call may have been sent. Cal
 
 import logging
 
-from django.db import transaction
-
+from aiinfra.group_commit import grouped
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ErrorCode, ProviderError
@@ -63,10 +62,13 @@ def _start(entry: IndexEntry, worker: str, *, all_closed: bool) -> tuple[Claim, 
     claim = claims.claim_of(request, entry)
     attempt = cost.current_attempt(request.id, claim.attempt_number)
     decision = ALLOWED if all_closed else _ask_breaker(claim, attempt)
-    with transaction.atomic():
+    may_send = decision.allowed and not _stood_elsewhere(claim, attempt)
+
+    def take_and_send() -> tuple[bool, bool]:
         is_ours = claims.take(request, worker)
-        is_sent = is_ours and decision.allowed and not _stood_elsewhere(claim, attempt)
-        is_sent = is_sent and cost.dispatch(attempt, claim.timeout)
+        return is_ours, is_ours and may_send and cost.dispatch(attempt, claim.timeout)
+
+    is_ours, is_sent = grouped(take_and_send)
     if is_sent:
         tell(claim, [events.publication_of(request), *claims.sending(claim, attempt)])
         return claim, attempt

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra.group_commit import grouped
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
 from aiinfra.providers.tokens import counted_usage
@@ -48,14 +49,19 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer, report: Sequenc
     `report` runs in the round trip that publishes. False if the request was lost or cancelled in the meantime.
     """
     counted = None if answer.usage else _counted(claim, answer)
-    with transaction.atomic():
+    response = pack(response_of(answer))
+
+    def book() -> bool:
         ended = _end(claim.request, claim.attempt_number, Status.COMPLETED)
         if ended:
-            RequestContent.objects.change({"response": pack(response_of(answer))}, request_id=claim.request.id)
+            RequestContent.objects.change({"response": response}, request_id=claim.request.id)
         if answer.usage:
             cost.settle(attempt, answer.usage, answer.raw_usage)
         else:
             cost.settle_uncounted(attempt, counted, answer.raw_usage)
+        return ended
+
+    ended = grouped(book)
     entry = replace(answer, usage=answer.usage or counted)
     keep = partial(cache_answer, claim, attempt, entry) if ended else None
     _left(claim, is_ours=ended, attempt=attempt, report=report, keep=keep)

@@ -1,0 +1,97 @@
+"""What a worker's way through a request costs: statements, commits, and round trips to Redis, exactly."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+
+from aiinfra.providers import breaker
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from queue_app import tasks
+from queue_app.models import AIRequest, Status
+from queue_app.submission.intake import Submission
+from queue_app.submission.submit import submit
+from tests.queue_app.conftest import ScriptedProvider, refusal
+from tests.support.costs import counted_costs
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queue", "provider")]
+Ask = Callable[..., AIRequest]
+RETRY_STATEMENTS = {"sqlite": 16, "postgresql": 17}
+
+
+@pytest.fixture
+def ask(organization: Organization) -> Ask:
+    """Accepts a new question each time, and the same one for the same text."""
+    asked = iter(range(100))
+
+    def make(text: str = "", **fields: object) -> AIRequest:
+        messages = [{"role": "user", "content": text or f"How do I plant {next(asked)} trees?"}]
+        with organization_scope(organization.pk):
+            return submit(Submission(organization.pk, "deepseek", "deepseek-chat", messages, **fields))  # type: ignore[arg-type]
+
+    return make
+
+
+def costs_of_one() -> tuple[int, int, int]:
+    """Of the next request, in a worker that has processed one before: scripts, prices and policies are known."""
+    assert tasks._work_once("worker")
+    with counted_costs() as costs:
+        assert tasks._work_once("worker")
+    return costs.counts
+
+
+def test_an_answer_costs_eleven_statements_two_commits_and_three_round_trips(ask: Ask) -> None:
+    for _ in range(2):
+        ask(cache_mode="bypass")
+    assert costs_of_one() == (11, 2, 3)
+
+
+def test_an_answer_for_the_cache_costs_its_entry_and_the_release_of_its_question(ask: Ask) -> None:
+    for _ in range(2):
+        ask()
+    assert costs_of_one() == (13, 3, 4)
+
+
+@pytest.mark.usefixtures("no_fallback")
+def test_a_retry_costs_a_new_attempt(ask: Ask, provider: ScriptedProvider) -> None:
+    provider.script = [refusal("RATE_LIMITED")]
+    for _ in range(2):
+        ask(cache_mode="bypass")
+    assert costs_of_one() == (RETRY_STATEMENTS[connection.vendor], 2, 8)
+
+
+def test_the_breaker_is_asked_only_while_a_circuit_is_not_closed(ask: Ask) -> None:
+    for _ in range(2):
+        ask(cache_mode="bypass")
+    for _ in range(9):
+        breaker.record_failure("openai", "gpt-3.5-turbo")
+    assert costs_of_one() == (11, 2, 4)
+
+
+def test_an_empty_queue_costs_one_round_trip(ask: Ask) -> None:
+    ask(cache_mode="bypass")
+    assert tasks._work_once("worker")
+    with counted_costs() as costs:
+        assert not tasks._work_once("worker")
+    assert costs.counts == (0, 0, 1)
+
+
+def test_the_claim_and_the_mark_that_the_call_is_sent_are_one_commit(ask: Ask, provider: ScriptedProvider) -> None:
+    """So a lost worker has changed nothing, or its call may have been sent."""
+    seen: list[int] = []
+    answer = provider.script[0]
+    ask(cache_mode="bypass")
+    with counted_costs() as costs:
+        provider.script = [lambda _attempt: (seen.append(costs.commits), answer)[1]]  # type: ignore[list-item]
+        assert tasks._work_once("worker")
+    assert (seen, costs.commits) == ([1], 2)
+
+
+def test_a_cancelled_request_is_not_sent_and_its_entry_is_released(ask: Ask, provider: ScriptedProvider) -> None:
+    request = ask(cache_mode="bypass")
+    with organization_scope(request.organization_id):
+        AIRequest.objects.filter(id=request.id).update(status=Status.CANCELLED, completed_at=request.created_at)
+    with counted_costs() as costs:
+        assert tasks._work_once("worker")
+    assert (provider.calls, costs.counts) == ([], (1, 0, 2))

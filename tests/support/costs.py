@@ -1,0 +1,54 @@
+"""Counts what a block of code asks of the database and of Redis: costs that are the same on a busy machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import connection
+from redis.connection import AbstractConnection
+
+WRITES = ("INSERT", "UPDATE", "DELETE")
+TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE")
+
+
+@dataclass
+class Costs:
+    """The SQL of the statements; commits, including those of writes outside a transaction; and round trips to Redis."""
+
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+    round_trips: int = 0
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Statements, commits and round trips."""
+        return len(self.statements), self.commits, self.round_trips
+
+    def note_statement(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """A wrapper for `connection.execute_wrapper`."""
+        if not sql.startswith(TRANSACTION):
+            self.statements.append(sql)
+            self.commits += sql.startswith(WRITES) and not connection.in_atomic_block
+        return execute(sql, params, many, context)
+
+
+@contextmanager
+def counted_costs() -> Iterator[Costs]:
+    """What this thread's database connection does in the block, and all of the process's Redis connections."""
+    costs = Costs()
+    commit, send = connection._commit, AbstractConnection.send_packed_command
+
+    def counted_commit() -> None:
+        costs.commits += 1
+        commit()
+
+    def counted_send(self: AbstractConnection, *arguments: Any, **named: Any) -> None:
+        costs.round_trips += 1
+        send(self, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(costs.note_statement):
+        patch.setattr(connection, "_commit", counted_commit)
+        patch.setattr(AbstractConnection, "send_packed_command", counted_send)
+        yield costs
