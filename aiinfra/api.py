@@ -93,6 +93,8 @@ class Endpoint:
 
     csrf_exempt = True
     login_required = False
+    is_in_schema = True
+    """Whether the OpenAPI document describes it. Doors in a vendor's dialect are described by the vendor."""
 
     def __init__(self, operations: dict[tuple[str, str | None], Operation]) -> None:
         self.operations = operations
@@ -102,12 +104,16 @@ class Endpoint:
         try:
             return self._answer(request, captured)
         except ApiError as error:
-            return error_response(request, error)
+            return self.refuse(request, error)
         except (SuspiciousOperation, UnreadablePostError) as error:
-            return error_response(request, ApiError(400, "invalid_request", str(error)))
+            return self.refuse(request, ApiError(400, "invalid_request", str(error)))
         except Exception as error:
             logger.exception("request failed")
-            return error_response(request, failure_of(error))
+            return self.refuse(request, failure_of(error))
+
+    def refuse(self, request: HttpRequest, error: ApiError) -> HttpResponse:
+        """The response to a request that failed. Doors in another vendor's dialect have another shape."""
+        return error_response(request, error)
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         principal, by_session = authenticate(request)

@@ -37,6 +37,7 @@ BODY_ERRORS = {
     415: "Not JSON",
     422: "The model has no price, or the amount exceeds a limit",
     502: "The provider failed",
+    504: "No answer in time",
 }
 """Statuses that only an operation with a body can return."""
 BESIDE = {"organizationId": {"type": ["string", "null"], "description": "the organization's slug"}}
@@ -74,7 +75,8 @@ def _text() -> str:
 @cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    endpoints = dict(find_endpoints(get_resolver().url_patterns))
+    found = find_endpoints(get_resolver().url_patterns)
+    endpoints = {address: endpoint for address, endpoint in found if endpoint.is_in_schema}
     operations = [operation for endpoint in endpoints.values() for operation in endpoint.operations.values()]
     models: list[type[BaseModel]] = [ErrorOut]
     for operation in operations:

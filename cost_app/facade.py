@@ -13,7 +13,7 @@ from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
 from cost_app.performance import figures
 from cost_app.performance.figures import DEFAULT_HOURS, MOST_HOURS, Performance
-from cost_app.prices import importing, limits, lookup
+from cost_app.prices import importing, limits, lookup, prompt_size
 from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
 from cost_app.recommendations import classes, rules
@@ -70,6 +70,8 @@ class CostOptimizer:
     get_optimal_provider = staticmethod(python_api.get_optimal_provider)
 
     priced_models = staticmethod(lookup.priced_models)
+    embedding_models = staticmethod(lookup.embedding_models)
+    estimated_tokens = staticmethod(prompt_size.estimated_tokens)
     import_prices_once = staticmethod(importing.import_once)
     price_of = staticmethod(lookup.price_of)
     rate_limits = staticmethod(limits.rate_limits)

@@ -1,10 +1,11 @@
 """`/api/ai/queue`: the queue's JSON API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
+from aiinfra.providers.base import Dialect
 from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.security_log.reading import note_reading
@@ -17,6 +18,7 @@ from queue_app.payloads import (
     EnqueueRequest,
     LaneReference,
     ListQuery,
+    Message,
     Paused,
     QueueStatsOut,
     RequestOut,
@@ -29,7 +31,7 @@ from queue_app.payloads import (
 from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
 from queue_app.stats.summary import queue_stats
-from queue_app.submission.from_payload import submission_from
+from queue_app.submission.from_payload import NO_HEADERS, submission_from
 from queue_app.submission.intake import (
     IdempotencyConflictError,
     QueueFullError,
@@ -38,7 +40,16 @@ from queue_app.submission.intake import (
 )
 from queue_app.submission.key_rates import KeyRateError
 
-__all__ = ["CallOptions", "ResponseOut", "UsageOut", "contract_errors", "queue", "request_out", "submission_of"]
+__all__ = [
+    "CallOptions",
+    "Message",
+    "ResponseOut",
+    "UsageOut",
+    "contract_errors",
+    "queue",
+    "request_out",
+    "submission_of",
+]
 
 
 @contextmanager
@@ -68,8 +79,16 @@ def _come_back(seconds: int) -> dict[str, str]:
     return {"Retry-After": str(seconds)}
 
 
-def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str) -> Submission:
-    """The submission that a client's options describe."""
+def submission_of(
+    call: ApiCall,
+    options: CallOptions,
+    provider: str,
+    model: str,
+    *,
+    dialect: Dialect = Dialect.OPENAI,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Submission:
+    """The submission that a client's options describe. Raises InvalidValueError for a call that cannot be sent."""
     return submission_from(
         options,
         organization_id=call.principal.organization_id,
@@ -79,6 +98,8 @@ def submission_of(call: ApiCall, options: CallOptions, provider: str, model: str
         key_limits=call.principal.limits,
         log_in=call.http.user.get_username() if call.principal.user_id else "",
         idempotency_key=call.idempotency_key,
+        dialect=dialect,
+        headers=headers,
     )
 
 

@@ -11,6 +11,7 @@ from queue_app.models import ENDED, AIRequest, Status
 from queue_app.ordering.provider_limits import LimitUse, limit_uses
 from queue_app.payloads import PriorityName
 from queue_app.processing.direct import DirectCall, renew_leases
+from queue_app.processing.embedding_call import embed
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
 from queue_app.queries import RequestStatus, ended_among, has_ended, request_by_id, status_of
@@ -58,6 +59,7 @@ __all__ = [
     "WorkerBeat",
     "aggregate",
     "cancel_live",
+    "embed",
     "ended_among",
     "erase_requests",
     "event_of",

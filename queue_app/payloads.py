@@ -57,7 +57,7 @@ class Message(ApiModel):
 class CallOptions(ApiModel):
     """Options that queued requests and chats share."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=256)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=2_048)]
     priority: PriorityName = "normal"
     user_id: ShortText = ""
     conversation_id: ShortText = ""

@@ -27,6 +27,7 @@ MAY_CALL_PROVIDERS = {
     "aiinfra/providers/registry.py": "defines it",
     "queue_app/processing/provider_call.py": "sends calls, each with its attempt",
     "cache_app/embedding/openai.py": "sends texts to embed, each call with its attempt",
+    "queue_app/processing/embedding_call.py": "sends texts to embed for a client, each call with its attempt",
     "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
 }
 MAY_USE_FLOATS = {

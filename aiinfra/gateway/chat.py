@@ -82,7 +82,21 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
 
 
 def _waited(submission: Submission, client: ClientSocket) -> HttpResponse:
-    """The answer; 202 only after the timeout. Raises ApiError 429 before anything is stored if no slot is free."""
+    """The answer; 202 only after the timeout."""
+    request = ask_and_wait(submission, client)
+    return _answer(status_of(request, with_content=True)) if request.status in ENDED else _queued(request)
+
+
+def can_wait() -> bool:
+    """Whether this process holds connections open at all."""
+    return waiting_room.is_open
+
+
+def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
+    """The request, which has ended unless the timeout passed or the client left.
+
+    Raises ApiError 429 before anything is stored if no slot is free, and everything that `submit` raises.
+    """
     try:
         with waiting_room.visit(submission.organization_id, client) as visit:
             direct = DirectCall()
@@ -90,13 +104,12 @@ def _waited(submission: Submission, client: ClientSocket) -> HttpResponse:
             if direct.has_started:
                 request = calling.make(direct)
             timeout_s = submission.timeout_ms / 1000 + WAIT_MARGIN_S
-            if request.status not in ENDED and not visit.wait(request.id, timeout_s):
-                return _queued(request)
+            if request.status not in ENDED:
+                visit.wait(request.id, timeout_s)
     except TooManyWaitingError:
         message = "Too many clients are waiting for answers. The request was not accepted. Try again later."
         raise ApiError(429, "too_many_waiting", message, headers={"Retry-After": RETRY_AFTER_FULL_S}) from None
-    ended = request_by_id(request.id)
-    return _queued(request) if ended is None else _answer(status_of(ended, with_content=True))
+    return request_by_id(request.id) or request
 
 
 def _queued(request: AIRequest) -> HttpResponse:

@@ -1,6 +1,6 @@
 """URLs of the gateway API."""
 
-from django.urls import path
+from django.urls import include, path
 
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
@@ -16,5 +16,6 @@ urlpatterns = [
     path("api/ai/cache", cache, name="api_cache"),
     path("api/ai/cost", cost, name="api_cost"),
     path("api/ai/exports", exports, name="api_exports"),
+    path("v1/", include("aiinfra.gateway.v1.urls")),
     path("api/schema", schema, name="api_schema"),
 ]

@@ -146,14 +146,17 @@ class ChatCall:
     """All other parameters by their names in the dialect: tools, response format, stop sequences and so on."""
     dialect: Dialect = Dialect.OPENAI
     """The dialect of messages and parameters. Adapters of the other one translate."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The vendor's own headers, such as `anthropic-beta`; for providers of the same dialect."""
 
 
 @dataclass(frozen=True)
 class EmbeddingCall:
-    """Texts to embed."""
+    """Texts to embed, or the tokens of each. `parameters` are all others by OpenAI's names, such as dimensions."""
 
-    texts: list[str]
+    texts: list[Any]
     timeout_s: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = [
     "ModelNotPricedError",
     "add_shipped_prices",
     "clear_price_cache",
+    "embedding_models",
     "in_force",
     "price_among",
     "price_of",
@@ -130,6 +131,12 @@ def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[
     targets = targets_of(asked - priced, timezone.now())
     held = _of_models(chat, set(targets.values())) if targets else set()
     return sorted(priced | {alias for alias, target in targets.items() if target in held})
+
+
+def embedding_models() -> list[tuple[str, str]]:
+    """Every (provider, model) that charges for input and nothing for output; sorted."""
+    priced = in_force().filter(tier=PriceTier.STANDARD, input__gt=0, output=0)
+    return sorted(set(priced.values_list("provider", "model")))
 
 
 def _of_models(prices: QuerySet[ModelPrice], models: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from aiinfra.providers.tokens import BYTES_PER_TOKEN
 from cost_app.models import BoundMode
 
 TOKENS_PER_MESSAGE = 16
@@ -75,6 +76,12 @@ def size_of(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
         has_tools=bool(parameters.get("tools") or parameters.get("functions")),
         predicted=str(parameters.get("prediction") or ""),
     )
+
+
+def estimated_tokens(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], model: str) -> int:
+    """About how many tokens a prompt has, from its length alone: what it may be at most is several times as much."""
+    size = size_of(messages, parameters)
+    return -(-size.tokens(BoundMode.STRICT, model) // BYTES_PER_TOKEN)
 
 
 def _images_in(value: object) -> Iterator[object]:

@@ -22,6 +22,7 @@ def copy_of(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Subm
         "service_tier": call.get("service_tier"),
         "parameters": call.get("parameters", {}),
         "dialect": Dialect(call.get("dialect", Dialect.OPENAI)),
+        "headers": call.get("headers", {}),
         "priority": Priority.LOW,
         "timeout_ms": request.timeout_ms,
         "api_key_id": request.api_key_id,

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from aiinfra.group_commit import grouped
 from aiinfra.one_by_one import one_by_one
-from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderError, TokenUsage
+from aiinfra.providers.base import ChatAnswer, Dialect, ErrorCode, ProviderError, TokenUsage
+from aiinfra.providers.dialects.choosing import can_express
 from aiinfra.providers.tokens import counted_usage
 from aiinfra.redis import ScriptCall
 from cost_app import create_cost_optimizer
@@ -103,7 +104,7 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
     asked = (request.provider, request.model)
     # Another model's answer is no use to the cache, for which these requests exist: it is neither stored nor compared.
     is_for_the_cache = request.metadata == WARMS or RECHECKS in request.metadata
-    fallback = [] if is_for_the_cache else cost.fallback_chain(request.organization_id, *asked)
+    fallback = [] if is_for_the_cache else _fallback(claim)
     return next_attempt(
         error,
         current=current,
@@ -112,6 +113,14 @@ def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextA
         chain=[asked, *fallback],
         max_retries=request.max_retries,
     )
+
+
+def _fallback(claim: Claim) -> list[tuple[str, str]]:
+    """The models to try next. Those of providers that cannot express the call are left out."""
+    asked, call = claim.request, claim.call
+    spoken = Dialect(call.get("dialect", Dialect.OPENAI)), call["messages"], call.get("parameters", {})
+    chain = cost.fallback_chain(asked.organization_id, asked.provider, asked.model)
+    return [(provider, model) for provider, model in chain if can_express(provider, *spoken)]
 
 
 def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, message: str) -> AIRequest | None:

@@ -121,6 +121,7 @@ def call_of(claim: Claim) -> ChatCall:
         service_tier=claim.call.get("service_tier"),
         parameters=claim.call.get("parameters", {}),
         dialect=Dialect(claim.call.get("dialect", Dialect.OPENAI)),
+        headers=claim.call.get("headers", {}),
     )
 
 

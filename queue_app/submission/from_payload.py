@@ -1,5 +1,7 @@
 """Turns validated payloads into submissions, for every entry point."""
 
+from collections.abc import Mapping
+
 from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.choosing import check_expressible
 from aiinfra.providers.dialects.rejections import CallRejectedError
@@ -8,6 +10,8 @@ from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
 from queue_app.submission.intake import Submission
+
+NO_HEADERS: Mapping[str, str] = {}
 
 
 def submission_from(
@@ -20,6 +24,8 @@ def submission_from(
     key_limits: KeyLimits = NO_LIMITS,
     log_in: str = "",
     idempotency_key: str | None = None,
+    dialect: Dialect = Dialect.OPENAI,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> Submission:
     """The submission that a client sent. `log_in` is the user if the client names none.
 
@@ -27,7 +33,7 @@ def submission_from(
     """
     messages = [message.model_dump(exclude_unset=True) for message in options.messages]
     try:
-        check_expressible(provider, Dialect.OPENAI, messages, options.parameters)
+        check_expressible(provider, dialect, messages, options.parameters)
     except CallRejectedError as error:
         raise InvalidValueError(error.param, error.message) from None
     return Submission(
@@ -46,6 +52,8 @@ def submission_from(
         max_tokens=options.max_tokens,
         service_tier=options.service_tier,
         parameters=options.parameters,
+        dialect=dialect,
+        headers=headers,
         tags=options.tags,
         metadata=options.metadata,
         cache_mode=options.cache,

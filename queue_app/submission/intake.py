@@ -89,6 +89,8 @@ class Submission:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     dialect: Dialect = Dialect.OPENAI
     """Of messages and parameters."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The vendor's own headers, for a provider of the same dialect."""
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
@@ -102,6 +104,7 @@ class Submission:
             "service_tier": self.service_tier,
             "parameters": dict(self.parameters),
             "dialect": self.dialect.value if self.dialect != Dialect.OPENAI else None,
+            "headers": dict(self.headers),
         }
         return {
             "messages": list(self.messages),
@@ -114,7 +117,9 @@ class Submission:
     def answer_parameters(self) -> dict[str, Any]:
         """Everything in the parameters that changes the answer; part of the cache key."""
         shaping = {name: value for name, value in self.parameters.items() if name not in WITHOUT_EFFECT}
-        return shaping if self.dialect == Dialect.OPENAI else {**shaping, "dialect": self.dialect.value}
+        if self.dialect == Dialect.OPENAI:
+            return shaping
+        return {**shaping, "dialect": self.dialect.value, "headers": dict(self.headers)}
 
 
 class Starter(Protocol):

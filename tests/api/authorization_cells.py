@@ -14,15 +14,21 @@ from aiinfra.tenants.authorization import PERMISSIONS, Role
 from tests.api.support import (
     CACHE,
     CHAT,
+    COMPLETIONS,
     COST,
+    COUNT_TOKENS,
+    EMBEDDINGS,
     EVENTS,
     EXPORTS,
     HEALTH,
     KEYS,
     MESSAGES,
+    MESSAGES_DOOR,
+    MODELS,
     PERFORMANCE,
     PRIVACY,
     QUEUE,
+    RESPONSES,
     SECURITY_EVENTS,
     enqueue_body,
 )
@@ -45,13 +51,15 @@ class ApiCell:
     key_only: bool = False
     also: tuple[tuple[str, Any], ...] = ()
     """Further fields, and what is in them."""
+    finds: str = "open"
+    """What somebody with the right gets; 400 where only a provider's answer would open the door."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.address} {self.action or ''}".strip()
 
     def fields(self, ids: dict[str, str]) -> dict[str, Any]:
         """A valid query or body."""
-        if self.action is None and self.method == "POST":
+        if self.action is None and self.method == "POST" and not self.also:
             return enqueue_body() if self.address == QUEUE else {"messages": MESSAGES}
         fields = {**({"action": self.action} if self.action else {}), **dict(self.also)}
         return {**fields, NAMED_BY.get(self.names, "requestId"): ids[self.names]} if self.names else fields
@@ -79,6 +87,8 @@ TRACKED = (
 
 DAYS = (("first", "2026-01-01"), ("last", "2026-01-31"))
 
+NAMED = (("model", "deepseek-chat"), ("messages", MESSAGES))
+
 ASKED = (("provider", "deepseek"), ("model", "deepseek-chat"), ("messages", MESSAGES))
 
 API_CELLS = [
@@ -93,6 +103,13 @@ API_CELLS = [
     ApiCell(QUEUE, "POST", "pause", "queue:admin"),
     ApiCell(QUEUE, "POST", "resume", "queue:admin"),
     ApiCell(CHAT, "POST", None, "chat:write"),
+    ApiCell(COMPLETIONS, "POST", None, "chat:write", also=(*NAMED, ("n", 2)), finds="400"),
+    ApiCell(EMBEDDINGS, "POST", None, "chat:write", also=(("model", "m"), ("input", [])), finds="400"),
+    ApiCell(MESSAGES_DOOR, "POST", None, "chat:write", also=(*NAMED, ("max_tokens", 0)), finds="400"),
+    ApiCell(COUNT_TOKENS, "POST", None, "chat:write", also=NAMED),
+    ApiCell(MODELS, "GET", None, "chat:write"),
+    ApiCell(f"{MODELS}/<path:model>", "GET", None, "chat:write", finds="404"),
+    ApiCell(RESPONSES, "POST", None, "chat:write", also=(("model", "m"), ("input", 5)), finds="400"),
     ApiCell(EVENTS, "GET", None, "queue:read"),
     ApiCell(CACHE, "GET", "stats", "cache:read"),
     ApiCell(CACHE, "GET", "entries", "cache:read"),
@@ -356,7 +373,7 @@ def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> s
         return "403"
     if cell.key_only and credential == "session":
         return "403"
-    return "404" if place == "foreign" else "open"
+    return "404" if place == "foreign" else cell.finds
 
 
 def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:

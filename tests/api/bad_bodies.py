@@ -87,7 +87,7 @@ NUL = "a\0b"
 BY_FIELD: dict[str, list[Any]] = {
     "provider": [*TEXT, "", NUL, "x" * 33],
     "model": [*TEXT, "", NUL, "x" * 129],
-    "messages": [None, True, 5, "", "text", [], {}, {"role": "user", "content": "x"}, MESSAGES * 257],
+    "messages": [None, True, 5, "", "text", [], {}, {"role": "user", "content": "x"}, MESSAGES * 2_049],
     "priority": [*TEXT, "", NUL, "urgent", "NORMAL", "normal ", "100", 100],
     "userId": [*TEXT, NUL, LONG],
     "conversationId": [*TEXT, NUL, LONG],

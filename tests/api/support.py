@@ -19,6 +19,9 @@ from aiinfra.tenants.scope import system_scope
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
 EXPORTS, KEYS, PRIVACY, SECURITY_EVENTS = "/api/ai/exports", "/api/ai/keys", "/api/ai/privacy", "/api/ai/security-log"
+V1 = "/v1/"
+COMPLETIONS, EMBEDDINGS, MODELS, RESPONSES = f"{V1}chat/completions", f"{V1}embeddings", f"{V1}models", f"{V1}responses"
+MESSAGES_DOOR, COUNT_TOKENS = f"{V1}messages", f"{V1}messages/count_tokens"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 
@@ -56,11 +59,25 @@ def error_of(response: HttpResponse) -> dict[str, Any]:
     """The error of an answer, once its shape has been checked."""
     assert response["Content-Type"] == "application/json"
     body = json.loads(response.content)
+    if response.wsgi_request.path.startswith(V1):
+        return vendor_error_of(response, body)
     assert list(body) == ["error"]
     error: dict[str, Any] = body["error"]
     assert list(error) == ["type", "message", "param", "requestId"]
     assert error["type"] and error["message"]
     assert error["requestId"] == response["X-Request-Id"]
+    return error
+
+
+def vendor_error_of(response: HttpResponse, body: dict[str, Any]) -> dict[str, Any]:
+    """The error of a door in a vendor's dialect, once its shape has been checked."""
+    error: dict[str, Any] = body["error"]
+    if response.wsgi_request.path.startswith(MESSAGES_DOOR):
+        assert (list(body), list(error)) == (["type", "error", "request_id"], ["type", "message"])
+        assert body["request_id"] == response["X-Request-Id"]
+    else:
+        assert (list(body), list(error)) == (["error"], ["message", "type", "param", "code"])
+    assert error["type"] and error["message"]
     return error
 
 

@@ -228,6 +228,7 @@ CHANGES = {
     "max_tokens": 5,
     "parameters": {"top_p": 0.5},
     "dialect": Dialect.ANTHROPIC,
+    "headers": {"anthropic-beta": "b"},
     "tags": ["t"],
     "metadata": {"a": 1},
     "cache_mode": "bypass",

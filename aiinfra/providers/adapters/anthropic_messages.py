@@ -72,6 +72,7 @@ class AnthropicAdapter:
         body = {**_body(attempt.model, call), **({"stream": True} if streams else {})}
         options: RequestOptions = {
             "headers": {
+                **call.headers,
                 "X-Attempt-Id": str(attempt.id),
                 "Idempotency-Key": str(attempt.id),
                 **streaming.accept(streams=streams),

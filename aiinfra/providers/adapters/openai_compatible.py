@@ -82,7 +82,7 @@ class OpenAICompatibleAdapter:
     ) -> httpx2.Response:
         """The answer to one embeddings call; no error may quote `said`."""
         # Some servers do not support base64, which is the client's default.
-        body = {"model": attempt.model, "input": call.texts, "encoding_format": "float"}
+        body = {**call.parameters, "model": attempt.model, "input": call.texts, "encoding_format": "float"}
         try:
             return self._post("/embeddings", body, str(attempt.id), attempt, call.timeout_s)
         except openai.APIStatusError as error:

@@ -7,7 +7,7 @@ from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.anthropic_to_openai import to_openai
 from aiinfra.providers.dialects.deepseek import for_deepseek
 from aiinfra.providers.dialects.openai_to_anthropic import to_anthropic
-from aiinfra.providers.dialects.rejections import check_call
+from aiinfra.providers.dialects.rejections import CallRejectedError, check_call
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -32,6 +32,15 @@ def openai_body(provider: str, dialect: Dialect, messages: Messages, parameters:
     if provider == "deepseek":
         turns, given = for_deepseek(turns, given)
     return {"messages": turns, **given}
+
+
+def can_express(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> bool:
+    """Whether a provider's dialect can express a call, so that a fallback may go there."""
+    try:
+        check_expressible(provider, dialect, messages, parameters)
+    except CallRejectedError:
+        return False
+    return True
 
 
 def check_expressible(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> None:

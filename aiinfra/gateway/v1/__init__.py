@@ -1,0 +1,1 @@
+"""The doors for existing clients: OpenAI's and Anthropic's APIs under `/v1`."""

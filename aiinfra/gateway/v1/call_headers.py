@@ -1,0 +1,65 @@
+"""Headers of the doors: what a client can ask for besides the vendor's body, and what it learns about its call."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from aiinfra.api import parse
+from aiinfra.failures import ApiError
+from aiinfra.money import dollars
+from queue_app.api import CallOptions
+from queue_app.facade import RequestStatus
+
+DEFAULT_TIMEOUT_S = 120.0
+"""The longest that a provider call may take: SDKs wait 10 minutes, and answers of coding agents are long."""
+TIMEOUTS = ("x-aiinfra-timeout", "x-litellm-timeout")
+TAGS = ("x-aiinfra-tags", "x-litellm-tags")
+MS = 1000
+
+
+def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
+    """The options of a call: the vendor's body in `fields`, and our headers. Raises ApiError 400."""
+    given = {
+        "priority": request.headers.get("x-aiinfra-priority"),
+        "cache": request.headers.get("x-aiinfra-cache"),
+        "tags": _tags(request),
+        "timeout": _timeout_ms(request),
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    options = parse(CallOptions, {**fields, **asked}, strict=True)
+    assert isinstance(options, CallOptions)  # noqa: S101 - for the type checker
+    return options
+
+
+def _tags(request: HttpRequest) -> list[str] | None:
+    """Comma-separated, as LiteLLM has them."""
+    text = next(filter(None, map(request.headers.get, TAGS)), None)
+    return None if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def _timeout_ms(request: HttpRequest) -> int:
+    """Of each provider call; the headers are in seconds."""
+    name, text = next(
+        ((name, value) for name in TIMEOUTS if (value := request.headers.get(name))), ("", str(DEFAULT_TIMEOUT_S))
+    )
+    try:
+        seconds = float(text)
+        if not 1 <= seconds <= DEFAULT_TIMEOUT_S:
+            raise ValueError
+    except ValueError:
+        message = f"Use 1 to {DEFAULT_TIMEOUT_S:.0f} seconds."
+        raise ApiError(400, "invalid_request", message, param=name) from None
+    return round(seconds * MS)
+
+
+def headers_of(status: RequestStatus) -> dict[str, str]:
+    """What people look up about a call: its request, whether the cache answered, and its cost in dollars."""
+    cache = "hit" if status.request.cached else "bypass" if status.request.cache_mode == "bypass" else "miss"
+    cost = dollars(status.cost_nano)
+    return {
+        "x-aiinfra-request-id": str(status.request.id),
+        "x-aiinfra-cache": cache,
+        "x-aiinfra-cost": cost,
+        "x-cache": cache,
+        "x-cost": cost,
+    }

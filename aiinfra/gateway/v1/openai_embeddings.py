@@ -1,0 +1,105 @@
+"""`POST /v1/embeddings`: held, priced and booked like every other call, and sent directly."""
+
+import struct
+from base64 import b64encode
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
+from aiinfra.gateway.v1.call_headers import options_from
+from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
+from aiinfra.gateway.v1.model_names import resolve_embedding
+from aiinfra.gateway.v1.running import provider_failure
+from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ProviderError, TokenUsage
+from queue_app.api import contract_errors, submission_of
+from queue_app.facade import Submission, embed
+
+INPUTS_MAX = 2_048
+Text = Annotated[str, StringConstraints(min_length=1)]
+Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Input = Text | Annotated[list[Text], Field(min_length=1, max_length=INPUTS_MAX)] | Tokens
+Inputs = Input | Annotated[list[Tokens], Field(min_length=1, max_length=INPUTS_MAX)]
+
+
+class EmbeddingsRequest(OpenBody):
+    """Texts to embed. Further parameters are passed on."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
+    input: Inputs
+    dimensions: Annotated[int, Field(ge=1), WHOLE_FLOATS] | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+
+
+class Embedding(BaseModel):
+    """One vector: numbers, or 32-bit floats in base64."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsUsage(BaseModel):
+    """The tokens of all texts."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embeddings(BaseModel):
+    """One vector per text, in order."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingsUsage
+
+
+def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings:
+    """Embed the texts on the same connection."""
+    with contract_errors():
+        submission = _submission(call, body)
+        further = {"dimensions": body.dimensions} if body.dimensions else {}
+        asked = EmbeddingCall(_texts(body.input), submission.timeout_ms / 1000, {**further, **(body.model_extra or {})})
+        try:
+            answer = embed(submission, asked)
+        except ProviderError as error:
+            raise provider_failure(error.code, error.message) from None
+    return _embeddings(answer, body)
+
+
+def _submission(call: ApiCall, body: EmbeddingsRequest) -> Submission:
+    provider, model = resolve_embedding(body.model)
+    texts = [{"role": "user", "content": text if isinstance(text, str) else str(text)} for text in _texts(body.input)]
+    return submission_of(call, options_from(call.http, {"messages": texts}), provider, model)
+
+
+def _texts(given: Any) -> list[Any]:
+    """One item per vector: a text, or its tokens."""
+    is_one = isinstance(given, str) or isinstance(given[0], int)
+    return [given] if is_one else given
+
+
+def _embeddings(answer: EmbeddingAnswer, body: EmbeddingsRequest) -> Embeddings:
+    usage = answer.usage or TokenUsage()
+    as_text = body.encoding_format == "base64"
+    vectors = [_packed(vector) if as_text else vector for vector in answer.vectors]
+    return Embeddings(
+        data=[Embedding(index=index, embedding=vector) for index, vector in enumerate(vectors)],
+        model=body.model,
+        usage=EmbeddingsUsage(prompt_tokens=usage.prompt, total_tokens=usage.total),
+    )
+
+
+def _packed(vector: list[float]) -> str:
+    """Little-endian 32-bit floats in base64, which OpenAI's SDKs ask for."""
+    return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+embeddings_endpoint = OpenAIDoor(
+    {
+        ("POST", None): Operation(
+            embeddings, "chat:write", EmbeddingsRequest, Embeddings, "Embed texts (OpenAI)", once="claimed"
+        )
+    }
+)

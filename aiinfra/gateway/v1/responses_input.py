@@ -1,0 +1,107 @@
+"""A request to OpenAI's Responses API as chat messages and parameters. Nothing is stored between calls."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+
+SAME = frozenset(
+    {"top_p", "parallel_tool_calls", "user", "metadata", "safety_identifier", "prompt_cache_key", "top_logprobs"}
+)
+"""Parameters with the same name and meaning in chat completions."""
+WITHOUT_EFFECT = frozenset({"include", "store", "truncation", "client_metadata", "prompt_cache_retention"})
+"""Parameters about what is kept at OpenAI, or about parts of the answer that chat completions do not have."""
+TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
+CANNOT = "This is not supported: calls are stateless and are made as chat completions."
+
+
+def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters in the words of chat completions. Raises CallRejectedError for those that cannot be expressed."""
+    parameters: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is not None and value is not False:
+            parameters.update(_translated(name, value))
+    return parameters
+
+
+def _translated(name: str, value: Any) -> dict[str, Any]:
+    if name in SAME:
+        return {name: value}
+    if name in WITHOUT_EFFECT:
+        return {}
+    match name:
+        case "tools":
+            return {"tools": [_tool(tool, ("parameters", "tools", index)) for index, tool in enumerate(value)]}
+        case "tool_choice":
+            is_named = isinstance(value, Mapping) and value.get("type") == "function"
+            return {name: {"type": "function", "function": {"name": value.get("name")}} if is_named else value}
+        case "reasoning" if isinstance(value, Mapping):
+            return {"reasoning_effort": value["effort"]} if value.get("effort") else {}
+        case "text" if isinstance(value, Mapping):
+            verbosity = {"verbosity": value["verbosity"]} if value.get("verbosity") else {}
+            return {**_response_format(value.get("format")), **verbosity}
+    raise CallRejectedError(("parameters", name), CANNOT)
+
+
+def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    if tool.get("type") != "function":
+        raise CallRejectedError((*path, "type"), "Only functions are supported, which the client runs.")
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
+
+
+def _response_format(wanted: object) -> dict[str, Any]:
+    if not isinstance(wanted, Mapping):
+        return {}
+    if wanted.get("type") != "json_schema":
+        return {} if wanted.get("type") == "text" else {"response_format": dict(wanted)}
+    schema = {name: value for name, value in wanted.items() if name != "type"}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def messages_of(instructions: str | None, given: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The input items as chat messages; consecutive function calls are one turn. Raises CallRejectedError."""
+    messages = [{"role": "system", "content": instructions}] if instructions else []
+    if isinstance(given, str):
+        return [*messages, {"role": "user", "content": given}]
+    for index, item in enumerate(given):
+        _add(messages, item, ("input", index))
+    return messages
+
+
+def _add(messages: list[dict[str, Any]], item: Mapping[str, Any], path: Path) -> None:
+    match item.get("type", "message"):
+        case "message":
+            messages.append({"role": item.get("role"), "content": _content(item.get("content"), path)})
+        case "function_call":
+            function = {"name": item.get("name"), "arguments": item.get("arguments")}
+            call = {"id": item.get("call_id"), "type": "function", "function": function}
+            if not messages or messages[-1]["role"] != "assistant":
+                messages.append({"role": "assistant", "content": None})
+            messages[-1].setdefault("tool_calls", []).append(call)
+        case "function_call_output":
+            content = _content(item.get("output"), path)
+            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": content})
+        case "reasoning":
+            """Encrypted by the provider that wrote it; chat completions have no place for it."""
+        case _:
+            raise CallRejectedError((*path, "type"), CANNOT)
+
+
+def _content(content: object, path: Path) -> Any:
+    if not isinstance(content, list):
+        return content
+    parts = [_part(part, (*path, "content", index)) for index, part in enumerate(content)]
+    is_text = all(part["type"] == "text" for part in parts)
+    return "\n".join(part["text"] for part in parts) if is_text else parts
+
+
+def _part(part: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    kind = part.get("type")
+    if kind in TEXT_PARTS:
+        return {"type": "text", "text": part.get("text")}
+    if kind == "refusal":
+        return {"type": "text", "text": part.get("refusal")}
+    if kind == "input_image" and part.get("image_url"):
+        detail = {"detail": part["detail"]} if part.get("detail") else {}
+        return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}
+    raise CallRejectedError((*path, "type"), CANNOT)

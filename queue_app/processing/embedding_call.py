@@ -1,0 +1,80 @@
+"""Embeds texts for a waiting client: one attempt, held, priced and booked like a chat call, without the queue."""
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from aiinfra.providers import breaker
+from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderError
+from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
+from cost_app import create_cost_optimizer
+from cost_app.facade import Attempt, AttemptOrder
+from queue_app.submission import key_rates
+from queue_app.submission.intake import Submission
+
+cost = create_cost_optimizer()
+
+
+def embed(asked: Submission, call: EmbeddingCall) -> EmbeddingAnswer:
+    """Send the call once. `asked` says who pays; its messages are the texts. Must not run inside a transaction.
+
+    Raises ProviderError, ModelNotPricedError, BudgetRefusedError and KeyRateError.
+    """
+    caller = (asked.provider, asked.model, asked.organization_id)
+    try:
+        adapter = adapter_for(asked.provider)
+    except ProviderNotConfiguredError as error:
+        raise ProviderError(ErrorCode.MODEL_NOT_FOUND, str(error), may_be_billed=False) from None
+    decision = breaker.allow(*caller)
+    if not decision.allowed:
+        message = f"{asked.provider}/{asked.model} failed too often and is not called for now"
+        raise ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=decision.retry_in_s)
+    attempt = _opened(asked, call)
+    try:
+        answer = adapter.embed(attempt.as_sent, call)
+    except ProviderError as error:
+        breaker.record_error(*caller, error, call.timeout_s)
+        _book_failure(attempt, error)
+        raise
+    breaker.record_success(*caller)
+    if answer.usage:
+        cost.settle(attempt, answer.usage, answer.raw_usage)
+    else:
+        cost.settle_uncounted(
+            attempt, None, answer.raw_usage
+        )  # the maximum: a tokenizer is too large for web processes
+    return answer
+
+
+def _opened(asked: Submission, call: EmbeddingCall) -> Attempt:
+    """The attempt, reserved and marked as sent in one commit: the sweeper books it after a crash."""
+    order = AttemptOrder(
+        organization_id=asked.organization_id,
+        provider=asked.provider,
+        model=asked.model,
+        messages=list(asked.messages),
+        max_tokens=0,
+        api_key_id=asked.api_key_id,
+        user_ref=asked.user_ref,
+        tags=asked.tags,
+        priority=asked.priority,
+    )
+    try:
+        with transaction.atomic(durable=True):
+            attempt = cost.open_attempt(order)
+            if asked.api_key_id is not None:
+                key_rates.charge(asked.api_key_id, asked.key_limits, asked.messages, 0, attempt.bound_nano)
+            cost.dispatch(attempt, timedelta(seconds=call.timeout_s))
+    except Exception:
+        breaker.release_probe(asked.provider, asked.model)
+        raise
+    return attempt
+
+
+def _book_failure(attempt: Attempt, error: ProviderError) -> None:
+    if error.usage is not None:
+        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
+    elif error.may_be_billed:
+        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
+    else:
+        cost.release(attempt, error.code.value, error.message)

@@ -1,0 +1,74 @@
+"""The official `anthropic` client, unchanged but for address and key."""
+
+import anthropic
+import pytest
+
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import LedgerEntry
+from queue_app.models import RequestContent
+from queue_app.packing import unpack
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CLAUDE = "claude-haiku-4-5"
+TOOLS = [{"name": "add", "input_schema": {"type": "object", "properties": {}}}]
+ASKED = [{"role": "user", "content": [{"type": "text", "text": "How do I plan a garden?"}]}]
+
+
+@pytest.mark.parametrize("model", [CLAUDE, "deepseek-chat"])
+def test_a_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic, model: str) -> None:
+    message = anthropic_client.messages.create(model=model, max_tokens=200, system="Be brief.", messages=ASKED)  # type: ignore[arg-type]
+    [block] = message.content
+    assert block.type == "text" and block.text
+    assert (message.stop_reason, message.role) == ("end_turn", "assistant")
+    assert message.usage.output_tokens > 0
+    with system_scope():
+        assert LedgerEntry.objects.get().nano > 0
+
+
+def test_a_stream_has_the_same_answer(anthropic_client: anthropic.Anthropic) -> None:
+    with anthropic_client.messages.stream(model=CLAUDE, max_tokens=200, messages=ASKED) as stream:  # type: ignore[arg-type]
+        streamed = stream.get_final_message()
+    assert streamed.usage.output_tokens > 0
+    whole = anthropic_client.messages.create(model=CLAUDE, max_tokens=200, messages=ASKED)  # type: ignore[arg-type]
+    assert [block.text for block in streamed.content] == [block.text for block in whole.content]  # type: ignore[union-attr]
+
+
+def test_a_call_for_anthropic_is_kept_as_it_came(anthropic_client: anthropic.Anthropic) -> None:
+    system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    thinking = {"type": "adaptive"}
+    anthropic_client.messages.create(
+        model=CLAUDE,
+        max_tokens=200,
+        messages=ASKED,  # type: ignore[arg-type]
+        system=system,  # type: ignore[arg-type]
+        thinking=thinking,  # type: ignore[arg-type]
+        tools=TOOLS,  # type: ignore[arg-type]
+        extra_headers={"anthropic-beta": "something-new"},
+    )
+    with system_scope():
+        call = unpack(RequestContent.objects.get().call)
+    assert call["messages"] == ASKED
+    assert call["parameters"] == {"system": system, "thinking": thinking, "tools": TOOLS}
+    assert call["headers"]["anthropic-beta"] == "something-new"
+
+
+def test_tokens_are_counted_without_a_call(anthropic_client: anthropic.Anthropic) -> None:
+    counted = anthropic_client.messages.count_tokens(model=CLAUDE, messages=ASKED)  # type: ignore[arg-type]
+    assert counted.input_tokens > 0
+    with system_scope():
+        assert not LedgerEntry.objects.exists()
+
+
+def test_errors_are_the_sdk_s_own(product: str, anthropic_client: anthropic.Anthropic) -> None:
+    with (
+        anthropic.Anthropic(base_url=product, api_key="nope", max_retries=0) as stranger,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        stranger.messages.count_tokens(model=CLAUDE, messages=ASKED)  # type: ignore[arg-type]
+    with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
+        anthropic_client.messages.create(
+            model=CLAUDE,
+            max_tokens=5,
+            messages=ASKED,  # type: ignore[arg-type]
+            extra_body={"mcp_servers": [{"type": "url"}]},
+        )
