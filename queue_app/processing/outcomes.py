@@ -80,11 +80,14 @@ def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError, report: S
 
     `report` as for `complete`.
     """
-    with transaction.atomic():
+
+    def book() -> AIRequest | None:
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         _book_failure(attempt, error)
         step = _plan(claim, (attempt.provider, attempt.model), error)
-        moved = _start_over_or_fail(claim, step, error.code.value, error.message)
+        return _start_over_or_fail(claim, step, error.code.value, error.message)
+
+    moved = grouped(book)
     _left(claim, moved, attempt=attempt, report=report)
 
 

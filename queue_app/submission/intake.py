@@ -9,14 +9,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Count
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.group_commit import grouped
 from aiinfra.providers.base import Dialect
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
@@ -155,10 +157,9 @@ def accept(
     position = _place_in_queue(submission)
     terms = terms or call_terms(submission)
     try:
-        with starter.reserved(submission, terms) if starter else nullcontext({}) as started, transaction.atomic():
-            request = store(
-                submission, terms, lookup, starter=starter, flight=flight, accepted_position=position, **started
-            )
+        with starter.reserved(submission, terms) if starter else nullcontext({}) as started:
+            columns = {"starter": starter, "flight": flight, "accepted_position": position, **started}
+            request = grouped(partial(store, submission, terms, lookup, **columns))
     except IntegrityError:
         if known := find_earlier(submission):
             return known

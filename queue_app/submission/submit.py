@@ -4,13 +4,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError
 from django.utils import timezone
 
+from aiinfra.group_commit import grouped
 from cache_app import create_semantic_cache
-from cache_app.facade import LookupResult, Payer
+from cache_app.facade import Hit, LookupResult, Payer
 from cost_app.facade import CallTerms
 from queue_app import events
 from queue_app.caching import coalescing
@@ -103,9 +104,7 @@ def _completed_from_cache(
     hit = lookup.hit
     assert hit is not None  # noqa: S101 - for the type checker: callers look first
     try:
-        with transaction.atomic():
-            request = _store_completed(submission, terms, lookup, hit.response)
-            coalescing.book_hit(request, lookup.cache_key, hit, round((time.perf_counter() - started) * 1000))
+        request = grouped(partial(_store_completed, submission, terms, lookup, hit, started))
     except IntegrityError:
         if earlier := intake.find_earlier(submission):
             return earlier
@@ -118,7 +117,7 @@ def _completed_from_cache(
 
 
 def _store_completed(
-    submission: Submission, terms: CallTerms, lookup: LookupResult, response: dict[str, Any]
+    submission: Submission, terms: CallTerms, lookup: LookupResult, hit: Hit, started: float
 ) -> AIRequest:
     now = timezone.now()
     request = intake.row_of(submission, terms, created_at=now, completed_at=now)
@@ -126,6 +125,7 @@ def _store_completed(
     AIRequest.objects.insert(request)
     call = intake.call_of(submission, terms, lookup.cache_key)
     RequestContent.objects.create(
-        organization_id=request.organization_id, request=request, call=pack(call), response=pack(response)
+        organization_id=request.organization_id, request=request, call=pack(call), response=pack(hit.response)
     )
+    coalescing.book_hit(request, lookup.cache_key, hit, round((time.perf_counter() - started) * 1000))
     return request
