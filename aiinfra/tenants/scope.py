@@ -18,6 +18,8 @@ from aiinfra.tenants.statements import ORGANIZATION, Given, Insert, Parameter, R
 EVERY_ORGANIZATION = -1
 INSTALLATION = -2
 _organization_id: ContextVar[int | None] = ContextVar("organization_id", default=None)
+_owner: ContextVar[Parameter | None] = ContextVar("owner", default=None)
+"""The parameter for the organization, while the SQL of a prepared statement is written."""
 
 KEPT = 1_000
 """Statements that are kept. Each belongs to a line of code; the bound is for lists whose length varies."""
@@ -103,8 +105,12 @@ class Prepared(Generic[Result]):
         scope = _scope_of(self._manager.model)
         key = (connection.vendor, min(scope, 0))
         if key not in self._kept:
-            owner = Parameter(ORGANIZATION, "organization_id") if scope > 0 else scope
-            self._kept[key] = self._compiled(self._manager.rows_of(owner))
+            # Querysets of other tables in the statement must not keep the organization of its first run.
+            token = _owner.set(Parameter(ORGANIZATION, "organization_id") if scope > 0 else None)
+            try:
+                self._kept[key] = self._compiled(self._manager.get_queryset())
+            finally:
+                _owner.reset(token)
         return self._kept[key], scope
 
 
@@ -119,14 +125,11 @@ class TenantManager(models.Manager[Model]):
 
     def get_queryset(self) -> models.QuerySet[Model]:
         """The scoped rows. Raises NoOrganizationError if no scope is set."""
-        return self.rows_of(_scope_of(self.model))
-
-    def rows_of(self, owner: int | Parameter) -> models.QuerySet[Model]:
-        """The rows of an organization, of the installation, or all; for this module, which knows who is in scope."""
+        scope = _scope_of(self.model)
         rows = super().get_queryset()
-        if owner == EVERY_ORGANIZATION:
+        if scope == EVERY_ORGANIZATION:
             return rows
-        return rows.filter(organization_id=None if owner == INSTALLATION else owner)
+        return rows.filter(organization_id=None if scope == INSTALLATION else _owner.get() or scope)
 
     def create(self, **values: Any) -> Model:
         """Insert a row. Raises NoOrganizationError if no scope is set or the row belongs to another organization."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import MultipleObjectsReturned
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import Exists, F, Q, Sum
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -198,3 +198,19 @@ def test_a_prepared_statement_takes_expressions_and_stays_in_scope(
         assert (found.id, found.total) == (row.id, 7)
         assert select.run(most=2, more=5) == []
     assert stored(theirs).crashes == 0
+
+
+def test_a_table_inside_a_prepared_statement_is_in_scope_too(
+    organization: Organization, other_organization: Organization
+) -> None:
+    with_content = AIRequest.objects.prepare_select(
+        lambda rows: rows.filter(Exists(RequestContent.objects.filter(call=Parameter("call"))))
+    )
+    for owner in (organization, other_organization):
+        with organization_scope(owner.pk):
+            row = AIRequest.objects.insert(request_of(owner))
+            RequestContent.objects.create(organization=owner, request=row, call=owner.slug.encode())
+    for owner, other in ((organization, other_organization), (other_organization, organization)):
+        with organization_scope(owner.pk):
+            assert len(with_content.run(call=owner.slug.encode())) == 1
+            assert with_content.run(call=other.slug.encode()) == []
