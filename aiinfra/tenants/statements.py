@@ -36,7 +36,9 @@ class Parameter(Expression):
         self.name, self.column = name, column or str(name)
 
     def resolve_expression(self, query: Any = None, *args: Any, **kwargs: Any) -> Self:
-        """Find the column in the statement's model."""
+        """Find the column in the model of the query that compares it: the first one, if that is part of another."""
+        if "output_field" in self.__dict__:
+            return self
         resolved = super().resolve_expression(query, *args, **kwargs)
         resolved.output_field = query.model._meta.get_field(self.column)
         return resolved

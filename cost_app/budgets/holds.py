@@ -4,7 +4,7 @@ A budget check is one conditional UPDATE: it adds the call's maximum cost only i
 of concurrent calls only those that fit pass. Windows are always locked in the order of their IDs, all of them or none.
 """
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from aiinfra.money import dollars
 from aiinfra.tenants.shapes import Plus
@@ -23,7 +23,7 @@ def reserve(attempt: Attempt, windows: list[OpenWindow]) -> None:
     Raises BudgetExceededError or BudgetBusyError; the caller must then roll its transaction back.
     """
     bound = attempt.bound_nano
-    Hold.objects.bulk_create([_hold(attempt, each.window, reserved_nano=bound) for each in windows])
+    Hold.objects.insert_all([_hold(attempt, each.window, reserved_nano=bound) for each in windows])
     for each in windows:
         if not _add(each, bound) and not _add_after_refresh(each, bound):
             raise _refusal(each, bound)
@@ -86,9 +86,18 @@ def _hold(attempt: Attempt, window: BudgetWindow, *, reserved_nano: int = 0, com
 def _add(each: OpenWindow, bound: int) -> bool:
     if not bound:  # a free call fits everywhere
         return True
-    fits = Q(committed_nano__lte=F("limit_nano") + each.increase_nano - F("reserved_nano") - bound)
-    rows = BudgetWindow.objects.filter(Q(enforcement=Enforcement.WARN) | fits, id=each.window.id)
-    return bool(rows.update(reserved_nano=F("reserved_nano") + bound))
+    return bool(_reserve.run(id=each.window.id, bound=bound, increase=each.increase_nano))
+
+
+def _if_it_fits(windows: QuerySet[BudgetWindow]) -> QuerySet[BudgetWindow]:
+    limit = F("limit_nano") + Parameter("increase", "limit_nano")
+    fits = Q(committed_nano__lte=limit - F("reserved_nano") - Parameter("bound", "reserved_nano"))
+    return windows.filter(Q(enforcement=Enforcement.WARN) | fits, id=Parameter("id"))
+
+
+_reserve = BudgetWindow.objects.prepare_update(
+    _if_it_fits, reserved_nano=F("reserved_nano") + Parameter("bound", "reserved_nano")
+)
 
 
 def _add_after_refresh(each: OpenWindow, bound: int) -> bool:

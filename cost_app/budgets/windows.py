@@ -4,16 +4,22 @@ An open window keeps its ends, whatever happens to the clock or the organization
 day starts with the next window.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Any
 
-from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from aiinfra.tenants.scope import KEPT, Prepared
+from aiinfra.tenants.statements import Parameter
 from cost_app.budgets import creation_lock
 from cost_app.budgets.opening import open_windows
-from cost_app.budgets.scopes import budgets_counting
+from cost_app.budgets.scopes import active_budgets, budgets_counting
 from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enforcement
 
 
@@ -59,7 +65,7 @@ def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
     Call it in the call's transaction: until that ends, no budget is set up that would miss the call.
     """
     creation_lock.lock_shared(attempt.organization_id)
-    return _open_windows(budgets_counting(attempt).filter(is_active=True), now)
+    return _open_windows(active_budgets(attempt), now)
 
 
 def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
@@ -79,24 +85,39 @@ def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     return list(BudgetWindow.objects.filter(budget__in=budgets, starts_at__lte=at, ends_at__gt=at).order_by("id"))
 
 
-def _open_windows(budgets: QuerySet[Budget], now: datetime) -> list[OpenWindow]:
+def _open_windows(budgets: Iterable[Budget], now: datetime) -> list[OpenWindow]:
     wanted = {budget.id: budget for budget in budgets}
     if not wanted:
         return []
-    running = BudgetWindow.objects.filter(budget__in=wanted, starts_at__lte=now, ends_at__gt=now)
     # By age: of two whose calendars differ, the newer one applies.
-    found = {each.window.budget_id: each for each in _with_increases(running.order_by("ends_at"), now)}
+    found = {each.budget_id: each for each in _running(len(wanted)).run(now=now, **_named(wanted))}
     opened = [open_windows(wanted[budget_id], now).id for budget_id in sorted(wanted.keys() - found.keys())]
     if opened:
         newest = _with_increases(BudgetWindow.objects.filter(id__in=opened), now)
-        found |= {each.window.budget_id: each for each in newest}
+        found |= {each.budget_id: each for each in newest}
     for each in found.values():
-        each.window.budget = wanted[each.window.budget_id]
-    return sorted(found.values(), key=lambda each: each.window.id)
+        each.budget = wanted[each.budget_id]
+    return [OpenWindow(each, each.increase) for each in sorted(found.values(), key=lambda each: each.id)]
 
 
-def _with_increases(windows: QuerySet[BudgetWindow], now: datetime) -> list[OpenWindow]:
+@lru_cache(KEPT)
+def _running(count: int) -> Prepared[list[Any]]:
+    """The windows at `now` of so many budgets, by their end, with what raises their limits."""
+
+    def build(windows: QuerySet[BudgetWindow]) -> QuerySet[Any]:
+        now = Parameter("now", "starts_at")
+        of_a_budget = reduce(or_, [Q(budget=Parameter(name, "budget")) for name in _named(range(count))])
+        running = windows.filter(of_a_budget, starts_at__lte=now, ends_at__gt=now)
+        return _with_increases(running.order_by("ends_at"), Parameter("now", "expires_at"))
+
+    return BudgetWindow.objects.prepare_select(build)
+
+
+def _named(budgets: Iterable[int]) -> dict[str, int]:
+    return {f"budget {number}": budget for number, budget in enumerate(budgets)}
+
+
+def _with_increases(windows: QuerySet[BudgetWindow], now: datetime | Parameter) -> QuerySet[Any]:
     in_force = BudgetIncrease.objects.filter(budget=OuterRef("budget"), expires_at__gt=now, withdrawn_at=None)
     total = in_force.order_by().values("budget").annotate(total=Sum("nano")).values("total")
-    rows = windows.annotate(increase=Coalesce(Subquery(total, output_field=BigIntegerField()), Value(0)))
-    return [OpenWindow(window, window.increase) for window in rows]
+    return windows.annotate(increase=Coalesce(Subquery(total, output_field=BigIntegerField()), Value(0)))

@@ -296,7 +296,7 @@ def record_model(request: AIRequest, attempt: Attempt) -> None:
     next_model = "" if asked else attempt.name
     if request.next_model != next_model:
         request.next_model = next_model
-        AIRequest.objects.filter(id=request.id).update(next_model=next_model)
+        AIRequest.objects.change({"next_model": next_model}, id=request.id)
 
 
 def _ticket(submission: Submission, terms: CallTerms) -> CacheKey | None:
