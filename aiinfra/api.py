@@ -17,6 +17,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from aiinfra import epochs
 from aiinfra.api_limits import count_refused, with_limits
 from aiinfra.failures import ApiError, error_response, failure_of, not_found
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
@@ -102,7 +103,8 @@ class Endpoint:
 
     def __call__(self, request: HttpRequest, **captured: str) -> HttpResponseBase:
         try:
-            return self._answer(request, captured)
+            with epochs.request():
+                return self._answer(request, captured)
         except ApiError as error:
             return self.refuse(request, error)
         except (SuspiciousOperation, UnreadablePostError) as error:
@@ -116,9 +118,24 @@ class Endpoint:
         return error_response(request, error)
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
-        principal, by_session = authenticate(request)
+        try:
+            return self._limited(request, captured, keys.recognize)
+        except _CallerChangedError:
+            return self._limited(request, captured, keys.authenticate)
+
+    def _limited(
+        self, request: HttpRequest, captured: dict[str, str], owner_of: Callable[[str], Principal | None]
+    ) -> HttpResponseBase:
+        principal, by_session = authenticate(request, owner_of)
         request.caller = principal  # type: ignore[attr-defined]
-        return with_limits(request, principal, lambda: self._operate(request, captured, principal, by_session))
+
+        def respond() -> HttpResponseBase:
+            # The rate limits have read the epoch, in which the key may have been changed.
+            if not by_session and keys.authenticate(_credential_of(request)) != principal:
+                raise _CallerChangedError
+            return self._operate(request, captured, principal, by_session)
+
+        return with_limits(request, principal, respond)
 
     def _operate(
         self, request: HttpRequest, captured: dict[str, str], principal: Principal, by_session: bool
@@ -176,11 +193,23 @@ def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str)
     return run_once(call.principal.organization_id, str(call.idempotency_key), asked, act, is_atomic=is_atomic)
 
 
-def authenticate(request: HttpRequest) -> tuple[Principal, bool]:
-    """The caller, and whether they use a browser session. Raises ApiError 401, or 404 without an organization."""
-    header = request.META.get("HTTP_AUTHORIZATION", "")
-    if header:
-        if principal := keys.authenticate(header):
+class _CallerChangedError(Exception):
+    """A key was changed or revoked after this process had last looked it up."""
+
+
+def _credential_of(request: HttpRequest) -> str:
+    return str(request.META.get("HTTP_AUTHORIZATION", ""))
+
+
+def authenticate(
+    request: HttpRequest, owner_of: Callable[[str], Principal | None] = keys.authenticate
+) -> tuple[Principal, bool]:
+    """The caller, and whether they use a browser session. Raises ApiError 401, or 404 without an organization.
+
+    `owner_of` finds the owner of an API key.
+    """
+    if header := _credential_of(request):
+        if principal := owner_of(header):
             return principal, False
         count_refused(request)
         raise _unauthorized("Invalid API key.")

@@ -90,7 +90,7 @@ def admit(request: HttpRequest, principal: Principal) -> Admission:
     if full := _in_progress.enter(slots):
         raise _refusal(full, RETRY_AFTER_BUSY_S, {})
     member = secrets.token_hex(8) if shared else ""
-    taken = take(rates, shared, member)
+    taken = take(rates, shared, member, principal.organization_id)
     if taken.refused:
         _in_progress.leave(slots)
         raise _refusal(taken.refused, taken.retry_after_s, _headers(rates, taken))

@@ -15,12 +15,12 @@ from pathlib import Path
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from aiinfra import timed_cache
+from aiinfra import epochs, timed_cache
 from aiinfra.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "{limits}:"
+PREFIX = epochs.PREFIX
 STAY_MS = 10 * 60 * 1000
 """A request that never left, because its process died, stops counting as in progress after this time."""
 AWAY_S = 1.0
@@ -57,11 +57,16 @@ class Taken:
     left: tuple[int, ...]
 
 
-def take(rates: Sequence[Rate], slots: Sequence[Slots] = (), member: str = "") -> Taken:
-    """Take from all rates and join all slots, or nothing if one of them refuses. One Redis command; never raises."""
+def take(
+    rates: Sequence[Rate], slots: Sequence[Slots] = (), member: str = "", organization_id: int | None = None
+) -> Taken:
+    """Take from all rates and join all slots, or nothing if one of them refuses. One Redis command; never raises.
+
+    It also reads the epoch of the organization for the running request.
+    """
     if not _local.is_in_charge():
         try:
-            return _take_in_redis(rates, slots, member)
+            return _take_in_redis(rates, slots, member, organization_id)
         except RedisError:
             _local.take_charge()
     return _local.take(rates)
@@ -85,14 +90,18 @@ def leave(slots: Sequence[Slots], member: str) -> None:
         _local.take_charge()
 
 
-def _take_in_redis(rates: Sequence[Rate], slots: Sequence[Slots], member: str) -> Taken:
+def _take_in_redis(rates: Sequence[Rate], slots: Sequence[Slots], member: str, organization_id: int | None) -> Taken:
     limits: list[Rate | Slots] = [*rates, *slots]
     keys = [PREFIX + each.name for each in limits]
-    arguments: list[int | str] = [len(rates), member, STAY_MS]
+    if organization_id is not None:
+        keys += epochs.keys_of(organization_id)
+    arguments: list[int | str] = [len(rates), len(slots), member, STAY_MS]
     for rate in rates:
         arguments += [rate.per_minute, rate.cost]
     arguments += [each.most for each in slots]
-    refused, wait_ms, *left = _script()(keys=keys, args=arguments, client=redis_client())
+    refused, wait_ms, words, *left = _script()(keys=keys, args=arguments, client=redis_client())
+    if organization_id is not None:
+        epochs.learn(organization_id, words)
     return Taken(limits[refused - 1] if refused else None, math.ceil(wait_ms / 1000), tuple(left))
 
 

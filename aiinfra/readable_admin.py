@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from aiinfra import epochs
 from aiinfra.edit_forms import RecordForm
 from aiinfra.templatetags.formats import NOTHING, money
 from aiinfra.tenants.security_log.events import Event
@@ -34,7 +35,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
 
 
 class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Puts what Django notes in the history of a record into the security log too."""
+    """Puts what Django notes in the history of a record into the security log too, and starts an epoch with it."""
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
         """Note an added record."""
@@ -56,6 +57,7 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         details = {"change": message} if message else {}
         target = f"{self.opts.verbose_name} {row.pk}: {row}"
         record(event, actor=f"user:{request.user.get_username()}", target=target, details=details)
+        epochs.change(None)
 
 
 class ReadableAdmin(LoggedAdmin):

@@ -1,8 +1,11 @@
-"""Rows that nearly every request needs and that rarely change, kept in this process for a few seconds."""
+"""Rows that nearly every request needs and that rarely change, kept in this process."""
 
 import time
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from aiinfra import epochs
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -19,35 +22,82 @@ class Forgetful(Protocol):
 _all: list[Forgetful] = []
 
 
+def _no_reader(_key: Any) -> Any:
+    raise TypeError("without a reader of its own, a cache needs one at each lookup")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[Value]):
+    """A value, and what was known before its rows were read: the time, this process's changes, the owner's epoch."""
+
+    read_at: float
+    number: int
+    word: epochs.Word | None
+    value: Value
+
+
 class TimedCache(Generic[Key, Value]):
     """What `read` returns for a key, read again after `seconds`.
 
-    A change made in another process takes effect after that time. `keeps_empty=False` does not keep an empty value, so
-    that the first row to appear counts at once. Once `keys_max` keys are kept, the next one clears the rest.
+    With an `owner`, a value lives longer during requests that know the owner's epoch (`aiinfra.epochs`): as long as the
+    epoch stays the same, and a change made by any process takes effect at once. `owner` names the organization, or
+    `epochs.INSTALLATION`, that a key and its value depend on.
+
+    `keeps_empty=False` does not keep an empty value, so that the first row to appear counts at once. Once `keys_max`
+    keys are kept, the next one clears the rest.
     """
 
     def __init__(
-        self, read: Callable[[Key], Value], *, seconds: float, keys_max: int = 10_000, keeps_empty: bool = True
+        self,
+        read: Callable[[Key], Value] = _no_reader,
+        *,
+        seconds: float,
+        owner: Callable[[Key, Value], int] | None = None,
+        keys_max: int = 10_000,
+        keeps_empty: bool = True,
     ) -> None:
-        self._read, self._seconds, self._keys_max, self._keeps_empty = read, seconds, keys_max, keeps_empty
-        self._kept: dict[Key, tuple[float, Value]] = {}
+        self._read, self._seconds, self._owner = read, seconds, owner
+        self._keys_max, self._keeps_empty = keys_max, keeps_empty
+        self._kept: dict[Key, _Kept[Value]] = {}
         register(self)
 
-    def of(self, key: Key) -> Value:
-        """The value for a key. Raises what `read` raises, and then keeps nothing."""
+    def of(self, key: Key, read: Callable[[], Value] | None = None) -> Value:
+        """The value for a key. `read` replaces that of the cache. Raises what it raises, and then keeps nothing."""
         kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] <= self._seconds:
-            return kept[1]
-        read_at, value = time.monotonic(), self._read(key)
+        if kept is not None and self._holds(key, kept):
+            return kept.value
+        read_at, number = time.monotonic(), epochs.now()
+        value = read() if read else self._read(key)
         if value or self._keeps_empty:
             if len(self._kept) >= self._keys_max:
                 self._kept.clear()
-            self._kept[key] = (read_at, value)
+            self._kept[key] = _Kept(read_at, number, self._word(key, value), value)
         return value
+
+    def find(self, key: Key) -> Value | None:
+        """The value that was kept last for a key, which may be outdated; None without one."""
+        kept = self._kept.get(key)
+        return kept.value if kept is not None and time.monotonic() - kept.read_at <= epochs.LOST_S else None
 
     def forget(self) -> None:
         """Read every value again at its next use."""
         self._kept.clear()
+
+    def _holds(self, key: Key, kept: _Kept[Value]) -> bool:
+        age = time.monotonic() - kept.read_at
+        if self._owner is None:
+            return age <= self._seconds
+        if epochs.is_changed(self._owner(key, kept.value), kept.number):
+            return False
+        request, word = epochs.current_request(), self._word(key, kept.value)
+        if request is not None and kept.read_at >= request.began:
+            return True
+        return age < self._seconds if word is None else kept.word == word and age < epochs.LOST_S
+
+    def _word(self, key: Key, value: Value) -> epochs.Word | None:
+        """The owner's epoch, if the running request knows it."""
+        request = epochs.current_request()
+        return request.words.get(self._owner(key, value)) if request and self._owner else None
 
 
 def register(memory: Forgetful) -> None:

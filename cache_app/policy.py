@@ -11,7 +11,7 @@ from cache_app.models import CachePolicy
 
 
 def policy_of(organization_id: int) -> CachePolicy:
-    """The organization's policy; an unsaved one with the defaults if it has none. Remembered for a second."""
+    """The organization's policy; an unsaved one with the defaults if it has none. Remembered within an epoch."""
     return _policies.of(organization_id)
 
 
@@ -20,8 +20,8 @@ def _read(organization_id: int) -> CachePolicy:
     return policy or CachePolicy(organization_id=organization_id)
 
 
-_policies = TimedCache(_read, seconds=1)
-"""Every lookup needs the policy; a change takes effect within this time."""
+_policies = TimedCache(_read, seconds=1, owner=lambda organization_id, _: organization_id)
+"""Every lookup needs the policy. Without an epoch, a change takes effect within this time."""
 forget_policies = _policies.forget
 
 
@@ -31,5 +31,4 @@ def change_policy(*, organization_id: int, changes: Mapping[str, Any], actor: st
     CachePolicy.objects.get_or_create(organization_id=organization_id)
     policy = CachePolicy.objects.select_for_update().get(organization_id=organization_id)
     audit.change_columns(policy, changes, actor=actor, verb="cache_policy.changed", target="cache settings")
-    transaction.on_commit(forget_policies)
     return policy

@@ -15,7 +15,6 @@ from redis import Redis, RedisError
 
 from aiinfra import timed_cache
 from aiinfra.stack.bundled_redis import redis_binary
-from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.databases import suit_tests
@@ -91,7 +90,6 @@ def _test_settings(settings: Settings) -> None:
     """Static files without a manifest, which only `collectstatic` makes, and passwords that cost nothing."""
     settings.STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    key_cache.clear()
     timed_cache.clear_all()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from aiinfra import epochs
 from aiinfra.logs import request_id_var
 from aiinfra.tenants.caller import caller_address
 from aiinfra.tenants.models import ApiKey, AuditEvent, OwnedModel, TenantModel, User
@@ -27,7 +28,8 @@ def record(
     installation.
 
     `actor` is made by `user_actor`, `key_actor` or `command_actor`; `changes` maps a field to [before, after] and never
-    contains a secret. The IP address defaults to that of the current request.
+    contains a secret. The IP address defaults to that of the current request. Once committed, no process relies any
+    longer on what it remembers of the organization.
     """
     with owner_scope(organization_id):
         event = AuditEvent(
@@ -40,6 +42,7 @@ def record(
             ip_address=ip_address or caller_address(),
         )
         append(chain_of(organization_id), event)
+    epochs.change(organization_id)
     if not verb.startswith(OPERATIONS):
         _note_for_staff(event)
     return event

@@ -9,7 +9,7 @@ from aiinfra.tenants.models import ApiKey
 
 @transaction.atomic
 def change_limits(*, key: ApiKey, limits: KeyLimits, actor: str) -> bool:
-    """Replace a key's limits; they apply within a second. False if nothing changed."""
+    """Replace a key's limits; they apply to the next request. False if nothing changed."""
     stored = ApiKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
     changes = limit_changes(stored.limits, limits)
     if not changes:

@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 from django.db import transaction
 from django.db.models import QuerySet
 
+from aiinfra import epochs
 from aiinfra.tenants import audit, demo_rules, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.members import add_member
@@ -119,6 +120,7 @@ def remove_people() -> int:
             for key in ApiKey.objects.filter(name=KEY_NAME, created_by=None, revoked_at=None):
                 keys.revoke_key(key=key, actor=actor)
     count = active_people().update(is_active=False, is_staff=False, is_superuser=False)
+    epochs.change(None)
     for path in (key_path(), password_path()):
         path.unlink(missing_ok=True)
     return int(count)

@@ -8,7 +8,6 @@ import hashlib
 import re
 import secrets
 import string
-import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from aiinfra.tenants import audit, key_cache, peppers
+from aiinfra import epochs
+from aiinfra.tenants import audit, peppers
 from aiinfra.tenants.authorization import PERMISSIONS, Principal, Role, may_grant, role_allows, scopes_of
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits, limit_changes
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.timed_cache import TimedCache
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
@@ -31,6 +32,9 @@ SCHEME = "bearer "
 
 ROTATION_OVERLAP_MAX = timedelta(hours=24)
 LAST_USED_STEP = timedelta(minutes=1)
+REMEMBERED_S = 0.5
+"""Without an epoch: every process refuses a revoked key within a second, without any messages between processes."""
+REMEMBERED_MAX = 1000
 
 
 class PermissionExceededError(PermissionError):
@@ -137,39 +141,43 @@ def line_of(row_id: int) -> QuerySet[ApiKey]:
 
 @transaction.atomic
 def revoke_key(*, key: ApiKey, actor: str) -> bool:
-    """Revoke a key; every process refuses it within a second. False if it was already revoked."""
+    """Revoke a key; the next request of any process refuses it. False if it was already revoked."""
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         return False
     audit.record(organization_id=key.organization_id, actor=actor, verb="api_key.revoked", target=str(key))
     return True
 
 
+def recognize(header_value: object) -> Principal | None:
+    """The caller as this process remembers them, else as `authenticate`: for what comes before the request knows its
+    epoch. The caller may have lost rights since; `authenticate` says.
+    """
+    credential = parse(header_value)
+    known = _remembered.find(credential.digest) if credential else None
+    return known.principal if known else authenticate(header_value)
+
+
 def authenticate(header_value: object) -> Principal | None:
     """The caller behind an `Authorization` header, or None. Never raises, whatever the header contains.
 
-    Costs no query for a malformed or mistyped key or one seen in the last half second, otherwise one; plus an UPDATE of
-    `last_used_at` at most once per minute and key, and one after the pepper has changed.
+    A malformed or mistyped key costs no query. Others cost one, unless this process remembers it: within an epoch, or
+    for half a second (see `aiinfra.timed_cache`). Adds an UPDATE of `last_used_at` at most once per minute and key, and
+    one after the pepper has changed.
     """
     credential = parse(header_value)
     if credential is None:
         return None
-    digest = hashlib.sha256(credential.text.encode()).digest()
-    if (found := key_cache.get(digest)) is not None:
-        return found
-    asked_at = time.monotonic()
-    principal = _look_up(credential)
-    if principal is not None:
-        key_cache.put(digest, principal, asked_at)
-    return principal
+    known = _remembered.of(credential.digest, lambda: _look_up(credential))
+    return known.principal if known and not known.is_expired() else None
 
 
 @dataclass(frozen=True)
 class Credential:
-    """The parts of a well-formed key."""
+    """The parts of a well-formed key, and the SHA-256 of its text, by which processes remember it."""
 
     key_id: str
     secret: str
-    text: str
+    digest: bytes
 
 
 def parse(header_value: object) -> Credential | None:
@@ -182,7 +190,7 @@ def parse(header_value: object) -> Credential | None:
     match = CREDENTIAL.fullmatch(text)
     if match is None or checksum(text[:-7]) != match[3]:
         return None
-    return Credential(key_id=match[1], secret=match[2], text=text)
+    return Credential(key_id=match[1], secret=match[2], digest=hashlib.sha256(text.encode()).digest())
 
 
 def checksum(text: str) -> str:
@@ -263,7 +271,26 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(BASE62) for _ in range(length))
 
 
-def _look_up(credential: Credential) -> Principal | None:
+@dataclass(frozen=True)
+class _Known:
+    """The owner of a key that was valid when it was looked up."""
+
+    principal: Principal
+    expires_at: datetime | None
+
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+_remembered: TimedCache[bytes, _Known | None] = TimedCache(
+    seconds=REMEMBERED_S,
+    owner=lambda _digest, known: known.principal.organization_id if known else epochs.INSTALLATION,
+    keys_max=REMEMBERED_MAX,
+    keeps_empty=False,  # whoever tries many wrong keys would push out those that are in use
+)
+
+
+def _look_up(credential: Credential) -> _Known | None:
     """An unknown id costs the same comparison as a known one."""
     membership = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("created_by"))
     with system_scope():
@@ -275,7 +302,7 @@ def _look_up(credential: Credential) -> Principal | None:
         return None
     peppers.renew(key, credential.secret)
     _note_use(key)
-    return Principal(
+    principal = Principal(
         organization_id=key.organization_id,
         organization_slug=key.organization.slug,
         role=Role(key.role),
@@ -284,6 +311,7 @@ def _look_up(credential: Credential) -> Principal | None:
         scopes=frozenset(key.scopes),
         limits=key.limits,
     )
+    return _Known(principal, key.expires_at)
 
 
 def _creator_may_hold(key: ApiKey, creator_role: str | None) -> bool:

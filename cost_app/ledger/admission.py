@@ -13,7 +13,7 @@ from cost_app.budgets.holds import reserve
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
 from cost_app.models import Attempt, CostPolicy, Enforcement, ModelPrice, RequestClass, UnpricedModels
-from cost_app.policy import policy_of
+from cost_app.policy import policy_in_force
 from cost_app.prices.lookup import ModelNotPricedError, price_of, prices_ahead, served_tiers
 from cost_app.prices.pricing import bound_of, tokens_within
 from cost_app.recommendations.classes import classify, fingerprints
@@ -50,7 +50,7 @@ def open_attempt(order: AttemptOrder) -> Attempt:
     Raises ModelNotPricedError, BudgetExceededError and BudgetBusyError; the caller must then roll the transaction back,
     and nothing remains.
     """
-    policy = policy_of(order.organization_id)
+    policy = policy_in_force(order.organization_id)
     order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
     attempt = _attempt(order, policy)
     windows = windows_for(attempt, timezone.now())

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from aiinfra import epochs
 from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelAlias, ProposalState
 
@@ -45,5 +46,5 @@ def _read_approved(provider: str) -> list[ModelAlias]:
     return list(ModelAlias.objects.filter(provider=provider, state=ProposalState.APPROVED))
 
 
-_approved = TimedCache(_read_approved, seconds=5, keeps_empty=False)
+_approved = TimedCache(_read_approved, seconds=5, owner=lambda *_: epochs.INSTALLATION, keeps_empty=False)
 forget_aliases = _approved.forget

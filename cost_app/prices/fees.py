@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from aiinfra import epochs
 from aiinfra.providers.base import TokenUsage
 from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelPrice, ToolFee
@@ -37,5 +38,5 @@ def _read_lines(provider: str) -> list[ToolFee]:
     return list(ToolFee.objects.filter(provider=provider))
 
 
-_lines = TimedCache(_read_lines, seconds=5, keeps_empty=False)
+_lines = TimedCache(_read_lines, seconds=5, owner=lambda *_: epochs.INSTALLATION, keeps_empty=False)
 forget_fees = _lines.forget

@@ -13,8 +13,8 @@ from itertools import groupby
 from django.db import transaction
 from django.utils import timezone
 
+from aiinfra import epochs
 from cost_app.models import ModelAlias, ModelPrice, PriceProposal, PriceTier, ProposalState
-from cost_app.prices.lookup import clear_price_cache
 from cost_app.prices.shipped import EFFECTIVE_FROM
 from cost_app.prices.source import SourcePrice, read_snapshots, read_source, source_name
 from cost_app.prices.terms import PriceTerms
@@ -83,6 +83,7 @@ def import_prices(*, actor: str, approve_new: bool = False) -> list[PriceDiffere
         _add_new([price for price in prices if price.terms.key[:2] not in book.models], actor)
     _propose([line for line in table if not approve_new or (line.provider, line.model) in book.models])
     ModelAlias.objects.bulk_create(_new_aliases(), ignore_conflicts=True)
+    epochs.change(None)
     return table
 
 
@@ -104,7 +105,7 @@ def _compare(prices: list[SourcePrice], by_hand: list[tuple[str, str]], book: _B
 def _add_new(prices: Iterable[SourcePrice], actor: str) -> None:
     rows = [row for _, group in groupby(prices, lambda price: price.terms.key) for row in _history(list(group), actor)]
     ModelPrice.objects.bulk_create(rows, ignore_conflicts=True)
-    transaction.on_commit(clear_price_cache)
+    epochs.change(None)
 
 
 def _history(versions: list[SourcePrice], actor: str) -> Iterator[ModelPrice]:

@@ -13,6 +13,7 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from aiinfra import epochs
 from aiinfra.timed_cache import TimedCache
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.aliases import family_of, forget_aliases, priced_as, targets_of
@@ -193,4 +194,4 @@ def _read_model(key: tuple[str, str]) -> list[Version]:
     return read_versions(rows.order_by("-effective_from", "window_name"))
 
 
-_versions = TimedCache(_read_model, seconds=5, keeps_empty=False)
+_versions = TimedCache(_read_model, seconds=5, owner=lambda *_: epochs.INSTALLATION, keeps_empty=False)

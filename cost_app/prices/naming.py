@@ -7,7 +7,6 @@ from aiinfra.money import dollars
 from aiinfra.providers.registry import provider_names
 from aiinfra.tenants import audit
 from cost_app.models import ModelAlias, ModelPrice, ProposalState, ToolFee
-from cost_app.prices.lookup import clear_price_cache
 from cost_app.prices.proposals import AlreadyDecidedError
 from cost_app.prices.terms import PriceError
 
@@ -76,4 +75,3 @@ def add_fee(*, row: ToolFee, actor: str) -> None:
 def _record(row: ModelAlias | ToolFee, verb: str, actor: str, changes: dict[str, list[str]] | None = None) -> None:
     changes = changes or {"source": ["", row.source]}
     audit.record(organization_id=None, actor=actor, verb=verb, target=str(row)[:200], changes=changes)
-    transaction.on_commit(clear_price_cache)

@@ -10,7 +10,6 @@ from aiinfra.money import dollars
 from aiinfra.tenants import audit
 from aiinfra.tenants.staff import StaffRight, holders
 from cost_app.models import ModelPrice, PriceProposal, ProposalState
-from cost_app.prices.lookup import clear_price_cache
 from cost_app.prices.terms import AMOUNTS, PriceError, PriceTerms
 
 
@@ -39,7 +38,6 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
     except IntegrityError as error:
         raise PriceError("a version already begins at this instant") from error
     _record("price.added", version, actor)
-    transaction.on_commit(clear_price_cache)
     return version
 
 

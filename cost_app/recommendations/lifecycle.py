@@ -7,7 +7,7 @@ from aiinfra.failures import WrongStateError
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.audit import record
 from cost_app.models import OptimizationRule, Recommendation, RecommendationState
-from cost_app.recommendations.rules import CHANGES, forget_rules
+from cost_app.recommendations.rules import CHANGES
 
 
 def recommendation_by_id(recommendation_id: int | str) -> Recommendation | None:
@@ -25,7 +25,7 @@ def makes_rule(recommendation: Recommendation) -> bool:
 
 @transaction.atomic
 def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | None:
-    """Apply an open recommendation: its rule affects calls within a second.
+    """Apply an open recommendation: its rule affects the next call.
 
     Returns None if no rule can implement it and people must act: then it is only marked as applied. Raises
     WrongStateError.
@@ -42,7 +42,6 @@ def apply(*, recommendation: Recommendation, actor: str) -> OptimizationRule | N
             by=actor,
         )
     _log(found, "recommendation.apply", actor, RecommendationState.OPEN, rule)
-    transaction.on_commit(forget_rules)
     return rule
 
 
@@ -62,7 +61,6 @@ def undo(*, recommendation: Recommendation, actor: str) -> None:
     found.dismissed_because = ""
     _move(found, RecommendationState.EXPIRED if twin.exists() else RecommendationState.OPEN, actor)
     _log(found, "recommendation.undo", actor, before)
-    transaction.on_commit(forget_rules)
 
 
 @transaction.atomic

@@ -57,8 +57,8 @@ class CallTerms:
 def shape(organization_id: int, terms: CallTerms, now: datetime | None = None) -> CallTerms:
     """The terms after applying the organization's active rules; unchanged if none applies.
 
-    The rules are cached in process for a second, so an applied or undone one takes effect within that time. Rules do
-    not chain: each kind changes a call once. Store `uses` with `record_uses` once the request is accepted.
+    The rules are remembered within an epoch, and otherwise for a second. Rules do not chain: each kind changes a call
+    once. Store `uses` with `record_uses` once the request is accepted.
     """
     now = now or timezone.now()
     done: set[str] = set()
@@ -178,5 +178,5 @@ def _price(provider: str, model: str, at: datetime | None = None) -> ModelPrice 
         return None
 
 
-_active_rules = TimedCache(_read_rules, seconds=1)
+_active_rules = TimedCache(_read_rules, seconds=1, owner=lambda organization_id, _: organization_id)
 forget_rules = _active_rules.forget

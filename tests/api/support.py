@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from aiinfra import timed_cache
-from aiinfra.tenants import key_cache, keys
+from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, TenantModel
 from aiinfra.tenants.scope import system_scope
@@ -91,7 +91,6 @@ def refused(response: HttpResponse, status: int, param: str | None = None) -> di
 
 def queries_of(call: Callable[[], object]) -> int:
     """How many queries a call makes while this process remembers no row."""
-    key_cache.clear()
     timed_cache.clear_all()
     with CaptureQueriesContext(connection) as captured:
         call()

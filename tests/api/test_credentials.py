@@ -8,7 +8,8 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from aiinfra.tenants import key_cache, keys
+from aiinfra import timed_cache
+from aiinfra.tenants import keys
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import system_scope
 from queue_app import api as queue_api
@@ -44,7 +45,7 @@ def test_an_expired_or_revoked_key_is_401(program: Caller, column: str) -> None:
     assert program.get(QUEUE, action="stats").status_code == 200
     with system_scope():
         ApiKey.objects.update(**{column: timezone.now() - timedelta(seconds=1)})
-    key_cache.clear()
+    timed_cache.clear_all()
     refused(program.get(QUEUE, action="stats"), 401)
 
 

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from django.test import Client
 
+from aiinfra import timed_cache
 from aiinfra.live_events import PERMISSIONS, EventType
-from aiinfra.tenants import key_cache
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import revoke_key
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
@@ -54,7 +54,7 @@ def test_a_key_that_is_revoked_ends_its_stream(
     ready(stream)
     with organization_scope(organization.pk):
         revoke_key(key=ApiKey.objects.get(), actor="test")
-    key_cache.clear()
+    timed_cache.clear_all()
     assert stream.rest() == [Event("", "end", {"reason": "unauthorized"})]
 
 
@@ -84,7 +84,7 @@ def test_a_removed_scope_ends_its_types(
     ready(stream)
     with organization_scope(organization.pk):
         ApiKey.objects.update(scopes=["cost:read"])
-    key_cache.clear()
+    timed_cache.clear_all()
     tell(organization, "first")
     assert stream.next().data == {"text": "first"}
     tell(organization, kind=EventType.QUEUE)
@@ -92,5 +92,5 @@ def test_a_removed_scope_ends_its_types(
     assert stream.next().data == {"text": "second"}
     with organization_scope(organization.pk):
         ApiKey.objects.update(scopes=["chat:write"])
-    key_cache.clear()
+    timed_cache.clear_all()
     assert stream.rest() == [Event("", "end", {"reason": "forbidden"})]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from aiinfra import timed_cache
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
@@ -48,7 +49,7 @@ def test_limits_are_replaced_and_apply(organization: Organization, change: Chang
     assert [caller.get(QUEUE, action="stats").status_code for _ in range(2)] == [200, 429]
     shown = json.loads(change("set-limits", text, allowedNetworks=["192.0.2.0/24"]).content)
     assert (shown["requestsPerMinute"], shown["dollarsPerMinute"]) == (None, None)
-    keys.key_cache.clear()
+    timed_cache.clear_all()
     assert refused(caller.get(QUEUE, action="stats"), 403)["type"] == "address_not_allowed"
     with organization_scope(organization.pk):
         assert AuditEvent.objects.filter(verb="api_key.limits_changed").count() == 2

@@ -72,7 +72,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cache_app/writing.py": ("tests/cache_app/learning/test_judging.py", "tests/cache_app/test_lookup.py"),
     "queue_app/repair/index_repair.py": QUEUE,
     "aiinfra/tenants/keys.py": KEYS,
-    "aiinfra/tenants/key_cache.py": KEYS,
     "aiinfra/tenants/scope.py": KEYS,
     "aiinfra/egress.py": ("tests/test_egress.py",),
     **{str(path): GUARDS for path in sorted(Path("cache_app/guards").glob("[a-z]*.py"))},

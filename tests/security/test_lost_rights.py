@@ -7,7 +7,8 @@ from django.db.models import ProtectedError
 from django.http import HttpRequest
 from django.test import Client
 
-from aiinfra.tenants import current_permissions, invitations, key_cache, keys
+from aiinfra import timed_cache
+from aiinfra.tenants import current_permissions, invitations, keys
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.current_permissions import LostRightsError, while_allowed
 from aiinfra.tenants.login.sessions import end_sessions
@@ -36,7 +37,7 @@ def key(organization: Organization, admin: User) -> str:
 
 def lose(person: User, way: str) -> None:
     WAYS[way](person)
-    key_cache.clear()  # half a second later
+    timed_cache.clear_all()  # half a second later
 
 
 @every_way

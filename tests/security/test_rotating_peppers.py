@@ -10,8 +10,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from aiinfra import timed_cache
 from aiinfra.stack.doctor import examine
-from aiinfra.tenants import key_cache, keys, peppers
+from aiinfra.tenants import keys, peppers
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import system_scope
@@ -26,7 +27,7 @@ def key(organization: Organization) -> Key:
 
 def works(text: str) -> bool:
     """Whether the key opens something, for a process that has not seen it yet."""
-    key_cache.clear()
+    timed_cache.clear_all()
     return keys.authenticate(f"Bearer {text}") is not None
 
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from aiinfra.tenants import key_cache, keys
+from aiinfra import timed_cache
+from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -47,7 +48,7 @@ def test_rotation_never_prolongs_a_key(
     assert stored(new).expires_at == (now + expires_in if expires_in else None)
     assert logged["expires_at"][1] == (now + old_ends_in).isoformat(timespec="seconds"), "the audit log says otherwise"
     now += max(old_ends_in, expires_in or timedelta(0))
-    key_cache.clear()
+    timed_cache.clear_all()
     assert keys.authenticate(f"Bearer {old_text}") is None
     assert (keys.authenticate(f"Bearer {new_text}") is None) is (expires_in is not None)
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from aiinfra.tenants import key_cache, keys
+from aiinfra import timed_cache
+from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.models import ApiKey, AuditEvent, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -73,7 +74,7 @@ def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Or
     assert keys.authenticate(header_of(two.key_id, first_secret)) is None
     near = one.key_id[:7] + ("a" if one.key_id[7] != "a" else "b")
     ApiKey._base_manager.filter(pk=two.pk).update(key_id=near)
-    key_cache.clear()
+    timed_cache.clear_all()
     assert keys.authenticate(f"Bearer {first}").api_key_id == one.pk  # type: ignore[union-attr]
     assert keys.authenticate(header_of(near, second_secret)).api_key_id == two.pk  # type: ignore[union-attr]
     assert keys.authenticate(header_of(near, first_secret)) is None
@@ -95,7 +96,7 @@ def test_a_well_formed_key_costs_one_query_known_or_not(
 ) -> None:
     _, text = make(organization)
     keys.authenticate(f"Bearer {text}")
-    key_cache.clear()
+    timed_cache.clear_all()
     with django_assert_num_queries(1):
         assert keys.authenticate(f"Bearer {text}")
     with django_assert_num_queries(0):
@@ -157,12 +158,12 @@ def test_last_use_is_recorded_at_most_once_per_minute(organization: Organization
     key, text = make(organization)
     keys.authenticate(f"Bearer {text}")
     first = stored(key).last_used_at
-    key_cache.clear()
+    timed_cache.clear_all()
     keys.authenticate(f"Bearer {text}")
     assert first is not None
     assert stored(key).last_used_at == first
     ApiKey._base_manager.update(last_used_at=first - timedelta(minutes=2))
-    key_cache.clear()
+    timed_cache.clear_all()
     keys.authenticate(f"Bearer {text}")
     assert stored(key).last_used_at > first - timedelta(minutes=1)  # type: ignore[operator]
 
@@ -187,9 +188,9 @@ def test_wrong_keys_are_not_cached(organization: Organization) -> None:
     """Whoever tries many would push out those that are in use."""
     key, text = make(organization)
     assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
-    assert len(key_cache._entries) == 0
+    assert len(keys._remembered._kept) == 0
     assert keys.authenticate(f"Bearer {text}")
-    assert len(key_cache._entries) == 1
+    assert len(keys._remembered._kept) == 1
 
 
 @pytest.mark.parametrize(
@@ -226,26 +227,22 @@ def test_another_organizations_key_cannot_be_revoked(
     assert keys.authenticate(f"Bearer {text}")
 
 
-def test_the_memory_lasts_half_a_second_from_the_look_up_and_never_grows_over_its_bound(
+def test_without_an_epoch_a_key_is_remembered_for_half_a_second_and_never_beyond_its_expiry(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 100.0
-    monkeypatch.setattr("aiinfra.tenants.key_cache.time.monotonic", lambda: now)
-    _, text = make(organization)
-    principal = keys.authenticate(f"Bearer {text}")
-    assert principal is not None
-    key_cache.put(b"digest", principal, asked_at=now)
-    key_cache.put(b"other", principal, asked_at=now)
-    now = 100.5
-    assert key_cache.get(b"digest") is key_cache.get(b"other") is principal
-    now = 100.51
-    assert key_cache.get(b"digest") is None
-    key_cache.clear()
-    for number in range(key_cache.ENTRIES_MAX):
-        key_cache.put(str(number).encode(), principal, asked_at=now)
-    assert len(key_cache._entries) == key_cache.ENTRIES_MAX
-    key_cache.put(b"one more", principal, asked_at=now)
-    assert list(key_cache._entries) == [b"one more"]
+    seconds, now = 100.0, timezone.now()
+    monkeypatch.setattr("aiinfra.timed_cache.time.monotonic", lambda: seconds)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    _, text = make(organization, expires_at=now + timedelta(minutes=1))
+    assert keys.authenticate(f"Bearer {text}")
+    ApiKey._base_manager.update(role=Role.VIEWER.value)
+    seconds += 0.49
+    assert keys.authenticate(f"Bearer {text}").role is not Role.VIEWER  # type: ignore[union-attr]
+    now += timedelta(minutes=1)
+    assert keys.authenticate(f"Bearer {text}") is None
+    now -= timedelta(minutes=1)
+    seconds += 0.02
+    assert keys.authenticate(f"Bearer {text}").role is Role.VIEWER  # type: ignore[union-attr]
 
 
 def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Organization, admin: User) -> None:
@@ -254,7 +251,7 @@ def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Or
     membership = Membership.objects.filter(user=admin, organization=organization)
 
     def works() -> bool:
-        key_cache.clear()
+        timed_cache.clear_all()
         return keys.authenticate(f"Bearer {text}") is not None
 
     assert works()

@@ -89,7 +89,7 @@ def limits(request: MemberRequest, key_id: str) -> HttpResponse:
         status = 422 if form.errors else 200
         return render(request, "tenants/key_limits.html", {"form": form, "key": key}, status=status)
     if change_limits(key=key, limits=form.chosen_limits(), actor=request.principal.actor):
-        messages.success(request, f"Limits of {key.name} changed. They apply within a second.")
+        messages.success(request, f"Limits of {key.name} changed. They apply to the next request.")
     return redirect("keys")
 
 

@@ -1,0 +1,17 @@
+"""What an admin changes in one process holds for the next request in another, which remembered it otherwise."""
+
+import pytest
+
+from cost_app.prices import lookup as pricebook
+from tests.support.race import RunRace
+
+AFTERWARDS = {"revoke": 401, "limit": 403, "deactivate": 401, "budget": 402}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("organization", "admin")
+def test_a_change_holds_for_the_next_request_of_another_process(run_race: RunRace, redis_url: str) -> None:
+    pricebook.add_shipped_prices()
+    found, made = run_race("tests.api.racers", [("program", ""), ("staff", "")], REDIS_URL=redis_url)
+    assert made == list(AFTERWARDS)
+    assert found == [f"{change}: {{202}}, then {status}" for change, status in AFTERWARDS.items()]
