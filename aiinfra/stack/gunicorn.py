@@ -1,5 +1,7 @@
 """gunicorn's configuration. `aiinfra.stack.web` serves the connections of each process."""
 
+import gc
+import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,17 @@ control_socket_disable = True
 # Each process proves that it is alive by touching a file; on a busy disk the processes would look dead.
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes an anonymous file there
     worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def when_ready(server: Any) -> None:  # noqa: ARG001 - gunicorn passes it
+    """gunicorn's hook before the processes are forked: load what each would load, and share it.
+
+    The garbage collector writes to every object that it visits, so a process gets a copy of each page; frozen objects
+    are not visited.
+    """
+    importlib.import_module(settings.ROOT_URLCONF)
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:
