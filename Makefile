@@ -6,7 +6,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test test-quick mutants bench format lock audit docs screenshots \
+.PHONY: help run install install-dev check test test-quick mutants bench flames format lock audit docs screenshots \
   check-code check-types check-layers check-templates check-deploy check-migrations check-lock check-docs
 
 help:  ## Show this list
@@ -31,8 +31,11 @@ mutants: install-dev  ## Break the code on purpose and check that tests notice (
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(MODULES),--modules $(MODULES))
 
-bench: install-dev  ## Run the benchmarks; they print ratios
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: install-dev  ## Print the table of figures, each beside a yardstick from the same run
+	@$(BIN)/python benchmarks/table.py
+
+flames: install-dev  ## Draw the flame graphs in docs/performance.md again
+	@$(BIN)/python benchmarks/flames.py
 
 check: check-code check-types check-layers check-templates check-deploy check-migrations check-lock check-docs audit  ## Run every static check: lint, types, import layers, templates, deployment, migrations, locks, docs, audit
 

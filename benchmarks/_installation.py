@@ -1,6 +1,7 @@
 """A complete installation on free ports and in a temporary directory, for one benchmark."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import psycopg
 
 from aiinfra.stack.bundled_redis import redis_binary, server_command, write_configuration
 from tests.support.processes import ROOT, free_port, start
+from tests.support.template import template_path
 
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 SCRATCH_DATABASE = "aiinfra_benchmark"
@@ -54,7 +56,7 @@ def installation(database: str, *, web: bool = True, latency_ms: int = 500) -> I
     with ExitStack() as running, tempfile.TemporaryDirectory() as folder:
         env = _environment(Path(folder), _database_url(database, Path(folder)))
         write_configuration(_port(env["REDIS_URL"]), Path(folder))
-        running.enter_context(start(server_command(redis_binary(), Path(folder))))
+        running.enter_context(start([*server_command(redis_binary(), Path(folder)), "--logfile", "redis.log"]))
         sandbox = [sys.executable, "-m", "aiinfra.providers.sandbox", "--port", env["SANDBOX_PORT"]]
         book = {"SANDBOX_LATENCY_MS": str(latency_ms), "SANDBOX_BOOK": f"{folder}/book.jsonl"}
         running.enter_context(start(sandbox, book, f"http://127.0.0.1:{env['SANDBOX_PORT']}/sandbox/book"))
@@ -86,6 +88,8 @@ def _port(url: str) -> int:
 
 def _database_url(database: str, folder: Path) -> str:
     if database == "sqlite":
+        if template_path().exists():  # the tests' migrated database; without it, migrating takes half a minute
+            shutil.copyfile(template_path(), folder / "benchmark.sqlite3")
         return f"sqlite:///{folder}/benchmark.sqlite3"
     with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {SCRATCH_DATABASE} WITH (FORCE)")
