@@ -122,8 +122,12 @@ class AIRequest(TenantModel):
                 name="request_by_error",
                 condition=~models.Q(error_code=""),
             ),
-            models.Index(fields=["lease_until"], name="request_leased", condition=models.Q(status="processing")),
-            models.Index(fields=["completed_at"], name="request_uncounted", condition=UNCOUNTED),
+            models.Index(
+                fields=["organization", "lease_until"],
+                name="request_leased",
+                condition=models.Q(status="processing"),
+            ),
+            models.Index(fields=["organization", "completed_at"], name="request_uncounted", condition=UNCOUNTED),
             models.Index(fields=["completed_at"], name="request_ended", condition=models.Q(completed_at__isnull=False)),
         ]
         verbose_name = "AI request"

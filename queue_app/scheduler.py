@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from django.db import connections
 from redis.exceptions import RedisError
 
+from aiinfra.database_statistics import EVERY_S as STATISTICS_EVERY_S
+from aiinfra.database_statistics import keep_statistics
 from aiinfra.idempotency import FORGET_EVERY_S, delete_expired_answers
 from aiinfra.notifications.tasks import jobs as notification_jobs
 from aiinfra.stopping import StopFlag
@@ -19,17 +21,19 @@ from aiinfra.tenants.sessions import SessionStore
 from aiinfra.tenants.sso.checks import EVERY_S, check_identities
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
-from queue_app.caching.coalescing import settle_orphaned_followers
 from queue_app.caching.rechecks import compare_answers, queue_rechecks
 from queue_app.ordering import tickets
+from queue_app.repair.every_second import EverySecond
+from queue_app.repair.index_repair import EVERY_S as REPAIR_EVERY_S
 from queue_app.repair.index_repair import IndexRepair
 from queue_app.repair.retention import cleanup
 from queue_app.stats.depth_history import sample_depths
 from queue_app.stats.events import publish_queue_figures
-from queue_app.stats.outcome_counts import count_ended
 
 logger = logging.getLogger(__name__)
 TICK_S = 0.2
+NOTICE_S = 0.5
+"""How long a signal to stop may go unnoticed."""
 
 
 @dataclass
@@ -69,19 +73,17 @@ def deferred(jobs: Jobs) -> list[Job]:
     return [Job(every_s, run, time.monotonic() + every_s) for every_s, run in jobs]
 
 
-def run_scheduler(*further: Jobs) -> None:
-    """Tick until SIGTERM or SIGINT. Slow jobs get their own thread, because leases run out in seconds.
+def lanes(*further: Jobs) -> list[list[Job]]:
+    """All jobs; those of one lane run one after another, and the lanes at the same time. `further` are the jobs of
+    higher layers.
 
-    `further` are the jobs of higher layers; each list gets its own thread.
+    Slow jobs have lanes of their own, because leases run out in seconds.
     """
-    stopping = StopFlag()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    repair = IndexRepair()
     queue = [
         Job(TICK_S, tickets.wake_for_ready),
-        Job(1, IndexRepair().run),
-        Job(1, count_ended),
-        Job(1, settle_orphaned_followers),
+        Job(1, EverySecond(repair).run),
+        Job(REPAIR_EVERY_S, repair.run),
         Job(1, publish_queue_figures),
         Job(5, sample_depths),
         Job(60, tickets.replace_lost_tickets),
@@ -93,20 +95,33 @@ def run_scheduler(*further: Jobs) -> None:
     cache += [Job(10, queue_rechecks), Job(10, compare_answers)]
     slow += [Job(every_s, run) for every_s, run in create_semantic_cache().slow_jobs()]
     slow += [Job(FORGET_EVERY_S, delete_expired_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
-    slow.append(Job(3600, SessionStore.clear_expired))
+    slow += [Job(3600, SessionStore.clear_expired), Job(STATISTICS_EVERY_S, keep_statistics)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     messages.append(Job(EVERY_S, check_identities))
-    others = [deferred(jobs) for jobs in further]
-    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in (money, cache, slow, messages, *others)]
+    return [queue, money, cache, slow, messages, *(deferred(jobs) for jobs in further)]
+
+
+def run_scheduler(*further: Jobs) -> None:
+    """Run the jobs of all lanes until SIGTERM or SIGINT. `further` are the jobs of higher layers."""
+    stopping = StopFlag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    first, *others = lanes(*further)
+    threads = [threading.Thread(target=_run, args=(jobs, stopping)) for jobs in others]
     for thread in threads:
         thread.start()
-    _run(queue, stopping)
+    _run(first, stopping)
     for thread in threads:
         thread.join()
 
 
+def _pause_s(jobs: Sequence[Job]) -> float:
+    """Until the next job is due, but no longer than a signal may take to be noticed."""
+    return min(max(min(job.due for job in jobs) - time.monotonic(), 0.0), NOTICE_S)
+
+
 def _run(jobs: Sequence[Job], stopping: StopFlag) -> None:
-    while not stopping.wait(TICK_S):
+    while not stopping.wait(_pause_s(jobs)):
         for job in jobs:
             job.run_if_due()
     connections.close_all()

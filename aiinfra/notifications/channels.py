@@ -152,7 +152,7 @@ def _check_sendable(kind: str) -> None:
 
 
 def _give_up(channel: Channel, why: str) -> None:
-    waiting = Delivery.objects.filter(channel=channel, state__in=WAITING)
+    waiting = Delivery.objects.filter(WAITING, channel=channel)
     waiting.update(state=DeliveryState.GIVEN_UP, last_error=why)
 
 

@@ -49,13 +49,13 @@ def deliver_pending() -> int:
 def delete_old_deliveries() -> int:
     """Delete deliveries that were sent or given up 30 days ago; returns how many."""
     with system_scope():
-        ended = Delivery.objects.exclude(state__in=WAITING)
+        ended = Delivery.objects.exclude(WAITING)
         return ended.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
 
 
 def _due() -> QuerySet[Delivery]:
     """Deliveries that are due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
-    waiting = Delivery.objects.filter(state__in=WAITING)
+    waiting = Delivery.objects.filter(WAITING)
     earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
     return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=timezone.now())
 
@@ -74,7 +74,7 @@ def _claim() -> list[Delivery]:
 
 
 def _take(delivery: Delivery) -> bool:
-    same = Delivery.objects.filter(id=delivery.id, state__in=WAITING, tries=delivery.tries)
+    same = Delivery.objects.filter(WAITING, id=delivery.id, tries=delivery.tries)
     delivery.tries += 1
     return bool(same.update(tries=delivery.tries, next_try_at=timezone.now() + LEASE))
 
@@ -89,7 +89,7 @@ def _note(delivery: Delivery, outcome: Outcome) -> None:
         columns |= {"state": DeliveryState.FAILED, "next_try_at": now + _delay(delivery.tries, outcome.after_s)}
     else:
         columns |= {"state": DeliveryState.GIVEN_UP}
-    Delivery.objects.filter(id=delivery.id, state__in=WAITING, tries=delivery.tries).update(**columns)
+    Delivery.objects.filter(WAITING, id=delivery.id, tries=delivery.tries).update(**columns)
 
 
 def _delay(tries: int, after_s: int) -> timedelta:

@@ -4,6 +4,7 @@ from django.db import models
 from django.utils import timezone
 
 from aiinfra.encrypted_fields import EncryptedTextField, Undecryptable
+from aiinfra.partial_indexes import one_of
 from aiinfra.tenants.models import OwnedModel
 
 
@@ -58,8 +59,8 @@ class DeliveryState(models.TextChoices):
     GIVEN_UP = "given_up", "given up"
 
 
-WAITING = [DeliveryState.PENDING.value, DeliveryState.FAILED.value]
-"""States in which a delivery is still to be sent."""
+WAITING = one_of("state", [DeliveryState.PENDING.value, DeliveryState.FAILED.value])
+"""The delivery is still to be sent."""
 
 
 class Delivery(OwnedModel):
@@ -89,15 +90,10 @@ class Delivery(OwnedModel):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["next_try_at"], name="delivery_due", condition=models.Q(state__in=["pending", "failed"])
-            ),
+            models.Index(fields=["next_try_at"], name="delivery_due", condition=WAITING),
             models.Index(fields=["organization", "-created_at"], name="delivery_by_time"),
-            models.Index(
-                fields=["channel", "topic"],
-                name="delivery_in_line",
-                condition=models.Q(state__in=["pending", "failed"]),
-            ),
+            models.Index(fields=["created_at"], name="delivery_by_age"),
+            models.Index(fields=["channel", "topic"], name="delivery_in_line", condition=WAITING),
         ]
         verbose_name_plural = "deliveries"
 

@@ -23,6 +23,7 @@ from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.statements import Parameter
 from cache_app import question
 from cache_app.models import CacheHit, JudgedBy, JudgedPair, Judgement, Layer
+from cache_app.models.learning import BY_PEOPLE
 from cache_app.policy import policy_of
 from cache_app.store.clearing import delete
 from cache_app.store.entries import block, fetch_one
@@ -37,7 +38,6 @@ WRONG_HITS_MAX = 1
 """An entry that was wrong twice is removed."""
 LONGEST_LIFE = timedelta(days=90)
 """No entry lives longer (`CachePolicy.ttl_hours`): older judgments concern no existing entry."""
-PEOPLE = (JudgedBy.REPORT, JudgedBy.REVIEW)
 OWN_TEXT = Q(question_id=F("entry_id"))
 
 
@@ -153,10 +153,10 @@ def apply_blocks() -> int:
 
     Raises RedisError. Changes nothing if Redis is up to date.
     """
-    judged = JudgedPair.objects.filter(judged_by__in=PEOPLE, at__gte=timezone.now() - LONGEST_LIFE)
+    judged = JudgedPair.objects.filter(BY_PEOPLE, at__gte=timezone.now() - LONGEST_LIFE)
     lined_up: list[bool] = []
-    pairs = judged.values_list("organization_id", "entry_id").distinct()
-    one_by_one(pairs, lambda pair: lined_up.append(_line_up(*pair)))
+    pairs = set(judged.values_list("organization_id", "entry_id"))
+    one_by_one(sorted(pairs), lambda pair: lined_up.append(_line_up(*pair)))
     return sum(lined_up)
 
 

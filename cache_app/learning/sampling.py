@@ -16,10 +16,11 @@ from aiinfra.tenants.models import Organization
 from cache_app.embedding.base import EmbedderError, Payer
 from cache_app.embedding.registry import configured_embedder
 from cache_app.learning.agreement import agreement, same_numbers
-from cache_app.learning.judging import PEOPLE, question_id_of, write_pair
+from cache_app.learning.judging import question_id_of, write_pair
 from cache_app.metrics.counts import begin_of_day
 from cache_app.models import CacheHit, CachePolicy, JudgedBy, JudgedPair, Judgement
 from cache_app.models.hits import UNCOMPARED
+from cache_app.models.learning import BY_PEOPLE, PEOPLE
 
 AGREES = 0.90
 """Cosine of two answers that say the same thing. Two runs of a model on one question mostly exceed it; the answers'
@@ -121,7 +122,7 @@ def _cosine(hit: CacheHit, fresh_answer: str) -> float | None:
 def _judged_by_people(hit: CacheHit) -> bool:
     """Whether a person judged the same pair by another hit: this hit came before the block, or in shadow mode."""
     return (
-        JudgedPair.objects.filter(organization_id=hit.organization_id, entry_id=hit.entry_id, judged_by__in=PEOPLE)
+        JudgedPair.objects.filter(BY_PEOPLE, organization_id=hit.organization_id, entry_id=hit.entry_id)
         .filter(question_id=question_id_of(hit))
         .exists()
     )

@@ -161,6 +161,7 @@ def _add(organization_id: int, zone: ZoneInfo, hours: Hours) -> None:
             added[CountSpan.DAY, day, name] += count
     rows = CacheCount.objects.filter(
         organization_id=organization_id,
+        span__in=list(CountSpan),
         starts_at__in={starts_at for _, starts_at, _ in added},
         name__in={name for *_, name in added},
     )

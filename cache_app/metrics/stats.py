@@ -140,7 +140,7 @@ def _vetoes(found: Mapping[str, int]) -> dict[str, int]:
 
 def _judged(organization_id: int, since: datetime) -> tuple[int, WrongShare]:
     """Reported wrong, and the share of wrong ones in the sample; one query."""
-    judged = CacheHit.objects.filter(organization_id=organization_id, at__gte=since).exclude(judgement="")
+    judged = CacheHit.objects.filter(organization_id=organization_id, judgement__in=list(Judgement), at__gte=since)
     found = judged.aggregate(
         reports=Count("id", filter=WRONG & Q(judged_by=JudgedBy.REPORT, shadow=False)),
         right=Count("id", filter=SAMPLED & RIGHT),

@@ -76,6 +76,7 @@ class CacheHit(TenantModel):
     class Meta:
         indexes = [
             models.Index(fields=["organization", "-at"], name="cache_hit_by_time"),
+            models.Index(fields=["at"], name="cache_hit_by_age"),
             models.Index(fields=["organization", "entry_id"], name="cache_hit_by_entry"),
             models.Index(fields=["organization", "judgement", "-at"], name="cache_hit_judged"),
             models.Index(fields=["at"], name="cache_hit_uncounted", condition=UNCOUNTED),

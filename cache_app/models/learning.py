@@ -3,8 +3,13 @@
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.partial_indexes import one_of
 from aiinfra.tenants.models import TenantModel
 from cache_app.models.hits import JudgedBy
+
+PEOPLE = (JudgedBy.REPORT.value, JudgedBy.REVIEW.value)
+BY_PEOPLE = one_of("judged_by", PEOPLE)
+"""The pair was judged by a person, not by comparing answers."""
 
 
 class JudgedPair(TenantModel):
@@ -26,7 +31,10 @@ class JudgedPair(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["organization", "entry_id", "question_id"], name="pair_judged_once")
         ]
-        indexes = [models.Index(fields=["organization", "embedder", "-at"], name="judged_pair_by_time")]
+        indexes = [
+            models.Index(fields=["organization", "embedder", "-at"], name="judged_pair_by_time"),
+            models.Index(fields=["at"], name="judged_pair_by_people", condition=BY_PEOPLE),
+        ]
 
     def __str__(self) -> str:
         return f"{self.question_id} {'may' if self.is_right else 'may not'} use {self.entry_id}"

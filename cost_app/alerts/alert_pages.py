@@ -130,7 +130,7 @@ def _narrowed(state: str, kind: str, severity: str) -> Any:
     if state in AlertState.values:
         rows = rows.filter(state=state)
     elif state != "all":
-        rows = rows.filter(state__in=lifecycle.LIVE)
+        rows = rows.filter(resolved_at=None, state__in=lifecycle.LIVE)
     if kind in AlertKind.values:
         rows = rows.filter(kind=kind)
     return rows.filter(severity=severity) if severity in Severity.values else rows

@@ -158,7 +158,8 @@ def open_alerts() -> int:
 
 def get_alerts(organization_id: int, acknowledged: bool | None = False) -> QuerySet[Alert]:
     """Unresolved alerts, newest first: unacknowledged, acknowledged, or both for None."""
-    alerts = Alert.objects.filter(organization_id=organization_id, state__in=LIVE).order_by("-opened_at", "-id")
+    unresolved = Alert.objects.filter(organization_id=organization_id, resolved_at=None, state__in=LIVE)
+    alerts = unresolved.order_by("-opened_at", "-id")
     if acknowledged is None:
         return alerts
     wanted = [AlertState.ACKNOWLEDGED] if acknowledged else [AlertState.OPEN, AlertState.SNOOZED]

@@ -22,7 +22,7 @@ from cost_app.ledger.billing import Bill, bill_of
 from cost_app.ledger.entries import book_entry
 from cost_app.models import Attempt, LedgerEntry, LedgerKind, ModelPrice, Repricing, UsageIssue
 from cost_app.models import AttemptState as State
-from cost_app.models.ledger import token_columns, usage_columns
+from cost_app.models.ledger import UNKNOWN_OUTCOME, token_columns, usage_columns
 from cost_app.prices.lookup import ModelNotPricedError, price_of
 from cost_app.prices.pricing import cost_of
 
@@ -266,7 +266,7 @@ def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
     Reads the calls in progress and the newest entries of the ledger, whatever its size.
     """
     since = timezone.now() - timedelta(seconds=seconds)
-    out = Attempt.objects.filter(state__in=[State.DISPATCHED, State.ESTIMATED], deadline_at__gt=since)
+    out = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__gt=since)
     for attempt in out.filter(dispatched_at__gt=since):
         yield attempt.name, attempt.id, attempt.dispatched_at or since
     # Usage reported from outside may have any time, and so does not show where the minute begins.

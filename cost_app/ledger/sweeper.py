@@ -13,7 +13,8 @@ from aiinfra.providers.base import BillState, TokenUsage
 from aiinfra.providers.registry import adapter_for
 from aiinfra.tenants.scope import system_scope
 from cost_app.ledger.attempts import estimate, refund, settle
-from cost_app.models import Attempt, AttemptState
+from cost_app.models import Attempt
+from cost_app.models.ledger import UNKNOWN_OUTCOME
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,7 @@ def sweep_unknown_outcomes() -> int:
     """Book or correct the calls whose timeout has passed; returns how many were checked."""
     silent: set[str] = set()
     with system_scope():
-        unknown = Attempt.objects.filter(
-            state__in=[AttemptState.DISPATCHED, AttemptState.ESTIMATED], deadline_at__lt=timezone.now()
-        )
+        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=timezone.now())
         oldest = unknown.select_related("price").order_by("deadline_at")[:BATCH]
         one_by_one(oldest, lambda attempt: _sweep(attempt, silent), give_up=_ask_later)
         return len(oldest)

@@ -106,6 +106,10 @@ class BudgetWindow(TenantModel):
             models.CheckConstraint(condition=Q(starts_at__lt=F("ends_at")), name="window_starts_before_it_ends"),
             models.CheckConstraint(condition=Q(reserved_nano__gte=0), name="window_reserved_not_negative"),
         ]
+        indexes = [
+            models.Index(fields=["budget", "ends_at"], name="window_by_end"),
+            models.Index(fields=["organization", "budget", "ends_at"], name="window_of_organization"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d %H:%M} to {self.ends_at:%Y-%m-%d %H:%M} UTC"
@@ -124,6 +128,7 @@ class BudgetIncrease(TenantModel):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(nano__gt=0), name="increase_is_positive")]
+        indexes = [models.Index(fields=["organization", "budget", "expires_at"], name="increase_in_force")]
 
     def __str__(self) -> str:
         return f"${dollars(self.nano)} until {self.expires_at:%Y-%m-%d %H:%M} UTC"

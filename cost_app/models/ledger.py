@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from aiinfra.money import dollars
+from aiinfra.partial_indexes import one_of
 from aiinfra.providers.base import ProviderAttempt, TokenUsage
 from aiinfra.tenants.models import ApiKey, TenantModel
 from cost_app.models.prices import ModelPrice, Repricing
@@ -21,6 +22,10 @@ class AttemptState(models.TextChoices):
     SETTLED = "settled"
     ESTIMATED = "estimated"
     RELEASED = "released"
+
+
+UNKNOWN_OUTCOME = one_of("state", [AttemptState.DISPATCHED.value, AttemptState.ESTIMATED.value])
+"""The call was sent, and what it cost is not known."""
 
 
 class RequestClass(models.TextChoices):
@@ -172,11 +177,7 @@ class Attempt(TenantModel, UsageColumns):
             models.CheckConstraint(condition=models.Q(bound_nano__gte=0), name="attempt_bound_not_negative"),
         ]
         indexes = [
-            models.Index(
-                fields=["deadline_at"],
-                name="attempt_unknown_outcome",
-                condition=models.Q(state__in=["dispatched", "estimated"]),
-            ),
+            models.Index(fields=["deadline_at"], name="attempt_unknown_outcome", condition=UNKNOWN_OUTCOME),
             models.Index(fields=["organization", "created_at"], name="attempt_by_time"),
             models.Index(
                 fields=["organization", "provider", "model", "-created_at"],

@@ -20,8 +20,9 @@ from queue_app.processing import heartbeat, outcomes
 logger = logging.getLogger(__name__)
 
 BATCH = 200
+EVERY_S = 5
 ENTER_ALL_EVERY = 60
-"""Rounds. Between them rows are only counted, and an entry without a row can hide a missing one in a count."""
+"""Looks. Between them rows are only counted, and an entry without a row can hide a missing one in a count."""
 
 
 class IndexRepair:
@@ -41,12 +42,25 @@ class IndexRepair:
             except RedisError:
                 logger.warning("Redis is down; the index will be repaired when it is back")
 
+    def watch(self, live: int) -> None:
+        """The part of a round that cannot wait: find out whether Redis has lost requests, of which there are `live`.
+
+        Raises RedisError.
+        """
+        with system_scope():
+            if index.is_complete():
+                self._enter_missing(live)
+            else:
+                self._repair_index()
+
     def _repair_index(self) -> None:
         drop_orphaned_claims()
         index.recount()
         restore_policies()
         provider_limits.enter_limits()
-        live = sum(_indexed(status).count() for status in LIVE)
+        self._enter_missing(sum(_indexed(status).count() for status in LIVE))
+
+    def _enter_missing(self, live: int) -> None:
         missing = live > index.size()
         if not index.is_complete() or (missing and self._rows_were_missing):
             if live:  # a new installation has an empty Redis too, and has lost nothing

@@ -72,7 +72,7 @@ def count_ended() -> int:
 def _count_batch() -> int:
     """On PostgreSQL another counter skips the locked rows; SQLite allows one writing transaction at a time."""
     ended = AIRequest.objects.filter(UNCOUNTED).select_for_update(skip_locked=True).only(*COLUMNS)
-    requests = list(ended.order_by("completed_at")[:BATCH])
+    requests = list(ended.order_by("organization_id", "completed_at")[:BATCH])
     count_requests(requests)
     AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
     return len(requests)

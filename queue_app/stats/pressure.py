@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q
 from redis.exceptions import RedisError
 
 from aiinfra.tenants.scope import system_scope
@@ -80,10 +80,12 @@ def pressures(now: datetime) -> dict[int, Pressure]:
     found: dict[int, Pressure] = {}
     with system_scope():
         _add_waiting(found, now)
-        minutes = QueueMinute.objects.filter(minute__gt=now - ERROR_WINDOW).values_list("organization_id")
-        for organization_id, completed, failed in minutes.annotate(Sum("completed"), Sum("failed")):
+        # Summed here: to group by organization, SQLite would go through the minutes of all days.
+        minutes = QueueMinute.objects.filter(minute__gt=now - ERROR_WINDOW)
+        for organization_id, completed, failed in minutes.values_list("organization_id", "completed", "failed"):
             of_one = found.setdefault(organization_id, Pressure())
-            of_one.completed, of_one.failed = completed, failed
+            of_one.completed += completed
+            of_one.failed += failed
     return found
 
 

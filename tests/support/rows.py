@@ -15,8 +15,8 @@ AMOUNT = 7_654_321_000_000
 """Nano-dollars of every `…_nano` column, plus a number of its own: a text that nothing else on a page has."""
 
 
-def make_row(model: type[models.Model], organization: Organization, marks: dict[str, str] | None = None) -> Any:
-    """A row with rows of its own for all that it needs; `marks` are texts for columns that must not be shown."""
+def make_row(model: type[models.Model], organization: Organization, marks: dict[str, Any] | None = None) -> Any:
+    """A row with rows of its own for all that it needs; `marks` are values of columns, such as texts to hide."""
     number = next(_numbers)
     values: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
