@@ -41,6 +41,7 @@ def test_an_organization_cannot_take_all_slots(
     assert full["Retry-After"] == "5"
 
 
+@pytest.mark.django_db(transaction=True)  # closing a response closes the connection, as a server does
 def test_closing_a_stream_frees_its_slot(listen: Callable[..., Events], program: Caller, places: Places) -> None:
     for _ in range(6):
         response = program.get(EVENTS)

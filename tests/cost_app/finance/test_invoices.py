@@ -211,7 +211,7 @@ def test_uploading_a_file_again_returns_the_earlier_import(
 
 def test_concurrent_uploads_import_a_file_once(organization: Organization, upload: Callable[..., Upload]) -> None:
     first = upload(usage((5, "gpt-4", 1, 1)))
-    with patch.object(module, "_earlier", side_effect=[None, first.invoice]):
+    with patch.object(module, "earlier_import", side_effect=[None, first.invoice]):
         second = upload(usage((5, "gpt-4", 1, 1)))
     assert (second.is_new, second.invoice) == (False, first.invoice)
     with organization_scope(organization.pk):
