@@ -19,7 +19,8 @@ from pydantic.alias_generators import to_camel
 
 from aiinfra import epochs
 from aiinfra.api_limits import count_refused, with_limits
-from aiinfra.failures import ApiError, error_response, failure_of, not_found
+from aiinfra.error_responses import error_response
+from aiinfra.failures import ApiError, failure_of, not_found
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
 from aiinfra.names import normal_name
@@ -106,16 +107,12 @@ class Endpoint:
             with epochs.request():
                 return self._answer(request, captured)
         except ApiError as error:
-            return self.refuse(request, error)
+            return error_response(request, error)
         except (SuspiciousOperation, UnreadablePostError) as error:
-            return self.refuse(request, ApiError(400, "invalid_request", str(error)))
+            return error_response(request, ApiError(400, "invalid_request", str(error)))
         except Exception as error:
             logger.exception("request failed")
-            return self.refuse(request, failure_of(error))
-
-    def refuse(self, request: HttpRequest, error: ApiError) -> HttpResponse:
-        """The response to a request that failed. Doors in another vendor's dialect have another shape."""
-        return error_response(request, error)
+            return error_response(request, failure_of(error))
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         try:

@@ -1,11 +1,7 @@
-"""Failures in the API's error shape for programs, as pages for people."""
+"""Errors of requests, and the URLs for programs."""
 
-import sys
-
-import pydantic_core
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
-from django.views import defaults
+from django.http import HttpRequest
 
 PARAM_MAX = 200
 """Characters of a field's path that an error repeats: clients choose names, possibly as long as the body."""
@@ -15,7 +11,7 @@ PROGRAMS = ("/api/", "/v1/")
 
 
 class ApiError(Exception):
-    """An error response in the API's error shape."""
+    """An error that the client can see. `aiinfra.error_responses` gives it a shape."""
 
     def __init__(
         self, status: int, kind: str, message: str, *, param: str | None = None, headers: dict[str, str] | None = None
@@ -45,21 +41,6 @@ def failure_of(problem: BaseException | None) -> ApiError:
     return ApiError(500, "internal_error", "Something went wrong on our end. The logs contain the request ID.")
 
 
-def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
-    """The API's one error shape."""
-    body = {
-        "error": {
-            "type": error.kind,
-            "message": error.message,
-            "param": printable_path(error.param) if error.param else None,
-            "requestId": getattr(request, "request_id", None),
-        }
-    }
-    return HttpResponse(
-        pydantic_core.to_json(body), status=error.status, content_type="application/json", headers=error.headers
-    )
-
-
 def printable_path(path: str) -> str:
     """A field's path, shortened and without characters that UTF-8 cannot encode."""
     return path[:PARAM_MAX].encode(errors="backslashreplace").decode()
@@ -68,24 +49,3 @@ def printable_path(path: str) -> str:
 def is_for_programs(request: HttpRequest) -> bool:
     """Whether the URL serves JSON."""
     return request.path.startswith(PROGRAMS)
-
-
-def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For requests that Django rejects before a view sees them."""
-    if is_for_programs(request):
-        return error_response(request, ApiError(400, "invalid_request", "The request is malformed."))
-    return defaults.bad_request(request, exception)
-
-
-def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For URLs that do not exist."""
-    if is_for_programs(request):
-        return error_response(request, not_found())
-    return defaults.page_not_found(request, exception)
-
-
-def handle_500(request: HttpRequest) -> HttpResponse:
-    """For a bug, or an unreachable database, outside of an endpoint."""
-    if is_for_programs(request):
-        return error_response(request, failure_of(sys.exception()))
-    return defaults.server_error(request)

@@ -9,7 +9,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 from aiinfra.bodies import BODY_BYTES_MAX, largest_body
-from aiinfra.failures import ApiError, error_response, is_for_programs
+from aiinfra.error_responses import error_response
+from aiinfra.failures import ApiError, is_for_programs
 from aiinfra.logs import request_id_var
 from aiinfra.proxies import is_trusted_proxy
 

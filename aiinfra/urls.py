@@ -31,7 +31,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "aiinfra.failures.handle_400"
+handler400 = "aiinfra.error_responses.handle_400"
 handler429 = "aiinfra.tenants.login.middleware.limited"
-handler404 = "aiinfra.failures.handle_404"
-handler500 = "aiinfra.failures.handle_500"
+handler404 = "aiinfra.error_responses.handle_404"
+handler500 = "aiinfra.error_responses.handle_500"

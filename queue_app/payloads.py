@@ -2,12 +2,13 @@
 
 import operator
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING
 from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
@@ -26,21 +27,27 @@ def priority_name(weight: int) -> PriorityName:
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 MAY_BE_EMPTY = frozenset({"assistant", "tool", "function"})
 """Roles whose content may be empty or missing: an assistant's turn may be tool calls alone."""
-Content = Annotated[
-    Any,
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
-    ),
+SPEAKERS = frozenset(get_args(Role)) - MAY_BE_EMPTY
+
+
+def _turn(roles: frozenset[str], required: list[str], content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": required, "properties": {"role": {"enum": sorted(roles)}, "content": content}}
+
+
+TURNS: list[Any] = [
+    _turn(SPEAKERS, ["role", "content"], CONTENT),
+    _turn(MAY_BE_EMPTY, ["role"], CONTENT_OR_NOTHING),
 ]
+"""JSON Schema of a turn."""
 
 
 class Message(ApiModel):
     """One turn of the conversation as OpenAI's chat completions have it; further fields are passed on."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"anyOf": TURNS})
 
     role: Role
-    content: Annotated[Content, Field(description="text or an array of content parts", validate_default=True)] = None
+    content: Annotated[Any, Field(description="text or an array of content parts", validate_default=True)] = None
 
     @field_validator("content")
     @classmethod

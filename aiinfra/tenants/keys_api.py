@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
+from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.keyset import row_page
 from aiinfra.tenants import keys
@@ -34,7 +34,19 @@ def _positive(amount: str) -> str:
     return amount
 
 
-DollarsPerMinute = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}(\.[0-9]{1,9})?$"), AfterValidator(_positive)]
+DollarsPerMinute = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,7}(\.[0-9]{1,9})?$"),
+    AfterValidator(_positive),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(0?[0-9]{1,6}(\.[0-9]{1,9})?|1000000(\.0{1,9})?)$",
+            "allOf": [{"pattern": "[1-9]"}],
+            "description": f"US dollars, more than 0 and at most {DOLLARS_MAX}",
+        }
+    ),
+]
 
 
 def _moment(value: object) -> datetime:
@@ -53,9 +65,9 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 class LimitsModel(ApiModel):
     """What a key may do per minute, and from where; null is no limit of the key's own."""
 
-    requests_per_minute: Annotated[int, Field(ge=1, le=REQUESTS_MAX)] | None = None
-    concurrent_requests: Annotated[int, Field(ge=1, le=CONCURRENT_MAX)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1, le=TOKENS_MAX)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=REQUESTS_MAX), WHOLE_FLOATS] | None = None
+    concurrent_requests: Annotated[int, Field(ge=1, le=CONCURRENT_MAX), WHOLE_FLOATS] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=TOKENS_MAX), WHOLE_FLOATS] | None = None
     dollars_per_minute: DollarsPerMinute | None = None
     allowed_networks: Annotated[
         list[str], Field(max_length=NETWORKS_MAX, description="addresses and CIDR networks; empty: anywhere")

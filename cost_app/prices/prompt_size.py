@@ -16,8 +16,8 @@ IMAGE_TOKENS = 16_384
 """Upper bound for one image: the largest documented count is 10,000 patches with a factor of 1.62."""
 IMAGE_TOKENS_BY_FAMILY = {"gpt-4o-mini": 48_169}
 """Models that count more for an image, by the beginning of their names: 2,833 + 8 tiles of 5,667."""
-IMAGES = frozenset({"image_url", "image", "input_image"})
-"""Types of content parts that hold an image, in all dialects."""
+IMAGES = ("image_url", "image", "input_image")
+"""Types of content parts that hold an image, in all dialects. No set: a client's `type` may be an object."""
 COUNTED_MARGIN_PERCENT = 10
 COUNTED_MARGIN_TOKENS = 64
 NO_PARAMETERS: Mapping[str, Any] = {}

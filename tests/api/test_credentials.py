@@ -9,11 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from aiinfra import timed_cache
+from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.tenants import keys
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import system_scope
 from queue_app import api as queue_api
-from tests.api.support import CHAT, HEALTH, QUEUE, Caller, enqueue_body, error_of, refused
+from tests.api.support import CHAT, COMPLETIONS, HEALTH, MESSAGES_DOOR, QUEUE, Caller, enqueue_body, error_of, refused
 
 pytestmark = pytest.mark.usefixtures("nothing_stored")
 
@@ -107,11 +108,31 @@ def test_invalid_utf_8_is_not_a_server_error(program: Caller) -> None:
         )
 
 
-@pytest.mark.parametrize("path", ["/api/no", "/api/ai/queue/", "/api/ai/queue/x", "/v1/no", "/api/"])
+@pytest.mark.parametrize("path", ["/api/no", "/api/ai/queue/", "/api/ai/queue/x", "/api/"])
 def test_an_unknown_address_is_404_in_the_same_shape(program: Caller, path: str) -> None:
     for caller in (program, Caller()):
         assert refused(caller.get(path), 404)["type"] == "not_found"
         refused(caller.post(path, {}), 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/no", "invalid_request_error"),
+        ("/v1/chat", "invalid_request_error"),
+        ("/v1/messages/no", "not_found_error"),
+    ],
+)
+def test_an_unknown_address_under_v1_is_404_in_the_shape_of_the_vendor(program: Caller, path: str, kind: str) -> None:
+    for caller in (program, Caller()):
+        for response in (caller.get(path), caller.post(path, {})):
+            assert refused(response, 404)["type"] == kind
+
+
+@pytest.mark.parametrize("path", [COMPLETIONS, MESSAGES_DOOR])
+def test_under_v1_errors_before_the_endpoint_have_the_shape_of_the_vendor(program: Caller, path: str) -> None:
+    refused(program.client.get(path, headers={**program.headers, "Host": "evil.example"}), 400)
+    refused(program.post(path, b" " * (BODY_BYTES_MAX + 1)), 413)
 
 
 def test_an_unknown_page_renders_a_404_page() -> None:

@@ -11,7 +11,7 @@ SAME = frozenset(
 """Parameters with the same name and meaning in chat completions."""
 WITHOUT_EFFECT = frozenset({"include", "store", "truncation", "client_metadata", "prompt_cache_retention"})
 """Parameters about what is kept at OpenAI, or about parts of the answer that chat completions do not have."""
-TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
+TEXT_PARTS = ("input_text", "output_text", "text")
 CANNOT = "This is not supported: calls are stateless and are made as chat completions."
 
 

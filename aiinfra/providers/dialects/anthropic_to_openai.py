@@ -72,7 +72,7 @@ def _tool_choice(choice: object, path: Path) -> dict[str, Any]:
     alone = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
     if kind == "tool":
         return {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}, **alone}
-    if kind not in TOOL_CHOICES:
+    if not isinstance(kind, str) or kind not in TOOL_CHOICES:
         raise CallRejectedError((*path, "type"), CANNOT)
     return {"tool_choice": TOOL_CHOICES[kind], **alone}
 
@@ -90,6 +90,8 @@ def _output(config: object, path: Path) -> dict[str, Any]:
         raise CallRejectedError(path, "Input should be an object.")
     output: dict[str, Any] = {}
     if effort := config.get("effort"):
+        if not isinstance(effort, str):
+            raise CallRejectedError((*path, "effort"), CANNOT)
         output["reasoning_effort"] = EFFORTS.get(effort, effort)
     if wanted := config.get("format"):
         schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
@@ -133,7 +135,7 @@ def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
 
 def _assistant(blocks: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Any]:
     calls = [_tool_call(block) for block in blocks if block.get("type") == "tool_use"]
-    rest = [block for block in blocks if block.get("type") not in {"tool_use", *THINKING}]
+    rest = [block for block in blocks if block.get("type") not in ("tool_use", *THINKING)]
     text = _text_of(rest, path)
     return {"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {})}
 

@@ -104,7 +104,7 @@ def _output_config(given: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(given.get("output_config") or {})
     effort = given.get("reasoning_effort")
     if effort is not None and effort != "none":
-        if effort not in EFFORTS:
+        if not isinstance(effort, str) or effort not in EFFORTS:
             raise CallRejectedError(("parameters", "reasoning_effort"), CANNOT)
         config["effort"] = EFFORTS[effort]
     if schema := _schema(given.get("response_format")):

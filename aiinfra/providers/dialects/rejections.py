@@ -38,12 +38,14 @@ UNBOUNDED = {
 }
 ONE_ONLY = ("n", "best_of")
 """Each further answer would cost as much again."""
-PARTS = {"text", "image_url", "refusal"}
+# Tuples, not sets: what a client sends as a type may be an object, which has no hash.
+PARTS = ("text", "image_url", "refusal")
 """Content parts of OpenAI's dialect whose tokens can be bounded. Audio has no price, and a file no known length."""
-BLOCKS = {"text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result", "document"}
+BLOCKS = ("text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result", "document")
 """Content blocks of Anthropic's dialect whose tokens can be bounded."""
-DOCUMENT_SOURCES = {"text", "content"}
+DOCUMENT_SOURCES = ("text", "content")
 """A PDF's pages are billed as images, and their number is unknown."""
+URL_STARTS = ("data:", "https://", "http://")
 CLIENT_TOOLS = (
     "custom",
     "function",
@@ -118,7 +120,7 @@ def _parts_in(holder: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Map
 
 def _check_part(part: Mapping[str, Any], path: Path) -> None:
     kind = part.get("type")
-    if kind not in PARTS | BLOCKS:
+    if kind not in (*PARTS, *BLOCKS):
         raise CallRejectedError((*path, "type"), "Content parts of this type are not supported.")
     if kind == "image_url":
         _check_url(part.get("image_url"), (*path, "image_url"))
@@ -129,7 +131,7 @@ def _check_part(part: Mapping[str, Any], path: Path) -> None:
 
 def _check_url(image: object, path: Path) -> None:
     url = image.get("url") if isinstance(image, Mapping) else None
-    if not isinstance(url, str) or not url.startswith(("data:", "https://", "http://")):
+    if not isinstance(url, str) or not url.startswith(URL_STARTS):
         raise CallRejectedError((*path, "url"), "An image needs a data: or https: URL.")
 
 

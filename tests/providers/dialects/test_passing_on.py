@@ -1,5 +1,6 @@
 """What the official SDKs can send arrives at the provider as it was sent, or is refused by name."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -51,6 +52,35 @@ def body_at(fake: FakeServer, call: ChatCall) -> dict[str, Any]:
     fake.will_answer(ANTHROPIC_ANSWER if native else OPENAI_ANSWER)
     assert isinstance(outcome(fake.adapter(call.dialect.value), call), ChatAnswer)
     return fake.bodies[0]
+
+
+@pytest.mark.parametrize("kind", [{}, [], 5, None])
+@pytest.mark.parametrize(
+    ("provider", "dialect", "content", "parameters"),
+    [
+        ("local", Dialect.OPENAI, [{"type": "KIND"}], {}),
+        ("local", Dialect.ANTHROPIC, [{"type": "document", "source": {"type": "KIND"}}], {}),
+        ("local", Dialect.ANTHROPIC, "Hi.", {"tool_choice": {"type": "KIND"}}),
+        ("anthropic", Dialect.OPENAI, "Hi.", {"response_format": {"type": "KIND"}}),
+    ],
+)
+def test_a_type_that_is_no_text_is_rejected(
+    provider: str, dialect: Dialect, content: Any, parameters: dict[str, Any], kind: Any
+) -> None:
+    call = json.dumps([content, parameters]).replace('"KIND"', json.dumps(kind))
+    content, parameters = json.loads(call)
+    with pytest.raises(CallRejectedError):
+        check_expressible(provider, dialect, [{"role": "user", "content": content}], parameters)
+
+
+@pytest.mark.parametrize("effort", [{}, [5], 5])
+def test_an_effort_that_is_no_text_is_rejected(effort: Any) -> None:
+    messages = [{"role": "user", "content": "Hi."}]
+    with pytest.raises(CallRejectedError):
+        check_expressible("anthropic", Dialect.OPENAI, messages, {"reasoning_effort": effort})
+    if effort:
+        with pytest.raises(CallRejectedError):
+            check_expressible("local", Dialect.ANTHROPIC, messages, {"output_config": {"effort": effort}})
 
 
 @pytest.mark.parametrize(("name", "value"), cases(CompletionCreateParamsNonStreaming))

@@ -1,0 +1,55 @@
+"""Error responses: for programs in the shape that the clients of the URL expect, for people as pages."""
+
+import sys
+
+import pydantic_core
+from django.http import HttpRequest, HttpResponse
+from django.views import defaults
+
+from aiinfra import vendor_errors
+from aiinfra.failures import ApiError, failure_of, is_for_programs, not_found, printable_path
+
+ANTHROPIC_DOOR = "/v1/messages"
+OPENAI_DOORS = "/v1/"
+
+
+def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """The error in Anthropic's or OpenAI's shape under `/v1`, otherwise in the API's own."""
+    request_id = getattr(request, "request_id", None)
+    if request.path.startswith(ANTHROPIC_DOOR):
+        headers = {**vendor_errors.retry_headers(error), **error.headers}
+        return _json(vendor_errors.anthropic_body(error, request_id), vendor_errors.anthropic_status(error), headers)
+    if request.path.startswith(OPENAI_DOORS):
+        headers = {**vendor_errors.retry_headers(error), **error.headers}
+        return _json(vendor_errors.openai_body(error), error.status, headers)
+    return _json(_own_body(error, request_id), error.status, error.headers)
+
+
+def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For requests that Django rejects before a view sees them."""
+    if is_for_programs(request):
+        return error_response(request, ApiError(400, "invalid_request", "The request is malformed."))
+    return defaults.bad_request(request, exception)
+
+
+def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For URLs that do not exist."""
+    if is_for_programs(request):
+        return error_response(request, not_found())
+    return defaults.page_not_found(request, exception)
+
+
+def handle_500(request: HttpRequest) -> HttpResponse:
+    """For a bug, or an unreachable database, outside of an endpoint."""
+    if is_for_programs(request):
+        return error_response(request, failure_of(sys.exception()))
+    return defaults.server_error(request)
+
+
+def _own_body(error: ApiError, request_id: str | None) -> dict[str, object]:
+    param = printable_path(error.param) if error.param else None
+    return {"error": {"type": error.kind, "message": error.message, "param": param, "requestId": request_id}}
+
+
+def _json(body: dict[str, object], status: int, headers: dict[str, str]) -> HttpResponse:
+    return HttpResponse(pydantic_core.to_json(body), status=status, content_type="application/json", headers=headers)

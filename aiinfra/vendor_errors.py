@@ -1,0 +1,66 @@
+"""Errors as OpenAI's and Anthropic's APIs return them, for the addresses under `/v1` that their SDKs call."""
+
+from typing import Any
+
+from aiinfra.failures import ApiError, printable_path
+
+NEVER_RETRIED = frozenset({"idempotency_conflict", "cancelled", "content_gone", "timeout"})
+"""Errors that a repeat cannot heal, with statuses that the official SDKs would otherwise repeat."""
+OPENAI_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "invalid_request_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
+"""HTTP status -> OpenAI's error type; `server_error` for all others."""
+ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""HTTP status -> Anthropic's error type; `api_error` for all others."""
+ANTHROPIC_STATUS = {503: 529}
+"""HTTP statuses that are different in Anthropic's API."""
+
+
+def openai_body(error: ApiError) -> dict[str, Any]:
+    """The body of an error in OpenAI's shape."""
+    kind = OPENAI_TYPES.get(error.status, "server_error")
+    param = printable_path(_param(error)) or None
+    return {"error": {"message": error.message, "type": kind, "param": param, "code": error.kind}}
+
+
+def anthropic_status(error: ApiError) -> int:
+    """The HTTP status of an error in Anthropic's API."""
+    return ANTHROPIC_STATUS.get(error.status, error.status)
+
+
+def anthropic_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
+    """The body of an error in Anthropic's shape; a parameter is named in its message."""
+    param = printable_path(_param(error))
+    kind = ANTHROPIC_TYPES.get(anthropic_status(error), "api_error")
+    message = f"{param}: {error.message}" if param else error.message
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+
+
+def retry_headers(error: ApiError) -> dict[str, str]:
+    """`x-should-retry` where the SDKs would decide wrongly by the status alone."""
+    return {"x-should-retry": "false"} if error.kind in NEVER_RETRIED or error.status == 402 else {}
+
+
+def _param(error: ApiError) -> str:
+    return error.param.removeprefix("parameters.") if error.param else ""
