@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from aiinfra.sqlite.gate import Gate
 from tests.support.template import Template, template_path
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
@@ -38,10 +39,11 @@ class Sqlite:
         template.keep(self._path)
 
     def can_write(self) -> bool:
-        """Whether no one keeps the lock of the file, of which there is one."""
+        """Whether no one keeps the lock of the file, of which there is one, or the gate in front of it."""
         with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                with Gate(str(self._path)).passed(2):
+                    connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:
                 return False
             return True

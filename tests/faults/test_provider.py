@@ -24,7 +24,7 @@ def test_calls_whose_outcome_is_unknown_are_booked_and_then_corrected(stack: Sta
     """A reset after billing, a hang that costs nothing, and an answer that comes after the time-out and is billed."""
     kinds = {"reset": "reset_after_billing", "hang": "hang", "late": "hold"}
     stack.behave(faults=[{"kind": kind, "contains": prompt} for prompt, kind in kinds.items()])
-    stack.scheduler.send(signal.SIGSTOP)  # the sweeper, which finds out what calls cost, is in it
+    stack.freeze(stack.scheduler.pid)  # the sweeper, which finds out what calls cost, is in it
     reset, hang, late = (stack.enqueue(word, timeout=ms, maxRetries=0) for word, ms in CALLS.items())
     assert set(stack.wait_until_ended([reset, hang, late]).values()) == {"failed"}
     booked = {request: stack.attempts(request)[0] for request in (reset, hang, late)}

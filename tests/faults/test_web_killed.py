@@ -13,7 +13,7 @@ from tests.support.processes import wait_until
 
 def test_a_request_that_was_committed_but_never_reached_redis_is_processed(stack: Stack) -> None:
     """Redis hangs, so that the web server is caught behind its commit; the hung Redis dies with what was sent to it."""
-    stack.scheduler.send(signal.SIGSTOP)
+    stack.freeze(stack.scheduler.pid)
     request, _ = _catch_behind_commit(stack)
     stack.redis_server.kill_group()
 
