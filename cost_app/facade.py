@@ -7,7 +7,7 @@ from cost_app.alerts.cause import Cause
 from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
-from cost_app.ledger import admission, attempts, cache_hits, erasure, reconciliation
+from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, reconciliation
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
@@ -87,8 +87,7 @@ class CostOptimizer:
     dispatch = staticmethod(attempts.dispatch)
     settle = staticmethod(attempts.settle)
     settle_uncounted = staticmethod(attempts.settle_uncounted)
-    estimate = staticmethod(attempts.estimate)
-    release = staticmethod(attempts.release)
+    book_failure = staticmethod(failed_calls.book_failure)
     withdraw = staticmethod(attempts.withdraw)
     abandon = staticmethod(attempts.abandon)
     attempts_of = staticmethod(attempts.attempts_of)

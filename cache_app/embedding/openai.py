@@ -76,7 +76,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
     except ProviderError as error:
         # We set the deadline, so a timeout is not the caller's doing.
         breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.PATIENT_S)
-        _book_failure(attempt, error)
+        cost.book_failure(attempt, error)
         raise _embedder_error(error) from error
     breaker.record_success(PROVIDER, MODEL, payer.organization_id)
     _book(attempt, answer, texts)
@@ -119,15 +119,6 @@ def _order(texts: list[str], payer: Payer) -> AttemptOrder:
         api_key_id=payer.api_key_id,
         user_ref=payer.user_ref,
     )
-
-
-def _book_failure(attempt: Attempt, error: ProviderError) -> None:
-    if error.usage is not None:
-        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
-    elif error.may_be_billed:
-        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
-    else:
-        cost.release(attempt, error.code.value, error.message)
 
 
 def _embedder_error(error: ProviderError) -> EmbedderError:

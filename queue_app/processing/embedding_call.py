@@ -34,15 +34,14 @@ def embed(asked: Submission, call: EmbeddingCall) -> EmbeddingAnswer:
         answer = adapter.embed(attempt.as_sent, call)
     except ProviderError as error:
         breaker.record_error(*caller, error, call.timeout_s)
-        _book_failure(attempt, error)
+        cost.book_failure(attempt, error)
         raise
     breaker.record_success(*caller)
     if answer.usage:
         cost.settle(attempt, answer.usage, answer.raw_usage)
     else:
-        cost.settle_uncounted(
-            attempt, None, answer.raw_usage
-        )  # the maximum: a tokenizer is too large for web processes
+        # The maximum: a tokenizer is too large for web processes.
+        cost.settle_uncounted(attempt, None, answer.raw_usage)
     return answer
 
 
@@ -69,12 +68,3 @@ def _opened(asked: Submission, call: EmbeddingCall) -> Attempt:
         breaker.release_probe(asked.provider, asked.model)
         raise
     return attempt
-
-
-def _book_failure(attempt: Attempt, error: ProviderError) -> None:
-    if error.usage is not None:
-        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
-    elif error.may_be_billed:
-        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
-    else:
-        cost.release(attempt, error.code.value, error.message)

@@ -83,21 +83,12 @@ def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError, report: S
 
     def book() -> AIRequest | None:
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
-        _book_failure(attempt, error)
+        cost.book_failure(attempt, error)
         step = _plan(claim, (attempt.provider, attempt.model), error)
         return _start_over_or_fail(claim, step, error.code.value, error.message)
 
     moved = grouped(book)
     _left(claim, moved, attempt=attempt, report=report)
-
-
-def _book_failure(attempt: Attempt, error: ProviderError) -> None:
-    if error.usage is not None:
-        cost.settle(attempt, error.usage, error.raw_usage, error.code.value, error.message)
-    elif error.may_be_billed:
-        cost.estimate(attempt, error.code.value, error.message, error.raw_usage)
-    else:
-        cost.release(attempt, error.code.value, error.message)
 
 
 def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextAttempt | None:
