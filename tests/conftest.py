@@ -8,19 +8,20 @@ import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 
 from aiinfra import timed_cache
+from aiinfra.redis import bytes_client, redis_client
 from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.databases import suit_tests
 from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
-from tests.support.race import RunRace
+from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
 from tests.support.selection import mark_databases, mark_processes
 from tests.support.template import Template, template_path
@@ -69,6 +70,8 @@ def redis_url(redis_server: str, settings: Settings) -> str:
     """An empty Redis, which `settings.REDIS_URL` names during the test."""
     Redis.from_url(redis_server).flushall()
     settings.REDIS_URL = redis_server
+    with override_settings(REDIS_TIMEOUT_S=PATIENCE_S):  # clients are kept for each address
+        redis_client(), bytes_client()
     return redis_server
 
 

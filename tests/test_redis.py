@@ -17,8 +17,16 @@ def test_it_returns_text_and_shares_one_pool() -> None:
     assert redis_client().connection_pool is redis_client().connection_pool
 
 
-def test_a_hung_server_costs_one_timeout_and_no_retries() -> None:
-    keywords = redis_client().connection_pool.connection_kwargs
+@pytest.fixture
+def impatient() -> Iterator[Redis]:
+    """A client with the product's timeouts, not those of the tests."""
+    module._client.cache_clear()
+    yield redis_client()
+    module._client.cache_clear()
+
+
+def test_a_hung_server_costs_one_timeout_and_no_retries(impatient: Redis) -> None:
+    keywords = impatient.connection_pool.connection_kwargs
     assert keywords["socket_timeout"] == keywords["socket_connect_timeout"] == 0.5
     assert keywords["retry"].get_retries() == 0
 
