@@ -2,7 +2,7 @@
 
 A commit waits for the disk (2 to 6 ms), and only one transaction can write at a time. The first thread that arrives
 opens a group and waits at the gate (`aiinfra/sqlite`). Threads that arrive before it has passed join its group; it runs
-their work in its transaction, each in a savepoint of its own, and commits once. Nobody waits for company.
+their work in its transaction, each in its own savepoint, and commits once. A group never waits for more members.
 
 PostgreSQL groups commits itself, and locks rows: each piece of work has its own transaction there.
 """

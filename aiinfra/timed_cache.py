@@ -23,7 +23,7 @@ _all: list[Forgetful] = []
 
 
 def _no_reader(_key: Any) -> Any:
-    raise TypeError("without a reader of its own, a cache needs one at each lookup")
+    raise TypeError("a cache that was made without a reader needs one at each lookup")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Start calls: claim a request and record in the same transaction that its call is sent now.
 
 So a lost worker has either changed nothing, or its call may have been sent. Callers that claim first and call later
-(`AIRequestQueue.dequeue`) dispatch their claim in a transaction of its own.
+(`AIRequestQueue.dequeue`) dispatch their claim in a separate transaction.
 """
 
 import logging

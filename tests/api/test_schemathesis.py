@@ -44,7 +44,7 @@ schema_of_address = schemathesis.pytest.from_fixture("schema")
 
 @pytest.fixture(params=document()["paths"])
 def schema(request: pytest.FixtureRequest) -> BaseSchema:
-    """The document as it is served, without the other addresses."""
+    """The document as it is served, reduced to one address."""
     request.node._nodeid = request.node.nodeid  # schemathesis reads what pytest 9.1 removed
     served = Client().get("/api/schema").json()
     address = request.param

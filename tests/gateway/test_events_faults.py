@@ -71,7 +71,7 @@ def test_a_server_that_stops_ends_its_streams(
 def test_streams_end_without_the_database(
     listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever cannot be checked may have lost his rights."""
+    """A caller whose permissions cannot be checked may have lost them."""
 
     def away(_: object) -> None:
         raise OperationalError

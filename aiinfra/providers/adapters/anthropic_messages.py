@@ -149,7 +149,7 @@ def _answer(
 
 
 def _native(body: Mapping[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The blocks in order with all their fields, and the stop reason; nothing for plain text that ended by itself."""
+    """The blocks in order with all their fields, and the stop reason; empty for plain text that ended with end_turn."""
     is_plain = all(block.get("type") == "text" and not block.get("citations") for block in blocks)
     if is_plain and len(blocks) <= 1 and body.get("stop_reason") == "end_turn":
         return {}

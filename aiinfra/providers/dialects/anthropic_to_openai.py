@@ -118,7 +118,7 @@ def _text_of(blocks: object, path: Path) -> str:
 
 
 def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
-    """One or more messages: each tool result is one of its own in OpenAI's dialect, before the user's words."""
+    """One or more messages: in OpenAI's dialect, each tool result is a separate message, before the user's text."""
     role, content, within = message.get("role"), message.get("content"), (*path, "content")
     if isinstance(content, str):
         return [{"role": role, "content": content}]

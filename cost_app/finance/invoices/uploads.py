@@ -1,6 +1,7 @@
 """Large usage files: stored when they are uploaded, and compared with the ledger by the scheduler.
 
-A run that is killed leaves the row, whose claim ends by itself. The import and the end of the row are one transaction.
+If a run is killed, its claim expires and the row is picked up again. The import and the row's deletion are one
+transaction.
 """
 
 import hashlib
