@@ -108,12 +108,15 @@ def roll_over(argument: str) -> Iterator[object]:
 
 
 def _pause_until(event: str) -> None:
-    """Wait for another racer, or until it waits for a lock of this one. SQLite has one writer, and needs no pause."""
+    """Wait for another racer, or until it waits for a lock of this one. SQLite has one writer, and needs no pause.
+
+    pg_locks is read fresh each time; pg_stat_activity stays as it was at its first reading in the transaction, so that
+    a racer that connects later would never be seen there.
+    """
     from django.db import connection
 
     waiting = (
-        "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) "
-        "WHERE NOT granted AND datname = current_database())"
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     )
     while connection.vendor == "postgresql" and not happened(event):
         with connection.cursor() as cursor:
