@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from aiinfra.redis import ScriptCall, redis_client
+from aiinfra.redis import ScriptCall, redis_client, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -91,16 +91,18 @@ def position_of(event_id: str) -> tuple[int, int]:
     return int(milliseconds), int(number)
 
 
-def publish(organization_id: int, drafts: Sequence[Draft], *, if_changed: bool = False) -> None:
-    """Publish events to the organization's clients; one Redis command, whatever the number of events. Never raises for
-    Redis.
+def publish(
+    organization_id: int, drafts: Sequence[Draft], *, if_changed: bool = False, also: Sequence[ScriptCall] = ()
+) -> None:
+    """Publish events to the organization's clients, and run further scripts in the same round trip.
 
-    Call it after the commit. With `if_changed`, events whose data equals the last of their subject are skipped.
+    Call it after the commit. With `if_changed`, events whose data equals the last of their subject are skipped. Never
+    raises for Redis.
     """
     if not drafts:
         return
     try:
-        publication(organization_id, drafts, if_changed=if_changed).run()
+        run_together([publication(organization_id, drafts, if_changed=if_changed), *also])
     except RedisError:
         logger.info("live events not sent", extra={"fields": {"organization": organization_id, "events": len(drafts)}})
 

@@ -29,7 +29,7 @@ from cache_app.models import CacheHit
 from cache_app.operations import look_up_only, new_entry_from, payer_of, question_from
 from cache_app.payloads import LookupIn, StoreIn, TagsIn
 from cache_app.question import Question
-from cache_app.store import janitor
+from cache_app.store import entries, janitor
 
 __all__ = [
     "CacheAwayError",
@@ -123,6 +123,7 @@ class SemanticCache:
     look_up_exact = staticmethod(lookup.look_up_exact)
     store_answer = staticmethod(writing.store_answer)
     record_hit = staticmethod(writing.record_hit)
+    touching = staticmethod(entries.touching)
     record_shadow = staticmethod(writing.record_shadow)
     compare = staticmethod(sampling.compare)
     claim_due_rechecks = staticmethod(sampling.claim_due_rechecks)
@@ -224,7 +225,7 @@ class SemanticCache:
 
     def hit_of(self, request_id: Any) -> CacheHit | None:
         """The hit that answered a request. None if the provider answered."""
-        return CacheHit.objects.filter(id=request_id, shadow=False).first()
+        return CacheHit.objects.fetch(id=request_id, shadow=False)
 
 
 def _store_arguments(

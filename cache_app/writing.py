@@ -81,11 +81,13 @@ def with_vectors(cache_keys: Sequence[CacheKey], payer: Payer) -> list[CacheKey]
 
 
 def record_hit(*, request_id: UUID, cache_key: CacheKey, hit: Hit, **columns: Any) -> CacheHit:
-    """Record the hit that answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`."""
+    """Record the hit that answered a request, in the caller's transaction. `columns` are further ones of `CacheHit`.
+
+    Run `touching` of the entry after the commit, so that its last use is known.
+    """
     reask = is_sampled(policy_of(cache_key.organization_id), cache_key.organization_id)
     row = CacheHit(**_columns(request_id, cache_key, hit), **columns, reask=reask)
     CacheHit.objects.insert(row)
-    _touch(cache_key.organization_id, hit.entry_id)
     return row
 
 
@@ -113,10 +115,3 @@ def _columns(request_id: UUID, cache_key: CacheKey, hit: Hit) -> Mapping[str, An
         "entry_age_s": hit.age_s,
         "lookup_ms": hit.lookup_ms,
     }
-
-
-def _touch(organization_id: int, entry_id: str) -> None:
-    try:
-        entries.touch(organization_id, entry_id)
-    except RedisError:
-        logger.debug("last use not recorded", exc_info=True)

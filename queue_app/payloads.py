@@ -54,7 +54,10 @@ class Message(ApiModel):
     def _says_something(cls, content: Any, info: ValidationInfo) -> Any:
         if info.data.get("role") in MAY_BE_EMPTY and content in (None, "", []):
             return content
-        if not isinstance(content, str | list) or not all(isinstance(part, str | dict) for part in content):
+        is_valid = isinstance(content, str) or (
+            isinstance(content, list) and all(isinstance(part, str | dict) for part in content)
+        )
+        if not is_valid:
             raise ValueError("Input should be a valid string or an array of content parts")
         if not content:
             raise ValueError("String should have at least 1 character")

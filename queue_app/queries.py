@@ -75,7 +75,7 @@ class RequestStatus:
 def request_by_id(request_id: UUID | str) -> AIRequest | None:
     """The request in scope. None if it is missing, belongs to another tenant, or the ID is malformed."""
     try:
-        return AIRequest.objects.filter(id=UUID(str(request_id))).first()
+        return AIRequest.objects.fetch(id=UUID(str(request_id)))
     except ValueError:
         return None
 
@@ -93,7 +93,7 @@ def ended_among(request_ids: Iterable[UUID]) -> set[UUID]:
 
 def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
     """Everything about one request."""
-    content = RequestContent.objects.filter(request=request).first() if with_content else None
+    content = RequestContent.objects.fetch(request_id=request.id) if with_content else None
     return RequestStatus(
         request=request,
         attempts=cost.attempts_of([request.id]),

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from django.conf import settings
 
+from aiinfra.redis import ScriptCall
 from cache_app.embedding.base import Vector
 from cache_app.store import l1, packing
 from cache_app.store.entry import Entry
-from cache_app.store.scripts import EVERYTHING, ORGANIZATIONS, Argument, client, model_tag, prefix, run, user_tag
+from cache_app.store.scripts import EVERYTHING, ORGANIZATIONS, Argument, call, client, model_tag, prefix, run, user_tag
 
 __all__ = ["Entry", "add_vector", "block", "fetch_one", "fetch_valid", "pin", "put", "touch", "unpin"]
 
@@ -77,7 +78,12 @@ def fetch_one(organization_id: int, entry_id: str) -> Entry | None:
 
 def touch(organization_id: int, entry_id: str) -> None:
     """Record that an entry was served; this never extends its life."""
-    run("touch", organization_id, entry_id)
+    touching(organization_id, entry_id).run()
+
+
+def touching(organization_id: int, entry_id: str) -> ScriptCall:
+    """What `touch` runs, for a round trip with other scripts."""
+    return call("touch", organization_id, entry_id)
 
 
 def block(organization_id: int, entry_id: str, question_id: str, bar: float) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.commands.core import Script
 
-from aiinfra.redis import bytes_client
+from aiinfra.redis import ScriptCall, bytes_client
 
 LUA = Path(__file__).parent / "lua"
 ORGANIZATIONS = "sc:organizations"
@@ -43,6 +43,11 @@ def model_tag(provider: str, model: str) -> str:
 def run(name: str, organization_id: int, *arguments: Argument) -> Any:
     """A script's result, as bytes. Raises RedisError."""
     return _script(name)(keys=[prefix(organization_id)], args=arguments, client=client())
+
+
+def call(name: str, organization_id: int, *arguments: str | float) -> ScriptCall:
+    """A call of a script that takes and returns no bytes, for a round trip with others."""
+    return ScriptCall(_script(name), [prefix(organization_id)], arguments)
 
 
 @cache

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.shapes import UnlessSet
+from aiinfra.tenants.statements import Parameter
 from cost_app.budgets import holds
 from cost_app.ledger.billing import Bill, bill_of
 from cost_app.ledger.entries import book_entry
@@ -257,7 +258,18 @@ def of_attempt(attempt: Attempt) -> dict[str, Any]:
 
 def attempts_of(request_ids: Iterable[UUID]) -> list[Attempt]:
     """The attempts of these requests, in order of their numbers."""
-    return list(Attempt.objects.filter(request_id__in=list(request_ids)).order_by("number"))
+    match list(request_ids):
+        case []:
+            return []
+        case [request_id]:
+            return _attempts_of_one.run(request_id=request_id)
+        case several:
+            return list(Attempt.objects.filter(request_id__in=several).order_by("number"))
+
+
+_attempts_of_one = Attempt.objects.prepare_select(
+    lambda rows: rows.filter(request_id=Parameter("request_id")).order_by("number")
+)
 
 
 def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:

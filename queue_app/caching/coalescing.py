@@ -8,7 +8,7 @@ instead. If the answer cannot be shared, each follower makes its own call.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -115,10 +115,19 @@ def _answer_all(leader: AIRequest, response: dict[str, Any], usage: TokenUsage) 
         with transaction.atomic():
             left = _followers(leader.id).exclude(id__in=[each.id for each in broken])
             waiting = list(left.select_for_update(skip_locked=True)[:BATCH])
-            found = one_by_one(waiting, lambda follower: _answer(follower, response, usage), in_transaction=True)
+            found, used = _answer_batch(waiting, response, usage)
         one_by_one(found, _end_broken)
         broken += found
-        events.publish_changes(*waiting)
+        announce_hits(waiting, used)
+
+
+def _answer_batch(
+    waiting: Sequence[AIRequest], response: dict[str, Any], usage: TokenUsage
+) -> tuple[list[AIRequest], list[str]]:
+    """The followers that could not be answered, and the cache entries of the others."""
+    used: list[str] = []
+    broken = one_by_one(waiting, lambda each: used.append(_answer(each, response, usage)), in_transaction=True)
+    return broken, used
 
 
 def _followers(leader_id: UUID) -> Any:
@@ -130,7 +139,8 @@ _oldest_follower = AIRequest.objects.prepare_select(
 )
 
 
-def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> None:
+def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> str:
+    """End a follower with its leader's answer; returns the ID of the cache entry that counts it."""
     now = timezone.now()
     AIRequest.objects.filter(id=follower.id).update(status=Status.COMPLETED, completed_at=now, cached=True)
     follower.status, follower.cached = Status.COMPLETED, True
@@ -140,6 +150,7 @@ def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) ->
     waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that claimed it may be ahead
     cache_key = CacheKey.unpacked(unpack(content.call)["cache"])
     book_hit(follower, cache_key, Hit.in_flight(cache_key, response, usage, waited_ms), waited_ms)
+    return cache_key.entry_id
 
 
 def book_hit(request: AIRequest, cache_key: CacheKey, hit: Hit, latency_ms: int) -> None:
@@ -166,6 +177,16 @@ def book_hit(request: AIRequest, cache_key: CacheKey, hit: Hit, latency_ms: int)
         api_key_id=request.api_key_id,
         user_ref=request.user_ref,
     )
+
+
+def announce_hits(requests: Sequence[AIRequest], entry_ids: Iterable[str]) -> None:
+    """Publish requests of one organization that the cache answered, and record the use of its entries.
+
+    Call it after the commit; one round trip. If Redis is down, neither is made up for.
+    """
+    if requests:
+        organization_id = requests[0].organization_id
+        events.publish_changes(*requests, also=[cache.touching(organization_id, each) for each in entry_ids])
 
 
 def _promote_follower(leader: AIRequest) -> None:

@@ -82,7 +82,12 @@ def admit(requests: Iterable[AIRequest]) -> None:
     """Add pending requests to the index; adding one twice changes nothing. Raises RedisError."""
     rows = iter(requests)
     while batch := list(islice(rows, ADMIT_BATCH)):
-        run("admit", [argument for request in batch for argument in _admission(request)])
+        admitting(batch).run()
+
+
+def admitting(requests: Sequence[AIRequest]) -> ScriptCall:
+    """What `admit` runs for one batch, for a round trip with other scripts."""
+    return script("admit", [argument for request in requests for argument in _admission(request)])
 
 
 def _admission(request: AIRequest) -> Iterator[str]:

@@ -7,7 +7,7 @@ from django.conf import settings
 from rq import Queue
 from rq.worker_registration import clean_worker_registry
 
-from aiinfra.redis import bytes_client
+from aiinfra.redis import ScriptCall, bytes_client
 from queue_app.ordering import index
 
 TICKET = "queue_app.tasks.run_next"
@@ -18,9 +18,18 @@ FAILURE_TTL_S = 3600
 
 def push_ticket() -> None:
     """Wake a worker, unless enough tickets are waiting. Raises RedisError."""
-    queue = ticket_queue()
-    if queue.count < WAITING_MAX:
-        queue.enqueue(TICKET, result_ttl=0, failure_ttl=FAILURE_TTL_S, job_timeout=-1)
+    push_unless_enough(ticket_queue().count)
+
+
+def counting() -> ScriptCall:
+    """Count the waiting tickets, in a round trip with other scripts."""
+    return index.script("count_tickets", [ticket_queue().key])
+
+
+def push_unless_enough(waiting: int) -> None:
+    """`push_ticket` for a caller that has counted the waiting tickets. Raises RedisError."""
+    if waiting < WAITING_MAX:
+        ticket_queue().enqueue(TICKET, result_ttl=0, failure_ttl=FAILURE_TTL_S, job_timeout=-1)
 
 
 def wake_for_ready() -> None:

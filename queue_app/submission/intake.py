@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,6 +22,7 @@ from aiinfra.group_commit import grouped
 from aiinfra.providers.base import Dialect
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
+from aiinfra.redis import run_together
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, LookupResult, Question
@@ -145,7 +146,7 @@ def accept(
 ) -> AIRequest:
     """Store a request and add it to the queue, unless the `starter` has started it.
 
-    `terms` and `look` are what the caller already knows about it; with a `flight` equal requests may follow it. A
+    `terms` and `lookup` are what the caller already knows about it; with a `flight` equal requests may follow it. A
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
     BudgetRefusedError, QueueFullError, KeyRateError, IdempotencyConflictError and FlightTakenError; nothing is stored
     then.
@@ -156,6 +157,8 @@ def accept(
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
     position = _place_in_queue(submission)
     terms = terms or call_terms(submission)
+    if lookup is None and submission.cache_mode != "bypass":
+        lookup = cache.prepare(question_of(submission, terms))
     try:
         with starter.reserved(submission, terms) if starter else nullcontext({}) as started:
             columns = {"starter": starter, "flight": flight, "accepted_position": position, **started}
@@ -166,9 +169,10 @@ def accept(
         if flight:
             raise FlightTakenError from None
         raise
-    events.publish_changes(request)  # before a worker can see it
     if request.status == Status.PENDING:
-        enter(request)
+        enter(request, announce=True)
+    else:
+        events.publish_changes(request)
     return request
 
 
@@ -267,14 +271,14 @@ def store(
     """Write the rows of a new request, in the caller's transaction. A follower makes no call, and never starts."""
     request = row_of(submission, terms, leader_id=leader_id, **columns)
     AIRequest.objects.insert(request)
-    call = call_of(submission, terms, lookup.storage_key if lookup else _ticket(submission, terms))
+    call = call_of(submission, terms, lookup.storage_key if lookup else None)
     RequestContent.objects.create(organization_id=submission.organization_id, request=request, call=pack(call))
     if lookup and lookup.shadow_hit:
         cache.record_shadow(request_id=request.id, lookup=lookup, provider=terms.provider, model=terms.model)
     if leader_id is None:
         cost.record_uses(submission.organization_id, request.id, terms.uses)
         # Last: from here to the commit other calls wait for the budgets.
-        attempt = cost.open_attempt(attempt_order(request, call))
+        attempt = cost.open_attempt(replace(attempt_order(request, call), request_class=terms.request_class))
         record_model(request, attempt)
         if submission.api_key_id is not None:
             max_tokens = attempt.max_tokens or call["max_tokens"]
@@ -297,11 +301,6 @@ def record_model(request: AIRequest, attempt: Attempt) -> None:
     if request.next_model != next_model:
         request.next_model = next_model
         AIRequest.objects.change({"next_model": next_model}, id=request.id)
-
-
-def _ticket(submission: Submission, terms: CallTerms) -> CacheKey | None:
-    """The answer's place in the cache. None if it is not to be cached."""
-    return None if submission.cache_mode == "bypass" else cache.prepare(question_of(submission, terms)).storage_key
 
 
 def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None) -> dict[str, Any]:
@@ -356,10 +355,14 @@ def attempt_order(request: AIRequest, call: dict[str, Any], model: tuple[str, st
     )
 
 
-def enter(request: AIRequest) -> None:
-    """Make a committed pending request visible to the workers. If Redis is down, index repair does it later."""
+def enter(request: AIRequest, *, announce: bool = False) -> None:
+    """Make a committed pending request visible to the workers. If Redis is down, index repair does it later.
+
+    With `announce`, its status is published in the same round trip, before a worker can see the request.
+    """
+    news = [events.publication_of(request)] if announce else []
     try:
-        index.admit([request])
-        tickets.push_ticket()
+        *_, waiting = run_together([*news, index.admitting([request]), tickets.counting()])
+        tickets.push_unless_enough(waiting)
     except RedisError as error:
         logger.warning("not indexed yet: %s", error, extra={"fields": {"request": request.id}})

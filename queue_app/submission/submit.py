@@ -112,7 +112,7 @@ def _completed_from_cache(
     except (DataError, ValueError):
         logger.exception("an answer of the cache cannot be served")
         return None
-    events.publish_changes(request)
+    coalescing.announce_hits([request], [hit.entry_id])
     return request
 
 

@@ -42,14 +42,14 @@ def stored_answer(program: Caller) -> None:
 
 def test_accepting_a_request(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = costs_of_third(lambda: program.post(QUEUE, enqueue_body()), monkeypatch)
-    assert costs == (4 + LOCKS, 1, 5)
+    assert costs == (4 + LOCKS, 1, 3)
 
 
 @pytest.mark.usefixtures("stored_answer")
 def test_an_exact_hit(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert costs_of_third(lambda: hit(program, QUESTION), monkeypatch) == (8, 1, 5)
+    assert costs_of_third(lambda: hit(program, QUESTION), monkeypatch) == (8, 1, 4)
 
 
 @pytest.mark.usefixtures("stored_answer")
 def test_a_semantic_hit(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert costs_of_third(lambda: hit(program, IN_OTHER_WORDS), monkeypatch) == (9, 1, 7)
+    assert costs_of_third(lambda: hit(program, IN_OTHER_WORDS), monkeypatch) == (9, 1, 6)

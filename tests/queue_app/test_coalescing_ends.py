@@ -35,7 +35,9 @@ def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
     leader = send()
     key, _ = keys.create_key(organization=leader.organization, name="bot", role=Role.OPERATOR, actor="command:test")
     followers = [send(user_ref="ann", tags=["red"], api_key_id=key.pk), send(priority=Priority.LOW)]
-    monkeypatch.setattr(events, "publish_changes", lambda *requests: told.extend(request.id for request in requests))
+    monkeypatch.setattr(
+        events, "publish_changes", lambda *requests, **_also: told.extend(request.id for request in requests)
+    )
     process(claimed())
     assert {leader.id, *(follower.id for follower in followers)} == set(told)
     assert len(provider.calls) == 1

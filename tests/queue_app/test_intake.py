@@ -98,7 +98,7 @@ def test_a_crash_before_the_commit_leaves_nothing(
 
 
 def test_a_crash_after_the_commit_keeps_the_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(_request: AIRequest) -> None:
+    def die(_request: AIRequest, *, announce: bool) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):

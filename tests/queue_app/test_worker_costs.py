@@ -58,7 +58,7 @@ def test_a_retry_costs_a_new_attempt(ask: Ask, provider: ScriptedProvider) -> No
     provider.script = [refusal("RATE_LIMITED")]
     for _ in range(2):
         ask(cache_mode="bypass")
-    assert costs_of_one() == (RETRY_STATEMENTS[connection.vendor], 2, 8)
+    assert costs_of_one() == (RETRY_STATEMENTS[connection.vendor], 2, 7)
 
 
 def test_the_breaker_is_asked_only_while_a_circuit_is_not_closed(ask: Ask) -> None:
