@@ -1,6 +1,6 @@
 """The price book for staff: prices and proposals are read-only; aliases, tool fees and cost sources can be set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from cost_app.models import (
     ModelAlias,
     ModelPrice,
     PriceProposal,
+    ProposalState,
     ProviderBilling,
     Repricing,
     ToolFee,
@@ -80,58 +81,75 @@ class AddOnlyAdmin(ReadableAdmin):
         return False
 
 
+class ProposedAdmin(AddOnlyAdmin):
+    """Base for lines of the price book that a second person approves."""
+
+    actions: Sequence[str] = ["approve", "reject"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Add the line, or propose it."""
+        naming.submit(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
+        self._say_if_pending(request, obj)
+
+    @admin.action(description="Approve selected %(verbose_name_plural)s", permissions=["add"])
+    def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They apply from their start time."""
+        self._each(request, rows, partial(naming.decide, approved=True))
+
+    @admin.action(description="Reject selected %(verbose_name_plural)s", permissions=["add"])
+    def reject(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """They change nothing."""
+        self._each(request, rows, partial(naming.decide, approved=False))
+
+    def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., Any]) -> None:
+        for row in rows:
+            try:
+                self._say_if_pending(request, do(row=row, actor=user_actor(request.user)))  # type: ignore[arg-type]
+            except PriceError as error:
+                self.message_user(request, f"{row}: {error}.", messages.ERROR)
+
+    def _say_if_pending(self, request: HttpRequest, row: Any) -> None:
+        if row is not None and row.state == ProposalState.WAITING:
+            self.message_user(request, f"{row}. Another person must approve it.", messages.WARNING)
+
+
 @admin.register(ToolFee)
-class ToolFeeAdmin(AddOnlyAdmin):
+class ToolFeeAdmin(ProposedAdmin):
     """Tool fees. A change is a new version."""
 
     add_form = ToolFeeForm
     amounts = ("nano_per_use",)
-    list_display = ["provider", "model", "tool", "nano_per_use", "effective_from", "added_by", "source"]
-    list_filter = [ProviderFilter]
+    list_display = [
+        "provider",
+        "model",
+        "tool",
+        "nano_per_use",
+        "state",
+        "effective_from",
+        "proposed_by",
+        "decided_by",
+        "source",
+    ]
+    list_filter = ["state", ProviderFilter]
     search_fields = ["tool", "model"]
     ordering = ["provider", "tool", "model", "-effective_from"]
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
-        """Add the fee and record who added it."""
-        naming.add_fee(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
-
 
 @admin.register(ModelAlias)
-class ModelAliasAdmin(AddOnlyAdmin):
-    """Aliases, added here or proposed by the import and approved here. A later row ends or replaces an earlier one."""
+class ModelAliasAdmin(ProposedAdmin):
+    """Aliases, added here or proposed by the import. A later row ends or replaces an earlier one."""
 
     add_form = ModelAliasForm
-    list_display = ["provider", "alias", "model", "state", "effective_from", "decided_by", "source"]
+    list_display = ["provider", "alias", "model", "state", "effective_from", "proposed_by", "decided_by", "source"]
     list_filter = ["state", ProviderFilter]
     search_fields = ["alias", "model"]
     ordering = ["provider", "alias", "-effective_from"]
     actions = ["approve", "reject", "end"]
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
-        """Add the alias, approved by the person who adds it."""
-        naming.add_alias(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
-
-    @admin.action(description="Approve selected aliases", permissions=["add"])
-    def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """They apply from their start time."""
-        self._each(request, rows, partial(naming.decide_alias, approved=True))
-
-    @admin.action(description="Reject selected aliases", permissions=["add"])
-    def reject(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """They won't be proposed again."""
-        self._each(request, rows, partial(naming.decide_alias, approved=False))
-
     @admin.action(description="End selected aliases now", permissions=["add"])
     def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Future calls with these names have no price."""
         self._each(request, rows, naming.end_alias)
-
-    def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None]) -> None:
-        for row in rows:
-            try:
-                do(row=row, actor=user_actor(request.user))  # type: ignore[arg-type]
-            except PriceError as error:
-                self.message_user(request, f"{row}: {error}.", messages.ERROR)
 
 
 @admin.register(Repricing)

@@ -47,7 +47,7 @@ class PriceList:
             rows[price.provider, price.model].append(price)
         self._versions = {name: read_versions(prices) for name, prices in rows.items()}
         self._fees: dict[str, list[ToolFee]] = defaultdict(list)
-        for fee in ToolFee.objects.all():
+        for fee in ToolFee.objects.filter(state=ProposalState.APPROVED):
             self._fees[fee.provider].append(fee)
         self._aliases: dict[str, list[ModelAlias]] = defaultdict(list)
         for alias in ModelAlias.objects.filter(state=ProposalState.APPROVED):

@@ -113,7 +113,18 @@ class PriceProposal(PriceColumns):
         return f"{self.provider}/{self.model}, {self.state}"
 
 
-class ToolFee(models.Model):
+class Decision(models.Model):
+    """A line of the price book that counts once it is approved; who proposed it, and who decided."""
+
+    proposed_by = models.CharField(max_length=200, blank=True, help_text="empty if no person proposed it")
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class ToolFee(Decision):
     """What a provider charges for one use of a tool, besides tokens. Never edited: a change is a new version."""
 
     provider = models.CharField(max_length=32)
@@ -122,19 +133,26 @@ class ToolFee(models.Model):
     nano_per_use = models.BigIntegerField(validators=NOT_NEGATIVE, help_text="nano-dollars for one use")
     effective_from = models.DateTimeField(default=timezone.now)
     source = models.CharField(max_length=200, help_text="where and when the fee was found")
-    added_by = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.APPROVED)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["provider", "model", "tool", "effective_from"], name="one_fee_at_a_time"),
+            models.UniqueConstraint(
+                fields=["provider", "model", "tool"], condition=models.Q(state="waiting"), name="one_waiting_fee"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "model", "tool", "effective_from"],
+                condition=models.Q(state="approved"),
+                name="one_approved_fee_at_a_time",
+            ),
             models.CheckConstraint(condition=models.Q(nano_per_use__gte=0), name="fee_not_negative"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider}/{self.model or '*'} {self.tool} from {self.effective_from:%Y-%m-%d}"
+        return f"{self.provider}/{self.model or '*'} {self.tool} from {self.effective_from:%Y-%m-%d}, {self.state}"
 
 
-class ModelAlias(models.Model):
+class ModelAlias(Decision):
     """A name that a provider bills at another model's price. It counts once staff has approved it.
 
     A later row replaces an earlier one from `effective_from` on; without a `model` it ends the alias.
@@ -147,8 +165,6 @@ class ModelAlias(models.Model):
     source = models.CharField(max_length=200, help_text="why the two names are one model")
     state = models.CharField(max_length=16, choices=ProposalState.choices, default=ProposalState.WAITING)
     created_at = models.DateTimeField(default=timezone.now)
-    decided_at = models.DateTimeField(null=True)
-    decided_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [

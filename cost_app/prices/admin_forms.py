@@ -44,7 +44,7 @@ class ToolFeeForm(RecordForm):
         if not self.errors:
             self.instance.nano_per_use = nano_of(data["dollars_per_use"])
             try:
-                check_fee(ToolFee(provider=data["provider"], model=data["model"]))
+                check_fee(ToolFee(**{name: data[name] for name in ("provider", "model", "tool", "effective_from")}))
             except PriceError as error:
                 raise forms.ValidationError(f"{error}.") from error
         return data

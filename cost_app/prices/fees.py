@@ -8,7 +8,7 @@ from django.utils import timezone
 from aiinfra import epochs
 from aiinfra.providers.base import TokenUsage
 from aiinfra.timed_cache import TimedCache
-from cost_app.models import ModelPrice, ToolFee
+from cost_app.models import ModelPrice, ProposalState, ToolFee
 
 
 def fees_of(provider: str, model: str, at: datetime | None = None) -> dict[str, int]:
@@ -35,7 +35,7 @@ def unpriced_tools(usage: TokenUsage, price: ModelPrice, at: datetime | None = N
 
 
 def _read_lines(provider: str) -> list[ToolFee]:
-    return list(ToolFee.objects.filter(provider=provider))
+    return list(ToolFee.objects.filter(provider=provider, state=ProposalState.APPROVED))
 
 
 _lines = TimedCache(_read_lines, seconds=5, owner=lambda *_: epochs.INSTALLATION, keeps_empty=False)
