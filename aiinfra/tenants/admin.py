@@ -24,6 +24,7 @@ from aiinfra.tenants.organizations import EDITABLE, create_organization, update_
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
+from aiinfra.tenants.staff import StaffRight, has_right
 
 # People manage how they log in themselves; raw records of it would show what only they may see.
 for _model in (EmailAddress, Authenticator):
@@ -97,6 +98,22 @@ class ReadOnlyAdmin(NoWritesMixin, TenantAdmin):
     """For tables that only the program writes."""
 
 
+class OrganizationsAdmin(TenantAdmin):
+    """Base for tables that need a right besides Django's: whoever adds members can make themselves an owner."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Staff who may add members anywhere."""
+        return super().has_add_permission(request) and has_right(request.user, StaffRight.ADD_MEMBERS)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Staff who may add members anywhere."""
+        return super().has_change_permission(request, obj) and has_right(request.user, StaffRight.ADD_MEMBERS)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+
 class PersonForm(RecordForm, UserChangeForm):  # type: ignore[type-arg]  # not generic at run time
     """Django's form, but it refuses to overwrite another person's change."""
 
@@ -152,9 +169,11 @@ class PersonAdmin(PowersAdmin, UserAdmin):  # type: ignore[type-arg]  # not gene
     powers = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Staff change no superuser: a new password or address would be their way in."""
-        is_above = isinstance(obj, User) and obj.is_superuser and not request.user.is_superuser
-        return not is_above and super().has_change_permission(request, obj)
+        """Staff change no other staff: a new password or address would give them the rights of the other person, who
+        may be the second one that must approve their prices.
+        """
+        has_rights = isinstance(obj, User) and (obj.is_staff or obj.is_superuser) and obj != request.user
+        return (request.user.is_superuser or not has_rights) and super().has_change_permission(request, obj)
 
     form = PersonForm
     list_display = ["username", "email", "is_active", "is_staff", "last_login", "date_joined"]
@@ -166,7 +185,7 @@ class PersonAdmin(PowersAdmin, UserAdmin):  # type: ignore[type-arg]  # not gene
 
 
 @admin.register(Organization)
-class OrganizationAdmin(TenantAdmin):
+class OrganizationAdmin(OrganizationsAdmin):
     """Organizations; created and changed by the same functions as everywhere else, never deleted."""
 
     list_display = ["slug", "name", "time_zone", "is_demo", "created_at"]
@@ -194,13 +213,9 @@ class OrganizationAdmin(TenantAdmin):
             obj.pk, obj._state.adding = made.pk, False
         update_organization(organization=obj, **values, actor=actor)
 
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Never."""
-        return False
-
 
 @admin.register(Membership)
-class MembershipAdmin(TenantAdmin):
+class MembershipAdmin(OrganizationsAdmin):
     """Who belongs to which organization; this is how a new organization gets its first owner.
 
     Change roles and remove members on the organization's members page, which also ends their keys.
@@ -220,10 +235,6 @@ class MembershipAdmin(TenantAdmin):
         obj.pk, obj._state.adding = made.pk, False
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         """Never."""
         return False
 

@@ -60,7 +60,7 @@ PERMISSIONS: dict[str, Permission] = {
     "key:limit": Permission(ADMINS),
     "member:read": Permission(EVERYONE, by_key=False),
     "member:manage": Permission(ADMINS, by_key=False),
-    "organization:manage": Permission(ADMINS, by_key=False),
+    "organization:write": Permission(ADMINS, by_key=False),
     "privacy:manage": Permission(frozenset({Role.OWNER}), by_key=False),
     "privacy:erase": Permission(frozenset({Role.OWNER})),
     "sso:manage": Permission(frozenset({Role.OWNER}), by_key=False),

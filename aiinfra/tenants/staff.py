@@ -22,6 +22,7 @@ class StaffRight(StrEnum):
     MANAGE_ALERTS = "manage_installation_alerts"
     MANAGE_NOTIFICATIONS = "manage_installation_notifications"
     ERASE_CONTENT = "erase_content"
+    ADD_MEMBERS = "add_members_anywhere"
 
     @property
     def codename(self) -> str:
@@ -36,6 +37,7 @@ TITLES = {
     StaffRight.MANAGE_ALERTS: "Handle installation alerts and change their thresholds",
     StaffRight.MANAGE_NOTIFICATIONS: "Manage the installation's notification channels",
     StaffRight.ERASE_CONTENT: "Erase content and set legal holds for every organization",
+    StaffRight.ADD_MEMBERS: "Create and change organizations, and add members with any role to all of them",
 }
 PERMISSIONS: list[tuple[str, Any]] = [(right.value, title) for right, title in TITLES.items()]
 """For `User.Meta.permissions`, so that the admin shows the rights in words."""

@@ -102,6 +102,30 @@ def test_staff_who_may_change_people_cannot_grant_rights_or_change_superusers(
     assert client.post(reverse("admin:auth_group_add"), {"name": "mine"}).status_code == 403
 
 
+def test_staff_cannot_become_another_member_of_staff(
+    staff: User, owner: User, client_of: Callable[[User], Client]
+) -> None:
+    colleague = User.objects.create_user("colleague", is_staff=True)
+    client = client_of(may_change_people(staff))
+    for person, status in ((colleague, 403), (owner, 200), (staff, 200)):
+        assert client.get(reverse("admin:auth_user_password_change", args=[person.pk])).status_code == status
+        form = {"username": person.username, "email": "mine@example.com"}
+        assert client.post(reverse("admin:tenants_user_change", args=[person.pk]), form).status_code == status
+
+
+def test_adding_members_to_any_organization_is_a_right(
+    staff: User, organization: Organization, client_of: Callable[[User], Client]
+) -> None:
+    for name in ("add_membership", "add_organization", "change_organization", "view_organization", "view_user"):
+        staff.user_permissions.add(Permission.objects.get(codename=name))
+    pages = [reverse("admin:tenants_membership_add"), reverse("admin:tenants_organization_add")]
+    change = reverse("admin:tenants_organization_change", args=[organization.pk])
+    assert [client_of(staff).get(page).status_code for page in pages] == [403, 403]
+    assert client_of(staff).post(change, {"name": "Mine"}).status_code == 403
+    allowed = client_of(grant(staff, StaffRight.ADD_MEMBERS))
+    assert [allowed.get(page).status_code for page in pages] == [200, 200]
+
+
 def test_a_change_of_rights_is_in_the_security_log_with_before_and_after(staff: User, client: Client, db: None) -> None:
     client.force_login(User.objects.create_superuser("root"))
     assert SecurityEvent.objects.get(event=Event.STAFF_CHANGED).details == {"is_superuser": True}

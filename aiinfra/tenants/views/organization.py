@@ -12,7 +12,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.organizations import update_organization
 
 
-@permission_required("organization:manage")
+@permission_required("organization:write")
 @require_http_methods(["GET", "POST"])
 @one_edit_at_a_time
 def organization(request: MemberRequest) -> HttpResponse:
