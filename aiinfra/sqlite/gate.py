@@ -5,7 +5,8 @@ threads, some waited for seconds. At the gate, the threads of a process queue in
 process then queues for two file locks: whoever holds the first one is next, so a process that has just written can't
 overtake the others. The file locks end with their process, however it ends.
 
-The gate only saves time. SQLite's own lock still guards the data, also against programs that don't know the gate.
+The gate only saves time. SQLite's own lock still guards the data, also against programs that don't know the gate. So a
+process that is frozen at the gate can't stop the others: they lose patience and rely on SQLite's lock alone.
 """
 
 import fcntl
@@ -22,6 +23,10 @@ GATE_POLL_S = 0.001
 """How often the process that is next tries again. A transaction takes 1 to 5 ms."""
 TURNS = 8
 """Threads of a process that write one after another before it is another process's turn: threads change faster."""
+PATIENCE_S = 2.0
+"""How long a process waits for the others at the gate."""
+PATIENCE_LOST_S = 0.1
+"""The same after it has waited in vain, until it gets in again: several turns of a busy gate."""
 SUFFIXES = ("-next", "-gate")
 """Of the two files beside the database. They stay empty."""
 LOCKED = "database is locked"
@@ -38,6 +43,7 @@ class Gate:
         self._waiting: deque[threading.Lock] = deque()
         self._files: tuple[int, int] | None = None
         self._turns = 0
+        self._patience_s = PATIENCE_S
 
     @contextmanager
     def passed(self, timeout_s: float) -> Iterator[None]:
@@ -49,13 +55,15 @@ class Gate:
             self.leave()
 
     def enter(self, timeout_s: float) -> None:
-        """Wait until no one else writes. Raises sqlite3.OperationalError, as a locked database does."""
-        deadline = time.monotonic() + timeout_s
+        """Wait until no one else writes, or until another process has held the gate for too long.
+
+        Raises sqlite3.OperationalError, as a locked database does, if the threads of this process need more time.
+        """
         if not self._take(timeout_s):
             raise sqlite3.OperationalError(LOCKED)
         try:
             if not self._turns:
-                self._lock_files(deadline)
+                self._lock_files(timeout_s)
             self._turns += 1
         except BaseException:
             self._hand_over()
@@ -99,13 +107,16 @@ class Gate:
             else:
                 self._is_taken = False
 
-    def _lock_files(self, deadline: float) -> None:
+    def _lock_files(self, timeout_s: float) -> None:
         is_next, gate = self._open()
-        _lock(is_next, NEXT_POLL_S, deadline)
-        try:
-            _lock(gate, GATE_POLL_S, deadline)
-        finally:
-            fcntl.flock(is_next, fcntl.LOCK_UN)
+        deadline = time.monotonic() + min(timeout_s, self._patience_s)
+        is_inside = False
+        if _lock(is_next, NEXT_POLL_S, deadline):
+            try:
+                is_inside = _lock(gate, GATE_POLL_S, deadline)
+            finally:
+                fcntl.flock(is_next, fcntl.LOCK_UN)
+        self._patience_s = PATIENCE_S if is_inside else PATIENCE_LOST_S
 
     def _open(self) -> tuple[int, int]:
         """Only the thread whose turn it is calls this."""
@@ -118,17 +129,17 @@ class Gate:
         return self._files
 
 
-def _lock(file: int, poll_s: float, deadline: float) -> None:
-    """Polls, because waiting for a file lock can't be limited in time."""
+def _lock(file: int, poll_s: float, deadline: float) -> bool:
+    """Whether the lock was taken in time. Polls, because waiting for a file lock can't be limited in time."""
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise sqlite3.OperationalError(LOCKED) from None
+                return False
             time.sleep(poll_s)
         else:
-            return
+            return True
 
 
 _gates: dict[str, Gate] = {}

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from aiinfra.sqlite.gate import SUFFIXES, TURNS, Gate
+from tests.sqlite.file_locks import is_locked
 from tests.support.processes import ROOT, wait_until
 
 LONG_S = 60
@@ -69,16 +70,6 @@ def test_another_process_gets_its_turn_while_threads_are_waiting(path: str) -> N
     assert came_at == [TURNS - 1]
 
 
-def is_locked(path: str) -> bool:
-    """Whether someone holds the lock of a file."""
-    with Path(path).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
 def test_a_wait_is_limited_within_a_process(path: str) -> None:
     gate = Gate(path)
     gate.enter(LONG_S)
@@ -89,12 +80,16 @@ def test_a_wait_is_limited_within_a_process(path: str) -> None:
         pass
 
 
-def test_a_wait_is_limited_between_processes(path: str) -> None:
-    ours, theirs = Gate(path), Gate(path)
-    with theirs.passed(LONG_S), pytest.raises(sqlite3.OperationalError, match="database is locked"):
-        ours.enter(0.01)
-    with ours.passed(0):
-        pass
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_process_that_stays_at_the_gate_does_not_stop_others(path: str, suffix: str) -> None:
+    gate = Gate(path)
+    with Path(f"{path}{suffix}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for _ in range(2 * TURNS):
+            with gate.passed(0):
+                pass
+    with gate.passed(0):
+        assert is_locked(f"{path}-gate")
 
 
 def test_one_who_gave_up_is_skipped(path: str) -> None:
@@ -144,36 +139,30 @@ def test_the_gate_of_a_killed_process_opens(path: str) -> None:
     )
     with process:
         assert process.stdout and process.stdout.readline() == "inside\n"
-        gate = Gate(path)
-        with pytest.raises(sqlite3.OperationalError):
-            gate.enter(0)
+        assert is_locked(f"{path}-gate")
         process.send_signal(signal.SIGKILL)
-    with gate.passed(LONG_S):
-        pass
+    assert not is_locked(f"{path}-gate")
 
 
 FORK_INSIDE = """
-import os, sqlite3, sys
+import os, sys
 from aiinfra.sqlite.gate import gate_of
-told, tell = os.pipe()
-gate_of(sys.argv[1]).enter(60)
-child = os.fork()
-if child:
-    os.read(told, 1)
-    gate_of(sys.argv[1]).leave()
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-try:
-    gate_of(sys.argv[1]).enter(0)
-except sqlite3.OperationalError:
-    os.write(tell, b"x")
-    with gate_of(sys.argv[1]).passed(60):
-        os._exit(0)
-os._exit(1)
+with gate_of(sys.argv[1]).passed(60):
+    child = os.fork()
+    if not child:
+        with gate_of(sys.argv[1]).passed(0):
+            os._exit(0)
+    os.waitpid(child, 0)
+    print("inside", flush=True)
+    sys.stdin.read()
 """
 
 
-def test_a_forked_process_waits_for_its_parent(path: str) -> None:
-    subprocess.run([sys.executable, "-c", FORK_INSIDE, path], cwd=ROOT, check=True, timeout=LONG_S)
+def test_a_forked_process_does_not_open_the_gate_of_its_parent(path: str) -> None:
+    command = [sys.executable, "-c", FORK_INSIDE, path]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "inside\n"
+        assert is_locked(f"{path}-gate")
 
 
 def test_the_files_are_private(path: str) -> None:
