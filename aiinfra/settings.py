@@ -238,6 +238,7 @@ QUEUE_IN_FLIGHT_PENALTY_S = values[queue.QUEUE_IN_FLIGHT_PENALTY_S]
 RETRY_BASE_S = values[providers.RETRY_BASE_S]
 RETRY_MAX_S = values[providers.RETRY_MAX_S]
 WAITING_CLIENTS_MAX = values[web.WAITING_CLIENTS_MAX]
+STREAM_DRAIN_S = values[web.STREAM_DRAIN_S]
 
 # Web server: the docs explain the figures.
 

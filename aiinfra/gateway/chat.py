@@ -1,6 +1,7 @@
 """`/api/ai/chat`: the main endpoint for applications."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from django.http import HttpResponse
@@ -10,7 +11,7 @@ from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
 from aiinfra.failures import ApiError
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.lane import calling
-from aiinfra.gateway.waiting import TooManyWaitingError, waiting_room
+from aiinfra.gateway.waiting import TooManyWaitingError, Visit, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
@@ -77,7 +78,7 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
         submission = submission_of(call, payload, provider, model)
         if payload.wait and waiting_room.is_open:
             return _waited(submission, ClientSocket(call.http.META))
-        request = _ask(submission)
+        request = ask(submission)
     return _answer(status_of(request, with_content=True)) if request.cached else _queued(request)
 
 
@@ -97,19 +98,30 @@ def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
 
     Raises ApiError 429 before anything is stored if no slot is free, and everything that `submit` raises.
     """
+    with visiting(submission.organization_id, client) as visit:
+        direct = DirectCall()
+        request = ask(submission, before_queueing=visit.take_place, starter=direct)
+        if direct.has_started:
+            request = calling.make(direct)
+        if request.status not in ENDED:
+            visit.wait(request.id, longest_wait_s(submission))
+    return request_by_id(request.id) or request
+
+
+@contextmanager
+def visiting(organization_id: int, client: ClientSocket) -> Iterator[Visit]:
+    """Context for a call whose client may have to wait. Raises ApiError 429 if no slot is free."""
     try:
-        with waiting_room.visit(submission.organization_id, client) as visit:
-            direct = DirectCall()
-            request = _ask(submission, before_queueing=visit.take_place, starter=direct)
-            if direct.has_started:
-                request = calling.make(direct)
-            timeout_s = submission.timeout_ms / 1000 + WAIT_MARGIN_S
-            if request.status not in ENDED:
-                visit.wait(request.id, timeout_s)
+        with waiting_room.visit(organization_id, client) as visit:
+            yield visit
     except TooManyWaitingError:
         message = "Too many clients are waiting for answers. The request was not accepted. Try again later."
         raise ApiError(429, "too_many_waiting", message, headers={"Retry-After": RETRY_AFTER_FULL_S}) from None
-    return request_by_id(request.id) or request
+
+
+def longest_wait_s(submission: Submission) -> float:
+    """How long a client waits in the queue, in seconds."""
+    return submission.timeout_ms / 1000 + WAIT_MARGIN_S
 
 
 def _queued(request: AIRequest) -> HttpResponse:
@@ -117,9 +129,10 @@ def _queued(request: AIRequest) -> HttpResponse:
     return json_response(queued, 202)
 
 
-def _ask(
+def ask(
     submission: Submission, before_queueing: Callable[[], None] = lambda: None, starter: DirectCall | None = None
 ) -> AIRequest:
+    """Submit a call. Raises ApiError 404 if only the cache was asked and has no answer, and what `submit` raises."""
     try:
         return submit(submission, before_queueing, starter)
     except CacheMissError as error:

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     CONTENT_FILTERED = "CONTENT_FILTERED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    CALLER_LOST = "CALLER_LOST"
 
 
 class Action(StrEnum):
@@ -70,6 +71,9 @@ HANDLING = {
     ErrorCode.CONTENT_FILTERED: Handling(Action.FAIL, "a content filter refused the prompt or withheld the answer"),
     ErrorCode.INTERNAL_ERROR: Handling(Action.FAIL, "a bug in aiinfra stopped the call or its booking"),
     ErrorCode.CIRCUIT_OPEN: Handling(Action.WAIT, "the circuit breaker is open; no call was made"),
+    ErrorCode.CALLER_LOST: Handling(
+        Action.FAIL, "the client of a stream left, and the answer did not end within `STREAM_DRAIN_S`"
+    ),
 }
 """What each error code leads to; `docs/reliability.md` prints this table."""
 
@@ -210,6 +214,7 @@ class ProviderError(Exception):
     `may_be_billed` is False only if the provider certainly charged nothing (refused connection, HTTP error status);
     after a timeout or a reset the money may be spent. `usage` is what was billed, if the provider said so, and
     `raw_usage` the provider's own report. `retry_after_s` is the wait that the provider asked for, in seconds.
+    `has_begun` is True if the client already has a part of the answer: another one cannot follow it.
     """
 
     def __init__(
@@ -231,6 +236,7 @@ class ProviderError(Exception):
         self.raw_usage = raw_usage or {}
         self.retry_after_s = retry_after_s
         self.status = status
+        self.has_begun = False
 
     @property
     def retryable(self) -> bool:

@@ -21,6 +21,7 @@ from queue_app.ordering.claims import Claim
 from queue_app.ordering.direct_start import try_start
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing import in_flight, provider_call
+from queue_app.processing.streamed import Receiver
 from queue_app.submission.intake import Submission, row_of
 
 logger = logging.getLogger(__name__)
@@ -68,16 +69,24 @@ class DirectCall:
             request.status, request.lease_until, request.worker, request.started_at = Status.PENDING, None, "", None
             request.save(update_fields=["status", "lease_until", "worker", "started_at"])
 
-    def run(self) -> AIRequest:
+    @property
+    def called(self) -> tuple[str, str]:
+        """Provider and model of the started call."""
+        assert self._started is not None  # noqa: S101 - for the type checker: callers look first
+        attempt = self._started[1]
+        return attempt.provider, attempt.model
+
+    def run(self, receiver: Receiver | None = None) -> AIRequest:
         """Make the call, and book its outcome: the request has ended then, or waits in the queue for its next attempt.
 
+        With a receiver, the answer is streamed to it; the request does not wait in the queue after the first event.
         Raises nothing: a request whose outcome cannot be stored is left to index repair.
         """
         assert self._started is not None  # noqa: S101 - for the type checker: callers look first
         claim, attempt = self._started
         try:
             with in_flight.track(claim):
-                provider_call.run(claim, attempt)
+                provider_call.run(claim, attempt, receiver)
         except Exception:
             logger.exception("direct call not booked", extra={"fields": {"request": claim.request.id}})
         return claim.request

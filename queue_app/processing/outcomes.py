@@ -36,7 +36,6 @@ from queue_app.submission.intake import attempt_order, enter, record_model
 cost = create_cost_optimizer()
 
 WORKER_LOST = "WORKER_LOST"
-CALLER_LOST = "CALLER_LOST"
 QUARANTINED = "QUARANTINED"
 CRASHES_MAX = 3
 BROKEN = "aiinfra could not process this request; see its logs for the reason"
@@ -92,6 +91,8 @@ def fail_attempt(claim: Claim, attempt: Attempt, error: ProviderError, report: S
 
 
 def _plan(claim: Claim, current: tuple[str, str], error: ProviderError) -> NextAttempt | None:
+    if error.has_begun:
+        return None
     request = claim.request
     this_round = [a for a in cost.attempts_of([request.id]) if a.number >= request.first_attempt_number]
     called = [a for a in this_round if a.error_code not in {WORKER_LOST, ErrorCode.CIRCUIT_OPEN}]
@@ -180,7 +181,7 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None
         code, message = QUARANTINED, f"{request.crashes + 1} workers were lost while running this request"
         if request.is_direct and request.idempotency_key is None:
-            again, code, message = None, CALLER_LOST, "the connection of its client was lost during the call"
+            again, code, message = None, ErrorCode.CALLER_LOST, "the connection of its client was lost during the call"
         moved = _start_over_or_fail(claim, again, code, message)
     _left(claim, moved)
 

@@ -19,6 +19,7 @@ from cost_app.facade import Attempt
 from queue_app.ordering.claims import Claim
 from queue_app.processing import outcomes
 from queue_app.processing.dispatching import dispatch
+from queue_app.processing.streamed import Receiver, answer_of
 from queue_app.processing.telling import tell
 from queue_app.processing.write_gate import slot
 
@@ -38,10 +39,13 @@ def process(claim: Claim) -> None:
             _call(claim, attempt)
 
 
-def run(claim: Claim, attempt: Attempt) -> None:
-    """Make a call that `start` or `dispatch` has marked as sent, and store its outcome; raises as `process` does."""
+def run(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
+    """Make a call that `start` or `dispatch` has marked as sent, and store its outcome; raises as `process` does.
+
+    With a receiver the call is streamed to it.
+    """
     with organization_scope(claim.request.organization_id), _failing_if_broken(claim):
-        _call(claim, attempt)
+        _call(claim, attempt, receiver)
 
 
 @contextmanager
@@ -58,9 +62,9 @@ def _failing_if_broken(claim: Claim) -> Iterator[None]:
         _write(lambda: outcomes.fail_broken(claim))
 
 
-def _call(claim: Claim, attempt: Attempt) -> None:
+def _call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
     close_old_connections()  # returned to the pool during the call: there are more slots than database connections
-    finish(claim, attempt, call(claim, attempt))
+    finish(claim, attempt, call(claim, attempt, receiver))
 
 
 def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -> None:
@@ -81,12 +85,12 @@ def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) 
         _book(claim, attempt, _unbookable(outcome), report)
 
 
-def call(claim: Claim, attempt: Attempt) -> ChatAnswer | ProviderError:
+def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> ChatAnswer | ProviderError:
     """The answer or the error of a call that was marked as sent. An error is reported to the circuit breaker at once,
     an answer with what `finish` publishes.
     """
     try:
-        return _ask(claim, attempt)
+        return _ask(claim, attempt, receiver)
     except ProviderError as error:
         caller = (attempt.provider, attempt.model, claim.request.organization_id)
         breaker.record_error(*caller, error, claim.timeout.total_seconds())
@@ -125,13 +129,15 @@ def call_of(claim: Claim) -> ChatCall:
     )
 
 
-def _ask(claim: Claim, attempt: Attempt) -> ChatAnswer:
+def _ask(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> ChatAnswer:
     try:
         adapter = adapter_for(attempt.provider)
     except ProviderNotConfiguredError:
         message = f"the provider {attempt.provider} is no longer configured"
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
-    return adapter.chat(attempt.as_sent, call_of(claim))
+    if receiver is None:
+        return adapter.chat(attempt.as_sent, call_of(claim))
+    return answer_of(adapter.stream(attempt.as_sent, call_of(claim)), receiver)
 
 
 def _write(write: Callable[[], Result]) -> Result:

@@ -11,6 +11,12 @@ WAITING_CLIENTS_MAX = Setting(
     150,
     "Maximum clients of a process that wait for an answer. Each has its own thread, beside `WEB_THREADS`.",
 )
+STREAM_DRAIN_S = Setting(
+    "STREAM_DRAIN_S",
+    kinds.Decimal(0, 3_600),
+    60.0,
+    "Seconds that a streamed call continues after its client has left, to book what it used and cache the answer.",
+)
 EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),

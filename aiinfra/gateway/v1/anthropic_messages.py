@@ -17,7 +17,7 @@ from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenBody, json_of
 from aiinfra.gateway.v1.model_names import resolve
-from aiinfra.gateway.v1.openai_chat import answering_model
+from aiinfra.gateway.v1.openai_completion import answering_model
 from aiinfra.gateway.v1.running import run
 from aiinfra.providers.base import Dialect, TokenUsage
 from cost_app import create_cost_optimizer

@@ -8,7 +8,7 @@ from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
 from queue_app.api import CallOptions
-from queue_app.facade import RequestStatus
+from queue_app.facade import AIRequest, RequestStatus
 
 DEFAULT_TIMEOUT_S = 120.0
 """The longest that a provider call may take: SDKs wait 10 minutes, and answers of coding agents are long."""
@@ -54,12 +54,11 @@ def _timeout_ms(request: HttpRequest) -> int:
 
 def headers_of(status: RequestStatus) -> dict[str, str]:
     """What people look up about a call: its request, whether the cache answered, and its cost in dollars."""
-    cache = "hit" if status.request.cached else "bypass" if status.request.cache_mode == "bypass" else "miss"
     cost = dollars(status.cost_nano)
-    return {
-        "x-aiinfra-request-id": str(status.request.id),
-        "x-aiinfra-cache": cache,
-        "x-aiinfra-cost": cost,
-        "x-cache": cache,
-        "x-cost": cost,
-    }
+    return {**headers_while_running(status.request), "x-aiinfra-cost": cost, "x-cost": cost}
+
+
+def headers_while_running(request: AIRequest) -> dict[str, str]:
+    """The headers of a stream, whose cost is not known when it begins."""
+    cache = "hit" if request.cached else "bypass" if request.cache_mode == "bypass" else "miss"
+    return {"x-aiinfra-request-id": str(request.id), "x-aiinfra-cache": cache, "x-cache": cache}

@@ -13,7 +13,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, json_of
 from aiinfra.gateway.v1.model_names import resolve
-from aiinfra.gateway.v1.openai_chat import answering_model, message_of
+from aiinfra.gateway.v1.openai_completion import answering_model, message_of
 from aiinfra.gateway.v1.responses_input import messages_of, parameters_of
 from aiinfra.gateway.v1.running import run
 from aiinfra.providers.base import TokenUsage

@@ -6,7 +6,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway import chat
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.providers.base import ErrorCode
-from queue_app.facade import ENDED, RequestStatus, Status, Submission, status_of
+from queue_app.facade import ENDED, AIRequest, RequestStatus, Status, Submission, status_of
 
 RETRY_AFTER_S = "5"
 BY_CODE: dict[str, tuple[int, str]] = {
@@ -27,9 +27,18 @@ def run(submission: Submission, request: HttpRequest) -> RequestStatus:
 
     After the timeout the call goes on in the queue: 504, which the SDKs must not repeat without an idempotency key.
     """
+    require_waiting()
+    return result_of(chat.ask_and_wait(submission, ClientSocket(request.META)), submission)
+
+
+def require_waiting() -> None:
+    """Raise ApiError 503 if this process holds no connections open."""
     if not chat.can_wait():
         raise ApiError(503, "unavailable", "This server holds no connections open. Use /api/ai/queue.")
-    asked = chat.ask_and_wait(submission, ClientSocket(request.META))
+
+
+def result_of(asked: AIRequest, submission: Submission) -> RequestStatus:
+    """The completed request with its answer. Raises ApiError if it has none, or has not ended in time."""
     if asked.status not in ENDED:
         raise _timeout(submission)
     status = status_of(asked, with_content=True)

@@ -1,0 +1,167 @@
+"""Answers a streamed call: its events are passed on as the provider sends them, whatever the door's dialect.
+
+What can still be refused is refused with an HTTP status. Once the first part or a keep-alive was sent, a failure is one
+error event, and the stream ends without the dialect's closing event.
+"""
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from typing import Protocol
+
+from django.http import HttpRequest, StreamingHttpResponse
+
+from aiinfra.failures import ApiError, failure_of
+from aiinfra.gateway import chat
+from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.lane.streamed_call import streamed
+from aiinfra.gateway.v1.call_headers import headers_of, headers_while_running
+from aiinfra.gateway.v1.running import require_waiting, result_of
+from aiinfra.gateway.waiting import Visit
+from aiinfra.providers.base import StreamEvent
+from aiinfra.tenants.scope import organization_scope
+from queue_app.facade import ENDED, AIRequest, DirectCall, RequestStatus, Submission, request_by_id
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 10.0
+"""The longest silence on the connection; until then, the status of the response is open."""
+TICK_S = 1.0
+"""How often a silent stream looks whether its client is still there."""
+NO_BUFFERING = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+NOTHING_YET = b""
+
+
+class LiveEvents(Protocol):
+    """Turns one answer into a door's events, while it arrives."""
+
+    def pass_on(self, event: StreamEvent) -> bytes:
+        """What one event of the provider is in the door's dialect; may be nothing."""
+        ...
+
+    def end(self, status: RequestStatus) -> bytes:
+        """The rest, once the call is booked."""
+        ...
+
+
+class StreamDialect(Protocol):
+    """How a door streams."""
+
+    keep_alive: bytes
+    """Something that clients skip."""
+
+    def live(self, request: AIRequest, provider: str, model: str) -> LiveEvents:
+        """The events of an answer that this provider is sending."""
+        ...
+
+    def whole(self, status: RequestStatus) -> bytes:
+        """All events of an answer that is already there."""
+        ...
+
+    def error(self, error: ApiError) -> bytes:
+        """The event of a failure."""
+        ...
+
+
+def stream(submission: Submission, http: HttpRequest, dialect: StreamDialect) -> StreamingHttpResponse:
+    """Answer a call with events. Raises ApiError for what fails before the first of them, and what `submit` raises."""
+    require_waiting()
+    body = StreamedAnswer(submission, ClientSocket(http.META), dialect)
+    body.open()
+    return StreamingHttpResponse(body, content_type="text/event-stream", headers={**NO_BUFFERING, **body.headers()})
+
+
+class StreamedAnswer:
+    """The body of one response: it lives as long as its connection, and holds the client's slot."""
+
+    def __init__(self, submission: Submission, client: ClientSocket, dialect: StreamDialect) -> None:
+        self._submission = submission
+        self._client = client
+        self._dialect = dialect
+        self._request: AIRequest | None = None
+        self._status: RequestStatus | None = None
+        self._parts = self._answer()
+        self._first = NOTHING_YET
+
+    def open(self) -> None:
+        """Submit the call, and wait for the first part until a keep-alive is due.
+
+        Raises ApiError, and everything that `submit` raises.
+        """
+        due_at = time.monotonic() + KEEP_ALIVE_S
+        for part in self._parts:
+            self._first = part
+            if part or time.monotonic() >= due_at or self._client.is_gone():
+                return
+
+    def headers(self) -> dict[str, str]:
+        """What is known of the call by now: its cost only if it has ended."""
+        if self._status:
+            return headers_of(self._status)
+        return headers_while_running(self._request) if self._request else {}
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first or self._dialect.keep_alive
+        try:
+            yield from self._rest()
+        except ApiError as error:
+            yield self._dialect.error(error)
+        except Exception as error:
+            logger.exception("a stream broke")
+            yield self._dialect.error(failure_of(error))
+
+    def close(self) -> None:
+        """The client has everything, or has left. Waits until the call is booked."""
+        self._parts.close()
+
+    def _rest(self) -> Iterator[bytes]:
+        sent_at = time.monotonic()
+        for part in self._parts:
+            if self._client.is_gone():
+                return
+            if part or time.monotonic() - sent_at >= KEEP_ALIVE_S:
+                yield part or self._dialect.keep_alive
+                sent_at = time.monotonic()
+
+    def _answer(self) -> Generator[bytes, None, None]:
+        """The parts of the body; `NOTHING_YET` whenever there has been none for a while."""
+        with chat.visiting(self._submission.organization_id, self._client) as visit:
+            direct = DirectCall()
+            self._request = request = chat.ask(self._submission, visit.take_place, direct)
+            if direct.has_started and (yield from self._live(request, direct)):
+                return
+            if self._status is None:
+                yield from self._wait(visit, request)
+        if self._status is not None:
+            yield self._dialect.whole(self._status)
+
+    def _live(self, request: AIRequest, direct: DirectCall) -> Generator[bytes, None, bool]:
+        """The parts of a call that is made here. False if it ended without any event, or goes on in the queue."""
+        live, has_begun = self._dialect.live(request, *direct.called), False
+        with streamed(direct, self._conclude) as call:
+            for events in call.batches(TICK_S):
+                has_begun = has_begun or bool(events)
+                yield b"".join(map(live.pass_on, events))
+            self._status = call.outcome()
+        if has_begun and (self._status is None or not call.is_whole):
+            raise ApiError(502, "provider_error", "The answer was cut off.")
+        if has_begun and self._status is not None:
+            yield live.end(self._status)
+        return has_begun
+
+    def _conclude(self, request: AIRequest) -> RequestStatus | None:
+        """The answer of a booked call; None if the request is not over. Raises ApiError if it failed."""
+        stored = request_by_id(request.id) or request
+        return result_of(stored, self._submission) if stored.status in ENDED else None
+
+    def _wait(self, visit: Visit, request: AIRequest) -> Iterator[bytes]:
+        """Wait until the request has ended elsewhere. Raises ApiError if it failed, or has not ended in time."""
+        deadline = time.monotonic() + chat.longest_wait_s(self._submission)
+        has_ended = request.status in ENDED
+        while not has_ended and (left := deadline - time.monotonic()) > 0:
+            with organization_scope(request.organization_id):
+                has_ended = visit.wait(request.id, min(left, KEEP_ALIVE_S))
+            if not has_ended:
+                yield NOTHING_YET
+        with organization_scope(request.organization_id):
+            self._status = result_of(request_by_id(request.id) or request, self._submission)

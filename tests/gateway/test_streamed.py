@@ -1,0 +1,283 @@
+"""`POST /v1/chat/completions` with `stream`: events are passed on while the provider sends them."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.http import StreamingHttpResponse
+from pytest_django.fixtures import Settings
+
+from aiinfra.gateway import chat
+from aiinfra.gateway.v1 import streaming
+from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.providers import breaker
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import system_scope
+from cost_app.models import Attempt, LedgerEntry
+from queue_app.control import pause, resume
+from queue_app.models import AIRequest, Status
+from queue_app.ordering import index
+from queue_app.processing import in_flight
+from tests.api.support import COMPLETIONS, Caller, refused
+from tests.gateway.conftest import has_free_places
+from tests.gateway.stepwise import MODEL, USAGE, Stepwise
+from tests.gateway.test_chat_waits import in_a_thread, the_request
+from tests.providers.conftest import SandboxClient
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
+ASKED = [{"role": "user", "content": "How do I plan a garden?"}]
+DONE = "data: [DONE]"
+KEEP_ALIVE = ": keep-alive"
+NANO = 10 * 1_000 + 2 * 10_000
+"""The cost of `USAGE`."""
+
+
+def ask(program: Caller, model: str = MODEL, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    return program.post(COMPLETIONS, {"model": model, "messages": ASKED, "stream": True, **body}, **(headers or {}))
+
+
+def events_of(response: Any) -> Iterator[str]:
+    """The events of a stream, one by one."""
+    assert isinstance(response, StreamingHttpResponse), response.content
+    assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
+    assert (response["X-Accel-Buffering"], "no-transform" in response["Cache-Control"]) == ("no", False)
+    for part in response:
+        yield from part.decode().removesuffix("\n\n").split("\n\n")
+
+
+def data_of(event: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(event.removeprefix("data: "))
+    return parsed
+
+
+def text_of(events: list[str]) -> str:
+    chunks = [data_of(event) for event in events if event not in {DONE, KEEP_ALIVE}]
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+
+
+def ended_attempt() -> Attempt:
+    with system_scope():
+        return Attempt.objects.get()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keep-alive is due at once."""
+    monkeypatch.setattr(streaming, "KEEP_ALIVE_S", 0.0)
+    monkeypatch.setattr(streaming, "TICK_S", 0.01)
+
+
+@pytest.mark.parametrize("with_usage", [True, False])
+def test_each_event_arrives_before_the_provider_sends_the_next(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, with_usage: bool
+) -> None:
+    stepwise.say("Plan ")
+    response = ask(program, stream_options={"include_usage": with_usage})
+    events = events_of(response)
+    first = data_of(next(events))
+    stepwise.say("it.")
+    second = data_of(next(events))
+    stepwise.finish()
+    *rest, done = events
+    request = the_request()
+    envelope = {"id": f"chatcmpl-{request.id.hex}", "model": "stepwise", "object": "chat.completion.chunk"}
+    assert [chunk["choices"][0]["delta"]["content"] for chunk in (first, second)] == ["Plan ", "it."]
+    assert first.items() >= {**envelope, "extra": 7}.items()
+    assert "usage" not in first
+    assert done == DONE
+    last = data_of(rest[-1])
+    assert (last.get("usage", {}).get("total_tokens"), last["choices"] == []) == (
+        (12, True) if with_usage else (None, False)
+    )
+    assert response["x-aiinfra-request-id"] == str(request.id)
+    assert stepwise.bodies[0]["stream_options"] == {"include_usage": True}
+    with system_scope():
+        assert LedgerEntry.objects.get().nano == NANO
+    assert (request.status, in_flight.running_count()) == (Status.COMPLETED, 0)
+    assert has_free_places(room, 2)
+
+
+def test_a_silent_provider_costs_keep_alives_and_not_the_connection(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, impatient: None
+) -> None:
+    events = events_of(ask(program))
+    assert [next(events), next(events)] == [KEEP_ALIVE, KEEP_ALIVE]
+    stepwise.say("Late.")
+    stepwise.finish()
+    *rest, done = events
+    assert (text_of(rest), done) == ("Late.", DONE)
+
+
+@pytest.mark.parametrize(("status", "answered"), [(400, 400), (429, 429), (500, 502)])
+def test_a_failure_before_the_first_event_is_an_http_status(
+    program: Caller,
+    sandbox: SandboxClient,
+    room: WaitingRoom,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    answered: int,
+) -> None:
+    sandbox.behave(faults=[{"kind": "status", "status": status}]).raise_for_status()
+    monkeypatch.setattr("queue_app.processing.outcomes.next_attempt", lambda *_, **__: None)
+    refused(ask(program, "deepseek-chat"), answered)
+    assert has_free_places(room, 2)
+
+
+def test_a_failure_after_a_keep_alive_is_one_error_event(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queue_app.processing.outcomes.next_attempt", lambda *_, **__: None)
+    events = events_of(ask(program))
+    assert next(events) == KEEP_ALIVE
+    stepwise.send(error={"message": "overloaded", "code": 400, "type": "invalid_request_error"})
+    last = [event for event in events if event != KEEP_ALIVE]
+    assert [list(data_of(event)) for event in last] == [["error"]]
+
+
+@pytest.mark.parametrize("kind", ["stream_error", "stream_reset"])
+def test_a_stream_that_breaks_ends_with_one_error_event_and_is_never_retried(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, kind: str
+) -> None:
+    sandbox.behave(faults=[{"kind": kind, "times": 1}]).raise_for_status()
+    *events, last = events_of(ask(program, "deepseek-chat"))
+    assert text_of(events)
+    assert data_of(last)["error"]["type"] == "server_error"
+    request, attempt = the_request(), ended_attempt()
+    assert (request.status, request.attempt_number) == (Status.FAILED, 1)
+    assert (attempt.state, attempt.cost_nano) == ("estimated", attempt.bound_nano)
+    assert len(sandbox.bills(attempt.id)) == 1
+    assert has_free_places(room, 2)
+
+
+def test_a_failure_before_the_first_event_is_retried_and_answered_on_the_same_connection(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Callable[[], None], settings: Settings
+) -> None:
+    settings.RETRY_BASE_S = 0.01
+    sandbox.behave(faults=[{"kind": "status", "status": 503, "times": 1}]).raise_for_status()
+    worker()
+    *events, done = events_of(ask(program, "deepseek-chat"))
+    assert text_of(events)
+    assert (done, the_request().attempt_number) == (DONE, 2)
+
+
+def test_a_client_that_leaves_is_billed_what_was_used_and_the_answer_is_cached(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom
+) -> None:
+    stepwise.say("Plan ")
+    response = ask(program)
+    assert next(events_of(response))
+    closed = in_a_thread(response.close)
+    stepwise.say("it.")
+    stepwise.finish()
+    closed()
+    attempt = ended_attempt()
+    assert (attempt.state, attempt.cost_nano, the_request().status) == ("settled", NANO, Status.COMPLETED)
+    again = ask(program)
+    assert again["x-aiinfra-cache"] == "hit"
+    assert text_of(list(events_of(again))) == "Plan it."
+    assert has_free_places(room, 2)
+
+
+def test_a_call_whose_client_left_ends_after_the_time_to_drain(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, settings: Settings
+) -> None:
+    settings.STREAM_DRAIN_S = 0
+    stepwise.say("Plan ")
+    response = ask(program)
+    assert next(events_of(response))
+    closed = in_a_thread(response.close)
+    wait_until(lambda: _ended_with_more(stepwise), "the call to end")
+    closed()
+    request, attempt = the_request(), ended_attempt()
+    assert (request.status, request.error_code) == (Status.FAILED, "CALLER_LOST")
+    assert (attempt.state, attempt.cost_nano) == ("estimated", attempt.bound_nano)
+    assert not any(state.failures for state in breaker.states())
+
+
+def _ended_with_more(stepwise: Stepwise) -> bool:
+    stepwise.say("more")
+    return the_request().status in {Status.FAILED, Status.COMPLETED}
+
+
+def test_a_call_that_may_not_start_gets_keep_alives_until_its_turn(
+    program: Caller,
+    sandbox: SandboxClient,
+    room: WaitingRoom,
+    worker: Callable[[], None],
+    organization: Organization,
+    impatient: None,
+) -> None:
+    index.mark_complete()
+    with system_scope():
+        pause(organization.pk, None, actor="test")
+    events = events_of(ask(program, "deepseek-chat"))
+    assert [next(events), next(events)] == [KEEP_ALIVE, KEEP_ALIVE]
+    worker()
+    with system_scope():
+        resume(organization.pk, None, actor="test")
+    *rest, done = events
+    assert text_of(rest)
+    assert done == DONE
+
+
+def test_a_call_that_does_not_end_in_time_says_so_in_the_stream(
+    program: Caller, room: WaitingRoom, queued: None, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
+    events = list(events_of(ask(program, "deepseek-chat", {"x-aiinfra-timeout": "1"})))
+    assert data_of(events[-1])["error"]["code"] == "timeout"
+    assert has_free_places(room, 2)
+
+
+def test_a_repeated_key_replays_the_stream(program: Caller, stepwise: Stepwise, room: WaitingRoom) -> None:
+    stepwise.say("Plan it.")
+    stepwise.finish()
+    first, second = (list(events_of(ask(program, headers={"Idempotency-Key": "k1"}))) for _ in range(2))
+    assert text_of(first) == text_of(second) == "Plan it."
+    assert first[-1] == second[-1] == DONE
+    assert data_of(first[0])["id"] == data_of(second[0])["id"]
+    assert len(stepwise.bodies) == 1
+
+
+def test_a_cancelled_stream_ends_with_an_error_and_is_billed(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, organization: Organization
+) -> None:
+    stepwise.say("Plan ")
+    events = events_of(ask(program))
+    next(events)
+    program.post("/api/ai/queue", {"action": "cancel", "requestId": str(the_request().id)})
+    stepwise.finish()
+    *_, last = events
+    assert data_of(last)["error"]["code"] == "cancelled"
+    assert (ended_attempt().state, ended_attempt().cost_nano) == ("settled", NANO)
+
+
+def test_a_server_that_answers_whole_is_sent_as_a_stream(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.gateway.stepwise.HEAD", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    message = {"role": "assistant", "content": "All at once."}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USAGE}
+    stepwise.steps.put(json.dumps(body).encode())
+    stepwise.break_off()
+    *events, done = events_of(ask(program))
+    assert (text_of(events), done) == ("All at once.", DONE)
+    assert redis_client().zcard("{aiq}:claims") == 0
+
+
+def test_a_client_that_finds_no_slot_is_refused_before_anything_is_stored(
+    program: Caller, stepwise: Stepwise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = WaitingRoom(1)
+    monkeypatch.setattr(chat, "waiting_room", full)
+    stepwise.say("Plan ")
+    response = ask(program)
+    refused(ask(program, messages=[{"role": "user", "content": "Another?"}]), 429)
+    with system_scope():
+        assert AIRequest.objects.count() == 1
+    stepwise.finish()
+    assert list(events_of(response))[-1] == DONE
+    assert has_free_places(full, 1)
