@@ -306,6 +306,10 @@ EMAIL_USE_TLS = values[messages.EMAIL_USE_TLS]
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = values[messages.DEFAULT_FROM_EMAIL]
 
+# Metrics
+
+METRICS_TOKEN = values[security.METRICS_TOKEN]
+
 # Logging
 
 SECURITY_LOG_FILE = values[security.SECURITY_LOG_FILE]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
+from aiinfra.metrics import recorded
 from cache_app.answers import OFF, Candidate, Hit, LookupResult
 from cache_app.cache_key import CacheKey
 from cache_app.eligibility import ineligible_because
@@ -68,6 +69,7 @@ def look_up(
         result = LookupResult(cache_key, reason=REDIS)
     result = _timed(result, (time.perf_counter() - started) * 1000)
     counts.record(question.organization_id, _counters(result))
+    recorded.cache_looked_up(question.organization_id, _outcome(result, policy))
     if policy.mode == CacheMode.SHADOW:
         return replace(result, hit=None, shadow_hit=result.hit)
     return replace(_explained(result), may_share=True)
@@ -199,6 +201,13 @@ def _explained(result: LookupResult) -> LookupResult:
     if result.explanation or result.hit:
         return result
     return replace(result, explanation=EXPLANATIONS.get(result.reason, ""))
+
+
+def _outcome(result: LookupResult, policy: CachePolicy) -> str:
+    """For the metrics: `hit_` and the layer, `shadow_` if it was not served, `error_` and what failed, or `miss`."""
+    if result.hit:
+        return f"{'shadow' if policy.mode == CacheMode.SHADOW else 'hit'}_{result.hit.layer}"
+    return f"error_{result.reason}" if result.reason in ERRORS else "miss"
 
 
 def _counters(result: LookupResult) -> Iterable[str]:

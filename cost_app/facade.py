@@ -5,6 +5,7 @@ from cost_app import python_api, tasks
 from cost_app.alerts import checks
 from cost_app.alerts.cause import Cause
 from cost_app.alerts.results import BudgetAlert
+from cost_app.budgets import left
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
 from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, reconciliation
@@ -76,6 +77,8 @@ class CostOptimizer:
     price_of = staticmethod(lookup.price_of)
     rate_limits = staticmethod(limits.rate_limits)
     provider_limits = staticmethod(limits.provider_limits)
+
+    budgets_left = staticmethod(left.budgets_left)
 
     fallback_chain = staticmethod(chains.fallback_chain)
 

@@ -17,6 +17,7 @@ from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, 
 from queue_app.queries import RequestStatus, ended_among, has_ended, request_by_id, status_of
 from queue_app.repair.stuck import stuck_requests
 from queue_app.scheduler import run_scheduler
+from queue_app.stats.depth_now import lanes_now, totals_ended
 from queue_app.stats.outages import LastFailure, Outage, last_failures, outages
 from queue_app.stats.pressure import (
     ERROR_WINDOW,
@@ -66,6 +67,7 @@ __all__ = [
     "has_ended",
     "has_overdue",
     "held_by_model",
+    "lanes_now",
     "last_failures",
     "limit_uses",
     "limited_of",
@@ -80,6 +82,7 @@ __all__ = [
     "status_of",
     "stuck_requests",
     "submit",
+    "totals_ended",
     "until",
     "waiting_by_provider",
     "waiting_models",

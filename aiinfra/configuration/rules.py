@@ -5,9 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 from aiinfra.configuration.setting import Setting, Values
-from aiinfra.configuration.table import places, providers, queue
+from aiinfra.configuration.table import places, providers, queue, security
 
 PORT_MAX = 65_535
+TOKEN_MIN = 32
 HEAD_STARTS = (
     queue.QUEUE_HEAD_START_LOW_S,
     queue.QUEUE_HEAD_START_NORMAL_S,
@@ -24,6 +25,8 @@ def check_together(values: Values) -> None:
     for lower, higher in pairwise(HEAD_STARTS):
         _check_at_most(values, lower, higher)
     _check_upstash(values)
+    if 0 < len(values[security.METRICS_TOKEN]) < TOKEN_MIN:
+        values.refuse(security.METRICS_TOKEN, f"must have at least {TOKEN_MIN} characters")
 
 
 def _check_at_most(values: Values, lower: Setting[Any], higher: Setting[Any]) -> None:

@@ -54,6 +54,7 @@ PERMISSIONS: dict[str, Permission] = {
     "finance:read": Permission(FINANCIERS),
     "finance:write": Permission(FINANCIERS),
     "health:read": Permission(EVERYONE),
+    "metrics:read": Permission(EVERYONE),
     "audit:read": Permission(FINANCIERS),
     "security_log:read": Permission(ADMINS),
     "key:manage": Permission(ADMINS, by_key=False),

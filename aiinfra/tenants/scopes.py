@@ -30,6 +30,7 @@ SCOPES: dict[str, dict[str, str]] = {
     },
     "Monitoring": {
         "health:read": "Read the health and incidents of the installation.",
+        "metrics:read": "Read the metrics of the organization for Prometheus.",
         "audit:read": "Read the audit log.",
         "security_log:read": "Read the security events of the organization.",
     },

@@ -233,6 +233,7 @@ def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) ->
     moved = Attempt.objects.change({"state": after, **columns}, id=attempt.id, state__in=before)
     if moved:
         attempt.cost_nano = columns.get("cost_nano", attempt.cost_nano)
+        attempt.error_code = columns.get("error_code", attempt.error_code)
     return bool(moved)
 
 

@@ -8,14 +8,17 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra.metrics import recorded
 from aiinfra.redis import ScriptCall, run_together
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.facade import Attempt
@@ -88,6 +91,7 @@ def take(request: AIRequest, worker: str) -> bool:
         return False
     for name, value in columns.items():
         setattr(request, name, value)
+    transaction.on_commit(partial(recorded.claimed, request.organization_id, "worker"), robust=True)
     return True
 
 

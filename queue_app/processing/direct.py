@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from aiinfra.metrics import recorded
 from aiinfra.providers import breaker
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, CallTerms
@@ -84,6 +85,7 @@ class DirectCall:
         """
         assert self._started is not None  # noqa: S101 - for the type checker: callers look first
         claim, attempt = self._started
+        recorded.claimed(claim.request.organization_id, "direct")
         try:
             with in_flight.track(claim):
                 provider_call.run(claim, attempt, receiver)

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from aiinfra.group_commit import grouped
+from aiinfra.metrics import recorded
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ChatAnswer, Dialect, ErrorCode, ProviderError, TokenUsage
 from aiinfra.providers.dialects.choosing import can_express
@@ -176,6 +177,7 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         )
         if not expired.update(crashes=request.crashes + 1):
             return
+        transaction.on_commit(partial(recorded.lease_lost, request.organization_id), robust=True)
         attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
         cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
         again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None

@@ -9,13 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar, cast
 
 from django.db import transaction
 from django.db.models import F
 
+from aiinfra.metrics import recorded
 from aiinfra.tenants.scope import system_scope
-from queue_app.models import UNCOUNTED, AIRequest, OutcomeCounts, QueueMinute, QueueTotal
+from queue_app.models import UNCOUNTED, AIRequest, OutcomeCounts, Priority, QueueMinute, QueueTotal
 
 MS = timedelta(milliseconds=1)
 BATCH = 1_000
@@ -75,7 +77,16 @@ def _count_batch() -> int:
     requests = list(ended.order_by("organization_id", "completed_at")[:BATCH])
     count_requests(requests)
     AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
+    transaction.on_commit(partial(_record, requests), robust=True)
     return len(requests)
+
+
+def _record(requests: Iterable[AIRequest]) -> None:
+    for request in requests:
+        waited = (request.started_at - request.created_at).total_seconds() if request.started_at else None
+        took = (cast(datetime, request.completed_at) - request.created_at).total_seconds()
+        priority = Priority(request.priority).name.lower()
+        recorded.request_ended(request.organization_id, priority, request.status, waited, took)
 
 
 def count_requests(requests: Iterable[AIRequest], minutes_since: datetime | None = None) -> None:

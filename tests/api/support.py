@@ -17,7 +17,7 @@ from aiinfra.tenants.models import Organization, TenantModel
 from aiinfra.tenants.scope import system_scope
 
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
-CACHE, EVENTS, PERFORMANCE = "/api/ai/cache", "/api/ai/events", "/api/ai/performance"
+CACHE, EVENTS, PERFORMANCE, METRICS = "/api/ai/cache", "/api/ai/events", "/api/ai/performance", "/metrics"
 EXPORTS, KEYS, PRIVACY, SECURITY_EVENTS = "/api/ai/exports", "/api/ai/keys", "/api/ai/privacy", "/api/ai/security-log"
 V1 = "/v1/"
 COMPLETIONS, EMBEDDINGS, MODELS, RESPONSES = f"{V1}chat/completions", f"{V1}embeddings", f"{V1}models", f"{V1}responses"

@@ -88,6 +88,13 @@ DEBUG = Setting(
     False,
     "Django's error pages, which show settings and source code. Never use it in production.",
 )
+METRICS_TOKEN = Setting(
+    "METRICS_TOKEN",
+    kinds.ProviderKey(),
+    "",
+    "Bearer token that reads the metrics of all organizations at `/metrics`. At least 32 characters. Without it, API "
+    "keys read those of their own organization.",
+)
 SECURITY_LOG_FILE = Setting(
     "SECURITY_LOG_FILE",
     kinds.Text("a path"),

@@ -1,0 +1,140 @@
+"""The metrics that processes record, and the functions that record them.
+
+Organizations are labeled by ID here; `aiinfra.metrics.reading` replaces it with the slug. Recording never fails:
+without its files, a process records nothing. Money is recorded in nano-dollars and read in dollars.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from math import inf
+
+from prometheus_client.mmap_dict import mmap_key
+from prometheus_client.utils import floatToGoString
+
+from aiinfra.metrics.files import add
+
+COUNTER_SERIES_MAX, HISTOGRAM_SERIES_MAX = 300, 100
+"""Label sets per metric and process. Everything beyond them is recorded under `OTHER`."""
+OTHER = "other"
+LABEL_MAX = 100
+LATENCIES_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+WAITS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 120, 600, 3600)
+CALL = ("organization", "provider", "model")
+Labels = dict[str, str]
+
+
+class _Recorded:
+    """A metric whose label sets are bounded."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], series_max: int) -> None:
+        self.name, self._text, self._labels = f"aiinfra_{name}", text, labels
+        self._series_max = series_max
+        self._seen: set[tuple[str, ...]] = set()
+
+    def _bounded(self, given: tuple[object, ...]) -> Labels:
+        """Two threads may exceed the maximum by one."""
+        texts = tuple(str(label)[:LABEL_MAX] for label in given)
+        if texts not in self._seen:
+            if len(self._seen) >= self._series_max:
+                texts = (OTHER,) * len(texts)
+            self._seen.add(texts)
+        return dict(zip(self._labels, texts, strict=True))
+
+    def _key(self, suffix: str, labels: Labels) -> str:
+        return mmap_key(self.name, self.name + suffix, list(labels), list(labels.values()), self._text)
+
+
+class _Counter(_Recorded):
+    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+        super().__init__(name, text, labels, COUNTER_SERIES_MAX)
+
+    def add(self, amount: float, *labels: object) -> None:
+        add("counter", {self._key("_total", self._bounded(labels)): amount})
+
+
+class _Histogram(_Recorded):
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> None:
+        super().__init__(f"{name}_seconds", text, labels, HISTOGRAM_SERIES_MAX)
+        self._buckets = (*buckets, inf)
+
+    def observe(self, seconds: float, *given: object) -> None:
+        """Empty buckets are written too, so that every process has all of them."""
+        labels = self._bounded(given)
+        bucket = bisect_left(self._buckets, seconds)
+        counts = {
+            self._key("_bucket", {**labels, "le": floatToGoString(end)}): int(number == bucket)
+            for number, end in enumerate(self._buckets)
+        }
+        add("histogram", {**counts, self._key("_sum", labels): seconds})
+
+
+_attempts = _Counter("attempts", "Provider calls that ended, by outcome and error code.", (*CALL, "outcome", "error"))
+_spend = _Counter("spend_nano_dollars", "Cost of provider calls in US dollars, as booked in the ledger.", CALL)
+_corrections = _Counter(
+    "spend_corrections_nano_dollars",
+    "US dollars taken back when booked costs were corrected. Subtract this from aiinfra_spend_dollars_total.",
+    CALL,
+)
+_saved = _Counter("cache_saved_nano_dollars", "US dollars that calls answered from the cache would have cost.", CALL)
+_tokens = _Counter("tokens", "Tokens as booked in the ledger, by class.", (*CALL, "type"))
+_latency = _Histogram("provider_latency", "Time that successful provider calls took.", CALL, LATENCIES_S)
+_wait = _Histogram(
+    "queue_wait",
+    "Time from acceptance to the first start of requests that ended.",
+    ("organization", "priority"),
+    WAITS_S,
+)
+_duration = _Histogram(
+    "request_duration",
+    "Time from acceptance to the end of requests.",
+    ("organization", "priority", "status"),
+    WAITS_S,
+)
+_claims = _Counter("claims", "Requests taken for processing, by a worker or the direct lane.", ("organization", "lane"))
+_lease_losses = _Counter(
+    "lease_losses", "Requests taken from a process that stopped renewing its lease.", ("organization",)
+)
+_lookups = _Counter("cache_lookups", "Cache lookups, by result.", ("organization", "result"))
+
+
+def attempt_ended(call: tuple[int, str, str], outcome: str, error: str, latency_ms: int | None) -> None:
+    """A provider call ended. `call` is the organization's ID, provider, and model; `error` is empty for a success."""
+    _attempts.add(1, *call, outcome, error)
+    if latency_ms is not None and not error:
+        _latency.observe(latency_ms / 1000, *call)
+
+
+def booked(call: tuple[int, str, str], nano: int, tokens: Mapping[str, int]) -> None:
+    """The ledger got a row with this cost and these tokens, by class. Both are negative in corrections."""
+    if nano:
+        (_spend if nano > 0 else _corrections).add(abs(nano), *call)
+    for kind, count in tokens.items():
+        if count > 0:
+            _tokens.add(count, *call, kind)
+
+
+def saved(call: tuple[int, str, str], nano: int) -> None:
+    """The cache answered a request for which a call would have cost this."""
+    _saved.add(nano, *call)
+
+
+def request_ended(organization_id: int, priority: str, status: str, wait_s: float | None, duration_s: float) -> None:
+    """A request ended. `wait_s` is None if it never started."""
+    if wait_s is not None:
+        _wait.observe(max(wait_s, 0), organization_id, priority)
+    _duration.observe(max(duration_s, 0), organization_id, priority, status)
+
+
+def claimed(organization_id: int, lane: str) -> None:
+    """A request was taken for processing by a `worker` or on the `direct` lane."""
+    _claims.add(1, organization_id, lane)
+
+
+def lease_lost(organization_id: int) -> None:
+    """A request was taken from a process that stopped renewing its lease."""
+    _lease_losses.add(1, organization_id)
+
+
+def cache_looked_up(organization_id: int, result: str) -> None:
+    """The cache was asked; `result` is the layer that answered, a reason for a miss, or an error."""
+    _lookups.add(1, organization_id, result)

@@ -1,0 +1,1 @@
+"""`/metrics`: what processes have recorded, and the present state of queue, workers, budgets, and breakers."""
