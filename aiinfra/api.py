@@ -29,7 +29,7 @@ from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
-from aiinfra.validation import words_of
+from aiinfra.validation import first_problem
 
 logger = logging.getLogger(__name__)
 
@@ -293,9 +293,8 @@ def parse(payload: type[ApiModel], raw: dict[str, Any], *, strict: bool) -> ApiM
     try:
         return payload.model_validate(raw, by_name=False, by_alias=True, strict=strict)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        param = ".".join(str(part) for part in first["loc"]) or None
-        raise ApiError(400, "invalid_request", words_of(first), param=param) from None
+        path, message = first_problem(error, raw)
+        raise ApiError(400, "invalid_request", message, param=".".join(map(str, path)) or None) from None
 
 
 def json_response(result: BaseModel, status: int = 200) -> HttpResponse:

@@ -1,7 +1,21 @@
 """Converts pydantic's errors to messages for clients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import ValidationError
+
+Path = tuple[str | int, ...]
+
+WORDS = {
+    "model_type": "Input should be an object",
+    "dict_type": "Input should be an object",
+    "list_type": "Input should be an array",
+}
+"""Messages in the words of JSON; pydantic's name Python's types and our classes."""
+OF_ABSENT = frozenset({"missing", "value_error"})
+"""Errors of members that are not there, for which a default was not good enough."""
+SHOULD_BE = "Input should be "
 
 
 def words_of(error: Mapping[str, Any]) -> str:
@@ -10,4 +24,33 @@ def words_of(error: Mapping[str, Any]) -> str:
     if error["type"] in {"value_error", "assertion_error"}:
         message = message.split(", ", 1)[-1]
         return f"{message[:1].upper()}{message[1:]}"
-    return message
+    return WORDS.get(str(error["type"]), message)
+
+
+def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
+    """The path of the first wrong member in `root`, and what is wrong with it.
+
+    Where a member may have several types, each of them has an error, and pydantic adds the type's name to the path. The
+    type that accepted most of the value counts; if none stands out, the message names all of them.
+    """
+    found = [
+        (tuple(_steps(each["loc"], root, str(each["type"]))), words_of(each))
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    first = found[0][0]
+    same = [(path, words) for path, words in found if path[: len(first)] == first]
+    deepest = max((path for path, _ in same), key=len)
+    words = list(dict.fromkeys(each for path, each in same if path == deepest))
+    return deepest, " or ".join([words[0], *(each.removeprefix(SHOULD_BE) for each in words[1:])])
+
+
+def _steps(location: Path, value: Any, kind: str) -> Iterator[str | int]:
+    """The steps of a location that exist in the value, and an absent last one."""
+    for position, step in enumerate(location):
+        if isinstance(value, Mapping):
+            is_here = step in value or (kind in OF_ABSENT and position == len(location) - 1)
+        else:
+            is_here = isinstance(value, list | tuple) and isinstance(step, int)
+        if is_here:
+            yield step
+            value = value.get(step) if isinstance(value, Mapping) else value[step]

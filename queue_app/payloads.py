@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, field
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
-from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING
+from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING, OTHER_MEMBERS
 from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
@@ -31,7 +31,7 @@ SPEAKERS = frozenset(get_args(Role)) - MAY_BE_EMPTY
 
 
 def _turn(roles: frozenset[str], required: list[str], content: dict[str, Any]) -> dict[str, Any]:
-    return {"required": required, "properties": {"role": {"enum": sorted(roles)}, "content": content}}
+    return {"required": required, "properties": {**OTHER_MEMBERS, "role": {"enum": sorted(roles)}, "content": content}}
 
 
 TURNS: list[Any] = [

@@ -163,10 +163,21 @@ def make_call_possible(body: dict[str, Any]) -> None:
     body.update({name: with_possible_numbers(body[name]) for name in {"messages", "metadata", "parameters"} & {*body}})
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else []:
-        parts = message.get("content") if isinstance(message, dict) else None
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, dict) and part.get("type") == "image_url" and _has_address(part.get("image_url")):
-                part["type"] = "text"
+        _replace_images(message)
+
+
+def _replace_images(holder: object) -> None:
+    parts = holder.get("content") if isinstance(holder, dict) else None
+    for part in parts if isinstance(parts, list) else []:
+        if isinstance(part, dict) and (part.get("type") == "image" or _is_image_url(part)):
+            part["type"] = "text"
+            if part.get("text") is None:
+                part["text"] = "x"
+        _replace_images(part)
+
+
+def _is_image_url(part: dict[str, Any]) -> bool:
+    return part.get("type") == "image_url" and _has_address(part.get("image_url"))
 
 
 def _has_address(image: object) -> bool:

@@ -13,6 +13,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
+from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenBody, json_of
@@ -20,6 +21,8 @@ from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_completion import answering_model
 from aiinfra.gateway.v1.running import run
 from aiinfra.providers.base import Dialect, TokenUsage
+from aiinfra.providers.dialects.rejections import CallRejectedError
+from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
 from queue_app.api import Message, contract_errors, submission_of
 from queue_app.facade import RequestStatus, Submission
@@ -175,8 +178,12 @@ def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHt
 def count_tokens(_call: ApiCall, body: CountTokensRequest) -> CountedTokens:
     """How long a prompt is, without calling a provider."""
     _, model = resolve(body.model, provider="anthropic")
-    turns = [message.model_dump(exclude_unset=True) for message in body.messages]
-    return CountedTokens(input_tokens=cost.estimated_tokens(turns, body.model_extra or {}, model))
+    turns, parameters = [message.model_dump(exclude_unset=True) for message in body.messages], body.model_extra or {}
+    try:
+        check_shape(Dialect.ANTHROPIC, turns, parameters)
+    except CallRejectedError as error:
+        raise ApiError(400, "invalid_request", error.message, param=error.param) from None
+    return CountedTokens(input_tokens=cost.estimated_tokens(turns, parameters, model))
 
 
 messages_endpoint = AnthropicDoor(

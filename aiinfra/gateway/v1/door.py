@@ -8,12 +8,19 @@ from django.http import HttpResponse
 from pydantic import ConfigDict
 
 from aiinfra.api import ApiModel, Endpoint
+from aiinfra.providers.dialects.shapes import Shape
 
 
 class OpenBody(ApiModel):
     """A body in the vendor's own names. Members that we do not know are passed on."""
 
     model_config = ConfigDict(alias_generator=None, extra="allow")
+
+
+class StreamOptions(Shape):
+    """Options of a stream."""
+
+    include_usage: bool | None = None
 
 
 class OpenAIDoor(Endpoint):

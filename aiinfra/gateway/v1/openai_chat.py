@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, json_of
+from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, StreamOptions, json_of
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_chat_stream import ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
@@ -31,7 +31,7 @@ class ChatCompletionRequest(OpenBody):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     service_tier: Literal["auto", "default", "flex", "priority"] | None = None
     stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
+    stream_options: StreamOptions | None = None
 
 
 class ChatCompletion(BaseModel):
@@ -65,7 +65,7 @@ def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse
     with contract_errors():
         submission = submission_from(call, body)
         if body.stream:
-            with_usage = bool((body.stream_options or {}).get("include_usage"))
+            with_usage = bool(body.stream_options and body.stream_options.include_usage)
             return stream(submission, call.http, ChatStream(with_usage=with_usage))
         status = run(submission, call.http)
     return json_of(completion_of(status), headers=headers_of(status))

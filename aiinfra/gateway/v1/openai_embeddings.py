@@ -58,7 +58,7 @@ class Embeddings(BaseModel):
 def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings:
     """Embed the texts on the same connection."""
     with contract_errors():
-        submission = _submission(call, body)
+        submission = submission_from(call, body)
         further = {"dimensions": body.dimensions} if body.dimensions else {}
         asked = EmbeddingCall(_texts(body.input), submission.timeout_ms / 1000, {**further, **(body.model_extra or {})})
         try:
@@ -68,7 +68,8 @@ def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings:
     return _embeddings(answer, body)
 
 
-def _submission(call: ApiCall, body: EmbeddingsRequest) -> Submission:
+def submission_from(call: ApiCall, body: EmbeddingsRequest) -> Submission:
+    """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
     provider, model = resolve_embedding(body.model)
     texts = [{"role": "user", "content": text if isinstance(text, str) else str(text)} for text in _texts(body.input)]
     return submission_of(call, options_from(call.http, {"messages": texts}), provider, model)

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import count
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pydantic_core
 from django.http import HttpResponse, StreamingHttpResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
-from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
+from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, json_of
+from aiinfra.gateway.v1.door import OpenAIDoor, json_of
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_completion import answering_model, message_of
-from aiinfra.gateway.v1.responses_input import messages_of, parameters_of
+from aiinfra.gateway.v1.responses_body import ResponsesRequest
+from aiinfra.gateway.v1.responses_input import messages_of, name_as_sent, parameters_of
 from aiinfra.gateway.v1.running import run
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.dialects.rejections import CallRejectedError
+from aiinfra.python_api import InvalidValueError
 from queue_app.api import contract_errors, submission_of
 from queue_app.facade import RequestStatus, Submission
 
@@ -26,19 +28,6 @@ CUT_OFF = {"length": "max_output_tokens", "content_filter": "content_filter"}
 ECHOED = ("instructions", "metadata", "parallel_tool_calls", "tool_choice", "tools", "top_p", "temperature")
 """Parameters that a response repeats, with their defaults."""
 DEFAULTS: Mapping[str, Any] = {"metadata": {}, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
-
-
-class ResponsesRequest(OpenBody):
-    """A call. Further parameters are translated."""
-
-    model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
-    input: str | list[dict[str, Any]]
-    instructions: str | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
-    stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
 
 
 class Response(BaseModel):
@@ -58,7 +47,8 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
     provider, model = resolve(body.model)
     try:
-        messages, parameters = messages_of(body.instructions, body.input), parameters_of(body.model_extra or {})
+        messages, origins = messages_of(body.instructions, body.items)
+        parameters = parameters_of(body.parameters)
     except CallRejectedError as error:
         raise ApiError(400, "invalid_request", error.message, param=error.param) from None
     fields = {
@@ -68,14 +58,20 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
         "serviceTier": "standard" if body.service_tier == "default" else body.service_tier,
         "parameters": parameters,
     }
-    return submission_of(call, options_from(call.http, fields), provider, model)
+    try:
+        return submission_of(call, options_from(call.http, fields), provider, model)
+    except ApiError as error:
+        error.param = name_as_sent(error.param or "", origins) or None
+        raise
+    except InvalidValueError as error:
+        raise InvalidValueError(name_as_sent(error.field, origins), error.message) from None
 
 
 def response_of(status: RequestStatus, body: ResponsesRequest) -> dict[str, Any]:
     """A completed request as a response."""
     answer = status.response or {}
     cut_off = CUT_OFF.get(str(answer.get("finishReason")))
-    asked = {**DEFAULTS, **body.model_dump(exclude_none=True)}
+    asked = {**DEFAULTS, **body.sent}
     return {
         "id": f"resp_{status.request.id.hex}",
         "object": "response",

@@ -1,6 +1,6 @@
 """A request to OpenAI's Responses API as chat messages and parameters. Nothing is stored between calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiinfra.providers.dialects.rejections import CallRejectedError, Path
@@ -12,7 +12,11 @@ SAME = frozenset(
 WITHOUT_EFFECT = frozenset({"include", "store", "truncation", "client_metadata", "prompt_cache_retention"})
 """Parameters about what is kept at OpenAI, or about parts of the answer that chat completions do not have."""
 TEXT_PARTS = ("input_text", "output_text", "text")
+NAMES = {"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
+"""Parameters of chat completions, and their names here."""
 CANNOT = "This is not supported: calls are stateless and are made as chat completions."
+
+Message = dict[str, Any]
 
 
 def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,49 +62,74 @@ def _response_format(wanted: object) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def messages_of(instructions: str | None, given: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+Origins = list[Path]
+"""Of each message: the input item, or the instructions, that it begins with."""
+
+
+def messages_of(instructions: str | None, given: str | Sequence[Mapping[str, Any]]) -> tuple[list[Message], Origins]:
     """The input items as chat messages; consecutive function calls are one turn. Raises CallRejectedError."""
-    messages = [{"role": "system", "content": instructions}] if instructions else []
+    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    origins: Origins = [("instructions",) for _ in messages]
     if isinstance(given, str):
-        return [*messages, {"role": "user", "content": given}]
+        return [*messages, {"role": "user", "content": given}], [*origins, ("input",)]
     for index, item in enumerate(given):
         _add(messages, item, ("input", index))
-    return messages
+        origins += [("input", index)] * (len(messages) - len(origins))
+    return messages, origins
 
 
-def _add(messages: list[dict[str, Any]], item: Mapping[str, Any], path: Path) -> None:
-    match item.get("type", "message"):
+def name_as_sent(param: str, origins: Origins) -> str:
+    """The client's own name of a parameter or message that was rejected after the translation."""
+    first, *within = param.split(".")
+    if first == "messages" and within:
+        origin, rest = origins[int(within[0])], within[1:]
+        return ".".join(map(str, (*origin, *(rest if len(origin) > 1 else ()))))
+    if first == "parameters" and within:
+        return ".".join([NAMES.get(within[0], within[0]), *within[1:]])
+    return param
+
+
+def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> None:
+    match item.get("type") or "message":
         case "message":
-            messages.append({"role": item.get("role"), "content": _content(item.get("content"), path)})
+            messages.append({"role": item.get("role"), "content": _content(item.get("content"), (*path, "content"))})
         case "function_call":
-            function = {"name": item.get("name"), "arguments": item.get("arguments")}
-            call = {"id": item.get("call_id"), "type": "function", "function": function}
+            _require(item, ("call_id", "name", "arguments"), path)
+            function = {"name": item["name"], "arguments": item["arguments"]}
             if not messages or messages[-1]["role"] != "assistant":
                 messages.append({"role": "assistant", "content": None})
+            call = {"id": item["call_id"], "type": "function", "function": function}
             messages[-1].setdefault("tool_calls", []).append(call)
         case "function_call_output":
-            content = _content(item.get("output"), path)
-            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": content})
+            _require(item, ("call_id", "output"), path)
+            content = _content(item["output"], (*path, "output"))
+            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         case "reasoning":
             """Encrypted by the provider that wrote it; chat completions have no place for it."""
         case _:
             raise CallRejectedError((*path, "type"), CANNOT)
 
 
+def _require(item: Mapping[str, Any], names: Iterable[str], path: Path) -> None:
+    for name in names:
+        if item.get(name) is None:
+            raise CallRejectedError((*path, name), "Field required")
+
+
 def _content(content: object, path: Path) -> Any:
     if not isinstance(content, list):
         return content
-    parts = [_part(part, (*path, "content", index)) for index, part in enumerate(content)]
+    parts = [_part(part, (*path, index)) for index, part in enumerate(content)]
     is_text = all(part["type"] == "text" for part in parts)
     return "\n".join(part["text"] for part in parts) if is_text else parts
 
 
 def _part(part: Mapping[str, Any], path: Path) -> dict[str, Any]:
     kind = part.get("type")
-    if kind in TEXT_PARTS:
-        return {"type": "text", "text": part.get("text")}
-    if kind == "refusal":
-        return {"type": "text", "text": part.get("refusal")}
+    if kind in TEXT_PARTS or kind == "refusal":
+        name = "refusal" if kind == "refusal" else "text"
+        _require(part, (name,), path)
+        return {"type": "text", "text": part[name]}
     if kind == "input_image" and part.get("image_url"):
         detail = {"detail": part["detail"]} if part.get("detail") else {}
         return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}

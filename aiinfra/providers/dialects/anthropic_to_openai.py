@@ -102,7 +102,9 @@ def _output(config: object, path: Path) -> dict[str, Any]:
 def _system(system: object) -> list[dict[str, Any]]:
     if not system:
         return []
-    return [{"role": "system", "content": system if isinstance(system, str) else _text_of(system, ("system",))}]
+    return [
+        {"role": "system", "content": system if isinstance(system, str) else _text_of(system, ("parameters", "system"))}
+    ]
 
 
 def _text_of(blocks: object, path: Path) -> str:
@@ -114,7 +116,14 @@ def _text_of(blocks: object, path: Path) -> str:
     for index, block in enumerate(blocks):
         if block.get("type") != "text":
             raise CallRejectedError((*path, index, "type"), CANNOT)
-    return "\n\n".join(str(block.get("text")) for block in blocks)
+    return "\n\n".join(_required(block, "text", (*path, index)) for index, block in enumerate(blocks))
+
+
+def _required(holder: Mapping[str, Any], name: str, path: Path) -> str:
+    text = holder.get(name)
+    if not isinstance(text, str):
+        raise CallRejectedError((*path, name), "Field required")
+    return text
 
 
 def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
@@ -151,15 +160,16 @@ def _tool_result(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _part(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    source = block.get("source")
+    source, within = block.get("source"), (*path, "source")
     match block.get("type"):
         case "text":
-            return {"type": "text", "text": block.get("text")}
+            return {"type": "text", "text": _required(block, "text", path)}
         case "image" if isinstance(source, Mapping) and source.get("type") == "base64":
-            url = f"data:{source.get('media_type')};base64,{source.get('data')}"
+            media_type, data = (_required(source, name, within) for name in ("media_type", "data"))
+            url = f"data:{media_type};base64,{data}"
             return {"type": "image_url", "image_url": {"url": url}}
         case "image" if isinstance(source, Mapping) and source.get("type") == "url":
-            return {"type": "image_url", "image_url": {"url": source.get("url")}}
+            return {"type": "image_url", "image_url": {"url": _required(source, "url", within)}}
         case "document" if isinstance(source, Mapping) and source.get("type") == "text":
-            return {"type": "text", "text": source.get("data")}
+            return {"type": "text", "text": _required(source, "data", within)}
     raise CallRejectedError((*path, "type"), CANNOT)

@@ -5,9 +5,10 @@ from typing import Any
 
 from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.anthropic_to_openai import to_openai
-from aiinfra.providers.dialects.deepseek import for_deepseek
+from aiinfra.providers.dialects.deepseek import check_deepseek, for_deepseek
 from aiinfra.providers.dialects.openai_to_anthropic import to_anthropic
 from aiinfra.providers.dialects.rejections import CallRejectedError, check_call
+from aiinfra.providers.dialects.shapes import check_shape
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -26,11 +27,13 @@ def anthropic_body(dialect: Dialect, messages: Messages, parameters: Mapping[str
 
 def openai_body(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The call for a server that speaks OpenAI's dialect, without the model and the limit. Raises CallRejectedError."""
+    if provider == "deepseek":
+        check_deepseek(messages, parameters)
     turns, given = [dict(each) for each in messages], dict(parameters)
     if dialect == Dialect.ANTHROPIC:
         turns, given = to_openai(messages, parameters)
     if provider == "deepseek":
-        turns, given = for_deepseek(turns, given)
+        turns = for_deepseek(turns)
     return {"messages": turns, **given}
 
 
@@ -45,6 +48,7 @@ def can_express(provider: str, dialect: Dialect, messages: Messages, parameters:
 
 def check_expressible(provider: str, dialect: Dialect, messages: Messages, parameters: Mapping[str, Any]) -> None:
     """Raise CallRejectedError for a call that may not be sent, or that the provider's dialect cannot express."""
+    check_shape(dialect, messages, parameters)
     check_call(messages, parameters)
     if dialect_of(provider) == Dialect.ANTHROPIC:
         anthropic_body(dialect, messages, parameters)

@@ -3,24 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiinfra.providers.dialects.rejections import CallRejectedError
+from aiinfra.providers.dialects.rejections import CallRejectedError, all_parts
 
 CANNOT = "DeepSeek does not support this."
+IMAGES = ("image_url", "image")
 
 
-def for_deepseek(
-    messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The call with developer messages as system messages. Raises CallRejectedError for images and JSON schemas."""
-    wanted = parameters.get("response_format")
-    if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema":
-        raise CallRejectedError(("parameters", "response_format", "type"), f"{CANNOT} Use json_object.")
-    for index, message in enumerate(messages):
-        content = message.get("content")
-        for place, part in enumerate(content if isinstance(content, list) else []):
-            if part.get("type") == "image_url":
-                raise CallRejectedError(("messages", index, "content", place, "type"), CANNOT)
-    return [_as_system(message) for message in messages], dict(parameters)
+def check_deepseek(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> None:
+    """Raise CallRejectedError for images and JSON schemas, in the dialect of the client."""
+    formats = [("response_format",), ("output_config", "format")]
+    for names in formats:
+        wanted: Any = parameters
+        for name in names:
+            wanted = wanted.get(name) if isinstance(wanted, Mapping) else None
+        if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema":
+            raise CallRejectedError(("parameters", *names, "type"), f"{CANNOT} Use json_object.")
+    for path, part in all_parts(messages):
+        if part.get("type") in IMAGES:
+            raise CallRejectedError((*path, "type"), CANNOT)
+
+
+def for_deepseek(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The messages of OpenAI's dialect with developer messages as system messages."""
+    return [_as_system(message) for message in messages]
 
 
 def _as_system(message: Mapping[str, Any]) -> dict[str, Any]:

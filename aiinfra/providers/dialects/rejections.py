@@ -74,7 +74,7 @@ def check_call(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, A
         _check_parameter(name, value)
     for index, tool in enumerate(_objects(parameters.get("tools"), ("parameters", "tools"))):
         _check_tool(tool, ("parameters", "tools", index))
-    for path, part in _all_parts(messages):
+    for path, part in all_parts(messages):
         _check_part(part, path)
 
 
@@ -101,7 +101,7 @@ def _check_tool(tool: Mapping[str, Any], path: Path) -> None:
         raise CallRejectedError((*path, "type"), message)
 
 
-def _all_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def all_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Every content part with its path, those inside of tool results included."""
     for index, message in enumerate(messages):
         yield from _parts_in(message, ("messages", index))
@@ -122,6 +122,8 @@ def _check_part(part: Mapping[str, Any], path: Path) -> None:
     kind = part.get("type")
     if kind not in (*PARTS, *BLOCKS):
         raise CallRejectedError((*path, "type"), "Content parts of this type are not supported.")
+    if kind in ("text", "refusal") and not isinstance(part.get(kind), str):
+        raise CallRejectedError((*path, kind), "Field required")
     if kind == "image_url":
         _check_url(part.get("image_url"), (*path, "image_url"))
     source = part.get("source")

@@ -1,0 +1,117 @@
+"""The body of `POST /v1/responses`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from aiinfra.api import WHOLE_FLOATS
+from aiinfra.gateway.v1.door import OpenBody, StreamOptions
+from aiinfra.providers.dialects.shapes import Object, Shape
+
+
+class ItemPart(Shape):
+    """A part of an item's content."""
+
+    type: str | None = None
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+    detail: str | None = None
+
+
+class Item(Shape):
+    """A message, a function call, its output, or reasoning."""
+
+    type: str | None = None
+    role: Literal["system", "developer", "user", "assistant"] | None = None
+    content: str | list[ItemPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | list[ItemPart] | None = None
+
+
+class Tool(Shape):
+    """A function that the client runs."""
+
+    type: str | None = None
+    name: str | None = None
+    description: str | None = None
+    parameters: Object | None = None
+    strict: bool | None = None
+
+
+class ToolChoice(Shape):
+    """The function that must be called."""
+
+    type: str | None = None
+    name: str | None = None
+
+
+class Reasoning(Shape):
+    """How much the model thinks."""
+
+    effort: str | None = None
+
+
+class Format(Shape):
+    """The form of the answer."""
+
+    type: str | None = None
+    name: str | None = None
+    schema_: Annotated[Object | None, Field(alias="schema")] = None
+
+
+class Text(Shape):
+    """The form and the length of the answer."""
+
+    format: Format | None = None
+    verbosity: str | None = None
+
+
+class ResponsesRequest(OpenBody):
+    """A call. Further parameters are translated."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
+    input: Annotated[str, StringConstraints(min_length=1)] | Annotated[list[Item], Field(min_length=1)]
+    instructions: str | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | ToolChoice | None = None
+    reasoning: Reasoning | None = None
+    text: Text | None = None
+
+    @property
+    def items(self) -> str | list[Object]:
+        """The input as it was sent."""
+        if isinstance(self.input, str):
+            return self.input
+        return [item.model_dump(exclude_unset=True) for item in self.input]
+
+    @property
+    def parameters(self) -> Object:
+        """Everything that is translated to parameters of chat completions."""
+        return self.model_dump(by_alias=True, exclude_unset=True, exclude=set(NOT_PARAMETERS))
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The members that were sent."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude={"input"})
+
+
+NOT_PARAMETERS = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "temperature",
+        "service_tier",
+        "stream",
+        "stream_options",
+    }
+)
