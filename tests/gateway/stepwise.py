@@ -46,9 +46,9 @@ class Stepwise:
         """The next piece of the answer."""
         self.send(id="p1", model="their-name", choices=[{"index": 0, "delta": {"content": text}}], usage=None, extra=7)
 
-    def finish(self) -> None:
+    def finish(self, reason: str = "stop") -> None:
         """The end of the answer, with its usage."""
-        self.send(id="p1", choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        self.send(id="p1", choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
         self.send(id="p1", choices=[], usage=USAGE)
         self.break_off()
 

@@ -31,7 +31,7 @@ class ChatStream:
         """All events of an answer that is already there."""
         return b"".join(chunks_of(completion_of(status), with_usage=self._with_usage))
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: ApiError, request: AIRequest) -> bytes:  # noqa: ARG002 - as in the protocol
         """The event of a failure, which the SDKs raise."""
         return event_of(vendor_errors.openai_body(error))
 

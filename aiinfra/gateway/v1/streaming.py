@@ -58,7 +58,7 @@ class StreamDialect(Protocol):
         """All events of an answer that is already there."""
         ...
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: ApiError, request: AIRequest) -> bytes:
         """The event of a failure."""
         ...
 
@@ -105,10 +105,14 @@ class StreamedAnswer:
         try:
             yield from self._rest()
         except ApiError as error:
-            yield self._dialect.error(error)
+            yield self._failed(error)
         except Exception as error:
             logger.exception("a stream broke")
-            yield self._dialect.error(failure_of(error))
+            yield self._failed(failure_of(error))
+
+    def _failed(self, error: ApiError) -> bytes:
+        assert self._request is not None  # noqa: S101 - for the type checker: `open` came first
+        return self._dialect.error(error, self._request)
 
     def close(self) -> None:
         """The client has everything, or has left. Waits until the call is booked."""

@@ -95,6 +95,9 @@ class MergedChunks:
     def body(self) -> dict[str, Any]:
         """A chat completion."""
         choices = [{"index": number, **_joined(choice)} for number, choice in sorted(self._choices.items())]
+        for choice in choices:
+            for call in _mappings(choice["message"].get("tool_calls")):
+                call.pop("index", None)  # a plain answer has none
         return {**self._chunk, "choices": choices}
 
 
@@ -131,6 +134,10 @@ def _item_of(known: list[Any], item: Mapping[str, Any]) -> dict[str, Any]:
     new: dict[str, Any] = {}
     known.append(new)
     return new
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _names_function(item: Mapping[str, Any]) -> bool:

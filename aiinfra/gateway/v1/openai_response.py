@@ -1,0 +1,71 @@
+"""Answers as OpenAI's responses. Pure functions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiinfra.gateway.v1.openai_completion import answering_model, message_of
+from aiinfra.providers.base import TokenUsage
+from queue_app.facade import AIRequest, RequestStatus
+
+CUT_OFF = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Finish reasons of an incomplete answer, in the words of the Responses API."""
+ECHOED = ("instructions", "metadata", "parallel_tool_calls", "tool_choice", "tools", "top_p", "temperature")
+"""Parameters that a response repeats, with their defaults."""
+DEFAULTS: Mapping[str, Any] = {"metadata": {}, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+
+
+def envelope_of(request: AIRequest, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a response repeats in each of its states. `asked` are the parameters of the request."""
+    parameters = {**DEFAULTS, **asked}
+    return {
+        "id": f"resp_{request.id.hex}",
+        "object": "response",
+        "created_at": int(request.created_at.timestamp()),
+        "model": model,
+        "error": None,
+        "incomplete_details": None,
+        **{name: parameters.get(name) for name in ECHOED},
+    }
+
+
+def response_of(status: RequestStatus, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A completed request as a response."""
+    answer = status.response or {}
+    cut_off = CUT_OFF.get(str(answer.get("finishReason")))
+    return {
+        **envelope_of(status.request, answering_model(status), asked),
+        "status": "incomplete" if cut_off else "completed",
+        "output": _output(message_of(answer), status.request.id.hex),
+        "usage": usage_of(status.usage or TokenUsage()),
+        "incomplete_details": {"reason": cut_off} if cut_off else None,
+    }
+
+
+def _output(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The items of an answer: reasoning, the message, function calls."""
+    items: list[dict[str, Any]] = []
+    if reasoning := message.get("reasoning_content"):
+        summary = [{"type": "summary_text", "text": reasoning}]
+        items.append({"id": f"rs_{name}_0", "type": "reasoning", "summary": summary})
+    text, refusal = message.get("content"), message.get("refusal")
+    if text or refusal or not message.get("tool_calls"):
+        said: dict[str, Any] = {"type": "output_text", "text": text or "", "annotations": []}
+        part = {"type": "refusal", "refusal": refusal} if refusal else said
+        fixed = {"type": "message", "status": "completed", "role": "assistant"}
+        items.append({"id": f"msg_{name}_{len(items)}", **fixed, "content": [part]})
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        called = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        items.append({"id": f"fc_{name}_{len(items)}", "type": "function_call", "status": "completed", **called})
+    return items
+
+
+def usage_of(usage: TokenUsage) -> dict[str, Any]:
+    """Tokens as the Responses API counts them. All zero for an answer of the cache."""
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.total,
+    }
