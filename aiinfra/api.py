@@ -26,6 +26,7 @@ from aiinfra.json_body import check_tree, read_json
 from aiinfra.names import normal_name
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.key_access import DOORS
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
@@ -85,6 +86,8 @@ class Operation:
     or_permissions: tuple[str, ...] = ()
     """Permissions that allow the operation instead of `permission`."""
     content_type: str = "application/json"
+    door: str = ""
+    """The name of an endpoint that sends calls, which a key may be barred from; see `aiinfra.tenants.key_access`."""
     once: Literal["atomic", "claimed", "own"] = "atomic"
     """How `Idempotency-Key` is honored: stored in one transaction with the effect; claimed before it, for operations
     that use Redis or a provider; or stored by the handler with its own row."""
@@ -260,6 +263,8 @@ def authorize(principal: Principal, operation: Operation, by_session: bool) -> N
     """Raise ApiError 403 unless the caller has the permission."""
     if not any(map(principal.can, (operation.permission, *operation.or_permissions))):
         raise ApiError(403, "forbidden", f"This requires the permission {operation.permission}.")
+    if not principal.limits.access.allows_door(operation.door):
+        raise ApiError(403, "forbidden", f"This key cannot use the endpoint {DOORS[operation.door]}.")
     if operation.key_only and by_session:
         raise ApiError(403, "forbidden", "Only API keys can change data with GET. Use POST.")
 

@@ -8,6 +8,7 @@ from aiinfra.failures import ApiError, not_found
 from aiinfra.providers.base import Dialect
 from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.key_access import KeyAccess, with_default_tags
 from aiinfra.tenants.security_log.reading import note_reading
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
 from queue_app import control
@@ -45,6 +46,7 @@ __all__ = [
     "Message",
     "ResponseOut",
     "UsageOut",
+    "check_model",
     "contract_errors",
     "queue",
     "request_out",
@@ -88,9 +90,14 @@ def submission_of(
     dialect: Dialect = Dialect.OPENAI,
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> Submission:
-    """The submission that a client's options describe. Raises InvalidValueError for a call that cannot be sent."""
+    """The submission that a client's options describe, with the defaults of its key.
+
+    Raises InvalidValueError for a call that cannot be sent, and ApiError 404 for a model that the key may not use.
+    """
+    access = call.principal.limits.access
+    check_model(access, provider, model)
     return submission_from(
-        options,
+        with_defaults(options, access),
         organization_id=call.principal.organization_id,
         provider=provider,
         model=model,
@@ -101,6 +108,23 @@ def submission_of(
         dialect=dialect,
         headers=headers,
     )
+
+
+def check_model(access: KeyAccess, provider: str, model: str) -> None:
+    """Raise ApiError 404 for a model that a key may not use, as OpenAI and Anthropic do."""
+    if not access.allows_model(provider, model):
+        message = f"The model `{model}` does not exist or you do not have access to it."
+        raise ApiError(404, "model_not_found", message, param="model")
+
+
+def with_defaults(options: CallOptions, access: KeyAccess) -> CallOptions:
+    """The options with a key's tags, and its priority if the call names none."""
+    changes: dict[str, object] = {}
+    if access.tags:
+        changes["tags"] = with_default_tags(options.tags, access)
+    if access.priority and "priority" not in options.model_fields_set:
+        changes["priority"] = access.priority
+    return options.model_copy(update=changes) if changes else options
 
 
 def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
@@ -201,7 +225,7 @@ queue = Endpoint(
             run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", key_only=True
         ),
         ("POST", None): Operation(
-            enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202, once="own"
+            enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202, once="own", door="queue"
         ),
         ("POST", "cleanup"): Operation(
             run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", once="claimed"

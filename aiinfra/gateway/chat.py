@@ -183,7 +183,14 @@ def _answer(status: RequestStatus) -> HttpResponse:
 chat_endpoint = Endpoint(
     {
         ("POST", None): Operation(
-            chat, "chat:write", ChatRequest, ChatAnswered, "Send a chat request", also={202: ChatQueued}, once="own"
+            chat,
+            "chat:write",
+            ChatRequest,
+            ChatAnswered,
+            "Send a chat request",
+            also={202: ChatQueued},
+            once="own",
+            door="chat",
         ),
     }
 )

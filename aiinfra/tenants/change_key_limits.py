@@ -1,4 +1,4 @@
-"""Change what an API key may do per minute, and from where."""
+"""Change what an API key may do."""
 
 from django.db import transaction
 
@@ -19,6 +19,8 @@ def change_limits(*, key: ApiKey, limits: KeyLimits, actor: str) -> bool:
     stored.tokens_per_minute = limits.tokens_per_minute
     stored.nano_per_minute = limits.nano_per_minute
     stored.allowed_networks = [str(each) for each in limits.networks]
+    stored.allowed_models, stored.allowed_doors = list(limits.access.models), list(limits.access.doors)
+    stored.default_tags, stored.default_priority = list(limits.access.tags), limits.access.priority
     stored.save(update_fields=[*LIMIT_COLUMNS])
     audit.record(
         organization_id=stored.organization_id,
@@ -36,4 +38,8 @@ LIMIT_COLUMNS = (
     "tokens_per_minute",
     "nano_per_minute",
     "allowed_networks",
+    "allowed_models",
+    "allowed_doors",
+    "default_tags",
+    "default_priority",
 )

@@ -1,8 +1,10 @@
-"""What one API key may do per minute, and from where."""
+"""What one API key may do: how much per minute, from where, and with which models and endpoints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
 
 REQUESTS_MAX = 10_000_000
 CONCURRENT_MAX = 10_000
@@ -24,6 +26,7 @@ class KeyLimits:
     nano_per_minute: int | None = None
     networks: tuple[Network, ...] = ()
     """Where calls may come from; empty: anywhere."""
+    access: KeyAccess = ANY_ACCESS
 
     def allows(self, address: str | None) -> bool:
         """Whether a call may come from this IP address."""
@@ -39,6 +42,7 @@ class KeyLimits:
             "tokens_per_minute": self.tokens_per_minute,
             "dollars_per_minute": None if self.nano_per_minute is None else f"{self.nano_per_minute / NANO:.9f}",
             "allowed_networks": [str(each) for each in self.networks],
+            **self.access.as_json(),
         }
 
 

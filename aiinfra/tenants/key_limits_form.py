@@ -1,11 +1,13 @@
-"""The limits of an API key as form fields."""
+"""What an API key may do as form fields."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 
 from django import forms
 
 from aiinfra.edit_forms import EditForm
+from aiinfra.tenants.key_access import DOORS, PRIORITIES, KeyAccess, models_of, tags_of
 from aiinfra.tenants.key_limits import (
     CONCURRENT_MAX,
     DOLLARS_MAX,
@@ -19,12 +21,19 @@ from aiinfra.tenants.key_limits import (
 from aiinfra.tenants.models import ApiKey
 
 
+def _checked(check: Callable[[list[str]], tuple[str, ...]], texts: list[str]) -> tuple[str, ...]:
+    try:
+        return check(texts)
+    except ValueError as error:
+        raise forms.ValidationError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+
+
 def _whole(label: str, most: int, help_text: str) -> forms.IntegerField:
     return forms.IntegerField(label=label, required=False, min_value=1, max_value=most, help_text=help_text)
 
 
 class KeyLimitsFields(forms.Form):
-    """What a key may do per minute, and from where; an empty field is no limit of the key's own."""
+    """What a key may do; an empty field is no limit of the key's own."""
 
     requests_per_minute = _whole("Requests per minute", REQUESTS_MAX, "Empty: the limit of this installation.")
     concurrent_requests = _whole("Requests at a time", CONCURRENT_MAX, "Open event streams and waiting calls count.")
@@ -48,6 +57,41 @@ class KeyLimitsFields(forms.Form):
         help_text="IP addresses and networks in CIDR notation. Empty: the key works from anywhere.",
     )
 
+    allowed_models = forms.CharField(
+        label="Allowed models",
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "gpt-4o, deepseek/*", "spellcheck": "false"}),
+        help_text="Names of models, also with * or with the provider. Empty: all models.",
+    )
+    allowed_doors = forms.MultipleChoiceField(
+        label="Allowed endpoints",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=list(DOORS.items()),
+        help_text="Where the key can send calls. Select none to allow all.",
+    )
+    default_tags = forms.CharField(
+        label="Default tags",
+        required=False,
+        max_length=1000,
+        help_text="Added to the tags of each call, separated by commas.",
+    )
+    default_priority = forms.ChoiceField(
+        label="Default priority",
+        required=False,
+        choices=[("", "Normal"), *((name, name.capitalize()) for name in PRIORITIES if name != "normal")],
+        help_text="For calls that name no priority.",
+    )
+
+    def clean_allowed_models(self) -> tuple[str, ...]:
+        """Parse names of models, which commas, spaces or lines separate."""
+        return _checked(models_of, re.split(r"[,\s]+", self.cleaned_data["allowed_models"]))
+
+    def clean_default_tags(self) -> tuple[str, ...]:
+        """Parse tags, which commas or lines separate."""
+        return _checked(tags_of, re.split(r"[,\n]+", self.cleaned_data["default_tags"]))
+
     def clean_allowed_networks(self) -> tuple[Network, ...]:
         """Parse addresses, which commas, spaces or lines separate."""
         try:
@@ -64,6 +108,12 @@ class KeyLimitsFields(forms.Form):
             tokens_per_minute=self.cleaned_data["tokens_per_minute"],
             nano_per_minute=None if dollars is None else int(dollars * NANO),
             networks=self.cleaned_data["allowed_networks"],
+            access=KeyAccess(
+                models=self.cleaned_data["allowed_models"],
+                doors=tuple(self.cleaned_data["allowed_doors"]),
+                tags=self.cleaned_data["default_tags"],
+                priority=self.cleaned_data["default_priority"],
+            ),
         )
 
 
@@ -78,5 +128,9 @@ class KeyLimitsForm(KeyLimitsFields, EditForm):
             "tokens_per_minute": limits.tokens_per_minute,
             "dollars_per_minute": None if limits.nano_per_minute is None else Decimal(limits.nano_per_minute) / NANO,
             "allowed_networks": ", ".join(map(str, limits.networks)),
+            "allowed_models": ", ".join(limits.access.models),
+            "allowed_doors": list(limits.access.doors),
+            "default_tags": ", ".join(limits.access.tags),
+            "default_priority": limits.access.priority,
         }
         super().__init__(*args, initial=initial, **kwargs)  # type: ignore[arg-type,misc]

@@ -262,6 +262,10 @@ def _insert(
             tokens_per_minute=limits.tokens_per_minute,
             nano_per_minute=limits.nano_per_minute,
             allowed_networks=[str(each) for each in limits.networks],
+            allowed_models=list(limits.access.models),
+            allowed_doors=list(limits.access.doors),
+            default_tags=list(limits.access.tags),
+            default_priority=limits.access.priority,
         )
     body = f"aik_{key_id}_{secret}"
     return key, f"{body}_{checksum(body)}"

@@ -1,8 +1,9 @@
 """`/api/ai/keys`: the organization's API keys, and what each of them may do."""
 
+from dataclasses import replace
 from datetime import MAXYEAR, MINYEAR, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
@@ -12,6 +13,16 @@ from aiinfra.keyset import row_page
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
+from aiinfra.tenants.key_access import (
+    MODEL_PATTERN,
+    MODELS_MAX,
+    TAG_LENGTH,
+    TAGS_MAX,
+    KeyAccess,
+    doors_of,
+    models_of,
+    tags_of,
+)
 from aiinfra.tenants.key_limits import (
     CONCURRENT_MAX,
     DOLLARS_MAX,
@@ -25,6 +36,8 @@ from aiinfra.tenants.key_limits import (
 from aiinfra.tenants.models import ApiKey
 
 PAGE_SIZE = 100
+Door = Literal["chat", "queue", "chat_completions", "responses", "messages", "embeddings"]
+PriorityName = Literal["low", "normal", "high", "critical"]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{8}$"), Field(description="the key's public id")]
 
 
@@ -86,6 +99,27 @@ class KeyLimitsIn(LimitsModel):
     key_id: KeyId
 
 
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH, pattern=r"^[^,\n]*[^,\s][^,\n]*$")]
+
+
+class AccessModel(ApiModel):
+    """Which models and endpoints a key may use, and what its calls have if they don't say. Empty: all, or none."""
+
+    allowed_models: Annotated[
+        list[Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]],
+        Field(max_length=MODELS_MAX, description="names, also with `*` or with the provider; empty: all"),
+    ] = []
+    allowed_endpoints: Annotated[list[Door], Field(description="endpoints that may send calls; empty: all")] = []
+    default_tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="added to the tags of each call")] = []
+    default_priority: Annotated[PriorityName | None, Field(description="of calls that name none; null: normal")] = None
+
+
+class KeyAccessIn(AccessModel):
+    """All access rules of a key: what is left out has none."""
+
+    key_id: KeyId
+
+
 class KeyExpiryIn(ApiModel):
     """When a key ends."""
 
@@ -93,7 +127,7 @@ class KeyExpiryIn(ApiModel):
     expires_at: Annotated[Moment | None, Field(description="null: never")]
 
 
-class KeyOut(LimitsModel):
+class KeyOut(LimitsModel, AccessModel):
     """A key without its secret."""
 
     key_id: str
@@ -136,7 +170,24 @@ def set_limits(call: ApiCall, payload: KeyLimitsIn) -> KeyOut:
         tokens_per_minute=payload.tokens_per_minute,
         nano_per_minute=None if amount is None else int(Decimal(amount) * NANO),
         networks=networks,
+        access=key.limits.access,
     )
+    return _changed(call, key, limits)
+
+
+def set_access(call: ApiCall, payload: KeyAccessIn) -> KeyOut:
+    """Replace all access rules of another key."""
+    key = _other_key(call, payload.key_id)
+    access = KeyAccess(
+        models=models_of(payload.allowed_models),
+        doors=doors_of(payload.allowed_endpoints),
+        tags=tags_of(payload.default_tags),
+        priority="" if payload.default_priority in (None, "normal") else payload.default_priority,
+    )
+    return _changed(call, key, replace(key.limits, access=access))
+
+
+def _changed(call: ApiCall, key: ApiKey, limits: KeyLimits) -> KeyOut:
     if not keys.can_make(call.principal.role, Role(key.role), key.scopes):
         raise ApiError(403, "forbidden", "A key with more permissions than yours cannot be changed.")
     change_limits(key=key, limits=limits, actor=call.principal.actor)
@@ -188,6 +239,9 @@ keys_endpoint = Endpoint(
         ("GET", "list"): Operation(list_keys, "key:limit", KeysQuery, KeyPage, "List API keys with their limits"),
         ("POST", "set-limits"): Operation(
             set_limits, "key:limit", KeyLimitsIn, KeyOut, "Replace all limits of another API key"
+        ),
+        ("POST", "set-access"): Operation(
+            set_access, "key:limit", KeyAccessIn, KeyOut, "Replace the models and endpoints of another API key"
         ),
         ("POST", "set-expiry"): Operation(
             set_expiry, "key:limit", KeyExpiryIn, KeyOut, "Change when another API key ends"

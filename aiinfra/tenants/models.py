@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from aiinfra.tenants import staff
 from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits, networks_of
 from aiinfra.tenants.scope import TenantManager
 from aiinfra.tenants.security_log.events import Event
@@ -175,6 +176,10 @@ class ApiKey(TenantModel):
     tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
     nano_per_minute = models.PositiveBigIntegerField(null=True, blank=True, help_text="nano-dollars")
     allowed_networks = models.JSONField(default=list, blank=True, help_text="in CIDR notation; empty: anywhere")
+    allowed_models = models.JSONField(default=list, blank=True, help_text="empty: all")
+    allowed_doors = models.JSONField(default=list, blank=True, help_text="endpoints that send calls; empty: all")
+    default_tags = models.JSONField(default=list, blank=True)
+    default_priority = models.CharField(max_length=8, blank=True, default="")
     line = models.CharField(  # noqa: DJ001 - NULL is equal to nothing, so a key without a line is alone
         max_length=8, null=True, editable=False, help_text="public id of the first of keys that replaced each other"
     )
@@ -194,13 +199,19 @@ class ApiKey(TenantModel):
 
     @property
     def limits(self) -> KeyLimits:
-        """What the key may do per minute, and from where."""
+        """What the key may do."""
         return KeyLimits(
             requests_per_minute=self.requests_per_minute,
             concurrent_requests=self.concurrent_requests,
             tokens_per_minute=self.tokens_per_minute,
             nano_per_minute=self.nano_per_minute,
             networks=networks_of(self.allowed_networks),
+            access=KeyAccess(
+                models=tuple(self.allowed_models),
+                doors=tuple(self.allowed_doors),
+                tags=tuple(self.default_tags),
+                priority=self.default_priority,
+            ),
         )
 
 

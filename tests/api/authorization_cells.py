@@ -134,6 +134,7 @@ API_CELLS = [
     ApiCell(EXPORTS, "GET", "statement", "finance:read", also=(("month", "2025-02-01"),)),
     ApiCell(KEYS, "GET", "list", "key:limit"),
     ApiCell(KEYS, "POST", "set-limits", "key:limit", names="key"),
+    ApiCell(KEYS, "POST", "set-access", "key:limit", names="key"),
     ApiCell(KEYS, "POST", "set-expiry", "key:limit", names="key", also=(("expiresAt", None),)),
     ApiCell(PRIVACY, "POST", "erase", "privacy:erase", also=(("user", "anna"),)),
     ApiCell(PRIVACY, "GET", "erasures", "privacy:erase"),

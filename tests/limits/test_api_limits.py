@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
+from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits, networks_of
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -217,8 +218,13 @@ FORM = {
     "tokens_per_minute": "20000",
     "dollars_per_minute": "0.25",
     "allowed_networks": "203.0.113.7, 10.0.0.0/8",
+    "allowed_models": "gpt-4o, deepseek/*",
+    "allowed_doors": ["chat", "responses"],
+    "default_tags": "team-a, web shop",
+    "default_priority": "low",
 }
-CHOSEN = KeyLimits(100, 5, 20_000, 250_000_000, networks_of(["203.0.113.7", "10.0.0.0/8"]))
+ACCESS = KeyAccess(("gpt-4o", "deepseek/*"), ("chat", "responses"), ("team-a", "web shop"), "low")
+CHOSEN = KeyLimits(100, 5, 20_000, 250_000_000, networks_of(["203.0.113.7", "10.0.0.0/8"]), ACCESS)
 
 
 def test_an_admin_edits_the_limits_of_a_key(
@@ -243,13 +249,17 @@ def test_an_admin_edits_the_limits_of_a_key(
         {"tokens_per_minute": "-1"},
         {"dollars_per_minute": "nan"},
         {"allowed_networks": "example.com"},
+        {"allowed_models": "a[b"},
+        {"allowed_doors": ["v1"]},
+        {"default_tags": "x" * 65},
+        {"default_priority": "urgent"},
         {"allowed_networks": "10.0.0.1/8"},
         {"allowed_networks": ", ".join(f"10.0.0.{number}" for number in range(51))},
     ],
     ids=str,
 )
 def test_a_wrong_limit_is_refused_by_its_field(
-    admin: User, organization: Organization, client_of: Callable[[User], Client], wrong: dict[str, str]
+    admin: User, organization: Organization, client_of: Callable[[User], Client], wrong: dict[str, Any]
 ) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
     response = client_of(admin).post(reverse("key_limits", args=[key.key_id]), wrong)

@@ -132,3 +132,50 @@ def test_lists_have_no_secrets_and_pages(
         cursor = page["nextCursor"]
     assert seen == [text.split("_")[1] for text in reversed(texts)]
     assert refused(caller.get(KEYS, action="list", cursor="x"), 400)["param"] == "cursor"
+
+
+ACCESS = {
+    "allowedModels": ["deepseek-chat", "openai/*"],
+    "allowedEndpoints": ["chat", "chat_completions"],
+    "defaultTags": ["team-a"],
+    "defaultPriority": "low",
+}
+
+
+def test_access_is_replaced_and_keeps_the_limits(organization: Organization, change: Change) -> None:
+    text = new_key(organization, Role.OPERATOR)
+    change("set-limits", text, requestsPerMinute=100)
+    shown = json.loads(change("set-access", text, **ACCESS).content)
+    assert {name: shown[name] for name in ACCESS} == ACCESS
+    assert shown["requestsPerMinute"] == 100
+    assert json.loads(change("set-limits", text).content)["allowedModels"] == ACCESS["allowedModels"]
+    shown = json.loads(change("set-access", text, defaultPriority="normal").content)
+    assert (shown["allowedModels"], shown["allowedEndpoints"], shown["defaultPriority"]) == ([], [], None)
+    with organization_scope(organization.pk):
+        [_, given, *_] = AuditEvent.objects.filter(verb="api_key.limits_changed").order_by("at")
+    assert given.changes["allowed_models"] == [[], ACCESS["allowedModels"]]
+    assert given.changes["default_priority"] == [None, "low"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("allowedModels", ["two words"]),
+        ("allowedModels", ["a[b"]),
+        ("allowedModels", [""]),
+        ("allowedModels", ["x" * 162]),
+        ("allowedModels", ["x"] * 101),
+        ("allowedModels", "gpt-4o"),
+        ("allowedEndpoints", ["v1"]),
+        ("defaultTags", ["a,b"]),
+        ("defaultTags", [" "]),
+        ("defaultTags", ["x" * 65]),
+        ("defaultTags", ["x"] * 11),
+        ("defaultPriority", "urgent"),
+    ],
+)
+def test_wrong_access_is_refused_with_its_field(
+    organization: Organization, change: Change, field: str, value: object
+) -> None:
+    response = change("set-access", new_key(organization, Role.VIEWER), **{field: value})
+    assert refused(response, 400)["param"].startswith(field)

@@ -23,7 +23,7 @@ from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
-from queue_app.api import Message, contract_errors, submission_of
+from queue_app.api import Message, check_model, contract_errors, submission_of
 from queue_app.facade import Submission
 
 PASSED_ON = ("anthropic-beta", "anthropic-version")
@@ -93,9 +93,10 @@ def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHt
     return json_of(message_from(status), headers=headers_of(status))
 
 
-def count_tokens(_call: ApiCall, body: CountTokensRequest) -> CountedTokens:
+def count_tokens(call: ApiCall, body: CountTokensRequest) -> CountedTokens:
     """How long a prompt is, without calling a provider."""
-    _, model = resolve(body.model, provider="anthropic")
+    provider, model = resolve(body.model, provider="anthropic")
+    check_model(call.principal.limits.access, provider, model)
     turns, parameters = [message.model_dump(exclude_unset=True) for message in body.messages], body.model_extra or {}
     try:
         check_shape(Dialect.ANTHROPIC, turns, parameters)
@@ -107,14 +108,25 @@ def count_tokens(_call: ApiCall, body: CountTokensRequest) -> CountedTokens:
 messages_endpoint = AnthropicDoor(
     {
         ("POST", None): Operation(
-            messages, "chat:write", MessagesRequest, AnthropicMessage, "Create a message (Anthropic)", once="own"
+            messages,
+            "chat:write",
+            MessagesRequest,
+            AnthropicMessage,
+            "Create a message (Anthropic)",
+            once="own",
+            door="messages",
         )
     }
 )
 count_tokens_endpoint = AnthropicDoor(
     {
         ("POST", None): Operation(
-            count_tokens, "chat:write", CountTokensRequest, CountedTokens, "Count the tokens of a prompt (Anthropic)"
+            count_tokens,
+            "chat:write",
+            CountTokensRequest,
+            CountedTokens,
+            "Count the tokens of a prompt (Anthropic)",
+            door="messages",
         )
     }
 )

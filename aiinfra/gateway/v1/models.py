@@ -11,6 +11,7 @@ from aiinfra.gateway.v1.door import OpenAIDoor
 from aiinfra.gateway.v1.model_names import resolve, resolve_embedding
 from aiinfra.providers.registry import is_configured
 from cost_app import create_cost_optimizer
+from queue_app.api import check_model
 
 CREATED = 0
 """OpenAI's time stamp, which the price book does not have."""
@@ -40,20 +41,25 @@ class ModelReference(ApiModel):
     model: str
 
 
-def list_models(_call: ApiCall, _query: NoParameters) -> ModelList:
-    """Every model that has a price and a configured provider; with its provider's name where several have it."""
-    known = sorted(pair for pair in cost.priced_models() + cost.embedding_models() if is_configured(pair[0]))
-    offers = Counter(model for _, model in known)
+def list_models(call: ApiCall, _query: NoParameters) -> ModelList:
+    """Every model with a price and a configured provider that the key may use; with its provider's name where several
+    have it.
+    """
+    may_use = call.principal.limits.access.allows_model
+    configured = [pair for pair in cost.priced_models() + cost.embedding_models() if is_configured(pair[0])]
+    known = sorted(pair for pair in configured if may_use(*pair))
+    offers = Counter(model for _, model in configured)
     names = [(model if offers[model] == 1 else f"{provider}/{model}", provider) for provider, model in known]
     return ModelList(data=[Model(id=name, owned_by=provider) for name, provider in names])
 
 
-def get_model(_call: ApiCall, query: ModelReference) -> Model:
+def get_model(call: ApiCall, query: ModelReference) -> Model:
     """One model. Raises ApiError 404."""
     try:
-        provider, _ = resolve(query.model)
+        provider, model = resolve(query.model)
     except ApiError:
-        provider, _ = resolve_embedding(query.model)
+        provider, model = resolve_embedding(query.model)
+    check_model(call.principal.limits.access, provider, model)
     return Model(id=query.model, owned_by=provider)
 
 

@@ -80,6 +80,7 @@ chat_completions_endpoint = OpenAIDoor(
             ChatCompletion,
             "Create a chat completion (OpenAI)",
             once="own",
+            door="chat_completions",
         )
     }
 )

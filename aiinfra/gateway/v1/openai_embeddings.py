@@ -100,7 +100,13 @@ def _packed(vector: list[float]) -> str:
 embeddings_endpoint = OpenAIDoor(
     {
         ("POST", None): Operation(
-            embeddings, "chat:write", EmbeddingsRequest, Embeddings, "Embed texts (OpenAI)", once="claimed"
+            embeddings,
+            "chat:write",
+            EmbeddingsRequest,
+            Embeddings,
+            "Embed texts (OpenAI)",
+            once="claimed",
+            door="embeddings",
         )
     }
 )

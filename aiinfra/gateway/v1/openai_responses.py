@@ -73,7 +73,13 @@ def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | Streaming
 responses_endpoint = OpenAIDoor(
     {
         ("POST", None): Operation(
-            responses, "chat:write", ResponsesRequest, Response, "Create a response (OpenAI)", once="own"
+            responses,
+            "chat:write",
+            ResponsesRequest,
+            Response,
+            "Create a response (OpenAI)",
+            once="own",
+            door="responses",
         )
     }
 )

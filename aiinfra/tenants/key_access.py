@@ -1,0 +1,97 @@
+"""Which models and endpoints one API key may use, and what its calls have if they don't say."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+MODELS_MAX = 100
+TAGS_MAX = 10
+TAG_LENGTH = 64
+MODEL_PATTERN = r"^[!-+\--Z\\^-~]{1,161}$"
+"""Printable ASCII without spaces, commas, and brackets."""
+DOORS = {
+    "chat": "/api/ai/chat",
+    "queue": "/api/ai/queue (new requests)",
+    "chat_completions": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+    "embeddings": "/v1/embeddings",
+}
+"""Name of each endpoint that sends calls -> what people see."""
+PRIORITIES = ("low", "normal", "high", "critical")
+
+
+@dataclass(frozen=True)
+class KeyAccess:
+    """What a key may use. Empty: everything."""
+
+    models: tuple[str, ...] = ()
+    """`model`, `provider/model`, or either with `*` for any characters."""
+    doors: tuple[str, ...] = ()
+    """Names in `DOORS`."""
+    tags: tuple[str, ...] = ()
+    """Added to those of each call."""
+    priority: str = ""
+    """Of calls that name none; empty: normal."""
+
+    def allows_model(self, provider: str, model: str) -> bool:
+        """Whether calls may ask for this model."""
+        names = (model, f"{provider}/{model}")
+        return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models for name in names)
+
+    def allows_door(self, door: str) -> bool:
+        """Whether calls may come through this endpoint."""
+        return not self.doors or not door or door in self.doors
+
+    def as_json(self) -> dict[str, object]:
+        """For the audit log."""
+        return {
+            "allowed_models": list(self.models),
+            "allowed_endpoints": list(self.doors),
+            "default_tags": list(self.tags),
+            "default_priority": self.priority or None,
+        }
+
+
+ANY_ACCESS = KeyAccess()
+
+
+def models_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Check names of models. Raises ValueError naming one."""
+    found = _distinct(texts)
+    for name in found:
+        if not re.fullmatch(MODEL_PATTERN, name):
+            raise ValueError(f"{name!r} is not the name of a model such as gpt-4o, deepseek/deepseek-chat or openai/*")
+    if len(found) > MODELS_MAX:
+        raise ValueError(f"a key can have {MODELS_MAX} models")
+    return found
+
+
+def doors_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Check names of endpoints. Raises ValueError naming one."""
+    found = _distinct(texts)
+    for name in found:
+        if name not in DOORS:
+            raise ValueError(f"{name!r} is none of {', '.join(DOORS)}")
+    return found
+
+
+def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Check tags. Raises ValueError naming one."""
+    found = _distinct(texts)
+    for tag in found:
+        if len(tag) > TAG_LENGTH:
+            raise ValueError(f"the tag {tag[:20]!r}… has more than {TAG_LENGTH} characters")
+    if len(found) > TAGS_MAX:
+        raise ValueError(f"a key can have {TAGS_MAX} tags")
+    return found
+
+
+def with_default_tags(own: Sequence[str], access: KeyAccess) -> list[str]:
+    """The tags of a call: its own, then those of its key."""
+    return list(dict.fromkeys([*own, *access.tags]))
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for each in texts if (text := each.strip())))
