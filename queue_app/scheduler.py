@@ -15,6 +15,7 @@ from aiinfra.database_statistics import keep_statistics
 from aiinfra.idempotency import FORGET_EVERY_S, delete_expired_answers
 from aiinfra.notifications.tasks import jobs as notification_jobs
 from aiinfra.stopping import StopFlag
+from aiinfra.tenants.login import resets
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
 from aiinfra.tenants.sessions import SessionStore
@@ -97,7 +98,7 @@ def lanes(*further: Jobs) -> list[list[Job]]:
     slow += [Job(FORGET_EVERY_S, delete_expired_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     slow += [Job(3600, SessionStore.clear_expired), Job(STATISTICS_EVERY_S, keep_statistics)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
-    messages.append(Job(EVERY_S, check_identities))
+    messages += [Job(EVERY_S, check_identities), Job(resets.EVERY_S, resets.send_links)]
     return [queue, money, cache, slow, messages, *(deferred(jobs) for jobs in further)]
 
 

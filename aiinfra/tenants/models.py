@@ -83,6 +83,19 @@ class PersonSession(models.Model):
         return " on ".join(filter(None, found)) or "Unknown browser"
 
 
+class ResetRequest(models.Model):
+    """Someone asked for a link to reset the password of an address, which may have no account. Deleted when handled."""
+
+    email = models.CharField(max_length=254)
+    asked_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now, db_index=True)
+    ip_address = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"asked at {self.asked_at:%Y-%m-%d %H:%M}"
+
+
 class Organization(models.Model):
     """A tenant: everything else belongs to exactly one."""
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from aiinfra.tenants.login.resets import send_links
 from aiinfra.tenants.models import Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.sso.models import IdentityProvider
@@ -119,6 +120,7 @@ def test_a_forgotten_password_is_reset_by_email(
     page.get_by_label("Email").fill("owner@example.com")
     page.get_by_role("button", name="Send the link").click()
     page.get_by_role("heading", name="Check your email").wait_for()
+    assert send_links() == 1
     (message,) = sink.messages
     assert message["To"] == "owner@example.com"
     found = re.search(r"http://\S+/password/reset/\S+", message.get_content())

@@ -1,16 +1,13 @@
 """What django-allauth asks the product: accounts, addresses, messages, encryption."""
 
 from typing import Any
-from urllib.parse import urljoin
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from aiinfra.encryption import decrypt, encrypt
 from aiinfra.tenants.audit import user_actor
@@ -61,17 +58,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             change_password(user, password)
         record(Event.PASSWORD_RESET, actor=user_actor(user), target=user.get_username())
         sessions.end_sessions(user, why="password reset")
-
-    def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        """People who log in elsewhere, and demo accounts where they are not allowed, get no link."""
-        if PersonBackend().user_can_authenticate(user):
-            record(Event.PASSWORD_RESET_REQUESTED, actor=user_actor(user), target=user.get_username())
-            super().send_password_reset_mail(user, user.email or email, context)
-
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        """Starts with the product's public address, not with the Host header of whoever asked."""
-        uid, _, token = key.partition("-")
-        return urljoin(settings.AIINFRA_PUBLIC_URL, reverse("account_reset_password_from_key", args=[uid, token]))
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types

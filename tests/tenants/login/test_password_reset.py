@@ -7,14 +7,31 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra.logs import JsonFormatter
-from aiinfra.tenants.models import User
+from aiinfra.tenants.login.resets import GIVE_UP_AFTER, send_links
+from aiinfra.tenants.models import ResetRequest, User
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.models import SecurityEvent
 
 NEW = "another long password"
+
+
+class Refusing(BaseEmailBackend):
+    """A mail server that is away."""
+
+    def send_messages(self, email_messages: Any) -> int:  # noqa: ARG002 - Django's signature
+        """Never."""
+        raise ConnectionRefusedError
+
+
 Browser = Callable[[User], Client]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
@@ -27,7 +44,10 @@ def _mail_server(settings: Settings) -> None:
 
 
 def ask(email: str, **extra: Any) -> Any:
-    return Client().post(reverse("account_reset_password"), {"email": email}, **extra)
+    """Ask for a link; the scheduler sends it."""
+    answer = Client().post(reverse("account_reset_password"), {"email": email}, **extra)
+    send_links()
+    return answer
 
 
 def link() -> str:
@@ -58,6 +78,46 @@ def test_an_unknown_address_gets_the_same_answer_and_no_message(owner: User) -> 
     known, unknown = ask(owner.email), ask("nobody@example.com")
     assert (known.status_code, known.headers["Location"]) == (unknown.status_code, unknown.headers["Location"])
     assert len(mail.outbox) == 1
+
+
+def work_of(email: str) -> tuple[int, list[str]]:
+    """The status of a request, and what it did in the database."""
+    with CaptureQueriesContext(connection) as found:
+        answer = Client().post(reverse("account_reset_password"), {"email": email})
+    return answer.status_code, [each["sql"].replace(email, "").split(" VALUES")[0] for each in found.captured_queries]
+
+
+@pytest.mark.parametrize("other", ["nobody@example.com", "inactive@example.com", "shared@example.com"])
+def test_a_request_does_the_same_work_whether_an_address_has_accounts_or_not(owner: User, other: str) -> None:
+    User.objects.create_user("inactive", "inactive@example.com", is_active=False)
+    for name in ("one", "two"):
+        User.objects.create_user(name, "shared@example.com")
+    work_of("warm@example.com")
+    assert work_of(owner.email) == work_of(other)
+    assert mail.outbox == []
+
+
+def test_a_link_that_the_mail_server_refused_is_sent_later(owner: User, settings: Settings) -> None:
+    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.tenants.login.test_password_reset.Refusing"
+    ask(owner.email)
+    assert send_links() == 0
+    settings.EMAIL_BACKEND = backend
+    ResetRequest.objects.update(due_at=timezone.now())
+    send_links()
+    assert (len(mail.outbox), ResetRequest.objects.count()) == (1, 0)
+
+
+def test_a_request_that_nobody_waits_for_any_more_is_dropped(owner: User) -> None:
+    Client().post(reverse("account_reset_password"), {"email": owner.email})
+    ResetRequest.objects.update(asked_at=timezone.now() - GIVE_UP_AFTER)
+    send_links()
+    assert (mail.outbox, ResetRequest.objects.count()) == ([], 0)
+
+
+def test_the_log_names_who_asked_and_from_where(owner: User) -> None:
+    ask(owner.email, REMOTE_ADDR="192.0.2.7", headers={"X-Request-Id": "request-4711"})
+    row = SecurityEvent.objects.get(event=Event.PASSWORD_RESET_REQUESTED)
+    assert (row.target, row.ip_address, row.request_id) == ("owner", "192.0.2.7", "request-4711")
 
 
 def test_the_link_has_the_public_address_whatever_the_host_header_says(owner: User, settings: Settings) -> None:
