@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
-TOKEN_IN_PATH = re.compile(r"(/invitations/|/password/reset/)[^/?\s\"']+")
+TOKEN_IN_PATH = re.compile(r"(/+invitations/+|/+password/+reset/+)[^/?\s\"']+", re.IGNORECASE)
 """Addresses that let whoever reads them into an account."""
 
 

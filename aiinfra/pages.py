@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page
 from django_htmx.http import trigger_client_event
 
 from aiinfra.tenants.access import MemberRequest, ViewFunction, installation_required, permission_required
@@ -80,6 +82,20 @@ def owner_views(permission: str, right: StaffRight) -> Callable[[Callable[..., H
 def is_partial(request: MemberRequest) -> bool:
     """Whether HTMX requests part of the page; when it restores its history it needs the whole page."""
     return bool(request.htmx) and not request.htmx.history_restore_request
+
+
+def kept_by_open_pages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For what an open page requests again and again: HTMX gets 304 if nothing has changed, so the browser keeps that
+    part. A whole page is never stored.
+    """
+    revalidated = cache_control(private=True, no_cache=True)(conditional_page(view))
+
+    @wraps(view)
+    def choose(request: MemberRequest, **address: Any) -> HttpResponse:
+        response: HttpResponse = revalidated(request, **address) if is_partial(request) else view(request, **address)
+        return response
+
+    return choose
 
 
 def with_toast(request: MemberRequest, response: HttpResponse, level: str, text: str) -> HttpResponse:

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 from redis.exceptions import RedisError
@@ -29,7 +28,6 @@ ON_ENTRY = "on_entry"
 
 @permission_required("cache:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def entry_list(request: MemberRequest) -> HttpResponse:
     """A page of entries, newest first. For HTMX only the table."""
@@ -38,7 +36,6 @@ def entry_list(request: MemberRequest) -> HttpResponse:
 
 @permission_required("cache:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 def entry(request: MemberRequest, entry_id: str) -> HttpResponse:
     """One entry: the question it answers, its origin, and its hits."""
     try:

@@ -8,13 +8,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.failures import WrongStateError
-from aiinfra.pages import is_partial
+from aiinfra.pages import is_partial, kept_by_open_pages
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cache_app.learning.proposals import apply_proposal, dismiss_proposal
 from cache_app.metrics import screens
@@ -26,9 +25,8 @@ from cache_app.pages import rights
 
 @permission_required("cache:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-@conditional_page
+@kept_by_open_pages
 def cache(request: MemberRequest) -> HttpResponse:
     """The figures of a range. For HTMX the parts that change: notices and tiles."""
     view, organization_id = DayRange.of(request.GET), request.principal.organization_id

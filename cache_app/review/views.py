@@ -7,7 +7,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 
 from aiinfra.keyset import page_links, page_or_first
@@ -27,7 +26,6 @@ DONE = {
 
 @permission_required("cache:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 def review(request: MemberRequest) -> HttpResponse:
     """Reported and doubtful pairs side by side, or those that are not judged yet."""
     kind, cursor = request.GET.get("show", ""), request.GET.get("cursor", "")

@@ -2,7 +2,6 @@
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
@@ -14,7 +13,6 @@ from cost_app.alerts import alert_pages, lifecycle
 
 @owner_views("cost:read", StaffRight.MANAGE_ALERTS)
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def alerts(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """The inbox, newest first; for HTMX only the list."""

@@ -8,13 +8,12 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.charts import Chart, Table
-from aiinfra.pages import is_partial
+from aiinfra.pages import is_partial, kept_by_open_pages
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.budgets import figures, manage, screens
 from cost_app.budgets.forms import VALUE_FIELDS, BudgetForm, EditForm, IncreaseForm, add_refusal
@@ -31,9 +30,8 @@ NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
 
 @permission_required("cost:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-@conditional_page
+@kept_by_open_pages
 def budget_list(request: MemberRequest) -> HttpResponse:
     """The current budgets; for HTMX only their progress."""
     rows = screens.budget_rows(request.principal.organization_id)
@@ -85,9 +83,8 @@ def budget_preview(request: MemberRequest) -> HttpResponse:
 
 @permission_required("cost:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-@conditional_page
+@kept_by_open_pages
 def budget(request: MemberRequest, budget_id: int) -> HttpResponse:
     """One budget; for HTMX only the current window and its reservations."""
     found = get_object_or_404(Budget, id=budget_id)

@@ -8,7 +8,6 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
@@ -45,7 +44,6 @@ CSV_COLUMNS = [
 
 @permission_required("cost:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def costs(request: MemberRequest) -> HttpResponse:
     """The range in tiles, spend as charts, and what it went to, and the month; for HTMX all but the frame."""

@@ -11,15 +11,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.text import capfirst
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseStopPolling
 
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
 from aiinfra.keyset import page_links, page_or_first
-from aiinfra.pages import is_partial, with_toast
+from aiinfra.pages import is_partial, kept_by_open_pages, with_toast
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.security_log.reading import note_reading
 from aiinfra.tenants.staff import StaffRight, has_right
@@ -52,9 +51,8 @@ Action = Callable[..., None]
 
 @permission_required("queue:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-@conditional_page
+@kept_by_open_pages
 def live(request: MemberRequest) -> HttpResponse:
     """The live queue. For HTMX everything but the charts, which fetch their own figures."""
     return render(request, _template(request, "queue/_live.html", "queue/live.html"), _live_context(request))
@@ -95,8 +93,7 @@ def request_list(request: MemberRequest) -> HttpResponse:
 
 @permission_required("queue:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
-@conditional_page
+@kept_by_open_pages
 def request_changes(request: MemberRequest) -> HttpResponse:
     """What a shown list lacks: `rows` names its lines and their versions, `newest` the first of them."""
     form = RequestFilterForm(request.GET)
@@ -137,7 +134,6 @@ def retry_requests(request: MemberRequest) -> HttpResponse:
 
 @permission_required("queue:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
 def request_detail(request: MemberRequest, request_id: UUID) -> HttpResponse:
     """One request. For HTMX only the parts that can change, with status 286 once nothing will."""

@@ -55,6 +55,8 @@ CALLERS = (
     else [(Role.OWNER, "session"), (Role.OWNER, "key")]
 )
 """Rights do not depend on the database. On PostgreSQL, owners open everything, so that each query runs there."""
+KEPT = re.compile(r"_figure$|_burn_down$|_history$|_latency$")
+"""Figures, which a browser keeps and asks for again. It never keeps a page."""
 NOBODY = ((Role.OWNER, "session"), "anonymous")
 """The cell without a credential, where role and credential mean nothing."""
 
@@ -278,6 +280,8 @@ def call_page(cell: table.PageCell, caller: Caller, place: str, own: Ids, foreig
     response = getattr(caller.client, cell.method)(url, data, headers=caller.headers)
     kind, text = kind_of(response), response.getvalue()  # read to its end, which closes the file that it may come from
     assert kind != "403" or b"t have access" in text
+    if kind == "open" and cell.method == "get" and cell.permission != table.PUBLIC and not KEPT.search(cell.url_name):
+        assert "no-store" in response["Cache-Control"], str(cell)
     assert kind != "login" or response["Location"] == f"{reverse('login')}?next={url}"
     return kind
 

@@ -36,6 +36,8 @@ class Provider:
     """Another key, as an attacker would have."""
     token: dict[str, Any] = field(default_factory=dict)
     """Overrides members of the ID token."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further members of its metadata."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh_tokens: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Provider:
             "jwks_uri": f"{self.issuer}/keys",
             "userinfo_endpoint": f"{self.issuer}/userinfo",
             "scopes_supported": ["openid", "email", "profile", "offline_access"],
+            **self.more,
         }
 
     def keys(self) -> dict[str, Any]:

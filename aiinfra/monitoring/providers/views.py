@@ -3,22 +3,20 @@
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_GET
+from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.monitoring.providers.figures import latency_chart
 from aiinfra.monitoring.providers.screens import providers
-from aiinfra.pages import is_partial
+from aiinfra.pages import is_partial, kept_by_open_pages
 from aiinfra.tenants.access import MemberRequest, permission_required
 
 
 @permission_required("queue:read")
 @require_GET
-@cache_control(private=True, no_cache=True)
 @vary_on_headers("HX-Request")
-@conditional_page
+@kept_by_open_pages
 def provider_list(request: MemberRequest) -> HttpResponse:
     """Every model with its latency, errors, circuit and limit; without the chart for HTMX."""
     template = "monitoring/_providers.html" if is_partial(request) else "monitoring/providers.html"

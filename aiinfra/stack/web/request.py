@@ -18,6 +18,7 @@ HEAD_BYTES_MAX = 32 * 1024
 START_BYTES = 64
 """How much of the beginning a refusal looks at to choose its format."""
 TRANSFER_ENCODING = re.compile(rb"^transfer-encoding[ \t]*:", re.IGNORECASE | re.MULTILINE)
+FOLDED = re.compile(rb"\r\n[ \t]")
 
 
 class Request(HTTPRequestParser):
@@ -66,11 +67,16 @@ class Request(HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
         """Reject what servers and proxies understand differently, and choose the limit for the body."""
         has_encoding = TRANSFER_ENCODING.search(header_plus) is not None
+        if FOLDED.search(header_plus):
+            raise ParsingError("A header must not span lines.")
         super().parse_header(header_plus)
         if has_encoding and ("CONTENT_LENGTH" in self.headers or not self.chunked):
             raise ParsingError("Send either Content-Length or Transfer-Encoding: chunked.")
         if self.version == "1.1" and "HOST" not in self.headers:
             raise ParsingError("The Host header is missing.")
+        hosts = {self.headers.get("HOST", ""), self.proxy_netloc or self.headers.get("HOST", "")}
+        if len(hosts) > 1 or "," in "".join(hosts):
+            raise ParsingError("The request names several hosts.")
         if self.content_length > BODY_BYTES_MAX and (limit := largest_body(self.path)) > BODY_BYTES_MAX:
             self.adj = _with_body_limit(self.adj, limit)
             self.needs_permission = self.content_length <= limit

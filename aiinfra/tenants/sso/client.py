@@ -80,6 +80,17 @@ def authorization_url(provider: IdentityProvider, *, redirect_uri: str, state: s
     return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(query)}"
 
 
+def check_sender(provider: IdentityProvider, issuer: str | None) -> None:
+    """Raise ProviderError unless the issuer that the callback names (RFC 9207) is the one that was asked.
+
+    All organizations share one redirect URI. Without this check, the provider of one could have its users log in at
+    that of another, and receive the code.
+    """
+    announces = _metadata.of(provider.issuer).get("authorization_response_iss_parameter_supported") is True
+    if (issuer is None and announces) or issuer not in {None, provider.issuer}:
+        raise ProviderError("Another identity provider answered this login.")
+
+
 def exchange(
     provider: IdentityProvider, *, code: str, verifier: str, redirect_uri: str, nonce: str
 ) -> tuple[Claims, Tokens]:

@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from django.contrib import auth
+from django.core import validators
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -75,13 +76,14 @@ def callback(request: HttpRequest) -> HttpResponse:
     pending = request.session.pop(PENDING, None)
     if not pending or time.time() - pending["at"] > VALID_S:
         return _failed(request, "This login has expired. Start again.")
-    if not secrets.compare_digest(request.GET.get("state", ""), pending["state"]):
+    if not secrets.compare_digest(request.GET.get("state", "").encode(), pending["state"].encode()):
         return _failed(request, "This login was started in another window. Start again.")
     provider = _provider(pending["slug"])
     if provider is None or "code" not in request.GET:
         return _failed(request, "The identity provider did not log you in.")
     attempt = attempts.begin(f"single sign-on {client_address(request)}", client_address(request))
     try:
+        client.check_sender(provider, request.GET.get("iss"))
         user = _person(request, provider, pending)
     except (client.ProviderError, people.NotAdmittedError) as error:
         repeats.count(Event.LOG_IN_FAILED, organization=pending["slug"], target="single sign-on")
@@ -117,6 +119,8 @@ def _log_in(request: HttpRequest, user: User, provider: IdentityProvider, wanted
 
 
 def _provider(slug: str) -> IdentityProvider | None:
+    if not validators.slug_re.fullmatch(slug):
+        return None
     with system_scope():
         return IdentityProvider.objects.select_related("organization").filter(organization__slug=slug).first()
 

@@ -156,9 +156,17 @@ def test_without_a_mail_server_the_page_says_who_can_help(owner: User, settings:
     assert mail.outbox == []
 
 
-@pytest.mark.parametrize("path", ["/invitations/s3cr3t-token/", "/password/reset/1-s3cr3t-token/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/invitations/s3cr3t-token/",
+        "/password/reset/1-s3cr3t-token/",
+        "/INVITATIONS/s3cr3t-token",
+        "//password//Reset//1-s3cr3t-token/",
+    ],
+)
 def test_logs_contain_no_token(path: str) -> None:
     record = logging.LogRecord("django.request", logging.WARNING, "", 0, "Not Found: %s", (path,), None)
     line = JsonFormatter().format(record)
     assert "s3cr3t" not in line
-    assert path.split("/")[1] in line
+    assert path.strip("/").split("/")[0] in line

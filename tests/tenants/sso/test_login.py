@@ -110,6 +110,35 @@ def test_an_answer_to_another_browser_logs_nobody_in(client: Client, trusted: Id
     assert victim.get(reverse("members")).status_code == 302
 
 
+@pytest.mark.parametrize("state", ["", "é", "\0", "x" * 10_000])
+def test_any_state_is_refused_with_a_page(
+    client: Client, trusted: IdentityProvider, redis_url: str, state: str
+) -> None:
+    client.get(reverse("sso_start", args=["north"]))
+    assert client.get(reverse("sso_callback"), {"state": state, "code": "x"}).status_code == 422
+
+
+@pytest.mark.parametrize("slug", ["\0", "é", "x" * 10_000, "' OR 1=1 --", "{{7*7}}"])
+def test_any_organization_is_answered_with_a_page(client: Client, trusted: IdentityProvider, slug: str) -> None:
+    assert client.get(reverse("sso"), {"organization": slug}).status_code == 404
+
+
+@pytest.mark.parametrize(("sent", "announced"), [("https://evil.example", False), ("", True), (None, True)])
+def test_an_answer_of_another_provider_is_refused_before_its_code_is_sent_anywhere(
+    client: Client, trusted: IdentityProvider, idp: Provider, redis_url: str, sent: str | None, announced: bool
+) -> None:
+    idp.more = {"authorization_response_iss_parameter_supported": announced}
+    callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
+    answer = client.get(callback if sent is None else f"{callback}&iss={sent}")
+    assert "Another identity provider" in answer.text
+    assert not any("/token" in call for call in idp.calls)
+
+
+def test_the_issuer_of_the_answer_may_be_named(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+    callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
+    assert client.get(f"{callback}&iss={trusted.issuer}").status_code == 302
+
+
 def test_a_code_works_once(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
     callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
     assert client.get(callback).status_code == 302
