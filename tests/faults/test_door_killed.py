@@ -8,6 +8,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Semaphore
+from typing import Any
 
 import httpx2
 import pytest
@@ -20,6 +22,10 @@ from tests.support.processes import ROOT, START_LIMIT_S, wait_until
 WITHOUT_KEY = "-"
 AT_ONCE = 3
 CLIENTS = 50
+STREAMS = "/v1/chat/completions"
+STREAMED = "Streamed question"
+HELD = [{"kind": "stream_hold", "contains": STREAMED}, {"kind": "hold"}]
+"""Streams stop in their middle, other calls before their answer."""
 
 
 def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(stack: Stack) -> None:
@@ -46,14 +52,19 @@ def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(sta
 
 @pytest.mark.parametrize("key", [None, "once-more"])
 def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: str | None) -> None:
-    """Its clients are cut off. Their calls were sent, and are booked as the provider bills them."""
+    """Its clients are cut off, two of them in the middle of a stream. Their calls were sent, and are booked as the
+    provider bills them.
+    """
     before = all_requests(stack)
-    stack.hold()
+    stack.behave(faults=HELD)
+    begun = Semaphore(0)
     with ThreadPoolExecutor(4) as clients:
-        waiting = [clients.submit(wait_for_answer, stack, number, key) for number in range(4)]
+        waiting = [clients.submit(wait_for_answer, stack, number, key) for number in range(2)]
+        waiting += [clients.submit(read_stream, stack, number, key, begun) for number in range(2)]
         wait_until(lambda: len(all_requests(stack) - before) == 4, "four requests")
         mine = sorted(all_requests(stack) - before)
-        stack.wait_until_in_flight(mine, 4)
+        stack.wait_until_in_flight(mine, 2)
+        assert all(begun.acquire(timeout=START_LIMIT_S) for _ in range(2))
         assert {str(stack.column(request, "worker")).split(":")[0] for request in mine} == {"direct"}
         stack.web.kill_group()
         assert all(isinstance(client.exception(), httpx2.HTTPError) for client in waiting)
@@ -68,16 +79,21 @@ def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: s
 
 
 def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
-    """Their calls are under way, so they end like any other: answered, booked, and cached."""
+    """Their calls are under way, so they end like any other: answered, booked, and cached. Half of them were reading a
+    stream.
+    """
     before = all_requests(stack)
-    stack.hold()
+    stack.behave(faults=HELD)
     with ExitStack() as connections:
         for number in range(CLIENTS):
             client = connections.enter_context(socket.create_connection(("127.0.0.1", int(stack.env["PORT"]))))
-            client.sendall(raw_call(stack, number))
+            client.sendall(raw_stream(stack, number) if number % 2 else raw_call(stack, number))
+            if number % 2:
+                with client.makefile("rb") as response:
+                    assert any(line.startswith(b"data: ") for line in response), "the stream did not begin"
         wait_until(lambda: len(all_requests(stack) - before) == CLIENTS, "all requests")
         mine = sorted(all_requests(stack) - before)
-        stack.wait_until_in_flight(mine, CLIENTS)
+        stack.wait_until_in_flight(mine, CLIENTS // 2)
     stack.release()
 
     assert set(assert_sound(stack, mine).values()) == {"completed"}
@@ -86,9 +102,17 @@ def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
 
 
 def raw_call(stack: Stack, number: int) -> bytes:
-    body = json.dumps(order(f"Hung up {number}", wait=True)).encode()
+    return _raw(stack, "/api/ai/chat", order(f"Hung up {number}", wait=True))
+
+
+def raw_stream(stack: Stack, number: int) -> bytes:
+    return _raw(stack, STREAMS, streamed_order(f"{number} hung up"))
+
+
+def _raw(stack: Stack, path: str, order: dict[str, Any]) -> bytes:
+    body = json.dumps(order).encode()
     head = [
-        "POST /api/ai/chat HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
         f"Authorization: Bearer {stack.keys['north']}",
         "Content-Type: application/json",
@@ -103,6 +127,27 @@ def wait_for_answer(stack: Stack, number: int, key: str | None) -> httpx2.Respon
         headers["Idempotency-Key"] = f"{key}-{number}"
     body = order(f"Waited question {number} {key}", wait=True)
     return stack.http.post(f"{stack.url}/api/ai/chat", json=body, headers=headers, timeout=START_LIMIT_S)
+
+
+def streamed_order(text: str) -> dict[str, Any]:
+    messages = [{"role": "user", "content": f"{STREAMED} {text}"}]
+    return {"model": "deepseek/deepseek-chat", "max_tokens": 100, "stream": True, "messages": messages}
+
+
+def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) -> None:
+    """Reads a stream to its end, and says when it has begun."""
+    headers = {"Authorization": f"Bearer {stack.keys['north']}"}
+    if key:
+        headers["Idempotency-Key"] = f"{key}-stream-{number}"
+    body = streamed_order(f"{number} {key}")
+    with stack.http.stream(
+        "POST", f"{stack.url}{STREAMS}", json=body, headers=headers, timeout=START_LIMIT_S
+    ) as response:
+        lines = response.iter_lines()
+        next(lines)
+        begun.release()
+        for _ in lines:
+            continue
 
 
 def crash(stack: Stack, point: str, key: str) -> str:

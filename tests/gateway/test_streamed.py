@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,15 +17,18 @@ from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
 from cost_app.models import Attempt, LedgerEntry
+from cost_app.prices.lookup import add_shipped_prices
 from queue_app.control import pause, resume
 from queue_app.models import AIRequest, Status
 from queue_app.ordering import index
 from queue_app.processing import in_flight
 from tests.api.support import COMPLETIONS, Caller, refused
+from tests.api.test_request_costs import LOCKS
 from tests.gateway.conftest import has_free_places
 from tests.gateway.stepwise import MODEL, USAGE, Stepwise
 from tests.gateway.test_chat_waits import in_a_thread, the_request
 from tests.providers.conftest import SandboxClient
+from tests.support.costs import counted_costs
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -141,6 +145,7 @@ def test_a_failure_after_a_keep_alive_is_one_error_event(
 def test_a_stream_that_breaks_ends_with_one_error_event_and_is_never_retried(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, kind: str
 ) -> None:
+    add_shipped_prices()
     sandbox.behave(faults=[{"kind": kind, "times": 1}]).raise_for_status()
     *events, last = events_of(ask(program, "deepseek-chat"))
     assert text_of(events)
@@ -148,6 +153,7 @@ def test_a_stream_that_breaks_ends_with_one_error_event_and_is_never_retried(
     request, attempt = the_request(), ended_attempt()
     assert (request.status, request.attempt_number) == (Status.FAILED, 1)
     assert (attempt.state, attempt.cost_nano) == ("estimated", attempt.bound_nano)
+    assert attempt.bound_nano > 0
     assert len(sandbox.bills(attempt.id)) == 1
     assert has_free_places(room, 2)
 
@@ -281,3 +287,29 @@ def test_a_client_that_finds_no_slot_is_refused_before_anything_is_stored(
     stepwise.finish()
     assert list(events_of(response))[-1] == DONE
     assert has_free_places(full, 1)
+
+
+class AtOnce:
+    """A thread that runs in the one that starts it, so that its statements are counted."""
+
+    def __init__(self, target: Callable[[], None], name: str) -> None:  # noqa: ARG002 - as of a thread
+        self.start = target
+
+    def join(self) -> None:
+        """It has ended."""
+
+
+def test_a_streamed_call_costs_the_statements_of_a_waited_one(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.mark_complete()
+    add_shipped_prices()
+    monkeypatch.setattr("aiinfra.gateway.lane.streamed_call.threading", SimpleNamespace(Thread=AtOnce))
+    monkeypatch.setattr("aiinfra.timed_cache.time", SimpleNamespace(monotonic=lambda: 0.0))  # rows stay remembered
+    costs = {}
+    for is_streamed in (False, True, False, True):  # the first two let the process remember rows
+        with counted_costs() as counted:
+            response = ask(program, "deepseek/deepseek-chat", {"x-aiinfra-cache": "bypass"}, stream=is_streamed)
+            assert list(events_of(response))[-1] == DONE if is_streamed else response.json()["choices"]
+        costs[is_streamed] = counted.counts
+    assert costs == {False: (15 + LOCKS, 2, 6), True: (15 + LOCKS, 2, 6)}
