@@ -17,7 +17,7 @@ from cost_app.performance.figures import DEFAULT_HOURS, MOST_HOURS, Performance
 from cost_app.prices import importing, limits, lookup, prompt_size
 from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
-from cost_app.recommendations import classes, rules
+from cost_app.recommendations import classes, provider_choice, rules
 from cost_app.recommendations.provider_choice import NoModelError
 from cost_app.recommendations.results import OptimizationRecommendation, ProviderRecommendation
 from cost_app.recommendations.rules import CallTerms
@@ -82,6 +82,7 @@ class CostOptimizer:
 
     fallback_chain = staticmethod(chains.fallback_chain)
 
+    choose_model = staticmethod(provider_choice.get_optimal_provider)
     classify = staticmethod(classes.classify)
     shape = staticmethod(rules.shape)
     record_uses = staticmethod(rules.record_uses)

@@ -86,21 +86,24 @@ def submission_of(
     options: CallOptions,
     provider: str,
     model: str,
+    alias: str = "",
     *,
     dialect: Dialect = Dialect.OPENAI,
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> Submission:
-    """The submission that a client's options describe, with the defaults of its key.
+    """The submission that a client's options describe, with the defaults of its key. `alias` is what the client
+    called the model.
 
     Raises InvalidValueError for a call that cannot be sent, and ApiError 404 for a model that the key may not use.
     """
     access = call.principal.limits.access
-    check_model(access, provider, model)
+    check_model(access, provider, model, alias)
     return submission_from(
         with_defaults(options, access),
         organization_id=call.principal.organization_id,
         provider=provider,
         model=model,
+        alias=alias,
         api_key_id=call.principal.api_key_id,
         key_limits=call.principal.limits,
         log_in=call.http.user.get_username() if call.principal.user_id else "",
@@ -110,10 +113,10 @@ def submission_of(
     )
 
 
-def check_model(access: KeyAccess, provider: str, model: str) -> None:
+def check_model(access: KeyAccess, provider: str, model: str, alias: str = "") -> None:
     """Raise ApiError 404 for a model that a key may not use, as OpenAI and Anthropic do."""
-    if not access.allows_model(provider, model):
-        message = f"The model `{model}` does not exist or you do not have access to it."
+    if not access.allows_model(provider, model, alias):
+        message = f"The model `{alias or model}` does not exist or you do not have access to it."
         raise ApiError(404, "model_not_found", message, param="model")
 
 

@@ -39,3 +39,16 @@ class FallbackOptOut(TenantModel):
 
     def __str__(self) -> str:
         return f"no default fallback for {self.provider}/{self.model}" if self.model else "no default fallbacks"
+
+
+class ModelAlias(TenantModel):
+    """A name that the organization's clients send instead of a model."""
+
+    name = models.CharField(max_length=64)
+    target = models.CharField(max_length=161, help_text="model, or provider/model")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "name"], name="one_model_an_alias")]
+
+    def __str__(self) -> str:
+        return f"{self.name} -> {self.target}"

@@ -57,6 +57,7 @@ PERMISSIONS: dict[str, Permission] = {
     "metrics:read": Permission(EVERYONE),
     "audit:read": Permission(FINANCIERS),
     "security_log:read": Permission(ADMINS),
+    "alias:write": Permission(ADMINS),
     "key:manage": Permission(ADMINS, by_key=False),
     "key:limit": Permission(ADMINS),
     "member:read": Permission(EVERYONE, by_key=False),

@@ -35,9 +35,9 @@ class KeyAccess:
     priority: str = ""
     """Of calls that name none; empty: normal."""
 
-    def allows_model(self, provider: str, model: str) -> bool:
-        """Whether calls may ask for this model."""
-        names = (model, f"{provider}/{model}")
+    def allows_model(self, provider: str, model: str, alias: str = "") -> bool:
+        """Whether calls may ask for this model, or for the alias that stands for it."""
+        names = (model, f"{provider}/{model}", alias)
         return not self.models or any(fnmatchcase(name, pattern) for pattern in self.models for name in names)
 
     def allows_door(self, door: str) -> bool:

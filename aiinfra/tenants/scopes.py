@@ -35,6 +35,7 @@ SCOPES: dict[str, dict[str, str]] = {
         "security_log:read": "Read the security events of the organization.",
     },
     "Administration": {
+        "alias:write": "Create, change, and remove aliases of models.",
         "key:limit": "List API keys, and change the limits, addresses, and expiry of other keys.",
         "privacy:erase": "Erase the content of a user or of everyone, and read the receipts.",
     },

@@ -79,6 +79,8 @@ class Submission:
     provider: str
     model: str
     messages: Sequence[dict[str, Any]]
+    alias: str = ""
+    """What the client called the model, which may be another one for its next call."""
     priority: Priority = Priority.NORMAL
     api_key_id: int | None = None
     key_limits: KeyLimits = NO_LIMITS
@@ -191,8 +193,8 @@ def find_earlier(submission: Submission) -> AIRequest | None:
 def fingerprint(submission: Submission) -> str:
     """SHA-256 of everything that the client sent, to tell apart two bodies with one key."""
     fields = [
-        submission.provider,
-        submission.model,
+        "" if submission.alias else submission.provider,
+        submission.alias or submission.model,
         submission.call,
         submission.priority.value,
         submission.user_ref,

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from tests.api.support import (
+    ALIASES,
     CACHE,
     CHAT,
     COMPLETIONS,
@@ -134,6 +135,9 @@ API_CELLS = [
     ApiCell(EXPORTS, "GET", "statement", "finance:read", also=(("month", "2025-02-01"),)),
     ApiCell(KEYS, "GET", "list", "key:limit"),
     ApiCell(KEYS, "POST", "set-limits", "key:limit", names="key"),
+    ApiCell(ALIASES, "GET", None, "chat:write"),
+    ApiCell(ALIASES, "POST", "set", "alias:write", also=(("alias", "best"), ("model", "deepseek-chat"))),
+    ApiCell(ALIASES, "POST", "remove", "alias:write", also=(("alias", "best"),)),
     ApiCell(KEYS, "POST", "set-access", "key:limit", names="key"),
     ApiCell(KEYS, "POST", "set-expiry", "key:limit", names="key", also=(("expiresAt", None),)),
     ApiCell(PRIVACY, "POST", "erase", "privacy:erase", also=(("user", "anna"),)),

@@ -19,6 +19,7 @@ from aiinfra.tenants.scope import system_scope
 QUEUE, CHAT, HEALTH, COST = "/api/ai/queue", "/api/ai/chat", "/api/ai/health", "/api/ai/cost"
 CACHE, EVENTS, PERFORMANCE, METRICS = "/api/ai/cache", "/api/ai/events", "/api/ai/performance", "/metrics"
 EXPORTS, KEYS, PRIVACY, SECURITY_EVENTS = "/api/ai/exports", "/api/ai/keys", "/api/ai/privacy", "/api/ai/security-log"
+ALIASES = "/api/ai/aliases"
 V1 = "/v1/"
 COMPLETIONS, EMBEDDINGS, MODELS, RESPONSES = f"{V1}chat/completions", f"{V1}embeddings", f"{V1}models", f"{V1}responses"
 MESSAGES_DOOR, COUNT_TOKENS = f"{V1}messages", f"{V1}messages/count_tokens"

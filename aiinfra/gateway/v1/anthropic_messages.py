@@ -70,9 +70,10 @@ class CountedTokens(BaseModel):
 
 def submission_from(call: ApiCall, body: MessagesRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
-    provider, model = resolve(body.model, provider="anthropic")
+    turns = [message.model_dump(exclude_unset=True) for message in body.messages]
+    choice = resolve(call, body.model, turns, provider="anthropic")
     fields = {
-        "messages": [message.model_dump(exclude_unset=True) for message in body.messages],
+        "messages": turns,
         "maxTokens": body.max_tokens,
         "temperature": body.temperature,
         "serviceTier": TIERS.get(body.service_tier or ""),
@@ -80,7 +81,7 @@ def submission_from(call: ApiCall, body: MessagesRequest) -> Submission:
     }
     headers = {name: value for name in PASSED_ON if (value := call.http.headers.get(name))}
     options = options_from(call.http, fields)
-    return submission_of(call, options, provider, model, dialect=Dialect.ANTHROPIC, headers=headers)
+    return submission_of(call, options, *choice, dialect=Dialect.ANTHROPIC, headers=headers)
 
 
 def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHttpResponse:
@@ -95,14 +96,14 @@ def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHt
 
 def count_tokens(call: ApiCall, body: CountTokensRequest) -> CountedTokens:
     """How long a prompt is, without calling a provider."""
-    provider, model = resolve(body.model, provider="anthropic")
-    check_model(call.principal.limits.access, provider, model)
+    choice = resolve(call, body.model, provider="anthropic")
+    check_model(call.principal.limits.access, *choice)
     turns, parameters = [message.model_dump(exclude_unset=True) for message in body.messages], body.model_extra or {}
     try:
         check_shape(Dialect.ANTHROPIC, turns, parameters)
     except CallRejectedError as error:
         raise ApiError(400, "invalid_request", error.message, param=error.param) from None
-    return CountedTokens(input_tokens=cost.estimated_tokens(turns, parameters, model))
+    return CountedTokens(input_tokens=cost.estimated_tokens(turns, parameters, choice.model))
 
 
 messages_endpoint = AnthropicDoor(

@@ -1,6 +1,7 @@
 """`GET /v1/models`: the models that can be called, from the price book and the configured providers."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel
@@ -8,11 +9,14 @@ from pydantic import BaseModel
 from aiinfra.api import ApiCall, ApiModel, NoParameters, Operation
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import OpenAIDoor
-from aiinfra.gateway.v1.model_names import resolve, resolve_embedding
+from aiinfra.gateway.v1.model_names import BUILT_IN, ModelChoice, resolve, resolve_embedding, resolve_model
+from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
+from aiinfra.tenants.key_access import KeyAccess
 from cost_app import create_cost_optimizer
 from queue_app.api import check_model
 
+ALIAS_OWNER = "alias"
 CREATED = 0
 """OpenAI's time stamp, which the price book does not have."""
 
@@ -50,17 +54,33 @@ def list_models(call: ApiCall, _query: NoParameters) -> ModelList:
     known = sorted(pair for pair in configured if may_use(*pair))
     offers = Counter(model for _, model in configured)
     names = [(model if offers[model] == 1 else f"{provider}/{model}", provider) for provider, model in known]
+    names += [(alias, ALIAS_OWNER) for alias in _aliases(call)]
     return ModelList(data=[Model(id=name, owned_by=provider) for name, provider in names])
+
+
+def _aliases(call: ApiCall) -> Iterator[str]:
+    """The aliases that the key may use. The built-in ones choose among the models that it may use."""
+    access, own = call.principal.limits.access, aliases.targets_of(call.principal.organization_id)
+    for name in sorted({*own, *BUILT_IN}):
+        if name not in own or _may_use(access, own[name], name):
+            yield name
+
+
+def _may_use(access: KeyAccess, target: str, alias: str) -> bool:
+    try:
+        return access.allows_model(*resolve_model(target), alias)
+    except ApiError:
+        return False  # a model that has left the price book
 
 
 def get_model(call: ApiCall, query: ModelReference) -> Model:
     """One model. Raises ApiError 404."""
     try:
-        provider, model = resolve(query.model)
+        choice = resolve(call, query.model)
     except ApiError:
-        provider, model = resolve_embedding(query.model)
-    check_model(call.principal.limits.access, provider, model)
-    return Model(id=query.model, owned_by=provider)
+        choice = ModelChoice(*resolve_embedding(query.model))
+    check_model(call.principal.limits.access, *choice)
+    return Model(id=query.model, owned_by=ALIAS_OWNER if choice.alias else choice.provider)
 
 
 models_endpoint = OpenAIDoor(

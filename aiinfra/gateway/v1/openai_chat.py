@@ -49,15 +49,15 @@ class ChatCompletion(BaseModel):
 
 def submission_from(call: ApiCall, body: ChatCompletionRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
-    provider, model = resolve(body.model)
+    turns = [message.model_dump(exclude_unset=True) for message in body.messages]
     fields = {
-        "messages": [message.model_dump(exclude_unset=True) for message in body.messages],
+        "messages": turns,
         "maxTokens": body.max_completion_tokens or body.max_tokens,
         "temperature": body.temperature,
         "serviceTier": STANDARD.get(body.service_tier or "", body.service_tier),
         "parameters": body.model_extra or {},
     }
-    return submission_of(call, options_from(call.http, fields), provider, model)
+    return submission_of(call, options_from(call.http, fields), *resolve(call, body.model, turns))
 
 
 def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse | StreamingHttpResponse:

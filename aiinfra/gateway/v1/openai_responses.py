@@ -37,7 +37,6 @@ class Response(BaseModel):
 
 def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
-    provider, model = resolve(body.model)
     try:
         messages, origins = messages_of(body.instructions, body.items)
         parameters = parameters_of(body.parameters)
@@ -51,7 +50,7 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
         "parameters": parameters,
     }
     try:
-        return submission_of(call, options_from(call.http, fields), provider, model)
+        return submission_of(call, options_from(call.http, fields), *resolve(call, body.model, messages))
     except ApiError as error:
         error.param = name_as_sent(error.param or "", origins) or None
         raise
