@@ -8,8 +8,9 @@ from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets import left
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
-from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, reconciliation
+from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, quoting, reconciliation
 from cost_app.ledger.admission import AttemptOrder
+from cost_app.ledger.quoting import Quote
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
 from cost_app.performance import figures
@@ -48,6 +49,7 @@ __all__ = [
     "Performance",
     "ProviderLimit",
     "ProviderRecommendation",
+    "Quote",
     "ReportConflictError",
     "Severity",
     "TrackedRequest",
@@ -86,6 +88,8 @@ class CostOptimizer:
     classify = staticmethod(classes.classify)
     shape = staticmethod(rules.shape)
     record_uses = staticmethod(rules.record_uses)
+    quote = staticmethod(quoting.quote)
+    left_after = staticmethod(left.left_after)
     open_attempt = staticmethod(admission.open_attempt)
     current_attempt = staticmethod(attempts.current_attempt)
     dispatch = staticmethod(attempts.dispatch)

@@ -29,6 +29,7 @@ from queue_app.stats.pressure import (
     waiting_models,
 )
 from queue_app.stats.summary import QueueStats, has_overdue, held_by_model, limited_of, queue_stats
+from queue_app.submission.dry_run import dry_run
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, Submission, UnknownProviderError
 from queue_app.submission.submit import CacheMissError, submit
 
@@ -60,6 +61,7 @@ __all__ = [
     "WorkerBeat",
     "aggregate",
     "cancel_live",
+    "dry_run",
     "embed",
     "ended_among",
     "erase_requests",

@@ -1,11 +1,13 @@
-"""What budgets have left, for metrics."""
+"""What budgets have left."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from uuid import UUID
 
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.budgets.screens import budget_rows
-from cost_app.models import Budget, BudgetScope
+from cost_app.budgets.windows import windows_holding
+from cost_app.models import Budget, BudgetScope, Enforcement
 
 ORGANIZATIONS_MAX = 200
 """Each takes three queries."""
@@ -34,6 +36,12 @@ def budgets_left(organization_id: int | None) -> Iterator[BudgetLeft]:
             subject = row.name.key_id or ("" if budget.scope == BudgetScope.USER else budget.scope_value)
             usage = row.usage
             yield BudgetLeft(each, budget.id, budget.period, budget.scope, subject, usage.limit_nano, usage.free_nano)
+
+
+def left_after(attempt_id: UUID) -> int | None:
+    """Nano-dollars left in the tightest blocking budget that has counted a call; None if there is none."""
+    held = [each for each in windows_holding(attempt_id) if each.window.enforcement != Enforcement.WARN]
+    return min((each.free_nano for each in held), default=None)
 
 
 def _with_budgets() -> list[int]:

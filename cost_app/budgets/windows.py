@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
+from uuid import UUID
 
 from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
@@ -83,6 +84,12 @@ def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     for budget in budgets:
         open_windows(budget, max(at, timezone.now()))
     return list(BudgetWindow.objects.filter(budget__in=budgets, starts_at__lte=at, ends_at__gt=at).order_by("id"))
+
+
+def windows_holding(attempt_id: UUID) -> list[OpenWindow]:
+    """The windows in which a call was held, as they are now."""
+    held = BudgetWindow.objects.filter(holds__attempt_id=attempt_id)
+    return [OpenWindow(each, each.increase) for each in _with_increases(held, timezone.now())]
 
 
 def _open_windows(budgets: Iterable[Budget], now: datetime) -> list[OpenWindow]:

@@ -52,9 +52,9 @@ def open_attempt(order: AttemptOrder) -> Attempt:
     """
     policy = policy_in_force(order.organization_id)
     order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
-    attempt = _attempt(order, policy)
+    attempt = new_attempt(order, policy)
     windows = windows_for(attempt, timezone.now())
-    if cheaper := _downgraded(order, attempt, policy, windows):
+    if cheaper := downgraded(order, attempt, policy, windows):
         attempt = cheaper
         windows = windows_for(attempt, timezone.now())
     if attempt.price is None and any(each.window.enforcement != Enforcement.WARN for each in windows):
@@ -83,7 +83,7 @@ def _with_advice(
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 
-def _attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
+def new_attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
     price = _price(order, policy)
     prompt_digest, prefix_digest, prefix_bytes = fingerprints(order.provider, order.model, order.messages)
     return Attempt(
@@ -123,7 +123,7 @@ def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
     return bound_of(order.messages, order.max_tokens, prices, policy.bound_mode, order.parameters)
 
 
-def _downgraded(
+def downgraded(
     order: AttemptOrder, attempt: Attempt, policy: CostPolicy, windows: Sequence[OpenWindow]
 ) -> Attempt | None:
     """The call with the cheapest model that the organization allows, if a budget that downgrades is nearly used up."""
@@ -139,7 +139,7 @@ def _downgraded(
     if not cheaper:
         return None
     provider, model = cheaper[0]
-    return _attempt(replace(order, provider=provider, model=model), policy)
+    return new_attempt(replace(order, provider=provider, model=model), policy)
 
 
 def _is_plain(order: AttemptOrder) -> bool:

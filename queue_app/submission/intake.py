@@ -157,7 +157,7 @@ def accept(
         return known
     if not is_configured(submission.provider):
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
-    position = _place_in_queue(submission)
+    position = place_in_queue(submission)
     terms = terms or call_terms(submission)
     if lookup is None and submission.cache_mode != "bypass":
         lookup = cache.prepare(question_of(submission, terms))
@@ -209,7 +209,7 @@ def fingerprint(submission: Submission) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _place_in_queue(submission: Submission) -> int:
+def place_in_queue(submission: Submission) -> int:
     """Approximate position in the organization's queue, starting at 1. Raises QueueFullError."""
     try:
         depth, limit = index.room_of(submission.organization_id)

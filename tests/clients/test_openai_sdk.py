@@ -38,6 +38,8 @@ def test_a_chat_is_answered_and_booked(openai_client: openai.OpenAI) -> None:
     assert raw.headers["x-aiinfra-request-id"] == str(entry.request_id)
     assert raw.headers["x-aiinfra-cost"] == f"{entry.nano / 1e9:.9f}".rstrip("0")
     assert (raw.headers["x-aiinfra-cache"], bool(raw.headers["x-request-id"])) == ("miss", True)
+    assert (raw.headers["x-aiinfra-attempts"], "x-aiinfra-budget-remaining" in raw.headers) == ("1", False)
+    assert int(raw.headers["x-aiinfra-overhead-ms"]) >= 0
     again = openai_client.chat.completions.with_raw_response.create(model=MODEL, messages=ASKED)  # type: ignore[arg-type]
     assert again.headers["x-aiinfra-cache"] == "hit"
     assert again.parse().choices == answer.choices
@@ -137,3 +139,12 @@ def test_a_spent_budget_and_a_reused_key_are_not_retried(
     assert spent.value.response.headers["x-should-retry"] == "false"
     with system_scope():
         assert AIRequest.objects.count() == 1
+
+
+def test_an_answer_says_what_its_budget_has_left(openai_client: openai.OpenAI, organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
+    raw = openai_client.chat.completions.with_raw_response.create(model=MODEL, messages=ASKED)  # type: ignore[arg-type]
+    with system_scope():
+        left = 10**9 - LedgerEntry.objects.get().nano
+    assert round(float(raw.headers["x-aiinfra-budget-remaining"]) * 1e9) == left

@@ -16,6 +16,7 @@ from aiinfra.gateway.v1.anthropic_message import message_from
 from aiinfra.gateway.v1.anthropic_stream import MessageStream
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenBody, json_of
+from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
@@ -88,6 +89,8 @@ def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHt
     """Answer a call on the same connection."""
     with contract_errors():
         submission = submission_from(call, body)
+        if is_dry_run(call.http):
+            return quoted(submission)
         if body.stream:
             return stream(submission, call.http, MessageStream(getattr(call.http, "request_id", None)))
         status = run(submission, call.http)

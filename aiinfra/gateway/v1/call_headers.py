@@ -7,8 +7,11 @@ from django.http import HttpRequest
 from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
+from cost_app import create_cost_optimizer
 from queue_app.api import CallOptions
 from queue_app.facade import AIRequest, RequestStatus
+
+cost_optimizer = create_cost_optimizer()
 
 DEFAULT_TIMEOUT_S = 120.0
 """The longest that a provider call may take: SDKs wait 10 minutes, and answers of coding agents are long."""
@@ -55,7 +58,31 @@ def _timeout_ms(request: HttpRequest) -> int:
 def headers_of(status: RequestStatus) -> dict[str, str]:
     """What people look up about a call: its request, whether the cache answered, and its cost in dollars."""
     cost = dollars(status.cost_nano)
-    return {**headers_while_running(status.request), "x-aiinfra-cost": cost, "x-cost": cost}
+    return {
+        **headers_while_running(status.request),
+        "x-aiinfra-cost": cost,
+        "x-cost": cost,
+        "x-aiinfra-attempts": str(len(status.attempts)),
+        **_overhead(status),
+        **_budget(status),
+    }
+
+
+def _overhead(status: RequestStatus) -> dict[str, str]:
+    """The time that the request has taken, waiting included, without its provider calls."""
+    request = status.request
+    if request.completed_at is None:
+        return {}
+    whole = (request.completed_at - request.created_at).total_seconds() * MS
+    calls = [(each.dispatched_at, each.finished_at) for each in status.attempts]
+    called = sum((end - begin).total_seconds() * MS for begin, end in calls if begin and end)
+    return {"x-aiinfra-overhead-ms": str(max(0, round(whole - called)))}
+
+
+def _budget(status: RequestStatus) -> dict[str, str]:
+    """US dollars left in the tightest blocking budget that has counted the call."""
+    left = cost_optimizer.left_after(status.attempts[-1].id) if status.attempts else None
+    return {} if left is None else {"x-aiinfra-budget-remaining": dollars(left), "x-budget-remaining": dollars(left)}
 
 
 def headers_while_running(request: AIRequest) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, StreamOptions, json_of
+from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_chat_stream import ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
@@ -64,6 +65,8 @@ def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse
     """Answer a chat call on the same connection."""
     with contract_errors():
         submission = submission_from(call, body)
+        if is_dry_run(call.http):
+            return quoted(submission)
         if body.stream:
             with_usage = bool(body.stream_options and body.stream_options.include_usage)
             return stream(submission, call.http, ChatStream(with_usage=with_usage))

@@ -4,11 +4,14 @@ import struct
 from base64 import b64encode
 from typing import Annotated, Any, Literal
 
+from django.http import HttpResponse
 from pydantic import BaseModel, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
+from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.call_headers import options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
+from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
 from aiinfra.gateway.v1.model_names import resolve_embedding
 from aiinfra.gateway.v1.running import provider_failure
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ProviderError, TokenUsage
@@ -55,10 +58,14 @@ class Embeddings(BaseModel):
     usage: EmbeddingsUsage
 
 
-def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings:
+def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpResponse:
     """Embed the texts on the same connection."""
     with contract_errors():
         submission = submission_from(call, body)
+        if is_dry_run(call.http):
+            if call.idempotency_key is not None:
+                raise ApiError(400, "invalid_request", "A dry run has no answer to keep.", param="Idempotency-Key")
+            return quoted(submission, has_answer=False)
         further = {"dimensions": body.dimensions} if body.dimensions else {}
         asked = EmbeddingCall(_texts(body.input), submission.timeout_ms / 1000, {**further, **(body.model_extra or {})})
         try:

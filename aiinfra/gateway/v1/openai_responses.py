@@ -9,6 +9,7 @@ from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
+from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_body import ResponsesRequest
@@ -63,6 +64,8 @@ def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | Streaming
     asked = body.sent
     with contract_errors():
         submission = submission_from(call, body)
+        if is_dry_run(call.http):
+            return quoted(submission)
         if body.stream:
             return stream(submission, call.http, ResponseStream(asked))
         status = run(submission, call.http)

@@ -1,0 +1,106 @@
+"""A dry run says what a call would cost and where it would go; it calls nothing and writes nothing."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from aiinfra.redis import redis_client
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Budget, BudgetWindow
+from tests.api.support import (
+    COMPLETIONS,
+    EMBEDDINGS,
+    MESSAGES,
+    MESSAGES_DOOR,
+    QUEUE,
+    RESPONSES,
+    Caller,
+    enqueue_body,
+    error_of,
+    rows,
+)
+
+DRY = {"x-aiinfra-dry-run": "true"}
+BODIES: dict[str, dict[str, Any]] = {
+    COMPLETIONS: {"model": "gpt-4", "messages": MESSAGES, "max_tokens": 500},
+    RESPONSES: {"model": "gpt-4", "input": "What is a queue?", "max_output_tokens": 500},
+    MESSAGES_DOOR: {"model": "claude-haiku-4-5", "messages": MESSAGES, "max_tokens": 500},
+    EMBEDDINGS: {"model": "text-embedding-3-small", "input": ["a", "b"]},
+}
+
+
+@pytest.fixture
+def budget(organization: Organization) -> Budget:
+    with organization_scope(organization.pk):
+        return Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
+
+
+def quote_of(caller: Caller, address: str, **changes: Any) -> dict[str, Any]:
+    response = caller.post(address, {**BODIES[address], **changes}, **DRY)
+    assert response.status_code == 200, response.content
+    assert response["x-aiinfra-dry-run"] == "true"
+    body: dict[str, Any] = json.loads(response.content)
+    return body
+
+
+@pytest.mark.parametrize("address", BODIES)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_costs_are_in_order_and_nothing_is_written(
+    program: Caller, budget: Budget, address: str, stream: bool
+) -> None:
+    program.get(QUEUE, action="stats")  # the key's first use is noted
+    before = rows()
+    quote = quote_of(program, address, **({"stream": stream} if address != EMBEDDINGS else {}))
+    low, expected, most = (Decimal(quote["cost"][name]) for name in ("low", "expected", "most"))
+    assert 0 < low <= expected <= most
+    assert (quote["cost"]["currency"], quote["budget_remaining"], quote["fits_budget"]) == ("USD", "1.00", True)
+    assert (quote["provider"], quote["position"]) == ("anthropic" if address == MESSAGES_DOOR else "openai", 1)
+    assert rows() == before
+    with organization_scope(budget.organization_id):
+        assert not BudgetWindow.objects.exists()
+
+
+def test_a_quote_is_what_the_call_would_hold(program: Caller, budget: Budget) -> None:
+    body = enqueue_body(provider="openai", model="gpt-4", maxTokens=500)
+    most = quote_of(program, COMPLETIONS)["cost"]["most"]
+    assert program.post(QUEUE, body).status_code == 202
+    with organization_scope(budget.organization_id):
+        held = BudgetWindow.objects.get().reserved_nano
+    assert Decimal(most) * 10**9 == held
+    after = quote_of(program, COMPLETIONS)
+    assert Decimal(after["budget_remaining"]) == 1 - Decimal(most)
+    assert after["position"] == 2
+
+
+def test_a_call_that_does_not_fit_is_quoted_and_counts_as_no_refusal(program: Caller, budget: Budget) -> None:
+    with organization_scope(budget.organization_id):
+        Budget.objects.update(limit_nano=1)
+    quote = quote_of(program, COMPLETIONS)
+    assert (quote["budget_remaining"], quote["fits_budget"]) == ("0.000000001", False)
+    assert redis_client().keys("cost:{refused}*") == []
+
+
+def test_a_quote_names_the_fallbacks(program: Caller) -> None:
+    fallbacks = quote_of(program, COMPLETIONS)["fallbacks"]
+    assert fallbacks and all("/" in name for name in fallbacks)
+    assert quote_of(program, EMBEDDINGS)["fallbacks"] == []
+
+
+@pytest.mark.parametrize("value", ["yes", "1", ""])
+def test_another_value_of_the_header_is_refused(program: Caller, value: str) -> None:
+    response = program.post(COMPLETIONS, BODIES[COMPLETIONS], **{"x-aiinfra-dry-run": value})
+    assert (response.status_code, error_of(response)["param"]) == (400, "x-aiinfra-dry-run")
+
+
+def test_a_wrong_call_is_refused_as_without_a_dry_run(program: Caller) -> None:
+    response = program.post(COMPLETIONS, {**BODIES[COMPLETIONS], "n": 2}, **DRY)
+    assert (response.status_code, error_of(response)["param"]) == (400, "n")
+    response = program.post(EMBEDDINGS, BODIES[EMBEDDINGS], **DRY, **{"Idempotency-Key": "x"})
+    assert (response.status_code, error_of(response)["param"]) == (400, "Idempotency-Key")
+
+
+def test_another_organization_s_budget_is_not_in_a_quote(other_program: Caller, budget: Budget) -> None:
+    assert quote_of(other_program, COMPLETIONS)["budget_remaining"] is None
