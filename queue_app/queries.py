@@ -41,6 +41,7 @@ class RequestStatus:
     attempts: Sequence[Attempt]
     position: int | None = None
     messages: list[dict[str, Any]] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
     response: dict[str, Any] | None = None
 
     @property
@@ -94,11 +95,13 @@ def ended_among(request_ids: Iterable[UUID]) -> set[UUID]:
 def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
     """Everything about one request."""
     content = RequestContent.objects.fetch(request_id=request.id) if with_content else None
+    call = unpack(content.call) if content else {}
     return RequestStatus(
         request=request,
         attempts=cost.attempts_of([request.id]),
         position=_position(request),
-        messages=unpack(content.call)["messages"] if content else None,
+        messages=call["messages"] if content else None,
+        parameters=call.get("parameters", {}),
         response=unpack(content.response) if content and content.response else None,
     )
 
