@@ -6,7 +6,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 OLDEST := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev check test test-quick mutants bench flames format lock audit docs screenshots \
+.PHONY: help run install install-dev check test test-quick test-hosts mutants bench flames format lock audit docs screenshots \
   check-code check-types check-layers check-templates check-deploy check-migrations check-lock check-docs
 
 help:  ## Show this list
@@ -26,6 +26,9 @@ test-quick: install-dev  ## Run the unit tests on SQLite
 
 test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (15 to 20 minutes)
 	@$(BIN)/python -m tests
+
+test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL; about 3 minutes)
+	@$(BIN)/python -m pytest -q tests/hosts
 
 mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \

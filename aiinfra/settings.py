@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-import dj_database_url
-
+from aiinfra.configuration import databases
 from aiinfra.configuration.reading import read_or_exit, secret_or_exit, stored_secret_or_exit
 from aiinfra.configuration.table import cache, exports, limits, messages, places, providers, queue, security, web
 
@@ -30,6 +29,8 @@ HTTPS = values[security.AIINFRA_HTTPS]
 
 CSRF_TRUSTED_ORIGINS = [f"https://{'*' * host.startswith('.')}{host}" for host in ALLOWED_HOSTS] if HTTPS else []
 SECURE_SSL_REDIRECT = HTTPS
+# Prometheus asks each host on its private address.
+SECURE_REDIRECT_EXEMPT = [r"^metrics$"]
 BEHIND_PROXY = values[security.AIINFRA_BEHIND_PROXY]
 TRUSTED_PROXIES = values[security.AIINFRA_TRUSTED_PROXIES]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
@@ -77,6 +78,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "aiinfra.monitoring.health.probes",
     "aiinfra.middleware.trusted_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -183,21 +185,17 @@ STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestSta
 # Database
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": dj_database_url.parse(values[places.DATABASE_URL])}
-match DATABASES["default"]["ENGINE"]:
-    case "django.db.backends.sqlite3":
-        DATABASES["default"]["ENGINE"] = "aiinfra.sqlite"
-        DATABASES["default"]["CONN_MAX_AGE"] = None
-        DATABASES["default"]["OPTIONS"] = {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            # Every thread has a connection, so its cache is small; the operating system caches the file as well.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-256;",
-        }
-    case "django.db.backends.postgresql":
-        DATABASES["default"]["OPTIONS"] = {
-            "pool": {"min_size": 1, "max_size": values[places.DATABASE_POOL_SIZE], "timeout": 10},
-        }
+_database_url = values[places.DATABASE_URL]
+DATABASES = {
+    "default": databases.sqlite_settings(_database_url)
+    if _database_url.startswith("sqlite:")
+    else databases.postgres_settings(
+        _database_url,
+        pool_size=values[places.DATABASE_POOL_SIZE],
+        statement_timeout_s=values[places.DATABASE_STATEMENT_TIMEOUT_S],
+        by_transaction=values[places.DATABASE_TRANSACTION_POOLING],
+    )
+}
 
 # Redis and RQ
 
@@ -243,6 +241,7 @@ STREAM_DRAIN_S = values[web.STREAM_DRAIN_S]
 
 WEB_PROCESSES = values[web.WEB_PROCESSES]
 WEB_THREADS = values[web.WEB_THREADS]
+WEB_LAME_DUCK_S = values[web.WEB_LAME_DUCK_S]
 EVENT_CLIENTS_MAX = values[web.EVENT_CLIENTS_MAX]
 CONNECTIONS_PER_ADDRESS_MAX = values[web.CONNECTIONS_PER_ADDRESS_MAX]
 

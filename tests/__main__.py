@@ -42,7 +42,7 @@ class Part:
 
 
 # Importing Playwright and the faults takes each process a second, and there are no unit tests in them.
-UNIT_PATHS = ("tests", "--ignore=tests/browser", "--ignore=tests/faults")
+UNIT_PATHS = ("tests", "--ignore=tests/browser", "--ignore=tests/faults", "--ignore=tests/hosts")
 UNIT = Part("unit tests on SQLite", "not browser and not processes", UNIT_PATHS)
 UNIT_POSTGRES = replace(
     UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True

@@ -23,7 +23,7 @@ from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
 from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
-from tests.support.selection import mark_databases, mark_processes
+from tests.support.selection import mark_databases, mark_hosts, mark_processes
 from tests.support.template import Template, template_path
 
 # A busy machine must fail no test: examples have no deadline.
@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark_databases(item)
         mark_processes(item)
+        mark_hosts(item)
 
 
 def _is_up(url: str) -> bool:

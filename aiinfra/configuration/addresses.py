@@ -4,8 +4,9 @@ import re
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from aiinfra.configuration.databases import POSTGRES, postgres_options
+
 NAME = r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
-DATABASES = ("sqlite", "postgres", "postgresql", "pgsql")
 REDIS = ("redis", "rediss", "unix")
 
 
@@ -148,20 +149,26 @@ def _url_of(name: str, url: str) -> str:
 
 
 class DatabaseUrl:
-    """SQLite or PostgreSQL, as dj-database-url reads it."""
+    """SQLite, or PostgreSQL as libpq reads it."""
 
     range = "a `sqlite://` or `postgres://` URL"
     is_secret = False
 
     def parse(self, text: str) -> str:
         """See Kind."""
-        parts = _split(text, "must be sqlite:///path or postgres://user:password@host:port/name")
-        if parts.scheme not in DATABASES:
-            raise ValueError("must be sqlite:///path or postgres://user:password@host:port/name")
+        words = "must be sqlite:///path or postgres://user:password@host:port/name"
+        if text.partition("://")[0] in POSTGRES:
+            postgres_options(text)
+            return text
+        parts = _split(text, words)
+        if parts.scheme != "sqlite":
+            raise ValueError(words)
         if not parts.path.strip("/") or ":memory:" in text:
-            raise ValueError("must name a database after the host: sqlite:///path or postgres://user@host:port/name")
-        if parts.scheme == "sqlite" and parts.netloc:
+            raise ValueError("must name a file: sqlite:///path")
+        if parts.netloc:
             raise ValueError("must have three slashes before a relative path, four before an absolute one")
+        if parts.query or parts.fragment:
+            raise ValueError("must have no options after the path")
         return text
 
 

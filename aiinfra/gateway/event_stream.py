@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from aiinfra import web_stopping
 from aiinfra.api import ApiCall
 from aiinfra.failures import DATABASE_AWAY
-from aiinfra.gateway import stopping
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.current_permissions import current_permissions
 from aiinfra.gateway.feed import Listener, feed
@@ -105,7 +105,7 @@ class EventStream:
         """Wait for a slow client, but not forever."""
         deadline = time.monotonic() + STALLED_S
         while not self._socket.is_ready(TICK_S):
-            if stopping.is_stopping() or time.monotonic() > deadline:
+            if web_stopping.is_stopping() or time.monotonic() > deadline:
                 return False
         return True
 
@@ -122,7 +122,7 @@ class EventStream:
 
     def _why_over(self) -> str:
         """Why the stream ends; empty while it continues."""
-        if stopping.is_stopping():
+        if web_stopping.is_stopping():
             return "shutdown"
         if self._socket.is_gone():
             return "gone"

@@ -19,6 +19,7 @@ OTHER = "other"
 LABEL_MAX = 100
 LATENCIES_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 WAITS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 120, 600, 3600)
+POOL_WAITS_S = (0.001, 0.01, 0.1, 0.5, 1, 5)
 CALL = ("organization", "provider", "model")
 Labels = dict[str, str]
 
@@ -95,6 +96,7 @@ _lease_losses = _Counter(
     "lease_losses", "Requests taken from a process that stopped renewing its lease.", ("organization",)
 )
 _lookups = _Counter("cache_lookups", "Cache lookups, by result.", ("organization", "result"))
+_pool_wait = _Histogram("database_pool_wait", "Time that threads waited for a PostgreSQL connection.", (), POOL_WAITS_S)
 
 
 def attempt_ended(call: tuple[int, str, str], outcome: str, error: str, latency_ms: int | None) -> None:
@@ -138,3 +140,8 @@ def lease_lost(organization_id: int) -> None:
 def cache_looked_up(organization_id: int, result: str) -> None:
     """The cache was asked; `result` is the layer that answered, a reason for a miss, or an error."""
     _lookups.add(1, organization_id, result)
+
+
+def pool_waited(seconds: float) -> None:
+    """A thread got a connection of the database's pool after this time."""
+    _pool_wait.observe(seconds)

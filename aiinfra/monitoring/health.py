@@ -8,11 +8,15 @@ from typing import Literal
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from aiinfra import web_stopping
 from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation
+from aiinfra.middleware import GetResponse
+from aiinfra.monitoring import readiness
 from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
@@ -157,18 +161,31 @@ health_endpoint = Endpoint(
 
 
 @public
-@require_GET
+@require_safe
 def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
     """Liveness: the process answers."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @public
-@require_GET
+@require_safe
 def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
-    """Readiness: the database answers, so requests can be accepted. Redis may be down; the queue keeps accepted
-    requests.
-    """
-    if _database_answers():
+    """Readiness: requests can be accepted. Redis may be down; the queue keeps accepted requests."""
+    if not web_stopping.is_stopping() and not readiness.obstacle():
         return HttpResponse("ready\n", content_type="text/plain")
     return HttpResponse("not ready\n", content_type="text/plain", status=503)
+
+
+PROBES = {"/healthz": healthz, "/readyz": readyz}
+
+
+def probes(get_response: GetResponse) -> GetResponse:
+    """Middleware: probes get the truth under any host name and without TLS, instead of an error or a redirect that a
+    load balancer takes for health.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        probe = PROBES.get(request.path_info)
+        return probe(request) if probe else get_response(request)
+
+    return middleware

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from aiinfra.configuration.setting import Values
 from aiinfra.configuration.spelling import misspelled
 from aiinfra.configuration.table.providers import compatible_keys
+from aiinfra.monitoring import clocks
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.secret_rotation import count_by_key
@@ -32,6 +33,7 @@ SQLITE_WAL_FIXED = (3, 51, 3)
 in WAL mode (sqlite.org/wal.html, "WAL-reset bug")."""
 
 EXPOSED_SHOWN = 10
+SKEW_NOTED_S = 1.0
 CREDENTIALS = {"username", "password", "credential_provider"}
 """What a connection without authentication leaves out."""
 
@@ -57,7 +59,19 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Run all checks; each ends within a few seconds, whatever is broken."""
-    checks = (_settings, _redis, _database, _secrets, _stored_secrets, _people, _time_zones, _providers, _embedder)
+    checks = (
+        _settings,
+        _redis,
+        _database,
+        _clocks,
+        _static_files,
+        _secrets,
+        _stored_secrets,
+        _people,
+        _time_zones,
+        _providers,
+        _embedder,
+    )
     return [finding for check in checks for finding in check()]
 
 
@@ -137,9 +151,35 @@ def _database() -> Iterator[Finding]:
         yield Finding(Level.FAILED, f"The database is unreachable: {error}")
         return
     yield Finding(Level.OK, f"The database ({connection.vendor}) answers")
-    yield _judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py migrate")
+    yield _judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py release")
     if connection.vendor == "sqlite":
         yield from _sqlite()
+
+
+def _static_files() -> Iterator[Finding]:
+    """A host that runs only workers needs none."""
+    if not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
+        yield Finding(Level.NOTE, "No static files: run manage.py release if this host serves pages")
+
+
+def _clocks() -> Iterator[Finding]:
+    """Compares this host's clock with the others. Whoever cannot be asked has been reported before."""
+    readers = (("database", clocks.database_skew_s), ("Redis", clocks.redis_skew_s))
+    for name, read in readers:
+        try:
+            skew = read()
+        except (DatabaseError, RedisError):
+            continue
+        yield _clock(name, skew)
+
+
+def _clock(name: str, skew_s: float) -> Finding:
+    words = f"This host's clock and that of {name} differ by {abs(skew_s):.1f} s"
+    if abs(skew_s) >= settings.QUEUE_LEASE_S / 3:
+        return Finding(Level.FAILED, f"{words}: synchronize them with NTP")
+    if abs(skew_s) >= SKEW_NOTED_S:
+        return Finding(Level.NOTE, f"{words}: synchronize them with NTP")
+    return Finding(Level.OK, f"The clocks of this host and {name} agree")
 
 
 def _sqlite() -> Iterator[Finding]:

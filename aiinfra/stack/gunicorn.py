@@ -17,7 +17,7 @@ workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 worker_class = "aiinfra.stack.web.worker.BufferingWorker"
 preload_app = True
-graceful_timeout = 10
+graceful_timeout = settings.WEB_LAME_DUCK_S + 10
 loglevel = "warning"
 control_socket_disable = True
 # Each process proves that it is alive by touching a file; on a busy disk the processes would look dead.
@@ -38,6 +38,6 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - gunicorn passes it
 
 def post_worker_init(worker: Any) -> None:
     """gunicorn's hook in each new process: live events end on SIGTERM, so that they do not delay the shutdown."""
-    from aiinfra.gateway import stopping
+    from aiinfra import web_stopping
 
-    stopping.watch(lambda: not worker.alive)
+    web_stopping.watch(lambda: not worker.alive)

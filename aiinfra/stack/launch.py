@@ -15,9 +15,9 @@ from django.db import OperationalError, connections
 
 from aiinfra.stack import bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
+from aiinfra.stack.release import DatabaseUnreachableError, release
 from aiinfra.tenants import demo, demo_rules
 from aiinfra.tenants.models import Organization
-from cost_app import create_cost_optimizer
 
 
 class CannotStartError(Exception):
@@ -31,10 +31,11 @@ def prepare(say: Callable[[str], object]) -> None:
     check_ports()
     programs.log_directory().mkdir(parents=True, exist_ok=True)
     _protect_files()
-    say("Preparing the database ...")
-    _migrate()
-    say("Collecting static files ...")
-    call_command("collectstatic", interactive=False, verbosity=0)
+    try:
+        release(say)
+        _seed()
+    except (DatabaseUnreachableError, OperationalError) as error:
+        raise CannotStartError(str(error)) from error
     _write_configuration()
 
 
@@ -110,21 +111,13 @@ def _protect_files() -> None:
         raise CannotStartError(f"Other users can read {error.filename}, and this user cannot change that.") from error
 
 
-def _migrate() -> None:
-    """Seed demo accounts only if no one has created an organization yet, and only where they are allowed.
-
-    The price book learns new models here and not in a migration: they come with each release of a package.
-    """
-    try:
-        call_command("migrate", interactive=False, verbosity=0)
-        create_cost_optimizer().import_prices_once()
-        if not Organization.objects.exists() and not demo_rules.obstacles():
-            with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-                call_command("seed_demo")
-                call_command("demo_history", "demo", per_day=60)
-        demo.set_passwords()
-    except OperationalError as error:
-        raise CannotStartError(f"The database is unreachable: {error}") from error
+def _seed() -> None:
+    """Create demo accounts only if no one has created an organization yet, and only where they are allowed."""
+    if not Organization.objects.exists() and not demo_rules.obstacles():
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            call_command("seed_demo")
+            call_command("demo_history", "demo", per_day=60)
+    demo.set_passwords()
 
 
 def _write_configuration() -> None:

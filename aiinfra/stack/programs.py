@@ -52,7 +52,12 @@ def product() -> list[Program]:
     return [
         Program("scheduler", _manage("scheduler")),
         Program("workers", _manage("worker"), stop_wait_s=WORKER_DRAIN_S),
-        Program("web", [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"], 20),
+        Program(
+            "web",
+            [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"],
+            stop_wait_s=20,
+            environment={"WEB_LAME_DUCK_S": "0"},  # there is no other host to send clients to
+        ),
         Program(BANNER, _manage(BANNER), is_once=True),
     ]
 

@@ -22,7 +22,8 @@ from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from schemathesis import BaseSchema, Case
 
-from aiinfra.gateway import chat, event_stream, stopping, waiting
+from aiinfra import web_stopping
+from aiinfra.gateway import chat, event_stream, waiting
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
 from aiinfra.openapi import document
@@ -76,7 +77,7 @@ def admin_headers(
     # No one processes what is queued here, so that a client who waits would wait for its whole deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     monkeypatch.setattr(django_settings, "UNAUTHENTICATED_PER_MINUTE", 100_000)  # many bad keys are tried
-    monkeypatch.setattr(stopping, "is_stopping", lambda: True)  # else live events would have no end
+    monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)  # else live events would have no end
     for module in (event_stream, waiting):
         monkeypatch.setattr(module, "release_connections", lambda: None)
     signals = (request_started, request_finished)

@@ -12,7 +12,7 @@ from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from aiinfra.gateway import stopping
+from aiinfra import web_stopping
 from aiinfra.gateway.feed import feed
 from aiinfra.tenants.models import User
 from tests.queue_app.conftest import _no_provider_keys, claimed, provider, queue, submit
@@ -85,7 +85,7 @@ def open_page(chromium: Browser, live_server: LiveServer, queue: None) -> Iterat
         context.close()
     # Streams end before the database is emptied: this server does not see that their clients have left.
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(stopping, "is_stopping", lambda: True)
+        monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)
         wait_until(lambda: feed.count() == 0, "the end of the streams")
     assert said == []
 

@@ -109,14 +109,15 @@ def postgres_answers() -> bool:
 def fresh_postgres() -> Iterator[Postgres]:
     """A new, empty database that is dropped afterwards."""
     name = f"aiinfra_faults_{os.getpid()}"
-    _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
     try:
         yield Postgres(_server(name))
     finally:
-        _administer(f"DROP DATABASE {name} WITH (FORCE)")
+        administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _administer(*statements: str) -> None:
+def administer(*statements: str) -> None:
+    """Run statements on the server."""
     with psycopg.connect(_server("postgres"), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -68,6 +68,7 @@ class Stack:
             "AIINFRA_DATA_DIR": str(directory),
             "DATABASE_URL": database.url,
             "PORT": str(web_port),
+            "WEB_LAME_DUCK_S": "0",
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_BOOK": str(directory / "book.jsonl"),

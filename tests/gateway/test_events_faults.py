@@ -6,8 +6,8 @@ import pytest
 from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
-from aiinfra import live_events
-from aiinfra.gateway import event_stream, stopping
+from aiinfra import live_events, web_stopping
+from aiinfra.gateway import event_stream
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.places import Places
 from aiinfra.tenants.models import Organization
@@ -64,7 +64,7 @@ def test_a_server_that_stops_ends_its_streams(
 ) -> None:
     stream = listen(program)
     ready(stream)
-    monkeypatch.setattr(stopping, "is_stopping", lambda: True)
+    monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)
     assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
 
 

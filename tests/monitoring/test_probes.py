@@ -8,6 +8,21 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from aiinfra import web_stopping
+from aiinfra.monitoring import readiness
+
+
+class SameThread:
+    """Looks with the test's connection."""
+
+    def answer(self, _patience_s: float) -> str:
+        return readiness.look()
+
+
+@pytest.fixture(autouse=True)
+def _same_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_check", SameThread())
+
 
 @pytest.fixture
 def database_away() -> Iterator[None]:
@@ -53,3 +68,26 @@ def test_they_are_for_reading(path: str, method: str) -> None:
 @pytest.fixture(autouse=True)
 def _database(db: None) -> None:
     """Both may look at the database."""
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_they_tell_the_truth_with_https_and_under_any_host(path: str, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.ALLOWED_HOSTS = ["only.example"]
+    assert Client(headers={"host": "10.0.0.7"}).get(path).status_code == 200
+
+
+@pytest.mark.usefixtures("database_away")
+def test_a_lost_database_is_no_redirect(settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client(headers={"host": "10.0.0.7"}).get("/readyz").status_code == 503
+
+
+def test_a_stopping_process_is_not_ready_and_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)
+    assert ask("/readyz") == (503, "not ready\n")
+    assert ask("/healthz") == (200, "ok\n")
+
+
+def test_load_balancers_may_ask_with_head() -> None:
+    assert Client().head("/readyz").status_code == 200

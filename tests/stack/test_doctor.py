@@ -74,7 +74,7 @@ def test_a_redis_that_is_away_is_a_failure(settings: Settings) -> None:
 @pytest.mark.usefixtures("good_redis")
 def test_a_missing_migration_is_a_failure() -> None:
     MigrationRecorder.Migration.objects.filter(app="queue_app").delete()
-    assert "manage.py migrate" in failures()
+    assert "manage.py release" in failures()
 
 
 @pytest.mark.usefixtures("good_redis")

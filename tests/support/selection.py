@@ -76,6 +76,12 @@ def mark_processes(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.processes)
 
 
+def mark_hosts(item: pytest.Item) -> None:
+    """Mark a test `hosts` if it needs servers of its own."""
+    if item.nodeid.startswith("tests/hosts/"):
+        item.add_marker(pytest.mark.hosts)
+
+
 def mark_databases(item: pytest.Item) -> None:
     """Mark a test `no_database` or `on_postgres`; what has neither mark runs on SQLite alone."""
     if not _touches_database(item):

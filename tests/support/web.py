@@ -38,6 +38,7 @@ def serve(redis_url: str, settings: Settings, tmp_path: Path) -> Iterator[Callab
                 "SECRET_KEY": settings.SECRET_KEY,
                 "API_KEY_PEPPER": settings.API_KEY_PEPPER,
                 "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
+                "WEB_LAME_DUCK_S": "0",
                 **PROVIDER_KEYS,
                 **environment,
             }

@@ -57,11 +57,25 @@ DATABASE_URL = Setting(
     "DATABASE_URL",
     DatabaseUrl(),
     _sqlite,
-    "`postgres://user:password@host:port/name` or `sqlite:///path` (four slashes for an absolute path).",
+    "`postgres://user:password@host:port/name?option=value` with all options of libpq, or `sqlite:///path` (four "
+    "slashes for an absolute path).",
     "SQLite in the data directory",
 )
 DATABASE_POOL_SIZE = Setting(
     "DATABASE_POOL_SIZE", kinds.Whole(1, 1000), 8, "Maximum PostgreSQL connections that one process keeps open."
+)
+DATABASE_STATEMENT_TIMEOUT_S = Setting(
+    "DATABASE_STATEMENT_TIMEOUT_S",
+    kinds.Whole(0, 86_400),
+    60,
+    "Seconds after which PostgreSQL cancels a statement. 0 means never. `release` has no limit.",
+)
+DATABASE_TRANSACTION_POOLING = Setting(
+    "DATABASE_TRANSACTION_POOLING",
+    kinds.Switch(),
+    False,
+    "`DATABASE_URL` is a pgbouncer in transaction mode: no cursors of the server, no statement timeout. Run `release` "
+    "with a direct URL.",
 )
 REDIS_URL = Setting(
     "REDIS_URL",

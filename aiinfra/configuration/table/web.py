@@ -5,6 +5,13 @@ from aiinfra.configuration.setting import Setting
 
 WEB_PROCESSES = Setting("WEB_PROCESSES", kinds.Whole(1, 256), 2, "Web server processes.")
 WEB_THREADS = Setting("WEB_THREADS", kinds.Whole(1, 1000), 24, "Concurrent requests per process.")
+WEB_LAME_DUCK_S = Setting(
+    "WEB_LAME_DUCK_S",
+    kinds.Whole(0, 300),
+    5,
+    "Seconds that a web server goes on serving after SIGTERM, while `/readyz` answers 503, so that load balancers stop "
+    "sending requests. Set it above the interval of their probes. `run` always uses 0.",
+)
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),

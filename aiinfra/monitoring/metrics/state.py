@@ -6,6 +6,8 @@ read is left out.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import get_args
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -17,11 +19,12 @@ from aiinfra.monitoring import clocks
 from aiinfra.providers import breaker
 from aiinfra.providers.breaker import CircuitState
 from cost_app import create_cost_optimizer
-from queue_app.facade import lanes_now, totals_ended, workers
+from queue_app.facade import PriorityName, lanes_now, totals_ended, workers
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
 
+PRIORITIES = get_args(PriorityName)
 LANE = ["organization", "priority"]
 BUDGET = ["organization", "budget", "period", "scope", "subject"]
 Slugs = Mapping[str, str]
@@ -51,13 +54,13 @@ def _queue(slugs: Slugs, organization_id: int | None) -> Iterator[Metric]:
     )
     running = GaugeMetricFamily("aiinfra_requests_in_progress", "Requests that are being processed.", labels=LANE)
     now = timezone.now()
-    for lane in lanes_now(organization_id):
-        labels = [_slug(slugs, lane.organization_id), lane.priority]
-        if lane.status == "pending":
-            depth.add_metric(labels, lane.count)
-            age.add_metric(labels, max((now - lane.oldest_at).total_seconds(), 0))
-        else:
-            running.add_metric(labels, lane.count)
+    lanes = {(lane.organization_id, lane.priority, lane.status): lane for lane in lanes_now(organization_id)}
+    for owner, priority in product(map(int, slugs), PRIORITIES):
+        labels = [slugs[str(owner)], priority]
+        waiting, processing = (lanes.get((owner, priority, status)) for status in ("pending", "processing"))
+        depth.add_metric(labels, waiting.count if waiting else 0)
+        age.add_metric(labels, max((now - waiting.oldest_at).total_seconds(), 0) if waiting else 0)
+        running.add_metric(labels, processing.count if processing else 0)
     yield from (depth, age, running)
 
 

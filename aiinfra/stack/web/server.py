@@ -27,6 +27,9 @@ READ_BYTES = 16 * 1024
 SPOOL_BYTES = 1024 * 1024
 """Responses and permitted uploads above this size continue in a temporary file."""
 WARN_EVERY_S = 60.0
+PROBES = ("/healthz", "/readyz")
+PROBE_THREADS = 4
+ACCEPTS_AFTER_S = 0.5
 
 
 class WebServer(TcpWSGIServer):
@@ -53,10 +56,18 @@ class WebServer(TcpWSGIServer):
             application, loop, _sock=listener, dispatcher=threads, adj=adj, sockinfo=sockinfo, bind_socket=False
         )
         self._threads = threads
+        self._probe_threads = Threads(PROBE_THREADS)
 
     def readable(self) -> bool:
-        """Whether to accept: another process takes the client while all threads of this one are busy."""
-        return bool(super().readable()) and not self._threads.is_backed_up()
+        """Whether to accept: another process takes the client while all threads of this one are busy. If they stay
+        busy, clients are accepted nevertheless, because load balancers and supervisors wait for an answer.
+        """
+        return bool(super().readable()) and not self._threads.is_backed_up(ACCEPTS_AFTER_S)
+
+    def add_task(self, task: Connection) -> None:
+        """Respond in a thread; to probes in one that no other request can occupy."""
+        is_probe = getattr(task.requests[0], "path", "") in PROBES  # a malformed request has none
+        (self._probe_threads if is_probe else self.task_dispatcher).add_task(task)
 
     def handle_accept(self) -> None:
         """Accept one client. If too many are open, the slowest one makes room."""

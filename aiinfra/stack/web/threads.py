@@ -1,8 +1,10 @@
 """The threads that run Django."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 from waitress.task import ThreadedTaskDispatcher
 
@@ -14,6 +16,7 @@ class Threads(ThreadedTaskDispatcher):
         super().__init__()
         self._count = count
         self._resize = threading.Lock()
+        self._backed_up_since: float | None = None
         self.set_thread_count(count)
 
     @contextmanager
@@ -25,9 +28,14 @@ class Threads(ThreadedTaskDispatcher):
         finally:
             self._change_by(-1)
 
-    def is_backed_up(self) -> bool:
-        """Whether a request waits for a thread."""
-        return bool(self.queue)
+    def is_backed_up(self, at_most_s: float = inf) -> bool:
+        """Whether a request waits for a thread, and that has not been so for longer than the maximum."""
+        if not self.queue:
+            self._backed_up_since = None
+            return False
+        if self._backed_up_since is None:
+            self._backed_up_since = time.monotonic()
+        return time.monotonic() - self._backed_up_since < at_most_s
 
     def _change_by(self, difference: int) -> None:
         with self._resize:

@@ -5,6 +5,7 @@ import resource
 import time
 from typing import Any
 
+from django.conf import settings
 from gunicorn.workers.base import Worker
 
 from aiinfra.gateway import waiting_threads
@@ -29,7 +30,15 @@ class BufferingWorker(Worker):
         while self.alive and self.ppid == os.getppid():
             self.notify()
             turn(loop, TURN_S)
+        self._stay_for_a_while(loop)
         self._drain(servers, loop)
+
+    def _stay_for_a_while(self, loop: dict[int, Any]) -> None:
+        """Serve on, while `/readyz` answers 503, until load balancers have noticed."""
+        end = time.monotonic() + settings.WEB_LAME_DUCK_S
+        while time.monotonic() < end and self.ppid == os.getppid():
+            self.notify()
+            turn(loop, 0.1)
 
     def _drain(self, servers: list[WebServer], loop: dict[int, Any]) -> None:
         """Finish the requests that have arrived, within gunicorn's graceful timeout."""

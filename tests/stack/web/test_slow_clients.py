@@ -210,3 +210,23 @@ def test_chunks_leave_at_once(serve: Callable[..., Served]) -> None:
         assert b"second" not in received
         may_go_on.set()
         assert b"second" in read_all(client)
+
+
+def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., Served]) -> None:
+    is_busy, may_end = threading.Event(), threading.Event()
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] != "/healthz":
+            is_busy.set()
+            may_end.wait(60)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    served = serve(application, threads=1)
+    with ExitStack() as clients:
+        for _ in range(3):  # one has the only thread, the others wait for it
+            clients.enter_context(closing(served.connect())).sendall(CLOSED)
+        assert is_busy.wait(60)
+        probe = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        assert served.ask(probe).startswith(b"HTTP/1.1 200")
+        may_end.set()

@@ -1,4 +1,4 @@
-"""Whether this web process is stopping: endless responses must then end."""
+"""Whether this web process is stopping: endless responses must then end, and load balancers look elsewhere."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,99 @@
+"""The database of `DATABASE_URL`, as Django's settings."""
+
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from psycopg import ProgrammingError, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+POSTGRES = ("postgres", "postgresql", "pgsql")
+DJANGO_SETS = ("client_encoding",)
+"""Options that Django overwrites."""
+DEFAULTS = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""A host that disappears must not hold threads for the quarter of an hour that TCP would wait."""
+NUMBERS = {*DEFAULTS, "keepalives"}
+PORT_MAX = 65_535
+RECONNECT_S = 4.0
+"""After this, the pool gives up, and the next request begins again. Its delays would double without end otherwise."""
+POOL_WAIT_S = 5.0
+
+
+def sqlite_settings(url: str) -> dict[str, Any]:
+    """`sqlite:///path`, for our backend."""
+    return {
+        "ENGINE": "aiinfra.sqlite",
+        "NAME": unquote(urlsplit(url).path[1:]),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            # Every thread has a connection, so its cache is small; the operating system caches the file as well.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-256;",
+        },
+    }
+
+
+def postgres_settings(url: str, *, pool_size: int, statement_timeout_s: int, by_transaction: bool) -> dict[str, Any]:
+    """`postgres://...` with every option of libpq.
+
+    `by_transaction`: a proxy like pgbouncer assigns a server to each transaction. It accepts no startup options, and
+    cursors of the server don't outlive their transaction.
+    """
+    options = postgres_options(url)
+    options = {**DEFAULTS, **options}
+    if "," in options.get("host", ""):
+        options.setdefault("target_session_attrs", "read-write")
+    if statement_timeout_s and not by_transaction:
+        limit = f"-c statement_timeout={statement_timeout_s * 1000}"
+        options["options"] = f"{limit} {options.get('options', '')}".strip()
+    pool = {"min_size": 1, "max_size": pool_size, "timeout": POOL_WAIT_S, "reconnect_timeout": RECONNECT_S}
+    return {
+        "ENGINE": "aiinfra.postgres",
+        "NAME": options.pop("dbname"),
+        "USER": options.pop("user", ""),
+        "PASSWORD": options.pop("password", ""),
+        "HOST": options.pop("host", ""),
+        "PORT": options.pop("port", ""),
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": by_transaction,
+        "OPTIONS": {**options, "pool": pool},
+    }
+
+
+def postgres_options(url: str) -> dict[str, str]:
+    """The options of a URL. Raises ValueError for those that libpq does not know, or whose values it refuses."""
+    try:
+        found = conninfo_to_dict(re.sub(r"^\w+://", "postgresql://", url, count=1))
+    except ProgrammingError as error:
+        raise ValueError(f"must be a URL that PostgreSQL accepts ({str(error).strip()})") from None
+    options = {name: str(value) for name, value in found.items()}
+    if overwritten := [name for name in DJANGO_SETS if name in options]:
+        raise ValueError(f"must not set {overwritten[0]}")
+    if not options.get("dbname"):
+        raise ValueError("must name a database after the host: postgres://user@host:port/name")
+    _check_values(options)
+    return options
+
+
+def _check_values(options: dict[str, str]) -> None:
+    """libpq checks most values when it begins to connect, so it begins to connect to sockets that do not exist."""
+    for name in NUMBERS & options.keys():
+        if not re.fullmatch(r"-?[0-9]{1,9}", options[name]):
+            raise ValueError(f"must have a whole number as {name}")
+    if any(port and not 0 < int(port) <= PORT_MAX for port in options.get("port", "").split(",") if port.isdecimal()):
+        raise ValueError(f"must have ports between 1 and {PORT_MAX}")
+    hosts = options.get("host", "").split(",")
+    nowhere = {**options, "host": ",".join("/nonexistent" for _ in hosts)}
+    nowhere.pop("hostaddr", None)
+    connection = pq.PGconn.connect_start(make_conninfo(**nowhere).encode())
+    message = connection.error_message.decode(errors="replace").strip()
+    connection.finish()
+    if message and "connection to server on socket" not in message:
+        raise ValueError(f"must have options that PostgreSQL accepts ({message.splitlines()[0]})")

@@ -1,0 +1,74 @@
+"""`DATABASE_URL` as Django's settings: nothing that it says is lost."""
+
+import pytest
+
+from aiinfra.configuration.databases import DEFAULTS, postgres_settings, sqlite_settings
+
+LIBPQ = {
+    "sslmode": "verify-full",
+    "sslrootcert": "/etc/ca.pem",
+    "sslcert": "/etc/me.pem",
+    "sslkey": "/etc/me.key",
+    "sslcrl": "/etc/crl.pem",
+    "sslnegotiation": "postgres",
+    "ssl_min_protocol_version": "TLSv1.3",
+    "channel_binding": "require",
+    "gssencmode": "disable",
+    "krbsrvname": "pg",
+    "passfile": "/etc/pgpass",
+    "target_session_attrs": "primary",
+    "load_balance_hosts": "random",
+    "hostaddr": "10.0.0.1,10.0.0.2",
+    "connect_timeout": "2",
+    "tcp_user_timeout": "1000",
+    "keepalives": "1",
+    "keepalives_idle": "7",
+    "keepalives_interval": "8",
+    "keepalives_count": "9",
+    "application_name": "us",
+    "fallback_application_name": "them",
+    "requirepeer": "postgres",
+}
+
+
+def settings_of(query: str = "", hosts: str = "h1:5432,h2:5433", **changes: object) -> dict[str, object]:
+    arguments = {"pool_size": 8, "statement_timeout_s": 60, "by_transaction": False, **changes}
+    return postgres_settings(f"postgres://u:p%40ss@{hosts}/db?{query}", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), LIBPQ.items())
+def test_every_option_is_kept(name: str, value: str) -> None:
+    options = settings_of(f"{name}={value.replace('/', '%2F')}")["OPTIONS"]
+    assert isinstance(options, dict)
+    assert options[name] == value
+
+
+def test_hosts_ports_and_credentials_are_kept() -> None:
+    found = settings_of()
+    names = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    assert [found[name] for name in names] == ["db", "u", "p@ss", "h1,h2", "5432,5433"]
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
+    assert settings_of()["OPTIONS"]["target_session_attrs"] == "read-write"  # type: ignore[index]
+    assert "target_session_attrs" not in settings_of(hosts="h1")["OPTIONS"]  # type: ignore[operator]
+
+
+def test_a_connection_that_hangs_has_limits() -> None:
+    options = settings_of("options=-c%20work_mem%3D8MB")["OPTIONS"]
+    assert isinstance(options, dict)
+    assert DEFAULTS.items() <= options.items()
+    assert options["options"] == "-c statement_timeout=60000 -c work_mem=8MB"
+    assert options["pool"]["timeout"] <= 5
+    assert options["pool"]["reconnect_timeout"] <= 5
+
+
+def test_a_pool_by_transaction_gets_no_startup_options_and_no_cursors_of_the_server() -> None:
+    found = settings_of(by_transaction=True)
+    assert found["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert "options" not in found["OPTIONS"]  # type: ignore[operator]
+
+
+def test_the_path_of_sqlite() -> None:
+    assert sqlite_settings("sqlite:////srv/a%20b.sqlite3")["NAME"] == "/srv/a b.sqlite3"
+    assert sqlite_settings("sqlite:///var/a.sqlite3")["NAME"] == "var/a.sqlite3"

@@ -1,0 +1,112 @@
+"""A host and its PostgreSQL: release, TLS, outages, standbys, and probes. The tests build on each other."""
+
+import os
+import secrets
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.faults.databases import Postgres, administer
+from tests.hosts.conftest import GUNICORN, Host
+from tests.hosts.proxy import Proxy
+from tests.support.processes import ROOT, stop, wait_until
+
+SECURE = {"X-Forwarded-Proto": "https"}
+ANY_HOST = {"Host": "10.1.2.3"}
+
+
+@pytest.fixture(scope="module")
+def web(host: Host) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(GUNICORN, cwd=ROOT, env={**os.environ, **host.env})
+    try:
+        wait_until(lambda: host.status("/healthz") == 200, "the web server")
+        yield process
+    finally:
+        stop(process)
+
+
+@pytest.mark.usefixtures("web")
+def test_it_is_not_ready_without_migrations(host: Host) -> None:
+    assert host.status("/readyz") == 503
+
+
+def test_tls_that_the_server_does_not_have_is_refused(host: Host) -> None:
+    release = host.manage("release", DATABASE_URL=host.env["DATABASE_URL"] + "?sslmode=verify-full")
+    _, errors = release.communicate(timeout=60)
+    assert release.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith("CommandError: The database is unreachable: ")
+    assert "SSL" in line or "root certificate" in line
+
+
+@pytest.mark.usefixtures("web")
+def test_two_releases_at_once_make_one_set_of_rows(host: Host, database: Postgres) -> None:
+    releases = [host.manage("release"), host.manage("release")]
+    for release in releases:
+        output, errors = release.communicate(timeout=300)
+        assert (release.returncode, errors) == (0, ""), output
+    twice = "SELECT app, name FROM django_migrations GROUP BY app, name HAVING count(*) > 1"
+    assert database.rows(twice) == []
+    prices = "SELECT provider, model FROM cost_app_modelprice"
+    assert database.rows(prices)
+    before = sorted(database.rows(prices))
+    again = host.manage("release")
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert sorted(database.rows(prices)) == before
+    wait_until(lambda: host.status("/readyz") == 200, "readiness after the release")
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("headers", [{}, SECURE, ANY_HOST])
+def test_probes_answer_under_any_host_and_without_tls(host: Host, headers: dict[str, str]) -> None:
+    assert host.status("/healthz", **headers) == 200
+    assert host.status("/readyz", **headers) == 200
+
+
+@pytest.mark.usefixtures("web")
+def test_a_frozen_database_makes_it_unready_and_no_more(host: Host, proxy: Proxy) -> None:
+    proxy.freeze()
+    callers = [threading.Thread(target=_call, args=(host,)) for _ in range(8)]
+    try:
+        for caller in callers:
+            caller.start()
+        wait_until(lambda: host.status("/readyz", **ANY_HOST) == 503, "503", 30)
+        for _ in range(5):
+            assert host.status("/readyz", **ANY_HOST) == 503
+            assert host.status("/healthz", **ANY_HOST) == 200
+    finally:
+        proxy.thaw()
+    wait_until(lambda: host.status("/readyz") == 200, "readiness after the freeze", 30)
+    for caller in callers:
+        caller.join()
+
+
+def _call(host: Host) -> None:
+    """A client of the API: it needs the database for its key."""
+    key = {"Authorization": f"Bearer aik_{secrets.token_hex(20)}", **SECURE, "Host": "localhost"}
+    httpx2.get(f"{host.url}/api/ai/queue?action=stats", headers=key, timeout=60, trust_env=False)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_read_only_database_makes_it_unready_until_it_takes_writes(host: Host, database: Postgres) -> None:
+    name = urlsplit(database.url).path[1:]
+    end_all = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
+    administer(f"ALTER DATABASE {name} SET default_transaction_read_only = on", end_all)
+    try:
+        wait_until(lambda: host.status("/readyz") == 503, "503", 30)
+    finally:
+        administer(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    wait_until(lambda: host.status("/readyz") == 200, "readiness of the new primary", 30)
+
+
+def test_a_stopping_web_server_is_unready_while_it_still_serves(host: Host, web: subprocess.Popen[bytes]) -> None:
+    web.send_signal(signal.SIGTERM)
+    wait_until(lambda: host.status("/readyz") == 503, "503", 30)
+    assert host.status("/login/", **SECURE, Host="localhost") == 200
+    assert web.poll() is None

@@ -1,0 +1,67 @@
+"""When a process is ready, and that a check that hangs is not waited for."""
+
+import threading
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from aiinfra.monitoring import readiness
+
+
+@pytest.mark.django_db
+def test_missing_migrations_are_an_obstacle_until_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_migrated", False)
+    needed = readiness._needed()
+    monkeypatch.setattr(readiness, "_needed", lambda: needed | {("queue_app", "9999_of_the_next_release")})
+    assert readiness.look() == "migrations are missing: run manage.py release"
+    monkeypatch.setattr(readiness, "_needed", lambda: needed)
+    assert readiness.look() == ""
+
+
+@pytest.mark.django_db
+def test_migrations_of_a_newer_release_are_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_migrated", False)
+    fewer = frozenset(sorted(readiness._needed())[:-1])
+    monkeypatch.setattr(readiness, "_needed", lambda: fewer)
+    assert readiness.look() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("postgresql" not in connection.vendor, reason="SQLite has no read-only servers")
+def test_a_read_only_server_is_an_obstacle_and_its_error_can_be_retried() -> None:
+    _make_read_only()
+    assert readiness.look() == "the database is read-only"
+    connection.close()
+    _make_read_only()
+    with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE never (id integer)")
+    connection.close()
+    assert readiness.look() == ""  # on a new connection
+
+
+def _make_read_only() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+
+def test_a_check_that_hangs_is_started_once_and_not_waited_for() -> None:
+    began, may_end = threading.Semaphore(0), threading.Event()
+
+    def hang() -> str:
+        began.release()
+        may_end.wait(60)
+        return ""
+
+    check = readiness._Check(hang)
+    assert [check.answer(0), check.answer(0)] == [readiness.NO_ANSWER] * 2
+    assert began.acquire(timeout=60)
+    assert not began.acquire(blocking=False)
+    may_end.set()
+    assert check.answer(60) == ""
+
+
+def test_a_check_that_fails_is_an_obstacle() -> None:
+    def fail() -> str:
+        raise RuntimeError
+
+    assert readiness._Check(fail).answer(60) == readiness.NO_ANSWER
