@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -29,7 +30,7 @@ from cache_app.facade import CacheKey, LookupResult, Question
 from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
 from queue_app import events
-from queue_app.models import AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.models import ENDED, AIRequest, Priority, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, tickets
 from queue_app.packing import pack
 from queue_app.submission import key_rates
@@ -178,13 +179,19 @@ def accept(
     return request
 
 
-def find_earlier(submission: Submission) -> AIRequest | None:
-    """The earlier request with this idempotency key. Raises IdempotencyConflictError."""
+def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> AIRequest | None:
+    """The earlier request with this idempotency key. Raises IdempotencyConflictError.
+
+    With a `lifetime`, a request that was accepted longer ago and has ended frees its key.
+    """
     if submission.idempotency_key is None:
         return None
     request = AIRequest.objects.filter(
         organization_id=submission.organization_id, idempotency_key=submission.idempotency_key
     ).first()
+    if request and lifetime and request.status in ENDED and request.created_at < timezone.now() - lifetime:
+        AIRequest.objects.filter(id=request.id).update(idempotency_key=None)
+        return None
     if request and request.fingerprint != fingerprint(submission):
         raise IdempotencyConflictError("this idempotency key was already used with a different body")
     return request

@@ -10,6 +10,7 @@ from django.db import DataError, IntegrityError
 from django.utils import timezone
 
 from aiinfra.group_commit import grouped
+from aiinfra.idempotency import KEPT
 from cache_app import create_semantic_cache
 from cache_app.facade import Hit, LookupResult, Payer
 from cost_app.facade import CallTerms
@@ -38,10 +39,11 @@ def submit(
     """The request: ended if the cache answered, else pending, or started by the `starter`.
 
     `submission.cache_mode` says what the cache may do. `before_queueing` is called when the cache has no answer, before
-    anything is stored; it may refuse by raising. A reused idempotency key returns the first request. Raises
+    anything is stored; it may refuse by raising. A reused idempotency key returns the first
+    request, for 24 hours. Raises
     CacheMissError in mode "only", and everything that `intake.accept` raises.
     """
-    if earlier := intake.find_earlier(submission):
+    if earlier := intake.find_earlier(submission, KEPT):
         return earlier
     if submission.cache_mode == "bypass":
         before_queueing()

@@ -4,16 +4,18 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.http import HttpResponse
+from django.utils import timezone
 
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from queue_app.models import QueuePolicy
+from queue_app.models import AIRequest, QueuePolicy
 from queue_app.ordering import index
 from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused, rows
 
@@ -137,3 +139,27 @@ def test_one_of_several_concurrent_bodies_wins(organization: Organization) -> No
     responses = at_once(4, lambda number: Caller(key=text).post(QUEUE, enqueue_body(timeout=1_000 + number), **KEY))
     assert sorted(response.status_code for response in responses) == [202, 409, 409, 409]
     assert rows()["AIRequest"] == 1
+
+
+@pytest.mark.parametrize(("hours", "has_ended", "is_repeat"), [(23, True, True), (25, True, False), (25, False, True)])
+def test_the_key_of_a_chat_is_free_after_24_hours(
+    program: Caller,
+    organization: Organization,
+    completed: Callable[[str], None],
+    hours: int,
+    has_ended: bool,
+    is_repeat: bool,
+) -> None:
+    body = {"messages": MESSAGES, "cache": "bypass"}
+    first = answer_of(program.post(CHAT, body, **KEY))["requestId"]
+    if has_ended:
+        completed(first)
+    with organization_scope(organization.pk):
+        AIRequest.objects.filter(id=first).update(created_at=timezone.now() - timedelta(hours=hours))
+    if is_repeat:
+        refused(program.post(CHAT, {**body, "priority": "high"}, **KEY), 409, "Idempotency-Key")
+    else:
+        second = answer_of(program.post(CHAT, {**body, "priority": "high"}, **KEY))["requestId"]
+        assert second != first
+        assert answer_of(program.post(CHAT, {**body, "priority": "high"}, **KEY))["requestId"] == second
+    assert rows()["AIRequest"] == (1 if is_repeat else 2)
