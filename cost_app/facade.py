@@ -8,6 +8,8 @@ from cost_app.alerts.results import BudgetAlert
 from cost_app.budgets import left
 from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, BudgetRefusedError
 from cost_app.fallback import chains
+from cost_app.fallback import manage as chain_changes
+from cost_app.fallback.manage import ChainError
 from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, quoting, reconciliation
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.quoting import Quote
@@ -38,6 +40,7 @@ __all__ = [
     "BudgetRefusedError",
     "CallTerms",
     "Cause",
+    "ChainError",
     "CostMetrics",
     "CostOptimizer",
     "InvalidValueError",
@@ -82,6 +85,7 @@ class CostOptimizer:
 
     budgets_left = staticmethod(left.budgets_left)
 
+    set_chain = staticmethod(chain_changes.set_chain)
     fallback_chain = staticmethod(chains.fallback_chain)
 
     choose_model = staticmethod(provider_choice.get_optimal_provider)

@@ -1,0 +1,1 @@
+"""Brings the setup of a LiteLLM proxy: its models, fallbacks, keys, teams, and budgets."""
