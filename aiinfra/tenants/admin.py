@@ -168,6 +168,12 @@ class PersonAdmin(PowersAdmin, UserAdmin):  # type: ignore[type-arg]  # not gene
 
     powers = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        """Staff keep their names, by which the logs and the price book know who proposed something."""
+        fields = super().get_readonly_fields(request, obj)
+        is_named = isinstance(obj, User) and obj.is_staff and not request.user.is_superuser
+        return [*fields, "username"] if is_named else fields
+
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Staff change no other staff: a new password or address would give them the rights of the other person, who
         may be the second one that must approve their prices.

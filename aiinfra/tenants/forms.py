@@ -121,7 +121,7 @@ class JoinForm(forms.Form):
     password = forms.CharField(
         strip=False,
         max_length=1000,
-        help_text="At least 10 characters.",
+        help_text="At least 12 characters.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -22,6 +23,8 @@ pytestmark = [
 
 QUESTION = "How do I reset my password in the customer portal if the email with the link does not arrive"
 LARGE = 150 * 1024 * 1024
+CANARY = "canary-7f3a91"
+MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,52 @@ def test_a_session_speaks_for_no_other_user(run: Run, web: httpx2.Client) -> Non
     answer = web.post("/api/ai/queue", json=body, headers=headers)
     assert answer.status_code in {403, 422}, answer.text
     assert "userId" in json.dumps(answer.json())
+
+
+SESSION_DOORS: list[tuple[str, dict[str, object]]] = [
+    ("/v1/chat/completions", {"messages": MESSAGES, "user": "finance@demo", "safety_identifier": "finance@demo"}),
+    ("/v1/responses", {"input": "Hi", "user": "finance@demo", "safety_identifier": "finance@demo"}),
+    ("/v1/messages", {"messages": MESSAGES, "max_tokens": 5, "metadata": {"user_id": "finance@demo"}}),
+]
+
+
+def test_a_session_names_no_other_user_in_the_dialects_of_vendors_either(run: Run, web: httpx2.Client) -> None:
+    password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
+    assert log_in(web, "/login/", "admin@demo", password).status_code == 302
+    headers = {"X-CSRFToken": web.cookies["csrftoken"], "Referer": str(web.base_url)}
+    for door, body in SESSION_DOORS:
+        assert web.post(door, json={"model": "deepseek-chat", **body}, headers=headers).status_code in {200, 403}, door
+    with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3")) as database:
+        users = {user for (user,) in database.execute("SELECT DISTINCT user_ref FROM queue_app_airequest")}
+    assert "admin@demo" in users
+    assert "finance@demo" not in users
+
+
+def test_logs_have_one_line_for_each_event_and_nothing_secret(run: Run, web: httpx2.Client) -> None:
+    forged = 'x\r\n{"level": "critical"}\x1b[31m\u2028'
+    key = (run.data_dir / "demo_api_key").read_text(encoding="utf-8").strip()
+    log_in(web, "/login/", forged, CANARY)
+    for path in (
+        f"/queue/{quote(forged)}",
+        f"/invitations/{CANARY}/",
+        f"/INVITATIONS/{CANARY}",
+        f"/nope/?token={CANARY}",
+    ):
+        web.get(path)
+    body = {"model": "deepseek-chat", "max_tokens": 5, "messages": [{"role": "user", "content": CANARY}]}
+    headers = {"Authorization": f"Bearer {key}", "X-Api-Key": key}
+    for door in ("/api/ai/chat", "/api/ai/queue", "/v1/chat/completions", "/v1/messages"):
+        for wrong in (body, {**body, "max_tokens": "x"}, {**body, "model": "unknown"}):
+            assert web.post(door, json=wrong, headers=headers).status_code != 500
+    found = b"".join(path.read_bytes() for path in (run.data_dir / "log").iterdir())
+    assert found.count(b"\n") > 20
+    assert not re.search(rb"[\x1b\r]|^x$|^{\"level\": \"critical\"}", found, re.MULTILINE)
+    assert CANARY.encode() not in found
+    secret = key.split("_")[2].encode()
+    assert [path.name for path in (run.data_dir / "log").iterdir() if secret in path.read_bytes()] in (
+        [],
+        ["banner.log"],
+    )
 
 
 def test_the_ledger_and_the_logs_cannot_be_rewritten(run: Run) -> None:

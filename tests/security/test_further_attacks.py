@@ -1,0 +1,329 @@
+"""Attacks that nobody had written down: each is one of a kind that a finding named, at another place."""
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import jwt
+import pytest
+from allauth.mfa.totp.internal import auth as totp
+from django.db import connection
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants import audit, invitations
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Invitation, Membership, Organization, User
+from aiinfra.tenants.privacy import erasures, holds
+from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.security_log.events import Event
+from aiinfra.tenants.security_log.export import lines
+from aiinfra.tenants.security_log.models import SecurityEvent
+from aiinfra.tenants.security_log.recorder import record
+from aiinfra.tenants.sso import client as oidc
+from cost_app.prices import lookup as pricebook
+from queue_app.models import AIRequest
+from queue_app.queries import PAGE_SIZE
+from tests.api.authorization_cells import PAGE_CELLS, PUBLIC
+from tests.api.support import (
+    COMPLETIONS,
+    COST,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    KEYS,
+    MESSAGES_DOOR,
+    METRICS,
+    MODELS,
+    PRIVACY,
+    QUEUE,
+    RESPONSES,
+    Caller,
+    enqueue_body,
+    new_key,
+)
+from tests.conftest import make_member
+
+DOORS = [COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES_DOOR, COUNT_TOKENS, QUEUE, COST, KEYS, PRIVACY]
+Browser = Callable[[User], Client]
+Item = TypeVar("Item")
+
+pytestmark = pytest.mark.usefixtures("redis_url", "_prices")
+
+
+@pytest.fixture
+def _prices(db: None) -> None:
+    pricebook.add_shipped_prices()
+
+
+def at_once(act: Callable[[Item], int], items: Iterable[Item]) -> list[int]:
+    """The statuses of actions that begin together, each in a thread."""
+    every = list(items)
+    barrier = Barrier(len(every))
+
+    def run(item: Item) -> int:
+        barrier.wait()
+        try:
+            return act(item)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(every)) as threads:
+        return list(threads.map(run, every))
+
+
+# Races
+
+
+@pytest.mark.django_db(transaction=True)
+def test_owners_who_demote_each_other_at_once_leave_an_owner(organization: Organization, client_of: Browser) -> None:
+    owners = [make_member(organization, Role.OWNER, f"owner-{number}") for number in range(4)]
+    browsers = [client_of(owner) for owner in owners]
+    victims = [owner.memberships.get().pk for owner in [*owners[1:], owners[0]]]
+
+    def demote(number: int) -> int:
+        page = reverse("member_role", args=[victims[number]])
+        return int(browsers[number].post(page, {"role": "viewer", "seen": "owner"}).status_code)
+
+    statuses = at_once(demote, range(len(owners)))
+    assert max(statuses) < 500
+    assert Membership.objects.filter(organization=organization, role=Role.OWNER).count() >= 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_that_is_opened_many_times_at_once_makes_one_account(organization: Organization, owner: User) -> None:
+    with organization_scope(organization.pk):
+        _, token = invitations.invite(
+            organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
+        )
+
+    def accept(_: int) -> int:
+        browser = Client()
+        page = browser.get(reverse("invitation", args=[token])).headers["Location"]
+        return int(browser.post(page, {"password": "another long password"}).status_code)
+
+    statuses = at_once(accept, range(4))
+    assert max(statuses) < 500, statuses
+    assert User.objects.filter(username="new@example.com").count() == 1
+    assert Membership.objects.filter(organization=organization).count() == 2
+    with system_scope():
+        assert Invitation.objects.exclude(accepted_at=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_codes_at_once_five_are_evaluated(owner: User) -> None:
+    totp.TOTP.activate(owner, totp.generate_totp_secret())
+    browsers = [Client() for _ in range(12)]
+    for browser in browsers:
+        browser.post(reverse("login"), {"username": "owner", "password": "a long password"})
+    at_once(lambda browser: int(browser.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code), browsers)
+    failures = SecurityEvent.objects.filter(event=Event.SECOND_FACTOR_FAILED)
+    assert sum(row.details.get("repeated", 1) for row in failures) <= 5
+
+
+# Other doors
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_door_takes_a_session_without_its_csrf_token(organization: Organization, owner: User, door: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(owner)
+    for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        answer = browser.post(door, "{}", content_type=kind, headers={"Origin": "https://evil.example"})
+        assert answer.status_code in {403, 415}, (kind, answer.status_code)
+
+
+@pytest.mark.parametrize("door", [*DOORS, METRICS, MODELS])
+def test_a_key_counts_only_in_its_header(organization: Organization, door: str) -> None:
+    key = new_key(organization, Role.OWNER)
+    query = f"?api_key={key}&key={key}&token={key}&access_token={key}&Authorization=Bearer%20{key}"
+    call = getattr(Client(), "get" if door in {METRICS, MODELS} else "post")
+    for headers in ({"Cookie": f"api_key={key}; Authorization={key}"}, {"Authorization": f"Basic {key}"}):
+        assert call(door + query, headers=headers).status_code == 401
+    if not door.startswith(MESSAGES_DOOR):
+        assert call(door, headers={"X-Api-Key": key}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["//api/ai/queue", "/API/ai/queue", "/api/ai/queue/", "/api/./ai/queue", "/v1//models"]
+)
+def test_no_other_spelling_of_an_address_opens_it(path: str) -> None:
+    assert Client().get(path).status_code in {301, 400, 401, 404}
+
+
+def test_forwarding_headers_of_a_stranger_pass_no_limit(settings: Settings) -> None:
+    settings.UNAUTHENTICATED_PER_MINUTE = 5
+
+    def guess(number: int) -> int:
+        address = f"9.9.9.{number}"
+        headers = {"Authorization": "Bearer wrong", "X-Forwarded-For": address, "Forwarded": f"for={address}"}
+        door = DOORS[number % len(DOORS)]
+        return int(Client().post(door, "{}", content_type="application/json", headers=headers).status_code)
+
+    assert [guess(number) for number in range(12)][-4:] == [429] * 4
+
+
+# Mixed-up organizations
+
+
+@pytest.mark.parametrize(
+    "name", ["south", "SOUTH", " south", "south ", "\uff53outh", "{pk}", "north\0", "south/../north"]
+)
+def test_no_spelling_leads_to_another_organization(
+    owner: User, other_organization: Organization, client_of: Browser, name: str
+) -> None:
+    browser = client_of(owner)
+    wanted = name.format(pk=other_organization.pk)
+    assert browser.post(reverse("switch_organization"), {"organization": wanted}).status_code == 404
+    assert "South Ltd" not in browser.get(reverse("members")).text
+
+
+def test_a_caller_names_no_other_organization(organization: Organization, other_organization: Organization) -> None:
+    caller = Caller(key=new_key(organization, Role.OPERATOR))
+    names = ("organization", "organizationId", "organization_id", "org")
+    headers = {f"X-{name}": other_organization.slug for name in names} | {"OpenAI-Organization": "south"}
+    body = {**enqueue_body(), "tags": ["x"]}
+    query = "&".join(f"{name}={other_organization.pk}" for name in names)
+    assert caller.post(f"{QUEUE}?{query}", body, **headers).status_code in {202, 400}
+    with system_scope():
+        assert not AIRequest.objects.filter(organization=other_organization).exists()
+
+
+def test_an_idempotency_key_belongs_to_its_organization(
+    organization: Organization, other_organization: Organization
+) -> None:
+    ours, theirs = (Caller(key=new_key(each, Role.OPERATOR)) for each in (organization, other_organization))
+    ids = {
+        caller.post(QUEUE, enqueue_body(), **{"Idempotency-Key": "same-4711"}).json()["requestId"]
+        for caller in (ours, theirs)
+    }
+    assert len(ids) == 2
+
+
+def test_a_cursor_of_another_organization_shows_none_of_its_rows(
+    organization: Organization, other_organization: Organization
+) -> None:
+    ours, theirs = (Caller(key=new_key(each, Role.OPERATOR)) for each in (organization, other_organization))
+    known = {theirs.post(QUEUE, enqueue_body()).json()["requestId"] for _ in range(PAGE_SIZE + 1)}
+    cursor = theirs.get(QUEUE, action="list").json()["nextCursor"]
+    assert cursor
+    answer = ours.get(QUEUE, action="list", cursor=cursor)
+    assert answer.status_code in {200, 400}
+    assert not any(each in answer.text for each in known)
+
+
+# Input that databases, parsers, and logs dislike
+
+
+PARAMETERS = "page q text organization next provider model tier user tag from to since until cursor status key id like"
+ODD = ["\0", b"\xed\xa0\x80", "9" * 40, "-1", "{{7*7}}%s%n", "%" * 200, "[]"]
+
+
+def test_no_page_breaks_on_odd_parameters(owner: User, client_of: Browser, settings: Settings) -> None:
+    settings.PAGES_PER_MINUTE_PERSON = settings.PAGES_PER_MINUTE_ADDRESS = 10_000
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    stranger, browser, broken = Client(), client_of(owner), []
+    for cell in PAGE_CELLS:
+        if cell.method != "get" or cell.names or cell.url_name == "readyz":
+            continue
+        for shift in range(3):
+            query = {name: ODD[(at + shift) % len(ODD)] for at, name in enumerate(PARAMETERS.split())}
+            answer = (stranger if cell.permission == PUBLIC else browser).get(reverse(cell.url_name), query)
+            if answer.status_code >= 500:
+                broken.append((cell.url_name, shift))
+    assert broken == []
+
+
+def test_no_number_in_an_address_is_too_large(owner: User, client_of: Browser) -> None:
+    browser, tried = client_of(owner), 0
+    for cell in PAGE_CELLS:
+        try:
+            address = reverse(cell.url_name, args=[10**30])
+        except NoReverseMatch:
+            continue
+        tried += 1
+        assert getattr(browser, cell.method)(address).status_code in {302, 403, 404, 405, 422}, str(cell)
+    assert tried > 15
+
+
+@pytest.mark.parametrize("name", ["login", "account_reset_password"])
+def test_a_form_with_too_many_fields_is_refused(name: str, settings: Settings) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+    form = {f"field{number}": "x" for number in range(5_000)}
+    assert Client().post(reverse(name), form).status_code == 400
+
+
+def test_every_exported_event_is_one_line_whatever_is_in_it() -> None:
+    forged = 'x\r\n{"event": "forged"}\u2028\u2029\x85\x1b[31m\0'
+    record(Event.LOG_IN_FAILED, actor=forged, target=forged, details={forged: forged})
+    (text,) = lines(actor="user:x", filters={"event": "login.failed"})
+    assert json.loads(text)["event"] == "login.failed"
+    assert len(text.splitlines()) == 1 and text.strip().isprintable()
+
+
+# Identity providers
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://[::ffff:127.0.0.1]",
+        "https://2130706433",
+        "https://0x7f.1",
+        "https://localhost.",
+        "https://127。0。0。1",
+        "https://169.254.169.254",
+        "https://user:password@idp.example",
+        "http://idp.example",
+        "file:///etc/passwd",
+        "https://",
+    ],
+)
+def test_no_issuer_leads_into_the_network(issuer: str) -> None:
+    with pytest.raises(oidc.ProviderError):
+        oidc.discover(issuer)
+
+
+def test_a_token_without_a_signature_is_refused() -> None:
+    token = jwt.encode({"iss": "x", "sub": "ada", "aud": "y"}, key=None, algorithm="none")
+    assert "none" not in [each.lower() for each in oidc.ALGORITHMS]
+    assert token.endswith(".")
+
+
+# Privacy
+
+
+@pytest.mark.parametrize("spelled", ["anna", " anna", "anna ", "anna\u00a0", "\uff41nna"])
+def test_no_spelling_of_a_user_passes_a_legal_hold(organization: Organization, spelled: str) -> None:
+    holds.place(organization_id=organization.pk, user_ref="anna", reason="a case", actor="command:test")
+    try:
+        erasure = erasures.order(organization=organization, user_ref=spelled, actor="command:test")
+    except ValueError:
+        return
+    assert erasure.user_ref != "anna"
+
+
+def test_a_legal_hold_stops_the_erasure_of_everyone(organization: Organization) -> None:
+    holds.place(organization_id=organization.pk, user_ref="anna", reason="a case", actor="command:test")
+    with pytest.raises(holds.HeldError):
+        erasures.order(organization=organization, user_ref="", everything=True, actor="command:test")
+
+
+# Rights of staff
+
+
+def test_staff_cannot_rename_themselves_to_approve_their_own_price(owner: User, client_of: Browser) -> None:
+    from django.contrib.auth.models import Permission
+
+    owner.is_staff = True
+    owner.save()
+    owner.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user", "approve_prices"]))
+    page = reverse("admin:tenants_user_change", args=[owner.pk])
+    client_of(owner).post(page, {"username": "somebody", "is_active": "on", "email": owner.email})
+    owner.refresh_from_db()
+    assert audit.user_actor(owner) == "user:owner"
