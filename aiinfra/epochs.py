@@ -43,6 +43,7 @@ class Request:
 
 
 _request: ContextVar[Request | None] = ContextVar("epochs_request", default=None)
+_is_alone: ContextVar[bool] = ContextVar("epochs_is_alone", default=False)
 _numbers = count(1)
 _last_change: dict[int, int] = {}
 """The number of the last change that this process made, by owner. Those of a transaction that has not ended count."""
@@ -56,6 +57,16 @@ def request() -> Iterator[None]:
         yield
     finally:
         _request.reset(token)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """In this block no other process of the installation runs, so it's no problem if none hears of a change."""
+    token = _is_alone.set(True)
+    try:
+        yield
+    finally:
+        _is_alone.reset(token)
 
 
 def current_request() -> Request | None:
@@ -104,4 +115,5 @@ def _announce(owner_id: int) -> None:
     try:
         redis_client().set(key_of(owner_id), secrets.token_hex(8))
     except RedisError:
-        logger.warning("other processes notice a change only after %s s", LOST_S, extra={"fields": {"of": owner_id}})
+        if not _is_alone.get():
+            logger.warning("other processes notice changes only after %s s", LOST_S, extra={"fields": {"of": owner_id}})

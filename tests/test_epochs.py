@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import pytest
 from django.contrib import admin
@@ -159,3 +160,14 @@ def test_every_change_in_the_admin_starts_an_epoch_of_all_organizations(owner: U
         model_admin.log_change(request, owner, [{"changed": {"fields": ["is_active"]}}])
         words.append(redis_client().get(epochs.key_of(epochs.INSTALLATION)))
     assert len(set(words)) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_change_that_no_process_can_hear_of_is_a_warning_unless_none_runs(
+    settings: Settings, caplog: pytest.LogCaptureFixture, is_alone: bool
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    with epochs.alone() if is_alone else nullcontext():
+        epochs.change(ONE)
+    assert [record.levelname for record in caplog.records] == ([] if is_alone else ["WARNING"])

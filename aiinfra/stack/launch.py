@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
 
+from aiinfra import epochs
 from aiinfra.stack import bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
 from aiinfra.stack.release import DatabaseUnreachableError, release
@@ -32,8 +33,9 @@ def prepare(say: Callable[[str], object]) -> None:
     programs.log_directory().mkdir(parents=True, exist_ok=True)
     _protect_files()
     try:
-        release(say)
-        _seed()
+        with contextlib.nullcontext() if bundled_redis.is_configured() else epochs.alone():
+            release(say)
+            _seed()
     except (DatabaseUnreachableError, OperationalError) as error:
         raise CannotStartError(str(error)) from error
     _write_configuration()
