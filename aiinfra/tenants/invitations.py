@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.mail import send_mail
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from aiinfra.tenants import audit
@@ -19,6 +19,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 logger = logging.getLogger(__name__)
 
 VALID_FOR = timedelta(days=7)
+TAKEN = "An account with this address already exists. Log in to accept."
 
 
 @transaction.atomic
@@ -102,8 +103,12 @@ def accept_with_new_account(*, invitation: Invitation, password: str) -> User:
     is used.
     """
     if account_of(invitation.email):
-        raise MemberError("An account with this address already exists. Log in to accept.")
-    user = User.objects.create_user(invitation.email, invitation.email, password)
+        raise MemberError(TAKEN)
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(invitation.email, invitation.email, password)
+    except IntegrityError:  # the link was opened twice at the same time
+        raise MemberError(TAKEN) from None
     accept(invitation=invitation, user=user)
     return user
 
