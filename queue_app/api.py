@@ -33,13 +33,9 @@ from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import NO_HEADERS, submission_from
-from queue_app.submission.intake import (
-    IdempotencyConflictError,
-    QueueFullError,
-    Submission,
-    accept,
-)
+from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, accept
 from queue_app.submission.key_rates import KeyRateError
+from queue_app.submission.submission import Submission
 
 __all__ = [
     "CallOptions",

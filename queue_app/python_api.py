@@ -27,7 +27,8 @@ from queue_app.repair.retention import cleanup
 from queue_app.stats import summary
 from queue_app.stats.summary import QueueStats
 from queue_app.submission.from_payload import submission_from
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiinfra.providers.base import Dialect
 from queue_app.models import AIRequest, Priority
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 
 
 def copy_of(request: AIRequest, call: Mapping[str, Any], **changes: Any) -> Submission:

@@ -13,7 +13,8 @@ from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.warming import WarmQuestion
 from queue_app.models import Priority
-from queue_app.submission.intake import Submission, call_terms, question_of
+from queue_app.submission.intake import call_terms, question_of
+from queue_app.submission.submission import Submission
 
 cache = create_semantic_cache()
 

@@ -23,7 +23,8 @@ from queue_app.ordering.direct_start import try_start
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing import in_flight, provider_call
 from queue_app.processing.streamed import Receiver
-from queue_app.submission.intake import Submission, row_of
+from queue_app.submission.intake import row_of
+from queue_app.submission.submission import Submission
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()

@@ -10,7 +10,7 @@ from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptOrder
 from queue_app.submission import key_rates
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 
 cost = create_cost_optimizer()
 

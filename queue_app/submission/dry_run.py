@@ -6,7 +6,8 @@ from aiinfra.providers.registry import is_configured
 from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, AttemptOrder, Quote
 from queue_app.submission import intake
-from queue_app.submission.intake import Submission, UnknownProviderError
+from queue_app.submission.intake import UnknownProviderError
+from queue_app.submission.submission import Submission
 
 cost = create_cost_optimizer()
 

@@ -9,7 +9,7 @@ from aiinfra.python_api import InvalidValueError
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 
 NO_HEADERS: Mapping[str, str] = {}
 

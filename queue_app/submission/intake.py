@@ -3,12 +3,10 @@
 Once this returns, the request cannot be lost. A Redis outage is not an error: index repair adds the row later.
 """
 
-import hashlib
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -20,38 +18,25 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from aiinfra.group_commit import grouped
-from aiinfra.providers.base import Dialect
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
 from aiinfra.redis import run_together
-from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, LookupResult, Question
 from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
 from queue_app import events
-from queue_app.models import ENDED, AIRequest, Priority, QueuePolicy, RequestContent, Status
+from queue_app.models import ENDED, AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, tickets
 from queue_app.packing import pack
 from queue_app.submission import key_rates
+from queue_app.submission.submission import Submission
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
 RETRY_AFTER_FULL_S = 5
-WITHOUT_EFFECT = frozenset(
-    {
-        "user",
-        "safety_identifier",
-        "metadata",
-        "store",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-    }
-)
-"""Parameters that the model does not see: they label the call, or say how long the provider keeps the prompt."""
 
 
 class QueueFullError(Exception):
@@ -70,62 +55,6 @@ class IdempotencyConflictError(Exception):
 
 class FlightTakenError(Exception):
     """Another request is already asking the same question, and this one may follow it."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What a client asks for. `timeout_ms` applies to each provider call."""
-
-    organization_id: int
-    provider: str
-    model: str
-    messages: Sequence[dict[str, Any]]
-    alias: str = ""
-    """What the client called the model, which may be another one for its next call."""
-    priority: Priority = Priority.NORMAL
-    api_key_id: int | None = None
-    key_limits: KeyLimits = NO_LIMITS
-    user_ref: str = ""
-    conversation_id: str = ""
-    max_retries: int = 3
-    timeout_ms: int = 30_000
-    temperature: float | None = None
-    max_tokens: int | None = None
-    service_tier: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    dialect: Dialect = Dialect.OPENAI
-    """Of messages and parameters."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """The vendor's own headers, for a provider of the same dialect."""
-    tags: Sequence[str] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    cache_mode: str = "use"
-    context_key: str = ""
-    idempotency_key: str | None = None
-
-    @property
-    def call(self) -> dict[str, Any]:
-        """The call as stored for the worker. What the client did not use has no member, as in older rows."""
-        further = {
-            "service_tier": self.service_tier,
-            "parameters": dict(self.parameters),
-            "dialect": self.dialect.value if self.dialect != Dialect.OPENAI else None,
-            "headers": dict(self.headers),
-        }
-        return {
-            "messages": list(self.messages),
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens or DEFAULT_OUTPUT_TOKENS,
-            **{name: value for name, value in further.items() if value},
-        }
-
-    @property
-    def answer_parameters(self) -> dict[str, Any]:
-        """Everything in the parameters that changes the answer; part of the cache key."""
-        shaping = {name: value for name, value in self.parameters.items() if name not in WITHOUT_EFFECT}
-        if self.dialect == Dialect.OPENAI:
-            return shaping
-        return {**shaping, "dialect": self.dialect.value, "headers": dict(self.headers)}
 
 
 class Starter(Protocol):
@@ -192,28 +121,9 @@ def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> A
     if request and lifetime and request.status in ENDED and request.created_at < timezone.now() - lifetime:
         AIRequest.objects.filter(id=request.id).update(idempotency_key=None)
         return None
-    if request and request.fingerprint != fingerprint(submission):
+    if request and request.fingerprint != submission.fingerprint:
         raise IdempotencyConflictError("this idempotency key was already used with a different body")
     return request
-
-
-def fingerprint(submission: Submission) -> str:
-    """SHA-256 of everything that the client sent, to tell apart two bodies with one key."""
-    fields = [
-        "" if submission.alias else submission.provider,
-        submission.alias or submission.model,
-        submission.call,
-        submission.priority.value,
-        submission.user_ref,
-        submission.conversation_id,
-        submission.max_retries,
-        submission.timeout_ms,
-        list(submission.tags),
-        dict(submission.metadata),
-        submission.cache_mode,
-        submission.context_key,
-    ]
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def place_in_queue(submission: Submission) -> int:
@@ -338,7 +248,7 @@ def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIReques
         metadata=dict(submission.metadata),
         cache_mode=submission.cache_mode,
         idempotency_key=submission.idempotency_key,
-        fingerprint=fingerprint(submission) if submission.idempotency_key else "",
+        fingerprint=submission.fingerprint if submission.idempotency_key else "",
         **columns,
     )
 

@@ -19,7 +19,8 @@ from queue_app.caching import coalescing
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.submission import intake
-from queue_app.submission.intake import Starter, Submission
+from queue_app.submission.intake import Starter
+from queue_app.submission.submission import Submission
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()

@@ -39,7 +39,8 @@ from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import Alert, InvoiceImport, MonthClose, PriceProposal
 from queue_app.models import AIRequest, Status
 from queue_app.stats.figures import CHARTS
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from tests.api import authorization_cells as table
 from tests.api.support import MESSAGES, Caller, error_of
 from tests.conftest import make_member

@@ -14,7 +14,8 @@ from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import provider_call
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from tests.queue_app.flights import send  # noqa: F401 - a fixture
 
 USAGE = TokenUsage(input=20, output=10)

@@ -11,7 +11,7 @@ from cost_app.models import Budget
 from queue_app.models import AIRequest, RequestContent
 from queue_app.ordering.claims import Claim, claim_next
 from queue_app.packing import unpack
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 
 Ask = Callable[..., AIRequest]

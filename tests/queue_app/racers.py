@@ -10,8 +10,8 @@ def accept(_argument: str) -> Iterator[object]:
     """Submit the same body with the same idempotency key."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
-    from queue_app.submission.intake import Submission
     from queue_app.submission.intake import accept as accept_submission
+    from queue_app.submission.submission import Submission
 
     organization = Organization.objects.get()
     messages = [{"role": "user", "content": "Hi"}]

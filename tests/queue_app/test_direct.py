@@ -20,7 +20,8 @@ from queue_app.ordering.claims import claim_next
 from queue_app.processing import direct
 from queue_app.processing.direct import DirectCall
 from queue_app.repair.index_repair import IndexRepair, recover_expired_leases
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 from tests.queue_app.test_provider_limits import limit
 

@@ -19,7 +19,7 @@ from queue_app.processing import outcomes
 from queue_app.processing.provider_call import process
 from queue_app.repair.index_repair import recover_expired_leases
 from queue_app.submission import submit
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider, refusal
 
 pytestmark = pytest.mark.usefixtures("queue", "scoped")

@@ -12,7 +12,7 @@ from queue_app.ordering.claims import Claim, claim_next
 from queue_app.packing import unpack
 from queue_app.processing import provider_call
 from queue_app.processing.provider_call import process
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 from tests.providers.fake_server import FakeServer, fake_server, http
 

@@ -15,7 +15,8 @@ from cost_app.models import Attempt, AttemptState, LedgerEntry
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
 from queue_app.ordering import index, provider_limits
 from queue_app.repair.index_repair import IndexRepair
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from tests.support.race import RunRace
 
 RACERS = 8

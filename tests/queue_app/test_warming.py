@@ -18,7 +18,8 @@ from cache_app.models import CacheHit
 from queue_app.models import AIRequest, Priority
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
-from queue_app.submission.intake import Submission, call_terms, question_of
+from queue_app.submission.intake import call_terms, question_of
+from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, answer
 

@@ -11,7 +11,8 @@ from queue_app.models import RequestContent
 from queue_app.ordering.claims import Claim
 from queue_app.packing import unpack
 from queue_app.processing.provider_call import process
-from queue_app.submission.intake import Submission, call_terms, question_of
+from queue_app.submission.intake import call_terms, question_of
+from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider, answer
 
 pytestmark = pytest.mark.usefixtures("scoped")

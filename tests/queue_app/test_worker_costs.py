@@ -10,7 +10,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from queue_app import tasks
 from queue_app.models import AIRequest, Status
-from queue_app.submission.intake import Submission
+from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, refusal
 from tests.support.costs import counted_costs

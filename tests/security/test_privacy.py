@@ -34,7 +34,8 @@ from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
 from queue_app.repair.retention import cleanup
-from queue_app.submission.intake import Submission, accept
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
 from tests.support.rows import make_row
 
 SECRET = "the secret of anna"

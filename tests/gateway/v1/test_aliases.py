@@ -15,7 +15,6 @@ from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
 from queue_app.api import submission_of
 from queue_app.payloads import CallOptions
-from queue_app.submission.intake import fingerprint
 from tests.api.support import ALIASES, MESSAGES, MODELS, Caller, new_key, refused
 from tests.gateway.v1.bodies import call_of
 
@@ -101,7 +100,7 @@ def test_a_repeat_is_the_same_call_although_the_alias_has_changed(organization: 
     options = CallOptions.model_validate({"messages": MESSAGES})
     with organization_scope(organization.pk):
         first, second, other = (
-            fingerprint(submission_of(call_of(organization), options, *named))
+            submission_of(call_of(organization), options, *named).fingerprint
             for named in (("openai", "gpt-4", "x"), ("deepseek", "deepseek-chat", "x"), ("openai", "gpt-4", "y"))
         )
     assert first == second != other
