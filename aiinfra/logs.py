@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ MESSAGE_MAX = 300
 TEXT_MAX = 8_000
 """Characters of a message or a traceback; its middle says the least."""
 SERVER_ERROR = 500
+HOST = socket.gethostname()
 
 
 class _Minute:
@@ -102,6 +104,7 @@ class JsonFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "host": HOST,
             "message": without_tokens(record.getMessage()),
             **getattr(record, "fields", {}),
         }

@@ -185,7 +185,7 @@ def _reasons(health: Health) -> Iterator[str]:
     if not health.checks.database:
         yield "the database is unreachable"
     if not health.checks.redis:
-        yield "Redis is unreachable"
+        yield health.redis_problem or "Redis is unreachable"
     elif not health.queue.workers:
         yield "no worker is running"
     elif not health.checks.queue:

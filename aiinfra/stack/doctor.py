@@ -19,6 +19,7 @@ from aiinfra.configuration.setting import Values
 from aiinfra.configuration.spelling import misspelled
 from aiinfra.configuration.table.providers import compatible_keys
 from aiinfra.monitoring import clocks
+from aiinfra.monitoring.redis_check import redis_obstacle
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.secret_rotation import count_by_key
@@ -94,6 +95,8 @@ def _redis() -> Iterator[Finding]:
     except RedisError as error:
         yield Finding(Level.FAILED, f"Redis is unreachable: {error}")
         return
+    if obstacle := redis_obstacle():
+        yield Finding(Level.FAILED, f"{obstacle}: nothing can be queued in it")
     version = server["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
     yield _judge(

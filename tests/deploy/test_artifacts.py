@@ -1,0 +1,95 @@
+"""The files in `deploy/` and the image: what they name exists, and what they promise is set."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from aiinfra.configuration.table import SETTINGS
+from aiinfra.stack.programs import WORKER_DRAIN_S
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+NAMES = set(SETTINGS)
+GUNICORN = ["gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
+
+
+def compose() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    return services
+
+
+def is_ours(command: list[str]) -> bool:
+    """Whether it starts a program of the product."""
+    return command == GUNICORN or (command[:2] == ["python", "manage.py"] and command[2] in get_commands())
+
+
+def unit(path: Path) -> dict[str, str]:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(path)
+    return dict(parser["Service"])
+
+
+def test_the_services_start_programs_that_exist_with_settings_that_exist() -> None:
+    services = compose()
+    ours = [services[name] for name in ("release", "web", "workers", "scheduler")]
+    assert all(is_ours(service.get("command", GUNICORN)) for service in ours)
+    assert all(service["environment"].keys() <= NAMES for service in ours)
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
+    assert {"DATABASE_URL", "REDIS_URL"} <= services["web"]["environment"].keys()
+
+
+def test_programs_start_after_the_release_and_have_time_to_drain() -> None:
+    services = compose()
+    for name in ("web", "workers", "scheduler"):
+        assert services[name]["depends_on"] == {"release": {"condition": "service_completed_successfully"}}
+    assert int(services["workers"]["stop_grace_period"].removesuffix("s")) > WORKER_DRAIN_S
+
+
+def test_the_image_contains_the_product_and_runs_as_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (\w[\w.]*) \./", text, re.MULTILINE)
+    assert all((ROOT / name).exists() for name in copied)
+    assert {"aiinfra", "queue_app", "cache_app", "cost_app", "templates", "static", "manage.py"} == set(copied)
+    assert "--require-hashes" in text
+    assert re.search(r"^USER [1-9]\d*$", text, re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored[0] == "*"
+    assert {f"!{name}" for name in [*copied, "requirements.txt"]} == {line for line in ignored if line.startswith("!")}
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_the_units_start_programs_that_exist(path: Path) -> None:
+    service = unit(path)
+    assert is_ours(service["ExecStart"].removeprefix("/opt/aiinfra/.venv/bin/").split())
+    assert service["KillMode"] == "mixed"
+    assert service["User"] == "aiinfra"
+
+
+def test_the_workers_unit_has_time_to_drain() -> None:
+    assert int(unit(ROOT / "deploy/systemd/aiinfra-workers.service")["TimeoutStopSec"]) > WORKER_DRAIN_S
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    for path in UNITS:
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (tmp_path / path.name).write_text(re.sub(r"^(User|Group|WorkingDirectory)=.*\n", "", text, flags=re.MULTILINE))
+    files = [str(tmp_path / path.name) for path in UNITS]
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_caddy_probes_readiness_and_hides_metrics() -> None:
+    text = (ROOT / "deploy/caddy/Caddyfile").read_text(encoding="utf-8")
+    assert "health_uri /readyz" in text
+    assert "respond /metrics 404" in text
+    assert text.count("{") == text.count("}")

@@ -1,0 +1,56 @@
+"""A Redis that answers but stores nothing is a problem, with its cause, for health, doctor, and alerts."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.monitoring.health import installation_health
+from aiinfra.monitoring.problems import health_problems
+from aiinfra.monitoring.redis_check import redis_obstacle
+from aiinfra.redis import redis_client
+from queue_app.facade import Pressure
+
+
+@pytest.fixture
+def full(redis_url: str) -> Iterator[None]:
+    redis_client().config_set("maxmemory", 1)
+    yield
+    redis_client().config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def replica(redis_url: str) -> Iterator[None]:
+    redis_client().replicaof("127.0.0.1", "1")
+    yield
+    redis_client().replicaof("NO", "ONE")
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_redis_that_takes_writes_is_no_problem() -> None:
+    assert redis_obstacle() == ""
+
+
+def test_an_unreachable_redis(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert redis_obstacle() == "Redis is unreachable"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("state", "cause"), [("full", "Redis is full (maxmemory)"), ("replica", "Redis is a read-only replica")]
+)
+def test_health_alerts_and_doctor_name_the_cause(state: str, cause: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(state)
+    health = installation_health(Pressure(), timezone.now())
+    assert not health.checks.redis
+    assert "redisProblem" not in health.model_dump(by_alias=True)
+    (problem,) = health_problems(health)
+    assert cause in problem.message
+    output = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", stdout=output)
+    assert f"FAILED  {cause}" in output.getvalue()
