@@ -9,6 +9,7 @@ from typing import Any, cast
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
+from aiinfra.stack import static_files
 from cost_app import create_cost_optimizer
 
 LOCK = 7_310_845_216
@@ -31,7 +32,7 @@ def release(say: Callable[[str], object]) -> None:
             call_command("migrate", interactive=False, verbosity=0)
             create_cost_optimizer().import_prices_once()
             say("Collecting static files ...")
-            call_command("collectstatic", interactive=False, verbosity=0)
+            static_files.collect()
     except OperationalError as error:
         raise DatabaseUnreachableError(f"The database is unreachable: {str(error).strip()}") from error
 
