@@ -39,6 +39,7 @@ class Part:
     paths: tuple[str, ...] = ()
     workers: int = 2
     is_on_postgres: bool = False
+    distribution: str = "load"
 
 
 # Importing Playwright and the faults takes each process a second, and there are no unit tests in them.
@@ -48,7 +49,7 @@ UNIT_POSTGRES = replace(
     UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True
 )
 BROWSER = Part("browser tests on SQLite", "browser", ("tests/browser",))
-PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()))
+PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()), distribution="loadfile")
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
@@ -116,7 +117,18 @@ def _run(part: Part, postgres: str, output: int) -> Result:
     # The tests start hundreds of processes, each of which would compile everything again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     report = Path(data_dir) / "junit.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-m", part.selection, "-n", str(part.workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        part.selection,
+        "-n",
+        str(part.workers),
+        "--dist",
+        part.distribution,
+    ]
     command += [f"--junit-xml={report}", *part.paths]
     began_at = time.monotonic()
     try:

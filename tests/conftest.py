@@ -12,6 +12,8 @@ from django.test import Client, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from aiinfra import timed_cache
 from aiinfra.redis import bytes_client, redis_client
@@ -21,9 +23,10 @@ from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.databases import suit_tests
 from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
+from tests.support.product import Run, running
 from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
-from tests.support.selection import mark_databases, mark_hosts, mark_processes
+from tests.support.selection import group_of, mark_databases, mark_hosts, mark_processes
 from tests.support.template import Template, template_path
 
 # A busy machine must fail no test: examples have no deadline.
@@ -42,6 +45,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark_databases(item)
         mark_processes(item)
         mark_hosts(item)
+
+
+class Groups(LoadFileScheduling):
+    """Keeps the tests of a group in one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups | None:
+    """Go by groups instead of files. xdist's own `loadgroup` does not find the groups of pytest 9."""
+    return Groups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _is_up(url: str) -> bool:
@@ -80,6 +96,13 @@ def redis_url(redis_server: str, settings: Settings) -> str:
 def run_race(tmp_path: Path) -> RunRace:
     """Runs racers at once, with the test's own directory for their files; see `tests.support.race.run_race`."""
     return partial(run_race_in, directory=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The whole product after its first start on a machine on which nothing is configured."""
+    with running(tmp_path_factory.mktemp("product")) as run:
+        yield run
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from django.db import connection
 
-from tests.support.product import Run, running
+from tests.support.product import Run
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -27,10 +27,9 @@ CANARY = "canary-7f3a91"
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    with running(tmp_path_factory.mktemp("attacked")) as started:
-        yield started
+@pytest.fixture
+def run(product: Run) -> Run:
+    return product
 
 
 @pytest.fixture

@@ -61,31 +61,40 @@ def kill(run: Run, name: str) -> None:
     wait_until(lambda: old not in whole(run).values(), f"a new {name}")
 
 
-def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_nothing(
-    settings: Settings, tmp_path: Path
-) -> None:
-    with running(tmp_path) as run:
-        settings.DATA_DIR = run.data_dir
-        processes = whole(run)
-        listed = json.loads(run.command("status", "--json").stdout)["processes"]
-        assert {process["name"]: process["pid"] for process in listed} == processes
-        assert "already running" in run.command("run").stderr
+@pytest.fixture
+def run(product: Run, settings: Settings) -> Run:
+    settings.DATA_DIR = product.data_dir
+    return product
 
-        script = run.output[run.output.index("KEY=") : run.output.index("Logs: ")]
-        said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
-        assert '"status":"completed"' in said
 
-        for name in sorted(ALL):
-            kill(run, name)
-        assert re.search(r"^workers +\* exited unexpectedly; restarting", run.output, re.MULTILINE)
+def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_nothing(run: Run) -> None:
+    processes = whole(run)
+    listed = json.loads(run.command("status", "--json").stdout)["processes"]
+    assert {process["name"]: process["pid"] for process in listed} == processes
+    assert "already running" in run.command("run").stderr
+
+    script = run.output[run.output.index("KEY=") : run.output.index("Logs: ")]
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert '"status":"completed"' in said
+
+    for name in sorted(ALL):
+        kill(run, name)
+    assert re.search(r"^workers +\* exited unexpectedly; restarting", run.output, re.MULTILINE)
+    end(run, signal.SIGINT)
+
+
+@pytest.fixture
+def place(run: Run) -> Path:
+    """The directory of a product that was stopped."""
+    if run.process.poll() is None:
         end(run, signal.SIGINT)
+    return run.data_dir.parent
 
 
 def test_without_redis_on_the_path_the_bundled_one_is_used_and_the_next_run_keeps_the_data(
-    settings: Settings, tmp_path: Path
+    place: Path, tmp_path: Path
 ) -> None:
-    settings.DATA_DIR = tmp_path / "data"
-    with running(tmp_path, PATH=str(tmp_path)) as run:
+    with running(place, PATH=str(tmp_path)) as run:
         assert psutil.Process(run.processes()["redis"]).name() == "valkey-server"
         assert "Redis keeps an append-only file" in run.command("doctor").stdout
         stopped = run.command("stop")
@@ -93,6 +102,6 @@ def test_without_redis_on_the_path_the_bundled_one_is_used_and_the_next_run_keep
         assert run.process.wait(STOP_S) == 0
         assert run.command("status").returncode == 1
         assert not run.leftovers()
-    with running(tmp_path) as again:
+    with running(place) as again:
         assert (again.data_dir / "demo_api_key").read_text(encoding="utf-8") in again.output
         end(again, signal.SIGHUP)

@@ -14,6 +14,8 @@ import httpx2
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_LIMIT_S = 120
 STOP_LIMIT_S = 30
+PAUSE_S, PAUSE_MAX_S = 0.02, 0.5
+PAUSES_PER_LOOK = 5
 
 _http = httpx2.Client(trust_env=False, timeout=5)
 
@@ -61,11 +63,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until(condition: Callable[[], object], what: str, limit_s: float = START_LIMIT_S) -> None:
-    """Poll until the condition holds. Raises AssertionError naming `what` after `limit_s` seconds."""
+    """Poll until the condition holds. Raises AssertionError naming `what` after `limit_s` seconds.
+
+    The pauses grow with the cost of the condition, so that looking takes little CPU from what is waited for.
+    """
     end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"waited {limit_s} s for {what}"
-        time.sleep(0.02)
+    while True:
+        began_at = time.monotonic()
+        if condition():
+            return
+        assert began_at < end, f"waited {limit_s} s for {what}"
+        time.sleep(min(max(PAUSE_S, PAUSES_PER_LOOK * (time.monotonic() - began_at)), PAUSE_MAX_S))
 
 
 def answers(url: str) -> bool:

@@ -33,6 +33,8 @@ PROCESS_TESTS = (
     "tests/stack/test_run.py",
     "tests/support/test_race.py",
 )
+PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
+"""Those that ask for the fixture `product`, which starts the whole product."""
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
 HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
 ALWAYS_ON_BOTH = (
@@ -80,6 +82,12 @@ def mark_hosts(item: pytest.Item) -> None:
     """Mark a test `hosts` if it needs servers of its own."""
     if item.nodeid.startswith("tests/hosts/"):
         item.add_marker(pytest.mark.hosts)
+
+
+def group_of(nodeid: str) -> str:
+    """Names the group of tests that run in one worker because they share what takes long to start."""
+    path, *_ = nodeid.partition("::")
+    return "product" if path in PRODUCT_TESTS else path
 
 
 def mark_databases(item: pytest.Item) -> None:

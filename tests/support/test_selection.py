@@ -1,5 +1,6 @@
 """Where a test runs that says nothing about it."""
 
+import re
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,6 +11,8 @@ from tests.support.selection import (
     ALWAYS_ON_BOTH,
     ON_SQLITE_ALONE,
     PROCESS_TESTS,
+    PRODUCT_TESTS,
+    group_of,
     mark_databases,
     mark_processes,
     process_paths,
@@ -69,6 +72,18 @@ def test_a_test_that_starts_processes_is_a_process_test(item: Item, marks: list[
     assert item.marks == marks
 
 
+def test_tests_that_share_a_product_or_a_file_share_a_worker() -> None:
+    named = {group_of(f"{path}::test_new[sqlite]") for path in PRODUCT_TESTS}
+    assert named == {"product"}
+    assert group_of(NEW) == "tests/queue_app/test_new.py"
+
+
+def test_every_file_that_asks_for_the_product_is_in_its_group() -> None:
+    files = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    asking = {path for path, text in files.items() if re.search(r"^def \w+\(.*\bproduct: Run", text, re.MULTILINE)}
+    assert asking == set(PRODUCT_TESTS)
+
+
 def test_every_file_with_races_is_found_without_collecting_it() -> None:
     found = set(process_paths())
     assert {"tests/faults/", "tests/queue_app/test_races.py", "tests/cache_app/metrics/test_counts.py"} <= found
@@ -80,7 +95,7 @@ def test_every_file_with_races_is_found_without_collecting_it() -> None:
 
 
 def test_every_exception_names_tests_that_exist() -> None:
-    for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS:
+    for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS + PRODUCT_TESTS:
         path, _, test = named.partition("::")
         assert (ROOT / path).exists(), named
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), named
