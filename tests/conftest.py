@@ -1,5 +1,7 @@
 """What every test can ask for: a Redis of its own, and the cast: people of every role and a stranger."""
 
+import gc
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,10 +30,14 @@ from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
 from tests.support.selection import group_of, mark_databases, mark_hosts, mark_processes
 from tests.support.template import Template, template_path
+from tests.support.template_postgres import PostgresTemplate
 
 # A busy machine must fail no test: examples have no deadline.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
+
+GARBAGE_AT_ONCE = 20_000
+"""Objects after which the garbage collector looks at the newest ones; Python's own 700 suits small programs."""
 
 
 def pytest_configure() -> None:
@@ -45,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark_databases(item)
         mark_processes(item)
         mark_hosts(item)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through the tests and modules again and again: they stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AT_ONCE)
 
 
 class Groups(LoadFileScheduling):
@@ -194,15 +207,25 @@ def _template() -> Template:
 
 
 @pytest.fixture(scope="session")
+def _postgres_template() -> PostgresTemplate:
+    return PostgresTemplate(os.environ["DATABASE_URL"], template_path().stem)
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory, _template: Template
+    django_db_modify_db_settings_parallel_suffix: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> None:
     """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
     suit_tests(connection)
+    test = connection.settings_dict["TEST"]
     if connection.vendor == "sqlite":
         database = tmp_path_factory.mktemp("database") / "test.sqlite3"
-        connection.settings_dict["TEST"]["NAME"] = str(database)
-        _template.begin(database)
+        test["NAME"] = str(database)
+        request.getfixturevalue("_template").begin(database)
+    else:
+        test["TEMPLATE"] = request.getfixturevalue("_postgres_template").begin()
 
 
 @pytest.fixture(scope="session")
@@ -212,11 +235,19 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, _template: Template) -> Iterator[None]:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Keep the migrated database for the next test process."""
+    name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
-        _template.keep(Path(connection.settings_dict["NAME"]))
-    yield
-    if connection.vendor == "sqlite":
+        request.getfixturevalue("_template").keep(Path(name))
+        yield
         with django_db_blocker.unblock():
             connection.close()
+    else:
+        with django_db_blocker.unblock():
+            connection.close()
+            connection.close_pool()
+        request.getfixturevalue("_postgres_template").keep(name)
+        yield

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from tests.faults.databases import Database, Sqlite, fresh_postgres, postgres_answers, vendors
+from tests.faults.databases import Database, Sqlite, fresh_postgres, postgres_answers, postgres_template, vendors
 from tests.faults.stack import Stack
 
 
@@ -25,7 +25,7 @@ def running_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 def _postgres(cleanup: ExitStack) -> Database:
     if postgres_answers():
-        return cleanup.enter_context(fresh_postgres())
+        return cleanup.enter_context(fresh_postgres(postgres_template()))
     message = "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; the faults ran on SQLite only"
     if os.environ.get("AIINFRA_CI"):
         pytest.fail(message)

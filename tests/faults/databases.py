@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import psycopg
 
 from aiinfra.sqlite.gate import Gate
 from tests.support.template import Template, template_path
+from tests.support.template_postgres import PostgresTemplate
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
 
@@ -66,10 +67,16 @@ class Postgres:
         FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION witness()""",
     )
 
-    migrating = nullcontext
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, template: PostgresTemplate | None) -> None:
         self.url = url
+        self._template = template
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """During the block `migrate` runs; it finds most of its work done in a copy of the migrated database."""
+        yield
+        if self._template:
+            self._template.keep(urlsplit(self.url).path[1:])
 
     def can_write(self) -> bool:
         """Whether no transaction is left open, whose locks on rows would stay."""
@@ -106,14 +113,20 @@ def postgres_answers() -> bool:
 
 
 @contextmanager
-def fresh_postgres() -> Iterator[Postgres]:
-    """A new, empty database that is dropped afterwards."""
+def fresh_postgres(template: PostgresTemplate | None = None) -> Iterator[Postgres]:
+    """A new database that is dropped afterwards: empty, or a copy of the template if there is one."""
     name = f"aiinfra_faults_{os.getpid()}"
-    administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    copied = (template and template.begin()) or "template1"
+    administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {copied}")
     try:
-        yield Postgres(_server(name))
+        yield Postgres(_server(name), template)
     finally:
         administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def postgres_template() -> PostgresTemplate:
+    """The migrated database on the server."""
+    return PostgresTemplate(_server("postgres"), template_path().stem)
 
 
 def administer(*statements: str) -> None:
