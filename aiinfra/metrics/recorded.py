@@ -7,6 +7,7 @@ without its files, a process records nothing. Money is recorded in nano-dollars 
 from bisect import bisect_left
 from collections.abc import Mapping
 from math import inf
+from typing import Generic, TypeVar
 
 from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
@@ -22,51 +23,58 @@ WAITS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 120, 600, 3600)
 POOL_WAITS_S = (0.001, 0.01, 0.1, 0.5, 1, 5)
 CALL = ("organization", "provider", "model")
 Labels = dict[str, str]
+Keys = TypeVar("Keys")
 
 
-class _Recorded:
-    """A metric whose label sets are bounded."""
+class _Recorded(Generic[Keys]):
+    """A metric whose label sets are bounded. The keys of its values in the files are written once per label set."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...], series_max: int) -> None:
         self.name, self._text, self._labels = f"aiinfra_{name}", text, labels
         self._series_max = series_max
-        self._seen: set[tuple[str, ...]] = set()
+        self._known: dict[tuple[str, ...], Keys] = {}
 
-    def _bounded(self, given: tuple[object, ...]) -> Labels:
+    def _keys(self, given: tuple[object, ...]) -> Keys:
         """Two threads may exceed the maximum by one."""
         texts = tuple(str(label)[:LABEL_MAX] for label in given)
-        if texts not in self._seen:
-            if len(self._seen) >= self._series_max:
-                texts = (OTHER,) * len(texts)
-            self._seen.add(texts)
-        return dict(zip(self._labels, texts, strict=True))
+        if texts not in self._known and len(self._known) >= self._series_max:
+            texts = (OTHER,) * len(texts)
+        if texts not in self._known:
+            self._known[texts] = self._written(dict(zip(self._labels, texts, strict=True)))
+        return self._known[texts]
+
+    def _written(self, labels: Labels) -> Keys:
+        raise NotImplementedError
 
     def _key(self, suffix: str, labels: Labels) -> str:
         return mmap_key(self.name, self.name + suffix, list(labels), list(labels.values()), self._text)
 
 
-class _Counter(_Recorded):
+class _Counter(_Recorded[str]):
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         super().__init__(name, text, labels, COUNTER_SERIES_MAX)
 
+    def _written(self, labels: Labels) -> str:
+        return self._key("_total", labels)
+
     def add(self, amount: float, *labels: object) -> None:
-        add("counter", {self._key("_total", self._bounded(labels)): amount})
+        add("counter", {self._keys(labels): amount})
 
 
-class _Histogram(_Recorded):
+class _Histogram(_Recorded[list[str]]):
     def __init__(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> None:
         super().__init__(f"{name}_seconds", text, labels, HISTOGRAM_SERIES_MAX)
         self._buckets = (*buckets, inf)
 
+    def _written(self, labels: Labels) -> list[str]:
+        ends = [self._key("_bucket", {**labels, "le": floatToGoString(end)}) for end in self._buckets]
+        return [*ends, self._key("_sum", labels)]
+
     def observe(self, seconds: float, *given: object) -> None:
         """Empty buckets are written too, so that every process has all of them."""
-        labels = self._bounded(given)
+        *ends, total = self._keys(given)
         bucket = bisect_left(self._buckets, seconds)
-        counts = {
-            self._key("_bucket", {**labels, "le": floatToGoString(end)}): int(number == bucket)
-            for number, end in enumerate(self._buckets)
-        }
-        add("histogram", {**counts, self._key("_sum", labels): seconds})
+        add("histogram", {**{end: int(number == bucket) for number, end in enumerate(ends)}, total: seconds})
 
 
 _attempts = _Counter("attempts", "Provider calls that ended, by outcome and error code.", (*CALL, "outcome", "error"))
