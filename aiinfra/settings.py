@@ -29,8 +29,8 @@ HTTPS = values[security.AIINFRA_HTTPS]
 
 CSRF_TRUSTED_ORIGINS = [f"https://{'*' * host.startswith('.')}{host}" for host in ALLOWED_HOSTS] if HTTPS else []
 SECURE_SSL_REDIRECT = HTTPS
-# Prometheus asks each host on its private address.
-SECURE_REDIRECT_EXEMPT = [r"^metrics$"]
+# Prometheus and load balancers ask each host on its private address.
+SECURE_REDIRECT_EXEMPT = [r"^(metrics|healthz|readyz)$"]
 BEHIND_PROXY = values[security.AIINFRA_BEHIND_PROXY]
 TRUSTED_PROXIES = values[security.AIINFRA_TRUSTED_PROXIES]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
@@ -78,13 +78,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "aiinfra.monitoring.health.probes",
     "aiinfra.middleware.trusted_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "aiinfra.middleware.CompressPages",
     "aiinfra.middleware.request_id",
     "aiinfra.middleware.browser_policies",
+    "aiinfra.monitoring.health.probes",
     "aiinfra.key_calls.straight_to_endpoint",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -53,8 +53,8 @@ PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()),
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
-# The process tests mostly wait, so that they run beside those that compute.
-LANES = [[UNIT, UNIT_POSTGRES, BROWSER], [PROCESSES, PROCESSES_POSTGRES]]
+# The process and browser tests mostly wait, so that they run beside those that compute.
+LANES = [[UNIT, UNIT_POSTGRES], [PROCESSES, PROCESSES_POSTGRES, BROWSER]]
 
 
 @dataclass(frozen=True)

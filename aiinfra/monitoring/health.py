@@ -185,9 +185,7 @@ PROBES = {"/healthz": healthz, "/readyz": readyz}
 
 
 def probes(get_response: GetResponse) -> GetResponse:
-    """Middleware: probes get the truth under any host name and without TLS, instead of an error or a redirect that a
-    load balancer takes for health.
-    """
+    """Middleware: probes get the truth under any host name, not an error that a load balancer takes for health."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         probe = PROBES.get(request.path_info)

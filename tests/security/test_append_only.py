@@ -6,17 +6,17 @@ from django.db import DatabaseError, connection, models, transaction
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log.models import SecurityEvent
-from cost_app.models import LedgerEntry, ModelPrice, MonthClose, ToolFee
+from cost_app.models import LedgerEntry, ModelAlias, ModelPrice, MonthClose, ToolFee
 from tests.support.rows import make_row
 
-BOOKS: list[type[models.Model]] = [LedgerEntry, MonthClose, ModelPrice, ToolFee, AuditEvent, SecurityEvent]
+BOOKS: list[type[models.Model]] = [LedgerEntry, MonthClose, ModelAlias, ModelPrice, ToolFee, AuditEvent, SecurityEvent]
 
 
 @pytest.fixture(params=BOOKS, ids=lambda model: model._meta.db_table)
 def row(request: pytest.FixtureRequest, organization: Organization) -> models.Model:
-    """A row of one of the books."""
+    """A row of one of the books. Fees and aliases are fixed once they have been decided on."""
     with system_scope():
-        return make_row(request.param, organization)  # type: ignore[no-any-return]
+        return make_row(request.param, organization, {"state": "approved"})  # type: ignore[no-any-return]
 
 
 def refused(statement: str, *values: object) -> None:
