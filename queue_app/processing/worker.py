@@ -152,7 +152,12 @@ class Pool(WorkerPool):
 
 
 def serve_workers() -> None:
-    """Fork `settings.WORKER_PROCESSES` workers and replace those that die, until SIGTERM or SIGINT; then drain."""
+    """Fork `settings.WORKER_PROCESSES` workers and replace those that die, until SIGTERM or SIGINT; then drain.
+
+    With `settings.WORKER_NICE` accepting a request goes before processing another one: what is queued can wait, a
+    client does not.
+    """
+    os.nice(settings.WORKER_NICE)
     for module in PRELOADED:
         importlib.import_module(module)
     connections.close_all()

@@ -122,6 +122,7 @@ def test_a_worker_starts_without_redis_and_works_once_it_is_back(tmp_path: Path)
         "DATABASE_URL": f"sqlite:///{tmp_path / 'worker.sqlite3'}",
         "REDIS_URL": f"redis://127.0.0.1:{port}/0",
         "WORKER_PROCESSES": "1",
+        "WORKER_NICE": "1",
         "LOG_LEVEL": "WARNING",
     }
     redis = Redis(port=port)
@@ -132,6 +133,7 @@ def test_a_worker_starts_without_redis_and_works_once_it_is_back(tmp_path: Path)
         with start([redis_binary(), "--port", str(port), "--dir", str(tmp_path), "--save", ""]):
             wait_until(lambda: _answers(redis) and redis.hlen(heartbeat.WORKERS_KEY), "the worker to report")
             assert redis.scard("rq:workers") == 1
+            assert os.getpriority(os.PRIO_PROCESS, workers.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 1
             workers.terminate()
             assert workers.wait(START_LIMIT_S) == 0
             assert redis.scard("rq:workers") == redis.hlen(heartbeat.WORKERS_KEY) == 0

@@ -85,7 +85,7 @@ def start_run(tmp_path: Path, **more: str) -> Run:
     """Start it with the settings of a machine on which nothing is configured."""
     data_dir, port = tmp_path / "data", free_ports(3)
     plain = dict.fromkeys(("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
-    own = {"PORT": str(port), "AIINFRA_DATA_DIR": str(data_dir), "WORKER_PROCESSES": "2"}
+    own = {"PORT": str(port), "AIINFRA_DATA_DIR": str(data_dir), "WORKER_PROCESSES": "2", "WORKER_NICE": "0"}
     env = {**os.environ, **plain, **own, **more}
     with (tmp_path / "terminal").open("wb") as terminal:
         process = subprocess.Popen([*MANAGE, "run"], cwd=ROOT, env=env, stdout=terminal, stderr=terminal)

@@ -29,6 +29,12 @@ WORKER_THREADS = Setting(
     "Concurrent calls per process.",
     "50 / `WORKER_PROCESSES`",
 )
+WORKER_NICE = Setting(
+    "WORKER_NICE",
+    kinds.Whole(0, 19),
+    5,
+    "How far workers give way to the web server when the CPU is busy, as for the command `nice`; 0 is not at all.",
+)
 QUEUE_LEASE_S = Setting(
     "QUEUE_LEASE_S",
     kinds.Decimal(1, 3_600),
