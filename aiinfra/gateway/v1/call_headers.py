@@ -1,9 +1,13 @@
 """Headers of the doors: what a client can ask for besides the vendor's body, and what it learns about its call."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
+from aiinfra import epochs
 from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
@@ -63,20 +67,21 @@ def headers_of(status: RequestStatus) -> dict[str, str]:
         "x-aiinfra-cost": cost,
         "x-cost": cost,
         "x-aiinfra-attempts": str(len(status.attempts)),
-        **_overhead(status),
+        **overhead_of(status),
         **_budget(status),
     }
 
 
-def _overhead(status: RequestStatus) -> dict[str, str]:
-    """The time that the request has taken, waiting included, without its provider calls."""
-    request = status.request
-    if request.completed_at is None:
+def overhead_of(status: RequestStatus) -> dict[str, str]:
+    """The time since the HTTP request came in, waiting included, without the provider calls made since then."""
+    running = epochs.current_request()
+    if running is None:
         return {}
-    whole = (request.completed_at - request.created_at).total_seconds() * MS
+    whole_s = time.monotonic() - running.began
+    came_in_at = timezone.now() - timedelta(seconds=whole_s)
     calls = [(each.dispatched_at, each.finished_at) for each in status.attempts]
-    called = sum((end - begin).total_seconds() * MS for begin, end in calls if begin and end)
-    return {"x-aiinfra-overhead-ms": str(max(0, round(whole - called)))}
+    called_s = sum((end - begin).total_seconds() for begin, end in calls if begin and end and begin >= came_in_at)
+    return {"x-aiinfra-overhead-ms": str(max(0, round((whole_s - called_s) * MS)))}
 
 
 def _budget(status: RequestStatus) -> dict[str, str]:
