@@ -116,6 +116,13 @@ class Connection(HTTPChannel):
             super().service()
         self.idle_since = time.monotonic()
 
+    def _flush_some(self, do_close: bool = True) -> bool:
+        """Send what the client takes now. waitress's event loop takes no lock for a connection without requests, but a
+        thread can be sending `100 Continue` for the next one: both would send the same bytes.
+        """
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Write to the socket without waiting."""
         sent: int = super().send(data, do_close=do_close)

@@ -1,11 +1,13 @@
 """What the web server accepts, and what it refuses before the application sees it."""
 
 import json
+import threading
 from contextlib import closing
 
 import pytest
 
 from aiinfra.bodies import BODY_BYTES_MAX
+from aiinfra.stack.web.connection import Connection
 from aiinfra.stack.web.request import HEAD_BYTES_MAX
 from tests.stack.web.conftest import Served, read_all
 
@@ -133,3 +135,19 @@ def test_large_headers_are_refused(served: Served, end: bytes) -> None:
     response = served.ask(b"GET /api/a HTTP/1.1\r\nHost: a\r\nX: " + b"x" * HEAD_BYTES_MAX + end)
     assert status_of(response) == 431
     assert json.loads(body_of(response))["error"]["type"] == "headers_too_large"
+
+
+def test_two_threads_never_send_the_same_bytes(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Connection.send
+    others: list[threading.Thread] = []
+
+    def interrupted(self: Connection, data: bytes, do_close: bool = True) -> int:
+        if not others:
+            others.append(threading.Thread(target=self._flush_some))
+            others[0].start()
+            others[0].join(0.2)
+        return send(self, data, do_close)
+
+    monkeypatch.setattr(Connection, "send", interrupted)
+    assert served.ask(b"GET /a HTTP/1.1\r\n" + CLOSE + b"\r\n").count(b"HTTP/1.1 200 OK") == 1
+    others[0].join()
