@@ -1,0 +1,25 @@
+"""How fields, choices, and their help texts are laid out."""
+
+import pytest
+from playwright.sync_api import expect
+
+from aiinfra.tenants.models import User
+from tests.browser.conftest import NARROW, WIDE, OpenPage
+
+SQUEEZED = """() => [...document.querySelectorAll("fieldset .helptext")].filter((e) => e.checkVisibility())
+  .filter((e) => {
+    const text = document.createRange();
+    text.selectNodeContents(e);
+    const hasSeveralLines = text.getClientRects().length > 1;
+    return hasSeveralLines && text.getBoundingClientRect().width < 0.6 * e.parentElement.clientWidth;
+  }).map((e) => e.innerText)"""
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW])
+def test_hints_take_the_whole_width_below_their_choices(
+    owner: User, open_page: OpenPage, viewport: dict[str, int]
+) -> None:
+    page = open_page(owner, "/settings/keys/?new", viewport)
+    page.get_by_text("Limits, models, and endpoints").click()
+    expect(page.get_by_text("Where the key can send calls")).to_be_visible()
+    assert page.evaluate(SQUEEZED) == []
