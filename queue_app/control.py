@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra import database_time
 from aiinfra.tenants import audit
 from cost_app import create_cost_optimizer
 from queue_app import events
@@ -42,7 +42,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
     """
     with transaction.atomic():
         ended = AIRequest.objects.filter(id=request.id, status__in=LIVE).update(
-            status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None
+            status=Status.CANCELLED, completed_at=database_time.now(), lease_until=None
         )
         if not ended:
             raise WrongStatusError("the request has already ended")
@@ -81,7 +81,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
             counted=False,
             completed_at=None,
             started_at=None,
-            not_before=timezone.now(),
+            not_before=database_time.now(),
             error_code="",
             error_message="",
             leader_id=None,

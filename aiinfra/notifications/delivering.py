@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.notifications.models import WAITING, Delivery, DeliveryState
 from aiinfra.notifications.transports import Outcome, attempt
 from aiinfra.one_by_one import one_by_one
@@ -57,7 +58,7 @@ def _due() -> QuerySet[Delivery]:
     """Deliveries that are due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
     waiting = Delivery.objects.filter(WAITING)
     earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
-    return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=timezone.now())
+    return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=database_time.now())
 
 
 @transaction.atomic
@@ -76,12 +77,12 @@ def _claim() -> list[Delivery]:
 def _take(delivery: Delivery) -> bool:
     same = Delivery.objects.filter(WAITING, id=delivery.id, tries=delivery.tries)
     delivery.tries += 1
-    return bool(same.update(tries=delivery.tries, next_try_at=timezone.now() + LEASE))
+    return bool(same.update(tries=delivery.tries, next_try_at=database_time.now() + LEASE))
 
 
 def _note(delivery: Delivery, outcome: Outcome) -> None:
     """Write the outcome unless another process has claimed it since: a sender presumed lost changes nothing."""
-    now = timezone.now()
+    now = database_time.now()
     columns: dict[str, object] = {"last_error": outcome.error, "response_status": outcome.status}
     if outcome.is_sent:
         columns |= {"state": DeliveryState.SENT, "sent_at": now}

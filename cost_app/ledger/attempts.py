@@ -13,8 +13,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Sum
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.shapes import UnlessSet
 from aiinfra.tenants.statements import Parameter
@@ -46,7 +46,7 @@ def dispatch(attempt: Attempt, timeout: timedelta) -> bool:
     """Record that the call is sent now: if the process crashes after this, the money counts as spent. False if the
     attempt is not open.
     """
-    now = timezone.now()
+    now = database_time.now()
     deadline = now + timeout + DEADLINE_GRACE
     price = _price_now(attempt)
     columns = {"dispatched_at": now, "deadline_at": deadline, "price_id": price and price.pk}
@@ -113,7 +113,7 @@ def _booked(attempt: Attempt) -> _Booked:
 
 def _latency_ms(attempt: Attempt) -> int | None:
     """Never below 0: a clock that was set back during the call must not keep its cost out of the ledger."""
-    return max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else None
+    return max(0, (database_time.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else None
 
 
 def _charge(
@@ -162,7 +162,7 @@ def settle_uncounted(attempt: Attempt, counted: TokenUsage | None, raw_usage: di
 
 
 def _estimate(attempt: Attempt, cost: int, usage: TokenUsage, columns: dict[str, Any], **measures: Any) -> None:
-    columns |= {"cost_nano": cost, "deadline_at": timezone.now() + DEADLINE_GRACE}
+    columns |= {"cost_nano": cost, "deadline_at": database_time.now() + DEADLINE_GRACE}
     if _end(attempt, {State.DISPATCHED}, State.ESTIMATED, **columns):
         _book(attempt, LedgerKind.USAGE, cost, usage, estimated=True, calls=1, **measures)
         holds.close(attempt, cost)
@@ -225,7 +225,7 @@ def abandon(request_id: UUID, number: int, error_code: str) -> None:
 
 
 def _end(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
-    return _move(attempt, before, after, finished_at=UnlessSet(timezone.now()), **columns)
+    return _move(attempt, before, after, finished_at=UnlessSet(database_time.now()), **columns)
 
 
 def _move(attempt: Attempt, before: set[State], after: State, **columns: Any) -> bool:
@@ -278,7 +278,7 @@ def sent_within(seconds: int) -> Iterator[tuple[str, UUID, datetime]]:
 
     Reads the calls in progress and the newest entries of the ledger, whatever its size.
     """
-    since = timezone.now() - timedelta(seconds=seconds)
+    since = database_time.now() - timedelta(seconds=seconds)
     out = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__gt=since)
     for attempt in out.filter(dispatched_at__gt=since):
         yield attempt.name, attempt.id, attempt.dispatched_at or since

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.ledger.rollups import differences
@@ -42,7 +42,7 @@ def _attempts_against_ledger() -> Iterator[str]:
 
 
 def _overdue() -> Iterator[str]:
-    before = timezone.now() - OVERDUE
+    before = database_time.now() - OVERDUE
     for sent in Attempt.objects.filter(state=AttemptState.DISPATCHED, deadline_at__lt=before).iterator():
         yield f"attempt {sent.id} was sent at {sent.dispatched_at} but its outcome was never booked"
     reported = [LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT]  # at the time of the call, which may be long ago

@@ -6,8 +6,7 @@ call, the booking is corrected; most providers cannot, and their bookings stay m
 
 import logging
 
-from django.utils import timezone
-
+from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import BillState, TokenUsage
 from aiinfra.providers.registry import adapter_for
@@ -27,7 +26,7 @@ def sweep_unknown_outcomes() -> int:
     """Book or correct the calls whose timeout has passed; returns how many were checked."""
     silent: set[str] = set()
     with system_scope():
-        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=timezone.now())
+        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=database_time.now())
         oldest = unknown.select_related("price").order_by("deadline_at")[:BATCH]
         one_by_one(oldest, lambda attempt: _sweep(attempt, silent), give_up=_ask_later)
         return len(oldest)
@@ -65,4 +64,4 @@ def _correct(attempt: Attempt, bill: Bill | None) -> None:
 
 def _ask_later(attempt: Attempt) -> None:
     """Move it to the end of the queue, so that unknown calls do not block the others."""
-    Attempt.objects.filter(id=attempt.id).update(deadline_at=timezone.now())
+    Attempt.objects.filter(id=attempt.id).update(deadline_at=database_time.now())

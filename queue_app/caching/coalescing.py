@@ -15,8 +15,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import ErrorCode, TokenUsage
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -52,7 +52,7 @@ def leader_of(organization_id: int, flight: str) -> AIRequest | None:
 
 def may_follow(leader: AIRequest, priority: int) -> bool:
     """A request never waits behind a less urgent one, or behind one that is held for a retry."""
-    return leader.priority >= priority and leader.not_before <= timezone.now() + ORPHANED_AFTER
+    return leader.priority >= priority and leader.not_before <= database_time.now() + ORPHANED_AFTER
 
 
 def join(leader: AIRequest, make: Callable[[UUID], AIRequest]) -> AIRequest | None:
@@ -141,7 +141,7 @@ _oldest_follower = AIRequest.objects.prepare_select(
 
 def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) -> str:
     """End a follower with its leader's answer; returns the ID of the cache entry that counts it."""
-    now = timezone.now()
+    now = database_time.now()
     AIRequest.objects.filter(id=follower.id).update(status=Status.COMPLETED, completed_at=now, cached=True)
     follower.status, follower.cached = Status.COMPLETED, True
     content = RequestContent.objects.get(request_id=follower.id)
@@ -205,7 +205,7 @@ def _release_followers(leader: AIRequest) -> None:
     """
     for number, follower in enumerate(_followers(leader.id)):
         delay = min(number * SPREAD, SPREAD_MAX)
-        _starts_own_call(leader, follower, leads=False, not_before=timezone.now() + delay)
+        _starts_own_call(leader, follower, leads=False, not_before=database_time.now() + delay)
 
 
 def _starts_own_call(leader: AIRequest, follower: AIRequest, **how: Any) -> bool:
@@ -244,7 +244,7 @@ def _end_broken(follower: AIRequest) -> None:
 
 def _end(follower: AIRequest, code: str, message: str) -> None:
     rows = AIRequest.objects.filter(id=follower.id, status=Status.PENDING, leader_id__isnull=False)
-    if rows.update(status=Status.FAILED, completed_at=timezone.now(), error_code=code, error_message=message):
+    if rows.update(status=Status.FAILED, completed_at=database_time.now(), error_code=code, error_message=message):
         follower.status, follower.error_code = Status.FAILED, code
 
 
@@ -254,7 +254,7 @@ def settle_orphaned_followers() -> None:
         over = AIRequest.objects.filter(status__in=ENDED, id=OuterRef("leader_id"))
         waiting = AIRequest.objects.filter(Exists(over), status=Status.PENDING, leader_id__isnull=False)
         leaders = set(waiting.values_list("organization_id", "leader_id")[:BATCH])
-        before = timezone.now() - ORPHANED_AFTER
+        before = database_time.now() - ORPHANED_AFTER
         AIRequest.objects.filter(flight__isnull=False, completed_at__lt=before).update(flight=None)
     one_by_one(leaders, _settle_orphaned)
 

@@ -15,9 +15,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra import database_time
 from aiinfra.metrics import recorded
 from aiinfra.redis import ScriptCall, run_together
 from aiinfra.tenants.scope import organization_scope, system_scope
@@ -55,8 +55,8 @@ class Claim:
 
 
 def lease_end(extra: timedelta = timedelta()) -> datetime:
-    """When a lease that is taken or renewed now expires."""
-    return timezone.now() + timedelta(seconds=settings.QUEUE_LEASE_S) + extra
+    """When a lease that is taken or renewed now expires, by the database's clock."""
+    return database_time.now() + timedelta(seconds=settings.QUEUE_LEASE_S) + extra
 
 
 def claim_next(worker: str) -> Claim | None:
@@ -84,7 +84,7 @@ def take(request: AIRequest, worker: str) -> bool:
         "status": Status.PROCESSING,
         "lease_until": lease_end(),
         "worker": worker,
-        "started_at": request.started_at or timezone.now(),
+        "started_at": request.started_at or database_time.now(),
     }
     unchanged = {"status": Status.PENDING, "leader_id": None, "attempt_number": request.attempt_number}
     if not AIRequest.objects.change(columns, id=request.id, **unchanged):

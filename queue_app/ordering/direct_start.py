@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra import database_time
 from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
 from queue_app.models import AIRequest, QueuePolicy, Status
@@ -47,7 +47,7 @@ def _may_start_by_rows(request: AIRequest) -> bool:
         return False
     if policy.max_in_flight and mine.filter(status=Status.PROCESSING).count() >= policy.max_in_flight:
         return False
-    ready = mine.filter(status=Status.PENDING, not_before__lte=timezone.now(), priority__gte=request.priority)
+    ready = mine.filter(status=Status.PENDING, not_before__lte=database_time.now(), priority__gte=request.priority)
     ahead = ready.exclude(priority__in=policy.paused_priorities).order_by().distinct()
     has_room = _rooms()
     return has_room(request) and not any(

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from redis.commands.core import Script
 
+from aiinfra import database_time
 from aiinfra.redis import ScriptCall, redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
@@ -67,9 +68,12 @@ def run(name: str, arguments: Sequence[str | float] = ()) -> Any:
     return script(name, arguments).run()
 
 
-def script(name: str, arguments: Sequence[str | float] = ()) -> ScriptCall:
-    """A call of one of the scripts in `lua/`, for a round trip with others."""
-    return ScriptCall(_script(name), (), arguments)
+def script(name: str, arguments: Sequence[str | float] = (), keys: Sequence[str] = (PREFIX + "heads",)) -> ScriptCall:
+    """A call of one of the scripts in `lua/`, for a round trip with others.
+
+    One key says where the script runs. The names of the others are only known inside; they have the same hash tag.
+    """
+    return ScriptCall(_script(name), keys, arguments)
 
 
 def score_of(request: AIRequest) -> float:
@@ -95,7 +99,7 @@ def _admission(request: AIRequest) -> Iterator[str]:
     yield str(request.priority)
     yield str(request.id)
     yield f"{score_of(request):.6f}"
-    yield f"{request.not_before.timestamp():.6f}"
+    yield f"{(request.not_before - database_time.now()).total_seconds():.6f}"
     yield request.next_call
 
 
@@ -141,7 +145,7 @@ def hold(entries: Iterable[IndexEntry]) -> None:
 
 def remove(request: AIRequest) -> None:
     """Remove a request that will not be started. Raises RedisError."""
-    organization, priority, request_id, score, _due, model = _admission(request)
+    organization, priority, request_id, score, _delay_s, model = _admission(request)
     run("remove", [organization, priority, request_id, score, model])
 
 

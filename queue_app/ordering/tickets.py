@@ -23,7 +23,7 @@ def push_ticket() -> None:
 
 def counting() -> ScriptCall:
     """Count the waiting tickets, in a round trip with other scripts."""
-    return index.script("count_tickets", [ticket_queue().key])
+    return index.script("count_tickets", keys=[ticket_queue().key])
 
 
 def push_unless_enough(waiting: int) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.utils import timezone
-
+from aiinfra import database_time
 from aiinfra.metrics import recorded
 from aiinfra.providers import breaker
 from cost_app import create_cost_optimizer
@@ -96,7 +95,7 @@ class DirectCall:
 
     def _reserve(self, row: AIRequest) -> IndexEntry | None:
         """Ask for a place, then the circuit breaker, which may make this call its probe."""
-        entry = try_start(row) if row.not_before <= timezone.now() else None
+        entry = try_start(row) if row.not_before <= database_time.now() else None
         if entry is None or breaker.allow(row.provider, row.model, row.organization_id).allowed:
             return entry
         claims.release(entry)

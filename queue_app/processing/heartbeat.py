@@ -30,7 +30,9 @@ TELL_RQ_EVERY_S = 20.0
 
 @dataclass(frozen=True)
 class WorkerBeat:
-    """A worker's last report. `at` and `started_at` are Unix times; `memory_bytes` is the resident set size."""
+    """A worker's last report. `at` is a Unix time by the clock of Redis, which all hosts share, and `started_at` one by
+    the worker's; `memory_bytes` is the resident set size.
+    """
 
     name: str
     host: str
@@ -119,14 +121,18 @@ class Heartbeat:
             stopping=in_flight.stopping.is_set(),
             memory_bytes=self._process.memory_info().rss,
             started_at=self._process.create_time(),
-            at=time.time(),
+            at=redis_client().time()[0],
         )
 
 
 def workers() -> list[WorkerBeat]:
     """Workers that sent a heartbeat within the last 10 s, by name. Raises RedisError."""
-    beats = [WorkerBeat(**json.loads(text)) for text in redis_client().hvals(WORKERS_KEY)]
-    return sorted((beat for beat in beats if time.time() - beat.at < SILENT_AFTER_S), key=lambda beat: beat.name)
+    with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.hvals(WORKERS_KEY)
+        pipeline.time()
+        texts, (now, _) = pipeline.execute()
+    beats = [WorkerBeat(**json.loads(text)) for text in texts]
+    return sorted((beat for beat in beats if now - beat.at < SILENT_AFTER_S), key=lambda beat: beat.name)
 
 
 def remove_silent_workers() -> None:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.group_commit import grouped
 from aiinfra.metrics import recorded
 from aiinfra.one_by_one import one_by_one
@@ -140,7 +140,7 @@ def _start_over(claim: Claim, step: NextAttempt) -> AIRequest | None:
     """
     request = claim.request
     request.attempt_number = claim.attempt_number + 1
-    request.not_before = timezone.now() + timedelta(seconds=step.delay_s)
+    request.not_before = database_time.now() + timedelta(seconds=step.delay_s)
     try:
         with transaction.atomic():
             ours = AIRequest.objects.filter(
@@ -173,7 +173,7 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
             id=request.id,
             status=Status.PROCESSING,
             attempt_number=claim.attempt_number,
-            lease_until__lt=timezone.now(),
+            lease_until__lt=database_time.now(),
         )
         if not expired.update(crashes=request.crashes + 1):
             return
@@ -257,7 +257,7 @@ def _end(request: AIRequest, attempt_number: int, status: Status, error_code: st
     """The only way out of processing. False if the fence says that the request belongs to another attempt."""
     columns = {
         "status": status,
-        "completed_at": timezone.now(),
+        "completed_at": database_time.now(),
         "lease_until": None,
         "error_code": error_code,
         "error_message": message,

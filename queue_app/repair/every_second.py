@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import connection
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
 from queue_app.caching.coalescing import ORPHANED_AFTER, settle_orphaned_followers
@@ -39,7 +39,7 @@ class Waiting:
 
 def look() -> Waiting:
     """One statement, whose cost depends on what is pending or running."""
-    now = timezone.now()
+    now = database_time.now()
     moments = [connection.ops.adapt_datetimefield_value(each) for each in (now, now - ORPHANED_AFTER)]
     with connection.cursor() as cursor:
         cursor.execute(LOOK, moments)

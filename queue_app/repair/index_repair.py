@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
 from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
@@ -78,7 +78,7 @@ def recover_expired_leases() -> int:
 
     A request that cannot continue, because its content is deleted or unreadable, fails.
     """
-    expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now())
+    expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=database_time.now())
     lost = list(expired.order_by("lease_until")[:BATCH])
     one_by_one(lost, _recover, give_up=_give_up)
     return len(lost)

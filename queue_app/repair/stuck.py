@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.utils import timezone
-
+from aiinfra import database_time
 from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
 from queue_app.models import ENDED, AIRequest, Status
@@ -16,7 +15,7 @@ OVERDUE = timedelta(seconds=60)
 def stuck_requests() -> Iterator[str]:
     """One sentence for each request that a lost worker still has, or that ended with an open attempt."""
     with system_scope():
-        lost = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=timezone.now() - OVERDUE)
+        lost = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=database_time.now() - OVERDUE)
         for request in lost.iterator():
             yield f"request {request.id} is held by worker {request.worker}, whose lease ended at {request.lease_until}"
         waiting = create_cost_optimizer().reserved_requests()

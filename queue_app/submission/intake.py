@@ -14,9 +14,9 @@ from uuid import UUID
 
 from django.db import IntegrityError
 from django.db.models import Count
-from django.utils import timezone
 from redis.exceptions import RedisError
 
+from aiinfra import database_time
 from aiinfra.group_commit import grouped
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
@@ -118,7 +118,7 @@ def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> A
     request = AIRequest.objects.filter(
         organization_id=submission.organization_id, idempotency_key=submission.idempotency_key
     ).first()
-    if request and lifetime and request.status in ENDED and request.created_at < timezone.now() - lifetime:
+    if request and lifetime and request.status in ENDED and request.created_at < database_time.now() - lifetime:
         AIRequest.objects.filter(id=request.id).update(idempotency_key=None)
         return None
     if request and request.fingerprint != submission.fingerprint:
@@ -233,13 +233,14 @@ def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None
 
 def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIRequest:
     """The request's row, not yet stored."""
+    now = database_time.now()
+    times = {"created_at": now, "not_before": terms.not_before or now}
     return AIRequest(
         organization_id=submission.organization_id,
         provider=terms.provider,
         model=terms.model,
         priority=submission.priority,
         max_retries=terms.max_retries,
-        not_before=terms.not_before or timezone.now(),
         timeout_ms=submission.timeout_ms,
         api_key_id=submission.api_key_id,
         user_ref=submission.user_ref,
@@ -249,7 +250,7 @@ def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIReques
         cache_mode=submission.cache_mode,
         idempotency_key=submission.idempotency_key,
         fingerprint=submission.fingerprint if submission.idempotency_key else "",
-        **columns,
+        **{**times, **columns},
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from django.db import DataError, IntegrityError
-from django.utils import timezone
 
+from aiinfra import database_time
 from aiinfra.group_commit import grouped
 from aiinfra.idempotency import KEPT
 from cache_app import create_semantic_cache
@@ -122,7 +122,7 @@ def _completed_from_cache(
 def _store_completed(
     submission: Submission, terms: CallTerms, lookup: LookupResult, hit: Hit, started: float
 ) -> AIRequest:
-    now = timezone.now()
+    now = database_time.now()
     request = intake.row_of(submission, terms, created_at=now, completed_at=now)
     request.status, request.cached, request.counted = Status.COMPLETED, True, True
     AIRequest.objects.insert(request)

@@ -176,15 +176,22 @@ def test_one_run_rebuilds_an_emptied_redis(submit: Submit, organization: Organiz
     index.remove(delayed)
     index.admit(AIRequest.objects.filter(id=delayed.id))
     mender = seasoned()
-    before = everything()
+    before, due = everything(), due_of_delayed()
     assert index.size() == 7
     redis_client().flushall()
     mender.run()
     assert everything() == before
+    assert due_of_delayed() == pytest.approx(due, abs=60)
+
+
+def due_of_delayed() -> float:
+    """When the delayed request may start, by the clock of Redis."""
+    ((_, due),) = redis_client().zrange("{aiq}:delayed", 0, -1, withscores=True)
+    return float(due)
 
 
 def everything() -> dict[str, object]:
-    """The whole index but for the times of the claims, also of the last of each organization."""
+    """The whole index but for the times of the claims and of what is delayed, also of each organization's last."""
     client, kept = redis_client(), {}
     for key in client.scan_iter(match="{aiq}:*"):
         match client.type(key):
@@ -194,7 +201,7 @@ def everything() -> dict[str, object]:
                 kept[key] = {field: value for field, value in client.hgetall(key).items() if value != "0"}
             case "set":
                 kept[key] = client.smembers(key)
-            case "zset" if key.endswith(":claims"):
+            case "zset" if key.endswith((":claims", ":delayed")):
                 kept[key] = client.zrange(key, 0, -1)
             case "zset":
                 kept[key] = client.zrange(key, 0, -1, withscores=True)

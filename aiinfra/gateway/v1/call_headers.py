@@ -5,9 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 
-from aiinfra import epochs
+from aiinfra import database_time, epochs
 from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
@@ -78,7 +77,7 @@ def overhead_of(status: RequestStatus) -> dict[str, str]:
     if running is None:
         return {}
     whole_s = time.monotonic() - running.began
-    came_in_at = timezone.now() - timedelta(seconds=whole_s)
+    came_in_at = database_time.now() - timedelta(seconds=whole_s)
     calls = [(each.dispatched_at, each.finished_at) for each in status.attempts]
     called_s = sum((end - begin).total_seconds() for begin, end in calls if begin and end and begin >= came_in_at)
     return {"x-aiinfra-overhead-ms": str(max(0, round((whole_s - called_s) * MS)))}

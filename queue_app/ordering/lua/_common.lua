@@ -1,5 +1,6 @@
 -- Shared by every script: the keys, and the rules that keep `heads` correct.
--- An entry is "organization:priority:request". All keys carry the hash tag {aiq}, so a cluster keeps them on one node.
+-- An entry is "organization:priority:request". All keys carry the hash tag {aiq}, so a cluster keeps them on one node,
+-- which KEYS[1] names.
 -- A lane contains an organization's ready requests for one priority and model; its name is "rank:provider/model".
 local P = '{aiq}:'
 local HEADS, DELAYED, CLAIMS = P .. 'heads', P .. 'delayed', P .. 'claims'

@@ -1,0 +1,63 @@
+"""A second host of a running product: web server, workers, and scheduler on the same database and Redis."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.faults.program import Program
+from tests.faults.stack import MANAGE, PATIENCE_S, Stack, order
+from tests.support.processes import answers, free_port, wait_until
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
+
+
+class SecondHost:
+    """Has the settings of the first host, another data directory and port, and what `settings` change."""
+
+    def __init__(self, stack: Stack, directory: Path, **settings: str) -> None:
+        self._stack = stack
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = {
+            **stack.env,
+            "AIINFRA_DATA_DIR": str(directory),
+            "PORT": str(port),
+            "SECRET_KEY": (stack.directory / "secret_key").read_text().strip(),
+            "API_KEY_PEPPER": (stack.directory / "api_key_pepper").read_text().strip(),
+            **settings,
+        }
+        self.workers = Program("workers-b", [*MANAGE, "worker"], self.env, directory / "workers.log")
+        self.scheduler = Program("scheduler-b", [*MANAGE, "scheduler"], self.env, directory / "scheduler.log")
+        self.web = Program("web-b", GUNICORN, self.env, directory / "web.log")
+        self.programs = [self.workers, self.scheduler, self.web]
+
+    def start(self) -> None:
+        """Start the programs, and wait for all of them."""
+        for program in self.programs:
+            program.start()
+        wait_until(lambda: answers(f"{self.url}/healthz"), "the web server of the second host")
+        wait_until(lambda: self.worker_pids() <= set(self._stack.worker_pids().values()), "the second host's workers")
+
+    def worker_pids(self) -> set[int]:
+        """The worker processes; one that does not exist until all have started."""
+        return {process.pid for process in self.workers.children()} or {-1}
+
+    def shut_down(self) -> None:
+        """End every process by force."""
+        for program in self.programs:
+            program.kill_group()
+
+    def enqueue(self, text: str, **options: Any) -> str:
+        """The id of a request that this host accepted."""
+        headers = {"Authorization": f"Bearer {self._stack.keys['north']}"}
+        answer = httpx2.post(
+            f"{self.url}/api/ai/queue",
+            json=order(text, **options),
+            headers=headers,
+            trust_env=False,
+            timeout=PATIENCE_S,
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["requestId"])

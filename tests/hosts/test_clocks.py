@@ -1,0 +1,82 @@
+"""A host whose clock is five minutes wrong takes no work from the other, and does its own work in time."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.audit import assert_sound
+from tests.faults.databases import fresh_postgres, postgres_template
+from tests.faults.stack import MANAGE, SLOTS, Stack
+from tests.hosts.second_host import SecondHost
+from tests.support.processes import ROOT, wait_until
+
+WRONG_BY_S = 300
+CLOCK = Path(__file__).parent / "wrong_clock"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The first host, whose clock is right. It has no scheduler: repairs are left to the second."""
+    with fresh_postgres(postgres_template()) as database:
+        running = Stack(tmp_path_factory.mktemp("right"), database)
+        running.programs.remove(running.scheduler)
+        try:
+            running.prepare()
+            running.revive()
+            yield running
+        finally:
+            running.shut_down()
+
+
+@pytest.fixture(scope="module", params=[WRONG_BY_S, -WRONG_BY_S], ids=["ahead", "behind"])
+def wrong(
+    request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecondHost]:
+    """The second host."""
+    shifted = {"PYTHONPATH": str(CLOCK), "WRONG_BY_S": str(request.param)}
+    host = SecondHost(stack, tmp_path_factory.mktemp("wrong"), **shifted)
+    try:
+        host.start()
+        yield host
+    finally:
+        host.shut_down()
+
+
+def test_nothing_is_stolen(stack: Stack, wrong: SecondHost) -> None:
+    stack.hold()
+    requests = [enqueue(f"Question {number}") for number in range(SLOTS) for enqueue in (stack.enqueue, wrong.enqueue)]
+    stack.wait_until_in_flight(requests, 2 * SLOTS)
+    workers = {each: stack.worker_of(each) for each in requests}
+    victim = next(child for child in stack.workers.children() if child.pid in workers.values())
+    lost = [each for each in requests if workers[each] == victim.pid]
+    victim.kill()
+    # The wrong host's scheduler looks at all leases. It finds those that have expired, and only those.
+    wait_until(lambda: all(attempts_of(stack, each) == 2 for each in lost), "the lost requests to be recovered")
+    stack.release()
+    assert set(assert_sound(stack, requests).values()) == {"completed"}
+    assert {each for each in requests if attempts_of(stack, each) > 1} == set(lost)
+
+
+def test_retries_start_in_time(stack: Stack, wrong: SecondHost) -> None:
+    """Pauses between attempts take a second at most, but minutes by the other host's clock."""
+    stack.behave(faults=[{"kind": "status", "times": 4}])
+    requests = [enqueue("Again?") for _ in range(4) for enqueue in (stack.enqueue, wrong.enqueue)]
+    assert set(assert_sound(stack, requests, limit_s=WRONG_BY_S / 5).values()) == {"completed"}
+    assert sum(attempts_of(stack, each) for each in requests) == len(requests) + 4
+
+
+def test_doctor_fails(wrong: SecondHost) -> None:
+    doctor = subprocess.run(
+        [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **wrong.env}, capture_output=True, text=True, check=False
+    )
+    assert doctor.returncode == 1
+    for other in ("database", "Redis"):
+        assert f"FAILED  This host's clock and that of {other} differ by {WRONG_BY_S}." in doctor.stdout
+
+
+def attempts_of(stack: Stack, request_id: str) -> int:
+    """How many attempts a request has had."""
+    return len(stack.attempts(request_id))
