@@ -46,6 +46,7 @@ NAVIGATION = [
     NavigationLink("Administer", "Members", "members", "users", "member:read", "g m"),
     NavigationLink("Administer", "API keys", "keys", "key", "key:manage", "g k"),
     NavigationLink("Administer", "Fallback routes", "routes", "arrows-right-left", "queue:read"),
+    NavigationLink("Administer", "Model aliases", "aliases", "at-symbol", "chat:write"),
     NavigationLink("Administer", "Organization", "organization", "building-office-2", "organization:write", "g o"),
     NavigationLink("Administer", "Privacy", "privacy", "eye-slash", "privacy:manage"),
     NavigationLink("Administer", "Single sign-on", "sso_settings", "identification", "sso:manage"),

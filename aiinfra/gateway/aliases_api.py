@@ -11,7 +11,7 @@ from aiinfra.providers import aliases
 
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"),
+    StringConstraints(pattern=aliases.NAME_PATTERN),
     Field(description="letters, digits, and . _ : -"),
 ]
 
@@ -21,7 +21,9 @@ class AliasIn(ApiModel):
 
     alias: Name
     model: Annotated[
-        str, StringConstraints(min_length=1, max_length=161), Field(description="`model` or `provider/model`")
+        str,
+        StringConstraints(min_length=1, max_length=aliases.TARGET_MAX),
+        Field(description="`model` or `provider/model`"),
     ]
 
 

@@ -1,10 +1,11 @@
-"""URLs of the gateway API."""
+"""URLs of the front doors and of their pages."""
 
 from django.urls import include, path
 
 from aiinfra.gateway.aliases_api import aliases_endpoint
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
+from aiinfra.gateway.pages import aliases
 from aiinfra.openapi import schema
 from cache_app.api import cache
 from cost_app.api import cost, exports
@@ -19,5 +20,10 @@ urlpatterns = [
     path("api/ai/cost", cost, name="api_cost"),
     path("api/ai/exports", exports, name="api_exports"),
     path("v1/", include("aiinfra.gateway.v1.urls")),
+    path("settings/aliases/", aliases.alias_list, name="aliases"),
+    path("settings/aliases/create/", aliases.create, name="alias_create"),
+    path("settings/aliases/choices/", aliases.model_choices, name="model_choices"),
+    path("settings/aliases/<int:alias_id>/", aliases.change, name="alias_change"),
+    path("settings/aliases/<int:alias_id>/remove/", aliases.remove, name="alias_remove"),
     path("api/schema", schema, name="api_schema"),
 ]

@@ -9,6 +9,9 @@ from aiinfra.tenants import audit
 from aiinfra.timed_cache import TimedCache
 
 ALIASES_MAX = 200
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"
+TARGET_MAX = 161
+"""`provider/model`, each as long as it can be."""
 
 
 class TooManyAliasesError(ValueError):

@@ -90,6 +90,17 @@ function fillIn(element) {
   }
 }
 
+/* A select with data-append="#id" adds what is selected to that list, which commas separate. */
+document.addEventListener("change", (event) => {
+  const choice = event.target.closest("[data-append]");
+  if (choice?.value) {
+    const list = document.querySelector(choice.dataset.append);
+    const names = list.value.split(/[,\s]+/).filter(Boolean);
+    list.value = [...new Set([...names, choice.value])].join(", ");
+    choice.value = "";
+  }
+});
+
 /* On phones, "More" opens the whole navigation above the bar at the bottom. */
 function toggleNavigation(isOpen = !document.getElementById("navigation").classList.contains("is-open")) {
   const navigation = document.getElementById("navigation");

@@ -22,6 +22,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.providers.aliases import set_alias
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants import invitations
 from aiinfra.tenants.access import permission_required
@@ -121,8 +122,10 @@ def ids_of() -> Callable[[Organization], Ids]:
             delivery = Delivery.objects.create(
                 organization=organization, channel=channel, message_id=f"msg-{organization.pk}", payload=TOLD
             )
+            alias = set_alias(organization_id=organization.pk, name="best", target="gpt-4", actor="command:test")
             erasure = erasures.order(organization=organization, user_ref="ben", actor="command:test")
         rows = {
+            "alias": alias.pk,
             "erasure": erasure.pk,
             "key": key.key_id,
             "invitation": invitation.pk,

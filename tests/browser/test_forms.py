@@ -23,3 +23,14 @@ def test_hints_take_the_whole_width_below_their_choices(
     page.get_by_text("Limits, models, and endpoints").click()
     expect(page.get_by_text("Where the key can send calls")).to_be_visible()
     assert page.evaluate(SQUEEZED) == []
+
+
+def test_an_alias_is_selected_for_a_key_from_the_list(owner: User, open_page: OpenPage) -> None:
+    page = open_page(owner, "/settings/keys/?new")
+    page.get_by_text("Limits, models, and endpoints").click()
+    page.get_by_label("Allowed models").fill("gpt-4")
+    choices = page.get_by_label("Add an alias or a model")
+    choices.select_option("cheap")
+    expect(page.get_by_label("Allowed models")).to_have_value("gpt-4, cheap")
+    choices.select_option("cheap")
+    expect(page.get_by_label("Allowed models")).to_have_value("gpt-4, cheap")

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.demo.history import make_history
 from aiinfra.notifications.models import Channel
+from aiinfra.providers.aliases import set_alias
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Invitation, Organization, User
@@ -36,6 +37,7 @@ NOT_SENT = {
 NOT_OURS = "django_rq"
 """Part of the addresses of another product's pages in the admin."""
 EDITS = {
+    "alias_change",
     "organization",
     "cost_settings",
     "cache_settings",
@@ -61,6 +63,7 @@ def world(
         make_history(organization, days=20, requests=150, seed=7)
         compute_recommendations(organization.pk)
         create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:x")
+        set_alias(organization_id=organization.pk, name="writer", target="gpt-4", actor="command:x")
         Channel.objects.create(organization=organization, name="Ops", kind="email", target="a@example.com")
         Budget.objects.update(limit_nano=12_345_678_901, rollover_unused=True, rollover_cap_nano=1)
         gone = [{"provider": "openai", "model": "no-longer-priced", "classes": ["simple"]}]

@@ -12,7 +12,7 @@ from aiinfra.gateway.v1.door import OpenAIDoor
 from aiinfra.gateway.v1.model_names import BUILT_IN, ModelChoice, resolve, resolve_embedding, resolve_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
-from aiinfra.tenants.key_access import KeyAccess
+from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
 from cost_app import create_cost_optimizer
 from queue_app.api import check_model
 
@@ -49,18 +49,31 @@ def list_models(call: ApiCall, _query: NoParameters) -> ModelList:
     """Every model with a price and a configured provider that the key may use; with its provider's name where several
     have it.
     """
-    may_use = call.principal.limits.access.allows_model
-    configured = [pair for pair in cost.priced_models() + cost.embedding_models() if is_configured(pair[0])]
-    known = sorted(pair for pair in configured if may_use(*pair))
-    offers = Counter(model for _, model in configured)
-    names = [(model if offers[model] == 1 else f"{provider}/{model}", provider) for provider, model in known]
-    names += [(alias, ALIAS_OWNER) for alias in _aliases(call)]
+    access, organization_id = call.principal.limits.access, call.principal.organization_id
+    names = named([*chat_models(), *_configured(cost.embedding_models())], access)
+    names += [(alias, ALIAS_OWNER) for alias in alias_names(organization_id, access)]
     return ModelList(data=[Model(id=name, owned_by=provider) for name, provider in names])
 
 
-def _aliases(call: ApiCall) -> Iterator[str]:
+def chat_models() -> list[tuple[str, str]]:
+    """(provider, model) of every model that a chat can use."""
+    return _configured(cost.priced_models())
+
+
+def named(models: list[tuple[str, str]], access: KeyAccess = ANY_ACCESS) -> list[tuple[str, str]]:
+    """(name, provider) of those that may be used; the name is what clients send."""
+    offers = Counter(model for _, model in models)
+    known = sorted(pair for pair in models if access.allows_model(*pair))
+    return [(model if offers[model] == 1 else f"{provider}/{model}", provider) for provider, model in known]
+
+
+def _configured(models: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [pair for pair in models if is_configured(pair[0])]
+
+
+def alias_names(organization_id: int, access: KeyAccess = ANY_ACCESS) -> Iterator[str]:
     """The aliases that the key may use. The built-in ones choose among the models that it may use."""
-    access, own = call.principal.limits.access, aliases.targets_of(call.principal.organization_id)
+    own = aliases.targets_of(organization_id)
     for name in sorted({*own, *BUILT_IN}):
         if name not in own or _may_use(access, own[name], name):
             yield name
