@@ -37,6 +37,13 @@ def product(
     return str(live_server.url)
 
 
+def full_room(organization: Organization) -> WaitingRoom:
+    """A waiting room whose only slot is taken."""
+    room = WaitingRoom(1)
+    room._places.take(organization.pk)
+    return room
+
+
 @pytest.fixture
 def openai_client(product: str, key: str) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{product}/v1", api_key=key, max_retries=0) as client:

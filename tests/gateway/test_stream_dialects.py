@@ -14,6 +14,7 @@ from aiinfra.gateway.v1.openai_chat_stream import DONE, ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
 from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_stream import ResponseStream
+from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.gateway.v1.streaming import StreamDialect
 from aiinfra.providers.adapters import anthropic_messages, openai_answer
 from aiinfra.providers.adapters.merging import MergedBody, MergedChunks, MergedMessage
@@ -161,8 +162,8 @@ def test_anthropic_s_own_events_pass_as_they_came() -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_items_of_a_response_are_those_of_the_whole_response(provider: str) -> None:
-    events, status = streamed(ResponseStream({}), provider)
-    whole = response_of(status, {})
+    events, status = streamed(ResponseStream({}, Tools(())), provider)
+    whole = response_of(status, {}, Tools(()))
     last = _clean(events[-1].data["response"])
     assert last == whole
     assert [event.data["sequence_number"] for event in events] == list(range(len(events)))
@@ -195,17 +196,17 @@ def test_a_whole_answer_is_sent_with_the_same_events(dialect: StreamDialect, pro
 
 
 def test_a_whole_response_has_the_whole_sequence_of_events() -> None:
-    live, status = streamed(ResponseStream({}), "openai")
-    whole = parsed(ResponseStream({}).whole(status))
+    live, status = streamed(ResponseStream({}, Tools(())), "openai")
+    whole = parsed(ResponseStream({}, Tools(())).whole(status))
     without_repeats = [event.name for number, event in enumerate(live) if event.name != live[number - 1].name]
     assert [event.name for event in whole] == without_repeats
 
 
 def test_an_empty_answer_is_an_empty_message() -> None:
     status = status_with(ChatAnswer("", "length", None), "openai")
-    live = ResponseStream({}).live(status.request, "openai", "m")
+    live = ResponseStream({}, Tools(())).live(status.request, "openai", "m")
     events = parsed(live.pass_on(StreamEvent("", "", {"choices": []})) + live.end(status))
-    assert events[-1].data["response"] == response_of(status, {})
+    assert events[-1].data["response"] == response_of(status, {}, Tools(()))
     assert events[-1].name == "response.incomplete"
 
 
@@ -214,7 +215,7 @@ def test_an_empty_answer_is_an_empty_message() -> None:
     [
         (ChatStream(with_usage=False), "", ("error", "code")),
         (MessageStream("r1"), "error", ("error", "type")),
-        (ResponseStream({}), "response.failed", ("response", "error", "code")),
+        (ResponseStream({}, Tools(())), "response.failed", ("response", "error", "code")),
     ],
 )
 def test_an_error_is_one_event_in_the_dialect(dialect: StreamDialect, name: str, path: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiinfra.gateway.v1.openai_completion import answering_model, message_of
+from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.providers.base import TokenUsage
 from queue_app.facade import AIRequest, RequestStatus
 
@@ -28,21 +29,21 @@ def envelope_of(request: AIRequest, model: str, asked: Mapping[str, Any]) -> dic
     }
 
 
-def response_of(status: RequestStatus, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A completed request as a response."""
+def response_of(status: RequestStatus, asked: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+    """A completed request as a response. `tools` are those of the request."""
     answer = status.response or {}
     cut_off = CUT_OFF.get(str(answer.get("finishReason")))
     return {
         **envelope_of(status.request, answering_model(status), asked),
         "status": "incomplete" if cut_off else "completed",
-        "output": _output(message_of(answer), status.request.id.hex),
+        "output": _output(message_of(answer), status.request.id.hex, tools),
         "usage": usage_of(status.usage or TokenUsage()),
         "incomplete_details": {"reason": cut_off} if cut_off else None,
     }
 
 
-def _output(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The items of an answer: reasoning, the message, function calls."""
+def _output(message: Mapping[str, Any], name: str, tools: Tools) -> list[dict[str, Any]]:
+    """The items of an answer: reasoning, the message, calls of tools."""
     items: list[dict[str, Any]] = []
     if reasoning := message.get("reasoning_content"):
         summary = [{"type": "summary_text", "text": reasoning}]
@@ -55,8 +56,9 @@ def _output(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         items.append({"id": f"msg_{name}_{len(items)}", **fixed, "content": [part]})
     for call in message.get("tool_calls") or ():
         function = call["function"]
-        called = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
-        items.append({"id": f"fc_{name}_{len(items)}", "type": "function_call", "status": "completed", **called})
+        tool = tools.called(function["name"])
+        called = {**tool.head(call["id"]), **tool.arguments(function["arguments"])}
+        items.append({"id": f"fc_{name}_{len(items)}", **called})
     return items
 
 

@@ -15,6 +15,7 @@ from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_body import ResponsesRequest
 from aiinfra.gateway.v1.responses_input import messages_of, name_as_sent, parameters_of
 from aiinfra.gateway.v1.responses_stream import ResponseStream
+from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
 from aiinfra.providers.dialects.rejections import CallRejectedError
@@ -36,11 +37,12 @@ class Response(BaseModel):
     usage: dict[str, Any]
 
 
-def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
-    """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
+def submission_from(call: ApiCall, body: ResponsesRequest) -> tuple[Submission, Tools]:
+    """The call as the queue knows it, and its tools. Raises ApiError and InvalidValueError for what cannot be sent."""
     try:
         messages, origins = messages_of(body.instructions, body.items)
-        parameters = parameters_of(body.parameters)
+        tools = Tools(body.offered)
+        parameters = parameters_of(body.parameters, tools.functions)
     except CallRejectedError as error:
         raise ApiError(400, "invalid_request", error.message, param=error.param) from None
     fields = {
@@ -51,7 +53,7 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> Submission:
         "parameters": parameters,
     }
     try:
-        return submission_of(call, options_from(call.http, fields), *resolve(call, body.model, messages))
+        return submission_of(call, options_from(call.http, fields), *resolve(call, body.model, messages)), tools
     except ApiError as error:
         error.param = name_as_sent(error.param or "", origins) or None
         raise
@@ -63,13 +65,13 @@ def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | Streaming
     """Answer a call on the same connection."""
     asked = body.sent
     with contract_errors():
-        submission = submission_from(call, body)
+        submission, tools = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
         if body.stream:
-            return stream(submission, call.http, ResponseStream(asked))
+            return stream(submission, call.http, ResponseStream(asked, tools))
         status = run(submission, call.http)
-    return json_of(response_of(status, asked), headers=headers_of(status))
+    return json_of(response_of(status, asked, tools), headers=headers_of(status))
 
 
 responses_endpoint = OpenAIDoor(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiinfra.gateway.v1.responses_tools import ClientTool
+
 Event = tuple[str, dict[str, Any]]
 """Its type and its data."""
 
@@ -44,6 +46,7 @@ REASONING = Shape(
     "summary",
 )
 ARGUMENTS = Shape("response.function_call_arguments", "arguments")
+CUSTOM = Shape("response.custom_tool_call_input", "input")
 
 
 class OutputItem:
@@ -64,9 +67,12 @@ class OutputItem:
         added: list[Event] = [("response.output_item.added", {"output_index": self._index, "item": item})]
         return [*added, *self._part_event("added", "")]
 
-    def delta(self, text: str) -> Event:
+    def delta(self, text: str) -> list[Event]:
         """More of its text."""
         self._pieces.append(text)
+        return [self._delta(text)]
+
+    def _delta(self, text: str) -> Event:
         return f"{self._shape.events}.delta", {**self._place, **self._shape.within, "delta": text, **self._shape.more}
 
     def closing(self) -> list[Event]:
@@ -74,9 +80,10 @@ class OutputItem:
         shape, text = self._shape, "".join(self._pieces)
         named = {"name": self._head["name"]} if "name" in self._head else {}
         done = {**self._place, **shape.within, shape.key: text, **shape.more, **named}
-        finished = {"output_index": self._index, "item": self.finished()}
-        ended: Event = ("response.output_item.done", finished)
-        return [(f"{shape.events}.done", done), *self._part_event("done", text), ended]
+        return [(f"{shape.events}.done", done), *self._part_event("done", text), self._ended()]
+
+    def _ended(self) -> Event:
+        return "response.output_item.done", {"output_index": self._index, "item": self.finished()}
 
     def finished(self) -> dict[str, Any]:
         """The item with its whole text."""
@@ -90,3 +97,32 @@ class OutputItem:
             return []
         part = {**shape.part, shape.key: text}
         return [(f"{shape.part_events}.{what}", {**self._place, **shape.within, "part": part})]
+
+
+class ToolCallItem(OutputItem):
+    """A call of a tool whose arguments are translated: its events follow once they are whole."""
+
+    def __init__(self, tool: ClientTool, head: Mapping[str, Any], index: int) -> None:
+        super().__init__(CUSTOM if tool.kind == "custom" else ARGUMENTS, head, index)
+        self._tool = tool
+
+    def opening(self) -> list[Event]:
+        """Its first event."""
+        item = {**self._head, "status": "in_progress", **self._tool.arguments("")}
+        return [("response.output_item.added", {"output_index": self._index, "item": item})]
+
+    def delta(self, text: str) -> list[Event]:
+        """None yet."""
+        self._pieces.append(text)
+        return []
+
+    def closing(self) -> list[Event]:
+        """All others. A search has no events for its arguments."""
+        if self._tool.kind != "custom":
+            return [self._ended()]
+        text = self.finished()["input"]
+        return [self._delta(text), (f"{self._shape.events}.done", {**self._place, "input": text}), self._ended()]
+
+    def finished(self) -> dict[str, Any]:
+        """The item with its arguments."""
+        return {**self._head, **self._tool.arguments("".join(self._pieces))}

@@ -1,11 +1,13 @@
 """The body of `POST /v1/responses`."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS
 from aiinfra.gateway.v1.door import OpenBody, StreamOptions
+from aiinfra.providers.dialects.rejections import Path
 from aiinfra.providers.dialects.shapes import Object, Shape
 
 
@@ -19,33 +21,40 @@ class ItemPart(Shape):
     detail: str | None = None
 
 
-class Item(Shape):
-    """A message, a function call, its output, or reasoning."""
-
-    type: str | None = None
-    role: Literal["system", "developer", "user", "assistant"] | None = None
-    content: str | list[ItemPart] | None = None
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | None = None
-    output: str | list[ItemPart] | None = None
-
-
 class Tool(Shape):
-    """A function that the client runs."""
+    """A tool that the client runs, or a namespace of such tools."""
 
     type: str | None = None
     name: str | None = None
     description: str | None = None
     parameters: Object | None = None
     strict: bool | None = None
+    format: Object | None = None
+    execution: str | None = None
+    tools: list["Tool"] | None = None
+
+
+class Item(Shape):
+    """A message, a call of a tool, its output, further tools, or reasoning."""
+
+    type: str | None = None
+    role: Literal["system", "developer", "user", "assistant"] | None = None
+    content: str | list[ItemPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    arguments: str | Object | None = None
+    input: str | None = None
+    output: str | list[ItemPart] | None = None
+    tools: list[Tool] | None = None
 
 
 class ToolChoice(Shape):
-    """The function that must be called."""
+    """The tool that must be called."""
 
     type: str | None = None
     name: str | None = None
+    namespace: str | None = None
 
 
 class Reasoning(Shape):
@@ -93,6 +102,14 @@ class ResponsesRequest(OpenBody):
         return [item.model_dump(exclude_unset=True) for item in self.input]
 
     @property
+    def offered(self) -> Iterator[tuple[Path, Object]]:
+        """Each tool with its path: those of the request, and those that input items have added."""
+        yield from _listed(self.tools, ("parameters", "tools"))
+        for index, item in enumerate(self.input if isinstance(self.input, list) else ()):
+            if item.type in ADDING_TOOLS:
+                yield from _listed(item.tools, ("input", index, "tools"))
+
+    @property
     def parameters(self) -> Object:
         """Everything that is translated to parameters of chat completions."""
         return self.model_dump(by_alias=True, exclude_unset=True, exclude=set(NOT_PARAMETERS))
@@ -103,6 +120,13 @@ class ResponsesRequest(OpenBody):
         return self.model_dump(by_alias=True, exclude_none=True, exclude={"input"})
 
 
+def _listed(tools: list[Tool] | None, path: Path) -> Iterator[tuple[Path, Object]]:
+    for index, tool in enumerate(tools or ()):
+        yield (*path, index), tool.model_dump(exclude_unset=True)
+
+
+ADDING_TOOLS = ("additional_tools", "tool_search_output")
+"""Types of the items that add tools."""
 NOT_PARAMETERS = frozenset(
     {
         "model",
@@ -111,6 +135,7 @@ NOT_PARAMETERS = frozenset(
         "max_output_tokens",
         "temperature",
         "service_tier",
+        "tools",
         "stream",
         "stream_options",
     }

@@ -1,8 +1,10 @@
 """A request to OpenAI's Responses API as chat messages and parameters. Nothing is stored between calls."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aiinfra.gateway.v1.responses_tools import SEARCH, function_name
 from aiinfra.providers.dialects.rejections import CallRejectedError, Path
 
 SAME = frozenset(
@@ -11,6 +13,7 @@ SAME = frozenset(
 """Parameters with the same name and meaning in chat completions."""
 WITHOUT_EFFECT = frozenset({"include", "store", "truncation", "client_metadata", "prompt_cache_retention"})
 """Parameters about what is kept at OpenAI, or about parts of the answer that chat completions do not have."""
+ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 TEXT_PARTS = ("input_text", "output_text", "text")
 NAMES = {"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
 """Parameters of chat completions, and their names here."""
@@ -19,11 +22,14 @@ CANNOT = "This is not supported: calls are stateless and are made as chat comple
 Message = dict[str, Any]
 
 
-def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters in the words of chat completions. Raises CallRejectedError for those that cannot be expressed."""
-    parameters: dict[str, Any] = {}
+def parameters_of(given: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters in the words of chat completions. Raises CallRejectedError for those that cannot be expressed.
+
+    Without `functions`, what concerns tools is left out: OpenAI refuses it then.
+    """
+    parameters: dict[str, Any] = {"tools": list(functions)} if functions else {}
     for name, value in given.items():
-        if value is not None and value is not False:
+        if value is not None and (functions or name not in ABOUT_TOOLS or isinstance(value, Mapping)):
             parameters.update(_translated(name, value))
     return parameters
 
@@ -31,14 +37,11 @@ def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
 def _translated(name: str, value: Any) -> dict[str, Any]:
     if name in SAME:
         return {name: value}
-    if name in WITHOUT_EFFECT:
+    if name in WITHOUT_EFFECT or value is False:
         return {}
     match name:
-        case "tools":
-            return {"tools": [_tool(tool, ("parameters", "tools", index)) for index, tool in enumerate(value)]}
         case "tool_choice":
-            is_named = isinstance(value, Mapping) and value.get("type") == "function"
-            return {name: {"type": "function", "function": {"name": value.get("name")}} if is_named else value}
+            return {name: _tool_choice(value)}
         case "reasoning" if isinstance(value, Mapping):
             return {"reasoning_effort": value["effort"]} if value.get("effort") else {}
         case "text" if isinstance(value, Mapping):
@@ -47,10 +50,14 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
     raise CallRejectedError(("parameters", name), CANNOT)
 
 
-def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    if tool.get("type") != "function":
-        raise CallRejectedError((*path, "type"), "Only functions are supported, which the client runs.")
-    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
+def _tool_choice(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("type") not in ("function", "custom") or not value.get("name"):
+        raise CallRejectedError(
+            ("parameters", "tool_choice", "type"), "Only a function or a custom tool can be chosen."
+        )
+    return {"type": "function", "function": {"name": function_name(value["name"], value.get("namespace"))}}
 
 
 def _response_format(wanted: object) -> dict[str, Any]:
@@ -93,21 +100,39 @@ def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> None:
     match item.get("type") or "message":
         case "message":
             messages.append({"role": item.get("role"), "content": _content(item.get("content"), (*path, "content"))})
-        case "function_call":
-            _require(item, ("call_id", "name", "arguments"), path)
-            function = {"name": item["name"], "arguments": item["arguments"]}
+        case "function_call" | "custom_tool_call" | "tool_search_call":
             if not messages or messages[-1]["role"] != "assistant":
                 messages.append({"role": "assistant", "content": None})
-            call = {"id": item["call_id"], "type": "function", "function": function}
+            call = {"id": item.get("call_id"), "type": "function", "function": _called(item, path)}
             messages[-1].setdefault("tool_calls", []).append(call)
-        case "function_call_output":
-            _require(item, ("call_id", "output"), path)
-            content = _content(item["output"], (*path, "output"))
-            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
-        case "reasoning":
-            """Encrypted by the provider that wrote it; chat completions have no place for it."""
+        case "function_call_output" | "custom_tool_call_output" | "tool_search_output":
+            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": _result(item, path)})
+        case "additional_tools" | "reasoning":
+            """Tools are no turn. Reasoning is encrypted by the provider that wrote it, and has no place here."""
         case _:
             raise CallRejectedError((*path, "type"), CANNOT)
+
+
+def _called(item: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The call of a function, as the translation of the tools has named it."""
+    if item["type"] == "tool_search_call":
+        _require(item, ("call_id", "arguments"), path)
+        return {"name": SEARCH, "arguments": json.dumps(item["arguments"])}
+    given = "input" if item["type"] == "custom_tool_call" else "arguments"
+    _require(item, ("call_id", "name", given), path)
+    if not isinstance(item[given], str):
+        raise CallRejectedError((*path, given), "Input should be a valid string")
+    name = function_name(item["name"], item.get("namespace"))
+    return {"name": name, "arguments": item[given] if given == "arguments" else json.dumps({"input": item[given]})}
+
+
+def _result(item: Mapping[str, Any], path: Path) -> Any:
+    """What a tool returned; of a search, the tools it has found. The next call offers them."""
+    if item["type"] == "tool_search_output":
+        _require(item, ("call_id", "tools"), path)
+        return json.dumps(item["tools"])
+    _require(item, ("call_id", "output"), path)
+    return _content(item["output"], (*path, "output"))
 
 
 def _require(item: Mapping[str, Any], names: Iterable[str], path: Path) -> None:

@@ -12,7 +12,8 @@ from aiinfra.gateway.v1.delta_pieces import Piece, PieceReader
 from aiinfra.gateway.v1.openai_chat_stream import KEEP_ALIVE
 from aiinfra.gateway.v1.openai_completion import answering_model, message_of
 from aiinfra.gateway.v1.openai_response import envelope_of, response_of
-from aiinfra.gateway.v1.response_items import ARGUMENTS, REASONING, REFUSAL, TEXT, Event, OutputItem
+from aiinfra.gateway.v1.response_items import ARGUMENTS, REASONING, REFUSAL, TEXT, Event, OutputItem, ToolCallItem
+from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.providers.base import StreamEvent
 from queue_app.facade import AIRequest, RequestStatus
 
@@ -21,23 +22,25 @@ SHAPES = {
     delta_pieces.REASONING: (REASONING, "rs", {"type": "reasoning"}),
     delta_pieces.TEXT: (TEXT, "msg", {"type": "message", "status": "completed", "role": "assistant"}),
     delta_pieces.REFUSAL: (REFUSAL, "msg", {"type": "message", "status": "completed", "role": "assistant"}),
-    delta_pieces.ARGUMENTS: (ARGUMENTS, "fc", {"type": "function_call", "status": "completed"}),
+    delta_pieces.ARGUMENTS: (ARGUMENTS, "fc", {}),
 }
 """Kind of a piece -> how it is streamed, and its item: the prefix of the ID, and fixed members."""
 
 
 class ResponseStream:
-    """How this door streams one response. `asked` are the parameters of the request."""
+    """How this door streams one response. `asked` are the parameters of the request, `tools` its tools."""
 
     keep_alive = KEEP_ALIVE
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
+    def __init__(self, asked: Mapping[str, Any], tools: Tools) -> None:
         self._asked = asked
+        self._tools = tools
         self._numbers = count()
 
     def live(self, request: AIRequest, provider: str, model: str) -> "LiveResponse":
         """The events of an answer that this provider is sending."""
-        return LiveResponse(request, provider, model, self._asked, self._encoded)
+        started = {**envelope_of(request, model, self._asked), "status": "in_progress", "output": [], "usage": None}
+        return LiveResponse(request, provider, started, self._tools, self._encoded)
 
     def whole(self, status: RequestStatus) -> bytes:
         """All events of an answer that is already there."""
@@ -59,14 +62,14 @@ class ResponseStream:
 
 
 class LiveResponse:
-    """The events of one response: an item for each run of reasoning or text, and for each function call."""
+    """The events of one response: an item for each run of reasoning or text, and for each call of a tool."""
 
     def __init__(
-        self, request: AIRequest, provider: str, model: str, asked: Mapping[str, Any], encoded: Encode
+        self, request: AIRequest, provider: str, started: Mapping[str, Any], tools: Tools, encoded: Encode
     ) -> None:
-        self._asked = asked
         self._name = request.id.hex
-        self._started = {**envelope_of(request, model, asked), "status": "in_progress", "output": [], "usage": None}
+        self._started = started
+        self._tools = tools
         self._encoded = encoded
         self._source = chunk_source(provider)
         self._reader = PieceReader()
@@ -90,7 +93,7 @@ class LiveResponse:
         """The end of the last item, and the whole response. One without any item gets an empty message."""
         empty = () if self._items else (Piece(delta_pieces.TEXT, ""),)
         events = [*self._events(empty), *self._closing()]
-        whole = response_of(status, self._asked)
+        whole = response_of(status, self._started, self._tools)
         response = {**whole, "output": [item.finished() for item in self._items]}
         return self._encoded([*events, (f"response.{response['status']}", {"response": response})])
 
@@ -109,7 +112,7 @@ class LiveResponse:
                 item = self._open = self._by_key[key] = self._new_item(piece)
                 yield from item.opening()
             if piece.text:
-                yield item.delta(piece.text)
+                yield from item.delta(piece.text)
 
     def _closing(self) -> Iterator[Event]:
         if self._open is not None:
@@ -118,8 +121,13 @@ class LiveResponse:
 
     def _new_item(self, piece: Piece) -> OutputItem:
         shape, prefix, fixed = SHAPES[piece.kind]
-        called = {"call_id": piece.call.id, "name": piece.call.name} if piece.call else {}
-        identity = f"{prefix}_{self._name}_{len(self._items)}"
-        item = OutputItem(shape, {"id": identity, **fixed, **called}, len(self._items))
+        index = len(self._items)
+        head = {"id": f"{prefix}_{self._name}_{index}", **fixed}
+        if piece.call is None:
+            item = OutputItem(shape, head, index)
+        else:
+            tool = self._tools.called(piece.call.name)
+            head |= tool.head(piece.call.id)
+            item = OutputItem(shape, head, index) if tool.kind == "function" else ToolCallItem(tool, head, index)
         self._items.append(item)
         return item

@@ -1,10 +1,11 @@
 """Translates a call from Anthropic's messages to OpenAI's chat completions.
 
-What OpenAI's dialect cannot express raises CallRejectedError with the path of the parameter. Two things are left out:
-marks for prompt caching, because OpenAI's servers cache by themselves, and the thinking of earlier turns, whose
-signatures only Anthropic can check.
+What OpenAI's dialect cannot express raises CallRejectedError with the path of the parameter. Three things are left
+out: marks for prompt caching, because OpenAI's servers cache by themselves; the thinking of earlier turns, whose
+signatures only Anthropic can check; and wishes to clear parts of a long prompt, which change its price alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,10 @@ EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "
 BUDGETS = ((2_048, "low"), (8_192, "medium"))
 """Thinking budgets in tokens and the reasoning effort up to each; above the last one, it is high."""
 THINKING = frozenset({"thinking", "redacted_thinking"})
+USER_MAX = 64
+"""The longest user at OpenAI. Claude Code sends more than twice as many characters."""
+CLEARING = "clear_"
+"""How the types of edits begin that only remove old parts of the prompt."""
 CANNOT = "OpenAI's dialect cannot express this."
 
 Call = tuple[list[dict[str, Any]], dict[str, Any]]
@@ -50,12 +55,24 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
         case "output_config":
             return _output(value, path)
         case "metadata":
-            return {"user": value["user_id"]} if isinstance(value, Mapping) and value.get("user_id") else {}
+            return {"user": _user(value["user_id"])} if isinstance(value, Mapping) and value.get("user_id") else {}
+        case "context_management" if _only_clears(value):
+            return {}
     if name in WITHOUT_EFFECT or DEFAULTS.get(name) == value:
         return {}
     if name in SAME:
         return {name: value}
     raise CallRejectedError(path, CANNOT)
+
+
+def _user(user_id: str) -> str:
+    return user_id if len(user_id) <= USER_MAX else hashlib.sha256(user_id.encode()).hexdigest()
+
+
+def _only_clears(management: object) -> bool:
+    edits = management.get("edits") if isinstance(management, Mapping) else None
+    kinds = [str(edit.get("type")) for edit in edits if isinstance(edit, Mapping)] if isinstance(edits, list) else []
+    return bool(kinds) and all(kind.startswith(CLEARING) for kind in kinds)
 
 
 def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -172,22 +172,33 @@ class AnthropicDialect:
 
 def embeddings(body: dict[str, Any]) -> tuple[str, TokenUsage, dict[str, Any]]:
     """Model, usage and body of the answer to an embeddings request. Raises BadRequestError."""
-    model, texts = _string(body, "model"), body.get("input")
-    texts = [texts] if isinstance(texts, str) else texts
-    if not isinstance(texts, list) or not 0 < len(texts) <= MAX_INPUTS or not all(isinstance(t, str) for t in texts):
-        raise BadRequestError("input must be a string or a list of strings", "input")
+    model, inputs = _string(body, "model"), _inputs(body.get("input"))
     dimensions = _limit(body, "dimensions") or DEFAULT_DIMENSIONS
     if dimensions > MAX_DIMENSIONS:
         raise BadRequestError("too many dimensions", "dimensions")
-    vectors = [embed(text, dimensions) for text in texts]
+    vectors = [embed(text if isinstance(text, str) else " ".join(map(str, text)), dimensions) for text in inputs]
     if body.get("encoding_format") == "base64":
         data: list[Any] = [b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() for vector in vectors]
     else:
         data = vectors
-    tokens = sum(map(count_tokens, texts))
+    tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
     rows = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(data)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return model, TokenUsage(input=tokens), {"object": "list", "data": rows, "model": model, "usage": usage}
+
+
+def _inputs(given: object) -> list[str | list[int]]:
+    """One item per vector: a text, or its tokens."""
+    inputs = [given] if isinstance(given, str) or _is_tokens(given) else given
+    if not isinstance(inputs, list) or not 0 < len(inputs) <= MAX_INPUTS:
+        raise BadRequestError("input must be a string, tokens, or a list of them", "input")
+    if not all(isinstance(each, str) or _is_tokens(each) for each in inputs):
+        raise BadRequestError("input must be a string, tokens, or a list of them", "input")
+    return inputs
+
+
+def _is_tokens(given: object) -> bool:
+    return isinstance(given, list) and bool(given) and all(type(each) is int for each in given)
 
 
 def _messages(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:

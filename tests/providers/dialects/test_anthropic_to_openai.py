@@ -1,5 +1,6 @@
 """Anthropic's messages in OpenAI's words."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ TOOL = {"name": "add", "description": "Adds.", "input_schema": SCHEMA}
 FUNCTION = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": SCHEMA}}
 USE = {"type": "tool_use", "id": "c1", "name": "add", "input": {"a": 1}}
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+CLEARING = {"type": "clear_thinking_20251015", "keep": "all"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
 
@@ -76,6 +78,8 @@ def test_images_keep_their_source() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": 30_000}}, {"reasoning_effort": "high"}),
         ({"thinking": {"type": "adaptive"}}, {}),
         ({"metadata": {"user_id": "u"}}, {"user": "u"}),
+        ({"metadata": {"user_id": "u" * 65}}, {"user": sha256(b"u" * 65).hexdigest()}),
+        ({"context_management": {"edits": [CLEARING]}}, {}),
         (
             {"output_config": {"effort": "max", "format": {"type": "json_schema", "schema": SCHEMA}}},
             {
@@ -97,6 +101,7 @@ def test_parameters_are_translated(given: dict[str, Any], sent: dict[str, Any]) 
     [
         ([], {"top_k": 5}, "parameters.top_k"),
         ([], {"context_management": {}}, "parameters.context_management"),
+        ([], {"context_management": {"edits": [CLEARING, {"type": "compact_x"}]}}, "parameters.context_management"),
         ([], {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "parameters.tools.0.type"),
         ([], {"tool_choice": {"type": "maybe"}}, "parameters.tool_choice.type"),
         ([{"role": "user", "content": [{"type": "search_result"}]}], {}, "messages.0.content.0.type"),

@@ -1,0 +1,82 @@
+"""OpenAI's SDK for Node, unchanged but for address and key.
+
+It is installed for the test, where there are Node, npm, and npm's registry. Where there are not, this file is skipped
+with the reason, and `test_recorded.py` alone sends what the SDK sends.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiinfra.gateway import chat
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import Budget
+from tests.clients.conftest import full_room
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SDK = "openai@6.49.0"
+PROGRAM = Path(__file__).with_name("node_sdk.mjs")
+LIMIT_S = 60
+RETRIES = 2
+"""The SDK's own default."""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program beside an installed SDK, which is where Node looks for it."""
+    npm, directory = shutil.which("npm"), tmp_path_factory.mktemp("node")
+    if not npm or not shutil.which("node"):
+        pytest.skip("OpenAI's SDK for Node is NOT tested: node and npm are missing")
+    quick = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--fetch-retries=0")
+    command = [npm, "install", "--prefix", str(directory), *quick, f"--fetch-timeout={LIMIT_S * 500}", SDK]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("OpenAI's SDK for Node is NOT tested: npm took too long")
+    if done.returncode:
+        pytest.skip(f"OpenAI's SDK for Node is NOT tested: npm cannot install it: {done.stderr[-300:]}")
+    return Path(shutil.copy(PROGRAM, directory))
+
+
+@pytest.fixture
+def node(program: Path, product: str, key: str) -> Callable[[str], Any]:
+    """Runs one of the program's tasks, and returns what it printed."""
+
+    def run(task: str) -> Any:
+        environment = {"PATH": os.environ["PATH"], "BASE_URL": product, "API_KEY": key}
+        command = ["node", str(program), task]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_every_kind_of_call_is_answered(node: Callable[[str], Any]) -> None:
+    seen = node("answers")
+    assert seen["chat"]["text"] and seen["chat"]["tokens"] > 0 and float(seen["chat"]["cost"]) > 0
+    assert seen["stream"] == {"text": seen["chat"]["text"], "reason": "stop"}
+    assert (seen["parts"], seen["embeddings"]) == ("chat.completion", [1536, 1536])
+    assert seen["responses"]["whole"] == seen["responses"]["streamed"]
+    assert {"gpt-4", "text-embedding-3-small"} <= set(seen["models"])
+
+
+def test_errors_are_retried_where_a_repeat_helps(
+    node: Callable[[str], Any], organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert node("conflict") == {"status": 409, "code": "idempotency_conflict", "requests": 1}
+    with monkeypatch.context() as patched:
+        patched.setattr(chat, "waiting_room", full_room(organization))
+        patched.setattr(chat, "RETRY_AFTER_FULL_S", "0.01")
+        expected = {"status": 429, "code": "too_many_waiting", "requests": 1 + RETRIES}
+        assert node("failure") == expected
+    with organization_scope(organization.pk):
+        Budget.objects.create(organization=organization, period="monthly", limit_nano=1, enforcement="block")
+    assert node("failure") == {"status": 402, "code": "budget_exceeded", "requests": 1}

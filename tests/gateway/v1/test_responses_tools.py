@@ -1,0 +1,123 @@
+"""The tools of the Responses API as functions, there and back."""
+
+from typing import Any
+
+import pytest
+
+from aiinfra.gateway.v1.responses_input import messages_of, parameters_of
+from aiinfra.gateway.v1.responses_tools import NAME_MAX, Tools, function_name
+from aiinfra.providers.dialects.rejections import CallRejectedError
+
+FUNCTION = {
+    "type": "function",
+    "name": "run",
+    "description": "Runs.",
+    "strict": False,
+    "parameters": {"type": "object"},
+}
+CUSTOM = {"type": "custom", "name": "patch", "description": "Edits.", "format": {"type": "text"}}
+SEARCH = {"type": "tool_search", "execution": "client", "parameters": {"type": "object"}}
+SPACE = {"type": "namespace", "name": "agents", "tools": [FUNCTION, CUSTOM]}
+
+
+def tools_of(*offered: dict[str, Any]) -> Tools:
+    return Tools((("parameters", "tools", index), tool) for index, tool in enumerate(offered))
+
+
+def names_of(*offered: dict[str, Any]) -> list[str]:
+    return [tool["function"]["name"] for tool in tools_of(*offered).functions]
+
+
+def test_a_function_stays_as_it_is() -> None:
+    [tool] = tools_of(FUNCTION).functions
+    assert tool == {"type": "function", "function": {name: FUNCTION[name] for name in FUNCTION if name != "type"}}
+
+
+def test_every_kind_of_tool_is_a_function_with_a_name_of_its_own() -> None:
+    assert names_of(FUNCTION, CUSTOM, SEARCH, SPACE) == ["run", "patch", "tool_search", "agents__run", "agents__patch"]
+
+
+def test_web_searches_are_not_offered_and_a_tool_that_is_offered_twice_is_one() -> None:
+    assert names_of({"type": "web_search"}, {"type": "web_search_preview"}, FUNCTION, FUNCTION) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "named"),
+    [
+        ({"type": "file_search"}, "type"),
+        ({"type": "tool_search", "execution": "server"}, "type"),
+        ({"type": "mcp", "server_url": "https://e.org"}, "type"),
+        ({"type": "function"}, "name"),
+        ({"type": "namespace", "name": "a", "tools": [SPACE]}, "tools.0.type"),
+        ({}, "type"),
+    ],
+)
+def test_what_the_client_cannot_run_is_refused_by_name(tool: dict[str, Any], named: str) -> None:
+    with pytest.raises(CallRejectedError) as refusal:
+        tools_of(tool)
+    assert refusal.value.param == f"parameters.tools.0.{named}"
+
+
+def test_long_names_are_cut_and_stay_different() -> None:
+    first, second = (function_name("x" * 60 + end, "space") for end in "ab")
+    assert first != second
+    assert len(first) == len(second) == NAME_MAX
+
+
+@pytest.mark.parametrize(("text", "given"), [('{"input": "a\\nb"}', "a\nb"), ("no JSON", "no JSON"), ("[1]", "[1]")])
+def test_a_custom_tool_gets_its_text_even_if_the_model_wrote_no_object(text: str, given: str) -> None:
+    assert tools_of(CUSTOM).called("patch").arguments(text) == {"input": given}
+
+
+def test_calls_and_their_results_are_turns() -> None:
+    messages, _ = messages_of(
+        None,
+        [
+            {"type": "additional_tools", "role": "developer", "tools": [FUNCTION]},
+            {"type": "custom_tool_call", "call_id": "c1", "name": "patch", "input": "x", "namespace": "agents"},
+            {"type": "tool_search_call", "call_id": "c2", "arguments": {"query": "q"}, "execution": "client"},
+            {"type": "custom_tool_call_output", "call_id": "c1", "output": "Done."},
+            {"type": "tool_search_output", "call_id": "c2", "tools": []},
+        ],
+    )
+    calls = [(call["id"], *call["function"].values()) for call in messages[0]["tool_calls"]]
+    assert calls == [("c1", "agents__patch", '{"input": "x"}'), ("c2", "tool_search", '{"query": "q"}')]
+    assert [(turn["tool_call_id"], turn["content"]) for turn in messages[1:]] == [("c1", "Done."), ("c2", "[]")]
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ({"type": "function_call", "call_id": "c", "name": "run", "arguments": {}}, "arguments"),
+        ({"type": "custom_tool_call", "call_id": "c", "name": "run"}, "input"),
+        ({"type": "tool_search_call", "arguments": {}}, "call_id"),
+        ({"type": "tool_search_output", "call_id": "c"}, "tools"),
+        ({"type": "local_shell_call", "call_id": "c"}, "type"),
+    ],
+)
+def test_an_incomplete_item_is_refused_by_name(item: dict[str, Any], named: str) -> None:
+    with pytest.raises(CallRejectedError) as refusal:
+        messages_of(None, [item])
+    assert refusal.value.param == f"input.0.{named}"
+
+
+def test_what_concerns_tools_needs_tools() -> None:
+    given = {"tool_choice": "auto", "parallel_tool_calls": False, "top_p": 1}
+    assert parameters_of(given, []) == {"top_p": 1}
+    functions = tools_of(FUNCTION).functions
+    assert parameters_of(given, functions) == {**given, "tools": functions}
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [({"type": "custom", "name": "patch"}, "patch"), ({"type": "function", "name": "a", "namespace": "b"}, "b__a")],
+)
+def test_a_chosen_tool_is_its_function(choice: dict[str, Any], name: str) -> None:
+    parameters = parameters_of({"tool_choice": choice}, tools_of(FUNCTION).functions)
+    assert parameters["tool_choice"] == {"type": "function", "function": {"name": name}}
+
+
+def test_a_tool_that_only_the_provider_runs_cannot_be_chosen() -> None:
+    with pytest.raises(CallRejectedError) as refusal:
+        parameters_of({"tool_choice": {"type": "web_search"}}, [])
+    assert refusal.value.param == "parameters.tool_choice.type"
