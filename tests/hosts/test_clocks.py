@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,10 @@ from tests.faults.audit import assert_sound
 from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.stack import MANAGE, SLOTS, Stack
 from tests.hosts.second_host import SecondHost
+from tests.hosts.wrong_clock import environment
 from tests.support.processes import ROOT, wait_until
 
 WRONG_BY_S = 300
-CLOCK = Path(__file__).parent / "wrong_clock"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def wrong(
     request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SecondHost]:
     """The second host."""
-    shifted = {"PYTHONPATH": str(CLOCK), "WRONG_BY_S": str(request.param)}
-    host = SecondHost(stack, tmp_path_factory.mktemp("wrong"), **shifted)
+    directory = tmp_path_factory.mktemp("wrong")
+    host = SecondHost(stack, directory, **environment(request.param, directory))
     try:
         host.start()
         yield host

@@ -1,0 +1,138 @@
+"""Redis behind Sentinels: when it dies and they promote its replica, everything that was accepted is completed."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django_rq.connection_utils import get_redis_connection
+from redis import Redis
+from redis.sentinel import Sentinel
+
+from aiinfra.configuration.sentinels import rq_address
+from aiinfra.stack.bundled_redis import redis_binary
+from tests.faults.audit import assert_sound
+from tests.faults.databases import fresh_postgres, postgres_template
+from tests.faults.program import Program
+from tests.faults.stack import MANAGE, PATIENCE_S, SLOTS, Stack
+from tests.support.processes import ROOT, free_port, wait_until
+
+SERVICE = "main"
+BETWEEN_REQUESTS_S = 0.2
+COMPLETED_S = 10
+CONFIGURATION = """\
+port {port}
+bind 127.0.0.1
+dir {directory}
+sentinel monitor {service} 127.0.0.1 {redis} 2
+sentinel down-after-milliseconds {service} 1000
+sentinel failover-timeout {service} 5000
+"""
+
+
+class Guarded:
+    """A replica of the stack's Redis, and three Sentinels that watch both."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        primary = int(stack.redis.connection_pool.connection_kwargs["port"])
+        self._ports = [free_port() for _ in range(3)]
+        self.replica_port = free_port()
+        replica = f"--port {self.replica_port} --bind 127.0.0.1 --dir {directory} --replicaof 127.0.0.1 {primary}"
+        self.programs = [Program("replica", [redis_binary(), *replica.split()], {}, directory / "replica.log")]
+        for port in self._ports:
+            file = directory / f"sentinel-{port}.conf"
+            file.write_text(
+                CONFIGURATION.format(port=port, directory=directory, service=SERVICE, redis=primary), encoding="utf-8"
+            )
+            log = directory / f"sentinel-{port}.log"
+            self.programs.append(Program("sentinel", [redis_binary(), str(file), "--sentinel"], {}, log))
+        self.url = f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self._ports)}/{SERVICE}"
+
+    def start(self) -> None:
+        """Wait until every Sentinel knows the replica and the others."""
+        for program in self.programs:
+            program.start()
+        for port in self._ports:
+            wait_until(lambda port=port: self._knows_all(port), "the Sentinels")  # type: ignore[misc]
+
+    def _knows_all(self, port: int) -> bool:
+        try:
+            state = Redis(port=port, decode_responses=True).sentinel_masters()[SERVICE]
+        except (OSError, KeyError, ConnectionError):
+            return False
+        return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
+
+    def primary_port(self) -> int:
+        """Of the Redis that the Sentinels name."""
+        return int(self._sentinel().discover_master(SERVICE)[1])
+
+    def client(self) -> Redis:
+        """Of that Redis, whichever it is."""
+        return self._sentinel().master_for(SERVICE, decode_responses=True, socket_timeout=PATIENCE_S)
+
+    def _sentinel(self) -> Sentinel:
+        return Sentinel([("127.0.0.1", port) for port in self._ports])
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with fresh_postgres(postgres_template()) as database:
+        running = Stack(tmp_path_factory.mktemp("guarded"), database)
+        try:
+            running.prepare()
+            yield running
+        finally:
+            running.shut_down()
+
+
+@pytest.fixture(scope="module")
+def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """The product finds its Redis through the Sentinels."""
+    guards = Guarded(stack, tmp_path_factory.mktemp("sentinels"))
+    try:
+        guards.start()
+        for program in stack.programs:
+            program.env["REDIS_URL"] = guards.url
+        stack.env["REDIS_URL"] = guards.url
+        stack.redis = guards.client()
+        stack.revive()
+        yield guards
+    finally:
+        for program in guards.programs:
+            program.kill_group()
+
+
+def test_doctor_and_the_pages_of_rq_find_redis(stack: Stack, guarded: Guarded) -> None:
+    environment = {**os.environ, **stack.env}
+    doctor = subprocess.run([*MANAGE, "doctor"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "Redis evicts nothing" in doctor.stdout, doctor.stderr
+    assert get_redis_connection(rq_address(guarded.url)).ping()
+
+
+def test_what_was_accepted_during_a_failover_is_completed(stack: Stack, guarded: Guarded) -> None:
+    in_flight, waiting = stack.held_backlog(SLOTS + 5)
+    before = guarded.primary_port()
+    accepted: list[str] = []
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(BETWEEN_REQUESTS_S):
+            accepted.append(stack.enqueue(f"Question {len(accepted)}"))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        wait_until(lambda: len(accepted) > 2, "requests before the failover")
+        stack.redis_server.kill_group()
+        wait_until(lambda: guarded.primary_port() != before, "the replica to be promoted")
+        during = len(accepted)
+        wait_until(lambda: len(accepted) > during + 2, "requests after the failover")
+    finally:
+        over.set()
+        sender.join()
+    stack.release()
+    statuses = assert_sound(stack, [*in_flight, *waiting, *accepted], limit_s=COMPLETED_S)
+    assert set(statuses.values()) == {"completed"}
+    assert guarded.primary_port() == guarded.replica_port
