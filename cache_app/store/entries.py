@@ -16,7 +16,7 @@ from cache_app.store import l1, packing
 from cache_app.store.entry import Entry
 from cache_app.store.scripts import EVERYTHING, ORGANIZATIONS, Argument, call, client, model_tag, prefix, run, user_tag
 
-__all__ = ["Entry", "add_vector", "block", "fetch_one", "fetch_valid", "pin", "put", "touch", "unpin"]
+__all__ = ["Entry", "add_vector", "block", "fetch_one", "fetch_valid", "pin", "put", "unpin"]
 
 MAX_ENTRIES = 100_000
 UNCHANGED = 1
@@ -76,13 +76,8 @@ def fetch_one(organization_id: int, entry_id: str) -> Entry | None:
     return fetch_valid(organization_id, "", [entry_id]).get(entry_id)
 
 
-def touch(organization_id: int, entry_id: str) -> None:
-    """Record that an entry was served; this never extends its life."""
-    touching(organization_id, entry_id).run()
-
-
 def touching(organization_id: int, entry_id: str) -> ScriptCall:
-    """What `touch` runs, for a round trip with other scripts."""
+    """The script that records that an entry was served; this never extends its life."""
     return call("touch", organization_id, entry_id)
 
 

@@ -42,6 +42,37 @@ class AttemptOrder:
     request_class: str = ""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A call as it would be admitted now: its attempt, not yet stored, and the windows that count it."""
+
+    order: AttemptOrder
+    policy: CostPolicy
+    attempt: Attempt
+    windows: list[OpenWindow]
+
+    @property
+    def left_nano(self) -> int | None:
+        """The room in the tightest budget that can refuse the call, None without one. Nano-dollars."""
+        blocking = (each for each in self.windows if each.window.enforcement != Enforcement.WARN)
+        return min((each.free_nano for each in blocking), default=None)
+
+
+def plan(order: AttemptOrder) -> Plan:
+    """Price a call and find the budgets that count it, with a cheaper model if a nearly used budget selects one.
+
+    Raises ModelNotPricedError. Call it in a transaction: it opens missing windows.
+    """
+    policy = policy_in_force(order.organization_id)
+    order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
+    attempt = _new_attempt(order, policy)
+    windows = windows_for(attempt, timezone.now())
+    if cheaper := _downgraded(order, attempt, policy, windows):
+        attempt = cheaper
+        windows = windows_for(attempt, timezone.now())
+    return Plan(order, policy, attempt, windows)
+
+
 @transaction.atomic(savepoint=False)
 def open_attempt(order: AttemptOrder) -> Attempt:
     """Admit one provider call and reserve its maximum cost in every budget that counts it.
@@ -50,31 +81,23 @@ def open_attempt(order: AttemptOrder) -> Attempt:
     Raises ModelNotPricedError, BudgetExceededError and BudgetBusyError; the caller must then roll the transaction back,
     and nothing remains.
     """
-    policy = policy_in_force(order.organization_id)
-    order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
-    attempt = new_attempt(order, policy)
-    windows = windows_for(attempt, timezone.now())
-    if cheaper := downgraded(order, attempt, policy, windows):
-        attempt = cheaper
-        windows = windows_for(attempt, timezone.now())
-    if attempt.price is None and any(each.window.enforcement != Enforcement.WARN for each in windows):
+    planned = plan(order)
+    attempt = planned.attempt
+    if attempt.price is None and planned.left_nano is not None:
         raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a blocking budget counts it")
     Attempt.objects.insert(attempt)
     try:
-        reserve(attempt, windows)
+        reserve(attempt, planned.windows)
     except BudgetExceededError as refusal:
-        raise _with_advice(refusal, order, attempt, policy) from None
+        raise _with_advice(refusal, planned) from None
     return attempt
 
 
-def _with_advice(
-    refusal: BudgetExceededError, order: AttemptOrder, attempt: Attempt, policy: CostPolicy
-) -> BudgetExceededError:
+def _with_advice(refusal: BudgetExceededError, planned: Plan) -> BudgetExceededError:
     """The refusal, with the longest answer that would still fit."""
+    order, attempt, mode = planned.order, planned.attempt, planned.policy.bound_mode
     prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
-    fits = tokens_within(
-        refusal.available_nano, order.messages, order.max_tokens, prices, policy.bound_mode, order.parameters
-    )
+    fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, mode, order.parameters)
     advice = (
         f"It fits with maxTokens of {fits} or less."
         if fits
@@ -83,7 +106,7 @@ def _with_advice(
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 
-def new_attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
+def _new_attempt(order: AttemptOrder, policy: CostPolicy) -> Attempt:
     price = _price(order, policy)
     prompt_digest, prefix_digest, prefix_bytes = fingerprints(order.provider, order.model, order.messages)
     return Attempt(
@@ -123,7 +146,7 @@ def _bound(order: AttemptOrder, policy: CostPolicy) -> int:
     return bound_of(order.messages, order.max_tokens, prices, policy.bound_mode, order.parameters)
 
 
-def downgraded(
+def _downgraded(
     order: AttemptOrder, attempt: Attempt, policy: CostPolicy, windows: Sequence[OpenWindow]
 ) -> Attempt | None:
     """The call with the cheapest model that the organization allows, if a budget that downgrades is nearly used up."""
@@ -139,7 +162,7 @@ def downgraded(
     if not cheaper:
         return None
     provider, model = cheaper[0]
-    return new_attempt(replace(order, provider=provider, model=model), policy)
+    return _new_attempt(replace(order, provider=provider, model=model), policy)
 
 
 def _is_plain(order: AttemptOrder) -> bool:

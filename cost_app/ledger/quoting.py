@@ -1,18 +1,13 @@
 """What a call would cost, and whether the budgets have room for it. Nothing is booked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
-from cost_app.budgets.windows import windows_for
-from cost_app.ledger.admission import AttemptOrder, downgraded, new_attempt
-from cost_app.models import Enforcement
-from cost_app.policy import policy_in_force
+from cost_app.ledger.admission import AttemptOrder, plan
 from cost_app.prices.pricing import cost_of
 from cost_app.prices.prompt_size import estimated_tokens
-from cost_app.recommendations.classes import classify
 from cost_app.recommendations.measurements import ASSUMED_USAGE, usage_of_class
 
 
@@ -43,23 +38,16 @@ def quote(order: AttemptOrder) -> Quote:
 
     Raises ModelNotPricedError. The windows that it opens are rolled back.
     """
-    policy = policy_in_force(order.organization_id)
-    order = replace(order, request_class=classify(order.messages, order.max_tokens, order.request_class))
-    attempt = new_attempt(order, policy)
     with transaction.atomic():
-        windows = windows_for(attempt, timezone.now())
-        if cheaper := downgraded(order, attempt, policy, windows):
-            attempt = cheaper
-            windows = windows_for(attempt, timezone.now())
+        planned = plan(order)
         transaction.set_rollback(True)
-    left = min((each.free_nano for each in windows if each.window.enforcement != Enforcement.WARN), default=None)
-    most = attempt.bound_nano
+    attempt, most = planned.attempt, planned.attempt.bound_nano
     low, expected = (
-        (min(most, cost_of(usage, attempt.price)) for usage in _usages(order, attempt.model))
+        (min(most, cost_of(usage, attempt.price)) for usage in _usages(planned.order, attempt.model))
         if attempt.price
         else (0, 0)
     )
-    return Quote(attempt.provider, attempt.model, low, expected, most, left)
+    return Quote(attempt.provider, attempt.model, low, expected, most, planned.left_nano)
 
 
 def _usages(order: AttemptOrder, model: str) -> tuple[TokenUsage, TokenUsage]:

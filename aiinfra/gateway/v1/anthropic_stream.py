@@ -9,6 +9,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.v1 import delta_pieces
 from aiinfra.gateway.v1.anthropic_message import message_from, usage_of
 from aiinfra.gateway.v1.delta_pieces import Piece, PieceReader, ToolCall
+from aiinfra.gateway.v1.sse import event_of
 from aiinfra.gateway.v1.streaming import LiveEvents
 from aiinfra.providers.base import Dialect, StreamEvent, TokenUsage
 from aiinfra.providers.dialects.choosing import dialect_of
@@ -59,8 +60,8 @@ class NativeEvents:
         if kind == STOP:
             return b""
         if kind == "message_start" and isinstance(event.data.get("message"), Mapping):
-            return _named(event.name, {**event.data, "message": {**event.data["message"], **self._ours}})
-        return _named(event.name, event.data)
+            return event_of({**event.data, "message": {**event.data["message"], **self._ours}}, event.name)
+        return event_of(event.data, event.name)
 
     def end(self, status: RequestStatus) -> bytes:  # noqa: ARG002 - as in the protocol
         """The last event."""
@@ -160,8 +161,4 @@ def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _event(kind: str, **data: Any) -> bytes:
-    return _named(kind, {"type": kind, **data})
-
-
-def _named(name: str, data: Mapping[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return event_of({"type": kind, **data}, kind)

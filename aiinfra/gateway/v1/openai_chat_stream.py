@@ -1,6 +1,5 @@
 """Chat completions as streams: of answers that are arriving, and of those that are already there."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from aiinfra import vendor_errors
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.chat_chunks import chunk_source
 from aiinfra.gateway.v1.openai_completion import completion_of, envelope_of, usage_of
+from aiinfra.gateway.v1.sse import event_of
 from aiinfra.providers.base import StreamEvent, TokenUsage
 from queue_app.facade import AIRequest, RequestStatus
 
@@ -73,8 +73,3 @@ def chunks_of(completion: Mapping[str, Any], *, with_usage: bool) -> Iterator[by
     if with_usage:
         yield event_of({**envelope, "choices": [], "usage": completion["usage"]})
     yield DONE
-
-
-def event_of(data: Mapping[str, Any]) -> bytes:
-    """One event. Escaped characters stay escaped: a provider may split a surrogate pair between two events."""
-    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

@@ -1,6 +1,5 @@
 """Responses as streams, made of chat completion chunks: of answers that are arriving, and of those already there."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
@@ -14,6 +13,7 @@ from aiinfra.gateway.v1.openai_completion import answering_model, message_of
 from aiinfra.gateway.v1.openai_response import envelope_of, response_of
 from aiinfra.gateway.v1.response_items import ARGUMENTS, REASONING, REFUSAL, TEXT, Event, OutputItem, ToolCallItem
 from aiinfra.gateway.v1.responses_tools import Tools
+from aiinfra.gateway.v1.sse import event_of
 from aiinfra.providers.base import StreamEvent
 from queue_app.facade import AIRequest, RequestStatus
 
@@ -57,8 +57,7 @@ class ResponseStream:
 
     def _encoded(self, events: Iterable[Event]) -> bytes:
         numbered = ((kind, {"type": kind, "sequence_number": next(self._numbers), **data}) for kind, data in events)
-        texts = (f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n" for kind, data in numbered)
-        return "".join(texts).encode()
+        return b"".join(event_of(data, kind) for kind, data in numbered)
 
 
 class LiveResponse:

@@ -11,7 +11,7 @@ def test_uses_since_the_last_look_are_counted(org: int) -> None:
         shown = browse.entry(org, id_of(1))
         assert shown is not None
         assert (listed.hits, shown.hits) == (hits, hits)
-        entries.touch(org, id_of(1))
+        entries.touching(org, id_of(1)).run()
 
 
 def test_pages_are_newest_first_and_end(org: int) -> None:

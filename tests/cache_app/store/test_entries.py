@@ -63,7 +63,7 @@ def test_an_entry_is_not_served_in_another_partition_or_organization(org: int) -
 
 def test_use_does_not_extend_an_entrys_life(org: int) -> None:
     stored(org, expires_ms=now_ms() + 300)
-    entries.touch(org, ID)
+    entries.touching(org, ID).run()
     found = fetch_one(org, ID)
     assert found is not None
 
@@ -110,7 +110,7 @@ def test_a_pin_survives_the_replacement_of_its_entry(org: int) -> None:
 def test_the_least_recently_used_entry_is_evicted(org: int) -> None:
     for number in (1, 2, 3):
         put(make_entry(org, number), vector=vector_of(number), max_entries=3)
-    entries.touch(org, id_of(1))
+    entries.touching(org, id_of(1)).run()
     put(make_entry(org, 4), vector=None, max_entries=3)
 
     assert [number for number in range(1, 5) if fetch_one(org, id_of(number))] == [1, 3, 4]
@@ -140,15 +140,15 @@ def test_a_pinned_entry_is_not_evicted_until_unpinned(org: int) -> None:
 
 def test_counting_a_use_does_not_restore_a_removed_entry(org: int) -> None:
     stored(org)
-    entries.touch(org, ID)
-    entries.touch(org, ID)
+    entries.touching(org, ID).run()
+    entries.touching(org, ID).run()
     l1.clear()
     found = fetch_one(org, ID)
     assert found is not None
     assert found.hits == 2
 
     clearing.delete(org, ID)
-    entries.touch(org, ID)
+    entries.touching(org, ID).run()
     assert keys_of(org) == {"state", "log"}
 
 
