@@ -11,6 +11,9 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from aiinfra.configuration.sentinels import sentinels_of
 
 
 def redis_client() -> Redis:
@@ -59,16 +62,23 @@ def run_together(calls: Sequence[ScriptCall]) -> list[Any]:
     return results
 
 
+class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+    """A bounded pool of connections to the Redis that the Sentinels name when one is opened."""
+
+
 @cache
 def _client(url: str, *, decode_responses: bool) -> Redis:
     """redis-py's pool notices a fork and opens new connections in the child, on demand."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        timeout=settings.REDIS_TIMEOUT_S,
-        socket_timeout=settings.REDIS_TIMEOUT_S,
-        socket_connect_timeout=settings.REDIS_TIMEOUT_S,
-        max_connections=settings.REDIS_MAX_CONNECTIONS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=decode_responses,
-    )
+    limits = {
+        "socket_timeout": settings.REDIS_TIMEOUT_S,
+        "socket_connect_timeout": settings.REDIS_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    bounds = {"timeout": settings.REDIS_TIMEOUT_S, "max_connections": settings.REDIS_MAX_CONNECTIONS}
+    options = {**limits, **bounds, "decode_responses": decode_responses}
+    found = sentinels_of(url)
+    if found is None:
+        return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
+    sentinel = Sentinel(found.addresses, sentinel_kwargs={**limits, **found.sentinel})
+    pool = _SentinelPool(found.service, sentinel, **{**options, **found.server})  # type: ignore[no-untyped-call]
     return Redis(connection_pool=pool)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aiinfra.configuration import databases
 from aiinfra.configuration.reading import read_or_exit, secret_or_exit, stored_secret_or_exit
+from aiinfra.configuration.sentinels import rq_address
 from aiinfra.configuration.table import cache, exports, limits, messages, places, providers, queue, security, web
 
 # Databases, logs and secrets are for this user alone, whichever program writes them.
@@ -210,7 +211,7 @@ REDIS_MAX_CONNECTIONS = values[places.REDIS_MAX_CONNECTIONS]
 RQ_TICKET_QUEUE = "llm"
 RQ_QUEUES = {
     RQ_TICKET_QUEUE: {
-        "URL": REDIS_URL,
+        **rq_address(REDIS_URL),
         "SERIALIZER": "rq.serializers.JSONSerializer",
         "DEFAULT_TIMEOUT": -1,
     }

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from aiinfra.configuration.databases import POSTGRES, postgres_options
+from aiinfra.configuration.sentinels import Sentinels, sentinels_of
 
 NAME = r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
 REDIS = ("redis", "rediss", "unix")
@@ -173,18 +174,20 @@ class DatabaseUrl:
 
 
 class RedisUrl:
-    """One Redis, as redis-py reads it."""
+    """One Redis, as redis-py reads it, or the Sentinels that know where it is."""
 
-    range = "a `redis://`, `rediss://` or `unix://` URL"
+    range = "a `redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL"
     is_secret = False
 
     def parse(self, text: str) -> str:
         """See Kind."""
-        words = "must be redis://host:port/number, rediss://... (TLS) or unix:///path"
+        words = "must be redis://host:port/number, rediss://... (TLS), unix:///path or redis+sentinel://..."
+        if found := sentinels_of(text):
+            _check_sentinels(found)
+            return text
         parts = _split(text, words)
         if parts.scheme not in REDIS:
-            is_sentinel = "sentinel" in parts.scheme or "cluster" in parts.scheme
-            raise ValueError(f"{words}; Sentinel and Cluster are not supported" if is_sentinel else words)
+            raise ValueError(f"{words}; Redis Cluster is not supported" if "cluster" in parts.scheme else words)
         if parts.scheme == "unix" and (parts.hostname or not parts.path.strip("/")):
             raise ValueError("must name the socket after three slashes: unix:///path")
         if parts.scheme != "unix" and not (parts.hostname and re.fullmatch(r"(/[0-9]{0,6})?", parts.path, re.ASCII)):
@@ -203,6 +206,20 @@ def _check_options(url: str, parts: SplitResult) -> None:
     except (TypeError, ValueError):
         names = ", ".join(sorted(parse_qs(parts.query))) or "it"
         raise ValueError(f"must have only valid redis-py options after the ? ({names})") from None
+
+
+def _check_sentinels(found: Sentinels) -> None:
+    """As above."""
+    from redis import Redis
+
+    if wrong := [host for host, _ in found.addresses if not is_host(f"[{host}]" if ":" in host else host)]:
+        raise ValueError(f"must name the hosts of the Sentinels ({wrong[0]!r} is none)")
+    for options in (found.server, found.sentinel):
+        try:
+            pool = Redis(**options).connection_pool
+            pool.connection_class(**pool.connection_kwargs)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"must have only valid redis-py options after the ? ({error})") from None
 
 
 class Mailbox:

@@ -66,7 +66,13 @@ REFUSED = [
     ("DATABASE_URL", "sqlite://var/db.sqlite3"),
     ("REDIS_URL", "http://x"),
     ("REDIS_URL", "localhost:6379"),
-    ("REDIS_URL", "redis+sentinel://h:26379/mymaster"),
+    ("REDIS_URL", "redis+sentinel://h:26379"),
+    ("REDIS_URL", "redis+sentinel://h:99999/mymaster"),
+    ("REDIS_URL", "redis+sentinel://h,/mymaster"),
+    ("REDIS_URL", "redis+sentinel://h/mymaster/first"),
+    ("REDIS_URL", "redis+sentinel://h/mymaster?no_such_option=1"),
+    ("REDIS_URL", "redis+sentinel://h/mymaster?sentinel_no_such_option=1"),
+    ("REDIS_URL", "redis+cluster://h:6379"),
     ("REDIS_URL", "redis://"),
     ("REDIS_URL", "redis://h:99999/0"),
     ("REDIS_URL", "redis://h/first"),
@@ -117,6 +123,12 @@ ACCEPTED = [
     (places.REDIS_URL, "rediss://default:p%40ss@h:6380/2?ssl_cert_reqs=none", None),
     (places.REDIS_URL, "unix:///run/redis.sock?db=1", None),
     (places.REDIS_URL, "redis://:pw@[::1]:6379", None),
+    (
+        places.REDIS_URL,
+        "redis+sentinel://u:p%40ss@a:26379,[::1],c.example.com/main/2?health_check_interval=5",
+        None,
+    ),
+    (places.REDIS_URL, "rediss+sentinel://a/mymaster?ssl_ca_certs=/ca.pem&sentinel_password=pw", None),
     (places.DATABASE_URL, "postgresql://u:p%40@h:5432/db?sslmode=require", None),
     (places.DATABASE_URL, "postgres://u@h1:5432,h2:5433/db?target_session_attrs=any", None),
     (places.DATABASE_URL, "postgres:///db?host=/var/run/postgresql", None),
@@ -171,7 +183,7 @@ def test_the_line_says_the_range_and_the_value() -> None:
     assert wrong(PORT="a b") == ["PORT must be a whole number between 1 and 65535, not 'a b'"]
     assert wrong(QUEUE_LEASE_S="nan") == ["QUEUE_LEASE_S must be a number between 1 and 3600, not nan"]
     assert wrong(CACHE_INDEX="x") == ["CACHE_INDEX must be matrix or vector_set, not x"]
-    assert "Sentinel and Cluster are not supported" in wrong(REDIS_URL="redis+sentinel://h/m")[0]
+    assert "Redis Cluster is not supported" in wrong(REDIS_URL="redis+cluster://h")[0]
 
 
 def test_all_errors_come_at_once() -> None:

@@ -81,8 +81,9 @@ REDIS_URL = Setting(
     "REDIS_URL",
     RedisUrl(),
     _redis,
-    "`redis://[:password@]host:port/number`, `rediss://` for TLS, `unix:///path` for a socket. aiinfra does not start "
-    "or stop a Redis named here; give it `appendonly yes` and `maxmemory-policy noeviction`.",
+    "`redis://[:password@]host:port/number`, `rediss://` for TLS, `unix:///path` for a socket, "
+    "`redis+sentinel://host:port,host:port/service/number` for [Sentinel](running.md#redis). aiinfra does not start or "
+    "stop a Redis named here; give it `appendonly yes` and `maxmemory-policy noeviction`.",
     "none: `run` starts one",
 )
 REDIS_MAX_CONNECTIONS = Setting(

@@ -1,0 +1,65 @@
+"""The product reaches its Redis over TLS as an ACL user that may do only what the documentation says."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiinfra.stack.bundled_redis import redis_binary, server_command
+from tests.faults.audit import assert_sound
+from tests.faults.databases import fresh_postgres, postgres_template
+from tests.faults.program import Program
+from tests.faults.stack import MANAGE, SLOTS, Stack
+from tests.hosts.certificates import write_certificate
+from tests.support.processes import ROOT, free_port
+
+PASSWORD = "a-password-of-the-test"
+
+
+def documented_rules() -> list[str]:
+    """What follows the user's name in docs/running.md."""
+    (rules,) = re.findall(r"^ACL SETUSER aiinfra (.*)$", (ROOT / "docs/running.md").read_text(), re.MULTILINE)
+    return str(rules).replace("PASSWORD", PASSWORD).split()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Its Redis has a port with TLS, on which the product logs in, and one without for the test."""
+    directory: Path = tmp_path_factory.mktemp("tls")
+    certificate, key = write_certificate(directory)
+    port = free_port()
+    tls = f"--tls-port {port} --tls-cert-file {certificate} --tls-key-file {key} --tls-ca-cert-file {certificate}"
+    with fresh_postgres(postgres_template()) as database:
+        running = Stack(directory, database)
+        command = [*server_command(redis_binary(), directory / "redis"), *tls.split(), "--tls-auth-clients", "no"]
+        running.programs.remove(running.redis_server)
+        running.redis_server = Program("redis", command, {}, directory / "redis.log")
+        running.programs.insert(0, running.redis_server)
+        url = f"rediss://aiinfra:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+        for env in (running.env, *(program.env for program in running.programs)):
+            env["REDIS_URL"] = url
+        try:
+            running.prepare()
+            running.redis.execute_command("ACL", "SETUSER", "default", "on", "nopass", "~*", "&*", "+@all")
+            running.redis.execute_command("ACL", "SETUSER", "aiinfra", *documented_rules())
+            running.redis.execute_command("ACL", "LOG", "RESET")  # the user had no access before
+            running.revive()
+            yield running
+        finally:
+            running.shut_down()
+
+
+def test_the_documented_rights_are_enough(stack: Stack) -> None:
+    in_flight, waiting = stack.held_backlog(SLOTS + 5)
+    stack.post({"action": "cancel", "requestId": waiting.pop()})
+    stack.release()
+    answers = [stack.ask(f"Is this cached {number}?") for number in (1, 2, 2)]
+    assert set(assert_sound(stack, [*in_flight, *waiting, *answers]).values()) == {"completed"}
+    doctor = subprocess.run(
+        [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, text=True, check=False
+    )
+    assert "Redis evicts nothing" in doctor.stdout, doctor.stderr
+    assert stack.redis.execute_command("ACL", "LOG") == []
