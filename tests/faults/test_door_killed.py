@@ -8,22 +8,25 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from threading import Semaphore
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.faults.audit import assert_sound
+from tests.faults.audit import assert_sound, ledger_differences
 from tests.faults.door import POINTS
-from tests.faults.stack import Stack, order, text
+from tests.faults.stack import MODEL, PAST, Stack, order, text
 from tests.support.processes import ROOT, START_LIMIT_S, wait_until
 
 WITHOUT_KEY = "-"
 AT_ONCE = 3
 CLIENTS = 50
-STREAMS = "/v1/chat/completions"
+STREAMS, RESPONSES = "/v1/chat/completions", "/v1/responses"
 STREAMED = "Streamed question"
+ABANDONED = (datetime.now(UTC) - timedelta(minutes=5)).isoformat(" ")
+"""When a call without an answer began whose server must have died."""
 HELD = [{"kind": "stream_hold", "contains": STREAMED}, {"kind": "hold"}]
 """Streams stop in their middle, other calls before their answer."""
 
@@ -53,7 +56,7 @@ def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(sta
 @pytest.mark.parametrize("key", [None, "once-more"])
 def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: str | None) -> None:
     """Its clients are cut off, two of them in the middle of a stream. Their calls were sent, and are booked as the
-    provider bills them.
+    provider bills them. Clients that repeat them with their key get the answers, and pay for nothing more.
     """
     before = all_requests(stack)
     stack.behave(faults=HELD)
@@ -75,6 +78,34 @@ def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: s
     statuses = assert_sound(stack, mine)
 
     assert set(statuses.values()) == {"completed" if key else "failed"}
+    assert held(stack) == 0
+    if key:
+        billed = len(stack.book())
+        assert [wait_for_answer(stack, number, key).status_code for number in range(2)] == [200, 200]
+        assert all(read_stream(stack, number, key, begun) for number in range(2))
+        assert (all_requests(stack) - before, len(stack.book())) == (set(mine), billed)
+
+
+def test_an_embedding_whose_web_server_is_killed_is_booked_and_frees_its_key(stack: Stack) -> None:
+    stack.hold()
+    with ThreadPoolExecutor(1) as client:
+        cut_off = client.submit(embed, stack)
+        wait_until(lambda: embedding_calls(stack) == ["running"], "the call to arrive")
+        stack.web.kill_group()
+        assert isinstance(cut_off.exception(), httpx2.HTTPError)
+    stack.release()
+    stack.web.start()
+    stack.wait_until_ready()
+
+    again = embed(stack)
+    assert (again.status_code, again.headers["Retry-After"]) == (409, "1")
+
+    stack.database.rows(f"UPDATE tenants_onceanswer SET created_at = '{ABANDONED}' WHERE status IS NULL")  # noqa: S608 - a constant
+    assert embed(stack).status_code == 200
+    assert embed(stack).headers["Idempotent-Replayed"] == "true"
+    stack.database.rows(f"UPDATE cost_app_attempt SET deadline_at = '{PAST}' WHERE state = 'dispatched'")  # noqa: S608 - a constant
+    wait_until(lambda: embedding_calls(stack) == [], "every attempt to be closed")
+    wait_until(lambda: not ledger_differences(stack), "the ledger to equal the book")
     assert held(stack) == 0
 
 
@@ -125,8 +156,26 @@ def wait_for_answer(stack: Stack, number: int, key: str | None) -> httpx2.Respon
     headers = {"Authorization": f"Bearer {stack.keys['north']}"}
     if key:
         headers["Idempotency-Key"] = f"{key}-{number}"
-    body = order(f"Waited question {number} {key}", wait=True)
+    text = f"Waited question {number} {key}"
+    if number % 2:
+        message = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": text}]}
+        return stack.http.post(f"{stack.url}/v1/messages", json=message, headers=headers, timeout=START_LIMIT_S)
+    body = order(text, wait=True)
     return stack.http.post(f"{stack.url}/api/ai/chat", json=body, headers=headers, timeout=START_LIMIT_S)
+
+
+def embed(stack: Stack) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {stack.keys['north']}", "Idempotency-Key": "embedded-once"}
+    body = {"model": "text-embedding-3-small", "input": "Embedded once"}
+    return stack.http.post(f"{stack.url}/v1/embeddings", json=body, headers=headers, timeout=START_LIMIT_S)
+
+
+def embedding_calls(stack: Stack) -> list[str]:
+    """What the provider says of each open call that belongs to no request."""
+    rows = stack.database.rows(
+        "SELECT id FROM cost_app_attempt WHERE request_id IS NULL AND state NOT IN ('settled', 'released')"
+    )
+    return [stack.call_state(text(attempt)) for (attempt,) in rows]
 
 
 def streamed_order(text: str) -> dict[str, Any]:
@@ -134,20 +183,20 @@ def streamed_order(text: str) -> dict[str, Any]:
     return {"model": "deepseek/deepseek-chat", "max_tokens": 100, "stream": True, "messages": messages}
 
 
-def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) -> None:
-    """Reads a stream to its end, and says when it has begun."""
+def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) -> bool:
+    """Reads a stream to its end, and says when it has begun. Whether it ended as it should."""
     headers = {"Authorization": f"Bearer {stack.keys['north']}"}
     if key:
         headers["Idempotency-Key"] = f"{key}-stream-{number}"
+    path, end = (RESPONSES, "event: response.completed") if number % 2 else (STREAMS, "data: [DONE]")
     body = streamed_order(f"{number} {key}")
-    with stack.http.stream(
-        "POST", f"{stack.url}{STREAMS}", json=body, headers=headers, timeout=START_LIMIT_S
-    ) as response:
+    if path == RESPONSES:
+        body = {"model": MODEL, "stream": True, "max_output_tokens": 100, "input": body["messages"]}
+    with stack.http.stream("POST", f"{stack.url}{path}", json=body, headers=headers, timeout=START_LIMIT_S) as response:
         lines = response.iter_lines()
         next(lines)
         begun.release()
-        for _ in lines:
-            continue
+        return end in list(lines)
 
 
 def crash(stack: Stack, point: str, key: str) -> str:
