@@ -7,7 +7,7 @@ from django.conf import settings
 from rq import Queue
 from rq.worker_registration import clean_worker_registry
 
-from aiinfra.redis import ScriptCall, bytes_client
+from aiinfra.redis import ScriptCall, bytes_client, run_together
 from queue_app.ordering import index
 
 TICKET = "queue_app.tasks.run_next"
@@ -18,17 +18,17 @@ FAILURE_TTL_S = 3600
 
 def push_ticket() -> None:
     """Wake a worker, unless enough tickets are waiting. Raises RedisError."""
-    push_unless_enough(ticket_queue().count)
+    push_unless_enough(*run_together(waking()))
 
 
-def counting() -> ScriptCall:
-    """Count the waiting tickets, in a round trip with other scripts."""
-    return index.script("count_tickets", keys=[ticket_queue().key])
+def waking() -> list[ScriptCall]:
+    """Wake a thread that stands by, in a round trip with other scripts. `push_unless_enough` takes both results."""
+    return [index.script("wake"), index.script("count_tickets", keys=[ticket_queue().key])]
 
 
-def push_unless_enough(waiting: int) -> None:
-    """`push_ticket` for a caller that has counted the waiting tickets. Raises RedisError."""
-    if waiting < WAITING_MAX:
+def push_unless_enough(woken: int, waiting: int) -> None:
+    """Push a ticket if `waking` has woken no one and few tickets are waiting. Raises RedisError."""
+    if not woken and waiting < WAITING_MAX:
         ticket_queue().enqueue(TICKET, result_ttl=0, failure_ttl=FAILURE_TTL_S, job_timeout=-1)
 
 

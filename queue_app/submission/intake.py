@@ -282,7 +282,7 @@ def enter(request: AIRequest, *, announce: bool = False) -> None:
     """
     news = [events.publication_of(request)] if announce else []
     try:
-        *_, waiting = run_together([*news, index.admitting([request]), tickets.counting()])
-        tickets.push_unless_enough(waiting)
+        *_, woken, waiting = run_together([*news, index.admitting([request]), *tickets.waking()])
+        tickets.push_unless_enough(woken, waiting)
     except RedisError as error:
         logger.warning("not indexed yet: %s", error, extra={"fields": {"request": request.id}})
