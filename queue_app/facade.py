@@ -14,7 +14,7 @@ from queue_app.processing.direct import DirectCall, renew_leases
 from queue_app.processing.embedding_call import embed
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
-from queue_app.queries import RequestStatus, ended_among, has_ended, request_by_id, status_of
+from queue_app.queries import RequestStatus, ended_among, first_with_key, has_ended, request_by_id, status_of
 from queue_app.repair.stuck import stuck_requests
 from queue_app.scheduler import run_scheduler
 from queue_app.stats.depth_now import lanes_now, totals_ended
@@ -67,6 +67,7 @@ __all__ = [
     "ended_among",
     "erase_requests",
     "event_of",
+    "first_with_key",
     "has_ended",
     "has_overdue",
     "held_by_model",

@@ -92,6 +92,12 @@ def ended_among(request_ids: Iterable[UUID]) -> set[UUID]:
         return set(AIRequest.objects.filter(id__in=list(request_ids), status__in=ENDED).values_list("id", flat=True))
 
 
+def first_with_key(since: datetime, api_key_id: int | None) -> AIRequest | None:
+    """The first request since then that came with this API key, or with any. Reads the index by age."""
+    chosen = {"api_key_id": api_key_id} if api_key_id else {"api_key__isnull": False}
+    return AIRequest.objects.filter(created_at__gte=since, **chosen).order_by("created_at", "id").first()
+
+
 def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
     """Everything about one request."""
     content = RequestContent.objects.fetch(request_id=request.id) if with_content else None

@@ -5,7 +5,7 @@ from django.urls import include, path
 from aiinfra.gateway.aliases_api import aliases_endpoint
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
-from aiinfra.gateway.pages import aliases
+from aiinfra.gateway.pages import aliases, first_call, playground
 from aiinfra.openapi import schema
 from cache_app.api import cache
 from cost_app.api import cost, exports
@@ -20,6 +20,11 @@ urlpatterns = [
     path("api/ai/cost", cost, name="api_cost"),
     path("api/ai/exports", exports, name="api_exports"),
     path("v1/", include("aiinfra.gateway.v1.urls")),
+    path("playground/", playground.playground, name="playground"),
+    path("playground/requests/<uuid:request_id>/", playground.request_steps, name="request_steps"),
+    path("first-call/", first_call.first_call, name="first_call"),
+    path("first-call/key/", first_call.create_key, name="first_call_key"),
+    path("first-call/waiting/", first_call.waiting, name="first_call_waiting"),
     path("settings/aliases/", aliases.alias_list, name="aliases"),
     path("settings/aliases/create/", aliases.create, name="alias_create"),
     path("settings/aliases/choices/", aliases.model_choices, name="model_choices"),

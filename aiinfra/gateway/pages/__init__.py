@@ -1,1 +1,1 @@
-"""Pages of the front door: model aliases."""
+"""Pages of the front door: playground, first call, model aliases, API reference."""

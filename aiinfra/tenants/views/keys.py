@@ -9,15 +9,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.edit_forms import one_edit_at_a_time
-from aiinfra.tenants import keys
+from aiinfra.tenants import keys, new_secret
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.forms import KeyForm, RotateForm
 from aiinfra.tenants.key_limits_form import KeyLimitsForm
 from aiinfra.tenants.models import ApiKey
-
-SECRET, SECRET_SECONDS = "new_key", 60
 
 
 @permission_required("key:manage")
@@ -26,10 +24,10 @@ SECRET, SECRET_SECONDS = "new_key", 60
 def key_list(request: MemberRequest) -> HttpResponse:
     """The keys, newest first; after one was created its secret, this once; with `?new` the form for another."""
     form = KeyForm(giver=request.principal.role)
-    key_id, text = _take_secret(request)
+    key_id, text = new_secret.take(request)
     response = _page(request, form, made=ApiKey.objects.filter(key_id=key_id).first(), text=text)
     if text:
-        response.delete_cookie(SECRET, path=reverse("keys"), samesite="Strict")
+        new_secret.forget(response, reverse("keys"))
     return response
 
 
@@ -104,24 +102,7 @@ def revoke(request: MemberRequest, key_id: str) -> HttpResponse:
 
 
 def _show_next(request: MemberRequest, key: ApiKey, text: str) -> HttpResponse:
-    """Hand the secret to the next page in the browser's own cookie: it is never stored here, and a reload has none."""
-    response = redirect("keys")
-    response.set_signed_cookie(
-        SECRET,
-        f"{key.key_id}:{text}",
-        max_age=SECRET_SECONDS,
-        path=reverse("keys"),
-        httponly=True,
-        secure=request.is_secure(),
-        samesite="Strict",
-    )
-    return response
-
-
-def _take_secret(request: MemberRequest) -> tuple[str, str]:
-    """The new key's id and its text, or two empty texts."""
-    key_id, _, text = (request.get_signed_cookie(SECRET, default="", max_age=SECRET_SECONDS) or "").partition(":")
-    return key_id, text
+    return new_secret.hand_over(request, redirect("keys"), key, text, reverse("keys"))
 
 
 def _refused(request: MemberRequest, why: str) -> HttpResponse:

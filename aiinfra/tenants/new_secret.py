@@ -1,0 +1,34 @@
+"""Hands the secret of a new API key to the page that comes next, in the browser's own cookie: it is never stored here,
+and a reload has none.
+"""
+
+from django.http import HttpRequest, HttpResponse
+
+from aiinfra.tenants.models import ApiKey
+
+COOKIE, SECONDS = "new_key", 60
+
+
+def hand_over(request: HttpRequest, response: HttpResponse, key: ApiKey, text: str, page: str) -> HttpResponse:
+    """Give the secret to the page at this path."""
+    response.set_signed_cookie(
+        COOKIE,
+        f"{key.key_id}:{text}",
+        max_age=SECONDS,
+        path=page,
+        httponly=True,
+        secure=request.is_secure(),
+        samesite="Strict",
+    )
+    return response
+
+
+def take(request: HttpRequest) -> tuple[str, str]:
+    """The new key's id and its text, or two empty texts."""
+    key_id, _, text = (request.get_signed_cookie(COOKIE, default="", max_age=SECONDS) or "").partition(":")
+    return key_id, text
+
+
+def forget(response: HttpResponse, page: str) -> None:
+    """The page has shown the secret."""
+    response.delete_cookie(COOKIE, path=page, samesite="Strict")
