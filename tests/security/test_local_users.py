@@ -1,9 +1,6 @@
 """What other users of the same machine, or whoever writes to Redis, can do: nothing."""
 
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from aiinfra.redis import bytes_client
 from aiinfra.stack import bundled_redis, private_files
 from queue_app.processing import worker as worker_module
 from queue_app.processing.worker import PoolWorker
-from tests.support.processes import ROOT, free_port, start, wait_until
+from tests.support.processes import free_port, start, wait_until
 
 
 @pytest.fixture
@@ -102,17 +99,6 @@ def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
     bundled_redis.write_configuration(1, tmp_path, "the password")
     assert "the password" not in " ".join(bundled_redis.server_command("redis-server", tmp_path))
     assert stat.S_IMODE((tmp_path / "redis.conf").stat().st_mode) == 0o600
-
-
-def test_every_file_of_a_new_data_directory_is_private(tmp_path: Path) -> None:
-    environment = {**os.environ, "AIINFRA_DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": "", "REDIS_URL": ""}
-    for command in (["migrate", "contenttypes"], ["collectstatic", "--no-input"]):
-        line = [sys.executable, "manage.py", *command, "--verbosity", "0"]
-        subprocess.run(line, cwd=ROOT, env=environment, check=True, umask=0o022)
-    paths = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
-    names = {path.name for path in paths}
-    assert names >= {"aiinfra.sqlite3", "secret_key", "api_key_pepper", "redis_password", "staticfiles.json"}
-    assert [path for path in paths if path.stat().st_mode & private_files.OTHERS] == []
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
@@ -101,14 +99,3 @@ def test_without_a_rotation_a_look_up_still_takes_one_query(
 def test_the_id_of_a_pepper_is_no_digest_of_a_key(key: Key) -> None:
     assert len(key[0].pepper_id) == peppers.ID_LENGTH
     assert not key[0].secret_digest.startswith(key[0].pepper_id)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_keys_of_earlier_versions_have_the_pepper_of_that_time(key: Key) -> None:
-    try:
-        MigrationExecutor(connection).migrate([("tenants", "0008_demo_people_without_known_password")])
-    finally:
-        executor = MigrationExecutor(connection)
-        executor.migrate(executor.loader.graph.leaf_nodes())
-    assert peppers.count_by_pepper() == peppers.PepperCounts(1, 0, 0)
-    assert works(key[1])

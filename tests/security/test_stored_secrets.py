@@ -8,7 +8,6 @@ import pytest
 from django.core.exceptions import FieldError
 from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -244,18 +243,3 @@ def test_no_page_shows_a_whole_address(
     assert shown in page
     assert shown in logged
     assert not [text for text in (page, raw.text, logged) if target in text]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_migration_encrypts_what_was_stored_in_clear_and_can_be_reversed(organization: Organization) -> None:
-    before = [("notifications", "0002_channels_of_the_installation")]
-    channel = make_channel(organization)
-    secret = channel.secret
-    try:
-        MigrationExecutor(connection).migrate(before)
-        assert (stored(), stored("secret")) == ([TARGET], [secret])
-    finally:
-        executor = MigrationExecutor(connection)
-        executor.migrate(executor.loader.graph.leaf_nodes())
-    assert stored() != [TARGET]
-    assert (reread(channel).target, reread(channel).secret) == (TARGET, secret)

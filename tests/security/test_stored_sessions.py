@@ -9,8 +9,6 @@ from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -171,19 +169,3 @@ def test_expired_sessions_are_cleared(browser: Client) -> None:
     assert not is_logged_in(browser)
     call_command("clearsessions")
     assert not Session.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_sessions_of_earlier_versions_go_on(browser: Client) -> None:
-    try:
-        MigrationExecutor(connection).migrate([("tenants", "0010_audit_chain")])
-        old = SessionStore(key_of(browser)).create_model_instance({})
-        old.session_key = key_of(browser)
-        session = browser.session
-        old.session_data = session.encode({"theme": "dark"})
-        old.save()
-    finally:
-        executor = MigrationExecutor(connection)
-        executor.migrate(executor.loader.graph.leaf_nodes())
-    assert SessionStore(key_of(browser))["theme"] == "dark"
-    assert Session.objects.get().session_key == session_id(key_of(browser))
