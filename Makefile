@@ -21,7 +21,7 @@ install:
 install-dev:
 	@$(call bootstrap,--dev)
 
-test-quick: install-dev  ## Run the unit tests on SQLite
+test-quick: install-dev  ## Run the unit tests on SQLite, without the slow ones (2 minutes)
 	@$(BIN)/python -m tests quick
 
 test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (15 to 20 minutes)

@@ -1,6 +1,6 @@
 """`python -m tests`: every part of the suite on every database that answers, and a summary of what was left out.
 
-`python -m tests quick` is the unit tests on SQLite, and nothing else.
+`python -m tests quick` is the unit tests on SQLite without the slow ones, and nothing else.
 """
 
 import os
@@ -45,6 +45,7 @@ class Part:
 # Importing Playwright and the faults takes each process a second, and there are no unit tests in them.
 UNIT_PATHS = ("tests", "--ignore=tests/browser", "--ignore=tests/faults", "--ignore=tests/hosts")
 UNIT = Part("unit tests on SQLite", "not browser and not processes", UNIT_PATHS)
+QUICK = replace(UNIT, name="quick tests on SQLite", selection=f"{UNIT.selection} and not slow")
 UNIT_POSTGRES = replace(
     UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True
 )
@@ -73,8 +74,9 @@ class Result:
 def main(arguments: list[str]) -> int:
     """Run what can run here; returns the exit status."""
     if arguments == ["quick"]:
-        result = _run(UNIT, "", sys.stdout.fileno())
-        return _last_word([result], ["everything but the unit tests on SQLite: `make test` runs it"], is_failing=False)
+        result = _run(QUICK, "", sys.stdout.fileno())
+        gap = "slow, process and browser tests, and PostgreSQL: `make test` runs them"
+        return _last_word([result], [gap], is_failing=False)
     postgres = _postgres()
     missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
     missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES}

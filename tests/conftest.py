@@ -28,7 +28,7 @@ from tests.support.processes import free_port, start, wait_until
 from tests.support.product import Run, running
 from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
-from tests.support.selection import group_of, mark_databases, mark_hosts, mark_processes
+from tests.support.selection import group_of, mark_databases, mark_hosts, mark_processes, mark_slow
 from tests.support.template import Template, template_path
 from tests.support.template_postgres import PostgresTemplate
 
@@ -51,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark_databases(item)
         mark_processes(item)
         mark_hosts(item)
+        mark_slow(item)
 
 
 def pytest_collection_finish() -> None:

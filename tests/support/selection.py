@@ -9,6 +9,7 @@
   SQLite alone: what it checks is the page or the answer. If it commits (`transaction=True`), or if it is named in
   `ALWAYS_ON_BOTH`, it runs on both.
 - What is named in `ON_SQLITE_ALONE` does not run on PostgreSQL.
+- What is named in `SLOW` is marked `slow`, and does not run in the quick run.
 
 A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
 """
@@ -64,6 +65,22 @@ ON_SQLITE_ALONE = (
     "tests/sqlite/",
 )
 
+SLOW = (
+    "tests/api/test_authorization_matrix.py",
+    "tests/api/test_schemathesis.py",
+    "tests/cost_app/budgets/test_budget_model.py",
+    "tests/cost_app/ledger/test_attempts_model.py",
+    "tests/demo/",
+    "tests/growth/",
+    "tests/security/test_further_attacks.py",
+    "tests/stack/test_launch.py",
+    "tests/test_wording.py",
+    "tests/upgrade/",
+    "tests/web/test_admin_walk.py",
+    "tests/web/test_every_form.py",
+)
+"""Unit tests that take several seconds of CPU time each; the quick run leaves them out."""
+
 
 def process_paths() -> Iterator[str]:
     """Where pytest finds all process tests, so that it need not collect all others to select these."""
@@ -78,6 +95,12 @@ def mark_processes(item: pytest.Item) -> None:
     """Mark a test `processes` if it starts processes of the product."""
     if item.nodeid.startswith(PROCESS_TESTS) or RACE_FIXTURE in _fixtures(item):
         item.add_marker(pytest.mark.processes)
+
+
+def mark_slow(item: pytest.Item) -> None:
+    """Mark a test `slow` if the quick run leaves it out."""
+    if item.nodeid.startswith(SLOW):
+        item.add_marker(pytest.mark.slow)
 
 
 def mark_hosts(item: pytest.Item) -> None:

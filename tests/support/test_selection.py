@@ -12,6 +12,7 @@ from tests.support.selection import (
     ON_SQLITE_ALONE,
     PROCESS_TESTS,
     PRODUCT_TESTS,
+    SLOW,
     group_of,
     mark_databases,
     mark_processes,
@@ -95,7 +96,7 @@ def test_every_file_with_races_is_found_without_collecting_it() -> None:
 
 
 def test_every_exception_names_tests_that_exist() -> None:
-    for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS + PRODUCT_TESTS:
+    for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS + PRODUCT_TESTS + SLOW:
         path, _, test = named.partition("::")
         assert (ROOT / path).exists(), named
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), named
