@@ -12,6 +12,7 @@ import yaml
 from django.core.management import get_commands
 
 from aiinfra.configuration.table import SETTINGS
+from aiinfra.configuration.table.web import WEB_LAME_DUCK_S
 from aiinfra.stack.programs import WORKER_DRAIN_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,13 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     files = [str(tmp_path / path.name) for path in UNITS]
     done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_haproxy_probes_readiness_and_hides_metrics() -> None:
+    text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    assert "option httpchk GET /readyz" in text
+    assert "deny_status 404 if { path /metrics }" in text
+    assert f"WEB_LAME_DUCK_S ({WEB_LAME_DUCK_S.default})" in text
 
 
 def test_caddy_probes_readiness_and_hides_metrics() -> None:

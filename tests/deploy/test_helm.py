@@ -1,0 +1,115 @@
+"""The Helm chart. With `helm` on PATH it is linted and rendered; without, a small renderer stands in for it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from aiinfra.configuration.table import SETTINGS
+from aiinfra.stack.programs import WORKER_DRAIN_S
+
+CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm"
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+NAME = "test"
+HOOK = "helm.sh/hook"
+needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed")
+
+
+def rendered() -> list[dict[str, Any]]:
+    """The objects of all templates."""
+    if shutil.which("helm"):
+        command = ["helm", "template", NAME, str(CHART)]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    else:
+        files = sorted((CHART / "templates").glob("*.yaml"))
+        text = "\n---\n".join(render(path.read_text(encoding="utf-8")) for path in files)
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+def render(text: str) -> str:
+    """What our templates use of Helm's language: values, toYaml, include, and nindent. Raises KeyError for others."""
+    helpers = (CHART / "templates/_helpers.tpl").read_text(encoding="utf-8")
+    parts = dict(re.findall(r'{{- define "(.+?)" -}}\n(.*?)\n{{- end -}}', helpers, re.DOTALL))
+    scope = {"Values": VALUES, "Release": {"Name": NAME}}
+
+    def value(path: str) -> Any:
+        found: Any = scope
+        for name in path.strip(".").split("."):
+            found = found[name]
+        return found
+
+    def block(match: re.Match[str]) -> str:
+        kind, argument, indent = match.groups()
+        inner = yaml.safe_dump(value(argument)) if kind == "toYaml" else render(parts[argument.split('"')[1]])
+        return "\n" + "\n".join(" " * int(indent) + line for line in inner.splitlines())
+
+    text = re.sub(r"\s*{{- (toYaml|include) (.+?) \| nindent (\d+) }}", block, text)
+    return re.sub(r"{{ (\.[\w.]+) }}", lambda match: str(value(match[1])), text)
+
+
+def named(kind: str) -> Mapping[str, dict[str, Any]]:
+    """The objects of a kind by the component that is their name's last part."""
+    return {each["metadata"]["name"].removeprefix(f"{NAME}-"): each for each in rendered() if each["kind"] == kind}
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    """What the pods of each component are made from."""
+    return {name: each["spec"]["template"]["spec"] for name, each in {**named("Deployment"), **named("Job")}.items()}
+
+
+@needs_helm
+def test_helm_accepts_the_chart() -> None:
+    subprocess.run(["helm", "lint", "--strict", str(CHART)], check=True)
+
+
+def test_every_component_exists_and_may_be_disrupted_one_at_a_time() -> None:
+    assert set(named("Deployment")) == set(named("PodDisruptionBudget")) == {"web", "workers", "scheduler"}
+    for name, budget in named("PodDisruptionBudget").items():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["selector"] == named("Deployment")[name]["spec"]["selector"]
+
+
+def test_the_release_runs_before_the_pods_and_after_its_settings() -> None:
+    job, settings = named("Job")["release"], named("ConfigMap")["settings"]
+    weights = []
+    for each in (settings, job):
+        annotations = each["metadata"]["annotations"]
+        assert annotations[HOOK] == "pre-install,pre-upgrade"
+        weights.append(int(annotations[f"{HOOK}-weight"]))
+    assert weights == sorted(weights)
+
+
+def test_containers_run_commands_that_exist_without_rights() -> None:
+    for pod in pods().values():
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert not pod["automountServiceAccountToken"]
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            program = container.get("command", ["python", "manage.py", "worker"])
+            assert program[:2] == ["python", "manage.py"]
+            assert program[2] in get_commands()
+            rights = container["securityContext"]
+            assert rights["readOnlyRootFilesystem"]
+            assert not rights["allowPrivilegeEscalation"]
+            assert rights["capabilities"] == {"drop": ["ALL"]}
+            assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}  # noqa: S108
+
+
+def test_settings_exist() -> None:
+    assert named("ConfigMap")["settings"]["data"].keys() <= SETTINGS.keys()
+
+
+def test_probes_and_grace_periods() -> None:
+    web = pods()["web"]["containers"][0]
+    assert web["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    ready = web["readinessProbe"]
+    assert ready["httpGet"]["path"] == "/readyz"
+    lame_duck_s = int(VALUES["settings"]["WEB_LAME_DUCK_S"])
+    assert ready["periodSeconds"] * ready["failureThreshold"] + ready["timeoutSeconds"] < lame_duck_s
+    assert pods()["web"]["terminationGracePeriodSeconds"] > lame_duck_s + 10
+    assert pods()["workers"]["terminationGracePeriodSeconds"] > WORKER_DRAIN_S

@@ -1,0 +1,117 @@
+"""PostgreSQL servers of a test's own: they can be stopped, copied, and promoted."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.faults.databases import Postgres, fresh_postgres, postgres_template
+from tests.support.processes import free_port
+
+DATABASE = "aiinfra"
+OPTIONS = ("listen_addresses=127.0.0.1", "fsync=off", "wal_level=replica", "max_wal_senders=4", "hot_standby=on")
+
+AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+"""PostgreSQL refuses to run as root."""
+
+
+class Server:
+    """One server with a directory and a port of its own. It trusts everyone on this machine."""
+
+    def __init__(self, **options: str) -> None:
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp())  # pytest's own are closed to other users
+        self._data = self.directory / "data"
+        self._options = [*OPTIONS, *(f"{name}={value}" for name, value in options.items())]
+        if AS_POSTGRES:
+            shutil.chown(self.directory, "postgres")
+
+    @property
+    def url(self) -> str:
+        return f"postgres://postgres@127.0.0.1:{self.port}/{DATABASE}"
+
+    def create(self) -> None:
+        """Start it with a copy of the migrated database."""
+        self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
+        self.start()
+        self.execute(f"CREATE DATABASE {DATABASE}", database="postgres")
+        with fresh_postgres(postgres_template()) as source:
+            restore(self.url, dump(source.url))
+
+    def follow(self, primary: "Server") -> None:
+        """Start it as a standby of another server. What it had is gone."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._run("pg_basebackup", "-D", self._data, "-h", "127.0.0.1", "-p", primary.port, "-U", "postgres", "-R")
+        self.start()
+
+    def start(self) -> None:
+        """Wait until it answers."""
+        settings = ["port=" + str(self.port), f"unix_socket_directories={self.directory}", *self._options]
+        flags = " ".join(f"-c {each}" for each in settings)
+        self._run("pg_ctl", "-D", self._data, "-l", self.directory / "log", "-w", "-s", "-o", flags, "start")
+
+    def stop(self) -> None:
+        """As if its machine had lost power. One that does not run stays so."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "-s", "stop", check=False)
+
+    def remove(self) -> None:
+        """Stop it, and delete what it has."""
+        self.stop()
+        shutil.rmtree(self.directory)
+
+    def promote(self) -> None:
+        """Wait until the standby takes writes."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-s", "promote")
+
+    def execute(self, sql: str, database: str = DATABASE) -> None:
+        """Run a statement."""
+        with psycopg.connect(self.url.replace(f"/{DATABASE}", f"/{database}"), autocommit=True) as connection:
+            connection.execute(sql)
+
+    def _run(self, program: str, *arguments: object, check: bool = True) -> None:
+        command = [_program(program), *map(str, arguments)]
+        done = subprocess.run(
+            [*AS_POSTGRES, *command],
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{program}: {done.stderr}"
+
+
+class Pair(Postgres):
+    """Two servers, of which one takes writes, as a client with both addresses sees them."""
+
+    def __init__(self, first: Server, second: Server) -> None:
+        url = f"postgres://postgres@127.0.0.1:{first.port},127.0.0.1:{second.port}/{DATABASE}"
+        super().__init__(url, None)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """From the server that takes writes."""
+        return Postgres(self.url + "?target_session_attrs=read-write", None).rows(sql)
+
+
+def dump(url: str) -> bytes:
+    """All of a database, as `pg_dump` writes it."""
+    return subprocess.run([_program("pg_dump"), url], capture_output=True, check=True).stdout
+
+
+def restore(url: str, dumped: bytes) -> None:
+    """Fill an empty database with a dump."""
+    command = [_program("psql"), "-q", "-v", "ON_ERROR_STOP=1", url]
+    subprocess.run(command, input=dumped, stdout=subprocess.DEVNULL, check=True)
+
+
+def _program(name: str) -> str:
+    """The newest that is installed; Debian keeps the server's programs off the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    program = str(found[-1]) if found else shutil.which(name)
+    if program is None:
+        pytest.fail(f"this test needs {name}: apt-get install postgresql")
+    return program

@@ -1,0 +1,59 @@
+"""A restore drill: the database comes back from a dump, Redis comes back empty, and the books agree."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.faults.audit import assert_sound
+from tests.faults.databases import administer, fresh_postgres, postgres_template
+from tests.faults.stack import MANAGE, SLOTS, Stack
+from tests.hosts.clusters import dump, restore
+from tests.support.processes import ROOT, wait_until
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with fresh_postgres(postgres_template()) as database:
+        running = Stack(tmp_path_factory.mktemp("product"), database)
+        try:
+            running.prepare()
+            running.revive()
+            yield running
+        finally:
+            running.shut_down()
+
+
+def test_what_the_dump_has_is_completed_and_the_books_agree(stack: Stack) -> None:
+    done = [stack.enqueue(f"Question {number}") for number in range(3)]
+    stack.wait_until_ended(done)
+    in_flight, waiting = stack.held_backlog(SLOTS + 5)
+    dumped = dump(stack.database.url)
+    late = stack.enqueue("This one is not in the dump")
+    programs = [stack.web, stack.workers, stack.scheduler]
+    for program in programs:
+        program.kill_group()
+
+    name = urlsplit(stack.database.url).path[1:]
+    administer(f"DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    restore(stack.database.url, dumped)
+    stack.redis.flushall()
+    stack.release()
+    stack.manage("release")
+    for program in programs:
+        program.start()
+    stack.wait_until_ready()
+
+    requests = [*done, *in_flight, *waiting]
+    assert stack.statuses([*requests, late]).keys() == set(requests)
+    assert set(assert_sound(stack, requests).values()) == {"completed"}
+    wait_until(lambda: reconcile(stack) == 0, "the books to agree")
+
+
+def reconcile(stack: Stack) -> int:
+    """The exit status."""
+    command = [*MANAGE, "reconcile", "--strict"]
+    environment = {**os.environ, **stack.env}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode
