@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class CostConfig(AppConfig):
     name = "cost_app"
     verbose_name = "Cost"
+
+    def ready(self) -> None:
+        """Let a new API key begin with a budget."""
+        from aiinfra.tenants import key_budget
+        from cost_app.budgets.of_keys import set_key_budget
+
+        key_budget.set_with(set_key_budget)

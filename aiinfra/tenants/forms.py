@@ -1,6 +1,7 @@
 """The forms of the tenants' pages."""
 
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, cast
 from zoneinfo import available_timezones
 
@@ -11,6 +12,8 @@ from django.utils import timezone
 
 from aiinfra.edit_forms import EditForm
 from aiinfra.tenants.authorization import Role, may_grant, scopes_of
+from aiinfra.tenants.key_budget import DOLLARS_BELOW, PERIODS, KeyBudget
+from aiinfra.tenants.key_limits import NANO
 from aiinfra.tenants.key_limits_form import KeyLimitsFields
 from aiinfra.tenants.models import Invitation, Organization, User
 from aiinfra.tenants.scopes import scope_choices
@@ -65,7 +68,19 @@ class KeyForm(KeyLimitsFields, RoleForm):
         help_text="Select none to grant all scopes of the role.",
     )
     lifetime = forms.ChoiceField(required=False, label="Expires", choices=LIFETIMES)
-    field_order = ["name", "role", "scopes", "lifetime"]
+    budget = forms.DecimalField(
+        label="Budget (US dollars)",
+        required=False,
+        min_value=0,
+        max_value=Decimal(DOLLARS_BELOW) - Decimal("1e-9"),
+        decimal_places=9,
+        help_text="Calls that exceed it are refused. Empty: only other budgets apply. Change it under Budgets.",
+        widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal", "autocomplete": "off"}),
+    )
+    budget_period = forms.ChoiceField(
+        required=False, label="Budget period", choices=list(PERIODS.items()), initial="monthly"
+    )
+    field_order = ["name", "role", "scopes", "lifetime", "budget", "budget_period"]
 
     def __init__(self, *args: object, giver: Role, **kwargs: object) -> None:
         super().__init__(*args, giver=giver, **kwargs)
@@ -85,6 +100,13 @@ class KeyForm(KeyLimitsFields, RoleForm):
     def chosen_scopes(self) -> list[str] | None:
         """The scopes of a valid form; None means all."""
         return self.cleaned_data["scopes"] or None
+
+    def chosen_budget(self) -> KeyBudget | None:
+        """The budget of a valid form; None for none of the key's own."""
+        dollars = self.cleaned_data["budget"]
+        if dollars is None:
+            return None
+        return KeyBudget(int(dollars * NANO), self.cleaned_data["budget_period"] or "monthly")
 
     def chosen_expiry(self) -> datetime | None:
         """When the key of a valid form expires; None means never."""

@@ -19,7 +19,7 @@ from cost_app.budgets import figures, manage, screens
 from cost_app.budgets.forms import VALUE_FIELDS, BudgetForm, EditForm, IncreaseForm, add_refusal
 from cost_app.budgets.names import budget_names
 from cost_app.budgets.terms import BudgetChangedError, BudgetTermsError
-from cost_app.models import Budget, BudgetIncrease
+from cost_app.models import Budget, BudgetIncrease, BudgetScope
 
 CHANGED = (
     "Another person changed this budget after you opened the page. Nothing was saved. "
@@ -45,7 +45,7 @@ def budget_list(request: MemberRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def budget_create(request: MemberRequest) -> HttpResponse:
     """Create a budget."""
-    form = BudgetForm(request.POST or None)
+    form = BudgetForm(request.POST or None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
         try:
             made = manage.set_budget(
@@ -61,6 +61,12 @@ def budget_create(request: MemberRequest) -> HttpResponse:
             return redirect("budget", made.id)
     status = 422 if request.method == "POST" else 200
     return render(request, "cost/budgets/new.html", {"form": form}, status=status)
+
+
+def _initial(request: MemberRequest) -> dict[str, str]:
+    """With `?api_key=` the form for a budget of that key."""
+    key = request.GET.get("api_key")
+    return {"scope": BudgetScope.API_KEY.value, "api_key": key} if key else {}
 
 
 @permission_required("budget:write")

@@ -4,18 +4,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from aiinfra.money import dollars
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_budget, keys
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import ApiKey, Organization
+from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.models import Attempt, BudgetWindow, Hold
+from cost_app.models import Attempt, Budget, BudgetWindow, Hold
 from queue_app.models import AIRequest, Status
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
 from tests.api.support import CHAT, COST, MESSAGES, QUEUE, Caller, enqueue_body, new_key, refused
 from tests.queue_app.conftest import ScriptedProvider, answer, provider, refusal  # noqa: F401 - fixture
+
+Browser = Callable[[User], Client]
 
 BOUND = 140 * (len(MESSAGES[0]["content"]) + len("user") + 16) + 280 * 100
 COSTS = 20 * 140 + 10 * 280
@@ -116,3 +120,63 @@ def test_a_rotated_key_inherits_its_predecessors_spending(
     limited(BOUND + COSTS)
     assert Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": "fits"}).status_code == 202
     assert used(organization) == (COSTS, BOUND), "the line of keys has one budget"
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_key_can_begin_with_a_budget(organization: Organization, admin: User, client_of: Browser) -> None:
+    client = client_of(admin)
+    fields = {"name": "bot", "role": "operator", "budget": dollars(BOUND), "budget_period": "daily"}
+    assert client.post(reverse("key_create"), fields).status_code == 302
+    with organization_scope(organization.pk):
+        key, budget = ApiKey.objects.get(), Budget.objects.get()
+    assert (budget.scope, budget.scope_value, budget.period) == ("api_key", str(key.pk), "daily")
+    assert (budget.enforcement, budget.limit_nano) == ("block", BOUND)
+    caller = Caller(key=client.get(reverse("keys")).context["text"])
+    assert caller.post(QUEUE, BODIES[QUEUE]).status_code == 202
+    work_off()
+    assert refused(caller.post(QUEUE, {**BODIES[QUEUE], "contextKey": "2"}), 402)["type"] == "budget_exceeded"
+
+
+@pytest.mark.parametrize("amount", ["-1", "100000000", "abc", "0.0000000001"])
+def test_a_key_with_an_invalid_budget_is_not_created(
+    organization: Organization, admin: User, client_of: Browser, amount: str
+) -> None:
+    fields = {"name": "bot", "role": "operator", "budget": amount}
+    assert client_of(admin).post(reverse("key_create"), fields).status_code == 422
+    with organization_scope(organization.pk):
+        assert not ApiKey.objects.exists() and not Budget.objects.exists()
+
+
+def test_a_key_without_a_budget_has_none_and_one_of_zero_refuses_everything(
+    organization: Organization, admin: User, client_of: Browser
+) -> None:
+    client = client_of(admin)
+    for fields, budgets in (({}, []), ({"budget": "0"}, [("monthly", 0)])):
+        assert client.post(reverse("key_create"), {"name": "bot", "role": "operator", **fields}).status_code == 302
+        with organization_scope(organization.pk):
+            assert list(Budget.objects.values_list("period", "limit_nano")) == budgets
+
+
+def test_a_key_is_not_created_if_its_budget_fails(
+    organization: Organization, admin: User, client_of: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no budget")
+
+    monkeypatch.setattr(key_budget, "_setters", [fail])
+    with pytest.raises(RuntimeError):
+        client_of(admin).post(reverse("key_create"), {"name": "bot", "role": "operator", "budget": "1"})
+    with organization_scope(organization.pk):
+        assert not ApiKey.objects.exists()
+
+
+def test_the_page_of_a_key_leads_to_a_budget_for_it(
+    organization: Organization, admin: User, client_of: Browser
+) -> None:
+    made = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")[0]
+    client = client_of(admin)
+    path = f"{reverse('budget_create')}?api_key={made.pk}"
+    assert path in client.get(reverse("keys")).text
+    page = client.get(path).text
+    assert f'<option value="{made.pk}" selected>' in page
+    assert client.get(f"{reverse('budget_create')}?api_key=x").status_code == 200

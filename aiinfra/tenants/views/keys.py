@@ -1,6 +1,7 @@
 """`/settings/keys/`: the organization's API keys."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,6 +15,7 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.forms import KeyForm, RotateForm
+from aiinfra.tenants.key_budget import set_key_budget
 from aiinfra.tenants.key_limits_form import KeyLimitsForm
 from aiinfra.tenants.models import ApiKey
 
@@ -42,20 +44,29 @@ def create(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     try:
-        key, text = keys.create_key(
-            organization=request.membership.organization,
-            name=form.cleaned_data["name"],
-            role=form.chosen_role(),
-            scopes=form.chosen_scopes(),
-            expires_at=form.chosen_expiry(),
-            created_by=request.user,
-            limits=form.chosen_limits(),
-            actor=request.principal.actor,
-        )
+        key, text = _create(request, form)
     except PermissionError as error:
         form.add_error("role", str(error))
         return _page(request, form, status=422)
     return _show_next(request, key, text)
+
+
+@transaction.atomic
+def _create(request: MemberRequest, form: KeyForm) -> tuple[ApiKey, str]:
+    """A key never exists without its budget."""
+    key, text = keys.create_key(
+        organization=request.membership.organization,
+        name=form.cleaned_data["name"],
+        role=form.chosen_role(),
+        scopes=form.chosen_scopes(),
+        expires_at=form.chosen_expiry(),
+        created_by=request.user,
+        limits=form.chosen_limits(),
+        actor=request.principal.actor,
+    )
+    if budget := form.chosen_budget():
+        set_key_budget(key, budget, request.principal.actor)
+    return key, text
 
 
 @permission_required("key:manage")
