@@ -1,4 +1,6 @@
-"""How large the body of a request may be: 1 MiB, unless the view of that URL accepts more from signed-in users."""
+"""How large the body of a request may be: 1 MiB, unless the view of that URL accepts more from signed-in users and API
+keys.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,7 +13,7 @@ View = TypeVar("View", bound=Callable[..., object])
 
 
 def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
-    """Decorator of a view that takes bodies of so many bytes, from signed-in users only."""
+    """Decorator of a view that takes bodies of this many bytes, from signed-in users and API keys only."""
 
     def decorate(view: View) -> View:
         view.body_bytes_max = size  # type: ignore[attr-defined]

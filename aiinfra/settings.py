@@ -6,7 +6,18 @@ from pathlib import Path
 from aiinfra.configuration import databases
 from aiinfra.configuration.reading import read_or_exit, secret_or_exit, stored_secret_or_exit
 from aiinfra.configuration.sentinels import rq_address
-from aiinfra.configuration.table import cache, exports, limits, messages, places, providers, queue, security, web
+from aiinfra.configuration.table import (
+    batches,
+    cache,
+    exports,
+    limits,
+    messages,
+    places,
+    providers,
+    queue,
+    security,
+    web,
+)
 
 # Databases, logs and secrets are for this user alone, whichever program writes them.
 os.umask(0o077)
@@ -68,6 +79,7 @@ INSTALLED_APPS = [
     "aiinfra.tenants.sso",
     "aiinfra.providers",
     "aiinfra.notifications",
+    "aiinfra.batches",
     "aiinfra.gateway",
     "aiinfra.monitoring",
     "aiinfra.erasure",
@@ -246,6 +258,14 @@ WEB_THREADS = values[web.WEB_THREADS]
 WEB_LAME_DUCK_S = values[web.WEB_LAME_DUCK_S]
 EVENT_CLIENTS_MAX = values[web.EVENT_CLIENTS_MAX]
 CONNECTIONS_PER_ADDRESS_MAX = values[web.CONNECTIONS_PER_ADDRESS_MAX]
+
+# Files and batches
+
+FILE_MIB_MAX = values[batches.FILE_MIB_MAX]
+FILES_PER_ORGANIZATION = values[batches.FILES_PER_ORGANIZATION]
+FILES_MIB_PER_ORGANIZATION = values[batches.FILES_MIB_PER_ORGANIZATION]
+BATCHES_PER_ORGANIZATION = values[batches.BATCHES_PER_ORGANIZATION]
+BATCH_LINES_MAX = values[batches.BATCH_LINES_MAX]
 
 # Rate limits
 

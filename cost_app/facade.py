@@ -92,6 +92,7 @@ class CostOptimizer:
     classify = staticmethod(classes.classify)
     shape = staticmethod(rules.shape)
     record_uses = staticmethod(rules.record_uses)
+    off_peak_begin = staticmethod(rules.off_peak_begin)
     quote = staticmethod(quoting.quote)
     left_after = staticmethod(left.left_after)
     open_attempt = staticmethod(admission.open_attempt)

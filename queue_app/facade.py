@@ -14,7 +14,16 @@ from queue_app.processing.direct import DirectCall, renew_leases
 from queue_app.processing.embedding_call import embed
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
-from queue_app.queries import RequestStatus, ended_among, first_with_key, has_ended, request_by_id, status_of
+from queue_app.queries import (
+    RequestStatus,
+    ended_among,
+    first_with_key,
+    has_ended,
+    request_by_id,
+    request_of_key,
+    status_of,
+    statuses_among,
+)
 from queue_app.repair.stuck import stuck_requests
 from queue_app.scheduler import run_scheduler
 from queue_app.stats.depth_now import lanes_now, totals_ended
@@ -29,7 +38,7 @@ from queue_app.stats.pressure import (
     waiting_models,
 )
 from queue_app.stats.summary import QueueStats, has_overdue, held_by_model, limited_of, queue_stats
-from queue_app.submission.dry_run import dry_run
+from queue_app.submission.dry_run import DryRun, dry_run
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, UnknownProviderError
 from queue_app.submission.submission import Submission
 from queue_app.submission.submit import CacheMissError, submit
@@ -41,6 +50,7 @@ __all__ = [
     "AIRequestQueue",
     "CacheMissError",
     "DirectCall",
+    "DryRun",
     "EnqueueOptions",
     "IdempotencyConflictError",
     "InvalidValueError",
@@ -81,9 +91,11 @@ __all__ = [
     "recent_failures",
     "renew_leases",
     "request_by_id",
+    "request_of_key",
     "requests_among",
     "run_scheduler",
     "status_of",
+    "statuses_among",
     "stuck_requests",
     "submit",
     "totals_ended",

@@ -81,6 +81,16 @@ def request_by_id(request_id: UUID | str) -> AIRequest | None:
         return None
 
 
+def request_of_key(idempotency_key: str) -> AIRequest | None:
+    """The request in scope that was accepted with this idempotency key, however long ago."""
+    return AIRequest.objects.filter(idempotency_key=idempotency_key).first()
+
+
+def statuses_among(request_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The status of each of the requests in scope; those that have been deleted are missing. One query."""
+    return dict(AIRequest.objects.filter(id__in=list(request_ids)).values_list("id", "status"))
+
+
 def has_ended(request_id: UUID) -> bool:
     """Whether the request in scope has ended. One query that reads no content."""
     return AIRequest.objects.filter(id=request_id, status__in=ENDED).exists()

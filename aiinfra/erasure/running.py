@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from aiinfra.batches.erasure import erase_batches, erase_files
 from aiinfra.idempotency import erase_stored_answers
 from aiinfra.live_events import erase_history
 from aiinfra.notifications.erasure import erase_messages
@@ -38,11 +39,13 @@ def run(erasure: Erasure) -> None:
     with organization_scope(erasure.organization_id):
         check_not_held(erasure.organization_id, erasure.user_ref)
         count = partial(erasures.add, erasure)
+        erase_batches(erasure.requested_at, erasure.user_ref, erasure.pseudonym, count)
         where = queue.until(erasure.requested_at, erasure.user_ref)
         queue.cancel_live(where, erasure.requested_by)
         queue.erase_requests(where, erasure.pseudonym, count)
         create_cost_optimizer().erase_attempts(erasure.user_ref, count)
         erase_messages(erasure.user_ref, count)
+        erase_files(erasure.requested_at, erasure.user_ref, count)
         _erase_copies(erasure, count)
         erasures.finish(erasure)
 

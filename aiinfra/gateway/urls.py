@@ -5,7 +5,7 @@ from django.urls import include, path
 from aiinfra.gateway.aliases_api import aliases_endpoint
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
-from aiinfra.gateway.pages import aliases, first_call, playground
+from aiinfra.gateway.pages import aliases, batches, first_call, playground
 from aiinfra.openapi import schema
 from cache_app.api import cache
 from cost_app.api import cost, exports
@@ -19,6 +19,9 @@ urlpatterns = [
     path("api/ai/cache", cache, name="api_cache"),
     path("api/ai/cost", cost, name="api_cost"),
     path("api/ai/exports", exports, name="api_exports"),
+    path("queue/batches/", batches.batch_list, name="batches"),
+    path("queue/batches/<uuid:batch_id>/cancel/", batches.batch_cancel, name="batch_cancel"),
+    path("queue/batches/<uuid:batch_id>/<slug:name>/", batches.batch_file, name="batch_file"),
     path("v1/", include("aiinfra.gateway.v1.urls")),
     path("playground/", playground.playground, name="playground"),
     path("playground/requests/<uuid:request_id>/", playground.request_steps, name="request_steps"),

@@ -32,6 +32,7 @@ ACTIONS = {
     "budget.removed": "removed the {}",
     "budget.increased": "raised the {} temporarily",
     "budget.increase_withdrawn": "withdrew an increase of the {}",
+    "batch.cancelled": "cancelled {}",
     "request.cancelled": "cancelled request {}",
     "request.retried": "retried request {}",
     "queue.paused": "paused {} requests",

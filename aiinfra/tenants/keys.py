@@ -296,17 +296,36 @@ _remembered: TimedCache[bytes, _Known | None] = TimedCache(
 
 def _look_up(credential: Credential) -> _Known | None:
     """An unknown id costs the same comparison as a known one."""
-    membership = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("created_by"))
     with system_scope():
-        keys = ApiKey.objects.select_related("organization", "created_by")
-        keys = keys.annotate(creator_role=Subquery(membership.values("role")[:1]))
-        key = keys.filter(key_id=credential.key_id).first()
+        key = _with_creators(ApiKey.objects.all()).filter(key_id=credential.key_id).first()
     is_right = peppers.verifies(key, credential.secret)
-    if key is None or not is_right or not is_usable(key) or not _creator_may_hold(key, key.creator_role):
+    if key is None or not is_right or not _may_be_used(key):
         return None
     peppers.renew(key, credential.secret)
     _note_use(key)
-    principal = Principal(
+    return _Known(_principal_of(key), key.expires_at)
+
+
+def principal_of_key(row_id: int) -> Principal | None:
+    """The caller in the scope for whom a key's background work is done: the key, or the one that rotation put in its
+    place. None if neither is valid.
+    """
+    line = _with_creators(line_of(row_id)).order_by("-pk")
+    return next((_principal_of(key) for key in line if _may_be_used(key)), None)
+
+
+def _with_creators(keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+    membership = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("created_by"))
+    related = keys.select_related("organization", "created_by")
+    return related.annotate(creator_role=Subquery(membership.values("role")[:1]))
+
+
+def _may_be_used(key: ApiKey) -> bool:
+    return is_usable(key) and _creator_may_hold(key, key.creator_role)  # type: ignore[attr-defined]  # annotated
+
+
+def _principal_of(key: ApiKey) -> Principal:
+    return Principal(
         organization_id=key.organization_id,
         organization_slug=key.organization.slug,
         role=Role(key.role),
@@ -315,7 +334,6 @@ def _look_up(credential: Credential) -> _Known | None:
         scopes=frozenset(key.scopes),
         limits=key.limits,
     )
-    return _Known(principal, key.expires_at)
 
 
 def _creator_may_hold(key: ApiKey, creator_role: str | None) -> bool:

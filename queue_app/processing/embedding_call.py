@@ -1,6 +1,7 @@
 """Embeds texts for a waiting client: one attempt, held, priced and booked like a chat call, without the queue."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 
@@ -15,8 +16,10 @@ from queue_app.submission.submission import Submission
 cost = create_cost_optimizer()
 
 
-def embed(asked: Submission, call: EmbeddingCall) -> EmbeddingAnswer:
+def embed(asked: Submission, call: EmbeddingCall, reference: UUID | None = None) -> EmbeddingAnswer:
     """Send the call once. `asked` says who pays; its messages are the texts. Must not run inside a transaction.
+
+    With a `reference`, the attempt is booked under it, as those of a request are under its ID.
 
     Raises ProviderError, ModelNotPricedError, BudgetRefusedError and KeyRateError.
     """
@@ -29,7 +32,7 @@ def embed(asked: Submission, call: EmbeddingCall) -> EmbeddingAnswer:
     if not decision.allowed:
         message = f"{asked.provider}/{asked.model} failed too often and is not called for now"
         raise ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=decision.retry_in_s)
-    attempt = _opened(asked, call)
+    attempt = _opened(asked, call, reference)
     try:
         answer = adapter.embed(attempt.as_sent, call)
     except ProviderError as error:
@@ -45,7 +48,7 @@ def embed(asked: Submission, call: EmbeddingCall) -> EmbeddingAnswer:
     return answer
 
 
-def _opened(asked: Submission, call: EmbeddingCall) -> Attempt:
+def _opened(asked: Submission, call: EmbeddingCall, reference: UUID | None) -> Attempt:
     """The attempt, reserved and marked as sent in one commit: the sweeper books it after a crash."""
     order = AttemptOrder(
         organization_id=asked.organization_id,
@@ -53,6 +56,8 @@ def _opened(asked: Submission, call: EmbeddingCall) -> Attempt:
         model=asked.model,
         messages=list(asked.messages),
         max_tokens=0,
+        request_id=reference,
+        number=len(cost.attempts_of([reference])) + 1 if reference else 1,
         api_key_id=asked.api_key_id,
         user_ref=asked.user_ref,
         tags=asked.tags,

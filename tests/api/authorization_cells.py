@@ -13,6 +13,7 @@ from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from tests.api.support import (
     ALIASES,
+    BATCHES,
     CACHE,
     CHAT,
     COMPLETIONS,
@@ -21,6 +22,7 @@ from tests.api.support import (
     EMBEDDINGS,
     EVENTS,
     EXPORTS,
+    FILES,
     HEALTH,
     KEYS,
     MESSAGES,
@@ -112,6 +114,15 @@ API_CELLS = [
     ApiCell(MODELS, "GET", None, "chat:write"),
     ApiCell(f"{MODELS}/<path:model>", "GET", None, "chat:write", finds="404"),
     ApiCell(RESPONSES, "POST", None, "chat:write", also=(("model", "m"), ("input", 5)), finds="400"),
+    ApiCell(BATCHES, "GET", None, "chat:write"),
+    ApiCell(BATCHES, "POST", None, "chat:write", also=(("endpoint", "x"),), finds="400"),
+    ApiCell(f"{BATCHES}/<str:batch_id>", "GET", None, "chat:write", finds="404"),
+    ApiCell(f"{BATCHES}/<str:batch_id>/cancel", "POST", None, "chat:write", also=(("model", "x"),), finds="400"),
+    ApiCell(FILES, "GET", None, "chat:write"),
+    ApiCell(FILES, "POST", None, "chat:write", also=(("purpose", "batch"),), finds="400"),
+    ApiCell(f"{FILES}/<str:file_id>", "GET", None, "chat:write", finds="404"),
+    ApiCell(f"{FILES}/<str:file_id>", "DELETE", None, "chat:write", finds="404"),
+    ApiCell(f"{FILES}/<str:file_id>/content", "GET", None, "chat:write", finds="404"),
     ApiCell(EVENTS, "GET", None, "queue:read"),
     ApiCell(CACHE, "GET", "stats", "cache:read"),
     ApiCell(CACHE, "GET", "entries", "cache:read"),
@@ -297,6 +308,9 @@ PAGE_CELLS = [
     PageCell("queue_request", "get", "queue:read", "pending"),
     PageCell("queue_cancel", "post", "queue:write", "pending"),
     PageCell("queue_retry", "post", "queue:write", "failed"),
+    PageCell("batches", "get", "queue:read"),
+    PageCell("batch_cancel", "post", "queue:write", "batch"),
+    PageCell("batch_file", "get", "content:read", "batch_file"),
     PageCell("providers", "get", "queue:read"),
     PageCell("provider_latency", "get", "queue:read"),
     PageCell("provider_latency_table", "get", "queue:read"),
@@ -363,6 +377,8 @@ PAGE_CELLS = [
 ]
 
 OF_AN_ORGANIZATION = {
+    "batch",
+    "batch_file",
     "membership",
     "invitation",
     "key",

@@ -22,6 +22,7 @@ EXPORTS, KEYS, PRIVACY, SECURITY_EVENTS = "/api/ai/exports", "/api/ai/keys", "/a
 ALIASES = "/api/ai/aliases"
 V1 = "/v1/"
 COMPLETIONS, EMBEDDINGS, MODELS, RESPONSES = f"{V1}chat/completions", f"{V1}embeddings", f"{V1}models", f"{V1}responses"
+FILES, BATCHES = f"{V1}files", f"{V1}batches"
 MESSAGES_DOOR, COUNT_TOKENS = f"{V1}messages", f"{V1}messages/count_tokens"
 MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 

@@ -1,5 +1,6 @@
 """Every operation and page x role x {session, key} x {own organization, another one, no one}: no wrong cell."""
 
+import json
 import re
 import time
 import uuid
@@ -22,6 +23,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra import timed_cache
+from aiinfra.batches.files import Owner, store_upload
+from aiinfra.batches.models import Batch
+from aiinfra.gateway.batches.creating import BatchTerms, create_batch
 from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.providers.aliases import set_alias
 from aiinfra.providers.base import TokenUsage
@@ -140,9 +144,12 @@ def ids_of() -> Callable[[Organization], Ids]:
         money = {**ids_of_budgets(organization), "proposal": make_proposal().pk}
         advice = {"open_advice": make_recommendation(organization).pk, "applied_advice": make_applied(organization).pk}
         months = {"month": "2025-01-01", "closed_month": CLOSED_MONTH, "invoice": invoice.pk}
+        batch = make_batch(organization)
         return {
             name: str(value)
             for name, value in {
+                "batch": batch.pk,
+                "batch_file": f"{batch.pk} input",
                 **rows,
                 **words,
                 **months,
@@ -160,6 +167,15 @@ def ids_of() -> Callable[[Organization], Ids]:
         }
 
     return make
+
+
+def make_batch(organization: Organization) -> Batch:
+    """A batch that has not begun, with its file."""
+    owner = Owner(organization.pk)
+    call = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}
+    with organization_scope(organization.pk):
+        file = store_upload(owner, "calls.jsonl", json.dumps(call).encode())
+        return create_batch(owner, file, BatchTerms("/v1/chat/completions", 24, {}, {}), None)
 
 
 def make_entry(organization: Organization) -> str:
@@ -260,7 +276,10 @@ def call_api(cell: table.ApiCell, caller: Caller, place: str, own: Ids, foreign:
     fields = cell.fields(foreign if place == "foreign" else own)
     if place == "named":
         fields["organizationId"] = "south"
-    response = caller.get(cell.address, **fields) if cell.method == "GET" else caller.post(cell.address, fields)
+    if cell.method == "POST":
+        response = caller.post(cell.address, fields)
+    else:
+        response = caller.client.generic(cell.method, cell.address, query_params=fields, headers=caller.headers)
     if response.status_code >= 400:
         error_of(response)
     return kind_of(response)

@@ -25,7 +25,7 @@ from tests.cost_app.recommendations.support import make_recommendation
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text()
-ROW = re.compile(r"^\| (GET|POST) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", re.MULTILINE)
+ROW = re.compile(r"^\| (GET|POST|DELETE) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", re.MULTILINE)
 SOURCES_OF_ERRORS = [
     path for package in ("aiinfra", "queue_app", "cache_app", "cost_app") for path in (ROOT / package).rglob("*.py")
 ]
@@ -108,7 +108,7 @@ def test_documented_operations_match_the_code() -> None:
     for section in TEXT.split("\n## ")[1:]:
         address = section.split("`")[1] if section.startswith("`") else ""
         for method, action, permission in re.findall(
-            r"^\| (GET|POST) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", section, re.MULTILINE
+            r"^\| (GET|POST|DELETE) \| (?:`([\w-]+)`)? ?\| `([\w:]+)`", section, re.MULTILINE
         ):
             documented.add((address, method, action or None, permission))
     in_code = {(address, method, action, operation.permission) for address, method, action, operation in operations()}

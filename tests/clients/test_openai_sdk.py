@@ -1,15 +1,20 @@
 """The official `openai` client, unchanged but for address and key."""
 
+import json
 from uuid import uuid4
 
 import openai
 import pytest
+from openai.types import BatchRequestCounts
+from openai.types.chat import ChatCompletion
 
+from aiinfra.gateway.batches.running import run_due
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Budget, LedgerEntry
 from queue_app.models import AIRequest, RequestContent
 from queue_app.packing import unpack
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MODEL = "deepseek-chat"
@@ -148,3 +153,78 @@ def test_an_answer_says_what_its_budget_has_left(openai_client: openai.OpenAI, o
     with system_scope():
         left = 10**9 - LedgerEntry.objects.get().nano
     assert round(float(raw.headers["x-aiinfra-budget-remaining"]) * 1e9) == left
+
+
+def test_files_are_uploaded_listed_read_and_deleted(openai_client: openai.OpenAI) -> None:
+    content = b"".join(
+        json.dumps({"custom_id": f"c{number}", "method": "POST", "url": "/v1/chat/completions", "body": {}}).encode()
+        + b"\n"
+        for number in range(3)
+    )
+    expiry = {"anchor": "created_at", "seconds": 7200}
+    file = openai_client.files.create(file=("calls.jsonl", content), purpose="batch", expires_after=expiry)  # type: ignore[arg-type]
+    assert (file.bytes, file.filename, file.purpose) == (len(content), "calls.jsonl", "batch")
+    assert file.expires_at == file.created_at + 7200
+    second = openai_client.files.create(file=content, purpose="batch")
+    assert [each.id for each in openai_client.files.list(limit=1)] == [second.id, file.id]
+    assert openai_client.files.retrieve(file.id) == file
+    assert openai_client.files.content(file.id).read() == content
+    assert openai_client.files.wait_for_processing(file.id) == file
+    assert openai_client.files.delete(file.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        openai_client.files.retrieve(file.id)
+    with pytest.raises(openai.BadRequestError, match="Line 1") as wrong:
+        openai_client.files.create(file=b"nope", purpose="batch")
+    assert (wrong.value.code, wrong.value.param) == ("invalid_file", "file")
+
+
+def test_a_batch_goes_the_whole_way(openai_client: openai.OpenAI) -> None:
+    calls = [
+        {
+            "custom_id": name,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": model, "messages": ASKED},
+        }
+        for name, model in (("fine", MODEL), ("unknown", "no-such-model"))
+    ]
+    content = b"".join(json.dumps(each).encode() + b"\n" for each in calls)
+    file = openai_client.files.create(file=("calls.jsonl", content), purpose="batch")
+    terms = {"input_file_id": file.id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    quote = openai_client.batches.with_raw_response.create(**terms, extra_headers={"x-aiinfra-dry-run": "true"})  # type: ignore[arg-type]
+    assert quote.http_response.json()["requests"] == 2
+    batch = openai_client.batches.create(**terms, metadata={"job": "nightly"})  # type: ignore[arg-type]
+    assert (batch.status, batch.metadata) == ("validating", {"job": "nightly"})
+
+    def has_ended() -> bool:
+        run_due()
+        return openai_client.batches.retrieve(batch.id).completed_at is not None
+
+    wait_until(has_ended, "the batch to end")
+    done = openai_client.batches.retrieve(batch.id)
+    assert (done.status, done.request_counts) == ("completed", BatchRequestCounts(completed=1, failed=1, total=2))
+    assert done.output_file_id and done.error_file_id and done.usage and done.usage.total_tokens > 0
+    [answer] = map(json.loads, openai_client.files.content(done.output_file_id).iter_lines())
+    whole = openai_client.chat.completions.create(model=MODEL, messages=ASKED)  # type: ignore[arg-type]
+    assert answer["custom_id"] == "fine"
+    assert ChatCompletion.model_validate(answer["response"]["body"]).choices == whole.choices
+    [error] = map(json.loads, openai_client.files.content(done.error_file_id).iter_lines())
+    assert error["response"]["body"]["error"]["code"] == "model_not_found"
+    with system_scope():
+        assert LedgerEntry.objects.filter(kind="usage").count() == 1
+
+
+def test_batches_are_listed_and_cancelled(openai_client: openai.OpenAI) -> None:
+    call = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}
+    file = openai_client.files.create(file=json.dumps(call).encode(), purpose="batch")
+    made = [
+        openai_client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        for _ in range(3)
+    ]
+    assert [each.id for each in openai_client.batches.list(limit=2)] == [each.id for each in made[::-1]]
+    assert openai_client.batches.cancel(made[0].id).status == "cancelling"
+    run_due()
+    run_due()
+    assert openai_client.batches.retrieve(made[0].id).status == "cancelled"
+    with pytest.raises(openai.BadRequestError):
+        openai_client.batches.cancel(made[0].id)

@@ -32,7 +32,13 @@ BOUNDED = frozenset(
         ),
         *("queue_app_queuepolicy", "queue_app_queuetotal"),
         # Emptied as soon as its rows are handled.
-        *("cost_app_pendingusage", "monitoring_incident", "security_log_chainhead", "security_log_countedminute"),
+        *(
+            "batches_batchline",
+            "cost_app_pendingusage",
+            "monitoring_incident",
+            "security_log_chainhead",
+            "security_log_countedminute",
+        ),
     }
 )
 """Tables without a history. A new table gets one unless it is named here."""
@@ -68,6 +74,8 @@ ENDED = {
     "cost_app_alert": {"resolved_at": "{at}", "state": "'resolved'"},
     "cache_app_cachehit": {"counted": "{true}", "reask": "{false}", "judgement": "''"},
     "notifications_delivery": {"state": "'sent'"},
+    "batches_filechunk": {"number": "n + 1000000"},
+    "batches_batch": {"finished_at": "{at}", "status": "'completed'"},
     "privacy_erasure": {"finished_at": "{at}"},
     "cost_app_usagehour": {"dimension": "'user'"},
     "cost_app_usageday": {"dimension": "'user'"},

@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from aiinfra.bodies import BODY_BYTES_MAX
-from aiinfra.tenants.models import User
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization, User
+from tests.api.support import CHAT, FILES, new_key
 from tests.support.processes import wait_until
 from tests.support.web import Web
 
@@ -139,6 +141,17 @@ def test_a_signed_in_user_may_upload_a_large_invoice(
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"x" * 2 * BODY_BYTES_MAX)
         assert client.recv(12) == b"HTTP/1.1 403"
+
+
+def test_an_api_key_may_upload_a_large_file(serve: Callable[..., Web], organization: Organization) -> None:
+    """400 says that the form has no file, so the body was accepted and read."""
+    web = serve(WEB_PROCESSES="1")
+    key = {"Authorization": f"Bearer {new_key(organization, Role.OPERATOR)}"}
+    assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | key)[0] == 400
+    assert post(web, FILES, 60 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
+    assert post(web, CHAT, 2 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
+    for forged in ({}, {"Authorization": "Bearer aik_x"}, {"Authorization": f"{key['Authorization'][:-1]}x"}):
+        assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 413
 
 
 def test_requests_in_progress_end_before_the_server_does(serve: Callable[..., Web]) -> None:

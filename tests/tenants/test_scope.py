@@ -25,6 +25,8 @@ MAY_SEE_ALL = {
     "cost_app/ledger/rollups.py": "finds the organizations whose sums are to be made",
     "cost_app/ledger/sweeper.py": "repairs what crashed, whoever it belongs to",
     "cost_app/alerts/checks.py": "looks at every organization in turn",
+    "aiinfra/gateway/batches/running.py": "takes up batches that are due, whoever they belong to",
+    "aiinfra/batches/retention.py": "deletes files past their retention, whoever they belong to",
     "aiinfra/erasure/running.py": "carries out erasures, whoever ordered them",
     "aiinfra/monitoring/rules.py": "thresholds of all organizations, for the alert manager",
     "aiinfra/monitoring/alert_checks.py": "watches every organization",

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiinfra.configuration.setting import Setting
 from aiinfra.configuration.table import (
+    batches,
     cache,
     exports,
     limits,
@@ -23,6 +24,7 @@ SECTIONS = {
     "Queue and workers": queue,
     "Semantic cache": cache,
     "Web server and logs": web,
+    "Files and batches": batches,
     "Rate limits": limits,
     "Email and notifications": messages,
     "Scheduled exports": exports,

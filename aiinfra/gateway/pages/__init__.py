@@ -1,1 +1,1 @@
-"""Pages of the front door: playground, first call, model aliases, API reference."""
+"""Pages of the front door: model aliases, batches, the first call, and the playground."""

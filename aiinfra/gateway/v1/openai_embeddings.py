@@ -3,6 +3,7 @@
 import struct
 from base64 import b64encode
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from django.http import HttpResponse
 from pydantic import BaseModel, Field, StringConstraints
@@ -66,12 +67,17 @@ def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpRespo
             if call.idempotency_key is not None:
                 raise ApiError(400, "invalid_request", "A dry run has no answer to keep.", param="Idempotency-Key")
             return quoted(submission, has_answer=False)
-        further = {"dimensions": body.dimensions} if body.dimensions else {}
-        asked = EmbeddingCall(_texts(body.input), submission.timeout_ms / 1000, {**further, **(body.model_extra or {})})
-        try:
-            answer = embed(submission, asked)
-        except ProviderError as error:
-            raise provider_failure(error.code, error.message) from None
+        return embedded(submission, body)
+
+
+def embedded(submission: Submission, body: EmbeddingsRequest, reference: UUID | None = None) -> Embeddings:
+    """The vectors of a call, which is sent now. Raises ApiError if it fails, and what `embed` raises."""
+    further = {"dimensions": body.dimensions} if body.dimensions else {}
+    asked = EmbeddingCall(_texts(body.input), submission.timeout_ms / 1000, {**further, **(body.model_extra or {})})
+    try:
+        answer = embed(submission, asked, reference)
+    except ProviderError as error:
+        raise provider_failure(error.code, error.message) from None
     return _embeddings(answer, body)
 
 

@@ -41,6 +41,11 @@ def result_of(asked: AIRequest, submission: Submission) -> RequestStatus:
     """The completed request with its answer. Raises ApiError if it has none, or has not ended in time."""
     if asked.status not in ENDED:
         raise _timeout(submission)
+    return result_of_ended(asked)
+
+
+def result_of_ended(asked: AIRequest) -> RequestStatus:
+    """A request that has ended, with its answer. Raises ApiError if it has none."""
     status = status_of(asked, with_content=True)
     if status.status == Status.CANCELLED:
         raise ApiError(409, "cancelled", "The request was cancelled.")

@@ -1,4 +1,6 @@
-"""Who may send a body above the usual limit: signed-in users. Decided from the headers, before the body is read."""
+"""Who may send a body above the usual limit: signed-in users and API keys. Decided from the headers, before the body is
+read.
+"""
 
 import logging
 from io import BytesIO
@@ -14,9 +16,15 @@ logger = logging.getLogger(__name__)
 
 
 def may_send_large_body(environ: dict[str, Any]) -> bool:
-    """Whether the session in the WSGI environment belongs to an active user. False if that cannot be found out."""
+    """Whether the WSGI environment has a valid API key, or the session of an active user. False if that cannot be found
+    out.
+    """
+    from aiinfra.tenants import keys  # gunicorn imports this module before Django is set up
+
     request = WSGIRequest({**environ, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"})
     try:
+        if "HTTP_AUTHORIZATION" in environ:
+            return keys.authenticate(environ["HTTP_AUTHORIZATION"]) is not None
         SessionMiddleware(lambda _: HttpResponse()).process_request(request)
         return get_user(request).is_authenticated
     except Exception:

@@ -1,6 +1,8 @@
 from django.core.management.base import BaseCommand
 
+from aiinfra.batches import retention
 from aiinfra.erasure import running as erasure
+from aiinfra.gateway.batches import running as batches
 from aiinfra.monitoring import tasks as monitoring
 from cost_app import create_cost_optimizer
 from queue_app.facade import run_scheduler
@@ -12,4 +14,6 @@ class Command(BaseCommand):
     help = "Run the reconciler and the scheduled jobs until SIGTERM or SIGINT. Several schedulers can run at once."
 
     def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002 - Django's signature
-        run_scheduler(monitoring.jobs(), erasure.jobs(), create_cost_optimizer().upload_jobs())
+        uploads = create_cost_optimizer().upload_jobs()
+        of_batches = (batches.jobs(), batches.embedding_jobs())
+        run_scheduler(monitoring.jobs(), erasure.jobs(), uploads, retention.jobs(), *of_batches)

@@ -1,0 +1,84 @@
+"""Reads the file of a batch: one call per line, in OpenAI's format. Pure functions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic_core
+
+from aiinfra.bodies import BODY_BYTES_MAX
+from aiinfra.json_body import first_error
+
+CUSTOM_ID_MAX = 255
+KNOWN = frozenset({"custom_id", "method", "url", "body"})
+
+
+class LineError(ValueError):
+    """A line is not a call. `line` counts from 1; `param` names the member."""
+
+    def __init__(self, line: int, message: str, param: str = "") -> None:
+        super().__init__(message)
+        self.line, self.message, self.param = line, message, param
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call of a batch; `number` is its line in the file."""
+
+    number: int
+    custom_id: str
+    url: str
+    body: dict[str, Any]
+
+
+def lines_of(content: bytes, first: int = 1) -> Iterator[Line]:
+    """The calls of some whole lines, of which the first has this number. Blank lines are skipped. Raises LineError."""
+    for number, text in enumerate(content.split(b"\n"), first):
+        if text.strip():
+            yield line_of(number, text)
+
+
+def check_file(content: bytes, lines_max: int) -> int:
+    """The number of calls. Raises LineError for the first line that is wrong, repeats a `custom_id`, or is too many."""
+    seen: set[str] = set()
+    for line in lines_of(content):
+        if line.custom_id in seen:
+            raise LineError(line.number, f"The custom_id {line.custom_id!r} is used by an earlier line.", "custom_id")
+        seen.add(line.custom_id)
+        if len(seen) > lines_max:
+            raise LineError(line.number, f"A file can have {lines_max} requests.")
+    if not seen:
+        raise LineError(1, "The file has no requests.")
+    return len(seen)
+
+
+def line_of(number: int, text: bytes) -> Line:
+    """One line as a call. Raises LineError."""
+    if len(text) > BODY_BYTES_MAX:
+        raise LineError(number, f"The line is larger than {BODY_BYTES_MAX} bytes.")
+    try:
+        value = pydantic_core.from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise LineError(number, f"The line is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise LineError(number, "The line must be a JSON object.")
+    if flaw := first_error(value):
+        raise LineError(number, flaw[1], flaw[0])
+    _check_members(number, value)
+    return Line(number, value["custom_id"], value["url"], value["body"])
+
+
+def _check_members(number: int, value: dict[str, Any]) -> None:
+    if unknown := sorted(value.keys() - KNOWN):
+        raise LineError(number, "Extra inputs are not permitted.", unknown[0])
+    for name in ("custom_id", "method", "url"):
+        if not isinstance(value.get(name), str) or not value[name]:
+            raise LineError(number, "Input should be a non-empty string.", name)
+    if len(value["custom_id"]) > CUSTOM_ID_MAX:
+        raise LineError(number, f"A custom_id can have {CUSTOM_ID_MAX} characters.", "custom_id")
+    if value["method"] != "POST":
+        raise LineError(number, "Input should be POST.", "method")
+    if not isinstance(value.get("body"), dict):
+        raise LineError(number, "Input should be an object.", "body")
+    if value["body"].get("stream"):
+        raise LineError(number, "Requests of a batch cannot be streamed.", "body.stream")

@@ -1,0 +1,81 @@
+"""One line of a batch as a call of the client who created the batch."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID, uuid5
+
+from django.http import HttpRequest
+
+from aiinfra.api import ApiCall, check_user, parse
+from aiinfra.batches.models import Batch, BatchLine
+from aiinfra.batches.packing import unpack
+from aiinfra.gateway.batches.line_doors import LineDoor
+from aiinfra.gateway.v1.door import OpenBody
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.middleware import principal_of
+from aiinfra.tenants.models import Membership
+
+HEADERS = ("x-aiinfra-tags", "x-litellm-tags", "x-aiinfra-timeout", "x-litellm-timeout", "x-aiinfra-cache")
+"""Headers of the call that creates a batch, which apply to each of its lines."""
+LOW = {"x-aiinfra-priority": "low"}
+PERMISSION = "chat:write"
+
+
+def options_of(http: HttpRequest) -> dict[str, str]:
+    """The headers that are stored with a batch."""
+    return {name: value for name in HEADERS if (value := http.headers.get(name)) is not None}
+
+
+def call_of(batch: Batch) -> ApiCall | None:
+    """The call that each line is part of, with the rights that its client has now. None if they have lost them."""
+    principal = _principal(batch)
+    if principal is None or not principal.can(PERMISSION):
+        return None
+    return with_headers(batch.options, principal, batch.user)
+
+
+def with_headers(options: dict[str, str], principal: Principal, user: Any) -> ApiCall:
+    """A call of low priority with these headers."""
+    http = HttpRequest()
+    http.META.update({f"HTTP_{name.upper().replace('-', '_')}": text for name, text in {**options, **LOW}.items()})
+    http.user = user
+    return ApiCall(http, principal, None)
+
+
+def call_of_line(call: ApiCall, line: BatchLine) -> ApiCall:
+    """The call of one line. Its idempotency key makes sure that it is accepted once, whatever is killed."""
+    return replace(call, idempotency_key=key_of(line))
+
+
+def key_of(line: BatchLine) -> str:
+    """An idempotency key that no client can send, because it has spaces."""
+    return f"batch {line.batch_id.hex} {hashlib.sha256(line.custom_id.encode()).hexdigest()}"
+
+
+def reference_of(line: BatchLine) -> UUID:
+    """The ID under which the attempts of a line are booked that is no request of the queue."""
+    return uuid5(line.batch_id, line.custom_id)
+
+
+def body_of(call: ApiCall, door: LineDoor, raw: dict[str, Any]) -> OpenBody:
+    """The body of a line, checked as at its endpoint. Raises ApiError."""
+    body = cast(OpenBody, parse(door.payload, raw, strict=True))
+    check_user(call.principal, call.http, getattr(body, "user_id", ""))
+    return body
+
+
+def raw_body(line: BatchLine) -> dict[str, Any]:
+    """The body of a line as it was sent."""
+    return cast(dict[str, Any], unpack(line.body))
+
+
+def _principal(batch: Batch) -> Principal | None:
+    if batch.api_key_id is not None:
+        return keys.principal_of_key(batch.api_key_id)
+    if batch.user_id is None:
+        return None
+    members = Membership.objects.select_related("organization", "user")
+    mine = members.filter(organization_id=batch.organization_id, user_id=batch.user_id, user__is_active=True).first()
+    return principal_of(mine) if mine else None

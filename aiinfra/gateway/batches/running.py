@@ -1,0 +1,79 @@
+"""Takes up the batches that are due, in the scheduler. Several schedulers may run at once."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from aiinfra.batches.models import Batch
+from aiinfra.gateway.batches.line_doors import EMBEDDINGS
+from aiinfra.gateway.batches.steps import advance
+from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.scope import organization_scope, system_scope
+
+EVERY_S = 0.5
+AT_ONCE = 20
+CLAIM = timedelta(seconds=15)
+"""After a kill, another scheduler goes on after this time. Two that work on one batch of the queue do no harm."""
+CLAIM_OF_EMBEDDINGS = timedelta(seconds=180)
+"""Longer than a call may take, which two schedulers would both send."""
+WORK_S = 3.0
+POSTPONED = timedelta(seconds=60)
+"""After an internal error."""
+
+
+def jobs() -> list[tuple[float, Callable[[], object]]]:
+    """(seconds between two runs, function): batches of requests of the queue."""
+    return [(EVERY_S, run_due)]
+
+
+def embedding_jobs() -> list[tuple[float, Callable[[], object]]]:
+    """(seconds between two runs, function): batches that call the provider themselves, which can take long."""
+    return [(EVERY_S, run_due_embeddings)]
+
+
+def run_due() -> None:
+    """Some steps of each batch that is due, those first that have waited longest."""
+    _run(~Q(endpoint=EMBEDDINGS), CLAIM)
+
+
+def run_due_embeddings() -> None:
+    """The same for embeddings."""
+    _run(Q(endpoint=EMBEDDINGS), CLAIM_OF_EMBEDDINGS)
+
+
+def _run(which: Q, claim: timedelta) -> None:
+    with system_scope():
+        due = Batch.objects.filter(which, finished_at=None, next_step_at__lte=timezone.now()).order_by("next_step_at")
+        found = list(due.values_list("organization_id", "pk")[:AT_ONCE])
+    one_by_one(found, partial(_step, claim=claim), _postpone)
+
+
+def _step(found: tuple[int, UUID], claim: timedelta) -> None:
+    organization_id, pk = found
+    with organization_scope(organization_id):
+        now = timezone.now()
+        claimed_until = now + claim
+        due = Batch.objects.filter(pk=pk, finished_at=None, next_step_at__lte=now)
+        if due.update(next_step_at=claimed_until):
+            go_on_at = _work(pk, time.monotonic() + WORK_S)
+            Batch.objects.filter(pk=pk, next_step_at=claimed_until).update(next_step_at=go_on_at)
+
+
+def _work(pk: UUID, deadline: float) -> datetime:
+    """Step after step, until the batch has to wait or other batches have their turn; returns when to go on."""
+    while (batch := Batch.objects.select_related("user").filter(pk=pk, finished_at=None).first()) is not None:
+        go_on_at = advance(batch)
+        if go_on_at > timezone.now() or time.monotonic() > deadline:
+            return go_on_at
+    return timezone.now()
+
+
+def _postpone(found: tuple[int, UUID]) -> None:
+    organization_id, pk = found
+    with organization_scope(organization_id):
+        Batch.objects.filter(pk=pk).update(next_step_at=timezone.now() + POSTPONED)

@@ -1,0 +1,208 @@
+"""The steps of a batch: copy, send, collect, stop, write.
+
+Each is bounded, and can be killed and repeated at any time.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from aiinfra.api import ApiCall
+from aiinfra.batches import progress
+from aiinfra.batches.models import Batch, BatchLine, BatchStatus, LineState
+from aiinfra.batches.progress import Used
+from aiinfra.failures import ApiError, failure_of
+from aiinfra.gateway import chat
+from aiinfra.gateway.batches import line_calls, results
+from aiinfra.gateway.batches.line_doors import LINE_DOORS, LineDoor
+from aiinfra.gateway.v1.door import OpenBody
+from aiinfra.gateway.v1.running import result_of_ended
+from aiinfra.one_by_one import AWAY
+from cost_app import create_cost_optimizer
+from queue_app.api import contract_errors
+from queue_app.facade import (
+    ENDED,
+    AIRequest,
+    Status,
+    Submission,
+    cancel_live,
+    request_by_id,
+    request_of_key,
+    status_of,
+    statuses_among,
+)
+
+logger = logging.getLogger(__name__)
+cost = create_cost_optimizer()
+
+IN_QUEUE_MAX = 100
+"""Lines of one batch that are in the queue at a time."""
+SENT_AT_ONCE = 25
+PAUSE = timedelta(seconds=1)
+AT_ONCE = timedelta(0)
+LATER = (429, 503)
+"""The queue or the key has no room at the moment, or calls in progress hold the budget's: the line waits."""
+RETRY_S = 5
+NO_RIGHTS = ApiError(401, "unauthorized", "Whoever created this batch can no longer send requests.")
+
+
+class NotNowError(Exception):
+    """No further line can be sent before this moment."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+def advance(batch: Batch) -> datetime:
+    """Do the next part of the work; returns when to go on."""
+    if batch.status == BatchStatus.VALIDATING:
+        progress.copy_chunk(batch)
+        return timezone.now()
+    if batch.ended == batch.total:
+        return _finish(batch)
+    if not batch.is_stopping and batch.expires_at <= timezone.now():
+        progress.expire(batch)
+    go_on_at = _stop(batch) if batch.is_stopping else _send(batch)
+    collect(batch)
+    return go_on_at
+
+
+def _finish(batch: Batch) -> datetime:
+    progress.finalize(batch)
+    progress.write_results(batch)
+    return timezone.now()
+
+
+def _send(batch: Batch) -> datetime:
+    """Send the next lines, as many as there is room for."""
+    call, door = line_calls.call_of(batch), LINE_DOORS[batch.endpoint]
+    if call is None:
+        more = progress.stop_waiting(batch, results.refused(NO_RIGHTS))
+        return timezone.now() + (AT_ONCE if more else PAUSE)
+    lines = BatchLine.objects.filter(batch=batch)
+    at_once = 1 if door.send else SENT_AT_ONCE
+    room = max(IN_QUEUE_MAX - lines.filter(state=LineState.SENT).count(), 0)
+    portion = list(lines.filter(state=LineState.WAITING).order_by("number")[: min(at_once, room)])
+    try:
+        for line in portion:
+            send(batch, line, line_calls.call_of_line(call, line), door)
+    except NotNowError as wait:
+        are_in_queue = lines.filter(state=LineState.SENT).exists()
+        return timezone.now() + PAUSE if are_in_queue else min(wait.until, batch.expires_at)
+    return timezone.now() + (AT_ONCE if len(portion) == at_once else PAUSE)
+
+
+def send(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:
+    """Make a line a request of the queue, unless it is one already, or send it. Raises NotNowError.
+
+    A line that is refused for good ends with that error.
+    """
+    if door.send:
+        _send_directly(batch, line, call, door)
+        return
+    key = line_calls.key_of(line)
+    try:
+        request = request_of_key(key) or _submit(batch, line, call, door)
+    except (*AWAY, NotNowError):
+        raise
+    except Exception as problem:
+        known = request_of_key(key)  # another scheduler may have sent it in the meantime
+        if known is None:
+            _refuse(line, problem)
+            return
+        request = known
+    progress.mark_sent(line, request.id)
+
+
+def _send_directly(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:
+    """Send a line and settle it. If the process is killed during the call, the line is sent again."""
+    assert door.send is not None  # noqa: S101 - for the type checker: the caller has looked
+    reference = line_calls.reference_of(line)
+    try:
+        submission, body = _prepared(batch, line, call, door)
+        with contract_errors():
+            answer = door.send(submission, body, reference)
+    except (*AWAY, NotNowError):
+        raise
+    except Exception as problem:
+        _refuse(line, problem, results.used_by_attempts(cost.attempts_of([reference])))
+        return
+    used = results.used_by_attempts(cost.attempts_of([reference]))
+    result = results.answered(answer.model_dump(mode="json"), str(reference))
+    progress.settle(line, result, is_completed=True, used=used)
+
+
+def _refuse(line: BatchLine, problem: Exception, used: Used | None = None) -> None:
+    """End a line with its error, or wait if it can be sent later."""
+    if not isinstance(problem, ApiError):
+        fields = {"batch": str(line.batch_id), "line": line.number}
+        logger.error("a line cannot be sent", exc_info=problem, extra={"fields": fields})
+    error = problem if isinstance(problem, ApiError) else failure_of(problem)
+    if error.status in LATER:
+        wait_s = int(error.headers.get("Retry-After", RETRY_S))
+        raise NotNowError(timezone.now() + timedelta(seconds=wait_s))
+    progress.settle(line, results.refused(error), is_completed=False, used=used)
+
+
+def _submit(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> AIRequest:
+    with contract_errors():
+        return chat.ask(_prepared(batch, line, call, door)[0])
+
+
+def _prepared(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> tuple[Submission, OpenBody]:
+    """The call of a line, checked. Raises ApiError, and NotNowError before its cheap hours."""
+    door.check(call)
+    body = line_calls.body_of(call, door, line_calls.raw_body(line))
+    with contract_errors():
+        submission = door.submission(call, body)
+    if batch.when_cheap:
+        begin = cost.off_peak_begin(submission.provider, submission.model, timezone.now())
+        if begin and begin < batch.expires_at:
+            raise NotNowError(begin)
+    return submission, body
+
+
+def collect(batch: Batch) -> None:
+    """Settle the lines whose requests have ended."""
+    sent = list(BatchLine.objects.filter(batch=batch, state=LineState.SENT).defer("body"))
+    known = statuses_among(line.request_id for line in sent if line.request_id)
+    for line in sent:
+        status = known.get(line.request_id) if line.request_id else None
+        if status is None or status in ENDED:
+            _settle(batch, line)
+
+
+def _settle(batch: Batch, line: BatchLine) -> None:
+    request = request_by_id(line.request_id) if line.request_id else None
+    if request is None:
+        gone = ApiError(409, "content_gone", "The request was deleted before its answer was read.")
+        progress.settle(line, results.refused(gone), is_completed=False)
+        return
+    if request.status == Status.CANCELLED and batch.is_stopping:
+        reason = results.CANCELLED if batch.cancelling_at else results.EXPIRED
+        used = results.used_by(status_of(request, with_content=False))
+        progress.settle(line, results.stopped(*reason), is_completed=False, used=used)
+        return
+    try:
+        status = result_of_ended(request)
+    except ApiError as error:
+        used = results.used_by(status_of(request, with_content=False))
+        progress.settle(line, results.refused(error, str(request.id)), is_completed=False, used=used)
+        return
+    door = LINE_DOORS[batch.endpoint]
+    assert door.answer is not None  # noqa: S101 - for the type checker: only requests of the queue come here
+    body = door.payload.model_validate(line_calls.raw_body(line), by_name=False, by_alias=True)
+    result = results.answered(door.answer(status, body), str(request.id))
+    progress.settle(line, result, is_completed=True, used=results.used_by(status))
+
+
+def _stop(batch: Batch) -> datetime:
+    """End the lines that were not sent, and cancel the requests that were not started. Those in progress go on."""
+    reason = results.CANCELLED if batch.cancelling_at else results.EXPIRED
+    more = progress.stop_waiting(batch, results.stopped(*reason))
+    sent = BatchLine.objects.filter(batch=batch, state=LineState.SENT).values_list("request_id", flat=True)
+    cancel_live(Q(id__in=list(sent), status=Status.PENDING), batch.cancelled_by or "command:scheduler")
+    return timezone.now() + (AT_ONCE if more else PAUSE)

@@ -1,0 +1,407 @@
+"""`/v1/batches`: what becomes of every line, whatever happens to its call."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.batches.models import Batch, BatchLine
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.key_access import KeyAccess
+from aiinfra.tenants.key_limits import KeyLimits
+from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app import create_cost_optimizer
+from cost_app.models import Attempt, Budget, LedgerEntry
+from queue_app.models import AIRequest, Status
+from tests.api.support import BATCHES, FILES, Caller, new_key, refused, rows
+from tests.gateway.batches.support import (
+    create,
+    finish,
+    get,
+    lines,
+    results,
+    step,
+    work,
+)
+from tests.gateway.v1.files import jsonl, line, uploaded
+from tests.providers.conftest import SandboxClient
+from tests.queue_app.conftest import ScriptedProvider, refusal
+
+
+def requests_of(organization: Organization) -> list[AIRequest]:
+    with organization_scope(organization.pk):
+        return list(AIRequest.objects.order_by("created_at"))
+
+
+def spent_nano() -> int:
+    with system_scope():
+        return sum(LedgerEntry.objects.values_list("nano", flat=True))
+
+
+def test_every_line_is_answered_in_order(program: Caller, provider: ScriptedProvider) -> None:
+    made = create(program, lines(3), metadata={"job": "nightly"})
+    assert (made["status"], made["object"], made["metadata"]) == ("validating", "batch", {"job": "nightly"})
+    assert made["expires_at"] - made["created_at"] == 86_400
+    done = finish(program, made["id"])
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 3, "completed": 3, "failed": 0})
+    assert done["in_progress_at"] and done["finalizing_at"] and done["completed_at"]
+    assert (done["error_file_id"], done["usage"]["total_tokens"]) == (None, 90)
+    found = results(program, done["output_file_id"])
+    assert [each["custom_id"] for each in found] == ["c0", "c1", "c2"]
+    for each in found:
+        assert (each["error"], each["response"]["status_code"]) == (None, 200)
+        assert each["response"]["body"]["choices"][0]["message"]["content"] == "Hello."
+    file = json.loads(program.get(f"{FILES}/{done['output_file_id']}").content)
+    assert (file["purpose"], file["filename"]) == ("batch_output", f"{done['id']}_output.jsonl")
+    with system_scope():
+        assert not BatchLine.objects.exists()
+        assert Batch.objects.get().cost_nano == spent_nano() > 0
+
+
+def test_lines_are_requests_of_low_priority_with_the_headers_of_the_batch(
+    program: Caller, organization: Organization, provider: ScriptedProvider
+) -> None:
+    headers = {"x-aiinfra-tags": "a, b", "x-aiinfra-timeout": "20", "x-aiinfra-priority": "critical"}
+    create(program, lines(2), **headers)
+    step()
+    step()
+    for request in requests_of(organization):
+        assert (request.priority, request.tags, request.timeout_ms) == (10, ["a", "b"], 20_000)
+        assert request.api_key_id is not None
+
+
+def test_responses_are_answered_as_at_their_endpoint(program: Caller, provider: ScriptedProvider) -> None:
+    body = {"model": "gpt-4", "input": "What is a queue?", "instructions": "Be brief."}
+    done = finish(program, create(program, [line(url="/v1/responses", body=body)], "/v1/responses")["id"])
+    [found] = results(program, done["output_file_id"])
+    answer = found["response"]["body"]
+    assert (answer["object"], answer["instructions"]) == ("response", "Be brief.")
+    assert answer["output"][0]["content"][0]["text"] == "Hello."
+
+
+def embedding(custom_id: str, text: str) -> dict[str, Any]:
+    return line(custom_id, url="/v1/embeddings", body={"model": "text-embedding-3-small", "input": text})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_embeddings_are_sent_one_by_one_and_booked(
+    program: Caller, organization: Organization, sandbox: SandboxClient
+) -> None:
+    calls = [embedding("a", "one"), embedding("b", "two"), embedding("c", "")]
+    done = finish(program, create(program, calls, "/v1/embeddings")["id"])
+    assert done["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
+    found = results(program, done["output_file_id"])
+    assert [len(each["response"]["body"]["data"][0]["embedding"]) for each in found] == [1536, 1536]
+    [error] = results(program, done["error_file_id"])
+    assert (error["custom_id"], error["response"]["body"]["error"]["param"]) == ("c", "input")
+    assert requests_of(organization) == []
+    with system_scope():
+        assert Batch.objects.get().cost_nano == spent_nano() > 0
+        assert LedgerEntry.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_embedding_is_sent_again_after_a_kill_during_its_call(
+    program: Caller, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(program, [embedding("a", "one")], "/v1/embeddings")
+    with monkeypatch.context() as killing:
+        killing.setattr(type(create_cost_optimizer()), "settle", staticmethod(kill))
+        with pytest.raises(KeyboardInterrupt):
+            step()
+    done = finish(program, made["id"])
+    assert done["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+    with system_scope():
+        states = Attempt.objects.order_by("number").values_list("state", flat=True)
+        assert list(states) == ["dispatched", "settled"]
+
+
+def kill(*_: object) -> None:
+    """As if the process ended here."""
+    raise KeyboardInterrupt
+
+
+def test_a_line_that_cannot_be_sent_gets_the_error_of_its_endpoint(program: Caller, provider: ScriptedProvider) -> None:
+    calls = [
+        line("fine"),
+        line("unknown", body={"model": "no-such-model", "messages": [{"role": "user", "content": "x"}]}),
+        line("empty", body={"model": "deepseek-chat", "messages": []}),
+        line("several", body={"model": "deepseek-chat", "messages": [{"role": "user", "content": "x"}], "n": 2}),
+    ]
+    done = finish(program, create(program, calls)["id"])
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 4, "completed": 1, "failed": 3})
+    errors = {each["custom_id"]: each["response"] for each in results(program, done["error_file_id"])}
+    assert {name: error["status_code"] for name, error in errors.items()} == {
+        "unknown": 404,
+        "empty": 400,
+        "several": 400,
+    }
+    assert errors["unknown"]["body"]["error"]["code"] == "model_not_found"
+    assert errors["several"]["body"]["error"]["param"] == "n"
+
+
+def test_a_call_that_fails_for_good_is_an_error_and_is_billed(
+    program: Caller, provider: ScriptedProvider, organization: Organization
+) -> None:
+    provider.script = [refusal("INVALID_REQUEST")]
+    done = finish(program, create(program, lines(1))["id"])
+    [error] = results(program, done["error_file_id"])
+    [request] = requests_of(organization)
+    assert (error["response"]["status_code"], error["response"]["request_id"]) == (400, str(request.id))
+    assert done["request_counts"]["failed"] == 1
+
+
+def test_a_budget_that_is_spent_refuses_lines_and_the_batch_ends(
+    program: Caller, organization: Organization, provider: ScriptedProvider
+) -> None:
+    with organization_scope(organization.pk):
+        Budget.objects.create(organization=organization, period="monthly", limit_nano=1, enforcement="block")
+    done = finish(program, create(program, lines(3))["id"])
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 3, "completed": 0, "failed": 3})
+    found = results(program, done["error_file_id"])
+    assert {each["response"]["body"]["error"]["code"] for each in found} == {"budget_exceeded"}
+    assert provider.calls == []
+
+
+def test_lines_wait_while_the_queue_is_full(
+    program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from queue_app.submission import intake
+
+    monkeypatch.setattr(intake.index, "room_of", lambda _organization: ({10: 2}, 2))
+    made = create(program, lines(3))
+    step()
+    step()
+    assert requests_of(organization) == []
+    assert get(program, made["id"])["request_counts"] == {"total": 3, "completed": 0, "failed": 0}
+    monkeypatch.undo()
+    monkeypatch.setattr("queue_app.processing.provider_call.close_old_connections", lambda: None)
+    monkeypatch.setattr("queue_app.processing.provider_call.adapter_for", lambda _name: provider)
+    assert finish(program, made["id"])["request_counts"]["completed"] == 3
+
+
+def test_the_queue_has_a_portion_at_a_time(
+    program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiinfra.gateway.batches.steps.SENT_AT_ONCE", 2)
+    monkeypatch.setattr("aiinfra.gateway.batches.steps.IN_QUEUE_MAX", 5)
+    made = create(program, lines(12))
+    for _ in range(5):
+        step()
+        assert len(requests_of(organization)) <= 5
+    assert len(requests_of(organization)) == 5
+    assert finish(program, made["id"])["request_counts"]["completed"] == 12
+    assert len(requests_of(organization)) == len(provider.calls) == 12
+
+
+def test_a_line_for_another_endpoint_fails_the_batch(program: Caller) -> None:
+    made = create(program, [line("a"), line("b", url="/v1/responses"), line("c", url="/v1/x")])
+    step()
+    failed = get(program, made["id"])
+    assert (failed["status"], bool(failed["failed_at"])) == ("failed", True)
+    assert [(each["line"], each["param"]) for each in failed["errors"]["data"]] == [(2, "url"), (3, "url")]
+    assert failed["request_counts"]["total"] == 0
+    with system_scope():
+        assert not BatchLine.objects.exists()
+
+
+def test_cancelling_ends_waiting_lines_at_once_and_drains_those_in_progress(
+    program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiinfra.gateway.batches.steps.SENT_AT_ONCE", 2)
+    monkeypatch.setattr("aiinfra.gateway.batches.steps.IN_QUEUE_MAX", 2)
+    made = create(program, lines(5))
+    step()
+    step()
+    first = requests_of(organization)[0]
+    with organization_scope(organization.pk):
+        AIRequest.objects.filter(id=first.id).update(status=Status.PROCESSING, worker="w", lease_until=timezone.now())
+    cancelling = json.loads(program.post(f"{BATCHES}/{made['id']}/cancel", b"").content)
+    assert (cancelling["status"], bool(cancelling["cancelling_at"])) == ("cancelling", True)
+    step()
+    assert get(program, made["id"])["status"] == "cancelling"
+    assert [each.status for each in requests_of(organization)] == ["processing", "cancelled"]
+    with organization_scope(organization.pk):
+        AIRequest.objects.filter(id=first.id).update(status=Status.PENDING, worker="", lease_until=None)
+    work()
+    done = finish(program, made["id"])
+    assert (done["status"], done["request_counts"]) == ("cancelled", {"total": 5, "completed": 1, "failed": 4})
+    assert [each["custom_id"] for each in results(program, done["output_file_id"])] == ["c0"]
+    codes = {each["error"]["code"] for each in results(program, done["error_file_id"])}
+    assert (codes, len(provider.calls)) == ({"batch_cancelled"}, 1)
+    assert "cancelled" in refused(program.post(f"{BATCHES}/{made['id']}/cancel", {}), 400)["message"]
+
+
+def test_a_batch_expires_with_what_it_has(program: Caller, provider: ScriptedProvider) -> None:
+    made = create(program, lines(3), completion_window="1h")
+    step()
+    with system_scope():
+        Batch.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    done = finish(program, made["id"])
+    assert (done["status"], done["request_counts"]["failed"]) == ("expired", 3)
+    assert {each["error"]["code"] for each in results(program, done["error_file_id"])} == {"batch_expired"}
+
+
+def test_a_batch_can_wait_for_cheap_hours(
+    program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = timezone.now() + timedelta(hours=3)
+    monkeypatch.setattr(type(create_cost_optimizer()), "off_peak_begin", staticmethod(lambda *_: begin))
+    made = create(program, lines(2), **{"x-aiinfra-run-when": "cheap"})
+    step()
+    step()
+    assert requests_of(organization) == []
+    with system_scope():
+        assert Batch.objects.get().next_step_at == begin
+    monkeypatch.setattr(type(create_cost_optimizer()), "off_peak_begin", staticmethod(lambda *_: None))
+    assert finish(program, made["id"])["request_counts"]["completed"] == 2
+    at_once = create(program, lines(1), metadata={"x-aiinfra-run-when": "now"})
+    assert finish(program, at_once["id"])["status"] == "completed"
+
+
+def test_a_revoked_key_sends_nothing_more(
+    program: Caller, organization: Organization, provider: ScriptedProvider
+) -> None:
+    made = create(program, lines(2))
+    reader = Caller(key=new_key(organization, Role.OPERATOR))
+    with organization_scope(organization.pk):
+        keys.revoke_key(key=ApiKey.objects.order_by("pk")[0], actor="command:test")
+    done = finish(reader, made["id"])
+    assert done["request_counts"] == {"total": 2, "completed": 0, "failed": 2}
+    assert {each["response"]["status_code"] for each in results(reader, done["error_file_id"])} == {401}
+    assert provider.calls == []
+
+
+def test_the_rules_of_the_key_apply_to_every_line(organization: Organization, provider: ScriptedProvider) -> None:
+    access = KeyAccess(models=("deepseek-*",), doors=("chat_completions",), tags=("team",), priority="high")
+    _, text = keys.create_key(
+        organization=organization,
+        name="bot",
+        role=Role.OPERATOR,
+        limits=KeyLimits(access=access),
+        actor="command:test",
+    )
+    caller = Caller(key=text)
+    other = line("other", body={"model": "gpt-4", "messages": [{"role": "user", "content": "x"}]})
+    done = finish(caller, create(caller, [line("own"), other])["id"])
+    assert done["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    [request] = requests_of(organization)
+    assert (request.tags, request.priority) == (["team"], 10)
+    file = uploaded(caller, jsonl(line(url="/v1/responses")))["id"]
+    body = {"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"}
+    refused(caller.post(BATCHES, body), 403)
+
+
+def test_a_person_s_batch_is_theirs(
+    organization: Organization, operator: User, client_of: Callable[[User], Any], provider: ScriptedProvider
+) -> None:
+    browser = Caller(client_of(operator))
+    done = finish(browser, create(browser, lines(1))["id"])
+    assert done["status"] == "completed"
+    assert [each.user_ref for each in requests_of(organization)] == [operator.get_username()]
+
+
+def test_a_quote_is_the_sum_of_its_lines_and_writes_nothing(program: Caller, organization: Organization) -> None:
+    with organization_scope(organization.pk):
+        Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
+    file = uploaded(program, jsonl(*lines(3), line("x", body={"model": "no-such-model", "messages": []})))
+    body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    before = rows()
+    response = program.post(BATCHES, body, **{"x-aiinfra-dry-run": "true"})
+    quote = json.loads(response.content)
+    assert (response.status_code, response["x-aiinfra-dry-run"], rows()) == (200, "true", before)
+    assert (quote["requests"], quote["requests_quoted"], quote["requests_refused"]) == (4, 4, 1)
+    low, expected, most = (Decimal(quote["cost"][name]) for name in ("low", "expected", "most"))
+    assert 0 < low <= expected <= most
+    single = line()["body"] | {"messages": [{"role": "user", "content": "What is 0?"}]}
+    one = json.loads(program.post("/v1/chat/completions", single, **{"x-aiinfra-dry-run": "true"}).content)
+    assert most == 3 * Decimal(one["cost"]["most"])
+    assert (quote["budget_remaining"], quote["fits_budget"]) == ("1.00", most <= 1)
+
+
+def test_a_long_file_is_quoted_by_a_sample(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiinfra.gateway.batches.creating.QUOTED_MAX", 3)
+    file = uploaded(program, jsonl(*(line(f"c{each}") for each in range(8))))
+    body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    quote = json.loads(program.post(BATCHES, body, **{"x-aiinfra-dry-run": "true"}).content)
+    one = json.loads(program.post("/v1/chat/completions", line()["body"], **{"x-aiinfra-dry-run": "true"}).content)
+    assert (quote["requests"], quote["requests_quoted"]) == (8, 3)
+    assert Decimal(quote["cost"]["most"]) == 8 * Decimal(one["cost"]["most"])
+
+
+WRONG: list[tuple[dict[str, Any], dict[str, str], int, str]] = [
+    ({"endpoint": "/v1/moderations"}, {}, 400, "endpoint"),
+    ({"completion_window": "soon"}, {}, 400, "completion_window"),
+    ({"completion_window": "169h"}, {}, 400, "completion_window"),
+    ({"input_file_id": "file-none"}, {}, 404, "input_file_id"),
+    ({"metadata": {"a": 5}}, {}, 400, "metadata.a"),
+    ({"metadata": {"a": "x" * 513}}, {}, 400, "metadata.a"),
+    ({"x": 1}, {}, 400, "x"),
+    ({}, {"x-aiinfra-run-when": "later"}, 400, "x-aiinfra-run-when"),
+    ({}, {"x-aiinfra-timeout": "0"}, 400, "x-aiinfra-timeout"),
+    ({}, {"x-aiinfra-cache": "maybe"}, 400, "cache"),
+    ({}, {"x-aiinfra-dry-run": "true", "Idempotency-Key": "k"}, 400, "Idempotency-Key"),
+]
+
+
+@pytest.mark.parametrize(("changes", "headers", "status", "param"), WRONG)
+def test_wrong_terms_are_named(
+    program: Caller, changes: dict[str, Any], headers: dict[str, str], status: int, param: str
+) -> None:
+    file = uploaded(program, jsonl(line()))
+    body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h", **changes}
+    refused(program.post(BATCHES, body, **headers), status, param)
+    with system_scope():
+        assert not Batch.objects.exists()
+
+
+def test_unfinished_batches_are_limited(program: Caller, settings: Settings) -> None:
+    settings.BATCHES_PER_ORGANIZATION = 1
+    create(program, lines(1))
+    file = uploaded(program, jsonl(line()))
+    body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    refused(program.post(BATCHES, body), 400)
+
+
+def test_a_deleted_file_fails_a_batch_only_before_it_was_read(program: Caller, provider: ScriptedProvider) -> None:
+    read, unread = create(program, lines(2)), create(program, lines(2))
+    program.method("DELETE", f"{FILES}/{unread['input_file_id']}")
+    step()
+    program.method("DELETE", f"{FILES}/{read['input_file_id']}")
+    assert finish(program, read["id"])["status"] == "completed"
+    gone = get(program, unread["id"])
+    assert (gone["status"], gone["errors"]["data"][0]["code"]) == ("failed", "file_not_found")
+
+
+def test_batches_belong_to_their_key_and_organization(
+    organization: Organization, other_organization: Organization, provider: ScriptedProvider
+) -> None:
+    own, sibling = (Caller(key=new_key(organization, Role.OPERATOR, ["chat:write"])) for _ in range(2))
+    reader = Caller(key=new_key(organization, Role.OPERATOR, ["chat:write", "content:read"]))
+    foreign = Caller(key=new_key(other_organization, Role.OWNER))
+    made = create(own, lines(1))
+    done = finish(own, made["id"])
+    body = {"input_file_id": made["input_file_id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    for caller in (sibling, foreign):
+        refused(caller.get(f"{BATCHES}/{made['id']}"), 404)
+        refused(caller.post(f"{BATCHES}/{made['id']}/cancel", {}), 404)
+        refused(caller.get(BATCHES, after=made["id"]), 404, "after")
+        refused(caller.post(BATCHES, body), 404, "input_file_id")
+        refused(caller.get(f"{FILES}/{done['output_file_id']}/content"), 404)
+        assert json.loads(caller.get(BATCHES).content)["data"] == []
+    assert get(reader, made["id"]) == done
+
+
+def test_a_list_goes_in_pages(program: Caller) -> None:
+    ids = [create(program, lines(1))["id"] for _ in range(5)]
+    first = json.loads(program.get(BATCHES, limit=3).content)
+    assert ([each["id"] for each in first["data"]], first["has_more"]) == (ids[:1:-1], True)
+    rest = json.loads(program.get(BATCHES, after=first["last_id"]).content)
+    assert ([each["id"] for each in rest["data"]], rest["has_more"]) == (ids[1::-1], False)
