@@ -161,3 +161,13 @@ def test_a_call_that_was_refused_leaves_its_key_free(program: Caller, sandbox: S
     refused(program.post(door.path, {**door.body, "model": ""}, **KEY), 400)
     assert door.ask(program).status == 200
     assert_billed(sandbox, 1)
+
+
+def test_a_key_and_a_question_of_another_organization_mean_nothing(
+    program: Caller, other_program: Caller, sandbox: SandboxClient, door: Door
+) -> None:
+    theirs = door.ask(other_program)
+    answers = [door.ask(program, "How do I sail?"), door.ask(program, **{"Idempotency-Key": "another"})]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert theirs.body not in [answer.body for answer in answers] or door.path == EMBEDDINGS
+    assert_billed(sandbox, 3)

@@ -1,0 +1,223 @@
+"""Two thousand attempts to reach another organization through the API, with everything that it has.
+
+An attempt must be answered as if the thing did not exist, contain nothing of it, and change nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.http import HttpResponse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from aiinfra.providers.aliases import set_alias
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.models import Organization, TenantModel
+from aiinfra.tenants.scope import organization_scope
+from queue_app.facade import ENDED
+from queue_app.models import AIRequest, Status
+from queue_app.submission.intake import accept
+from queue_app.submission.submission import Submission
+from tests.api.authorization_cells import API_CELLS, NAMED_BY, ApiCell
+from tests.api.conftest import _queue  # noqa: F401 - fixture
+from tests.api.support import (
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    EVENTS,
+    MESSAGES_DOOR,
+    MODELS,
+    QUEUE,
+    RESPONSES,
+    Caller,
+    new_key,
+    tenant_tables,
+)
+from tests.api.test_authorization_matrix import ids_of  # noqa: F401 - fixture
+
+CANARY = "canary-71423"
+ATTEMPTS = 2_000
+REQUESTS = 90
+NAMES = [
+    "alias",
+    "budget",
+    "increase",
+    "erasure",
+    "key",
+    "invitation",
+    "membership",
+    "open_advice",
+    "applied_advice",
+    "invoice",
+    "alert",
+    "channel",
+    "delivery",
+    "pending",
+    "failed",
+    "entry",
+    "hit",
+    "threshold",
+]
+"""What `ids_of` makes in an organization and an ID names."""
+ALIAS = "canary-alias"
+SHORT = 11
+"""Up to here, a value may also be found in an answer that has nothing to do with it."""
+VARIABLE = re.compile(r'"(requestId|request_id)":"[^"]*"|[0-9T:.-]{20,}Z?')
+"""Parts of an answer that differ between two equal calls."""
+
+STATUSES = [Status.PENDING, *sorted(ENDED)]
+
+Attempt = tuple[str, Callable[[str], HttpResponse], str, str]
+"""Its name, the call with a value, the foreign value, and a value of the same form that names nothing."""
+
+
+@pytest.fixture
+def caller(organization: Organization, settings: Settings) -> Caller:
+    """An owner's program, which has nothing of its own. Its rate is not limited."""
+    settings.API_REQUESTS_PER_MINUTE = 10**6
+    return Caller(key=new_key(organization, Role.OWNER))
+
+
+@pytest.fixture
+def theirs(other_organization: Organization, ids_of: Callable[..., dict[str, str]]) -> list[str]:  # noqa: F811
+    """The IDs of what the other organization has, with requests in every status."""
+    made = ids_of(other_organization)
+    messages = [{"role": "user", "content": CANARY}]
+    with organization_scope(other_organization.pk):
+        set_alias(organization_id=other_organization.pk, name=ALIAS, target="gpt-4", actor="command:test")
+        requests = [
+            accept(Submission(other_organization.pk, "openai", "gpt-4", messages, tags=[CANARY]))
+            for _ in range(REQUESTS)
+        ]
+        for number, request in enumerate(requests):
+            status = STATUSES[number % len(STATUSES)]
+            ended_at = timezone.now() if status in ENDED else None
+            AIRequest.objects.filter(pk=request.pk).update(status=status, completed_at=ended_at)
+    return [*(made[name] for name in NAMES), *(str(request.id) for request in requests)]
+
+
+def missing(value: str) -> str:
+    """Something of the same form that does not exist."""
+    if re.fullmatch(r"[0-9a-f]{32}", value):
+        return uuid4().hex
+    if value.isdecimal():
+        return "9" * len(value)
+    return str(uuid4()) if "-" in value else value[:-1] + ("A" if value[-1] == "B" else "B")
+
+
+def by_name(caller: Caller, theirs: list[str]) -> Iterator[Attempt]:
+    """Every operation that names something, with everything that they have."""
+    for cell in (each for each in API_CELLS if each.names):
+        call = partial(_send, caller, cell, NAMED_BY.get(cell.names, "requestId"))
+        yield from ((str(cell), call, value, missing(value)) for value in theirs)
+
+
+def by_event_topic(caller: Caller, theirs: list[str]) -> Iterator[Attempt]:
+    """The events of their requests."""
+    for value in theirs:
+        yield "events", lambda named: caller.get(EVENTS, requestId=named), value, missing(value)
+
+
+def by_organization(caller: Caller, slug: str) -> Iterator[Attempt]:
+    """Every operation in their name."""
+    for cell in API_CELLS:
+        yield f"{cell} in", partial(_send, caller, cell, "organizationId"), slug, "no-such-organization"
+
+
+def _send(caller: Caller, cell: ApiCell, name: str, value: str) -> HttpResponse:
+    fields = {**({"action": cell.action} if cell.action else {}), **dict(cell.also), name: value}
+    return caller.get(cell.address, **fields) if cell.method == "GET" else caller.post(cell.address, fields)
+
+
+def by_alias(caller: Caller) -> Iterator[Attempt]:
+    """Their alias as a model, whole, streamed, and as a dry run."""
+    turns = {"messages": [{"role": "user", "content": "x"}]}
+    bodies: dict[str, dict[str, Any]] = {
+        COMPLETIONS: turns,
+        MESSAGES_DOOR: {**turns, "max_tokens": 5},
+        COUNT_TOKENS: turns,
+        RESPONSES: {"input": "x"},
+        EMBEDDINGS: {"input": "x"},
+    }
+    for path, body in bodies.items():
+        for more, headers in (({}, {}), ({"stream": True}, {}), ({}, {"x-aiinfra-dry-run": "true"})):
+            call = partial(_ask, caller, path, {**body, **more}, headers)
+            yield f"{path} {more} {headers}", call, ALIAS, "missing-name"
+    yield MODELS, lambda named: caller.get(f"{MODELS}/{named}"), ALIAS, "missing-name"
+
+
+def _ask(caller: Caller, path: str, body: dict[str, Any], headers: dict[str, str], model: str) -> HttpResponse:
+    return caller.post(path, {**body, "model": model}, **headers)
+
+
+def seen(response: HttpResponse, value: str) -> tuple[int, str]:
+    """What a client can tell apart, apart from what it has sent itself."""
+    own = re.escape(value) if len(value) > SHORT else rf"[\"`']{re.escape(value)}[\"`']"
+    if response.streaming:  # it may have no end
+        response.close()
+        return response.status_code, "a stream"
+    text = response.content.decode()
+    return response.status_code, VARIABLE.sub("", re.sub(own, "…", text))
+
+
+def belongings(organization: Organization) -> dict[str, list[dict[str, Any]]]:
+    """Every row of an organization."""
+    with organization_scope(organization.pk):
+        return {model.__name__: _rows(model) for model in tenant_tables()}
+
+
+def _rows(model: Any) -> list[dict[str, Any]]:
+    assert issubclass(model, TenantModel)
+    return list(model.objects.order_by("pk").values())  # type: ignore[attr-defined]
+
+
+def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_nothing(
+    caller: Caller, theirs: list[str], other_organization: Organization
+) -> None:
+    before = belongings(other_organization)
+    attempts = [
+        *by_name(caller, theirs),
+        *by_event_topic(caller, theirs),
+        *by_organization(caller, other_organization.slug),
+        *by_alias(caller),
+    ]
+    assert len(attempts) >= ATTEMPTS
+    expected: dict[tuple[str, str], tuple[int, str]] = {}
+    leaks = []
+    for name, call, value, nothing in attempts:
+        form = name, re.sub("[0-9a-f]", "0", nothing)
+        if form not in expected:
+            expected[form] = seen(call(nothing), nothing)
+        found = seen(call(value), value)
+        secrets = [secret for secret in (CANARY, *theirs) if secret in found[1] and not secret.isdecimal()]
+        if found != expected[form] or secrets:
+            leaks.append((name, value, found, expected[form], secrets))
+    assert leaks == []
+    assert belongings(other_organization) == before
+
+
+def cursors_of(caller: Caller) -> list[str]:
+    """All that lead through the list of requests."""
+    cursors: list[str] = []
+    while True:
+        page = json.loads(caller.get(QUEUE, action="list", **({"cursor": cursors[-1]} if cursors else {})).content)
+        if page["nextCursor"] is None:
+            return cursors
+        cursors.append(page["nextCursor"])
+
+
+def test_a_list_cursor_of_another_organization_shows_only_our_own(
+    caller: Caller, theirs: list[str], organization: Organization, other_organization: Organization
+) -> None:
+    cursors = cursors_of(Caller(key=new_key(other_organization, Role.OWNER)))
+    assert cursors
+    with organization_scope(organization.pk):
+        accept(Submission(organization.pk, "openai", "gpt-4", [{"role": "user", "content": "ours"}]))
+    for each in cursors:
+        page = caller.get(QUEUE, action="list", cursor=each).content.decode()
+        assert not any(value in page for value in (CANARY, *theirs) if not value.isdecimal())
