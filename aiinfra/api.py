@@ -24,7 +24,7 @@ from aiinfra.failures import ApiError, failure_of, not_found
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
 from aiinfra.names import normal_name
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.key_access import DOORS
 from aiinfra.tenants.middleware import principal_of
@@ -119,9 +119,9 @@ class Endpoint:
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
         try:
-            return self._limited(request, captured, keys.recognize)
+            return self._limited(request, captured, key_authentication.recognize)
         except _CallerChangedError:
-            return self._limited(request, captured, keys.authenticate)
+            return self._limited(request, captured, key_authentication.authenticate)
 
     def _limited(
         self, request: HttpRequest, captured: dict[str, str], owner_of: Callable[[str], Principal | None]
@@ -131,7 +131,7 @@ class Endpoint:
 
         def respond() -> HttpResponseBase:
             # The rate limits have read the epoch, in which the key may have been changed.
-            if not by_session and keys.authenticate(_credential_of(request)) != principal:
+            if not by_session and key_authentication.authenticate(_credential_of(request)) != principal:
                 raise _CallerChangedError
             return self._operate(request, captured, principal, by_session)
 
@@ -206,7 +206,7 @@ def _credential_of(request: HttpRequest) -> str:
 
 
 def authenticate(
-    request: HttpRequest, owner_of: Callable[[str], Principal | None] = keys.authenticate
+    request: HttpRequest, owner_of: Callable[[str], Principal | None] = key_authentication.authenticate
 ) -> tuple[Principal, bool]:
     """The caller, and whether they use a browser session. Raises ApiError 401, or 404 without an organization.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import PERMISSIONS, Principal
 from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.login.sessions import live_session
@@ -26,7 +26,7 @@ def current_permissions(request: HttpRequest, principal: Principal) -> Principal
     Costs at most one query for a key and four for a session.
     """
     if principal.api_key_id is not None:
-        now = keys.authenticate(request.META.get("HTTP_AUTHORIZATION"))
+        now = key_authentication.authenticate(request.META.get("HTTP_AUTHORIZATION"))
         return now if now and now.limits.allows(client_address(request)) else None
     # Load the session again: the one on the request dates from when the request arrived.
     stored = HttpRequest()

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from aiinfra import epochs
-from aiinfra.tenants import audit, demo_rules, keys
+from aiinfra.tenants import audit, demo_rules, key_authentication, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.members import add_member
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
@@ -140,7 +140,7 @@ def _organization(slug: str, actor: str) -> Organization:
 def _key(organization: Organization, actor: str) -> str:
     """The stored key while it works, otherwise a new one."""
     path = key_path()
-    if path.exists() and keys.authenticate(f"Bearer {path.read_text(encoding='utf-8')}"):
+    if path.exists() and key_authentication.authenticate(f"Bearer {path.read_text(encoding='utf-8')}"):
         return path.read_text(encoding="utf-8")
     with organization_scope(organization.pk):
         for lost in ApiKey.objects.filter(name=KEY_NAME, created_by=None, revoked_at=None):

@@ -1,40 +1,22 @@
-"""Create, rotate, revoke and authenticate API keys.
+"""Create, change, rotate and revoke API keys.
 
-A key has the form `aik_<id, 8>_<secret, 32>_<checksum, 6>` in base62. The id finds the row; the secret has 190 bits and
-is stored as an HMAC-SHA256 whose pepper is not in the database; the checksum rejects a mistyped key without a query.
+The secret of a key is stored as an HMAC-SHA256 whose pepper is not in the database.
 """
 
-import hashlib
-import re
-import secrets
-import string
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 
-from aiinfra import epochs
-from aiinfra.tenants import audit, peppers
-from aiinfra.tenants.authorization import PERMISSIONS, Principal, Role, may_grant, role_allows, scopes_of
+from aiinfra.tenants import audit, key_text, peppers
+from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, role_allows, scopes_of
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits, limit_changes
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
-from aiinfra.tenants.scope import organization_scope, system_scope
-from aiinfra.timed_cache import TimedCache
-
-BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
-CREDENTIAL_LENGTH = 52
-SCHEME = "bearer "
+from aiinfra.tenants.scope import organization_scope
 
 ROTATION_OVERLAP_MAX = timedelta(hours=24)
-LAST_USED_STEP = timedelta(minutes=1)
-REMEMBERED_S = 0.5
-"""Without an epoch: every process refuses a revoked key within a second, without any messages between processes."""
-REMEMBERED_MAX = 1000
 
 
 class PermissionExceededError(PermissionError):
@@ -148,60 +130,6 @@ def revoke_key(*, key: ApiKey, actor: str) -> bool:
     return True
 
 
-def recognize(header_value: object) -> Principal | None:
-    """The caller as this process remembers them, else as `authenticate`: for what comes before the request knows its
-    epoch. The caller may have lost rights since; `authenticate` says.
-    """
-    credential = parse(header_value)
-    known = _remembered.find(credential.digest) if credential else None
-    return known.principal if known else authenticate(header_value)
-
-
-def authenticate(header_value: object) -> Principal | None:
-    """The caller behind an `Authorization` header, or None. Never raises, whatever the header contains.
-
-    A malformed or mistyped key costs no query. Others cost one, unless this process remembers it: within an epoch, or
-    for half a second (see `aiinfra.timed_cache`). Adds an UPDATE of `last_used_at` at most once per minute and key, and
-    one after the pepper has changed.
-    """
-    credential = parse(header_value)
-    if credential is None:
-        return None
-    known = _remembered.of(credential.digest, lambda: _look_up(credential))
-    return known.principal if known and not known.is_expired() else None
-
-
-@dataclass(frozen=True)
-class Credential:
-    """The parts of a well-formed key, and the SHA-256 of its text, by which processes remember it."""
-
-    key_id: str
-    secret: str
-    digest: bytes
-
-
-def parse(header_value: object) -> Credential | None:
-    """Parse `Bearer <key>`; None unless the checksum is right."""
-    if not isinstance(header_value, str) or len(header_value) != len(SCHEME) + CREDENTIAL_LENGTH:
-        return None
-    if header_value[: len(SCHEME)].lower() != SCHEME:
-        return None
-    text = header_value[len(SCHEME) :]
-    match = CREDENTIAL.fullmatch(text)
-    if match is None or checksum(text[:-7]) != match[3]:
-        return None
-    return Credential(key_id=match[1], secret=match[2], digest=hashlib.sha256(text.encode()).digest())
-
-
-def checksum(text: str) -> str:
-    """CRC-32 as six base62 characters: detects typing errors, proves nothing."""
-    number, characters = zlib.crc32(text.encode()), ""
-    for _ in range(6):
-        number, digit = divmod(number, len(BASE62))
-        characters = BASE62[digit] + characters
-    return characters
-
-
 def is_usable(key: ApiKey) -> bool:
     """Whether the key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > timezone.now())
@@ -245,7 +173,7 @@ def _insert(
     created_by: User | None,
     limits: KeyLimits,
 ) -> tuple[ApiKey, str]:
-    key_id, secret = _random(8), _random(32)
+    key_id, secret, text = key_text.new()
     with organization_scope(organization.pk):
         key = ApiKey.objects.create(
             organization=organization,
@@ -267,90 +195,7 @@ def _insert(
             default_tags=list(limits.access.tags),
             default_priority=limits.access.priority,
         )
-    body = f"aik_{key_id}_{secret}"
-    return key, f"{body}_{checksum(body)}"
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(BASE62) for _ in range(length))
-
-
-@dataclass(frozen=True)
-class _Known:
-    """The owner of a key that was valid when it was looked up."""
-
-    principal: Principal
-    expires_at: datetime | None
-
-    def is_expired(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= timezone.now()
-
-
-_remembered: TimedCache[bytes, _Known | None] = TimedCache(
-    seconds=REMEMBERED_S,
-    owner=lambda _digest, known: known.principal.organization_id if known else epochs.INSTALLATION,
-    keys_max=REMEMBERED_MAX,
-    keeps_empty=False,  # whoever tries many wrong keys would push out those that are in use
-)
-
-
-def _look_up(credential: Credential) -> _Known | None:
-    """An unknown id costs the same comparison as a known one."""
-    with system_scope():
-        key = _with_creators(ApiKey.objects.all()).filter(key_id=credential.key_id).first()
-    is_right = peppers.verifies(key, credential.secret)
-    if key is None or not is_right or not _may_be_used(key):
-        return None
-    peppers.renew(key, credential.secret)
-    _note_use(key)
-    return _Known(_principal_of(key), key.expires_at)
-
-
-def principal_of_key(row_id: int) -> Principal | None:
-    """The caller in the scope for whom a key's background work is done: the key, or the one that rotation put in its
-    place. None if neither is valid.
-    """
-    line = _with_creators(line_of(row_id)).order_by("-pk")
-    return next((_principal_of(key) for key in line if _may_be_used(key)), None)
-
-
-def _with_creators(keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
-    membership = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("created_by"))
-    related = keys.select_related("organization", "created_by")
-    return related.annotate(creator_role=Subquery(membership.values("role")[:1]))
-
-
-def _may_be_used(key: ApiKey) -> bool:
-    return is_usable(key) and _creator_may_hold(key, key.creator_role)  # type: ignore[attr-defined]  # annotated
-
-
-def _principal_of(key: ApiKey) -> Principal:
-    return Principal(
-        organization_id=key.organization_id,
-        organization_slug=key.organization.slug,
-        role=Role(key.role),
-        actor=audit.key_actor(key),
-        api_key_id=key.pk,
-        scopes=frozenset(key.scopes),
-        limits=key.limits,
-    )
-
-
-def _creator_may_hold(key: ApiKey, creator_role: str | None) -> bool:
-    """Whether the person who created the key is still active and still has its rights; always for keys of commands."""
-    if key.created_by is None:
-        return True
-    if creator_role is None or not key.created_by.is_active:
-        return False
-    return could_make(Role(creator_role), key)
-
-
-def _note_use(key: ApiKey) -> None:
-    now = timezone.now()
-    if key.last_used_at is not None and key.last_used_at > now - LAST_USED_STEP:
-        return
-    with system_scope():
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key, text
 
 
 def _iso(moment: datetime | None) -> str | None:

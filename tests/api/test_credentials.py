@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from aiinfra import timed_cache
 from aiinfra.bodies import BODY_BYTES_MAX
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_text
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import system_scope
 from queue_app import api as queue_api
@@ -35,7 +35,7 @@ def test_a_bad_credential_is_401(address: str, organization: Organization, brows
     good = browser.client
     text = "aik_" + "0" * 8 + "_" + "0" * 32
     wrong = ["x", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer é", "Bearer a\0b", f"Bearer {text}_000000"]
-    wrong += [f"Bearer {text}_{keys.checksum(text)}", "bearer " + "x" * 10_000]
+    wrong += [f"Bearer {text}_{key_text.checksum(text)}", "bearer " + "x" * 10_000]
     for header in wrong:
         method = ADDRESSES[address][0]
         refused(good.generic(method, address, headers={"Authorization": header}), 401)

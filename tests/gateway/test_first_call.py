@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from aiinfra.gateway.pages.snippets import NO_KEY, snippets
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from queue_app.models import AIRequest
@@ -65,7 +65,7 @@ def test_a_new_key_is_filled_in_once_and_can_only_send_calls(
         key = ApiKey.objects.get()
     text = page.context["text"]
     assert page.text.count(text) >= len(snippets(ADDRESS)) - 1, "Codex reads its key from the environment"
-    principal = keys.authenticate(f"Bearer {text}")
+    principal = key_authentication.authenticate(f"Bearer {text}")
     assert principal is not None
     assert principal.scopes == {"chat:write", "queue:read", "queue:write"}
     assert page.redirect_chain == [(f"{PAGE}?key={key.key_id}", 302)]

@@ -71,6 +71,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "queue_app/processing/provider_call.py": QUEUE,
     "cache_app/writing.py": ("tests/cache_app/learning/test_judging.py", "tests/cache_app/test_lookup.py"),
     "queue_app/repair/index_repair.py": QUEUE,
+    "aiinfra/tenants/key_authentication.py": KEYS,
+    "aiinfra/tenants/key_text.py": KEYS,
     "aiinfra/tenants/keys.py": KEYS,
     "aiinfra/tenants/scope.py": KEYS,
     "aiinfra/egress.py": ("tests/test_egress.py",),

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.test import Client
 
 from aiinfra import timed_cache
-from aiinfra.tenants import current_permissions, invitations, keys
+from aiinfra.tenants import current_permissions, invitations, key_authentication, keys
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.current_permissions import LostRightsError, while_allowed
 from aiinfra.tenants.login.sessions import end_sessions
@@ -112,7 +112,9 @@ def test_a_download_ends_in_the_middle_once_its_reader_lost_their_rights(
 ) -> None:
     monkeypatch.setattr(current_permissions, "CHECK_S", 0)
     request = request_of(None, client_of(admin)) if by_session else request_of(key, None)
-    principal = principal_of(admin.memberships.get()) if by_session else keys.authenticate(f"Bearer {key}")
+    principal = (
+        principal_of(admin.memberships.get()) if by_session else key_authentication.authenticate(f"Bearer {key}")
+    )
     assert isinstance(principal, Principal)
     sent: list[bytes] = []
 

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra import timed_cache
 from aiinfra.stack.doctor import examine
-from aiinfra.tenants import keys, peppers
+from aiinfra.tenants import key_authentication, key_text, keys, peppers
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import system_scope
@@ -26,7 +26,7 @@ def key(organization: Organization) -> Key:
 def works(text: str) -> bool:
     """Whether the key opens something, for a process that has not seen it yet."""
     timed_cache.clear_all()
-    return keys.authenticate(f"Bearer {text}") is not None
+    return key_authentication.authenticate(f"Bearer {text}") is not None
 
 
 def change_pepper(settings: Settings, *, keep: bool = True) -> None:
@@ -83,7 +83,7 @@ def test_keys_that_ended_need_no_pepper(key: Key, settings: Settings) -> None:
 def test_a_wrong_secret_is_refused_whatever_the_fallbacks(key: Key, settings: Settings) -> None:
     change_pepper(settings)
     body = f"aik_{key[0].key_id}_{'0' * 32}"
-    assert not works(f"{body}_{keys.checksum(body)}")
+    assert not works(f"{body}_{key_text.checksum(body)}")
     with system_scope():
         assert ApiKey.objects.get().pepper_id == key[0].pepper_id
 

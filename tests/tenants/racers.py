@@ -8,14 +8,14 @@ from tests.support.race import Racer, run_racer, tell, wait_for
 
 def watch(key: str) -> Iterator[object]:
     """Authenticate again and again until it is refused; yields when the last call that passed began."""
-    from aiinfra.tenants import keys
+    from aiinfra.tenants import key_authentication
 
     passed_at = time.monotonic()
-    assert keys.authenticate(f"Bearer {key}")
+    assert key_authentication.authenticate(f"Bearer {key}")
     tell("valid")
     while True:
         began_at = time.monotonic()
-        if not keys.authenticate(f"Bearer {key}"):
+        if not key_authentication.authenticate(f"Bearer {key}"):
             break
         passed_at = began_at
         time.sleep(0.01)

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from aiinfra.tenants import demo, keys
+from aiinfra.tenants import demo, key_authentication
 from aiinfra.tenants.models import ApiKey, AuditEvent, Membership, Organization, User
 from aiinfra.tenants.scope import system_scope
 
@@ -61,7 +61,7 @@ def test_createorg_with_an_invalid_owner_creates_nothing() -> None:
 
 def test_createapikey_prints_only_the_key_on_the_last_line(organization: Organization) -> None:
     lines = run("createapikey", "north", "--name", "bot", "--role", "operator", "--scopes", "queue:read,chat:write")
-    principal = keys.authenticate(f"Bearer {lines[-1]}")
+    principal = key_authentication.authenticate(f"Bearer {lines[-1]}")
     assert principal is not None
     assert principal.scopes == {"queue:read", "chat:write"}
 
@@ -93,8 +93,8 @@ def test_the_demo_key_is_kept_for_its_owner_alone_and_replaced_when_it_is_lost()
     demo.key_path().unlink()
     other = run("seed_demo")[-1]
     assert other != key
-    assert keys.authenticate(f"Bearer {key}") is None
-    assert keys.authenticate(f"Bearer {other}")
+    assert key_authentication.authenticate(f"Bearer {key}") is None
+    assert key_authentication.authenticate(f"Bearer {other}")
 
 
 def test_the_demo_people_are_told_only_where_there_is_a_demo() -> None:

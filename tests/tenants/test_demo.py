@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aiinfra.stack import doctor
-from aiinfra.tenants import demo, demo_rules, keys
+from aiinfra.tenants import demo, demo_rules, key_authentication
 from aiinfra.tenants.models import Organization, User
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +122,7 @@ def test_removing_the_demo_ends_its_people_and_its_key() -> None:
     key = demo.seed()
     call_command("seed_demo", "--remove")
     assert not User.objects.filter(is_active=True).exists()
-    assert keys.authenticate(f"Bearer {key}") is None
+    assert key_authentication.authenticate(f"Bearer {key}") is None
     assert not demo.key_path().exists()
     assert not demo.password_path().exists()
     assert Organization.objects.filter(slug="demo").exists()

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from aiinfra import timed_cache
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -18,8 +18,8 @@ def test_rotation_lets_both_keys_work_during_the_overlap(organization: Organizat
     with organization_scope(organization.pk):
         new, new_text = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="user:owner")
     assert new.scopes == ["queue:read"]
-    assert keys.authenticate(f"Bearer {old_text}")
-    assert keys.authenticate(f"Bearer {new_text}")
+    assert key_authentication.authenticate(f"Bearer {old_text}")
+    assert key_authentication.authenticate(f"Bearer {new_text}")
     old = stored(key)
     assert old.replaced_by_id == new.pk
     assert old.expires_at is not None
@@ -49,8 +49,8 @@ def test_rotation_never_prolongs_a_key(
     assert logged["expires_at"][1] == (now + old_ends_in).isoformat(timespec="seconds"), "the audit log says otherwise"
     now += max(old_ends_in, expires_in or timedelta(0))
     timed_cache.clear_all()
-    assert keys.authenticate(f"Bearer {old_text}") is None
-    assert (keys.authenticate(f"Bearer {new_text}") is None) is (expires_in is not None)
+    assert key_authentication.authenticate(f"Bearer {old_text}") is None
+    assert (key_authentication.authenticate(f"Bearer {new_text}") is None) is (expires_in is not None)
 
 
 def test_a_key_is_rotated_once_and_not_after_its_expiry(organization: Organization) -> None:
@@ -80,7 +80,7 @@ def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -
     key, text = make(organization)
     with organization_scope(organization.pk):
         keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
-    assert keys.authenticate(f"Bearer {text}") is None
+    assert key_authentication.authenticate(f"Bearer {text}") is None
 
 
 @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(hours=24, seconds=1)])

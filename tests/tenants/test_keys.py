@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from aiinfra import timed_cache
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication, key_text, keys
 from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.models import ApiKey, AuditEvent, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from tests.tenants.made_keys import make, stored
 
-WELL_FORMED = keys.CREDENTIAL_LENGTH + len(keys.SCHEME)
+WELL_FORMED = key_text.CREDENTIAL_LENGTH + len(key_text.SCHEME)
 
 
 def test_a_key_resolves_its_organization_role_and_scopes(organization: Organization) -> None:
     key, text = make(organization, scopes=["queue:read"])
-    principal = keys.authenticate(f"Bearer {text}")
+    principal = key_authentication.authenticate(f"Bearer {text}")
     assert principal is not None
     assert (principal.organization_id, principal.organization_slug) == (organization.pk, "north")
     assert (principal.role, principal.scopes) == (Role.OPERATOR, {"queue:read"})
@@ -52,15 +52,15 @@ def test_the_database_holds_no_usable_key(organization: Organization) -> None:
     secret = text.split("_")[2]
     values = [str(value) for value in ApiKey._base_manager.values_list().get(pk=key.pk)]
     assert not any(secret in value for value in values)
-    assert keys.authenticate(f"Bearer aik_{key.key_id}_{key.secret_digest[:32]}_000000") is None
+    assert key_authentication.authenticate(f"Bearer aik_{key.key_id}_{key.secret_digest[:32]}_000000") is None
     body = f"aik_{key.key_id}_{key.secret_digest[:32]}"
-    assert keys.authenticate(f"Bearer {body}_{keys.checksum(body)}") is None
+    assert key_authentication.authenticate(f"Bearer {body}_{key_text.checksum(body)}") is None
 
 
 def header_of(key_id: str, secret: str) -> str:
     """A well-formed header with a valid checksum."""
     body = f"aik_{key_id}_{secret}"
-    return f"Bearer {body}_{keys.checksum(body)}"
+    return f"Bearer {body}_{key_text.checksum(body)}"
 
 
 def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Organization) -> None:
@@ -68,16 +68,16 @@ def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Or
     one, first = make(organization)
     two, second = make(organization)
     for key, text in ((one, first), (two, second)):
-        assert keys.authenticate(f"Bearer {text}").api_key_id == key.pk  # type: ignore[union-attr]
+        assert key_authentication.authenticate(f"Bearer {text}").api_key_id == key.pk  # type: ignore[union-attr]
     first_secret, second_secret = first.split("_")[2], second.split("_")[2]
-    assert keys.authenticate(header_of(one.key_id, second_secret)) is None
-    assert keys.authenticate(header_of(two.key_id, first_secret)) is None
+    assert key_authentication.authenticate(header_of(one.key_id, second_secret)) is None
+    assert key_authentication.authenticate(header_of(two.key_id, first_secret)) is None
     near = one.key_id[:7] + ("a" if one.key_id[7] != "a" else "b")
     ApiKey._base_manager.filter(pk=two.pk).update(key_id=near)
     timed_cache.clear_all()
-    assert keys.authenticate(f"Bearer {first}").api_key_id == one.pk  # type: ignore[union-attr]
-    assert keys.authenticate(header_of(near, second_secret)).api_key_id == two.pk  # type: ignore[union-attr]
-    assert keys.authenticate(header_of(near, first_secret)) is None
+    assert key_authentication.authenticate(f"Bearer {first}").api_key_id == one.pk  # type: ignore[union-attr]
+    assert key_authentication.authenticate(header_of(near, second_secret)).api_key_id == two.pk  # type: ignore[union-attr]
+    assert key_authentication.authenticate(header_of(near, first_secret)) is None
 
 
 @pytest.mark.parametrize("place", [0, 15, 31])
@@ -85,40 +85,40 @@ def test_a_wrong_secret_is_refused_despite_the_cache(organization: Organization,
     key, text = make(organization)
     secret = text.split("_")[2]
     other = "a" if secret[place] != "a" else "b"
-    assert keys.authenticate(f"Bearer {text}")
-    assert keys.authenticate(header_of(key.key_id, secret[:place] + other + secret[place + 1 :])) is None
-    assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
-    assert keys.authenticate(f"Bearer {text}")
+    assert key_authentication.authenticate(f"Bearer {text}")
+    assert key_authentication.authenticate(header_of(key.key_id, secret[:place] + other + secret[place + 1 :])) is None
+    assert key_authentication.authenticate(header_of(key.key_id, "0" * 32)) is None
+    assert key_authentication.authenticate(f"Bearer {text}")
 
 
 def test_a_well_formed_key_costs_one_query_known_or_not(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     _, text = make(organization)
-    keys.authenticate(f"Bearer {text}")
+    key_authentication.authenticate(f"Bearer {text}")
     timed_cache.clear_all()
     with django_assert_num_queries(1):
-        assert keys.authenticate(f"Bearer {text}")
+        assert key_authentication.authenticate(f"Bearer {text}")
     with django_assert_num_queries(0):
-        assert keys.authenticate(f"bearer {text}")
+        assert key_authentication.authenticate(f"bearer {text}")
     unknown = f"aik_{'0' * 8}_{'0' * 32}"
     with django_assert_num_queries(1):
-        assert keys.authenticate(f"Bearer {unknown}_{keys.checksum(unknown)}") is None
+        assert key_authentication.authenticate(f"Bearer {unknown}_{key_text.checksum(unknown)}") is None
 
 
-@given(st.integers(0, 51), st.sampled_from(keys.BASE62))
+@given(st.integers(0, 51), st.sampled_from(key_text.BASE62))
 def test_a_mistyped_character_is_found_without_a_query(place: int, character: str) -> None:
     body = f"aik_{'Ab3dE6gH'}_{'x1' * 16}"
-    text = f"{body}_{keys.checksum(body)}"
-    assert keys.parse(f"Bearer {text}") is not None
+    text = f"{body}_{key_text.checksum(body)}"
+    assert key_text.parse(f"Bearer {text}") is not None
     wrong = text[:place] + character + text[place + 1 :]
-    assert wrong == text or keys.authenticate(f"Bearer {wrong}") is None
+    assert wrong == text or key_authentication.authenticate(f"Bearer {wrong}") is None
 
 
 @given(st.one_of(st.text(), st.text(min_size=WELL_FORMED, max_size=WELL_FORMED), st.binary(), st.none()))
 def test_malformed_headers_do_not_raise(header: object) -> None:
-    assert keys.authenticate(header) is None
-    assert keys.authenticate(f"Bearer {header}") is None
+    assert key_authentication.authenticate(header) is None
+    assert key_authentication.authenticate(f"Bearer {header}") is None
 
 
 @pytest.mark.parametrize(
@@ -134,37 +134,37 @@ def test_malformed_headers_do_not_raise(header: object) -> None:
     ],
 )
 def test_hostile_headers_do_not_authenticate(header: str) -> None:
-    assert keys.authenticate(header) is None
+    assert key_authentication.authenticate(header) is None
 
 
 @pytest.mark.parametrize("scheme", ["Basic  ", "Bearer_", "Bearer", "Token: ", "Bearer  "])
 def test_a_valid_key_with_another_scheme_does_not_authenticate(organization: Organization, scheme: str) -> None:
     _, text = make(organization)
-    assert keys.authenticate(f"{scheme}{text}") is None
-    assert keys.authenticate(f"bEARER {text}")
+    assert key_authentication.authenticate(f"{scheme}{text}") is None
+    assert key_authentication.authenticate(f"bEARER {text}")
 
 
 def test_revoked_and_expired_keys_do_not_authenticate(organization: Organization) -> None:
     key, text = make(organization)
     _, expired = make(organization, expires_at=timezone.now())
-    assert keys.authenticate(f"Bearer {expired}") is None
+    assert key_authentication.authenticate(f"Bearer {expired}") is None
     with organization_scope(organization.pk):
         assert keys.revoke_key(key=key, actor="user:owner")
         assert not keys.revoke_key(key=key, actor="user:owner")
-    assert keys.authenticate(f"Bearer {text}") is None
+    assert key_authentication.authenticate(f"Bearer {text}") is None
 
 
 def test_last_use_is_recorded_at_most_once_per_minute(organization: Organization) -> None:
     key, text = make(organization)
-    keys.authenticate(f"Bearer {text}")
+    key_authentication.authenticate(f"Bearer {text}")
     first = stored(key).last_used_at
     timed_cache.clear_all()
-    keys.authenticate(f"Bearer {text}")
+    key_authentication.authenticate(f"Bearer {text}")
     assert first is not None
     assert stored(key).last_used_at == first
     ApiKey._base_manager.update(last_used_at=first - timedelta(minutes=2))
     timed_cache.clear_all()
-    keys.authenticate(f"Bearer {text}")
+    key_authentication.authenticate(f"Bearer {text}")
     assert stored(key).last_used_at > first - timedelta(minutes=1)  # type: ignore[operator]
 
 
@@ -178,19 +178,19 @@ def test_changing_or_using_one_key_leaves_the_others_alone(organization: Organiz
     with organization_scope(organization.pk):
         new, _ = keys.rotate_key(key=rotated, overlap=timedelta(0), actor="user:owner")
         keys.revoke_key(key=revoked, actor="user:owner")
-    assert keys.authenticate(f"Bearer {text}")
+    assert key_authentication.authenticate(f"Bearer {text}")
     assert list(others.exclude(pk=new.pk).values()) == before
-    assert keys.authenticate(f"Bearer {other_text}")
+    assert key_authentication.authenticate(f"Bearer {other_text}")
     assert stored(used).revoked_at is None
 
 
 def test_wrong_keys_are_not_cached(organization: Organization) -> None:
     """Whoever tries many would push out those that are in use."""
     key, text = make(organization)
-    assert keys.authenticate(header_of(key.key_id, "0" * 32)) is None
-    assert len(keys._remembered._kept) == 0
-    assert keys.authenticate(f"Bearer {text}")
-    assert len(keys._remembered._kept) == 1
+    assert key_authentication.authenticate(header_of(key.key_id, "0" * 32)) is None
+    assert len(key_authentication._remembered._kept) == 0
+    assert key_authentication.authenticate(f"Bearer {text}")
+    assert len(key_authentication._remembered._kept) == 1
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_another_organizations_key_cannot_be_revoked(
     key, text = make(organization)
     with organization_scope(other_organization.pk):
         assert not keys.revoke_key(key=key, actor="user:stranger")
-    assert keys.authenticate(f"Bearer {text}")
+    assert key_authentication.authenticate(f"Bearer {text}")
 
 
 def test_without_an_epoch_a_key_is_remembered_for_half_a_second_and_never_beyond_its_expiry(
@@ -234,15 +234,15 @@ def test_without_an_epoch_a_key_is_remembered_for_half_a_second_and_never_beyond
     monkeypatch.setattr("aiinfra.timed_cache.time.monotonic", lambda: seconds)
     monkeypatch.setattr(timezone, "now", lambda: now)
     _, text = make(organization, expires_at=now + timedelta(minutes=1))
-    assert keys.authenticate(f"Bearer {text}")
+    assert key_authentication.authenticate(f"Bearer {text}")
     ApiKey._base_manager.update(role=Role.VIEWER.value)
     seconds += 0.49
-    assert keys.authenticate(f"Bearer {text}").role is not Role.VIEWER  # type: ignore[union-attr]
+    assert key_authentication.authenticate(f"Bearer {text}").role is not Role.VIEWER  # type: ignore[union-attr]
     now += timedelta(minutes=1)
-    assert keys.authenticate(f"Bearer {text}") is None
+    assert key_authentication.authenticate(f"Bearer {text}") is None
     now -= timedelta(minutes=1)
     seconds += 0.02
-    assert keys.authenticate(f"Bearer {text}").role is Role.VIEWER  # type: ignore[union-attr]
+    assert key_authentication.authenticate(f"Bearer {text}").role is Role.VIEWER  # type: ignore[union-attr]
 
 
 def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Organization, admin: User) -> None:
@@ -252,7 +252,7 @@ def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Or
 
     def works() -> bool:
         timed_cache.clear_all()
-        return keys.authenticate(f"Bearer {text}") is not None
+        return key_authentication.authenticate(f"Bearer {text}") is not None
 
     assert works()
     for role in (Role.VIEWER, Role.FINANCE):
@@ -269,4 +269,4 @@ def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Or
 
 def test_a_key_of_a_command_depends_on_nobody(organization: Organization) -> None:
     _, text = make(organization, Role.OWNER)
-    assert keys.authenticate(f"Bearer {text}") is not None
+    assert key_authentication.authenticate(f"Bearer {text}") is not None

@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication, keys
 from aiinfra.tenants.authorization import PERMISSIONS, Role
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -38,7 +38,7 @@ def test_a_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
     assert (created.status_code, created.headers["Location"]) == (302, reverse("keys"))
     response = client.get(reverse("keys"))
     text = shown_key(response.text)
-    principal = keys.authenticate(f"Bearer {text}")
+    principal = key_authentication.authenticate(f"Bearer {text}")
     assert principal is not None
     assert principal.scopes == {"queue:read"}
     assert "no-store" in response.headers["Cache-Control"]
@@ -100,7 +100,7 @@ def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: U
     key = make(organization)
     client = client_of(admin)
     response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"}, follow=True)
-    assert keys.authenticate(f"Bearer {shown_key(response.text)}")
+    assert key_authentication.authenticate(f"Bearer {shown_key(response.text)}")
     assert "replaced" in response.text
 
 

@@ -35,7 +35,7 @@ MAY_SEE_ALL = {
     "aiinfra/secret_rotation.py": "encrypts every organization's secrets with the newest key",
     "aiinfra/tenants/admin.py": "staff's raw records",
     "aiinfra/tenants/invitations.py": "a link is looked up before its organization is known",
-    "aiinfra/tenants/keys.py": "a key is looked up before its organization is known",
+    "aiinfra/tenants/key_authentication.py": "a key is looked up before its organization is known",
     "aiinfra/tenants/sso/checks.py": "asks the identity providers of every organization",
     "aiinfra/tenants/sso/enforcement.py": "finds out which organizations a session may see",
     "aiinfra/tenants/sso/views.py": "a login begins before its organization is known",

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from aiinfra.notifications.models import Channel
-from aiinfra.tenants import keys, peppers
+from aiinfra.tenants import key_authentication, keys, peppers
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -94,7 +94,7 @@ def test_rows_of_an_earlier_version_keep_working(
         price = store_price(apps)
 
     assert peppers.count_by_pepper() == peppers.PepperCounts(1, 0, 0)
-    assert keys.authenticate(f"Bearer {secret}") is not None
+    assert key_authentication.authenticate(f"Bearer {secret}") is not None
     assert SessionStore(session_key)["theme"] == "dark"
     assert Session.objects.get().session_key == session_id(session_key)
     assert TARGET not in stored_channel()

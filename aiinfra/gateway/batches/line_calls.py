@@ -12,7 +12,7 @@ from aiinfra.batches.models import Batch, BatchLine
 from aiinfra.batches.packing import unpack
 from aiinfra.gateway.batches.line_doors import LineDoor
 from aiinfra.gateway.v1.door import OpenBody
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import Membership
@@ -73,7 +73,7 @@ def raw_body(line: BatchLine) -> dict[str, Any]:
 
 def _principal(batch: Batch) -> Principal | None:
     if batch.api_key_id is not None:
-        return keys.principal_of_key(batch.api_key_id)
+        return key_authentication.principal_of_key(batch.api_key_id)
     if batch.user_id is None:
         return None
     members = Membership.objects.select_related("organization", "user")

@@ -19,12 +19,11 @@ def may_send_large_body(environ: dict[str, Any]) -> bool:
     """Whether the WSGI environment has a valid API key, or the session of an active user. False if that cannot be found
     out.
     """
-    from aiinfra.tenants import keys  # gunicorn imports this module before Django is set up
 
     request = WSGIRequest({**environ, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"})
     try:
         if "HTTP_AUTHORIZATION" in environ:
-            return keys.authenticate(environ["HTTP_AUTHORIZATION"]) is not None
+            return key_authentication.authenticate(environ["HTTP_AUTHORIZATION"]) is not None
         SessionMiddleware(lambda _: HttpResponse()).process_request(request)
         return get_user(request).is_authenticated
     except Exception:

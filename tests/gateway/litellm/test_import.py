@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aiinfra.gateway.litellm.reading import BudgetPlan, KeyPlan, plan_of
 from aiinfra.providers.models import FallbackRoute, ModelAlias
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Budget
@@ -91,7 +91,7 @@ def test_models_fallbacks_keys_teams_and_budgets_are_brought(organization: Organ
     )
     assert budgets == {("tag", "monthly", 50 * 10**9, "block"), ("api_key", "daily", 25 * 10**8, "block")}
     secret = next(line for line in lines if line.startswith("key bot: ")).removeprefix("key bot: ")
-    assert keys.authenticate(f"Bearer {secret}") is not None
+    assert key_authentication.authenticate(f"Bearer {secret}") is not None
 
 
 def test_what_cannot_be_brought_is_named(organization: Organization, files: list[str]) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from aiinfra.tenants import keys
+from aiinfra.tenants import key_authentication, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, PersonSession, User
 from aiinfra.tenants.scope import organization_scope
@@ -54,7 +54,7 @@ def test_people_whom_the_provider_knows_stay(client: Client, key: str, checked: 
     for _ in range(3):
         assert checked() == 1
         assert is_in(client)
-    assert keys.authenticate(f"Bearer {key}")
+    assert key_authentication.authenticate(f"Bearer {key}")
 
 
 def test_deactivation_ends_sessions_keys_and_membership(
@@ -63,7 +63,7 @@ def test_deactivation_ends_sessions_keys_and_membership(
     idp.is_active = False
     checked()
     assert not is_in(client)
-    assert keys.authenticate(f"Bearer {key}") is None
+    assert key_authentication.authenticate(f"Bearer {key}") is None
     assert not Membership.objects.exists()
     assert checked() == 0
 
@@ -75,7 +75,7 @@ def test_the_last_owner_stays_a_member_without_sessions_and_keys(
     idp.is_active = False
     checked()
     assert not is_in(client)
-    assert keys.authenticate(f"Bearer {key}") is None
+    assert key_authentication.authenticate(f"Bearer {key}") is None
     assert Membership.objects.get().role == "owner"
 
 

@@ -1,0 +1,59 @@
+"""The text of an API key.
+
+It has the form `aik_<id, 8>_<secret, 32>_<checksum, 6>` in base62. The id finds the row; the secret has 190 bits; the
+checksum rejects a mistyped key without a query.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
+CREDENTIAL_LENGTH = 52
+SCHEME = "bearer "
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The parts of a well-formed key, and the SHA-256 of its text, by which processes remember it."""
+
+    key_id: str
+    secret: str
+    digest: bytes
+
+
+def parse(header_value: object) -> Credential | None:
+    """Parse `Bearer <key>`; None unless the checksum is right."""
+    if not isinstance(header_value, str) or len(header_value) != len(SCHEME) + CREDENTIAL_LENGTH:
+        return None
+    if header_value[: len(SCHEME)].lower() != SCHEME:
+        return None
+    text = header_value[len(SCHEME) :]
+    match = CREDENTIAL.fullmatch(text)
+    if match is None or checksum(text[:-7]) != match[3]:
+        return None
+    return Credential(key_id=match[1], secret=match[2], digest=hashlib.sha256(text.encode()).digest())
+
+
+def checksum(text: str) -> str:
+    """CRC-32 as six base62 characters: detects typing errors, proves nothing."""
+    number, characters = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, len(BASE62))
+        characters = BASE62[digit] + characters
+    return characters
+
+
+def new() -> tuple[str, str, str]:
+    """The id, the secret and the text of a new key."""
+    key_id, secret = _random(8), _random(32)
+    body = f"aik_{key_id}_{secret}"
+    return key_id, secret, f"{body}_{checksum(body)}"
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(BASE62) for _ in range(length))
