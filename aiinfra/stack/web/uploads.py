@@ -19,6 +19,7 @@ def may_send_large_body(environ: dict[str, Any]) -> bool:
     """Whether the WSGI environment has a valid API key, or the session of an active user. False if that cannot be found
     out.
     """
+    from aiinfra.tenants import key_authentication  # gunicorn imports this module before Django is set up
 
     request = WSGIRequest({**environ, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"})
     try:
