@@ -112,6 +112,12 @@ class AIRequest(TenantModel):
                 name="request_following",
                 condition=models.Q(status="pending", leader_id__isnull=False),
             ),
+            # All that the query names, or SQLite without statistics reads every request of the organization instead.
+            models.Index(
+                fields=["organization", "leader_id", "created_at", "id"],
+                name="request_followers",
+                condition=models.Q(status="pending", leader_id__isnull=False),
+            ),
             models.Index(
                 fields=["organization", "not_before"],
                 name="request_held",

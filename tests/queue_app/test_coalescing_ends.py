@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aiinfra.providers.base import ChatAnswer
@@ -208,3 +210,15 @@ def test_a_fallback_answer_is_not_shared(send: Ask, provider: ScriptedProvider) 
     process(claimed())
     assert (now(leader).status, response_of(leader)) == (Status.COMPLETED, "From another model.")
     assert (now(follower).status, now(follower).leader_id, now(follower).cached) == (Status.PENDING, None, False)
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="it keeps statistics by itself")
+def test_a_request_looks_for_its_followers_alone_even_without_statistics(send: Ask) -> None:
+    """SQLite would read every request of the organization, at each one that ends."""
+    leader, _ = send(), send()
+    with CaptureQueriesContext(connection) as asked:
+        assert coalescing._oldest_follower.run(leader_id=leader.id)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
+        plan = "\n".join(row[3] for row in cursor.fetchall())
+    assert "request_followers (organization_id=? AND leader_id=?)" in plan
