@@ -14,8 +14,10 @@ from queue_app.ordering.index import PREFIX
 
 STANDBY = PREFIX + "standby"
 """The list of threads that stand by; `lua/wake.lua` takes the last one first, so that the others' tickets can end."""
-STANDBY_S = 0.25
-"""Shorter than Redis's timeout, which would end the wait with an error."""
+WAIT_S = 0.25
+"""How long Redis is asked to wait: less than its timeout, which would end the wait with an error."""
+WAITS = 4
+"""How often in a row. A thread that was not woken for a second is not needed now."""
 STANDING_BY_MAX = settings.REDIS_MAX_CONNECTIONS // 2
 """Threads of a process that stand by at once: each occupies one of its Redis connections."""
 FORGOTTEN_AFTER_S = 5
@@ -25,7 +27,7 @@ _places = threading.BoundedSemaphore(STANDING_BY_MAX)
 
 
 def stand_by(worker: str) -> bool:
-    """Whether this thread was woken within `STANDBY_S`: there may be work. Raises RedisError."""
+    """Whether this thread was woken within a second: there may be work. Raises RedisError."""
     if not _places.acquire(blocking=False):
         return False
     try:
@@ -39,8 +41,8 @@ def _is_woken(name: str) -> bool:
     with redis_client().pipeline(transaction=False) as pipeline:
         pipeline.lpush(STANDBY, name)
         pipeline.expire(STANDBY, FORGOTTEN_AFTER_S)
-        pipeline.blpop([woken], timeout=STANDBY_S)
-        if pipeline.execute()[-1]:
+        pipeline.blpop([woken], timeout=WAIT_S)
+        if pipeline.execute()[-1] or any(redis_client().blpop([woken], timeout=WAIT_S) for _ in range(1, WAITS)):
             return True
         # Woken at the last moment if it no longer stands by.
         pipeline.lrem(STANDBY, 0, name)

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 
 @pytest.fixture
-def stand_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandBy]:
+def stand_by() -> Iterator[StandBy]:
     """Lets a thread stand by until it is woken; its name is in `woken` then."""
-    monkeypatch.setattr(standby, "STANDBY_S", 0.4)
     threads: list[threading.Thread] = []
     is_over = threading.Event()
 
