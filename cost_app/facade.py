@@ -94,6 +94,7 @@ class CostOptimizer:
     record_uses = staticmethod(rules.record_uses)
     off_peak_begin = staticmethod(rules.off_peak_begin)
     quote = staticmethod(quoting.quote)
+    bound = staticmethod(admission.bound)
     left_after = staticmethod(left.left_after)
     open_attempt = staticmethod(admission.open_attempt)
     current_attempt = staticmethod(attempts.current_attempt)

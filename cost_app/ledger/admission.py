@@ -73,6 +73,15 @@ def plan(order: AttemptOrder) -> Plan:
     return Plan(order, policy, attempt, windows)
 
 
+def bound(order: AttemptOrder) -> int:
+    """The maximum cost of a call with its own model, in nano-dollars; 0 without a price. No budget is asked.
+
+    Raises ModelNotPricedError if the organization refuses models without a price.
+    """
+    policy = policy_in_force(order.organization_id)
+    return _bound(order, policy) if _price(order, policy) else 0
+
+
 @transaction.atomic(savepoint=False)
 def open_attempt(order: AttemptOrder) -> Attempt:
     """Admit one provider call and reserve its maximum cost in every budget that counts it.

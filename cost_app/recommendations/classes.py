@@ -14,6 +14,7 @@ from typing import Any
 from cost_app.models import RequestClass
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
 
+NAMES = frozenset(RequestClass.values)
 LONG_PROMPT_BYTES = 6_000
 """All turns together; about 1,500 tokens of English."""
 LONG_ANSWER_TOKENS = 2_000
@@ -54,7 +55,7 @@ def classify(messages: Sequence[dict[str, Any]], max_tokens: int, explicit: str 
 
     `max_tokens` is the limit of the answer; 0 where it is not known.
     """
-    if explicit in RequestClass.values:
+    if explicit in NAMES:
         return RequestClass(explicit)
     text = _ends_of(_text_of(messages[-1])) if messages else ""
     if _CREATIVE.search(text):

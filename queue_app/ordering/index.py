@@ -24,6 +24,8 @@ from queue_app.models import AIRequest, Priority, QueuePolicy
 PREFIX = "{aiq}:"
 LUA = Path(__file__).parent / "lua"
 ADMIT_BATCH = 500
+WEIGHTS = tuple(Priority.values)
+"""Django computes `values` at each access, which would be 1 % of accepting a request."""
 LAYOUT = "2"
 """Changes with the keys and members that the scripts write, so that an earlier release's index is rebuilt."""
 
@@ -249,10 +251,10 @@ def held() -> dict[int | None, int]:
 def room_of(organization_id: int) -> tuple[dict[int, int], int]:
     """An organization's ready requests by priority, and how many may wait. Raises RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
-        pipeline.hmget(PREFIX + "depth", [f"{organization_id}:{weight}" for weight in Priority.values])
+        pipeline.hmget(PREFIX + "depth", [f"{organization_id}:{weight}" for weight in WEIGHTS])
         pipeline.hget(PREFIX + "policy", str(organization_id))
         counts, policy = pipeline.execute()
-    depth = {weight: int(count or 0) for weight, count in zip(Priority.values, counts, strict=True)}
+    depth = {weight: int(count or 0) for weight, count in zip(WEIGHTS, counts, strict=True)}
     return depth, int(policy.split(":")[2]) if policy else QueuePolicy.DEPTH_LIMIT
 
 

@@ -64,10 +64,8 @@ def _opened(asked: Submission, call: EmbeddingCall, reference: UUID | None) -> A
         priority=asked.priority,
     )
     try:
-        with transaction.atomic(durable=True):
+        with key_rates.charged(asked.key_limits, order), transaction.atomic(durable=True):
             attempt = cost.open_attempt(order)
-            if asked.api_key_id is not None:
-                key_rates.charge(asked.api_key_id, asked.key_limits, asked.messages, 0, attempt.bound_nano)
             cost.dispatch(attempt, timedelta(seconds=call.timeout_s))
     except Exception:
         breaker.release_probe(asked.provider, asked.model)

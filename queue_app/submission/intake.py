@@ -92,7 +92,8 @@ def accept(
     if lookup is None and submission.cache_mode != "bypass":
         lookup = cache.prepare(question_of(submission, terms))
     try:
-        with starter.reserved(submission, terms) if starter else nullcontext({}) as started:
+        charged = key_rates.charged(submission.key_limits, _order_of(submission, terms))
+        with charged, starter.reserved(submission, terms) if starter else nullcontext({}) as started:
             columns = {"starter": starter, "flight": flight, "accepted_position": position, **started}
             request = grouped(partial(store, submission, terms, lookup, **columns))
     except IntegrityError:
@@ -106,6 +107,20 @@ def accept(
     else:
         events.publish_changes(request)
     return request
+
+
+def _order_of(submission: Submission, terms: CallTerms) -> AttemptOrder:
+    """What the request's key is charged for, before there is a row."""
+    return AttemptOrder(
+        organization_id=submission.organization_id,
+        provider=terms.provider,
+        model=terms.model,
+        messages=submission.messages,
+        max_tokens=terms.max_tokens or DEFAULT_OUTPUT_TOKENS,
+        service_tier=submission.service_tier,
+        parameters=submission.parameters,
+        api_key_id=submission.api_key_id,
+    )
 
 
 def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> AIRequest | None:
@@ -199,15 +214,6 @@ def store(
         # Last: from here to the commit other calls wait for the budgets.
         attempt = cost.open_attempt(replace(attempt_order(request, call), request_class=terms.request_class))
         record_model(request, attempt)
-        if submission.api_key_id is not None:
-            max_tokens = attempt.max_tokens or call["max_tokens"]
-            key_rates.charge(
-                submission.api_key_id,
-                submission.key_limits,
-                [submission.messages, submission.parameters],
-                max_tokens,
-                attempt.bound_nano,
-            )
         if starter is not None:
             starter.admit(request, call, attempt)
     return request

@@ -4,10 +4,18 @@ As with OpenAI, a request counts with its maximum: its prompt, at four bytes per
 allows, or the maximum cost of its call. Answers from the cache and repeated attempts count nothing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pydantic_core
 
 from aiinfra.rate_limits import Rate, take
 from aiinfra.tenants.key_limits import NANO, KeyLimits
+from cost_app import create_cost_optimizer
+from cost_app.facade import AttemptOrder
+
+cost = create_cost_optimizer()
 
 BYTES_PER_TOKEN = 4
 
@@ -20,22 +28,36 @@ class KeyRateError(Exception):
         self.retry_after_s = retry_after_s
 
 
-def charge(api_key_id: int, limits: KeyLimits, prompt: object, max_tokens: int, bound_nano: int) -> None:
-    """Take a request's tokens and dollars from the key's minute, or raise KeyRateError and take nothing.
+@contextmanager
+def charged(limits: KeyLimits, order: AttemptOrder) -> Iterator[None]:
+    """Take a call's tokens and dollars from the minute of its key, or raise KeyRateError and take nothing.
 
-    One Redis command for a key that has one of these limits, none for others.
+    They are given back if the block raises. The dollars are those of the model that was asked for, even if a budget
+    selects a cheaper one. One Redis command for a key that has one of these limits, none for others, and none in the
+    block, whose transaction others may wait for. Raises ModelNotPricedError.
     """
+    rates = _rates(limits, order)
+    if rates:
+        taken = take(rates)
+        if isinstance(taken.refused, Rate):
+            raise KeyRateError(_message(taken.refused), max(1, taken.retry_after_s))
+    try:
+        yield
+    except BaseException:
+        if rates:
+            take([replace(each, cost=-each.cost) for each in rates])
+        raise
+
+
+def _rates(limits: KeyLimits, order: AttemptOrder) -> list[Rate]:
     rates = []
     if limits.tokens_per_minute:
-        tokens = len(pydantic_core.to_json(prompt)) // BYTES_PER_TOKEN + max_tokens
-        rates.append(Rate(f"key:{api_key_id}:tokens", limits.tokens_per_minute, "tokens", tokens))
+        prompt = pydantic_core.to_json([order.messages, order.parameters])
+        tokens = len(prompt) // BYTES_PER_TOKEN + order.max_tokens
+        rates.append(Rate(f"key:{order.api_key_id}:tokens", limits.tokens_per_minute, "tokens", tokens))
     if limits.nano_per_minute:
-        rates.append(Rate(f"key:{api_key_id}:dollars", limits.nano_per_minute, "dollars", bound_nano))
-    if not rates:
-        return
-    taken = take(rates)
-    if isinstance(taken.refused, Rate):
-        raise KeyRateError(_message(taken.refused), max(1, taken.retry_after_s))
+        rates.append(Rate(f"key:{order.api_key_id}:dollars", limits.nano_per_minute, "dollars", cost.bound(order)))
+    return rates
 
 
 def _message(rate: Rate) -> str:

@@ -26,6 +26,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import LedgerEntry
 from queue_app import control, events
 from queue_app.models import AIRequest, RequestContent, Status
+from queue_app.processing import in_flight
 from tests.api.support import CHAT, MESSAGES, Caller, refused
 from tests.gateway.conftest import has_free_places
 from tests.providers.conftest import SandboxClient
@@ -131,6 +132,7 @@ def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
 ) -> None:
     worker()
     assert ask(program).status_code == 200
+    wait_until(lambda: not in_flight.running_count(), "the answer to be in the cache")
     for _ in range(2):
         room._places.take(organization.pk)
     response = ask(program)

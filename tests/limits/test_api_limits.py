@@ -1,15 +1,17 @@
 """Limits as a client of the API meets them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from aiinfra.rate_limits import Rate, Taken, take
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
@@ -17,7 +19,9 @@ from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits, networks_of
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import Budget
 from queue_app.models import AIRequest
+from queue_app.submission import key_rates
 from tests.api.support import QUEUE, Caller, enqueue_body, refused
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
@@ -173,6 +177,33 @@ def test_dollars_per_minute_count_the_maximum_cost(limited: Callable[..., Caller
     assert statuses[-1] == 429
     with system_scope():
         assert AIRequest.objects.count() == statuses.count(202)
+
+
+def test_a_request_that_a_budget_refuses_counts_nothing(
+    limited: Callable[..., Caller], organization: Organization
+) -> None:
+    caller = limited(tokens_per_minute=1_000, nano_per_minute=1_500_000)
+    with organization_scope(organization.pk):
+        budget = Budget.objects.create(organization=organization, period="daily", limit_nano=0, enforcement="block")
+    assert [caller.post(QUEUE, enqueue_body(maxTokens=900)).status_code for _ in range(3)] == [402] * 3
+    with organization_scope(organization.pk):
+        Budget.objects.filter(pk=budget.pk).update(is_active=False)
+    assert caller.post(QUEUE, enqueue_body(maxTokens=900)).status_code == 202
+
+
+def test_no_one_waits_for_redis_while_a_key_is_charged(
+    limited: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer: Redis may hang for half a second."""
+    before, depths = len(connection.savepoint_ids), []
+
+    def noted(rates: Sequence[Rate]) -> Taken:
+        depths.append(len(connection.savepoint_ids))
+        return take(rates)
+
+    monkeypatch.setattr(key_rates, "take", noted)
+    assert limited(tokens_per_minute=10_000).post(QUEUE, enqueue_body()).status_code == 202
+    assert depths == [before]
 
 
 @pytest.mark.parametrize(
