@@ -178,6 +178,15 @@ def known_terms() -> dict[int, tuple[tuple[int, ...], frozenset[int]]]:
     }
 
 
+def is_drained() -> bool:
+    """Whether no request is ready, delayed, or waiting for a limit, so that `promote` has nothing to do. Raises
+    RedisError.
+
+    A plain command: at a third of the script's CPU, it is what an idle product runs five times per second.
+    """
+    return not redis_client().exists(*(PREFIX + name for name in ("heads", "delayed", "full")))
+
+
 def promote() -> int:
     """Make requests ready whose delay or provider-limit wait is over. Returns how many organizations have work to
     start.

@@ -37,6 +37,8 @@ def wake_for_ready() -> None:
 
     Covers retries that have become due, resumed priorities, and tickets that Redis lost.
     """
+    if index.is_drained():
+        return
     if index.promote() and ticket_queue().count == 0:
         for _ in range(min(index.ready_total(), WAITING_MAX)):
             push_ticket()

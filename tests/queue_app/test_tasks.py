@@ -22,6 +22,7 @@ from queue_app.processing import in_flight
 from queue_app.scheduler import Job, deferred
 from queue_app.stats import depth_history
 from tests.queue_app.conftest import ScriptedProvider
+from tests.support.costs import counted_costs
 from tests.support.processes import free_port
 
 Submit = Callable[..., AIRequest]
@@ -106,6 +107,25 @@ def test_a_due_retry_wakes_a_worker(submit: Submit) -> None:
     redis_client().zadd(index.PREFIX + "delayed", dict.fromkeys(redis_client().zrange("{aiq}:delayed", 0, -1), 1))
     tickets.wake_for_ready()
     assert tickets.ticket_queue().count == 1
+
+
+def test_an_empty_queue_costs_the_scheduler_one_plain_command(submit: Submit) -> None:
+    with counted_costs() as costs:
+        tickets.wake_for_ready()
+    assert costs.counts == (0, 0, 1)
+    assert index.is_drained()
+    submit()
+    assert not index.is_drained()
+
+
+def test_requests_that_wait_for_a_limit_keep_the_scheduler_looking(submit: Submit) -> None:
+    submit()
+    index.run("set_limits", ["deepseek/deepseek-chat", 1])
+    submit()
+    assert index.claim()
+    assert index.claim() is None
+    assert redis_client().zcard(index.PREFIX + "heads") == 0
+    assert not index.is_drained()
 
 
 def test_a_ticket_is_json_and_names_no_request(submit: Submit) -> None:
