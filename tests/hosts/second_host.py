@@ -7,16 +7,20 @@ from typing import Any
 import httpx2
 
 from tests.faults.program import Program
-from tests.faults.stack import MANAGE, PATIENCE_S, Stack, order
-from tests.support.processes import answers, free_port, wait_until
+from tests.faults.stack import PATIENCE_S, Stack, order
+from tests.support.processes import ROOT, answers, free_port, wait_until
 
-GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
+GUNICORN = ["-P", "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi", "--chdir"]
+"""-P: the code is that of PYTHONPATH, not of the directory in which the tests run."""
 
 
 class SecondHost:
-    """Has the settings of the first host, another data directory and port, and what `settings` change."""
+    """Has the settings of the first host, another data directory and port, and what `settings` change.
 
-    def __init__(self, stack: Stack, directory: Path, **settings: str) -> None:
+    It runs the code in `root`.
+    """
+
+    def __init__(self, stack: Stack, directory: Path, root: Path = ROOT, **settings: str) -> None:
         self._stack = stack
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -26,11 +30,13 @@ class SecondHost:
             "PORT": str(port),
             "SECRET_KEY": (stack.directory / "secret_key").read_text().strip(),
             "API_KEY_PEPPER": (stack.directory / "api_key_pepper").read_text().strip(),
+            "PYTHONPATH": str(root),
             **settings,
         }
-        self.workers = Program("workers-b", [*MANAGE, "worker"], self.env, directory / "workers.log")
-        self.scheduler = Program("scheduler-b", [*MANAGE, "scheduler"], self.env, directory / "scheduler.log")
-        self.web = Program("web-b", GUNICORN, self.env, directory / "web.log")
+        manage = [sys.executable, str(root / "manage.py")]
+        self.workers = Program("workers-b", [*manage, "worker"], self.env, directory / "workers.log")
+        self.scheduler = Program("scheduler-b", [*manage, "scheduler"], self.env, directory / "scheduler.log")
+        self.web = Program("web-b", [sys.executable, *GUNICORN, str(root)], self.env, directory / "web.log")
         self.programs = [self.workers, self.scheduler, self.web]
 
     def start(self) -> None:

@@ -1,0 +1,116 @@
+"""A PostgreSQL with few connections, and pgbouncer in front of it, which gives each transaction a server."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.audit import assert_sound
+from tests.faults.databases import Postgres
+from tests.faults.program import Program
+from tests.faults.stack import Stack
+from tests.hosts.clusters import AS_POSTGRES, DATABASE, Server
+from tests.hosts.load import Load
+from tests.support.processes import free_port, wait_until
+
+CONNECTIONS = 20
+POOL = 8
+CALLS = 60
+BOUNCER = """\
+[databases]
+{database} = host=127.0.0.1 port={server} user={role}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 10
+max_client_conn = 200
+logfile = {directory}/pgbouncer.log
+"""
+
+
+ROLE = "aiinfra"
+RESERVED = 3
+"""For the test, which is a superuser."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    running = Server(max_connections=str(CONNECTIONS + RESERVED), superuser_reserved_connections=str(RESERVED))
+    try:
+        running.create()
+        running.execute(f"CREATE ROLE {ROLE} LOGIN")
+        for kind in ("TABLES", "SEQUENCES"):
+            running.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {ROLE}")
+            running.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {kind} TO {ROLE}")
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture(scope="module")
+def stack(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Five processes with pools that are larger than what the server allows."""
+    size = {"DATABASE_POOL_SIZE": str(POOL), "WEB_PROCESSES": "2"}
+    size["DATABASE_URL"] = server.url.replace("postgres@", f"{ROLE}@")
+    running = Stack(tmp_path_factory.mktemp("product"), Postgres(server.url, None))
+    for env in (running.env, *(program.env for program in running.programs)):
+        env.update(size)
+    try:
+        running.prepare()
+        running.revive()
+        yield running
+    finally:
+        running.shut_down()
+
+
+@pytest.fixture
+def bouncer(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The product connects through pgbouncer."""
+    binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if binary is None:
+        pytest.fail("this test needs pgbouncer: apt-get install pgbouncer")
+    directory, port = server.directory, free_port()
+    file = directory / "pgbouncer.ini"
+    file.write_text(BOUNCER.format(database=DATABASE, role=ROLE, server=server.port, port=port, directory=directory))
+    file.chmod(0o644)
+    program = Program("pgbouncer", [*AS_POSTGRES, binary, str(file)], {}, directory / "bouncer.log")
+    program.start()
+    wait_until(lambda: accepts_connections(port), "pgbouncer")
+    ours = [stack.web, stack.workers, stack.scheduler]
+    through = {"DATABASE_URL": f"postgres://{ROLE}@127.0.0.1:{port}/{DATABASE}", "DATABASE_TRANSACTION_POOLING": "1"}
+    try:
+        for each in ours:
+            each.kill_group()
+            each.env.update(through)
+            each.start()
+        stack.wait_until_ready()
+        yield
+    finally:
+        program.kill_group()
+
+
+def accepts_connections(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_more_pools_than_connections_only_wait(stack: Stack) -> None:
+    work(stack)
+
+
+@pytest.mark.usefixtures("bouncer")
+def test_pgbouncer_gives_each_transaction_a_server(stack: Stack) -> None:
+    work(stack)
+
+
+def work(stack: Stack) -> None:
+    """A burst, and clients that go on at the same time."""
+    with Load(stack, stack.url, pause_s=0.3) as load:
+        burst = [stack.enqueue(f"Question {number}") for number in range(CALLS)]
+        load.wait_for_more(3)
+    assert load.failures == []
+    assert set(assert_sound(stack, [*burst, *load.accepted]).values()) == {"completed"}
