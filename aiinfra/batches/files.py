@@ -15,6 +15,7 @@ from aiinfra.batches.jsonl import check_file
 from aiinfra.batches.models import FileChunk, Purpose, StoredFile
 from aiinfra.keyset import side
 from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.keys import line_of
 
 CHUNK_BYTES = 256 * 1024
 """A chunk ends with the line that reaches this size."""
@@ -39,10 +40,15 @@ class Owner:
 
 
 def visible(rows: "QuerySet[Row]", principal: Principal, user_ref: str) -> "QuerySet[Row]":
-    """The files or batches that the caller may see: their own, and with `content:read` all of the organization's."""
+    """The files or batches that the caller may see: their own, and with `content:read` all of the organization's.
+
+    A key's own are also those of the keys that rotation has replaced by it.
+    """
     if principal.can("content:read"):
         return rows
-    return rows.filter(api_key_id=principal.api_key_id, user_ref=user_ref)
+    if principal.api_key_id is None:
+        return rows.filter(api_key=None, user_ref=user_ref)
+    return rows.filter(api_key__in=line_of(principal.api_key_id))
 
 
 def row_id(text: str, prefix: str) -> UUID | None:

@@ -38,6 +38,7 @@ BOUNDED_ELSEWHERE = ('FROM "cost_app_ledgerentry" WHERE "cost_app_ledgerentry"."
 ASKED_AGAIN = (
     "/queue/",
     "/queue/requests/",
+    "/queue/batches/",
     "/queue/figures/throughput/",
     "/queue/figures/times/",
     "/budgets/",

@@ -10,7 +10,9 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from aiinfra.batches.erasure import erase_batches
 from aiinfra.batches.models import Batch, BatchLine
+from aiinfra.batches.retention import delete_expired
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.key_access import KeyAccess
@@ -279,6 +281,20 @@ def test_a_revoked_key_sends_nothing_more(
     assert provider.calls == []
 
 
+def test_a_key_that_replaced_another_one_takes_over_its_batches(
+    organization: Organization, provider: ScriptedProvider
+) -> None:
+    terms = {"organization": organization, "name": "bot", "role": Role.OPERATOR, "scopes": ["chat:write"]}
+    old, text = keys.create_key(**terms, actor="command:test")  # type: ignore[arg-type]
+    made = create(Caller(key=text), lines(2))
+    with organization_scope(organization.pk):
+        new, text = keys.rotate_key(key=old, overlap=timedelta(0), actor="command:test")
+    done = finish(Caller(key=text), made["id"])
+    assert done["request_counts"]["completed"] == 2
+    assert {request.api_key_id for request in requests_of(organization)} == {new.pk}
+    assert len(results(Caller(key=text), done["output_file_id"])) == 2
+
+
 def test_the_rules_of_the_key_apply_to_every_line(organization: Organization, provider: ScriptedProvider) -> None:
     access = KeyAccess(models=("deepseek-*",), doors=("chat_completions",), tags=("team",), priority="high")
     _, text = keys.create_key(
@@ -405,3 +421,34 @@ def test_a_list_goes_in_pages(program: Caller) -> None:
     assert ([each["id"] for each in first["data"]], first["has_more"]) == (ids[:1:-1], True)
     rest = json.loads(program.get(BATCHES, after=first["last_id"]).content)
     assert ([each["id"] for each in rest["data"]], rest["has_more"]) == (ids[1::-1], False)
+
+
+def test_an_erasure_ends_batches_and_removes_what_they_say(
+    program: Caller, organization: Organization, provider: ScriptedProvider
+) -> None:
+    finish(program, create(program, lines(2), metadata={"note": "secret"})["id"])
+    pending = create(program, lines(3), metadata={"note": "secret"})
+    with organization_scope(organization.pk):
+        counts: list[tuple[str, int]] = []
+        erase_batches(timezone.now(), "", "erased-1", lambda store, number: counts.append((store, number)))
+        assert sum(number for store, number in counts if store == "batches") == 2
+        assert not BatchLine.objects.exists()
+        assert {(batch.user_ref, str(batch.metadata)) for batch in Batch.objects.all()} == {("erased-1", "{}")}
+    calls = len(provider.calls)
+    step()
+    assert (get(program, pending["id"])["status"], len(provider.calls)) == ("cancelled", calls)
+
+
+def test_finished_batches_are_kept_as_long_as_requests(
+    program: Caller, organization: Organization, provider: ScriptedProvider
+) -> None:
+    finish(program, create(program, lines(1))["id"])
+    create(program, lines(1))
+    with system_scope():
+        Batch.objects.filter(finished_at=None).update(created_at=timezone.now() - timedelta(days=31))
+        Batch.objects.exclude(finished_at=None).update(finished_at=timezone.now() - timedelta(days=29))
+        delete_expired()
+        assert Batch.objects.count() == 2
+        Batch.objects.exclude(finished_at=None).update(finished_at=timezone.now() - timedelta(days=31))
+        delete_expired()
+        assert Batch.objects.exclude(finished_at=None).count() == 0
