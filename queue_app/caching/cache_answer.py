@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
+from aiinfra import database_time
 from aiinfra.providers.base import ChatAnswer, TokenUsage
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, NewEntry
@@ -63,6 +62,6 @@ def cache_answer(claim: Claim, attempt: Attempt, answer: ChatAnswer) -> None:
         request_id=request.id,
         api_key_id=request.api_key_id,
         user_ref=request.user_ref,
-        latency_ms=max(0, (timezone.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else 0,
+        latency_ms=max(0, (database_time.now() - attempt.dispatched_at) // MS) if attempt.dispatched_at else 0,
     )
     cache.store_answer(CacheKey.unpacked(packed), new_entry)
