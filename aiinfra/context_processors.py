@@ -39,6 +39,7 @@ NAVIGATION = [
     NavigationLink("Operate", "Cache", "cache", "bolt", "cache:read", "g s"),
     NavigationLink("Operate", "Playground", "playground", "play-circle", "chat:write", "g y"),
     NavigationLink("Operate", "First call", "first_call", "rocket-launch", "queue:read"),
+    NavigationLink("Operate", "API reference", "reference", "book-open", "queue:read"),
     NavigationLink("Spend", "Costs", "costs", "chart-bar", "cost:read", "g c", is_primary=True),
     NavigationLink("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b", is_primary=True),
     NavigationLink("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l", is_primary=True),

@@ -5,7 +5,7 @@ from django.urls import include, path
 from aiinfra.gateway.aliases_api import aliases_endpoint
 from aiinfra.gateway.chat import chat_endpoint
 from aiinfra.gateway.events import events_endpoint
-from aiinfra.gateway.pages import aliases, batches, first_call, playground
+from aiinfra.gateway.pages import aliases, batches, first_call, playground, reference
 from aiinfra.openapi import schema
 from cache_app.api import cache
 from cost_app.api import cost, exports
@@ -28,6 +28,7 @@ urlpatterns = [
     path("first-call/", first_call.first_call, name="first_call"),
     path("first-call/key/", first_call.create_key, name="first_call_key"),
     path("first-call/waiting/", first_call.waiting, name="first_call_waiting"),
+    path("reference/", reference.reference, name="reference"),
     path("settings/aliases/", aliases.alias_list, name="aliases"),
     path("settings/aliases/create/", aliases.create, name="alias_create"),
     path("settings/aliases/choices/", aliases.model_choices, name="model_choices"),

@@ -237,6 +237,7 @@ PAGE_CELLS = [
     PageCell("key_revoke", "post", "key:manage", "key"),
     PageCell("playground", "get", "chat:write"),
     PageCell("request_steps", "get", "queue:read", "pending"),
+    PageCell("reference", "get", "queue:read"),
     PageCell("first_call", "get", "queue:read"),
     PageCell("first_call_key", "post", "key:manage"),
     PageCell("first_call_waiting", "get", "queue:read"),

@@ -44,6 +44,7 @@ DIALOGS = [
     ("/queue/", "#shortcuts"),
     ("/settings/keys/", "#new-key"),
     ("/settings/members/", "#invite"),
+    ("/settings/aliases/", "#new-alias"),
     ("/finance/invoices/", "#upload"),
 ]
 

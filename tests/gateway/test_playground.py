@@ -8,9 +8,13 @@ from django.urls import reverse
 
 from aiinfra.gateway.pages.steps import Step, steps_of
 from aiinfra.providers.aliases import set_alias
+from aiinfra.templatetags.formats import money
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cache_app.models import CacheHit
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
+from cost_app.models import Attempt
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
@@ -38,9 +42,19 @@ def test_a_waiting_request_has_a_place_and_a_reservation(submit: Submit) -> None
     assert steps["Cache"].text == "Not asked: the cache is off."
     assert steps["Route"].text == "deepseek/deepseek-chat"
     assert steps["Reservation"].text.startswith("Up to $0.0")
+    assert steps["Reservation"].text.endswith("is reserved until the call is booked.")
     assert steps["Queue"].text == "Waiting at high priority, place 2."
     assert steps["Attempt 1"].text == "deepseek/deepseek-chat, not sent yet"
     assert steps["Cost"].text == "$0.00 so far"
+
+
+@pytest.mark.usefixtures("scoped")
+def test_a_reservation_names_what_is_left_in_a_budget_that_blocks(organization: Organization, submit: Submit) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=5_000_000_000, enforcement="block")
+    set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
+    request = submit()
+    bound = Attempt.objects.get().bound_nano
+    assert titled(request)["Reservation"].text.endswith(f"{money(5_000_000_000 - bound)} left in the tightest budget.")
 
 
 @pytest.mark.usefixtures("scoped")
@@ -50,6 +64,7 @@ def test_an_answered_request_has_its_tokens_and_its_cost(
     claim = claimed()
     process(claim)
     steps = titled(claim.request)
+    assert steps["Reservation"].text.endswith("was reserved until the call was booked.")
     assert steps["Queue"].text.startswith("Started")
     assert "charged" in steps["Attempt 1"].text
     assert "20 tokens in, 10 out" in steps["Attempt 1"].text

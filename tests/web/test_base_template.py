@@ -26,8 +26,9 @@ def titles(role: Role, path: str = "/") -> list[str]:
 def test_the_navigation_offers_what_the_role_may_open() -> None:
     finance = ["Finance", "Members", "Fallback routes", "Notifications", "Audit log"]
     spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
-    assert titles(Role.VIEWER) == ["Queue", "Providers", "Cache", *spend, "Members", "Fallback routes"]
-    assert titles(Role.FINANCE) == ["Queue", "Providers", "Cache", *spend, *finance]
+    operate = ["Queue", "Providers", "Cache", "First call", "API reference"]
+    assert titles(Role.VIEWER) == [*operate, *spend, "Members", "Fallback routes"]
+    assert titles(Role.FINANCE) == [*operate, *spend, *finance]
     assert titles(Role.OWNER) == [page.title for page in NAVIGATION if not page.permission.startswith(STAFF_PREFIX)]
     assert navigation(None, "/") == {}
 

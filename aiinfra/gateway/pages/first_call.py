@@ -1,5 +1,6 @@
 """`/first-call/`: programs to copy, with a new key, and a part that notices the first call."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from django.http import HttpResponse
@@ -19,6 +20,7 @@ from queue_app.facade import first_with_key
 
 KEY_NAME = "First call"
 SCOPES = ["chat:write", "queue:read", "queue:write"]
+KEY_ID = re.compile(r"[0-9A-Za-z]{8}")
 WAITS = timedelta(days=1)
 """How far back the page looks for the first call."""
 
@@ -69,7 +71,8 @@ def waiting(request: MemberRequest) -> HttpResponse:
 
 def _waiting(request: MemberRequest) -> dict[str, object]:
     """Of the key in the address, else of any key since the page was opened."""
-    key = ApiKey.objects.filter(key_id=request.GET.get("key", "")[:8]).first()
+    key_id = request.GET.get("key", "")
+    key = ApiKey.objects.filter(key_id=key_id).first() if KEY_ID.fullmatch(key_id) else None
     since = max(key.created_at if key else _since(request), timezone.now() - WAITS)
     found = first_with_key(since, key.pk if key else None)
     return {"key": key, "found": found, "since": int(since.timestamp())}

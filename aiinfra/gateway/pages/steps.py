@@ -66,7 +66,9 @@ def _reservation(status: RequestStatus) -> Iterator[Step]:
     newest = status.attempts[-1]
     left = cost.left_after(newest.id)
     room = "" if left is None else f" {money(left)} left in the tightest budget."
-    yield Step("Reservation", f"Up to {money(newest.bound_nano)} until the call is booked.{room}")
+    is_booked = status.status in ENDED
+    until = "was reserved until the call was booked" if is_booked else "is reserved until the call is booked"
+    yield Step("Reservation", f"Up to {money(newest.bound_nano)} {until}.{room}")
 
 
 def _queue(status: RequestStatus) -> Step:
