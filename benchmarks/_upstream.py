@@ -1,0 +1,62 @@
+"""`python benchmarks/_upstream.py PORT`: a provider that takes almost no time, so that what is in front of it counts.
+
+It answers every chat completion with the same text at once, or with 50 events if it is asked for a stream.
+"""
+
+import asyncio
+import json
+import sys
+
+CHUNKS = 50
+USAGE = {"prompt_tokens": 100, "completion_tokens": CHUNKS, "total_tokens": 100 + CHUNKS}
+HEAD = {"id": "c1", "created": 1, "model": "fast"}
+
+
+def _response(body: bytes, kind: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _whole() -> bytes:
+    message = {"role": "assistant", "content": "word " * CHUNKS}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    answer = {**HEAD, "object": "chat.completion", "choices": [choice], "usage": USAGE}
+    return _response(json.dumps(answer).encode(), "application/json")
+
+
+def _stream() -> bytes:
+    head = {**HEAD, "object": "chat.completion.chunk"}
+    deltas = [{"role": "assistant", "content": "word "}, *({"content": "word "} for _ in range(CHUNKS - 1))]
+    chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    chunks.append({**head, "choices": [], "usage": USAGE})
+    events = [*map(json.dumps, chunks), "[DONE]"]
+    return _response("".join(f"data: {event}\n\n" for event in events).encode(), "text/event-stream")
+
+
+WHOLE, STREAM = _whole(), _stream()
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the requests of one connection."""
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            lines = head.lower().split(b"\r\n")
+            length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
+            body = await reader.readexactly(length)
+            writer.write(STREAM if b'"stream":true' in body.replace(b" ", b"") else WHOLE)
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        """The client has left."""
+    finally:
+        writer.close()
+
+
+async def main(port: int) -> None:
+    """Serve until the process ends."""
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,114 @@
+"""`python -m tests.faults.storm [SECONDS] [CLIENTS]`: waited and streamed calls while everything is killed at random.
+
+Workers, the web server, and Redis die and come back. Every call must end in an answer, in an error of the vendor's
+shape, or with the connection of the web server that died. The ledger must equal the provider's book. Prints figures.
+"""
+
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+
+from tests.faults.audit import assert_sound, verdict
+from tests.faults.databases import Sqlite
+from tests.faults.stack import MODEL, PATIENCE_S, Stack, text
+from tests.faults.test_random_kills import _kill
+
+PATH = "/v1/chat/completions"
+VICTIMS = ["child", "redis", "parent", "child", "redis", "web"]
+BETWEEN_KILLS_S = 5.0
+PAUSE_S = 0.1
+LATENCY_MS = {"p50": 300, "p95": 900, "p99": 1500}
+WHOLE, CUT_OFF, NOBODY = "whole", "cut off with the web server", "not sent: the web server is starting"
+
+
+class Storm:
+    """Clients that call until the last kill is over, half of them streaming, and how their calls ended."""
+
+    def __init__(self, stack: Stack, clients: int) -> None:
+        self._stack = stack
+        self._clients = clients
+        self._is_over = threading.Event()
+        self.ends: Counter[str] = Counter()
+
+    def rage(self, seconds: float, dice: random.Random) -> list[str]:
+        """Kill for this long. Returns the victims."""
+        killed = []
+        with ThreadPoolExecutor(self._clients) as threads:
+            calling = [threads.submit(self._call_on, number) for number in range(self._clients)]
+            until = time.monotonic() + seconds
+            try:
+                while time.monotonic() < until:
+                    time.sleep(BETWEEN_KILLS_S * dice.uniform(0.6, 1.4))
+                    killed.append(VICTIMS[len(killed) % len(VICTIMS)])
+                    _kill(self._stack, killed[-1], dice)
+            finally:
+                self._is_over.set()
+            for each in calling:
+                each.result()
+        return killed
+
+    def _call_on(self, client: int) -> None:
+        number = client
+        while not self._is_over.is_set():
+            self.ends[self._call(number, is_streamed=client % 2 == 0)] += 1
+            number += self._clients
+            time.sleep(PAUSE_S)
+
+    def _call(self, number: int, *, is_streamed: bool) -> str:
+        """How one call ended. Raises AssertionError for an answer of the wrong shape."""
+        messages = [{"role": "user", "content": f"Storm {number}"}]
+        body = {"model": f"deepseek/{MODEL}", "max_tokens": 100, "stream": is_streamed, "messages": messages}
+        headers = {"Authorization": f"Bearer {self._stack.keys['north']}"}
+        try:
+            answer = self._stack.http.post(f"{self._stack.url}{PATH}", json=body, headers=headers, timeout=PATIENCE_S)
+        except httpx2.ConnectError:
+            time.sleep(PAUSE_S * 10)
+            return NOBODY
+        except httpx2.HTTPError:
+            return CUT_OFF
+        if answer.status_code >= 400:
+            return f"{answer.status_code} {answer.json()['error']['code']}"
+        return _end_of_stream(answer.text) if is_streamed else _end_of_body(answer.json())
+
+
+def _end_of_body(answer: dict[str, object]) -> str:
+    assert answer["object"] == "chat.completion", answer
+    return WHOLE
+
+
+def _end_of_stream(answer: str) -> str:
+    last = [line for line in answer.splitlines() if line.startswith("data: ")][-1].removeprefix("data: ")
+    return WHOLE if last == "[DONE]" else f"error event {json.loads(last)['error']['code']}"
+
+
+def main(seconds: float = 60.0, clients: int = 128) -> None:
+    """One storm on SQLite, with two web processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder), Sqlite(Path(folder)), WEB_PROCESSES="2")
+        try:
+            stack.prepare()
+            stack.revive()
+            stack.behave(latencyMs=LATENCY_MS, seed=1)
+            storm = Storm(stack, clients)
+            killed = storm.rage(seconds, random.Random(1))
+            stack.behave()
+            stack.wait_until_ready()
+            requests = [text(row) for (row,) in stack.database.rows("SELECT id FROM queue_app_airequest")]
+            assert_sound(stack, requests, limit_s=300)
+            print(f"{clients} clients, {seconds:.0f} s, killed {dict(Counter(killed))}")
+            print(f"{sum(storm.ends.values())} calls: {dict(storm.ends.most_common())}")
+            print(f"{len(requests)} requests, {verdict(stack, requests)}")
+        finally:
+            stack.shut_down()
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]), *map(int, sys.argv[2:3]))
