@@ -62,7 +62,7 @@ def test_a_changed_form_needs_a_new_quote(stepwise: Stepwise, operator: User, op
     page = open_page(operator, "/playground/")
     quote(page)
     expect(page.locator("[data-send]")).to_be_visible()
-    page.get_by_label("Maximum tokens").fill("999")
+    page.get_by_label("Maximum output tokens").fill("999")
     expect(page.locator("[data-send]")).to_be_hidden()
     assert requests() == 0
 

@@ -25,9 +25,7 @@ class PlaygroundForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     system = forms.CharField(label="System prompt", required=False, widget=forms.Textarea(attrs={"rows": 2}))
-    max_tokens = forms.IntegerField(
-        label="Maximum tokens of the answer", min_value=1, max_value=131_072, initial=TOKENS
-    )
+    max_tokens = forms.IntegerField(label="Maximum output tokens", min_value=1, max_value=131_072, initial=TOKENS)
     priority = forms.ChoiceField(choices=[(name, name.capitalize()) for name in PRIORITIES], initial="normal")
     cache = forms.ChoiceField(choices=CACHE_MODES)
     tags = forms.CharField(
