@@ -78,7 +78,7 @@ def test_a_budget_that_blocks_is_named_and_nothing_is_charged(
     expect(page.locator("[data-value=left]")).to_contain_text("not enough for this call")
     page.locator("[data-send]").click()
     alert = page.locator("[data-failure]")
-    expect(alert).to_contain_text("A budget does not allow this call.")
+    expect(alert).to_contain_text("A budget refuses this call.")
     assert requests() == 0
     page.problems[:] = [each for each in page.problems if "402" not in each]  # type: ignore[attr-defined]
 

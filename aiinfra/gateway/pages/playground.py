@@ -24,7 +24,7 @@ QUOTED = {
 WHAT_TO_DO = {
     "stopped": "What the provider had answered by then is charged.",
     "400": "Change the form and try again.",
-    "402": "A budget does not allow this call. Lower the maximum output tokens, select a cheaper model, or raise the budget.",
+    "402": "A budget refuses this call. Lower the maximum output tokens, select a cheaper model, or raise the budget.",
     "404": "Select another model. If only the cache was asked, it has no answer.",
     "409": "The request ended without an answer. Its page says why.",
     "413": "Shorten the message.",
