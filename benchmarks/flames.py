@@ -1,4 +1,4 @@
-"""Where the CPU of a request goes: writes flame graphs of accepting, the worker, and a cache hit to docs/img.
+"""Where the CPU of a request goes: writes flame graphs of accepting, the worker, direct calls, and hits to docs/img.
 
 Run with `make flames` or `python benchmarks/flames.py`; about a minute. SQLite, Redis, and the sandbox provider are
 real. Each path runs in one thread, so waiting for the disk or the network does not show: this is CPU.
@@ -29,6 +29,7 @@ QUESTION = "Summarize our scope 2 emissions of last quarter by site and name the
 TITLES = {
     "accept": "POST /api/ai/queue, accepted",
     "worker": "a worker: claim, call, book, complete",
+    "direct": "POST /v1/chat/completions, answered by the provider",
     "hit": "POST /api/ai/chat, answered from the cache (exact)",
 }
 
@@ -52,6 +53,11 @@ class Program:
         """Enqueue a new question."""
         self._asked += 1
         self.post("/api/ai/queue", f"{QUESTION * 8}{self._asked}", 202)
+
+    def ask(self) -> None:
+        """Ask a new question, and wait for the provider's answer."""
+        self._asked += 1
+        self.post("/v1/chat/completions", f"{QUESTION * 8}{self._asked}", 200)
 
     def ask_again(self) -> None:
         """Ask what the cache knows."""
@@ -77,6 +83,7 @@ def paths(program: Program) -> dict[str, tuple[Callable[[], object], Callable[[]
     return {
         "accept": (program.enqueue, lambda: None),
         "worker": (work, program.enqueue),
+        "direct": (program.ask, lambda: None),
         "hit": (program.ask_again, lambda: None),
     }
 

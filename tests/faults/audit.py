@@ -65,8 +65,7 @@ def started_in_order(stack: Stack, request_ids: Iterable[str]) -> list[str]:
 def open_attempts(stack: Stack, request_ids: Iterable[str]) -> list[str]:
     """Requests with an attempt whose money is not settled."""
     wanted = set(request_ids)
-    rows = stack.database.rows("SELECT request_id FROM cost_app_attempt WHERE state NOT IN ('settled', 'released')")
-    return [text(request) for (request,) in rows if text(request) in wanted]
+    return [each for each in stack.requests_of_attempts("state NOT IN ('settled', 'released')") if each in wanted]
 
 
 def ledger_differences(stack: Stack) -> dict[str, tuple[int, int]]:

@@ -259,9 +259,18 @@ class Stack:
             "finished_at",
             "deadline_at",
         ]
-        rows = self.database.rows(f"SELECT request_id, {', '.join(columns)} FROM cost_app_attempt ORDER BY number")  # noqa: S608 - constants
+        # Calls for embeddings belong to no request.
+        rows = self.database.rows(
+            f"SELECT request_id, {', '.join(columns)} FROM cost_app_attempt "  # noqa: S608 - constants
+            "WHERE request_id IS NOT NULL ORDER BY number"
+        )
         mine = [dict(zip(columns, row[1:], strict=True)) for row in rows if text(row[0]) == request_id]
         return [{**attempt, "id": text(attempt["id"])} for attempt in mine]
+
+    def requests_of_attempts(self, condition: str) -> list[str]:
+        """The requests of the attempts that match, one for each attempt. Calls for embeddings have none."""
+        of_requests = f"FROM cost_app_attempt WHERE request_id IS NOT NULL AND {condition}"
+        return [text(request) for (request,) in self.database.rows(f"SELECT request_id {of_requests}")]
 
     def bring_deadlines_forward(self) -> None:
         """Let the sweeper look now at the calls of requests that have ended; it would wait for their time-outs."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.audit import assert_sound
-from tests.faults.stack import Stack, text
+from tests.faults.stack import Stack
 from tests.support.processes import wait_until
 
 FAILURES = 5
@@ -43,11 +43,9 @@ def test_the_circuit_opens_for_all_workers_and_lets_one_probe_through(stack: Sta
 
 
 def _turned_away(stack: Stack, requests: list[str]) -> set[str]:
-    rows = stack.database.rows("SELECT request_id FROM cost_app_attempt WHERE error_code = 'CIRCUIT_OPEN'")
-    return {text(request) for (request,) in rows} & set(requests)
+    return set(stack.requests_of_attempts("error_code = 'CIRCUIT_OPEN'")) & set(requests)
 
 
 def _sent(stack: Stack, requests: list[str]) -> int:
     wanted = set(requests)
-    rows = stack.database.rows("SELECT request_id FROM cost_app_attempt WHERE dispatched_at IS NOT NULL")
-    return sum(text(request) in wanted for (request,) in rows)
+    return sum(each in wanted for each in stack.requests_of_attempts("dispatched_at IS NOT NULL"))

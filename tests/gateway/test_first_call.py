@@ -78,7 +78,7 @@ def test_those_who_may_not_create_keys_see_whom_to_ask(
 ) -> None:
     client = client_of(request.getfixturevalue(role))
     page = client.get(PAGE).text
-    assert "An admin creates one under API keys." in page
+    assert "Ask an admin to create one." in page
     assert "Create a key" not in page
     assert client.post(f"{PAGE}key/").status_code == 403
 
