@@ -129,7 +129,7 @@ def run_the_others() -> None:
     live_events.publish(1, [live_events.Draft(live_events.EventType.QUEUE, "-", Nothing())], if_changed=True)
     rate_limits.take([rate_limits.Rate("r", 5)], [rate_limits.Slots("s", 5)], "member", organization_id=1)
     attempts.begin("name", "10.0.0.1").succeed()
-    repeats._script()(keys=[repeats.PREFIX], args=["event", "request", 5, "others", "bucket"])
+    repeats._script()(keys=[repeats.PREFIX], args=["event", "request", 5, "others", "bucket"], client=redis_client())
     breaker.all_closed().run()
     for call in (breaker.record_failure, breaker.release_probe, breaker.record_success):
         call("deepseek", "deepseek-chat")

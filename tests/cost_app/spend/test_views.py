@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
@@ -42,10 +43,15 @@ RULES = {
 }
 
 
+def current_day() -> date:
+    """In the organization's time zone, where midnight is earlier than in UTC."""
+    return timezone.localdate(timezone=ZoneInfo("Europe/Berlin"))
+
+
 @pytest.fixture
 def spent(use: Use, organization: Organization) -> None:
     """Two models over three days."""
-    today = timezone.now().date()
+    today = current_day()
     for back in range(3):
         day = today - timedelta(days=back)
         use(day, 3 * 10**9)
@@ -100,7 +106,7 @@ def words(page: HttpResponse) -> str:
 def test_the_tiles_follow_range_dates_and_filter(
     spent: None, viewer: User, client_of: ClientOf, query: str, cost: str
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     dates = (today - timedelta(days=2), today - timedelta(days=1))
     assert cost in words(client_of(viewer).get(f"/costs/?{query.format(*dates)}"))
 
@@ -108,7 +114,7 @@ def test_the_tiles_follow_range_dates_and_filter(
 def test_a_comparison_shows_the_previous_days_and_the_change(
     use: Use, spent: None, viewer: User, client_of: ClientOf
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     before = today - timedelta(days=7)
     use(before, 6 * 10**9)
     use(before, 4 * 10**9, "model", "openai/gpt-4")
@@ -121,7 +127,7 @@ def test_a_comparison_shows_the_previous_days_and_the_change(
 def test_a_provider_links_to_its_models_and_these_to_their_requests(
     spent: None, viewer: User, client_of: ClientOf
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     client = client_of(viewer)
     assert (
         'href="?range=7d&amp;by=model&amp;only=provider%3Aopenai"'
@@ -135,7 +141,7 @@ def test_a_provider_links_to_its_models_and_these_to_their_requests(
 
 
 def test_tag_shares_are_explained_if_calls_count_twice(use: Use, viewer: User, client_of: ClientOf) -> None:
-    today = timezone.now().date()
+    today = current_day()
     for dimension, value in (("total", ""), ("tag", "a"), ("tag", "b")):
         use(today, 10**9, dimension, value)
     page = words(client_of(viewer).get("/costs/?by=tag"))
@@ -164,8 +170,8 @@ def test_the_page_takes_the_same_queries_for_one_day_and_for_sixty(
 ) -> None:
     client = client_of(viewer)
     for back in range(60):
-        use(timezone.now().date() - timedelta(days=back), 10**9)
-        use(timezone.now().date() - timedelta(days=back), 10**9, "api_key", str(back))
+        use(current_day() - timedelta(days=back), 10**9)
+        use(current_day() - timedelta(days=back), 10**9, "api_key", str(back))
     with django_assert_max_num_queries(22):  # type: ignore[attr-defined]
         assert client.get("/costs/?by=key").status_code == 200
 
