@@ -23,6 +23,7 @@ from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from tests.support.databases import suit_tests
+from tests.support.dates import TIME_ZONE
 from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
 from tests.support.product import Run, running
@@ -137,7 +138,7 @@ def _test_settings(settings: Settings) -> None:
 @pytest.fixture
 def organization(db: None) -> Organization:
     """The organization that the cast belongs to."""
-    return Organization.objects.create(slug="north", name="North Ltd", time_zone="Europe/Berlin")
+    return Organization.objects.create(slug="north", name="North Ltd", time_zone=TIME_ZONE)
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from aiinfra.charts import escaped_figure
 from aiinfra.tenants.models import Organization, User
 from tests.cost_app.spend.conftest import use  # noqa: F401 - a fixture
+from tests.support.dates import current_day
 
 LINK = '<a href="https://evil.example/">R&D</a>'
 SHOWN = '&lt;a href="https://evil.example/"&gt;R&amp;D&lt;/a&gt;'
@@ -39,7 +39,7 @@ def test_the_figure_of_a_page_contains_no_tag_that_a_client_sent(
     client_of: Callable[[User], Client],
     use: Callable[..., None],  # noqa: F811
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     use(today, 5_000_000_000)
     use(today, 5_000_000_000, "tag", LINK)
     figure = client_of(finance).get("/costs/figures/spend/?range=7d&by=tag").json()

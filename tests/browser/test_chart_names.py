@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from aiinfra.tenants.authorization import Role
@@ -13,6 +12,7 @@ from aiinfra.tenants.models import Organization, User
 from tests.browser.conftest import OpenPage
 from tests.browser.test_pages import settle
 from tests.cost_app.spend.conftest import use  # noqa: F401 - a fixture
+from tests.support.dates import current_day
 
 NAMES = ['<a href="https://evil.example/">x</a>', "<b>bold</b>", "R&D", "R&amp;D", "a < b > c", "&#60;i&#62;"]
 
@@ -25,7 +25,7 @@ def test_a_chart_shows_names_literally_in_legend_and_hover_text(
     use: Callable[..., None],  # noqa: F811
     by: str,
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     use(today, len(NAMES) * 1_000_000_000)
     for number, name in enumerate(NAMES):
         value = name
@@ -51,7 +51,7 @@ def test_a_click_on_a_bar_still_leads_to_what_is_behind_it(
     open_page: OpenPage,
     use: Callable[..., None],  # noqa: F811
 ) -> None:
-    today = timezone.now().date()
+    today = current_day()
     use(today, 1_000_000_000)
     use(today, 1_000_000_000, "tag", "R&D")
     page = open_page(finance, "/costs/?range=7d&by=tag")

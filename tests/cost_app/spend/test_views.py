@@ -3,15 +3,13 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from urllib.parse import unquote
-from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import strip_tags
 
@@ -26,6 +24,7 @@ from cost_app.ledger.tracking import track_request
 from cost_app.models import CostPolicy
 from cost_app.spend.figures import CHARTS
 from cost_app.spend.ranges import GROUPS, RANGES, SpendView
+from tests.support.dates import current_day
 
 Use = Callable[..., None]
 ClientOf = Callable[[User], Client]
@@ -41,11 +40,6 @@ RULES = {
     "spike_floor": "2.50",
     "allowed": "deepseek/deepseek-chat simple\nopenai/gpt-4",
 }
-
-
-def current_day() -> date:
-    """In the organization's time zone, where midnight is earlier than in UTC."""
-    return timezone.localdate(timezone=ZoneInfo("Europe/Berlin"))
 
 
 @pytest.fixture
