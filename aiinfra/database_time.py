@@ -1,6 +1,6 @@
 """The time of the database, which all hosts share: leases and due times are set and compared in it.
 
-A host whose clock is wrong then takes no work from the others. SQLite has no clock of its own, and only one host.
+So a host with a wrong clock takes no work from other hosts. SQLite runs on one host, whose clock is used.
 """
 
 import time

@@ -36,14 +36,14 @@ class AliasForm(TargetFields):
     name = forms.RegexField(
         NAME_PATTERN,
         max_length=64,
-        help_text="As clients send it. The name of a built-in alias replaces that one.",
+        help_text="The name that clients send. A built-in name redefines that alias.",
         error_messages={"invalid": "Use letters, digits, and . _ : - and begin with a letter or digit."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     field_order = ["name", "model"]
 
     def clean_name(self) -> str:
-        """Refuse a name that is taken: changing an alias has a form of its own."""
+        """Refuse an existing name: that alias is changed with `AliasTargetForm`."""
         name: str = self.cleaned_data["name"]
         if ModelAlias.objects.filter(name=name).exists():
             raise forms.ValidationError("This alias already exists. Change it in the list.")

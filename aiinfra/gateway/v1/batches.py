@@ -17,9 +17,8 @@ from aiinfra.gateway.batches.line_doors import LINE_DOORS
 from aiinfra.gateway.v1.call_headers import options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
 from aiinfra.gateway.v1.dry_run import HEADER as DRY_RUN
-from aiinfra.gateway.v1.dry_run import is_dry_run
+from aiinfra.gateway.v1.dry_run import costs_of, is_dry_run
 from aiinfra.gateway.v1.files import BodylessDoor, SnakeModel, find_file, owner_of, user_of
-from aiinfra.money import dollars
 from aiinfra.tenants import audit
 
 RUN_WHEN = "x-aiinfra-run-when"
@@ -220,14 +219,7 @@ def _quoted(call: ApiCall, file: StoredFile, terms: BatchTerms) -> HttpResponse:
         "requests": quote.lines,
         "requests_quoted": quote.quoted,
         "requests_refused": quote.refused,
-        "cost": {
-            "currency": "USD",
-            "low": dollars(quote.low_nano),
-            "expected": dollars(quote.expected_nano),
-            "most": dollars(quote.most_nano),
-        },
-        "budget_remaining": None if quote.left_nano is None else dollars(quote.left_nano),
-        "fits_budget": quote.fits,
+        **costs_of(quote),
     }
     return json_of(body, headers={DRY_RUN: "true"})
 

@@ -1,5 +1,7 @@
 """`x-aiinfra-dry-run`: what a call would cost and where it would go, instead of the call."""
 
+from typing import Any, Protocol
+
 from django.http import HttpRequest, HttpResponse
 
 from aiinfra.failures import ApiError
@@ -18,6 +20,35 @@ def is_dry_run(request: HttpRequest) -> bool:
     return asked == "true"
 
 
+class Costs(Protocol):
+    """What a quote says of its costs, in nano-dollars."""
+
+    @property
+    def low_nano(self) -> int: ...
+    @property
+    def expected_nano(self) -> int: ...
+    @property
+    def most_nano(self) -> int: ...
+    @property
+    def left_nano(self) -> int | None: ...
+    @property
+    def fits(self) -> bool: ...
+
+
+def costs_of(quote: Costs) -> dict[str, Any]:
+    """The members for costs in the answer to any dry run."""
+    return {
+        "cost": {
+            "currency": "USD",
+            "low": dollars(quote.low_nano),
+            "expected": dollars(quote.expected_nano),
+            "most": dollars(quote.most_nano),
+        },
+        "budget_remaining": None if quote.left_nano is None else dollars(quote.left_nano),
+        "fits_budget": quote.fits,
+    }
+
+
 def quoted(submission: Submission, *, has_answer: bool = True) -> HttpResponse:
     """The answer to a dry run. Raises what `dry_run` raises."""
     found = dry_run(submission, has_answer=has_answer)
@@ -27,14 +58,7 @@ def quoted(submission: Submission, *, has_answer: bool = True) -> HttpResponse:
         "provider": quote.provider,
         "model": quote.model,
         "fallbacks": [f"{provider}/{model}" for provider, model in found.fallbacks],
-        "cost": {
-            "currency": "USD",
-            "low": dollars(quote.low_nano),
-            "expected": dollars(quote.expected_nano),
-            "most": dollars(quote.most_nano),
-        },
-        "budget_remaining": None if quote.left_nano is None else dollars(quote.left_nano),
-        "fits_budget": quote.fits,
+        **costs_of(quote),
         "position": found.position,
     }
     return json_of(body, headers={HEADER: "true"})
