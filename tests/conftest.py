@@ -41,8 +41,17 @@ GARBAGE_AT_ONCE = 20_000
 """Objects after which the garbage collector looks at the newest ones; Python's own 700 suits small programs."""
 
 
+TEST_SETTINGS = {
+    "STORAGES": {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+}
+"""Static files without a manifest, which only `collectstatic` makes, and passwords that cost nothing."""
+
+
 def pytest_configure() -> None:
-    """WhiteNoise warns where the directory that `collectstatic` makes is missing."""
+    """Change settings once, not per test: a live server can still answer the last test's request between two tests."""
+    override_settings(**TEST_SETTINGS).enable()
+    # WhiteNoise warns where the directory that `collectstatic` makes is missing.
     Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
@@ -128,10 +137,8 @@ def _database_is_emptied_after_tests_that_commit() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _test_settings(settings: Settings) -> None:
-    """Static files without a manifest, which only `collectstatic` makes, and passwords that cost nothing."""
-    settings.STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _no_cached_reads() -> None:
+    """What another test read is not known to this one."""
     timed_cache.clear_all()
 
 
