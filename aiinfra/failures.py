@@ -3,6 +3,8 @@
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
+from aiinfra import full_disk
+
 PARAM_MAX = 200
 """Characters of a field's path that an error repeats: clients choose names, possibly as long as the body."""
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -36,7 +38,8 @@ def not_found() -> ApiError:
 def failure_of(problem: BaseException | None) -> ApiError:
     """The error for a failure that the client did not cause, without any details."""
     if isinstance(problem, DATABASE_AWAY):
-        message = "The database is unreachable. Try again with the same Idempotency-Key."
+        cause = full_disk.FULL if full_disk.is_full() else "the database is unreachable"
+        message = f"{cause.capitalize()}. Try again with the same Idempotency-Key."
         return ApiError(503, "unavailable", message, headers={"Retry-After": "5"})
     return ApiError(500, "internal_error", "Something went wrong on our end. The logs contain the request ID.")
 

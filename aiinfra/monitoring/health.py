@@ -1,12 +1,9 @@
 """Health checks. Every call checks again; nothing is cached."""
 
-import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -18,13 +15,12 @@ from aiinfra import web_stopping
 from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation
 from aiinfra.middleware import GetResponse
 from aiinfra.monitoring import readiness
+from aiinfra.monitoring.database_check import database_obstacle
 from aiinfra.monitoring.redis_check import redis_obstacle
 from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.tenants.access import public
 from queue_app.facade import Pressure, QueueStats, WorkerBeat, has_overdue, queue_stats, workers
-
-logger = logging.getLogger(__name__)
 
 LATENCY_LIMIT = timedelta(seconds=10)
 """The specification's limit: if a request waits longer while slots are free, the queue is degraded."""
@@ -74,6 +70,8 @@ class Health(ApiModel):
     sandbox: bool
     redis_problem: str = Field(default="", exclude=True)
     """Why Redis takes no writes, for alerts."""
+    database_problem: str = Field(default="", exclude=True)
+    """Why the database takes no writes, for alerts."""
     timestamp: datetime
 
 
@@ -106,11 +104,11 @@ def _heard() -> list[WorkerBeat]:
 
 def _health(queue: QueueHealth) -> Health:
     providers = _providers()
-    redis_problem = redis_obstacle()
+    redis_problem, database_problem = redis_obstacle(), database_obstacle()
     checks = Checks(
         redis=not redis_problem,
         ai_providers=bool(providers) and all(provider.healthy for provider in providers),
-        database=_database_answers(),
+        database=not database_problem,
         queue=queue.healthy,
     )
     healthy = all(checks.model_dump().values())
@@ -121,6 +119,7 @@ def _health(queue: QueueHealth) -> Health:
         queue=queue,
         sandbox=sandbox_url() is not None,
         redis_problem=redis_problem,
+        database_problem=database_problem,
         timestamp=timezone.now(),
     )
 
@@ -145,19 +144,6 @@ def _queue(stats: QueueStats) -> QueueHealth:
         pending=stats.queue_size,
         oldest_pending_seconds=stats.oldest_pending_seconds,
     )
-
-
-def _answers(look: Callable[[], object]) -> bool:
-    try:
-        look()
-    except (RedisError, DatabaseError):
-        logger.warning("health check failed", exc_info=True)
-        return False
-    return True
-
-
-def _database_answers() -> bool:
-    return _answers(connection.ensure_connection) and _answers(lambda: connection.cursor().execute("SELECT 1"))
 
 
 health_endpoint = Endpoint(

@@ -183,7 +183,7 @@ def health_problems(health: Health) -> Iterator[Problem]:
 def _reasons(health: Health) -> Iterator[str]:
     """The failing checks. Without Redis the workers are unknown, so nothing is said about them."""
     if not health.checks.database:
-        yield "the database is unreachable"
+        yield health.database_problem or "the database is unreachable"
     if not health.checks.redis:
         yield health.redis_problem or "Redis is unreachable"
     elif not health.queue.workers:

@@ -1,4 +1,4 @@
-"""Whether this process can accept requests: the database takes writes and has all tables that the code needs.
+"""Whether this process can accept requests: the database takes writes, has room, and has all tables that are needed.
 
 For PostgreSQL the check runs in a thread of its own: a server that is frozen answers nothing, not even an error.
 """
@@ -11,6 +11,8 @@ from functools import cache
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+
+from aiinfra import full_disk
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,8 @@ def _of_database() -> str:
         connection.connection.close()  # not into the pool: a new connection may find the new primary
         return "the database is read-only"
     connection.cursor().execute("SELECT 1")
+    if full_disk.is_full():
+        return full_disk.FULL
     return "" if _is_migrated() else "migrations are missing: run manage.py release"
 
 

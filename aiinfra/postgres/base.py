@@ -1,7 +1,7 @@
 """Django's backend for PostgreSQL, for servers that fail over.
 
 A server that became read-only is treated as unreachable: the error can be retried, and the connection is closed, so
-that the next one finds the new primary. The time that threads wait for a connection is recorded.
+that the next one finds the new primary. A full disk is noted. The time that threads wait for a connection is recorded.
 """
 
 import time
@@ -11,8 +11,9 @@ from typing import Any
 from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper, OperationalError
 from django.utils.functional import cached_property
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 
+from aiinfra import full_disk
 from aiinfra.metrics import recorded
 
 
@@ -24,6 +25,8 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, DiskFull):
+            full_disk.note_refusal()
         if not isinstance(error, ReadOnlySqlTransaction):
             super().__exit__(kind, error, traceback)
             return

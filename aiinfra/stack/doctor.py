@@ -15,10 +15,12 @@ from django.db.migrations.executor import MigrationExecutor
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from aiinfra import full_disk
 from aiinfra.configuration.setting import Values
 from aiinfra.configuration.spelling import misspelled
 from aiinfra.configuration.table.providers import compatible_keys
 from aiinfra.monitoring import clocks
+from aiinfra.monitoring.database_check import has_room
 from aiinfra.monitoring.redis_check import redis_obstacle
 from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
@@ -155,6 +157,11 @@ def _database() -> Iterator[Finding]:
         return
     yield Finding(Level.OK, f"The database ({connection.vendor}) answers")
     yield _judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py release")
+    yield _judge(
+        has_room(),
+        "The database has disk space",
+        f"{full_disk.FULL.capitalize()}: nothing can be accepted or stored until some is freed",
+    )
     if connection.vendor == "sqlite":
         yield from _sqlite()
 

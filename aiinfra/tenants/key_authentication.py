@@ -1,5 +1,6 @@
 """Find the caller behind an API key."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,6 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from aiinfra import epochs
+from aiinfra.failures import DATABASE_AWAY
 from aiinfra.tenants import audit, peppers
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.key_text import Credential, parse
@@ -118,5 +120,5 @@ def _note_use(key: ApiKey) -> None:
     now = timezone.now()
     if key.last_used_at is not None and key.last_used_at > now - LAST_USED_STEP:
         return
-    with system_scope():
+    with suppress(*DATABASE_AWAY), system_scope():  # a database that takes no writes can still be read
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

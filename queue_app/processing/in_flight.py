@@ -27,6 +27,13 @@ def track(claim: Claim) -> Iterator[None]:
         del _running[attempt]
 
 
+def prolong(claim: Claim) -> None:
+    """Keep renewing the lease of a call that has ended, while its outcome cannot be stored."""
+    attempt = (claim.request.id, claim.attempt_number)
+    if attempt in _running:
+        _running[attempt] = max(_running[attempt], time.monotonic() + OVERTIME_S)
+
+
 def leased_attempts() -> list[tuple[UUID, int]]:
     """(request ID, attempt number) of everything that is not overdue."""
     now = time.monotonic()

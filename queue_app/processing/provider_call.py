@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from django.db import close_old_connections, connections
 
+from aiinfra import web_stopping
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
@@ -17,7 +18,7 @@ from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
 from cost_app.facade import Attempt
 from queue_app.ordering.claims import Claim
-from queue_app.processing import outcomes
+from queue_app.processing import in_flight, outcomes
 from queue_app.processing.dispatching import dispatch
 from queue_app.processing.streamed import Receiver, answer_of
 from queue_app.processing.telling import tell
@@ -26,8 +27,11 @@ from queue_app.processing.write_gate import slot
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-WRITE_TRIES = 10
 WRITE_PAUSE_S = 1.0
+OUTCOME_KEPT_S = 3600
+"""How long an outcome that cannot be stored is kept. Its slot would have nothing else to do."""
+OUTCOME_KEPT_STOPPING_S = 10
+"""The same while the process stops, before its supervisor kills it."""
 
 
 def process(claim: Claim) -> None:
@@ -59,7 +63,7 @@ def _failing_if_broken(claim: Claim) -> Iterator[None]:
         raise
     except Exception:
         logger.exception("request failed: internal error", extra={"fields": {"request": claim.request.id}})
-        _write(lambda: outcomes.fail_broken(claim))
+        _write(claim, lambda: outcomes.fail_broken(claim))
 
 
 def _call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
@@ -71,7 +75,7 @@ def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) 
     """Book a call's outcome, move its request on, and publish that. An answer is reported to the circuit breaker in the
     same round trip.
 
-    Tries again while the database is away, for `WRITE_TRIES` seconds; then raises its error.
+    Tries again while the database is away or has no disk space, for `OUTCOME_KEPT_S`; then raises its error.
     """
     caller = (attempt.provider, attempt.model, claim.request.organization_id)
     report = [breaker.success(*caller)] if isinstance(outcome, ChatAnswer) else []
@@ -103,9 +107,9 @@ def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
 
 def _book(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError, report: Sequence[ScriptCall]) -> None:
     if isinstance(outcome, ChatAnswer):
-        _write(lambda: outcomes.complete(claim, attempt, outcome, report))
+        _write(claim, lambda: outcomes.complete(claim, attempt, outcome, report))
     else:
-        _write(lambda: outcomes.fail_attempt(claim, attempt, outcome, report))
+        _write(claim, lambda: outcomes.fail_attempt(claim, attempt, outcome, report))
 
 
 def _unbookable(outcome: ChatAnswer | ProviderError) -> ProviderError:
@@ -140,15 +144,22 @@ def _ask(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
     return answer_of(adapter.stream(attempt.as_sent, call_of(claim)), receiver)
 
 
-def _write(write: Callable[[], Result]) -> Result:
-    """Retry the write: a provider's answer is paid for, and a brief database outage must not lose it."""
-    for _ in range(WRITE_TRIES - 1):
+def _write(claim: Claim, write: Callable[[], Result]) -> Result:
+    """Retry the write: an answer is paid for, and neither a database outage nor a full disk must lose it."""
+    began_at = time.monotonic()
+    while True:
         try:
             with slot():
                 return write()
         except DATABASE_AWAY:
+            if time.monotonic() - began_at >= _patience_s():
+                raise
             logger.warning("outcome not written yet", exc_info=True)
-            connections.close_all()
-            time.sleep(WRITE_PAUSE_S)
-    with slot():
-        return write()
+        in_flight.prolong(claim)
+        connections.close_all()
+        time.sleep(WRITE_PAUSE_S)
+
+
+def _patience_s() -> float:
+    is_stopping = in_flight.stopping.is_set() or web_stopping.is_stopping()
+    return OUTCOME_KEPT_STOPPING_S if is_stopping else OUTCOME_KEPT_S

@@ -7,10 +7,9 @@ from django.db import connection
 
 from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
-from aiinfra.tenants.scope import system_scope
 from queue_app.caching.coalescing import ORPHANED_AFTER, settle_orphaned_followers
 from queue_app.models import AIRequest
-from queue_app.repair.index_repair import IndexRepair, recover_expired_leases
+from queue_app.repair.index_repair import IndexRepair
 from queue_app.stats.outcome_counts import count_ended
 
 # Written by hand: building six queries takes longer than running them, second after second. Each condition is that of
@@ -55,19 +54,14 @@ class EverySecond:
 
     def run(self) -> None:
         """One look. Raises the errors of an unreachable database or Redis, after everything that needs no Redis."""
-        one_by_one(self._due(look()), lambda duty: duty())
+        with self._repair.outage.watched():
+            one_by_one(self._due(look()), lambda duty: duty())
 
     def _due(self, waiting: Waiting) -> Iterator[Callable[[], object]]:
         if waiting.has_expired_leases:
-            yield recover_leases
+            yield self._repair.recover_leases
         if waiting.has_uncounted:
             yield count_ended
         if waiting.may_have_orphans:
             yield settle_orphaned_followers
         yield lambda: self._repair.watch(waiting.live)
-
-
-def recover_leases() -> None:
-    """Return what lost workers had to the queue."""
-    with system_scope():
-        recover_expired_leases()

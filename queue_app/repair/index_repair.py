@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from redis.exceptions import RedisError
 
 from aiinfra import database_time
@@ -16,6 +17,7 @@ from queue_app.ordering.claims import Claim
 from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 from queue_app.processing import heartbeat, outcomes
+from queue_app.repair.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -26,21 +28,27 @@ ENTER_ALL_EVERY = 60
 
 
 class IndexRepair:
-    """Remembers only its last round: a difference counts when it is seen twice."""
+    """Remembers only its last round: a difference counts when it is seen twice. And the last outage of the database."""
 
     def __init__(self) -> None:
+        self.outage = Outage()
         self._rows_were_missing = False
         self._looks = 0
 
     def run(self) -> None:
         """One round: leases first, because those need no Redis; then the index."""
+        self.recover_leases()
         with system_scope():
-            recover_expired_leases()
             try:
                 self._repair_index()
                 heartbeat.remove_silent_workers()
             except RedisError:
                 logger.warning("Redis is down; the index will be repaired when it is back")
+
+    def recover_leases(self) -> None:
+        """Return what lost workers had to the queue. After an outage of the database, wait until they could renew."""
+        with system_scope():
+            recover_expired_leases(self.outage)
 
     def watch(self, live: int) -> None:
         """The part of a round that cannot wait: find out whether Redis has lost requests, of which there are `live`.
@@ -73,15 +81,26 @@ class IndexRepair:
         self._looks += 1
 
 
-def recover_expired_leases() -> int:
-    """Return requests whose lease expired to the queue. Returns how many were examined.
+def recover_expired_leases(outage: Outage | None = None) -> int:
+    """Return requests whose lease expired to the queue. Returns how many were examined: none during an outage.
 
     A request that cannot continue, because its content is deleted or unreadable, fails.
     """
-    expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=database_time.now())
-    lost = list(expired.order_by("lease_until")[:BATCH])
-    one_by_one(lost, _recover, give_up=_give_up)
-    return len(lost)
+    outage = outage or Outage()
+    with outage.watched():
+        expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=database_time.now())
+        lost = list(expired.order_by("lease_until")[:BATCH])
+        if not lost:
+            outage.forget()
+        elif not outage.is_over(partial(_write_to, lost[0])):
+            return 0
+        one_by_one(lost, _recover, give_up=_give_up)
+        return len(lost)
+
+
+def _write_to(request: AIRequest) -> None:
+    """Write, and change nothing."""
+    AIRequest.objects.filter(id=request.id).update(crashes=F("crashes"))
 
 
 def _recover(request: AIRequest) -> None:

@@ -20,11 +20,11 @@ AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 class Server:
-    """One server with a directory and a port of its own. It trusts everyone on this machine."""
+    """One server with a port of its own, and a directory in `parent`. It trusts everyone on this machine."""
 
-    def __init__(self, **options: str) -> None:
+    def __init__(self, parent: Path | None = None, **options: str) -> None:
         self.port = free_port()
-        self.directory = Path(tempfile.mkdtemp())  # pytest's own are closed to other users
+        self.directory = Path(tempfile.mkdtemp(dir=parent))  # pytest's own are closed to other users
         self._data = self.directory / "data"
         self._options = [*OPTIONS, *(f"{name}={value}" for name, value in options.items())]
         if AS_POSTGRES:
@@ -58,6 +58,10 @@ class Server:
         """As if its machine had lost power. One that does not run stays so."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "-s", "stop", check=False)
 
+    def is_running(self) -> bool:
+        """False for one that was stopped, or has given up."""
+        return self._run("pg_ctl", "-D", self._data, "status", check=False) == 0
+
     def remove(self) -> None:
         """Stop it, and delete what it has."""
         self.stop()
@@ -72,7 +76,7 @@ class Server:
         with psycopg.connect(self.url.replace(f"/{DATABASE}", f"/{database}"), autocommit=True) as connection:
             connection.execute(sql)
 
-    def _run(self, program: str, *arguments: object, check: bool = True) -> None:
+    def _run(self, program: str, *arguments: object, check: bool = True) -> int:
         command = [_program(program), *map(str, arguments)]
         done = subprocess.run(
             [*AS_POSTGRES, *command],
@@ -83,6 +87,7 @@ class Server:
             check=False,
         )
         assert not check or done.returncode == 0, f"{program}: {done.stderr}"
+        return done.returncode
 
 
 class Pair(Postgres):

@@ -1,0 +1,47 @@
+"""Outages of the database, as the recovery of leases sees them.
+
+While the database accepts no writes, no lease can be renewed, so an expired one does not mean a lost worker. After an
+outage, workers get the time of a lease to renew theirs and to store what they have.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from aiinfra import full_disk
+from aiinfra.failures import DATABASE_AWAY
+
+
+class Outage:
+    """Remembers that the database was away or its disk full, until writes work again and no lease has expired."""
+
+    def __init__(self) -> None:
+        self._goes_on = False
+        self._ended_at = -math.inf
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A full disk begins an outage, and so does an error of an unavailable database, which is raised."""
+        self._goes_on = self._goes_on or full_disk.is_full()
+        try:
+            yield
+        except DATABASE_AWAY:
+            self._goes_on = True
+            raise
+
+    def forget(self) -> None:
+        """No lease has expired: nobody has to wait."""
+        self._goes_on = full_disk.is_full()
+
+    def is_over(self, write: Callable[[], object]) -> bool:
+        """Whether none goes on, and workers have had their time since the last one.
+
+        During an outage, `write` must write something to the database, and raise if that is impossible.
+        """
+        if self._goes_on:
+            write()
+            self._goes_on, self._ended_at = False, time.monotonic()
+        return time.monotonic() - self._ended_at >= settings.QUEUE_LEASE_S

@@ -1,0 +1,110 @@
+"""The database's disk fills up while calls are in flight: everything accepted is completed, and each call paid once."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from aiinfra.full_disk import FULL
+from tests.faults.audit import assert_sound
+from tests.faults.databases import Postgres, Sqlite
+from tests.faults.stack import MANAGE, SLOTS, Stack, order, seconds
+from tests.hosts.clusters import Server
+from tests.hosts.small_disk import SmallDisk, small_disk
+from tests.support.processes import ROOT, wait_until
+
+LARGE, SMALL = 200_000, 100
+"""Characters of a prompt. A small one still fits where a large one doesn't."""
+
+
+@dataclass
+class Product:
+    """A running product, and the disk of its database."""
+
+    stack: Stack
+    disk: SmallDisk
+    server: Server | None = None
+
+    def free_disk(self) -> None:
+        """And restart a PostgreSQL that has stopped, as its service manager would."""
+        self.disk.free()
+        if self.server and not self.server.is_running():
+            self.server.start()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def product(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Product]:
+    """The whole data directory is on the small disk with SQLite. With PostgreSQL, its cluster is."""
+    with ExitStack() as cleanup:
+        found = _on_sqlite(cleanup) if request.param == "sqlite" else _on_postgres(cleanup, tmp_path)
+        cleanup.callback(found.disk.free)
+        cleanup.callback(found.stack.shut_down)
+        found.stack.sandbox.env["SANDBOX_BOOK"] = str(tmp_path / "book.jsonl")  # the provider has a disk of its own
+        found.stack.prepare()
+        found.stack.revive()
+        yield found
+
+
+def _on_sqlite(cleanup: ExitStack) -> Product:
+    disk = cleanup.enter_context(small_disk(64))
+    return Product(Stack(disk.path, Sqlite(disk.path)), disk)
+
+
+def _on_postgres(cleanup: ExitStack, directory: Path) -> Product:
+    disk = cleanup.enter_context(small_disk(256))
+    server = Server(disk.path, min_wal_size="32MB", max_wal_size="32MB")
+    cleanup.callback(server.remove)
+    server.create()
+    return Product(Stack(directory, Postgres(server.url, None)), disk, server)
+
+
+def test_what_was_accepted_is_completed_once_there_is_space(product: Product) -> None:
+    stack = product.stack
+    in_flight, waiting = stack.held_backlog(SLOTS + 5)
+    product.disk.fill()
+    accepted, refusal = fill_the_rest(stack)
+    assert refusal.json()["error"]["message"].endswith("Try again with the same Idempotency-Key.")
+    assert stack.http.get(f"{stack.url}/readyz").status_code == 503
+    assert stack.http.get(f"{stack.url}/healthz").status_code == 200
+    if product.server is None:
+        assert FULL.capitalize() in refusal.text
+        assert FULL.capitalize() in doctor(stack)
+        assert {stack.status(each)["status"] for each in waiting} == {"pending"}
+    stack.release()
+    wait_until(lambda: len(stack.book()) >= SLOTS, "the calls to be billed")
+    if product.server is None:
+        wait_until(lambda: has_expired(stack, in_flight), "the leases to expire")
+    product.free_disk()
+    statuses = assert_sound(stack, [*in_flight, *waiting, *accepted])
+    assert set(statuses.values()) == {"completed"}
+    assert {request: len(stack.attempts(request)) for request in in_flight} == dict.fromkeys(in_flight, 1)
+    wait_until(lambda: stack.http.get(f"{stack.url}/readyz").status_code == 200, "the web server to be ready")
+
+
+def fill_the_rest(stack: Stack) -> tuple[list[str], httpx2.Response]:
+    """What the database accepts in the space that it has reserved, and how it refuses the next request."""
+    accepted: list[str] = []
+    for size in (LARGE, SMALL):
+        while (answer := stack.post(order(secrets.token_hex(size // 2)))).status_code == 202:
+            accepted.append(str(answer.json()["requestId"]))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), answer.text
+    return accepted, answer
+
+
+def has_expired(stack: Stack, requests: list[str]) -> bool:
+    """Whether none of the leases has been renewed in time."""
+    ((now,),) = stack.database.rows("SELECT CURRENT_TIMESTAMP")
+    return all(seconds(stack.column(request, "lease_until")) < seconds(now) for request in requests)
+
+
+def doctor(stack: Stack) -> str:
+    environment = {**os.environ, **stack.env}
+    return subprocess.run(
+        [*MANAGE, "doctor"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    ).stdout

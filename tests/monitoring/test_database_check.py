@@ -1,0 +1,63 @@
+"""A database without disk space is a problem, with its cause, for errors, probes, health, doctor, and alerts."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from aiinfra import full_disk
+from aiinfra.failures import failure_of
+from aiinfra.monitoring import readiness
+from aiinfra.monitoring.database_check import database_obstacle, has_room
+from aiinfra.monitoring.health import installation_health
+from aiinfra.monitoring.problems import health_problems
+from queue_app.facade import Pressure
+
+pytestmark = pytest.mark.django_db
+REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$"
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No disk has the room that SQLite needs, or PostgreSQL has refused a write."""
+    if connection.vendor == "sqlite":
+        monkeypatch.setattr(full_disk, "ROOM_BYTES", 2**62)
+    else:
+        with pytest.raises(OperationalError), transaction.atomic():
+            connection.cursor().execute(REFUSE)
+    yield
+    monkeypatch.setattr(full_disk, "_refused_at", -full_disk.REMEMBERED_S)
+
+
+def test_a_database_with_room_is_no_problem() -> None:
+    assert (database_obstacle(), has_room(), readiness.look()) == ("", True, "")
+    assert failure_of(OperationalError()).message.startswith("The database is unreachable.")
+
+
+@pytest.mark.usefixtures("full", "redis_url")
+def test_health_alerts_and_doctor_name_the_cause() -> None:
+    health = installation_health(Pressure(), timezone.now())
+    assert not health.checks.database
+    assert "databaseProblem" not in health.model_dump(by_alias=True)
+    (problem,) = health_problems(health)
+    assert full_disk.FULL in problem.message
+    output = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", stdout=output)
+    assert f"FAILED  {full_disk.FULL.capitalize()}" in output.getvalue()
+
+
+@pytest.mark.usefixtures("full")
+def test_it_is_not_ready_and_clients_learn_the_cause() -> None:
+    assert readiness.look() == full_disk.FULL
+    error = failure_of(OperationalError("database or disk is full"))
+    assert (error.status, error.headers["Retry-After"]) == (503, "5")
+    assert error.message == f"{full_disk.FULL.capitalize()}. Try again with the same Idempotency-Key."
+
+
+@pytest.mark.usefixtures("full")
+def test_other_errors_have_their_own_cause() -> None:
+    assert failure_of(ValueError()).status == 500

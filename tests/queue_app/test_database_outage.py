@@ -1,0 +1,101 @@
+"""While the database accepts no writes, outcomes are kept, and workers keep their requests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from cost_app.models import LedgerEntry
+from queue_app.models import AIRequest, Status
+from queue_app.ordering.claims import Claim
+from queue_app.processing import in_flight, outcomes, provider_call
+from queue_app.processing.provider_call import process
+from queue_app.repair.index_repair import IndexRepair
+from tests.queue_app.conftest import ScriptedProvider
+
+Claimed = Callable[..., Claim]
+pytestmark = pytest.mark.usefixtures("queue", "scoped")
+
+
+@contextmanager
+def no_writes() -> Iterator[None]:
+    """The database answers, and refuses to change rows."""
+
+    def refuse(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            raise OperationalError("database or disk is full")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.fixture
+def failing_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Outcomes cannot be stored at first; the number of times is in the list."""
+    failures = [20]
+    complete = outcomes.complete
+
+    def refuse(*arguments: Any) -> bool:
+        if failures[0]:
+            failures[0] -= 1
+            raise OperationalError("database or disk is full")
+        return complete(*arguments)
+
+    monkeypatch.setattr(outcomes, "complete", refuse)
+    monkeypatch.setattr(provider_call, "WRITE_PAUSE_S", 0)
+    monkeypatch.setattr(provider_call.connections, "close_all", lambda: None)
+    return failures
+
+
+@pytest.mark.usefixtures("failing_writes")
+def test_an_answer_is_kept_until_it_can_be_stored(claimed: Claimed, provider: ScriptedProvider) -> None:
+    process(claimed())
+    assert AIRequest.objects.get().status == Status.COMPLETED
+    assert (len(provider.calls), LedgerEntry.objects.count()) == (1, 1)
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_worker_that_stops_gives_up(
+    claimed: Claimed, failing_writes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_call, "OUTCOME_KEPT_STOPPING_S", 0)
+    claim = claimed()
+    in_flight.stopping.set()
+    try:
+        with pytest.raises(OperationalError):
+            process(claim)
+    finally:
+        in_flight.stopping.clear()
+    assert failing_writes == [19]
+
+
+def test_the_lease_of_a_kept_answer_is_renewed(claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = claimed()
+    monkeypatch.setattr(in_flight, "OVERTIME_S", -3600)
+    with in_flight.track(claim):
+        assert in_flight.leased_attempts() == []
+        monkeypatch.undo()
+        in_flight.prolong(claim)
+        assert in_flight.leased_attempts() == [(claim.request.id, claim.attempt_number)]
+    in_flight.prolong(claim)
+    assert in_flight.leased_attempts() == []
+
+
+def test_after_an_outage_workers_can_renew_before_anyone_takes_their_work(claimed: Claimed, settings: Settings) -> None:
+    claim = claimed()
+    repair = IndexRepair()
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    for _ in range(2):
+        with pytest.raises(OperationalError), transaction.atomic(), no_writes():
+            repair.recover_leases()
+    repair.recover_leases()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PROCESSING
+    settings.QUEUE_LEASE_S = 0
+    repair.recover_leases()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PENDING
