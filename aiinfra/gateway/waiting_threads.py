@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from django.db import connections
 
+from aiinfra.sqlite.base import DatabaseWrapper as SQLite
+
 _replaced: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -20,7 +22,10 @@ def waiting() -> AbstractContextManager[None]:
 
 
 def release_connections() -> None:
-    """Close this thread's database connections while it waits: several hundred would take much memory."""
+    """Leave this thread's database connections to others while it waits: several hundred would take much memory.
+
+    PostgreSQL's go back to the pool when they are closed.
+    """
     for each in connections.all(initialized_only=True):
         if not each.in_atomic_block:
-            each.close()
+            each.release() if isinstance(each, SQLite) else each.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
+from aiinfra.sqlite import idle
 from aiinfra.sqlite.gate import Gate, gate_of
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "VACUUM", "REINDEX", "ANALYZE")
@@ -58,6 +59,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, with the gate of its file. A database in memory has none."""
 
     _entered: Gate | None = None
+    _origin: idle.Origin | None = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """One that another thread has released, or a new one."""
+        self._origin = idle.Origin.now(conn_params)
+        kept = idle.take(self._origin) if self._origin else None
+        return kept or super().get_new_connection(conn_params)
+
+    def release(self) -> None:
+        """Close it for this thread, and keep it open for the next one (`aiinfra/sqlite/idle.py`)."""
+        connection = self.connection
+        is_fit = connection is not None and not (connection.in_transaction or self.errors_occurred)
+        if self._origin is None or not is_fit:
+            self.close()
+            return
+        self.connection = None
+        idle.keep(self._origin, connection)
 
     def create_cursor(self, name: str | None = None) -> Cursor:  # noqa: ARG002 - Django passes it
         """A cursor that knows the gate."""

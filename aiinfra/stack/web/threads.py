@@ -8,6 +8,8 @@ from math import inf
 
 from waitress.task import ThreadedTaskDispatcher
 
+from aiinfra.gateway.waiting_threads import release_connections
+
 
 class Threads(ThreadedTaskDispatcher):
     """A fixed number of threads for requests, plus one for each thread that waits on behalf of a client."""
@@ -27,6 +29,13 @@ class Threads(ThreadedTaskDispatcher):
             yield
         finally:
             self._change_by(-1)
+
+    def handler_thread(self, thread_no: int) -> None:
+        """Respond to requests until there are too many threads."""
+        try:
+            super().handler_thread(thread_no)
+        finally:
+            release_connections()
 
     def is_backed_up(self, at_most_s: float = inf) -> bool:
         """Whether a request waits for a thread, and that has not been so for longer than the maximum."""
