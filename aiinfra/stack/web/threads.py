@@ -10,6 +10,9 @@ from waitress.task import ThreadedTaskDispatcher
 
 from aiinfra.gateway.waiting_threads import release_connections
 
+SPARE = 4
+"""Threads that may stay when a wait ends, for the next one: to end a thread, waitress wakes all that are idle."""
+
 
 class Threads(ThreadedTaskDispatcher):
     """A fixed number of threads for requests, plus one for each thread that waits on behalf of a client."""
@@ -49,4 +52,7 @@ class Threads(ThreadedTaskDispatcher):
     def _change_by(self, difference: int) -> None:
         with self._resize:
             self._count += difference
-            self.set_thread_count(self._count)
+            with self.lock:
+                running = len(self.threads) - self.stop_count
+            if not self._count <= running <= self._count + SPARE:
+                self.set_thread_count(min(max(running, self._count), self._count + SPARE))
