@@ -21,7 +21,7 @@ from aiinfra.tenants.statements import Parameter
 from cost_app.budgets import creation_lock
 from cost_app.budgets.opening import open_windows
 from cost_app.budgets.scopes import active_budgets, budgets_counting
-from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enforcement
+from cost_app.models import Attempt, Budget, BudgetIncrease, BudgetWindow, Enforcement, Hold
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,15 @@ def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
 
 def windows_holding(attempt_id: UUID) -> list[OpenWindow]:
     """The windows in which a call was held, as they are now."""
-    held = BudgetWindow.objects.filter(holds__attempt_id=attempt_id)
-    return [OpenWindow(each, each.increase) for each in _with_increases(held, timezone.now())]
+    return [OpenWindow(each, each.increase) for each in _holding.run(attempt_id=attempt_id, now=timezone.now())]
+
+
+def _that_hold(windows: QuerySet[BudgetWindow]) -> QuerySet[Any]:
+    holds = Hold.objects.filter(attempt_id=Parameter("attempt_id", "attempt"))
+    return _with_increases(windows.filter(id__in=holds.values("window_id")), Parameter("now", "expires_at"))
+
+
+_holding: Prepared[list[Any]] = BudgetWindow.objects.prepare_select(_that_hold)
 
 
 def _open_windows(budgets: Iterable[Budget], now: datetime) -> list[OpenWindow]:

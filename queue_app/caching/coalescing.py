@@ -47,7 +47,7 @@ ORPHANED_AFTER = timedelta(seconds=5)
 
 def leader_of(organization_id: int, flight: str) -> AIRequest | None:
     """The request that is asking this question now, or whose answer is being written to the cache."""
-    return AIRequest.objects.filter(organization_id=organization_id, flight=flight).first()
+    return AIRequest.objects.fetch(organization_id=organization_id, flight=flight)
 
 
 def may_follow(leader: AIRequest, priority: int) -> bool:
