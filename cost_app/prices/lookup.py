@@ -4,7 +4,7 @@ Of several versions of one (tier, window name), the one that began last applies,
 apply, one whose weekly window matches the instant takes precedence over one without a window.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -121,17 +121,26 @@ def served_tiers(requested: str | None) -> frozenset[str]:
 def priced_models(among: Iterable[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
     """Every (provider, model) with a current standard price, or those of the given models that have one; sorted.
 
-    Aliases are included only if models are given. Models that charge for input but nothing for output are excluded:
-    embeddings, which no chat can use.
+    Aliases are included only if models are given; the answer is then remembered within an epoch. Models that charge for
+    input but nothing for output are excluded: embeddings, which no chat can use.
     """
-    chat = in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
-    if among is None:
-        return sorted(set(chat.values_list("provider", "model")))
-    asked = set(among)
-    priced = _of_models(chat, asked)
+    return sorted(
+        set(_chat_prices().values_list("provider", "model")) if among is None else _priced.of(frozenset(among))
+    )
+
+
+def _priced_among(asked: frozenset[tuple[str, str]]) -> set[tuple[str, str]]:
+    priced = _of_models(_chat_prices(), asked)
     targets = targets_of(asked - priced, timezone.now())
-    held = _of_models(chat, set(targets.values())) if targets else set()
-    return sorted(priced | {alias for alias, target in targets.items() if target in held})
+    held = _of_models(_chat_prices(), set(targets.values())) if targets else set()
+    return priced | {alias for alias, target in targets.items() if target in held}
+
+
+_priced = TimedCache(_priced_among, seconds=0, owner=lambda *_: epochs.INSTALLATION, keys_max=1_000, keeps_empty=False)
+
+
+def _chat_prices() -> QuerySet[ModelPrice]:
+    return in_force().filter(tier=PriceTier.STANDARD).exclude(input__gt=0, output=0)
 
 
 def embedding_models() -> list[tuple[str, str]]:
@@ -140,7 +149,7 @@ def embedding_models() -> list[tuple[str, str]]:
     return sorted(set(priced.values_list("provider", "model")))
 
 
-def _of_models(prices: QuerySet[ModelPrice], models: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def _of_models(prices: QuerySet[ModelPrice], models: Set[tuple[str, str]]) -> set[tuple[str, str]]:
     named = reduce(or_, (Q(provider=provider, model=model) for provider, model in models), Q(pk__in=[]))
     return set(prices.filter(named).values_list("provider", "model"))
 
@@ -155,6 +164,7 @@ def in_force() -> QuerySet[ModelPrice]:
 def clear_price_cache() -> None:
     """Read every price, alias and fee again on its next use."""
     _versions.forget()
+    _priced.forget()
     forget_aliases()
     forget_fees()
 

@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
 
+from aiinfra import epochs
 from aiinfra.gateway.chat import choose_model
 from aiinfra.providers.base import TokenUsage
+from aiinfra.rate_limits import take
 from aiinfra.tenants.scope import system_scope
 from cost_app.fallback.manage import check_steps
 from cost_app.ledger import attempts
@@ -43,6 +46,26 @@ def test_the_latest_started_version_is_in_force() -> None:
     version(2, from_days=-10)
     version(3, from_days=+10)
     assert price_of("local", "m").output == 2
+
+
+def test_which_models_are_priced_is_remembered_until_the_book_changes(
+    redis_url: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    asked = [("local", "m"), ("local", "other")]
+
+    def priced() -> list[tuple[str, str]]:
+        with epochs.request():
+            take([], organization_id=1)
+            return priced_models(asked)
+
+    version(1, from_days=-1)
+    assert priced() == [("local", "m")]
+    with django_assert_num_queries(0):
+        assert priced() == [("local", "m")]
+    with transaction.atomic():
+        version(1, from_days=-1, model="other")
+        epochs.change(None)
+    assert priced() == asked
 
 
 def test_an_ended_version_is_not_in_force() -> None:
