@@ -103,8 +103,9 @@ def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
         request = ask(submission, before_queueing=visit.take_place, starter=direct)
         if direct.has_started:
             request = calling.make(direct)
-        if request.status not in ENDED:
-            visit.wait(request.id, longest_wait_s(submission))
+        if request.status in ENDED:
+            return request
+        visit.wait(request.id, longest_wait_s(submission))
     return request_by_id(request.id) or request
 
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from redis.exceptions import RedisError
 
 from aiinfra import database_time
+from aiinfra.providers import breaker
+from aiinfra.redis import run_together
 from aiinfra.tenants.scope import system_scope
 from cost_app import create_cost_optimizer
 from queue_app.models import AIRequest, QueuePolicy, Status
@@ -22,21 +24,23 @@ HAS_TO_WAIT = "-"
 """As in `lua/try_start.lua`."""
 
 
-def try_start(request: AIRequest) -> IndexEntry | None:
+def try_start(request: AIRequest) -> tuple[IndexEntry | None, bool]:
     """Count an unsaved request as in flight, if a claim would take it now; `release` ends that. None if it has to wait.
+    And whether every circuit is closed. One round trip.
 
     It has to wait where its priority is paused, its organization or its provider limit is full, or ready work of its
     organization comes first. While Redis is down, the rows decide.
     """
     entry = IndexEntry.of(request)
+    start = index.script("try_start", [str(entry), entry.model, f"{index.score_of(request):.6f}"])
     try:
-        limit = index.run("try_start", [str(entry), entry.model, f"{index.score_of(request):.6f}"])
+        limit, all_closed = run_together([start, breaker.all_closed()])
     except RedisError:
         logger.warning("the rows decide whether a request may start: Redis is down")
-        limit = None
+        limit, all_closed = None, False
     if limit is None:
-        return entry if _may_start_by_rows(request) else None
-    return None if limit == HAS_TO_WAIT else replace(entry, limit=limit)
+        return entry if _may_start_by_rows(request) else None, bool(all_closed)
+    return None if limit == HAS_TO_WAIT else replace(entry, limit=limit), bool(all_closed)
 
 
 def _may_start_by_rows(request: AIRequest) -> bool:

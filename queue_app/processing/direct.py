@@ -94,9 +94,9 @@ class DirectCall:
         return claim.request
 
     def _reserve(self, row: AIRequest) -> IndexEntry | None:
-        """Ask for a place, then the circuit breaker, which may make this call its probe."""
-        entry = try_start(row) if row.not_before <= database_time.now() else None
-        if entry is None or breaker.allow(row.provider, row.model, row.organization_id).allowed:
+        """Ask for a place, then the circuit breaker unless all circuits are closed: it may make this call its probe."""
+        entry, all_closed = try_start(row) if row.not_before <= database_time.now() else (None, False)
+        if entry is None or all_closed or breaker.allow(row.provider, row.model, row.organization_id).allowed:
             return entry
         claims.release(entry)
         return None

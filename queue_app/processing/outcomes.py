@@ -264,5 +264,6 @@ def _end(request: AIRequest, attempt_number: int, status: Status, error_code: st
     }
     ended = AIRequest.objects.change(columns, id=request.id, status=Status.PROCESSING, attempt_number=attempt_number)
     if ended:
-        request.status, request.error_code = status, error_code
+        for name, value in columns.items():
+            setattr(request, name, value)
     return bool(ended)

@@ -33,7 +33,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
 @pytest.fixture
 def queued(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call may start directly: each waits for a worker."""
-    monkeypatch.setattr(direct, "try_start", lambda _request: None)
+    monkeypatch.setattr(direct, "try_start", lambda _request: (None, False))
 
 
 @pytest.fixture

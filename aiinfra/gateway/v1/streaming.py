@@ -155,8 +155,9 @@ class StreamedAnswer:
 
     def _conclude(self, request: AIRequest) -> RequestStatus | None:
         """The answer of a booked call; None if the request is not over. Raises ApiError if it failed."""
-        stored = request_by_id(request.id) or request
-        return result_of(stored, self._submission) if stored.status in ENDED else None
+        if request.status not in ENDED:  # it may have been cancelled during the call
+            request = request_by_id(request.id) or request
+        return result_of(request, self._submission) if request.status in ENDED else None
 
     def _wait(self, visit: Visit, request: AIRequest) -> Iterator[bytes]:
         """Wait until the request has ended elsewhere. Raises ApiError if it failed, or has not ended in time."""
