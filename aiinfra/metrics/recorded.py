@@ -19,6 +19,7 @@ COUNTER_SERIES_MAX, HISTOGRAM_SERIES_MAX = 300, 100
 OTHER = "other"
 LABEL_MAX = 100
 LATENCIES_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+FIRST_TOKENS_S = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30)
 WAITS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 120, 600, 3600)
 POOL_WAITS_S = (0.001, 0.01, 0.1, 0.5, 1, 5)
 CALL = ("organization", "provider", "model")
@@ -87,6 +88,9 @@ _corrections = _Counter(
 _saved = _Counter("cache_saved_nano_dollars", "US dollars that calls answered from the cache would have cost.", CALL)
 _tokens = _Counter("tokens", "Tokens as booked in the ledger, by class.", (*CALL, "type"))
 _latency = _Histogram("provider_latency", "Time that successful provider calls took.", CALL, LATENCIES_S)
+_first_token = _Histogram(
+    "time_to_first_token", "Time from sending streamed calls to the first part of their answers.", CALL, FIRST_TOKENS_S
+)
 _wait = _Histogram(
     "queue_wait",
     "Time from acceptance to the first start of requests that ended.",
@@ -112,6 +116,11 @@ def attempt_ended(call: tuple[int, str, str], outcome: str, error: str, latency_
     _attempts.add(1, *call, outcome, error)
     if latency_ms is not None and not error:
         _latency.observe(latency_ms / 1000, *call)
+
+
+def first_token(call: tuple[int, str, str], seconds: float) -> None:
+    """The answer of a streamed call began this long after the call was sent, and was whole in the end."""
+    _first_token.observe(seconds, *call)
 
 
 def booked(call: tuple[int, str, str], nano: int, tokens: Mapping[str, int]) -> None:

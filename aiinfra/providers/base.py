@@ -189,6 +189,8 @@ class ChatAnswer:
     refused: bool = False
     """The model declined to answer; `content` is its explanation."""
     provider_request_id: str = ""
+    first_token_at: float | None = field(default=None, compare=False)
+    """When the first part of a streamed answer arrived, by `time.monotonic`. None if it was not streamed."""
     native: dict[str, Any] = field(default_factory=dict)
     """What only one dialect can say of an answer. OpenAI: `message` (further fields of it, such as
     `reasoning_content`), `logprobs` and `system_fingerprint`. Anthropic: `content` (all blocks in order) and

@@ -10,9 +10,10 @@ from django.db import close_old_connections, connections
 
 from aiinfra import web_stopping
 from aiinfra.failures import DATABASE_AWAY
+from aiinfra.metrics import recorded
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
-from aiinfra.providers.base import ChatAnswer, ChatCall, Dialect, ErrorCode, ProviderError
+from aiinfra.providers.base import ChatAnswer, ChatCall, Dialect, ErrorCode, ProviderAdapter, ProviderError
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
@@ -139,9 +140,18 @@ def _ask(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
     except ProviderNotConfiguredError:
         message = f"the provider {attempt.provider} is no longer configured"
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
+    asked, sent_at = call_of(claim), time.monotonic()
+    answer = _answered(adapter, attempt, asked, receiver)
+    if answer.first_token_at is not None:
+        caller = (claim.request.organization_id, attempt.provider, attempt.model)
+        recorded.first_token(caller, answer.first_token_at - sent_at)
+    return answer
+
+
+def _answered(adapter: ProviderAdapter, attempt: Attempt, asked: ChatCall, receiver: Receiver | None) -> ChatAnswer:
     if receiver is None:
-        return adapter.chat(attempt.as_sent, call_of(claim))
-    return answer_of(adapter.stream(attempt.as_sent, call_of(claim)), receiver)
+        return adapter.chat(attempt.as_sent, asked)
+    return answer_of(adapter.stream(attempt.as_sent, asked), receiver)
 
 
 def _write(claim: Claim, write: Callable[[], Result]) -> Result:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -54,13 +54,17 @@ def read_stream(
     with contextlib.closing(response):
         if not response.headers.get("content-type", "").startswith(egress.EVENT_STREAM):
             return dialect.read_body(_plain_body(response, ends_at), response.headers)
+        first_token_at = None
         try:
-            yield from _events(response, dialect.merged, ends_at)
+            for event in _events(response, dialect.merged, ends_at):
+                if first_token_at is None and dialect.merged.size:
+                    first_token_at = time.monotonic()
+                yield event
             if error := dialect.merged.error():
                 raise dialect.read_error(error)
         except ProviderError as error:
             raise _completed(error, dialect) from None
-        return dialect.read_body(dialect.merged.body(), response.headers)
+        return replace(dialect.read_body(dialect.merged.body(), response.headers), first_token_at=first_token_at)
 
 
 def _plain_body(response: httpx2.Response, ends_at: float) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""The time to the first token of a streamed answer, as metrics record it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aiinfra.gateway.waiting import WaitingRoom
+from aiinfra.metrics import recorded
+from aiinfra.providers.adapters import streaming
+from aiinfra.tenants.models import Organization
+from tests.api.support import COMPLETIONS, MESSAGES, Caller
+from tests.gateway.stepwise import Stepwise
+from tests.gateway.test_streamed import ask, events_of
+from tests.providers.conftest import SandboxClient
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
+
+
+@pytest.fixture
+def first_tokens(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, str]]:
+    """The calls whose time was recorded."""
+    calls: list[tuple[int, str, str]] = []
+    monkeypatch.setattr(recorded, "first_token", lambda call, seconds: calls.append(call) if seconds >= 0 else None)
+    return calls
+
+
+def test_it_is_recorded_once_for_a_streamed_answer(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, first_tokens: list[object], organization: Organization
+) -> None:
+    stepwise.say("Plan ")
+    stepwise.say("it.")
+    stepwise.finish()
+    assert list(events_of(ask(program)))
+    assert first_tokens == [(organization.pk, "local", "stepwise")]
+
+
+def test_an_event_without_text_is_not_the_first_token(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float | None] = []
+    replace = streaming.replace
+
+    def look(answer: object, first_token_at: float | None) -> object:
+        seen.append(first_token_at)
+        return replace(answer, first_token_at=first_token_at)  # type: ignore[type-var]
+
+    monkeypatch.setattr(streaming, "replace", look)
+    stepwise.send(id="p1", choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}])
+    stepwise.finish("length")
+    assert list(events_of(ask(program)))
+    assert seen == [None]
+
+
+def test_a_plain_call_has_none(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom, first_tokens: list[object], worker: Callable[[], None]
+) -> None:
+    worker()
+    body = {"model": "deepseek/deepseek-chat", "messages": MESSAGES}
+    assert program.post(COMPLETIONS, body).status_code == 200
+    assert first_tokens == []
