@@ -10,6 +10,8 @@ from collections import Counter
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from aiinfra.tracing.spans import ids_for_logs
+
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
 TOKEN_IN_PATH = re.compile(r"(/+invitations/+|/+password/+reset/+)[^/?\s\"']+", re.IGNORECASE)
@@ -110,6 +112,7 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := request_id_var.get():
             line["requestId"] = request_id
+        line |= ids_for_logs()
         if record.exc_info:
             line["traceback"] = without_tokens(self.formatException(record.exc_info))
         return json.dumps({name: _shortened(value) for name, value in line.items()}, default=str)

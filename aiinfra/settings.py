@@ -16,6 +16,7 @@ from aiinfra.configuration.table import (
     providers,
     queue,
     security,
+    tracing,
     web,
 )
 
@@ -98,6 +99,7 @@ MIDDLEWARE = [
     "aiinfra.middleware.request_id",
     "aiinfra.middleware.browser_policies",
     "aiinfra.monitoring.health.probes",
+    "aiinfra.tracing.middleware.traced",
     "aiinfra.key_calls.straight_to_endpoint",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -329,6 +331,18 @@ DEFAULT_FROM_EMAIL = values[messages.DEFAULT_FROM_EMAIL]
 # Metrics
 
 METRICS_TOKEN = values[security.METRICS_TOKEN]
+
+# Traces: OpenTelemetry's SDK reads further variables itself, such as the sampler.
+
+TRACING = tracing.is_on(values)
+TRACES_ENDPOINT = tracing.endpoint(values)
+TRACES_TIMEOUT_S = values[tracing.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT]
+TRACES_SERVICE = values[tracing.OTEL_SERVICE_NAME]
+TRACES_PAUSE_MS = values[tracing.OTEL_BSP_SCHEDULE_DELAY]
+TRACES_KEPT_MAX = values[tracing.OTEL_BSP_MAX_QUEUE_SIZE]
+TRACES_SENT_MAX = values[tracing.OTEL_BSP_MAX_EXPORT_BATCH_SIZE]
+ACCEPT_TRACEPARENT = "tracecontext" in values[tracing.OTEL_PROPAGATORS]
+TRACED_PROVIDERS = frozenset([*values[tracing.TRACED_PROVIDERS]])
 
 # Logging
 

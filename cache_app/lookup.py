@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from redis.exceptions import RedisError
 
 from aiinfra.metrics import recorded
+from aiinfra.tracing.spans import span_within
 from cache_app.answers import OFF, Candidate, Hit, LookupResult
 from cache_app.cache_key import CacheKey
 from cache_app.eligibility import ineligible_because
@@ -62,11 +63,10 @@ def look_up(
     cache_key = _cache_key_for(question, policy)
     if policy.mode == CacheMode.OFF:
         return _explained(LookupResult(cache_key, reason=OFF))
-    try:
-        result = _search(_Search(question, policy, payer, threshold), cache_key, by_meaning)
-    except RedisError as error:
-        logger.warning("lookup skipped: Redis is not responding: %s", error)
-        result = LookupResult(cache_key, reason=REDIS)
+    with span_within("cache lookup") as span:
+        result = _searched(_Search(question, policy, payer, threshold), cache_key, by_meaning)
+        if span:
+            span.set_attribute("aiinfra.cache.result", _outcome(result, policy))
     result = _timed(result, (time.perf_counter() - started) * 1000)
     counts.record(question.organization_id, _counters(result))
     recorded.cache_looked_up(question.organization_id, _outcome(result, policy))
@@ -110,6 +110,14 @@ class _Search:
         if self.threshold is not None:
             return self.threshold
         return self.policy.threshold if self.policy.threshold is not None else embedder.scale.edge
+
+
+def _searched(search: _Search, cache_key: CacheKey, by_meaning: bool) -> LookupResult:
+    try:
+        return _search(search, cache_key, by_meaning)
+    except RedisError as error:
+        logger.warning("lookup skipped: Redis is not responding: %s", error)
+        return LookupResult(cache_key, reason=REDIS)
 
 
 def _search(search: _Search, cache_key: CacheKey, by_meaning: bool) -> LookupResult:

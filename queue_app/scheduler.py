@@ -20,6 +20,7 @@ from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log import repeats
 from aiinfra.tenants.sessions import SessionStore
 from aiinfra.tenants.sso.checks import EVERY_S, check_identities
+from aiinfra.tracing import spans
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.caching.rechecks import compare_answers, queue_rechecks
@@ -114,6 +115,7 @@ def run_scheduler(*further: Jobs) -> None:
     _run(first, stopping)
     for thread in threads:
         thread.join()
+    spans.stop()
 
 
 def _pause_s(jobs: Sequence[Job]) -> float:

@@ -26,8 +26,14 @@ OURS = {
 }
 NOT_OURS = {"/v1", "/run", "/srv", "/dev", "/usr", "/tmp", "/etc", "/sandbox"}  # noqa: S108
 """Paths of other programs: of providers, the sandbox and the system."""
-ELSEWHERE = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-"""Read by the HTTP library."""
+ELSEWHERE = {
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+}
+"""Read by the HTTP library and OpenTelemetry."""
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
     for app in ("aiinfra", "queue_app", "cache_app", "cost_app", "tests")

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from aiinfra.configuration.setting import Setting, Values
-from aiinfra.configuration.table import places, providers, queue, security
+from aiinfra.configuration.table import places, providers, queue, security, tracing
 
 PORT_MAX = 65_535
 TOKEN_MIN = 32
@@ -22,9 +22,11 @@ def check_together(values: Values) -> None:
     _check_ports(values)
     _check_at_most(values, queue.QUEUE_CONTENT_RETENTION_DAYS, queue.QUEUE_RETENTION_DAYS)
     _check_at_most(values, providers.RETRY_BASE_S, providers.RETRY_MAX_S)
+    _check_at_most(values, tracing.OTEL_BSP_MAX_EXPORT_BATCH_SIZE, tracing.OTEL_BSP_MAX_QUEUE_SIZE)
     for lower, higher in pairwise(HEAD_STARTS):
         _check_at_most(values, lower, higher)
     _check_upstash(values)
+    _check_traced_providers(values)
     if 0 < len(values[security.METRICS_TOKEN]) < TOKEN_MIN:
         values.refuse(security.METRICS_TOKEN, f"must have at least {TOKEN_MIN} characters")
 
@@ -63,3 +65,9 @@ def _check_upstash(values: Values) -> None:
     if len(missing) == 1 and not values.is_set(places.REDIS_URL):
         other = next(setting for setting in both if values.is_set(setting))
         values.errors.append(f"{missing[0].name} must be set together with {other.name}, or REDIS_URL instead of both")
+
+
+def _check_traced_providers(values: Values) -> None:
+    known = {*providers.PROVIDERS, *values[providers.AIINFRA_COMPATIBLE_PROVIDERS]}
+    if unknown := [name for name in values[tracing.TRACED_PROVIDERS] if name not in known]:
+        values.refuse(tracing.TRACED_PROVIDERS, f"must name providers ({unknown[0]!r} is none)")

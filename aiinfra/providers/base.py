@@ -189,6 +189,8 @@ class ChatAnswer:
     refused: bool = False
     """The model declined to answer; `content` is its explanation."""
     provider_request_id: str = ""
+    model: str = ""
+    """The model that answered, as the provider calls it."""
     first_token_at: float | None = field(default=None, compare=False)
     """When the first part of a streamed answer arrived, by `time.monotonic`. None if it was not streamed."""
     native: dict[str, Any] = field(default_factory=dict)

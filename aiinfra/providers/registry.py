@@ -58,6 +58,12 @@ def is_configured(name: str) -> bool:
     return name in _providers()
 
 
+def base_url_of(name: str) -> str:
+    """Where calls to this provider go; empty if it is not configured."""
+    provider = _providers().get(name)
+    return provider.base_url if provider else ""
+
+
 def is_sandboxed(name: str) -> bool:
     """Whether calls to this provider go to the sandbox."""
     provider = _providers().get(name)

@@ -84,8 +84,11 @@ def _judge(is_good: bool, good: str, bad: str) -> Finding:
 
 def _settings() -> Iterator[Finding]:
     """Variables that nothing reads. (Invalid values have already stopped the command.)"""
+    from opentelemetry.sdk import environment_variables
+
     keys = compatible_keys(Values(os.environ)).values()
-    for name, meant in misspelled(os.environ, (key.name for key in keys)).items():
+    known = {*(key.name for key in keys), *vars(environment_variables)}
+    for name, meant in misspelled(os.environ, known).items():
         question = f": did you mean {meant}?" if meant else ""
         yield Finding(Level.NOTE, f"{name} is not a setting{question}")
 

@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiinfra.settings")
 from django.conf import settings
 
 from aiinfra.stack.address import bind_host
+from aiinfra.tracing import spans
 
 bind = f"{bind_host()}:{settings.PORT}"
 workers = settings.WEB_PROCESSES
@@ -32,6 +33,7 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 - gunicorn passes it
     are not visited.
     """
     importlib.import_module(settings.ROOT_URLCONF)
+    spans.preload()
     gc.collect()
     gc.freeze()
 

@@ -21,6 +21,7 @@ from aiinfra.providers.base import (
     ProviderError,
     TokenUsage,
 )
+from aiinfra.providers.call_spans import EMBEDDINGS, call_span, describe
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.providers.tokens import count_tokens
 from aiinfra.tenants.scope import organization_scope
@@ -72,7 +73,10 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
         raise EmbedderError(f"{PROVIDER}/{MODEL} failed too often and is not called for now")
     attempt = _opened(texts, payer)
     try:
-        answer = adapter.embed(attempt.as_sent, EmbeddingCall(texts, TIMEOUT.total_seconds()))
+        with call_span(EMBEDDINGS, attempt.as_sent) as span:
+            answer = adapter.embed(attempt.as_sent, EmbeddingCall(texts, TIMEOUT.total_seconds()))
+            if span:
+                describe(span, answer)
     except ProviderError as error:
         # We set the deadline, so a timeout is not the caller's doing.
         breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.PATIENT_S)

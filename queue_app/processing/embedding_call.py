@@ -7,6 +7,7 @@ from django.db import transaction
 
 from aiinfra.providers import breaker
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderError
+from aiinfra.providers.call_spans import EMBEDDINGS, call_span, describe
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptOrder
@@ -34,7 +35,10 @@ def embed(asked: Submission, call: EmbeddingCall, reference: UUID | None = None)
         raise ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=decision.retry_in_s)
     attempt = _opened(asked, call, reference)
     try:
-        answer = adapter.embed(attempt.as_sent, call)
+        with call_span(EMBEDDINGS, attempt.as_sent) as span:
+            answer = adapter.embed(attempt.as_sent, call)
+            if span:
+                describe(span, answer)
     except ProviderError as error:
         breaker.record_error(*caller, error, call.timeout_s)
         cost.book_failure(attempt, error)

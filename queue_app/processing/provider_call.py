@@ -14,6 +14,7 @@ from aiinfra.metrics import recorded
 from aiinfra.one_by_one import AWAY
 from aiinfra.providers import breaker
 from aiinfra.providers.base import ChatAnswer, ChatCall, Dialect, ErrorCode, ProviderAdapter, ProviderError
+from aiinfra.providers.call_spans import CHAT, call_span, describe
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
@@ -21,6 +22,7 @@ from cost_app.facade import Attempt
 from queue_app.ordering.claims import Claim
 from queue_app.processing import in_flight, outcomes
 from queue_app.processing.dispatching import dispatch
+from queue_app.processing.processing_span import processing_span
 from queue_app.processing.streamed import Receiver, answer_of
 from queue_app.processing.telling import tell
 from queue_app.processing.write_gate import slot
@@ -69,7 +71,10 @@ def _failing_if_broken(claim: Claim) -> Iterator[None]:
 
 def _call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
     close_old_connections()  # returned to the pool during the call: there are more slots than database connections
-    finish(claim, attempt, call(claim, attempt, receiver))
+    with processing_span(claim, attempt) as span:
+        finish(claim, attempt, call(claim, attempt, receiver))
+        if span:
+            span.set_attribute("aiinfra.request.status", claim.request.status)
 
 
 def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -> None:
@@ -141,10 +146,14 @@ def _ask(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
         message = f"the provider {attempt.provider} is no longer configured"
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
     asked, sent_at = call_of(claim), time.monotonic()
-    answer = _answered(adapter, attempt, asked, receiver)
-    if answer.first_token_at is not None:
-        caller = (claim.request.organization_id, attempt.provider, attempt.model)
-        recorded.first_token(caller, answer.first_token_at - sent_at)
+    named = {"stream": True if receiver else None, "max_tokens": asked.max_tokens, "temperature": asked.temperature}
+    with call_span(CHAT, attempt.as_sent, **named) as span:
+        answer = _answered(adapter, attempt, asked, receiver)
+        first_token_s = answer.first_token_at - sent_at if answer.first_token_at else None
+        if span:
+            describe(span, answer, first_token_s)
+    if first_token_s is not None:
+        recorded.first_token((claim.request.organization_id, attempt.provider, attempt.model), first_token_s)
     return answer
 
 

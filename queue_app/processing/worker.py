@@ -28,6 +28,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker_pool import WorkerData, WorkerPool
 
 from aiinfra.redis import bytes_client
+from aiinfra.tracing import spans
 from queue_app.processing import in_flight
 from queue_app.processing.heartbeat import Heartbeat
 from queue_app.tasks import run_next
@@ -81,6 +82,7 @@ class PoolWorker(SimpleWorker):
         with Heartbeat(self), ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="slot") as threads:
             while not in_flight.stopping.is_set():
                 self._take_ticket(threads)
+        spans.stop()
         return True
 
     def _take_ticket(self, threads: ThreadPoolExecutor) -> None:
@@ -160,6 +162,7 @@ def serve_workers() -> None:
     os.nice(settings.WORKER_NICE)
     for module in PRELOADED:
         importlib.import_module(module)
+    spans.preload()
     connections.close_all()
     gc.freeze()
     pool = Pool(

@@ -21,6 +21,7 @@ from aiinfra.group_commit import grouped
 from aiinfra.providers.registry import is_configured
 from aiinfra.python_api import InvalidValueError
 from aiinfra.redis import run_together
+from aiinfra.tracing import spans
 from cache_app import create_semantic_cache
 from cache_app.facade import CacheKey, LookupResult, Question
 from cost_app import create_cost_optimizer
@@ -37,6 +38,8 @@ cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
 RETRY_AFTER_FULL_S = 5
+TRACE = "trace"
+"""Member of a stored call: the trace that its client's request belongs to. Only traced requests have it."""
 
 
 class QueueFullError(Exception):
@@ -234,6 +237,7 @@ def call_of(submission: Submission, terms: CallTerms, cache_key: CacheKey | None
         **submission.call,
         "max_tokens": terms.max_tokens or DEFAULT_OUTPUT_TOKENS,
         "cache": cache_key.packed() if cache_key else None,
+        **({TRACE: trace} if (trace := spans.carried()) else {}),
     }
 
 

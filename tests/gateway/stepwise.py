@@ -24,11 +24,13 @@ class Stepwise:
     """Sends what is put into `steps`, and closes the connection at None."""
 
     steps: "queue.Queue[bytes | None]" = field(default_factory=queue.Queue)
+    heads: list[bytes] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     def __call__(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
             head = b"".join(iter(stream.readline, b"\r\n"))
+            self.heads.append(head)
             length = re.search(rb"content-length: (\d+)", head.lower())
             self.bodies.append(json.loads(stream.read(int(length[1]) if length else 0)))
         try:

@@ -14,6 +14,7 @@ from aiinfra.configuration.table import (
     queue,
     security,
     testing,
+    tracing,
     web,
 )
 
@@ -24,6 +25,7 @@ SECTIONS = {
     "Queue and workers": queue,
     "Semantic cache": cache,
     "Web server and logs": web,
+    "Traces": tracing,
     "Files and batches": batches,
     "Rate limits": limits,
     "Email and notifications": messages,

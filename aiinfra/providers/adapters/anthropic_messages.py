@@ -14,7 +14,7 @@ from aiinfra import egress
 from aiinfra.providers.adapters import errors, finish, streaming
 from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_tree, one_line
 from aiinfra.providers.adapters.merging import MergedMessage
-from aiinfra.providers.adapters.openai_answer import raw_usage_of, read_object
+from aiinfra.providers.adapters.openai_answer import model_in, raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
 from aiinfra.providers.base import (
     BillState,
@@ -29,6 +29,7 @@ from aiinfra.providers.base import (
     ProviderError,
     TokenUsage,
 )
+from aiinfra.providers.call_spans import traced_headers
 from aiinfra.providers.dialects.choosing import anthropic_body
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.registry import Provider
@@ -75,6 +76,7 @@ class AnthropicAdapter:
                 **call.headers,
                 "X-Attempt-Id": str(attempt.id),
                 "Idempotency-Key": str(attempt.id),
+                **traced_headers(attempt.provider),
                 **streaming.accept(streams=streams),
             },
             "timeout": streaming.timeouts(call.timeout_s, streams=streams),
@@ -143,6 +145,7 @@ def _answer(
             parts=[block for block in blocks if _text_of(block) is None and block.get("type") != "tool_use"],
             refused=body.get("stop_reason") == "refusal",
             provider_request_id=one_line(headers.get("request-id", ""), ID_LENGTH),
+            model=model_in(body),
             native=_native(body, blocks),
         )
     )

@@ -51,6 +51,7 @@ def answer_in(
             parts=others,
             refused=bool(refusal),
             provider_request_id=one_line(headers.get("x-request-id", ""), ID_LENGTH),
+            model=model_in(body),
             native=_native(body, choice, message),
         )
     )
@@ -64,6 +65,11 @@ def _native(body: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping
         "system_fingerprint": body.get("system_fingerprint"),
     }
     return {name: clean_tree(value) for name, value in said.items() if value}
+
+
+def model_in(body: Mapping[str, Any]) -> str:
+    """The model that an answer names; empty if it names none."""
+    return one_line(body["model"], NAME_LENGTH) if isinstance(body.get("model"), str) else ""
 
 
 def raw_usage_of(body: Mapping[str, Any]) -> Any:

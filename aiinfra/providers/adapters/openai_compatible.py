@@ -31,6 +31,7 @@ from aiinfra.providers.base import (
     ProviderError,
     TokenUsage,
 )
+from aiinfra.providers.call_spans import traced_headers
 from aiinfra.providers.dialects.choosing import openai_body
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.registry import Provider
@@ -135,6 +136,7 @@ class OpenAICompatibleAdapter:
             "headers": {
                 "X-Attempt-Id": str(attempt.id),
                 "Idempotency-Key": idempotency_key,
+                **traced_headers(attempt.provider),
                 **streaming.accept(streams=streams),
             },
             "timeout": streaming.timeouts(timeout_s, streams=streams),

@@ -12,6 +12,7 @@ from aiinfra.gateway import waiting_threads
 from aiinfra.stack.web.limits import connections_limit
 from aiinfra.stack.web.server import WebServer, turn
 from aiinfra.stack.web.threads import Threads
+from aiinfra.tracing import spans
 
 TURN_S = 1.0
 
@@ -32,6 +33,7 @@ class BufferingWorker(Worker):
             turn(loop, TURN_S)
         self._stay_for_a_while(loop)
         self._drain(servers, loop)
+        spans.stop()
 
     def _stay_for_a_while(self, loop: dict[int, Any]) -> None:
         """Serve on, while `/readyz` answers 503, until load balancers have noticed."""
