@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,8 +54,9 @@ PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()),
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
-# The process and browser tests mostly wait, so that they run beside those that compute.
-LANES = [[UNIT, UNIT_POSTGRES], [PROCESSES, PROCESSES_POSTGRES, BROWSER]]
+PARTS = [UNIT, PROCESSES, UNIT_POSTGRES, PROCESSES_POSTGRES, BROWSER]
+"""Taken in this order, `AT_ONCE` at a time: process and browser tests mostly wait, unit tests compute."""
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ def main(arguments: list[str]) -> int:
     postgres = _postgres()
     missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
     missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES}
-    lanes = [[part for part in lane if part not in missing] for lane in LANES]
-    with ThreadPoolExecutor(len(lanes)) as threads:
-        results = [each for lane in threads.map(lambda lane: _run_lane(lane, postgres), lanes) for each in lane]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        parts = [part for part in PARTS if part not in missing]
+        results = list(threads.map(lambda part: _run_and_print(part, postgres), parts))
     return _last_word(results, list(_gaps(missing)), is_failing=bool(os.environ.get("AIINFRA_CI")))
 
 
@@ -99,17 +100,15 @@ def _postgres() -> str:
 _printing = threading.Lock()
 
 
-def _run_lane(parts: Iterable[Part], postgres: str) -> list[Result]:
-    """One part after the other; what each of them says is printed as a whole, because other parts speak as well."""
-    results = []
-    for part in parts:
-        print(f"===== {part.name}: started", flush=True)
-        with tempfile.TemporaryFile("w+") as output:
-            results.append(_run(part, postgres, output.fileno()))
-            output.seek(0)
-            with _printing:
-                print(f"\n===== {part.name} =====\n{output.read()}", flush=True)
-    return results
+def _run_and_print(part: Part, postgres: str) -> Result:
+    """Run a part; its output is printed as a whole at the end, because another part runs at the same time."""
+    print(f"===== {part.name}: started", flush=True)
+    with tempfile.TemporaryFile("w+") as output:
+        result = _run(part, postgres, output.fileno())
+        output.seek(0)
+        with _printing:
+            print(f"\n===== {part.name} =====\n{output.read()}", flush=True)
+    return result
 
 
 def _run(part: Part, postgres: str, output: int) -> Result:
