@@ -50,7 +50,8 @@ UNIT_POSTGRES = replace(
     UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True
 )
 BROWSER = Part("browser tests on SQLite", "browser", ("tests/browser",))
-PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()), distribution="loadfile")
+# Process tests wait for two thirds of their time.
+PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()), workers=3, distribution="loadfile")
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
