@@ -45,7 +45,7 @@ class AIRequestAdmin(ReadOnlyAdmin):
         "=api_key__key_id",
     ]
     ordering = ["-created_at"]
-    exclude = ["fingerprint"]
+    exclude = ["fingerprint", "webhook"]
 
 
 @admin.register(QueuePolicy)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from django.http import HttpResponse
+
 from aiinfra.api import ApiCall, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError, not_found
 from aiinfra.providers.base import Dialect
@@ -31,6 +33,7 @@ from queue_app.payloads import (
 )
 from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
+from queue_app.quoting import DRY_RUN, DryRunOut, is_dry_run, quoted
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import NO_HEADERS, submission_from
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, accept
@@ -38,13 +41,16 @@ from queue_app.submission.key_rates import KeyRateError
 from queue_app.submission.submission import Submission
 
 __all__ = [
+    "DRY_RUN",
     "CallOptions",
     "Message",
     "ResponseOut",
     "UsageOut",
     "check_model",
     "contract_errors",
+    "is_dry_run",
     "queue",
+    "quoted",
     "request_out",
     "submission_of",
 ]
@@ -106,6 +112,7 @@ def submission_of(
         idempotency_key=call.idempotency_key,
         dialect=dialect,
         headers=headers,
+        key_webhook=access.webhook,
     )
 
 
@@ -126,10 +133,13 @@ def with_defaults(options: CallOptions, access: KeyAccess) -> CallOptions:
     return options.model_copy(update=changes) if changes else options
 
 
-def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted:
-    """Add a request to the queue. A reused idempotency key returns the first response again."""
+def enqueue(call: ApiCall, payload: EnqueueRequest) -> Accepted | HttpResponse:
+    """Add a request to the queue, or quote it. A reused idempotency key returns the first response again."""
     with contract_errors():
-        request = accept(submission_of(call, payload, payload.provider, payload.model))
+        submission = submission_of(call, payload, payload.provider, payload.model)
+        if is_dry_run(call.http):
+            return quoted(submission)
+        request = accept(submission)
     return Accepted(
         request_id=str(request.id),
         status="pending",
@@ -224,7 +234,15 @@ queue = Endpoint(
             run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", key_only=True
         ),
         ("POST", None): Operation(
-            enqueue, "queue:write", EnqueueRequest, Accepted, "Enqueue a request", status=202, once="own", door="queue"
+            enqueue,
+            "queue:write",
+            EnqueueRequest,
+            Accepted,
+            "Enqueue a request",
+            status=202,
+            also={200: DryRunOut},
+            once="own",
+            door="queue",
         ),
         ("POST", "cleanup"): Operation(
             run_cleanup, "queue:cleanup", NoParameters, Removed, "Apply the retention policy", once="claimed"

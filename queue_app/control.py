@@ -19,6 +19,7 @@ from queue_app.ordering.index import IndexEntry
 from queue_app.packing import unpack
 from queue_app.repair.retention import cleanup
 from queue_app.submission.intake import attempt_order, enter, record_model
+from queue_app.webhooks import notify_end
 
 logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
@@ -52,6 +53,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
         audit.record(
             organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
         )
+        notify_end(request)
     _tell_redis(request)
     coalescing.finish_leader(request)
     events.publish_changes(request)

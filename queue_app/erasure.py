@@ -17,6 +17,7 @@ NOTHING_SAID: dict[str, Any] = {
     "error_message": "",
     "idempotency_key": None,
     "fingerprint": "",
+    "webhook": None,
 }
 """What else a client wrote into a request. Tags are labels of costs, and stay with them."""
 

@@ -42,6 +42,7 @@ from queue_app.submission.dry_run import DryRun, dry_run
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, UnknownProviderError
 from queue_app.submission.submission import Submission
 from queue_app.submission.submit import CacheMissError, submit
+from queue_app.webhooks import check_webhook
 
 __all__ = [
     "ENDED",
@@ -72,6 +73,7 @@ __all__ = [
     "WorkerBeat",
     "aggregate",
     "cancel_live",
+    "check_webhook",
     "dry_run",
     "embed",
     "ended_among",

@@ -5,7 +5,9 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.encrypted_fields import EncryptedTextField
 from aiinfra.tenants.models import ApiKey, TenantModel
+from aiinfra.webhook_urls import LENGTH_MAX
 
 
 class Priority(models.IntegerChoices):
@@ -61,6 +63,7 @@ class AIRequest(TenantModel):
     tags = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
     cache_mode = models.CharField(max_length=8, default="use")
+    webhook = EncryptedTextField(max_length=LENGTH_MAX, null=True, help_text="URL that is notified of its end")
 
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - NULLs are distinct, "" would collide
     fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body sent with the key")

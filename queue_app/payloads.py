@@ -4,11 +4,12 @@ import operator
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
 from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING, OTHER_MEMBERS
+from aiinfra.webhook_urls import SCHEMA
 from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
@@ -92,6 +93,10 @@ class CallOptions(ApiModel):
     context_key: Annotated[
         ShortText, Field(description="requests share cached answers only if this matches: for documents or permissions")
     ] = ""
+    webhook: Annotated[
+        Annotated[str, WithJsonSchema(SCHEMA)] | None,
+        Field(description="https URL that gets a signed POST when the request has ended"),
+    ] = None
 
 
 class EnqueueRequest(CallOptions):

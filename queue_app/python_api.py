@@ -69,6 +69,7 @@ class EnqueueOptions(TypedDict, total=False):
     metadata: Mapping[str, Any]
     cache: CacheMode
     context_key: str
+    webhook: str | None
     idempotency_key: str | None
 
 

@@ -14,6 +14,7 @@ from aiinfra.database_statistics import EVERY_S as STATISTICS_EVERY_S
 from aiinfra.database_statistics import keep_statistics
 from aiinfra.idempotency import FORGET_EVERY_S, delete_expired_answers
 from aiinfra.notifications.tasks import jobs as notification_jobs
+from aiinfra.notifications.tasks import webhook_jobs
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.login import resets
 from aiinfra.tenants.scope import system_scope
@@ -100,7 +101,8 @@ def lanes(*further: Jobs) -> list[list[Job]]:
     slow += [Job(3600, SessionStore.clear_expired), Job(STATISTICS_EVERY_S, keep_statistics)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
     messages += [Job(EVERY_S, check_identities), Job(resets.EVERY_S, resets.send_links)]
-    return [queue, money, cache, slow, messages, *(deferred(jobs) for jobs in further)]
+    webhooks = [Job(every_s, run) for every_s, run in webhook_jobs()]
+    return [queue, money, cache, slow, messages, webhooks, *(deferred(jobs) for jobs in further)]
 
 
 def run_scheduler(*further: Jobs) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -10,6 +11,7 @@ from django.utils import timezone
 from aiinfra.batches.models import Batch, BatchLine, BatchStatus, StoredFile
 
 Count = Callable[[str, int], None]
+NOTHING_SAID: dict[str, Any] = {"metadata": {}, "errors": [], "webhook": None}
 
 
 def erase_files(until: datetime, user_ref: str, count: Count) -> None:
@@ -31,4 +33,4 @@ def erase_batches(until: datetime, user_ref: str, pseudonym: str, count: Count) 
                 status=BatchStatus.CANCELLED, failed=F("total") - F("completed"), finished_at=timezone.now()
             )
             BatchLine.objects.filter(batch=batch).delete()
-            count("batches", Batch.objects.filter(id=batch.id).update(user_ref=pseudonym, metadata={}, errors=[]))
+            count("batches", Batch.objects.filter(id=batch.id).update(**NOTHING_SAID, user_ref=pseudonym))

@@ -7,7 +7,9 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.encrypted_fields import EncryptedTextField
 from aiinfra.tenants.models import ApiKey, TenantModel, User
+from aiinfra.webhook_urls import LENGTH_MAX
 
 
 class Purpose(models.TextChoices):
@@ -94,6 +96,7 @@ class Batch(TenantModel):
     window_h = models.PositiveSmallIntegerField(default=24, help_text="hours until it expires")
     metadata = models.JSONField(default=dict)
     options = models.JSONField(default=dict, help_text="headers that apply to every call")
+    webhook = EncryptedTextField(max_length=LENGTH_MAX, null=True, help_text="URL that is notified of its end")
     when_cheap = models.BooleanField(default=False, help_text="calls wait for the cheapest hours of their model")
     output_seconds = models.PositiveIntegerField(null=True, help_text="how long result files are kept, if chosen")
 

@@ -1,6 +1,6 @@
 """Moves batches and their calls on. Every change of a call and of its batch's counters is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from aiinfra.batches.jsonl import Line, lines_of
 from aiinfra.batches.models import CANCELLABLE, Batch, BatchLine, BatchStatus, LineState, Purpose, StoredFile
 from aiinfra.batches.packing import pack, unpack
 
+NotifyEnd = Callable[[Batch], None]
 OPEN = (LineState.WAITING, LineState.SENT)
 ERRORS_MAX = 50
 INSERTED_AT_ONCE = 200
@@ -33,19 +34,19 @@ class Used:
     reasoning_tokens: int = 0
 
 
-def copy_chunk(batch: Batch) -> None:
+def copy_chunk(batch: Batch, notify_end: NotifyEnd) -> None:
     """Copy the next lines of the input file; after the last ones, the batch is in progress.
 
-    A line for another endpoint makes the batch fail, and so does a deleted file.
+    A line for another endpoint makes the batch fail, and so does a deleted file. `notify_end` gets the batch then.
     """
     file = StoredFile.objects.filter(id=batch.input_id).first()
     content = files.chunk_of(file, batch.copied_chunks) if file else b""
     if file is None or not content:
-        _fail(batch, [{"code": "file_not_found", "message": "The input file was deleted."}])
+        _fail(batch, [{"code": "file_not_found", "message": "The input file was deleted."}], notify_end)
         return
     lines = list(lines_of(content, batch.copied_lines + 1))
     if wrong := [line for line in lines if line.url != batch.endpoint]:
-        _fail(batch, [_other_endpoint(line, batch) for line in wrong[:ERRORS_MAX]])
+        _fail(batch, [_other_endpoint(line, batch) for line in wrong[:ERRORS_MAX]], notify_end)
         return
     is_last = batch.copied_chunks + 1 == file.chunks
     begun = {"status": BatchStatus.IN_PROGRESS, "in_progress_at": timezone.now()} if is_last else {}
@@ -110,8 +111,11 @@ def finalize(batch: Batch) -> None:
 
 
 @transaction.atomic
-def write_results(batch: Batch) -> bool:
-    """Move the results of some calls into the files; after the last ones, the batch is finished. Whether it is."""
+def write_results(batch: Batch, notify_end: NotifyEnd) -> bool:
+    """Move the results of some calls into the files; after the last ones, the batch is finished. Whether it is.
+
+    `notify_end` gets the finished batch in the transaction that finishes it.
+    """
     batch = Batch.objects.select_for_update(of=("self",)).get(id=batch.id)
     if batch.finished_at:
         return True
@@ -123,6 +127,7 @@ def write_results(batch: Batch) -> bool:
     if lines:
         return False
     _finish(batch)
+    notify_end(batch)
     return True
 
 
@@ -163,7 +168,8 @@ def _result_file(batch: Batch, column: str) -> StoredFile:
 def _finish(batch: Batch) -> None:
     stopped = BatchStatus.EXPIRED if batch.expired_at else BatchStatus.COMPLETED
     status = BatchStatus.CANCELLED if batch.cancelling_at else stopped
-    Batch.objects.filter(id=batch.id).update(status=status, finished_at=timezone.now())
+    batch.status, batch.finished_at = status, timezone.now()
+    Batch.objects.filter(id=batch.id).update(status=status, finished_at=batch.finished_at)
     StoredFile.objects.filter(id__in=[each for each in (batch.output_id, batch.error_id) if each]).update(
         is_complete=True
     )
@@ -185,9 +191,10 @@ def _other_endpoint(line: Line, batch: Batch) -> dict[str, Any]:
 
 
 @transaction.atomic
-def _fail(batch: Batch, errors: Sequence[dict[str, Any]]) -> None:
-    failed = Batch.objects.filter(id=batch.id, status=BatchStatus.VALIDATING).update(
-        status=BatchStatus.FAILED, finished_at=timezone.now(), errors=list(errors), total=0
-    )
-    if failed:
+def _fail(batch: Batch, errors: Sequence[dict[str, Any]], notify_end: NotifyEnd) -> None:
+    columns = {"status": BatchStatus.FAILED, "finished_at": timezone.now(), "errors": list(errors), "total": 0}
+    if Batch.objects.filter(id=batch.id, status=BatchStatus.VALIDATING).update(**columns):
         BatchLine.objects.filter(batch=batch).delete()
+        for name, value in columns.items():
+            setattr(batch, name, value)
+        notify_end(batch)

@@ -16,7 +16,16 @@ from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
-from queue_app.api import CallOptions, ResponseOut, UsageOut, contract_errors, request_out, submission_of
+from queue_app.api import (
+    CallOptions,
+    ResponseOut,
+    UsageOut,
+    contract_errors,
+    is_dry_run,
+    quoted,
+    request_out,
+    submission_of,
+)
 from queue_app.facade import (
     ENDED,
     AIRequest,
@@ -72,10 +81,15 @@ class ChatAnswered(ApiModel):
 
 
 def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
-    """Answer from the cache, or queue the request and, if the client waits, answer on the same connection."""
+    """Answer from the cache, or queue the request and, if the client waits, answer on the same connection.
+
+    A dry run gets a quote instead.
+    """
     provider, model = choose_model(payload.provider, payload.model)
     with contract_errors():
         submission = submission_of(call, payload, provider, model)
+        if is_dry_run(call.http):
+            return quoted(submission)
         if payload.wait and waiting_room.is_open:
             return _waited(submission, ClientSocket(call.http.META))
         request = ask(submission)

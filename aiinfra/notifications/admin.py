@@ -20,9 +20,9 @@ class ChannelAdmin(ReadOnlyAdmin):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries of all organizations."""
 
-    list_display = ["message_id", "organization", "channel", "state", "tries", "last_error", "created_at", "sent_at"]
+    list_display = ["message_id", "organization", "channel", "about", "state", "tries", "last_error", "created_at"]
     list_filter = ["state", "channel__kind", "created_at", "organization"]
     list_select_related = ["organization", "channel"]
-    search_fields = ["=message_id", "channel__name", "last_error"]
+    search_fields = ["=message_id", "=about", "channel__name", "last_error"]
     ordering = ["-created_at"]
-    exclude = ["payload"]
+    exclude = ["payload", "target"]

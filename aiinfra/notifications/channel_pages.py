@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.db.models import Q
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from aiinfra.notifications import channels
 from aiinfra.notifications.forms import ChannelForm
 from aiinfra.notifications.messages import Notification
-from aiinfra.notifications.models import Channel, Delivery, DeliveryState
+from aiinfra.notifications.models import OF_CHANNELS, OF_REQUESTS, Channel, Delivery, DeliveryState
 from aiinfra.pages import PageOwner, is_partial
 from aiinfra.tenants.access import MemberRequest
 
@@ -62,7 +63,7 @@ class ChannelRow:
     @property
     def address(self) -> str:
         """The part of the address that is safe to display."""
-        return channels.shown_target(self.channel)
+        return "the URL of each request" if self.channel.is_for_requests else channels.shown_target(self.channel)
 
     @property
     def problem(self) -> str:
@@ -74,12 +75,12 @@ def channel_list(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Channels and their deliveries. While the test message in `test` is pending, the deliveries refresh themselves."""
     if is_partial(request):
         return render(request, "notifications/_deliveries.html", _deliveries(request, owner))
-    return _page(request, owner, ChannelForm())
+    return _page(request, owner, _form(owner))
 
 
 def add(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     """Add a channel; only this response shows a webhook's signing secret."""
-    form = ChannelForm(request.POST)
+    form = _form(owner, request.POST)
     if not form.is_valid():
         return _page(request, owner, form, status=422)
     try:
@@ -89,7 +90,7 @@ def add(request: MemberRequest, owner: PageOwner) -> HttpResponse:
     except channels.ChannelError as error:
         form.add_error(None, str(error))
         return _page(request, owner, form, status=422)
-    return _page(request, owner, ChannelForm(), made=channel, secret=secret)
+    return _page(request, owner, _form(owner), made=channel, secret=secret)
 
 
 def set_enabled(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
@@ -131,6 +132,10 @@ def retry(request: MemberRequest, owner: PageOwner, delivery_id: int) -> HttpRes
     )
 
 
+def _form(owner: PageOwner, *data: QueryDict) -> ChannelForm:
+    return ChannelForm(*data, of_installation=owner.is_installation)
+
+
 def _found(channel_id: int) -> Channel:
     return get_object_or_404(Channel, id=channel_id, removed_at=None)
 
@@ -166,11 +171,16 @@ def _page(
 
 def _deliveries(request: MemberRequest, owner: PageOwner) -> dict[str, Any]:
     """Context of the deliveries; `tested` is the test message that the caller waits for."""
-    deliveries = Delivery.objects.select_related("channel").order_by("-created_at")[:DELIVERIES_SHOWN]
-    rows = [DeliveryRow(delivery) for delivery in deliveries]
+    rows = _last(OF_CHANNELS)
     wanted = request.GET.get("test")
     return {
         "owner": owner,
         "deliveries": rows,
+        "webhooks": [] if owner.is_installation else _last(OF_REQUESTS),
         "tested": next((row for row in rows if str(row.delivery.pk) == wanted), None),
     }
+
+
+def _last(rows: Q) -> list[DeliveryRow]:
+    deliveries = Delivery.objects.filter(rows).select_related("channel").order_by("-created_at")
+    return [DeliveryRow(delivery) for delivery in deliveries[:DELIVERIES_SHOWN]]

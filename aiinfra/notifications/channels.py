@@ -3,7 +3,6 @@
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -14,14 +13,20 @@ from django.utils import timezone
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import WAITING, Channel, ChannelKind, Delivery, DeliveryState
 from aiinfra.notifications.outbox import new_delivery
-from aiinfra.notifications.transports import is_trusted
 from aiinfra.tenants import audit
 from aiinfra.tenants.scope import owner_scope
+from aiinfra.webhook_urls import check_url, host_of
 
 CHANNELS_MAX = 20
 UNDECRYPTABLE = "This channel's address or secret can't be decrypted. Restore the secret key, or add the channel again."
 SECRET_BYTES = 24
 NO_MAIL_SERVER = "This installation has no mail server, so it can't send email. Ask its operator to set EMAIL_HOST."
+
+
+SIGNED = {ChannelKind.WEBHOOK, ChannelKind.REQUESTS}
+SIGNED_ALREADY = "There are request webhooks already. Remove them first to get a new signing secret."
+NO_TARGET = "Leave the address empty. Each request or API key names its own URL."
+NOT_TESTABLE = "Request webhooks have no address of their own. Send a request that names a webhook."
 
 
 class ChannelError(ValueError):
@@ -40,23 +45,19 @@ def problem_of(channel: Channel) -> str:
 
 def check_target(kind: str, target: str) -> None:
     """Raise ChannelError unless the target is valid. The address a host name resolves to is checked on each send."""
-    if kind == ChannelKind.EMAIL:
+    if kind == ChannelKind.REQUESTS:
+        if target:
+            raise ChannelError(NO_TARGET)
+    elif kind == ChannelKind.EMAIL:
         try:
             validate_email(target)
         except ValidationError:
             raise ChannelError("Enter a valid email address.") from None
-        return
-    try:
-        parts = urlsplit(target)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ChannelError("Enter a valid URL.") from None
-    if not host or any(character.isspace() or not character.isprintable() for character in target):
-        raise ChannelError("Enter a valid URL.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_trusted(host)):
-        raise ChannelError("The URL must start with https://.")
-    if parts.username is not None or parts.password is not None:
-        raise ChannelError("The URL must not contain a username or password.")
+    else:
+        try:
+            check_url(target)
+        except ValueError as error:
+            raise ChannelError(str(error)) from None
 
 
 def shown_target(channel: Channel) -> str:
@@ -64,23 +65,20 @@ def shown_target(channel: Channel) -> str:
     if channel.kind == ChannelKind.EMAIL:
         name, sign, domain = channel.target.rpartition("@")
         return f"{name[:1]}…{sign}{domain}" if sign else ""
-    return urlsplit(channel.target).hostname or ""
+    return host_of(channel.target)
 
 
 @transaction.atomic
 def add_channel(
     *, organization_id: int | None, kind: str, name: str, target: str, min_severity: str, actor: str
 ) -> tuple[Channel, str]:
-    """Create a channel; an `organization_id` of None makes it installation-wide. Returns the channel and, for a
-    webhook, its signing secret, which is never shown again. Raises ChannelError."""
+    """Create a channel; an `organization_id` of None makes it installation-wide. Returns the channel and, for
+    webhooks, their signing secret, which is never shown again. Raises ChannelError."""
     check_target(kind, target)
     _check_sendable(kind)
-    secret = ""
-    if kind == ChannelKind.WEBHOOK:
-        secret = _new_secret()
+    secret = _new_secret() if kind in SIGNED else ""
     with owner_scope(organization_id):
-        if Channel.objects.filter(removed_at=None).count() >= CHANNELS_MAX:
-            raise ChannelError(f"You can have at most {CHANNELS_MAX} channels.")
+        _check_room(kind, organization_id)
         channel = Channel.objects.create(
             organization_id=organization_id,
             kind=kind,
@@ -124,6 +122,8 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
     """Queue a test message. Raises ChannelError if the channel is disabled or its kind can't be sent."""
     if not channel.enabled:
         raise ChannelError("Enable the channel first.")
+    if channel.is_for_requests:
+        raise ChannelError(NOT_TESTABLE)
     if problem := problem_of(channel):
         raise ChannelError(problem)
     text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
@@ -149,6 +149,18 @@ def retry_delivery(*, delivery: Delivery, actor: str) -> None:
 def _check_sendable(kind: str) -> None:
     if problem := why_unsendable(kind):
         raise ChannelError(problem)
+
+
+def _check_room(kind: str, organization_id: int | None) -> None:
+    """An organization signs all of its request webhooks with one secret. The installation sends no requests."""
+    in_use = Channel.objects.filter(removed_at=None)
+    if kind == ChannelKind.REQUESTS:
+        if organization_id is None:
+            raise ChannelError("Only organizations have request webhooks.")
+        if in_use.filter(kind=kind).exists():
+            raise ChannelError(SIGNED_ALREADY)
+    if in_use.count() >= CHANNELS_MAX:
+        raise ChannelError(f"You can have at most {CHANNELS_MAX} channels.")
 
 
 def _give_up(channel: Channel, why: str) -> None:

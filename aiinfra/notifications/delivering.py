@@ -2,11 +2,16 @@
 
 A conditional UPDATE claims a message, counts the attempt and sets when its sender counts as lost. The message is then
 sent without any lock, and the outcome is written if the claim is still the latest.
+
+Messages of channels and request webhooks are sent apart from each other, so that no number of requests delays an alert.
 """
 
 import random
+import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from aiinfra import database_time
-from aiinfra.notifications.models import WAITING, Delivery, DeliveryState
+from aiinfra.notifications.models import OF_CHANNELS, OF_REQUESTS, WAITING, Delivery, DeliveryState
 from aiinfra.notifications.transports import Outcome, attempt
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
@@ -22,29 +27,56 @@ from aiinfra.tenants.scope import system_scope
 DELAYS_S = (10, 60, 300, 1_800, 7_200)
 """Before the second attempt, the third, ...; after the last attempt the delivery is given up."""
 LEASE = timedelta(minutes=2)
-PARALLEL = 16
-PER_CHANNEL = 2
-"""Per batch, so that an unresponsive receiver does not delay others for long."""
 CANDIDATES = 128
-MOST_BATCHES = 50
+LONGEST_RUN_S = 30.0
+LOOK_EVERY_S = 0.5
+"""How long a free place may go unnoticed while receivers are slow."""
 KEPT_FOR = timedelta(days=30)
 
 
-def deliver_pending() -> int:
-    """Send everything that is due, at most a few hundred deliveries; returns how many attempts were made.
+@dataclass(frozen=True)
+class Lane:
+    """Deliveries that are sent together: how many at once, through one channel, and to one host, which may be slow.
 
-    Takes as long as the slowest receiver (15 s per batch), so it must not share a thread with time-critical work.
+    All request webhooks of an organization have one channel, and a channel's messages one host.
     """
-    tries = 0
-    with system_scope():
-        for _ in range(MOST_BATCHES):
-            batch = _claim() if _due().exists() else []
-            if not batch:
-                break
+
+    rows: Q
+    parallel: int
+    per_channel: int
+    per_host: int
+
+
+CHANNELS = Lane(OF_CHANNELS, parallel=16, per_channel=2, per_host=2)
+REQUESTS = Lane(OF_REQUESTS, parallel=32, per_channel=16, per_host=8)
+
+
+def deliver_pending() -> int:
+    """Send the due messages of channels; returns how many attempts were made.
+
+    Takes as long as the receivers, at most 45 s, so it must not share a thread with time-critical work.
+    """
+    return _deliver(CHANNELS)
+
+
+def deliver_request_webhooks() -> int:
+    """Send the due request webhooks, as `deliver_pending` does."""
+    return _deliver(REQUESTS)
+
+
+def _deliver(lane: Lane) -> int:
+    """Keep the lane's places taken while deliveries are due, so that a slow receiver holds up its own ones only."""
+    tries, end = 0, time.monotonic() + LONGEST_RUN_S
+    sending: dict[Future[Outcome], Delivery] = {}
+    with system_scope(), ThreadPoolExecutor(lane.parallel) as pool:
+        while True:
+            batch = _claim(lane, sending.values()) if time.monotonic() < end and _due(lane).exists() else []
             tries += len(batch)
-            with ThreadPoolExecutor(len(batch)) as pool:
-                one_by_one(zip(batch, pool.map(attempt, batch), strict=True), lambda pair: _note(*pair))
-    return tries
+            sending.update((pool.submit(attempt, each), each) for each in batch)
+            if not sending:
+                return tries
+            done, _ = wait(sending, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+            one_by_one(done, lambda each: _note(sending.pop(each), each.result()))
 
 
 def delete_old_deliveries() -> int:
@@ -54,24 +86,38 @@ def delete_old_deliveries() -> int:
         return ended.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
 
 
-def _due() -> QuerySet[Delivery]:
-    """Deliveries that are due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
-    waiting = Delivery.objects.filter(WAITING)
+def _due(lane: Lane) -> QuerySet[Delivery]:
+    """What is due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
+    waiting = Delivery.objects.filter(WAITING, lane.rows)
     earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
     return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=database_time.now())
 
 
 @transaction.atomic
-def _claim() -> list[Delivery]:
-    """Claim the next batch. SQLite has no row locks and only one writer, so the condition alone decides there."""
-    candidates = _due().select_for_update(skip_locked=True, of=("self",)).select_related("channel")
-    taken: Counter[int] = Counter()
+def _claim(lane: Lane, sending: Collection[Delivery] = ()) -> list[Delivery]:
+    """Claim deliveries for the free places. SQLite has no row locks and only one writer, so the condition alone
+    decides there.
+    """
+    channels, hosts = Counter(each.channel_id for each in sending), Counter(_host_of(each) for each in sending)
+    candidates = _due(lane).exclude(channel__in=[each for each, count in channels.items() if count >= lane.per_channel])
+    for channel, host in (each for each, count in hosts.items() if count >= lane.per_host):
+        candidates = candidates.exclude(channel=channel, host=host)
+    locked = candidates.select_for_update(skip_locked=True, of=("self",)).select_related("channel")
     batch: list[Delivery] = []
-    for delivery in candidates.order_by("next_try_at", "id")[:CANDIDATES]:
-        if taken[delivery.channel_id] < PER_CHANNEL and len(batch) < PARALLEL and _take(delivery):
-            taken[delivery.channel_id] += 1
+    for delivery in locked.order_by("next_try_at", "id")[:CANDIDATES]:
+        if len(sending) + len(batch) == lane.parallel:
+            break
+        has_place = channels[delivery.channel_id] < lane.per_channel and hosts[_host_of(delivery)] < lane.per_host
+        if has_place and _take(delivery):
+            channels[delivery.channel_id] += 1
+            hosts[_host_of(delivery)] += 1
             batch.append(delivery)
     return batch
+
+
+def _host_of(delivery: Delivery) -> tuple[int, str]:
+    """Two organizations that send to one host do not wait for each other."""
+    return delivery.channel_id, delivery.host
 
 
 def _take(delivery: Delivery) -> bool:

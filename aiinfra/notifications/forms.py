@@ -5,6 +5,8 @@ from django import forms
 from aiinfra.notifications.channels import ChannelError, check_target, why_unsendable
 from aiinfra.notifications.models import Channel, ChannelKind
 
+REQUESTS_HELP = "Request webhooks have no address. They sign what is sent to the URL that a request names."
+
 
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A new channel."""
@@ -16,14 +18,22 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         labels = {"target": "Address", "min_severity": "Minimum severity"}
         help_texts = {"target": "An email address, or the https URL of a webhook or a Slack incoming webhook."}
 
+    def __init__(self, *args: object, of_installation: bool = False, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        if not of_installation:
+            self.fields["kind"].help_text = REQUESTS_HELP
+        else:
+            kinds = [choice for choice in ChannelKind.choices if choice[0] != ChannelKind.REQUESTS]
+            self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
+
     def clean(self) -> None:
         """Check that this installation can send over the channel, and that the address matches its kind."""
-        target, kind = self.cleaned_data.get("target", ""), self.cleaned_data.get("kind")
+        target, kind = self.cleaned_data.get("target"), self.cleaned_data.get("kind")
         if kind not in ChannelKind.values:
             return
         if problem := why_unsendable(kind):
             self.add_error("kind", problem)
-        if not target:
+        if target is None:
             return
         try:
             check_target(kind, target)

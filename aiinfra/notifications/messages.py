@@ -39,9 +39,9 @@ class Notification:
 
     @property
     def subject(self) -> str:
-        """Severity and title in one line; a resolution has no severity."""
+        """Severity and title in one line; resolutions and request webhooks have no severity."""
         title = " ".join(self.title.split())
-        return title if self.is_resolution else f"[{self.severity}] {title}"
+        return title if self.is_resolution or not self.severity else f"[{self.severity}] {title}"
 
     @property
     def is_resolution(self) -> bool:

@@ -6,6 +6,7 @@ from django.utils import timezone
 from aiinfra.encrypted_fields import EncryptedTextField, Undecryptable
 from aiinfra.partial_indexes import one_of
 from aiinfra.tenants.models import OwnedModel
+from aiinfra.webhook_urls import LENGTH_MAX
 
 
 class Severity(models.TextChoices):
@@ -23,18 +24,20 @@ class ChannelKind(models.TextChoices):
     EMAIL = "email", "Email"
     WEBHOOK = "webhook", "Signed webhook"
     SLACK = "slack", "Slack"
+    REQUESTS = "requests", "Request webhooks"
 
 
 class Channel(OwnedModel):
     """A destination for messages of an organization or, where `organization` is NULL, of the installation.
 
     `target` is an email address or a URL; the URL is as secret as `secret`, because anyone who has it can post there.
-    Both are encrypted. A removed channel remains for its deliveries, without both.
+    Both are encrypted. A removed channel remains for its deliveries, without both. A channel for request webhooks has
+    no target: it signs what goes to the URLs that requests and API keys name, and can switch all of it off.
     """
 
     kind = models.CharField(max_length=16, choices=ChannelKind.choices)
     name = models.CharField(max_length=100)
-    target = EncryptedTextField(max_length=500)
+    target = EncryptedTextField(max_length=LENGTH_MAX, blank=True)
     secret = EncryptedTextField(max_length=100, blank=True, help_text="signs webhooks; empty for other kinds")
     min_severity = models.CharField(max_length=16, choices=Severity.choices, default=Severity.MEDIUM)
     enabled = models.BooleanField(default=True)
@@ -43,6 +46,11 @@ class Channel(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind})"
+
+    @property
+    def is_for_requests(self) -> bool:
+        """Whether it signs request webhooks instead of receiving alerts."""
+        return self.kind == ChannelKind.REQUESTS
 
     @property
     def is_undecryptable(self) -> bool:
@@ -61,13 +69,17 @@ class DeliveryState(models.TextChoices):
 
 WAITING = one_of("state", [DeliveryState.PENDING.value, DeliveryState.FAILED.value])
 """The delivery is still to be sent."""
+OF_CHANNELS = models.Q(about__isnull=True)
+"""The delivery goes to its channel's target."""
+OF_REQUESTS = models.Q(about__isnull=False)
+"""The delivery goes to the URL that a request or its API key named."""
 
 
 class Delivery(OwnedModel):
     """A message to one channel, written in one transaction with the change it reports, and sent afterwards.
 
     `message_id` stays the same across attempts, so that a receiver can recognize a repeat. While a process is sending
-    it, `next_try_at` is when that process counts as lost.
+    it, `next_try_at` is when that process counts as lost. A request webhook has a target of its own.
     """
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
@@ -77,6 +89,11 @@ class Delivery(OwnedModel):
         blank=True,
         help_text="a channel receives the messages of one topic in the order they were written",
     )
+    about = models.CharField(  # noqa: DJ001 - NULL where the message is not a request webhook
+        max_length=64, null=True, help_text="the request or batch that named the target"
+    )
+    target = EncryptedTextField(max_length=LENGTH_MAX, null=True, help_text="instead of the channel's")
+    host = models.CharField(max_length=255, default="", db_default="", help_text="of its own target")
     payload = models.JSONField(help_text="a `Notification`")
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     tries = models.PositiveSmallIntegerField(default=0, help_text="attempts started so far")
@@ -90,8 +107,10 @@ class Delivery(OwnedModel):
 
     class Meta:
         indexes = [
-            models.Index(fields=["next_try_at"], name="delivery_due", condition=WAITING),
-            models.Index(fields=["organization", "-created_at"], name="delivery_by_time"),
+            models.Index(fields=["next_try_at"], name="message_due", condition=WAITING & OF_CHANNELS),
+            models.Index(fields=["next_try_at"], name="webhook_due", condition=WAITING & OF_REQUESTS),
+            models.Index(fields=["organization", "-created_at"], name="message_by_time", condition=OF_CHANNELS),
+            models.Index(fields=["organization", "-created_at"], name="webhook_by_time", condition=OF_REQUESTS),
             models.Index(fields=["created_at"], name="delivery_by_age"),
             models.Index(fields=["channel", "topic"], name="delivery_in_line", condition=WAITING),
         ]
@@ -99,3 +118,9 @@ class Delivery(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.message_id} {self.state}"
+
+    @property
+    def url(self) -> str:
+        """Where it is posted."""
+        target: str = self.target or self.channel.target
+        return target

@@ -20,8 +20,10 @@ from django.core.mail import EmailMessage
 from standardwebhooks import Webhook
 
 from aiinfra import egress
+from aiinfra.encrypted_fields import Undecryptable
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import ChannelKind, Delivery, Severity
+from aiinfra.webhook_urls import is_trusted
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def attempt(delivery: Delivery) -> Outcome:
     """Try once; `delivery.channel` must be loaded."""
     if not delivery.channel.enabled or delivery.channel.removed_at:
         return Outcome(False, "the channel is disabled")
-    if delivery.channel.is_undecryptable:
+    if delivery.channel.is_undecryptable or isinstance(delivery.target, Undecryptable):
         return Outcome(False, "the channel's address or secret can't be decrypted", again=True)
     try:
         return TRANSPORTS[ChannelKind(delivery.channel.kind)](delivery)
@@ -92,7 +94,7 @@ def by_webhook(delivery: Delivery) -> Outcome:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Webhook(delivery.channel.secret).sign(delivery.message_id, at, body),
     }
-    return _post(delivery.channel.target, body, headers)
+    return _post(delivery.url, body, headers)
 
 
 def by_slack(delivery: Delivery) -> Outcome:
@@ -104,12 +106,8 @@ TRANSPORTS: dict[ChannelKind, Callable[[Delivery], Outcome]] = {
     ChannelKind.EMAIL: by_email,
     ChannelKind.WEBHOOK: by_webhook,
     ChannelKind.SLACK: by_slack,
+    ChannelKind.REQUESTS: by_webhook,
 }
-
-
-def is_trusted(host: str | None) -> bool:
-    """Whether the settings allow messages to this host although its address is private."""
-    return (host or "").lower() in settings.NOTIFICATION_TRUSTED_HOSTS
 
 
 def _post(url: str, body: str, headers: dict[str, str]) -> Outcome:
@@ -164,9 +162,10 @@ def email_text(message: Notification) -> str:
 
 
 def webhook_body(delivery: Delivery) -> dict[str, Any]:
-    """`type`, `timestamp` and `data`, as Standard Webhooks recommends."""
+    """`type`, `timestamp` and `data`, as Standard Webhooks recommends. Request webhooks have no words for people."""
     message = Notification.of_payload(delivery.payload)
     said = {"severity": message.severity, "title": message.title, "text": message.text, "url": message.link or None}
+    said = said if delivery.about is None else {}
     at = delivery.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {"type": message.type, "timestamp": at, "data": {**said, **message.data}}
 

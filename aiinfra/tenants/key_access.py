@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from aiinfra.webhook_urls import host_of
+
 MODELS_MAX = 100
 TAGS_MAX = 10
 TAG_LENGTH = 64
@@ -34,6 +36,8 @@ class KeyAccess:
     """Added to those of each call."""
     priority: str = ""
     """Of calls that name none; empty: normal."""
+    webhook: str = ""
+    """URL that is notified when a request that names none ends; as secret as the key."""
 
     def allows_model(self, provider: str, model: str, alias: str = "") -> bool:
         """Whether calls may ask for this model, or for the alias that stands for it."""
@@ -51,6 +55,7 @@ class KeyAccess:
             "allowed_endpoints": list(self.doors),
             "default_tags": list(self.tags),
             "default_priority": self.priority or None,
+            "webhook_host": host_of(self.webhook) or None,
         }
 
 

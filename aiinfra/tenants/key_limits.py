@@ -50,9 +50,12 @@ NO_LIMITS = KeyLimits()
 
 
 def limit_changes(before: KeyLimits, after: KeyLimits) -> dict[str, list[object]]:
-    """What differs, as the audit log stores it."""
+    """What differs, as the audit log stores it; of a webhook only its host, which may be the same."""
     old, new = before.as_json(), after.as_json()
-    return {name: [old[name], new[name]] for name in old if old[name] != new[name]}
+    differs = {name for name in old if old[name] != new[name]}
+    if before.access.webhook != after.access.webhook:
+        differs.add("webhook_host")
+    return {name: [old[name], new[name]] for name in old if name in differs}
 
 
 def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:

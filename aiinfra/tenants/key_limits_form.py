@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from django import forms
@@ -19,6 +20,7 @@ from aiinfra.tenants.key_limits import (
     networks_of,
 )
 from aiinfra.tenants.models import ApiKey
+from aiinfra.webhook_urls import LENGTH_MAX, check_url, host_of
 
 
 def _checked(check: Callable[[list[str]], tuple[str, ...]], texts: list[str]) -> tuple[str, ...]:
@@ -83,6 +85,13 @@ class KeyLimitsFields(forms.Form):
         choices=[("", "Normal"), *((name, name.capitalize()) for name in PRIORITIES if name != "normal")],
         help_text="For calls that name no priority.",
     )
+    webhook = forms.CharField(
+        label="Webhook",
+        required=False,
+        max_length=LENGTH_MAX,
+        widget=forms.TextInput(attrs={"placeholder": "https://example.com/hooks/ai", "spellcheck": "false"}),
+        help_text="The https URL that gets a signed POST when a request has ended. See Notifications.",
+    )
 
     def clean_allowed_models(self) -> tuple[str, ...]:
         """Parse names of models, which commas, spaces or lines separate."""
@@ -91,6 +100,16 @@ class KeyLimitsFields(forms.Form):
     def clean_default_tags(self) -> tuple[str, ...]:
         """Parse tags, which commas or lines separate."""
         return _checked(tags_of, re.split(r"[,\n]+", self.cleaned_data["default_tags"]))
+
+    def clean_webhook(self) -> str:
+        """Check the URL, if there is one."""
+        url: str = self.cleaned_data["webhook"]
+        if url:
+            try:
+                check_url(url)
+            except ValueError as error:
+                raise forms.ValidationError(str(error)) from None
+        return url
 
     def clean_allowed_networks(self) -> tuple[Network, ...]:
         """Parse addresses, which commas, spaces or lines separate."""
@@ -113,12 +132,15 @@ class KeyLimitsFields(forms.Form):
                 doors=tuple(self.cleaned_data["allowed_doors"]),
                 tags=self.cleaned_data["default_tags"],
                 priority=self.cleaned_data["default_priority"],
+                webhook=self.cleaned_data["webhook"],
             ),
         )
 
 
 class KeyLimitsForm(KeyLimitsFields, EditForm):
-    """The limits of an existing key."""
+    """The limits of an existing key. Its webhook is as secret as the key, so it is not shown, but kept or replaced."""
+
+    without_webhook = forms.BooleanField(label="Remove the webhook", required=False)
 
     def __init__(self, *args: object, key: ApiKey, **kwargs: object) -> None:
         limits = key.limits
@@ -134,3 +156,14 @@ class KeyLimitsForm(KeyLimitsFields, EditForm):
             "default_priority": limits.access.priority,
         }
         super().__init__(*args, initial=initial, **kwargs)  # type: ignore[arg-type,misc]
+        self._webhook = limits.access.webhook
+        if self._webhook:
+            self.fields["webhook"].help_text = f"Requests are reported to {host_of(self._webhook)}. Empty: no change."
+        else:
+            del self.fields["without_webhook"]
+
+    def chosen_limits(self) -> KeyLimits:
+        """The limits of a valid form."""
+        limits = super().chosen_limits()
+        kept = "" if self.cleaned_data.get("without_webhook") else self._webhook
+        return replace(limits, access=replace(limits.access, webhook=limits.access.webhook or kept))

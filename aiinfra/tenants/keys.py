@@ -194,6 +194,7 @@ def _insert(
             allowed_doors=list(limits.access.doors),
             default_tags=list(limits.access.tags),
             default_priority=limits.access.priority,
+            webhook=limits.access.webhook or None,
         )
     return key, text
 

@@ -34,6 +34,7 @@ from aiinfra.tenants.key_limits import (
     networks_of,
 )
 from aiinfra.tenants.models import ApiKey
+from aiinfra.webhook_urls import SCHEMA, check_url
 
 PAGE_SIZE = 100
 Door = Literal["chat", "queue", "chat_completions", "responses", "messages", "embeddings"]
@@ -120,6 +121,13 @@ class KeyAccessIn(AccessModel):
     key_id: KeyId
 
 
+class KeyWebhookIn(ApiModel):
+    """The webhook of a key's requests."""
+
+    key_id: KeyId
+    url: Annotated[Annotated[str, WithJsonSchema(SCHEMA)] | None, Field(description="an https URL; null: none")]
+
+
 class KeyExpiryIn(ApiModel):
     """When a key ends."""
 
@@ -134,6 +142,7 @@ class KeyOut(LimitsModel, AccessModel):
     name: str
     role: str
     scopes: list[str]
+    webhook_host: Annotated[str | None, Field(description="host of the webhook for the end of requests")]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -183,7 +192,21 @@ def set_access(call: ApiCall, payload: KeyAccessIn) -> KeyOut:
         doors=doors_of(payload.allowed_endpoints),
         tags=tags_of(payload.default_tags),
         priority="" if payload.default_priority in (None, "normal") else payload.default_priority,
+        webhook=key.limits.access.webhook,
     )
+    return _changed(call, key, replace(key.limits, access=access))
+
+
+def set_webhook(call: ApiCall, payload: KeyWebhookIn) -> KeyOut:
+    """Change the URL that is notified when a request of another key ends."""
+    key = _other_key(call, payload.key_id)
+    url = payload.url or ""
+    if url:
+        try:
+            check_url(url)
+        except ValueError as error:
+            raise ApiError(400, "invalid_request", str(error), param="url") from None
+    access = replace(key.limits.access, webhook=url)
     return _changed(call, key, replace(key.limits, access=access))
 
 
@@ -242,6 +265,9 @@ keys_endpoint = Endpoint(
         ),
         ("POST", "set-access"): Operation(
             set_access, "key:limit", KeyAccessIn, KeyOut, "Replace the models and endpoints of another API key"
+        ),
+        ("POST", "set-webhook"): Operation(
+            set_webhook, "key:limit", KeyWebhookIn, KeyOut, "Change the webhook of another API key"
         ),
         ("POST", "set-expiry"): Operation(
             set_expiry, "key:limit", KeyExpiryIn, KeyOut, "Change when another API key ends"

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from aiinfra.encrypted_fields import EncryptedTextField
 from aiinfra.tenants import staff
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.key_access import KeyAccess
@@ -17,6 +18,7 @@ from aiinfra.tenants.key_limits import KeyLimits, networks_of
 from aiinfra.tenants.scope import TenantManager
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
+from aiinfra.webhook_urls import LENGTH_MAX
 
 ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
 
@@ -193,6 +195,7 @@ class ApiKey(TenantModel):
     allowed_doors = models.JSONField(default=list, blank=True, help_text="endpoints that send calls; empty: all")
     default_tags = models.JSONField(default=list, blank=True)
     default_priority = models.CharField(max_length=8, blank=True, default="")
+    webhook = EncryptedTextField(max_length=LENGTH_MAX, null=True, blank=True, help_text="URL for the end of requests")
     line = models.CharField(  # noqa: DJ001 - NULL is equal to nothing, so a key without a line is alone
         max_length=8, null=True, editable=False, help_text="public id of the first of keys that replaced each other"
     )
@@ -224,6 +227,7 @@ class ApiKey(TenantModel):
                 doors=tuple(self.allowed_doors),
                 tags=tuple(self.default_tags),
                 priority=self.default_priority,
+                webhook=self.webhook or "",
             ),
         )
 

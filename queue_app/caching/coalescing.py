@@ -31,6 +31,7 @@ from queue_app.models import ENDED, LIVE, AIRequest, RequestContent, Status
 from queue_app.packing import pack, unpack
 from queue_app.queries import RequestStatus, status_of
 from queue_app.submission.intake import attempt_order, enter, record_model
+from queue_app.webhooks import notify_end
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
@@ -143,13 +144,14 @@ def _answer(follower: AIRequest, response: dict[str, Any], usage: TokenUsage) ->
     """End a follower with its leader's answer; returns the ID of the cache entry that counts it."""
     now = database_time.now()
     AIRequest.objects.filter(id=follower.id).update(status=Status.COMPLETED, completed_at=now, cached=True)
-    follower.status, follower.cached = Status.COMPLETED, True
+    follower.status, follower.cached, follower.completed_at = Status.COMPLETED, True, now
     content = RequestContent.objects.get(request_id=follower.id)
     content.response = pack(response)
     content.save(update_fields=["response"])
     waited_ms = max(0, (now - follower.created_at) // MS)  # the clock of the host that claimed it may be ahead
     cache_key = CacheKey.unpacked(unpack(content.call)["cache"])
     book_hit(follower, cache_key, Hit.in_flight(cache_key, response, usage, waited_ms), waited_ms)
+    notify_end(follower)
     return cache_key.entry_id
 
 
@@ -244,8 +246,11 @@ def _end_broken(follower: AIRequest) -> None:
 
 def _end(follower: AIRequest, code: str, message: str) -> None:
     rows = AIRequest.objects.filter(id=follower.id, status=Status.PENDING, leader_id__isnull=False)
-    if rows.update(status=Status.FAILED, completed_at=database_time.now(), error_code=code, error_message=message):
-        follower.status, follower.error_code = Status.FAILED, code
+    now = database_time.now()
+    with transaction.atomic():
+        if rows.update(status=Status.FAILED, completed_at=now, error_code=code, error_message=message):
+            follower.status, follower.error_code, follower.completed_at = Status.FAILED, code, now
+            notify_end(follower)
 
 
 def settle_orphaned_followers() -> None:

@@ -33,6 +33,7 @@ from queue_app.packing import pack
 from queue_app.processing.retry_policy import NextAttempt, next_attempt
 from queue_app.processing.telling import tell
 from queue_app.submission.intake import attempt_order, enter, record_model
+from queue_app.webhooks import notify_end
 
 cost = create_cost_optimizer()
 
@@ -60,6 +61,8 @@ def complete(claim: Claim, attempt: Attempt, answer: ChatAnswer, report: Sequenc
             cost.settle(attempt, answer.usage, answer.raw_usage)
         else:
             cost.settle_uncounted(attempt, counted, answer.raw_usage)
+        if ended:
+            notify_end(claim.request)
         return ended
 
     ended = grouped(book)
@@ -127,8 +130,8 @@ def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, messa
     except BudgetRefusedError as refusal:
         message = f"{message}. Not retried: {refusal}"
         code = BUDGET_BUSY if isinstance(refusal, BudgetBusyError) else BUDGET_EXCEEDED
-    if moved is None:
-        _end(claim.request, claim.attempt_number, Status.FAILED, code, message)
+    if moved is None and _end(claim.request, claim.attempt_number, Status.FAILED, code, message):
+        notify_end(claim.request)
     return moved
 
 
@@ -196,6 +199,7 @@ def fail_broken(claim: Claim) -> None:
         AIRequest.objects.select_for_update().only("id").filter(id=claim.request.id).first()
         if _end(claim.request, claim.attempt_number, Status.FAILED, ErrorCode.INTERNAL_ERROR, BROKEN):
             one_by_one([claim], _abandon_broken, in_transaction=True)
+            notify_end(claim.request)
     _left(claim)
 
 
@@ -255,7 +259,7 @@ def _has_heir(claim: Claim) -> bool:
 
 def _end(request: AIRequest, attempt_number: int, status: Status, error_code: str = "", message: str = "") -> bool:
     """The only way out of processing. False if the fence says that the request belongs to another attempt."""
-    columns = {
+    columns: dict[str, Any] = {
         "status": status,
         "completed_at": database_time.now(),
         "lease_until": None,

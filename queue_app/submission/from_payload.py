@@ -10,6 +10,7 @@ from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits
 from queue_app.models import Priority
 from queue_app.payloads import CallOptions
 from queue_app.submission.submission import Submission
+from queue_app.webhooks import check_webhook
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -27,8 +28,9 @@ def submission_from(
     idempotency_key: str | None = None,
     dialect: Dialect = Dialect.OPENAI,
     headers: Mapping[str, str] = NO_HEADERS,
+    key_webhook: str = "",
 ) -> Submission:
-    """The submission that a client sent. `log_in` is the user if the client names none.
+    """The submission that a client sent. `log_in` is the user if the client names none, and `key_webhook` the webhook.
 
     Raises InvalidValueError for a call that cannot be made, or not at a cost with a maximum.
     """
@@ -37,6 +39,8 @@ def submission_from(
         check_expressible(provider, dialect, messages, options.parameters)
     except CallRejectedError as error:
         raise InvalidValueError(error.param, error.message) from None
+    if options.webhook is not None:
+        check_webhook(options.webhook)
     return Submission(
         organization_id=organization_id,
         provider=provider,
@@ -60,5 +64,6 @@ def submission_from(
         metadata=options.metadata,
         cache_mode=options.cache,
         context_key=options.context_key,
+        webhook=options.webhook or key_webhook,
         idempotency_key=idempotency_key,
     )

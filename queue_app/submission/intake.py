@@ -258,6 +258,7 @@ def row_of(submission: Submission, terms: CallTerms, **columns: Any) -> AIReques
         tags=list(submission.tags),
         metadata=dict(submission.metadata),
         cache_mode=submission.cache_mode,
+        webhook=submission.webhook or None,
         idempotency_key=submission.idempotency_key,
         fingerprint=submission.fingerprint if submission.idempotency_key else "",
         **{**times, **columns},

@@ -54,6 +54,8 @@ class Submission:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
     context_key: str = ""
+    webhook: str = ""
+    """URL that is notified when the request ends."""
     idempotency_key: str | None = None
 
     @property
@@ -96,5 +98,6 @@ class Submission:
             dict(self.metadata),
             self.cache_mode,
             self.context_key,
+            *filter(None, [self.webhook]),
         ]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -21,6 +21,7 @@ from queue_app.packing import pack
 from queue_app.submission import intake
 from queue_app.submission.intake import Starter
 from queue_app.submission.submission import Submission
+from queue_app.webhooks import notify_end
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
@@ -131,4 +132,5 @@ def _store_completed(
         organization_id=request.organization_id, request=request, call=pack(call), response=pack(hit.response)
     )
     coalescing.book_hit(request, lookup.cache_key, hit, round((time.perf_counter() - started) * 1000))
+    notify_end(request)
     return request

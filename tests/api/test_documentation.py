@@ -19,6 +19,7 @@ from aiinfra.tenants.privacy import erasures
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert
 from queue_app.payloads import Accepted
+from queue_app.quoting import DryRunOut
 from tests.api.authorization_cells import operations
 from tests.api.support import COST, QUEUE, Caller, enqueue_body, new_key
 from tests.cost_app.recommendations.support import make_recommendation
@@ -75,7 +76,15 @@ def run(
     return send
 
 
-OTHER_STATUSES = {'"lookup"': 200, '"store"': 201, '"pin"': 404, '"report"': 404, '"messages"': 202, '"erase"': 202}
+OTHER_STATUSES = {
+    "dry-run": 200,
+    '"lookup"': 200,
+    '"store"': 201,
+    '"pin"': 404,
+    '"report"': 404,
+    '"messages"': 202,
+    '"erase"': 202,
+}
 """Of the examples; the entry and the hit that two of them name are not there."""
 
 
@@ -98,7 +107,7 @@ def test_there_are_examples_of_every_action() -> None:
 
 
 def test_responses_match_the_documented_shape() -> None:
-    for model, answer in zip([Accepted, ErrorOut, ChatAnswered], ANSWERS, strict=True):
+    for model, answer in zip([Accepted, ErrorOut, DryRunOut, ChatAnswered], ANSWERS, strict=True):
         model.model_validate(answer, by_alias=True, by_name=False)
         assert set(answer) == {field.alias or name for name, field in model.model_fields.items()} or model is ErrorOut
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from aiinfra.notifications.channels import add_channel
+from aiinfra.tenants.models import Organization
 from queue_app.ordering import tickets
 from tests.api.support import CACHE, CHAT, QUEUE, Caller, enqueue_body
 from tests.support.costs import counted_costs
@@ -43,6 +45,15 @@ def stored_answer(program: Caller) -> None:
 def test_accepting_a_request(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = costs_of_third(lambda: program.post(QUEUE, enqueue_body()), monkeypatch)
     assert costs == (4 + LOCKS, 1, 3)
+
+
+def test_naming_a_webhook_costs_the_look_for_its_secret(
+    program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": "user:admin"}
+    add_channel(organization_id=organization.pk, **fields)
+    body = enqueue_body(webhook="https://example.com/hook")
+    assert costs_of_third(lambda: program.post(QUEUE, body), monkeypatch) == (5 + LOCKS, 1, 3)
 
 
 @pytest.mark.usefixtures("stored_answer")

@@ -26,7 +26,9 @@ from aiinfra import web_stopping
 from aiinfra.gateway import chat, event_stream, waiting
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.live_events import EventType
+from aiinfra.notifications.channels import add_channel
 from aiinfra.openapi import document
+from aiinfra.tenants.models import Organization
 from aiinfra.wsgi import application
 from cost_app.spend.payloads import MOST_DOLLARS, TierIn
 from tests.api.support import CACHE, COST, EVENTS, KEYS, QUEUE, Caller, enqueue_body
@@ -71,9 +73,15 @@ def budget_id(admin_program: Caller) -> str:
 
 @pytest.fixture
 def admin_headers(
-    admin_program: Caller, request_id: str, budget_id: str, monkeypatch: pytest.MonkeyPatch
+    admin_program: Caller,
+    organization: Organization,
+    request_id: str,
+    budget_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, str]]:
     """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
+    sign = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": "user:admin"}
+    add_channel(organization_id=organization.pk, **sign)
     # No one processes what is queued here, so that a client who waits would wait for its whole deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     monkeypatch.setattr(django_settings, "UNAUTHENTICATED_PER_MINUTE", 100_000)  # many bad keys are tried

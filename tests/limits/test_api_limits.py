@@ -328,3 +328,20 @@ def test_guessing_invitation_links_is_limited(client: Client, settings: Settings
     settings.UNAUTHENTICATED_PER_MINUTE = 3
     statuses = [client.get(f"/invitations/{'x' * 40}{number}/").status_code for number in range(5)]
     assert statuses == [404, 404, 404, 429, 429]
+
+
+def test_the_webhook_of_a_key_is_kept_replaced_and_removed_without_being_shown(
+    admin: User, organization: Organization, client_of: Callable[[User], Client]
+) -> None:
+    key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
+    client, address = client_of(admin), reverse("key_limits", args=[key.key_id])
+    assert "Remove the webhook" not in client.get(address).text
+    url = "https://hooks.example.com/secret-part"
+    assert client.post(address, {"webhook": url}).status_code == 302
+    page = client.get(address).text
+    assert "hooks.example.com" in page and "Remove the webhook" in page and "secret-part" not in page
+    assert client.post(address, {"requests_per_minute": "5"}).status_code == 302
+    assert _stored(key) == KeyLimits(5, access=KeyAccess(webhook=url))
+    assert client.post(address, {"without_webhook": "on"}).status_code == 302
+    assert _stored(key) == KeyLimits()
+    assert list(client.post(address, {"webhook": "http://x.example/"}).context["form"].errors) == ["webhook"]

@@ -179,3 +179,25 @@ def test_wrong_access_is_refused_with_its_field(
 ) -> None:
     response = change("set-access", new_key(organization, Role.VIEWER), **{field: value})
     assert refused(response, 400)["param"].startswith(field)
+
+
+def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization, change: Change) -> None:
+    text = new_key(organization, Role.OPERATOR)
+    first, second = (f"https://hooks.example.com/secret-{number}" for number in (1, 2))
+    for url in (first, second):
+        assert json.loads(change("set-webhook", text, url=url).content)["webhookHost"] == "hooks.example.com"
+    assert json.loads(change("set-access", text).content)["webhookHost"] == "hooks.example.com"
+    assert json.loads(change("set-limits", text).content)["webhookHost"] == "hooks.example.com"
+    with organization_scope(organization.pk):
+        key = ApiKey.objects.get(key_id=text.split("_")[1])
+        assert key.limits.access.webhook == second
+        successor, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor="command:test")
+        assert ApiKey.objects.get(pk=successor.pk).limits.access.webhook == second
+        changes = [each.changes for each in AuditEvent.objects.filter(verb="api_key.limits_changed").order_by("at")]
+    assert changes == [{"webhook_host": [None, "hooks.example.com"]}, {"webhook_host": ["hooks.example.com"] * 2}]
+    assert json.loads(change("set-webhook", text, url=None).content)["webhookHost"] is None
+
+
+@pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "nothing", 5])
+def test_a_wrong_webhook_is_refused(organization: Organization, change: Change, url: object) -> None:
+    refused(change("set-webhook", new_key(organization, Role.VIEWER), url=url), 400, "url")

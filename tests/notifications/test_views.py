@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.notifications.delivering import deliver_pending
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Channel, Delivery
-from aiinfra.notifications.outbox import send
+from aiinfra.notifications.outbox import send, send_request_webhook
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -236,3 +236,28 @@ def test_the_result_of_a_test_message_appears_as_soon_as_it_is_known(
     assert result in page
     assert "hx-get" not in page
     assert "<h1>" not in page
+
+
+def test_request_webhooks_have_one_secret_and_no_address(
+    finance: User, client_of: ClientOf, scoped: Organization
+) -> None:
+    client, requests = client_of(finance), {**NEW, "kind": "requests", "target": ""}
+    assert client.post(f"{URL}add/", {**requests, "target": NEW["target"]}).status_code == 422
+    assert client.post(f"{URL}add/", {**NEW, "target": ""}).status_code == 422
+    made = client.post(f"{URL}add/", requests)
+    channel = Channel.objects.get()
+    assert channel.secret in made.text
+    assert client.post(f"{URL}add/", requests).status_code == 422
+    send_request_webhook(scoped.pk, "https://hooks.example.com/secret-part", MESSAGE, about="7")
+    page = client.get(URL).text
+    assert "the URL of each request" in page and f"{URL}{channel.pk}/test/" not in page
+    assert "hooks.example.com" in page and "secret-part" not in page
+    assert "No messages yet" in page, "they have a table of their own"
+
+
+def test_the_installation_has_no_request_webhooks(viewer: User, client_of: ClientOf) -> None:
+    viewer.is_staff = viewer.is_superuser = True
+    viewer.save()
+    client = client_of(viewer)
+    assert "Request webhooks" not in client.get("/installation/notifications/").text
+    assert client.post("/installation/notifications/add/", {**NEW, "kind": "requests", "target": ""}).status_code == 422

@@ -229,6 +229,7 @@ CHANGES = {
     "metadata": {"a": 1},
     "cache_mode": "bypass",
     "context_key": "d",
+    "webhook": "https://example.com/hook",
 }
 
 

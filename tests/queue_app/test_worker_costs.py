@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
+from aiinfra.notifications.channels import add_channel
 from aiinfra.providers import breaker
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
@@ -51,6 +52,14 @@ def test_an_answer_for_the_cache_costs_its_entry_and_the_release_of_its_question
     for _ in range(2):
         ask()
     assert costs_of_one() == (13, 3, 4)
+
+
+def test_a_webhook_costs_three_statements_and_no_commit(ask: Ask, organization: Organization) -> None:
+    fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": "user:admin"}
+    add_channel(organization_id=organization.pk, **fields)
+    for _ in range(2):
+        ask(cache_mode="bypass", webhook="https://example.com/hook")
+    assert costs_of_one() == (14, 2, 3)
 
 
 @pytest.mark.usefixtures("no_fallback")

@@ -16,7 +16,8 @@ NOTIFICATION_TRUSTED_HOSTS = Setting(
     "NOTIFICATION_TRUSTED_HOSTS",
     Hosts(),
     [],
-    "Hosts, separated by commas, that webhooks may reach on private addresses and without TLS.",
+    "Hosts, separated by commas, that webhooks, also those that API keys name, may reach on private addresses and "
+    "without TLS.",
     "none",
 )
 EMAIL_HOST = Setting(

@@ -33,6 +33,7 @@ class BatchTerms:
     options: Mapping[str, str]
     when_cheap: bool = False
     output_seconds: int | None = None
+    webhook: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def create_batch(owner: Owner, file: StoredFile, terms: BatchTerms, user_id: int
         options=dict(terms.options),
         when_cheap=terms.when_cheap,
         output_seconds=terms.output_seconds,
+        webhook=terms.webhook or None,
         input_id=file.id,
         api_key_id=owner.api_key_id,
         user_id=user_id,

@@ -4,6 +4,7 @@ Each is bounded, and can be killed and repeated at any time.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -17,6 +18,7 @@ from aiinfra.failures import ApiError, failure_of
 from aiinfra.gateway import chat
 from aiinfra.gateway.batches import line_calls, results
 from aiinfra.gateway.batches.line_doors import LINE_DOORS, LineDoor
+from aiinfra.gateway.batches.webhooks import notify_end
 from aiinfra.gateway.v1.door import OpenBody
 from aiinfra.gateway.v1.running import result_of_ended
 from aiinfra.one_by_one import AWAY
@@ -59,7 +61,7 @@ class NotNowError(Exception):
 def advance(batch: Batch) -> datetime:
     """Do the next part of the work; returns when to go on."""
     if batch.status == BatchStatus.VALIDATING:
-        progress.copy_chunk(batch)
+        progress.copy_chunk(batch, notify_end)
         return timezone.now()
     if batch.ended == batch.total:
         return _finish(batch)
@@ -72,7 +74,7 @@ def advance(batch: Batch) -> datetime:
 
 def _finish(batch: Batch) -> datetime:
     progress.finalize(batch)
-    progress.write_results(batch)
+    progress.write_results(batch, notify_end)
     return timezone.now()
 
 
@@ -157,7 +159,7 @@ def _prepared(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> t
     door.check(call)
     body = line_calls.body_of(call, door, line_calls.raw_body(line))
     with contract_errors():
-        submission = door.submission(call, body)
+        submission = replace(door.submission(call, body), webhook="")  # the key's is for the whole batch
     if batch.when_cheap:
         begin = cost.off_peak_begin(submission.provider, submission.model, timezone.now())
         if begin and begin < batch.expires_at:

@@ -16,7 +16,7 @@ from aiinfra.gateway.v1.anthropic_message import message_from
 from aiinfra.gateway.v1.anthropic_stream import MessageStream
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenBody, json_of
-from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
+from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
@@ -24,7 +24,7 @@ from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
-from queue_app.api import Message, check_model, contract_errors, submission_of
+from queue_app.api import Message, check_model, contract_errors, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 PASSED_ON = ("anthropic-beta", "anthropic-version")

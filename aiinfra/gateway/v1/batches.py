@@ -16,10 +16,11 @@ from aiinfra.gateway.batches.creating import BatchTerms, create_batch, quote_bat
 from aiinfra.gateway.batches.line_doors import LINE_DOORS
 from aiinfra.gateway.v1.call_headers import options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
-from aiinfra.gateway.v1.dry_run import HEADER as DRY_RUN
-from aiinfra.gateway.v1.dry_run import costs_of, is_dry_run
+from aiinfra.gateway.v1.dry_run import costs_of
 from aiinfra.gateway.v1.files import BodylessDoor, SnakeModel, find_file, owner_of, user_of
 from aiinfra.tenants import audit
+from queue_app.api import DRY_RUN, contract_errors, is_dry_run
+from queue_app.facade import check_webhook
 
 RUN_WHEN = "x-aiinfra-run-when"
 """A header, or a member of the metadata: `now`, or `cheap` for the cheapest hours of each model."""
@@ -194,7 +195,10 @@ def _terms(call: ApiCall, payload: NewBatch) -> BatchTerms:
     window_h = int(payload.completion_window[:-1])
     if window_h > WINDOW_H_MAX:
         raise ApiError(400, "invalid_request", f"Use 24h, or 1h to {WINDOW_H_MAX}h.", param="completion_window")
-    options_from(call.http, {"messages": [{"role": "user", "content": "-"}]})  # checks the headers
+    options = options_from(call.http, {"messages": [{"role": "user", "content": "-"}]})  # checks the headers
+    if options.webhook is not None:
+        with contract_errors():
+            check_webhook(options.webhook)
     return BatchTerms(
         endpoint=payload.endpoint,
         window_h=window_h,
@@ -202,6 +206,7 @@ def _terms(call: ApiCall, payload: NewBatch) -> BatchTerms:
         options=line_calls.options_of(call.http),
         when_cheap=_runs_when_cheap(call, payload.metadata or {}),
         output_seconds=payload.output_expires_after.seconds if payload.output_expires_after else None,
+        webhook=options.webhook or call.principal.limits.access.webhook,
     )
 
 

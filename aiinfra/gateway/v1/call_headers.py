@@ -20,6 +20,7 @@ DEFAULT_TIMEOUT_S = 120.0
 """The longest that a provider call may take: SDKs wait 10 minutes, and answers of coding agents are long."""
 TIMEOUTS = ("x-aiinfra-timeout", "x-litellm-timeout")
 TAGS = ("x-aiinfra-tags", "x-litellm-tags")
+WEBHOOK = "x-aiinfra-webhook"
 MS = 1000
 
 
@@ -29,6 +30,7 @@ def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
         "priority": request.headers.get("x-aiinfra-priority"),
         "cache": request.headers.get("x-aiinfra-cache"),
         "tags": _tags(request),
+        "webhook": request.headers.get(WEBHOOK),
         "timeout": _timeout_ms(request),
     }
     asked = {name: value for name, value in given.items() if value is not None}

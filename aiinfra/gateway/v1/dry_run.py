@@ -1,23 +1,13 @@
-"""`x-aiinfra-dry-run`: what a call would cost and where it would go, instead of the call."""
+"""Dry runs under `/v1`: what a call would cost and where it would go, instead of the call."""
 
 from typing import Any, Protocol
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
-from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import json_of
 from aiinfra.money import dollars
+from queue_app.api import DRY_RUN
 from queue_app.facade import Submission, dry_run
-
-HEADER = "x-aiinfra-dry-run"
-
-
-def is_dry_run(request: HttpRequest) -> bool:
-    """Whether the client asks for a quote. Raises ApiError 400 for anything but true and false."""
-    asked = request.headers.get(HEADER, "false").lower()
-    if asked not in {"true", "false"}:
-        raise ApiError(400, "invalid_request", "Use true or false.", param=HEADER)
-    return asked == "true"
 
 
 class Costs(Protocol):
@@ -61,4 +51,4 @@ def quoted(submission: Submission, *, has_answer: bool = True) -> HttpResponse:
         **costs_of(quote),
         "position": found.position,
     }
-    return json_of(body, headers={HEADER: "true"})
+    return json_of(body, headers={DRY_RUN: "true"})

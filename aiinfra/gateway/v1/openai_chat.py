@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, StreamOptions, json_of
-from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
+from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_chat_stream import ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
-from queue_app.api import Message, contract_errors, submission_of
+from queue_app.api import Message, contract_errors, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 Limit = Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS]

@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import options_from
+from aiinfra.gateway.v1.call_headers import WEBHOOK, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
-from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
+from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve_embedding
 from aiinfra.gateway.v1.running import provider_failure
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ProviderError, TokenUsage
-from queue_app.api import contract_errors, submission_of
+from queue_app.api import contract_errors, is_dry_run, submission_of
 from queue_app.facade import Submission, embed
 
 INPUTS_MAX = 2_048
@@ -61,6 +61,8 @@ class Embeddings(BaseModel):
 
 def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpResponse:
     """Embed the texts on the same connection."""
+    if WEBHOOK in call.http.headers:
+        raise ApiError(400, "invalid_request", "Embeddings have no webhook: they are no requests.", param=WEBHOOK)
     with contract_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):

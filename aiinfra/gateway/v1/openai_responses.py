@@ -9,7 +9,7 @@ from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.call_headers import headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
-from aiinfra.gateway.v1.dry_run import is_dry_run, quoted
+from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_body import ResponsesRequest
@@ -20,7 +20,7 @@ from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.python_api import InvalidValueError
-from queue_app.api import contract_errors, submission_of
+from queue_app.api import contract_errors, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 

@@ -11,6 +11,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Budget, BudgetWindow
 from tests.api.support import (
+    CHAT,
     COMPLETIONS,
     EMBEDDINGS,
     MESSAGES,
@@ -20,6 +21,7 @@ from tests.api.support import (
     Caller,
     enqueue_body,
     error_of,
+    refused,
     rows,
 )
 
@@ -87,6 +89,25 @@ def test_a_quote_names_the_fallbacks(program: Caller) -> None:
     fallbacks = quote_of(program, COMPLETIONS)["fallbacks"]
     assert fallbacks and all("/" in name for name in fallbacks)
     assert quote_of(program, EMBEDDINGS)["fallbacks"] == []
+
+
+@pytest.mark.parametrize("address", [QUEUE, CHAT])
+@pytest.mark.parametrize("wait", [False, True])
+def test_our_own_endpoints_give_the_same_quote(program: Caller, budget: Budget, address: str, wait: bool) -> None:
+    body = enqueue_body(provider="openai", model="gpt-4", maxTokens=500, **({"wait": wait} if address == CHAT else {}))
+    expected = quote_of(program, COMPLETIONS)
+    before = rows()
+    response = program.post(address, body, **DRY)
+    quote = json.loads(response.content)
+    assert (response.status_code, response["x-aiinfra-dry-run"]) == (200, "true")
+    assert {"object": "aiinfra.dry_run", **quote} == {
+        **{name: expected[name] for name in ("object", "provider", "model", "fallbacks", "cost", "position")},
+        "budgetRemaining": expected["budget_remaining"],
+        "fitsBudget": expected["fits_budget"],
+    }
+    assert rows() == before
+    refused(program.post(address, body, **{"x-aiinfra-dry-run": "maybe"}), 400, "x-aiinfra-dry-run")
+    refused(program.post(address, {**body, "model": "nothing"}, **DRY), 422, "model")
 
 
 @pytest.mark.parametrize("value", ["yes", "1", ""])

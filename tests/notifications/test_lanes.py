@@ -1,0 +1,92 @@
+"""How many messages are sent at once, and to whom: a slow receiver holds up its own ones only."""
+
+import pytest
+
+from aiinfra.notifications.channels import ChannelError, add_channel, send_test
+from aiinfra.notifications.delivering import CHANNELS, REQUESTS, _claim, deliver_pending, deliver_request_webhooks
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.notifications.outbox import send, send_request_webhook
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from tests.notifications.test_delivering import MESSAGE, MakeChannel, make_due
+from tests.support.receiver import Receiver
+
+pytestmark = pytest.mark.usefixtures("scoped")
+ENDED = Notification(type="request.completed", severity="", title="Request 7 completed", text="")
+
+
+def sign(organization: Organization) -> Channel:
+    fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "medium", "actor": "user:admin"}
+    with organization_scope(organization.pk):
+        return add_channel(organization_id=organization.pk, **fields)[0]
+
+
+def tell(organization: Organization, host: str, times: int = 1) -> None:
+    for number in range(times):
+        send_request_webhook(organization.pk, f"https://{host}/hook", ENDED, about=f"request {number}")
+
+
+def test_one_host_and_one_organization_leave_places_for_others(
+    organization: Organization, other_organization: Organization
+) -> None:
+    for each in (organization, other_organization):
+        sign(each)
+    for host in ("slow.example", "slower.example", "slowest.example"):
+        tell(organization, host, 10)
+    tell(other_organization, "slow.example", 10)
+    with system_scope():
+        first = _claim(REQUESTS)
+        assert [(each.organization_id, each.host) for each in first] == [
+            *[(organization.pk, "slow.example")] * REQUESTS.per_host,
+            *[(organization.pk, "slower.example")] * REQUESTS.per_host,
+            *[(other_organization.pk, "slow.example")] * REQUESTS.per_host,
+        ]
+        assert _claim(REQUESTS, first) == []
+        assert [each.host for each in _claim(REQUESTS, first[1:])] == ["slow.example"]
+
+
+def test_a_full_host_is_not_looked_at_again(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiinfra.notifications.delivering.CANDIDATES", 8)
+    sign(organization)
+    tell(organization, "slow.example", 16)
+    tell(organization, "quick.example")
+    first = _claim(REQUESTS)
+    assert {each.host for each in first} == {"slow.example"}
+    assert [each.host for each in _claim(REQUESTS, first)] == ["quick.example"]
+
+
+def test_webhooks_delay_no_alert_and_alerts_go_to_no_webhook(
+    make_channel: MakeChannel, organization: Organization, receiver: Receiver
+) -> None:
+    signing = sign(organization)
+    make_channel(target=receiver.url)
+    tell(organization, "away.example", 3)
+    send(organization.pk, MESSAGE)
+    assert not Delivery.objects.filter(channel=signing, about=None).exists()
+    assert len(_claim(CHANNELS)) == 1
+    make_due()
+    assert deliver_pending() == 1
+    assert len(receiver.received) == 1
+
+
+def test_a_free_place_is_taken_while_another_receiver_is_slow(
+    organization: Organization, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More messages than places are sent in one run."""
+    sign(organization)
+    for _ in range(REQUESTS.per_host * 2 + 1):
+        send_request_webhook(organization.pk, receiver.url, ENDED, about="request")
+    assert deliver_request_webhooks() == REQUESTS.per_host * 2 + 1
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_an_organization_has_one_secret_for_request_webhooks(organization: Organization) -> None:
+    channel = sign(organization)
+    assert channel.secret.startswith("whsec_")
+    with pytest.raises(ChannelError, match="already"):
+        sign(organization)
+    with pytest.raises(ChannelError, match="no address of their own"):
+        send_test(channel=channel, actor="user:finance")
+    with pytest.raises(ChannelError, match="Only organizations"):
+        add_channel(organization_id=None, kind="requests", name="x", target="", min_severity="low", actor="user:x")
