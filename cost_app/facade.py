@@ -10,7 +10,7 @@ from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, Budg
 from cost_app.fallback import chains
 from cost_app.fallback import manage as chain_changes
 from cost_app.fallback.manage import ChainError
-from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, quoting, reconciliation
+from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, quoting, reconciliation, unsent
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.quoting import Quote
 from cost_app.ledger.tracking import ReportConflictError
@@ -120,6 +120,7 @@ class CostOptimizer:
 
     reserved_requests = staticmethod(attempts.reserved_requests)
     disagreements = staticmethod(reconciliation.disagreements)
+    forget_unsent = staticmethod(unsent.forget)
     erase_attempts = staticmethod(erasure.erase_attempts)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)

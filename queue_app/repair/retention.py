@@ -7,7 +7,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from aiinfra.tenants.privacy.retention import due
+from cost_app import create_cost_optimizer
 from queue_app.models import AIRequest, QueueMinute, RequestContent
+
+cost = create_cost_optimizer()
 
 BATCH = 500
 MINUTES_KEPT = timedelta(days=8)
@@ -17,7 +20,7 @@ def cleanup() -> int:
     """Delete what is past its retention in the organizations in scope, unless a legal hold covers it. Returns the
     number of requests deleted.
 
-    Money stays: attempts and the ledger keep the request's ID. Batches keep each transaction short.
+    Money stays: the ledger, and attempts that were sent, keep the request's ID. Batches keep each transaction short.
     """
     for each in due("request__user_ref"):
         _drop_contents(each.of(RequestContent.objects.filter(request__completed_at__lt=each.contents_before)))
@@ -35,5 +38,6 @@ def _drop_requests(old: "QuerySet[Any]") -> int:
     removed = 0
     while ids := list(old.values_list("id", flat=True)[:BATCH]):
         RequestContent.objects.filter(request_id__in=ids).delete()
+        cost.forget_unsent(ids)
         removed += AIRequest.objects.filter(id__in=ids).delete()[0]
     return removed

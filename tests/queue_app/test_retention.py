@@ -6,12 +6,14 @@ from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import system_scope
+from cost_app import create_cost_optimizer
 from cost_app.models import Attempt
 from queue_app import scheduler
 from queue_app.models import AIRequest, QueueMinute, QueueTotal, RequestContent, Status
 from queue_app.repair import retention as cleanup_module
 from queue_app.repair.retention import cleanup
 from queue_app.stats.outcome_counts import count_ended
+from tests.queue_app.conftest import refusal
 
 Submit = Callable[..., AIRequest]
 pytestmark = pytest.mark.usefixtures("scoped")
@@ -60,6 +62,18 @@ def test_the_totals_outlive_the_requests_and_the_minutes(submit: Submit) -> None
     cleanup()
     assert not QueueMinute.objects.exists()
     assert QueueTotal.objects.get().completed == 1
+
+
+def test_attempts_that_were_never_sent_go_with_their_request(submit: Submit) -> None:
+    cost = create_cost_optimizer()
+    unsent, sent = end(submit(), 31), end(submit(), 31)
+    cost.withdraw(unsent.id, 1, "CIRCUIT_OPEN")
+    attempt = cost.current_attempt(sent.id, 1)
+    assert cost.dispatch(attempt, timedelta(minutes=1))
+    cost.book_failure(attempt, refusal("RATE_LIMITED"))
+    assert cleanup() == 2
+    assert [each.request_id for each in Attempt.objects.all()] == [sent.id]
+    assert list(cost.disagreements()) == []
 
 
 def test_cleanup_affects_one_organization(submit: Submit, other_organization: Organization) -> None:
