@@ -209,6 +209,7 @@ DATABASES = {
         pool_size=values[places.DATABASE_POOL_SIZE],
         statement_timeout_s=values[places.DATABASE_STATEMENT_TIMEOUT_S],
         by_transaction=values[places.DATABASE_TRANSACTION_POOLING],
+        row_security=values[places.DATABASE_ROW_SECURITY],
     )
 }
 

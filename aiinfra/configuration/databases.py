@@ -40,11 +40,14 @@ def sqlite_settings(url: str) -> dict[str, Any]:
     }
 
 
-def postgres_settings(url: str, *, pool_size: int, statement_timeout_s: int, by_transaction: bool) -> dict[str, Any]:
+def postgres_settings(
+    url: str, *, pool_size: int, statement_timeout_s: int, by_transaction: bool, row_security: bool
+) -> dict[str, Any]:
     """`postgres://...` with every option of libpq.
 
     `by_transaction`: a proxy like pgbouncer assigns a server to each transaction. It accepts no startup options, and
-    cursors of the server don't outlive their transaction.
+    cursors of the server don't outlive their transaction. `row_security`: each statement names the rows that it may
+    see, which cursors of the server can't.
     """
     options = postgres_options(url)
     options = {**DEFAULTS, **options}
@@ -62,7 +65,8 @@ def postgres_settings(url: str, *, pool_size: int, statement_timeout_s: int, by_
         "HOST": options.pop("host", ""),
         "PORT": options.pop("port", ""),
         "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": by_transaction,
+        "DISABLE_SERVER_SIDE_CURSORS": by_transaction or row_security,
+        "ROW_SECURITY": row_security,
         "OPTIONS": {**options, "pool": pool},
     }
 

@@ -26,7 +26,7 @@ from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.secret_rotation import count_by_key
 from aiinfra.stack import private_files
-from aiinfra.tenants import administrators, demo, demo_rules
+from aiinfra.tenants import administrators, demo, demo_rules, row_security
 from aiinfra.tenants.models import User
 from aiinfra.tenants.peppers import count_by_pepper
 from cache_app.facade import EmbedderError, Payer, configured_embedder
@@ -167,6 +167,14 @@ def _database() -> Iterator[Finding]:
     )
     if connection.vendor == "sqlite":
         yield from _sqlite()
+    else:
+        yield from _row_security()
+
+
+def _row_security() -> Iterator[Finding]:
+    problem = row_security.problem()
+    if problem or row_security.is_set():
+        yield _judge(not problem, "Row-level security is on", problem)
 
 
 def _static_files() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from aiinfra.stack import static_files
+from aiinfra.tenants import row_security
 from cost_app import create_cost_optimizer
 
 LOCK = 7_310_845_216
@@ -30,6 +31,8 @@ def release(say: Callable[[str], object]) -> None:
         with _locked():
             say("Preparing the database ...")
             call_command("migrate", interactive=False, verbosity=0)
+            if row_security.is_on():
+                row_security.create_policies()
             create_cost_optimizer().import_prices_once()
             say("Collecting static files ...")
             static_files.collect()

@@ -17,6 +17,8 @@ from aiinfra.tenants.statements import ORGANIZATION, Given, Insert, Parameter, R
 
 EVERY_ORGANIZATION = -1
 INSTALLATION = -2
+VARIABLE = "aiinfra.scope"
+"""PostgreSQL's name for the scope."""
 _organization_id: ContextVar[int | None] = ContextVar("organization_id", default=None)
 _owner: ContextVar[Parameter | None] = ContextVar("owner", default=None)
 """The parameter for the organization, while the SQL of a prepared statement is written."""
@@ -74,6 +76,12 @@ def organization_in_scope() -> int | None:
     """The organization that the running code may see; None in another scope, or without any."""
     organization_id = _organization_id.get()
     return organization_id if organization_id is not None and organization_id > 0 else None
+
+
+def scope_in_force() -> str:
+    """The scope as PostgreSQL's policies read it: an organization's ID, one of the two constants, or nothing."""
+    scope = _organization_id.get()
+    return "" if scope is None else str(scope)
 
 
 def _scope_of(model: type[models.Model]) -> int:

@@ -7,6 +7,7 @@ from django.db import connection
 
 from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.scope import system_scope
 from queue_app.caching.coalescing import ORPHANED_AFTER, settle_orphaned_followers
 from queue_app.models import AIRequest
 from queue_app.repair.index_repair import IndexRepair
@@ -40,7 +41,7 @@ def look() -> Waiting:
     """One statement, whose cost depends on what is pending or running."""
     now = database_time.now()
     moments = [connection.ops.adapt_datetimefield_value(each) for each in (now, now - ORPHANED_AFTER)]
-    with connection.cursor() as cursor:
+    with system_scope(), connection.cursor() as cursor:
         cursor.execute(LOOK, moments)
         leases, live, uncounted, orphans = cursor.fetchone()
     return Waiting(bool(leases), int(live), bool(uncounted), bool(orphans))

@@ -32,7 +32,7 @@ LIBPQ = {
 
 
 def settings_of(query: str = "", hosts: str = "h1:5432,h2:5433", **changes: object) -> dict[str, object]:
-    arguments = {"pool_size": 8, "statement_timeout_s": 60, "by_transaction": False, **changes}
+    arguments = {"pool_size": 8, "statement_timeout_s": 60, "by_transaction": False, "row_security": False, **changes}
     return postgres_settings(f"postgres://u:p%40ss@{hosts}/db?{query}", **arguments)  # type: ignore[arg-type]
 
 

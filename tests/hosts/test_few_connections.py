@@ -1,7 +1,12 @@
-"""A PostgreSQL with few connections, and pgbouncer in front of it, which gives each transaction a server."""
+"""A PostgreSQL with few connections, and pgbouncer in front of it, which gives each transaction a server.
 
+Behind pgbouncer, the product also runs with row-level security.
+"""
+
+import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,10 +14,10 @@ import pytest
 from tests.faults.audit import assert_sound
 from tests.faults.databases import Postgres
 from tests.faults.program import Program
-from tests.faults.stack import Stack
+from tests.faults.stack import MANAGE, Stack
 from tests.hosts.clusters import AS_POSTGRES, DATABASE, Server
 from tests.hosts.load import Load
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import ROOT, free_port, wait_until
 
 CONNECTIONS = 20
 POOL = 8
@@ -35,6 +40,22 @@ logfile = {directory}/pgbouncer.log
 ROLE = "aiinfra"
 RESERVED = 3
 """For the test, which is a superuser."""
+ITERATORS = 6
+ITERATE = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from aiinfra.tenants.scope import system_scope
+from queue_app.models import AIRequest
+together = Barrier({count})
+def read(_):
+    with system_scope():
+        rows = AIRequest.objects.order_by("created_at").iterator(chunk_size=5)
+        first = next(rows)
+        together.wait()
+        return 1 + sum(row.created_at >= first.created_at for row in rows)
+with ThreadPoolExecutor({count}) as threads:
+    print(*threads.map(read, range({count})))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +90,7 @@ def stack(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def bouncer(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The product connects through pgbouncer."""
+    """The product connects through pgbouncer, as a role that sees only the organization of each statement."""
     binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if binary is None:
         pytest.fail("this test needs pgbouncer: apt-get install pgbouncer")
@@ -82,9 +103,14 @@ def bouncer(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFacto
     wait_until(lambda: accepts_connections(port), "pgbouncer")
     ours = [stack.web, stack.workers, stack.scheduler]
     through = {"DATABASE_URL": f"postgres://{ROLE}@127.0.0.1:{port}/{DATABASE}", "DATABASE_TRANSACTION_POOLING": "1"}
+    through["DATABASE_ROW_SECURITY"] = "1"
     try:
         for each in ours:
             each.kill_group()
+        stack.env["DATABASE_URL"] = server.url
+        stack.manage("row_security", "on", "--role", ROLE)
+        stack.env.update(through)
+        for each in ours:
             each.env.update(through)
             each.start()
         stack.wait_until_ready()
@@ -105,6 +131,13 @@ def test_more_pools_than_connections_only_wait(stack: Stack) -> None:
 @pytest.mark.usefixtures("bouncer")
 def test_pgbouncer_gives_each_transaction_a_server(stack: Stack) -> None:
     work(stack)
+    ((count,),) = stack.database.rows("SELECT COUNT(*) FROM queue_app_airequest")
+    script = ITERATE.format(count=ITERATORS)
+    assert stack.manage("shell", "--no-imports", "-c", script).split() == [str(count)] * ITERATORS
+    found = subprocess.run(
+        [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, text=True, check=False
+    )
+    assert "Row-level security is on" in found.stdout, found.stderr
 
 
 def work(stack: Stack) -> None:

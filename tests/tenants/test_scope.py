@@ -56,6 +56,7 @@ MAY_SEE_ALL = {
     "queue_app/stats/tenant_load.py": "the figure by organization, for staff",
     "queue_app/stats/pressure.py": "figures of all organizations, for the alert manager",
     "queue_app/caching/rechecks.py": "checks hits, whoever they belong to",
+    "queue_app/repair/every_second.py": "repairs what crashed, whoever it belongs to",
     "queue_app/repair/index_repair.py": "repairs what crashed, whoever it belongs to",
     "queue_app/scheduler.py": "jobs that run for all organizations",
     "queue_app/repair/stuck.py": "finds what is stuck on the whole machine",

@@ -77,6 +77,12 @@ DATABASE_TRANSACTION_POOLING = Setting(
     "`DATABASE_URL` is a pgbouncer in transaction mode: no cursors of the server, no statement timeout. Run `release` "
     "with a direct URL.",
 )
+DATABASE_ROW_SECURITY = Setting(
+    "DATABASE_ROW_SECURITY",
+    kinds.Switch(),
+    False,
+    "Tell PostgreSQL the organization of each statement, for [row-level security](tenants.md#row-level-security).",
+)
 REDIS_URL = Setting(
     "REDIS_URL",
     RedisUrl(),
