@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.faults.databases import Postgres, fresh_postgres, postgres_answers
+from tests.faults.databases import Postgres, fresh_postgres, postgres_answers, postgres_template
+from tests.faults.stack import Stack
 from tests.hosts.proxy import Proxy
 from tests.support.processes import ROOT, free_port
 
@@ -47,6 +48,18 @@ class Host:
             return self.http.get(self.url + path, headers=headers).status_code
         except httpx2.HTTPError:
             return 0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The product on a new database, as `manage.py release` leaves it: its processes are not started."""
+    with fresh_postgres(postgres_template()) as database:
+        prepared = Stack(tmp_path_factory.mktemp("product"), database)
+        try:
+            prepared.prepare()
+            yield prepared
+        finally:
+            prepared.shut_down()
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,17 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.faults.audit import assert_sound
-from tests.faults.databases import administer, fresh_postgres, postgres_template
+from tests.faults.databases import administer
 from tests.faults.stack import MANAGE, SLOTS, Stack
 from tests.hosts.clusters import dump, restore
 from tests.support.processes import ROOT, wait_until
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with fresh_postgres(postgres_template()) as database:
-        running = Stack(tmp_path_factory.mktemp("product"), database)
-        try:
-            running.prepare()
-            running.revive()
-            yield running
-        finally:
-            running.shut_down()
-
-
 def test_what_the_dump_has_is_completed_and_the_books_agree(stack: Stack) -> None:
+    stack.revive()
     done = [stack.enqueue(f"Question {number}") for number in range(3)]
     stack.wait_until_ended(done)
     in_flight, waiting = stack.held_backlog(SLOTS + 5)

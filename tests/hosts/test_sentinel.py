@@ -16,7 +16,6 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from aiinfra.configuration.sentinels import rq_address
 from aiinfra.stack.bundled_redis import redis_binary
 from tests.faults.audit import assert_sound
-from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.program import Program
 from tests.faults.stack import MANAGE, PATIENCE_S, SLOTS, Stack
 from tests.support.processes import ROOT, free_port, wait_until
@@ -78,17 +77,6 @@ class Guarded:
 
     def _sentinel(self) -> Sentinel:
         return Sentinel([("127.0.0.1", port) for port in self._ports])
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with fresh_postgres(postgres_template()) as database:
-        running = Stack(tmp_path_factory.mktemp("guarded"), database)
-        try:
-            running.prepare()
-            yield running
-        finally:
-            running.shut_down()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.audit import assert_sound
-from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.stack import Stack
 from tests.hosts.load import Load
 from tests.hosts.second_host import SecondHost
@@ -30,18 +29,6 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
         files.extractall(directory, filter="data")
     return directory
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """This release, on the schema that its `manage.py release` leaves."""
-    with fresh_postgres(postgres_template()) as database:
-        running = Stack(tmp_path_factory.mktemp("this"), database)
-        try:
-            running.prepare()
-            yield running
-        finally:
-            running.shut_down()
 
 
 @pytest.fixture(scope="module")
