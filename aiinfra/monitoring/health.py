@@ -1,5 +1,6 @@
 """Health checks. Every call checks again; nothing is cached."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
@@ -16,6 +17,7 @@ from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation
 from aiinfra.middleware import GetResponse
 from aiinfra.monitoring import readiness
 from aiinfra.monitoring.database_check import database_obstacle
+from aiinfra.monitoring.metrics.endpoint import scraped
 from aiinfra.monitoring.redis_check import redis_obstacle
 from aiinfra.providers import breaker
 from aiinfra.providers.registry import provider_names, sandbox_url
@@ -167,14 +169,22 @@ def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes
     return HttpResponse("not ready\n", content_type="text/plain", status=503)
 
 
-PROBES = {"/healthz": healthz, "/readyz": readyz}
+PROBES: dict[str, Callable[[HttpRequest], HttpResponse | None]] = {
+    "/healthz": healthz,
+    "/readyz": readyz,
+    "/metrics": scraped,
+}
 
 
 def probes(get_response: GetResponse) -> GetResponse:
-    """Middleware: probes get the truth under any host name, not an error that a load balancer takes for health."""
+    """Middleware: probes get the truth under any host name, not an error that a load balancer takes for health.
+
+    Prometheus gets the metrics, too: it asks each host by its address.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         probe = PROBES.get(request.path_info)
-        return probe(request) if probe else get_response(request)
+        answer = probe(request) if probe else None
+        return answer or get_response(request)
 
     return middleware

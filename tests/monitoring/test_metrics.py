@@ -109,6 +109,13 @@ def test_nobody_else_reads_metrics(key_of: Callable[..., Caller], browser: Calle
     assert Caller(key="").get(METRICS).status_code == 401
 
 
+def test_prometheus_asks_a_host_by_its_address_and_without_tls(prometheus: Caller, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["ai.example.com"], True
+    prometheus.headers["Host"] = "10.0.0.1:8000"
+    assert parsed(prometheus.get(METRICS))
+    assert Caller(key="t" * 31).client.get(METRICS, headers={"Host": "10.0.0.1:8000"}).status_code == 400
+
+
 def test_metrics_are_for_reading(prometheus: Caller) -> None:
     assert prometheus.method("POST", METRICS).status_code in {401, 405}
 
