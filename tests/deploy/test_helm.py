@@ -12,12 +12,14 @@ import yaml
 from django.core.management import get_commands
 
 from aiinfra.configuration.table import SETTINGS
+from aiinfra.stack import metrics_server
 from aiinfra.stack.programs import WORKER_DRAIN_S
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 NAME = "test"
 HOOK = "helm.sh/hook"
+METRICS_SERVER = ["gunicorn", "-c", f"python:{metrics_server.__name__}"]
 needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed")
 
 
@@ -85,14 +87,23 @@ def test_the_release_runs_before_the_pods_and_after_its_settings() -> None:
     assert weights == sorted(weights)
 
 
+def runs_what_exists(program: list[str]) -> bool:
+    return program == METRICS_SERVER or (program[:2] == ["python", "manage.py"] and program[2] in get_commands())
+
+
+def test_pods_without_a_web_server_serve_their_part_of_the_metrics() -> None:
+    for name in ("workers", "scheduler"):
+        (sidecar,) = pods()[name]["initContainers"]
+        assert (sidecar["command"], sidecar["restartPolicy"]) == (METRICS_SERVER, "Always")
+        assert metrics_server.bind.endswith(f":{sidecar['ports'][0]['containerPort']}")
+
+
 def test_containers_run_commands_that_exist_without_rights() -> None:
     for pod in pods().values():
         assert pod["securityContext"]["runAsNonRoot"]
         assert not pod["automountServiceAccountToken"]
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            program = container.get("command", ["python", "manage.py", "worker"])
-            assert program[:2] == ["python", "manage.py"]
-            assert program[2] in get_commands()
+            assert runs_what_exists(container.get("command", ["python", "manage.py", "worker"]))
             rights = container["securityContext"]
             assert rights["readOnlyRootFilesystem"]
             assert not rights["allowPrivilegeEscalation"]

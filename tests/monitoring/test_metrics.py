@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.metrics import files, reading, recorded
 from aiinfra.metrics.files import MetricFiles
+from aiinfra.monitoring.metrics import wsgi
 from aiinfra.monitoring.metrics.state import state_metrics
 from aiinfra.providers import breaker
 from aiinfra.tenants.authorization import Role
@@ -114,6 +116,31 @@ def test_prometheus_asks_a_host_by_its_address_and_without_tls(prometheus: Calle
     prometheus.headers["Host"] = "10.0.0.1:8000"
     assert parsed(prometheus.get(METRICS))
     assert Caller(key="t" * 31).client.get(METRICS, headers={"Host": "10.0.0.1:8000"}).status_code == 400
+
+
+@pytest.mark.usefixtures("used")
+def test_a_host_without_a_web_server_serves_what_it_has_recorded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "close_old_connections", lambda: None)  # the test's transaction keeps its connection
+    settings.ALLOWED_HOSTS = ["ai.example.com"]
+    statuses: list[str] = []
+
+    def serve(**environ: str) -> str:
+        setup_testing_defaults(environ)
+        body = wsgi.application(environ, lambda status, _headers: statuses.append(status))
+        return b"".join(body).decode()
+
+    found = serve(HTTP_AUTHORIZATION=f"Bearer {TOKEN}", HTTP_HOST="10.0.0.1:9400")
+    assert {"organization=north", "organization=south"} == {
+        f"organization={slug}" for slug in re.findall(r'organization="(\w+)"', found)
+    }
+    assert "aiinfra_spend_dollars_total" in found
+    assert "aiinfra_queue_depth" not in found
+    assert serve(HTTP_AUTHORIZATION=f"Bearer {TOKEN}", REQUEST_METHOD="HEAD") == ""
+    assert serve() == "unauthorized\n"
+    assert serve(HTTP_AUTHORIZATION=f"Bearer {TOKEN}", REQUEST_METHOD="POST") == "unauthorized\n"
+    assert statuses == ["200 OK", "200 OK", "401 Unauthorized", "401 Unauthorized"]
 
 
 def test_metrics_are_for_reading(prometheus: Caller) -> None:

@@ -29,7 +29,7 @@ def organization_metrics(organization_id: int, slug: str) -> Iterator[Metric]:
 
 def installation_metrics() -> Iterator[Metric]:
     """Metrics of all organizations, labeled with their slugs."""
-    slugs = {str(pk): slug for pk, slug in Organization.objects.values_list("pk", "slug")}
+    slugs = _slugs()
     yield from recorded_metrics(slugs)
     yield from state_metrics(slugs, None)
 
@@ -48,6 +48,15 @@ class MetricsEndpoint(Endpoint):
 def scraped(request: HttpRequest) -> HttpResponse | None:
     """All metrics for a request with `METRICS_TOKEN`, whatever its host name; None for any other request."""
     return _text(installation_metrics()) if request.method in READING and _has_token(request) else None
+
+
+def recorded_scraped(request: HttpRequest) -> HttpResponse | None:
+    """As `scraped`, with nothing but what processes on this data directory have recorded."""
+    return _text(recorded_metrics(_slugs())) if request.method in READING and _has_token(request) else None
+
+
+def _slugs() -> dict[str, str]:
+    return {str(pk): slug for pk, slug in Organization.objects.values_list("pk", "slug")}
 
 
 def _has_token(request: HttpRequest) -> bool:

@@ -32,3 +32,16 @@ volumeMounts:
   - name: tmp
     mountPath: /tmp
 {{- end -}}
+
+{{/* Serves what the pod has recorded, also while it drains: a sidecar ends after the other containers. */}}
+{{- define "aiinfra.metrics" -}}
+- name: metrics
+  {{- include "aiinfra.container" . | nindent 2 }}
+  restartPolicy: Always
+  command: [gunicorn, -c, "python:aiinfra.stack.metrics_server"]
+  ports:
+    - name: metrics
+      containerPort: 9400
+  resources:
+    {{- toYaml .Values.metrics.resources | nindent 4 }}
+{{- end -}}
