@@ -4,10 +4,20 @@ import sys
 
 import pydantic_core
 from django.http import HttpRequest, HttpResponse
+from django.template import loader
 from django.views import defaults
 
 from aiinfra import vendor_errors
-from aiinfra.failures import ApiError, failure_of, is_for_programs, not_found, printable_path
+from aiinfra.failures import (
+    AWAY_RETRY_S,
+    DATABASE_AWAY,
+    ApiError,
+    away_cause,
+    failure_of,
+    is_for_programs,
+    not_found,
+    printable_path,
+)
 
 ANTHROPIC_DOOR = "/v1/messages"
 OPENAI_DOORS = "/v1/"
@@ -41,8 +51,12 @@ def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handle_500(request: HttpRequest) -> HttpResponse:
     """For a bug, or an unreachable database, outside of an endpoint."""
+    problem = sys.exception()
     if is_for_programs(request):
-        return error_response(request, failure_of(sys.exception()))
+        return error_response(request, failure_of(problem))
+    if isinstance(problem, DATABASE_AWAY):
+        page = loader.render_to_string("503.html", {"cause": away_cause()})
+        return HttpResponse(page, status=503, headers={"Retry-After": AWAY_RETRY_S})
     return defaults.server_error(request)
 
 

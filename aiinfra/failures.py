@@ -8,6 +8,7 @@ from aiinfra import full_disk
 PARAM_MAX = 200
 """Characters of a field's path that an error repeats: clients choose names, possibly as long as the body."""
 DATABASE_AWAY = (OperationalError, InterfaceError)
+AWAY_RETRY_S = "5"
 PROGRAMS = ("/api/", "/v1/")
 """Prefixes of the URLs for programs."""
 
@@ -38,10 +39,14 @@ def not_found() -> ApiError:
 def failure_of(problem: BaseException | None) -> ApiError:
     """The error for a failure that the client did not cause, without any details."""
     if isinstance(problem, DATABASE_AWAY):
-        cause = full_disk.FULL if full_disk.is_full() else "the database is unreachable"
-        message = f"{cause.capitalize()}. Try again with the same Idempotency-Key."
-        return ApiError(503, "unavailable", message, headers={"Retry-After": "5"})
+        message = f"{away_cause()}. Try again with the same Idempotency-Key."
+        return ApiError(503, "unavailable", message, headers={"Retry-After": AWAY_RETRY_S})
     return ApiError(500, "internal_error", "Something went wrong on our end. The logs contain the request ID.")
+
+
+def away_cause() -> str:
+    """Why the database raised one of `DATABASE_AWAY`, as a sentence without its period."""
+    return (full_disk.FULL if full_disk.is_full() else "the database is unreachable").capitalize()
 
 
 def printable_path(path: str) -> str:

@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from aiinfra import full_disk
@@ -56,6 +57,19 @@ def test_it_is_not_ready_and_clients_learn_the_cause() -> None:
     error = failure_of(OperationalError("database or disk is full"))
     assert (error.status, error.headers["Retry-After"]) == (503, "5")
     assert error.message == f"{full_disk.FULL.capitalize()}. Try again with the same Idempotency-Key."
+
+
+@pytest.mark.usefixtures("full")
+def test_people_learn_the_cause(client: Client) -> None:
+    client.raise_request_exception = False
+    with connection.execute_wrapper(refuse):
+        page = client.get("/login/")
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert f"{full_disk.FULL.capitalize()}. Queued requests are safe." in page.content.decode()
+
+
+def refuse(*_: object) -> None:
+    raise OperationalError("database or disk is full")
 
 
 @pytest.mark.usefixtures("full")
