@@ -1,11 +1,13 @@
 """`python benchmarks/_upstream.py PORT`: a provider that takes almost no time, so that what is in front of it counts.
 
-It answers every chat completion with the same text at once, or with 50 events if it is asked for a stream.
+It answers every chat completion with the same text at once, or with 50 events if it is asked for a stream. A stream
+whose prompt says SLOWLY begins after half a second with the time at which that is, and has an event every 20 ms.
 """
 
 import asyncio
 import json
 import sys
+import time
 
 CHUNKS = 50
 USAGE = {"prompt_tokens": 100, "completion_tokens": CHUNKS, "total_tokens": 100 + CHUNKS}
@@ -35,6 +37,21 @@ def _stream() -> bytes:
 
 
 WHOLE, STREAM = _whole(), _stream()
+SLOWLY, THINKS_S, GAP_S = b"SLOWLY", 0.5, 0.02
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def stream_slowly(writer: asyncio.StreamWriter) -> None:
+    """The events of a stream one by one."""
+    *events, done = STREAM.partition(b"\r\n\r\n")[2].split(b"\n\n")[:-1]
+    writer.write(CHUNKED)
+    await asyncio.sleep(THINKS_S)
+    events[0] = events[0].replace(b"word ", f"{time.time():.6f}".encode())
+    for event in (*events, done):
+        writer.write(b"%x\r\n%s\n\n\r\n" % (len(event) + 2, event))
+        await writer.drain()
+        await asyncio.sleep(GAP_S)
+    writer.write(b"0\r\n\r\n")
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,7 +61,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             lines = head.lower().split(b"\r\n")
             length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
             body = await reader.readexactly(length)
-            writer.write(STREAM if b'"stream":true' in body.replace(b" ", b"") else WHOLE)
+            if SLOWLY in body:
+                await stream_slowly(writer)
+            else:
+                writer.write(STREAM if b'"stream":true' in body.replace(b" ", b"") else WHOLE)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         """The client has left."""

@@ -14,6 +14,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import http.client
 import json
 import os
+import re
 import socket
 import statistics
 import tempfile
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -34,6 +36,7 @@ REQUESTS = int(os.environ.get("REQUESTS", "200"))
 """Calls of one client; several clients make twice as many together, and streams a quarter."""
 CLIENTS, STREAMS = (1, 8, 64), (1, 16, 48)
 WARM_UP = 20
+TOKEN_TIME = re.compile(rb'"content": ?"(\d+\.\d{6})"')
 numbers = count()
 
 
@@ -63,21 +66,38 @@ def call(connection: http.client.HTTPConnection, at: Gateway, *, is_streamed: bo
     return passed if is_streamed else time.perf_counter() - began
 
 
-def measure(at: Gateway, clients: int, calls: int, *, is_streamed: bool = False) -> Load:
-    """This many calls, divided among clients that start together."""
+def first_token_delay(connection: http.client.HTTPConnection, at: Gateway) -> float:
+    """Seconds between the provider's first token, which says when it was sent, and its arrival here."""
+    question = f"Count {next(numbers)} sheep SLOWLY."
+    body = {"model": at.model, "messages": [{"role": "user", "content": question}], "max_tokens": 100, "stream": True}
+    headers = {"Content-Type": "application/json", **at.headers}
+    connection.request("POST", urlsplit(at.url).path, json.dumps(body), headers)
+    answer = connection.getresponse()
+    while not (found := TOKEN_TIME.search(answer.readline())):
+        assert answer.status == 200 and not answer.closed, (at.name, answer.status)
+    passed = time.time() - float(found[1])
+    assert b"[DONE]" in answer.read(), at.name
+    return passed
+
+
+def measure(
+    at: Gateway, clients: int, calls: int, *, is_streamed: bool = False, what: Callable[..., float] | None = None
+) -> Load:
+    """This many calls, divided among clients that start together; of `what`, or the time of a call."""
+    timed = what or partial(call, is_streamed=is_streamed)
     times: list[float] = []
     together = threading.Barrier(clients + 1)
 
     def run() -> None:
         connection = http.client.HTTPConnection(urlsplit(at.url).netloc, timeout=120)
         try:
-            call(connection, at, is_streamed=is_streamed)
+            timed(connection, at)
         except Exception:
             together.abort()
             raise
         connection.close()  # the server might close an idle one
         together.wait()
-        times.extend([call(connection, at, is_streamed=is_streamed) for _ in range(max(1, calls // clients))])
+        times.extend([timed(connection, at) for _ in range(max(1, calls // clients))])
         connection.close()
 
     threads = [threading.Thread(target=run) for _ in range(clients)]
@@ -107,6 +127,11 @@ def bench(gateways: list[Gateway]) -> None:
         for at in streaming:
             load = measure(at, streams, max(REQUESTS // 4, streams), is_streamed=True)
             print(f"  {at.name:9} {load.p50:7.1f} / {load.p99:7.1f}   {load.per_second:6.1f}/s   {load.cpu_ms:6.1f} ms")
+    for streams in STREAMS:
+        print(f"\n{streams} streams: first token p50 / p99 ms after the provider's")
+        for at in [gateways[0], *streaming]:
+            load = measure(at, streams, 3 * streams, what=first_token_delay)
+            print(f"  {at.name:9} {load.p50:7.1f} / {load.p99:7.1f}", flush=True)
     print("\nmemory afterwards")
     for at in gateways[1:]:
         print(f"  {at.name:9} {at.memory_mb():6.0f} MB in {len(at.processes)} processes")
