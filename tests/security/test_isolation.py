@@ -15,9 +15,16 @@ from django.http import HttpResponse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from aiinfra.notifications.channels import add_channel
+from aiinfra.notifications.messages import Notification
+from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.notifications.outbox import send_request_webhook
 from aiinfra.providers.aliases import set_alias
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import Organization, TenantModel
+from aiinfra.tenants.key_access import KeyAccess
+from aiinfra.tenants.key_limits import KeyLimits
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization, OwnedModel, TenantModel
 from aiinfra.tenants.scope import organization_scope
 from queue_app.facade import ENDED
 from queue_app.models import AIRequest, Status
@@ -26,10 +33,12 @@ from queue_app.submission.submission import Submission
 from tests.api.authorization_cells import API_CELLS, NAMED_BY, ApiCell
 from tests.api.conftest import _queue  # noqa: F401 - fixture
 from tests.api.support import (
+    BATCHES,
     COMPLETIONS,
     COUNT_TOKENS,
     EMBEDDINGS,
     EVENTS,
+    FILES,
     MESSAGES_DOOR,
     MODELS,
     QUEUE,
@@ -39,8 +48,10 @@ from tests.api.support import (
     tenant_tables,
 )
 from tests.api.test_authorization_matrix import ids_of  # noqa: F401 - fixture
+from tests.gateway.v1.files import jsonl, line, uploaded
 
 CANARY = "canary-71423"
+WEBHOOK = Notification(type="request.completed", severity="", title=CANARY, text=CANARY)
 ATTEMPTS = 2_000
 REQUESTS = 90
 NAMES = [
@@ -101,6 +112,23 @@ def theirs(other_organization: Organization, ids_of: Callable[..., dict[str, str
     return [*(made[name] for name in NAMES), *(str(request.id) for request in requests)]
 
 
+@pytest.fixture
+def their_files(other_organization: Organization) -> dict[str, str]:
+    """A file and a batch of the other organization, which report to its webhooks, as one of its keys does."""
+    fields = {"kind": "requests", "name": CANARY, "target": "", "min_severity": "low", "actor": "command:test"}
+    add_channel(organization_id=other_organization.pk, **fields)
+    limits = KeyLimits(access=KeyAccess(webhook=f"https://{CANARY}.example.com/"))
+    key = {"name": CANARY, "role": Role.OWNER, "limits": limits, "actor": "command:test"}
+    program = Caller(key=create_key(organization=other_organization, **key)[1])
+    file = uploaded(program, jsonl(line("a", CANARY)))["id"]
+    made = program.post(
+        BATCHES, {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    )
+    with organization_scope(other_organization.pk):
+        send_request_webhook(other_organization.pk, f"https://{CANARY}.example.com/", WEBHOOK, about=CANARY)
+    return {"file": file, "batch": json.loads(made.content)["id"]}
+
+
 def missing(value: str) -> str:
     """Something of the same form that does not exist."""
     if re.fullmatch(r"[0-9a-f]{32}", value):
@@ -151,6 +179,26 @@ def by_alias(caller: Caller) -> Iterator[Attempt]:
     yield MODELS, lambda named: caller.get(f"{MODELS}/{named}"), ALIAS, "missing-name"
 
 
+def by_file_and_batch(caller: Caller, theirs: dict[str, str]) -> Iterator[Attempt]:
+    """Their files and batches, by every operation that names one."""
+    terms = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    quote = {"x-aiinfra-dry-run": "true"}
+    calls: list[tuple[str, str, Callable[[str], HttpResponse]]] = [
+        ("file", "get", lambda named: caller.get(f"{FILES}/{named}")),
+        ("file", "content", lambda named: caller.get(f"{FILES}/{named}/content")),
+        ("file", "delete", lambda named: caller.method("DELETE", f"{FILES}/{named}")),
+        ("file", "after", lambda named: caller.get(FILES, after=named)),
+        ("file", "batch of", lambda named: caller.post(BATCHES, {**terms, "input_file_id": named})),
+        ("file", "quote of", lambda named: caller.post(BATCHES, {**terms, "input_file_id": named}, **quote)),
+        ("batch", "get", lambda named: caller.get(f"{BATCHES}/{named}")),
+        ("batch", "cancel", lambda named: caller.post(f"{BATCHES}/{named}/cancel", b"")),
+        ("batch", "after", lambda named: caller.get(BATCHES, after=named)),
+    ]
+    for kind, name, call in calls:
+        for form, each in enumerate((theirs[kind], theirs[kind].upper(), theirs[kind][-32:])):
+            yield f"{kind} {name} {form}", call, each, f"{each[:-32]}{uuid4().hex}"
+
+
 def _ask(caller: Caller, path: str, body: dict[str, Any], headers: dict[str, str], model: str) -> HttpResponse:
     return caller.post(path, {**body, "model": model}, **headers)
 
@@ -168,16 +216,16 @@ def seen(response: HttpResponse, value: str) -> tuple[int, str]:
 def belongings(organization: Organization) -> dict[str, list[dict[str, Any]]]:
     """Every row of an organization."""
     with organization_scope(organization.pk):
-        return {model.__name__: _rows(model) for model in tenant_tables()}
+        return {model.__name__: _rows(model) for model in (*tenant_tables(), Channel, Delivery)}
 
 
 def _rows(model: Any) -> list[dict[str, Any]]:
-    assert issubclass(model, TenantModel)
+    assert issubclass(model, TenantModel | OwnedModel)
     return list(model.objects.order_by("pk").values())  # type: ignore[attr-defined]
 
 
 def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_nothing(
-    caller: Caller, theirs: list[str], other_organization: Organization
+    caller: Caller, theirs: list[str], their_files: dict[str, str], other_organization: Organization
 ) -> None:
     before = belongings(other_organization)
     attempts = [
@@ -185,8 +233,10 @@ def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_noth
         *by_event_topic(caller, theirs),
         *by_organization(caller, other_organization.slug),
         *by_alias(caller),
+        *by_file_and_batch(caller, their_files),
     ]
     assert len(attempts) >= ATTEMPTS
+    known = [each for each in (CANARY, *theirs, *their_files.values()) if not each.isdecimal()]
     expected: dict[tuple[str, str], tuple[int, str]] = {}
     leaks = []
     for name, call, value, nothing in attempts:
@@ -194,7 +244,7 @@ def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_noth
         if form not in expected:
             expected[form] = seen(call(nothing), nothing)
         found = seen(call(value), value)
-        secrets = [secret for secret in (CANARY, *theirs) if secret in found[1] and not secret.isdecimal()]
+        secrets = [secret for secret in known if secret in found[1]]
         if found != expected[form] or secrets:
             leaks.append((name, value, found, expected[form], secrets))
     assert leaks == []
