@@ -6,13 +6,27 @@ from typing import Any
 
 from aiinfra.gateway.v1.responses_tools import SEARCH, function_name
 from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+from aiinfra.providers.dialects.tool_images import split
 
 SAME = frozenset(
-    {"top_p", "parallel_tool_calls", "user", "metadata", "safety_identifier", "prompt_cache_key", "top_logprobs"}
+    {
+        "top_p",
+        "parallel_tool_calls",
+        "user",
+        "metadata",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    }
 )
 """Parameters with the same name and meaning in chat completions."""
-WITHOUT_EFFECT = frozenset({"include", "store", "truncation", "client_metadata", "prompt_cache_retention"})
-"""Parameters about what is kept at OpenAI, or about parts of the answer that chat completions do not have."""
+WITHOUT_EFFECT = frozenset({"store", "truncation", "client_metadata"})
+"""Parameters about what is kept at OpenAI. A prompt that is too long is refused, whatever `truncation` says."""
+LOGPROBS = "message.output_text.logprobs"
+"""The one thing to `include` that these answers could have. All others are parts of items that are never returned."""
+REASONING = frozenset({"effort", "summary", "generate_summary"})
+"""Members of `reasoning`. A summary is returned if the provider has one."""
+TEXT = frozenset({"format", "verbosity"})
 ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 TEXT_PARTS = ("input_text", "output_text", "text")
 NAMES = {"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
@@ -42,12 +56,25 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
     match name:
         case "tool_choice":
             return {name: _tool_choice(value)}
+        case "include" if not isinstance(value, list) or LOGPROBS not in value:
+            return {}
+        case "top_logprobs" if value == 0:
+            return {}
         case "reasoning" if isinstance(value, Mapping):
+            _only(value, REASONING, name)
             return {"reasoning_effort": value["effort"]} if value.get("effort") else {}
         case "text" if isinstance(value, Mapping):
+            _only(value, TEXT, name)
             verbosity = {"verbosity": value["verbosity"]} if value.get("verbosity") else {}
             return {**_response_format(value.get("format")), **verbosity}
     raise CallRejectedError(("parameters", name), CANNOT)
+
+
+def _only(value: Mapping[str, Any], known: frozenset[str], name: str) -> None:
+    """Raise CallRejectedError for a member that would be lost."""
+    for member, given in value.items():
+        if member not in known and given is not None:
+            raise CallRejectedError(("parameters", name, member), CANNOT)
 
 
 def _tool_choice(value: Any) -> Any:
@@ -79,8 +106,13 @@ def messages_of(instructions: str | None, given: str | Sequence[Mapping[str, Any
     origins: Origins = [("instructions",) for _ in messages]
     if isinstance(given, str):
         return [*messages, {"role": "user", "content": given}], [*origins, ("input",)]
+    images: list[Message] = []
     for index, item in enumerate(given):
-        _add(messages, item, ("input", index))
+        images += _add(messages, item, ("input", index))
+        is_last_output = index + 1 == len(given) or given[index + 1].get("type") not in OUTPUTS
+        if images and is_last_output:
+            messages.append({"role": "user", "content": images})
+            images = []
         origins += [("input", index)] * (len(messages) - len(origins))
     return messages, origins
 
@@ -96,7 +128,11 @@ def name_as_sent(param: str, origins: Origins) -> str:
     return param
 
 
-def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> None:
+OUTPUTS = ("function_call_output", "custom_tool_call_output", "tool_search_output")
+
+
+def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> list[Message]:
+    """Add an item's message; returns the images of a tool's output, which follow after the outputs beside it."""
     match item.get("type") or "message":
         case "message":
             messages.append({"role": item.get("role"), "content": _content(item.get("content"), (*path, "content"))})
@@ -105,12 +141,16 @@ def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> None:
                 messages.append({"role": "assistant", "content": None})
             call = {"id": item.get("call_id"), "type": "function", "function": _called(item, path)}
             messages[-1].setdefault("tool_calls", []).append(call)
-        case "function_call_output" | "custom_tool_call_output" | "tool_search_output":
-            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": _result(item, path)})
+        case kind if kind in OUTPUTS:
+            result, call_id = _result(item, path), item.get("call_id")
+            text, images = (result, []) if isinstance(result, str) else split(result, call_id)
+            messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+            return images
         case "additional_tools" | "reasoning":
             """Tools are no turn. Reasoning is encrypted by the provider that wrote it, and has no place here."""
         case _:
             raise CallRejectedError((*path, "type"), CANNOT)
+    return []
 
 
 def _called(item: Mapping[str, Any], path: Path) -> dict[str, Any]:

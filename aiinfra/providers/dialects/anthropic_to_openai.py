@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+from aiinfra.providers.dialects.tool_images import split
 
 SAME = frozenset({"top_p"})
 WITHOUT_EFFECT = frozenset({"cache_control", "diagnostics", "metadata"})
@@ -144,19 +145,27 @@ def _required(holder: Mapping[str, Any], name: str, path: Path) -> str:
 
 
 def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
-    """One or more messages: in OpenAI's dialect, each tool result is a separate message, before the user's text."""
+    """One or more messages: in OpenAI's dialect, each tool result is a separate message, before the user's text.
+
+    The images of all results follow together, because nothing may come between the results.
+    """
     role, content, within = message.get("role"), message.get("content"), (*path, "content")
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     if role == "assistant":
         return [_assistant(content or [], within)]
-    results, parts = [], []
+    results: list[dict[str, Any]] = []
+    images: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     for index, block in enumerate(content or []):
         if block.get("type") == "tool_result":
-            results.append(_tool_result(block, (*within, index)))
+            result, shown = _tool_result(block, (*within, index))
+            results.append(result)
+            images += shown
         else:
             parts.append(_part(block, (*within, index)))
-    return [*results, {"role": role, "content": parts}] if parts else results
+    said = [*images, *parts]
+    return [*results, {"role": role, "content": said}] if said else results
 
 
 def _assistant(blocks: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Any]:
@@ -171,9 +180,15 @@ def _tool_call(block: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": block.get("id"), "type": "function", "function": function}
 
 
-def _tool_result(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    text = _text_of(block.get("content") or "", (*path, "content"))
-    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": text}
+def _tool_result(block: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The tool message, and the images that it cannot have."""
+    call_id, content, within = block.get("tool_use_id"), block.get("content") or "", (*path, "content")
+    if isinstance(content, str):
+        return {"role": "tool", "tool_call_id": call_id, "content": content}, []
+    if not isinstance(content, list):
+        raise CallRejectedError(within, CANNOT)
+    text, images = split([_part(part, (*within, index)) for index, part in enumerate(content)], call_id)
+    return {"role": "tool", "tool_call_id": call_id, "content": text}, images
 
 
 def _part(block: Mapping[str, Any], path: Path) -> dict[str, Any]:

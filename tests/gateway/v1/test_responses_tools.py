@@ -101,6 +101,46 @@ def test_an_incomplete_item_is_refused_by_name(item: dict[str, Any], named: str)
     assert refusal.value.param == f"input.0.{named}"
 
 
+def test_images_of_tool_outputs_follow_all_outputs_in_a_user_s_message() -> None:
+    image = {"type": "input_image", "image_url": "https://e.org/c"}
+    outputs = [
+        {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "Seen."}, image]},
+        {"type": "function_call_output", "call_id": "c2", "output": [image]},
+        {"type": "custom_tool_call_output", "call_id": "c3", "output": "Done."},
+    ]
+    messages, origins = messages_of("Look.", [*outputs, {"role": "user", "content": "So?"}])
+    assert [turn["content"] for turn in messages if turn["role"] == "tool"] == [
+        "Seen.",
+        "The result is in the next message.",
+        "Done.",
+    ]
+    assert [turn["role"] for turn in messages] == ["system", "tool", "tool", "tool", "user", "user"]
+    assert [part["type"] for part in messages[4]["content"]] == ["text", "image_url"] * 2
+    assert origins[1:] == [("input", index) for index in (0, 1, 2, 2, 3)]
+    assert messages_of(None, outputs[:2])[0][-1]["role"] == "user"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"include": ["message.output_text.logprobs"]}, "include"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"reasoning": {"effort": "low", "mode": "x"}}, "reasoning.mode"),
+        ({"text": {"format": {"type": "text"}, "voice": "x"}}, "text.voice"),
+        ({"max_tool_calls": 3}, "max_tool_calls"),
+    ],
+)
+def test_what_would_be_lost_is_refused_by_name(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(CallRejectedError) as refusal:
+        parameters_of(given, [])
+    assert refusal.value.param == f"parameters.{named}"
+
+
+def test_what_changes_no_answer_is_left_out() -> None:
+    given = {"include": ["reasoning.encrypted_content"], "top_logprobs": 0, "store": True, "truncation": "auto"}
+    assert parameters_of({**given, "prompt_cache_retention": "24h"}, []) == {"prompt_cache_retention": "24h"}
+
+
 def test_what_concerns_tools_needs_tools() -> None:
     given = {"tool_choice": "auto", "parallel_tool_calls": False, "top_p": 1}
     assert parameters_of(given, []) == {"top_p": 1}

@@ -51,6 +51,21 @@ def test_tools_and_their_results_are_messages_of_their_own() -> None:
     ]
 
 
+def test_images_of_tool_results_follow_all_results_in_the_user_s_message() -> None:
+    def result(call_id: str, *blocks: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "tool_result", "tool_use_id": call_id, "content": list(blocks)}
+
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    turns = turns_of({"role": "user", "content": [result("c1", text("Two."), image), result("c2", image), text("So?")]})
+    assert [(turn["role"], turn["content"]) for turn in turns[:2]] == [
+        ("tool", "Two."),
+        ("tool", "The result is in the next message."),
+    ]
+    shown = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    headings = [text(f"Images from the tool call {each}:") for each in ("c1", "c2")]
+    assert turns[2:] == [{"role": "user", "content": [headings[0], shown, headings[1], shown, text("So?")]}]
+
+
 def test_images_keep_their_source() -> None:
     sources = [{"type": "base64", "media_type": "image/png", "data": "aGk="}, {"type": "url", "url": "https://e.org/c"}]
     [turn] = turns_of({"role": "user", "content": [{"type": "image", "source": each} for each in sources]})
