@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "aiinfra.middleware.request_id",
     "aiinfra.middleware.browser_policies",
     "aiinfra.monitoring.health.probes",
+    "aiinfra.metrics.responses.counted",
     "aiinfra.tracing.middleware.traced",
     "aiinfra.key_calls.straight_to_endpoint",
     "django.contrib.sessions.middleware.SessionMiddleware",

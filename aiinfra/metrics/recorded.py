@@ -108,6 +108,7 @@ _lease_losses = _Counter(
     "lease_losses", "Requests taken from a process that stopped renewing its lease.", ("organization",)
 )
 _lookups = _Counter("cache_lookups", "Cache lookups, by result.", ("organization", "result"))
+_responses = _Counter("api_responses", "Responses of the API, by endpoint and HTTP status.", ("endpoint", "status"))
 _pool_wait = _Histogram("database_pool_wait", "Time that threads waited for a PostgreSQL connection.", (), POOL_WAITS_S)
 
 
@@ -157,6 +158,11 @@ def lease_lost(organization_id: int) -> None:
 def cache_looked_up(organization_id: int, result: str) -> None:
     """The cache was asked; `result` is the layer that answered, a reason for a miss, or an error."""
     _lookups.add(1, organization_id, result)
+
+
+def responded(endpoint: str, status: int) -> None:
+    """A call of the API was answered or refused."""
+    _responses.add(1, endpoint, status)
 
 
 def pool_waited(seconds: float) -> None:

@@ -27,9 +27,10 @@ from cost_app.ledger.entries import book_entry
 from cost_app.models import LedgerKind
 from queue_app.models import Status
 from queue_app.stats.outcome_counts import count_ended
-from tests.api.support import METRICS, Caller, error_of, queries_of
+from tests.api.support import METRICS, QUEUE, Caller, error_of, queries_of
 
 TOKEN = "t" * 32
+RESPONSES = "aiinfra_api_responses_total"
 Samples = dict[tuple[str, ...], float]
 
 
@@ -141,6 +142,21 @@ def test_a_host_without_a_web_server_serves_what_it_has_recorded(
     assert serve() == "unauthorized\n"
     assert serve(HTTP_AUTHORIZATION=f"Bearer {TOKEN}", REQUEST_METHOD="POST") == "unauthorized\n"
     assert statuses == ["200 OK", "200 OK", "401 Unauthorized", "401 Unauthorized"]
+
+
+def test_every_response_of_the_api_is_counted_by_status(program: Caller, prometheus: Caller) -> None:
+    program.get(QUEUE, action="stats")
+    Caller().get(QUEUE, action="stats")
+    Caller(key="wrong").get(QUEUE, action="stats")
+    program.get("/api/ai/nothing")
+    program.get("/login/")
+    found = {key[1:]: count for key, count in parsed(prometheus.get(METRICS)).items() if key[0] == RESPONSES}
+    assert found == {
+        (f"endpoint={QUEUE}", "status=200"): 1,
+        (f"endpoint={QUEUE}", "status=401"): 2,
+        ("endpoint=other", "status=404"): 1,
+    }
+    assert RESPONSES not in {name for name, *_ in parsed(program.get(METRICS))}
 
 
 def test_metrics_are_for_reading(prometheus: Caller) -> None:
