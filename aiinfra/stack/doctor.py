@@ -4,8 +4,6 @@ import os
 import sqlite3
 import zoneinfo
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from django.conf import settings
@@ -26,6 +24,7 @@ from aiinfra.providers.registry import provider_names, sandbox_url
 from aiinfra.redis import redis_client
 from aiinfra.secret_rotation import count_by_key
 from aiinfra.stack import private_files
+from aiinfra.stack.findings import Finding, Level, judge
 from aiinfra.tenants import administrators, demo, demo_rules, row_security
 from aiinfra.tenants.models import User
 from aiinfra.tenants.peppers import count_by_pepper
@@ -37,27 +36,12 @@ in WAL mode (sqlite.org/wal.html, "WAL-reset bug")."""
 
 EXPOSED_SHOWN = 10
 SKEW_NOTED_S = 1.0
+COLLECTOR_S = 3.0
 CREDENTIALS = {"username", "password", "credential_provider"}
 """What a connection without authentication leaves out."""
 
 REDIS_OLDEST = (6, 2)
 """The first version with all the commands that the queue uses."""
-
-
-class Level(StrEnum):
-    """How serious a finding is."""
-
-    OK = "ok"
-    NOTE = "note"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    level: Level
-    text: str
 
 
 def examine() -> list[Finding]:
@@ -74,12 +58,9 @@ def examine() -> list[Finding]:
         _time_zones,
         _providers,
         _embedder,
+        _traces,
     )
     return [finding for check in checks for finding in check()]
-
-
-def _judge(is_good: bool, good: str, bad: str) -> Finding:
-    return Finding(Level.OK, good) if is_good else Finding(Level.FAILED, bad)
 
 
 def _settings() -> Iterator[Finding]:
@@ -104,12 +85,12 @@ def _redis() -> Iterator[Finding]:
         yield Finding(Level.FAILED, f"{obstacle}: nothing can be queued in it")
     version = server["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
-    yield _judge(
+    yield judge(
         _redis_authenticates(),
         "Redis requires a password or is on a private socket",
         "Redis must require a password (requirepass or an ACL user): anyone who can write to it can disrupt the queue",
     )
-    yield _judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
+    yield judge(numbers >= REDIS_OLDEST, f"Redis {version}", f"Redis {version} is too old: 6.2 or later")
     yield from _redis_durability(persistence.get("aof_enabled"), memory.get("maxmemory_policy"))
 
 
@@ -141,12 +122,12 @@ def _redis_durability(aof: int | None, policy: str | None) -> Iterator[Finding]:
             Level.NOTE, "Redis does not report its settings: make sure that it persists data and evicts nothing"
         )
         return
-    yield _judge(
+    yield judge(
         bool(aof),
         "Redis keeps an append-only file",
         "Redis must have appendonly yes: without it a restart loses the cache, and the queue is slow to come back",
     )
-    yield _judge(
+    yield judge(
         policy == "noeviction", "Redis evicts nothing", f"Redis must have maxmemory-policy noeviction: {policy}"
     )
 
@@ -159,8 +140,8 @@ def _database() -> Iterator[Finding]:
         yield Finding(Level.FAILED, f"The database is unreachable: {error}")
         return
     yield Finding(Level.OK, f"The database ({connection.vendor}) answers")
-    yield _judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py release")
-    yield _judge(
+    yield judge(not plan, "All migrations are applied", f"{len(plan)} unapplied migrations: run manage.py release")
+    yield judge(
         has_room(),
         "The database has disk space",
         f"{full_disk.FULL.capitalize()}: nothing can be accepted or stored until some is freed",
@@ -174,7 +155,7 @@ def _database() -> Iterator[Finding]:
 def _row_security() -> Iterator[Finding]:
     problem = row_security.problem()
     if problem or row_security.is_set():
-        yield _judge(not problem, "Row-level security is on", problem)
+        yield judge(not problem, "Row-level security is on", problem)
 
 
 def _static_files() -> Iterator[Finding]:
@@ -215,12 +196,12 @@ def _secrets() -> Iterator[Finding]:
     for name in ("SECRET_KEY", "API_KEY_PEPPER"):
         path = Path(settings.DATA_DIR) / name.lower()
         if os.environ.get(name):
-            yield _judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
+            yield judge(len(os.environ[name]) >= 32, f"{name} is set", f"{name} must have at least 32 characters")
         elif path.exists():
             yield Finding(Level.OK, f"{name} is in {path}")
     exposed = private_files.exposed()
     paths = " ".join(map(str, exposed[:EXPOSED_SHOWN])) + " ..." * (len(exposed) > EXPOSED_SHOWN)
-    yield _judge(
+    yield judge(
         not exposed,
         "No other user can read the data directory",
         f"Other users can read {len(exposed)} files or directories: chmod go= {paths}",
@@ -234,14 +215,14 @@ def _stored_secrets() -> Iterator[Finding]:
     except DatabaseError:
         return
     lost = [f"{each.undecryptable} in {each.column}" for each in counts if each.undecryptable]
-    yield _judge(
+    yield judge(
         not lost,
         "SECRET_KEY or one of its fallbacks decrypts every stored secret",
         f"No key decrypts {', '.join(lost)}: add the earlier key to SECRET_KEY_FALLBACKS, or enter the values again",
     )
     if older := sum(each.older for each in counts):
         yield Finding(Level.NOTE, f"{older} stored secrets need SECRET_KEY_FALLBACKS: run manage.py rotatesecrets")
-    yield _judge(
+    yield judge(
         not keys.lost,
         "API_KEY_PEPPER or one of its fallbacks verifies every API key",
         f"{keys.lost} API keys do not work: add the pepper that they were created with to API_KEY_PEPPER_FALLBACKS",
@@ -265,7 +246,7 @@ def _demo(people: list[User]) -> Finding:
     """Demo accounts share a password that is stored in a file."""
     reasons = demo_rules.obstacles()
     reasons += [f"{user} is staff" for user in people if user.is_staff or user.is_superuser]
-    return _judge(
+    return judge(
         not reasons,
         "Demo accounts exist, and only this machine can reach them",
         f"Demo accounts exist, but {', '.join(reasons)}: run manage.py seed_demo --remove",
@@ -274,14 +255,14 @@ def _demo(people: list[User]) -> Finding:
 
 def _time_zones() -> Iterator[Finding]:
     known = len(zoneinfo.available_timezones())
-    yield _judge(known > 400, f"{known} time zones are available", "Time zone data is missing: install tzdata")
+    yield judge(known > 400, f"{known} time zones are available", "Time zone data is missing: install tzdata")
 
 
 def _providers() -> Iterator[Finding]:
     names = provider_names()
     if sandbox_url():
         yield Finding(Level.NOTE, "No provider key is set. The sandbox answers instead of real providers")
-    yield _judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")
+    yield judge(bool(names), f"Providers: {', '.join(names)}", "No provider is configured")
 
 
 def _embedder() -> Iterator[Finding]:
@@ -297,3 +278,13 @@ def _embedder() -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.OK, f"The embedder {configured_embedder().id} works")
+
+
+def _traces() -> Iterator[Finding]:
+    """Whether the collector takes spans. The product works without it."""
+    if settings.TRACING:
+        from aiinfra.tracing.sdk import takes_spans
+
+        takes = takes_spans(settings.TRACES_ENDPOINT, COLLECTOR_S)
+        known = "The collector takes traces" if takes else "The collector does not take traces, which are dropped"
+        yield Finding(Level.OK if takes else Level.NOTE, f"{known}: {settings.TRACES_ENDPOINT}")

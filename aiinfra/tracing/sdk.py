@@ -13,7 +13,7 @@ from django.conf import settings
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import NoOpTracerProvider, Tracer
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,15 @@ def stop(timeout_s: float) -> None:
         last = threading.Thread(target=provider.shutdown, name="last-export", daemon=True)
         last.start()
         last.join(timeout_s)
+
+
+def takes_spans(endpoint: str, timeout_s: float) -> bool:
+    """Whether the collector accepts an empty export within the timeout in seconds. Failures are logged."""
+    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
+    try:
+        return exporter.export([]) is SpanExportResult.SUCCESS
+    finally:
+        exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _started() -> TracerProvider | NoOpTracerProvider:

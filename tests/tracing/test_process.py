@@ -12,6 +12,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aiinfra.logs import JsonFormatter
+from aiinfra.stack import doctor
+from aiinfra.stack.findings import Level
 from aiinfra.tracing import sdk, spans
 from tests.support.collector import Collector, collecting
 from tests.support.processes import ROOT, free_port
@@ -103,6 +105,18 @@ def test_an_exporter_that_cannot_be_made_fails_no_request(
     monkeypatch.setattr(sdk, "_processor", lambda: 1 / 0)
     assert Client().get("/accounts/nothing/").status_code == 404
     assert [record.message for record in caplog.records if record.name == sdk.__name__] == ["traces are not recorded"]
+
+
+def test_doctor_says_whether_the_collector_takes_traces(
+    settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "COLLECTOR_S", 0.5)
+    settings.TRACES_ENDPOINT, there = f"{collector.url}/nothing", settings.TRACES_ENDPOINT
+    assert [(found.level, there in found.text) for found in doctor._traces()] == [(Level.NOTE, False)]
+    settings.TRACES_ENDPOINT = there
+    assert [(found.level, there in found.text) for found in doctor._traces()] == [(Level.OK, True)]
+    settings.TRACING = False
+    assert not list(doctor._traces())
 
 
 def logged() -> dict[str, str]:

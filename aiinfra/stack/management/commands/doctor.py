@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from aiinfra.stack.doctor import Level, examine
+from aiinfra.stack.doctor import examine
+from aiinfra.stack.findings import Level
 
 
 class Command(BaseCommand):
