@@ -189,6 +189,13 @@ class Stack:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["requestId"])
 
+    def is_cached(self, text: str) -> bool:
+        """Whether the front door answers from the cache."""
+        headers = {"Authorization": f"Bearer {self.keys['north']}"}
+        body = order(text, maxTokens=WHOLE_ANSWER)
+        answer = self.http.post(f"{self.url}/api/ai/chat", json=body, headers=headers)
+        return bool(answer.raise_for_status().json()["cached"])
+
     def status(self, request_id: str) -> dict[str, Any]:
         """What the API says of a request."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}

@@ -55,9 +55,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_the_documented_rights_are_enough(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(SLOTS + 5)
     stack.post({"action": "cancel", "requestId": waiting.pop()})
-    stack.release()
     answers = [stack.ask(f"Is this cached {number}?") for number in (1, 2, 2)]
+    stack.release()
     assert set(assert_sound(stack, [*in_flight, *waiting, *answers]).values()) == {"completed"}
+    assert stack.is_cached("Is this cached 1?")
     doctor = subprocess.run(
         [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, text=True, check=False
     )
