@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 
 from tests.support.http_server import serving
@@ -12,11 +13,12 @@ from tests.support.http_server import serving
 
 @dataclass
 class Receiver:
-    """An HTTP server that answers with the next status of its list, the last one again and again."""
+    """An HTTP server that answers with the next status of its list, the last one again and again, if it may answer."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=lambda: [200])
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    may_answer: Event = field(default_factory=Event)
 
     def answer(self) -> int:
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
@@ -30,11 +32,13 @@ class Receiver:
 def receiving() -> Iterator[Receiver]:
     """A receiver that listens until the block ends."""
     found = Receiver()
+    found.may_answer.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.received.append((dict(self.headers), body))
+            found.may_answer.wait()
             self.send_response(found.answer())
             self.end_headers()
 
@@ -43,4 +47,7 @@ def receiving() -> Iterator[Receiver]:
 
     with serving(Handler) as port:
         found.url = f"http://127.0.0.1:{port}/hook/secret-part"
-        yield found
+        try:
+            yield found
+        finally:
+            found.may_answer.set()
