@@ -113,6 +113,22 @@ def test_every_tenant_table_has_a_policy(django_assert_num_queries: Callable[[in
     assert "Row-level security is on" in [finding.text for finding in doctor._row_security()]
 
 
+def test_policies_do_not_change_how_the_newest_rows_are_read() -> None:
+    run("RESET ROLE")
+    run("CREATE TABLE plans AS SELECT n, n % 50 AS organization_id FROM generate_series(1, 20000) AS n")
+    run("CREATE INDEX ON plans (organization_id, n)")
+    run("ANALYZE plans")
+    run(f"CREATE POLICY {row_security.POLICY} ON plans USING ({row_security.ROW_IS_VISIBLE})")
+    run("ALTER TABLE plans ENABLE ROW LEVEL SECURITY")
+    run(f"GRANT SELECT ON plans TO {ROLE}")
+    run(f"SET LOCAL ROLE {ROLE}")
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN SELECT * FROM plans WHERE organization_id = 5 ORDER BY n DESC LIMIT 50")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Filter: CASE" in plan
+    assert "Backward" in plan
+
+
 def test_a_release_adds_policies_to_new_tables() -> None:
     run("RESET ROLE")
     table = ApiKey._meta.db_table
