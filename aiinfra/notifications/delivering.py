@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -22,7 +23,8 @@ from aiinfra import database_time
 from aiinfra.notifications.models import OF_CHANNELS, OF_REQUESTS, WAITING, Delivery, DeliveryState
 from aiinfra.notifications.transports import Outcome, attempt
 from aiinfra.one_by_one import one_by_one
-from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.scope import Prepared, system_scope
+from aiinfra.tenants.statements import Parameter
 
 DELAYS_S = (10, 60, 300, 1_800, 7_200)
 """Before the second attempt, the third, ...; after the last attempt the delivery is given up."""
@@ -70,7 +72,7 @@ def _deliver(lane: Lane) -> int:
     sending: dict[Future[Outcome], Delivery] = {}
     with system_scope(), ThreadPoolExecutor(lane.parallel) as pool:
         while True:
-            batch = _claim(lane, sending.values()) if time.monotonic() < end and _due(lane).exists() else []
+            batch = _claim(lane, sending.values()) if time.monotonic() < end and _is_due(lane) else []
             tries += len(batch)
             sending.update((pool.submit(attempt, each), each) for each in batch)
             if not sending:
@@ -86,11 +88,20 @@ def delete_old_deliveries() -> int:
         return ended.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
 
 
-def _due(lane: Lane) -> QuerySet[Delivery]:
+def _is_due(lane: Lane) -> bool:
+    return bool(_first_due(lane).run(now=database_time.now()))
+
+
+@cache
+def _first_due(lane: Lane) -> Prepared[list[Delivery]]:
+    return Delivery.objects.prepare_select(lambda _: _due(lane, Parameter("now", "next_try_at"))[:1])
+
+
+def _due(lane: Lane, now: datetime | Parameter) -> QuerySet[Delivery]:
     """What is due. "Resolved" never overtakes "opened": within a topic the oldest message goes first."""
     waiting = Delivery.objects.filter(WAITING, lane.rows)
     earlier = waiting.filter(channel=OuterRef("channel"), topic=OuterRef("topic"), id__lt=OuterRef("id"))
-    return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=database_time.now())
+    return waiting.filter(Q(topic="") | ~Exists(earlier), next_try_at__lte=now)
 
 
 @transaction.atomic
@@ -99,7 +110,8 @@ def _claim(lane: Lane, sending: Collection[Delivery] = ()) -> list[Delivery]:
     decides there.
     """
     channels, hosts = Counter(each.channel_id for each in sending), Counter(_host_of(each) for each in sending)
-    candidates = _due(lane).exclude(channel__in=[each for each, count in channels.items() if count >= lane.per_channel])
+    full = [each for each, count in channels.items() if count >= lane.per_channel]
+    candidates = _due(lane, database_time.now()).exclude(channel__in=full)
     for channel, host in (each for each, count in hosts.items() if count >= lane.per_host):
         candidates = candidates.exclude(channel=channel, host=host)
     locked = candidates.select_for_update(skip_locked=True, of=("self",)).select_related("channel")

@@ -13,7 +13,8 @@ from aiinfra.batches.models import Batch
 from aiinfra.gateway.batches.line_doors import EMBEDDINGS
 from aiinfra.gateway.batches.steps import advance
 from aiinfra.one_by_one import one_by_one
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.scope import Prepared, organization_scope, system_scope
+from aiinfra.tenants.statements import Parameter
 
 EVERY_S = 0.5
 AT_ONCE = 20
@@ -38,18 +39,26 @@ def embedding_jobs() -> list[tuple[float, Callable[[], object]]]:
 
 def run_due() -> None:
     """Some steps of each batch that is due, those first that have waited longest."""
-    _run(~Q(endpoint=EMBEDDINGS), CLAIM)
+    _run(_of_requests, CLAIM)
 
 
 def run_due_embeddings() -> None:
     """The same for embeddings."""
-    _run(Q(endpoint=EMBEDDINGS), CLAIM_OF_EMBEDDINGS)
+    _run(_of_embeddings, CLAIM_OF_EMBEDDINGS)
 
 
-def _run(which: Q, claim: timedelta) -> None:
+def _due(which: Q) -> Prepared[list[Batch]]:
+    """Their SQL is written once: usually there are none, and writing it would be most of the work."""
+    is_due = Q(which, finished_at=None, next_step_at__lte=Parameter("now", "next_step_at"))
+    return Batch.objects.prepare_select(lambda batches: batches.filter(is_due).order_by("next_step_at")[:AT_ONCE])
+
+
+_of_requests, _of_embeddings = _due(~Q(endpoint=EMBEDDINGS)), _due(Q(endpoint=EMBEDDINGS))
+
+
+def _run(due: Prepared[list[Batch]], claim: timedelta) -> None:
     with system_scope():
-        due = Batch.objects.filter(which, finished_at=None, next_step_at__lte=timezone.now()).order_by("next_step_at")
-        found = list(due.values_list("organization_id", "pk")[:AT_ONCE])
+        found = [(batch.organization_id, batch.pk) for batch in due.run(now=timezone.now())]
     one_by_one(found, partial(_step, claim=claim), _postpone)
 
 

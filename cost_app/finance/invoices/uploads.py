@@ -6,7 +6,7 @@ transaction.
 
 import hashlib
 import zlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.statements import Parameter
 from cost_app.finance.invoices.files import FileError
 from cost_app.finance.invoices.invoice_import import NAME_LENGTH, Upload, earlier_import, import_file
 from cost_app.models import InvoiceUpload
@@ -69,7 +70,7 @@ def _store(upload: InvoiceUpload) -> InvoiceUpload:
 def import_waiting() -> None:
     """Compare the files that wait, oldest first."""
     with system_scope():
-        waiting = list(_unclaimed().order_by("uploaded_at").values_list("organization_id", "pk"))
+        waiting = [(each.organization_id, each.pk) for each in _oldest_first.run(now=timezone.now())]
     one_by_one(waiting, _import, _give_up)
 
 
@@ -106,7 +107,7 @@ def _import(waiting: tuple[int, UUID]) -> None:
 def _claim(pk: UUID) -> bool:
     """Of several schedulers, one reads the file."""
     until = timezone.now() + CLAIM
-    return bool(_unclaimed().filter(pk=pk).update(claimed_until=until, tries=F("tries") + 1))
+    return bool(_unclaimed(timezone.now()).filter(pk=pk).update(claimed_until=until, tries=F("tries") + 1))
 
 
 def _give_up(waiting: tuple[int, UUID]) -> None:
@@ -123,5 +124,10 @@ def _waiting() -> QuerySet[InvoiceUpload]:
     return InvoiceUpload.objects.filter(error="")
 
 
-def _unclaimed() -> QuerySet[InvoiceUpload]:
-    return _waiting().filter(Q(claimed_until=None) | Q(claimed_until__lt=timezone.now()))
+def _unclaimed(now: datetime | Parameter) -> QuerySet[InvoiceUpload]:
+    return _waiting().filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+
+
+_oldest_first = InvoiceUpload.objects.prepare_select(
+    lambda _: _unclaimed(Parameter("now", "claimed_until")).order_by("uploaded_at").only("organization_id")
+)
