@@ -117,6 +117,19 @@ def with_limits(
     return response
 
 
+def count_call(principal: Principal) -> None:
+    """Count a call that a batch makes for a key in the requests per minute of that key. Raises ApiError 429.
+
+    One Redis command for a key with such a limit, none for others.
+    """
+    if principal.api_key_id is None or not principal.limits.requests_per_minute:
+        return
+    rate = Rate(f"key:{principal.api_key_id}", principal.limits.requests_per_minute)
+    taken = take([rate])
+    if taken.refused:
+        raise _refusal(rate, taken.retry_after_s, {})
+
+
 def count_refused(request: HttpRequest) -> None:
     """Count a request without a valid credential. Raises ApiError 429 if its address sent too many.
 

@@ -87,7 +87,7 @@ def quote_batch(call: ApiCall, file: StoredFile, terms: BatchTerms) -> BatchQuot
     door = LINE_DOORS[terms.endpoint]
     low_priority = line_calls.with_headers(dict(terms.options), call.principal, call.http.user)
     sample = list(_sample(file))
-    found = [quote for line in sample if (quote := _quote(low_priority, door, line))]
+    found = [quote for line in sample if line.url == terms.endpoint and (quote := _quote(low_priority, door, line))]
     sums = [sum(getattr(each.quote, name) for each in found) for name in ("low_nano", "expected_nano", "most_nano")]
     low, expected, most = (-(-each * file.lines // max(len(sample), 1)) for each in sums)
     left = min((each.quote.left_nano for each in found if each.quote.left_nano is not None), default=None)

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.api import ApiCall
+from aiinfra.api_limits import count_call
 from aiinfra.batches import progress
 from aiinfra.batches.models import Batch, BatchLine, BatchStatus, LineState
 from aiinfra.batches.progress import Used
@@ -155,7 +156,7 @@ def _submit(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> AIR
 
 
 def _prepared(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> tuple[Submission, OpenBody]:
-    """The call of a line, checked. Raises ApiError, and NotNowError before its cheap hours."""
+    """The call of a line, checked and counted. Raises ApiError, and NotNowError before its cheap hours."""
     door.check(call)
     body = line_calls.body_of(call, door, line_calls.raw_body(line))
     with contract_errors():
@@ -164,6 +165,7 @@ def _prepared(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> t
         begin = cost.off_peak_begin(submission.provider, submission.model, timezone.now())
         if begin and begin < batch.expires_at:
             raise NotNowError(begin)
+    count_call(call.principal)
     return submission, body
 
 

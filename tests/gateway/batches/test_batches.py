@@ -327,13 +327,14 @@ def test_a_person_s_batch_is_theirs(
 def test_a_quote_is_the_sum_of_its_lines_and_writes_nothing(program: Caller, organization: Organization) -> None:
     with organization_scope(organization.pk):
         Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
-    file = uploaded(program, jsonl(*lines(3), line("x", body={"model": "no-such-model", "messages": []})))
+    wrong = [line("x", body={"model": "no-such-model", "messages": []}), line("y", url="/v1/responses")]
+    file = uploaded(program, jsonl(*lines(3), *wrong))
     body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
     before = rows()
     response = program.post(BATCHES, body, **{"x-aiinfra-dry-run": "true"})
     quote = json.loads(response.content)
     assert (response.status_code, response["x-aiinfra-dry-run"], rows()) == (200, "true", before)
-    assert (quote["requests"], quote["requests_quoted"], quote["requests_refused"]) == (4, 4, 1)
+    assert (quote["requests"], quote["requests_quoted"], quote["requests_refused"]) == (5, 5, 2)
     low, expected, most = (Decimal(quote["cost"][name]) for name in ("low", "expected", "most"))
     assert 0 < low <= expected <= most
     single = line()["body"] | {"messages": [{"role": "user", "content": "What is 0?"}]}

@@ -1,0 +1,52 @@
+"""Batches of keys with a limit on requests per minute: each line counts, and waits if nothing is left."""
+
+from aiinfra.tenants import keys
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.change_key_limits import change_limits
+from aiinfra.tenants.key_limits import KeyLimits
+from aiinfra.tenants.models import ApiKey, Organization
+from aiinfra.tenants.scope import organization_scope
+from cost_app.models import LedgerEntry
+from queue_app.models import AIRequest
+from tests.api.support import Caller, new_key
+from tests.gateway.batches.support import create, finish, lines, step
+from tests.gateway.v1.files import line
+from tests.providers.conftest import SandboxClient
+from tests.queue_app.conftest import ScriptedProvider
+
+UPLOADED_AND_CREATED = 2
+"""Requests that it takes to create a batch."""
+
+
+def limited_key(organization: Organization, lines_per_minute: int) -> tuple[ApiKey, Caller]:
+    limits = KeyLimits(requests_per_minute=UPLOADED_AND_CREATED + lines_per_minute)
+    key, text = keys.create_key(
+        organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
+    )
+    return key, Caller(key=text)
+
+
+def test_lines_of_the_queue_are_counted(organization: Organization, provider: ScriptedProvider) -> None:
+    other = Caller(key=new_key(organization, Role.ADMIN))
+    key, caller = limited_key(organization, 3)
+    made = create(caller, lines(5))
+    step()
+    step()
+    with organization_scope(organization.pk):
+        assert AIRequest.objects.count() == 3
+        change_limits(key=key, limits=KeyLimits(), actor="command:test")
+    assert finish(other, made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
+
+
+def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:
+    other = Caller(key=new_key(organization, Role.ADMIN))
+    key, caller = limited_key(organization, 1)
+    body = {"model": "text-embedding-3-small", "input": "x"}
+    calls = [line(name, url="/v1/embeddings", body=body) for name in ("a", "b")]
+    made = create(caller, calls, "/v1/embeddings")
+    for _ in range(3):
+        step()
+    with organization_scope(organization.pk):
+        assert LedgerEntry.objects.count() == 1
+        change_limits(key=key, limits=KeyLimits(), actor="command:test")
+    assert finish(other, made["id"])["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
