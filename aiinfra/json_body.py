@@ -27,6 +27,8 @@ def read_json(request: HttpRequest) -> dict[str, Any]:
         value = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
         _name_the_field(body)
+        if request.headers.get("Content-Encoding"):
+            raise ApiError(415, "unsupported_media_type", "Send JSON without a Content-Encoding.") from None
         raise ApiError(400, "invalid_request", f"The body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise ApiError(400, "invalid_request", "The body must be a JSON object.")

@@ -1,45 +1,40 @@
 """Errors as OpenAI's and Anthropic's APIs return them, for the addresses under `/v1` that their SDKs call."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiinfra.failures import ApiError, printable_path
 
 NEVER_RETRIED = frozenset({"idempotency_conflict", "cancelled", "content_gone", "timeout"})
 """Errors that a repeat cannot heal, with statuses that the official SDKs would otherwise repeat."""
+SERVERS_FAULT = 500
 OPENAI_TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     402: "insufficient_quota",
     403: "permission_error",
-    404: "invalid_request_error",
     409: "conflict_error",
-    413: "invalid_request_error",
-    422: "invalid_request_error",
     429: "rate_limit_error",
 }
-"""HTTP status -> OpenAI's error type; `server_error` for all others."""
+"""HTTP status -> OpenAI's error type; for all others `invalid_request_error` below 500, and `server_error` above."""
 ANTHROPIC_TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
     413: "request_too_large",
-    415: "invalid_request_error",
-    422: "invalid_request_error",
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
 }
-"""HTTP status -> Anthropic's error type; `api_error` for all others."""
+"""HTTP status -> Anthropic's error type; for all others `invalid_request_error` below 500, and `api_error` above."""
 ANTHROPIC_STATUS = {503: 529}
 """HTTP statuses that are different in Anthropic's API."""
 
 
 def openai_body(error: ApiError) -> dict[str, Any]:
     """The body of an error in OpenAI's shape."""
-    kind = OPENAI_TYPES.get(error.status, "server_error")
+    kind = _type_of(error.status, OPENAI_TYPES, "server_error")
     param = printable_path(_param(error)) or None
     return {"error": {"message": error.message, "type": kind, "param": param, "code": error.kind}}
 
@@ -52,7 +47,7 @@ def anthropic_status(error: ApiError) -> int:
 def anthropic_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
     """The body of an error in Anthropic's shape; a parameter is named in its message."""
     param = printable_path(_param(error))
-    kind = ANTHROPIC_TYPES.get(anthropic_status(error), "api_error")
+    kind = _type_of(anthropic_status(error), ANTHROPIC_TYPES, "api_error")
     message = f"{param}: {error.message}" if param else error.message
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
@@ -60,6 +55,10 @@ def anthropic_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
 def retry_headers(error: ApiError) -> dict[str, str]:
     """`x-should-retry` where the SDKs would decide wrongly by the status alone."""
     return {"x-should-retry": "false"} if error.kind in NEVER_RETRIED or error.status == 402 else {}
+
+
+def _type_of(status: int, types: Mapping[int, str], of_servers: str) -> str:
+    return types.get(status, "invalid_request_error" if status < SERVERS_FAULT else of_servers)
 
 
 def _param(error: ApiError) -> str:

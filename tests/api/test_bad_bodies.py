@@ -1,5 +1,6 @@
 """Several hundred bodies that no door lets in: each is refused by name, and nothing is stored."""
 
+import gzip
 import json
 from collections.abc import Iterable
 
@@ -124,6 +125,12 @@ def test_another_content_type_is_refused(program: Caller, browser: Caller, addre
         for caller in (program, browser):
             response = caller.post(address, enqueue_body(), content_type=content_type)
             assert refused(response, 415)["type"] == "unsupported_media_type"
+
+
+def test_a_compressed_body_is_refused_as_such(program: Caller, address: str) -> None:
+    body = gzip.compress(json.dumps(enqueue_body()).encode())
+    error = refused(program.post(address, body, **{"Content-Encoding": "gzip"}), 415)
+    assert "Content-Encoding" in error["message"]
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read_as_json(program: Caller, address: str) -> None:

@@ -1,6 +1,7 @@
 """`/v1/files`: OpenAI's files, for the calls of batches and their results."""
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -27,7 +28,7 @@ from aiinfra.tenants.security_log.reading import note_reading
 FORM_BYTES = 64 * 1024
 """For the other fields of the upload."""
 PAGE_MAX = 1_000
-EXPIRES = {"expires_after[anchor]": "expires_anchor", "expires_after[seconds]": "expires_seconds"}
+SECONDS = "expires_after[seconds]"
 
 
 class SnakeModel(ApiModel):
@@ -43,8 +44,8 @@ class Upload(SnakeModel):
     file_name: str
     content: Annotated[bytes, Field(exclude=True)]
     digest: str
-    expires_anchor: Literal["created_at"] | None = None
-    expires_seconds: Annotated[int, Field(ge=3_600, le=2_592_000)] | None = None
+    expires_anchor: Annotated[Literal["created_at"] | None, Field(alias="expires_after[anchor]")] = None
+    expires_seconds: Annotated[int | None, Field(alias=SECONDS, ge=3_600, le=2_592_000)] = None
 
 
 class FileQuery(SnakeModel):
@@ -110,21 +111,20 @@ class FilesDoor(OpenAIDoor):
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """The fields of the form, as `Upload` has them. Raises ApiError 400, 413 or 415."""
         if request.content_type != "multipart/form-data":
-            return read_json(request)
+            raise ApiError(415, "unsupported_media_type", "Send a form with Content-Type: multipart/form-data.")
         try:
-            fields = {EXPIRES.get(name, name): value for name, value in request.POST.items()}
-            uploaded = request.FILES.get("file")
+            fields, uploaded = request.POST.dict(), request.FILES.getlist("file")
         except MultiPartParserError as error:
             raise ApiError(400, "invalid_request", f"The form is malformed: {error}") from None
-        if uploaded is None:
-            raise ApiError(400, "invalid_request", "Send the file in the field `file`.", param="file")
-        content = uploaded.read()
+        if len(uploaded) != 1:
+            raise ApiError(400, "invalid_request", "Send one file in the field `file`.", param="file")
+        content = uploaded[0].read().removeprefix(BOM_UTF8)
         if len(content) > settings.FILE_MIB_MAX * files.MIB:
             raise ApiError(413, "too_large", f"The file is larger than {settings.FILE_MIB_MAX} MiB.", param="file")
-        seconds = str(fields.get("expires_seconds", ""))
-        numbers = {"expires_seconds": int(seconds)} if seconds.isascii() and seconds.isdecimal() else {}
+        seconds = str(fields.get(SECONDS, ""))
+        numbers = {SECONDS: int(seconds)} if seconds.isascii() and seconds.isdecimal() else {}
         digest = hashlib.sha256(content).hexdigest()
-        return {**fields, **numbers, "file_name": uploaded.name or "file", "content": content, "digest": digest}
+        return {**fields, **numbers, "file_name": uploaded[0].name or "file", "content": content, "digest": digest}
 
 
 def owner_of(call: ApiCall) -> Owner:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -49,6 +50,11 @@ def test_a_file_is_returned_as_it_was_sent(program: Caller, monkeypatch: pytest.
     refused(program.get(f"{FILES}/{made['id']}"), 404)
 
 
+def test_a_byte_order_mark_is_removed(program: Caller) -> None:
+    made = uploaded(program, b"\xef\xbb\xbf" + jsonl(line()))
+    assert content_of(program, made["id"]) == jsonl(line())
+
+
 WRONG: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "Line 1: The file has no requests."),
     "no JSON": (jsonl(line()) + b"{oops\n", "Line 2: The line is not valid JSON"),
@@ -83,11 +89,15 @@ def test_a_form_must_be_complete(program: Caller, settings: Settings) -> None:
     refused(upload(program, jsonl(line()), purpose="fine-tune"), 400, "purpose")
     form = {"purpose": "batch"}
     refused(program.client.post(FILES, form, headers=program.headers), 400, "file")
-    refused(program.post(FILES, form), 400, "file_name")
+    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
+        error = refused(program.post(FILES, b"{}", content_type=content_type), 415)
+        assert (error["type"], "multipart/form-data" in error["message"]) == ("invalid_request_error", True)
+    two = {"purpose": "batch", "file": [SimpleUploadedFile(name, jsonl(line())) for name in ("a", "b")]}
+    refused(program.client.post(FILES, two, headers=program.headers), 400, "file")
     refused(program.post(FILES, b"--x", content_type="multipart/form-data"), 400)
     refused(upload(program, jsonl(line()), **{"expires_after[seconds]": "3600"}), 400, "expires_after")
     wrong = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "5"}
-    refused(upload(program, jsonl(line()), **wrong), 400, "expires_seconds")
+    refused(upload(program, jsonl(line()), **wrong), 400, "expires_after[seconds]")
     settings.FILE_MIB_MAX = 1
     refused(upload(program, jsonl(line(), line("b", "x" * 600_000), line("c", "x" * 600_000))), 413, "file")
     assert stored() == (0, 0)

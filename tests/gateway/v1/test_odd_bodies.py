@@ -28,6 +28,7 @@ from tests.api.support import (
     RESPONSES,
     Caller,
     error_of,
+    refused,
 )
 from tests.gateway.v1.bodies import DOORS, call_of
 from tests.providers.dialects.calls import VALUES, changed, places
@@ -146,3 +147,9 @@ def test_a_wrong_member_is_named_in_the_vendor_s_shape(
         assert error["message"].startswith(f"{param}: ")
     else:
         assert error["param"] == param
+
+
+@pytest.mark.parametrize("address", ["/v1/chat/completions", "/v1/messages"])
+def test_a_client_s_mistake_is_not_called_a_server_error(program: Caller, address: str) -> None:
+    assert refused(program.get(address), 405)["type"] == "invalid_request_error"
+    assert refused(program.post(address, b"a=1", content_type="text/plain"), 415)["type"] == "invalid_request_error"
