@@ -11,24 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from aiinfra import epochs
-from aiinfra.api_limits import count_refused, with_limits
+from aiinfra.api_callers import authenticate, check_csrf, check_user, credential_of, in_organization
+from aiinfra.api_limits import with_limits
 from aiinfra.error_responses import error_response
-from aiinfra.failures import ApiError, failure_of, not_found
+from aiinfra.failures import ApiError, failure_of
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
 from aiinfra.json_body import check_tree, read_json
-from aiinfra.names import normal_name
 from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.key_access import DOORS
-from aiinfra.tenants.middleware import principal_of
-from aiinfra.tenants.models import Membership
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.validation import first_problem
 
@@ -131,7 +128,7 @@ class Endpoint:
 
         def respond() -> HttpResponseBase:
             # The rate limits have read the epoch, in which the key may have been changed.
-            if not by_session and key_authentication.authenticate(_credential_of(request)) != principal:
+            if not by_session and key_authentication.authenticate(credential_of(request)) != principal:
                 raise _CallerChangedError
             return self._operate(request, captured, principal, by_session)
 
@@ -146,7 +143,7 @@ class Endpoint:
             raise ApiError(405, "method_not_allowed", f"Use {allowed}.", headers={"Allow": allowed})
         raw = {**(request.GET.dict() if method == "GET" else self.read_body(request)), **captured}
         if by_session:
-            _check_csrf(request)
+            check_csrf(request)
         check_tree(raw)
         operation = self._find(method, raw.pop("action", None))
         principal = in_organization(principal, raw.pop("organizationId", None), request)
@@ -201,68 +198,6 @@ class _CallerChangedError(Exception):
     """A key was changed or revoked after this process had last looked it up."""
 
 
-def _credential_of(request: HttpRequest) -> str:
-    return str(request.META.get("HTTP_AUTHORIZATION", ""))
-
-
-def authenticate(
-    request: HttpRequest, owner_of: Callable[[str], Principal | None] = key_authentication.authenticate
-) -> tuple[Principal, bool]:
-    """The caller, and whether they use a browser session. Raises ApiError 401, or 404 without an organization.
-
-    `owner_of` finds the owner of an API key.
-    """
-    if header := _credential_of(request):
-        if principal := owner_of(header):
-            return principal, False
-        count_refused(request)
-        raise _unauthorized("Invalid API key.")
-    if not request.user.is_authenticated:
-        count_refused(request)
-        raise _unauthorized("Send an API key in the header `Authorization: Bearer <key>`.")
-    if principal := getattr(request, "principal", None):
-        return principal, True
-    raise not_found()
-
-
-def _unauthorized(message: str) -> ApiError:
-    return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": 'Bearer realm="aiinfra"'})
-
-
-class _CsrfCheck(CsrfViewMiddleware):
-    def _reject(self, request: HttpRequest, reason: str) -> HttpResponseForbidden:  # noqa: ARG002 - as in the base
-        return HttpResponseForbidden(reason)
-
-
-def _check_csrf(request: HttpRequest) -> None:
-    """API keys need no CSRF token, so the views are exempt; a session needs one.
-
-    Checked after the body has been read as JSON: earlier, Django would look for the token in a form, and parse it.
-    """
-    check = _CsrfCheck(HttpResponse)
-    check.process_request(request)
-    if check.process_view(request, HttpResponse, (), {}):
-        message = "Send the session's CSRF token in the header X-CSRFToken, or use an API key."
-        raise ApiError(403, "csrf_failed", message)
-
-
-def in_organization(principal: Principal, slug: object, request: HttpRequest) -> Principal:
-    """The caller in the organization they named, among those that the session may see: single sign-on opens one, and a
-    password none that requires single sign-on. Raises ApiError 404 for any other, 400 if malformed.
-    """
-    if slug is None or slug == principal.organization_slug:
-        return principal
-    if not isinstance(slug, str):
-        raise ApiError(400, "invalid_request", "Input should be a valid string", param="organizationId")
-    if principal.user_id is None:
-        raise not_found()
-    mine: list[Membership] = getattr(request, "memberships", [])
-    membership = next((each for each in mine if each.organization.slug == slug), None)
-    if membership is None:
-        raise not_found()
-    return principal_of(membership)
-
-
 def authorize(principal: Principal, operation: Operation, by_session: bool) -> None:
     """Raise ApiError 403 unless the caller has the permission."""
     if not any(map(principal.can, (operation.permission, *operation.or_permissions))):
@@ -271,21 +206,6 @@ def authorize(principal: Principal, operation: Operation, by_session: bool) -> N
         raise ApiError(403, "forbidden", f"This key cannot use the endpoint {DOORS[operation.door]}.")
     if operation.key_only and by_session:
         raise ApiError(403, "forbidden", "Only API keys can change data with GET. Use POST.")
-
-
-def check_user(principal: Principal, request: HttpRequest, named: str) -> None:
-    """Raise ApiError 403 if the caller names a user that they cannot speak for.
-
-    A session is its own user. A key speaks for any user with the scope `user:name`, otherwise for none.
-    """
-    if not named or principal.can("user:name"):
-        return
-    if principal.api_key_id is not None:
-        message = "This key cannot name users. It requires the scope user:name."
-        raise ApiError(403, "forbidden", message, param="userId")
-    if named != normal_name(request.user.get_username()):
-        message = "A browser session can only name its own user. Use an API key with the scope user:name."
-        raise ApiError(403, "forbidden", message, param="userId")
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

@@ -10,7 +10,17 @@ from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, Budg
 from cost_app.fallback import chains
 from cost_app.fallback import manage as chain_changes
 from cost_app.fallback.manage import ChainError
-from cost_app.ledger import admission, attempts, cache_hits, erasure, failed_calls, quoting, reconciliation, unsent
+from cost_app.ledger import (
+    admission,
+    attempt_queries,
+    attempts,
+    cache_hits,
+    erasure,
+    failed_calls,
+    quoting,
+    reconciliation,
+    unsent,
+)
 from cost_app.ledger.admission import AttemptOrder
 from cost_app.ledger.quoting import Quote
 from cost_app.ledger.tracking import ReportConflictError
@@ -104,9 +114,9 @@ class CostOptimizer:
     book_failure = staticmethod(failed_calls.book_failure)
     withdraw = staticmethod(attempts.withdraw)
     abandon = staticmethod(attempts.abandon)
-    attempts_of = staticmethod(attempts.attempts_of)
-    sent_within = staticmethod(attempts.sent_within)
-    failed_requests = staticmethod(attempts.failed_requests)
+    attempts_of = staticmethod(attempt_queries.attempts_of)
+    sent_within = staticmethod(attempt_queries.sent_within)
+    failed_requests = staticmethod(attempt_queries.failed_requests)
     book_cache_hit = staticmethod(cache_hits.book_cache_hit)
 
     follow_causes = staticmethod(checks.follow_causes)
@@ -118,7 +128,7 @@ class CostOptimizer:
     model_states = staticmethod(figures.model_states)
     model_minutes = staticmethod(figures.model_minutes)
 
-    reserved_requests = staticmethod(attempts.reserved_requests)
+    reserved_requests = staticmethod(attempt_queries.reserved_requests)
     disagreements = staticmethod(reconciliation.disagreements)
     forget_unsent = staticmethod(unsent.forget)
     erase_attempts = staticmethod(erasure.erase_attempts)

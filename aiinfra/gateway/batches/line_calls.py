@@ -7,7 +7,8 @@ from uuid import UUID, uuid5
 
 from django.http import HttpRequest
 
-from aiinfra.api import ApiCall, check_user, parse
+from aiinfra.api import ApiCall, parse
+from aiinfra.api_callers import check_user
 from aiinfra.batches.models import Batch, BatchLine
 from aiinfra.batches.packing import unpack
 from aiinfra.gateway.batches.line_doors import LineDoor

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
-from cost_app.ledger import attempts
+from cost_app.ledger import attempt_queries, attempts
 from cost_app.models import (
     Attempt,
     AttemptState,
@@ -94,7 +94,7 @@ def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound
     reserved, dispatched, settled = (open_attempt(request_id=uuid4(), max_tokens=200) for _ in range(3))
     attempts.settle(sent(settled), USAGE, {})
     sent(dispatched)
-    assert sorted(attempts.reserved_requests()) == [reserved.request_id]
+    assert sorted(attempt_queries.reserved_requests()) == [reserved.request_id]
     for each in (dispatched, settled):
         assert not attempts.withdraw(each.request_id, 1, "CANCELLED")
         assert Attempt.objects.get(id=each.id).error_code == ""
@@ -106,7 +106,7 @@ def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound
         ("estimated", dispatched.bound_nano, "WORKER_LOST"),
         ("settled", 56_000, ""),
     ]
-    assert attempts.reserved_requests() == []
+    assert attempt_queries.reserved_requests() == []
     window = BudgetWindow.objects.get()
     assert window.committed_nano == dispatched.bound_nano + 56_000
     assert window.reserved_nano == without_request.bound_nano

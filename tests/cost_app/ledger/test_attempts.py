@@ -13,7 +13,7 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
-from cost_app.ledger import attempts
+from cost_app.ledger import attempt_queries, attempts
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import (
     Attempt,
@@ -260,7 +260,7 @@ def test_attempts_of_requests_come_in_order(open_attempt: Open) -> None:
     request_id = uuid4()
     second, first = open_attempt(request_id=request_id, number=2), open_attempt(request_id=request_id)
     open_attempt(request_id=uuid4())
-    assert attempts.attempts_of([request_id]) == [first, second]
+    assert attempt_queries.attempts_of([request_id]) == [first, second]
 
 
 def test_a_request_has_each_number_once(open_attempt: Open) -> None:
