@@ -21,7 +21,8 @@ def change_limits(*, key: ApiKey, limits: KeyLimits, actor: str) -> bool:
     stored.allowed_networks = [str(each) for each in limits.networks]
     stored.allowed_models, stored.allowed_doors = list(limits.access.models), list(limits.access.doors)
     stored.default_tags, stored.default_priority = list(limits.access.tags), limits.access.priority
-    stored.webhook = limits.access.webhook or None
+    if "webhook_host" in changes:  # else one that no key decrypts would be lost
+        stored.webhook = limits.access.webhook or None
     stored.save(update_fields=[*LIMIT_COLUMNS])
     audit.record(
         organization_id=stored.organization_id,

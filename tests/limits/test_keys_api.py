@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from aiinfra import timed_cache
 from aiinfra.tenants import keys
@@ -201,3 +202,16 @@ def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization,
 @pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "nothing", 5])
 def test_a_wrong_webhook_is_refused(organization: Organization, change: Change, url: object) -> None:
     refused(change("set-webhook", new_key(organization, Role.VIEWER), url=url), 400, "url")
+
+
+def test_a_webhook_that_cannot_be_decrypted_is_kept(
+    organization: Organization, change: Change, settings: Settings
+) -> None:
+    text = new_key(organization, Role.OPERATOR)
+    change("set-webhook", text, url="https://hooks.example.com/")
+    right, settings.SECRET_KEY = settings.SECRET_KEY, "another" * 10
+    assert json.loads(change("set-limits", text, requestsPerMinute=5).content)["webhookHost"] is None
+    settings.SECRET_KEY = right
+    with organization_scope(organization.pk):
+        key = ApiKey.objects.get(key_id=text.split("_")[1])
+    assert (key.requests_per_minute, key.webhook) == (5, "https://hooks.example.com/")
