@@ -85,7 +85,7 @@ function showQuote(quote) {
   for (const [name, text] of Object.entries(shown)) {
     play.form.querySelector(`[data-value=${name}]`).textContent = text;
   }
-  part("send").textContent = `Send for at most ${dollars(quote.cost.most)}`;
+  part("send").textContent = `Send for at most ${dollars(quote.cost.most)} per attempt`;
   part("quoted").hidden = false;
   part("send").focus();
 }

@@ -13,7 +13,7 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 from queue_app.facade import ENDED, request_by_id
 
 QUOTED = {
-    "most": "Maximum cost",
+    "most": "Maximum cost per attempt",
     "expected": "Expected cost",
     "route": "Model",
     "fallbacks": "Fallbacks",
