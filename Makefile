@@ -27,7 +27,7 @@ test-quick: install-dev  ## Run the unit tests on SQLite, without the slow ones 
 test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (20 to 25 minutes)
 	@$(BIN)/python -m tests
 
-test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 15 minutes)
+test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 10 minutes)
 	@$(BIN)/python -m pytest -q tests/hosts
 
 mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.databases import Postgres, administer
 from tests.hosts.conftest import GUNICORN, Host
 from tests.hosts.proxy import Proxy
-from tests.support.processes import ROOT, stop, wait_until
+from tests.support.processes import ROOT, wait_until
 
 SECURE = {"X-Forwarded-Proto": "https"}
 ANY_HOST = {"Host": "10.1.2.3"}
@@ -27,7 +27,8 @@ def web(host: Host) -> Iterator[subprocess.Popen[bytes]]:
         wait_until(lambda: host.status("/healthz") == 200, "the web server")
         yield process
     finally:
-        stop(process)
+        process.kill()  # politely, it would serve on as a lame duck
+        process.wait()
 
 
 @pytest.mark.usefixtures("web")
