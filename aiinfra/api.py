@@ -32,6 +32,7 @@ from aiinfra.validation import first_problem
 logger = logging.getLogger(__name__)
 
 IDEMPOTENCY_KEY = r"[!-~]{1,255}"
+NO_ACTIONS = "This endpoint has no actions."
 
 
 def _as_whole(value: object) -> object:
@@ -161,7 +162,8 @@ class Endpoint:
         if (action is None or isinstance(action, str)) and (method, action) in self.operations:
             return self.operations[method, action]
         known = ", ".join(sorted(name for verb, name in self.operations if verb == method and name))
-        raise ApiError(400, "invalid_request", f"Unknown action. Supported actions: {known}.", param="action")
+        message = f"Unknown action. Supported actions: {known}." if known else NO_ACTIONS
+        raise ApiError(400, "invalid_request", message, param="action")
 
 
 def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResponseBase:

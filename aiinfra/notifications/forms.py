@@ -5,7 +5,10 @@ from django import forms
 from aiinfra.notifications.channels import ChannelError, check_target, why_unsendable
 from aiinfra.notifications.models import Channel, ChannelKind
 
-REQUESTS_HELP = "Request webhooks have no address. They sign what is sent to the URL that a request names."
+REQUESTS_HELP = (
+    "Request webhooks notify the URL that a request or API key names when a request ends. Leave their address empty. "
+    "Add them once to get the signing secret."
+)
 
 
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

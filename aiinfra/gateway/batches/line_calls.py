@@ -7,10 +7,11 @@ from uuid import UUID, uuid5
 
 from django.http import HttpRequest
 
-from aiinfra.api import ApiCall, parse
-from aiinfra.api_callers import check_user
+from aiinfra.api import NO_ACTIONS, ApiCall, parse
+from aiinfra.api_callers import check_user, in_organization
 from aiinfra.batches.models import Batch, BatchLine
 from aiinfra.batches.packing import unpack
+from aiinfra.failures import ApiError
 from aiinfra.gateway.batches.line_doors import LineDoor
 from aiinfra.gateway.v1.door import OpenBody
 from aiinfra.tenants import key_authentication
@@ -62,6 +63,9 @@ def reference_of(line: BatchLine) -> UUID:
 
 def body_of(call: ApiCall, door: LineDoor, raw: dict[str, Any]) -> OpenBody:
     """The body of a line, checked as at its endpoint. Raises ApiError."""
+    if "action" in raw:
+        raise ApiError(400, "invalid_request", NO_ACTIONS, param="action")
+    in_organization(call.principal, raw.pop("organizationId", None), call.http)
     body = cast(OpenBody, parse(door.payload, raw, strict=True))
     check_user(call.principal, call.http, getattr(body, "user_id", ""))
     return body

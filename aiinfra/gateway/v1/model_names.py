@@ -78,8 +78,13 @@ def _recommended(
     raise unknown_model(name)
 
 
-def resolve_embedding(name: str) -> tuple[str, str]:
-    """Like `resolve_model`, among the models that embed texts."""
+def resolve_embedding(organization_id: int, name: str) -> ModelChoice:
+    """Like `resolve`, among the models that embed texts, for which there are no built-in aliases."""
+    target = aliases.targets_of(organization_id).get(name)
+    return ModelChoice(*_embedding_model(target or name), alias=name if target else "")
+
+
+def _embedding_model(name: str) -> tuple[str, str]:
     named, slash, model = name.partition("/")
     if slash and model and is_configured(named):
         return named, model

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from aiinfra.api import ApiCall, ApiModel, NoParameters, Operation
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import OpenAIDoor
-from aiinfra.gateway.v1.model_names import BUILT_IN, ModelChoice, resolve, resolve_embedding, resolve_model
+from aiinfra.gateway.v1.model_names import BUILT_IN, resolve, resolve_embedding, resolve_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
 from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
@@ -91,7 +91,7 @@ def get_model(call: ApiCall, query: ModelReference) -> Model:
     try:
         choice = resolve(call, query.model)
     except ApiError:
-        choice = ModelChoice(*resolve_embedding(query.model))
+        choice = resolve_embedding(call.principal.organization_id, query.model)
     check_model(call.principal.limits.access, *choice)
     return Model(id=query.model, owned_by=ALIAS_OWNER if choice.alias else choice.provider)
 

@@ -85,9 +85,9 @@ def embedded(submission: Submission, body: EmbeddingsRequest, reference: UUID | 
 
 def submission_from(call: ApiCall, body: EmbeddingsRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
-    provider, model = resolve_embedding(body.model)
+    choice = resolve_embedding(call.principal.organization_id, body.model)
     texts = [{"role": "user", "content": text if isinstance(text, str) else str(text)} for text in _texts(body.input)]
-    return submission_of(call, options_from(call.http, {"messages": texts}), provider, model)
+    return submission_of(call, options_from(call.http, {"messages": texts}), *choice)
 
 
 def _texts(given: Any) -> list[Any]:

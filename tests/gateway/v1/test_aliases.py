@@ -7,7 +7,7 @@ import pytest
 
 from aiinfra.api import ApiCall
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.model_names import BUILT_IN, resolve
+from aiinfra.gateway.v1.model_names import BUILT_IN, resolve, resolve_embedding
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits
@@ -94,6 +94,15 @@ def test_the_organization_can_replace_a_built_in_alias(organization: Organizatio
     set_alias(admin_caller, "fast", "gpt-4")
     with organization_scope(organization.pk):
         assert resolve(call_of(organization), "fast", MESSAGES) == ("openai", "gpt-4", "fast")
+
+
+def test_an_alias_can_stand_for_a_model_that_embeds(organization: Organization, admin_caller: Caller) -> None:
+    set_alias(admin_caller, "vectors", "openai/text-embedding-3-small")
+    with organization_scope(organization.pk):
+        assert resolve_embedding(organization.pk, "vectors") == ("openai", "text-embedding-3-small", "vectors")
+        with pytest.raises(ApiError) as unknown:
+            resolve_embedding(organization.pk, "auto")
+    assert unknown.value.kind == "model_not_found"
 
 
 def test_a_repeat_is_the_same_call_although_the_alias_has_changed(organization: Organization) -> None:
