@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx2
 import hypothesis
 import pytest
 from django.conf import settings as django_settings
@@ -69,6 +70,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AT_ONCE)
+
+
+def pytest_unconfigure() -> None:
+    """Close the connections that HTTP clients keep as long as the process; at its end, Python would warn of them."""
+    for each in gc.get_objects():
+        if type(each) is httpx2.Client:
+            each.close()
 
 
 class Groups(LoadFileScheduling):
