@@ -57,6 +57,8 @@ class ApiCell:
     """Further fields, and what is in them."""
     finds: str = "open"
     """What somebody with the right gets; 400 where only a provider's answer would open the door."""
+    is_form: bool = False
+    """Whether the body is a form with a file."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.address} {self.action or ''}".strip()
@@ -119,7 +121,7 @@ API_CELLS = [
     ApiCell(f"{BATCHES}/<str:batch_id>", "GET", None, "chat:write", finds="404"),
     ApiCell(f"{BATCHES}/<str:batch_id>/cancel", "POST", None, "chat:write", also=(("model", "x"),), finds="400"),
     ApiCell(FILES, "GET", None, "chat:write"),
-    ApiCell(FILES, "POST", None, "chat:write", also=(("purpose", "batch"),), finds="400"),
+    ApiCell(FILES, "POST", None, "chat:write", also=(("purpose", "batch"),), finds="400", is_form=True),
     ApiCell(f"{FILES}/<str:file_id>", "GET", None, "chat:write", finds="404"),
     ApiCell(f"{FILES}/<str:file_id>", "DELETE", None, "chat:write", finds="404"),
     ApiCell(f"{FILES}/<str:file_id>/content", "GET", None, "chat:write", finds="404"),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -276,7 +277,10 @@ def call_api(cell: table.ApiCell, caller: Caller, place: str, own: Ids, foreign:
     fields = cell.fields(foreign if place == "foreign" else own)
     if place == "named":
         fields["organizationId"] = "south"
-    if cell.method == "POST":
+    if cell.is_form:
+        form = {**fields, "file": SimpleUploadedFile("calls.jsonl", b"{}")}
+        response = caller.client.post(cell.address, form, headers=caller.headers)
+    elif cell.method == "POST":
         response = caller.post(cell.address, fields)
     else:
         response = caller.client.generic(cell.method, cell.address, query_params=fields, headers=caller.headers)

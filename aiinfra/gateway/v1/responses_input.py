@@ -24,8 +24,10 @@ WITHOUT_EFFECT = frozenset({"store", "truncation", "client_metadata"})
 """Parameters about what is kept at OpenAI. A prompt that is too long is refused, whatever `truncation` says."""
 LOGPROBS = "message.output_text.logprobs"
 """The one thing to `include` that these answers could have. All others are parts of items that are never returned."""
-REASONING = frozenset({"effort", "summary", "generate_summary"})
-"""Members of `reasoning`. A summary is returned if the provider has one."""
+REASONING = frozenset({"effort", "summary", "generate_summary", "context"})
+"""Members of `reasoning`. A summary is returned if the provider has one. `context` is about the reasoning of earlier
+turns, which never reaches the provider: see `_add`.
+"""
 TEXT = frozenset({"format", "verbosity"})
 ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 TEXT_PARTS = ("input_text", "output_text", "text")
