@@ -1,6 +1,5 @@
 """A database without disk space is a problem, with its cause, for errors, probes, health, doctor, and alerts."""
 
-from collections.abc import Iterator
 from io import StringIO
 
 import pytest
@@ -22,15 +21,14 @@ REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 
 
 
 @pytest.fixture
-def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """No disk has the room that SQLite needs, or PostgreSQL has refused a write."""
+    monkeypatch.setattr(full_disk, "_refused_at", full_disk._refused_at)  # put back after the test
     if connection.vendor == "sqlite":
         monkeypatch.setattr(full_disk, "ROOM_BYTES", 2**62)
     else:
         with pytest.raises(OperationalError), transaction.atomic():
             connection.cursor().execute(REFUSE)
-    yield
-    monkeypatch.setattr(full_disk, "_refused_at", -full_disk.REMEMBERED_S)
 
 
 def test_a_database_with_room_is_no_problem() -> None:
