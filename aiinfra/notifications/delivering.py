@@ -67,7 +67,7 @@ def deliver_request_webhooks() -> int:
 
 
 def _deliver(lane: Lane) -> int:
-    """Keep the lane's places taken while deliveries are due, so that a slow receiver holds up its own ones only."""
+    """Keep the lane's places taken while deliveries are due, so that a slow receiver delays only its own messages."""
     tries, end = 0, time.monotonic() + LONGEST_RUN_S
     sending: dict[Future[Outcome], Delivery] = {}
     with system_scope(), ThreadPoolExecutor(lane.parallel) as pool:

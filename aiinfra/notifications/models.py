@@ -79,7 +79,7 @@ class Delivery(OwnedModel):
     """A message to one channel, written in one transaction with the change it reports, and sent afterwards.
 
     `message_id` stays the same across attempts, so that a receiver can recognize a repeat. While a process is sending
-    it, `next_try_at` is when that process counts as lost. A request webhook has a target of its own.
+    it, `next_try_at` is when that process counts as lost. A request webhook has its own target.
     """
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
@@ -93,7 +93,7 @@ class Delivery(OwnedModel):
         max_length=64, null=True, help_text="the request or batch that named the target"
     )
     target = EncryptedTextField(max_length=LENGTH_MAX, null=True, help_text="instead of the channel's")
-    host = models.CharField(max_length=255, default="", db_default="", help_text="of its own target")
+    host = models.CharField(max_length=255, default="", db_default="", help_text="host name in `target`")
     payload = models.JSONField(help_text="a `Notification`")
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     tries = models.PositiveSmallIntegerField(default=0, help_text="attempts started so far")

@@ -1,7 +1,7 @@
 """Keeps the connections that waiting threads release, for the next thread that needs one.
 
 Opening a connection is expensive, mostly because each one reads the schema. If they were never released, hundreds of
-waiting threads would each keep one, with a schema and a cache of its own.
+waiting threads would each keep one, and each connection has its own schema and cache.
 """
 
 import os

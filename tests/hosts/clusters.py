@@ -20,7 +20,7 @@ AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 class Server:
-    """One server with a port of its own, and a directory in `parent`. It trusts everyone on this machine."""
+    """One server with its own port, and a directory in `parent`. It trusts everyone on this machine."""
 
     def __init__(self, parent: Path | None = None, **options: str) -> None:
         self.port = free_port()

@@ -45,7 +45,7 @@ def product(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Product]
         found = _on_sqlite(cleanup) if request.param == "sqlite" else _on_postgres(cleanup, tmp_path)
         cleanup.callback(found.disk.free)
         cleanup.callback(found.stack.shut_down)
-        found.stack.sandbox.env["SANDBOX_BOOK"] = str(tmp_path / "book.jsonl")  # the provider has a disk of its own
+        found.stack.sandbox.env["SANDBOX_BOOK"] = str(tmp_path / "book.jsonl")  # the provider has its own disk
         found.stack.prepare()
         found.stack.revive()
         yield found

@@ -199,7 +199,7 @@ def test_concurrent_senders_send_a_message_once(make_channel: MakeChannel, organ
     send(organization.pk, MESSAGE)
     seen_by_one, seen_by_other = Delivery.objects.get(), Delivery.objects.get()
     assert [delivering._take(seen_by_one), delivering._take(seen_by_other)] == [True, False]
-    assert delivering._claim(CHANNELS) == [], "it is somebody's until he counts as lost"
+    assert delivering._claim(CHANNELS) == [], "it stays claimed until its sender counts as lost"
 
 
 def test_a_sender_that_was_thought_lost_changes_nothing(make_channel: MakeChannel, organization: Organization) -> None:

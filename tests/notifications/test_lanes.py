@@ -1,4 +1,4 @@
-"""How many messages are sent at once, and to whom: a slow receiver holds up its own ones only."""
+"""How many messages are sent at once, and to whom: a slow receiver delays only its own messages."""
 
 import pytest
 

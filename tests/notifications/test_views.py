@@ -252,7 +252,7 @@ def test_request_webhooks_have_one_secret_and_no_address(
     page = client.get(URL).text
     assert "the URL of each request" in page and f"{URL}{channel.pk}/test/" not in page
     assert "hooks.example.com" in page and "secret-part" not in page
-    assert "No messages yet" in page, "they have a table of their own"
+    assert "No messages yet" in page, "they are in a separate table"
 
 
 def test_the_installation_has_no_request_webhooks(viewer: User, client_of: ClientOf) -> None:

@@ -37,7 +37,7 @@ def _headers(prefix: str) -> Setting[str]:
 
 
 def _timeout(prefix: str, default: float | Callable[[Values], float], default_text: str = "") -> Setting[float]:
-    help_text = "Seconds until an export is given up, with its retries. Milliseconds in some other languages."
+    help_text = "Seconds before an export is dropped, including its retries. Other languages' SDKs use milliseconds."
     return Setting(f"{prefix}_TIMEOUT", kinds.Decimal(0.1, 60), default, help_text, default_text)
 
 

@@ -62,7 +62,7 @@ class Embeddings(BaseModel):
 def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpResponse:
     """Embed the texts on the same connection."""
     if WEBHOOK in call.http.headers:
-        raise ApiError(400, "invalid_request", "Embeddings have no webhook: they are no requests.", param=WEBHOOK)
+        raise ApiError(400, "invalid_request", "Embeddings don't support webhooks.", param=WEBHOOK)
     with contract_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):

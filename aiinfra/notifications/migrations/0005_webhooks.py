@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='delivery',
             name='host',
-            field=models.CharField(db_default='', default='', help_text='of its own target', max_length=255),
+            field=models.CharField(db_default='', default='', help_text='host name in `target`', max_length=255),
         ),
         migrations.AddField(
             model_name='delivery',
