@@ -89,6 +89,8 @@ class Operation:
     once: Literal["atomic", "claimed", "own"] = "atomic"
     """How `Idempotency-Key` is honored: stored in one transaction with the effect; claimed before it, for operations
     that use Redis or a provider; or stored by the handler with its own row."""
+    once_with: Callable[[ApiCall], tuple[object, ...]] = lambda _call: ()
+    """What a repeat must have in common with the first call besides URL and payload, such as headers."""
 
 
 class Endpoint:
@@ -170,11 +172,11 @@ def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResp
     if call.idempotency_key is None or call.http.method == "GET" or operation.once == "own":
         result = operation.handler(call, payload)
         return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
-    asked = digest_of(call.http.path, operation.summary, payload.model_dump_json())
+    asked = digest_of(call.http.path, operation.summary, payload.model_dump_json(), *operation.once_with(call))
     try:
         answer = _do_once(operation, call, payload, asked)
     except KeyReusedError:
-        message = "this idempotency key was already used with a different body"
+        message = "This idempotency key was already used with a different request."
         raise ApiError(409, "idempotency_conflict", message, param="Idempotency-Key") from None
     except InProgressError:
         message = "The first request with this key is still running. Try again in a second."

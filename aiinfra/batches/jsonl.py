@@ -14,11 +14,11 @@ KNOWN = frozenset({"custom_id", "method", "url", "body"})
 
 
 class LineError(ValueError):
-    """A line is not a call. `line` counts from 1; `param` names the member."""
+    """A line, counted from 1, is not a call; 0 is the whole file. `param` names the member."""
 
     def __init__(self, line: int, message: str, param: str = "") -> None:
-        super().__init__(message)
-        self.line, self.message, self.param = line, message, param
+        where = (f"Line {line}" if line else "", param)
+        super().__init__(": ".join(filter(None, (*where, message))))
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def check_file(content: bytes, lines_max: int) -> int:
             raise LineError(line.number, f"The custom_id {line.custom_id!r} is used by an earlier line.", "custom_id")
         seen.add(line.custom_id)
         if len(seen) > lines_max:
-            raise LineError(line.number, f"A file can have {lines_max} requests.")
+            raise LineError(line.number, f"A file can have at most {lines_max} requests.")
     if not seen:
-        raise LineError(1, "The file has no requests.")
+        raise LineError(0, "The file has no requests.")
     return len(seen)
 
 
@@ -59,7 +59,8 @@ def line_of(number: int, text: bytes) -> Line:
     try:
         value = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        raise LineError(number, f"The line is not valid JSON: {error}") from None
+        reason = str(error).replace(" at line 1 column ", " at column ")  # of this text, which is one line of the file
+        raise LineError(number, f"The line is not valid JSON: {reason}") from None
     if not isinstance(value, dict):
         raise LineError(number, "The line must be a JSON object.")
     if flaw := first_error(value):
@@ -75,7 +76,7 @@ def _check_members(number: int, value: dict[str, Any]) -> None:
         if not isinstance(value.get(name), str) or not value[name]:
             raise LineError(number, "Input should be a non-empty string.", name)
     if len(value["custom_id"]) > CUSTOM_ID_MAX:
-        raise LineError(number, f"A custom_id can have {CUSTOM_ID_MAX} characters.", "custom_id")
+        raise LineError(number, f"A custom_id can have at most {CUSTOM_ID_MAX} characters.", "custom_id")
     if value["method"] != "POST":
         raise LineError(number, "Input should be POST.", "method")
     if not isinstance(value.get("body"), dict):

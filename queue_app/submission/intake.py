@@ -53,7 +53,7 @@ class UnknownProviderError(InvalidValueError):
 
 
 class IdempotencyConflictError(Exception):
-    """The idempotency key was already used with a different body."""
+    """The idempotency key was already used with a different request."""
 
 
 class FlightTakenError(Exception):
@@ -140,7 +140,7 @@ def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> A
         AIRequest.objects.filter(id=request.id).update(idempotency_key=None)
         return None
     if request and request.fingerprint != submission.fingerprint:
-        raise IdempotencyConflictError("this idempotency key was already used with a different body")
+        raise IdempotencyConflictError("This idempotency key was already used with a different request.")
     return request
 
 

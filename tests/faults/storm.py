@@ -2,6 +2,7 @@
 
 Workers, the web server, and Redis die and come back. Every call must end in an answer, in an error of the vendor's
 shape, or with the connection of the web server that died. The ledger must equal the provider's book. Prints figures.
+Runs on SQLite, or with DATABASE_URL=postgres:// on a database of its own in the server that the fault tests use.
 """
 
 import json
@@ -11,13 +12,15 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 
 from tests.faults.audit import assert_sound, verdict
-from tests.faults.databases import Sqlite
+from tests.faults.databases import Database, Sqlite, fresh_postgres, vendors
 from tests.faults.stack import MODEL, PATIENCE_S, Stack, text
 from tests.faults.test_random_kills import _kill
 
@@ -89,10 +92,19 @@ def _end_of_stream(answer: str) -> str:
     return WHOLE if last == "[DONE]" else f"error event {json.loads(last)['error']['code']}"
 
 
+@contextmanager
+def _database(folder: Path) -> Iterator[Database]:
+    if vendors() == ["postgres"]:
+        with fresh_postgres() as database:
+            yield database
+    else:
+        yield Sqlite(folder)
+
+
 def main(seconds: float = 60.0, clients: int = 128) -> None:
-    """One storm on SQLite, with two web processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder), Sqlite(Path(folder)), WEB_PROCESSES="2")
+    """One storm, with two web processes."""
+    with tempfile.TemporaryDirectory() as folder, _database(Path(folder)) as database:
+        stack = Stack(Path(folder), database, WEB_PROCESSES="2")
         try:
             stack.prepare()
             stack.revive()

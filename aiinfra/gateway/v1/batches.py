@@ -1,5 +1,6 @@
 """`/v1/batches`: OpenAI's batches, on the queue."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -14,10 +15,10 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.batches import line_calls
 from aiinfra.gateway.batches.creating import BatchTerms, create_batch, quote_batch
 from aiinfra.gateway.batches.line_doors import LINE_DOORS
-from aiinfra.gateway.v1.call_headers import options_from
+from aiinfra.gateway.v1.call_headers import asked_in_headers, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
 from aiinfra.gateway.v1.dry_run import costs_of
-from aiinfra.gateway.v1.files import BodylessDoor, SnakeModel, find_file, owner_of, user_of
+from aiinfra.gateway.v1.files import BodylessDoor, SnakeModel, find_file, first_owner, owner_of, user_of
 from aiinfra.tenants import audit
 from queue_app.api import DRY_RUN, contract_errors, is_dry_run
 from queue_app.facade import check_webhook
@@ -39,7 +40,7 @@ class NewBatch(SnakeModel):
 
     input_file_id: str
     endpoint: str
-    completion_window: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}h$")]
+    completion_window: str
     metadata: (
         Annotated[
             dict[
@@ -113,6 +114,11 @@ def create(call: ApiCall, payload: NewBatch) -> BatchObject | HttpResponse:
             raise ApiError(400, "invalid_request", "A dry run has no answer to keep.", param="Idempotency-Key")
         return _quoted(call, file, terms)
     return shown(create_batch(owner_of(call), file, terms, call.principal.user_id))
+
+
+def _asked_besides(call: ApiCall) -> tuple[object, ...]:
+    """What tells two creations with one body apart."""
+    return *first_owner(call), asked_in_headers(call.http), call.http.headers.get(RUN_WHEN)
 
 
 def list_batches(call: ApiCall, query: BatchQuery) -> BatchList:
@@ -189,25 +195,29 @@ def shown(batch: Batch) -> BatchObject:
 def _terms(call: ApiCall, payload: NewBatch) -> BatchTerms:
     door = LINE_DOORS.get(payload.endpoint)
     if door is None:
-        message = f"Input should be {' or '.join(LINE_DOORS)}."
+        message = f"Use one of {', '.join(LINE_DOORS)}."
         raise ApiError(400, "invalid_request", message, param="endpoint")
     door.check(call)
-    window_h = int(payload.completion_window[:-1])
-    if window_h > WINDOW_H_MAX:
-        raise ApiError(400, "invalid_request", f"Use 24h, or 1h to {WINDOW_H_MAX}h.", param="completion_window")
     options = options_from(call.http, {"messages": [{"role": "user", "content": "-"}]})  # checks the headers
     if options.webhook is not None:
         with contract_errors():
             check_webhook(options.webhook)
     return BatchTerms(
         endpoint=payload.endpoint,
-        window_h=window_h,
+        window_h=_window_h(payload.completion_window),
         metadata=payload.metadata or {},
         options=line_calls.options_of(call.http),
         when_cheap=_runs_when_cheap(call, payload.metadata or {}),
         output_seconds=payload.output_expires_after.seconds if payload.output_expires_after else None,
         webhook=options.webhook or call.principal.limits.access.webhook,
     )
+
+
+def _window_h(text: str) -> int:
+    """Hours. Raises ApiError 400."""
+    if not re.fullmatch(r"[1-9][0-9]{0,2}h", text) or int(text[:-1]) > WINDOW_H_MAX:
+        raise ApiError(400, "invalid_request", f"Use 24h, or 1h to {WINDOW_H_MAX}h.", param="completion_window")
+    return int(text[:-1])
 
 
 def _runs_when_cheap(call: ApiCall, metadata: dict[str, str]) -> bool:
@@ -250,12 +260,18 @@ def _usage(batch: Batch) -> dict[str, Any]:
 batches_endpoint = OpenAIDoor(
     {
         ("GET", None): Operation(list_batches, "chat:write", BatchQuery, BatchList, "List batches (OpenAI)"),
-        ("POST", None): Operation(create, "chat:write", NewBatch, BatchObject, "Create a batch (OpenAI)"),
+        ("POST", None): Operation(
+            create, "chat:write", NewBatch, BatchObject, "Create a batch (OpenAI)", once_with=_asked_besides
+        ),
     }
 )
 batch_endpoint = OpenAIDoor(
     {("GET", None): Operation(get_batch, "chat:write", BatchReference, BatchObject, "Get a batch (OpenAI)")}
 )
 batch_cancel_endpoint = BodylessDoor(
-    {("POST", None): Operation(cancel, "chat:write", BatchReference, BatchObject, "Cancel a batch (OpenAI)")}
+    {
+        ("POST", None): Operation(
+            cancel, "chat:write", BatchReference, BatchObject, "Cancel a batch (OpenAI)", once_with=first_owner
+        )
+    }
 )

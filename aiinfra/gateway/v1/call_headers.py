@@ -11,7 +11,7 @@ from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
 from cost_app import create_cost_optimizer
-from queue_app.api import CallOptions
+from queue_app.api import DRY_RUN, CallOptions
 from queue_app.facade import AIRequest, RequestStatus
 
 cost_optimizer = create_cost_optimizer()
@@ -21,14 +21,16 @@ DEFAULT_TIMEOUT_S = 120.0
 TIMEOUTS = ("x-aiinfra-timeout", "x-litellm-timeout")
 TAGS = ("x-aiinfra-tags", "x-litellm-tags")
 WEBHOOK = "x-aiinfra-webhook"
+PRIORITY, CACHE = "x-aiinfra-priority", "x-aiinfra-cache"
+ALL = (PRIORITY, CACHE, *TAGS, *TIMEOUTS, WEBHOOK, DRY_RUN)
 MS = 1000
 
 
 def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
     """The options of a call: the vendor's body in `fields`, and our headers. Raises ApiError 400."""
     given = {
-        "priority": request.headers.get("x-aiinfra-priority"),
-        "cache": request.headers.get("x-aiinfra-cache"),
+        "priority": request.headers.get(PRIORITY),
+        "cache": request.headers.get(CACHE),
         "tags": _tags(request),
         "webhook": request.headers.get(WEBHOOK),
         "timeout": _timeout_ms(request),
@@ -37,6 +39,11 @@ def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
     options = parse(CallOptions, {**fields, **asked}, strict=True)
     assert isinstance(options, CallOptions)  # noqa: S101 - for the type checker
     return options
+
+
+def asked_in_headers(request: HttpRequest) -> dict[str, str]:
+    """The headers that are part of a call: a repeat with the same idempotency key must have the same."""
+    return {name: value for name in ALL if (value := request.headers.get(name)) is not None}
 
 
 def _tags(request: HttpRequest) -> list[str] | None:

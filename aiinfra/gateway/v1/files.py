@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
@@ -21,6 +21,7 @@ from aiinfra.batches.models import StoredFile
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import OpenAIDoor
 from aiinfra.json_body import read_json
+from aiinfra.tenants import keys
 from aiinfra.tenants.privacy.retention import retention_of
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.security_log.reading import note_reading
@@ -133,6 +134,12 @@ def owner_of(call: ApiCall) -> Owner:
     return Owner(principal.organization_id, principal.api_key_id, user_of(call))
 
 
+def first_owner(call: ApiCall) -> tuple[object, ...]:
+    """Who must repeat the call to get its answer again: the same person or API key, before or after a rotation."""
+    key_id = call.principal.api_key_id
+    return (user_of(call) if key_id is None else keys.line_of(key_id).aggregate(Min("id")),)
+
+
 def user_of(call: ApiCall) -> str:
     """The login name of a person; empty for an API key."""
     return call.http.user.get_username() if call.principal.user_id else ""
@@ -162,8 +169,7 @@ def create_file(call: ApiCall, payload: Upload) -> FileObject:
     try:
         stored = files.store_upload(owner_of(call), payload.file_name, payload.content, expires_at)
     except LineError as error:
-        where = f"Line {error.line}: {error.param}: " if error.param else f"Line {error.line}: "
-        raise ApiError(400, "invalid_file", where + error.message, param="file") from None
+        raise ApiError(400, "invalid_file", str(error), param="file") from None
     except FileLimitError as error:
         raise ApiError(400, "file_limit_exceeded", str(error), param="file") from None
     return _shown(call)(stored)
@@ -234,7 +240,9 @@ def _shown(call: ApiCall) -> Callable[[StoredFile], FileObject]:
 files_endpoint = FilesDoor(
     {
         ("GET", None): Operation(list_files, "chat:write", FileQuery, FileList, "List files (OpenAI)"),
-        ("POST", None): Operation(create_file, "chat:write", Upload, FileObject, "Upload a file (OpenAI)"),
+        ("POST", None): Operation(
+            create_file, "chat:write", Upload, FileObject, "Upload a file (OpenAI)", once_with=first_owner
+        ),
     }
 )
 file_endpoint = BodylessDoor(

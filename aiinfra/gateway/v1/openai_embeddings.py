@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import WEBHOOK, options_from
+from aiinfra.gateway.v1.call_headers import WEBHOOK, asked_in_headers, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve_embedding
@@ -121,6 +121,7 @@ embeddings_endpoint = OpenAIDoor(
             Embeddings,
             "Embed texts (OpenAI)",
             once="claimed",
+            once_with=lambda call: (asked_in_headers(call.http),),
             door="embeddings",
         )
     }

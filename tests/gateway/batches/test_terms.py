@@ -12,8 +12,9 @@ from pytest_django.fixtures import Settings
 from aiinfra.batches.erasure import erase_batches
 from aiinfra.batches.models import Batch, BatchLine
 from aiinfra.batches.retention import delete_expired
+from aiinfra.tenants import key_authentication, keys
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import Organization
+from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Budget
 from tests.api.support import BATCHES, FILES, Caller, new_key, refused, rows
@@ -24,7 +25,7 @@ from tests.gateway.batches.support import (
     lines,
     step,
 )
-from tests.gateway.v1.files import jsonl, line, uploaded
+from tests.gateway.v1.files import jsonl, line, upload, uploaded
 from tests.queue_app.conftest import ScriptedProvider
 
 
@@ -118,6 +119,56 @@ def test_batches_belong_to_their_key_and_organization(
         refused(caller.get(f"{FILES}/{done['output_file_id']}/content"), 404)
         assert json.loads(caller.get(BATCHES).content)["data"] == []
     assert get(reader, made["id"]) == done
+
+
+KEY, FILE_KEY, CANCEL_KEY = ({"Idempotency-Key": name} for name in ("nightly", "upload", "cancel"))
+
+
+def rotated(organization: Organization, caller: Caller) -> Caller:
+    with organization_scope(organization.pk):
+        principal = key_authentication.authenticate(caller.headers["Authorization"])
+        assert principal
+        old = ApiKey.objects.get(id=principal.api_key_id)
+        return Caller(key=keys.rotate_key(key=old, overlap=keys.ROTATION_OVERLAP_MAX, actor="command:test")[1])
+
+
+def creation(caller: Caller) -> dict[str, Any]:
+    file = uploaded(caller, jsonl(line()))
+    return {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x-aiinfra-tags": "b"},
+        {"x-litellm-timeout": "5"},
+        {"x-aiinfra-cache": "bypass"},
+        {"x-aiinfra-run-when": "cheap"},
+        {"x-aiinfra-dry-run": "true"},
+    ],
+    ids=str,
+)
+def test_a_repeat_with_other_headers_is_a_conflict(program: Caller, header: dict[str, str]) -> None:
+    body = creation(program)
+    first, second = (program.post(BATCHES, body, **KEY) for _ in range(2))
+    assert (first.content, second["Idempotent-Replayed"]) == (second.content, "true")
+    refused(program.post(BATCHES, body, **KEY, **header), 409, "Idempotency-Key")
+    assert rows()["Batch"] == 1
+
+
+def test_only_the_api_key_and_its_replacement_can_repeat_a_creation(organization: Organization) -> None:
+    scopes = ["chat:write"]
+    own, sibling = (Caller(key=new_key(organization, Role.OPERATOR, scopes)) for _ in range(2))
+    body = creation(own)
+    upload(own, jsonl(line()), **FILE_KEY)
+    first = own.post(BATCHES, body, **KEY)
+    cancelling = f"{BATCHES}/{json.loads(first.content)['id']}/cancel"
+    own.post(cancelling, {}, **CANCEL_KEY)
+    for caller, status in ((sibling, 409), (rotated(organization, own), 200)):
+        again = caller.post(BATCHES, body, **KEY)
+        assert (again.status_code, again.content == first.content) == (status, status == 200)
+        assert upload(caller, jsonl(line()), **FILE_KEY).status_code == status
+        assert caller.post(cancelling, {}, **CANCEL_KEY).status_code == status
 
 
 def test_a_list_goes_in_pages(program: Caller) -> None:

@@ -56,14 +56,15 @@ def test_a_byte_order_mark_is_removed(program: Caller) -> None:
 
 
 WRONG: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "Line 1: The file has no requests."),
-    "no JSON": (jsonl(line()) + b"{oops\n", "Line 2: The line is not valid JSON"),
+    "nothing": (b"", "The file has no requests."),
+    "blank lines": (b"\n \n", "The file has no requests."),
+    "no JSON": (jsonl(line()) + b"{oops\n", "Line 2: The line is not valid JSON: key must be a string at column 2"),
     "a list": (b"[]", "Line 1: The line must be a JSON object."),
     "no UTF-8": (b'{"custom_id": "\xff"}', "Line 1: The line is not valid JSON"),
     "NUL": (jsonl(line("a\0b")), "Line 1: custom_id: Text must not contain NUL characters."),
     "no id": (jsonl({**line(), "custom_id": ""}), "Line 1: custom_id: Input should be a non-empty string."),
     "a number as id": (jsonl(line("a"), {**line(), "custom_id": 5}), "Line 2: custom_id: Input should be a non-empty"),
-    "a long id": (jsonl(line("x" * 256)), "Line 1: custom_id: A custom_id can have 255 characters."),
+    "a long id": (jsonl(line("x" * 256)), "Line 1: custom_id: A custom_id can have at most 255 characters."),
     "twice": (jsonl(line("a"), line("b"), line("a")), "Line 3: custom_id: The custom_id 'a' is used by an earlier"),
     "GET": (jsonl(line(method="GET")), "Line 1: method: Input should be POST."),
     "no URL": (jsonl(line(url=None)), "Line 1: url: Input should be a non-empty string."),
@@ -72,7 +73,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "an extra member": (jsonl(line(x=1)), "Line 1: x: Extra inputs are not permitted."),
     "blank lines before": (b"\n\n" + jsonl(line(x=1)), "Line 3: x"),
     "a large line": (jsonl(line(text="x" * 1_100_000)), "Line 1: The line is larger than 1048576 bytes."),
-    "too many": (jsonl(*(line(str(number)) for number in range(4))), "Line 4: A file can have 3 requests."),
+    "too many": (jsonl(*(line(str(number)) for number in range(4))), "Line 4: A file can have at most 3 requests."),
 }
 
 

@@ -147,6 +147,20 @@ def test_another_body_is_409_and_changes_nothing(program: Caller, sandbox: Sandb
     assert_billed(sandbox, 1)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [{"x-aiinfra-tags": "b"}, {"x-aiinfra-timeout": "5"}, {"x-aiinfra-priority": "low"}, {"x-aiinfra-cache": "bypass"}],
+    ids=str,
+)
+@pytest.mark.parametrize("door", [name for name in DOORS if name != "chat"], indirect=True)
+def test_other_headers_are_another_request(
+    program: Caller, sandbox: SandboxClient, door: Door, header: dict[str, str]
+) -> None:
+    assert door.ask(program).status == 200
+    assert door.ask(program, **header).status == 409
+    assert_billed(sandbox, 1)
+
+
 def test_after_25_hours_the_key_is_free(program: Caller, sandbox: SandboxClient, door: Door) -> None:
     first = door.ask(program)
     with system_scope():
