@@ -70,7 +70,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         run = stack.enter_context(running(folder))
         root = psutil.Process(run.process.pid)
-        print(f"{os.cpu_count()} cores; idle: {idle_percent(root):.1f} % of a core (target < 1)")
+        print(f"{os.cpu_count()} cores; idle: {idle_percent(root):.1f}% of a core (target < 1)")
         print(f"{'minute':>7}" + "".join(f"{kind:>13}" for kind in KINDS) + f"{'MB PSS':>9}")
         totals = [line(0, memory(root))]
         traffic = [sys.executable, "manage.py", "demo_traffic", "--rate", RATE, "--seconds", str(60 * MINUTES)]

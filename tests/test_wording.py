@@ -16,7 +16,7 @@ REWRITTEN = ("aiinfra", "cost_app", "queue_app", "cache_app", "templates", "stat
 GONE = (
     (r"\bat work in\b", "working in"),
     (r"\bgives no answer\b", "does not answer"),
-    (r"\bis used to \d", "… % of … is used"),
+    (r"\bis used to \d", "…% of … is used"),
     (r"\blet it pass\b", "allow"),
     (r"\bnobody has to think\b", "nobody has to configure"),
     (r"\bpeak, say\b", "for example, peak"),
@@ -32,6 +32,7 @@ GONE = (
     (r"\byou may not do this\b", "you don't have permission to do this"),
     (r"\bthat did not work\b", "something went wrong"),
     (r"\b(colours?|coloured|neighbours?|normalised)\b", "color, neighbor, normalized"),
+    (r"[0-9}] %(?=[.,;:)<\"\n]| [/|]| (of|in|at|with|to|or|and|for|on|above|below|spent)\b)", "85%, without a space"),
 )
 WORDS = (
     (r"\banew\b", "again"),

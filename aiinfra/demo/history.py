@@ -76,6 +76,9 @@ def make_history(
 
 def _written(organization_id: int, calendar: Calendar, made: list[Made], now: datetime) -> list[Made]:
     write(organization_id, calendar.zone, made, now)
+    used = {each.request.api_key_id: each.request.created_at for each in made if each.request.api_key_id}
+    for key_id, last_used_at in used.items():
+        ApiKey.objects.filter(pk=key_id).update(last_used_at=last_used_at)
     return []
 
 

@@ -83,7 +83,7 @@ SUSTAINABILITY = Department(
         ),
         Topic(
             (
-                "We cut waste at {site} by {percent} % against {year}. Suggest three sentences for the annual report "
+                "We cut waste at {site} by {percent}% against {year}. Suggest three sentences for the annual report "
                 "that are accurate and do not exaggerate.",
             ),
             "State the base year, the boundary and the measure that caused it.",
@@ -99,8 +99,8 @@ FINANCE = Department(
     (
         Topic(
             (
-                "Explain the variance: travel costs in {quarter} {year} were {percent} % above budget.",
-                "Travel spend went {percent} % over budget in {quarter} {year}. What should be checked first?",
+                "Explain the variance: travel costs in {quarter} {year} were {percent}% above budget.",
+                "Travel spend went {percent}% over budget in {quarter} {year}. What should be checked first?",
             ),
             "Check volume first (number of trips), then price (fares and hotels), then the timing of invoices.",
             ("Turn this into two sentences for the board.", "Which of these can we influence before year end?"),
@@ -176,7 +176,7 @@ SUPPORT = Department(
         Topic(
             (
                 "Summarize this ticket in one line for the handover: customer on {product} reports that exports stop "
-                "at {percent} % since Monday, has tried two browsers, needs the file for an audit on Thursday.",
+                "at {percent}% since Monday, has tried two browsers, needs the file for an audit on Thursday.",
             ),
             "Export has been hanging since Monday on two browsers; audit on Thursday makes it urgent.",
         ),
@@ -190,7 +190,7 @@ SUPPORT = Department(
         Topic(
             (
                 "Translate into German and keep it polite: We are sorry for the delay of order {order} and have "
-                "credited {percent} % to your account.",
+                "credited {percent}% to your account.",
             ),
             "Wir bitten die Verzögerung zu entschuldigen.",
             ("And into French, please.",),

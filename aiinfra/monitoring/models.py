@@ -12,7 +12,7 @@ DAY_S = 86_400
 class AlertRules(OwnedModel):
     """When the queue of an organization, or of the installation, raises an alert. Without a row, the defaults apply.
 
-    10 s and 5 % are the specification's limits. With fewer than 20 requests, a single failure would exceed 5 %.
+    10 s and 5% are the specification's limits. With fewer than 20 requests, a single failure would exceed 5%.
     """
 
     max_wait_s = models.PositiveIntegerField(

@@ -21,7 +21,7 @@ class PerformanceQuery(ApiModel):
 
 
 class ModelPerformance(ApiModel):
-    """The calls to one model. Percentiles are accurate to 2.4 %; failed calls are not included in the latencies."""
+    """The calls to one model. Percentiles are accurate to 2.4%; failed calls are not included in the latencies."""
 
     provider: str
     model: str

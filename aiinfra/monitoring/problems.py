@@ -93,8 +93,8 @@ def _error_rate(owner: int | None, queue: Pressure, limit: int, now: datetime) -
         kind=AlertKind.ERROR_RATE,
         severity=Severity.HIGH,
         message=(
-            f"{queue.error_percent:.3g} % of the requests of the last {MINUTES} minutes failed: {queue.failed:,} of "
-            f"{queue.ended:,}. The limit is {limit} %."
+            f"{queue.error_percent:.3g}% of the requests of the last {MINUTES} minutes failed: {queue.failed:,} of "
+            f"{queue.ended:,}. The limit is {limit}%."
         ),
         figures=[(f"{code or 'UNKNOWN'} at {model}", _count(count, "request")) for code, model, count in causes],
         facts={

@@ -179,7 +179,7 @@ def _text(name: str, value: Any) -> str:
     if name in DOLLARS:
         return f"${value}"
     if name.endswith(PERCENT):
-        return f"{value} %"
+        return f"{value}%"
     if isinstance(value, dict):
         return ", ".join(f"{_label(key)} {_shown(key, each)}" for key, each in value.items())
     at = parse_datetime(value) if isinstance(value, str) and "T" in value else None

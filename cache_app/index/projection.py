@@ -11,7 +11,7 @@ MANY = 20_000
 DIMENSIONS = 64
 SHORTLIST = 256
 """Candidates of the first step. Measured on 100,000 questions (MiniLM): the same nearest entry as a full search in
-99 % of all cases, and in all where its similarity is at least 0.8."""
+99% of all cases, and in all where its similarity is at least 0.8."""
 SAMPLE = 8_192
 """Rows from which the directions are derived."""
 GROWTH = 1.5

@@ -13,7 +13,7 @@ def upper_bound(wrong: int, judged: int, confidence: float = CONFIDENCE) -> floa
 
     C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
     Biometrika 26 (1934), one-sided: the true share is below it in at least `confidence` of all samples. 114 judgments
-    without an error prove 2 %. The chance of so few falls as the share rises: found by bisection; returns the upper
+    without an error prove 2%. The chance of so few falls as the share rises: found by bisection; returns the upper
     end.
     """
     if wrong >= judged:

@@ -49,7 +49,7 @@ def outcomes_chart(organization_id: int, view: DayRange) -> Chart:
     traces = [_bars(name, colors[name], dates, [day[name] for day in days]) for name in shown]
     rows = [[day_text(at), *(f"{day[name]:,}" for name in shown)] for at, day in zip(dates, days, strict=True)]
     has_some = any(sum(day.values()) for day in days)
-    axis = {"type": "date", "tickformat": "%d %b", "nticks": 8}
+    axis = {"type": "date", "tickformat": "%b %-d", "nticks": 8}
     counts_axis = _counts_axis([sum(day.values()) for day in days])
     layout = {"xaxis": axis, "yaxis": counts_axis, "legend": LEGEND, "barmode": "stack", "bargap": 0.25}
     table = Table(["Day", *(name.capitalize() for name in shown)], rows[::-1] if has_some else [])

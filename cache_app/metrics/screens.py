@@ -27,7 +27,7 @@ class Proposal:
 
     @property
     def wrong_at_most(self) -> float:
-        """Percent of semantic answers, at 90 % confidence."""
+        """Percent of semantic answers, at 90% confidence."""
         return 100 * self.proposal.error_upper
 
     @property
@@ -67,7 +67,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Measured:
-    """The share of wrong answers in percent, its bounds at 90 % confidence, and the number of labels."""
+    """The share of wrong answers in percent, its bounds at 90% confidence, and the number of labels."""
 
     percent: float
     low: float

@@ -60,7 +60,7 @@ class ThresholdProposal(TenantModel):
     error_target = models.FloatField()
     pairs = models.PositiveIntegerField(help_text="judged pairs at or above the proposed threshold")
     wrong = models.PositiveIntegerField(help_text="wrong ones among them")
-    error_upper = models.FloatField(help_text="upper bound of the share of wrong answers at 90 % confidence")
+    error_upper = models.FloatField(help_text="upper bound of the share of wrong answers at 90% confidence")
     hits_kept = models.FloatField(help_text="share of the current hits that it would still serve; above 1 for more")
     decided_by = models.CharField(max_length=150, blank=True)
     decided_at = models.DateTimeField(null=True)

@@ -58,7 +58,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "threshold":
         return OWN_THRESHOLD if value is None else f"{value:.2f}"
     if name in SHARES:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     if name == "reask_day_nano":
         return money(value)
     return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")

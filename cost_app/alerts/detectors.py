@@ -53,7 +53,7 @@ def budget_causes(windows: Sequence[OpenWindow]) -> Iterator[Cause]:
                     name=f"budget:{budget.id}:{each.window.starts_at:%Y-%m-%dT%H:%M}:{kind}",
                     kind=kind,
                     severity=severity,
-                    message=f"{used} % of the {_name(budget)} is used: {money(spent)} of {money(limit)}.",
+                    message=f"{used}% of the {_name(budget)} is used: {money(spent)} of {money(limit)}.",
                     current_nano=spent,
                     limit_nano=limit,
                     threshold_percent=percent,
@@ -200,11 +200,13 @@ def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Caus
     nano, calls = hours.get(hour, (0, 0))
     before = _same_hours(hours, calendar, hour, 1)
     if calls and len(before) >= QUIET_WEEKS and not any(before):
+        begins, ends = (at.astimezone(calendar.zone) for at in (hour, hour + timedelta(hours=1)))
         yield Cause(
             name=f"off-hours:{hour:%Y-%m-%dT%H}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.LOW,
-            message=f"{_calls(calls)} in an hour of the week that had no calls for {len(before)} weeks.",
+            message=f"{_calls(calls)} on {begins:%A} between {begins:%H:%M} and {ends:%H:%M}. "
+            f"The same hour of the last {len(before)} weeks had none.",
             current_nano=nano,
             since=hour,
             facts={"calls": calls, "quietWeeks": len(before)},

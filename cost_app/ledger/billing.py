@@ -58,7 +58,7 @@ def _missing(usage: TokenUsage, served: ModelPrice, at: datetime | None) -> str:
 
 
 def differs(ours: int, reported: int) -> bool:
-    """Whether two costs differ by more than 1 % of ours and more than a millionth of a dollar."""
+    """Whether two costs differ by more than 1% of ours and more than a millionth of a dollar."""
     difference = abs(ours - reported)
     return difference > TOLERANCE_NANO and difference * 100 > ours * TOLERANCE_PERCENT
 

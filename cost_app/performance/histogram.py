@@ -10,7 +10,7 @@ from math import ceil, log
 
 GROWTH = 1.05
 RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
-"""2.4 %."""
+"""2.4%."""
 Histogram = dict[str, int]
 """Count by bucket. The keys are strings, as in JSON."""
 

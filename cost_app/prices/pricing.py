@@ -67,7 +67,7 @@ def bound_of(
     STRICT is a true upper bound: a byte-level tokenizer produces at most one token per byte, so the UTF-8 length of
     everything in the messages and parameters, plus 16 per message, bounds the text of the prompt. Images and the hidden
     instructions for tools count with their documented maximum. NORMAL counts the text's tokens as OpenAI's tokenizer
-    does and adds 10 % and 64; it can fall short for other tokenizers, and never exceeds STRICT. Every prompt token is
+    does and adds 10% and 64; it can fall short for other tokenizers, and never exceeds STRICT. Every prompt token is
     priced at the highest of the input prices, and the answer at the limit sent with the call. Prices of 1-hour cache
     writes count only if a part requests such a cache. Tool fees are not included: calls carry no tools that a provider
     runs and bills itself.

@@ -86,7 +86,7 @@ class Sample:
     def advice_of(self, finding: Finding) -> Advice | None:
         """The finding with its monthly saving and confidence; None if the sample or the saving is too small.
 
-        Too small: fewer than 100 calls or 7 days, less than $1 per month or 1 % of what the organization spent. For a
+        Too small: fewer than 100 calls or 7 days, less than $1 per month or 1% of what the organization spent. For a
         finding without a direct saving, only the sample counts.
         """
         if finding.examined is not None and (self.days < MIN_DAYS or finding.examined < MIN_CALLS):

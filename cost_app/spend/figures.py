@@ -236,7 +236,7 @@ def _forecast_note(found: Forecast | None) -> str:
     if found is None:
         return "Not enough history for a forecast. It needs 14 days."
     return (
-        f"Expected at the end: {money(found.nano)}, with 80 % confidence between {money(found.low_nano)} and "
+        f"Expected at the end: {money(found.nano)}, with 80% confidence between {money(found.low_nano)} and "
         f"{money(found.high_nano)}; based on {found.days} days."
     )
 

@@ -48,12 +48,12 @@ SPREAD_OF_MAD, ERROR_OF_MEDIAN = 1.4826, 1.2533
 """Standard deviation by median absolute deviation; standard error of a median by that of a mean. For normal noise."""
 DRAWS, SEED = 2_000, 20250829
 LOW, MIDDLE, HIGH = 10, 50, 90
-"""Percentiles: an interval of 80 %."""
+"""Percentiles: an interval of 80%."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Nano-dollars at the end of the period: expected, and an interval of 80 %, based on `days` days."""
+    """Nano-dollars at the end of the period: expected, and an interval of 80%, based on `days` days."""
 
     nano: int
     low_nano: int

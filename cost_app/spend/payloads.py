@@ -109,7 +109,7 @@ class MetricsPage(ApiModel):
 
 
 class ForecastOut(ApiModel):
-    """The cost at the end of the month: expected, and an interval of 80 %."""
+    """The cost at the end of the month: expected, and an interval of 80%."""
 
     expected: Dollars
     low: Dollars

@@ -25,7 +25,7 @@ PREFIX = "{aiq}:"
 LUA = Path(__file__).parent / "lua"
 ADMIT_BATCH = 500
 WEIGHTS = tuple(Priority.values)
-"""Django computes `values` at each access, which would be 1 % of accepting a request."""
+"""Django computes `values` at each access, which would be 1% of accepting a request."""
 LAYOUT = "2"
 """Changes with the keys and members that the scripts write, so that an earlier release's index is rebuilt."""
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Max, Sum
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
@@ -86,6 +86,12 @@ def test_every_row_is_marked(demo: Organization) -> None:
         assert all(usage == {"demo": True} for usage in Attempt.objects.values_list("raw_usage", flat=True))
         assert all(name.startswith("Demo ") for name in ApiKey.objects.values_list("name", flat=True))
         assert all(user.startswith("demo.") for user in LedgerEntry.objects.values_list("user_ref", flat=True))
+
+
+def test_keys_were_last_used_by_their_newest_requests(demo: Organization) -> None:
+    with organization_scope(demo.pk):
+        newest = AIRequest.objects.values("api_key_id").annotate(at=Max("created_at")).values_list("api_key_id", "at")
+        assert dict(newest) == dict(ApiKey.objects.values_list("pk", "last_used_at"))
 
 
 def test_queue_cache_and_costs_tell_the_same_story(demo: Organization) -> None:

@@ -86,7 +86,7 @@ def test_an_error_rate_names_the_codes_and_models(watched: Watch, organization: 
     waiting(3600, error_code="TIMEOUT", status=Status.FAILED, completed_at=watched.now - timedelta(minutes=6))
     watched.look(2)
     alert = only_alert(organization, "error_rate")
-    assert alert.message == "10 % of the requests of the last 5 minutes failed: 2 of 20. The limit is 5 %."
+    assert alert.message == "10% of the requests of the last 5 minutes failed: 2 of 20. The limit is 5%."
     assert alert.explanation["errors"] == [{"code": "SERVER_ERROR", "model": "openai/gpt-4", "requests": 2}]
     assert alerts(None) == []
 

@@ -108,7 +108,7 @@ def test_how_much_of_a_limit_is_in_use_is_shown_and_the_number_of_calls_to_staff
     assert row.use is not None
     assert (row.use.percent, row.use_tone, row.limited, row.is_shared) == (100, "bad", 1, True)
     page = client_of(viewer).get(reverse("providers")).text
-    assert "100 % in use" in page and "(4 calls)" not in page
+    assert "100% in use" in page and "(4 calls)" not in page
     owner.is_staff = owner.is_superuser = True
     owner.save()
     assert "(4 calls)" in client_of(owner).get(reverse("providers")).text

@@ -27,7 +27,7 @@ MESSAGE = Notification(
     type="alert.opened",
     severity="medium",
     title="Budget warning",
-    text="80 % are used.",
+    text="80% are used.",
     path="/alerts/7/",
     data={"alertId": 7},
 )

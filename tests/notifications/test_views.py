@@ -24,7 +24,7 @@ NEW = {
     "target": "https://hooks.slack.com/services/T0/B0/secret",
     "min_severity": "high",
 }
-MESSAGE = Notification(type="test", severity="high", title="Budget", text="80 %")
+MESSAGE = Notification(type="test", severity="high", title="Budget", text="80%")
 MakeChannel = Callable[..., Channel]
 ClientOf = Callable[[User], Client]
 

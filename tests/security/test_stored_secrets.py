@@ -206,7 +206,7 @@ def test_a_channel_that_no_key_decrypts_says_so_everywhere(
 @pytest.mark.django_db(transaction=True)
 def test_a_message_waits_for_the_key_of_its_channel(channel: Channel, organization: Organization) -> None:
     store("damaged")
-    send(organization.pk, Notification(type="test", severity="high", title="Budget", text="80 %"))
+    send(organization.pk, Notification(type="test", severity="high", title="Budget", text="80%"))
     deliver_pending()
     with system_scope():
         delivery = Delivery.objects.get()

@@ -32,7 +32,7 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
             "budget.changed",
             "budget 3: Daily budget of the organization",
             TWO,
-            "changed the daily budget of the organization: warning threshold from 80 % to 90 %; "
+            "changed the daily budget of the organization: warning threshold from 80% to 90%; "
             "carrying over unused amounts from off to on",
         ),
         ("cost_policy.changed", "rules for spend", {"allowed_models": [[], ["a/b", "a/c"]]}, "to a/b, a/c"),
@@ -43,9 +43,9 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
         ("queue.paused", "all priorities", {"paused": [[], [1, 2, 3, 4]]}, "paused all priorities"),
         (
             "alert.resolved",
-            "alert 7: 90 % is used.",
+            "alert 7: 90% is used.",
             {"state": ["open", "resolved"]},
-            "resolved the alert “90 % is used.”",
+            "resolved the alert “90% is used.”",
         ),
         ("budget.increased", "budget 3: X", {"increase": [None, "5.00"]}, "raised the x temporarily (increase: $5.00)"),
         (

@@ -88,7 +88,7 @@ def _trim(found: dict[str, Any]) -> Finding:
 
 
 def wasted_retries(sample: Sample) -> Iterator[Finding]:
-    """The lowest number of retries beyond which fewer than 5 % are answered, while they cost money."""
+    """The lowest number of retries beyond which fewer than 5% are answered, while they cost money."""
     rows = _by_number(sample)
     for retries in range(MOST_RETRIES):
         tail = {name: sum(row[name] for row in rows if row["number"] > retries + 1) for name in COUNTED}

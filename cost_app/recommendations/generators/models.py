@@ -52,7 +52,7 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
         subject=name,
         title=f"Send the simple requests of {name} to {other}",
         description=(
-            f"{row['simple']:,} of {row['calls']:,} requests ({share} %) that {name} answered were simple: short, "
+            f"{row['simple']:,} of {row['calls']:,} requests ({share}%) that {name} answered were simple: short, "
             f"without code, reasoning or creative work. {other} answers such requests for less."
         ),
         saving_nano=row["cost"] - options[0][0],

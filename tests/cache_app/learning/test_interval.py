@@ -52,7 +52,7 @@ def test_enough_labels_without_an_error_meet_a_target(labels: int, target: float
 
 
 def test_published_values_are_met() -> None:
-    """10 of 100 at 95 % on each side: 0.0490 to 0.1762, in many a textbook's table."""
+    """10 of 100 at 95% on each side: 0.0490 to 0.1762, in many a textbook's table."""
     low, high = bounds(10, 10, 100, confidence=0.95)
     assert (round(low, 4), round(high, 4)) == (0.0490, 0.1762)
 

@@ -59,7 +59,7 @@ def test_the_tiles_show_hits_savings_and_wrong_answers(organization: Organizatio
     make_hit(organization, judgement=Judgement.WRONG, judged_by=JudgedBy.REASK, reasked_at=timezone.now())
     page = spaced(reader.get(URL).text)
     for shown in (
-        "31.0 <small>%</small>",
+        "31.0<small>%</small>",
         "of 1,000 lookups",
         "200 equal, 100 similar, 10 shared",
         "$12.34",

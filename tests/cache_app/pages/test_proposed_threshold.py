@@ -30,7 +30,7 @@ def test_an_admin_applies_a_proposed_threshold_and_it_is_audited(organization: O
     proposal = make_proposal(organization)
     page = spaced(manager.get(URL).text)
     assert "Proposed threshold: 0.91 instead of 0.85" in page
-    assert "at most 1.8 % of semantic answers would be wrong" in page
+    assert "at most 1.8% of semantic answers would be wrong" in page
     response = manager.post(reverse("cache_proposal_apply", args=[proposal.pk]), follow=True)
     assert "Threshold set to 0.91." in response.text
     assert "Proposed threshold" not in response.text

@@ -55,7 +55,7 @@ def test_settings_are_saved_in_their_units_and_audited(organization: Organizatio
     assert audited(organization) == [("user:admin", "cache_policy.changed", "cache settings")]
     for shown in (
         "the embedder&#x27;s default</span> → 0.90",
-        "2.0 %</span> → 1.5 %",
+        "2.0%</span> → 1.5%",
         "$3.25",
         'value="3.25"',
         "5,000",

@@ -149,7 +149,9 @@ def test_calls_in_hours_that_are_always_quiet_are_unusual(usual: None, scoped: O
     night = LAST_HOUR.replace(hour=3)
     UsageHour.objects.create(organization=scoped, dimension="total", hour=night, nano=5, calls=3)
     check_usage(scoped.pk, night + timedelta(minutes=70))
-    assert Alert.objects.get().cause == "off-hours:2026-03-11T03"
+    alert = Alert.objects.get()
+    assert alert.cause == "off-hours:2026-03-11T03"
+    assert alert.message.startswith("3 calls on Wednesday between 03:00 and 04:00. The same hour of the last ")
 
 
 @pytest.mark.parametrize(("dimension", "value"), [("model", "openai/gpt-9"), ("api_key", "8")])

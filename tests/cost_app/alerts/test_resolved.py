@@ -117,7 +117,7 @@ def test_a_superseded_warning_says_so(channel: Channel, scoped: Organization) ->
         check_budgets(scoped.pk, NOW)
     assert types() == ["alert.opened", "alert.opened", "alert.resolved"]
     assert messages()[2]["data"]["resolution"] == "superseded"
-    assert "96 %" in messages()[2]["text"]
+    assert "96%" in messages()[2]["text"]
 
 
 def test_a_reopening_within_five_minutes_and_its_end_send_nothing(channel: Channel, scoped: Organization) -> None:
