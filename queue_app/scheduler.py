@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db import connections
+from django.db import close_old_connections, connections
 from redis.exceptions import RedisError
 
 from aiinfra.database_statistics import EVERY_S as STATISTICS_EVERY_S
@@ -59,6 +59,7 @@ class Job:
         except Exception:
             logger.exception("scheduled job failed", extra={"fields": {"job": self.run.__qualname__}})
             connections.close_all()
+        close_old_connections()  # returned to the pool, which has fewer than there are lanes
 
 
 def clean_up_everywhere() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -201,3 +202,12 @@ def test_an_incomparable_hit_is_given_up_without_blocking_others(monkeypatch: py
     monkeypatch.setattr(rechecks, "_compare_in_scope", compare)
     rechecks.compare_answers()
     assert (compared, given_up) == ([2], [1])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lane_keeps_no_connection_of_the_pool_between_two_jobs() -> None:
+    """There are more lanes than connections in the pool: those that came late waited in vain."""
+    seen: list[bool] = []
+    Job(1, lambda: seen.append(Organization.objects.exists())).run_if_due()
+    assert seen == [True]
+    assert (connection.connection is None) == (connection.vendor == "postgresql")
