@@ -2,6 +2,7 @@
 
 from django import forms
 
+from aiinfra.names import validate_visible
 from aiinfra.notifications.channels import ChannelError, check_target, why_unsendable
 from aiinfra.notifications.models import Channel, ChannelKind
 
@@ -13,6 +14,8 @@ REQUESTS_HELP = (
 
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A new channel."""
+
+    name = forms.CharField(max_length=100, validators=[validate_visible])
 
     class Meta:
         model = Channel

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from aiinfra.edit_forms import EditForm
+from aiinfra.names import validate_visible
 from aiinfra.tenants.authorization import Role, may_grant, scopes_of
 from aiinfra.tenants.key_budget import DOLLARS_BELOW, PERIODS, KeyBudget
 from aiinfra.tenants.key_limits import NANO
@@ -58,6 +59,7 @@ class KeyForm(KeyLimitsFields, RoleForm):
 
     name = forms.CharField(
         max_length=100,
+        validators=[validate_visible],
         help_text="What uses this key, for example “billing export” or “support bot”.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -127,6 +129,7 @@ class RotateForm(forms.Form):
 class OrganizationForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """The settings of an organization that an admin may change."""
 
+    name = forms.CharField(max_length=200, validators=[validate_visible])
     time_zone = forms.ChoiceField(
         choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
         help_text="Budgets and reports start their days, weeks and months in this time zone.",

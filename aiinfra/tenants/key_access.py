@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from aiinfra.names import check_visible
 from aiinfra.webhook_urls import host_of
 
 MODELS_MAX = 100
@@ -85,7 +86,7 @@ def doors_of(texts: Iterable[str]) -> tuple[str, ...]:
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
     """Check tags. Raises ValueError naming one."""
     found = _distinct(texts)
-    for tag in found:
+    for tag in map(check_visible, found):
         if len(tag) > TAG_LENGTH:
             raise ValueError(f"the tag {tag[:20]!r}… has more than {TAG_LENGTH} characters")
     if len(found) > TAGS_MAX:

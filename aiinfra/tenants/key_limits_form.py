@@ -38,7 +38,11 @@ class KeyLimitsFields(forms.Form):
     """What a key may do; an empty field is no limit of the key's own."""
 
     requests_per_minute = _whole("Requests per minute", REQUESTS_MAX, "Empty: the limit of this installation.")
-    concurrent_requests = _whole("Requests at a time", CONCURRENT_MAX, "Open event streams and waiting calls count.")
+    concurrent_requests = _whole(
+        "Requests at a time",
+        CONCURRENT_MAX,
+        "Open event streams and waiting calls count. A batch has at most that many lines in the queue.",
+    )
     tokens_per_minute = _whole(
         "Tokens per minute", TOKENS_MAX, "A request counts with its prompt and the longest answer that it allows."
     )

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 
+from aiinfra.names import check_visible
 from aiinfra.tenants import audit, key_text, peppers
 from aiinfra.tenants.authorization import PERMISSIONS, Role, may_grant, role_allows, scopes_of
 from aiinfra.tenants.key_limits import NO_LIMITS, KeyLimits, limit_changes
@@ -38,9 +39,11 @@ def create_key(
     """Create a key; returns it with its text, which is shown only once. Without `scopes` it gets all scopes of the
     role.
 
-    Raises ValueError naming a scope that the role does not have, and PermissionExceededError if the key would exceed
-    the permissions of `created_by`; None stands for the operator of the machine, who may do everything.
+    Raises ValueError naming a scope that the role does not have or an invisible character in the name, and
+    PermissionExceededError if the key would exceed the permissions of `created_by`; None stands for the operator of the
+    machine, who may do everything.
     """
+    check_visible(name)
     granted = _checked_scopes(role, scopes)
     if created_by is not None:
         _check_not_above(created_by, organization, role, granted)

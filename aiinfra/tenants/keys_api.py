@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.keyset import row_page
+from aiinfra.names import check_visible
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
@@ -119,6 +120,10 @@ class KeyAccessIn(AccessModel):
     """All access rules of a key: what is left out has none."""
 
     key_id: KeyId
+    default_tags: Annotated[
+        list[Annotated[Tag, AfterValidator(check_visible)]],
+        Field(max_length=TAGS_MAX, description="added to the tags of each call"),
+    ] = []
 
 
 class KeyWebhookIn(ApiModel):

@@ -56,6 +56,7 @@ def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientO
         {"kind": "email", "target": "https://example.com/"},
         {"kind": "pigeon"},
         {"name": ""},
+        {"name": "on\u202ecall"},
         {"target": "https://[/"},
     ],
 )

@@ -90,6 +90,7 @@ def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
 ) -> None:
     client = client_of(admin)
     assert client.post(reverse("key_create"), {"name": "bot", "role": "owner"}).status_code == 422
+    assert client.post(reverse("key_create"), {"name": "b\u202eot", "role": "operator"}).status_code == 422
     key = make(organization, role=Role.OWNER)
     response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"})
     assert response.status_code == 422

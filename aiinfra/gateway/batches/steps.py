@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
 
 IN_QUEUE_MAX = 100
-"""Lines of one batch that are in the queue at a time."""
+"""Lines of one batch that are in the queue at a time, unless the key has a lower limit on requests at a time."""
 SENT_AT_ONCE = 25
 PAUSE = timedelta(seconds=1)
 AT_ONCE = timedelta(0)
@@ -87,7 +87,8 @@ def _send(batch: Batch) -> datetime:
         return timezone.now() + (AT_ONCE if more else PAUSE)
     lines = BatchLine.objects.filter(batch=batch)
     at_once = 1 if door.send else SENT_AT_ONCE
-    room = max(IN_QUEUE_MAX - lines.filter(state=LineState.SENT).count(), 0)
+    most = min(IN_QUEUE_MAX, call.principal.limits.concurrent_requests or IN_QUEUE_MAX)
+    room = max(most - lines.filter(state=LineState.SENT).count(), 0)
     portion = list(lines.filter(state=LineState.WAITING).order_by("number")[: min(at_once, room)])
     try:
         for line in portion:

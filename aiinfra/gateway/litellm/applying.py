@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from aiinfra.failures import ApiError
 from aiinfra.gateway.litellm.reading import BudgetPlan, KeyPlan, Plan
 from aiinfra.gateway.v1.model_names import resolve_model
+from aiinfra.names import check_visible
 from aiinfra.providers import aliases
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
@@ -81,6 +82,7 @@ def _key(plan: KeyPlan, organization: Organization, actor: str) -> Iterator[str]
         yield f"key {plan.name}: there is a key of this name already"
     else:
         try:
+            check_visible(plan.name)
             access = KeyAccess(models=models_of(plan.models), tags=tags_of(plan.tags))
         except ValueError as error:
             yield f"NOT BROUGHT key {plan.name}: {error}"

@@ -7,9 +7,9 @@ from aiinfra.tenants.key_limits import KeyLimits
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import LedgerEntry
-from queue_app.models import AIRequest
+from queue_app.models import AIRequest, Status
 from tests.api.support import Caller, new_key
-from tests.gateway.batches.support import create, finish, lines, step
+from tests.gateway.batches.support import create, finish, lines, step, work
 from tests.gateway.v1.files import line
 from tests.providers.conftest import SandboxClient
 from tests.queue_app.conftest import ScriptedProvider
@@ -36,6 +36,23 @@ def test_lines_of_the_queue_are_counted(organization: Organization, provider: Sc
         assert AIRequest.objects.count() == 3
         change_limits(key=key, limits=KeyLimits(), actor="command:test")
     assert finish(other, made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
+
+
+def test_a_key_has_as_many_lines_in_the_queue_as_requests_at_a_time(
+    organization: Organization, provider: ScriptedProvider
+) -> None:
+    limits = KeyLimits(concurrent_requests=2)
+    _, text = keys.create_key(
+        organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
+    )
+    made = create(Caller(key=text), lines(5))
+    for done in (0, 2, 4):
+        step()
+        step()
+        with organization_scope(organization.pk):
+            assert AIRequest.objects.filter(status=Status.PENDING).count() == min(2, 5 - done)
+        work()
+    assert finish(Caller(key=text), made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
 
 
 def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:

@@ -50,6 +50,12 @@ def test_a_file_is_returned_as_it_was_sent(program: Caller, monkeypatch: pytest.
     refused(program.get(f"{FILES}/{made['id']}"), 404)
 
 
+def test_invisible_characters_of_a_name_are_removed(program: Caller) -> None:
+    named = SimpleUploadedFile("calls\u202elnosj", jsonl(line()))
+    response = program.client.post(FILES, {"purpose": "batch", "file": named}, headers=program.headers)
+    assert json.loads(response.content)["filename"] == "callslnosj"
+
+
 def test_a_byte_order_mark_is_removed(program: Caller) -> None:
     made = uploaded(program, b"\xef\xbb\xbf" + jsonl(line()))
     assert content_of(program, made["id"]) == jsonl(line())

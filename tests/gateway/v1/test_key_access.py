@@ -107,6 +107,13 @@ def test_calls_get_the_key_s_tags_and_priority(organization: Organization) -> No
     assert found == {(Priority.LOW, ("b", "mine", "team-a")), (Priority.HIGH, ("team-a", "b"))}
 
 
+def test_a_default_tag_has_no_invisible_characters(organization: Organization) -> None:
+    caller, admin = caller_with(organization), Caller(key=new_key(organization, Role.ADMIN))
+    key_id = caller.headers["Authorization"].split("_")[1]
+    body = {"action": "set-access", "keyId": key_id, "defaultTags": ["fine", "on\u202ecall"]}
+    assert refused(admin.post(KEYS, body), 400, "defaultTags.1")["message"].endswith("such as U+202E")
+
+
 def test_a_change_of_access_applies_to_the_next_call(organization: Organization) -> None:
     caller, admin = caller_with(organization), Caller(key=new_key(organization, Role.ADMIN))
     assert caller.post(QUEUE, enqueue_body()).status_code == 202
