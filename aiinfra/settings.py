@@ -62,7 +62,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 # Application
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the URLs load its pages, which only the web server needs
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

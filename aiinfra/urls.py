@@ -9,6 +9,8 @@ from aiinfra.tenants.keys_api import keys_endpoint
 from aiinfra.tenants.security_log.api import security_log_endpoint
 from aiinfra.tenants.views.session import log_in
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", include("aiinfra.tenants.urls")),
     path("", include("aiinfra.tenants.login.urls")),

@@ -4,9 +4,6 @@ import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from psycopg import ProgrammingError, pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 POSTGRES = ("postgres", "postgresql", "pgsql")
 DJANGO_SETS = ("client_encoding",)
 """Options that Django overwrites."""
@@ -73,6 +70,9 @@ def postgres_settings(
 
 def postgres_options(url: str) -> dict[str, str]:
     """The options of a URL. Raises ValueError for those that libpq does not know, or whose values it refuses."""
+    from psycopg import ProgrammingError  # not needed on SQLite
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         found = conninfo_to_dict(re.sub(r"^\w+://", "postgresql://", url, count=1))
     except ProgrammingError as error:
@@ -88,6 +88,9 @@ def postgres_options(url: str) -> dict[str, str]:
 
 def _check_values(options: dict[str, str]) -> None:
     """libpq checks most values when it begins to connect, so it begins to connect to sockets that do not exist."""
+    from psycopg import pq
+    from psycopg.conninfo import make_conninfo
+
     for name in NUMBERS & options.keys():
         if not re.fullmatch(r"-?[0-9]{1,9}", options[name]):
             raise ValueError(f"must have a whole number as {name}")

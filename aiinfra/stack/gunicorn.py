@@ -13,6 +13,8 @@ from django.conf import settings
 from aiinfra.stack.address import bind_host
 from aiinfra.tracing import spans
 
+gc.set_threshold(20_000)  # as in manage.py
+
 bind = f"{bind_host()}:{settings.PORT}"
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.tenants.models import Organization
 from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.guards.calibration import PRINTED, Pair, guarded, plain, proposed_scale
@@ -16,7 +17,7 @@ LOCAL = 0
 """The payer for an embedder that costs nothing."""
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Embeds the pairs of a file, prints recall and wrong share at each threshold, and proposes a scale."""
 
     help = "Measure the cache's thresholds for an embedder on labeled pairs (JSON lines with a, b and same)."

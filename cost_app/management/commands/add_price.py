@@ -5,10 +5,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from cost_app.models import PriceTier
 from cost_app.prices.proposals import add_version
@@ -16,7 +17,7 @@ from cost_app.prices.shipped import nano_of
 from cost_app.prices.terms import STEP_AMOUNTS, PriceError, PriceTerms, with_defaults
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Add a version to the price book; amounts are dollars per million tokens."""
 
     help = "Add a version to the price book; amounts are dollars per million tokens."

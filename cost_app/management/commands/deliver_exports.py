@@ -1,13 +1,14 @@
 from argparse import ArgumentParser
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.tenants.models import Organization
 from cost_app.finance.scheduled_exports import deliver
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """`manage.py deliver_exports [ORGANIZATION] [--again]`: write the scheduled files now."""
 
     help = "Write the scheduled files that are due, or all of them with --again; exit with status 1 if one fails."

@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from aiinfra import command
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
 from cost_app.prices.importing import PriceDifference, PriceVerdict, compare, import_prices, proposed_aliases
@@ -12,7 +13,7 @@ from cost_app.prices.source import source_name
 from cost_app.prices.terms import AMOUNTS
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Compare the price book with the package genai-prices; differences wait for approval."""
 
     help = "Compare the price book with the package genai-prices; differences wait for approval."

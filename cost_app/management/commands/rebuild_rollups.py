@@ -1,14 +1,15 @@
 from argparse import ArgumentParser
 from collections.abc import Iterable
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger.rollups import differences, fold, rebuild
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """`manage.py rebuild_rollups [ORGANIZATION] [--check]`: rebuild the hourly and daily rollups, or compare them."""
 
     help = "Rebuild the hourly and daily rollups from the ledger; with --check only compare; status 1 if they differ."

@@ -3,15 +3,16 @@
 from datetime import UTC, datetime, time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
+from aiinfra import command
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
 from cost_app.prices.repricing import OrganizationDifference, Period, difference, reprice
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Show what a period's calls would cost with the current price book; with --yes correct the ledger."""
 
     help = "Show what a period's calls would cost with the current price book; with --yes correct the ledger."

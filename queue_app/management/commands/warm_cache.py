@@ -4,8 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import CacheAwayError
@@ -13,7 +14,7 @@ from queue_app.caching import warm_file
 from queue_app.caching.warming import WarmResult, frequent_questions, warm
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     help = "Fill an organization's cache from a file of questions, or from its most frequent questions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

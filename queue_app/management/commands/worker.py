@@ -1,9 +1,8 @@
-from django.core.management.base import BaseCommand
-
+from aiinfra import command
 from queue_app.processing.worker import serve_workers
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """`manage.py worker`: process the queue until SIGTERM, then drain."""
 
     help = "Process the queue until SIGTERM or SIGINT."

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.demo.history import NoHistoryError, has_history, make_history
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Create a demo organization's history: weeks of requests, their costs and cache hits, and three budgets."""
 
     help = "Create a realistic history of requests for a demo organization, marked as demo."

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.demo.traffic import NothingToSendError, send_traffic
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Send requests as a company would, so that there is something to look at."""
 
     help = "Send a realistic mix of requests for a while, then exit."

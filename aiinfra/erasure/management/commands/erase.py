@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from redis.exceptions import RedisError
 
+from aiinfra import command
 from aiinfra.erasure.running import run
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.models import Organization
@@ -15,7 +16,7 @@ from aiinfra.tenants.privacy.models import Erasure
 from aiinfra.tenants.scope import organization_scope
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Erase a user's content, or an organization's, and print the receipt."""
 
     help = "Erase a user's content, or an organization's, and print the receipt."

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.gateway.litellm.applying import apply
 from aiinfra.gateway.litellm.reading import plan_of
 from aiinfra.tenants.audit import command_actor
@@ -14,7 +15,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Bring models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."""
 
     help = "Bring models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."

@@ -1,13 +1,14 @@
 from argparse import ArgumentParser
 from itertools import chain
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from cost_app import create_cost_optimizer
 from queue_app.facade import stuck_requests
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """`manage.py reconcile [--strict]`: check that ledger and queue are consistent; changes nothing."""
 
     help = "Compare attempts with the ledger and look for stuck requests. Changes nothing."

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.stack import sqlite_backup
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Copy the SQLite database while the product runs."""
 
     help = "Copy the SQLite database to a new file and check the copy. The product can keep running."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The file to create."""

@@ -3,17 +3,15 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from aiinfra import command
 from aiinfra.stack.doctor import examine
 from aiinfra.stack.findings import Level
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Check the environment of the product."""
 
     help = "Check Redis, database, secrets, time zones and providers; exit with status 1 if something must be fixed."
-    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print one line per finding."""

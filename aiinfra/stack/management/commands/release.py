@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.stack.release import DatabaseUnreachableError, release
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Bring database, prices, and static files up to date."""
 
     help = "Migrate the database, import new prices, and collect static files. Safe to repeat and to run twice at once."
-    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Exit status 1 if the database cannot be reached."""

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.stack import launch, sqlite_backup
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Replace the SQLite database with a backup."""
 
     help = "Replace the SQLite database with a backup, and keep the previous one. The product must be stopped."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The backup."""

@@ -3,15 +3,15 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
-from aiinfra import secret_rotation
+from aiinfra import command, secret_rotation
 from aiinfra.secret_rotation import KeyCounts
 from aiinfra.tenants.login.factor_rotation import rotate_factors
 from aiinfra.tenants.peppers import count_by_pepper
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Encrypt everything with the newest key."""
 
     help = "Encrypt every stored secret with SECRET_KEY, after it has changed. Safe to repeat and to interrupt."

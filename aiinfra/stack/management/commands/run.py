@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.stack import launch
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Run the whole product on this machine until Ctrl-C."""
 
     help = "Run the whole product on this machine (Redis, web, workers, scheduler, sandbox) until Ctrl-C or SIGTERM."
-    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Never returns: this process becomes the supervisor."""

@@ -1,5 +1,4 @@
-from django.core.management.base import BaseCommand
-
+from aiinfra import command
 from aiinfra.batches import retention
 from aiinfra.erasure import running as erasure
 from aiinfra.gateway.batches import running as batches
@@ -8,7 +7,7 @@ from cost_app import create_cost_optimizer
 from queue_app.facade import run_scheduler
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """`manage.py scheduler`: the reconciler and the scheduled jobs of all layers, until SIGTERM."""
 
     help = "Run the reconciler and the scheduled jobs until SIGTERM or SIGINT. Several schedulers can run at once."

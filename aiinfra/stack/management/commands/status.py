@@ -5,19 +5,19 @@ from argparse import ArgumentParser
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.stack.control import ControlError
 from aiinfra.stack.status import Status, status
 
 STOPPING = "; these processes finish their work first"
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Show running processes, as a table or as JSON for scripts."""
 
     help = "Show the addresses and processes of the product on this machine; exit with status 1 if it is not running."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--json`."""

@@ -3,16 +3,16 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from aiinfra import command
 from aiinfra.stack.control import ControlError, shut_down
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Stop what `run` started; provider calls in progress finish first."""
 
     help = "Stop what `manage.py run` started, and wait until all processes have ended."
-    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Returns when everything has ended."""

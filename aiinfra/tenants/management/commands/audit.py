@@ -3,14 +3,15 @@
 from collections import defaultdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.audit_trail import verify_all
 from aiinfra.tenants.security_log import export
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Verify the security log and the audit logs, or print the security log as JSON lines."""
 
     help = "Verify the security log and the audit logs, or print the security log as JSON lines."

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.tenants.administrators import create_administrator
 from aiinfra.tenants.audit import command_actor
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Make a person an administrator of the installation."""
 
     help = "Make a person an administrator of the installation; a new account's password is the last line."

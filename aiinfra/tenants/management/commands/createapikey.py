@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Create an API key and print it once, alone on the last line."""
 
     help = "Create an API key and print it once, alone on the last line."

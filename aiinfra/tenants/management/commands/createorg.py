@@ -3,15 +3,16 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.organizations import add_first_owner, create_organization
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Create an organization; an existing one is left unchanged."""
 
     help = "Create an organization; an existing one is left unchanged."

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
@@ -11,7 +12,7 @@ from aiinfra.tenants.sso import people
 from aiinfra.tenants.sso.models import IdentityProvider
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Let members of an organization log in with passwords while its identity provider does not work."""
 
     help = "Stop requiring single sign-on in an organization whose identity provider does not work."

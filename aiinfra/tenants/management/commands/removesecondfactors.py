@@ -3,9 +3,10 @@
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from aiinfra import command
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.login.sessions import end_sessions
 from aiinfra.tenants.members import account_of
@@ -13,7 +14,7 @@ from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Let a person who lost their second factors log in with the password alone."""
 
     help = "Remove a person's authenticator app, passkeys and recovery codes, and log them out everywhere."

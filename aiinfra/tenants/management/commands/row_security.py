@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection, transaction
 
+from aiinfra import command
 from aiinfra.tenants import row_security
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Create or drop PostgreSQL's row-level security policies."""
 
     help = "Create or drop PostgreSQL's row-level security policies. Run it as the owner of the tables."

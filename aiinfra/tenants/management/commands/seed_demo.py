@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.tenants import demo
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Create the demo organizations, people and API key that are missing, or deactivate them."""
 
     help = "Create the demo organizations, people and API key that are missing, or deactivate people and key."
