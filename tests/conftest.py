@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import httpx2
@@ -40,6 +41,7 @@ hypothesis.settings.load_profile("no_deadline")
 
 GARBAGE_AT_ONCE = 20_000
 """Objects after which the garbage collector looks at the newest ones; Python's own 700 suits small programs."""
+gc.set_threshold(GARBAGE_AT_ONCE)
 
 
 TEST_SETTINGS = {
@@ -50,8 +52,12 @@ TEST_SETTINGS = {
 
 
 def pytest_configure() -> None:
-    """Change settings once, not per test: a live server can still answer the last test's request between two tests."""
+    """Change settings once, not per test: a live server can still answer the last test's request between two tests.
+
+    The URLs are loaded before the tests are collected, because some of them list the admin's pages.
+    """
     override_settings(**TEST_SETTINGS).enable()
+    import_module(django_settings.ROOT_URLCONF)
     # WhiteNoise warns where the directory that `collectstatic` makes is missing.
     Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
@@ -69,7 +75,6 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from going through the tests and modules again and again: they stay."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_AT_ONCE)
 
 
 def pytest_unconfigure() -> None:

@@ -84,7 +84,7 @@ def test_a_half_open_circuit_is_healthy(program: Caller, worker: Worker, setting
 
 def test_a_request_is_neglected(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
     worker()
-    waiting(9)
+    waiting(1)
     assert missing(program) == []
     waiting(11)
     assert missing(program) == ["queue"]
