@@ -32,8 +32,9 @@ ELSEWHERE = {
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_COMPRESSION",
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
 }
-"""Read by the HTTP library and OpenTelemetry."""
+"""Read by the HTTP library, OpenTelemetry, and Claude Code."""
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
     for app in ("aiinfra", "queue_app", "cache_app", "cost_app", "tests")

@@ -25,6 +25,18 @@ def test_a_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic,
         assert LedgerEntry.objects.get().nano > 0
 
 
+def test_models_are_listed_as_claude_code_discovers_them(
+    anthropic_client: anthropic.Anthropic, product: str, key: str
+) -> None:
+    page = anthropic_client.models.list(limit=1000)
+    found = {model.id: model for model in page.data}
+    assert (found[CLAUDE].type, found[CLAUDE].display_name) == ("model", CLAUDE)
+    assert (page.has_more, page.first_id in found, page.last_id in found) == (False, True, True)
+    assert anthropic_client.beta.models.retrieve(CLAUDE).display_name == CLAUDE
+    with anthropic.Anthropic(base_url=product, auth_token=key, api_key=None) as by_token:
+        assert [model.id for model in by_token.models.list()] == list(found)
+
+
 def test_a_stream_has_the_same_answer(anthropic_client: anthropic.Anthropic) -> None:
     with anthropic_client.messages.stream(model=CLAUDE, max_tokens=200, messages=ASKED) as stream:  # type: ignore[arg-type]
         streamed = stream.get_final_message()

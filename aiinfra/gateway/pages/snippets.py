@@ -26,7 +26,7 @@ def snippets(address: str, key: str = NO_KEY) -> list[Snippet]:
         Snippet("node", "Node (openai)", "After npm install openai, in a file like call.mjs:", _node(address, key)),
         Snippet("anthropic", "Python (anthropic)", "After pip install anthropic:", _anthropic(address, key)),
         Snippet("claude-code", "Claude Code", "In the terminal that starts it:", _claude_code(address, key)),
-        Snippet("codex", "Codex", "In ~/.codex/config.toml, with the key in AIINFRA_API_KEY:", _codex(address)),
+        Snippet("codex", "Codex", "In ~/.codex/config.toml, model_provider above all tables:", _codex(address, key)),
     ]
 
 
@@ -75,11 +75,13 @@ print(answer.content[0].text)"""
 def _claude_code(address: str, key: str) -> str:
     return f"""export ANTHROPIC_BASE_URL={address}
 export ANTHROPIC_AUTH_TOKEN={key}
+unset ANTHROPIC_API_KEY
 claude -p "{QUESTION}\""""
 
 
-def _codex(address: str) -> str:
-    return f"""model_provider = "aiinfra"
+def _codex(address: str, key: str) -> str:
+    return f"""# In the terminal that starts Codex: export AIINFRA_API_KEY={key}
+model_provider = "aiinfra"
 
 [model_providers.aiinfra]
 name = "aiinfra"

@@ -7,7 +7,7 @@ from aiinfra.api import Endpoint
 
 
 class AnthropicDoor(Endpoint):
-    """An endpoint in Anthropic's dialect. The key comes as `x-api-key` or as `Authorization: Bearer`."""
+    """An endpoint of Anthropic's clients. The key comes as `x-api-key` or as `Authorization: Bearer`."""
 
     is_in_schema = False
 

@@ -1,4 +1,7 @@
-"""`GET /v1/models`: the models that can be called, from the price book and the configured providers."""
+"""`GET /v1/models`: the models that can be called, from the price book and the configured providers.
+
+OpenAI and Anthropic have this path in common, so the answers have the members of both.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,9 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from aiinfra.api import ApiCall, ApiModel, NoParameters, Operation
+from aiinfra.api import ApiCall, ApiModel, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.door import OpenAIDoor
+from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
 from aiinfra.gateway.v1.model_names import BUILT_IN, resolve, resolve_embedding, resolve_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
@@ -17,42 +20,60 @@ from cost_app import create_cost_optimizer
 from queue_app.api import check_model
 
 ALIAS_OWNER = "alias"
-CREATED = 0
-"""OpenAI's time stamp, which the price book does not have."""
+CREATED, CREATED_AT = 0, "1970-01-01T00:00:00Z"
+"""The vendors' time stamps, which the price book does not have; Anthropic's own of models with an unknown date."""
 
 cost = create_cost_optimizer()
 
 
 class Model(BaseModel):
-    """A model; `owned_by` is its provider."""
+    """A model; `owned_by` is its provider. OpenAI's members, then Anthropic's."""
 
     id: str
     object: Literal["model"] = "model"
     created: int = CREATED
     owned_by: str
+    type: Literal["model"] = "model"
+    display_name: str
+    created_at: str = CREATED_AT
 
 
 class ModelList(BaseModel):
-    """All models. No provider is called."""
+    """All models on one page. No provider is called."""
 
     object: Literal["list"] = "list"
     data: list[Model]
+    has_more: Literal[False] = False
+    first_id: str | None
+    last_id: str | None
 
 
-class ModelReference(ApiModel):
+class ModelsQuery(ApiModel):
+    """Nothing. Anthropic's clients ask for a page and add `beta`, and a larger page is as good."""
+
+    model_config = {"extra": "ignore"}
+
+
+class ModelReference(ModelsQuery):
     """One model by its name."""
 
     model: str
 
 
-def list_models(call: ApiCall, _query: NoParameters) -> ModelList:
+def list_models(call: ApiCall, _query: ModelsQuery) -> ModelList:
     """Every model with a price and a configured provider that the key may use; with its provider's name where several
     have it.
     """
     access, organization_id = call.principal.limits.access, call.principal.organization_id
     names = named([*chat_models(), *_configured(cost.embedding_models())], access)
     names += [(alias, ALIAS_OWNER) for alias in alias_names(organization_id, access)]
-    return ModelList(data=[Model(id=name, owned_by=provider) for name, provider in names])
+    data = [_shown(*each) for each in names]
+    first, last = (data[0].id, data[-1].id) if data else (None, None)
+    return ModelList(data=data, first_id=first, last_id=last)
+
+
+def _shown(name: str, owner: str) -> Model:
+    return Model(id=name, owned_by=owner, display_name=name)
 
 
 def chat_models() -> list[tuple[str, str]]:
@@ -93,12 +114,12 @@ def get_model(call: ApiCall, query: ModelReference) -> Model:
     except ApiError:
         choice = resolve_embedding(call.principal.organization_id, query.model)
     check_model(call.principal.limits.access, *choice)
-    return Model(id=query.model, owned_by=ALIAS_OWNER if choice.alias else choice.provider)
+    return _shown(query.model, ALIAS_OWNER if choice.alias else choice.provider)
 
 
-models_endpoint = OpenAIDoor(
-    {("GET", None): Operation(list_models, "chat:write", NoParameters, ModelList, "List models (OpenAI)")}
+models_endpoint = AnthropicDoor(
+    {("GET", None): Operation(list_models, "chat:write", ModelsQuery, ModelList, "List models (OpenAI, Anthropic)")}
 )
-model_endpoint = OpenAIDoor(
-    {("GET", None): Operation(get_model, "chat:write", ModelReference, Model, "Get a model (OpenAI)")}
+model_endpoint = AnthropicDoor(
+    {("GET", None): Operation(get_model, "chat:write", ModelReference, Model, "Get a model (OpenAI, Anthropic)")}
 )
