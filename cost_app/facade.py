@@ -10,6 +10,9 @@ from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, Budg
 from cost_app.fallback import chains
 from cost_app.fallback import manage as chain_changes
 from cost_app.fallback.manage import ChainError
+from cost_app.finance import month_close, months
+from cost_app.finance.month_close import CloseState
+from cost_app.finance.months import Month
 from cost_app.ledger import (
     admission,
     attempt_queries,
@@ -51,12 +54,14 @@ __all__ = [
     "CallTerms",
     "Cause",
     "ChainError",
+    "CloseState",
     "CostMetrics",
     "CostOptimizer",
     "InvalidValueError",
     "ModelMinute",
     "ModelNotPricedError",
     "ModelState",
+    "Month",
     "NoModelError",
     "OptimizationRecommendation",
     "Performance",
@@ -129,9 +134,12 @@ class CostOptimizer:
     model_minutes = staticmethod(figures.model_minutes)
 
     reserved_requests = staticmethod(attempt_queries.reserved_requests)
+    months_of = staticmethod(months.months_of)
+    close_states = staticmethod(month_close.close_states)
     disagreements = staticmethod(reconciliation.disagreements)
     forget_unsent = staticmethod(unsent.forget)
     erase_attempts = staticmethod(erasure.erase_attempts)
+    erased_columns = frozenset(erasure.NOTHING_SAID)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)
     upload_jobs = staticmethod(tasks.upload_jobs)

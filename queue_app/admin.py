@@ -13,7 +13,7 @@ from aiinfra.tenants.admin import ReadOnlyAdmin, TenantAdmin
 from aiinfra.tenants.audit import user_actor
 from cost_app.facade import ProviderLimit
 from queue_app import control
-from queue_app.models import AIRequest, Priority, QueuePolicy
+from queue_app.models import AIRequest, ArchivedMonth, Priority, QueuePolicy
 from queue_app.ordering import provider_limits
 from queue_app.pages.forms import ProviderLimitForm
 
@@ -46,6 +46,16 @@ class AIRequestAdmin(ReadOnlyAdmin):
     ]
     ordering = ["-created_at"]
     exclude = ["fingerprint", "webhook"]
+
+
+@admin.register(ArchivedMonth)
+class ArchivedMonthAdmin(ReadOnlyAdmin):
+    """Months whose requests are in files."""
+
+    list_display = ["organization", "name", "requests", "archived_at", "directory"]
+    list_filter = ["organization"]
+    list_select_related = ["organization"]
+    ordering = ["-first_day", "organization"]
 
 
 @admin.register(QueuePolicy)

@@ -14,6 +14,7 @@ from aiinfra.tenants.key_access import KeyAccess, with_default_tags
 from aiinfra.tenants.security_log.reading import note_reading
 from cost_app.facade import BudgetBusyError, BudgetExceededError, ModelNotPricedError
 from queue_app import control
+from queue_app.archive.showing import archived_with, sentence
 from queue_app.models import AIRequest, Priority
 from queue_app.payloads import (
     Accepted,
@@ -221,7 +222,8 @@ def _paused(weights: list[int]) -> Paused:
 def _request(request_id: str) -> AIRequest:
     request = request_by_id(request_id)
     if request is None:
-        raise not_found()
+        archived = archived_with(request_id)
+        raise ApiError(404, "not_found", sentence(archived)) if archived else not_found()
     return request
 
 

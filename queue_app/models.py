@@ -227,3 +227,24 @@ class QueueTotal(OutcomeCounts):
 
     def __str__(self) -> str:
         return f"total of priority {self.priority}"
+
+
+class ArchivedMonth(TenantModel):
+    """A month whose requests were moved to files; see `queue_app.archive`. Written before the first one is deleted."""
+
+    first_day = models.DateField()
+    name = models.CharField(max_length=64)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(help_text="exclusive")
+    requests = models.PositiveIntegerField()
+    nano = models.BigIntegerField(help_text="what their calls cost when they were archived, in nano-dollars")
+    directory = models.CharField(max_length=500, help_text="where the files were written")
+    sha256 = models.CharField(max_length=64, help_text="of the manifest, which has that of the file")
+    archived_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "first_day"], name="archived_once_a_month")]
+        ordering = ["-first_day"]
+
+    def __str__(self) -> str:
+        return self.name

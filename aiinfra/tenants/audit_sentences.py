@@ -47,6 +47,7 @@ ACTIONS = {
     "delivery.retried": "sent a message to the channel {} again",
     "invoice.imported": "imported the invoice {}",
     "month.closed": "closed the month {}",
+    "month.archived": "archived the requests of {}",
     "price.repriced": "repriced {}",
     "recommendation.apply": "applied the recommendation “{}”",
     "recommendation.undo": "undid the recommendation “{}”",

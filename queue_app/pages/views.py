@@ -25,6 +25,7 @@ from aiinfra.tenants.staff import StaffRight, has_right
 from cache_app import create_semantic_cache
 from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
+from queue_app.archive.showing import archived_between, archived_with
 from queue_app.models import ENDED, LIVE, AIRequest
 from queue_app.pages.conversation import answer_blocks, other_parameters, tools_of, turns_of
 from queue_app.pages.export import COLUMNS, exported
@@ -138,6 +139,8 @@ def retry_requests(request: MemberRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def request_detail(request: MemberRequest, request_id: UUID) -> HttpResponse:
     """One request. For HTMX only the parts that can change, with status 286 once nothing will."""
+    if month := archived_with(request_id) if request_by_id(request_id) is None else None:
+        return render(request, "queue/archived.html", {"month": month}, status=404)
     found = _found(request_id)
     asks_part = is_partial(request)
     context = _detail_context(request, found, is_partial=asks_part)
@@ -186,10 +189,12 @@ def _live_again(request: MemberRequest, status: int = 200) -> HttpResponse:
 def _list(request: MemberRequest) -> HttpResponse:
     form = RequestFilterForm(request.GET)
     cursor = request.GET.get("cursor", "")
-    page = page_or_first(partial(page_of, form.narrowed()), cursor)
+    narrowed = form.narrowed()
+    page = page_or_first(partial(page_of, narrowed), cursor)
     chosen = form.chosen()
     context = {
         "form": form,
+        "archived": archived_between(narrowed.since, narrowed.until),
         "rows": request_rows(page),
         "is_filtered": bool(chosen),
         **page_links(chosen, cursor, page.next_cursor or ""),

@@ -30,7 +30,7 @@ BOUNDED = frozenset(
             "cache_app_cachepolicy",
             "cache_app_thresholdproposal",
         ),
-        *("queue_app_queuepolicy", "queue_app_queuetotal"),
+        *("queue_app_queuepolicy", "queue_app_queuetotal", "queue_app_archivedmonth"),
         # Emptied as soon as its rows are handled.
         *(
             "batches_batchline",
