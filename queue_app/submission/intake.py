@@ -79,7 +79,7 @@ def accept(
     flight: str | None = None,
     starter: Starter | None = None,
 ) -> AIRequest:
-    """Store a request and add it to the queue, unless the `starter` has started it.
+    """Store a request and add it to the queue, unless the `starter` has started it: then it needs no room there.
 
     `terms` and `lookup` are what the caller already knows about it; with a `flight` equal requests may follow it. A
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
@@ -90,13 +90,13 @@ def accept(
         return known
     if not is_configured(submission.provider):
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
-    position = place_in_queue(submission)
     terms = terms or call_terms(submission)
     if lookup is None and submission.cache_mode != "bypass":
         lookup = cache.prepare(question_of(submission, terms))
     try:
         charged = key_rates.charged(submission.key_limits, _order_of(submission, terms))
         with charged, starter.reserved(submission, terms) if starter else nullcontext({}) as started:
+            position = None if started else place_in_queue(submission)
             columns = {"starter": starter, "flight": flight, "accepted_position": position, **started}
             request = grouped(partial(store, submission, terms, lookup, **columns))
     except IntegrityError:

@@ -13,13 +13,13 @@ from aiinfra.gateway.lane.leases import Leases
 from aiinfra.gateway.waiting import WaitingRoom
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Attempt, LedgerEntry
 from queue_app.control import pause, resume
-from queue_app.models import AIRequest, Status
+from queue_app.models import AIRequest, QueuePolicy, Status
 from queue_app.ordering import index
 from queue_app.processing import in_flight, provider_call
-from tests.api.support import CHAT, MESSAGES, Caller, refused
+from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, refused
 from tests.gateway.conftest import has_free_places
 from tests.gateway.test_chat_waits import ask, in_a_thread, the_request
 from tests.providers.conftest import SandboxClient
@@ -56,6 +56,19 @@ def test_the_answer_comes_without_a_worker_and_leaves_nothing_behind(
     assert redis_client().zcard("{aiq}:claims") == 0
     assert in_flight.running_count() == 0
     assert has_free_places(room, 2)
+
+
+def test_a_call_that_starts_at_once_needs_no_place_in_a_full_queue(
+    program: Caller, organization: Organization, sandbox: SandboxClient, room: WaitingRoom
+) -> None:
+    index.mark_complete()
+    with organization_scope(organization.pk):
+        index.set_policy(QueuePolicy.objects.create(organization=organization, depth_limit=1))
+    assert program.post(QUEUE, enqueue_body(priority="low")).status_code == 202
+    refused(program.post(QUEUE, enqueue_body(priority="low")), 429)
+    response = ask(program)
+    assert response.status_code == 200, response.content
+    refused(ask(program, messages=[{"role": "user", "content": "And what waits?"}], priority="low"), 429)
 
 
 def test_an_equal_question_is_answered_from_the_cache(

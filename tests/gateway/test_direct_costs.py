@@ -38,4 +38,4 @@ def known(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
 def test_a_direct_call(program: Caller) -> None:
     with counted_costs() as costs:
         ask(program)
-    assert costs.counts == (18 + LOCKS, 3, 11)
+    assert costs.counts == (18 + LOCKS, 3, 10)
