@@ -94,7 +94,7 @@ class Stack:
     def prepare(self) -> None:
         """Database, Redis, sandbox and the organization `north`."""
         with self.database.migrating():
-            self.manage("migrate", "--verbosity", "0")
+            self.manage("migrate", "--skip-checks", "--verbosity", "0")
         for statement in self.database.witness:
             self.database.rows(statement)
         self.redis_server.start()

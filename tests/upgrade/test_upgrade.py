@@ -54,7 +54,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     connection = sqlite3.connect(database)
     connection.executescript(STORED)
     connection.close()
-    manage(database, "migrate", "--verbosity", "0")
+    manage(database, "migrate", "--skip-checks", "--verbosity", "0")
     return database
 
 
