@@ -27,8 +27,8 @@ test-quick: install-dev  ## Run the unit tests on SQLite, without the slow ones 
 test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (about 18 minutes)
 	@$(BIN)/python -m tests
 
-test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 10 minutes)
-	@$(BIN)/python -m pytest -q tests/hosts
+test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 8 minutes)
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/hosts
 
 mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \

@@ -10,8 +10,6 @@ from tests.hosts.clusters import Pair, Server
 from tests.hosts.load import Load
 from tests.support.processes import answers, wait_until
 
-SOON_S = 10
-
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Server, Server]]:
@@ -48,16 +46,16 @@ def test_the_new_primary_is_found_and_no_standby_is_used(stack: Stack, servers: 
         first.stop()
         wait_until(lambda: not is_ready(), "the outage to be seen")
         second.promote()
-        wait_until(is_ready, "readiness on the new primary", SOON_S)
+        wait_until(is_ready, "readiness on the new primary")
         load.wait_for_more(2)
         first.follow(second)
         end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
         second.execute(f"{end_all} AND pid <> pg_backend_pid()")
-        wait_until(is_ready, "readiness after all connections ended", SOON_S)
+        wait_until(is_ready, "readiness after all connections ended")
         load.wait_for_more(2)
     assert not [each for each in load.failures if " 500 " in each], load.failures
     second.stop()
     assert not any(is_ready() for _ in range(3))
     second.start()
-    wait_until(is_ready, "readiness once the primary is back", SOON_S)
+    wait_until(is_ready, "readiness once the primary is back")
     assert set(assert_sound(stack, load.accepted).values()) == {"completed"}
