@@ -5,8 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from aiinfra import command
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
 from aiinfra.tenants.models import Organization
@@ -16,7 +17,7 @@ from queue_app.archive.files import ArchiveError, alone_in
 from queue_app.models import ArchivedMonth
 
 
-class Command(BaseCommand):
+class Command(command.Command):
     """Move the requests of closed months to files, or check the files."""
 
     help = "Move the requests of closed months to compressed files. Their costs stay in the ledger."
