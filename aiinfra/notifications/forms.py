@@ -7,8 +7,8 @@ from aiinfra.notifications.channels import ChannelError, check_target, why_unsen
 from aiinfra.notifications.models import Channel, ChannelKind
 
 REQUESTS_HELP = (
-    "Request webhooks notify the URL that a request or API key names when a request ends. Leave their address empty. "
-    "Add them once to get the signing secret."
+    "Request webhooks notify the URL that a request or API key names when a request ends. They have no address and no "
+    "severity of their own. Add them once to get the signing secret."
 )
 
 
@@ -39,6 +39,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             return
         if problem := why_unsendable(kind):
             self.add_error("kind", problem)
+        if kind == ChannelKind.REQUESTS:
+            self.cleaned_data["target"] = ""  # what was typed before this kind hid the field
+            return
         if target is None:
             return
         try:
