@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 from django.conf import settings
-from django.db import Error, connections
+from django.db import Error, close_old_connections, connections
 from redis.exceptions import RedisError
 from rq.worker import BaseWorker
 
@@ -76,7 +76,8 @@ class Heartbeat:
         while not self._ended.wait(min(BEAT_S, settings.QUEUE_LEASE_S / 3)):
             if os.getppid() != self._parent_pid:
                 in_flight.stopping.set()
-            for duty in (self._renew_claims, self._report):
+            # The connection returns to the pool, for the threads that have work.
+            for duty in (self._renew_claims, close_old_connections, self._report):
                 try:
                     duty()
                 except Exception:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rq
+from django.db import connection
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 from rq import Queue, SimpleWorker, Worker
@@ -190,6 +191,19 @@ def test_leases_are_renewed_despite_other_failures(redis_url: str, monkeypatch: 
     with beat:
         monkeypatch.setattr(beat, "_beat", fail)
         wait_until(lambda: len(renewals) >= 3, "the third renewal")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_heartbeat_leaves_its_connection_to_the_slots(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # as with a pool
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.02)
+    monkeypatch.setattr(heartbeat, "renew", lambda _attempts: connection.ensure_connection())
+    beat = Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer))
+    kept: list[object] = []
+    with beat:
+        monkeypatch.setattr(beat, "_report", lambda: kept.append(connection.connection))
+        wait_until(lambda: kept, "a beat")
+    assert kept[0] is None
 
 
 def test_an_orphaned_worker_drains(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
