@@ -95,6 +95,7 @@ def _deactivate(_organization_id: int, key: str) -> None:
     from django.contrib import admin
     from django.test import RequestFactory
 
+    import aiinfra.urls  # noqa: F401 - registers the admin's pages
     from aiinfra.tenants.models import User
 
     person = _row(key).created_by
