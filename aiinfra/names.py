@@ -6,21 +6,18 @@ Spellings that look alike must be the same name everywhere; otherwise a trailing
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated
 
 from django.core.exceptions import ValidationError
-from pydantic import AfterValidator, Field
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 """Unicode categories of spaces, control and format characters, such as the zero-width space."""
 
-HIDDEN = (
-    r"\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB"
-    r"\U000E0001-\U000E007F"
+HIDDEN_CHARACTER = re.compile(
+    r"[\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB"
+    r"\U000E0001-\U000E007F]"
 )
 """Control and format characters of Unicode, which hide text or turn it around, without the joiners (U+200C, U+200D) of
 emoji and of Persian and Indic words."""
-HIDDEN_CHARACTER = re.compile(f"[{HIDDEN}]")
 
 
 def check_visible(text: str) -> str:
@@ -36,14 +33,6 @@ def validate_visible(text: str) -> None:
         check_visible(text)
     except ValueError as error:
         raise ValidationError(f"N{str(error)[1:]}.") from None
-
-
-VisibleText = Annotated[
-    str,
-    AfterValidator(check_visible),
-    Field(json_schema_extra={"pattern": f"^[^{HIDDEN.partition(chr(92) + 'U')[0]}]*$"}),
-]
-"""A name in a payload. JSON Schema cannot name characters beyond 16 bits."""
 
 
 def normal_name(text: str) -> str:

@@ -7,12 +7,10 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
-from aiinfra.names import VisibleText
 from aiinfra.providers.payloads import UsageIn
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-NewTag = Annotated[VisibleText, StringConstraints(min_length=1, max_length=64)]
 EntryId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 LayerName = Literal["exact", "semantic"]
 
@@ -56,7 +54,7 @@ class StoreIn(QuestionIn):
     """Store an answer."""
 
     response: GivenAnswer
-    tags: Annotated[list[NewTag], Field(max_length=20)] = []
+    tags: Annotated[list[Tag], Field(max_length=20)] = []
     metadata: dict[str, Any] = {}
 
 

@@ -8,14 +8,12 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJ
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
-from aiinfra.names import VisibleText
 from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING, OTHER_MEMBERS
 from aiinfra.webhook_urls import SCHEMA
 from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
-Reference = Annotated[VisibleText, StringConstraints(max_length=128)]
-Tag = Annotated[VisibleText, StringConstraints(min_length=1, max_length=64)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PriorityName = Literal["low", "normal", "high", "critical"]
 CacheMode = Literal["use", "bypass", "refresh", "only"]
 ServiceTier = Literal["auto", "standard", "flex", "priority"]
@@ -72,8 +70,8 @@ class CallOptions(ApiModel):
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=2_048)]
     priority: PriorityName = "normal"
-    user_id: Reference = ""
-    conversation_id: Reference = ""
+    user_id: ShortText = ""
+    conversation_id: ShortText = ""
     max_retries: Annotated[int, Field(ge=0, le=10), WHOLE_FLOATS] = 3
     timeout: Annotated[
         int, Field(ge=1_000, le=120_000, description="timeout of each provider call, in ms"), WHOLE_FLOATS

@@ -8,7 +8,6 @@ from pydantic_core import PydanticCustomError
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import NANO, Dollars
-from aiinfra.names import VisibleText
 from aiinfra.providers.payloads import UsageIn
 from aiinfra.providers.usage.spellings import TIERS
 from cost_app.budgets.payloads import AmountIn, MomentIn
@@ -17,7 +16,7 @@ PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
 GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
 PriorityName = Literal["low", "normal", "high", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Tag = Annotated[VisibleText, StringConstraints(min_length=1, max_length=64)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
 """A service tier; `default` and `auto` are OpenAI's names for the standard one."""
 MOST_DOLLARS = 100_000
@@ -164,7 +163,7 @@ class CallFacts(ApiModel):
 
     latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
     cached: bool = False
-    user_id: Annotated[VisibleText, StringConstraints(max_length=128)] = ""
+    user_id: Annotated[str, StringConstraints(max_length=128)] = ""
     priority: PriorityName | None = None
     success: bool = True
     tags: Annotated[list[Tag], Field(max_length=20)] = []

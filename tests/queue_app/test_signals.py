@@ -61,7 +61,7 @@ def test_the_scheduler_handles_a_signal_inside_a_lock(monkeypatch: pytest.Monkey
     assert heard == [True]
 
 
-@pytest.mark.usefixtures("redis_url")
+@pytest.mark.usefixtures("redis_url", "db")
 def test_every_list_of_the_scheduler_ends_after_a_signal_and_does_nothing_more() -> None:
     stopping, done = StopFlag(), []
 

@@ -131,7 +131,7 @@ def test_the_page_and_its_table_say_the_same(told: Told) -> None:
     for shown in (
         f"Spent this month {money(told.nano)}",
         f"Calls {told.requests} {told.failed} failed",
-        f"Answered from cache {number_format(round(told.hit_rate, 1), 1)}% {told.hits} of {answers} answers",
+        f"Answered from cache {number_format(round(told.hit_rate, 1), 1)} % {told.hits} of {answers} answers",
         f"Saved by caching {money(told.saved)}",
     ):
         assert shown in page
