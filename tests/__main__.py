@@ -55,8 +55,7 @@ PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()),
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
-HOSTS = Part("tests of several hosts", "hosts", ("tests/hosts",), distribution="loadfile")
-PARTS = [UNIT, PROCESSES, UNIT_POSTGRES, PROCESSES_POSTGRES, HOSTS, BROWSER]
+PARTS = [UNIT, PROCESSES, UNIT_POSTGRES, PROCESSES_POSTGRES, BROWSER]
 """Taken in this order, `AT_ONCE` at a time: process and browser tests mostly wait, unit tests compute."""
 AT_ONCE = 2
 
@@ -80,14 +79,13 @@ def main(arguments: list[str]) -> int:
         result = _run(QUICK, "", sys.stdout.fileno())
         gap = "slow, process and browser tests, and PostgreSQL: `make test` runs them"
         return _last_word([result], [gap], is_failing=False)
-    postgres, is_ci = _postgres(), bool(os.environ.get("AIINFRA_CI"))
+    postgres = _postgres()
     missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
-    missing |= set() if is_ci else {HOSTS}
     missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES}
     with ThreadPoolExecutor(AT_ONCE) as threads:
         parts = [part for part in PARTS if part not in missing]
         results = list(threads.map(lambda part: _run_and_print(part, postgres), parts))
-    return _last_word(results, list(_gaps(missing)), is_failing=is_ci)
+    return _last_word(results, list(_gaps(missing)), is_failing=bool(os.environ.get("AIINFRA_CI")))
 
 
 def _postgres() -> str:
@@ -166,8 +164,6 @@ def _gaps(missing: set[Part]) -> Iterator[str]:
         yield "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; everything ran on SQLite only"
     if BROWSER in missing:
         yield f"the browser tests: there is no {CHROMIUM}"
-    if HOSTS in missing:
-        yield "the tests of several hosts: `make test-hosts` runs them"
 
 
 def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:
