@@ -156,6 +156,8 @@ def mark_listening(organization_id: int) -> None:
 def listening() -> list[int]:
     """The organizations with a client now. Raises RedisError."""
     client = redis_client()
+    if not client.exists(_LISTENING):
+        return []
     now = client.time()[0]
     with client.pipeline(transaction=False) as pipeline:
         pipeline.zremrangebyscore(_LISTENING, "-inf", now)

@@ -1,7 +1,5 @@
 """Stops loops on a signal."""
 
-import time
-
 
 class StopFlag:
     """Set by a signal handler, checked by loops. Takes no lock.
@@ -23,9 +21,4 @@ class StopFlag:
 
     def is_set(self) -> bool:
         """Whether a stop was requested."""
-        return self._is_set
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep, then return whether a stop was requested. A request does not interrupt the sleep, so keep it short."""
-        time.sleep(seconds)
         return self._is_set

@@ -49,11 +49,21 @@ def fold_counts() -> None:
     before. Counted days stay unchanged when the organization changes its time zone.
     """
     with system_scope():
-        zones = {each: ZoneInfo(name) for each, name in Organization.objects.values_list("id", "time_zone")}
-        while _fold_hits(zones):
-            pass
-        registered = sorted(map(int, redis_client().smembers(counts.REGISTERED)))
-        one_by_one(registered, lambda organization_id: _fold_notes(organization_id, zones.get(organization_id)))
+        if _first_uncounted.run():
+            zones = _time_zones()
+            while _fold_hits(zones):
+                pass
+        if registered := sorted(map(int, redis_client().smembers(counts.REGISTERED))):
+            zones = _time_zones()
+            one_by_one(registered, lambda organization_id: _fold_notes(organization_id, zones.get(organization_id)))
+
+
+_first_uncounted = CacheHit.objects.prepare_select(lambda hits: hits.filter(UNCOUNTED).order_by("at")[:1])
+"""Its SQL is written once, and it needs no transaction: usually there is none."""
+
+
+def _time_zones() -> dict[int, ZoneInfo]:
+    return {each: ZoneInfo(name) for each, name in Organization.objects.values_list("id", "time_zone")}
 
 
 def fold_organization(organization: Organization) -> None:

@@ -33,8 +33,10 @@ def record_refusal(window_id: int, bound_nano: int) -> None:
 def count_refusals() -> set[int]:
     """Add the counts since the last run to the windows; returns their organizations. Raises RedisError.
 
-    One statement for each window that refused something, none if nothing was refused.
+    One statement for each window that refused something. If nothing was refused, one plain command to Redis.
     """
+    if not redis_client().exists(COUNTS, BOUNDS):
+        return set()
     with redis_client().pipeline() as pipeline:
         pipeline.hgetall(COUNTS)
         pipeline.hgetall(BOUNDS)

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from aiinfra.one_by_one import one_by_one
+from aiinfra.tenants.statements import Parameter
 from cost_app.budgets.terms import NANO_MAX
 from cost_app.models import Budget, BudgetWindow
 
@@ -54,19 +55,26 @@ def _take_over(before: BudgetWindow, window: BudgetWindow) -> bool:
     return is_ours
 
 
+IS_CURRENT = Q(
+    starts_at__lte=Parameter("now", "starts_at"), ends_at__gt=Parameter("now", "ends_at"), budget__is_active=True
+)
+AGREES = Q(limit_nano=F("budget__limit_nano") + F("rollover_nano"), enforcement=F("budget__enforcement"))
+_with_other_settings = BudgetWindow.objects.prepare_select(
+    lambda windows: windows.filter(IS_CURRENT).exclude(AGREES).select_related("budget")
+)
+_that_carry_over = BudgetWindow.objects.prepare_select(
+    lambda windows: windows.filter(IS_CURRENT, budget__rollover_unused=True)
+)
+
+
 def refresh_rollovers(now: datetime | None = None) -> None:
     """Recompute the carry-over of every current window; for the sweeper.
 
     A window that was opened while its budget was being changed also gets the budget's current settings.
     """
     now = now or timezone.now()
-    current = BudgetWindow.objects.filter(starts_at__lte=now, ends_at__gt=now, budget__is_active=True)
-    agrees = Q(
-        limit_nano=F("budget__limit_nano") + F("rollover_nano"),
-        enforcement=F("budget__enforcement"),
-    )
-    one_by_one(current.exclude(agrees).select_related("budget"), apply_settings)
-    one_by_one(current.filter(budget__rollover_unused=True), refresh_rollover)
+    one_by_one(_with_other_settings.run(now=now), apply_settings)
+    one_by_one(_that_carry_over.run(now=now), refresh_rollover)
 
 
 def apply_settings(window: BudgetWindow) -> None:

@@ -11,6 +11,7 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import BillState, TokenUsage
 from aiinfra.providers.registry import adapter_for
 from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.statements import Parameter
 from cost_app.ledger.attempts import estimate, refund, settle
 from cost_app.models import Attempt
 from cost_app.models.ledger import UNKNOWN_OUTCOME
@@ -22,11 +23,20 @@ WORKER_LOST = "WORKER_LOST"
 Bill = tuple[BillState, TokenUsage | None]
 
 
+_any_overdue = Attempt.objects.prepare_select(
+    lambda rows: rows.filter(UNKNOWN_OUTCOME, deadline_at__lt=Parameter("now", "deadline_at"))[:1]
+)
+"""Its SQL is written once: usually there is none."""
+
+
 def sweep_unknown_outcomes() -> int:
     """Book or correct the calls whose timeout has passed; returns how many were checked."""
     silent: set[str] = set()
+    now = database_time.now()
     with system_scope():
-        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=database_time.now())
+        if not _any_overdue.run(now=now):
+            return 0
+        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=now)
         oldest = unknown.select_related("price").order_by("deadline_at")[:BATCH]
         one_by_one(oldest, lambda attempt: _sweep(attempt, silent), give_up=_ask_later)
         return len(oldest)

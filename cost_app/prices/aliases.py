@@ -26,7 +26,7 @@ def targets_of(models: Iterable[tuple[str, str]], at: datetime) -> dict[tuple[st
 def aliases_in_force(at: datetime) -> dict[tuple[str, str], str]:
     """Every (provider, alias) with the model whose price it has at an instant."""
     begun = ModelAlias.objects.filter(state=ProposalState.APPROVED, effective_from__lte=at).order_by("effective_from")
-    newest = {(row.provider, row.alias): row.model for row in begun}
+    newest = {(provider, alias): model for provider, alias, model in begun.values_list("provider", "alias", "model")}
     return {alias: model for alias, model in newest.items() if model}
 
 

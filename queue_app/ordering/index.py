@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -201,11 +201,6 @@ def recount() -> None:
     run("recount")
 
 
-def is_complete() -> bool:
-    """False until `mark_complete`, and again after Redis has lost its data. Raises RedisError."""
-    return bool(redis_client().get(PREFIX + "complete") == LAYOUT)
-
-
 def mark_complete() -> None:
     """Record that all rows and policies have been added. Raises RedisError."""
     redis_client().set(PREFIX + "complete", LAYOUT)
@@ -220,18 +215,33 @@ def drop_other_layout() -> None:
     client.delete(*lanes, *(PREFIX + name for name in ("heads", "delayed", "depth", "held", "complete")))
 
 
-def size() -> int:
-    """Number of requests in the index: waiting, delayed and claimed. Raises RedisError."""
+class State(NamedTuple):
+    """What the index has. `size` is the number of requests in it: waiting, delayed and claimed.
+
+    `is_complete` is False until `mark_complete`, and again after Redis has lost its data.
+    """
+
+    is_complete: bool
+    size: int
+
+
+def state() -> State:
+    """In one round trip, because it is read every second. Raises RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
+        pipeline.get(PREFIX + "complete")
         pipeline.zcard(PREFIX + "delayed")
         pipeline.zcard(PREFIX + "claims")
-        delayed, claims = pipeline.execute()
-    return ready_total() + int(delayed) + int(claims)
+        pipeline.hmget(PREFIX + "depth", WEIGHTS)
+        layout, delayed, claims, ready = pipeline.execute()
+    return State(layout == LAYOUT, int(delayed) + int(claims) + _sum(ready))
 
 
 def ready_total() -> int:
     """Requests of all organizations that could start now. Raises RedisError."""
-    counts = redis_client().hmget(PREFIX + "depth", [str(priority.value) for priority in Priority])
+    return _sum(redis_client().hmget(PREFIX + "depth", WEIGHTS))
+
+
+def _sum(counts: Iterable[str | bytes | None]) -> int:
     return sum(int(count or 0) for count in counts)
 
 

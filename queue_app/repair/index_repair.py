@@ -11,10 +11,11 @@ from redis.exceptions import RedisError
 from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.statements import Parameter
 from queue_app.models import LIVE, AIRequest, QueuePolicy, RequestContent, Status
 from queue_app.ordering import index, provider_limits
 from queue_app.ordering.claims import Claim
-from queue_app.ordering.index import IndexEntry
+from queue_app.ordering.index import IndexEntry, State
 from queue_app.packing import unpack
 from queue_app.processing import heartbeat, outcomes
 from queue_app.repair.outage import Outage
@@ -56,8 +57,9 @@ class IndexRepair:
         Raises RedisError.
         """
         with system_scope():
-            if index.is_complete():
-                self._enter_missing(live)
+            state = index.state()
+            if state.is_complete:
+                self._enter_missing(live, state)
             else:
                 self._repair_index()
 
@@ -66,11 +68,11 @@ class IndexRepair:
         index.recount()
         restore_policies()
         provider_limits.enter_limits()
-        self._enter_missing(sum(_indexed(status).count() for status in LIVE))
+        self._enter_missing(sum(_indexed(status).count() for status in LIVE), index.state())
 
-    def _enter_missing(self, live: int) -> None:
-        missing = live > index.size()
-        if not index.is_complete() or (missing and self._rows_were_missing):
+    def _enter_missing(self, live: int, state: State) -> None:
+        missing = live > state.size
+        if not state.is_complete or (missing and self._rows_were_missing):
             if live:  # a new installation has an empty Redis too, and has lost nothing
                 logger.info("Redis does not have every request; adding all of them", extra={"fields": {"live": live}})
             provider_limits.record_calls()
@@ -81,6 +83,21 @@ class IndexRepair:
         self._looks += 1
 
 
+_any_expired = AIRequest.objects.prepare_select(
+    lambda rows: rows.filter(status=Status.PROCESSING, lease_until__lt=Parameter("now", "lease_until"))[:1]
+)
+"""Its SQL is written once: usually there is none."""
+_policies = QueuePolicy.objects.prepare_select(lambda rows: rows)
+
+
+def _lost() -> list[AIRequest]:
+    now = database_time.now()
+    if not _any_expired.run(now=now):
+        return []
+    expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=now)
+    return list(expired.order_by("lease_until")[:BATCH])
+
+
 def recover_expired_leases(outage: Outage | None = None) -> int:
     """Return requests whose lease expired to the queue. Returns how many were examined: none during an outage.
 
@@ -88,8 +105,7 @@ def recover_expired_leases(outage: Outage | None = None) -> int:
     """
     outage = outage or Outage()
     with outage.watched():
-        expired = AIRequest.objects.filter(status=Status.PROCESSING, lease_until__lt=database_time.now())
-        lost = list(expired.order_by("lease_until")[:BATCH])
+        lost = _lost()
         if not lost:
             outage.forget()
         elif not outage.is_over(partial(_write_to, lost[0])):
@@ -117,6 +133,8 @@ def _give_up(request: AIRequest) -> None:
 def drop_orphaned_claims() -> None:
     """End claims in the index that no row backs. Raises RedisError."""
     old = index.old_claims(settings.QUEUE_LEASE_S)
+    if not old:
+        return
     running = AIRequest.objects.filter(id__in=[entry.request_id for entry in old], status=Status.PROCESSING)
     still_running = set(running.values_list("id", flat=True))
     dead = [entry for entry in old if entry.request_id not in still_running]
@@ -130,7 +148,7 @@ def restore_policies() -> None:
     Redis was down when one changed, was emptied, or received two changes in the wrong order.
     """
     known = index.known_terms()
-    policies = {policy.organization_id: policy for policy in QueuePolicy.objects.all()}
+    policies = {policy.organization_id: policy for policy in _policies.run()}
     everyone = [policies.get(each) or QueuePolicy(organization_id=each) for each in known.keys() | policies.keys()]
     one_by_one(everyone, lambda policy: _enter_policy(policy, known.get(policy.organization_id)))
 

@@ -33,7 +33,7 @@ def test_it_is_accepted_with_a_key(program: Caller, organization: Organization) 
         assert request.api_key is not None and request.user_ref == ""
         assert unpack(RequestContent.objects.get().call)["messages"] == MESSAGES
         assert Attempt.objects.get().request_id == request.id
-    assert index.size() == 1
+    assert index.state().size == 1
 
 
 def test_it_is_accepted_with_a_session(browser: Caller, organization: Organization) -> None:

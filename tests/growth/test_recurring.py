@@ -74,7 +74,7 @@ def organization(long_history: Organization, db: None) -> Organization:
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Every job of the scheduler, as the command starts it."""
     found: list[Job] = []
-    monkeypatch.setattr(scheduler, "_run", lambda jobs, _stopping: found.extend(jobs))
+    monkeypatch.setattr(scheduler, "_run", lambda jobs, *_: found.extend(jobs))
     monkeypatch.setattr("signal.signal", lambda *_: None)
     call_command("scheduler")
     return found

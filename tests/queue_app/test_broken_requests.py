@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("scoped", "no_fallback")
 def ended() -> tuple[str, str, int]:
     """Status, error code and crashes of the only request; nothing is left in the index, no money is held."""
     request = AIRequest.objects.get()
-    assert index.size() == 0
+    assert index.state().size == 0
     assert not Attempt.objects.filter(state__in=["reserved", "dispatched"]).exists()
     return request.status, request.error_code, request.crashes
 

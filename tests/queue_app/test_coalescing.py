@@ -35,7 +35,7 @@ def test_an_equal_request_follows_without_an_attempt(send: Ask) -> None:
     assert (leader.leader_id, follower.leader_id) == (None, leader.id)
     assert (now(leader).flight is not None, now(follower).flight) == (True, None)
     assert [attempt.request_id for attempt in Attempt.objects.all()] == [leader.id]
-    assert index.size() == 1
+    assert index.state().size == 1
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_index_repair_never_adds_followers(send: Ask, monkeypatch: pytest.Monkey
             mender.run()
     assert rebuilt == [], "followers were missed in the index"
     index_repair.rebuild_index()
-    assert index.size() == 1
+    assert index.state().size == 1
     redis_client().flushall()
     IndexRepair().run()
-    assert index.size() == 1
+    assert index.state().size == 1
     assert claimed().request.id == leader.id
     assert claim_next("worker") is None
     assert statuses(*followers) == [Status.PENDING] * 2

@@ -39,7 +39,7 @@ def states() -> list[str]:
 def test_a_pending_request_is_cancelled_immediately(submit: Submit) -> None:
     request = submit()
     cancel()
-    assert (row().status, states(), index.size(), claim_next("w")) == (Status.CANCELLED, ["released"], 0, None)
+    assert (row().status, states(), index.state().size, claim_next("w")) == (Status.CANCELLED, ["released"], 0, None)
     event = AuditEvent.objects.get()
     assert (event.verb, event.actor, event.target) == ("request.cancelled", "user:ann", str(request.id))
 
@@ -49,13 +49,13 @@ def test_a_claimed_request_is_never_sent_after_its_cancellation(claimed: Claimed
     cancel()
     process(claim)
     assert provider.calls == []
-    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released"], 0)
+    assert (row().status, states(), index.state().size) == (Status.CANCELLED, ["released"], 0)
 
 
 def test_an_answer_after_cancellation_is_booked_and_dropped(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [lambda _attempt: (cancel(), answer())[1]]
     process(claimed())
-    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["settled"], 0)
+    assert (row().status, states(), index.state().size) == (Status.CANCELLED, ["settled"], 0)
     assert LedgerEntry.objects.get().nano > 0
     assert RequestContent.objects.get().response is None
 
@@ -74,7 +74,7 @@ def test_a_request_waiting_for_a_retry_can_be_cancelled(claimed: Claimed, provid
     provider.script = [refusal("RATE_LIMITED", retry_after_s=60)]
     process(claimed())
     cancel()
-    assert (row().status, states(), index.size()) == (Status.CANCELLED, ["released", "released"], 0)
+    assert (row().status, states(), index.state().size) == (Status.CANCELLED, ["released", "released"], 0)
 
 
 def test_cancelling_works_without_redis(submit: Submit, settings: Settings, redis_url: str) -> None:
@@ -84,7 +84,7 @@ def test_cancelling_works_without_redis(submit: Submit, settings: Settings, redi
     settings.REDIS_URL = redis_url
     assert row().status == Status.CANCELLED
     assert claim_next("worker") is None
-    assert index.size() == 0
+    assert index.state().size == 0
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])

@@ -62,7 +62,12 @@ Start = Callable[..., tuple[AIRequest, DirectCall]]
 def nothing_counts() -> bool:
     """Whether the index knows of no request."""
     client = redis_client()
-    counts = [client.zcard("{aiq}:claims"), client.hlen("{aiq}:inflight"), client.hlen("{aiq}:unsent"), index.size()]
+    counts = [
+        client.zcard("{aiq}:claims"),
+        client.hlen("{aiq}:inflight"),
+        client.hlen("{aiq}:unsent"),
+        index.state().size,
+    ]
     return not any(counts)
 
 

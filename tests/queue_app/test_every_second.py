@@ -69,14 +69,14 @@ def test_an_emptied_redis_is_filled_at_once(duties: EverySecond, submit: Submit)
     submit()
     redis_client().flushall()
     duties.run()
-    assert index.size() == 1
+    assert index.state().size == 1
 
 
 def test_a_request_that_redis_does_not_have_is_added(duties: EverySecond, submit: Submit) -> None:
     index.remove(submit())
     duties.run()
     duties.run()
-    assert index.size() == 1
+    assert index.state().size == 1
 
 
 def test_a_duty_that_fails_does_not_stop_the_others(

@@ -149,7 +149,7 @@ def test_a_retry_waits_until_it_is_due() -> None:
     request = request_of()
     request.not_before = datetime(2999, 1, 1, tzinfo=UTC)
     index.admit([request])
-    assert (index.claim(), index.size(), index.ready_total()) == (None, 1, 0)
+    assert (index.claim(), index.state().size, index.ready_total()) == (None, 1, 0)
     redis_client().zadd(index.PREFIX + "delayed", dict.fromkeys(redis_client().zrange("{aiq}:delayed", 0, -1), 1))
     assert index.promote() == 1
     assert index.claim() == IndexEntry.of(request)
@@ -161,7 +161,7 @@ def test_removing_deletes_ready_and_delayed_requests() -> None:
     index.admit([ready, delayed])
     for request in (ready, delayed, ready):
         index.remove(request)
-    assert (index.size(), index.claim()) == (0, None)
+    assert (index.state().size, index.claim()) == (0, None)
 
 
 def test_the_position_counts_earlier_requests_of_the_organization() -> None:
@@ -185,11 +185,11 @@ def test_only_claims_beyond_the_age_are_old() -> None:
 
 
 def test_the_completeness_mark_is_lost_with_the_data() -> None:
-    assert not index.is_complete()
+    assert not index.state().is_complete
     index.mark_complete()
-    assert index.is_complete()
+    assert index.state().is_complete
     redis_client().flushall()
-    assert not index.is_complete()
+    assert not index.state().is_complete
 
 
 def test_every_priority_has_a_head_start() -> None:

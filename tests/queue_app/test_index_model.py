@@ -274,7 +274,7 @@ class IndexMachine(RuleBasedStateMachine):
         assert {key: count for key, count in depths.items() if key[0] is not None} == dict(expected)
         assert {key[1]: n for key, n in depths.items() if key[0] is None and n} == dict(everyone)
         assert index.ready_total() == len(self.model.ready)
-        assert index.size() == len(self.model.ready) + len(self.model.delayed) + len(self.model.claims)
+        assert index.state().size == len(self.model.ready) + len(self.model.delayed) + len(self.model.claims)
 
     @invariant()
     def flights_are_true(self) -> None:

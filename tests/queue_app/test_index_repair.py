@@ -47,7 +47,7 @@ def test_a_new_installation_logs_no_loss(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.INFO):
         seasoned().run()
     assert [record.message for record in caplog.records if record.name == index_repair.__name__] == []
-    assert index.is_complete()
+    assert index.state().is_complete
 
 
 def test_an_emptied_redis_is_logged_if_requests_are_missing(submit: Submit, caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +63,7 @@ def test_a_row_missing_twice_is_added(submit: Submit) -> None:
     request, mender = submit(), seasoned()
     index.remove(request)
     mender.run()
-    assert index.size() == 0
+    assert index.state().size == 0
     mender.run()
     assert index.claim() == IndexEntry.of(request)
 
@@ -177,7 +177,7 @@ def test_one_run_rebuilds_an_emptied_redis(submit: Submit, organization: Organiz
     index.admit(AIRequest.objects.filter(id=delayed.id))
     mender = seasoned()
     before, due = everything(), due_of_delayed()
-    assert index.size() == 7
+    assert index.state().size == 7
     redis_client().flushall()
     mender.run()
     assert everything() == before
@@ -267,7 +267,7 @@ def test_the_index_of_an_earlier_release_is_dropped_and_rebuilt(submit: Submit, 
     client.zadd(index.PREFIX + "delayed", {f"{organization.pk}:100:{running.id}:1.5": 1})
     client.hset(index.PREFIX + "depth", "100", "7")
     IndexRepair().run()
-    assert (index.ready_total(), index.size(), index.is_complete()) == (1, 2, True)
+    assert (index.ready_total(), index.state().size, index.state().is_complete) == (1, 2, True)
     assert not client.exists(f"{index.PREFIX}lane:{organization.pk}:100")
     assert index.claim() == IndexEntry.of(running)
     assert index.claim() is None

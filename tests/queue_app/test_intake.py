@@ -57,7 +57,7 @@ def test_the_call_names_a_tier_only_if_the_client_did_so_that_old_idempotency_ke
 
 def test_a_request_is_indexed_and_wakes_a_worker(submit: Submit) -> None:
     request = submit()
-    assert index.size() == 1
+    assert index.state().size == 1
     assert ticket_queue().count == 1
     claim = claim_next("worker")
     assert claim and claim.request.id == request.id
@@ -89,7 +89,7 @@ def test_a_crash_before_the_commit_leaves_nothing(
         patched.setattr(*dies_at, die, raising=False)
         submit()
     assert nothing_is_stored()
-    assert index.size() == 0
+    assert index.state().size == 0
 
 
 def test_a_crash_after_the_commit_keeps_the_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_without_redis_a_request_is_accepted_and_indexed_later(
     assert request.accepted_position == 1
     assert submit().accepted_position == 2
     settings.REDIS_URL = redis_url
-    assert index.size() == 0
+    assert index.state().size == 0
     IndexRepair().run()
     claim = claim_next("worker")
     assert claim and claim.request.id == request.id
@@ -177,7 +177,7 @@ def test_the_position_counts_earlier_requests(submit: Submit, other_organization
 def test_a_repeat_with_the_same_key_is_the_same_request(submit: Submit) -> None:
     first = submit(idempotency_key="k")
     assert submit(idempotency_key="k").id == first.id
-    assert AIRequest.objects.count() == Attempt.objects.count() == index.size() == 1
+    assert AIRequest.objects.count() == Attempt.objects.count() == index.state().size == 1
 
 
 def test_a_repeat_is_answered_even_if_the_queue_is_full(submit: Submit, organization: Organization) -> None:

@@ -59,7 +59,7 @@ def picture(claim: Claim) -> dict[str, object]:
         "attempts": list(Attempt.objects.exclude(number=1).order_by("number").values()),
         "claims": client.zrange(index.PREFIX + "claims", 0, -1, withscores=True),
         "in flight": client.hgetall(index.PREFIX + "inflight"),
-        "waiting": (index.ready_total(), index.size()),
+        "waiting": (index.ready_total(), index.state().size),
         "cached": kept and kept.response["content"],
     }
 

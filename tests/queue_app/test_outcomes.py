@@ -32,7 +32,7 @@ def test_an_answer_ends_the_request_and_books_its_cost(claimed: Claimed, provide
     assert (row().status, row().lease_until, states(), booked()) == (Status.COMPLETED, None, ["settled"], COST)
     response = unpack(RequestContent.objects.get().response or b"")
     assert response == {"role": "assistant", "content": "Hello.", "finishReason": "stop"}
-    assert index.size() == 0
+    assert index.state().size == 0
     (attempt, call) = provider.calls[0]
     assert (attempt.id, call.max_tokens, call.timeout_s) == (Attempt.objects.get().id, 4096, 30)
 
@@ -43,7 +43,7 @@ def test_an_answer_in_time_starts_no_other_worker(
     """One statement less for every request that goes well."""
     monkeypatch.setattr(outcomes, "_has_heir", lambda _claim: pytest.fail("asked"))
     process(claimed())
-    assert (row().status, index.size()) == (Status.COMPLETED, 0)
+    assert (row().status, index.state().size) == (Status.COMPLETED, 0)
 
 
 def test_the_attempt_is_marked_as_sent_before_the_call(claimed: Claimed, provider: ScriptedProvider) -> None:
@@ -105,7 +105,7 @@ def test_returning_a_cancelled_request_leaves_no_index_entry(claimed: Claimed) -
     claim = claimed()
     control.cancel(row(), actor="user:x")
     outcomes.give_back(claim)
-    assert (row().status, index.size()) == (Status.CANCELLED, 0)
+    assert (row().status, index.state().size) == (Status.CANCELLED, 0)
 
 
 @pytest.mark.parametrize(

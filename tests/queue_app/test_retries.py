@@ -141,4 +141,4 @@ def test_a_retry_without_budget_ends_the_request_with_both_reasons(
     process(claim)
     assert (row().status, row().error_code, row().attempt_number) == (Status.FAILED, code, 1)
     assert row().error_message.startswith("it said SERVER_ERROR. Not retried: The daily")
-    assert (states(), index.size()) == (["released"], 0)
+    assert (states(), index.state().size) == (["released"], 0)

@@ -20,7 +20,7 @@ from queue_app.caching import rechecks
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering import index, tickets
 from queue_app.processing import in_flight
-from queue_app.scheduler import Job, deferred
+from queue_app.scheduler import Job, deferred, next_turn
 from queue_app.stats import depth_history
 from tests.queue_app.conftest import ScriptedProvider
 from tests.support.costs import counted_costs
@@ -146,6 +146,11 @@ def test_a_job_runs_when_it_is_due() -> None:
     job.due = 0
     job.run_if_due()
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize(("now", "due"), [(0.0, 5.0), (4.9, 5.0), (5.0, 10.0), (7.3, 10.0)])
+def test_jobs_of_one_interval_run_in_the_same_moments(now: float, due: float) -> None:
+    assert next_turn(now, every_s=5) == due
 
 
 def test_a_deferred_job_does_not_run_while_the_product_starts() -> None:
