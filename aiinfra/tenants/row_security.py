@@ -6,7 +6,7 @@ The owner of the tables is exempt: it runs migrations, backups, and restores.
 """
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from aiinfra.tenants.models import OwnedModel, TenantModel
 from aiinfra.tenants.scope import EVERY_ORGANIZATION, INSTALLATION, VARIABLE
@@ -39,27 +39,28 @@ def protect(role: str) -> None:
     Raises UnsuitableRoleError. Must run as the owner of the tables.
     """
     _check(role)
+    # Policies first: a vacuum waits for a table's uncommitted GRANT, and CREATE POLICY would wait for that vacuum.
+    create_policies()
     name = connection.ops.quote_name(role)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
         for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE")):
             cursor.execute(f"GRANT {rights} ON ALL {kind} IN SCHEMA public TO {name}")
             cursor.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {rights} ON {kind} TO {name}")
-    create_policies()
 
 
 def create_policies() -> None:
-    """Create what is missing. A table is locked for a moment."""
-    with connection.cursor() as cursor:
-        for table in _without_policy():
+    """Create what is missing. Locks one table at a time, so that it can't deadlock with running requests."""
+    for table in _without_policy():
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"CREATE POLICY {POLICY} ON {table} USING ({ROW_IS_VISIBLE})")
             cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
 
 
 def unprotect() -> None:
-    """Drop the policies."""
-    with connection.cursor() as cursor:
-        for table in tenant_tables():
+    """Drop the policies, one table at a time."""
+    for table in tenant_tables():
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
             cursor.execute(f"DROP POLICY IF EXISTS {POLICY} ON {table}")
 

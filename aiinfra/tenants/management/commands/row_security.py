@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import connection, transaction
+from django.db import connection
 
 from aiinfra import command
 from aiinfra.tenants import row_security
@@ -20,14 +20,13 @@ class Command(command.Command):
         parser.add_argument("--role", help="as which the product will connect")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """All tables or none. Raises CommandError for SQLite, and for a role that policies don't restrict."""
+        """Turn it on or off; can be repeated. Raises CommandError for SQLite, and for a role that policies ignore."""
         if connection.vendor != "postgresql":
             raise CommandError("Row-level security needs PostgreSQL.")
         if options["state"] == "on" and not options["role"]:
             raise CommandError("Name the role as which the product will connect: --role NAME")
         try:
-            with transaction.atomic():
-                row_security.protect(options["role"]) if options["state"] == "on" else row_security.unprotect()
+            row_security.protect(options["role"]) if options["state"] == "on" else row_security.unprotect()
         except row_security.UnsuitableRoleError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Row-level security is {options['state']} for {len(row_security.tenant_tables())} tables.")
