@@ -24,6 +24,7 @@ from aiinfra.redis import bytes_client, redis_client
 from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
+from queue_app.processing import in_flight
 from tests.support.databases import suit_tests
 from tests.support.dates import TIME_ZONE
 from tests.support.emptying import empty_after_each_test
@@ -120,13 +121,14 @@ def _redis_command(port: int, directory: Path) -> list[str]:
 
 
 @pytest.fixture
-def redis_url(redis_server: str, settings: Settings) -> str:
-    """An empty Redis, which `settings.REDIS_URL` names during the test."""
+def redis_url(redis_server: str, settings: Settings) -> Iterator[str]:
+    """An empty Redis, which `settings.REDIS_URL` names until every call of the test has ended."""
     Redis.from_url(redis_server).flushall()
     settings.REDIS_URL = redis_server
     with override_settings(REDIS_TIMEOUT_S=PATIENCE_S):  # clients are kept for each address
         redis_client(), bytes_client()
-    return redis_server
+    yield redis_server
+    wait_until(lambda: not in_flight.running_count(), "the test's calls to end")
 
 
 @pytest.fixture
