@@ -67,7 +67,7 @@ function refreshCharts() {
 
 function tick() {
   changesAt = Date.now();
-  if (!document.hidden) {
+  if (!document.hidden && isRefreshed()) {
     refreshRegions();
     refreshCharts();
   }
@@ -88,12 +88,16 @@ function pollSeconds() {
   return choice === ON_CHANGE ? (isLive ? WHILE_LIVE_S : defaultSeconds()) : Number(choice);
 }
 
+function isRefreshed() {
+  return pollSeconds() > 0;
+}
+
 function applyChoice() {
   const seconds = pollSeconds();
   const pressed = choice === ON_CHANGE && !hasEvents() ? String(seconds) : choice;
   clearInterval(timer);
   timer = seconds ? setInterval(tick, seconds * 1000) : null;
-  showState(seconds > 0);
+  showState();
   for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
     menu.hidden = false;
     menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
@@ -126,8 +130,8 @@ function say(text, isStale) {
   }
 }
 
-function showState(isRefreshed) {
-  say(isOver ? "Ended" : isRefreshed ? "Live" : "Refresh is off", !isOver && !isRefreshed);
+function showState() {
+  say(isOver ? "Ended" : isRefreshed() ? "Live" : "Refresh is off", !isOver && !isRefreshed());
 }
 
 /* Shows the failure in the page instead of a toast for each attempt. */
@@ -153,13 +157,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     return;
   }
   isOver = event.detail.xhr.status === NOTHING_MORE;
-  showState(pollSeconds() > 0);
+  showState();
   if (!isRefresh(event)) {
     return;
   }
   const { elt, serverResponse } = event.detail;
-  if (elt.querySelector(":checked") || elt.contains(pressed)) {
-    event.detail.shouldSwap = false; /* In use: replacing a pressed link would lose the click. */
+  /* In use, where replacing a pressed link would lose the click, or turned off while the request was in progress. */
+  if (elt.querySelector(":checked") || elt.contains(pressed) || !isRefreshed()) {
+    event.detail.shouldSwap = false;
     return;
   }
   const key = `${elt.id} ${elt.getAttribute("hx-get")}`;
@@ -184,7 +189,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!isRefresh(event)) {
     lastText.clear();
   } else if (event.detail.successful) {
-    showState(true);
+    showState();
   }
 });
 

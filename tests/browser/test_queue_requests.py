@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from aiinfra.tenants.models import User
 from aiinfra.tenants.scope import organization_scope
@@ -10,8 +10,11 @@ from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.queue_app.conftest import ScriptedProvider, answer
+from tests.support.processes import wait_until
 
 Submit = Callable[..., AIRequest]
+CHANGES = "**/queue/requests/changes/?**"
+"""The address of the list's refreshes."""
 
 
 def status_of(request: AIRequest) -> str:
@@ -146,7 +149,7 @@ def test_a_refresh_does_not_swallow_a_click(submit: Submit, viewer: User, open_p
     page.locator(f"#open-{request.id}").hover()
     page.mouse.down()
     submit()
-    with page.expect_response("**/queue/requests/changes/?**"):
+    with page.expect_response(CHANGES):
         page.evaluate("htmx.trigger('#requests-news', 'refresh')")
     page.mouse.up()
     page.wait_for_url(f"**/queue/requests/{request.id}/")
@@ -183,12 +186,35 @@ def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, operator
     assert status_of(request) == "pending"
 
 
+def turn_off_refresh(page: Page) -> None:
+    page.locator("[data-refresh-menu] summary").click()
+    page.get_by_role("button", name="Off").click()
+
+
 def test_what_is_refused_is_said_in_a_toast(submit: Submit, operator: User, open_page: OpenPage) -> None:
     request = submit()
     page = open_page(operator, "/queue/requests/")
-    page.locator("[data-refresh-menu] summary").click()
-    page.get_by_role("button", name="Off").click()
+    turn_off_refresh(page)
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
     page.locator(f"#cancel-{request.id}").click()
     expect(page.locator("#toasts")).to_contain_text("The request has already ended.")
+
+
+def test_a_refresh_in_progress_changes_nothing_after_refreshing_is_turned_off(
+    submit: Submit, operator: User, open_page: OpenPage
+) -> None:
+    request = submit()
+    page = open_page(operator, "/login/")
+    held: list[Route] = []
+    page.route(CHANGES, lambda route: held.append(route))
+    with page.expect_request(CHANGES):
+        page.goto("/queue/requests/")
+    turn_off_refresh(page)
+    with organization_scope(request.organization_id):
+        control.cancel(request, actor="user:x")
+    page.evaluate("document.addEventListener('htmx:afterRequest', () => { window.isOver = true; })")
+    held[0].continue_()
+    wait_until(lambda: page.evaluate("window.isOver"), "the answer")
+    expect(page.locator(f"#request-{request.id}")).to_contain_text("pending")
+    expect(page.locator("[data-live-state]")).to_have_text("Refresh is off")
