@@ -31,27 +31,24 @@ def check_budgets(organization_id: int, now: datetime | None = None) -> None:
     """Check whether a budget has passed a threshold: reads only its windows."""
     now = now or timezone.now()
     causes = list(budget_causes(windows_now(organization_id, now)))
-    _follow(organization_id, BUDGET_KINDS, causes, _calendar(organization_id), now)
+    _follow(organization_id, BUDGET_KINDS, causes, now)
 
 
 def check_usage(organization_id: int, now: datetime | None = None) -> None:
     """Check whether anything is unusual: reads eight weeks of hours."""
     now = now or timezone.now()
-    calendar = _calendar(organization_id)
-    causes = list(usage_causes(organization_id, policy_of(organization_id), calendar, now))
-    _follow(organization_id, USAGE_KINDS, causes, calendar, now)
+    causes = list(usage_causes(organization_id, policy_of(organization_id), _calendar(organization_id), now))
+    _follow(organization_id, USAGE_KINDS, causes, now)
 
 
 def _calendar(organization_id: int) -> Calendar:
     return Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
 
 
-def _follow(
-    organization_id: int, kinds: Collection[str], causes: list[Cause], calendar: Calendar, now: datetime
-) -> None:
+def _follow(organization_id: int, kinds: Collection[str], causes: list[Cause], now: datetime) -> None:
     """Raise, refresh and resolve the alerts of these kinds."""
     for cause in causes:
-        _raise(organization_id, cause, _explained(organization_id, cause, calendar, now), now)
+        _raise(organization_id, cause, _explained(organization_id, cause, now), now)
     resolve_ended(organization_id, kinds, causes, now, kept=())
 
 
@@ -89,12 +86,13 @@ def _raise(organization_id: int | None, cause: Cause, explained: dict[str, Any],
         notify_opened(alert)
 
 
-def _explained(organization_id: int, cause: Cause, calendar: Calendar, now: datetime) -> dict[str, Any]:
+def _explained(organization_id: int, cause: Cause, now: datetime) -> dict[str, Any]:
     """Only for a new alert: the explanation describes the moment at which it was raised."""
     known = Alert.objects.filter(organization_id=organization_id, cause=cause.name).exists()
     if cause.since is None or known:
         return {}
     scope = scope_of(cause.budget.scope, cause.budget.scope_value) if cause.budget else None
+    calendar = _calendar(organization_id)
     return explanation(organization_id, calendar.day_of(cause.since), calendar.day_of(now) + ONE_DAY, scope)
 
 

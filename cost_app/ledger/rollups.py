@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from aiinfra.names import normal_name, normal_names
 from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.scope import Prepared, organization_scope, system_scope
 from cost_app.calendar import Calendar
 from cost_app.ledger.daily_tags import DailyTags, all_tags, tags_for
 from cost_app.models import SUMS, CostPolicy, Dimension, LedgerEntry, LedgerKind, PendingUsage, UsageDay, UsageHour
@@ -73,14 +74,19 @@ def _fold_all(organization_id: int) -> None:
             pass
 
 
+@cache
+def _first(count: int) -> Prepared[list[PendingUsage]]:
+    """The first of an organization's queued entries, with their ledger entries."""
+    return PendingUsage.objects.prepare_select(lambda rows: rows.select_related("entry").order_by("entry_id")[:count])
+
+
 @transaction.atomic
 def _fold_batch(organization_id: int) -> int:
     calendar = _locked_calendar(organization_id)
-    ids = list(PendingUsage.objects.order_by("entry_id").values_list("entry_id", flat=True)[:BATCH])
-    entries = list(LedgerEntry.objects.filter(id__in=ids).order_by("id"))
+    entries = [each.entry for each in _first(BATCH).run()]
     _count(organization_id, entries, calendar)
-    PendingUsage.objects.filter(entry_id__in=ids).delete()
-    return len(ids)
+    PendingUsage.objects.filter(entry_id__in=[entry.id for entry in entries]).delete()
+    return len(entries)
 
 
 @transaction.atomic
@@ -168,8 +174,12 @@ def _folded(organization_id: int) -> QuerySet[LedgerEntry]:
 
 def _locked_policy(organization_id: int) -> CostPolicy:
     """The policy's row, locked, so that folds and rebuilds of one organization run one at a time."""
+    locked = CostPolicy.objects.select_for_update().filter(organization_id=organization_id)
+    if found := list(locked):
+        return found[0]
+    # Two may find it missing at once: both insert, one insert does nothing, and then both lock.
     CostPolicy.objects.bulk_create([CostPolicy(organization_id=organization_id)], ignore_conflicts=True)
-    return CostPolicy.objects.select_for_update().get(organization_id=organization_id)
+    return locked.get()
 
 
 def _locked_calendar(organization_id: int) -> Calendar:

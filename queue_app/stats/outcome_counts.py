@@ -13,10 +13,10 @@ from functools import partial
 from typing import ClassVar, cast
 
 from django.db import transaction
-from django.db.models import F
 
 from aiinfra.metrics import recorded
 from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.shapes import Plus
 from queue_app.models import UNCOUNTED, AIRequest, OutcomeCounts, Priority, QueueMinute, QueueTotal
 
 MS = timedelta(milliseconds=1)
@@ -65,9 +65,9 @@ def count_ended() -> int:
     """
     counted = 0
     with system_scope():
-        while batch := _count_batch():
+        while (batch := _count_batch()) == BATCH:
             counted += batch
-    return counted
+    return counted + batch
 
 
 @transaction.atomic
@@ -105,8 +105,8 @@ def count_requests(requests: Iterable[AIRequest], minutes_since: datetime | None
 
 
 def _add(table: type[OutcomeCounts], row: Mapping[str, object], outcomes: Outcomes) -> None:
-    increments = {name: F(name) + amount for name, amount in asdict(outcomes).items()}
-    if not table.objects.filter(**row).update(**increments):
+    increments = {name: Plus(amount) for name, amount in asdict(outcomes).items()}
+    if not table.objects.change(increments, **row):
         # Two counters may find the row missing at once: both insert, one insert does nothing, and then both add.
         table.objects.bulk_create([table(**row)], ignore_conflicts=True)
-        table.objects.filter(**row).update(**increments)
+        table.objects.change(increments, **row)
