@@ -317,10 +317,12 @@ AIINFRA_PUBLIC_URL = values[messages.AIINFRA_PUBLIC_URL]
 # Webhooks may reach these hosts on private addresses and without TLS.
 NOTIFICATION_TRUSTED_HOSTS = frozenset([*values[messages.NOTIFICATION_TRUSTED_HOSTS]])
 
-# Email: without a host nothing is sent, and invitation links must be shared by hand.
+# Scheduled exports
 
 EXPORT_DIRECTORY = values[exports.EXPORT_DIRECTORY] or None
 EXPORT_EVERY_HOURS = values[exports.EXPORT_EVERY_HOURS]
+
+# Email: without a host nothing is sent, and invitation links must be shared by hand.
 
 EMAIL_HOST = values[messages.EMAIL_HOST]
 EMAIL_PORT = values[messages.EMAIL_PORT]

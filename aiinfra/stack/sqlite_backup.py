@@ -10,6 +10,8 @@ from pathlib import Path
 from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 
+from aiinfra.fsync import fsync
+
 PAGES_AT_ONCE = 1_000
 """Writers wait no longer than these take to copy."""
 BESIDE = ("-wal", "-shm")
@@ -93,24 +95,16 @@ def _finished_file(target: Path, *, replaces: bool = False) -> Iterator[Path]:
     unfinished.touch(mode=0o600)
     try:
         yield unfinished
-        _sync(unfinished)
+        fsync(unfinished)
         if replaces:
             unfinished.replace(target)
         else:
             os.link(unfinished, target)  # fails if someone has created the target by now
-        _sync(target.parent)
+        fsync(target.parent)
     except OSError as error:
         raise BackupError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_unused(database: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aiinfra.fsync import fsync
 from queue_app.archive.lines import Line, id_of, nano_of, text_of
 
 REQUESTS = "requests.jsonl.gz"
@@ -66,9 +67,9 @@ def write(directory: Path, lines: Iterable[Line], about: dict[str, Any]) -> None
         manifest = {"version": VERSION, **about, **asdict(counted)}
         with _synced(unfinished / MANIFEST) as file:
             file.write((json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
-        _sync(unfinished)
+        fsync(unfinished)
         unfinished.rename(directory)
-        _sync(directory.parent)
+        fsync(directory.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -130,11 +131,3 @@ def _synced(path: Path) -> Iterator[Any]:
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
