@@ -55,6 +55,15 @@ ALWAYS_ON_BOTH = (
 ON_SQLITE_ALONE = (
     # It checks answers over HTTP, though its fixtures do not say so: schemathesis asks for them while it runs.
     "tests/api/test_schemathesis.py",
+    # So do these, which make their clients themselves; the matrix runs the queries of every page on both.
+    "tests/clients/",
+    "tests/web/test_every_form.py",
+    # Staff pages are refused here before a query of theirs runs.
+    "tests/api/test_authorization_matrix.py::test_staff_pages_are_for_staff",
+    # How much there is of a history, and when; tests/demo/test_history.py reads one on both.
+    "tests/demo/test_making_history.py",
+    # What processes import and export, whatever the database.
+    "tests/tracing/test_process.py",
     # Here providers, Redis or signals fail; where processes die in the middle of a write, both databases are tested.
     "tests/faults/test_breaker.py",
     "tests/faults/test_drain.py",
@@ -67,19 +76,44 @@ ON_SQLITE_ALONE = (
 
 SLOW = (
     "tests/api/test_authorization_matrix.py",
+    "tests/api/test_documentation.py",
     "tests/api/test_schemathesis.py",
+    "tests/cache_app/embedding/test_minilm.py",
+    "tests/cache_app/index/test_index_model.py",
+    "tests/cache_app/test_isolation.py",
+    "tests/clients/",
     "tests/cost_app/budgets/test_budget_model.py",
+    "tests/cost_app/budgets/test_window_property.py",
+    "tests/cost_app/finance/",
     "tests/cost_app/ledger/test_attempts_model.py",
+    "tests/cost_app/prices/test_golden.py",
+    "tests/cost_app/recommendations/",
+    "tests/cost_app/test_calendar.py",
     "tests/demo/",
+    "tests/gateway/batches/",
+    "tests/gateway/test_cached.py",
+    "tests/gateway/v1/test_idempotency.py",
     "tests/growth/",
+    "tests/mutants/",
+    "tests/providers/test_breaker.py",
+    "tests/providers/test_odd_answers.py",
+    "tests/queue_app/archive/",
+    "tests/queue_app/test_index_model.py",
     "tests/security/test_further_attacks.py",
+    "tests/security/test_isolation.py",
+    "tests/specification/",
     "tests/stack/test_launch.py",
+    "tests/tenants/sso/",
+    "tests/test_starts.py",
     "tests/test_wording.py",
+    "tests/tracing/",
     "tests/upgrade/",
     "tests/web/test_admin_walk.py",
+    "tests/web/test_edit_forms.py",
     "tests/web/test_every_form.py",
+    "tests/web/test_same_figures.py",
 )
-"""Unit tests that take several seconds of CPU time each; the quick run leaves them out."""
+"""Files and directories whose tests take much more CPU time than the others; the quick run leaves them out."""
 
 
 def process_paths() -> Iterator[str]:
