@@ -1,21 +1,53 @@
-"""`python -m tests.faults.crash POINT`: take one request through its whole way, and die by kill -9 at a named point.
+"""Takes one request through its whole way, and dies by kill -9 at a named point; see `tests.faults.deaths`.
 
 Prints the request's id first. The points are functions of the product that are made to kill this process, so that the
 product itself knows nothing of them.
 """
 
+import json
+import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import django
 
 ORGANIZATION = "north"
 MID_CALL_S = 0.5
+LOADED = ("aiinfra.gateway.lane.calling", "cost_app.facade", "openai", "queue_app.facade")
+"""What the product imports where it is used."""
+
+_fork = multiprocessing.get_context("fork")
+
+
+def run_each(main: Callable[..., None]) -> None:
+    """Load the product once, and fork a process for each list of arguments that the command line names as JSON.
+
+    Prints the exit status of each, and what it printed.
+    """
+    django.setup()
+    for name in LOADED:
+        import_module(name)
+    ended = []
+    for arguments in json.loads(sys.argv[1]):
+        with tempfile.TemporaryFile("w+") as output:
+            process = _fork.Process(target=_run, args=(main, arguments, output.fileno()))
+            process.start()
+            process.join()
+            output.seek(0)
+            ended.append((process.exitcode, output.read().strip()))
+    print(json.dumps(ended))
+
+
+def _run(main: Callable[..., None], arguments: Sequence[str], output: int) -> None:
+    os.dup2(output, sys.stdout.fileno())
+    main(*arguments)
 
 
 def die(*_: object, **__: object) -> None:
@@ -89,7 +121,6 @@ POINTS = [
 
 def main(point: str) -> None:
     """Budget, request, claim, call, settlement, fold and sweep."""
-    django.setup()
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope, system_scope
     from cost_app.ledger.rollups import fold
@@ -127,4 +158,4 @@ def main(point: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    run_each(main)

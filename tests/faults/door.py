@@ -1,15 +1,12 @@
-"""`python -m tests.faults.door POINT KEY`: a door that takes one waited call, and dies by kill -9 at a named point.
+"""A door that takes one waited call, and dies by kill -9 at a named point; see `tests.faults.deaths`.
 
-Prints the request's id once it is committed. KEY is its idempotency key, "-" for none. Like `crash`, it changes
-functions of the product, which knows nothing of it.
+Prints the request's id once it is committed. Its second argument is its idempotency key, "-" for none. Like `crash`, it
+changes functions of the product, which knows nothing of it.
 """
 
-import sys
 from collections.abc import Callable
 
-import django
-
-from tests.faults.crash import ORGANIZATION, after, before, within
+from tests.faults.crash import ORGANIZATION, after, before, run_each, within
 
 POINTS = ["before_call", "mid_call", "after_call", "mid_settle", "after_settle"]
 
@@ -31,7 +28,6 @@ def plant(point: str) -> None:
 
 def main(point: str, key: str) -> None:
     """What the door does for a client that waits."""
-    django.setup()
     from aiinfra.gateway.lane import calling
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
@@ -60,4 +56,4 @@ def main(point: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_each(main)

@@ -1,7 +1,6 @@
 """kill -9 at every named point of a request's way, with a budget that holds its money."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,18 +8,17 @@ from contextlib import contextmanager
 
 from tests.faults.audit import assert_sound
 from tests.faults.crash import POINTS
+from tests.faults.deaths import deaths
 from tests.faults.stack import Stack, text
-from tests.support.processes import ROOT, START_LIMIT_S, wait_until
-
-AT_ONCE = 3
+from tests.support.processes import ROOT, wait_until
 
 
 def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stack) -> None:
     stack.hold(contains="mid_call")
     with _nobody_at_work(stack):
-        crashed = [pair for start in range(0, len(POINTS), AT_ONCE) for pair in _crash(stack, POINTS[start:][:AT_ONCE])]
-        accepted = [request for _, request in crashed if request]
-        assert {point for point, request in crashed if not request} == {"after_reserve", "after_commit"}
+        crashed = dict(zip(POINTS, deaths(stack, "tests.faults.crash", [[point] for point in POINTS]), strict=True))
+        accepted = [request for request in crashed.values() if request]
+        assert {point for point, request in crashed.items() if not request} == {"after_reserve", "after_commit"}
         committed = [
             text(row)
             for (row,) in stack.database.rows("SELECT id FROM queue_app_airequest WHERE status <> 'cancelled'")
@@ -45,28 +43,6 @@ def _nobody_at_work(stack: Stack) -> Iterator[None]:
     finally:
         stack.scheduler.start()
         stack.workers.start()
-
-
-def _crash(stack: Stack, points: list[str]) -> list[tuple[str, str]]:
-    """(point, request id) of each; the id is "" where the process died before it knew one."""
-    environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
-    processes = {
-        point: subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.crash", point],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for point in points
-    }
-    said = []
-    for point, process in processes.items():
-        output, errors = process.communicate(timeout=START_LIMIT_S)
-        assert process.returncode == -signal.SIGKILL, f"{point} was not reached: {errors[-2000:]}"
-        said.append((point, output.strip()))
-    return said
 
 
 def _held(stack: Stack) -> int:

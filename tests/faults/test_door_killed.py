@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,12 +15,12 @@ import httpx2
 import pytest
 
 from tests.faults.audit import assert_sound, ledger_differences
+from tests.faults.deaths import deaths
 from tests.faults.door import POINTS
 from tests.faults.stack import MODEL, PAST, Stack, order, text
 from tests.support.processes import ROOT, START_LIMIT_S, wait_until
 
 WITHOUT_KEY = "-"
-AT_ONCE = 3
 CLIENTS = 50
 STREAMS, RESPONSES = "/v1/chat/completions", "/v1/responses"
 STREAMED = "Streamed question"
@@ -36,8 +35,7 @@ def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(sta
     wait_until_idle(stack)
     stack.hold(contains="mid_call")
     doors = [(point, key) for point in POINTS for key in (WITHOUT_KEY, f"key-{point}")]
-    with ThreadPoolExecutor(AT_ONCE) as killers:
-        dead = dict(zip(doors, killers.map(lambda door: crash(stack, *door), doors), strict=True))
+    dead = dict(zip(doors, deaths(stack, "tests.faults.door", doors), strict=True))
     assert held(stack) > 0, "nothing was held: there was nothing to lose"
     stack.release()
     stack.scheduler.start()
@@ -197,17 +195,6 @@ def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) ->
         next(lines)
         begun.release()
         return end in list(lines)
-
-
-def crash(stack: Stack, point: str, key: str) -> str:
-    """The id of the request that a door took before it died at the point."""
-    environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
-    command = [sys.executable, "-m", "tests.faults.door", point, key]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_LIMIT_S, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, f"{point} was not reached: {done.stderr[-2000:]}"
-    return done.stdout.strip()
 
 
 def wait_until_idle(stack: Stack) -> None:
