@@ -14,6 +14,20 @@ CLASSES = {
     "output": "output",
 }
 NANO_PER_PRICE_UNIT = 10**6
+# In one process, because each start takes more CPU time than what it is to wait for.
+RECONCILE = f"""
+import time
+from django.core.management import CommandError, call_command
+end = time.monotonic() + {START_LIMIT_S}
+while True:
+    try:
+        call_command("reconcile", "--strict")
+        break
+    except CommandError:
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.1)
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,11 @@ def assert_sound(stack: Stack, request_ids: Sequence[str], limit_s: float = STAR
     wait_until(lambda: index_leftovers(stack) == {}, "the index to be drained")
     wait_until(lambda: counted(stack) == ended_by_status(stack), "every end to be counted once")
     return statuses
+
+
+def assert_agreement(stack: Stack) -> None:
+    """Wait until `reconcile` finds that ledger, sums, and budgets agree, or fail."""
+    stack.manage("shell", "--no-imports", "-c", RECONCILE)
 
 
 def verdict(stack: Stack, request_ids: Sequence[str]) -> Verdict:

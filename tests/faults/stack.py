@@ -53,6 +53,12 @@ SETTINGS = {
     **dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY", "AIINFRA_COMPATIBLE_PROVIDERS"), ""),
 }
 
+ADD_ORGANIZATION = """
+from django.core.management import call_command
+call_command("createorg", "{0}")
+call_command("createapikey", "{0}", "--name", "faults", "--role", "owner")
+"""
+
 
 class Stack:
     """Redis with an append-only file, sandbox provider, database, workers, scheduler and web server."""
@@ -104,8 +110,7 @@ class Stack:
     def add_organization(self, slug: str) -> None:
         """Make an organization and a key that may do everything."""
         if slug not in self.keys:
-            self.manage("createorg", slug)
-            self.keys[slug] = self.manage("createapikey", slug, "--name", "faults", "--role", "owner").split()[-1]
+            self.keys[slug] = self.manage("shell", "--no-imports", "-c", ADD_ORGANIZATION.format(slug)).split()[-1]
 
     def manage(self, *arguments: str) -> str:
         """What a management command prints."""

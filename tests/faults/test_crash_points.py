@@ -1,16 +1,12 @@
 """kill -9 at every named point of a request's way, with a budget that holds its money."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.faults.audit import assert_sound
+from tests.faults.audit import assert_agreement, assert_sound
 from tests.faults.crash import POINTS
 from tests.faults.deaths import deaths
 from tests.faults.stack import Stack, text
-from tests.support.processes import ROOT, wait_until
 
 
 def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stack) -> None:
@@ -31,7 +27,7 @@ def test_a_crash_at_any_point_loses_no_request_no_dollar_and_no_hold(stack: Stac
     statuses = assert_sound(stack, live)
     assert set(statuses.values()) == {"completed"}
     assert _held(stack) == 0
-    wait_until(lambda: _everything_agrees(stack), "ledger, sums and budgets to agree")
+    assert_agreement(stack)
 
 
 @contextmanager
@@ -48,9 +44,3 @@ def _nobody_at_work(stack: Stack) -> Iterator[None]:
 def _held(stack: Stack) -> int:
     ((held,),) = stack.database.rows("SELECT SUM(reserved_nano) FROM cost_app_budgetwindow")
     return int(held or 0)
-
-
-def _everything_agrees(stack: Stack) -> bool:
-    command = [sys.executable, "manage.py", "reconcile", "--strict"]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, check=False)
-    return result.returncode == 0

@@ -1,10 +1,7 @@
 """kill -9 of a door at every point of a call that it makes itself."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,11 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.faults.audit import assert_sound, ledger_differences
+from tests.faults.audit import assert_agreement, assert_sound, ledger_differences
 from tests.faults.deaths import deaths
 from tests.faults.door import POINTS
 from tests.faults.stack import MODEL, PAST, Stack, order, text
-from tests.support.processes import ROOT, START_LIMIT_S, wait_until
+from tests.support.processes import START_LIMIT_S, wait_until
 
 WITHOUT_KEY = "-"
 CLIENTS = 50
@@ -48,7 +45,7 @@ def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(sta
         assert stack.column(request, "error_code") == ("" if answered else "CALLER_LOST")
         assert len(stack.attempts(request)) == (1 if point == "after_settle" or not answered else 2)
     assert held(stack) == 0
-    wait_until(lambda: everything_agrees(stack), "ledger, sums and budgets to agree")
+    assert_agreement(stack)
 
 
 @pytest.mark.parametrize("key", [None, "once-more"])
@@ -206,12 +203,6 @@ def wait_until_idle(stack: Stack) -> None:
 def held(stack: Stack) -> int:
     ((nano,),) = stack.database.rows("SELECT SUM(reserved_nano) FROM cost_app_budgetwindow")
     return int(nano or 0)
-
-
-def everything_agrees(stack: Stack) -> bool:
-    command = [sys.executable, "manage.py", "reconcile", "--strict"]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, check=False)
-    return result.returncode == 0
 
 
 def all_requests(stack: Stack) -> set[str]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from cost_app import create_cost_optimizer
 from tests.support.race import Racer, run_racer
 
 
 def _follow(owner: str, *, is_there: bool) -> None:
-    from cost_app import create_cost_optimizer
     from cost_app.facade import AlertKind, Cause, Severity
 
     cause = Cause("depth", AlertKind.QUEUE_DEPTH, Severity.HIGH, "5,000 requests wait.", facts={"waiting": 5000})
@@ -27,4 +27,4 @@ def end(owner: str) -> Iterator[object]:
 RACES: dict[str, Racer] = {"begin": begin, "end": end}
 
 if __name__ == "__main__":
-    run_racer(RACES)
+    run_racer(RACES, prepare=create_cost_optimizer)
