@@ -19,8 +19,9 @@ MOST_TABS = 80
 
 
 def tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until the target has the focus; it must be reachable."""
+    """Press Tab until the target has the focus; it must be reachable. The scripts of its page have run by then."""
     expect(target).to_be_visible()
+    page.wait_for_load_state()
     for _ in range(MOST_TABS):
         if target.evaluate("(element) => element === document.activeElement"):
             return

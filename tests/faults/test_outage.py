@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import chromium  # noqa: F401 - a fixture
+from tests.browser.conftest import SOON_MS, chromium  # noqa: F401 - a fixture
 from tests.faults.databases import Sqlite
 from tests.faults.stack import MODEL, PROVIDER, Stack
 from tests.support.processes import wait_until
@@ -58,6 +58,7 @@ def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F8
     """The queue page of someone who keeps it open."""
     context = chromium.new_context(base_url=watched.url)
     page = context.new_page()
+    page.set_default_timeout(SOON_MS)
     page.goto("/queue/")
     page.get_by_label("Username").fill("operator")
     page.get_by_label("Password").fill(PASSWORD)

@@ -17,7 +17,7 @@ from tests.support.processes import ROOT, free_port, wait_until
 
 MANAGE = (sys.executable, "manage.py")
 START_S = 300
-STOP_S = 60
+STOP_S = 300
 BANNER_END = "Press Ctrl-C to stop"
 
 
