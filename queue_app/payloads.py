@@ -1,6 +1,7 @@
 """Request and response bodies of the queue's JSON operations."""
 
 import operator
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -8,7 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJ
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
-from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_OR_NOTHING, OTHER_MEMBERS
+from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_NOT_EMPTY, CONTENT_OR_NOTHING, OTHER_MEMBERS
 from aiinfra.webhook_urls import SCHEMA
 from queue_app.models import Priority
 
@@ -35,17 +36,15 @@ def _turn(roles: frozenset[str], required: list[str], content: dict[str, Any]) -
     return {"required": required, "properties": {**OTHER_MEMBERS, "role": {"enum": sorted(roles)}, "content": content}}
 
 
-TURNS: list[Any] = [
-    _turn(SPEAKERS, ["role", "content"], CONTENT),
-    _turn(MAY_BE_EMPTY, ["role"], CONTENT_OR_NOTHING),
-]
-"""JSON Schema of a turn."""
+def _turns(prompt: dict[str, Any]) -> list[Any]:
+    """JSON Schema of a turn, with the content of a prompt."""
+    return [_turn(SPEAKERS, ["role", "content"], prompt), _turn(MAY_BE_EMPTY, ["role"], CONTENT_OR_NOTHING)]
 
 
 class Message(ApiModel):
     """One turn of the conversation as OpenAI's chat completions have it; further fields are passed on."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"anyOf": TURNS})
+    model_config = ConfigDict(extra="allow", json_schema_extra={"anyOf": _turns(CONTENT)})
 
     role: Role
     content: Annotated[Any, Field(description="text or an array of content parts", validate_default=True)] = None
@@ -60,15 +59,28 @@ class Message(ApiModel):
         )
         if not is_valid:
             raise ValueError("Input should be a valid string or an array of content parts")
-        if not content:
+        if content == []:
+            raise ValueError("Array should have at least 1 content part")
+        return content
+
+
+class MessageWithText(Message):
+    """One turn of the conversation. The text of a user or a system prompt is not empty."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _turns(CONTENT_NOT_EMPTY)})
+
+    @field_validator("content")
+    @classmethod
+    def _has_text(cls, content: Any, info: ValidationInfo) -> Any:
+        if content == "" and info.data.get("role") not in MAY_BE_EMPTY:
             raise ValueError("String should have at least 1 character")
         return content
 
 
 class CallOptions(ApiModel):
-    """Options that queued requests and chats share."""
+    """Options that all calls share."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=2_048)]
+    messages: Annotated[Sequence[Message], Field(min_length=1, max_length=2_048)]
     priority: PriorityName = "normal"
     user_id: ShortText = ""
     conversation_id: ShortText = ""
@@ -99,7 +111,13 @@ class CallOptions(ApiModel):
     ] = None
 
 
-class EnqueueRequest(CallOptions):
+class OwnCallOptions(CallOptions):
+    """Options of calls through our own API."""
+
+    messages: Annotated[list[MessageWithText], Field(min_length=1, max_length=2_048)]
+
+
+class EnqueueRequest(OwnCallOptions):
     """Add a request to the queue."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)]

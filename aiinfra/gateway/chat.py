@@ -17,7 +17,7 @@ from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.api import (
-    CallOptions,
+    OwnCallOptions,
     ResponseOut,
     UsageOut,
     contract_errors,
@@ -51,7 +51,7 @@ RETRY_AFTER_FULL_S = "2"
 """A slot is free again as soon as one answer has arrived."""
 
 
-class ChatRequest(CallOptions):
+class ChatRequest(OwnCallOptions):
     """A chat request; uses the default model if none is given."""
 
     provider: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None

@@ -24,7 +24,7 @@ from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
-from queue_app.api import Message, check_model, contract_errors, is_dry_run, submission_of
+from queue_app.api import MessageWithText, check_model, contract_errors, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 PASSED_ON = ("anthropic-beta", "anthropic-version")
@@ -37,7 +37,7 @@ class CountTokensRequest(OpenBody):
     """A call whose prompt is counted."""
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[MessageWithText], Field(min_length=1)]
 
 
 class MessagesRequest(CountTokensRequest):

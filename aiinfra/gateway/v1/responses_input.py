@@ -184,7 +184,7 @@ def _require(item: Mapping[str, Any], names: Iterable[str], path: Path) -> None:
 
 
 def _content(content: object, path: Path) -> Any:
-    if not isinstance(content, list):
+    if not isinstance(content, list) or not content:
         return content
     parts = [_part(part, (*path, index)) for index, part in enumerate(content)]
     is_text = all(part["type"] == "text" for part in parts)

@@ -36,6 +36,7 @@ EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "
 TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 NO_PARAMETERS = {"type": "object", "properties": {}}
 CANNOT = "Anthropic's dialect cannot express this."
+EMPTY = "Anthropic's models need text here."
 
 
 def to_anthropic(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,10 +134,11 @@ def split_messages(
     """The system prompt and the turns: joins system messages and merges consecutive turns of the same role.
 
     If there are only system messages, they become the user's turn: Anthropic rejects a call without one. Raises
-    CallRejectedError for messages that Anthropic's dialect cannot express.
+    CallRejectedError for messages that Anthropic's dialect cannot express, such as a user's turn without text.
     """
     system: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
+    came_from: list[int] = []
     for index, message in enumerate(messages):
         path: Path = ("messages", index)
         if message.get("role") in SYSTEM_ROLES:
@@ -145,11 +147,20 @@ def split_messages(
         role, blocks = _turn(message, path)
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
-        else:
+        elif blocks or role == "user":
             turns.append({"role": role, "content": blocks})
+            came_from.append(index)
     if system and not turns:
         return "", [{"role": "user", "content": [{"type": "text", "text": _joined(system)}]}]
+    _check_texts(turns, came_from)
     return system if any("cache_control" in block for block in system) else _joined(system), turns
+
+
+def _check_texts(turns: Sequence[Mapping[str, Any]], came_from: Sequence[int]) -> None:
+    """Raise CallRejectedError for a turn of the user that says nothing, and for a call without any turn."""
+    empty = [index for turn, index in zip(turns, came_from, strict=True) if not turn["content"]]
+    if empty or not turns:
+        raise CallRejectedError(("messages", *(empty or [0])[:1], "content"), EMPTY)
 
 
 def _joined(blocks: Sequence[Mapping[str, Any]]) -> str:
@@ -198,7 +209,8 @@ def _blocks(content: object, path: Path) -> list[dict[str, Any]]:
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if not isinstance(parts, list):
         raise CallRejectedError((*path, "content"), CANNOT)
-    return [_block(part, (*path, "content", i)) for i, part in enumerate(parts) if part.get("text") != ""]
+    blocks = [_block(part, (*path, "content", i)) for i, part in enumerate(parts)]
+    return [block for block in blocks if block.get("text") != ""]
 
 
 def _block(part: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def _one_of(*names: str) -> Schema:
     return {"type": "string", "enum": list(names)}
 
 
-def _texts_or(parts: list[Schema], least: int) -> list[Schema]:
+def _texts_or(parts: list[Schema], least: int, characters: int = 0) -> list[Schema]:
     return [
-        {"type": "string", "minLength": least},
+        {"type": "string", "minLength": characters},
         {"type": "array", "items": {"properties": _MEMBERS, "anyOf": parts}, "minItems": least},
     ]
 
@@ -55,7 +55,9 @@ _TOOL_RESULT = _object({"type": _one_of("tool_result")}, content={"anyOf": [*_te
 _PARTS = [*_INNER_PARTS, _TOOL_RESULT]
 
 CONTENT: Schema = {"anyOf": _texts_or(_PARTS, 1)}
-"""Text or content parts, at least one."""
+"""Text, or content parts, at least one."""
+CONTENT_NOT_EMPTY: Schema = {"anyOf": _texts_or(_PARTS, 1, characters=1)}
+"""The same with at least one character."""
 CONTENT_OR_NOTHING: Schema = {"anyOf": [*_texts_or(_PARTS, 0), NULL]}
 """The content of turns that may have none."""
 OTHER_MEMBERS: Schema = {name: each for name, each in members_of(Turn).items() if name != "content"}

@@ -153,3 +153,36 @@ def test_a_wrong_member_is_named_in_the_vendor_s_shape(
 def test_a_client_s_mistake_is_not_called_a_server_error(program: Caller, address: str) -> None:
     assert refused(program.get(address), 405)["type"] == "invalid_request_error"
     assert refused(program.post(address, b"a=1", content_type="text/plain"), 415)["type"] == "invalid_request_error"
+
+
+NOTHING = [{"role": "system", "content": ""}, {"role": "user", "content": [{"type": "text", "text": ""}]}]
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "deepseek-chat"])
+def test_empty_text_is_passed_on_in_openai_s_dialect(model: str, organization: Organization) -> None:
+    for turns in (NOTHING, [{"role": "user", "content": ""}]):
+        chat_call = outcome_of(COMPLETIONS, {"model": model, "messages": turns}, organization)
+        assert isinstance(chat_call, Submission)
+        assert chat_call.messages == turns
+    response_call = outcome_of(RESPONSES, {"model": model, "input": [{"role": "user", "content": ""}]}, organization)
+    assert response_call[0].messages == [{"role": "user", "content": ""}]  # type: ignore[index]
+
+
+EMPTY: list[tuple[str, dict[str, Any], str]] = [
+    (COMPLETIONS, {"model": "claude-haiku-4-5", "messages": NOTHING}, "messages.1.content"),
+    (COMPLETIONS, {"model": "gpt-4", "messages": [{"role": "user", "content": []}]}, "messages.0.content"),
+    (COMPLETIONS, {"model": "gpt-4", "messages": [{"role": "user"}]}, "messages.0.content"),
+    (RESPONSES, {"model": "claude-haiku-4-5", "input": [{"role": "user", "content": ""}]}, "input.0.content"),
+    (MESSAGES_DOOR, {"max_tokens": 5, "messages": [{"role": "user", "content": ""}]}, "messages.0.content"),
+    (COUNT_TOKENS, {"messages": [{"role": "user", "content": ""}]}, "messages.0.content"),
+]
+"""Door, a body without text, and the field that the error names."""
+
+
+@pytest.mark.parametrize(("door", "body", "param"), EMPTY)
+def test_empty_text_that_cannot_be_sent_is_refused(
+    door: str, body: dict[str, Any], param: str, organization: Organization
+) -> None:
+    outcome = outcome_of(door, {"model": "claude-haiku-4-5", **body}, organization)
+    assert isinstance(outcome, ApiError)
+    assert (outcome.status, outcome.param) == (400, param)

@@ -36,14 +36,44 @@ def test_consecutive_turns_of_one_role_become_one() -> None:
             {"role": "user", "content": "a"},
             {"role": "user", "content": [text("b")]},
             {"role": "assistant", "content": "c"},
-            {"role": "user", "content": ""},
         ]
     )
     assert turns == [
         {"role": "user", "content": [text("a"), text("b")]},
         {"role": "assistant", "content": [text("c")]},
-        {"role": "user", "content": []},
     ]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": ""}, {"role": "user", "content": "hi"}],
+        [{"role": "developer", "content": [text("")]}, {"role": "user", "content": [text("hi"), text("")]}],
+        [{"role": "user", "content": ""}, {"role": "user", "content": "hi"}],
+        [{"role": "user", "content": "hi"}, {"role": "user", "content": [text("")]}],
+        [{"role": "assistant", "content": ""}, {"role": "user", "content": "hi"}],
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [{"type": "refusal", "refusal": ""}]}],
+    ],
+)
+def test_empty_text_is_left_out(messages: list[dict[str, Any]]) -> None:
+    """Anthropic rejects it."""
+    assert to_anthropic(messages, {}) == {"messages": [{"role": "user", "content": [text("hi")]}]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "index"),
+    [
+        ([{"role": "user", "content": ""}], 0),
+        ([{"role": "system", "content": "Say hi."}, {"role": "user", "content": [text("")]}], 1),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": ""}], 2),
+        ([{"role": "system", "content": ""}], 0),
+        ([{"role": "assistant", "content": ""}], 0),
+    ],
+)
+def test_a_turn_that_needs_its_empty_text_is_rejected(messages: list[dict[str, Any]], index: int) -> None:
+    with pytest.raises(CallRejectedError) as rejection:
+        split_messages(messages)
+    assert rejection.value.param == f"messages.{index}.content"
 
 
 def test_images_keep_their_source() -> None:
