@@ -23,7 +23,7 @@ from tests.support.processes import ROOT, START_LIMIT_S, answers, free_port, wai
 MANAGE = [sys.executable, "manage.py"]
 WHOLE_ANSWER = 500
 """Tokens that no answer of the sandbox reaches: one that is cut off is not shared with others."""
-LEASE_S = 5.0
+LEASE_S = 8.0
 PATIENCE_S = 60
 """How long a client waits for an answer: the machine may be busy."""
 TIMEOUT_MS = 60_000
