@@ -15,7 +15,6 @@ from aiinfra.failures import (
     away_cause,
     failure_of,
     is_for_programs,
-    not_found,
     printable_path,
 )
 
@@ -23,13 +22,17 @@ ANTHROPIC_DOOR = "/v1/messages"
 OPENAI_DOORS = "/v1/"
 
 
-def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
-    """The error in Anthropic's or OpenAI's shape under `/v1`, otherwise in the API's own."""
+def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> HttpResponse:
+    """The error in Anthropic's or OpenAI's shape under `/v1`, otherwise in the API's own.
+
+    `path` is the endpoint whose shape it has, if that is not the URL of the request.
+    """
     request_id = getattr(request, "request_id", None)
-    if request.path.startswith(ANTHROPIC_DOOR):
+    path = path or request.path
+    if path.startswith(ANTHROPIC_DOOR):
         headers = {**vendor_errors.retry_headers(error), **error.headers}
         return _json(vendor_errors.anthropic_body(error, request_id), vendor_errors.anthropic_status(error), headers)
-    if request.path.startswith(OPENAI_DOORS):
+    if path.startswith(OPENAI_DOORS):
         headers = {**vendor_errors.retry_headers(error), **error.headers}
         return _json(vendor_errors.openai_body(error), error.status, headers)
     return _json(_own_body(error, request_id), error.status, error.headers)
@@ -40,13 +43,6 @@ def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_for_programs(request):
         return error_response(request, ApiError(400, "invalid_request", "The request is malformed."))
     return defaults.bad_request(request, exception)
-
-
-def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For URLs that do not exist."""
-    if is_for_programs(request):
-        return error_response(request, not_found())
-    return defaults.page_not_found(request, exception)
 
 
 def handle_500(request: HttpRequest) -> HttpResponse:

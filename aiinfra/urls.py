@@ -35,5 +35,5 @@ urlpatterns = [
 
 handler400 = "aiinfra.error_responses.handle_400"
 handler429 = "aiinfra.tenants.login.middleware.limited"
-handler404 = "aiinfra.error_responses.handle_404"
+handler404 = "aiinfra.unknown_urls.handle_404"
 handler500 = "aiinfra.error_responses.handle_500"

@@ -55,9 +55,8 @@ ALWAYS_ON_BOTH = (
 ON_SQLITE_ALONE = (
     # It checks answers over HTTP, though its fixtures do not say so: schemathesis asks for them while it runs.
     "tests/api/test_schemathesis.py",
-    # So do these, which make their clients themselves; the matrix runs the queries of every page on both.
+    # So do these, which make their clients themselves; tests/gateway/ streams on both.
     "tests/clients/",
-    "tests/web/test_every_form.py",
     # Staff pages are refused here before a query of theirs runs.
     "tests/api/test_authorization_matrix.py::test_staff_pages_are_for_staff",
     # How much there is of a history, and when; tests/demo/test_history.py reads one on both.

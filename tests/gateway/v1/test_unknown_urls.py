@@ -1,0 +1,51 @@
+"""A client with a wrong base URL reads which URL it meant, in the shape that it understands."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+CHAT, MESSAGES, MODELS = "/v1/chat/completions", "/v1/messages", "/v1/models"
+
+
+def _answer(client: Client, path: str, **headers: str) -> Any:
+    return client.post(path, {}, content_type="application/json", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", CHAT),
+        ("/chat/completions/", CHAT),
+        ("/v1/chat/completions/", CHAT),
+        ("/v1//chat/completions", CHAT),
+        ("/v1/v1/chat/completions", CHAT),
+        ("/models", MODELS),
+        ("/messages", MESSAGES),
+        ("/v1/v1/messages", MESSAGES),
+        ("/v1/messages/", MESSAGES),
+        ("/api/ai/chat/", "/api/ai/chat"),
+    ],
+)
+def test_the_error_names_the_url_that_was_meant(client: Client, path: str, meant: str) -> None:
+    response = _answer(client, path, Authorization="Bearer anything")
+    assert response.status_code == 404
+    assert f"Unknown URL: {path}. Did you mean {meant}?" in response.json()["error"]["message"]
+
+
+def test_the_error_has_the_shape_of_what_was_meant(client: Client) -> None:
+    openai, anthropic = (_answer(client, path).json() for path in ("/chat/completions", "/v1/v1/messages"))
+    assert (openai["error"]["type"], openai["error"]["code"]) == ("invalid_request_error", "not_found")
+    assert (anthropic["type"], anthropic["error"]["type"]) == ("error", "not_found_error")
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/v1/nothing", "/v1/", "/api/ai/nothing/"])
+def test_what_resembles_no_endpoint_is_not_found(client: Client, path: str) -> None:
+    response = _answer(client, path)
+    assert (response.status_code, response.json()["error"]["message"]) == (404, "Not found.")
+
+
+def test_a_browser_gets_a_page(client: Client) -> None:
+    response = client.get("/chat/completions", headers={"Accept": "text/html,*/*"})
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
