@@ -108,14 +108,19 @@ def bench_accepting(database: str) -> None:
 
 
 @contextmanager
-def working(database: str, latency_ms: int) -> Iterator[tuple[Installation, list[psutil.Process]]]:
-    """The whole product with 50 slots, and its processes except the provider's."""
+def working(database: str, latency_ms: int) -> Iterator[Installation]:
+    """The whole product with 50 slots."""
     with installation(database, latency_ms=latency_ms) as at:
         worker = [sys.executable, "manage.py", "worker"]
         scheduler = [sys.executable, "manage.py", "scheduler"]
         with start(worker, at.env), start(scheduler, at.env):
             time.sleep(5)
-            yield at, [each for each in psutil.Process().children(recursive=True) if not _is_provider(each)]
+            yield at
+
+
+def our_processes() -> list[psutil.Process]:
+    """Those of the product, without the provider. Ask once requests have ended: the workers have forked then."""
+    return [each for each in psutil.Process().children(recursive=True) if not _is_provider(each)]
 
 
 def _is_provider(process: psutil.Process) -> bool:
@@ -124,7 +129,7 @@ def _is_provider(process: psutil.Process) -> bool:
 
 def bench_draining(database: str) -> None:
     """Accepting while the workers drain what is accepted; 500 calls on 50 slots."""
-    with working(database, latency_ms=500) as (at, _):
+    with working(database, latency_ms=500) as at:
         commit = commit_ms(at)
         rate = measure(enqueuer(at), 4, REQUESTS)
         row(
@@ -142,14 +147,15 @@ def bench_cpu(database: str) -> None:
     The second row includes the embedder, which reads each question once for the semantic cache.
     """
     numbers = count()
-    with working(database, latency_ms=100) as (at, ours):
+    with working(database, latency_ms=100) as at:
         noop = measure(getter(at, "/healthz"), 1, REQUESTS).mean_ms
         for mode, must, name in (("bypass", "9", "without the cache"), ("use", "", "and embedded for the cache")):
             body = partial(_question, numbers, mode)
             client = poster(at, "/api/ai/queue", body, 202)()
-            _ended(at, ours, _completed(at) + _sent(client, 50))
-            before, completed = _cpu_s(ours), _completed(at)
-            _ended(at, ours, completed + _sent(client, REQUESTS))
+            _ended(at, _completed(at) + _sent(client, 50))
+            ours, completed = our_processes(), _completed(at)
+            before = _cpu_s(ours)
+            _ended(at, completed + _sent(client, REQUESTS))
             ms = (_cpu_s(ours) - before) * 1000 / REQUESTS
             row(f"CPU per request, {name}", ms, "ms", must, ms / noop, "no-op over HTTP")
 
@@ -168,11 +174,11 @@ def _completed(at: Installation) -> int:
     return int(run_script(at.env, COMPLETED))
 
 
-def _ended(at: Installation, ours: list[psutil.Process], completed: int) -> None:
+def _ended(at: Installation, completed: int) -> None:
     """Wait until the requests have ended, and the embedder has read their questions: then all is quiet."""
     while _completed(at) < completed:
         time.sleep(1)
-    used = QUIET_CPU_S
+    ours, used = our_processes(), QUIET_CPU_S
     while used >= QUIET_CPU_S:
         before = _cpu_s(ours)
         time.sleep(2)
@@ -186,7 +192,7 @@ def _cpu_s(processes: list[psutil.Process]) -> float:
 def bench_hits(database: str) -> None:
     """POST /api/ai/chat answered from the cache. Blanks make a text new for the embedder, and similar for the cache."""
     blanks = count(1)
-    with working(database, latency_ms=0) as (at, _):
+    with working(database, latency_ms=0) as at:
         noop = measure(getter(at, "/healthz"), 1, REQUESTS).mean_ms
         exact = poster(at, "/api/ai/chat", lambda: asking(SENTENCE), 200, 202)
         semantic = poster(at, "/api/ai/chat", lambda: asking(SENTENCE + " " * next(blanks)), 200, 202)
