@@ -23,6 +23,8 @@ from aiinfra.gateway.batches.webhooks import notify_end
 from aiinfra.gateway.v1.door import OpenBody
 from aiinfra.gateway.v1.running import result_of_ended
 from aiinfra.one_by_one import AWAY
+from aiinfra.tenants.authorization import Principal
+from aiinfra.tenants.keys import line_of
 from cost_app import create_cost_optimizer
 from queue_app.api import contract_errors
 from queue_app.facade import (
@@ -41,7 +43,7 @@ logger = logging.getLogger(__name__)
 cost = create_cost_optimizer()
 
 IN_QUEUE_MAX = 100
-"""Lines of one batch that are in the queue at a time, unless the key has a lower limit on requests at a time."""
+"""Lines of one batch that are in the queue at a time."""
 SENT_AT_ONCE = 25
 PAUSE = timedelta(seconds=1)
 AT_ONCE = timedelta(0)
@@ -87,8 +89,7 @@ def _send(batch: Batch) -> datetime:
         return timezone.now() + (AT_ONCE if more else PAUSE)
     lines = BatchLine.objects.filter(batch=batch)
     at_once = 1 if door.send else SENT_AT_ONCE
-    most = min(IN_QUEUE_MAX, call.principal.limits.concurrent_requests or IN_QUEUE_MAX)
-    room = max(most - lines.filter(state=LineState.SENT).count(), 0)
+    room = _room(batch, call.principal)
     portion = list(lines.filter(state=LineState.WAITING).order_by("number")[: min(at_once, room)])
     try:
         for line in portion:
@@ -97,6 +98,19 @@ def _send(batch: Batch) -> datetime:
         are_in_queue = lines.filter(state=LineState.SENT).exists()
         return timezone.now() + PAUSE if are_in_queue else min(wait.until, batch.expires_at)
     return timezone.now() + (AT_ONCE if len(portion) == at_once else PAUSE)
+
+
+def _room(batch: Batch, principal: Principal) -> int:
+    """How many more lines may enter the queue. A key's limit on requests at a time holds for all its batches together.
+
+    Two schedulers that send lines of two batches in the same moment can exceed the key's limit by one portion.
+    """
+    sent = BatchLine.objects.filter(state=LineState.SENT)
+    room = IN_QUEUE_MAX - sent.filter(batch=batch).count()
+    if (limit := principal.limits.concurrent_requests) and principal.api_key_id:
+        of_key = Q(batch__finished_at=None, batch__api_key__in=line_of(principal.api_key_id))
+        room = min(room, limit - sent.filter(of_key).count())
+    return max(room, 0)
 
 
 def send(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:

@@ -1,5 +1,7 @@
 """Batches of keys with a limit on requests per minute: each line counts, and waits if nothing is left."""
 
+from datetime import timedelta
+
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
@@ -53,6 +55,25 @@ def test_a_key_has_as_many_lines_in_the_queue_as_requests_at_a_time(
             assert AIRequest.objects.filter(status=Status.PENDING).count() == min(2, 5 - done)
         work()
     assert finish(Caller(key=text), made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
+
+
+def test_the_batches_of_a_key_share_its_requests_at_a_time(
+    organization: Organization, provider: ScriptedProvider
+) -> None:
+    limits = KeyLimits(concurrent_requests=3)
+    key, text = keys.create_key(
+        organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
+    )
+    made = [create(Caller(key=text), lines(2)) for _ in range(2)]
+    with organization_scope(organization.pk):
+        _, text = keys.rotate_key(key=key, overlap=timedelta(0), actor="command:test")
+    made.append(create(Caller(key=text), lines(2)))
+    for _ in range(6):
+        step()
+    with organization_scope(organization.pk):
+        assert AIRequest.objects.filter(status=Status.PENDING).count() == 3
+    for each in made:
+        assert finish(Caller(key=text), each["id"])["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
 
 
 def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:
