@@ -7,7 +7,7 @@ Authenticate, find the operation, authorize, parse, call, encode; one error shap
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.core.exceptions import SuspiciousOperation
@@ -79,7 +79,7 @@ class Operation:
     summary: str
     status: int = 200
     key_only: bool = False
-    also: dict[int, type[BaseModel]] = field(default_factory=dict)
+    also: tuple[tuple[int, type[BaseModel]], ...] = ()
     """Further successful statuses and their results, for the OpenAPI document."""
     or_permissions: tuple[str, ...] = ()
     """Permissions that allow the operation instead of `permission`."""
@@ -91,6 +91,11 @@ class Operation:
     that use Redis or a provider; or stored by the handler with its own row."""
     once_with: Callable[[ApiCall], tuple[object, ...]] = lambda _call: ()
     """What a repeat must have in common with the first call besides URL and payload, such as headers."""
+
+    @property
+    def results(self) -> tuple[tuple[int, type[BaseModel]], ...]:
+        """Every successful status and its result."""
+        return ((self.status, self.result), *self.also)
 
 
 class Endpoint:

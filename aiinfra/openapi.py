@@ -80,7 +80,7 @@ def document() -> dict[str, Any]:
     operations = [operation for endpoint in endpoints.values() for operation in endpoint.operations.values()]
     models: list[type[BaseModel]] = [ErrorOut]
     for operation in operations:
-        models += [operation.payload, operation.result, *operation.also.values()]
+        models += [operation.payload, *(model for _, model in operation.results)]
     definitions = models_json_schema([(model, "validation") for model in models], by_alias=True, ref_template=REF)[1]
     return {
         "openapi": "3.1.0",
@@ -165,7 +165,7 @@ def _variant(action: str | None, payload: dict[str, Any]) -> dict[str, Any]:
 def _answers(operations: dict[str | None, Operation], errors: dict[int, str]) -> dict[str, Any]:
     good: dict[int, list[str]] = {}
     for operation in operations.values():
-        for status, model in {operation.status: operation.result, **operation.also}.items():
+        for status, model in operation.results:
             names = good.setdefault(status, [])
             if model.__name__ not in names:
                 names.append(model.__name__)

@@ -46,6 +46,7 @@ from queue_app.submission.submission import Submission
 __all__ = [
     "DRY_RUN",
     "CallOptions",
+    "DryRunOut",
     "Message",
     "MessageWithText",
     "OwnCallOptions",
@@ -246,7 +247,7 @@ queue = Endpoint(
             Accepted,
             "Enqueue a request",
             status=202,
-            also={200: DryRunOut},
+            also=((200, DryRunOut),),
             once="own",
             door="queue",
         ),

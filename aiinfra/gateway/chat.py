@@ -17,6 +17,7 @@ from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.api import (
+    DryRunOut,
     OwnCallOptions,
     ResponseOut,
     UsageOut,
@@ -203,7 +204,7 @@ chat_endpoint = Endpoint(
             ChatRequest,
             ChatAnswered,
             "Send a chat request",
-            also={202: ChatQueued},
+            also=((200, DryRunOut), (202, ChatQueued)),
             once="own",
             door="chat",
         ),

@@ -12,7 +12,7 @@ import pytest
 from aiinfra.gateway import chat
 from aiinfra.gateway.chat import ChatAnswered
 from aiinfra.gateway.waiting import WaitingRoom
-from aiinfra.openapi import BODY_ERRORS, ERRORS, ErrorOut
+from aiinfra.openapi import BODY_ERRORS, ERRORS, ErrorOut, document
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.privacy import erasures
@@ -142,3 +142,13 @@ def test_every_kind_of_error_is_listed() -> None:
 
 def test_the_schema_has_the_statuses_of_the_table() -> None:
     assert {str(status) for status in ERRORS | BODY_ERRORS} == {status for status, _ in documented_errors()}
+
+
+@pytest.mark.parametrize(
+    ("address", "answers"),
+    [("/api/ai/queue", {"Accepted", "DryRunOut"}), ("/api/ai/chat", {"ChatAnswered", "ChatQueued", "DryRunOut"})],
+)
+def test_the_schema_has_the_quote_of_a_dry_run(address: str, answers: set[str]) -> None:
+    responses = document()["paths"][address]["post"]["responses"]
+    named = re.findall(r"schemas/(\w+)", json.dumps([responses[status] for status in ("200", "202")]))
+    assert set(named) >= answers

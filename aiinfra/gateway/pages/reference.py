@@ -114,7 +114,7 @@ def _schemas(endpoints: list[Endpoint]) -> tuple[Names, Schemas]:
     """The name of each model, and the schema of each name."""
     models: dict[type[BaseModel], None] = {ErrorOut: None}
     for operation in (each for endpoint in endpoints for each in endpoint.operations.values()):
-        models |= dict.fromkeys([operation.payload, operation.result, *operation.also.values()])
+        models |= dict.fromkeys([operation.payload, *(model for _, model in operation.results)])
     wanted: Any = [(model, "validation") for model in models]
     references, definitions = models_json_schema(wanted, by_alias=True, ref_template=REF)
     names = {model: name_of(references[model, "validation"]["$ref"]) for model in models}
@@ -124,7 +124,7 @@ def _schemas(endpoints: list[Endpoint]) -> tuple[Names, Schemas]:
 def _payload_names(known: dict[str, Endpoint], names: Names) -> set[str]:
     """Shapes that are shown with their operation. Those that are answers, too, also stand alone."""
     operations = [each for endpoint in known.values() for each in endpoint.operations.values()]
-    answers = {names[model] for each in operations for model in (each.result, *each.also.values())}
+    answers = {names[model] for each in operations for _, model in each.results}
     return {names[each.payload] for each in operations} - answers
 
 
@@ -155,9 +155,7 @@ def _operation(
         summary=operation.summary,
         permission=" or ".join([operation.permission, *operation.or_permissions]),
         fields=[] if form else fields_of(schema),
-        answers=[
-            (status, names[model]) for status, model in {operation.status: operation.result, **operation.also}.items()
-        ],
+        answers=[(status, names[model]) for status, model in operation.results],
         example_address=_address(address, payload) if method == "GET" else address,
         example_body="" if form or method == "GET" else json.dumps(payload),
         example_form=form,
