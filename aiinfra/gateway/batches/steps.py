@@ -101,7 +101,7 @@ def _send(batch: Batch) -> datetime:
 
 
 def _room(batch: Batch, principal: Principal) -> int:
-    """How many more lines may enter the queue. A key's limit on requests at a time holds for all its batches together.
+    """How many more lines may enter the queue. All batches of a key share its limit on requests at a time.
 
     Two schedulers that send lines of two batches in the same moment can exceed the key's limit by one portion.
     """
