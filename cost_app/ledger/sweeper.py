@@ -5,12 +5,15 @@ call, the booking is corrected; most providers cannot, and their bookings stay m
 """
 
 import logging
+from functools import cache
+
+from django.db.models import Q
 
 from aiinfra import database_time
 from aiinfra.one_by_one import one_by_one
 from aiinfra.providers.base import BillState, TokenUsage
 from aiinfra.providers.registry import adapter_for
-from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.scope import Prepared, system_scope
 from aiinfra.tenants.statements import Parameter
 from cost_app.ledger.attempts import estimate, refund, settle
 from cost_app.models import Attempt
@@ -23,21 +26,20 @@ WORKER_LOST = "WORKER_LOST"
 Bill = tuple[BillState, TokenUsage | None]
 
 
-_any_overdue = Attempt.objects.prepare_select(
-    lambda rows: rows.filter(UNKNOWN_OUTCOME, deadline_at__lt=Parameter("now", "deadline_at"))[:1]
-)
-"""Its SQL is written once: usually there is none."""
+@cache
+def _oldest(count: int) -> Prepared[list[Attempt]]:
+    """The calls that have been overdue longest. Prepared, because it runs often and usually finds none."""
+    is_overdue = Q(UNKNOWN_OUTCOME, deadline_at__lt=Parameter("now", "deadline_at"))
+    return Attempt.objects.prepare_select(
+        lambda rows: rows.filter(is_overdue).select_related("price").order_by("deadline_at")[:count]
+    )
 
 
 def sweep_unknown_outcomes() -> int:
     """Book or correct the calls whose timeout has passed; returns how many were checked."""
     silent: set[str] = set()
-    now = database_time.now()
     with system_scope():
-        if not _any_overdue.run(now=now):
-            return 0
-        unknown = Attempt.objects.filter(UNKNOWN_OUTCOME, deadline_at__lt=now)
-        oldest = unknown.select_related("price").order_by("deadline_at")[:BATCH]
+        oldest = _oldest(BATCH).run(now=database_time.now())
         one_by_one(oldest, lambda attempt: _sweep(attempt, silent), give_up=_ask_later)
         return len(oldest)
 
