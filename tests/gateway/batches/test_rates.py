@@ -20,17 +20,20 @@ UPLOADED_AND_CREATED = 2
 """Requests that it takes to create a batch."""
 
 
-def limited_key(organization: Organization, lines_per_minute: int) -> tuple[ApiKey, Caller]:
-    limits = KeyLimits(requests_per_minute=UPLOADED_AND_CREATED + lines_per_minute)
+def limited_key(organization: Organization, limits: KeyLimits) -> tuple[ApiKey, Caller]:
     key, text = keys.create_key(
         organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
     )
     return key, Caller(key=text)
 
 
+def lines_per_minute(number: int) -> KeyLimits:
+    return KeyLimits(requests_per_minute=UPLOADED_AND_CREATED + number)
+
+
 def test_lines_of_the_queue_are_counted(organization: Organization, provider: ScriptedProvider) -> None:
     other = Caller(key=new_key(organization, Role.ADMIN))
-    key, caller = limited_key(organization, 3)
+    key, caller = limited_key(organization, lines_per_minute(3))
     made = create(caller, lines(5))
     step()
     step()
@@ -43,28 +46,22 @@ def test_lines_of_the_queue_are_counted(organization: Organization, provider: Sc
 def test_a_key_has_as_many_lines_in_the_queue_as_requests_at_a_time(
     organization: Organization, provider: ScriptedProvider
 ) -> None:
-    limits = KeyLimits(concurrent_requests=2)
-    _, text = keys.create_key(
-        organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
-    )
-    made = create(Caller(key=text), lines(5))
+    _, caller = limited_key(organization, KeyLimits(concurrent_requests=2))
+    made = create(caller, lines(5))
     for done in (0, 2, 4):
         step()
         step()
         with organization_scope(organization.pk):
             assert AIRequest.objects.filter(status=Status.PENDING).count() == min(2, 5 - done)
         work()
-    assert finish(Caller(key=text), made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
+    assert finish(caller, made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
 
 
 def test_the_batches_of_a_key_share_its_requests_at_a_time(
     organization: Organization, provider: ScriptedProvider
 ) -> None:
-    limits = KeyLimits(concurrent_requests=3)
-    key, text = keys.create_key(
-        organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="command:test"
-    )
-    made = [create(Caller(key=text), lines(2)) for _ in range(2)]
+    key, caller = limited_key(organization, KeyLimits(concurrent_requests=3))
+    made = [create(caller, lines(2)) for _ in range(2)]
     with organization_scope(organization.pk):
         _, text = keys.rotate_key(key=key, overlap=timedelta(0), actor="command:test")
     made.append(create(Caller(key=text), lines(2)))
@@ -78,7 +75,7 @@ def test_the_batches_of_a_key_share_its_requests_at_a_time(
 
 def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:
     other = Caller(key=new_key(organization, Role.ADMIN))
-    key, caller = limited_key(organization, 1)
+    key, caller = limited_key(organization, lines_per_minute(1))
     body = {"model": "text-embedding-3-small", "input": "x"}
     calls = [line(name, url="/v1/embeddings", body=body) for name in ("a", "b")]
     made = create(caller, calls, "/v1/embeddings")
