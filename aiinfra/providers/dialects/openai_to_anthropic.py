@@ -160,7 +160,7 @@ def _check_texts(turns: Sequence[Mapping[str, Any]], came_from: Sequence[int]) -
     """Raise CallRejectedError for a turn of the user that says nothing, and for a call without any turn."""
     empty = [index for turn, index in zip(turns, came_from, strict=True) if not turn["content"]]
     if empty or not turns:
-        raise CallRejectedError(("messages", *(empty or [0])[:1], "content"), EMPTY)
+        raise CallRejectedError(("messages", empty[0] if empty else 0, "content"), EMPTY)
 
 
 def _joined(blocks: Sequence[Mapping[str, Any]]) -> str:
