@@ -1,34 +1,59 @@
 """Whether the disk of the database is full, so that errors, probes, and reports can name this cause.
 
 SQLite's file is on a disk of this host, whose free space is read. PostgreSQL has its own disk: it counts as full for a
-while after it has refused a write of this process for this reason.
+while after it has refused a write for this reason. Refusals are shared through Redis, because some writes still fit
+when others don't.
 """
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from redis.exceptions import RedisError
+
+from aiinfra.redis import redis_client
 
 FULL = "the database has no disk space left"
 ROOM_BYTES = 4 * 1024 * 1024
 """SQLite's write-ahead log grows by this much before its pages are copied into the database."""
 REMEMBERED_S = 10.0
+TOLD_EVERY_S = 1.0
+KEY = "aiinfra:full_disk"
 
 _refused_at = -REMEMBERED_S
+_told_at = -TOLD_EVERY_S
 
 
 def note_refusal() -> None:
-    """PostgreSQL has refused a write because its disk is full."""
-    global _refused_at
+    """The database has refused a write because its disk is full. Tells the other processes, once per second."""
+    global _refused_at, _told_at
     _refused_at = time.monotonic()
+    if _refused_at - _told_at >= TOLD_EVERY_S:
+        _told_at = _refused_at
+        with suppress(RedisError):
+            redis_client().set(KEY, 1, px=round(REMEMBERED_S * 1000))
+
+
+def refused_s_ago() -> float | None:
+    """Seconds since the last refusal that any process has noted; None if the last `REMEMBERED_S` have seen none.
+
+    Costs a Redis command at most. Without Redis, only this process's own refusals are known.
+    """
+    ago = time.monotonic() - _refused_at
+    if ago >= TOLD_EVERY_S:
+        with suppress(RedisError):
+            left_ms = redis_client().pttl(KEY)
+            ago = min(ago, REMEMBERED_S - left_ms / 1000) if left_ms > 0 else ago
+    return ago if ago < REMEMBERED_S else None
 
 
 def is_full() -> bool:
     """Whether the database cannot store more, as far as this process can tell. Costs no query."""
     if connection.vendor != "sqlite":
-        return time.monotonic() - _refused_at < REMEMBERED_S
+        return refused_s_ago() is not None
     try:
         disk = os.statvfs(Path(settings.DATABASES["default"]["NAME"]).parent)
     except OSError:

@@ -13,6 +13,7 @@ from queue_app.payloads import PriorityName
 from queue_app.processing.direct import DirectCall, renew_leases
 from queue_app.processing.embedding_call import embed
 from queue_app.processing.heartbeat import WorkerBeat, workers
+from queue_app.processing.provider_call import OutcomeUnstoredError
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
 from queue_app.queries import (
     RequestStatus,
@@ -58,6 +59,7 @@ __all__ = [
     "LastFailure",
     "LimitUse",
     "Outage",
+    "OutcomeUnstoredError",
     "Pressure",
     "PriorityName",
     "QueueFullError",

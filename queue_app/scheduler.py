@@ -92,6 +92,7 @@ def lanes(*further: Jobs) -> list[list[Job]]:
     Slow jobs have lanes of their own, because leases run out in seconds.
     """
     repair = IndexRepair()
+    repair.outage.suspect()
     queue = [
         Job(TICK_S, tickets.wake_for_ready),
         Job(1, EverySecond(repair).run),

@@ -11,7 +11,8 @@ from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation, json_response
 from aiinfra.failures import ApiError
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.lane import calling
-from aiinfra.gateway.waiting import TooManyWaitingError, Visit, waiting_room
+from aiinfra.gateway.unstored import unstored_error
+from aiinfra.gateway.waiting import NothingStoredError, TooManyWaitingError, Visit, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
@@ -111,7 +112,8 @@ def can_wait() -> bool:
 def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
     """The request, which has ended unless the timeout passed or the client left.
 
-    Raises ApiError 429 before anything is stored if no slot is free, and everything that `submit` raises.
+    Raises ApiError 429 before anything is stored if no slot is free, 503 if the answer cannot be stored, and everything
+    that `submit` raises.
     """
     with visiting(submission.organization_id, client) as visit:
         direct = DirectCall()
@@ -120,7 +122,10 @@ def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
             request = calling.make(direct)
         if request.status in ENDED:
             return request
-        visit.wait(request.id, longest_wait_s(submission))
+        try:
+            visit.wait(request.id, longest_wait_s(submission))
+        except NothingStoredError:
+            raise unstored_error(request) from None
     return request_by_id(request.id) or request
 
 

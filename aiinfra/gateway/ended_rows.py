@@ -1,4 +1,7 @@
-"""One query per second for all requests of a process that clients wait for, in case an event gets lost."""
+"""One query per second for all requests of a process that clients wait for, in case an event gets lost.
+
+And whether the database stores answers at all: clients do not wait for one that cannot be stored.
+"""
 
 import logging
 import threading
@@ -7,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from django.conf import settings
+
+from aiinfra import full_disk
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.gateway.feed import Listener
 from aiinfra.gateway.waiting_threads import release_connections
@@ -24,6 +30,12 @@ class EndedRows:
         self._listeners: dict[Listener, UUID] = {}
         self._lock = threading.Lock()
         self._poller: threading.Thread | None = None
+        self._refusals: tuple[float, float] | None = None
+
+    def is_nothing_stored(self) -> bool:
+        """Whether the database has been away, or refused to write, for the time of a lease without a break."""
+        refusals = self._refusals
+        return refusals is not None and refusals[1] - refusals[0] >= settings.QUEUE_LEASE_S
 
     @contextmanager
     def watched(self, request_id: UUID, listener: Listener) -> Iterator[None]:
@@ -44,16 +56,27 @@ class EndedRows:
             time.sleep(LOOK_EVERY_S)
             try:
                 self._look()
+                refused_s_ago = full_disk.refused_s_ago()
             except DATABASE_AWAY:
                 logger.info("cannot look for ended requests while the database is unreachable")
+                refused_s_ago = 0.0
             finally:
                 release_connections()
+            self._note(refused_s_ago)
+
+    def _note(self, refused_s_ago: float | None) -> None:
+        """Keep the first and the last time that the database refused something."""
+        if refused_s_ago is None:
+            self._refusals = None
+            return
+        last = time.monotonic() - refused_s_ago
+        self._refusals = (self._refusals[0] if self._refusals else last), last
 
     def _is_needed(self) -> bool:
         """Decided under the lock, so that a new listener either finds a poller that keeps running or starts one."""
         with self._lock:
             if not self._listeners:
-                self._poller = None
+                self._poller = self._refusals = None
             return bool(self._listeners)
 
     def _look(self) -> None:

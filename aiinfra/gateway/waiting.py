@@ -46,6 +46,10 @@ class WaitingRoom:
             visit.leave()
 
 
+class NothingStoredError(Exception):
+    """The database stores nothing, so the request cannot end."""
+
+
 class Visit:
     """One call's slot in the waiting room."""
 
@@ -74,7 +78,7 @@ class Visit:
     def wait(self, request_id: UUID, timeout_s: float) -> bool:
         """True once the request has ended; False after the timeout, or if the client left.
 
-        Raises TooManyWaitingError.
+        Raises TooManyWaitingError, and NothingStoredError if the database stores nothing for the time of a lease.
         """
         self.take_place()
         listener = Listener(self._organization_id, lambda event: _is_end_of(event, str(request_id)))
@@ -91,6 +95,8 @@ class Visit:
             left = deadline - time.monotonic()
             if left <= 0 or self._client.is_gone():
                 return False
+            if ended_rows.is_nothing_stored():
+                raise NothingStoredError
             release_connections()
             events, has_missed = listener.take(min(left, LOOK_EVERY_S))
             is_news = bool(events) or has_missed

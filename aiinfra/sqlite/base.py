@@ -5,11 +5,16 @@ a transaction does so for itself. Reads outside a transaction never wait.
 """
 
 import os
+import sqlite3
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 from django.db.backends.sqlite3 import base
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
 
+from aiinfra import full_disk
 from aiinfra.sqlite import idle
 from aiinfra.sqlite.gate import Gate, gate_of
 
@@ -55,11 +60,27 @@ def _converted(query: str) -> str:
 _real_path = lru_cache(os.path.realpath)
 
 
+class _ErrorWrapper(DatabaseErrorWrapper):
+    """Turns errors of SQLite into Django's. On a full disk they have several forms, and are noted."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.OperationalError) and full_disk.is_full():
+            full_disk.note_refusal()
+        super().__exit__(kind, error, traceback)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, with the gate of its file. A database in memory has none."""
 
     _entered: Gate | None = None
     _origin: idle.Origin | None = None
+
+    @cached_property
+    def wrap_database_errors(self) -> _ErrorWrapper:
+        """As in Django, with a full disk noted."""
+        return _ErrorWrapper(self)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """One that another thread has released, or a new one."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
+
 from aiinfra import database_time
 from aiinfra.metrics import recorded
 from aiinfra.providers import breaker
@@ -21,6 +23,7 @@ from queue_app.ordering.claims import Claim
 from queue_app.ordering.direct_start import try_start
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing import in_flight, provider_call
+from queue_app.processing.provider_call import Outcome, OutcomeUnstoredError
 from queue_app.processing.streamed import Receiver
 from queue_app.submission.intake import row_of
 from queue_app.submission.submission import Submission
@@ -81,17 +84,24 @@ class DirectCall:
         """Make the call, and book its outcome: the request has ended then, or waits in the queue for its next attempt.
 
         With a receiver, the answer is streamed to it; the request does not wait in the queue after the first event.
-        Raises nothing: a request whose outcome cannot be stored is left to index repair.
+        Raises OutcomeUnstoredError if the outcome cannot be stored within the time of a lease: `store` must follow.
         """
         assert self._started is not None  # noqa: S101 - for the type checker: callers look first
         claim, attempt = self._started
         recorded.claimed(claim.request.organization_id, "direct")
-        try:
-            with in_flight.track(claim):
-                provider_call.run(claim, attempt, receiver)
-        except Exception:
-            logger.exception("direct call not booked", extra={"fields": {"request": claim.request.id}})
+        with _tracked(claim):
+            provider_call.run(claim, attempt, receiver, settings.QUEUE_LEASE_S)
         return claim.request
+
+    def store(self, outcome: Outcome) -> None:
+        """Store the outcome that `run` could not store, as soon as that is possible.
+
+        Raises nothing: a request whose outcome still cannot be stored is left to index repair.
+        """
+        assert self._started is not None  # noqa: S101 - for the type checker: callers look first
+        claim, attempt = self._started
+        with _tracked(claim):
+            provider_call.store(claim, attempt, outcome)
 
     def _reserve(self, row: AIRequest) -> IndexEntry | None:
         """Ask for a place, then the circuit breaker unless all circuits are closed: it may make this call its probe."""
@@ -116,6 +126,18 @@ class DirectCall:
             claims.release(self._entry)
             breaker.release_probe(*self._entry.model.split("/", 1))
         self._entry = self._started = None
+
+
+@contextmanager
+def _tracked(claim: Claim) -> Iterator[None]:
+    """Keep the claim's lease renewed during the block. Raises OutcomeUnstoredError and logs everything else."""
+    try:
+        with in_flight.track(claim):
+            yield
+    except OutcomeUnstoredError:
+        raise
+    except Exception:
+        logger.exception("direct call not booked", extra={"fields": {"request": claim.request.id}})
 
 
 def renew_leases() -> None:

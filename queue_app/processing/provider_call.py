@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import OperationalError, close_old_connections, connections
 
 from aiinfra import web_stopping
 from aiinfra.failures import DATABASE_AWAY
@@ -19,6 +19,7 @@ from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from aiinfra.redis import ScriptCall
 from aiinfra.tenants.scope import organization_scope
 from cost_app.facade import Attempt
+from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim
 from queue_app.processing import in_flight, outcomes
 from queue_app.processing.dispatching import dispatch
@@ -30,11 +31,21 @@ from queue_app.processing.write_gate import slot
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Outcome = ChatAnswer | ProviderError
 WRITE_PAUSE_S = 1.0
 OUTCOME_KEPT_S = 3600
 """How long an outcome that cannot be stored is kept. Its slot would have nothing else to do."""
 OUTCOME_KEPT_STOPPING_S = 10
 """The same while the process stops, before its supervisor kills it."""
+
+
+class OutcomeUnstoredError(OperationalError):
+    """The call of a request was made, and the database does not store its outcome."""
+
+    def __init__(self, request: AIRequest, outcome: Outcome) -> None:
+        super().__init__("the outcome of a call is not stored")
+        self.request = request
+        self.outcome = outcome
 
 
 def process(claim: Claim) -> None:
@@ -46,13 +57,20 @@ def process(claim: Claim) -> None:
             _call(claim, attempt)
 
 
-def run(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
+def run(claim: Claim, attempt: Attempt, receiver: Receiver | None = None, kept_s: float = OUTCOME_KEPT_S) -> None:
     """Make a call that `start` or `dispatch` has marked as sent, and store its outcome; raises as `process` does.
 
-    With a receiver the call is streamed to it.
+    With a receiver, the call is streamed to it. Raises OutcomeUnstoredError, an error of an unavailable database, if
+    the outcome could not be stored for `kept_s` seconds; `store` can try again.
     """
     with organization_scope(claim.request.organization_id), _failing_if_broken(claim):
-        _call(claim, attempt, receiver)
+        _call(claim, attempt, receiver, kept_s)
+
+
+def store(claim: Claim, attempt: Attempt, outcome: Outcome) -> None:
+    """Store an outcome that `run` did not store; raises as `process` does."""
+    with organization_scope(claim.request.organization_id), _failing_if_broken(claim):
+        finish(claim, attempt, outcome)
 
 
 @contextmanager
@@ -69,33 +87,37 @@ def _failing_if_broken(claim: Claim) -> Iterator[None]:
         _write(claim, lambda: outcomes.fail_broken(claim))
 
 
-def _call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> None:
+def _call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None, kept_s: float = OUTCOME_KEPT_S) -> None:
     close_old_connections()  # returned to the pool during the call: there are more slots than database connections
     with processing_span(claim, attempt) as span:
-        finish(claim, attempt, call(claim, attempt, receiver))
+        outcome = call(claim, attempt, receiver)
+        try:
+            finish(claim, attempt, outcome, kept_s)
+        except DATABASE_AWAY as error:
+            raise OutcomeUnstoredError(claim.request, outcome) from error
         if span:
             span.set_attribute("aiinfra.request.status", claim.request.status)
 
 
-def finish(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError) -> None:
+def finish(claim: Claim, attempt: Attempt, outcome: Outcome, kept_s: float = OUTCOME_KEPT_S) -> None:
     """Book a call's outcome, move its request on, and publish that. An answer is reported to the circuit breaker in the
     same round trip.
 
-    Tries again while the database is away or has no disk space, for `OUTCOME_KEPT_S`; then raises its error.
+    Tries again while the database is away or has no disk space, for `kept_s` seconds; then raises its error.
     """
     caller = (attempt.provider, attempt.model, claim.request.organization_id)
     report = [breaker.success(*caller)] if isinstance(outcome, ChatAnswer) else []
     try:
-        _book(claim, attempt, outcome, report)
+        _book(claim, attempt, outcome, report, kept_s)
     except AWAY:
         tell(claim, report)
         raise
     except Exception:
         logger.exception("outcome cannot be booked", extra={"fields": {"request": claim.request.id}})
-        _book(claim, attempt, _unbookable(outcome), report)
+        _book(claim, attempt, _unbookable(outcome), report, kept_s)
 
 
-def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> ChatAnswer | ProviderError:
+def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Outcome:
     """The answer or the error of a call that was marked as sent. An error is reported to the circuit breaker at once,
     an answer with what `finish` publishes.
     """
@@ -111,14 +133,14 @@ def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
         return ProviderError(ErrorCode.INTERNAL_ERROR, "the call failed: internal error in aiinfra", may_be_billed=True)
 
 
-def _book(claim: Claim, attempt: Attempt, outcome: ChatAnswer | ProviderError, report: Sequence[ScriptCall]) -> None:
+def _book(claim: Claim, attempt: Attempt, outcome: Outcome, report: Sequence[ScriptCall], kept_s: float) -> None:
     if isinstance(outcome, ChatAnswer):
-        _write(claim, lambda: outcomes.complete(claim, attempt, outcome, report))
+        _write(claim, lambda: outcomes.complete(claim, attempt, outcome, report), kept_s)
     else:
-        _write(claim, lambda: outcomes.fail_attempt(claim, attempt, outcome, report))
+        _write(claim, lambda: outcomes.fail_attempt(claim, attempt, outcome, report), kept_s)
 
 
-def _unbookable(outcome: ChatAnswer | ProviderError) -> ProviderError:
+def _unbookable(outcome: Outcome) -> ProviderError:
     """The error to store if an outcome cannot be stored: it drops the text and keeps the cost."""
     may_be_billed = isinstance(outcome, ChatAnswer) or outcome.may_be_billed
     message = "the outcome of the call cannot be stored"
@@ -163,7 +185,7 @@ def _answered(adapter: ProviderAdapter, attempt: Attempt, asked: ChatCall, recei
     return answer_of(adapter.stream(attempt.as_sent, asked), receiver)
 
 
-def _write(claim: Claim, write: Callable[[], Result]) -> Result:
+def _write(claim: Claim, write: Callable[[], Result], kept_s: float = OUTCOME_KEPT_S) -> Result:
     """Retry the write: an answer is paid for, and neither a database outage nor a full disk must lose it."""
     began_at = time.monotonic()
     while True:
@@ -171,7 +193,7 @@ def _write(claim: Claim, write: Callable[[], Result]) -> Result:
             with slot():
                 return write()
         except DATABASE_AWAY:
-            if time.monotonic() - began_at >= _patience_s():
+            if time.monotonic() - began_at >= _patience_s(kept_s):
                 raise
             logger.warning("outcome not written yet", exc_info=True)
         in_flight.prolong(claim)
@@ -179,6 +201,6 @@ def _write(claim: Claim, write: Callable[[], Result]) -> Result:
         time.sleep(WRITE_PAUSE_S)
 
 
-def _patience_s() -> float:
+def _patience_s(kept_s: float) -> float:
     is_stopping = in_flight.stopping.is_set() or web_stopping.is_stopping()
-    return OUTCOME_KEPT_STOPPING_S if is_stopping else OUTCOME_KEPT_S
+    return min(kept_s, OUTCOME_KEPT_STOPPING_S) if is_stopping else kept_s

@@ -4,9 +4,11 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,13 +16,21 @@ import pytest
 from aiinfra.full_disk import FULL
 from tests.faults.audit import assert_sound
 from tests.faults.databases import Postgres, Sqlite
-from tests.faults.stack import MANAGE, SLOTS, Stack, order, seconds
+from tests.faults.stack import MANAGE, MODEL, SLOTS, WHOLE_ANSWER, Stack, order, seconds, text
 from tests.hosts.clusters import Server
 from tests.hosts.small_disk import SmallDisk, small_disk
 from tests.support.processes import ROOT, wait_until
 
 LARGE, SMALL = 200_000, 100
 """Characters of a prompt. A small one still fits where a large one doesn't."""
+DONE, QUEUED = "[DONE]", "A question that is asked twice"
+STREAM = {"model": MODEL, "max_tokens": WHOLE_ANSWER, "stream": True}
+WAITS: dict[str, tuple[str, dict[str, Any]]] = {
+    "direct": ("/api/ai/chat", order("A question", wait=True)),
+    "worker": ("/api/ai/chat", order(QUEUED, wait=True)),
+    "stream": ("/v1/chat/completions", {**STREAM, "messages": order("A third question")["messages"]}),
+}
+"""Calls whose clients wait. A worker makes the second attempt of a call."""
 
 
 @dataclass
@@ -85,6 +95,43 @@ def test_what_was_accepted_is_completed_once_there_is_space(product: Product) ->
     assert set(statuses.values()) == {"completed"}
     assert {request: len(stack.attempts(request)) for request in in_flight} == dict.fromkeys(in_flight, 1)
     wait_until(lambda: stack.http.get(f"{stack.url}/readyz").status_code == 200, "the web server to be ready")
+
+
+def test_clients_that_wait_get_an_error_and_later_their_answer(product: Product) -> None:
+    stack = product.stack
+    stack.behave(faults=[{"kind": "status", "status": 503, "times": 1, "contains": QUEUED}, {"kind": "hold"}])
+    with ThreadPoolExecutor(len(WAITS)) as clients:
+        answers = {name: clients.submit(wait_for, stack, name) for name in WAITS}
+        wait_until(lambda: running_calls(stack) == len(WAITS), "a call for each client")
+        product.disk.fill()
+        fill_the_rest(stack)
+        stack.release()
+        refusals = {name: answer.result() for name, answer in answers.items()}
+    for refusal in refusals.values():
+        assert "Repeat the call with the same Idempotency-Key" in refusal.text
+        assert refusal.status_code == 503 or DONE not in refusal.text
+    if product.server is None:
+        assert all(FULL.capitalize() in refusal.text for refusal in refusals.values())
+    product.free_disk()
+    requests = [text(request) for (request,) in stack.database.rows("SELECT id FROM queue_app_airequest")]
+    assert set(assert_sound(stack, requests).values()) == {"completed"}
+    billed = len(stack.book())
+    assert billed == len(requests)
+    assert {name: wait_for(stack, name).status_code for name in WAITS} == dict.fromkeys(WAITS, 200)
+    assert len(stack.book()) == billed
+
+
+def wait_for(stack: Stack, name: str) -> httpx2.Response:
+    """What a client gets that waits. Repeated, it is the same call."""
+    path, body = WAITS[name]
+    headers = {"Authorization": f"Bearer {stack.keys['north']}", "Idempotency-Key": name}
+    return stack.http.post(f"{stack.url}{path}", json=body, headers=headers)
+
+
+def running_calls(stack: Stack) -> int:
+    """How many calls the sandbox works on."""
+    rows = stack.database.rows("SELECT id FROM cost_app_attempt WHERE state = 'dispatched'")
+    return sum(stack.call_state(text(attempt)) == "running" for (attempt,) in rows)
 
 
 def fill_the_rest(stack: Stack) -> tuple[list[str], httpx2.Response]:

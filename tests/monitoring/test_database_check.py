@@ -1,5 +1,6 @@
 """A database without disk space is a problem, with its cause, for errors, probes, health, doctor, and alerts."""
 
+import sqlite3
 from io import StringIO
 
 import pytest
@@ -7,6 +8,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
+from psycopg.errors import DiskFull
 
 from aiinfra import full_disk
 from aiinfra.failures import failure_of
@@ -14,6 +16,7 @@ from aiinfra.monitoring import readiness
 from aiinfra.monitoring.database_check import database_obstacle, has_room
 from aiinfra.monitoring.health import installation_health
 from aiinfra.monitoring.problems import health_problems
+from aiinfra.redis import redis_client
 from queue_app.facade import Pressure
 
 pytestmark = pytest.mark.django_db
@@ -23,12 +26,18 @@ REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """No disk has the room that SQLite needs, or PostgreSQL has refused a write."""
-    monkeypatch.setattr(full_disk, "_refused_at", full_disk._refused_at)  # put back after the test
+    forget(monkeypatch)
     if connection.vendor == "sqlite":
         monkeypatch.setattr(full_disk, "ROOM_BYTES", 2**62)
     else:
         with pytest.raises(OperationalError), transaction.atomic():
             connection.cursor().execute(REFUSE)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process has noted no refusal yet. What it has noted is put back after the test."""
+    monkeypatch.setattr(full_disk, "_refused_at", -full_disk.REMEMBERED_S)
+    monkeypatch.setattr(full_disk, "_told_at", -full_disk.TOLD_EVERY_S)
 
 
 def test_a_database_with_room_is_no_problem() -> None:
@@ -73,3 +82,25 @@ def refuse(*_: object) -> None:
 @pytest.mark.usefixtures("full")
 def test_other_errors_have_their_own_cause() -> None:
     assert failure_of(ValueError()).status == 500
+
+
+@pytest.mark.usefixtures("full", "redis_url")
+def test_other_processes_learn_of_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OperationalError), connection.wrap_database_errors:
+        raise sqlite3.OperationalError if connection.vendor == "sqlite" else DiskFull
+    forget(monkeypatch)
+    ago = full_disk.refused_s_ago()
+    assert ago is not None
+    assert 0 <= ago < full_disk.REMEMBERED_S
+    redis_client().delete(full_disk.KEY)
+    assert full_disk.refused_s_ago() is None
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_refusal_is_told_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+    full_disk.note_refusal()
+    redis_client().delete(full_disk.KEY)
+    full_disk.note_refusal()
+    assert not redis_client().exists(full_disk.KEY)
+    assert full_disk.refused_s_ago() is not None

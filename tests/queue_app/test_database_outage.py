@@ -10,12 +10,14 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from aiinfra import database_time
 from cost_app.models import LedgerEntry
 from queue_app.models import AIRequest, Status
 from queue_app.ordering.claims import Claim
 from queue_app.processing import in_flight, outcomes, provider_call
 from queue_app.processing.provider_call import process
 from queue_app.repair.index_repair import IndexRepair
+from queue_app.scheduler import lanes
 from tests.queue_app.conftest import ScriptedProvider
 
 Claimed = Callable[..., Claim]
@@ -95,6 +97,37 @@ def test_after_an_outage_workers_can_renew_before_anyone_takes_their_work(claime
         with pytest.raises(OperationalError), transaction.atomic(), no_writes():
             repair.recover_leases()
     repair.recover_leases()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PROCESSING
+    settings.QUEUE_LEASE_S = 0
+    repair.recover_leases()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PENDING
+
+
+def test_a_scheduler_that_has_just_started_lets_workers_renew_first(claimed: Claimed) -> None:
+    claim = claimed()
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    for job in lanes()[0]:
+        job.run()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PROCESSING
+
+
+def test_a_lost_worker_is_recovered_once_the_new_scheduler_has_waited(claimed: Claimed, settings: Settings) -> None:
+    claim = claimed()
+    settings.QUEUE_LEASE_S = 0
+    AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    for job in lanes()[0]:
+        job.run()
+    assert AIRequest.objects.get(id=claim.request.id).status == Status.PENDING
+
+
+def test_a_jump_in_time_takes_no_work_from_anyone(
+    claimed: Claimed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, repair, now = claimed(), IndexRepair(), database_time.now
+    repair.recover_leases()
+    monkeypatch.setattr(database_time, "now", lambda: now() + timedelta(hours=1))
+    for _ in range(2):
+        repair.recover_leases()
     assert AIRequest.objects.get(id=claim.request.id).status == Status.PROCESSING
     settings.QUEUE_LEASE_S = 0
     repair.recover_leases()

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from aiinfra.gateway.lane.leases import leases
+from aiinfra.gateway.lane import running
 from aiinfra.gateway.lane.live_answer import LiveAnswer
 from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.providers.base import StreamEvent
@@ -39,8 +39,7 @@ class StreamedCall(Generic[Result]):
     def run(self) -> None:
         """Make the call to its end, whatever the client does."""
         try:
-            with leases.kept():
-                request = self._call.run(self.answer)
+            request = running.run(self._call, self.answer)
             self.is_whole = request.status == Status.COMPLETED
             with organization_scope(request.organization_id):
                 self._outcome.set_result(self._conclude(request))

@@ -15,9 +15,10 @@ from aiinfra.failures import ApiError, failure_of
 from aiinfra.gateway import chat
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.lane.streamed_call import streamed
+from aiinfra.gateway.unstored import unstored_error
 from aiinfra.gateway.v1.call_headers import headers_of, headers_while_running
 from aiinfra.gateway.v1.running import require_waiting, result_of
-from aiinfra.gateway.waiting import Visit
+from aiinfra.gateway.waiting import NothingStoredError, Visit
 from aiinfra.providers.base import StreamEvent
 from aiinfra.tenants.scope import organization_scope
 from queue_app.facade import ENDED, AIRequest, DirectCall, RequestStatus, Submission, request_by_id
@@ -160,12 +161,15 @@ class StreamedAnswer:
         return result_of(request, self._submission) if request.status in ENDED else None
 
     def _wait(self, visit: Visit, request: AIRequest) -> Iterator[bytes]:
-        """Wait until the request has ended elsewhere. Raises ApiError if it failed, or has not ended in time."""
+        """Wait until the request has ended elsewhere. Raises ApiError if it has no answer in time."""
         deadline = time.monotonic() + chat.longest_wait_s(self._submission)
         has_ended = request.status in ENDED
         while not has_ended and (left := deadline - time.monotonic()) > 0:
-            with organization_scope(request.organization_id):
-                has_ended = visit.wait(request.id, min(left, KEEP_ALIVE_S))
+            try:
+                with organization_scope(request.organization_id):
+                    has_ended = visit.wait(request.id, min(left, KEEP_ALIVE_S))
+            except NothingStoredError:
+                raise unstored_error(request) from None
             if not has_ended:
                 yield NOTHING_YET
         with organization_scope(request.organization_id):
