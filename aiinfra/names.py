@@ -6,8 +6,10 @@ Spellings that look alike must be the same name everywhere; otherwise a trailing
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
+from pydantic import AfterValidator, Field, StringConstraints
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 """Unicode categories of spaces, control and format characters, such as the zero-width space."""
@@ -36,11 +38,11 @@ def validate_visible(text: str) -> None:
 
 
 def normal_name(text: str) -> str:
-    """The name in NFC, without leading and trailing spaces and invisible characters. Case-sensitive.
+    """The name in NFC, with single spaces between its words and without invisible characters. Case-sensitive.
 
     "" if nothing visible is left. Idempotent.
     """
-    name = unicodedata.normalize("NFC", text)
+    name = unicodedata.normalize("NFC", " ".join(HIDDEN_CHARACTER.sub(_space_or_nothing, text).split()))
     first, end = 0, len(name)
     while first < end and unicodedata.category(name[first]) in INVISIBLE:
         first += 1
@@ -49,6 +51,39 @@ def normal_name(text: str) -> str:
     return name[first:end]
 
 
+def _space_or_nothing(found: re.Match[str]) -> str:
+    """A line break separates words; a zero-width character doesn't."""
+    return " " if found.group().isspace() else ""
+
+
 def normal_names(texts: Iterable[str]) -> list[str]:
     """Each name once, in order of first mention, without names that have no visible character."""
     return list(dict.fromkeys(name for text in texts if (name := normal_name(text))))
+
+
+def normalize_stored(rows: Any, column: str) -> bool:
+    """Store the normal form of the names in a column; whether one differed. For migrations."""
+    names = rows.order_by().values_list(column, flat=True).distinct()
+    others = [name for name in names.iterator() if name != normal_name(name)]
+    for name in others:
+        rows.filter(**{column: name}).update(**{column: normal_name(name)})
+    return bool(others)
+
+
+USER_LENGTH, TAG_LENGTH, TAGS_MAX = 128, 64, 20
+# The normal form of some letters is longer than what was sent, so its length is checked, too.
+UserName = Annotated[
+    str,
+    StringConstraints(max_length=USER_LENGTH),
+    AfterValidator(normal_name),
+    StringConstraints(max_length=USER_LENGTH),
+]
+"""A user as a payload names them, in the normal form; "" for none."""
+Tag = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TAG_LENGTH),
+    AfterValidator(normal_name),
+    StringConstraints(max_length=TAG_LENGTH),
+]
+Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX), AfterValidator(normal_names)]
+"""The tags of a call in a payload, in the normal form."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.db import transaction
 from django.db.models import Q
 
+from aiinfra.names import normal_name
 from cache_app.models import CacheHit
 from cache_app.store import browse, clearing
 from cache_app.store.scripts import client, prefix
@@ -30,7 +31,9 @@ def erase_user(organization_id: int, user_ref: str, is_theirs: IsTheirs, pseudon
     while more:
         page = browse.page_of(organization_id, cursor=cursor, count=BATCH)
         theirs = is_theirs([entry.request_id for entry in page.entries])
-        names = [each.id for each in page.entries if each.user_ref == user_ref or each.request_id in theirs]
+        names = [
+            each.id for each in page.entries if normal_name(each.user_ref) == user_ref or each.request_id in theirs
+        ]
         _empty_hits(Q(entry_id__in=names), pseudonym, count, keep_user=True)
         removed += sum(clearing.delete(organization_id, name) for name in names)
         cursor, more = page.cursor, bool(page.cursor)

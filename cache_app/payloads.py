@@ -7,10 +7,10 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.names import Tag, Tags, UserName
 from aiinfra.providers.payloads import UsageIn
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 EntryId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 LayerName = Literal["exact", "semantic"]
 
@@ -31,7 +31,7 @@ class QuestionIn(ApiModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
     context_key: ShortText = ""
-    user_id: ShortText = ""
+    user_id: UserName = ""
 
 
 class LookupIn(QuestionIn):
@@ -54,7 +54,7 @@ class StoreIn(QuestionIn):
     """Store an answer."""
 
     response: GivenAnswer
-    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    tags: Tags = []
     metadata: dict[str, Any] = {}
 
 
@@ -80,7 +80,7 @@ class EntryIn(ApiModel):
 class EntriesQuery(ApiModel):
     """A page of entries, optionally filtered by a tag."""
 
-    tag: Tag | None = None
+    tag: Annotated[Tag, StringConstraints(min_length=1)] | None = None
     cursor: str | None = None
 
 

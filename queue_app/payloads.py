@@ -9,12 +9,12 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationInfo, WithJ
 
 from aiinfra.api import IDEMPOTENCY_KEY, WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.names import Tags, UserName
 from aiinfra.providers.dialects.part_schema import CONTENT, CONTENT_NOT_EMPTY, CONTENT_OR_NOTHING, OTHER_MEMBERS
 from aiinfra.webhook_urls import SCHEMA
 from queue_app.models import Priority
 
 ShortText = Annotated[str, StringConstraints(max_length=128)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PriorityName = Literal["low", "normal", "high", "critical"]
 CacheMode = Literal["use", "bypass", "refresh", "only"]
 ServiceTier = Literal["auto", "standard", "flex", "priority"]
@@ -82,7 +82,7 @@ class CallOptions(ApiModel):
 
     messages: Annotated[Sequence[Message], Field(min_length=1, max_length=2_048)]
     priority: PriorityName = "normal"
-    user_id: ShortText = ""
+    user_id: UserName = ""
     conversation_id: ShortText = ""
     max_retries: Annotated[int, Field(ge=0, le=10), WHOLE_FLOATS] = 3
     timeout: Annotated[
@@ -99,7 +99,7 @@ class CallOptions(ApiModel):
             description="all other parameters by their names at the provider: tools, response_format, top_p, stop, …"
         ),
     ] = {}
-    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    tags: Tags = []
     metadata: dict[str, Any] = {}
     cache: CacheMode = "use"
     context_key: Annotated[

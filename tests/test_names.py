@@ -1,8 +1,9 @@
 """The normal form of names."""
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from aiinfra.names import check_visible, normal_name, normal_names
+from aiinfra.names import Tags, UserName, check_visible, normal_name, normal_names
 
 
 @pytest.mark.parametrize("text", ["u1", " u1", "u1 ", "u1\u00a0", "u1\u200b", "\ufeffu1", "u1\n"])
@@ -11,9 +12,21 @@ def test_surrounding_whitespace_does_not_change_a_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["u\u200b1", "u\u202e1", "\u2066u1\u2069", "u\u00ad1", "u\u00001", " \ufeff u1 \u200e"]
+)
+def test_characters_that_cannot_be_seen_do_not_change_a_name(text: str) -> None:
+    assert normal_name(text) == "u1"
+
+
+@pytest.mark.parametrize("blank", ["  ", "\u00a0", "\t", "\u2028", "\u3000 ", " \u200b "])
+def test_words_are_separated_by_one_space(blank: str) -> None:
+    assert normal_name(f"Ann{blank}Lee") == "Ann Lee"
+
+
+@pytest.mark.parametrize(
     ("text", "name"), [("e\u0301", "\u00e9"), ("Ann Lee", "Ann Lee"), ("ANN", "ANN"), (" \u200b", "")]
 )
-def test_a_name_is_composed_and_keeps_case_and_inner_blanks(text: str, name: str) -> None:
+def test_a_name_is_composed_and_keeps_case_and_spaces(text: str, name: str) -> None:
     assert normal_name(text) == name
     assert normal_name(name) == name
 
@@ -33,3 +46,15 @@ def test_characters_that_cannot_be_seen_are_refused(character: str) -> None:
 
 def test_each_name_is_kept_once_in_order() -> None:
     assert normal_names(["b ", "a", "b", " "]) == ["b", "a"]
+
+
+def test_payloads_take_names_in_the_normal_form() -> None:
+    assert TypeAdapter(UserName).validate_python("Jose\u0301 ") == "Jos\u00e9"
+    assert TypeAdapter(Tags).validate_python(["Zu\u0308rich", "Z\u00fcrich\u200b", " "]) == ["Z\u00fcrich"]
+
+
+@pytest.mark.parametrize("kind", [UserName, Tags])
+def test_a_name_whose_normal_form_is_too_long_is_refused(kind: type[object]) -> None:
+    name = "\ufb2c" * 60  # NFC makes three characters of each
+    with pytest.raises(ValidationError, match="at most"):
+        TypeAdapter(kind).validate_python([name] if kind is Tags else name)

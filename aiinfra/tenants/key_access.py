@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from aiinfra.names import check_visible
+from aiinfra.names import TAG_LENGTH, check_visible, normal_names
 from aiinfra.webhook_urls import host_of
 
 MODELS_MAX = 100
 TAGS_MAX = 10
-TAG_LENGTH = 64
 MODEL_PATTERN = r"^[!-+\--Z\\^-~]{1,161}$"
 """Printable ASCII without spaces, commas, and brackets."""
 DOORS = {
@@ -85,8 +84,8 @@ def doors_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
     """Check tags. Raises ValueError naming one."""
-    found = _distinct(texts)
-    for tag in map(check_visible, found):
+    found = tuple(normal_names(map(check_visible, map(str.strip, texts))))
+    for tag in found:
         if len(tag) > TAG_LENGTH:
             raise ValueError(f"the tag {tag[:20]!r}… has more than {TAG_LENGTH} characters")
     if len(found) > TAGS_MAX:

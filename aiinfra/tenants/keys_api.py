@@ -5,19 +5,19 @@ from datetime import MAXYEAR, MINYEAR, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
+from django.utils.text import capfirst
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.keyset import row_page
-from aiinfra.names import check_visible
+from aiinfra.names import TAG_LENGTH, check_visible
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.key_access import (
     MODEL_PATTERN,
     MODELS_MAX,
-    TAG_LENGTH,
     TAGS_MAX,
     KeyAccess,
     doors_of,
@@ -228,9 +228,9 @@ def set_expiry(call: ApiCall, payload: KeyExpiryIn) -> KeyOut:
     try:
         keys.change_expiry(key=key, expires_at=payload.expires_at, by=call.principal.role, actor=call.principal.actor)
     except keys.PermissionExceededError as error:
-        raise ApiError(403, "forbidden", f"{str(error).capitalize()}.") from None
+        raise ApiError(403, "forbidden", f"{capfirst(str(error))}.") from None
     except ValueError as error:
-        raise ApiError(400, "invalid_request", f"{str(error).capitalize()}.", param="expiresAt") from None
+        raise ApiError(400, "invalid_request", f"{capfirst(str(error))}.", param="expiresAt") from None
     return _shown(ApiKey.objects.get(pk=key.pk))
 
 

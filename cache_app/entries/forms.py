@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from aiinfra.names import normal_name, normal_names
 from cache_app.entries.screens import Narrowed
 from cost_app import create_cost_optimizer
 
@@ -33,7 +34,7 @@ class EntryFilterForm(forms.Form):
     def narrowed(self) -> Narrowed:
         """The same, as a filter for the list."""
         chosen = self.chosen()
-        return Narrowed(chosen.get("id", ""), chosen.get("tag", ""), chosen.get("model", ""))
+        return Narrowed(chosen.get("id", ""), normal_name(chosen.get("tag", "")), chosen.get("model", ""))
 
 
 class ClearForm(forms.Form):
@@ -60,7 +61,7 @@ class ClearForm(forms.Form):
 
     def clean_tags(self) -> list[str]:
         """Without duplicates."""
-        return list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].split(",")))))
+        return normal_names(self.cleaned_data["tags"].split(","))
 
     def clean(self) -> dict[str, Any]:
         """The fields that the choice needs are filled in."""

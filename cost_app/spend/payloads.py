@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import NANO, Dollars
+from aiinfra.names import Tags, UserName
 from aiinfra.providers.payloads import UsageIn
 from aiinfra.providers.usage.spellings import TIERS
 from cost_app.budgets.payloads import AmountIn, MomentIn
@@ -16,7 +17,6 @@ PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
 GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
 PriorityName = Literal["low", "normal", "high", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
 """A service tier; `default` and `auto` are OpenAI's names for the standard one."""
 MOST_DOLLARS = 100_000
@@ -163,10 +163,10 @@ class CallFacts(ApiModel):
 
     latency: Annotated[int, Field(ge=0, le=2**31 - 1, description="ms"), WHOLE_FLOATS] | None = None
     cached: bool = False
-    user_id: Annotated[str, StringConstraints(max_length=128)] = ""
+    user_id: UserName = ""
     priority: PriorityName | None = None
     success: bool = True
-    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    tags: Tags = []
     external_id: Name | None = None
     at: MomentIn | None = None
     tier: TierIn | None = None

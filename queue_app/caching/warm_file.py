@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from aiinfra.failures import printable_path
 from aiinfra.json_body import first_error
+from aiinfra.names import Tags
 from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.warming import WarmQuestion
@@ -20,7 +21,6 @@ cache = create_semantic_cache()
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"\S")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class WarmLine(BaseModel):
@@ -36,7 +36,7 @@ class WarmLine(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
     context_key: Annotated[str, StringConstraints(max_length=128)] = ""
-    tags: Annotated[list[Tag], Field(max_length=20)] = []
+    tags: Tags = []
 
 
 def parsed(lines: Iterable[str], *, provider: str, model: str) -> list[WarmLine]:

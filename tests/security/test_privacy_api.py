@@ -11,7 +11,9 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.privacy import holds
 from aiinfra.tenants.privacy.models import Erasure
 from aiinfra.tenants.scope import organization_scope
-from tests.api.support import PRIVACY, Caller, new_key, refused
+from cost_app.prices import lookup as pricebook
+from queue_app.models import RequestContent
+from tests.api.support import PRIVACY, QUEUE, Caller, enqueue_body, new_key, refused
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
 
@@ -33,6 +35,17 @@ def test_an_erasure_is_ordered_and_its_receipt_follows(caller: Caller) -> None:
     assert len(receipt["digest"]) == 64
     listed = json.loads(caller.get(PRIVACY, action="erasures").content)
     assert listed == {"erasures": [receipt], "nextCursor": None}
+
+
+@pytest.mark.parametrize("sent", ["Jose\u0301", "Jos\u00e9 ", "Jos\u200b\u00e9", "Jos\u00e9"])
+def test_an_erasure_finds_a_user_in_every_spelling(caller: Caller, organization: Organization, sent: str) -> None:
+    pricebook.add_shipped_prices()
+    program = Caller(key=new_key(organization, Role.OPERATOR))
+    assert program.post(QUEUE, enqueue_body(userId=sent)).status_code == 202
+    caller.post(PRIVACY, {"action": "erase", "user": "Jos\u00e9"})
+    running.run_open()
+    with organization_scope(organization.pk):
+        assert not RequestContent.objects.exists()
 
 
 def test_a_repeated_order_with_the_same_idempotency_key_is_one(caller: Caller, organization: Organization) -> None:
