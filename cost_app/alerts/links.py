@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 
+from aiinfra.local_minutes import minute_text
 from aiinfra.tenants.models import ApiKey
 from cost_app.calendar import ONE_DAY
 from cost_app.models import Alert, AlertKind, Budget, BudgetScope
 
 HOUR_OF_CAUSE = re.compile(r"(?:spike:hour|volume):(\d{4}-\d\d-\d\dT\d\d:\d\d)")
 PRICE_CAUSE = re.compile(r"price:([^/]+)/(.+)", re.DOTALL)
-MINUTE = "%Y-%m-%dT%H:%M"
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ def _links(alert: Alert) -> Iterator[PageLink]:
         yield PageLink("View budget", reverse("budget", args=[alert.budget.pk]))
         yield _requests(_scope_filter(alert.budget))
     if hour := HOUR_OF_CAUSE.fullmatch(alert.cause):
-        begin = timezone.localtime(datetime.fromisoformat(f"{hour[1]}+00:00"))
-        yield _requests({"since": begin.strftime(MINUTE), "until": (begin + timedelta(hours=1)).strftime(MINUTE)})
+        begin, zone = datetime.fromisoformat(f"{hour[1]}+00:00"), timezone.get_current_timezone()
+        ends = (begin, begin + timedelta(hours=1))
+        yield _requests(dict(zip(("since", "until"), (minute_text(end, zone) for end in ends), strict=True)))
     if price := PRICE_CAUSE.fullmatch(alert.cause):
         yield PageLink("View prices", f"{reverse('prices')}?{urlencode({'text': price[2]})}")
         yield _requests({"provider": price[1], "model": price[2]})

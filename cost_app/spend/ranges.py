@@ -6,7 +6,9 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from aiinfra.local_minutes import minute_text
 from aiinfra.names import normal_name
+from aiinfra.row_ids import is_row_id
 from cost_app.calendar import ONE_DAY, Calendar, Period
 from cost_app.models import OTHER_TAGS, Dimension
 from cost_app.spend.series import Only
@@ -126,7 +128,7 @@ class SpendView:
 
 def requests_query(span: Span, dimension: Dimension | None = None, public: str = "") -> str:
     """The filters of the request list that show the calls of a span; `public` is a value as programs know it."""
-    ends = [f"{edge.astimezone(span.calendar.zone):%Y-%m-%dT%H:%M}" for edge in (span.edges[0], span.edges[-1])]
+    ends = [minute_text(edge, span.calendar.zone) for edge in (span.edges[0], span.edges[-1])]
     of_group = _request_filter(dimension, public) if dimension else {}
     return urlencode({"since": ends[0], "until": ends[1], **of_group})
 
@@ -163,7 +165,7 @@ def _only(text: str) -> Only | None:
     name, has_value, value = text.partition(":")
     if name not in DIMENSIONS or not has_value or len(value) > 200:
         return None
-    if name == "key" and not ((value.isascii() and value.isdecimal()) or not value):
+    if name == "key" and value and not is_row_id(value):
         return None
     is_name = name in ("user", "tag") and value != OTHER_TAGS
     return Only(DIMENSIONS[name], normal_name(value) if is_name else value)

@@ -1,5 +1,6 @@
 """The list of requests as a file."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -35,7 +36,8 @@ def _cells(row: RequestRow) -> list[object]:
     return [
         request.id, _utc(request.created_at), _utc(request.completed_at), request.status, request.error_code,
         request.get_priority_display().lower(), request.provider, request.model, request.user_ref,
-        request.conversation_id, " ".join(request.tags), "yes" if request.cached else "no",
+        request.conversation_id, json.dumps(request.tags, ensure_ascii=False) if request.tags else "",
+        "yes" if request.cached else "no",
         row.wait_ms, row.run_ms, row.sums.tokens, dollars(row.sums.cost_nano),
     ]  # fmt: skip
 

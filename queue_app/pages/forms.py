@@ -10,6 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
 from aiinfra.edit_forms import RecordForm
+from aiinfra.local_minutes import MinuteField, minute_text
+from aiinfra.names import normal_name
 from aiinfra.providers.base import ErrorCode
 from aiinfra.providers.registry import provider_names
 from aiinfra.tenants.models import ApiKey
@@ -23,15 +25,9 @@ PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Pri
 HELD = "held"
 """An extra choice in the list of statuses: pending, and the next attempt is not due yet."""
 ERRORS = sorted([*ErrorCode, WORKER_LOST])
-MINUTE = "%Y-%m-%dT%H:%M"
 YEARS = [MinValueValidator(datetime(2000, 1, 1, tzinfo=UTC)), MaxValueValidator(datetime(2999, 1, 1, tzinfo=UTC))]
 MOST_KEYS = 500
 MAIN_FIELDS = ("status", "priority", "provider", "model", "error", "user")
-
-
-def _moment(label: str) -> forms.DateTimeField:
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE)
-    return forms.DateTimeField(required=False, label=label, widget=widget, validators=YEARS)
 
 
 class LaneForm(forms.Form):
@@ -62,8 +58,8 @@ class RequestFilterForm(forms.Form):
     error = forms.ChoiceField(required=False, choices=[("", "Any"), *((code, code) for code in ERRORS)])
     user = forms.CharField(required=False, max_length=128)
     conversation = forms.CharField(required=False, max_length=128)
-    since = _moment("From")
-    until = _moment("To")
+    since = MinuteField(required=False, label="From", validators=YEARS, is_end=False)
+    until = MinuteField(required=False, label="To", validators=YEARS, is_end=True)
     key = forms.ChoiceField(required=False, label="API key")
     tag = forms.CharField(required=False, max_length=64)
     cached = forms.ChoiceField(required=False, choices=[("", "Any"), ("yes", "From cache"), ("no", "Not from cache")])
@@ -116,13 +112,13 @@ class RequestFilterForm(forms.Form):
             priority=Priority[chosen["priority"].upper()] if "priority" in chosen else None,
             provider=chosen.get("provider", ""),
             model=chosen.get("model", ""),
-            user_ref=chosen.get("user", ""),
+            user_ref=normal_name(chosen.get("user", "")),
             conversation_id=chosen.get("conversation", ""),
             request_id=chosen.get("id", ""),
             since=self.cleaned_data.get("since"),
             until=self.cleaned_data.get("until"),
             key_id=chosen.get("key", ""),
-            tag=chosen.get("tag", ""),
+            tag=normal_name(chosen.get("tag", "")),
             cached=None if cached is None else cached == "yes",
             oldest_first="order" in chosen,
         )
@@ -148,7 +144,7 @@ class ProviderLimitForm(RecordForm):
 
 
 def _in_address(value: str | datetime) -> str:
-    return timezone.localtime(value).strftime(MINUTE) if isinstance(value, datetime) else value
+    return minute_text(value, timezone.get_current_timezone()) if isinstance(value, datetime) else value
 
 
 def _any_of(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -290,7 +291,26 @@ def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit,
     context = client.get(URL, {"since": "2026-01-01T10:30", "until": "0001-01-01T00:00"}).context
     assert context["filters"] == "since=2026-01-01T10%3A30"
     assert len(context["rows"]) == 1
-    assert context["form"].cleaned_data["since"].isoformat() == "2026-01-01T10:30:00+01:00"
+    assert context["form"].cleaned_data["since"].isoformat() == "2026-01-01T09:30:00+00:00"
+
+
+def test_the_hour_that_comes_twice_has_addresses_of_its_own(submit: Submit, client: Client) -> None:
+    first, second = submit(), submit()
+    with organization_scope(first.organization_id):
+        AIRequest.objects.filter(id=first.id).update(created_at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
+        AIRequest.objects.filter(id=second.id).update(created_at=datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
+    switch, end = "2026-10-25T02:00+01:00", "2026-10-25T03:00"
+    assert listed(client, since=switch, until=end) == [str(second.id)]
+    assert listed(client, since="2026-10-25T02:00+02:00", until=switch) == [str(first.id)]
+    assert listed(client, since="2026-10-25T02:00", until="2026-10-25T02:00") == [str(first.id)]
+    page = client.get(URL, {"since": switch, "until": end})
+    assert page.context["filters"] == "since=2026-10-25T02%3A00%2B01%3A00&until=2026-10-25T03%3A00"
+    assert 'value="2026-10-25T02:00"' in page.text
+
+
+def test_filters_find_names_in_any_spelling(submit: Submit, client: Client) -> None:
+    named, _ = submit(user_ref="Jos\u00e9", tags=["Z\u00fcrich"]), submit()
+    assert listed(client, user="Jose\u0301") == listed(client, tag="Zu\u0308rich\u200b") == [str(named.id)]
 
 
 def test_the_filtered_list_is_exported_as_safe_csv(
@@ -299,11 +319,11 @@ def test_the_filtered_list_is_exported_as_safe_csv(
     monkeypatch.setattr(export, "PAGE", 2)
     monkeypatch.setattr(export, "MOST_EXPORTED", 3)
     submit(user_ref="someone else")
-    requests = [submit(user_ref="=1+1", tags=["a", "b"]) for _ in range(4)]
+    requests = [submit(user_ref="=1+1", tags=["a b", "c"]) for _ in range(4)]
     response = client.get("/queue/requests/export/", {"user": "=1+1"})
     assert response.headers["Content-Disposition"] == 'attachment; filename="requests.csv"'
     rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
     assert [row["request_id"] for row in rows] == [str(each.id) for each in requests[:0:-1]]
     assert {(row["user_id"], row["tags"], row["status"], row["cost_usd"]) for row in rows} == {
-        ("'=1+1", "a b", "pending", "0.00")
+        ("'=1+1", '["a b", "c"]', "pending", "0.00")
     }

@@ -196,6 +196,10 @@ def _count(page: str) -> str:
             ],
         ),
         (
+            {"kind": "cost_spike", "cause": "spike:hour:2026-10-25T00:00"},  # the first of two hours at 02:00
+            ["/queue/requests/?since=2026-10-25T02%3A00%2B02%3A00&amp;until=2026-10-25T02%3A00%2B01%3A00"],
+        ),
+        (
             {"kind": "price_missing", "cause": "price:openai/gpt-9"},
             ["/prices/?text=gpt-9", "/queue/requests/?provider=openai&amp;model=gpt-9"],
         ),

@@ -94,6 +94,7 @@ def words(page: HttpResponse) -> str:
         ("only=model:openai/gpt-4", "Spent $6.00"),
         ("only=provider:openai&from={1}&to={1}", "Spent $2.00"),
         ("only=key:nonsense&from=never", "Spent $9.00"),
+        ("only=key:99999999999999999999", "Spent $9.00"),  # above 64 bits
         ("only=tag:unknown", "Spent $0.00"),
     ],
 )

@@ -1,0 +1,55 @@
+"""Minutes of an organization's clock in URLs and forms, also on the days when it is changed."""
+
+from datetime import UTC, datetime, tzinfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+MINUTE = "%Y-%m-%dT%H:%M"
+
+
+def minute_text(moment: datetime, zone: tzinfo) -> str:
+    """`2026-11-27T09:43` in the zone; with the offset if the clock shows this minute twice."""
+    local = moment.astimezone(zone)
+    is_double = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return local.strftime(MINUTE) + (local.isoformat()[-6:] if is_double else "")
+
+
+class MinuteField(forms.DateTimeField):
+    """An end of a range, as `minute_text` writes it or a browser sends it.
+
+    Of a minute that the clock shows twice or skips, a beginning is the earlier instant and an end the later one, so
+    that the range leaves nothing out.
+    """
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE)
+
+    def __init__(self, *, is_end: bool, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self._pick = max if is_end else min
+
+    def to_python(self, value: object) -> datetime | None:
+        """The instant, in UTC. Raises ValidationError."""
+        if value in self.empty_values:
+            return None
+        try:
+            moment = parse_datetime(str(value).strip())
+        except ValueError:
+            moment = None
+        if moment is None:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        local = moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_current_timezone())
+        try:
+            return self._pick(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+    def prepare_value(self, value: object) -> object:
+        """Without the offset, which browsers don't show."""
+        try:
+            moment = self.to_python(value)
+        except ValidationError:
+            return value
+        return moment and timezone.localtime(moment).strftime(MINUTE)
