@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pydantic_core
@@ -42,6 +43,14 @@ def _name_the_field(body: bytes) -> None:
     except (ValueError, RecursionError):
         return
     check_tree(value)
+
+
+def json_lines(file: Path) -> list[str]:
+    """The lines of a file in UTF-8. Other separators than a line feed, such as U+2028, may be a part of a JSON text.
+
+    Raises OSError, and ValueError for another encoding.
+    """
+    return file.read_text(encoding="utf-8-sig").split("\n")
 
 
 def check_tree(root: object) -> None:

@@ -151,6 +151,6 @@ def _note(delivery: Delivery, outcome: Outcome) -> None:
     Delivery.objects.filter(WAITING, id=delivery.id, tries=delivery.tries).update(**columns)
 
 
-def _delay(tries: int, after_s: int) -> timedelta:
+def _delay(tries: int, after_s: float) -> timedelta:
     """Adds up to a tenth, so that deliveries that failed together are not retried together."""
     return timedelta(seconds=max(DELAYS_S[tries - 1] * random.uniform(1, 1.1), after_s))

@@ -23,6 +23,7 @@ from aiinfra import egress
 from aiinfra.encrypted_fields import Undecryptable
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import ChannelKind, Delivery, Severity
+from aiinfra.retry_after import retry_after_s
 from aiinfra.webhook_urls import is_trusted
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Outcome:
     error: str = ""
     status: int | None = None
     again: bool = False
-    after_s: int = 0
+    after_s: float = 0.0
 
 
 SENT = Outcome(is_sent=True)
@@ -150,8 +151,7 @@ def _outcome_of(response: httpx2.Response) -> Outcome:
     if response.is_redirect:
         return Outcome(False, f"the receiver responded with {status}; redirects are not followed", status)
     again = status in RETRIED_STATUSES or status >= 500
-    after = response.headers.get("retry-after", "")
-    after_s = min(int(after), RETRY_AFTER_MAX_S) if after.isascii() and after.isdigit() and len(after) < 9 else 0
+    after_s = retry_after_s(response.headers, RETRY_AFTER_MAX_S) or 0.0
     return Outcome(False, f"the receiver responded with {status}", status, again, after_s)
 
 

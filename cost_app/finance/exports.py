@@ -95,7 +95,7 @@ def _cells(entry: LedgerEntry, key_names: dict[int, str]) -> list[object]:
         "yes" if entry.estimated else "no",
         key_names.get(entry.api_key_id or 0),
         entry.user_ref,
-        json.dumps(entry.tags) if entry.tags else "",
+        json.dumps(entry.tags, ensure_ascii=False) if entry.tags else "",
         entry.priority,
         entry.request_id,
         entry.attempt_id,

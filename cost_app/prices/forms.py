@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.repricing import Period
@@ -96,7 +97,7 @@ class PriceForm(forms.Form):
             try:
                 self.chosen_terms().check()
             except PriceError as error:
-                raise ValidationError(f"{str(error).capitalize()}.") from error
+                raise ValidationError(f"{capfirst(str(error))}.") from error
         return self.cleaned_data
 
     def chosen_terms(self) -> PriceTerms:

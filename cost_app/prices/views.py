@@ -8,10 +8,12 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.pages import is_partial, with_toast
+from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest, permission_required, staff_required
 from aiinfra.tenants.staff import StaffRight
 from cost_app.models import ModelPrice, PriceProposal, Repricing
@@ -70,7 +72,7 @@ def add(request: MemberRequest) -> HttpResponse:
             terms=form.chosen_terms(), effective_from=form.chosen_beginning(), actor=request.principal.actor
         )
     except PriceError as error:
-        form.add_error(None, f"{str(error).capitalize()}.")
+        form.add_error(None, f"{capfirst(str(error))}.")
         return _price_form(request, form, status=422)
     if isinstance(version, PriceProposal):
         messages.success(request, "Price proposed. Another person must approve it.")
@@ -126,7 +128,7 @@ def repricing_post(request: MemberRequest) -> HttpResponse:
 
 def _initial(request: MemberRequest) -> dict[str, Any]:
     like = request.GET.get("like", "")
-    return initial_of(get_object_or_404(ModelPrice, pk=int(like))) if like.isdecimal() and len(like) < 19 else {}
+    return initial_of(get_object_or_404(ModelPrice, pk=int(like))) if is_row_id(like) else {}
 
 
 def _price_form(request: MemberRequest, form: PriceForm, status: int = 200) -> HttpResponse:
@@ -143,7 +145,7 @@ def _decide(request: MemberRequest, proposal_id: int, decide: Any, done: str) ->
     try:
         decide(proposal=proposal, actor=request.principal.actor)
     except PriceError as error:
-        level, text, status = "error", f"{str(error).capitalize()}.", 422
+        level, text, status = "error", f"{capfirst(str(error))}.", 422
     if not request.htmx:
         return with_toast(request, redirect("price_proposals"), level, text)
     return with_toast(request, render(request, "cost/prices/_proposals.html", _proposals(), status=status), level, text)

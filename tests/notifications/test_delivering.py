@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from django.core import mail
 from django.db import transaction
@@ -226,6 +227,15 @@ def test_the_next_try_is_after_the_pause_and_not_before_what_the_receiver_asks(
         assert Delivery.objects.get().state == "failed"
         assert Delivery.objects.get().next_try_at >= before + timedelta(seconds=least)
         assert Delivery.objects.get().next_try_at <= timezone.now() + timedelta(seconds=most)
+
+
+@pytest.mark.parametrize(
+    ("header", "least"),
+    [("120", 120), ("Fri, 01 Jan 2999 00:00:00 GMT", 7_200), ("2 minutes", 120), ("-5", 0), ("1e9", 7_200)],
+)
+def test_a_receiver_says_when_to_try_again_in_every_notation(header: str, least: float) -> None:
+    response = httpx2.Response(429, headers={"Retry-After": header})
+    assert transports._outcome_of(response).after_s == least
 
 
 def test_pending_messages_are_given_up_with_their_channel(

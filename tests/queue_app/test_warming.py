@@ -128,6 +128,14 @@ def test_a_cached_question_is_neither_queued_nor_counted(
         assert not CacheHit.objects.exists()
 
 
+def test_a_file_with_a_byte_order_mark_and_separators_in_its_texts_is_read(warm: Warm) -> None:
+    lines = [
+        json.dumps({"question": f"{QUESTION}\u2028Thanks.{each}", "answer": "Two years."}, ensure_ascii=False)
+        for each in "ab"
+    ]
+    assert warm(lines=["\ufeff" + lines[0], lines[1]]).startswith("2 answers stored")
+
+
 def test_a_repeated_line_is_queued_once(warm: Warm, provider: ScriptedProvider) -> None:
     assert "1 already in the cache, 1 questions sent" in warm(lines=[{"question": QUESTION}] * 2)
     assert len(requests()) == 1

@@ -24,7 +24,7 @@ cost = create_cost_optimizer()
 
 
 def apply(plan: Plan, organization: Organization, actor: str) -> Iterator[str]:
-    """Bring everything, in the organization's scope; yields a line for each thing that was brought or could not be."""
+    """Import everything, in the organization's scope; yields a line for each thing, imported or not."""
     for name, model in plan.models.items():
         yield _alias(organization.pk, name, model, actor)
     for asked, steps in plan.fallbacks.items():
@@ -33,7 +33,7 @@ def apply(plan: Plan, organization: Organization, actor: str) -> Iterator[str]:
         yield _budget(organization, f"team {tag}", {"type": "tag", "value": tag}, budget)
     for key in plan.keys:
         yield from _key(key, organization, actor)
-    yield from (f"NOT BROUGHT {note}" for note in plan.notes)
+    yield from (f"NOT IMPORTED {note}" for note in plan.notes)
 
 
 def target_of(model: str) -> tuple[str, str] | None:
@@ -51,15 +51,15 @@ def target_of(model: str) -> tuple[str, str] | None:
 def _alias(organization_id: int, name: str, model: str, actor: str) -> str:
     target = target_of(model)
     if target is None:
-        return f"NOT BROUGHT model {name}: {model} has no price or no configured provider here"
+        return f"NOT IMPORTED model {name}: {model} has no price or no configured provider here"
     if name in {target[1], "/".join(target)}:
         return f"model {name}: known"
     if not ALIAS.fullmatch(name):
-        return f"NOT BROUGHT model {name}: the name cannot be an alias; use {'/'.join(target)}"
+        return f"NOT IMPORTED model {name}: the name cannot be an alias; use {'/'.join(target)}"
     try:
         aliases.set_alias(organization_id=organization_id, name=name, target="/".join(target), actor=actor)
     except aliases.TooManyAliasesError as error:
-        return f"NOT BROUGHT model {name}: {error}"
+        return f"NOT IMPORTED model {name}: {error}"
     return f"alias {name}: {'/'.join(target)}"
 
 
@@ -68,11 +68,11 @@ def _chain(plan: Plan, organization_id: int, asked: str, steps: list[str], actor
     first, *rest = found
     known = [step for step in rest if step is not None]
     if first is None or len(known) < len(rest):
-        return f"NOT BROUGHT fallbacks of {asked}: not all of its models have a price and a configured provider here"
+        return f"NOT IMPORTED fallbacks of {asked}: not all of its models have a price and a configured provider here"
     try:
         cost.set_chain(organization_id=organization_id, asked=first, steps=known, actor=actor)
     except ChainError as error:
-        return f"NOT BROUGHT fallbacks of {asked}: {error}"
+        return f"NOT IMPORTED fallbacks of {asked}: {error}"
     return f"fallbacks of {'/'.join(first)}: {', '.join(map('/'.join, known))}"
 
 
@@ -85,7 +85,7 @@ def _key(plan: KeyPlan, organization: Organization, actor: str) -> Iterator[str]
             check_visible(plan.name)
             access = KeyAccess(models=models_of(plan.models), tags=tags_of(plan.tags))
         except ValueError as error:
-            yield f"NOT BROUGHT key {plan.name}: {error}"
+            yield f"NOT IMPORTED key {plan.name}: {error}"
             return
         limits = KeyLimits(
             requests_per_minute=plan.requests_per_minute,
@@ -106,5 +106,5 @@ def _budget(organization: Organization, named: str, scope: dict[str, str], plan:
     try:
         cost.set_budget(organization.slug, budget)
     except InvalidValueError as error:
-        return f"NOT BROUGHT budget of {named}: {error}"
+        return f"NOT IMPORTED budget of {named}: {error}"
     return f"budget of {named}: ${plan.limit} {plan.period}"

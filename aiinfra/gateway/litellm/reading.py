@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from aiinfra.providers.usage.counts import as_whole
+
 READ = {"model_list", "router_settings", "litellm_settings"}
 EVERY_MODEL = frozenset({"all-proxy-models", "all-team-models", "*"})
 PERIODS = {1: "daily", 7: "weekly", 28: "monthly", 30: "monthly", 31: "monthly"}
 """Days of a budget -> our period."""
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400, "mo": 30 * 86_400}
 DAY_S = 86_400
+LIMIT_MAX = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class KeyPlan:
 
 @dataclass
 class Plan:
-    """What can be brought. `notes` say what cannot, by its name in the files."""
+    """What can be imported. `notes` say what cannot, by its name in the files."""
 
     models: dict[str, str] = field(default_factory=dict)
     """Public name -> model as LiteLLM calls it."""
@@ -52,7 +55,7 @@ def plan_of(config: object, exported: object) -> Plan:
     """The plan for a parsed config.yaml and a parsed export of keys (None without one)."""
     plan = Plan()
     settings = _object(config)
-    plan.notes += [f"{name}: not brought" for name in settings if name not in READ]
+    plan.notes += [f"{name}: not imported" for name in settings if name not in READ]
     _read_models(settings.get("model_list"), plan)
     for section in ("router_settings", "litellm_settings"):
         _read_settings(section, _object(settings.get(section)), plan)
@@ -69,7 +72,7 @@ def _read_models(listed: object, plan: Plan) -> None:
         if not isinstance(name, str) or not isinstance(model, str):
             plan.notes.append(f"model_list[{index}]: it has no model_name or no litellm_params.model")
         elif name in plan.models:
-            plan.notes.append(f"model_list[{index}]: {name} has another deployment already; {model} was not brought")
+            plan.notes.append(f"model_list[{index}]: {name} has another deployment already; {model} was not imported")
         else:
             plan.models[name] = model
 
@@ -84,7 +87,7 @@ def _read_settings(section: str, settings: Mapping[str, Any], plan: Plan) -> Non
                 named = str(target.get("model") if isinstance(target, Mapping) else target)
                 plan.models[str(alias)] = plan.models.get(named, named)
         else:
-            plan.notes.append(f"{section}.{name}: not brought")
+            plan.notes.append(f"{section}.{name}: not imported")
 
 
 def _read_teams(teams: object, plan: Plan) -> Iterator[tuple[str, str]]:
@@ -95,7 +98,7 @@ def _read_teams(teams: object, plan: Plan) -> Iterator[tuple[str, str]]:
         if budget := _budget(team, f"team {tag}", plan):
             plan.team_budgets[tag] = budget
         if team.get("models"):
-            plan.notes.append(f"team {tag}: its models were not brought; limit its keys instead")
+            plan.notes.append(f"team {tag}: its models were not imported; limit its keys instead")
         yield str(team.get("team_id")), tag
 
 
@@ -105,7 +108,7 @@ def _read_key(key: Mapping[str, Any], place: str, tags: Mapping[str, str], plan:
         plan.notes.append(f"key {name}: it is blocked")
         return
     if key.get("expires"):
-        plan.notes.append(f"key {name}: its expiry was not brought; the new key never expires")
+        plan.notes.append(f"key {name}: its expiry was not imported; the new key never expires")
     models = tuple(str(model) for model in _list(key.get("models")))
     own = _list(_object(key.get("metadata")).get("tags"))
     team = tags.get(str(key.get("team_id")), key.get("team_id"))
@@ -114,9 +117,9 @@ def _read_key(key: Mapping[str, Any], place: str, tags: Mapping[str, str], plan:
             name=name,
             models=() if EVERY_MODEL & {*models} else models,
             tags=tuple(str(tag) for tag in ([team] if team else []) + own),
-            requests_per_minute=_count(key.get("rpm_limit")),
-            tokens_per_minute=_count(key.get("tpm_limit")),
-            concurrent_requests=_count(key.get("max_parallel_requests")),
+            requests_per_minute=_limit(key, "rpm_limit", name, plan),
+            tokens_per_minute=_limit(key, "tpm_limit", name, plan),
+            concurrent_requests=_limit(key, "max_parallel_requests", name, plan),
             budget=_budget(key, f"key {name}", plan),
         )
     )
@@ -131,7 +134,7 @@ def _budget(owner: Mapping[str, Any], named: str, plan: Plan) -> BudgetPlan | No
         limit = round(Decimal(str(amount)), 9)
     except InvalidOperation:
         limit = Decimal(0)
-    if period is None or limit <= 0:
+    if period is None or limit.is_nan() or limit <= 0:
         plan.notes.append(f"{named}: the budget of {amount} per {owner.get('budget_duration')} has no equal here")
         return None
     return BudgetPlan(period, format(limit.normalize(), "f"))
@@ -142,8 +145,16 @@ def _seconds(duration: object) -> int:
     return int(match[1]) * SECONDS[match[2]] if match else 0
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
+def _limit(key: Mapping[str, Any], column: str, name: str, plan: Plan) -> int | None:
+    """A whole number above 0, which may also be written as `60.0` or `"60"`."""
+    value = key.get(column)
+    if value is None:
+        return None
+    limit = as_whole(value) or 0
+    if not 0 < limit <= LIMIT_MAX:
+        plan.notes.append(f"key {name}: its {column} of {value} was not imported; the new key has no such limit")
+        return None
+    return limit
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from aiinfra.batches.models import StoredFile
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import OpenAIDoor
 from aiinfra.json_body import read_json
+from aiinfra.row_ids import is_row_id
 from aiinfra.tenants import keys
 from aiinfra.tenants.privacy.retention import retention_of
 from aiinfra.tenants.scope import organization_scope
@@ -123,7 +124,7 @@ class FilesDoor(OpenAIDoor):
         if len(content) > settings.FILE_MIB_MAX * files.MIB:
             raise ApiError(413, "too_large", f"The file is larger than {settings.FILE_MIB_MAX} MiB.", param="file")
         seconds = str(fields.get(SECONDS, ""))
-        numbers = {SECONDS: int(seconds)} if seconds.isascii() and seconds.isdecimal() else {}
+        numbers = {SECONDS: int(seconds)} if is_row_id(seconds) else {}
         digest = hashlib.sha256(content).hexdigest()
         return {**fields, **numbers, "file_name": uploaded[0].name or "file", "content": content, "digest": digest}
 

@@ -13,8 +13,9 @@ import httpx2
 from aiinfra.egress import AnswerTooLargeError
 from aiinfra.providers.adapters.cleaning import clean_tree, one_line
 from aiinfra.providers.adapters.error_words import BY_LABEL, STATUS_BY_LABEL, code_by_words
-from aiinfra.providers.adapters.retry_after import retry_after_s
+from aiinfra.providers.backoff import RETRY_AFTER_MAX_S
 from aiinfra.providers.base import ErrorCode, ProviderError, TokenUsage
+from aiinfra.retry_after import retry_after_s
 
 MESSAGE_LENGTH = 300
 ECHO_LENGTH = 12
@@ -55,7 +56,7 @@ def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_
     """Convert an HTTP error status; none of those is billed."""
     status, body = error.status_code, clean_tree(error.body)
     code, text = _read(status, body, messages, api_key)
-    wish = retry_after_s(error.response.headers)
+    wish = retry_after_s(error.response.headers, RETRY_AFTER_MAX_S)
     message = ": ".join(filter(None, [f"HTTP {status}", text]))[:MESSAGE_LENGTH]
     return ProviderError(code, message, may_be_billed=False, retry_after_s=wish, status=status)
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
 from aiinfra import command
+from aiinfra.json_body import json_lines
 from aiinfra.tenants.models import Organization
 from cache_app.embedding.base import Embedder, EmbedderError, Payer
 from cache_app.guards.calibration import PRINTED, Pair, guarded, plain, proposed_scale
@@ -72,7 +73,7 @@ def _payer(slug: str, embedder: Embedder) -> Payer:
 
 def _pairs(path: Path, embedder: Embedder, payer: Payer) -> list[Pair]:
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in json_lines(path) if line.strip()]
         texts = list(dict.fromkeys(text for row in rows for text in (row["a"], row["b"])))
         vectors = dict(zip(texts, embedder.embed(texts, payer), strict=True))
         return [

@@ -1,6 +1,7 @@
 """`manage.py add_price PROVIDER MODEL --input 0.14 --output 0.28 --source URL`."""
 
 import json
+from argparse import ArgumentTypeError
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst
 
 from aiinfra import command
 from aiinfra.tenants.audit import command_actor
@@ -51,7 +53,7 @@ class Command(command.Command):
                 actor=command_actor("add_price"),
             )
         except PriceError as error:
-            raise CommandError(f"{str(error).capitalize()}.") from None
+            raise CommandError(f"{capfirst(str(error))}.") from None
         self.stdout.write(f"Added {version}. Calls already booked keep their price; see `manage.py reprice`.")
 
 
@@ -67,7 +69,7 @@ def _step(text: str) -> dict[str, Any]:
         step = json.loads(text)
         amounts = {name: _nano(str(step.pop(name))) for name in STEP_AMOUNTS if name in step}
         above = int(step.pop("above"))
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ArgumentTypeError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise PriceError('a length is JSON like {"above": 200000, "input": "6", "output": "22.5"}') from error
     if step:
         raise PriceError(f"a length has no {', '.join(sorted(step))}")
@@ -75,15 +77,18 @@ def _step(text: str) -> dict[str, Any]:
 
 
 def _nano(text: str) -> int:
-    """For argparse, which reports a ValueError as an invalid argument."""
+    """Nano-dollars per million tokens. Raises ArgumentTypeError, whose message argparse prints."""
     try:
         return nano_of(Decimal(text))
-    except (InvalidOperation, OverflowError) as error:
-        raise ValueError(text) from error
+    except (InvalidOperation, OverflowError, ValueError):
+        raise ArgumentTypeError(f"{text!r} is not an amount of dollars") from None
 
 
 def _instant(text: str | None) -> datetime:
-    instant = parse_datetime(text) if text else timezone.now()
+    try:
+        instant = parse_datetime(text) if text else timezone.now()
+    except ValueError:
+        instant = None
     if instant is None or instant.tzinfo is None:
         raise CommandError(f"{text} is not a time with a time zone, such as 2026-10-01T00:00Z.")
     return instant

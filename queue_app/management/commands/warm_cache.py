@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from aiinfra import command
+from aiinfra.json_body import json_lines
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import CacheAwayError
@@ -47,9 +48,9 @@ def _warm(organization_id: int, options: dict[str, Any]) -> WarmResult:
             raise ValueError("--days and --limit must be above 0")
         wanted = frequent_questions(organization_id, days=options["days"], limit=options["limit"])
     else:
-        text = options["file"].read_text(encoding="utf-8")
-        lines = warm_file.parsed(text.splitlines(), provider=options["provider"], model=options["model"])
-        wanted = warm_file.warm_questions(organization_id, lines)
+        lines = json_lines(options["file"])
+        parsed = warm_file.parsed(lines, provider=options["provider"], model=options["model"])
+        wanted = warm_file.warm_questions(organization_id, parsed)
     return warm(wanted, dry_run=options["dry_run"])
 
 

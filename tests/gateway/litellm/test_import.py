@@ -1,4 +1,4 @@
-"""`manage.py import_litellm`: what it brings, what it says it cannot, and that repeating it changes nothing."""
+"""`manage.py import_litellm`: what it imports, what it says it cannot, and that repeating it changes nothing."""
 
 import json
 from io import StringIO
@@ -71,7 +71,7 @@ def run(*arguments: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_models_fallbacks_keys_teams_and_budgets_are_brought(organization: Organization, files: list[str]) -> None:
+def test_models_fallbacks_keys_teams_and_budgets_are_imported(organization: Organization, files: list[str]) -> None:
     lines = run(*files)
     with organization_scope(organization.pk):
         assert dict(ModelAlias.objects.values_list("name", "target")) == {
@@ -94,8 +94,8 @@ def test_models_fallbacks_keys_teams_and_budgets_are_brought(organization: Organ
     assert key_authentication.authenticate(f"Bearer {secret}") is not None
 
 
-def test_what_cannot_be_brought_is_named(organization: Organization, files: list[str]) -> None:
-    refused = "\n".join(line for line in run(*files) if line.startswith("NOT BROUGHT"))
+def test_what_cannot_be_imported_is_named(organization: Organization, files: list[str]) -> None:
+    refused = "\n".join(line for line in run(*files) if line.startswith("NOT IMPORTED"))
     for named in (
         "azure/gpt-4-eu",
         "vertex_ai/no-such-model",
@@ -135,6 +135,31 @@ def test_a_malformed_file_is_refused(organization: Organization, tmp_path: Path)
         run(str(tmp_path / "config.yaml"))
     with pytest.raises(CommandError, match="cannot be read"):
         run(str(tmp_path / "missing.yaml"))
+
+
+@pytest.mark.parametrize(("written", "limit"), [(60, 60), (60.0, 60), ("60", 60), (None, None)])
+def test_a_limit_is_read_in_every_notation(written: object, limit: int | None) -> None:
+    plan = plan_of({}, [{"key_alias": "bot", "rpm_limit": written}])
+    assert (plan.keys, plan.notes) == ([KeyPlan("bot", requests_per_minute=limit)], [])
+
+
+@pytest.mark.parametrize("written", [True, 0, -1, 1.5, "many", [], float("nan"), 10**12])
+def test_a_limit_that_cannot_be_read_is_named(written: object) -> None:
+    plan = plan_of({}, [{"key_alias": "bot", "rpm_limit": written}])
+    assert plan.keys == [KeyPlan("bot")]
+    assert plan.notes == [f"key bot: its rpm_limit of {written} was not imported; the new key has no such limit"]
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), "-1", True, 1e40])
+def test_a_budget_that_cannot_be_read_is_named(amount: object) -> None:
+    plan = plan_of({}, [{"key_alias": "bot", "max_budget": amount, "budget_duration": "1d"}])
+    assert plan.notes == [f"key bot: the budget of {amount} per 1d has no equal here"]
+
+
+def test_files_of_other_encodings_are_read(organization: Organization, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model_list: []", encoding="utf-16")
+    (tmp_path / "keys.json").write_text('[{"key_alias": "M\u00fcnchen"}]', encoding="utf-8-sig")
+    assert any(line.startswith("key M\u00fcnchen: aik_") for line in run(*map(str, sorted(tmp_path.iterdir()))))
 
 
 def test_a_list_of_keys_is_read_too() -> None:

@@ -16,9 +16,9 @@ from aiinfra.tenants.scope import organization_scope
 
 
 class Command(command.Command):
-    """Bring models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."""
+    """Import models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."""
 
-    help = "Bring models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."
+    help = "Import models, aliases, fallbacks, keys, teams, and budgets from LiteLLM. Safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The files, and who gets what is in them."""
@@ -27,11 +27,11 @@ class Command(command.Command):
         parser.add_argument("--organization", help="the slug (default: the only one there is)")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print each thing that was brought or could not be; new secrets are shown once. Raises CommandError."""
+        """Print each thing that was imported or could not be; new secrets are shown once. Raises CommandError."""
         organization = _organization(options["organization"])
         try:
-            config = yaml.safe_load(options["config"].read_text())
-            exported = json.loads(options["keys"].read_text()) if options["keys"] else None
+            config = yaml.safe_load(options["config"].read_bytes())
+            exported = json.loads(options["keys"].read_bytes()) if options["keys"] else None
         except (OSError, yaml.YAMLError, ValueError) as error:
             raise CommandError(f"The file cannot be read: {error}") from None
         with organization_scope(organization.pk):

@@ -1,4 +1,4 @@
-"""How long a provider asks us to wait."""
+"""How long a server asks us to wait."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -6,12 +6,12 @@ from email.utils import format_datetime
 import httpx2
 import pytest
 
-from aiinfra.providers.adapters.retry_after import retry_after_s
 from aiinfra.providers.backoff import RETRY_AFTER_MAX_S
+from aiinfra.retry_after import retry_after_s
 
 
 def seconds(value: str, name: str = "retry-after") -> float | None:
-    return retry_after_s(httpx2.Headers([(name.encode(), value.encode())]))
+    return retry_after_s(httpx2.Headers([(name.encode(), value.encode())]), RETRY_AFTER_MAX_S)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,24 @@ def test_a_date_is_read_and_bounded() -> None:
 
 def test_the_milliseconds_header_takes_precedence() -> None:
     assert seconds("250", "retry-after-ms") == 0.25
-    assert retry_after_s({"retry-after-ms": "250", "retry-after": "9"}) == 0.25
-    assert retry_after_s({"retry-after-ms": "soon", "retry-after": "9"}) == 9
+    assert retry_after_s({"retry-after-ms": "250", "retry-after": "9"}, RETRY_AFTER_MAX_S) == 0.25
+    assert retry_after_s({"retry-after-ms": "soon", "retry-after": "9"}, RETRY_AFTER_MAX_S) == 9
 
 
 @pytest.mark.parametrize(
-    "value", ["", "soon", "nan", "5 fortnights", "Mon, 99 Nov 2026 00:00:00 GMT", "1s" * 60, "\u0663", "1.2.3", "s"]
+    "value",
+    [
+        "",
+        "soon",
+        "nan",
+        "5 fortnights",
+        "Mon, 99 Nov 2026 00:00:00 GMT",
+        "1s" * 60,
+        "\u0663",
+        "1.2.3",
+        "s",
+        "1e999s -1e999s",
+    ],
 )
 def test_an_invalid_retry_after_is_none(value: str) -> None:
     assert seconds(value) is None

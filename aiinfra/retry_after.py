@@ -1,11 +1,10 @@
-"""Parses how long a provider asks clients to wait."""
+"""Parses how long a server asks its clients to wait."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-from aiinfra.providers.backoff import RETRY_AFTER_MAX_S
 
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _AMOUNT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.ASCII)
@@ -14,15 +13,15 @@ _WORDS = {"second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "m
 LONGEST_HEADER = 100
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait from now, between 0 and `RETRY_AFTER_MAX_S`; None if the provider does not say.
+def retry_after_s(headers: Mapping[str, str], most_s: float) -> float | None:
+    """Seconds to wait from now, between 0 and `most_s`; None if the server does not say.
 
     `retry-after-ms` (OpenAI's) takes precedence over `Retry-After`. Besides seconds and HTTP dates, accepts numbers
     with a unit ("1500ms", "1m30s"), which some gateways send.
     """
     in_ms = _seconds(headers.get("retry-after-ms", ""), unit=0.001)
     wish = in_ms if in_ms is not None else _wish(headers.get("retry-after", ""))
-    return None if wish is None else min(max(wish, 0.0), RETRY_AFTER_MAX_S)
+    return None if wish is None else min(max(wish, 0.0), most_s)
 
 
 def _wish(header: str) -> float | None:
@@ -32,7 +31,7 @@ def _wish(header: str) -> float | None:
     if len(text) > LONGEST_HEADER:
         return None
     if text.lower().lstrip("+") in {"inf", "infinity"}:
-        return RETRY_AFTER_MAX_S
+        return math.inf
     in_seconds = _seconds(text)
     return in_seconds if in_seconds is not None else _until(text)
 
@@ -51,7 +50,7 @@ def _seconds(text: str, unit: float = 1.0) -> float | None:
             return None
         total += float(found[1]) * (_SECONDS[name] if name else unit)
         position = found.end()
-    return total
+    return None if math.isnan(total) else total  # infinity minus infinity
 
 
 def _until(text: str) -> float | None:
