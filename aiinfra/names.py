@@ -70,20 +70,21 @@ def normalize_stored(rows: Any, column: str) -> bool:
     return bool(others)
 
 
+def _normal_within(most: int) -> AfterValidator:
+    """The normal form, which has more characters than what was sent if it takes letters apart."""
+
+    def normal(text: str) -> str:
+        name = normal_name(text)
+        if len(name) > most:
+            raise ValueError(f"String should have at most {most} characters in Unicode form NFC")
+        return name
+
+    return AfterValidator(normal)
+
+
 USER_LENGTH, TAG_LENGTH, TAGS_MAX = 128, 64, 20
-# The normal form of some letters is longer than what was sent, so its length is checked, too.
-UserName = Annotated[
-    str,
-    StringConstraints(max_length=USER_LENGTH),
-    AfterValidator(normal_name),
-    StringConstraints(max_length=USER_LENGTH),
-]
+UserName = Annotated[str, StringConstraints(max_length=USER_LENGTH), _normal_within(USER_LENGTH)]
 """A user as a payload names them, in the normal form; "" for none."""
-Tag = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=TAG_LENGTH),
-    AfterValidator(normal_name),
-    StringConstraints(max_length=TAG_LENGTH),
-]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH), _normal_within(TAG_LENGTH)]
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX), AfterValidator(normal_names)]
 """The tags of a call in a payload, in the normal form."""

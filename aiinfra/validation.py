@@ -1,9 +1,10 @@
 """Converts pydantic's errors to messages for clients."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import MAXYEAR, MINYEAR, datetime
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 
 Path = tuple[str | int, ...]
 
@@ -16,6 +17,21 @@ WORDS = {
 OF_ABSENT = frozenset({"missing", "value_error"})
 """Errors of members that are not there, for which a default was not good enough."""
 SHOULD_BE = "Input should be "
+
+
+def moment_of(value: object) -> datetime:
+    """An instant that is valid in every time zone. Raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None or not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
+    return moment
+
+
+Moment = Annotated[datetime, BeforeValidator(moment_of), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time in a payload, with its UTC offset."""
 
 
 def words_of(error: Mapping[str, Any]) -> str:

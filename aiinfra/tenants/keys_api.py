@@ -1,12 +1,12 @@
 """`/api/ai/keys`: the organization's API keys, and what each of them may do."""
 
 from dataclasses import replace
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from django.utils.text import capfirst
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
@@ -35,6 +35,7 @@ from aiinfra.tenants.key_limits import (
     networks_of,
 )
 from aiinfra.tenants.models import ApiKey
+from aiinfra.validation import Moment
 from aiinfra.webhook_urls import SCHEMA, check_url
 
 PAGE_SIZE = 100
@@ -62,19 +63,6 @@ DollarsPerMinute = Annotated[
         }
     ),
 ]
-
-
-def _moment(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or not MINYEAR < moment.year < MAXYEAR:
-        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
-    return moment
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class LimitsModel(ApiModel):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from aiinfra.api import ApiModel
 from aiinfra.money import Dollars
-from cost_app.budgets.payloads import MomentIn
+from aiinfra.validation import Moment
 
 
 class AlertsQuery(ApiModel):
@@ -24,7 +24,7 @@ class SnoozeAlert(ApiModel):
     """An alert, and how long to hide it; one hour by default."""
 
     alert_id: str
-    until: MomentIn | None = None
+    until: Moment | None = None
 
 
 class AlertOut(ApiModel):

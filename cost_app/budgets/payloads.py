@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from aiinfra.api import WHOLE_FLOATS, ApiModel
 from aiinfra.money import Dollars
+from aiinfra.validation import Moment
 from cost_app.budgets.manage import REASON_MAX
 from cost_app.budgets.terms import VALUE_MAX
 
@@ -51,17 +52,6 @@ AmountIn = Annotated[
 ]
 
 
-def _moment(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
-    return moment
-
-
-MomentIn = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Percent = Annotated[int, Field(ge=1, le=100), WHOLE_FLOATS]
 
 
@@ -102,7 +92,7 @@ class IncreaseBudget(BudgetReference):
 
     amount: AmountIn
     reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MAX)]
-    expires_at: MomentIn
+    expires_at: Moment
 
 
 class IncreaseReference(ApiModel):

@@ -11,7 +11,8 @@ from aiinfra.money import NANO, Dollars
 from aiinfra.names import Tags, UserName
 from aiinfra.providers.payloads import UsageIn
 from aiinfra.providers.usage.spellings import TIERS
-from cost_app.budgets.payloads import AmountIn, MomentIn
+from aiinfra.validation import Moment
+from cost_app.budgets.payloads import AmountIn
 
 PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
 GroupName = Literal["provider", "model", "apiKey", "user", "priority", "tag"]
@@ -168,7 +169,7 @@ class CallFacts(ApiModel):
     success: bool = True
     tags: Tags = []
     external_id: Name | None = None
-    at: MomentIn | None = None
+    at: Moment | None = None
     tier: TierIn | None = None
     batch: bool = False
     cost: CostIn | None = None

@@ -57,10 +57,16 @@ def test_login_works_without_redis(owner: User, client: Client, settings: Settin
         ("https://evil.example/", "/"),
         ("//evil.example", "/"),
         ("javascript:1", "/"),
+        ("1", "/"),
+        ("home", "/"),
+        ("a\0b", "/"),
+        ("%", "/"),
     ],
 )
 def test_login_redirects_only_to_local_pages(owner: User, client: Client, wanted: str, reached: str) -> None:
     assert log_in(client, "owner", next=wanted).headers["Location"] == reached  # type: ignore[attr-defined]
+    again = client.get(reverse("login"), {"next": wanted})
+    assert (again.status_code, again.headers["Location"]) == (302, reached)
 
 
 @pytest.mark.django_db

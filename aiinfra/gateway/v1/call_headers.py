@@ -49,7 +49,15 @@ def asked_in_headers(request: HttpRequest) -> dict[str, str]:
 def _tags(request: HttpRequest) -> list[str] | None:
     """Comma-separated, as LiteLLM has them."""
     text = next(filter(None, map(request.headers.get, TAGS)), None)
-    return None if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
+    return None if text is None else [tag.strip() for tag in _unicode(text).split(",") if tag.strip()]
+
+
+def _unicode(header: str) -> str:
+    """A header that the client sent as UTF-8; the gateway interface reads all of them as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _timeout_ms(request: HttpRequest) -> int:

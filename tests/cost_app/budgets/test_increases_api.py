@@ -38,6 +38,7 @@ def test_a_budget_is_raised_until_a_given_time(program: Caller, organization: Or
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
         ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
         ({"expiresAt": "tomorrow"}, "expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-12:00"}, "expiresAt"),  # after the last year in UTC
         ({"expiresAt": 4070908800}, "expiresAt"),
     ],
 )
