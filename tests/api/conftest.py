@@ -13,6 +13,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.packing import pack
+from tests.api.authorization_rows import ids_of  # noqa: F401 - a fixture
 from tests.api.support import Caller, new_key, rows
 
 

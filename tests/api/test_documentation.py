@@ -20,7 +20,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert
 from queue_app.payloads import Accepted
 from queue_app.quoting import DryRunOut
-from tests.api.authorization_cells import operations
+from tests.api.authorization_operations import operations
 from tests.api.support import COST, QUEUE, Caller, enqueue_body, new_key
 from tests.cost_app.recommendations.support import make_recommendation
 

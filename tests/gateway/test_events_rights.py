@@ -11,7 +11,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import revoke_key
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from tests.api.authorization_cells import operations
+from tests.api.authorization_operations import operations
 from tests.api.support import EVENTS, QUEUE, Caller, refused
 from tests.gateway.sse import Event, Events
 from tests.gateway.streams import ready, tell

@@ -10,7 +10,7 @@ from aiinfra.providers.adapters import streaming
 from aiinfra.tenants.models import Organization
 from tests.api.support import COMPLETIONS, MESSAGES, Caller
 from tests.gateway.stepwise import Stepwise
-from tests.gateway.test_streamed import ask, events_of
+from tests.gateway.streamed import ask, events_of
 from tests.providers.conftest import SandboxClient
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]

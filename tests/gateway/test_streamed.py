@@ -1,12 +1,10 @@
 """`POST /v1/chat/completions` with `stream`: events are passed on while the provider sends them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from django.http import StreamingHttpResponse
 from pytest_django.fixtures import Settings
 
 from aiinfra.gateway import chat
@@ -22,44 +20,19 @@ from queue_app.control import pause, resume
 from queue_app.models import AIRequest, Status
 from queue_app.ordering import index
 from queue_app.processing import in_flight
-from tests.api.support import COMPLETIONS, Caller, refused
+from tests.api.support import Caller, refused
 from tests.api.test_request_costs import LOCKS
 from tests.gateway.conftest import has_free_places
-from tests.gateway.stepwise import MODEL, USAGE, Stepwise
+from tests.gateway.stepwise import USAGE, Stepwise
+from tests.gateway.streamed import DONE, KEEP_ALIVE, ask, data_of, events_of, text_of
 from tests.gateway.test_chat_waits import in_a_thread, the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.costs import counted_costs
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
-ASKED = [{"role": "user", "content": "How do I plan a garden?"}]
-DONE = "data: [DONE]"
-KEEP_ALIVE = ": keep-alive"
 NANO = 10 * 1_000 + 2 * 10_000
 """The cost of `USAGE`."""
-
-
-def ask(program: Caller, model: str = MODEL, headers: dict[str, str] | None = None, **body: Any) -> Any:
-    return program.post(COMPLETIONS, {"model": model, "messages": ASKED, "stream": True, **body}, **(headers or {}))
-
-
-def events_of(response: Any) -> Iterator[str]:
-    """The events of a stream, one by one."""
-    assert isinstance(response, StreamingHttpResponse), response.content
-    assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
-    assert (response["X-Accel-Buffering"], "no-transform" in response["Cache-Control"]) == ("no", False)
-    for part in response:
-        yield from part.decode().removesuffix("\n\n").split("\n\n")
-
-
-def data_of(event: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(event.removeprefix("data: "))
-    return parsed
-
-
-def text_of(events: list[str]) -> str:
-    chunks = [data_of(event) for event in events if event not in {DONE, KEEP_ALIVE}]
-    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
 
 
 def ended_attempt() -> Attempt:

@@ -9,6 +9,7 @@ BUDGETS = (
     "tests/cost_app/budgets/test_windows.py",
     "tests/cost_app/budgets/test_manage.py",
     "tests/cost_app/ledger/test_tracking.py",
+    "tests/cost_app/ledger/test_repeated_reports.py",
     "tests/cost_app/budgets/test_budget_model.py",
 )
 LEDGER = (
@@ -17,6 +18,7 @@ LEDGER = (
     "tests/cost_app/budgets/test_holds.py",
     "tests/cost_app/ledger/test_sweeper.py",
     "tests/cost_app/ledger/test_tracking.py",
+    "tests/cost_app/ledger/test_repeated_reports.py",
     "tests/cost_app/ledger/test_rollups.py",
     "tests/cost_app/ledger/test_rollup_tags.py",
     "tests/cost_app/prices/test_repricing.py",
@@ -55,7 +57,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cost_app/ledger/cache_hits.py": ("tests/cost_app/ledger", "tests/queue_app/test_coalescing_ends.py"),
     "cost_app/ledger/entries.py": LEDGER,
     "cost_app/ledger/sweeper.py": LEDGER,
-    "cost_app/ledger/tracking.py": ("tests/cost_app/ledger/test_tracking.py",),
+    "cost_app/ledger/tracking.py": (
+        "tests/cost_app/ledger/test_tracking.py",
+        "tests/cost_app/ledger/test_repeated_reports.py",
+    ),
     "cost_app/ledger/rollups.py": (
         "tests/cost_app/ledger/test_rollups.py",
         "tests/cost_app/ledger/test_rollup_tags.py",
@@ -75,6 +80,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "aiinfra/tenants/key_text.py": KEYS,
     "aiinfra/tenants/keys.py": KEYS,
     "aiinfra/tenants/scope.py": KEYS,
-    "aiinfra/egress.py": ("tests/test_egress.py",),
+    "aiinfra/egress.py": ("tests/test_egress.py", "tests/test_public_addresses.py"),
     **{str(path): GUARDS for path in sorted(Path("cache_app/guards").glob("[a-z]*.py"))},
 }

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,25 +18,13 @@ from aiinfra.notifications import delivering, transports
 from aiinfra.notifications.channels import ChannelError, change_channel, remove_channel, retry_delivery, send_test
 from aiinfra.notifications.delivering import CHANNELS, DELAYS_S, deliver_pending
 from aiinfra.notifications.messages import Notification
-from aiinfra.notifications.models import Channel, Delivery
+from aiinfra.notifications.models import Delivery
 from aiinfra.notifications.outbox import send
 from aiinfra.tenants.models import Organization
+from tests.notifications.sent import MESSAGE, MakeChannel, make_due
 from tests.support.receiver import Receiver
 
-MESSAGE = Notification(
-    type="alert.opened",
-    severity="medium",
-    title="Budget warning",
-    text="80% are used.",
-    path="/alerts/7/",
-    data={"alertId": 7},
-)
-MakeChannel = Callable[..., Channel]
 pytestmark = pytest.mark.usefixtures("scoped")
-
-
-def make_due() -> None:
-    Delivery.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
 
 
 def test_a_webhook_is_signed_so_that_the_library_verifies_it(
@@ -279,37 +266,6 @@ def test_slack_messages_escape_names(organization: Organization) -> None:
     body = json.dumps(transports.slack_body(Notification("test", "low", "a", "<!channel> & <https://evil|here>")))
     assert "<!channel>" not in body
     assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in body
-
-
-def test_messages_of_one_topic_are_sent_in_order(
-    make_channel: MakeChannel, receiver: Receiver, organization: Organization
-) -> None:
-    receiver.statuses = [503, 200]
-    make_channel(target=receiver.url)
-    send(organization.pk, replace(MESSAGE, title="Opened", topic="alert:7"))
-    assert deliver_pending() == 1
-    send(organization.pk, replace(MESSAGE, title="Resolved", topic="alert:7"))
-    send(organization.pk, replace(MESSAGE, title="Other", topic="alert:8"))
-    assert deliver_pending() == 1
-    make_due()
-    deliver_pending()
-    assert [json.loads(body)["data"]["title"] for _, body in receiver.received] == [
-        "Opened",
-        "Other",
-        "Opened",
-        "Resolved",
-    ]
-
-
-def test_a_given_up_message_releases_the_next_of_its_topic(
-    make_channel: MakeChannel, receiver: Receiver, organization: Organization
-) -> None:
-    receiver.statuses = [400, 200]
-    make_channel(target=receiver.url)
-    for title in ("Opened", "Resolved"):
-        send(organization.pk, replace(MESSAGE, title=title, topic="alert:7"))
-    deliver_pending()
-    assert [each.state for each in Delivery.objects.order_by("id")] == ["given_up", "sent"]
 
 
 def test_slack_and_email_show_the_resolution() -> None:

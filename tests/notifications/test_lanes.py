@@ -9,7 +9,7 @@ from aiinfra.notifications.models import Channel, Delivery
 from aiinfra.notifications.outbox import send, send_request_webhook
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
-from tests.notifications.test_delivering import MESSAGE, MakeChannel, make_due
+from tests.notifications.sent import MESSAGE, MakeChannel, make_due
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("scoped")

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from aiinfra.providers.base import ChatAnswer, ErrorCode, ProviderAdapter, ProviderError, TokenUsage
+from tests.providers.bodies import CALLS, completion, message, says, text
 from tests.providers.fake_server import FakeServer, fake_server, http, outcome
 
-USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 COUNTED = TokenUsage(input=10, output=5)
-CALLS = [{"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]
 UNREADABLE, EMPTY = ErrorCode.UNREADABLE_ANSWER, ErrorCode.EMPTY_ANSWER
 
 
@@ -29,23 +28,6 @@ def openai(fake: FakeServer) -> ProviderAdapter:
 @pytest.fixture(scope="module")
 def anthropic(fake: FakeServer) -> ProviderAdapter:
     return fake.adapter("anthropic")
-
-
-def completion(message: object, reason: object = "stop", **more: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": USAGE, **more}
-
-
-def says(content: object, reason: object = "stop") -> dict[str, Any]:
-    return completion({"role": "assistant", "content": content}, reason)
-
-
-def text(words: str) -> dict[str, Any]:
-    return {"type": "text", "text": words}
-
-
-def message(content: object, reason: object = "end_turn", **more: Any) -> dict[str, Any]:
-    usage = {"input_tokens": 10, "output_tokens": 5}
-    return {"type": "message", "content": content, "stop_reason": reason, "usage": usage, **more}
 
 
 def answered(adapter: ProviderAdapter, fake: FakeServer, body: bytes | object) -> ChatAnswer:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aiinfra.providers.base import ChatAnswer, ChatCall, ErrorCode, ProviderAttempt, ProviderError, TokenUsage
-from aiinfra.tenants.models import Organization
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.fallback.manage import use_defaults
 from cost_app.prices import lookup as pricebook
@@ -16,6 +17,7 @@ from queue_app.ordering.claims import Claim, claim_next
 from queue_app.processing import provider_call
 from queue_app.submission.intake import accept
 from queue_app.submission.submission import Submission
+from tests.queue_app.direct_calls import start  # noqa: F401 - a fixture
 from tests.queue_app.flights import send  # noqa: F401 - a fixture
 
 USAGE = TokenUsage(input=20, output=10)
@@ -64,6 +66,12 @@ def scoped(organization: Organization) -> Iterator[Organization]:
     """The test sees the rows of this organization."""
     with organization_scope(organization.pk):
         yield organization
+
+
+@pytest.fixture
+def browser(operator: User, client_of: Callable[[User], Client]) -> Client:
+    """The operator's browser."""
+    return client_of(operator)
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from queue_app.ordering.claims import claim_next
 from queue_app.processing import direct
 from queue_app.processing.direct import DirectCall
 from queue_app.repair.index_repair import IndexRepair, recover_expired_leases
-from queue_app.submission.intake import accept
-from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+from tests.queue_app.direct_calls import Start, nothing_counts, row
 from tests.queue_app.test_provider_limits import limit
 
 cost = create_cost_optimizer()
@@ -37,42 +36,6 @@ def rules(request: pytest.FixtureRequest, queue: None) -> str:
     if request.param == "redis":
         index.mark_complete()
     return str(request.param)
-
-
-@pytest.fixture
-def start(organization: Organization) -> Callable[..., tuple[AIRequest, DirectCall]]:
-    """Accepts a request that starts at once if it may."""
-
-    def make(**fields: object) -> tuple[AIRequest, DirectCall]:
-        defaults = {
-            "organization_id": organization.pk,
-            "provider": "deepseek",
-            "model": "deepseek-chat",
-            "messages": [{"role": "user", "content": "Hi"}],
-        }
-        call = DirectCall()
-        return accept(Submission(**{**defaults, **fields}), starter=call), call  # type: ignore[arg-type]
-
-    return make
-
-
-Start = Callable[..., tuple[AIRequest, DirectCall]]
-
-
-def nothing_counts() -> bool:
-    """Whether the index knows of no request."""
-    client = redis_client()
-    counts = [
-        client.zcard("{aiq}:claims"),
-        client.hlen("{aiq}:inflight"),
-        client.hlen("{aiq}:unsent"),
-        index.state().size,
-    ]
-    return not any(counts)
-
-
-def row(request: AIRequest) -> AIRequest:
-    return AIRequest.objects.get(id=request.id)
 
 
 @pytest.mark.usefixtures("rules")

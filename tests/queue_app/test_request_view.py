@@ -2,7 +2,6 @@ import json
 from collections.abc import Callable
 from uuid import UUID
 
-import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -31,12 +30,6 @@ HTMX = {"HX-Request": "true"}
 QUESTION = [{"role": "user", "content": "What is <b>scope 3</b>?"}]
 
 
-@pytest.fixture
-def client(operator: User, client_of: Browser) -> Client:
-    """The operator's browser."""
-    return client_of(operator)
-
-
 def url_of(request: AIRequest) -> str:
     return reverse("queue_request", args=[request.id])
 
@@ -46,9 +39,9 @@ def read(request_id: UUID, organization_id: int) -> AIRequest:
         return AIRequest.objects.get(id=request_id)
 
 
-def test_a_waiting_request_shows_its_position(submit: Submit, client: Client) -> None:
+def test_a_waiting_request_shows_its_position(submit: Submit, browser: Client) -> None:
     submit()
-    page = client.get(url_of(submit(user_ref="mara", conversation_id="talk-7", tags=["esg"]))).text
+    page = browser.get(url_of(submit(user_ref="mara", conversation_id="talk-7", tags=["esg"]))).text
     assert "Position 2 in the queue" in page
     assert "Not sent yet" in page
     for text in ("mara", "talk-7", "esg", "deepseek-chat"):
@@ -56,12 +49,12 @@ def test_a_waiting_request_shows_its_position(submit: Submit, client: Client) ->
 
 
 def test_an_answered_request_shows_prompt_answer_tokens_and_cost(
-    claimed: Claimed, provider: ScriptedProvider, client: Client
+    claimed: Claimed, provider: ScriptedProvider, browser: Client
 ) -> None:
     provider.script = [answer("Everything else.")]
     claim = claimed(messages=QUESTION)
     process(claim)
-    page = client.get(url_of(claim.request)).text
+    page = browser.get(url_of(claim.request)).text
     assert "What is &lt;b&gt;scope 3&lt;/b&gt;?" in page
     assert "Everything else." in page
     assert "Charged" in page
@@ -70,12 +63,12 @@ def test_an_answered_request_shows_prompt_answer_tokens_and_cost(
     assert "$0.0000056" in page
 
 
-def test_billed_extras_besides_tokens_are_shown(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
+def test_billed_extras_besides_tokens_are_shown(claimed: Claimed, provider: ScriptedProvider, browser: Client) -> None:
     usage = TokenUsage(20, output=10, cache_write_1h=5, tool_uses={"web_search": 2}, tier="flex", reported_nano=700_000)
     claim = claimed()
     provider.script = [answer(usage=usage)]
     process(claim)
-    page = client.get(url_of(claim.request)).text
+    page = browser.get(url_of(claim.request)).text
     for text in (
         "flex tier",
         "the provider reports $0.0007",
@@ -86,11 +79,13 @@ def test_billed_extras_besides_tokens_are_shown(claimed: Claimed, provider: Scri
         assert text in page
 
 
-def test_an_estimated_answer_explains_its_booking(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
+def test_an_estimated_answer_explains_its_booking(
+    claimed: Claimed, provider: ScriptedProvider, browser: Client
+) -> None:
     claim = claimed()
     provider.script = [answer(usage=None)]
     process(claim)
-    page = client.get(url_of(claim.request)).text
+    page = browser.get(url_of(claim.request)).text
     assert "Booked by our own token count" in page
     assert "MISSING_USAGE" not in page
 
@@ -107,15 +102,15 @@ def test_members_without_content_permission_see_a_note(
     assert "Everything else." not in page
 
 
-def test_a_deleted_prompt_is_explained(submit: Submit, client: Client) -> None:
+def test_a_deleted_prompt_is_explained(submit: Submit, browser: Client) -> None:
     request = submit()
     with organization_scope(request.organization_id):
         RequestContent.objects.all().delete()
-    assert "Deleted by retention." in client.get(url_of(request)).text
+    assert "Deleted by retention." in browser.get(url_of(request)).text
 
 
 def test_a_fallback_and_its_cause_are_on_the_timeline(
-    claimed: Claimed, provider: ScriptedProvider, client: Client
+    claimed: Claimed, provider: ScriptedProvider, browser: Client
 ) -> None:
     provider.script = [refusal("AUTHENTICATION"), answer()]
     claim = claimed()
@@ -132,7 +127,7 @@ def test_a_fallback_and_its_cause_are_on_the_timeline(
     again = claim_next("worker")
     assert again is not None
     process(again)
-    steps = client.get(url_of(claim.request)).context["steps"]
+    steps = browser.get(url_of(claim.request)).context["steps"]
     assert [(step.attempt.model, step.is_fallback, step.outcome, step.tone) for step in steps] == [
         ("deepseek-chat", False, "not charged", "bad"),
         ("claude-haiku-4-5", True, "charged", "good"),
@@ -140,79 +135,79 @@ def test_a_fallback_and_its_cause_are_on_the_timeline(
     assert steps[0].error == "it said AUTHENTICATION"
 
 
-def test_a_lost_worker_is_visible_with_the_bound_that_was_booked(claimed: Claimed, client: Client) -> None:
+def test_a_lost_worker_is_visible_with_the_bound_that_was_booked(claimed: Claimed, browser: Client) -> None:
     claim = claimed()
     with organization_scope(claim.request.organization_id):
         attempt = outcomes.cost.current_attempt(claim.request.id, 1)
         outcomes.cost.dispatch(attempt, claim.timeout)
         AIRequest.objects.update(lease_until=timezone.now() - claim.timeout)
         outcomes.recover(AIRequest.objects.get(), claim.call)
-    page = client.get(url_of(claim.request)).text
+    page = browser.get(url_of(claim.request)).text
     assert "The worker was lost while it ran this attempt." in page
     assert "Booked at its upper bound until the provider reports the actual cost" in page
 
 
-def test_a_retry_delay_is_shown(claimed: Claimed, provider: ScriptedProvider, client: Client) -> None:
+def test_a_retry_delay_is_shown(claimed: Claimed, provider: ScriptedProvider, browser: Client) -> None:
     provider.script = [refusal("RATE_LIMITED", retry_after_s=20)]
     claim = claimed()
     process(claim)
-    assert "at the earliest" in client.get(url_of(claim.request)).text
+    assert "at the earliest" in browser.get(url_of(claim.request)).text
 
 
-def test_a_live_request_page_polls_until_the_end(submit: Submit, client: Client) -> None:
+def test_a_live_request_page_polls_until_the_end(submit: Submit, browser: Client) -> None:
     request = submit(messages=QUESTION)
-    waiting = client.get(url_of(request), headers=HTMX)
+    waiting = browser.get(url_of(request), headers=HTMX)
     assert (waiting.status_code, "data-live" in waiting.text) == (200, True)
     assert "scope 3" not in waiting.text, "the page keeps the prompt that it has"
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
-    ended = client.get(url_of(request), headers=HTMX)
+    ended = browser.get(url_of(request), headers=HTMX)
     assert (ended.status_code, "data-live" in ended.text) == (286, False)
     assert "<html" not in ended.text
 
 
-def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, client: Client) -> None:
+def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, browser: Client) -> None:
     request = submit()
     for name, status in (("queue_cancel", "cancelled"), ("queue_retry", "pending")):
-        response = client.post(reverse(name, args=[request.id]), follow=True)
+        response = browser.post(reverse(name, args=[request.id]), follow=True)
         assert response.redirect_chain == [(url_of(request), 302)]
         assert response.context["row"].request.status == status
     assert "Request queued again." in response.text
     assert [step.is_manual_retry for step in response.context["steps"]] == [False, True]
 
 
-def test_htmx_gets_the_new_state_and_a_toast(submit: Submit, client: Client) -> None:
+def test_htmx_gets_the_new_state_and_a_toast(submit: Submit, browser: Client) -> None:
     request = submit()
-    response = client.post(reverse("queue_cancel", args=[request.id]), headers=HTMX)
+    response = browser.post(reverse("queue_cancel", args=[request.id]), headers=HTMX)
     assert "status-cancelled" in response.text
     assert json.loads(response.headers["HX-Trigger"])["toast"]["text"] == "Request cancelled."
 
 
-def test_an_impossible_action_is_explained_and_changes_nothing(submit: Submit, client: Client) -> None:
+def test_an_impossible_action_is_explained_and_changes_nothing(submit: Submit, browser: Client) -> None:
     request = submit()
-    response = client.post(reverse("queue_retry", args=[request.id]), headers=HTMX)
+    response = browser.post(reverse("queue_retry", args=[request.id]), headers=HTMX)
     assert response.status_code == 422
     assert json.loads(response.headers["HX-Trigger"])["toast"] == {
         "level": "error",
         "text": "Only a failed or cancelled request can be retried.",
     }
-    page = client.post(reverse("queue_retry", args=[request.id]), follow=True).text
+    page = browser.post(reverse("queue_retry", args=[request.id]), follow=True).text
     assert "Only a failed or cancelled request can be retried." in page
     assert read(request.id, request.organization_id).attempt_number == 1
 
 
 def test_members_without_permission_see_no_buttons(
-    submit: Submit, viewer: User, client: Client, client_of: Browser
+    submit: Submit, viewer: User, browser: Client, client_of: Browser
 ) -> None:
     request = submit()
-    assert "cancel-request" in client.get(url_of(request)).text
+    assert "cancel-request" in browser.get(url_of(request)).text
     assert "cancel-request" not in client_of(viewer).get(url_of(request)).text
 
 
-def test_more_attempts_cost_no_more_queries(submit: Submit, client: Client) -> None:
+def test_more_attempts_cost_no_more_queries(submit: Submit, browser: Client) -> None:
     request = submit()
     with CaptureQueriesContext(connection) as few:
-        client.get(url_of(request))
+        browser.get(url_of(request))
     with organization_scope(request.organization_id):
         first = Attempt.objects.get()
         for number in range(2, 11):
@@ -220,29 +215,29 @@ def test_more_attempts_cost_no_more_queries(submit: Submit, client: Client) -> N
             first.id = UUID(int=number)
             first.save(force_insert=True)
     with CaptureQueriesContext(connection) as many:
-        assert len(client.get(url_of(request)).context["steps"]) == 10
+        assert len(browser.get(url_of(request)).context["steps"]) == 10
     assert len(many) == len(few)
 
 
 def test_a_cached_request_says_so(
-    submit: Submit, client: Client, viewer: User, client_of: Browser, organization: Organization
+    submit: Submit, browser: Client, viewer: User, client_of: Browser, organization: Organization
 ) -> None:
     request = submit()
     with organization_scope(organization.pk):
         now = timezone.now()
         AIRequest.objects.filter(id=request.id).update(status="completed", completed_at=now, cached=True)
         hit = make_hit(organization, id=request.id, similarity=0.9123, saved_nano=5_600)
-    page = client.get(url_of(request)).text
+    page = browser.get(url_of(request)).text
     for text in ("Answered by the cache", "similarity 0.912", hit.cached_question, "$0.0000056", hit.entry_id):
         assert text in page
     assert hit.cached_question not in client_of(viewer).get(url_of(request)).text
 
 
-def test_a_follower_links_to_its_leader(submit: Submit, client: Client) -> None:
+def test_a_follower_links_to_its_leader(submit: Submit, browser: Client) -> None:
     leader, follower = submit(), submit()
     with system_scope():
         AIRequest.objects.filter(id=follower.id).update(leader_id=leader.id)
-    page = client.get(url_of(follower)).text
+    page = browser.get(url_of(follower)).text
     assert "Waiting for the answer to" in page
     assert url_of(leader) in page
 
@@ -253,12 +248,12 @@ def readings() -> list[tuple[str, str, str]]:
 
 
 def test_each_reading_of_a_prompt_is_recorded_and_pages_without_it_are_not(
-    submit: Submit, client: Client, viewer: User, client_of: Browser
+    submit: Submit, browser: Client, viewer: User, client_of: Browser
 ) -> None:
     row = submit(messages=QUESTION)
     client_of(viewer).get(url_of(row))
-    client.get(url_of(row), headers=HTMX)
+    browser.get(url_of(row), headers=HTMX)
     assert readings() == []
-    client.get(url_of(row))
-    client.get(url_of(row))
+    browser.get(url_of(row))
+    browser.get(url_of(row))
     assert readings() == [("user:operator", "north", f"request {row.id}")] * 2

@@ -29,15 +29,9 @@ HTMX = {"HX-Request": "true"}
 URL = "/queue/requests/"
 
 
-@pytest.fixture
-def client(operator: User, client_of: Browser) -> Client:
-    """The operator's browser."""
-    return client_of(operator)
-
-
-def listed(client: Client, **filters: str) -> list[str]:
+def listed(browser: Client, **filters: str) -> list[str]:
     """The ids of the requests on the page, from the top."""
-    return [str(row.request.id) for row in client.get(URL, filters).context["rows"]]
+    return [str(row.request.id) for row in browser.get(URL, filters).context["rows"]]
 
 
 def toast_of(response: object) -> dict[str, str]:
@@ -55,31 +49,31 @@ def status_of(request: AIRequest) -> str:
         return AIRequest.objects.get(id=request.id).status
 
 
-def test_the_empty_page_says_so(queue: None, client: Client) -> None:
-    assert "No requests yet" in client.get(URL).text
+def test_the_empty_page_says_so(queue: None, browser: Client) -> None:
+    assert "No requests yet" in browser.get(URL).text
 
 
-def test_filters_without_a_match_can_be_cleared(submit: Submit, client: Client) -> None:
+def test_filters_without_a_match_can_be_cleared(submit: Submit, browser: Client) -> None:
     submit()
-    page = client.get(URL, {"status": "failed"}).text
+    page = browser.get(URL, {"status": "failed"}).text
     assert "No matching requests" in page
     assert f'href="{URL}"' in page
 
 
-def test_the_newest_request_is_on_top(submit: Submit, client: Client) -> None:
+def test_the_newest_request_is_on_top(submit: Submit, browser: Client) -> None:
     first, second = submit(), submit()
-    assert listed(client) == [str(second.id), str(first.id)]
+    assert listed(browser) == [str(second.id), str(first.id)]
 
 
 def test_other_organizations_requests_are_not_listed(
-    submit: Submit, other_organization: Organization, client: Client
+    submit: Submit, other_organization: Organization, browser: Client
 ) -> None:
     theirs = submit(organization_id=other_organization.pk)
-    assert listed(client) == []
-    assert listed(client, id=str(theirs.id)) == []
+    assert listed(browser) == []
+    assert listed(browser, id=str(theirs.id)) == []
 
 
-def test_each_filter_narrows_the_list(submit: Submit, client: Client) -> None:
+def test_each_filter_narrows_the_list(submit: Submit, browser: Client) -> None:
     submit()
     wanted = submit(provider="openai", model="gpt-4", priority=Priority.HIGH, user_ref="mara", conversation_id="talk-1")
     filters = {
@@ -91,55 +85,55 @@ def test_each_filter_narrows_the_list(submit: Submit, client: Client) -> None:
         "id": str(wanted.id),
     }
     for name, value in filters.items():
-        assert listed(client, **{name: value}) == [str(wanted.id)], name
+        assert listed(browser, **{name: value}) == [str(wanted.id)], name
     cancel(wanted)
-    assert listed(client, status="cancelled") == [str(wanted.id)]
+    assert listed(browser, status="cancelled") == [str(wanted.id)]
 
 
-def test_an_invalid_filter_is_ignored(submit: Submit, client: Client) -> None:
+def test_an_invalid_filter_is_ignored(submit: Submit, browser: Client) -> None:
     request = submit()
     for name in ("status", "priority", "provider", "model"):
-        assert listed(client, **{name: "\0nonsense"}) == [str(request.id)], name
-    assert listed(client, cursor="nonsense") == [str(request.id)]
-    assert listed(client, id="not-an-id") == []
+        assert listed(browser, **{name: "\0nonsense"}) == [str(request.id)], name
+    assert listed(browser, cursor="nonsense") == [str(request.id)]
+    assert listed(browser, id="not-an-id") == []
 
 
 def test_older_requests_are_on_the_next_page_with_the_same_filter(
-    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+    submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "PAGE_SIZE", 2)
     monkeypatch.setattr(queries.page_of, "__defaults__", (None, 2))
     sent = [str(submit(user_ref="mara").id) for _ in range(3)]
-    first = client.get(URL, {"user": "mara"})
+    first = browser.get(URL, {"user": "mara"})
     link = re.search(r'href="([^"]*cursor=[^"]+)"', first.text)
     assert link is not None
-    second = client.get(link[1].replace("&amp;", "&"))
+    second = browser.get(link[1].replace("&amp;", "&"))
     assert [str(row.request.id) for row in second.context["rows"]] == sent[:1]
     assert second.context["form"]["user"].value() == "mara"
     assert f'href="{URL}?user=mara"' in second.text
 
 
-def test_htmx_gets_only_the_table(submit: Submit, client: Client) -> None:
+def test_htmx_gets_only_the_table(submit: Submit, browser: Client) -> None:
     submit()
-    response = client.get(URL, headers=HTMX)
+    response = browser.get(URL, headers=HTMX)
     assert "<html" not in response.text
     assert 'id="requests"' in response.text
     assert "HX-Request" in response.headers["Vary"]
 
 
-def test_only_the_first_page_refreshes_itself(submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_page_refreshes_itself(submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
-    assert "data-live" in client.get(URL, headers=HTMX).text
+    assert "data-live" in browser.get(URL, headers=HTMX).text
     monkeypatch.setattr(queries.page_of, "__defaults__", (None, 1))
     submit()
-    older = client.get(URL).context["older"]
-    assert "data-live" not in client.get(f"{URL}?{older}", headers=HTMX).text
+    older = browser.get(URL).context["older"]
+    assert "data-live" not in browser.get(f"{URL}?{older}", headers=HTMX).text
 
 
-def test_one_request_is_cancelled_by_its_button_and_audited(submit: Submit, client: Client) -> None:
+def test_one_request_is_cancelled_by_its_button_and_audited(submit: Submit, browser: Client) -> None:
     request, other = submit(), submit()
     url = reverse("queue_cancel_many") + "?status=pending"
-    response = client.post(url, {"only": str(request.id), "id": [str(other.id)]})
+    response = browser.post(url, {"only": str(request.id), "id": [str(other.id)]})
     assert (response.status_code, response.headers["Location"]) == (302, f"{URL}?status=pending")
     assert [status_of(request), status_of(other)] == ["cancelled", "pending"]
     with organization_scope(request.organization_id):
@@ -147,33 +141,33 @@ def test_one_request_is_cancelled_by_its_button_and_audited(submit: Submit, clie
     assert (event.actor, event.verb, event.target) == ("user:operator", "request.cancelled", str(request.id))
 
 
-def test_selected_requests_are_cancelled_and_retried_together(submit: Submit, client: Client) -> None:
+def test_selected_requests_are_cancelled_and_retried_together(submit: Submit, browser: Client) -> None:
     both = [submit(), submit()]
     ids = {"id": [str(each.id) for each in both]}
-    cancelled = client.post(reverse("queue_cancel_many"), ids, headers=HTMX)
+    cancelled = browser.post(reverse("queue_cancel_many"), ids, headers=HTMX)
     assert toast_of(cancelled) == {"level": "success", "text": "2 requests cancelled."}
     assert [row.request.status for row in cancelled.context["rows"]] == ["cancelled", "cancelled"]
-    retried = client.post(reverse("queue_retry_many"), ids, headers=HTMX)
+    retried = browser.post(reverse("queue_retry_many"), ids, headers=HTMX)
     assert toast_of(retried)["text"] == "2 requests queued again."
     assert [status_of(each) for each in both] == ["pending", "pending"]
 
 
-def test_a_refusal_is_shown_once(submit: Submit, client: Client) -> None:
+def test_a_refusal_is_shown_once(submit: Submit, browser: Client) -> None:
     ended, waiting = submit(), submit()
     cancel(ended)
-    response = client.post(reverse("queue_cancel_many"), {"id": [str(ended.id), str(waiting.id)]}, headers=HTMX)
+    response = browser.post(reverse("queue_cancel_many"), {"id": [str(ended.id), str(waiting.id)]}, headers=HTMX)
     assert toast_of(response) == {
         "level": "warning",
         "text": "1 request cancelled. 1 skipped: The request has already ended.",
     }
 
 
-def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, client: Client) -> None:
+def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, browser: Client) -> None:
     request = submit()
     cancel(request)
     with organization_scope(request.organization_id):
         RequestContent.objects.all().delete()
-    response = client.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
+    response = browser.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
     assert "The prompt of this request has been deleted by retention." in toast_of(response)["text"]
 
 
@@ -183,144 +177,92 @@ def refuse(_order: object) -> None:
 
 
 def test_a_request_whose_model_lost_its_price_is_not_retried(
-    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+    submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = submit()
     cancel(request)
     monkeypatch.setattr(control.cost, "open_attempt", refuse)
-    response = client.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
+    response = browser.post(reverse("queue_retry_many"), {"only": str(request.id)}, headers=HTMX)
     assert "is not in the price book" in toast_of(response)["text"]
     assert status_of(request) == "cancelled"
 
 
 def test_no_selection_and_other_organizations_requests_change_nothing(
-    submit: Submit, client: Client, other_organization: Organization
+    submit: Submit, browser: Client, other_organization: Organization
 ) -> None:
     theirs = submit(organization_id=other_organization.pk)
     for chosen in ({}, {"id": str(theirs.id)}, {"id": str(uuid4())}, {"id": "\0"}):
-        response = client.post(reverse("queue_cancel_many"), chosen, headers=HTMX)
+        response = browser.post(reverse("queue_cancel_many"), chosen, headers=HTMX)
         assert toast_of(response)["text"] == "No request was selected."
     assert status_of(theirs) == "pending"
 
 
 def test_members_without_permission_see_no_buttons(
-    submit: Submit, viewer: User, client: Client, client_of: Browser
+    submit: Submit, viewer: User, browser: Client, client_of: Browser
 ) -> None:
     submit()
-    assert "Cancel selected" in client.get(URL).text
+    assert "Cancel selected" in browser.get(URL).text
     page = client_of(viewer).get(URL).text
     assert "Cancel selected" not in page
     assert "cancel/" not in page
     assert 'type="checkbox"' not in page
 
 
-def test_more_requests_cost_no_more_queries(submit: Submit, client: Client) -> None:
+def test_more_requests_cost_no_more_queries(submit: Submit, browser: Client) -> None:
     submit()
     with CaptureQueriesContext(connection) as few:
-        client.get(URL)
+        browser.get(URL)
     for _ in range(49):
         submit()
     with CaptureQueriesContext(connection) as many:
-        client.get(URL)
+        browser.get(URL)
     assert len(many) == len(few)
 
 
-CHANGES = "/queue/requests/changes/"
-
-
-def shown(client: Client) -> dict[str, str]:
-    """What the list sends to learn of changes: its rows with their versions, and the newest of them."""
-    context = client.get(URL).context
-    rows = ",".join(f"{row.request.id.hex}.{row.version}" for row in context["rows"])
-    return {"rows": rows, "newest": context["newest"]}
-
-
-def test_an_unchanged_list_gets_304(submit: Submit, client: Client) -> None:
-    submit()
-    query = shown(client)
-    first = client.get(CHANGES, query, headers=HTMX)
-    assert "<tr" not in first.text
-    assert len(first.content) < 600
-    again = client.get(CHANGES, query, headers={**HTMX, "If-None-Match": first.headers["ETag"]})
-    assert again.status_code == 304
-
-
-def test_only_changed_rows_are_sent(submit: Submit, client: Client) -> None:
-    changed, same = submit(), submit()
-    query = shown(client)
-    cancel(changed)
-    page = client.get(CHANGES, query, headers=HTMX).text
-    assert f'id="request-{changed.id}"' in page
-    assert f'id="request-{same.id}"' not in page
-    assert page.count('hx-swap-oob="true"') == 1
-
-
-def test_new_requests_of_the_filter_are_announced_and_not_listed(submit: Submit, client: Client) -> None:
-    submit()
-    query = shown(client)
-    submit(user_ref="mara")
-    submit()
-    page = client.get(CHANGES, query, headers=HTMX).text
-    assert "2 new requests" in page
-    assert "<tr" not in page
-    filtered = client.get(CHANGES, {**query, "user": "mara"}, headers=HTMX).text
-    assert "1 new request\n" in filtered
-    assert f'href="{URL}?user=mara"' in filtered
-
-
-def test_other_organizations_and_invalid_rows_change_nothing(
-    submit: Submit, client: Client, other_organization: Organization
-) -> None:
-    theirs = submit(organization_id=other_organization.pk)
-    page = client.get(CHANGES, {"rows": f"{theirs.id.hex}.0,nonsense,", "newest": "nonsense"}, headers=HTMX)
-    assert page.status_code == 200
-    assert "<tr" not in page.text
-
-
 def test_the_filter_offers_only_models_that_were_used(
-    submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider, client: Client
+    submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider, browser: Client
 ) -> None:
     process(claimed())
     fold()
-    options = [value for value, _ in client.get(URL).context["form"].fields["model"].choices]
+    options = [value for value, _ in browser.get(URL).context["form"].fields["model"].choices]
     assert options == ["", "deepseek-chat"]
 
 
-def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit, client: Client) -> None:
+def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit, browser: Client) -> None:
     submit()
-    context = client.get(URL, {"since": "2026-01-01T10:30", "until": "0001-01-01T00:00"}).context
+    context = browser.get(URL, {"since": "2026-01-01T10:30", "until": "0001-01-01T00:00"}).context
     assert context["filters"] == "since=2026-01-01T10%3A30"
     assert len(context["rows"]) == 1
     assert context["form"].cleaned_data["since"].isoformat() == "2026-01-01T09:30:00+00:00"
 
 
-def test_the_hour_that_comes_twice_has_addresses_of_its_own(submit: Submit, client: Client) -> None:
+def test_the_hour_that_comes_twice_has_addresses_of_its_own(submit: Submit, browser: Client) -> None:
     first, second = submit(), submit()
     with organization_scope(first.organization_id):
         AIRequest.objects.filter(id=first.id).update(created_at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
         AIRequest.objects.filter(id=second.id).update(created_at=datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
     switch, end = "2026-10-25T02:00+01:00", "2026-10-25T03:00"
-    assert listed(client, since=switch, until=end) == [str(second.id)]
-    assert listed(client, since="2026-10-25T02:00+02:00", until=switch) == [str(first.id)]
-    assert listed(client, since="2026-10-25T02:00", until="2026-10-25T02:00") == [str(first.id)]
-    page = client.get(URL, {"since": switch, "until": end})
+    assert listed(browser, since=switch, until=end) == [str(second.id)]
+    assert listed(browser, since="2026-10-25T02:00+02:00", until=switch) == [str(first.id)]
+    assert listed(browser, since="2026-10-25T02:00", until="2026-10-25T02:00") == [str(first.id)]
+    page = browser.get(URL, {"since": switch, "until": end})
     assert page.context["filters"] == "since=2026-10-25T02%3A00%2B01%3A00&until=2026-10-25T03%3A00"
     assert 'value="2026-10-25T02:00"' in page.text
 
 
-def test_filters_find_names_in_any_spelling(submit: Submit, client: Client) -> None:
+def test_filters_find_names_in_any_spelling(submit: Submit, browser: Client) -> None:
     named, _ = submit(user_ref="Jos\u00e9", tags=["Z\u00fcrich"]), submit()
-    assert listed(client, user="Jose\u0301") == listed(client, tag="Zu\u0308rich\u200b") == [str(named.id)]
+    assert listed(browser, user="Jose\u0301") == listed(browser, tag="Zu\u0308rich\u200b") == [str(named.id)]
 
 
 def test_the_filtered_list_is_exported_as_safe_csv(
-    submit: Submit, client: Client, monkeypatch: pytest.MonkeyPatch
+    submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "PAGE", 2)
     monkeypatch.setattr(export, "MOST_EXPORTED", 3)
     submit(user_ref="someone else")
     requests = [submit(user_ref="=1+1", tags=["a b", "c"]) for _ in range(4)]
-    response = client.get("/queue/requests/export/", {"user": "=1+1"})
+    response = browser.get("/queue/requests/export/", {"user": "=1+1"})
     assert response.headers["Content-Disposition"] == 'attachment; filename="requests.csv"'
     rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
     assert [row["request_id"] for row in rows] == [str(each.id) for each in requests[:0:-1]]

@@ -1,30 +1,23 @@
 """Attacks that nobody had written down: each is one of a kind that a finding named, at another place."""
 
 import json
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
+from collections.abc import Callable
 
 import jwt
 import pytest
-from allauth.mfa.totp.internal import auth as totp
-from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django.fixtures import Settings
 
-from aiinfra.tenants import audit, invitations
+from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.models import Invitation, Membership, Organization, User
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.privacy import erasures, holds
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.scope import system_scope
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.export import lines
-from aiinfra.tenants.security_log.models import SecurityEvent
 from aiinfra.tenants.security_log.recorder import record
 from aiinfra.tenants.sso import client as oidc
-from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest
 from queue_app.queries import PAGE_SIZE
 from tests.api.authorization_cells import PAGE_CELLS, PUBLIC
@@ -44,83 +37,11 @@ from tests.api.support import (
     enqueue_body,
     new_key,
 )
-from tests.conftest import make_member
 
 DOORS = [COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES_DOOR, COUNT_TOKENS, QUEUE, COST, KEYS, PRIVACY]
 Browser = Callable[[User], Client]
-Item = TypeVar("Item")
 
-pytestmark = pytest.mark.usefixtures("redis_url", "_prices")
-
-
-@pytest.fixture
-def _prices(db: None) -> None:
-    pricebook.add_shipped_prices()
-
-
-def at_once(act: Callable[[Item], int], items: Iterable[Item]) -> list[int]:
-    """The statuses of actions that begin together, each in a thread."""
-    every = list(items)
-    barrier = Barrier(len(every))
-
-    def run(item: Item) -> int:
-        barrier.wait()
-        try:
-            return act(item)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(every)) as threads:
-        return list(threads.map(run, every))
-
-
-# Races
-
-
-@pytest.mark.django_db(transaction=True)
-def test_owners_who_demote_each_other_at_once_leave_an_owner(organization: Organization, client_of: Browser) -> None:
-    owners = [make_member(organization, Role.OWNER, f"owner-{number}") for number in range(4)]
-    browsers = [client_of(owner) for owner in owners]
-    victims = [owner.memberships.get().pk for owner in [*owners[1:], owners[0]]]
-
-    def demote(number: int) -> int:
-        page = reverse("member_role", args=[victims[number]])
-        return int(browsers[number].post(page, {"role": "viewer", "seen": "owner"}).status_code)
-
-    statuses = at_once(demote, range(len(owners)))
-    assert max(statuses) < 500
-    assert Membership.objects.filter(organization=organization, role=Role.OWNER).count() >= 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_link_that_is_opened_many_times_at_once_makes_one_account(organization: Organization, owner: User) -> None:
-    with organization_scope(organization.pk):
-        _, token = invitations.invite(
-            organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
-        )
-
-    def accept(_: int) -> int:
-        browser = Client()
-        page = browser.get(reverse("invitation", args=[token])).headers["Location"]
-        return int(browser.post(page, {"password": "another long password"}).status_code)
-
-    statuses = at_once(accept, range(4))
-    assert max(statuses) < 500, statuses
-    assert User.objects.filter(username="new@example.com").count() == 1
-    assert Membership.objects.filter(organization=organization).count() == 2
-    with system_scope():
-        assert Invitation.objects.exclude(accepted_at=None).count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_many_codes_at_once_five_are_evaluated(owner: User) -> None:
-    totp.TOTP.activate(owner, totp.generate_totp_secret())
-    browsers = [Client() for _ in range(12)]
-    for browser in browsers:
-        browser.post(reverse("login"), {"username": "owner", "password": "a long password"})
-    at_once(lambda browser: int(browser.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code), browsers)
-    failures = SecurityEvent.objects.filter(event=Event.SECOND_FACTOR_FAILED)
-    assert sum(row.details.get("repeated", 1) for row in failures) <= 5
+pytestmark = pytest.mark.usefixtures("priced")
 
 
 # Other doors

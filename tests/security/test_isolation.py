@@ -30,7 +30,8 @@ from queue_app.facade import ENDED
 from queue_app.models import AIRequest, Status
 from queue_app.submission.intake import accept
 from queue_app.submission.submission import Submission
-from tests.api.authorization_cells import API_CELLS, NAMED_BY, ApiCell
+from tests.api.authorization_operations import API_CELLS, NAMED_BY, ApiCell
+from tests.api.authorization_rows import ids_of  # noqa: F401 - fixture
 from tests.api.conftest import _queue  # noqa: F401 - fixture
 from tests.api.support import (
     BATCHES,
@@ -47,7 +48,6 @@ from tests.api.support import (
     new_key,
     tenant_tables,
 )
-from tests.api.test_authorization_matrix import ids_of  # noqa: F401 - fixture
 from tests.gateway.v1.files import jsonl, line, uploaded
 
 CANARY = "canary-71423"

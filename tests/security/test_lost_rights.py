@@ -15,7 +15,7 @@ from aiinfra.tenants.login.sessions import end_sessions
 from aiinfra.tenants.middleware import principal_of
 from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
-from tests.api.authorization_cells import API_CELLS, ApiCell
+from tests.api.authorization_operations import API_CELLS, ApiCell
 from tests.api.support import QUEUE, Caller
 
 WAYS: dict[str, Callable[[User], object]] = {

@@ -1,119 +1,31 @@
-"""Retention, legal holds and erasure: what is deleted, what stays, and what a run that was killed leaves."""
+"""Erasure and legal holds: what is deleted, what stays, and what a run that was killed leaves."""
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from django.utils import timezone
-from pytest_django.fixtures import Settings
 
 from aiinfra.erasure import running
-from aiinfra.idempotency import digest_of
-from aiinfra.notifications.models import Channel, Delivery
-from aiinfra.providers.base import TokenUsage
-from aiinfra.redis import redis_client
-from aiinfra.tenants.models import OnceAnswer, Organization, User
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.privacy import erasures, holds
 from aiinfra.tenants.privacy.models import Erasure
-from aiinfra.tenants.privacy.retention import change_retention, retention_of
-from aiinfra.tenants.scope import organization_scope, system_scope
+from aiinfra.tenants.privacy.retention import retention_of
+from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.models import SecurityEvent
-from cache_app import tasks as cache_tasks
-from cache_app.models import CacheHit
-from cache_app.store import browse, entries
-from cache_app.store.entry import Entry
+from cache_app.store import browse
 from cost_app import create_cost_optimizer
 from cost_app.models import Attempt
-from cost_app.prices import lookup as pricebook
 from queue_app.models import AIRequest, RequestContent, Status
-from queue_app.packing import pack
-from queue_app.repair.retention import cleanup
 from queue_app.submission.intake import accept
 from queue_app.submission.submission import Submission
-from tests.support.rows import make_row
+from tests.security.private_content import MESSAGES, SECRET, ask, cached, everywhere, fill
 
-SECRET = "the secret of anna"
-MESSAGES = [{"role": "user", "content": SECRET}]
-
-
-@pytest.fixture(autouse=True)
-def _queue(db: None, redis_url: str) -> None:
-    pricebook.add_shipped_prices()
-
-
-def ask(organization: Organization, user: str, days_ago: float = 1, **more: Any) -> AIRequest:
-    """A request that was answered."""
-    with organization_scope(organization.pk):
-        submission = Submission(
-            organization.pk, "deepseek", "deepseek-chat", MESSAGES, user_ref=user, metadata={"note": SECRET}, **more
-        )
-        request = accept(submission)
-        then = timezone.now() - timedelta(days=days_ago)
-        AIRequest.objects.filter(id=request.id).update(
-            status=Status.COMPLETED, completed_at=then, counted=True, error_message=SECRET
-        )
-        RequestContent.objects.filter(request=request).update(response=pack({"content": SECRET}))
-        Attempt.objects.filter(request_id=request.id).update(error_message=SECRET)
-    return request
-
-
-def cached(organization: Organization, name: str, request_id: str = "", user: str = "") -> None:
-    """An entry of the cache, and a hit on it."""
-    now = int(timezone.now().timestamp() * 1000)
-    entry = Entry(
-        id=name,
-        organization_id=organization.pk,
-        partition="p",
-        question=SECRET,
-        response={"role": "assistant", "content": SECRET, "finishReason": "stop"},
-        usage=TokenUsage(),
-        provider="deepseek",
-        model="deepseek-chat",
-        created_ms=now,
-        expires_ms=now + 3_600_000,
-        request_id=request_id,
-        user_ref=user,
-    )
-    entries.put(entry, vector=None)
-    with organization_scope(organization.pk):
-        hit = make_row(CacheHit, organization)
-        CacheHit.objects.filter(pk=hit.pk).update(
-            entry_id=name, user_ref="ben", cached_question=SECRET, answer=SECRET, question="how?", counted=True
-        )
-
-
-def everywhere(organization: Organization) -> str:
-    """Everything that rows and Redis hold of the organization, as text."""
-    with organization_scope(organization.pk):
-        rows = [
-            list(table.objects.values_list())
-            for table in (AIRequest, RequestContent, Attempt, CacheHit, Delivery, OnceAnswer, Erasure)
-        ]
-        contents = [bytes(row.call) + bytes(row.response or b"") for row in RequestContent.objects.all()]
-    page = browse.page_of(organization.pk)
-    return f"{rows} {contents} {page.entries} {redis_client().keys('live:*history')}"
-
-
-def fill(organization: Organization) -> AIRequest:
-    """Anna's secret in every store, and Ben's beside it."""
-    request = ask(organization, "anna")
-    cached(organization, "a" * 32, request_id=str(request.id))
-    cached(organization, "b" * 32, user="anna")
-    body = json.dumps({"requestId": str(request.id), "response": {"content": SECRET}}, separators=(",", ":"))
-    payload = {"type": "t", "severity": "low", "title": f"anna: {SECRET}", "text": SECRET, "facts": [], "path": ""}
-    with organization_scope(organization.pk):
-        OnceAnswer.objects.create(
-            organization=organization, digest=digest_of("x"), fingerprint="x", status=200, body=body
-        )
-        channel = Channel.objects.create(organization=organization, kind="email", target="ops@example.com")
-        Delivery.objects.create(organization=organization, channel=channel, message_id="m", payload=payload)
-    return request
+pytestmark = pytest.mark.usefixtures("priced")
 
 
 def erase(organization: Organization, user: str = "anna") -> Erasure:
@@ -222,45 +134,6 @@ def test_a_hold_that_is_placed_after_the_order_stops_it_too(organization: Organi
         assert Erasure.objects.get().finished_at is None
 
 
-def left(organization: Organization) -> tuple[int, int]:
-    """How many contents and requests there are."""
-    with organization_scope(organization.pk):
-        return RequestContent.objects.count(), AIRequest.objects.count()
-
-
-def clean_up() -> None:
-    with system_scope():
-        cleanup()
-    cache_tasks.clean_up_rows()
-
-
-def test_each_organization_keeps_its_content_as_long_as_it_says(
-    organization: Organization, other_organization: Organization, settings: Settings
-) -> None:
-    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
-    change_retention(organization_id=organization.pk, request_days=10, content_days=2, actor="user:owner")
-    for each in (organization, other_organization):
-        for days in (1, 5, 20):
-            ask(each, "anna", days)
-    clean_up()
-    assert left(organization) == (1, 2)
-    assert left(other_organization) == (2, 3)
-
-
-def test_no_organization_keeps_content_longer_than_the_installation(
-    organization: Organization, settings: Settings
-) -> None:
-    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
-    for request_days, content_days in ((31, 7), (30, 8), (5, 6), (1, 0)):
-        with pytest.raises(ValueError):
-            change_retention(
-                organization_id=organization.pk, request_days=request_days, content_days=content_days, actor="user:x"
-            )
-    change_retention(organization_id=organization.pk, request_days=30, content_days=7, actor="user:owner")
-    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 5, 3
-    assert (retention_of(organization.pk).request_days, retention_of(organization.pk).content_days) == (5, 3)
-
-
 def test_an_erasure_that_waits_for_a_hold_says_so_on_the_page_and_nothing_in_the_log(
     organization: Organization, owner: User, client_of: Callable[[User], Client], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -271,22 +144,6 @@ def test_an_erasure_that_waits_for_a_hold_says_so_on_the_page_and_nothing_in_the
     page = client_of(owner).get("/settings/privacy/").text
     assert "waits for a legal hold" in page
     assert "in progress" not in page
-
-
-def test_a_legal_hold_stops_retention_for_what_it_covers(
-    organization: Organization, other_organization: Organization
-) -> None:
-    for user in ("anna", "ben"):
-        ask(organization, user, 400)
-    ask(other_organization, "anna", 400)
-    holds.place(organization_id=organization.pk, user_ref="anna", reason="lawsuit", actor="user:staff")
-    clean_up()
-    assert left(organization) == (1, 1)
-    assert left(other_organization) == (0, 0)
-    holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
-    ask(organization, "ben", 400)
-    clean_up()
-    assert left(organization) == (2, 2)
 
 
 def test_the_page_changes_retention_and_orders_an_erasure_after_a_confirmation(

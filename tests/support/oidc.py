@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -18,6 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.http_server import serving
 
 CLIENT_ID, CLIENT_SECRET = "aiinfra", "the secret of the client"
+
+
+@cache
+def signing_key() -> rsa.RSAPrivateKey:
+    """The key of every provider of this process: to generate one takes more CPU than the rest of a login."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 @dataclass
@@ -32,7 +39,7 @@ class Provider:
     is_active: bool = True
     is_away: bool = False
     gives_refresh_tokens: bool = True
-    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    key: rsa.RSAPrivateKey = field(default_factory=signing_key)
     signs_with: rsa.RSAPrivateKey | None = None
     """Another key, as an attacker would have."""
     token: dict[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from queue_app.ordering import index
 from queue_app.packing import unpack
 from tests.api.support import CHAT, COMPLETIONS, MESSAGES, QUEUE, Caller
 from tests.gateway.stepwise import MODEL, Stepwise
-from tests.gateway.test_streamed import events_of
+from tests.gateway.streamed import events_of
 from tests.providers.conftest import SandboxClient
 from tests.support.collector import Collector, SentSpan
 from tests.tracing.conftest import Sent

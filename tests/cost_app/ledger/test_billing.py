@@ -23,7 +23,8 @@ from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow, LedgerE
 from cost_app.models.ledger import token_columns
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
-from tests.providers.usage.shapes import PRICES, SHAPES
+from tests.providers.usage.shape import PRICES
+from tests.providers.usage.shapes import SHAPES
 
 Open = Callable[..., Attempt]
 STANDARD = PriceTerms("fake", "m1", source="a test", **{name: each * 1_000_000 for name, each in PRICES.items()})

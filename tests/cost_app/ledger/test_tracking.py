@@ -1,9 +1,7 @@
 """Usage that did not pass through here."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -12,11 +10,10 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope
 from cost_app.ledger import attempts
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.ledger.rollups import fold
-from cost_app.ledger.tracking import ReportConflictError, ReportedTooLateError, TrackedCall, track_request
+from cost_app.ledger.tracking import ReportedTooLateError
 from cost_app.models import (
     Attempt,
     Budget,
@@ -31,30 +28,9 @@ from cost_app.models import (
 from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.proposals import add_version
 from cost_app.prices.terms import PriceTerms
+from tests.cost_app.ledger.tracked import COST, USAGE, Track
 
-USAGE = TokenUsage(input=100, output=150)
-COST = 56_000
-
-
-@pytest.fixture
-def track(organization: Organization) -> Callable[..., Attempt]:
-    """Reports a call of deepseek-chat; the arguments are the fields of `TrackedCall`."""
-
-    def make(usage: TokenUsage = USAGE, model: str = "deepseek-chat", **fields: object) -> Attempt:
-        call = TrackedCall(**fields)  # type: ignore[arg-type]
-        with organization_scope(organization.pk):
-            return track_request(organization.pk, "deepseek", model, usage, call)
-
-    return make
-
-
-Track = Callable[..., Attempt]
-
-
-@pytest.fixture(autouse=True)
-def scoped(organization: Organization) -> object:
-    with organization_scope(organization.pk):
-        yield
+pytestmark = pytest.mark.usefixtures("scoped")
 
 
 def test_a_reported_call_counts_in_ledger_rollups_and_budgets(track: Track, organization: Organization) -> None:
@@ -74,74 +50,6 @@ def test_a_cached_answer_is_free_and_counts_as_savings(track: Track) -> None:
     total = UsageDay.objects.get(dimension="total")
     assert (total.nano, total.saved_nano, total.cache_hits, total.calls) == (0, COST, 1, 1)
     assert list(disagreements()) == []
-
-
-def test_a_report_with_an_id_is_booked_once(track: Track) -> None:
-    first = track(external_id="invoice-7")
-    assert track(external_id="invoice-7").id == first.id
-    assert LedgerEntry.objects.count() == 1
-    with pytest.raises(ReportConflictError):
-        track(TokenUsage(input=1), external_id="invoice-7")
-
-
-AT = timezone.now() - timedelta(days=2)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"user_ref": "bob"},
-        {"tags": ["blue"]},
-        {"tags": []},
-        {"priority": 500},
-        {"latency_ms": 8},
-        {"latency_ms": None},
-        {"cached": True},
-        {"success": False},
-        {"at": AT - timedelta(days=1)},
-        {"usage": TokenUsage(input=99, output=150)},
-        {"usage": TokenUsage(input=100, output=150, tier="batch")},
-        {"usage": TokenUsage(input=100, output=150, tool_uses={"web_search": 1})},
-        {"usage": TokenUsage(input=100, output=150, reported_nano=COST)},
-        {"usage": TokenUsage(input=99, cache_write_1h=1, output=150)},
-    ],
-    ids=[
-        "user",
-        "tag",
-        "no tag",
-        "priority",
-        "latency",
-        "no latency",
-        "cached",
-        "failed",
-        "day",
-        "tokens",
-        "tier",
-        "tools",
-        "cost",
-        "lifetime",
-    ],
-)
-def test_reusing_an_id_for_another_call_is_a_conflict(track: Track, other: dict[str, object]) -> None:
-    report = {
-        "external_id": "invoice-7",
-        "user_ref": "ada",
-        "tags": ["red"],
-        "priority": 100,
-        "latency_ms": 7,
-        "at": AT,
-    }
-    track(**report)
-    with pytest.raises(ReportConflictError):
-        track(**{**report, **other})
-    assert LedgerEntry.objects.count() == 1
-
-
-def test_a_repeat_is_recognized_after_a_price_change(track: Track) -> None:
-    first = track(external_id="invoice-7", tags=["red"], at=AT)
-    Attempt.objects.update(cost_nano=1, bound_nano=1)
-    assert track(external_id="invoice-7", tags=["red"], at=AT).id == first.id
-    assert track(external_id="invoice-7", tags=["red"]).id == first.id
 
 
 def test_an_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Track, organization: Organization) -> None:
@@ -242,29 +150,6 @@ def test_correcting_a_report_changes_its_windows_by_the_difference(track: Track,
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        {"user_ref": "bob"},
-        {"model": "deepseek-v4-flash"},
-        {"usage": TokenUsage(input=102, output=149)},
-        {"usage": TokenUsage(input=100, output=150, reasoning=1)},
-        {"cached": True},
-    ],
-)
-def test_the_same_id_with_other_figures_is_a_conflict_and_books_nothing(track: Track, other: dict[str, Any]) -> None:
-    track(external_id="invoice-7")
-    with pytest.raises(ReportConflictError):
-        track(external_id="invoice-7", **other)
-    assert (Attempt.objects.count(), LedgerEntry.objects.count()) == (1, 1)
-
-
-def test_the_same_id_with_another_cache_write_lifetime_is_a_conflict(track: Track) -> None:
-    track(TokenUsage(input=1, cache_write=5, output=1), external_id="invoice-7")
-    with pytest.raises(ReportConflictError):
-        track(TokenUsage(input=1, cache_write_1h=5, output=1), external_id="invoice-7")
-
-
-@pytest.mark.parametrize(
     ("tier", "nano", "issue"),
     [("standard", COST, ""), ("batch", COST // 2, ""), ("flex", COST, "tier_unpriced")],
 )
@@ -296,14 +181,6 @@ def test_a_reported_cost_is_stored_and_booked_if_configured(track: Track) -> Non
     assert track(told).cost_nano == 70_000
     assert set(LedgerEntry.objects.values_list("nano", "reported_nano")) == {(COST, 70_000), (70_000, 70_000)}
     assert set(Attempt.objects.values_list("usage_issue", flat=True)) == {"cost_differs"}
-
-
-def test_two_organizations_may_use_the_same_id(track: Track, other_organization: Organization) -> None:
-    track(external_id="invoice-7")
-    with organization_scope(other_organization.pk):
-        call = TrackedCall(external_id="invoice-7")
-        track_request(other_organization.pk, "deepseek", "deepseek-chat", USAGE, call)
-        assert LedgerEntry.objects.get().nano == COST
 
 
 def test_a_failed_call_is_an_error(track: Track) -> None:

@@ -9,13 +9,16 @@ from django.utils import timezone
 
 from aiinfra.batches.models import Batch, BatchLine, LineState, StoredFile
 from aiinfra.gateway.batches import running
-from aiinfra.tenants.scope import system_scope
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_scope, system_scope
+from queue_app.models import AIRequest
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
 from tests.api.support import BATCHES, FILES, Caller
 from tests.gateway.v1.files import jsonl, line, uploaded
 
 URL = "/v1/chat/completions"
+PLAIN = {"model": "deepseek-chat", "messages": [{"role": "user", "content": "x"}]}
 ROUNDS_MAX = 200
 
 
@@ -73,6 +76,12 @@ def results(caller: Caller, file_id: str | None) -> list[dict[str, Any]]:
         return []
     text = caller.get(f"{FILES}/{file_id}/content").getvalue().decode()
     return [json.loads(each) for each in text.splitlines()]
+
+
+def requests_of(organization: Organization) -> list[AIRequest]:
+    """The requests that its lines became, in their order."""
+    with organization_scope(organization.pk):
+        return list(AIRequest.objects.order_by("created_at"))
 
 
 def counts_of_lines(batch_id: str) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """`/v1/batches`: what becomes of every line, whatever happens to its call."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,35 +8,16 @@ import pytest
 from django.utils import timezone
 
 from aiinfra.batches.models import Batch, BatchLine
-from aiinfra.tenants import keys
-from aiinfra.tenants.authorization import Role
-from aiinfra.tenants.key_access import KeyAccess
-from aiinfra.tenants.key_limits import KeyLimits
-from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app import create_cost_optimizer
 from cost_app.models import Attempt, Budget, LedgerEntry
 from queue_app.models import AIRequest, Status
-from tests.api.support import BATCHES, FILES, Caller, new_key, refused
-from tests.gateway.batches.support import (
-    create,
-    finish,
-    get,
-    lines,
-    results,
-    step,
-    work,
-)
-from tests.gateway.v1.files import jsonl, line, uploaded
+from tests.api.support import BATCHES, FILES, Caller, refused
+from tests.gateway.batches.support import PLAIN, create, finish, get, lines, requests_of, results, step, work
+from tests.gateway.v1.files import line
 from tests.providers.conftest import SandboxClient
 from tests.queue_app.conftest import ScriptedProvider, refusal
-
-PLAIN = {"model": "deepseek-chat", "messages": [{"role": "user", "content": "x"}]}
-
-
-def requests_of(organization: Organization) -> list[AIRequest]:
-    with organization_scope(organization.pk):
-        return list(AIRequest.objects.order_by("created_at"))
 
 
 def spent_nano() -> int:
@@ -271,59 +251,3 @@ def test_a_batch_can_wait_for_cheap_hours(
     assert finish(program, made["id"])["request_counts"]["completed"] == 2
     at_once = create(program, lines(1), metadata={"x-aiinfra-run-when": "now"})
     assert finish(program, at_once["id"])["status"] == "completed"
-
-
-def test_a_revoked_key_sends_nothing_more(
-    program: Caller, organization: Organization, provider: ScriptedProvider
-) -> None:
-    made = create(program, lines(2))
-    reader = Caller(key=new_key(organization, Role.OPERATOR))
-    with organization_scope(organization.pk):
-        keys.revoke_key(key=ApiKey.objects.order_by("pk")[0], actor="command:test")
-    done = finish(reader, made["id"])
-    assert done["request_counts"] == {"total": 2, "completed": 0, "failed": 2}
-    assert {each["response"]["status_code"] for each in results(reader, done["error_file_id"])} == {401}
-    assert provider.calls == []
-
-
-def test_a_key_that_replaced_another_one_takes_over_its_batches(
-    organization: Organization, provider: ScriptedProvider
-) -> None:
-    terms = {"organization": organization, "name": "bot", "role": Role.OPERATOR, "scopes": ["chat:write"]}
-    old, text = keys.create_key(**terms, actor="command:test")  # type: ignore[arg-type]
-    made = create(Caller(key=text), lines(2))
-    with organization_scope(organization.pk):
-        new, text = keys.rotate_key(key=old, overlap=timedelta(0), actor="command:test")
-    done = finish(Caller(key=text), made["id"])
-    assert done["request_counts"]["completed"] == 2
-    assert {request.api_key_id for request in requests_of(organization)} == {new.pk}
-    assert len(results(Caller(key=text), done["output_file_id"])) == 2
-
-
-def test_the_rules_of_the_key_apply_to_every_line(organization: Organization, provider: ScriptedProvider) -> None:
-    access = KeyAccess(models=("deepseek-*",), doors=("chat_completions",), tags=("team",), priority="high")
-    _, text = keys.create_key(
-        organization=organization,
-        name="bot",
-        role=Role.OPERATOR,
-        limits=KeyLimits(access=access),
-        actor="command:test",
-    )
-    caller = Caller(key=text)
-    other = line("other", body={"model": "gpt-4", "messages": [{"role": "user", "content": "x"}]})
-    done = finish(caller, create(caller, [line("own"), other])["id"])
-    assert done["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
-    [request] = requests_of(organization)
-    assert (request.tags, request.priority) == (["team"], 10)
-    file = uploaded(caller, jsonl(line(url="/v1/responses")))["id"]
-    body = {"input_file_id": file, "endpoint": "/v1/responses", "completion_window": "24h"}
-    refused(caller.post(BATCHES, body), 403)
-
-
-def test_a_person_s_batch_is_theirs(
-    organization: Organization, operator: User, client_of: Callable[[User], Any], provider: ScriptedProvider
-) -> None:
-    browser = Caller(client_of(operator))
-    done = finish(browser, create(browser, lines(1))["id"])
-    assert done["status"] == "completed"
-    assert [each.user_ref for each in requests_of(organization)] == [operator.get_username()]

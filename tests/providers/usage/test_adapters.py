@@ -19,7 +19,8 @@ from aiinfra.providers.base import (
     TokenUsage,
 )
 from aiinfra.providers.registry import Provider
-from tests.providers.usage.shapes import PLAIN, SHAPES, Shape, chat
+from tests.providers.usage.shape import PLAIN, Shape, chat
+from tests.providers.usage.shapes import SHAPES
 
 # JSON has no infinity: the answer's reader takes it for null.
 AS_JSON = [shape for shape in SHAPES if shape.name != "infinite"]

@@ -19,7 +19,8 @@ from aiinfra.providers.usage import (
 )
 from cost_app.models import ModelPrice
 from cost_app.prices.pricing import cost_of
-from tests.providers.usage.shapes import PRICES, SHAPES, Shape
+from tests.providers.usage.shape import PRICES, Shape
+from tests.providers.usage.shapes import SHAPES
 
 counts = st.integers(0, 1_000_000)
 sent = st.integers(1, 1_000_000)

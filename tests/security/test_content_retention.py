@@ -1,0 +1,70 @@
+"""Retention: each organization keeps its content as long as it says, and a legal hold keeps it longer."""
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from aiinfra.tenants.models import Organization
+from aiinfra.tenants.privacy import holds
+from aiinfra.tenants.privacy.retention import change_retention, retention_of
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cache_app import tasks as cache_tasks
+from queue_app.models import AIRequest, RequestContent
+from queue_app.repair.retention import cleanup
+from tests.security.private_content import ask
+
+pytestmark = pytest.mark.usefixtures("priced")
+
+
+def left(organization: Organization) -> tuple[int, int]:
+    """How many contents and requests there are."""
+    with organization_scope(organization.pk):
+        return RequestContent.objects.count(), AIRequest.objects.count()
+
+
+def clean_up() -> None:
+    with system_scope():
+        cleanup()
+    cache_tasks.clean_up_rows()
+
+
+def test_each_organization_keeps_its_content_as_long_as_it_says(
+    organization: Organization, other_organization: Organization, settings: Settings
+) -> None:
+    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
+    change_retention(organization_id=organization.pk, request_days=10, content_days=2, actor="user:owner")
+    for each in (organization, other_organization):
+        for days in (1, 5, 20):
+            ask(each, "anna", days)
+    clean_up()
+    assert left(organization) == (1, 2)
+    assert left(other_organization) == (2, 3)
+
+
+def test_no_organization_keeps_content_longer_than_the_installation(
+    organization: Organization, settings: Settings
+) -> None:
+    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
+    for request_days, content_days in ((31, 7), (30, 8), (5, 6), (1, 0)):
+        with pytest.raises(ValueError):
+            change_retention(
+                organization_id=organization.pk, request_days=request_days, content_days=content_days, actor="user:x"
+            )
+    change_retention(organization_id=organization.pk, request_days=30, content_days=7, actor="user:owner")
+    settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 5, 3
+    assert (retention_of(organization.pk).request_days, retention_of(organization.pk).content_days) == (5, 3)
+
+
+def test_a_legal_hold_stops_retention_for_what_it_covers(
+    organization: Organization, other_organization: Organization
+) -> None:
+    for user in ("anna", "ben"):
+        ask(organization, user, 400)
+    ask(other_organization, "anna", 400)
+    holds.place(organization_id=organization.pk, user_ref="anna", reason="lawsuit", actor="user:staff")
+    clean_up()
+    assert left(organization) == (1, 1)
+    assert left(other_organization) == (0, 0)
+    holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
+    ask(organization, "ben", 400)
+    clean_up()
+    assert left(organization) == (2, 2)
