@@ -3,21 +3,19 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from tests.faults.stack import Stack
-from tests.support.processes import ROOT, START_LIMIT_S
+from tests.support.forked import run
+from tests.support.processes import START_LIMIT_S
 
 
 def deaths(stack: Stack, module: str, processes: Sequence[Sequence[str]]) -> list[str]:
     """Run a process for each list of arguments, one after the other. Returns what each printed before it died."""
     environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
     command = [sys.executable, "-m", module, json.dumps(processes)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_LIMIT_S, check=False
-    )
+    done = run(command, environment, START_LIMIT_S)
     assert done.returncode == 0, done.stderr[-2000:]
     ended = json.loads(done.stdout)
     for arguments, (status, _) in zip(processes, ended, strict=True):

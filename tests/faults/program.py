@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.processes import ROOT, wait_until
+from tests.support.forked import Forked, begin
+from tests.support.processes import wait_until
 
 DRAIN_LIMIT_S = 90
 
@@ -21,7 +22,7 @@ class Program:
         self.env = dict(env)
         self._argv = list(argv)
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._orphans: list[psutil.Process] = []
 
     @property
@@ -35,14 +36,8 @@ class Program:
         if self._process:
             self._orphans += self.group()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._argv,
-                cwd=ROOT,
-                env={**os.environ, **self.env, **env},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            environment = {**os.environ, **self.env, **env}
+            self._process = begin(self._argv, environment, stdout=log, stderr=log, new_session=True)
 
     def children(self) -> list[psutil.Process]:
         """The processes that it forked and that live."""

@@ -3,10 +3,9 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from redis import Redis, RedisError
 from aiinfra.stack.bundled_redis import redis_binary, server_command, write_configuration
 from tests.faults.databases import Database
 from tests.faults.program import Program
-from tests.support.processes import ROOT, START_LIMIT_S, answers, free_port, wait_until
+from tests.support.forked import product_loaded, run
+from tests.support.processes import START_LIMIT_S, answers, free_port, wait_until
 
 MANAGE = [sys.executable, "manage.py"]
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
 WHOLE_ANSWER = 500
 """Tokens that no answer of the sandbox reaches: one that is cut off is not shared with others."""
 LEASE_S = 8.0
@@ -86,19 +87,20 @@ class Stack:
         self.sandbox = self._program("sandbox", sandbox)
         self.workers = self._program("workers", [*MANAGE, "worker"])
         self.scheduler = self._program("scheduler", [*MANAGE, "scheduler"])
-        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
-        self.web = self._program("web", gunicorn)
+        self.web = self._program("web", GUNICORN)
         self.programs = [self.redis_server, self.sandbox, self.workers, self.scheduler, self.web]
         self.http = httpx2.Client(
             trust_env=False, timeout=PATIENCE_S, limits=httpx2.Limits(max_keepalive_connections=0)
         )
         self.keys: dict[str, str] = {}
+        self._loaded = ExitStack()
 
     def _program(self, name: str, argv: Sequence[str]) -> Program:
         return Program(name, argv, self.env, self.directory / f"{name}.log")
 
     def prepare(self) -> None:
         """Database, Redis, sandbox and the organization `north`."""
+        self._loaded.enter_context(product_loaded({**os.environ, **self.env}))
         with self.database.migrating():
             self.manage("migrate", "--skip-checks", "--verbosity", "0")
         for statement in self.database.witness:
@@ -114,10 +116,7 @@ class Stack:
 
     def manage(self, *arguments: str) -> str:
         """What a management command prints."""
-        environment = {**os.environ, **self.env}
-        return subprocess.run(
-            [*MANAGE, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-        ).stdout
+        return run([*MANAGE, *arguments], {**os.environ, **self.env}, check=True).stdout
 
     def revive(self) -> None:
         """Start what is not running, let go on what was stopped, end what a failed test left, calm the sandbox."""
@@ -154,6 +153,7 @@ class Stack:
         """End every process of the stack by force."""
         for program in reversed(self.programs):
             program.kill_group()
+        self._loaded.close()
         self.http.close()
 
     @contextmanager

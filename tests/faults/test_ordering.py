@@ -1,13 +1,13 @@
 """The order in which requests start, seen at the rows."""
 
 import os
-import subprocess
 import sys
 import time
 
 from tests.faults.audit import assert_sound, started_in_order
 from tests.faults.stack import HEAD_START_S, SLOTS, Stack, seconds, text
-from tests.support.processes import ROOT, wait_until
+from tests.support.forked import run
+from tests.support.processes import wait_until
 
 FLOOD, QUIET = (3000, 20) if os.environ.get("FAULTS_FULL") else (150, 10)
 FLOOD_LIMIT_S = 200
@@ -97,4 +97,4 @@ def _accepted_within(stack: Stack, limit_s: float, *priorities: str) -> list[str
 def _enqueue_many(stack: Stack, organization: str, count: int, *priorities: str) -> list[str]:
     command = [sys.executable, "-m", "tests.faults.enqueue_many", organization, str(count), *priorities]
     environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout.split()
+    return run(command, environment, check=True).stdout.split()

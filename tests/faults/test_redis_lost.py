@@ -5,7 +5,7 @@ import time
 
 from tests.faults.audit import assert_sound
 from tests.faults.stack import Stack
-from tests.support.processes import wait_until
+from tests.support.processes import answers, wait_until
 
 
 def test_a_restarted_redis_loses_nothing(stack: Stack) -> None:
@@ -51,7 +51,7 @@ def test_the_product_starts_and_accepts_requests_while_redis_is_down(stack: Stac
     for program in (stack.web, stack.workers, stack.scheduler):
         program.start()
     wait_until(lambda: len(stack.workers.children()) == 2, "workers without Redis")
-    wait_until(lambda: stack.http.get(f"{stack.url}/healthz").is_success, "a web server without Redis")
+    wait_until(lambda: answers(f"{stack.url}/healthz"), "a web server without Redis")
 
     request = stack.enqueue("Asked before Redis was up")
     assert stack.statuses([request]) == {request: "pending"}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support.forked import Forked, begin
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_LIMIT_S = 120
 STOP_LIMIT_S = 30
@@ -35,12 +37,12 @@ def free_port() -> int:
 @contextmanager
 def start(
     argv: Sequence[str], env: Mapping[str, str] | None = None, ready_url: str = ""
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[subprocess.Popen[bytes] | Forked]:
     """Run a command in the project's directory until the block ends; `env` adds to this process's environment.
 
     With `ready_url` the block begins when that address answers. Raises AssertionError if the command ends before.
     """
-    process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **(env or {})})
+    process = begin(argv, {**os.environ, **(env or {})})
     try:
         if ready_url:
             wait_until(lambda: process.poll() is not None or answers(ready_url), f"{ready_url} to answer")
@@ -50,7 +52,7 @@ def start(
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes] | Forked) -> None:
     """End a process politely, then by force."""
     if process.poll() is not None:
         return

@@ -8,7 +8,6 @@ and lets all go at the same moment.
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,7 +22,7 @@ from django.conf import settings
 from django.db import connection
 
 from tests.support.databases import PATIENCE_S, suit_tests
-from tests.support.processes import ROOT
+from tests.support.forked import begin
 
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
 SIGNALS_S = 120
@@ -45,7 +44,7 @@ def database_url() -> str:
 def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **environment: str) -> list[list[str]]:
     """Run one process for each (name, argument), let all of them go at once, and return what each achieved.
 
-    Whatever ends the test, its racers end with it: they hold the other end of a pipe that only this process keeps open.
+    Whatever ends the test, its racers end with it: their input is a pipe that only this process keeps open.
     """
     variables = {
         **os.environ,
@@ -55,18 +54,20 @@ def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **
         **PROVIDER_KEYS,
         **environment,
     }
+    command = [sys.executable, "-m", module, tempfile.mkdtemp(dir=directory), json.dumps(racers)]
     lifeline, held = os.pipe()
-    command = [sys.executable, "-m", module, str(lifeline), tempfile.mkdtemp(dir=directory), json.dumps(racers)]
-    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, pass_fds=[lifeline], text=True)
-    os.close(lifeline)
-    try:
-        output, _ = process.communicate(timeout=RACE_S)
-    finally:
-        os.close(held)
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, f"{module} ended with status {process.returncode}"
-    achieved: list[list[str]] = json.loads(output)
+    with tempfile.TemporaryFile("w+") as output:
+        process = begin(command, variables, stdin=lifeline, stdout=output)
+        os.close(lifeline)
+        try:
+            process.wait(RACE_S)
+        finally:
+            os.close(held)
+            process.kill()
+            process.wait()
+        assert process.returncode == 0, f"{module} ended with status {process.returncode}"
+        output.seek(0)
+        achieved: list[list[str]] = json.load(output)
     return achieved
 
 
@@ -106,7 +107,8 @@ def meet() -> None:
 
 def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda: None) -> None:
     """The main program of a module of racers; `prepare` loads once what each of them would load."""
-    lifeline, events, racers = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    events, racers = Path(sys.argv[1]), json.loads(sys.argv[2])
+    lifeline = os.dup(sys.stdin.fileno())  # the racers' input is another one
     django.setup()
     suit_tests(connection)
     settings.REDIS_TIMEOUT_S = PATIENCE_S

@@ -32,6 +32,7 @@ PROCESS_TESTS = (
     "tests/sqlite/test_crashes.py",
     "tests/stack/test_bootstrap.py",
     "tests/stack/test_run.py",
+    "tests/support/test_forked.py",
     "tests/support/test_race.py",
 )
 PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
