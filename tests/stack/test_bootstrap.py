@@ -19,6 +19,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def _quickly_made(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy the environment instead of making it, which takes seconds of CPU time for its pip."""
+
+    def copy(made: bootstrap.Installation, uv: None) -> None:
+        shutil.copytree(installed / ".venv", made._venv, symlinks=True)
+        (made._venv / ".installed-requirements").unlink()
+
+    monkeypatch.setattr(bootstrap.Installation, "_make", copy)
+
+
+@pytest.fixture
 def checkout(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, to be spoiled, on a machine without uv."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
@@ -30,6 +41,7 @@ def test_what_is_installed_is_left_alone(checkout: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.usefixtures("_quickly_made")
 def test_an_environment_that_does_not_work_is_made_anew(checkout: Path) -> None:
     python = checkout / ".venv" / "bin" / "python"
     python.unlink()
@@ -37,6 +49,7 @@ def test_an_environment_that_does_not_work_is_made_anew(checkout: Path) -> None:
     assert os.access(python, os.X_OK)
 
 
+@pytest.mark.usefixtures("_quickly_made")
 def test_an_installation_that_was_interrupted_is_made_anew(checkout: Path) -> None:
     (checkout / ".venv" / "half").touch()
     (checkout / ".venv" / ".installed-requirements").write_text(bootstrap.INCOMPLETE)

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,17 +24,9 @@ pytestmark = [
 ALL = {"redis", "sandbox", "scheduler", "workers", "workers-1", "workers-2", "web", "web-1", "web-2"}
 
 
-@pytest.fixture(autouse=True)
-def _a_terminal_that_can_close() -> Iterator[None]:
-    """Under nohup the tests ignore SIGHUP, and what they start inherits that."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-def end(run: Run, signum: signal.Signals) -> None:
-    """Ask it to stop and see that nothing is left of it."""
-    run.process.send_signal(signum)
+def end(run: Run) -> None:
+    """Press Ctrl-C and see that nothing is left of it."""
+    run.process.send_signal(signal.SIGINT)
     assert run.process.wait(STOP_S) == 0
     assert not run.leftovers()
 
@@ -80,21 +71,23 @@ def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_n
     for name in sorted(ALL):
         kill(run, name)
     assert re.search(r"^workers +\* exited unexpectedly; restarting", run.output, re.MULTILINE)
-    end(run, signal.SIGINT)
+    end(run)
 
 
 @pytest.fixture
 def place(run: Run) -> Path:
     """The directory of a product that was stopped."""
     if run.process.poll() is None:
-        end(run, signal.SIGINT)
+        end(run)
     return run.data_dir.parent
 
 
-def test_without_redis_on_the_path_the_bundled_one_is_used_and_the_next_run_keeps_the_data(
+def test_the_next_run_keeps_the_data_and_without_redis_on_the_path_it_uses_the_bundled_one(
     place: Path, tmp_path: Path
 ) -> None:
+    key = (place / "data" / "demo_api_key").read_text(encoding="utf-8")
     with running(place, PATH=str(tmp_path)) as run:
+        assert key in run.output
         assert psutil.Process(run.processes()["redis"]).name() == "valkey-server"
         assert "Redis keeps an append-only file" in run.command("doctor").stdout
         stopped = run.command("stop")
@@ -102,6 +95,3 @@ def test_without_redis_on_the_path_the_bundled_one_is_used_and_the_next_run_keep
         assert run.process.wait(STOP_S) == 0
         assert run.command("status").returncode == 1
         assert not run.leftovers()
-    with running(place) as again:
-        assert (again.data_dir / "demo_api_key").read_text(encoding="utf-8") in again.output
-        end(again, signal.SIGHUP)

@@ -1,6 +1,8 @@
 """A real supervisor whose program takes its time to end: what is said meanwhile, and when `stop` is over."""
 
 import json
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.stack import control, launch, programs
 from aiinfra.stack.programs import Program
-from tests.support.processes import start, wait_until
+from tests.support.forked import Forked
+from tests.support.processes import STOP_LIMIT_S, start, wait_until
 
 SLOW = """
 import pathlib, signal, subprocess, sys, time
@@ -37,13 +40,13 @@ class Product:
     """A supervisor and its one program."""
 
     directory: Path
-    pid: int
+    process: subprocess.Popen[bytes] | Forked
 
     def let_end(self) -> None:
         (self.directory / "may_end").touch()
 
     def family(self) -> list[psutil.Process]:
-        parent = psutil.Process(self.pid)
+        parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 
 
@@ -58,7 +61,7 @@ def product(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "supervisord.conf").write_text(programs.configuration(), encoding="utf-8")
     command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(tmp_path / "supervisord.conf")]
     with start(command) as process:
-        product = Product(tmp_path, process.pid)
+        product = Product(tmp_path, process)
         wait_until((tmp_path / "ready").exists, "the program")
         yield product
         product.let_end()
@@ -121,3 +124,11 @@ def test_an_interrupted_stop_says_that_it_goes_on(product: Product, monkeypatch:
     with pytest.raises(CommandError, match="still stopping"):
         call_command("stop", stdout=StringIO())
     assert status()["state"] == "stopping"
+
+
+def test_it_stops_when_its_terminal_is_closed(product: Product) -> None:
+    family = product.family()
+    product.let_end()
+    product.process.send_signal(signal.SIGHUP)
+    assert product.process.wait(STOP_LIMIT_S) == 0
+    assert not any(process.is_running() for process in family)
