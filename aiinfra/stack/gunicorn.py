@@ -13,6 +13,9 @@ from django.conf import settings
 from aiinfra.stack.address import bind_host
 from aiinfra.tracing import spans
 
+END_S = 5
+"""After the drain, a process stores what it can and ends; then gunicorn kills it."""
+
 gc.set_threshold(20_000)  # as in manage.py
 
 bind = f"{bind_host()}:{settings.PORT}"
@@ -20,7 +23,7 @@ workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 worker_class = "aiinfra.stack.web.worker.BufferingWorker"
 preload_app = True
-graceful_timeout = settings.WEB_LAME_DUCK_S + 10
+graceful_timeout = settings.WEB_LAME_DUCK_S + settings.WEB_DRAIN_S + END_S
 loglevel = "warning"
 control_socket_disable = True
 # Each process proves that it is alive by touching a file; on a busy disk the processes would look dead.

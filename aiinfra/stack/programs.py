@@ -15,6 +15,8 @@ from aiinfra.stack.control import socket_path
 
 WORKER_DRAIN_S = 130
 """A provider call may take 120 s; the rest is for booking it."""
+WEB_END_S = 10
+"""More than a web server needs to end after its drain."""
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_BACKUPS = 3
@@ -55,7 +57,7 @@ def product() -> list[Program]:
         Program(
             "web",
             [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"],
-            stop_wait_s=20,
+            stop_wait_s=settings.WEB_DRAIN_S + WEB_END_S,
             environment={"WEB_LAME_DUCK_S": "0"},  # there is no other host to send clients to
         ),
         Program(BANNER, _manage(BANNER), is_once=True),

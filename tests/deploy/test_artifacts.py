@@ -12,12 +12,14 @@ import yaml
 from django.core.management import get_commands
 
 from aiinfra.configuration.table import SETTINGS
-from aiinfra.configuration.table.web import WEB_LAME_DUCK_S
-from aiinfra.stack.programs import WORKER_DRAIN_S
+from aiinfra.configuration.table.web import WEB_DRAIN_S, WEB_LAME_DUCK_S
+from aiinfra.stack.programs import WEB_END_S, WORKER_DRAIN_S
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 NAMES = set(SETTINGS)
+WEB_STOP_S = WEB_LAME_DUCK_S.default + WEB_DRAIN_S.default + WEB_END_S
+"""How long a web server may take to stop, by default."""
 GUNICORN = ["gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
 
 
@@ -52,6 +54,7 @@ def test_programs_start_after_the_release_and_have_time_to_drain() -> None:
     for name in ("web", "workers", "scheduler"):
         assert services[name]["depends_on"] == {"release": {"condition": "service_completed_successfully"}}
     assert int(services["workers"]["stop_grace_period"].removesuffix("s")) > WORKER_DRAIN_S
+    assert int(services["web"]["stop_grace_period"].removesuffix("s")) >= WEB_STOP_S
 
 
 def test_the_image_contains_the_product_and_runs_as_nobody_special() -> None:
@@ -74,8 +77,15 @@ def test_the_units_start_programs_that_exist(path: Path) -> None:
     assert service["User"] == "aiinfra"
 
 
-def test_the_workers_unit_has_time_to_drain() -> None:
+def test_the_units_have_time_to_drain() -> None:
     assert int(unit(ROOT / "deploy/systemd/aiinfra-workers.service")["TimeoutStopSec"]) > WORKER_DRAIN_S
+    assert int(unit(ROOT / "deploy/systemd/aiinfra-web.service")["TimeoutStopSec"]) >= WEB_STOP_S
+
+
+def test_the_service_of_the_docs_has_time_to_drain() -> None:
+    text = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+    ((stop_s,),) = (re.findall(r"`TimeoutStopSec=(\d+)`", text),)
+    assert int(stop_s) > max(WORKER_DRAIN_S, WEB_DRAIN_S.default + WEB_END_S)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

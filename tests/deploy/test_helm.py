@@ -13,7 +13,7 @@ from django.core.management import get_commands
 
 from aiinfra.configuration.table import SETTINGS
 from aiinfra.stack import metrics_server
-from aiinfra.stack.programs import WORKER_DRAIN_S
+from aiinfra.stack.programs import WEB_END_S, WORKER_DRAIN_S
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
@@ -122,5 +122,6 @@ def test_probes_and_grace_periods() -> None:
     assert ready["httpGet"]["path"] == "/readyz"
     lame_duck_s = int(VALUES["settings"]["WEB_LAME_DUCK_S"])
     assert ready["periodSeconds"] * ready["failureThreshold"] + ready["timeoutSeconds"] < lame_duck_s
-    assert pods()["web"]["terminationGracePeriodSeconds"] > lame_duck_s + 10
+    drain_s = int(VALUES["settings"]["WEB_DRAIN_S"])
+    assert pods()["web"]["terminationGracePeriodSeconds"] >= lame_duck_s + drain_s + WEB_END_S
     assert pods()["workers"]["terminationGracePeriodSeconds"] > WORKER_DRAIN_S

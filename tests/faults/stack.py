@@ -77,6 +77,7 @@ class Stack:
             "DATABASE_URL": database.url,
             "PORT": str(web_port),
             "WEB_LAME_DUCK_S": "0",
+            "WEB_DRAIN_S": "10",
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "SANDBOX_URL": self.sandbox_url,
             "SANDBOX_BOOK": str(directory / "book.jsonl"),

@@ -2,19 +2,24 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import httpx2
 import pytest
 
 from tests.faults.audit import assert_sound
 from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.program import Program
 from tests.faults.stack import Stack
-from tests.hosts.load import Load
+from tests.hosts.load import CHAT, END, Load
 from tests.hosts.second_host import SecondHost
 from tests.support.processes import ROOT, answers, free_port, wait_until
 
-PACE = {"WEB_LAME_DUCK_S": "3"}
+PACE = {"WEB_LAME_DUCK_S": "3", "WEB_DRAIN_S": "60"}
+LONG, LONG_S = "A question with a long answer", 15
+"""Longer than servers usually wait."""
 CALL_MS = 800
 BEFORE, AFTER = 2, 3
 
@@ -64,12 +69,25 @@ def proxy(stack: Stack, other: SecondHost, tmp_path_factory: pytest.TempPathFact
         program.kill_group()
 
 
+@contextmanager
+def long_stream(stack: Stack, url: str) -> Iterator[httpx2.Response]:
+    """A stream that has begun, and that the sandbox holds in the middle for `LONG_S` seconds."""
+    body = {**CHAT, "messages": [{"role": "user", "content": LONG}], "stream": True}
+    headers = {"Authorization": f"Bearer {stack.keys['north']}", "x-aiinfra-cache": "bypass"}
+    with stack.http.stream("POST", f"{url}/v1/chat/completions", json=body, headers=headers) as answer:
+        (attempt,) = stack.attempts(answer.headers["x-aiinfra-request-id"])
+        threading.Timer(LONG_S, stack.release_call, [attempt["id"]]).start()
+        yield answer
+
+
 def test_no_request_fails_while_both_hosts_restart(stack: Stack, other: SecondHost, proxy: str) -> None:
-    stack.behave(latencyMs=CALL_MS)
+    stack.behave(latencyMs=CALL_MS, faults=[{"kind": "stream_hold", "contains": LONG}])
     with Load(stack, proxy) as load:
         for web, url in ((stack.web, stack.url), (other.web, other.url)):
             load.wait_for_more(BEFORE)
-            assert web.stop() == 0
+            with long_stream(stack, url) as answer:
+                assert web.stop() == 0
+                assert END in answer.read().decode()
             load.wait_for_more(AFTER)
             web.start()
             wait_until(lambda url=url: answers(f"{url}/readyz"), "the host that was restarted")  # type: ignore[misc]

@@ -67,6 +67,10 @@ def test_workers_may_finish_the_longest_call_and_signals_reach_their_children() 
     assert section["stopasgroup"] == section["killasgroup"] == "true"
 
 
+def test_the_web_server_may_finish_its_streams() -> None:
+    assert int(parsed()["program:web"]["stopwaitsecs"]) == configured.WEB_DRAIN_S + programs.WEB_END_S
+
+
 def test_redis_is_durable_and_local(tmp_path: Path) -> None:
     bundled_redis.write_configuration(bundled_redis.own_port(), bundled_redis.own_directory())
     (path,) = shlex.split(parsed()["program:redis"]["command"])[1:]

@@ -39,6 +39,7 @@ def serve(redis_url: str, settings: Settings, tmp_path: Path) -> Iterator[Callab
                 "API_KEY_PEPPER": settings.API_KEY_PEPPER,
                 "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
                 "WEB_LAME_DUCK_S": "0",
+                "WEB_DRAIN_S": "10",
                 **PROVIDER_KEYS,
                 **environment,
             }

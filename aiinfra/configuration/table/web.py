@@ -12,6 +12,14 @@ WEB_LAME_DUCK_S = Setting(
     "Seconds that a web server goes on serving after SIGTERM, while `/readyz` answers 503, so that load balancers stop "
     "sending requests. Set it above the interval of their probes. `run` always uses 0.",
 )
+WEB_DRAIN_S = Setting(
+    "WEB_DRAIN_S",
+    kinds.Whole(0, 3_600),
+    130,
+    "Seconds that a web server then takes no new requests, and finishes those that it has, streams included. It stops "
+    "as soon as they have ended. A provider call takes up to 120. What stops the web server must wait for 10 seconds "
+    "more than both together.",
+)
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),

@@ -43,10 +43,10 @@ class BufferingWorker(Worker):
             turn(loop, 0.1)
 
     def _drain(self, servers: list[WebServer], loop: dict[int, Any]) -> None:
-        """Finish the requests that have arrived, within gunicorn's graceful timeout."""
+        """Finish the requests that have arrived, within `WEB_DRAIN_S`."""
         for each in servers:
             each.stop_accepting()
-        end = time.monotonic() + self.cfg.graceful_timeout
+        end = time.monotonic() + settings.WEB_DRAIN_S
         while time.monotonic() < end and not all(each.is_drained() for each in servers):
             self.notify()
             turn(loop, 0.1)
