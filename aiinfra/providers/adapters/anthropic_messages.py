@@ -33,7 +33,7 @@ from aiinfra.providers.call_spans import traced_headers
 from aiinfra.providers.dialects.choosing import anthropic_body
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.registry import Provider
-from aiinfra.providers.usage import anthropic_usage, storable
+from aiinfra.providers.usage import anthropic_usage, of_answer, storable
 
 
 class AnthropicAdapter:
@@ -127,20 +127,20 @@ def _answer(
     body: Mapping[str, Any], headers: httpx2.Headers, messages: Sequence[Mapping[str, Any]], api_key: str
 ) -> ChatAnswer:
     raw_usage = raw_usage_of(body)
-    without_answer = anthropic_usage(raw_usage, answered=False), storable(raw_usage)
+    usage, stored = anthropic_usage(raw_usage, answered=False), storable(raw_usage)
     if error := errors.error_in(body, has_answer="content" in body):
-        raise errors.error_in_answer(error, messages, api_key, *without_answer)
+        raise errors.error_in_answer(error, messages, api_key, usage, stored)
     blocks = clean_tree(body.get("content"))
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise errors.unreadable_answer(*without_answer)
+        raise errors.unreadable_answer(usage, stored)
     content = "".join(text for block in blocks if (text := _text_of(block)) is not None)
     tool_calls = [_tool_call(block) for block in blocks if block.get("type") == "tool_use"]
     return finish.checked(
         ChatAnswer(
             content=content,
             finish_reason=finish.finish_reason_of(body.get("stop_reason")),
-            usage=anthropic_usage(raw_usage, answered=bool(content or tool_calls)),
-            raw_usage=storable(raw_usage),
+            usage=of_answer(usage) if content or tool_calls else usage,
+            raw_usage=stored,
             tool_calls=tool_calls,
             parts=[block for block in blocks if _text_of(block) is None and block.get("type") != "tool_use"],
             refused=body.get("stop_reason") == "refusal",

@@ -9,7 +9,7 @@ import httpx2
 from aiinfra.providers.adapters import errors, finish
 from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_text, clean_tree, one_line, read_json
 from aiinfra.providers.base import ChatAnswer
-from aiinfra.providers.usage import openai_usage, storable, with_tier
+from aiinfra.providers.usage import of_answer, openai_usage, storable, with_tier
 
 COMMON_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 """Fields of a message that every dialect has."""
@@ -29,24 +29,24 @@ def answer_in(
 ) -> ChatAnswer:
     """The answer in a body that was received whole, or put together from a stream."""
     raw_usage = raw_usage_of(body)
-    without_answer = openai_usage(raw_usage, answered=False), storable(raw_usage)
+    usage, stored = openai_usage(raw_usage, answered=False), storable(raw_usage)
     choice = _first_choice(body)
     if error := errors.error_in(body, has_answer=bool(choice)) or choice.get("error"):
-        raise errors.error_in_answer(error, messages, api_key, *without_answer)
+        raise errors.error_in_answer(error, messages, api_key, usage, stored)
     message = choice.get("message")
     if not isinstance(message, Mapping):
-        raise errors.unreadable_answer(*without_answer)
+        raise errors.unreadable_answer(usage, stored)
     texts, refusals, others = _read_content(message.get("content"))
     if texts is None:
-        raise errors.unreadable_answer(*without_answer)
+        raise errors.unreadable_answer(usage, stored)
     refusal = clean_text(message["refusal"]) if isinstance(message.get("refusal"), str) else refusals
     content, tool_calls = texts or refusal, _tool_calls(message)
     return finish.checked(
         ChatAnswer(
             content=content,
             finish_reason=finish.finish_reason_of(choice.get("finish_reason")),
-            usage=openai_usage(raw_usage, answered=bool(content or tool_calls)),
-            raw_usage=storable(raw_usage),
+            usage=of_answer(usage) if content or tool_calls else usage,
+            raw_usage=stored,
             tool_calls=tool_calls,
             parts=others,
             refused=bool(refusal),

@@ -2,12 +2,13 @@
 
 from aiinfra.providers.usage.counts import MAX_TOKENS
 from aiinfra.providers.usage.raw import storable, with_tier
-from aiinfra.providers.usage.reading import anthropic_usage, embedding_usage, openai_usage, usage_again
+from aiinfra.providers.usage.reading import anthropic_usage, embedding_usage, of_answer, openai_usage, usage_again
 
 __all__ = [
     "MAX_TOKENS",
     "anthropic_usage",
     "embedding_usage",
+    "of_answer",
     "openai_usage",
     "storable",
     "usage_again",

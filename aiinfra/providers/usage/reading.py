@@ -38,19 +38,26 @@ def openai_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
 
     `answered` says that the answer has a text or a tool call, and so at least one token.
     """
-    return _read(raw, DIALECTS, least_output=int(answered))
+    usage = _read(raw, DIALECTS)
+    return of_answer(usage) if answered else usage
 
 
 def anthropic_usage(raw: object, *, answered: bool = True) -> TokenUsage | None:
     """Counts of an Anthropic message; its `input_tokens` exclude prompt-cache reads and writes."""
-    return _read(raw, (ANTHROPIC, *DIALECTS), least_output=int(answered))
+    usage = _read(raw, (ANTHROPIC, *DIALECTS))
+    return of_answer(usage) if answered else usage
+
+
+def of_answer(usage: TokenUsage | None) -> TokenUsage | None:
+    """The usage of an answer that has a text or a tool call: None if it counts no output."""
+    return usage if usage and usage.output else None
 
 
 def embedding_usage(raw: object) -> TokenUsage | None:
     """Counts of an embeddings call, which has no answer tokens."""
     if not isinstance(raw, Mapping):
         return None
-    usage = _read({"completion_tokens": 0, **raw}, DIALECTS, least_output=0)
+    usage = _read({"completion_tokens": 0, **raw}, DIALECTS)
     return usage if usage and not usage.output else None
 
 
@@ -60,7 +67,7 @@ def usage_again(provider: str, raw: object) -> TokenUsage | None:
     return read(raw)
 
 
-def _read(raw: object, dialects: Sequence[Dialect], *, least_output: int) -> TokenUsage | None:
+def _read(raw: object, dialects: Sequence[Dialect]) -> TokenUsage | None:
     if not isinstance(raw, Mapping):
         return None
     try:
@@ -68,7 +75,7 @@ def _read(raw: object, dialects: Sequence[Dialect], *, least_output: int) -> Tok
         usage = _usage(raw, _spoken(raw, dialects))
     except UsageError:
         return None
-    return usage if usage.prompt > 0 and usage.output >= least_output else None
+    return usage if usage.prompt > 0 else None
 
 
 def _spoken(raw: Mapping[str, Any], dialects: Sequence[Dialect]) -> Dialect:
