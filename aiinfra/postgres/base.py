@@ -18,6 +18,7 @@ from psycopg import ClientCursor
 from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 
 from aiinfra import full_disk
+from aiinfra.kept_cursor import KeepsCursor
 from aiinfra.metrics import recorded
 from aiinfra.tenants.scope import VARIABLE, scope_in_force
 
@@ -70,7 +71,7 @@ def _is_about_rows(query: Any) -> bool:
     return isinstance(query, str) and query.lstrip(" \n(")[:LONGEST].upper().startswith(ROWS)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
     """See the module."""
 
     @cached_property

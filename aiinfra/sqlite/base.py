@@ -15,6 +15,7 @@ from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 
 from aiinfra import full_disk
+from aiinfra.kept_cursor import KeepsCursor
 from aiinfra.sqlite import idle
 from aiinfra.sqlite.gate import Gate, gate_of
 
@@ -71,7 +72,7 @@ class _ErrorWrapper(DatabaseErrorWrapper):
         super().__exit__(kind, error, traceback)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
     """Django's, with the gate of its file. A database in memory has none."""
 
     _entered: Gate | None = None
@@ -126,7 +127,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _close(self) -> None:
         try:
-            super()._close()  # type: ignore[misc]
+            super()._close()
         finally:
             self._leave()
 

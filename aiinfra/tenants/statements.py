@@ -6,7 +6,7 @@ kept for each database and scope. Values are converted by the model's fields, an
 `TenantManager` (`aiinfra/tenants/scope.py`) is the way to them. It passes the organization with each run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self, cast
@@ -23,6 +23,13 @@ Rows = models.QuerySet[Any]
 Name = str | int
 ORGANIZATION = -1
 """The name of the parameter for the organization in scope. In a list it is the last value."""
+PLAIN: Mapping[type[Any], type] = {
+    **dict.fromkeys((models.CharField, models.TextField), str),
+    **dict.fromkeys((models.IntegerField, models.BigIntegerField, models.PositiveIntegerField), int),
+    **dict.fromkeys((models.PositiveSmallIntegerField, models.PositiveBigIntegerField, models.BigAutoField), int),
+    models.BooleanField: bool,
+}
+"""Values that go to each database's driver as they are, by the class of their field."""
 
 
 class Parameter(Expression):
@@ -60,16 +67,28 @@ class Template:
         """From what a compiler returns."""
         return cls(sql, [_parameter(each) for each in parameters])
 
-    def run(self, cursor: Any, given: Given, connection: BaseDatabaseWrapper) -> None:
-        """Execute it. Raises the database's errors."""
+    def run(self, given: Given, connection: Any) -> Any:
+        """Execute it; returns the cursor, which is used again for the next statement. Raises the database's errors."""
+        cursor = connection.kept_cursor()
         cursor.execute(
             self.sql,
             [use if name is None else use(given[name], connection) for name, use in self.parameters],
         )
+        return cursor
 
 
 def _parameter(each: Any) -> tuple[Name | None, Any]:
-    return (each.name, each.output_field.get_db_prep_save) if isinstance(each, Parameter) else (None, each)
+    return (each.name, _conversion(each.output_field)) if isinstance(each, Parameter) else (None, each)
+
+
+def _conversion(field: Any) -> Callable[[Any, BaseDatabaseWrapper], Any]:
+    """The field's conversion to what the database's driver takes, without Django's way to it for what needs none."""
+    convert = field.get_db_prep_save
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    plain = PLAIN.get(type(target))
+    if plain is None:
+        return cast(Callable[[Any, BaseDatabaseWrapper], Any], convert)
+    return lambda value, connection: value if value is None or type(value) is plain else convert(value, connection)
 
 
 def _unconnected() -> BaseDatabaseWrapper:
@@ -94,10 +113,9 @@ class Select:
 
     def run(self, given: Given) -> list[Any]:
         """The rows as instances."""
-        connection = connections[DEFAULT_DB_ALIAS]
-        with connection.cursor() as cursor:
-            self._template.run(cursor, given, connection)
-            return [self._instance(list(row), connection) for row in cursor.fetchall()]
+        connection: Any = connections[DEFAULT_DB_ALIAS]
+        cursor = self._template.run(given, connection)
+        return [self._instance(list(row), connection) for row in cursor.fetchall()]
 
     def _instance(self, row: list[Any], connection: BaseDatabaseWrapper) -> Any:
         for at, convert, column in self._converters:
@@ -120,10 +138,9 @@ class Update:
 
     def run(self, given: Given) -> int:
         """How many rows it has changed."""
-        connection = connections[DEFAULT_DB_ALIAS]
-        with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
-            self._template.run(cursor, given, connection)
-            return cast(int, cursor.rowcount)
+        connection: Any = connections[DEFAULT_DB_ALIAS]
+        with transaction.mark_for_rollback_on_error():
+            return cast(int, self._template.run(given, connection).rowcount)
 
 
 class Insert:
@@ -152,10 +169,10 @@ class Insert:
 
     def run(self, rows: Sequence[Any]) -> None:
         """Store the instances. Their automatic keys are set afterwards."""
-        connection = connections[DEFAULT_DB_ALIAS]
+        connection: Any = connections[DEFAULT_DB_ALIAS]
         values = [value for row in rows for value in self._read(row)]
-        with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
-            self._template.run(cursor, values, connection)
+        with transaction.mark_for_rollback_on_error():
+            cursor = self._template.run(values, connection)
             keys = cursor.fetchall() if self._key else []
         for row, (key,) in zip(rows, keys, strict=False):
             setattr(row, cast(str, self._key), key)

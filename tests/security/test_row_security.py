@@ -48,6 +48,7 @@ def _walled(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     call_command("row_security", "on", "--role", ROLE, stdout=StringIO())
     run(f"SET LOCAL ROLE {ROLE}")
     monkeypatch.setattr(connection.connection, "cursor_factory", ScopedCursor)
+    monkeypatch.setattr(connection, "_kept", (None, None))  # a cursor that names no scope
     monkeypatch.setitem(connection.settings_dict, "ROW_SECURITY", True)
     yield
     run("RESET ROLE")
