@@ -65,7 +65,7 @@ class Hosts:
         """Return the hosts in lowercase."""
         hosts = [part.lower() for part in re.split(r"[,\s]+", text) if part]
         if wrong := [host for host in hosts if not self._is_accepted(host)]:
-            raise ValueError(f"must be host names separated by commas, without scheme or port ({wrong[0]!r} is none)")
+            raise ValueError(f"must be host names separated by commas, without scheme or port, not {wrong[0]!r}")
         return hosts
 
     def _is_accepted(self, host: str) -> bool:
@@ -213,7 +213,7 @@ def _check_sentinels(found: Sentinels) -> None:
     from redis import Redis
 
     if wrong := [host for host, _ in found.addresses if not is_host(f"[{host}]" if ":" in host else host)]:
-        raise ValueError(f"must name the hosts of the Sentinels ({wrong[0]!r} is none)")
+        raise ValueError(f"must name the hosts of the Sentinels; {wrong[0]!r} is not a host")
     for options in (found.server, found.sentinel):
         try:
             pool = Redis(**options).connection_pool

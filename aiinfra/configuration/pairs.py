@@ -33,7 +33,7 @@ class Words:
         """The words in lowercase."""
         words = [part.strip().lower() for part in text.split(",") if part.strip()]
         if wrong := [word for word in words if word not in self._words]:
-            raise ValueError(f"must be some of {', '.join(self._words)}, separated by commas ({wrong[0]!r} is none)")
+            raise ValueError(f"must be some of {', '.join(self._words)}, separated by commas, not {wrong[0]!r}")
         return words
 
 

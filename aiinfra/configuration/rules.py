@@ -70,4 +70,4 @@ def _check_upstash(values: Values) -> None:
 def _check_traced_providers(values: Values) -> None:
     known = {*providers.PROVIDERS, *values[providers.AIINFRA_COMPATIBLE_PROVIDERS]}
     if unknown := [name for name in values[tracing.TRACED_PROVIDERS] if name not in known]:
-        values.refuse(tracing.TRACED_PROVIDERS, f"must name providers ({unknown[0]!r} is none)")
+        values.refuse(tracing.TRACED_PROVIDERS, f"must name configured providers, not {unknown[0]!r}")

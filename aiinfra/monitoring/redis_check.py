@@ -18,7 +18,7 @@ def redis_obstacle() -> str:
     try:
         redis_client().set(PROBE, "1", ex=PROBE_S)
     except RedisError as error:
-        logger.warning("Redis takes no writes", exc_info=True)
+        logger.warning("Redis does not accept writes", exc_info=True)
         return _words(error)
     return ""
 

@@ -286,5 +286,5 @@ def _traces() -> Iterator[Finding]:
         from aiinfra.tracing.sdk import takes_spans
 
         takes = takes_spans(settings.TRACES_ENDPOINT, COLLECTOR_S)
-        known = "The collector takes traces" if takes else "The collector does not take traces, which are dropped"
+        known = "The collector accepts traces" if takes else "The collector does not accept traces, so they are dropped"
         yield Finding(Level.OK if takes else Level.NOTE, f"{known}: {settings.TRACES_ENDPOINT}")

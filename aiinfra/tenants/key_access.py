@@ -78,7 +78,7 @@ def doors_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = _distinct(texts)
     for name in found:
         if name not in DOORS:
-            raise ValueError(f"{name!r} is none of {', '.join(DOORS)}")
+            raise ValueError(f"{name!r} is not one of {', '.join(DOORS)}")
     return found
 
 

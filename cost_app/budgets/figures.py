@@ -58,7 +58,7 @@ def burn_down(row: BudgetRow) -> Chart:
     layout = {"xaxis": {"type": "date", "range": [_stamp(window.starts_at), _stamp(window.ends_at)]}}
     return Chart(
         {"data": traces, "layout": {**layout, "yaxis": _axis()}},
-        Table(["Until", "Spent", "Left", "Left at an even pace"], rows),
+        Table(["Until", "Spent", "Left", "Remaining at an even pace"], rows),
     )
 
 

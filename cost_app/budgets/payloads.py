@@ -123,7 +123,7 @@ class BudgetWindowOut(ApiModel):
     held: Dollars
     free: Dollars
     percent: int
-    refusing: Annotated[bool, Field(description="whether calls like the last refused one still do not fit")]
+    refusing: Annotated[bool, Field(description="whether a call like the last refused one would still be refused")]
     refused_calls: int
 
 

@@ -113,7 +113,7 @@ def _counted(path: Path) -> Counted:
     for line in lines_in(path.parent):
         request_id = id_of(line)
         if request_id in ids:
-            raise ValueError(f"request {request_id} comes twice")
+            raise ValueError(f"request {request_id} appears twice")
         ids.add(request_id)
         attempts, nano = attempts + len(line["attempts"]), nano + nano_of(line)
     with path.open("rb") as file:

@@ -17,7 +17,7 @@ SECRET_KEY_FALLBACKS = Setting(
     "SECRET_KEY_FALLBACKS",
     kinds.Secrets(),
     [],
-    "Earlier values of `SECRET_KEY`, separated by commas: what was signed or encrypted with them stays readable. "
+    "Earlier values of `SECRET_KEY`, separated by commas: data signed or encrypted with them stays readable. "
     "See [Secrets](secrets.md).",
     "none",
 )
@@ -64,10 +64,13 @@ AIINFRA_TRUSTED_PROXIES = Setting(
     "every client; the last address in `X-Forwarded-For` counts",
 )
 SESSION_IDLE_HOURS = Setting(
-    "SESSION_IDLE_HOURS", kinds.Whole(1, 720), 12, "Hours after which a session that nobody uses is logged out."
+    "SESSION_IDLE_HOURS", kinds.Whole(1, 720), 12, "Hours after which an unused session is logged out."
 )
 SESSION_MAX_HOURS = Setting(
-    "SESSION_MAX_HOURS", kinds.Whole(1, 8760), 168, "Hours after which people must log in again in any case."
+    "SESSION_MAX_HOURS",
+    kinds.Whole(1, 8760),
+    168,
+    "Hours after which people must log in again, even in active sessions.",
 )
 STAFF_SECOND_FACTOR = Setting(
     "STAFF_SECOND_FACTOR",

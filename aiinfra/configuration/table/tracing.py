@@ -110,7 +110,9 @@ OTEL_BSP_MAX_EXPORT_BATCH_SIZE = Setting(
     512,
     "Maximum spans per export. At most `OTEL_BSP_MAX_QUEUE_SIZE`.",
 )
-OTEL_SDK_DISABLED = Setting("OTEL_SDK_DISABLED", kinds.Switch(), False, "Turns tracing off, whatever else is set.")
+OTEL_SDK_DISABLED = Setting(
+    "OTEL_SDK_DISABLED", kinds.Switch(), False, "Turns tracing off, regardless of other settings."
+)
 TRACED_PROVIDERS: Setting[list[str]] = Setting(
     "TRACED_PROVIDERS",
     Names(),

@@ -50,7 +50,7 @@ AT_ONCE = timedelta(0)
 LATER = (429, 503)
 """The queue or the key has no room at the moment, or calls in progress hold the budget's: the line waits."""
 RETRY_S = 5
-NO_RIGHTS = ApiError(401, "unauthorized", "Whoever created this batch can no longer send requests.")
+NO_RIGHTS = ApiError(401, "unauthorized", "The creator of this batch can no longer send requests.")
 
 
 class NotNowError(Exception):

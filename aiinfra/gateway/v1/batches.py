@@ -108,7 +108,7 @@ def create(call: ApiCall, payload: NewBatch) -> BatchObject | HttpResponse:
     terms = _terms(call, payload)
     file = find_file(call, payload.input_file_id, "input_file_id")
     if file.purpose != Purpose.BATCH:
-        raise ApiError(400, "invalid_request", "The file has another purpose than batch.", param="input_file_id")
+        raise ApiError(400, "invalid_request", "The purpose of the file is not batch.", param="input_file_id")
     if is_dry_run(call.http):
         if call.idempotency_key is not None:
             raise ApiError(400, "invalid_request", "A dry run has no answer to keep.", param="Idempotency-Key")

@@ -48,7 +48,7 @@ def _readable(read: Callable[[], Iterator[Metric]]) -> list[Metric]:
 
 
 def _queue(slugs: Slugs, organization_id: int | None) -> Iterator[Metric]:
-    depth = GaugeMetricFamily("aiinfra_queue_depth", "Requests that wait to be started.", labels=LANE)
+    depth = GaugeMetricFamily("aiinfra_queue_depth", "Requests waiting to start.", labels=LANE)
     age = GaugeMetricFamily(
         "aiinfra_queue_oldest_age_seconds", "Time since the oldest waiting request was accepted.", labels=LANE
     )
@@ -115,7 +115,7 @@ def _redis_clock() -> Iterator[Metric]:
 
 def _skew(clock: str, seconds: float) -> Metric:
     return GaugeMetricFamily(
-        f"aiinfra_{clock}_clock_skew_seconds", "By how much this clock is ahead of the web server's.", value=seconds
+        f"aiinfra_{clock}_clock_skew_seconds", "How far this clock is ahead of the web server's.", value=seconds
     )
 
 

@@ -186,7 +186,7 @@ def _call(method: str, url: str, **options: Any) -> dict[str, Any]:
             response = http.request(method, url, timeout=egress.timeouts(TIMEOUT_S), **options)
             found = json.loads(response.content)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
-        raise ProviderError("The identity provider does not answer.") from error
+        raise ProviderError("The identity provider is not responding.") from error
     if not isinstance(found, dict):
         raise ProviderError("The identity provider's answer is not valid.")
     if response.status_code in {400, 401, 403} and found.get("error") == "invalid_grant":

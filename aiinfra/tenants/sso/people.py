@@ -58,7 +58,7 @@ def verified_email(provider: IdentityProvider, claims: Claims) -> str:
     if str(claims.get("email_verified")).lower() != "true" or not is_email(email):
         raise NotAdmittedError("The identity provider has not verified your email address.")
     if email.rpartition("@")[2] not in provider.domains:
-        raise NotAdmittedError(f"This organization does not admit {email}.")
+        raise NotAdmittedError(f"This organization does not accept {email}.")
     return email
 
 

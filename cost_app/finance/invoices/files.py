@@ -84,7 +84,7 @@ def _notation(layout: Layout, rows: list[tuple[int, dict[str, str]]]) -> Notatio
     for line, cell in _number_cells(layout, rows):
         number = _number(cell, line).number()
         if number.evidence and decided and number.evidence is not decided[0]:
-            problem = f"{cell.shown()} and {decided[2].shown()} in line {decided[1]} are of two notations"
+            problem = f"{cell.shown()} and {decided[2].shown()} in line {decided[1]} use different decimal separators"
             raise FileError(line, cell.column, problem)
         if number.evidence:
             decided = decided or (number.evidence, line, cell)

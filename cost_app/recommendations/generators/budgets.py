@@ -51,8 +51,8 @@ def _finding(budget: Budget, name: BudgetName, used: list[int]) -> Finding:
         subject=str(budget.id),
         title=f"Lower or remove the {name.in_text}",
         description=(
-            "Less than 10% of it was used in each of its last three periods. A limit that far above the spending "
-            "catches no accident, and the money reserved for it is missing elsewhere. This is no direct saving."
+            "Less than 10% of it was used in each of its last three periods. A limit so far above actual spending "
+            "does not catch accidents. Lowering it saves nothing directly."
         ),
         saving_nano=None,
         examined=None,

@@ -50,7 +50,7 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
     return Finding(
         kind=RecommendationKind.CHEAPER_MODEL,
         subject=name,
-        title=f"Send the simple requests of {name} to {other}",
+        title=f"Route simple {name} requests to {other}",
         description=(
             f"{row['simple']:,} of {row['calls']:,} requests ({share}%) that {name} answered were simple: short, "
             f"without code, reasoning or creative work. {other} answers such requests for less."
@@ -68,7 +68,7 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
         ],
         figures=[
             figure("requests", row["calls"], "calls"),
-            figure("of them simple", row["simple"], "calls"),
+            figure("simple requests", row["simple"], "calls"),
             figure("cost of all requests", row["all_cost"], "nano"),
             figure("cost of the simple ones", row["cost"], "nano"),
             *[figure(f"the same at {'/'.join(model)}", cost, "nano") for cost, model in options[:SHOWN]],

@@ -92,7 +92,7 @@ def _finding(model: Model, found: dict[str, Any], saving: int) -> Finding:
     return Finding(
         kind=RecommendationKind.PROMPT_CACHING,
         subject=name,
-        title=f"Let {model[0]} cache the prefix of prompts to {model[1]}",
+        title=f"Use prompt caching for {'/'.join(model)}",
         description=(
             f"{found['reads']:,} calls to {name} began with at least 1,024 tokens that another call had sent within "
             "the 5 minutes before, and paid the full price for them."

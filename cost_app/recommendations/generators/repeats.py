@@ -65,7 +65,7 @@ def _within_a_day(found: dict[str, Any], hits: int) -> Finding:
     return Finding(
         kind=RecommendationKind.CACHE_REPEATS,
         subject="all",
-        title="Let the cache answer repeated prompts",
+        title="Answer repeated prompts from the cache",
         description=(
             f"{found['day']:,} of {found['calls']:,} calls repeated word for word a prompt that was answered within "
             "the previous 24 hours. The cache answers such calls for free."

@@ -55,7 +55,7 @@ def _off_peak(model: Model, found: dict[str, Any]) -> Finding:
     return Finding(
         kind=RecommendationKind.OFF_PEAK,
         subject=name,
-        title=f"Let low-priority requests wait for the cheaper hours of {name}",
+        title=f"Run low-priority {name} requests in its cheaper hours",
         description=(
             f"{found['bearing']:,} of {found['calls']:,} requests of low priority to {name} were sent in hours when it "
             "costs more than at other times of the day."

@@ -65,7 +65,7 @@ def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
 def test_an_alert_page_shows_the_explanation(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     alert = make_alert(explanation=WHY)
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
-    assert "a/b" in page and "by the number of calls" in page
+    assert "a/b" in page and "from the number of calls" in page
     assert "Acknowledge" not in page
 
 

@@ -136,7 +136,7 @@ COSTS = "utc_date;model;cost;currency\n"
     [
         (f"{DAY};a;1.234;USD\n", 2, "cost", "thousands or a fraction"),
         (f"{DAY};a;1,234;USD\n", 2, "cost", "thousands or a fraction"),
-        (f"{DAY};a;1,5;USD\n{DAY};a;2.75;USD\n", 3, "cost", "two notations"),
+        (f"{DAY};a;1,5;USD\n{DAY};a;2.75;USD\n", 3, "cost", "different decimal separators"),
         ("03/04/2026;a;1;USD\n", 2, "utc_date", "YYYY-MM-DD"),
         (f"{DAY};a;1;EUR\n", 2, "currency", "only US dollars"),
         (f"{DAY};a;1;\n", 2, "currency", "the currency is missing"),

@@ -24,7 +24,7 @@ def make_recommendation(organization: Organization, **columns: Any) -> Recommend
     defaults = {
         "kind": RecommendationKind.CHEAPER_MODEL,
         "subject": str(uuid.uuid4()),
-        "title": "Send the simple requests of openai/gpt-4 to deepseek/deepseek-chat",
+        "title": "Route simple openai/gpt-4 requests to deepseek/deepseek-chat",
         "description": "400 of 500 requests were simple.",
         "monthly_nano": 30_000_000_000,
         "percent": 40,

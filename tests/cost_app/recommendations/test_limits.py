@@ -56,7 +56,7 @@ def test_retry_waste_is_what_hopeless_attempts_cost(traffic: Traffic, advice_of:
 
     assert advice.rule_terms == {"maxRetries": 1, "savedPerRequest": 120 * 50_000_000 // 80}
     assert advice.monthly_nano == 120 * 50_000_000
-    assert figures_of(advice)["of them answered"] == 0
+    assert figures_of(advice)["of those, answered"] == 0
 
 
 def test_retry_waste_does_not_count_what_the_answered_retries_cost(traffic: Traffic, advice_of: AdviceOf) -> None:
@@ -68,7 +68,7 @@ def test_retry_waste_does_not_count_what_the_answered_retries_cost(traffic: Traf
 
     assert advice.rule_terms["maxRetries"] == 0
     assert advice.monthly_nano == 200 * 50_000_000
-    assert figures_of(advice)["of them answered"] == 4
+    assert figures_of(advice)["of those, answered"] == 4
 
 
 def test_retry_waste_is_silent_where_retries_help_or_cost_nothing(traffic: Traffic, advice_of: AdviceOf) -> None:

@@ -65,9 +65,9 @@ def test_an_empty_secret_keeps_the_current_one(
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"issuer": "http://127.0.0.1:1"}, "does not answer"),
+        ({"issuer": "http://127.0.0.1:1"}, "is not responding"),
         ({"issuer": "http://10.0.0.1/"}, "https://"),
-        ({"issuer": "https://127.0.0.1/"}, "does not answer"),
+        ({"issuer": "https://127.0.0.1/"}, "is not responding"),
         ({"issuer": "nonsense"}, "https://"),
         ({"domain_list": "not a domain!"}, "is not a domain"),
         ({"role_lines": "admins = king"}, "value = role"),

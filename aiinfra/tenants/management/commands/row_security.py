@@ -17,14 +17,14 @@ class Command(command.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """On for a role, or off."""
         parser.add_argument("state", choices=["on", "off"])
-        parser.add_argument("--role", help="as which the product will connect")
+        parser.add_argument("--role", help="the role that the product connects as")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Turn it on or off; can be repeated. Raises CommandError for SQLite, and for a role that policies ignore."""
         if connection.vendor != "postgresql":
             raise CommandError("Row-level security needs PostgreSQL.")
         if options["state"] == "on" and not options["role"]:
-            raise CommandError("Name the role as which the product will connect: --role NAME")
+            raise CommandError("Name the role that the product connects as: --role NAME")
         try:
             row_security.protect(options["role"]) if options["state"] == "on" else row_security.unprotect()
         except row_security.UnsuitableRoleError as error:
