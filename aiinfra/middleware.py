@@ -155,6 +155,6 @@ class CompressPages(GZipMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Leave what is streamed, or of the API, alone."""
-        if response.streaming or request.path.startswith("/api/"):
+        if response.streaming or is_for_programs(request):
             return response
         return super().process_response(request, response)

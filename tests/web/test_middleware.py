@@ -106,7 +106,7 @@ def test_the_size_of_a_page_is_random_by_some_bytes(owner: User, client_of: Call
 
 def test_files_and_the_api_are_not_compressed(owner: User, client_of: Callable[[User], Client]) -> None:
     client = client_of(owner)
-    for path in (reverse("queue_request_export"), "/api/schema", "/api/ai/events"):
+    for path in (reverse("queue_request_export"), "/api/schema", "/v1/models", "/api/ai/events"):
         response = client.head(path, headers=GZIP) if path.endswith("events") else client.get(path, headers=GZIP)
         assert response.status_code == 200
         assert "Content-Encoding" not in response.headers
