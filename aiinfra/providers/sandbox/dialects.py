@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.sandbox.exchange import BadRequestError
+from aiinfra.providers.sandbox.forms import ToolCall, schema_of, tool_call
 from aiinfra.providers.sandbox.model import Answer, Prompt, embed
 from aiinfra.providers.tokens import count_tokens
 
@@ -17,7 +18,12 @@ DEFAULT_DIMENSIONS = 1536
 MAX_DIMENSIONS = 4096
 MAX_INPUTS = 2048
 
-_ANTHROPIC_STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+_ANTHROPIC_STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "content_filter": "refusal",
+    "tool_calls": "tool_use",
+}
 
 
 class Dialect(Protocol):
@@ -59,11 +65,15 @@ class OpenAIDialect:
             stream=body.get("stream") is True,
             stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
             caches=True,
+            call=tool_call(body),
+            schema=schema_of(body),
         )
 
     def whole(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> dict[str, Any]:
         """A chat completion."""
-        message = {"role": "assistant", "content": answer.content or None}
+        message: dict[str, Any] = {"role": "assistant", "content": answer.content or None}
+        if answer.call:
+            message["tool_calls"] = [_function_call(prompt, answer.call.name, answer.call.arguments)]
         choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
         body = {**self._envelope(prompt, "chat.completion"), "choices": [choice]}
         return {**body, "usage": self._usage(prompt.provider, answer.usage)} if with_usage else body
@@ -73,6 +83,10 @@ class OpenAIDialect:
         envelope = self._envelope(prompt, "chat.completion.chunk")
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": word} for word in _words(answer.content)]
+        if answer.call:
+            deltas.append({"tool_calls": [{"index": 0, **_function_call(prompt, answer.call.name, "")}]})
+            pieces = [{"index": 0, "function": {"arguments": word}} for word in _words(answer.call.arguments)]
+            deltas += [{"tool_calls": [piece]} for piece in pieces]
         for delta in deltas:
             yield _event({**envelope, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         yield _event({**envelope, "choices": [{"index": 0, "delta": {}, "finish_reason": answer.finish_reason}]})
@@ -123,11 +137,15 @@ class AnthropicDialect:
             stream_usage=True,
             caches=marked,
             bills_cache_writes=True,
+            call=tool_call(body),
+            schema=schema_of(body),
         )
 
     def whole(self, prompt: Prompt, answer: Answer, *, with_usage: bool) -> dict[str, Any]:
         """A message."""
-        content = [{"type": "text", "text": answer.content}] if answer.content else []
+        content: list[dict[str, Any]] = [{"type": "text", "text": answer.content}] if answer.content else []
+        if answer.call:
+            content = [{**_tool_use(prompt, answer.call), "input": json.loads(answer.call.arguments)}]
         body = {
             **self._envelope(prompt),
             "content": content,
@@ -139,13 +157,14 @@ class AnthropicDialect:
         """The events of a streamed message."""
         usage = {"usage": {**self._usage(answer.usage), "output_tokens": 1}} if with_usage else {}
         yield _named_event("message_start", message={**self._envelope(prompt), "content": [], **usage})
-        yield _named_event("content_block_start", index=0, content_block={"type": "text", "text": ""})
-        for word in _words(answer.content):
-            yield _named_event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+        block, deltas = _pieces(prompt, answer)
+        yield _named_event("content_block_start", index=0, content_block=block)
+        for delta in deltas:
+            yield _named_event("content_block_delta", index=0, delta=delta)
         yield _named_event("content_block_stop", index=0)
-        delta = {"stop_reason": _ANTHROPIC_STOP_REASONS[answer.finish_reason], "stop_sequence": None}
+        stop = {"stop_reason": _ANTHROPIC_STOP_REASONS[answer.finish_reason], "stop_sequence": None}
         counts = {"usage": {"output_tokens": answer.usage.output}} if with_usage else {}
-        yield _named_event("message_delta", delta=delta, **counts)
+        yield _named_event("message_delta", delta=stop, **counts)
         yield _named_event("message_stop")
 
     def error(self, status: int, message: str, param: str | None) -> dict[str, Any]:
@@ -229,6 +248,25 @@ def _limit(body: dict[str, Any], name: str) -> int | None:
     if value is not None and (type(value) is not int or value < 1):
         raise BadRequestError(f"{name} must be a positive integer", name)
     return value
+
+
+def _function_call(prompt: Prompt, name: str, arguments: str) -> dict[str, Any]:
+    """A tool call of a chat completion."""
+    function = {"name": name, "arguments": arguments}
+    return {"id": f"call_{_id_of(prompt)}", "type": "function", "function": function}
+
+
+def _tool_use(prompt: Prompt, call: ToolCall) -> dict[str, Any]:
+    """A tool call of a message, without its input."""
+    return {"type": "tool_use", "id": f"toolu_{_id_of(prompt)}", "name": call.name, "input": {}}
+
+
+def _pieces(prompt: Prompt, answer: Answer) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The only block of a streamed message: its beginning, and its deltas."""
+    if answer.call:
+        words = _words(answer.call.arguments)
+        return _tool_use(prompt, answer.call), [{"type": "input_json_delta", "partial_json": word} for word in words]
+    return {"type": "text", "text": ""}, [{"type": "text_delta", "text": word} for word in _words(answer.content)]
 
 
 def _words(text: str) -> list[str]:

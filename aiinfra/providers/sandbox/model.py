@@ -1,6 +1,7 @@
 """The sandbox's language model: the same prompt always gets the same short answer."""
 
 import hashlib
+import json
 import math
 import random
 import re
@@ -8,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from aiinfra.providers.base import TokenUsage
+from aiinfra.providers.sandbox.forms import ToolCall
+from aiinfra.providers.sandbox.schema_examples import Schema, example_of
 from aiinfra.providers.tokens import count_tokens
 
 TOKENS_PER_MESSAGE = 4
@@ -36,7 +39,10 @@ _SENTENCES = [
 
 @dataclass(frozen=True)
 class Prompt:
-    """A chat request, independent of the dialect. `caches`: whether the provider may reuse a known prefix."""
+    """A chat request, independent of the dialect. `caches`: whether the provider may reuse a known prefix.
+
+    `call` is the tool call that the answer is, and `schema` the form of an answer in JSON.
+    """
 
     provider: str
     model: str
@@ -46,6 +52,8 @@ class Prompt:
     stream_usage: bool
     caches: bool
     bills_cache_writes: bool = False
+    call: ToolCall | None = None
+    schema: Schema | None = None
 
     @property
     def last_message(self) -> str:
@@ -55,11 +63,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answer:
-    """The model's text and its usage; `finish_reason` in OpenAI's terms."""
+    """The model's text or tool call, and its usage; `finish_reason` in OpenAI's terms."""
 
     content: str
     finish_reason: str
     usage: TokenUsage
+    call: ToolCall | None = None
 
 
 class PrefixCache:
@@ -91,11 +100,13 @@ def compose(prompt: Prompt, prefixes: PrefixCache, *, filtered: bool = False) ->
     """Answer a prompt within its token limit; a filtered answer is empty but its prompt is billed."""
     limit = math.inf if prompt.max_tokens is None else prompt.max_tokens
     reasoning = 0 if filtered or "reasoner" not in prompt.model else int(min(REASONING_TOKENS, limit))
-    whole = "" if filtered else _prose(prompt)
+    whole = "" if filtered else _whole(prompt)
     content, tokens = _cut(whole, limit - reasoning)
     usage = _usage(prompt, prefixes, output=tokens + reasoning, reasoning=reasoning)
     if filtered:
         return Answer("", "content_filter", usage)
+    if prompt.call and content == whole:
+        return Answer("", "tool_calls", usage, prompt.call)
     return Answer(content, "stop" if content == whole else "length", usage)
 
 
@@ -108,6 +119,13 @@ def embed(text: str, dimensions: int) -> list[float]:
             vector[source.randrange(dimensions)] += source.choice((-1.0, 1.0))
     length = math.hypot(*vector)
     return [value / length for value in vector] if length else [1.0, *vector[1:]]
+
+
+def _whole(prompt: Prompt) -> str:
+    """What the model writes if no limit cuts it off."""
+    if prompt.call:
+        return f"{prompt.call.name} {prompt.call.arguments}"
+    return _prose(prompt) if prompt.schema is None else json.dumps(example_of(prompt.schema))
 
 
 def _prose(prompt: Prompt) -> str:
