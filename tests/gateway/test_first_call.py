@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from aiinfra.gateway.pages.snippets import NO_KEY, snippets
+from aiinfra.gateway.pages.snippets import MODEL, NO_KEY, snippets
 from aiinfra.tenants import key_authentication
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
@@ -48,6 +48,7 @@ def test_the_curl_command_sends_json_to_our_address() -> None:
 
 def test_the_settings_of_codex_are_toml_that_names_our_address() -> None:
     settings = tomllib.loads(text_of("codex"))
+    assert settings["model"] == MODEL
     assert settings["model_providers"][settings["model_provider"]]["base_url"] == f"{ADDRESS}/v1"
 
 

@@ -26,7 +26,7 @@ def snippets(address: str, key: str = NO_KEY) -> list[Snippet]:
         Snippet("node", "Node (openai)", "After npm install openai, in a file like call.mjs:", _node(address, key)),
         Snippet("anthropic", "Python (anthropic)", "After pip install anthropic:", _anthropic(address, key)),
         Snippet("claude-code", "Claude Code", "In the terminal that starts it:", _claude_code(address, key)),
-        Snippet("codex", "Codex", "In ~/.codex/config.toml, model_provider above all tables:", _codex(address, key)),
+        Snippet("codex", "Codex", "In ~/.codex/config.toml, model lines above all tables:", _codex(address, key)),
     ]
 
 
@@ -81,6 +81,7 @@ claude -p "{QUESTION}\""""
 
 def _codex(address: str, key: str) -> str:
     return f"""# In the terminal that starts Codex: export AIINFRA_API_KEY={key}
+model = "{MODEL}"
 model_provider = "aiinfra"
 
 [model_providers.aiinfra]
