@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from aiinfra.providers.dialects.rejections import REFERENCE
+from aiinfra.providers.dialects.tool_changes import references
 from aiinfra.providers.tokens import BYTES_PER_TOKEN
 from cost_app.models import BoundMode
 
@@ -69,13 +71,26 @@ def size_of(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]
     """The size of a call: everything in its messages and parameters, with images counted apart."""
     values = [value for message in messages for value in message.values()]
     images = sum(1 for value in values for _ in _images_in(value))
+    texts = [str(_without_images(value) if images else value) for value in [*values, *parameters.values()]]
+    if any(REFERENCE in text for text in texts):
+        texts += _definitions(values, parameters.get("tools") or ())
     return PromptSize(
-        texts=[str(_without_images(value) if images else value) for value in [*values, *parameters.values()]],
+        texts=texts,
         messages=len(messages),
         images=images,
         has_tools=bool(parameters.get("tools") or parameters.get("functions")),
         predicted=str(parameters.get("prediction") or ""),
     )
+
+
+def _definitions(values: Sequence[Any], tools: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The definition of each tool that a message refers to: Anthropic adds it to the prompt every time.
+
+    One that a message has defined is as long as all messages at most.
+    """
+    declared = {tool.get("name"): str(tool) for tool in tools}
+    for name in references(values):
+        yield declared.get(name) or str(values)
 
 
 def estimated_tokens(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], model: str) -> int:

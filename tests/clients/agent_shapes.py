@@ -1,6 +1,6 @@
 """What coding agents send, cut down to its shape.
 
-Recorded with a server on loopback: Claude Code 2.1.197, and Codex 0.171.0 with a provider of its own in `config.toml`.
+Recorded with a server on loopback: Claude Code 2.1.332, and Codex 0.171.0 with a provider of its own in `config.toml`.
 Texts, IDs and schemas are ours.
 """
 
@@ -29,37 +29,67 @@ def _said(text: str, **more: Any) -> Object:
     return {"type": "text", "text": text, **more}
 
 
+WEB_FETCH: Object = {**READ, "name": "WebFetch", "description": "Fetches a page.", "defer_loading": True}
+PLACEHOLDER: Object = {
+    **READ,
+    "name": "DeferredToolPlaceholder",
+    "description": "Never call it.",
+    "defer_loading": True,
+}
+EFFORT: Object = {"effort": "medium"}
+
+
 def _claude_code(model: str, *turns: Object) -> Object:
     asked = [_said("<system-reminder>\nSkills: none.\n</system-reminder>"), _said("Read a.txt")]
+    environment = [_said("# Environment\nPlatform: linux", **CACHED)]
     return {
         "model": model,
-        "messages": [{"role": "user", "content": asked}, *turns],
-        "system": [_said("You are an agent."), _said("Be brief.", **CACHED)],
-        "tools": [READ],
+        "messages": [
+            {"role": "user", "content": asked},
+            {"role": "system", "content": environment, "output_config": EFFORT},
+            *turns,
+        ],
+        "system": [_said("cc_version=2.1.332;"), _said("You are an agent.", **CACHED), _said("Be brief.", **CACHED)],
+        "tools": [READ, WEB_FETCH, PLACEHOLDER],
         "metadata": {"user_id": USER},
         "max_tokens": 32_000,
-        "thinking": {"budget_tokens": 31_999, "type": "enabled"},
+        "thinking": {"type": "adaptive", "display": "omitted"},
         "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "output_config": EFFORT,
         "stream": True,
     }
 
 
 CLAUDE_CODE_HEADERS = {
     "anthropic-version": "2023-06-01",
-    "anthropic-beta": "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27",
+    "anthropic-beta": "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,"
+    "per-turn-control-2026-07-01,mid-conversation-tool-changes-2026-07-01,thinking-token-count-2026-05-13,"
+    "advanced-tool-use-2025-11-20,effort-2025-11-24",
     "anthropic-dangerous-direct-browser-access": "true",
     "x-app": "cli",
+    "x-claude-code-session-id": "0123",
     "x-stainless-retry-count": "0",
 }
 USED: Object = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "/a.txt"}}
 RESULT: Object = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "1\thello", **CACHED}
+SEARCHED: Object = {"type": "tool_use", "id": "toolu_2", "name": "ToolSearch", "input": {"query": "select:WebFetch"}}
+FOUND: Object = {
+    "type": "tool_result",
+    "tool_use_id": "toolu_2",
+    "content": [{"type": "tool_reference", "tool_name": "WebFetch"}],
+}
+TURNS: dict[str, tuple[Object, ...]] = {
+    "first turn": (),
+    "tool result": ({"role": "assistant", "content": [USED]}, {"role": "user", "content": [RESULT]}),
+    "tool search": (
+        {"role": "assistant", "content": [SEARCHED]},
+        {"role": "user", "content": [FOUND, _said("Tool loaded.", **CACHED)]},
+    ),
+}
 CLAUDE_CODE = [
     Shape(f"Claude Code, {model}, {name}", "/v1/messages?beta=true", _claude_code(model, *turns), CLAUDE_CODE_HEADERS)
     for model in ("claude-haiku-4-5", "deepseek-chat")
-    for name, turns in {
-        "first turn": (),
-        "tool result": ({"role": "assistant", "content": [USED]}, {"role": "user", "content": [RESULT]}),
-    }.items()
+    for name, turns in TURNS.items()
 ]
 
 

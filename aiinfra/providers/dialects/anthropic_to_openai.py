@@ -10,9 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+from aiinfra.providers.dialects.rejections import REFERENCE, TOOL_CHANGES, CallRejectedError, Path
+from aiinfra.providers.dialects.tool_changes import offered
 from aiinfra.providers.dialects.tool_images import split
 
+APART = ("system", "tools")
+"""Parameters that are translated together with the messages."""
 SAME = frozenset({"top_p"})
 WITHOUT_EFFECT = frozenset({"cache_control", "diagnostics", "metadata"})
 DEFAULTS: Mapping[str, Any] = {"speed": "standard"}
@@ -35,9 +38,12 @@ def to_openai(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, An
     turns = _system(parameters.get("system"))
     for index, message in enumerate(messages):
         turns += _turns(message, ("messages", index))
-    translated: dict[str, Any] = {}
+    declared = parameters.get("tools") or ()
+    tools = [_tool(tool, path) for path, tool in offered(messages, declared)]
+    translated: dict[str, Any] = {"tools": tools} if tools else {}
+    apart = (*APART, "tool_choice") if declared and not tools else APART
     for name, value in parameters.items():
-        if value is not None and name != "system":
+        if value is not None and name not in apart:
             translated.update(_translated(name, value))
     return turns, translated
 
@@ -47,8 +53,6 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
     match name:
         case "stop_sequences":
             return {"stop": value}
-        case "tools":
-            return {"tools": [_tool(tool, (*path, index)) for index, tool in enumerate(value)]}
         case "tool_choice":
             return _tool_choice(value, path)
         case "thinking":
@@ -162,7 +166,7 @@ def _turns(message: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
             result, shown = _tool_result(block, (*within, index))
             results.append(result)
             images += shown
-        else:
+        elif block.get("type") not in TOOL_CHANGES:
             parts.append(_part(block, (*within, index)))
     said = [*images, *parts]
     return [*results, {"role": role, "content": said}] if said else results
@@ -196,6 +200,8 @@ def _part(block: Mapping[str, Any], path: Path) -> dict[str, Any]:
     match block.get("type"):
         case "text":
             return {"type": "text", "text": _required(block, "text", path)}
+        case kind if kind == REFERENCE:
+            return {"type": "text", "text": f"The tool {block['tool_name']} is available now."}
         case "image" if isinstance(source, Mapping) and source.get("type") == "base64":
             media_type, data = (_required(source, name, within) for name in ("media_type", "data"))
             url = f"data:{media_type};base64,{data}"

@@ -2,12 +2,20 @@
 
 from typing import Any
 
-from aiinfra.providers.dialects.rejections import BLOCKS, DOCUMENT_SOURCES, PARTS, URL_STARTS
+from aiinfra.providers.dialects.rejections import (
+    BLOCKS,
+    CLIENT_TOOLS,
+    DOCUMENT_SOURCES,
+    PARTS,
+    REFERENCE,
+    TOOL_CHANGES,
+    URL_STARTS,
+)
 from aiinfra.providers.dialects.shapes import InnerPart, Shape, Turn
 
 Schema = dict[str, Any]
 NULL: Schema = {"type": "null"}
-CHECKED = ("text", "refusal", "image_url", "document", "tool_result")
+CHECKED = ("text", "refusal", "image_url", "document", "tool_result", REFERENCE, *TOOL_CHANGES)
 """Types of parts of which more than the type is checked."""
 
 
@@ -45,10 +53,17 @@ def _texts_or(parts: list[Schema], least: int, characters: int = 0) -> list[Sche
 
 _MEMBERS = members_of(InnerPart)
 _URL = {"type": "string", "pattern": f"^({'|'.join(URL_STARTS)})"}
+_KIND = {"anyOf": [NULL, {"type": "string", "pattern": f"^({'|'.join(CLIENT_TOOLS)}|$)"}]}
+_CHANGED_TOOLS = [
+    _object({"type": _one_of(REFERENCE), "name": {"type": "string"}}),
+    _object({"type": _one_of("tool_definition"), "definition": _object({"name": {"type": "string"}}, type=_KIND)}),
+]
 _INNER_PARTS = [
     _object({"type": _one_of(*sorted({*PARTS, *BLOCKS} - {*CHECKED}))}),
     *(_object({"type": _one_of(kind), kind: {"type": "string"}}) for kind in ("text", "refusal")),
     _object({"type": _one_of("image_url"), "image_url": _object({"url": _URL})}),
+    _object({"type": _one_of(REFERENCE), "tool_name": {"type": "string"}}),
+    _object({"type": _one_of(*TOOL_CHANGES), "tool": {"anyOf": _CHANGED_TOOLS}}),
     _object({"type": _one_of("document"), "source": _object({"type": _one_of(*DOCUMENT_SOURCES)})}),
 ]
 _TOOL_RESULT = _object({"type": _one_of("tool_result")}, content={"anyOf": [*_texts_or(_INNER_PARTS, 0), NULL]})

@@ -41,7 +41,21 @@ ONE_ONLY = ("n", "best_of")
 # Tuples, not sets: what a client sends as a type may be an object, which has no hash.
 PARTS = ("text", "image_url", "refusal")
 """Content parts of OpenAI's dialect whose tokens can be bounded. Audio has no price, and a file no known length."""
-BLOCKS = ("text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result", "document")
+REFERENCE, ADDITION, REMOVAL = "tool_reference", "tool_addition", "tool_removal"
+TOOL_CHANGES = (ADDITION, REMOVAL)
+"""Content blocks that change the tools from there on, and have no text of their own."""
+BLOCKS = (
+    "text",
+    "image",
+    "tool_use",
+    "tool_result",
+    "thinking",
+    "redacted_thinking",
+    "search_result",
+    "document",
+    REFERENCE,
+    *TOOL_CHANGES,
+)
 """Content blocks of Anthropic's dialect whose tokens can be bounded."""
 DOCUMENT_SOURCES = ("text", "content")
 """A PDF's pages are billed as images, and their number is unknown."""
@@ -126,9 +140,31 @@ def _check_part(part: Mapping[str, Any], path: Path) -> None:
         raise CallRejectedError((*path, kind), "Field required")
     if kind == "image_url":
         _check_url(part.get("image_url"), (*path, "image_url"))
+    if kind == REFERENCE:
+        _require_name(part, "tool_name", path)
+    if kind in TOOL_CHANGES:
+        _check_change(part.get("tool"), (*path, "tool"))
     source = part.get("source")
     if kind == "document" and (not isinstance(source, Mapping) or source.get("type") not in DOCUMENT_SOURCES):
         raise CallRejectedError((*path, "source"), "Only documents with their text are supported.")
+
+
+def _check_change(tool: object, path: Path) -> None:
+    """A tool of the request by its name, or a definition: tools of servers would run at the provider."""
+    tool = tool if isinstance(tool, Mapping) else {}
+    definition = tool.get("definition")
+    if tool.get("type") == "tool_definition" and isinstance(definition, Mapping):
+        _check_tool(definition, (*path, "definition"))
+        _require_name(definition, "name", (*path, "definition"))
+    elif tool.get("type") == REFERENCE:
+        _require_name(tool, "name", path)
+    else:
+        raise CallRejectedError((*path, "type"), "Only a tool that the client runs can be added or removed.")
+
+
+def _require_name(holder: Mapping[str, Any], name: str, path: Path) -> None:
+    if not isinstance(holder.get(name), str):
+        raise CallRejectedError((*path, name), "Field required")
 
 
 def _check_url(image: object, path: Path) -> None:

@@ -44,6 +44,31 @@ class _Source(Shape):
     content: str | list[Object] | None = None
 
 
+class _Function(Shape):
+    name: str | None = None
+    description: str | None = None
+    parameters: Object | None = None
+    strict: bool | None = None
+
+
+class _Tool(_Function):
+    """OpenAI's tools have a function or a custom tool, Anthropic's are one."""
+
+    type: str | None = None
+    function: _Function | None = None
+    custom: Object | None = None
+    input_schema: Object | None = None
+    cache_control: Object | None = None
+
+
+class _ToolChange(Shape):
+    """The tool that a block refers to, or defines."""
+
+    type: str | None = None
+    name: str | None = None
+    definition: _Tool | None = None
+
+
 class InnerPart(Shape):
     """A part without parts of its own."""
 
@@ -60,6 +85,8 @@ class InnerPart(Shape):
     data: str | None = None
     title: str | None = None
     tool_use_id: str | None = None
+    tool_name: str | None = None
+    tool: _ToolChange | None = None
     is_error: bool | None = None
 
 
@@ -92,23 +119,6 @@ class Turn(Shape):
     function_call: _CalledFunction | None = None
     reasoning_content: str | None = None
     thinking_blocks: list[InnerPart] | None = None
-
-
-class _Function(Shape):
-    name: str | None = None
-    description: str | None = None
-    parameters: Object | None = None
-    strict: bool | None = None
-
-
-class _Tool(_Function):
-    """OpenAI's tools have a function or a custom tool, Anthropic's are one."""
-
-    type: str | None = None
-    function: _Function | None = None
-    custom: Object | None = None
-    input_schema: Object | None = None
-    cache_control: Object | None = None
 
 
 class _ToolChoice(Shape):

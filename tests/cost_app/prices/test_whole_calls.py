@@ -30,6 +30,19 @@ def test_schemas_and_tools_are_part_of_the_prompt(mode: str) -> None:
     assert tokens(HELLO, mode=mode, tools=tools) > tokens(HELLO, mode=mode) + 1_000 + TOKENS_FOR_TOOLS
 
 
+def test_each_reference_to_a_tool_counts_as_its_definition() -> None:
+    tool = {"name": "f", "description": "word " * 1_000, "input_schema": {}, "defer_loading": True}
+    found = {"type": "tool_result", "content": [{"type": "tool_reference", "tool_name": "f"}]}
+    defined = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
+    added = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}}
+
+    def bound(*blocks: dict[str, Any], **parameters: Any) -> int:
+        return tokens([*HELLO, {"role": "user", "content": list(blocks)}], **parameters)
+
+    assert bound(found, found, tools=[tool]) > bound(tools=[tool]) + 2 * 5_000
+    assert bound(defined, added) > bound(defined) + 5_000
+
+
 @pytest.mark.parametrize("part", [IMAGE, BLOCK, {"type": "tool_result", "content": [BLOCK]}], ids=range(3))
 def test_an_image_counts_with_its_maximum_and_not_with_its_bytes(part: dict[str, Any]) -> None:
     bound = tokens([{"role": "user", "content": [part, part]}])

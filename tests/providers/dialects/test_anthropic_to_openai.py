@@ -138,6 +138,40 @@ def test_what_cannot_be_expressed_is_named(messages: list[Any], parameters: dict
     assert refusal.value.param == named
 
 
+def offered(tools: list[Any], *blocks: dict[str, Any], **parameters: Any) -> list[str]:
+    """The functions of a call whose messages have these blocks, each in one of its own."""
+    turns = [{"role": "user", "content": "Hi"}, *({"role": "system", "content": [block]} for block in blocks)]
+    _, translated = to_openai(turns, {"tools": tools, **parameters})
+    assert ("tools" in translated) == ("tool_choice" in translated) == bool(translated.get("tools"))
+    return [tool["function"]["name"] for tool in translated.get("tools", ())]
+
+
+def test_deferred_tools_are_offered_once_a_tool_search_has_found_them() -> None:
+    deferred = {**TOOL, "name": "multiply", "defer_loading": True}
+    found = {"type": "tool_reference", "tool_name": "multiply"}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [found]}
+    choice = {"tool_choice": {"type": "auto"}}
+    assert offered([TOOL, deferred], **choice) == ["add"]
+    assert offered([deferred], **choice) == []
+    assert offered([TOOL, deferred], result, **choice) == ["add", "multiply"]
+    [turn] = turns_of({"role": "user", "content": [result]})
+    assert turn == {"role": "tool", "tool_call_id": "c1", "content": "The tool multiply is available now."}
+
+
+def test_tools_are_added_and_withdrawn_in_the_middle_of_a_conversation() -> None:
+    choice = {"tool_choice": {"type": "auto"}}
+    reference = {"type": "tool_reference", "name": "add"}
+    definition = {"type": "tool_definition", "definition": {**TOOL, "name": "divide"}}
+    removal, addition = ({"type": f"tool_{what}", "tool": reference} for what in ("removal", "addition"))
+    assert offered([TOOL], removal, **choice) == []
+    assert offered([TOOL], removal, addition, **choice) == ["add"]
+    assert offered([TOOL], {"type": "tool_addition", "tool": definition}, **choice) == ["add", "divide"]
+    assert turns_of({"role": "system", "content": [removal, text("Less.")]}) == [
+        {"role": "system", "content": [text("Less.")]}
+    ]
+    assert turns_of({"role": "system", "content": [removal]}) == []
+
+
 def test_a_conversation_with_tools_survives_the_way_there_and_back() -> None:
     messages = [
         {"role": "user", "content": [text("add"), {"type": "image_url", "image_url": {"url": "https://e.org/c"}}]},
