@@ -1,9 +1,14 @@
 """The files in `deploy/` and the image: what they name exists, and what they promise is set."""
 
 import configparser
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +72,37 @@ def test_the_image_contains_the_product_and_runs_as_nobody_special() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[0] == "*"
     assert {f"!{name}" for name in [*copied, "requirements.txt"]} == {line for line in ignored if line.startswith("!")}
+
+
+class _Health(BaseHTTPRequestHandler):
+    """A web server of which only the liveness probe answers."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def is_healthy(port: int) -> bool:
+    """What the image's health check finds for a web server on this port."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^HEALTHCHECK .*\n  CMD (.+)$", text, re.MULTILINE)
+    python, *arguments = json.loads(command)
+    assert python == "python"
+    environment = {**os.environ, "PORT": str(port)}
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_the_image_is_healthy_while_its_web_server_answers() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Health) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert is_healthy(server.server_port)
+        thread.join()
+    assert not is_healthy(server.server_port)
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)

@@ -20,7 +20,7 @@ class Program:
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.env = dict(env)
-        self._argv = list(argv)
+        self.argv = list(argv)
         self._log = log
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._orphans: list[psutil.Process] = []
@@ -37,7 +37,7 @@ class Program:
             self._orphans += self.group()
         with self._log.open("ab") as log:
             environment = {**os.environ, **self.env, **env}
-            self._process = begin(self._argv, environment, stdout=log, stderr=log, new_session=True)
+            self._process = begin(self.argv, environment, stdout=log, stderr=log, new_session=True)
 
     def children(self) -> list[psutil.Process]:
         """The processes that it forked and that live."""

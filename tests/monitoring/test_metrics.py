@@ -259,3 +259,11 @@ def test_the_dashboard_and_the_rules_can_be_loaded() -> None:
     assert all(target["expr"] for panel in board["panels"] for target in panel["targets"])
     (group,) = yaml.safe_load((ROOT / ARTIFACTS[1]).read_text(encoding="utf-8"))["groups"]
     assert all(rule["expr"] and rule["annotations"]["summary"] for rule in group["rules"])
+
+
+def test_a_rule_says_that_redis_is_away(prometheus: Caller, settings: Settings) -> None:
+    (group,) = yaml.safe_load((ROOT / ARTIFACTS[1]).read_text(encoding="utf-8"))["groups"]
+    (absent,) = {name for rule in group["rules"] for name in re.findall(r"absent\((\w+)\)", rule["expr"])}
+    assert (absent,) in parsed(prometheus.get(METRICS))
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert (absent,) not in parsed(prometheus.get(METRICS))
