@@ -1,13 +1,17 @@
 """Counts what a block of code asks of the database and of Redis: costs that are the same on a busy machine."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection
 from redis.connection import AbstractConnection
+
+from aiinfra import timed_cache
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE")
@@ -36,8 +40,11 @@ class Costs:
 
 @contextmanager
 def counted_costs() -> Iterator[Costs]:
-    """What this thread's database connection does in the block, and all of the process's Redis connections."""
-    costs = Costs()
+    """What this thread's database connection does in the block, and all of the process's Redis connections.
+
+    Nothing that this process has kept becomes too old in the block, however slow the machine is.
+    """
+    costs, entered = Costs(), time.monotonic()
     commit, send = connection._commit, AbstractConnection.send_packed_command
 
     def counted_commit() -> None:
@@ -49,6 +56,7 @@ def counted_costs() -> Iterator[Costs]:
         send(self, *arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(costs.note_statement):
+        patch.setattr(timed_cache, "time", SimpleNamespace(monotonic=lambda: entered))
         patch.setattr(connection, "_commit", counted_commit)
         patch.setattr(AbstractConnection, "send_packed_command", counted_send)
         yield costs
