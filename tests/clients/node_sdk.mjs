@@ -74,5 +74,17 @@ async function conflict() {
   return failure({ model, messages: others }, options);
 }
 
-const tasks = { answers, conflict, failure: () => failure({ model, messages: others }, {}) };
+async function broken() {
+  const stream = await client.chat.completions.create({ model, messages, stream: true });
+  let text = "";
+  requests = 0;
+  try {
+    for await (const chunk of stream) text += chunk.choices[0].delta.content ?? "";
+    return null;
+  } catch (error) {
+    return { began: text !== "", isApiError: error instanceof OpenAI.APIError, code: error.code, requests };
+  }
+}
+
+const tasks = { answers, broken, conflict, failure: () => failure({ model, messages: others }, {}) };
 console.log(JSON.stringify(await tasks[process.argv[2]]()));

@@ -19,6 +19,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Budget
 from tests.clients.conftest import full_room
+from tests.providers.conftest import SandboxClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SDK = "openai@6.49.0"
@@ -66,6 +67,16 @@ def test_every_kind_of_call_is_answered(node: Callable[[str], Any]) -> None:
     assert (seen["parts"], seen["embeddings"]) == ("chat.completion", [1536, 1536])
     assert seen["responses"]["whole"] == seen["responses"]["streamed"]
     assert {"gpt-4", "text-embedding-3-small"} <= set(seen["models"])
+
+
+@pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
+def test_a_fault_in_the_middle_of_a_stream_is_an_error_and_not_retried(
+    node: Callable[[str], Any], sandbox: SandboxClient, kind: str
+) -> None:
+    sandbox.behave(faults=[{"kind": kind}]).raise_for_status()
+    seen = node("broken")
+    assert seen.pop("code")
+    assert seen == {"began": True, "isApiError": True, "requests": 0}
 
 
 def test_errors_are_retried_where_a_repeat_helps(

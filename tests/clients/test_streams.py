@@ -7,9 +7,12 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from django.db.models import Sum
 
+from aiinfra import database_time
 from aiinfra.tenants.scope import system_scope
-from cost_app.models import Attempt
+from cost_app.ledger.sweeper import sweep_unknown_outcomes
+from cost_app.models import Attempt, LedgerEntry
 from queue_app.models import AIRequest
 from tests.gateway.stepwise import MODEL, Stepwise
 from tests.providers.conftest import SandboxClient
@@ -60,12 +63,14 @@ def test_every_door_streams_every_provider_and_replays_it_from_the_cache(
     assert ask(door, model) == (text, 0)
 
 
+@pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
 @pytest.mark.parametrize("model", [OPENAIS, CLAUDE])
 @pytest.mark.parametrize("door", ["chat", "responses", "messages"])
-def test_an_error_in_the_middle_is_one_that_the_sdk_raises(
-    sandbox: SandboxClient, ask: Callable[[str, str], tuple[str, int]], door: str, model: str
+def test_a_fault_in_the_middle_is_an_error_that_the_sdk_raises_and_booked_as_billed(
+    sandbox: SandboxClient, ask: Callable[[str, str], tuple[str, int]], door: str, model: str, kind: str
 ) -> None:
-    sandbox.behave(faults=[{"kind": "stream_error", "provider": "anthropic" if model == CLAUDE else "deepseek"}])
+    provider = "anthropic" if model == CLAUDE else "deepseek"
+    sandbox.behave(faults=[{"kind": kind, "provider": provider}]).raise_for_status()
     expected: dict[str, tuple[type[Exception], ...]] = {
         "chat": (openai.APIError,),
         "responses": (openai.APIError, RuntimeError),
@@ -76,6 +81,18 @@ def test_an_error_in_the_middle_is_one_that_the_sdk_raises(
     with system_scope():
         [request] = AIRequest.objects.all()
     assert (request.status, request.attempt_number) == ("failed", 1)
+    assert_booked_as_billed(sandbox)
+
+
+def assert_booked_as_billed(sandbox: SandboxClient) -> None:
+    """The only call is in the ledger once, with what the provider reports that it has billed."""
+    with system_scope():
+        Attempt.objects.filter(state="estimated").update(deadline_at=database_time.now())
+        sweep_unknown_outcomes()
+        attempt = Attempt.objects.get()
+        assert LedgerEntry.objects.aggregate(Sum("nano"))["nano__sum"] == attempt.cost_nano > 0
+    [row] = sandbox.bills(attempt.id)
+    assert (attempt.input_tokens, attempt.output_tokens) == (row["usage"]["input"], row["usage"]["output"])
 
 
 def test_a_response_that_fails_in_the_middle_says_why(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:

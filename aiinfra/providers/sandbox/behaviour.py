@@ -31,6 +31,8 @@ class FaultKind(StrEnum):
     STREAM_HOLD = "stream_hold"
     STREAM_RESET = "stream_reset"
     STREAM_ERROR = "stream_error"
+    STREAM_MALFORMED = "stream_malformed"
+    STREAM_END = "stream_end"
     CONTENT_FILTER = "content_filter"
 
 

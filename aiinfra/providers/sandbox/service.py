@@ -91,6 +91,10 @@ class Sandbox:
                 await exchange.reset()
             case FaultKind.STREAM_ERROR:
                 await exchange.send_chunk(dialect.error_event("simulated fault"), last=True)
+            case FaultKind.STREAM_MALFORMED:
+                await exchange.send_chunk(b"data: " + MALFORMED + b"\n\n", last=True)
+            case FaultKind.STREAM_END:
+                await exchange.send_chunk(b"", last=True)
             case _:
                 return False
         return True
