@@ -21,6 +21,7 @@ OF = frozenset({"of", "for", "from"})
 OPERATORS = frozenset("-<>/|=^%\\∈⊂⊃⊆⊇→")
 """Asymmetric operators."""
 OPERANDS = re.compile(rf"\w+|[{re.escape(''.join(sorted(OPERATORS)))}]")
+CALL = re.compile(r"\b(\w+)\(([^()]*)\)")
 HELPING = "did|do|does|is|are|was|were|will|would|can|could|should|has|have"
 SUBJECT = re.compile(rf"^\W*who (?!(?:{HELPING})\b)")
 OBJECT = re.compile(r"^\W*(?:whom\b|who (?:did|do|does)\b)")
@@ -42,6 +43,18 @@ def _operands_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """The same words around the same signs in another order: x - y and y - x."""
     one, other = (OPERANDS.findall(each.text.lower()) for each in (asked, cached))
     return one != other and sorted(one) == sorted(other) and not OPERATORS.isdisjoint(one)
+
+
+def _arguments_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """The same calls with their arguments in another order: range(1, 10) and range(10, 1)."""
+    one, other = (_calls(parsed.text) for parsed in (asked, cached))
+    unordered = ([(name, sorted(each)) for name, each in calls] for calls in (one, other))
+    return one != other and next(unordered) == next(unordered)
+
+
+def _calls(text: str) -> list[tuple[str, list[str]]]:
+    """Name and arguments of each call."""
+    return [(name, [each.strip() for each in arguments.split(",")]) for name, arguments in CALL.findall(text)]
 
 
 def _roles_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -209,6 +222,7 @@ def _is_one_way(parsed: Parsed, first: str, second: str) -> bool:
 
 
 CHECKS = (
-    *(_operands_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged, _kinds_exchanged),
-    *(_modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged, _actors_exchanged),
+    *(_operands_exchanged, _arguments_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged),
+    *(_kinds_exchanged, _modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged),
+    _actors_exchanged,
 )

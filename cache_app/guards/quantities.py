@@ -47,7 +47,10 @@ SCALES = {"hundred": 1e2, "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6
 }
 UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("%", "percent", "pct"), ("%", 1.0)),
-    **dict.fromkeys(("second", "sec"), ("time", 1 / 86400)),
+    **dict.fromkeys(("ns", "nanosecond"), ("time", 1e-9 / 86400)),
+    **dict.fromkeys(("\u00b5s", "\u03bcs", "microsecond"), ("time", 1e-6 / 86400)),
+    **dict.fromkeys(("ms", "msec", "millisecond"), ("time", 1e-3 / 86400)),
+    **dict.fromkeys(("s", "second", "sec"), ("time", 1 / 86400)),
     **dict.fromkeys(("minute", "min", "mins"), ("time", 1 / 1440)),
     **dict.fromkeys(("hour", "hr", "hrs", "h"), ("time", 1 / 24)),
     **dict.fromkeys(("day",), ("time", 1.0)),
@@ -75,6 +78,12 @@ UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("kwh",), ("energy", 1.0)),
     **dict.fromkeys(("mwh",), ("energy", 1e3)),
     **dict.fromkeys(("gwh",), ("energy", 1e6)),
+    **dict.fromkeys(("kw",), ("power", 1.0)),
+    **dict.fromkeys(("mw",), ("power", 1e3)),
+    **dict.fromkeys(("gw",), ("power", 1e6)),
+    **dict.fromkeys(("kbit",), ("data", 1e-3 / 8)),
+    **dict.fromkeys(("mbit",), ("data", 1 / 8)),
+    **dict.fromkeys(("gbit",), ("data", 1e3 / 8)),
     **dict.fromkeys(("kb",), ("data", 1e-3)),
     **dict.fromkeys(("mb",), ("data", 1.0)),
     **dict.fromkeys(("gb",), ("data", 1e3)),
@@ -82,6 +91,7 @@ UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("£", "gbp", "pound", "quid"), ("gbp", 1.0)),
     **dict.fromkeys(("€", "eur", "euro"), ("eur", 1.0)),
     **dict.fromkeys(("$", "usd", "dollar", "buck"), ("usd", 1.0)),
+    **dict.fromkeys(("cent",), ("cents", 1.0)),
     **dict.fromkeys(("¥", "jpy", "yen"), ("jpy", 1.0)),
     **dict.fromkeys(("₹", "rs", "inr", "rupee"), ("inr", 1.0)),
 }
@@ -140,7 +150,7 @@ def _quantity(match: re.Match[str]) -> Quantity:
     if match["currency"] and (match["unit"] or "").lower() == "m":
         value *= 1e6
     dimension, size = _unit(match["currency"] or match["unit"] or "") or ("", 1.0)
-    return Quantity(round(value * size, 9), dimension, written, words in ("one", "second", "half", "pair", "couple"))
+    return Quantity(value * size, dimension, written, words in ("one", "second", "half", "pair", "couple"))
 
 
 def _from_digits(digits: str) -> float:
