@@ -143,7 +143,7 @@ def _fewer_retries(retries: int, tail: dict[str, int], stopped: int) -> Finding:
             figure("attempts beyond the limit", tail["tried"], "calls"),
             figure("of those, answered", tail["answered"], "calls"),
             figure("of those, failed", tail["failed"], "calls"),
-            figure("what the failed ones cost", tail["cost"], "nano"),
+            figure("cost of failed attempts", tail["cost"], "nano"),
             figure("requests that would have ended there", stopped, "calls"),
             figure("average saving per such request", tail["cost"] // stopped if stopped else 0, "nano"),
         ],

@@ -70,8 +70,8 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
             figure("requests", row["calls"], "calls"),
             figure("simple requests", row["simple"], "calls"),
             figure("cost of all requests", row["all_cost"], "nano"),
-            figure("cost of the simple ones", row["cost"], "nano"),
-            *[figure(f"the same at {'/'.join(model)}", cost, "nano") for cost, model in options[:SHOWN]],
+            figure("cost of simple requests", row["cost"], "nano"),
+            *[figure(f"their cost at {'/'.join(model)}", cost, "nano") for cost, model in options[:SHOWN]],
         ],
         rule_terms={"model": name, "to": other},
     )

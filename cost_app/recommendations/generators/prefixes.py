@@ -113,7 +113,7 @@ def _finding(model: Model, found: dict[str, Any], saving: int) -> Finding:
         ],
         figures=[
             figure("calls with a long prefix", found["calls"], "calls"),
-            figure("of them within 5 minutes after the same prefix", found["reads"], "calls"),
+            figure("calls within 5 minutes after the same prefix", found["reads"], "calls"),
             figure("tokens that could be read from the cache", found["tokens"], "tokens"),
             figure("saving from reads", found["saved"], "nano"),
             figure("calls that would fill the cache", found["writes"], "calls"),

@@ -55,9 +55,9 @@ def _figures(found: dict[str, Any], hits: int) -> list[dict[str, Any]]:
         figure("different prompts", found["prompts"], "prompts"),
         figure("answered by the cache", hits, "calls"),
         figure("exact repeats within 24 hours that were missed", found["day"], "calls"),
-        figure("what these cost", found["day_cost"], "nano"),
+        figure("cost of repeats within 24 hours", found["day_cost"], "nano"),
         figure("exact repeats after 24 hours and within 7 days", found["week"], "calls"),
-        figure("what these cost", found["week_cost"], "nano"),
+        figure("cost of repeats within 7 days", found["week_cost"], "nano"),
     ]
 
 

@@ -75,9 +75,9 @@ def _off_peak(model: Model, found: dict[str, Any]) -> Finding:
         ],
         figures=[
             figure("requests of low priority", found["calls"], "calls"),
-            figure("of them in more expensive hours", found["bearing"], "calls"),
-            figure("what these cost", found["cost"], "nano"),
-            figure("the same in the cheapest hours", found["less"], "nano"),
+            figure("requests in more expensive hours", found["bearing"], "calls"),
+            figure("cost in more expensive hours", found["cost"], "nano"),
+            figure("cost in the cheapest hours", found["less"], "nano"),
         ],
         rule_terms={"model": name},
     )
@@ -108,7 +108,7 @@ def _batch(model: Model, found: dict[str, Any]) -> Finding:
         ],
         figures=[
             figure("requests of low priority", found["bearing"], "calls"),
-            figure("what they cost", found["cost"], "nano"),
-            figure("the same in batches", found["less"], "nano"),
+            figure("cost of low-priority requests", found["cost"], "nano"),
+            figure("cost in batches", found["less"], "nano"),
         ],
     )

@@ -28,9 +28,9 @@ def test_reprices_the_simple_requests_at_the_cheapest_allowed_model(traffic: Tra
     assert advice.monthly_nano == 400 * (AT_GPT4 - AT_DEEPSEEK)
     assert advice.percent == 79  # of the 500 calls' cost
     figures = figures_of(advice)
-    assert figures["cost of the simple ones"] == 400 * AT_GPT4
-    assert figures["the same at deepseek/deepseek-chat"] == 400 * AT_DEEPSEEK
-    assert figures["the same at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
+    assert figures["cost of simple requests"] == 400 * AT_GPT4
+    assert figures["their cost at deepseek/deepseek-chat"] == 400 * AT_DEEPSEEK
+    assert figures["their cost at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
 
 
 def test_a_month_is_scaled_from_the_observed_days(traffic: Traffic, advice_of: AdviceOf) -> None:
@@ -92,7 +92,7 @@ def test_uses_the_long_context_price_only_for_long_prompts(
     (advice,) = advice_of(KIND)
 
     short, long = 1_100_000, 1_001 * 2_000 + 100 * 3_000
-    assert figures_of(advice)["the same at openai/gpt-long"] == 200 * (short + long)
+    assert figures_of(advice)["their cost at openai/gpt-long"] == 200 * (short + long)
 
 
 def test_is_silent_below_100_calls(traffic: Traffic, advice_of: AdviceOf) -> None:
