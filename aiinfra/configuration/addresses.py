@@ -173,6 +173,44 @@ class DatabaseUrl:
         return text
 
 
+REDIS_OPTIONS = frozenset(
+    [
+        "client_name",
+        "db",
+        "health_check_interval",
+        "host",
+        "lib_name",
+        "lib_version",
+        "max_connections",
+        "password",
+        "port",
+        "protocol",
+        "retry_on_timeout",
+        "sentinel_password",
+        "sentinel_username",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_read_size",
+        "socket_timeout",
+        "ssl_ca_certs",
+        "ssl_ca_data",
+        "ssl_ca_path",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_check_hostname",
+        "ssl_ciphers",
+        "ssl_exclude_verify_flags",
+        "ssl_include_verify_flags",
+        "ssl_keyfile",
+        "ssl_min_version",
+        "ssl_password",
+        "timeout",
+        "username",
+    ]
+)
+"""redis-py also takes options that no text can express, and some that the code relies on: a URL overrides them."""
+
+
 class RedisUrl:
     """One Redis, as redis-py reads it, or the Sentinels that know where it is."""
 
@@ -182,6 +220,8 @@ class RedisUrl:
     def parse(self, text: str) -> str:
         """See Kind."""
         words = "must be redis://host:port/number, rediss://... (TLS), unix:///path or redis+sentinel://..."
+        if wrong := parse_qs(text.partition("?")[2], keep_blank_values=True).keys() - REDIS_OPTIONS:
+            raise ValueError(f"must not set the option {min(wrong)}")
         if found := sentinels_of(text):
             _check_sentinels(found)
             return text

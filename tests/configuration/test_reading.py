@@ -77,6 +77,8 @@ REFUSED = [
     ("REDIS_URL", "redis://h:99999/0"),
     ("REDIS_URL", "redis://h/first"),
     ("REDIS_URL", "redis://h/0?no_such_option=1"),
+    ("REDIS_URL", "redis://h/0?decode_responses=false"),
+    ("REDIS_URL", "redis+sentinel://h/mymaster?encoding="),
     ("REDIS_URL", "unix://"),
     ("REDIS_URL", "unix://tmp/redis.sock"),
     ("AIINFRA_PUBLIC_URL", "ai.example.com"),
