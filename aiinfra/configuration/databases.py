@@ -15,6 +15,10 @@ DEFAULTS = {
     "tcp_user_timeout": "15000",
 }
 """A host that disappears must not hold threads for the quarter of an hour that TCP would wait."""
+ISOLATION = r"-c default_transaction_isolation=read\ committed"
+"""The level that all statements are written for, whatever the role or the database has as its default. At others,
+transactions that run at the same time fail, and have to be tried again.
+"""
 NUMBERS = {*DEFAULTS, "keepalives"}
 PORT_MAX = 65_535
 RECONNECT_S = 4.0
@@ -50,9 +54,9 @@ def postgres_settings(
     options = {**DEFAULTS, **options}
     if "," in options.get("host", ""):
         options.setdefault("target_session_attrs", "read-write")
-    if statement_timeout_s and not by_transaction:
-        limit = f"-c statement_timeout={statement_timeout_s * 1000}"
-        options["options"] = f"{limit} {options.get('options', '')}".strip()
+    if not by_transaction:
+        limit = f"-c statement_timeout={statement_timeout_s * 1000} " if statement_timeout_s else ""
+        options["options"] = f"{ISOLATION} {limit}{options.get('options', '')}".strip()
     pool = {"min_size": 1, "max_size": pool_size, "timeout": POOL_WAIT_S, "reconnect_timeout": RECONNECT_S}
     return {
         "ENGINE": "aiinfra.postgres",
@@ -80,6 +84,8 @@ def postgres_options(url: str) -> dict[str, str]:
     options = {name: str(value) for name, value in found.items()}
     if overwritten := [name for name in DJANGO_SETS if name in options]:
         raise ValueError(f"must not set {overwritten[0]}")
+    if "default_transaction_isolation" in options.get("options", ""):
+        raise ValueError("must not set default_transaction_isolation")
     if not options.get("dbname"):
         raise ValueError("must name a database after the host: postgres://user@host:port/name")
     _check_values(options)

@@ -58,9 +58,17 @@ def test_a_connection_that_hangs_has_limits() -> None:
     options = settings_of("options=-c%20work_mem%3D8MB")["OPTIONS"]
     assert isinstance(options, dict)
     assert DEFAULTS.items() <= options.items()
-    assert options["options"] == "-c statement_timeout=60000 -c work_mem=8MB"
+    assert options["options"].endswith(" -c statement_timeout=60000 -c work_mem=8MB")
     assert options["pool"]["timeout"] <= 5
     assert options["pool"]["reconnect_timeout"] <= 5
+
+
+@pytest.mark.parametrize("limit_s", [0, 60])
+def test_the_isolation_level_is_not_the_servers_default(limit_s: int) -> None:
+    options = settings_of(statement_timeout_s=limit_s)["OPTIONS"]["options"]  # type: ignore[index]
+    assert options.startswith(r"-c default_transaction_isolation=read\ committed")
+    with pytest.raises(ValueError, match="must not set default_transaction_isolation"):
+        settings_of("options=-c%20default_transaction_isolation%3Dserializable")
 
 
 def test_a_pool_by_transaction_gets_no_startup_options_and_no_cursors_of_the_server() -> None:
