@@ -27,7 +27,7 @@ test-quick: install-dev  ## Run the unit tests on SQLite, without the slow ones 
 test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (18 to 45 minutes)
 	@$(BIN)/python -m tests
 
-test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 8 minutes)
+test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 5 minutes)
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/hosts
 
 mutants: install-dev  ## Break the code on purpose and check that tests notice (SAMPLE=, SEED=, MODULES=, WORKERS=)

@@ -55,9 +55,12 @@ PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()),
 PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
-PARTS = [UNIT, PROCESSES, UNIT_POSTGRES, PROCESSES_POSTGRES, BROWSER]
-"""Taken in this order, `AT_ONCE` at a time: process and browser tests mostly wait, unit tests compute."""
-AT_ONCE = 2
+HOSTS = Part("tests of several hosts", "hosts", ("tests/hosts",), workers=2, distribution="loadfile")
+PARTS = [UNIT, PROCESSES, HOSTS, UNIT_POSTGRES, PROCESSES_POSTGRES, BROWSER]
+"""Taken in this order, `AT_ONCE` at a time: unit tests compute, and all others mostly wait."""
+AT_ONCE = 3
+SERVERS = ("haproxy", "pgbouncer")
+"""What tests of several hosts need, apart from PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def main(arguments: list[str]) -> int:
         return _last_word([result], [gap], is_failing=False)
     postgres = _postgres()
     missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
-    missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES}
+    missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES, HOSTS}
+    missing |= {HOSTS} if list(_missing_servers()) else set()
     with ThreadPoolExecutor(AT_ONCE) as threads:
         parts = [part for part in PARTS if part not in missing]
         results = list(threads.map(lambda part: _run_and_print(part, postgres), parts))
@@ -96,6 +100,13 @@ def _postgres() -> str:
     except psycopg.OperationalError:
         return ""
     return url
+
+
+def _missing_servers() -> Iterator[str]:
+    """Programs that are not installed; Debian keeps some off the PATH."""
+    for name in SERVERS:
+        if not (shutil.which(name) or shutil.which(name, path="/usr/sbin")):
+            yield name
 
 
 _printing = threading.Lock()
@@ -162,6 +173,8 @@ def _counts(report: Path) -> tuple[int, Counter[str]]:
 def _gaps(missing: set[Part]) -> Iterator[str]:
     if UNIT_POSTGRES in missing:
         yield "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; everything ran on SQLite only"
+    if HOSTS in missing:
+        yield f"the tests of several hosts: they need {', '.join(_missing_servers()) or 'PostgreSQL'}"
     if BROWSER in missing:
         yield f"the browser tests: there is no {CHROMIUM}"
 

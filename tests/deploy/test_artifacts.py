@@ -140,6 +140,7 @@ def test_haproxy_probes_readiness_and_hides_metrics() -> None:
     assert "option httpchk GET /readyz" in text
     assert "deny_status 404 if { path /metrics }" in text
     assert f"WEB_LAME_DUCK_S ({WEB_LAME_DUCK_S.default})" in text
+    assert "timeout check 10s" in text, "a host that takes a second to answer would count as down"
 
 
 def test_caddy_probes_readiness_and_hides_metrics() -> None:

@@ -1,1 +1,1 @@
-"""Several hosts and their servers. `make test-hosts` runs these tests, `make test` does not."""
+"""Several hosts and their servers."""

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,9 @@ import httpx2
 import pytest
 
 from tests.faults.databases import Postgres, fresh_postgres, postgres_answers, postgres_template
-from tests.faults.stack import Stack
+from tests.faults.stack import MANAGE, Stack
 from tests.hosts.proxy import Proxy
 from tests.support.processes import ROOT, free_port
-
-MANAGE = [sys.executable, "manage.py"]
-GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
 
 
 @dataclass

@@ -7,11 +7,8 @@ from typing import Any
 import httpx2
 
 from tests.faults.program import Program
-from tests.faults.stack import PATIENCE_S, Stack, order
+from tests.faults.stack import GUNICORN, MANAGE, PATIENCE_S, Stack, order
 from tests.support.processes import ROOT, answers, free_port, wait_until
-
-GUNICORN = ["-P", "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi", "--chdir"]
-"""-P: the code is that of PYTHONPATH, not of the directory in which the tests run."""
 
 
 class SecondHost:
@@ -30,13 +27,17 @@ class SecondHost:
             "PORT": str(port),
             "SECRET_KEY": (stack.directory / "secret_key").read_text().strip(),
             "API_KEY_PEPPER": (stack.directory / "api_key_pepper").read_text().strip(),
-            "PYTHONPATH": str(root),
             **settings,
         }
-        manage = [sys.executable, str(root / "manage.py")]
+        manage, web = MANAGE, GUNICORN
+        if root != ROOT:
+            # -P: the code is that of PYTHONPATH, not of the directory in which the tests run.
+            manage, web = [sys.executable, str(root / "manage.py")], [sys.executable, "-P", *GUNICORN[1:]]
+            web += ["--chdir", str(root)]
+            self.env["PYTHONPATH"] = str(root)
         self.workers = Program("workers-b", [*manage, "worker"], self.env, directory / "workers.log")
         self.scheduler = Program("scheduler-b", [*manage, "scheduler"], self.env, directory / "scheduler.log")
-        self.web = Program("web-b", [sys.executable, *GUNICORN, str(root)], self.env, directory / "web.log")
+        self.web = Program("web-b", web, self.env, directory / "web.log")
         self.programs = [self.workers, self.scheduler, self.web]
 
     def start(self) -> None:

@@ -6,7 +6,6 @@ Behind pgbouncer, the product also runs with row-level security.
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +16,8 @@ from tests.faults.program import Program
 from tests.faults.stack import MANAGE, Stack
 from tests.hosts.clusters import AS_POSTGRES, DATABASE, Server
 from tests.hosts.load import Load
-from tests.support.processes import ROOT, free_port, wait_until
+from tests.support.forked import run
+from tests.support.processes import free_port, wait_until
 
 CONNECTIONS = 20
 POOL = 8
@@ -134,9 +134,7 @@ def test_pgbouncer_gives_each_transaction_a_server(stack: Stack) -> None:
     ((count,),) = stack.database.rows("SELECT COUNT(*) FROM queue_app_airequest")
     script = ITERATE.format(count=ITERATORS)
     assert stack.manage("shell", "--no-imports", "-c", script).split() == [str(count)] * ITERATORS
-    found = subprocess.run(
-        [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, text=True, check=False
-    )
+    found = run([*MANAGE, "doctor"], {**os.environ, **stack.env})
     assert "Row-level security is on" in found.stdout, found.stderr
 
 

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +18,8 @@ from tests.faults.databases import Postgres, Sqlite
 from tests.faults.stack import MANAGE, MODEL, SLOTS, WHOLE_ANSWER, Stack, order, seconds, text
 from tests.hosts.clusters import Server
 from tests.hosts.small_disk import SmallDisk, small_disk
-from tests.support.processes import ROOT, wait_until
+from tests.support.forked import run
+from tests.support.processes import wait_until
 
 LARGE, SMALL = 200_000, 100
 """Characters of a prompt. A small one still fits where a large one doesn't."""
@@ -151,7 +151,4 @@ def has_expired(stack: Stack, requests: list[str]) -> bool:
 
 
 def doctor(stack: Stack) -> str:
-    environment = {**os.environ, **stack.env}
-    return subprocess.run(
-        [*MANAGE, "doctor"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    ).stdout
+    return run([*MANAGE, "doctor"], {**os.environ, **stack.env}).stdout

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.program import Program
 from tests.faults.stack import MANAGE, SLOTS, Stack
 from tests.hosts.certificates import write_certificate
+from tests.support.forked import run
 from tests.support.processes import ROOT, free_port
 
 PASSWORD = "a-password-of-the-test"
@@ -59,8 +59,6 @@ def test_the_documented_rights_are_enough(stack: Stack) -> None:
     stack.release()
     assert set(assert_sound(stack, [*in_flight, *waiting, *answers]).values()) == {"completed"}
     assert stack.is_cached("Is this cached 1?")
-    doctor = subprocess.run(
-        [*MANAGE, "doctor"], cwd=ROOT, env={**os.environ, **stack.env}, capture_output=True, text=True, check=False
-    )
+    doctor = run([*MANAGE, "doctor"], {**os.environ, **stack.env})
     assert "Redis evicts nothing" in doctor.stdout, doctor.stderr
     assert stack.redis.execute_command("ACL", "LOG") == []

@@ -1,14 +1,11 @@
 """A restore drill: the database comes back from a dump, Redis comes back empty, and the books agree."""
 
-import os
-import subprocess
 from urllib.parse import urlsplit
 
-from tests.faults.audit import assert_sound
+from tests.faults.audit import assert_agreement, assert_sound
 from tests.faults.databases import administer
-from tests.faults.stack import MANAGE, SLOTS, Stack
+from tests.faults.stack import SLOTS, Stack
 from tests.hosts.clusters import dump, restore
-from tests.support.processes import ROOT, wait_until
 
 
 def test_what_the_dump_has_is_completed_and_the_books_agree(stack: Stack) -> None:
@@ -35,11 +32,4 @@ def test_what_the_dump_has_is_completed_and_the_books_agree(stack: Stack) -> Non
     requests = [*done, *in_flight, *waiting]
     assert stack.statuses([*requests, late]).keys() == set(requests)
     assert set(assert_sound(stack, requests).values()) == {"completed"}
-    wait_until(lambda: reconcile(stack) == 0, "the books to agree")
-
-
-def reconcile(stack: Stack) -> int:
-    """The exit status."""
-    command = [*MANAGE, "reconcile", "--strict"]
-    environment = {**os.environ, **stack.env}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode
+    assert_agreement(stack)

@@ -1,7 +1,6 @@
 """Redis behind Sentinels: when it dies and they promote its replica, everything that was accepted is completed."""
 
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +17,8 @@ from aiinfra.stack.bundled_redis import redis_binary
 from tests.faults.audit import assert_sound
 from tests.faults.program import Program
 from tests.faults.stack import MANAGE, PATIENCE_S, SLOTS, Stack
-from tests.support.processes import ROOT, free_port, wait_until
+from tests.support.forked import run
+from tests.support.processes import free_port, wait_until
 
 SERVICE = "main"
 BETWEEN_REQUESTS_S = 0.2
@@ -96,8 +96,7 @@ def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_doctor_and_the_pages_of_rq_find_redis(stack: Stack, guarded: Guarded) -> None:
-    environment = {**os.environ, **stack.env}
-    doctor = subprocess.run([*MANAGE, "doctor"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    doctor = run([*MANAGE, "doctor"], {**os.environ, **stack.env})
     assert "Redis evicts nothing" in doctor.stdout, doctor.stderr
     assert get_redis_connection(rq_address(guarded.url)).ping()
 
