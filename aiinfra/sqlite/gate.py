@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NEXT_POLL_S = 0.004
-GATE_POLL_S = 0.001
-"""How often the process that is next tries again. A transaction takes 1 to 5 ms."""
+NEXT_POLL_S = 0.001
+GATE_POLL_S = 0.0001
+"""How often a process tries to become the next one, and how often that one tries to enter. A small transaction takes
+0.5 ms: with polls of 4 and 1 ms, 8 processes that only write made a quarter fewer of them."""
 TURNS = 8
 """Threads of a process that write one after another before it is another process's turn: threads change faster."""
 PATIENCE_S = 2.0
