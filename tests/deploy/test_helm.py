@@ -1,9 +1,10 @@
-"""The Helm chart. With `helm` on PATH it is linted and rendered; without, a small renderer stands in for it."""
+"""The Helm chart, linted and rendered by Helm."""
 
-import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +21,19 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 NAME = "test"
 HOOK = "helm.sh/hook"
 METRICS_SERVER = ["gunicorn", "-c", f"python:{metrics_server.__name__}"]
-needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed")
+HELM = shutil.which("helm") or shutil.which("helm", path=Path(sys.executable).parent)
+pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed, and has no package for this machine")
 
 
+def helm(*arguments: str) -> str:
+    """What a command prints."""
+    return subprocess.run([str(HELM), *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@cache
 def rendered() -> list[dict[str, Any]]:
     """The objects of all templates."""
-    if shutil.which("helm"):
-        command = ["helm", "template", NAME, str(CHART)]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    else:
-        files = sorted((CHART / "templates").glob("*.yaml"))
-        text = "\n---\n".join(render(path.read_text(encoding="utf-8")) for path in files)
-    return [each for each in yaml.safe_load_all(text) if each]
-
-
-def render(text: str) -> str:
-    """What our templates use of Helm's language: values, toYaml, include, and nindent. Raises KeyError for others."""
-    helpers = (CHART / "templates/_helpers.tpl").read_text(encoding="utf-8")
-    parts = dict(re.findall(r'{{- define "(.+?)" -}}\n(.*?)\n{{- end -}}', helpers, re.DOTALL))
-    scope = {"Values": VALUES, "Release": {"Name": NAME}}
-
-    def value(path: str) -> Any:
-        found: Any = scope
-        for name in path.strip(".").split("."):
-            found = found[name]
-        return found
-
-    def block(match: re.Match[str]) -> str:
-        kind, argument, indent = match.groups()
-        inner = yaml.safe_dump(value(argument)) if kind == "toYaml" else render(parts[argument.split('"')[1]])
-        return "\n" + "\n".join(" " * int(indent) + line for line in inner.splitlines())
-
-    text = re.sub(r"\s*{{- (toYaml|include) (.+?) \| nindent (\d+) }}", block, text)
-    return re.sub(r"{{ (\.[\w.]+) }}", lambda match: str(value(match[1])), text)
+    return [each for each in yaml.safe_load_all(helm("template", NAME, str(CHART))) if each]
 
 
 def named(kind: str) -> Mapping[str, dict[str, Any]]:
@@ -65,9 +46,8 @@ def pods() -> dict[str, dict[str, Any]]:
     return {name: each["spec"]["template"]["spec"] for name, each in {**named("Deployment"), **named("Job")}.items()}
 
 
-@needs_helm
 def test_helm_accepts_the_chart() -> None:
-    subprocess.run(["helm", "lint", "--strict", str(CHART)], check=True)
+    helm("lint", "--strict", str(CHART))
 
 
 def test_every_component_exists_and_may_be_disrupted_one_at_a_time() -> None:
