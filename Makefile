@@ -34,7 +34,7 @@ mutants: install-dev  ## Break the code on purpose and check that tests notice (
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(MODULES),--modules $(MODULES))
 
-bench: install-dev  ## Print the table of figures, each beside a yardstick from the same run
+bench: install-dev  ## Print the benchmark results, each next to a baseline from the same run
 	@$(BIN)/python benchmarks/table.py
 
 flames: install-dev  ## Draw the flame graphs in docs/performance.md again
