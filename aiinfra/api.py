@@ -86,9 +86,9 @@ class Operation:
     content_type: str = "application/json"
     door: str = ""
     """The name of an endpoint that sends calls, which a key may be barred from; see `aiinfra.tenants.key_access`."""
-    once: Literal["atomic", "claimed", "own"] = "atomic"
+    once: Literal["atomic", "claimed", "own", "never"] = "atomic"
     """How `Idempotency-Key` is honored: stored in one transaction with the effect; claimed before it, for operations
-    that use Redis or a provider; or stored by the handler with its own row."""
+    that use Redis or a provider; stored by the handler with its own row; or never, as the answer has a secret."""
     once_with: Callable[[ApiCall], tuple[object, ...]] = lambda _call: ()
     """What a repeat must have in common with the first call besides URL and payload, such as headers."""
 
@@ -174,7 +174,7 @@ class Endpoint:
 
 
 def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResponseBase:
-    if call.idempotency_key is None or call.http.method == "GET" or operation.once == "own":
+    if call.idempotency_key is None or call.http.method == "GET" or operation.once in {"own", "never"}:
         result = operation.handler(call, payload)
         return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
     asked = digest_of(call.http.path, operation.summary, payload.model_dump_json(), *operation.once_with(call))

@@ -51,7 +51,7 @@ class DeliveryRow:
     def can_retry(self) -> bool:
         """Whether it can be sent again."""
         unsent = self.delivery.state in {DeliveryState.FAILED, DeliveryState.GIVEN_UP}
-        return unsent and self.delivery.channel.enabled
+        return unsent and (self.delivery.channel is None or self.delivery.channel.enabled)
 
 
 @dataclass(frozen=True)

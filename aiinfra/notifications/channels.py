@@ -1,25 +1,24 @@
 """Add, change, test, and remove channels, and retry deliveries. Audit events contain no URLs or secrets."""
 
-import base64
-import secrets
 from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import WAITING, Channel, ChannelKind, Delivery, DeliveryState
-from aiinfra.notifications.outbox import new_delivery
+from aiinfra.notifications.outbox import new_delivery, request_channel
+from aiinfra.signing_secrets import new_signing_secret
 from aiinfra.tenants import audit
 from aiinfra.tenants.scope import owner_scope
 from aiinfra.webhook_urls import check_url, host_of
 
 CHANNELS_MAX = 20
 UNDECRYPTABLE = "This channel's address or secret can't be decrypted. Restore the secret key, or add the channel again."
-SECRET_BYTES = 24
 NO_MAIL_SERVER = "This installation has no mail server, so it can't send email. Ask its operator to set EMAIL_HOST."
 
 
@@ -76,7 +75,7 @@ def add_channel(
     webhooks, their signing secret, which is never shown again. Raises ChannelError."""
     check_target(kind, target)
     _check_sendable(kind)
-    secret = _new_secret() if kind in SIGNED else ""
+    secret = new_signing_secret() if kind in SIGNED else ""
     with owner_scope(organization_id):
         _check_room(kind, organization_id)
         channel = Channel.objects.create(
@@ -128,7 +127,7 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
         raise ChannelError(problem)
     text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
     message = Notification(type="test", severity="low", title="Test message", text=text)
-    delivery = new_delivery(channel, message)
+    delivery = new_delivery(channel.organization_id, channel, message)
     delivery.save(force_insert=True)
     _record(channel, "channel.tested", actor, {})
     return delivery
@@ -137,13 +136,19 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
 @transaction.atomic
 def retry_delivery(*, delivery: Delivery, actor: str) -> None:
     """Queue a failed delivery again with a full set of attempts. Raises ChannelError if it cannot be retried."""
-    channel = delivery.channel
-    if not channel.enabled:
+    channel = delivery.channel or request_channel()
+    if channel is not None and not channel.enabled:
         raise ChannelError("This channel was removed or disabled.")
     unsent = Delivery.objects.filter(id=delivery.id, state__in=[DeliveryState.FAILED, DeliveryState.GIVEN_UP])
     if not unsent.update(state=DeliveryState.PENDING, tries=0, next_try_at=timezone.now()):
         raise ChannelError("This message was already sent or is about to be sent.")
-    _record(channel, "delivery.retried", actor, {"message": [None, delivery.message_id]})
+    audit.record(
+        organization_id=delivery.organization_id,
+        actor=actor,
+        verb="delivery.retried",
+        target=str(channel or ChannelKind.REQUESTS.label),
+        changes={"message": [None, delivery.message_id]},
+    )
 
 
 def _check_sendable(kind: str) -> None:
@@ -164,13 +169,12 @@ def _check_room(kind: str, organization_id: int | None) -> None:
 
 
 def _give_up(channel: Channel, why: str) -> None:
-    waiting = Delivery.objects.filter(WAITING, channel=channel)
+    """The channel for request webhooks also stops those that were written while there was none."""
+    theirs = Q(channel=channel)
+    if channel.is_for_requests:
+        theirs |= Q(channel=None, organization=channel.organization_id)
+    waiting = Delivery.objects.filter(WAITING, theirs)
     waiting.update(state=DeliveryState.GIVEN_UP, last_error=why)
-
-
-def _new_secret() -> str:
-    """A signing secret in the format of the Standard Webhooks specification."""
-    return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 
 def _record(channel: Channel, verb: str, actor: str, changes: Mapping[str, Sequence[str | None]]) -> None:

@@ -38,19 +38,29 @@ KEPT_FOR = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Lane:
-    """Deliveries that are sent together: how many at once, through one channel, and to one host, which may be slow.
+    """Deliveries that are sent together: how many at once, for one owner, and to one of its hosts, which may be slow.
 
-    All request webhooks of an organization have one channel, and a channel's messages one host.
+    `owner` is the column that names the owner: a channel, whose messages have one host, or an organization.
     """
 
     rows: Q
+    owner: str
     parallel: int
-    per_channel: int
+    per_owner: int
     per_host: int
 
+    def owner_of(self, delivery: Delivery) -> int:
+        """Whose places the delivery takes."""
+        owner_id: int = getattr(delivery, self.owner)
+        return owner_id
 
-CHANNELS = Lane(OF_CHANNELS, parallel=16, per_channel=2, per_host=2)
-REQUESTS = Lane(OF_REQUESTS, parallel=32, per_channel=16, per_host=8)
+    def host_of(self, delivery: Delivery) -> tuple[int, str]:
+        """The owner and its host. Two organizations that send to one host do not wait for each other."""
+        return self.owner_of(delivery), delivery.host
+
+
+CHANNELS = Lane(OF_CHANNELS, "channel_id", parallel=16, per_owner=2, per_host=2)
+REQUESTS = Lane(OF_REQUESTS, "organization_id", parallel=32, per_owner=16, per_host=8)
 
 
 def deliver_pending() -> int:
@@ -109,27 +119,23 @@ def _claim(lane: Lane, sending: Collection[Delivery] = ()) -> list[Delivery]:
     """Claim deliveries for the free places. SQLite has no row locks and only one writer, so the condition alone
     decides there.
     """
-    channels, hosts = Counter(each.channel_id for each in sending), Counter(_host_of(each) for each in sending)
-    full = [each for each, count in channels.items() if count >= lane.per_channel]
-    candidates = _due(lane, database_time.now()).exclude(channel__in=full)
-    for channel, host in (each for each, count in hosts.items() if count >= lane.per_host):
-        candidates = candidates.exclude(channel=channel, host=host)
-    locked = candidates.select_for_update(skip_locked=True, of=("self",)).select_related("channel")
+    owners, hosts = Counter(map(lane.owner_of, sending)), Counter(map(lane.host_of, sending))
+    full = [each for each, count in owners.items() if count >= lane.per_owner]
+    candidates = _due(lane, database_time.now()).exclude(**{f"{lane.owner}__in": full})
+    for owner, host in (each for each, count in hosts.items() if count >= lane.per_host):
+        candidates = candidates.exclude(**{lane.owner: owner, "host": host})
+    locked = candidates.select_for_update(skip_locked=True, of=("self",)).select_related("channel", "api_key")
     batch: list[Delivery] = []
     for delivery in locked.order_by("next_try_at", "id")[:CANDIDATES]:
         if len(sending) + len(batch) == lane.parallel:
             break
-        has_place = channels[delivery.channel_id] < lane.per_channel and hosts[_host_of(delivery)] < lane.per_host
+        its_owner, its_host = lane.owner_of(delivery), lane.host_of(delivery)
+        has_place = owners[its_owner] < lane.per_owner and hosts[its_host] < lane.per_host
         if has_place and _take(delivery):
-            channels[delivery.channel_id] += 1
-            hosts[_host_of(delivery)] += 1
+            owners[its_owner] += 1
+            hosts[its_host] += 1
             batch.append(delivery)
     return batch
-
-
-def _host_of(delivery: Delivery) -> tuple[int, str]:
-    """Two organizations that send to one host do not wait for each other."""
-    return delivery.channel_id, delivery.host
 
 
 def _take(delivery: Delivery) -> bool:

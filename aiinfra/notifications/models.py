@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from aiinfra.encrypted_fields import EncryptedTextField, Undecryptable
 from aiinfra.partial_indexes import one_of
-from aiinfra.tenants.models import OwnedModel
+from aiinfra.signing_secrets import LENGTH_MAX as SECRET_MAX
+from aiinfra.tenants.models import ApiKey, OwnedModel
 from aiinfra.webhook_urls import LENGTH_MAX
 
 
@@ -38,7 +39,7 @@ class Channel(OwnedModel):
     kind = models.CharField(max_length=16, choices=ChannelKind.choices)
     name = models.CharField(max_length=100)
     target = EncryptedTextField(max_length=LENGTH_MAX, blank=True)
-    secret = EncryptedTextField(max_length=100, blank=True, help_text="signs webhooks; empty for other kinds")
+    secret = EncryptedTextField(max_length=SECRET_MAX, blank=True, help_text="signs webhooks; empty for other kinds")
     min_severity = models.CharField(max_length=16, choices=Severity.choices, default=Severity.MEDIUM)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -79,10 +80,19 @@ class Delivery(OwnedModel):
     """A message to one channel, written in one transaction with the change it reports, and sent afterwards.
 
     `message_id` stays the same across attempts, so that a receiver can recognize a repeat. While a process is sending
-    it, `next_try_at` is when that process counts as lost. A request webhook has its own target.
+    it, `next_try_at` is when that process counts as lost. A request webhook has its own target. It has no channel if
+    the organization had none for request webhooks when it was written; then its API key's secret signs it.
     """
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
+    channel = models.ForeignKey(Channel, null=True, on_delete=models.PROTECT, related_name="deliveries")
+    api_key = models.ForeignKey(
+        ApiKey,
+        null=True,
+        db_index=False,  # no query looks for a key's deliveries
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="the key that sent the request, whose secret signs the webhook if it has one",
+    )
     message_id = models.CharField(max_length=64, unique=True)
     topic = models.CharField(
         max_length=64,
@@ -120,7 +130,25 @@ class Delivery(OwnedModel):
         return f"{self.message_id} {self.state}"
 
     @property
+    def kind(self) -> ChannelKind:
+        """How it is delivered."""
+        return ChannelKind(self.channel.kind) if self.channel else ChannelKind.REQUESTS
+
+    @property
     def url(self) -> str:
-        """Where it is posted."""
-        target: str = self.target or self.channel.target
+        """Where it is sent."""
+        target: str = self.channel.target if self.channel and self.target is None else self.target
         return target
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret of its API key, or else that of its channel; empty without both."""
+        key, secret = self.api_key, self.channel.secret if self.channel else ""
+        if key and key.webhook_secret is not None and key.organization_id == self.organization_id:
+            secret = key.webhook_secret
+        return secret
+
+    @property
+    def is_undecryptable(self) -> bool:
+        """Whether no key of this installation decrypts its address or secret. It can't be sent then."""
+        return isinstance(self.url, Undecryptable) or isinstance(self.signing_secret, Undecryptable)

@@ -3,10 +3,9 @@
 import uuid
 from collections.abc import Collection
 
-from django.db.models import QuerySet
-
 from aiinfra.notifications.messages import Notification, severities_up_to
 from aiinfra.notifications.models import Channel, ChannelKind, Delivery
+from aiinfra.tenants.models import ApiKey
 from aiinfra.tenants.scope import owner_scope
 from aiinfra.webhook_urls import host_of
 
@@ -26,37 +25,52 @@ def send_to(organization_id: int | None, channel_ids: Collection[int], message: 
     return _send(organization_id, message, id__in=channel_ids)
 
 
-def send_request_webhook(organization_id: int, url: str, message: Notification, *, about: str) -> None:
-    """Queue a message for the URL that a request named, signed with the organization's secret for request webhooks.
+def send_request_webhook(
+    organization_id: int, url: str, message: Notification, *, about: str, api_key_id: int | None = None
+) -> None:
+    """Queue a message for the URL that a request named, signed with the secret of its API key or the organization's.
 
-    Nothing is sent if the organization has none any more, or has switched request webhooks off. Costs two statements in
-    the caller's transaction, as `send` does.
+    Nothing is sent if there is neither any more, or the organization has switched request webhooks off. Costs two
+    statements in the caller's transaction, as `send` does, and one more without the organization's secret.
     """
     with owner_scope(organization_id):
-        channel = request_channels().first()
-        if channel is not None:
-            delivery = new_delivery(channel, message)
+        channel = request_channel()
+        if _can_sign(channel, api_key_id):
+            delivery = new_delivery(organization_id, channel, message)
             delivery.target, delivery.host, delivery.about = url, host_of(url), about
+            delivery.api_key_id = api_key_id
             delivery.save(force_insert=True)
 
 
-def request_channels() -> QuerySet[Channel]:
-    """What signs request webhooks in scope: one channel, or none."""
-    return Channel.objects.filter(kind=ChannelKind.REQUESTS, enabled=True, removed_at=None)
+def can_send_request_webhooks(api_key_id: int | None) -> bool:
+    """Whether request webhooks of this key in scope, or of a person for None, have a secret and are not off."""
+    return _can_sign(request_channel(), api_key_id)
+
+
+def request_channel() -> Channel | None:
+    """The channel of the organization in scope that signs its request webhooks and can switch them off, if any."""
+    return Channel.objects.filter(kind=ChannelKind.REQUESTS, removed_at=None).first()
+
+
+def _can_sign(channel: Channel | None, api_key_id: int | None) -> bool:
+    if channel is not None:
+        return channel.enabled
+    keys = ApiKey.objects.filter(webhook_secret__isnull=False)
+    return api_key_id is not None and keys.filter(pk=api_key_id).exists()
 
 
 def _send(organization_id: int | None, message: Notification, **chosen: object) -> list[int]:
     with owner_scope(organization_id):
         in_use = Channel.objects.filter(enabled=True, removed_at=None, **chosen)
         channels = list(in_use.exclude(kind=ChannelKind.REQUESTS))
-        Delivery.objects.bulk_create([new_delivery(channel, message) for channel in channels])
+        Delivery.objects.bulk_create([new_delivery(organization_id, channel, message) for channel in channels])
     return [channel.pk for channel in channels]
 
 
-def new_delivery(channel: Channel, message: Notification) -> Delivery:
-    """A delivery of this message to one channel, not saved yet."""
+def new_delivery(organization_id: int | None, channel: Channel | None, message: Notification) -> Delivery:
+    """A delivery of this message through one channel, not saved yet."""
     return Delivery(
-        organization_id=channel.organization_id,
+        organization_id=organization_id,
         channel=channel,
         message_id=f"msg_{uuid.uuid4().hex}",
         topic=message.topic,

@@ -20,7 +20,6 @@ from django.core.mail import EmailMessage
 from standardwebhooks import Webhook
 
 from aiinfra import egress
-from aiinfra.encrypted_fields import Undecryptable
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import ChannelKind, Delivery, Severity
 from aiinfra.retry_after import retry_after_s
@@ -33,6 +32,8 @@ RETRY_AFTER_MAX_S = 7200
 RETRIED_STATUSES = {408, 429}
 NOT_PUBLIC = "the address is not public or does not exist; nothing was sent"
 """One text for both, and both are retried: otherwise, the log would tell which names exist inside."""
+UNDECRYPTABLE = "the address or the signing secret can't be decrypted"
+UNSIGNED = "the signing secret of the API key was removed"
 SLACK_HEADER_MAX, SLACK_TEXT_MAX, SLACK_FIELDS_MAX, SLACK_FIELD_MAX = 150, 3_000, 10, 2_000
 SLACK_ICONS = {Severity.CRITICAL: "🔴", Severity.HIGH: "🟠", Severity.MEDIUM: "🟡", Severity.LOW: "🔵"}
 SLACK_RESOLVED = "🟢"
@@ -53,13 +54,13 @@ SENT = Outcome(is_sent=True)
 
 
 def attempt(delivery: Delivery) -> Outcome:
-    """Try once; `delivery.channel` must be loaded."""
-    if not delivery.channel.enabled or delivery.channel.removed_at:
+    """Try once; `delivery.channel` and `delivery.api_key` must be loaded."""
+    if delivery.channel and (not delivery.channel.enabled or delivery.channel.removed_at):
         return Outcome(False, "the channel is disabled")
-    if delivery.channel.is_undecryptable or isinstance(delivery.target, Undecryptable):
-        return Outcome(False, "the channel's address or secret can't be decrypted", again=True)
+    if delivery.is_undecryptable:
+        return Outcome(False, UNDECRYPTABLE, again=True)
     try:
-        return TRANSPORTS[ChannelKind(delivery.channel.kind)](delivery)
+        return TRANSPORTS[delivery.kind](delivery)
     except Exception as error:  # its text may contain the address, so only its type is logged
         logger.error(
             "a delivery failed unexpectedly", extra={"fields": {"delivery": delivery.pk, "error": type(error).__name__}}
@@ -73,7 +74,7 @@ def by_email(delivery: Delivery) -> Outcome:
         return Outcome(False, "no mail server is configured: set EMAIL_HOST", again=True)
     message = Notification.of_payload(delivery.payload)
     headers = {"Message-ID": f"<{delivery.message_id}@{settings.DEFAULT_FROM_EMAIL.rpartition('@')[2].strip('>')}>"}
-    mail = EmailMessage(message.subject, email_text(message), to=[delivery.channel.target], headers=headers)
+    mail = EmailMessage(message.subject, email_text(message), to=[delivery.url], headers=headers)
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as refused:
@@ -88,19 +89,21 @@ def by_email(delivery: Delivery) -> Outcome:
 
 def by_webhook(delivery: Delivery) -> Outcome:
     """JSON, signed according to Standard Webhooks; the id stays the same across attempts."""
+    if not delivery.signing_secret:
+        return Outcome(False, UNSIGNED)
     body = json.dumps(webhook_body(delivery), separators=(",", ":"))
     at = datetime.now(UTC)
     headers = {
         "webhook-id": delivery.message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(delivery.channel.secret).sign(delivery.message_id, at, body),
+        "webhook-signature": Webhook(delivery.signing_secret).sign(delivery.message_id, at, body),
     }
     return _post(delivery.url, body, headers)
 
 
 def by_slack(delivery: Delivery) -> Outcome:
     """To an incoming webhook of Slack or a compatible service."""
-    return _post(delivery.channel.target, json.dumps(slack_body(Notification.of_payload(delivery.payload))), {})
+    return _post(delivery.url, json.dumps(slack_body(Notification.of_payload(delivery.payload))), {})
 
 
 TRANSPORTS: dict[ChannelKind, Callable[[Delivery], Outcome]] = {

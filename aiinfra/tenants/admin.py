@@ -259,7 +259,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     ]
     search_fields = ["key_id", "name", "organization__slug", "created_by__username"]
     date_hierarchy = "created_at"
-    exclude = ["secret_digest", "pepper_id", "webhook"]
+    exclude = ["secret_digest", "pepper_id", "webhook", "webhook_secret"]
 
 
 @admin.register(Invitation)

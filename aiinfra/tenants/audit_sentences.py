@@ -27,6 +27,8 @@ ACTIONS = {
     "api_key.created": "created the API key {}",
     "api_key.rotated": "rotated the API key {}",
     "api_key.revoked": "revoked the API key {}",
+    "api_key.webhook_secret_rotated": "created a new webhook signing secret for the API key {}",
+    "api_key.webhook_secret_removed": "removed the webhook signing secret of the API key {}",
     "model_alias.removed": "removed the model alias {}",
     "budget.created": "created the {}",
     "budget.removed": "removed the {}",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django import forms
 
 from aiinfra.edit_forms import EditForm
+from aiinfra.idempotency import digest_of
 from aiinfra.tenants.key_access import DOORS, PRIORITIES, KeyAccess, models_of, tags_of
 from aiinfra.tenants.key_limits import (
     CONCURRENT_MAX,
@@ -141,10 +142,20 @@ class KeyLimitsFields(forms.Form):
         )
 
 
+NEW_SECRET, NO_SECRET = "new", "none"
+SECRET_OF_ORGANIZATION = [("", "The organization's"), (NEW_SECRET, "Create one for this key")]
+SECRET_OF_KEY = [("", "Keep this key's"), (NEW_SECRET, "Replace this key's"), (NO_SECRET, "Use the organization's")]
+
+
 class KeyLimitsForm(KeyLimitsFields, EditForm):
-    """The limits of an existing key. Its webhook is as secret as the key, so it is not shown, but kept or replaced."""
+    """The limits of an existing key. Its webhook and the secret that signs it are not shown, but kept or replaced."""
 
     without_webhook = forms.BooleanField(label="Remove the webhook", required=False)
+    webhook_secret = forms.ChoiceField(
+        label="Signing secret of webhooks",
+        required=False,
+        help_text="Signs the webhooks of all requests of this key. A new secret is shown once, after you save.",
+    )
 
     def __init__(self, *args: object, key: ApiKey, **kwargs: object) -> None:
         limits = key.limits
@@ -160,6 +171,9 @@ class KeyLimitsForm(KeyLimitsFields, EditForm):
             "default_priority": limits.access.priority,
         }
         super().__init__(*args, initial=initial, **kwargs)  # type: ignore[arg-type,misc]
+        self._secret: str | None = key.webhook_secret
+        choices = SECRET_OF_ORGANIZATION if self._secret is None else SECRET_OF_KEY
+        self.fields["webhook_secret"].choices = choices  # type: ignore[attr-defined]
         self._webhook = limits.access.webhook
         if self._webhook:
             self.fields["webhook"].help_text = f"Requests are reported to {host_of(self._webhook)}. Empty: no change."
@@ -171,3 +185,8 @@ class KeyLimitsForm(KeyLimitsFields, EditForm):
         limits = super().chosen_limits()
         kept = "" if self.cleaned_data.get("without_webhook") else self._webhook
         return replace(limits, access=replace(limits.access, webhook=limits.access.webhook or kept))
+
+    def _stored(self, name: str) -> str:
+        """A secret that someone else has replaced makes the form outdated."""
+        secret = digest_of(self._secret) if name == "webhook_secret" else ""
+        return super()._stored(name) + secret

@@ -60,8 +60,8 @@ def create_key(
 
 @transaction.atomic
 def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = None, actor: str) -> tuple[ApiKey, str]:
-    """Replace a key by one with the same permissions; returns the new key and its text. The old key works for `overlap`
-    (0 to 24 hours).
+    """Replace a key by one with the same permissions and the same secret for webhooks; returns the new key and its
+    text. The old key works for `overlap` (0 to 24 hours).
 
     Raises ValueError for another overlap and for a key that is revoked, expired or already replaced, and
     PermissionExceededError for a key that `rotated_by`, who sees the new text, could not create.
@@ -79,7 +79,7 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
     end = min(overlap_end, old.expires_at or overlap_end)
     line = old.line or old.key_id
     ApiKey.objects.filter(pk=old.pk).update(expires_at=end, replaced_by=new, line=line)
-    ApiKey.objects.filter(pk=new.pk).update(line=line)
+    ApiKey.objects.filter(pk=new.pk).update(line=line, webhook_secret=old.webhook_secret)
     new.line = line
     audit.record(
         organization_id=old.organization_id,

@@ -35,6 +35,7 @@ from aiinfra.tenants.key_limits import (
     networks_of,
 )
 from aiinfra.tenants.models import ApiKey
+from aiinfra.tenants.webhook_secrets import remove_webhook_secret, rotate_webhook_secret
 from aiinfra.validation import Moment
 from aiinfra.webhook_urls import SCHEMA, check_url
 
@@ -121,6 +122,19 @@ class KeyWebhookIn(ApiModel):
     url: Annotated[Annotated[str, WithJsonSchema(SCHEMA)] | None, Field(description="an https URL; null: none")]
 
 
+class KeyReference(ApiModel):
+    """Names a key."""
+
+    key_id: KeyId
+
+
+class WebhookSecretOut(ApiModel):
+    """A new signing secret; no other answer has it."""
+
+    key_id: str
+    webhook_secret: str
+
+
 class KeyExpiryIn(ApiModel):
     """When a key ends."""
 
@@ -136,6 +150,7 @@ class KeyOut(LimitsModel, AccessModel):
     role: str
     scopes: list[str]
     webhook_host: Annotated[str | None, Field(description="host of the webhook for the end of requests")]
+    has_webhook_secret: Annotated[bool, Field(description="whether a secret of its own signs its webhooks")]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -203,9 +218,29 @@ def set_webhook(call: ApiCall, payload: KeyWebhookIn) -> KeyOut:
     return _changed(call, key, replace(key.limits, access=access))
 
 
-def _changed(call: ApiCall, key: ApiKey, limits: KeyLimits) -> KeyOut:
+def rotate_secret(call: ApiCall, payload: KeyReference) -> WebhookSecretOut:
+    """Create or replace the signing secret of another key. A repeat creates another one: no answer is stored."""
+    key = _other_key(call, payload.key_id)
+    _check_may_change(call, key)
+    secret = rotate_webhook_secret(key=key, actor=call.principal.actor)
+    return WebhookSecretOut(key_id=key.key_id, webhook_secret=secret)
+
+
+def remove_secret(call: ApiCall, payload: KeyReference) -> KeyOut:
+    """Remove the signing secret of another key."""
+    key = _other_key(call, payload.key_id)
+    _check_may_change(call, key)
+    remove_webhook_secret(key=key, actor=call.principal.actor)
+    return _shown(ApiKey.objects.get(pk=key.pk))
+
+
+def _check_may_change(call: ApiCall, key: ApiKey) -> None:
     if not keys.can_make(call.principal.role, Role(key.role), key.scopes):
         raise ApiError(403, "forbidden", "A key with more permissions than yours cannot be changed.")
+
+
+def _changed(call: ApiCall, key: ApiKey, limits: KeyLimits) -> KeyOut:
+    _check_may_change(call, key)
     change_limits(key=key, limits=limits, actor=call.principal.actor)
     return _shown(ApiKey.objects.get(pk=key.pk))
 
@@ -242,6 +277,7 @@ def _shown(key: ApiKey) -> KeyOut:
             "name": key.name,
             "role": key.role,
             "scopes": key.scopes,
+            "has_webhook_secret": key.webhook_secret is not None,
             "created_at": key.created_at,
             "expires_at": key.expires_at,
             "last_used_at": key.last_used_at,
@@ -261,6 +297,17 @@ keys_endpoint = Endpoint(
         ),
         ("POST", "set-webhook"): Operation(
             set_webhook, "key:limit", KeyWebhookIn, KeyOut, "Change the webhook of another API key"
+        ),
+        ("POST", "rotate-webhook-secret"): Operation(
+            rotate_secret,
+            "key:limit",
+            KeyReference,
+            WebhookSecretOut,
+            "Create or replace the signing secret of another API key",
+            once="never",
+        ),
+        ("POST", "remove-webhook-secret"): Operation(
+            remove_secret, "key:limit", KeyReference, KeyOut, "Remove the signing secret of another API key"
         ),
         ("POST", "set-expiry"): Operation(
             set_expiry, "key:limit", KeyExpiryIn, KeyOut, "Change when another API key ends"

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from aiinfra.encrypted_fields import EncryptedTextField
+from aiinfra.signing_secrets import LENGTH_MAX as SECRET_MAX
 from aiinfra.tenants import staff
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.key_access import KeyAccess
@@ -196,6 +197,9 @@ class ApiKey(TenantModel):
     default_tags = models.JSONField(default=list, blank=True)
     default_priority = models.CharField(max_length=8, blank=True, default="")
     webhook = EncryptedTextField(max_length=LENGTH_MAX, null=True, blank=True, help_text="URL for the end of requests")
+    webhook_secret = EncryptedTextField(
+        max_length=SECRET_MAX, null=True, blank=True, help_text="signs request webhooks instead of the channel's"
+    )
     line = models.CharField(  # noqa: DJ001 - NULL is equal to nothing, so a key without a line is alone
         max_length=8, null=True, editable=False, help_text="public id of the first of keys that replaced each other"
     )

@@ -1,4 +1,4 @@
-"""Hands the secret of a new API key to the page that comes next, in the browser's own cookie: it is never stored here,
+"""Hands a new secret of an API key to the page that comes next, in the browser's own cookie: it is never stored here,
 and a reload has none.
 """
 
@@ -24,7 +24,7 @@ def hand_over(request: HttpRequest, response: HttpResponse, key: ApiKey, text: s
 
 
 def take(request: HttpRequest) -> tuple[str, str]:
-    """The new key's id and its text, or two empty texts."""
+    """The id of the key and its new secret, or two empty texts."""
     key_id, _, text = (request.get_signed_cookie(COOKIE, default="", max_age=SECONDS) or "").partition(":")
     return key_id, text
 

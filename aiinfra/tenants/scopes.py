@@ -36,7 +36,7 @@ SCOPES: dict[str, dict[str, str]] = {
     },
     "Administration": {
         "alias:write": "Create, change, and remove aliases of models.",
-        "key:limit": "List API keys, and change the limits, addresses, and expiry of other keys.",
+        "key:limit": "List API keys, and change the limits, addresses, webhooks, and expiry of other keys.",
         "privacy:erase": "Erase the content of a user or of everyone, and read the receipts.",
     },
 }

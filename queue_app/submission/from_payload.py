@@ -40,7 +40,7 @@ def submission_from(
     except CallRejectedError as error:
         raise InvalidValueError(error.param, error.message) from None
     if options.webhook is not None:
-        check_webhook(options.webhook)
+        check_webhook(options.webhook, api_key_id)
     return Submission(
         organization_id=organization_id,
         provider=provider,

@@ -148,6 +148,8 @@ API_CELLS = [
     ApiCell(ALIASES, "POST", "remove", "alias:write", also=(("alias", "best"),)),
     ApiCell(KEYS, "POST", "set-access", "key:limit", names="key"),
     ApiCell(KEYS, "POST", "set-webhook", "key:limit", names="key", also=(("url", None),)),
+    ApiCell(KEYS, "POST", "rotate-webhook-secret", "key:limit", names="key"),
+    ApiCell(KEYS, "POST", "remove-webhook-secret", "key:limit", names="key"),
     ApiCell(KEYS, "POST", "set-expiry", "key:limit", names="key", also=(("expiresAt", None),)),
     ApiCell(PRIVACY, "POST", "erase", "privacy:erase", also=(("user", "anna"),)),
     ApiCell(PRIVACY, "GET", "erasures", "privacy:erase"),

@@ -58,6 +58,7 @@ def test_every_write_declares_its_idempotency() -> None:
         if method == "POST"
     }
     assert {action for action, how in found.items() if how == "own"} == OWN
+    assert [action for action, how in found.items() if how == "never"] == ["rotate-webhook-secret"]
     assert len(found) > 20
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
+from standardwebhooks.webhooks import Webhook
 
 from aiinfra.notifications.channels import add_channel
 from aiinfra.notifications.delivering import deliver_request_webhooks
@@ -22,6 +23,7 @@ from tests.api.support import (
     CHAT,
     COMPLETIONS,
     EMBEDDINGS,
+    KEYS,
     MESSAGES,
     MESSAGES_DOOR,
     QUEUE,
@@ -29,6 +31,7 @@ from tests.api.support import (
     Caller,
     enqueue_body,
     error_of,
+    new_key,
     refused,
 )
 from tests.gateway.batches.support import create, finish, lines, step, work
@@ -172,6 +175,27 @@ def test_a_repeated_call_is_reported_once(program: Caller, provider: ScriptedPro
     work()
     deliver_request_webhooks()
     assert len(receiver.received) == 1
+
+
+def test_a_key_s_own_secret_signs_its_requests_and_batches_without_a_channel(
+    organization: Organization, program: Caller, room: object, provider: ScriptedProvider, receiver: Receiver
+) -> None:
+    """From the creation of the secret through the API to the receiver, which verifies the signature."""
+    text = new_key(organization, Role.OPERATOR)
+    admin = Caller(key=new_key(organization, Role.ADMIN))
+    made = admin.post(KEYS, {"action": "rotate-webhook-secret", "keyId": text.split("_")[1]})
+    signing, caller = Webhook(json.loads(made.content)["webhookSecret"]), Caller(key=text)
+    refused(program.post(QUEUE, enqueue_body(webhook=receiver.url)), 400, "webhook")
+    assert caller.post(QUEUE, enqueue_body(webhook=receiver.url)).status_code == 202
+    assert work() == 1
+    header = {"x-aiinfra-webhook": receiver.url}
+    assert caller.post(COMPLETIONS, V1_BODIES[COMPLETIONS], **header).status_code == 200
+    finish(caller, create(caller, lines(2), **header)["id"])
+    deliver_request_webhooks()
+    for headers, body in receiver.received:
+        signing.verify(body.decode(), {name.lower(): value for name, value in headers.items()})
+    ends = [each["type"] for each in receiver.messages()]
+    assert sorted(ends) == ["batch.completed", "request.completed", "request.completed"]
 
 
 def test_another_organization_s_key_and_log_say_nothing_of_a_webhook(

@@ -9,12 +9,14 @@ from aiinfra.notifications.channels import add_channel
 from aiinfra.providers import breaker
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.webhook_secrets import rotate_webhook_secret
 from queue_app import tasks
 from queue_app.models import AIRequest, Status
 from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, refusal
 from tests.support.costs import counted_costs
+from tests.tenants.made_keys import make
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queue", "provider")]
 Ask = Callable[..., AIRequest]
@@ -60,6 +62,15 @@ def test_a_webhook_costs_three_statements_and_no_commit(ask: Ask, organization: 
     for _ in range(2):
         ask(cache_mode="bypass", webhook="https://example.com/hook")
     assert costs_of_one() == (14, 2, 3)
+
+
+def test_a_webhook_that_its_key_signs_costs_another_look(ask: Ask, organization: Organization) -> None:
+    key, _ = make(organization)
+    with organization_scope(organization.pk):
+        rotate_webhook_secret(key=key, actor="user:admin")
+    for _ in range(2):
+        ask(cache_mode="bypass", webhook="https://example.com/hook", api_key_id=key.pk)
+    assert costs_of_one() == (15, 2, 3)
 
 
 @pytest.mark.usefixtures("no_fallback")

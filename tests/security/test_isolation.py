@@ -24,7 +24,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits
 from aiinfra.tenants.keys import create_key
-from aiinfra.tenants.models import Organization, OwnedModel, TenantModel
+from aiinfra.tenants.models import ApiKey, Organization, OwnedModel, TenantModel
 from aiinfra.tenants.scope import organization_scope
 from queue_app.facade import ENDED
 from queue_app.models import AIRequest, Status
@@ -119,13 +119,16 @@ def their_files(other_organization: Organization) -> dict[str, str]:
     add_channel(organization_id=other_organization.pk, **fields)
     limits = KeyLimits(access=KeyAccess(webhook=f"https://{CANARY}.example.com/"))
     key = {"name": CANARY, "role": Role.OWNER, "limits": limits, "actor": "command:test"}
-    program = Caller(key=create_key(organization=other_organization, **key)[1])
+    made_key, text = create_key(organization=other_organization, **key)
+    program = Caller(key=text)
     file = uploaded(program, jsonl(line("a", CANARY)))["id"]
     made = program.post(
         BATCHES, {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
     )
+    url = f"https://{CANARY}.example.com/"
     with organization_scope(other_organization.pk):
-        send_request_webhook(other_organization.pk, f"https://{CANARY}.example.com/", WEBHOOK, about=CANARY)
+        ApiKey.objects.filter(pk=made_key.pk).update(webhook_secret=CANARY)
+        send_request_webhook(other_organization.pk, url, WEBHOOK, about=CANARY, api_key_id=made_key.pk)
     return {"file": file, "batch": json.loads(made.content)["id"]}
 
 

@@ -210,7 +210,7 @@ def test_a_message_waits_for_the_key_of_its_channel(channel: Channel, organizati
     deliver_pending()
     with system_scope():
         delivery = Delivery.objects.get()
-    assert (delivery.state, delivery.last_error) == ("failed", "the channel's address or secret can't be decrypted")
+    assert (delivery.state, delivery.last_error) == ("failed", "the address or the signing secret can't be decrypted")
 
 
 def test_doctor_names_what_still_needs_a_fallback(channel: Channel, settings: Settings) -> None:

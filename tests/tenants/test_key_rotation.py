@@ -10,6 +10,7 @@ from aiinfra.tenants import key_authentication, keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.webhook_secrets import rotate_webhook_secret
 from tests.tenants.made_keys import make, stored
 
 
@@ -98,3 +99,11 @@ def test_only_a_key_in_use_is_rotated_and_only_by_who_could_make_it(organization
         keys.revoke_key(key=key, actor="user:owner")
         with pytest.raises(ValueError, match="active key"):
             keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
+
+
+def test_rotation_keeps_the_signing_secret_of_webhooks(organization: Organization) -> None:
+    key, _ = make(organization)
+    with organization_scope(organization.pk):
+        secret = rotate_webhook_secret(key=key, actor="user:owner")
+        new, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
+    assert (stored(key).webhook_secret, stored(new).webhook_secret) == (secret, secret)

@@ -39,7 +39,9 @@ def notify_end(batch: Batch) -> None:
 def _notify(batch: Batch) -> None:
     title = f"Batch {batch} {batch.status}"
     message = Notification(f"batch.{batch.status}", severity="", title=title, text="", data=_data(batch))
-    send_request_webhook(batch.organization_id, batch.webhook or "", message, about=str(batch))
+    send_request_webhook(
+        batch.organization_id, batch.webhook or "", message, about=str(batch), api_key_id=batch.api_key_id
+    )
 
 
 def _data(batch: Batch) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _terms(call: ApiCall, payload: NewBatch) -> BatchTerms:
     options = options_from(call.http, {"messages": [{"role": "user", "content": "-"}]})  # checks the headers
     if options.webhook is not None:
         with contract_errors():
-            check_webhook(options.webhook)
+            check_webhook(options.webhook, call.principal.api_key_id)
     return BatchTerms(
         endpoint=payload.endpoint,
         window_h=_window_h(payload.completion_window),

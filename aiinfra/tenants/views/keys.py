@@ -11,21 +11,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.edit_forms import one_edit_at_a_time
+from aiinfra.signing_secrets import PREFIX
 from aiinfra.tenants import keys, new_secret
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.authorization import Role, scopes_of
 from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.forms import KeyForm, RotateForm
 from aiinfra.tenants.key_budget import set_key_budget
-from aiinfra.tenants.key_limits_form import KeyLimitsForm
+from aiinfra.tenants.key_limits_form import NEW_SECRET, NO_SECRET, KeyLimitsForm
 from aiinfra.tenants.models import ApiKey
+from aiinfra.tenants.webhook_secrets import remove_webhook_secret, rotate_webhook_secret
 
 
 @permission_required("key:manage")
 @never_cache
 @require_GET
 def key_list(request: MemberRequest) -> HttpResponse:
-    """The keys, newest first; after one was created its secret, this once; with `?new` the form for another."""
+    """The keys, newest first; a secret that was just created, this once; with `?new` the form for another key."""
     form = KeyForm(giver=request.principal.role)
     key_id, text = new_secret.take(request)
     response = _page(request, form, made=ApiKey.objects.filter(key_id=key_id).first(), text=text)
@@ -92,7 +94,7 @@ def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @one_edit_at_a_time
 def limits(request: MemberRequest, key_id: str) -> HttpResponse:
-    """The form for a key's limits; saving it returns to the list."""
+    """The form for a key's limits; saving it returns to the list, which shows a new signing secret."""
     key = get_object_or_404(ApiKey, key_id=key_id)
     form = KeyLimitsForm(request.POST if request.method == "POST" else None, key=key)
     if request.method == "GET" or not form.is_valid():
@@ -100,6 +102,16 @@ def limits(request: MemberRequest, key_id: str) -> HttpResponse:
         return render(request, "tenants/key_limits.html", {"form": form, "key": key}, status=status)
     if change_limits(key=key, limits=form.chosen_limits(), actor=request.principal.actor):
         messages.success(request, f"Limits of {key.name} changed. They apply to the next request.")
+    return _change_secret(request, key, form.cleaned_data["webhook_secret"])
+
+
+def _change_secret(request: MemberRequest, key: ApiKey, choice: str) -> HttpResponse:
+    """Create, replace, or remove the key's signing secret; the page that comes next shows a new one."""
+    actor = request.principal.actor
+    if choice == NEW_SECRET:
+        return _show_next(request, key, rotate_webhook_secret(key=key, actor=actor))
+    if choice == NO_SECRET and remove_webhook_secret(key=key, actor=actor):
+        messages.success(request, f"Signing secret of {key.name} removed.")
     return redirect("keys")
 
 
@@ -129,6 +141,7 @@ def _page(
         "form": form,
         "made": made,
         "text": text,
+        "is_signing_secret": text.startswith(PREFIX),
         "opens_form": "new" in request.GET,
         "keys": ApiKey.objects.select_related("created_by", "replaced_by").order_by("-created_at"),
         "rotate_form": RotateForm(),
