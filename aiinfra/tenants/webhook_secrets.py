@@ -27,7 +27,7 @@ def remove_webhook_secret(*, key: ApiKey, actor: str) -> bool:
 
 
 def _change(key: ApiKey, secret: str | None, actor: str) -> bool:
-    line = line_of(key.pk).select_for_update(of=("self",)).order_by("pk")
+    line = list(line_of(key.pk).select_for_update(of=("self",)).order_by("pk"))
     if secret is None and all(each.webhook_secret is None for each in line):
         return False
     line_of(key.pk).update(webhook_secret=secret)  # looks again: a rotation may have added a key before the lock
