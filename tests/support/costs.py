@@ -38,13 +38,20 @@ class Costs:
         return execute(sql, params, many, context)
 
 
+@pytest.fixture(autouse=True)
+def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that the process has read stay known for the whole test, however slow the machine is."""
+    now = time.monotonic()
+    monkeypatch.setattr(timed_cache, "time", SimpleNamespace(monotonic=lambda: now))
+
+
 @contextmanager
 def counted_costs() -> Iterator[Costs]:
     """What this thread's database connection does in the block, and all of the process's Redis connections.
 
-    Nothing that this process has kept becomes too old in the block, however slow the machine is.
+    Tests that know the exact costs import `nothing_expires`, too.
     """
-    costs, entered = Costs(), time.monotonic()
+    costs = Costs()
     commit, send = connection._commit, AbstractConnection.send_packed_command
 
     def counted_commit() -> None:
@@ -56,7 +63,6 @@ def counted_costs() -> Iterator[Costs]:
         send(self, *arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(costs.note_statement):
-        patch.setattr(timed_cache, "time", SimpleNamespace(monotonic=lambda: entered))
         patch.setattr(connection, "_commit", counted_commit)
         patch.setattr(AbstractConnection, "send_packed_command", counted_send)
         yield costs
