@@ -43,7 +43,7 @@ def test_every_setting_is_read() -> None:
 def test_no_other_variable_is_read() -> None:
     read = {name for text in SOURCES.values() for name in STATED.findall(text)}
     assert len(read) > 3
-    assert read <= {*SETTINGS, "DJANGO_SETTINGS_MODULE", "PATH"}
+    assert read <= {*SETTINGS, "DJANGO_SETTINGS_MODULE", "PATH", "PYTHONPATH"}
 
 
 def test_the_product_reads_its_settings_from_the_table_only() -> None:
