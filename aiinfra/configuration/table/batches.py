@@ -16,7 +16,7 @@ FILES_MIB_PER_ORGANIZATION = Setting(
     "FILES_MIB_PER_ORGANIZATION",
     kinds.Whole(1, 1_000_000),
     1_024,
-    "MiB of files, also of results, above which an organization can't upload more.",
+    "MiB of files, including results, above which an organization can't upload more.",
 )
 BATCHES_PER_ORGANIZATION = Setting(
     "BATCHES_PER_ORGANIZATION", kinds.Whole(1, 10_000), 100, "Maximum unfinished batches of one organization."

@@ -7,7 +7,7 @@ CACHE_EMBEDDER = Setting(
     "CACHE_EMBEDDER",
     kinds.Choice("minilm", "openai"),
     "minilm",
-    "`minilm` (on this machine) or `openai` (text-embedding-3-small, paid by the organization that asks). "
+    "`minilm` (on this machine) or `openai` (text-embedding-3-small, paid by the organization that sends the request). "
     "Answers cached with one embedder are not found with the other.",
 )
 EMBEDDER_MODEL_PATH = Setting(

@@ -16,7 +16,7 @@ NOTIFICATION_TRUSTED_HOSTS = Setting(
     "NOTIFICATION_TRUSTED_HOSTS",
     Hosts(),
     [],
-    "Hosts, separated by commas, that webhooks, also those that API keys name, may reach on private addresses and "
+    "Hosts, separated by commas, that webhooks, including those of API keys, can reach on private addresses and "
     "without TLS.",
     "none",
 )

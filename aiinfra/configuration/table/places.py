@@ -74,8 +74,8 @@ DATABASE_TRANSACTION_POOLING = Setting(
     "DATABASE_TRANSACTION_POOLING",
     kinds.Switch(),
     False,
-    "`DATABASE_URL` is a pgbouncer in transaction mode: no cursors of the server, no statement timeout. Run `release` "
-    "with a direct URL.",
+    "`DATABASE_URL` points to pgbouncer in transaction mode: aiinfra then uses no server-side cursors and no "
+    "statement timeout. Run `release` with a direct URL.",
 )
 DATABASE_ROW_SECURITY = Setting(
     "DATABASE_ROW_SECURITY",
@@ -88,8 +88,8 @@ REDIS_URL = Setting(
     RedisUrl(),
     _redis,
     "`redis://[:password@]host:port/number`, `rediss://` for TLS, `unix:///path` for a socket, "
-    "`redis+sentinel://host:port,host:port/service/number` for [Sentinel](running.md#redis). aiinfra does not start or "
-    "stop a Redis named here; give it `appendonly yes` and `maxmemory-policy noeviction`.",
+    "`redis+sentinel://host:port,host:port/service/number` for [Sentinel](running.md#redis). aiinfra doesn't start "
+    "or stop this Redis. Configure it with `appendonly yes` and `maxmemory-policy noeviction`.",
     "none: `run` starts one",
 )
 REDIS_MAX_CONNECTIONS = Setting(
@@ -102,7 +102,7 @@ UPSTASH_REDIS_REST_URL = Setting(
     "UPSTASH_REDIS_REST_URL",
     upstash.RestUrl(),
     "",
-    "Together with the token: use this Upstash database. aiinfra connects to the same host over TLS with the Redis "
+    "Use this Upstash database. Needs the token, too. aiinfra connects to the same host over TLS with the Redis "
     "protocol. `REDIS_URL` takes precedence.",
 )
 UPSTASH_REDIS_REST_TOKEN = Setting(

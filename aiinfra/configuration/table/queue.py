@@ -33,7 +33,7 @@ WORKER_NICE = Setting(
     "WORKER_NICE",
     kinds.Whole(0, 19),
     5,
-    "How far workers give way to the web server when the CPU is busy, as for the command `nice`; 0 is not at all.",
+    "How much workers yield to the web server when the CPU is busy, as for the command `nice`. 0 means not at all.",
 )
 QUEUE_LEASE_S = Setting(
     "QUEUE_LEASE_S",

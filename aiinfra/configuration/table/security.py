@@ -95,8 +95,8 @@ METRICS_TOKEN = Setting(
     "METRICS_TOKEN",
     kinds.ProviderKey(),
     "",
-    "Bearer token that reads the metrics of all organizations at `/metrics`. At least 32 characters. Without it, API "
-    "keys read those of their own organization.",
+    "Bearer token for the metrics of all organizations at `/metrics`. At least 32 characters. API keys can read only "
+    "the metrics of their own organization.",
 )
 SECURITY_LOG_FILE = Setting(
     "SECURITY_LOG_FILE",

@@ -10,7 +10,7 @@ TEST_DATABASE_URL = Setting(
     "postgres://postgres@127.0.0.1:5432/aiinfra",
     "PostgreSQL server that `make test` uses. It creates and drops databases named `test_...`.",
 )
-AIINFRA_CI = Setting("AIINFRA_CI", kinds.Text(), "", "If set, `make test` fails if it has to skip something.")
+AIINFRA_CI = Setting("AIINFRA_CI", kinds.Text(), "", "If set, `make test` fails if it has to skip a test.")
 TESTS_FULL = Setting(
     "TESTS_FULL", kinds.Text(), "", "If set, tests that generate their own examples try ten times as many."
 )

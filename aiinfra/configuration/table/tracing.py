@@ -83,7 +83,7 @@ OTEL_TRACES_SAMPLER = Setting(
         "parentbased_traceidratio",
     ),
     "parentbased_always_on",
-    "Which requests are traced. `parentbased_...` does what the client's `traceparent` says, if it sends one.",
+    "Which requests are traced. `parentbased_...` follows the client's `traceparent`, if it sends one.",
 )
 OTEL_TRACES_SAMPLER_ARG = Setting(
     "OTEL_TRACES_SAMPLER_ARG", kinds.Decimal(0, 1), 1.0, "Share of the requests that `..._traceidratio` traces."
@@ -117,7 +117,7 @@ TRACED_PROVIDERS: Setting[list[str]] = Setting(
     "TRACED_PROVIDERS",
     Names(),
     [],
-    "Providers that receive the `traceparent` of each call, such as your own vLLM. All others learn nothing about your "
-    "traces.",
+    "Providers that receive the `traceparent` of each call, such as your own vLLM. Other providers don't receive "
+    "trace IDs.",
     "none",
 )

@@ -9,35 +9,35 @@ WEB_LAME_DUCK_S = Setting(
     "WEB_LAME_DUCK_S",
     kinds.Whole(0, 300),
     5,
-    "Seconds that a web server goes on serving after SIGTERM, while `/readyz` answers 503, so that load balancers stop "
+    "Seconds that a web server keeps serving after SIGTERM, while `/readyz` returns 503, so that load balancers stop "
     "sending requests. Set it above the interval of their probes. `run` always uses 0.",
 )
 WEB_DRAIN_S = Setting(
     "WEB_DRAIN_S",
     kinds.Whole(0, 3_600),
     130,
-    "Seconds that a web server then takes no new requests, and finishes those that it has, streams included. It stops "
-    "as soon as they have ended. A provider call takes up to 120. What stops the web server must wait for 10 seconds "
-    "more than both together.",
+    "Seconds that a web server then has to finish requests in progress, including streams, without accepting new "
+    "ones. It stops as soon as they end. A provider call takes up to 120. The process that stops the web server must "
+    "wait at least 10 seconds longer than both together.",
 )
 WAITING_CLIENTS_MAX = Setting(
     "WAITING_CLIENTS_MAX",
     kinds.Whole(0, 1000),
     150,
-    "Maximum clients of a process that wait for an answer. Each has its own thread, beside `WEB_THREADS`.",
+    "Maximum clients of a process that wait for an answer. Each has its own thread, in addition to `WEB_THREADS`.",
 )
 STREAM_DRAIN_S = Setting(
     "STREAM_DRAIN_S",
     kinds.Decimal(0, 3_600),
     60.0,
-    "Seconds that a streamed call continues after its client has left, to book what it used and cache the answer.",
+    "Seconds that a streamed call continues after its client disconnects, to bill actual usage and cache the answer.",
 )
 EVENT_CLIENTS_MAX = Setting(
     "EVENT_CLIENTS_MAX",
     kinds.Whole(0, 1000),
     100,
-    "Maximum live event streams in each process. Each has its own thread, beside `WEB_THREADS`; pages beyond the "
-    "limit poll instead.",
+    "Maximum live event streams in each process. Each has its own thread, in addition to `WEB_THREADS`. Above the "
+    "limit, pages poll instead.",
 )
 CONNECTIONS_PER_ADDRESS_MAX = Setting(
     "CONNECTIONS_PER_ADDRESS_MAX",
