@@ -1,4 +1,4 @@
-"""The table of figures that we promise, each beside a yardstick that was measured in the same run.
+"""The table of figures that we promise, each beside a baseline that was measured in the same run.
 
 Run with `make bench` or `python benchmarks/table.py`; `ONLY=accept,hits` selects parts, `REQUESTS` (1,000) how many
 each row sends. Nothing is simulated: gunicorn, an API key, Redis with AOF, SQLite and PostgreSQL, RQ workers, and the
@@ -34,7 +34,7 @@ ONLY = os.environ.get("ONLY", "")
 COMMITS = 200
 QUIET_CPU_S = 0.2
 """In two seconds: an installation that is embedding uses more."""
-ROW = "INSERT INTO yardstick VALUES ('" + "x" * 1000 + "')"
+ROW = "INSERT INTO baseline VALUES ('" + "x" * 1000 + "')"
 SENTENCE = "How many tonnes of carbon did the plant in Ghent emit between April and June of this year?"
 COMPLETED = """
 from queue_app import create_ai_request_queue
@@ -44,7 +44,7 @@ print(stats.total_processed + stats.total_failed)
 
 
 @dataclass(frozen=True)
-class Yardsticks:
+class Baselines:
     """What the machine does without us, in ms: a plain RQ enqueue, a commit of one row, and a page that does nothing.
 
     They are measured in each installation, next to the figures that they explain.
@@ -67,36 +67,36 @@ def commit_ms(at: Installation) -> float:
 
 
 def _commit_ms(execute: Callable[[str], object]) -> float:
-    execute("CREATE TABLE yardstick (text TEXT)")
+    execute("CREATE TABLE baseline (text TEXT)")
     began = time.perf_counter()
     for _ in range(COMMITS):
         execute(ROW)
     seconds = time.perf_counter() - began
-    execute("DROP TABLE yardstick")
+    execute("DROP TABLE baseline")
     return seconds / COMMITS * 1000
 
 
-def yardsticks(at: Installation) -> Yardsticks:
+def baselines(at: Installation) -> Baselines:
     """Measure and print them."""
-    found = Yardsticks(
+    found = Baselines(
         measure(rq_enqueuer(at.env["REDIS_URL"]), 1, REQUESTS).mean_ms,
         commit_ms(at),
         measure(getter(at, "/healthz"), 1, REQUESTS).mean_ms,
     )
-    print(f"  yardsticks: RQ enqueue {found.rq_ms:.2f} ms, bare commit {found.commit_ms:.2f} ms, ", end="")
+    print(f"  baselines: RQ enqueue {found.rq_ms:.2f} ms, bare commit {found.commit_ms:.2f} ms, ", end="")
     print(f"no-op over HTTP {found.noop_ms:.2f} ms")
     return found
 
 
-def row(name: str, value: float, unit: str, must: str, ratio: float, yardstick: str) -> None:
-    """One line: figure, what we promise, and the ratio to its yardstick."""
-    print(f"  {name:46}{value:10.2f} {unit:5}must {must:>7}   {ratio:7.2f} x {yardstick}", flush=True)
+def row(name: str, value: float, unit: str, must: str, ratio: float, baseline: str) -> None:
+    """One line: figure, what we promise, and the ratio to its baseline."""
+    print(f"  {name:46}{value:10.2f} {unit:5}must {must:>7}   {ratio:7.2f} x {baseline}", flush=True)
 
 
 def bench_accepting(database: str) -> None:
     """POST /api/ai/queue with 1, 4, and 16 clients."""
     with installation(database) as at:
-        found = yardsticks(at)
+        found = baselines(at)
         alone = measure(enqueuer(at), 1, REQUESTS)
         must = "4" if database == "sqlite" else "6"
         row("accept, 1 client, mean", alone.mean_ms, "ms", must, alone.mean_ms / found.rq_ms, "RQ enqueue")
