@@ -56,7 +56,7 @@ PROCESSES_POSTGRES = replace(
     PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
 )
 HOSTS = Part("tests of several hosts", "hosts", ("tests/hosts",), workers=2, distribution="loadfile")
-PARTS = [UNIT, PROCESSES, HOSTS, UNIT_POSTGRES, PROCESSES_POSTGRES, BROWSER]
+PARTS = [UNIT, PROCESSES, HOSTS, BROWSER, UNIT_POSTGRES, PROCESSES_POSTGRES]
 """Taken in this order, `AT_ONCE` at a time: unit tests compute, and all others mostly wait."""
 AT_ONCE = 3
 SERVERS = ("haproxy", "pgbouncer")
