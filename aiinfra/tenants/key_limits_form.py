@@ -152,7 +152,7 @@ class KeyLimitsForm(KeyLimitsFields, EditForm):
 
     without_webhook = forms.BooleanField(label="Remove the webhook", required=False)
     webhook_secret = forms.ChoiceField(
-        label="Signing secret of webhooks",
+        label="Webhook signing secret",
         required=False,
         help_text="Signs the webhooks of all requests of this key. A new secret is shown once, after you save.",
     )
