@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ class Proxy:
         self._target = host, port
         self._flows = threading.Event()
         self._flows.set()
+        self._is_down = False
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -38,10 +40,25 @@ class Proxy:
         """Let everything pass, including what was sent while frozen."""
         self._flows.set()
 
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """End all connections, and end new ones at once, as if the server were down."""
+        self._is_down = True
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        try:
+            yield
+        finally:
+            self._is_down = False
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._is_down:
+                    client.close()
+                    continue
                 server = socket.create_connection(self._target)
                 self._sockets += [client, server]
                 for source, target in ((client, server), (server, client)):

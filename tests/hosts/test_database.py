@@ -1,16 +1,17 @@
 """A host and its PostgreSQL: release, TLS, outages, standbys, and probes. The tests build on each other."""
 
 import os
-import secrets
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
+from aiinfra.tenants import key_text
 from tests.faults.databases import Postgres, administer
 from tests.faults.stack import GUNICORN
 from tests.hosts.conftest import Host
@@ -19,6 +20,9 @@ from tests.support.processes import ROOT, wait_until
 
 SECURE = {"X-Forwarded-Proto": "https"}
 ANY_HOST = {"Host": "10.1.2.3"}
+OUTAGE_S = 40
+READY_AGAIN_S = 20
+"""With delays that double, the next attempt would come up to 32 s after such an outage."""
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +93,24 @@ def test_a_frozen_database_makes_it_unready_and_no_more(host: Host, proxy: Proxy
         caller.join()
 
 
-def _call(host: Host) -> None:
-    """A client of the API: it needs the database for its key."""
-    key = {"Authorization": f"Bearer aik_{secrets.token_hex(20)}", **SECURE, "Host": "localhost"}
-    httpx2.get(f"{host.url}/api/ai/queue?action=stats", headers=key, timeout=60, trust_env=False)
+@pytest.mark.usefixtures("web")
+def test_a_long_outage_leaves_nothing_behind(host: Host, proxy: Proxy) -> None:
+    """Attempts to connect must not grow apart while it lasts: the last of them would come as late again."""
+    with proxy.down():
+        wait_until(lambda: host.status("/readyz") == 503, "503")
+        ends_at = time.monotonic() + OUTAGE_S
+        while time.monotonic() < ends_at:
+            assert host.status("/healthz") == 200
+            assert _call(host) == 503
+    wait_until(lambda: host.status("/readyz") == 200, "readiness after the outage", READY_AGAIN_S)
+    wait_until(lambda: _call(host) == 401, "answers after the outage", READY_AGAIN_S)
+
+
+def _call(host: Host) -> int:
+    """The status for a client of the API with an unknown key, for which the database is asked."""
+    key = {"Authorization": f"Bearer {key_text.new()[2]}", **SECURE, "Host": "localhost"}
+    url = f"{host.url}/api/ai/queue?action=stats"
+    return httpx2.get(url, headers=key, timeout=60, trust_env=False).status_code
 
 
 @pytest.mark.usefixtures("web")
