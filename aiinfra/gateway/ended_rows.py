@@ -1,6 +1,6 @@
 """One query per second for all requests of a process that clients wait for, in case an event gets lost.
 
-And whether the database stores answers at all: clients do not wait for one that cannot be stored.
+It also notices when the database stores nothing, because clients should not wait for an answer that can't be stored.
 """
 
 import logging

@@ -150,7 +150,7 @@ class KeyOut(LimitsModel, AccessModel):
     role: str
     scopes: list[str]
     webhook_host: Annotated[str | None, Field(description="host of the webhook for the end of requests")]
-    has_webhook_secret: Annotated[bool, Field(description="whether a secret of its own signs its webhooks")]
+    has_webhook_secret: Annotated[bool, Field(description="whether the key has its own webhook signing secret")]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None

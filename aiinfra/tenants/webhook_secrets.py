@@ -22,7 +22,7 @@ def rotate_webhook_secret(*, key: ApiKey, actor: str) -> str:
 
 @transaction.atomic
 def remove_webhook_secret(*, key: ApiKey, actor: str) -> bool:
-    """Let the organization's secret sign the key's webhooks again. False if the key had none of its own."""
+    """Remove the key's signing secret, so that the organization's signs its webhooks. False if the key had none."""
     return _change(key, None, actor)
 
 

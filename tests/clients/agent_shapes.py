@@ -1,6 +1,6 @@
 """What coding agents send, cut down to its shape.
 
-Recorded with a server on loopback: Claude Code 2.1.332, and Codex 0.171.0 with a provider of its own in `config.toml`.
+Recorded with a server on loopback: Claude Code 2.1.332, and Codex 0.171.0 with a custom provider in `config.toml`.
 Texts, IDs and schemas are ours.
 """
 

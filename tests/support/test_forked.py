@@ -1,4 +1,4 @@
-"""What is forked starts, runs, and ends like a program with an interpreter of its own."""
+"""Forked programs start, run, and end like programs that have their own interpreter."""
 
 import json
 import os

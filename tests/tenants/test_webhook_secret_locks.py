@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def replace(key: ApiKey) -> str:
-    """In a thread of its own."""
+    """Run it in a new thread: it closes that thread's connection."""
     try:
         with organization_scope(key.organization_id):
             return rotate_webhook_secret(key=key, actor="user:admin")

@@ -61,7 +61,7 @@ def _choice(body: Mapping[str, Any]) -> str:
 
 
 def _asked(messages: Sequence[Mapping[str, Any]], tools: Container[str]) -> Sequence[ToolCall]:
-    """The calls that the last text with calls asks for, without the first ones: those that have results already."""
+    """The calls requested by the last text that requests any, except the ones that already have results."""
     results = 0
     for message in reversed(messages):
         texts, count = _texts_and_results(message)

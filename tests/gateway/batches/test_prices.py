@@ -51,7 +51,7 @@ def limited_to(organization: Organization, number: int) -> Caller:
 
 
 def change_prices() -> set[int]:
-    """Multiply all amounts of the model from now on; returns the earlier versions."""
+    """Multiply all current prices of the model; returns the previous versions."""
     with system_scope():
         earlier = list(ModelPrice.objects.filter(model="deepseek-chat", effective_to=None))
     for row in earlier:

@@ -139,7 +139,7 @@ def test_what_cannot_be_expressed_is_named(messages: list[Any], parameters: dict
 
 
 def offered(tools: list[Any], *blocks: dict[str, Any], **parameters: Any) -> list[str]:
-    """The functions of a call whose messages have these blocks, each in one of its own."""
+    """The functions of a call that has one message for each of these blocks."""
     turns = [{"role": "user", "content": "Hi"}, *({"role": "system", "content": [block]} for block in blocks)]
     _, translated = to_openai(turns, {"tools": tools, **parameters})
     assert ("tools" in translated) == ("tool_choice" in translated) == bool(translated.get("tools"))
