@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connections
 
 from aiinfra import epochs
-from aiinfra.stack import bundled_redis, control, private_files, programs
+from aiinfra.stack import addresses, bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
 from aiinfra.stack.release import DatabaseUnreachableError, release
 from aiinfra.tenants import demo, demo_rules
@@ -128,6 +128,7 @@ def _write_configuration() -> None:
             directory, port = bundled_redis.own_directory(), bundled_redis.own_port()
             bundled_redis.write_configuration(port, directory, settings.REDIS_PASSWORD)
         _configuration_path().write_text(programs.configuration(), encoding="utf-8")
+        addresses.save()
     except (bundled_redis.NoRedisError, PermissionError) as error:
         raise CannotStartError(str(error)) from error
 

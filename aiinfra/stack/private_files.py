@@ -26,6 +26,7 @@ OURS = (
     "supervisor.sock",
     "supervisord.conf",
     "supervisord.pid",
+    "addresses.json",
     "sandbox_book.jsonl",
 )
 

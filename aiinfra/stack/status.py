@@ -5,11 +5,9 @@ from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import connection
 
-from aiinfra.providers.registry import sandbox_url
 from aiinfra.stack import control
-from aiinfra.stack.address import web_url
+from aiinfra.stack.addresses import of_running
 
 KINDS = {"redis": "redis", "sandbox": "sandbox", "scheduler": "scheduler", "workers": "worker", "web": "web"}
 
@@ -48,7 +46,7 @@ def status() -> Status:
     running = supervisor.programs
     processes = [process for name in KINDS if name in running for process in _family(name, running[name])]
     state = "stopping" if supervisor.is_stopping else "running"
-    return Status(state, web_url(), sandbox_url(), settings.REDIS_URL, connection.vendor, processes)
+    return Status(state, **asdict(of_running()), processes=processes)
 
 
 def _family(name: str, pid: int) -> list[RunningProcess]:

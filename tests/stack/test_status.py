@@ -4,12 +4,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from aiinfra.stack import control
+from aiinfra.stack import addresses, control
 from tests.support.processes import stop
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -24,8 +25,9 @@ def child() -> Iterator[int]:
 
 
 @pytest.fixture(autouse=True)
-def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> None:
     """This process stands for the workers' parent."""
+    settings.DATA_DIR = tmp_path
     settings.REDIS_URL = "redis://:secret@127.0.0.1:6390/0"
     programs = {"workers": os.getpid(), "banner": 1}
     monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, programs))
@@ -48,6 +50,14 @@ def test_json_has_addresses_and_every_process_with_its_kind(child: int) -> None:
     (listed,) = [process for process in found["processes"] if process["pid"] == child]
     assert listed["kind"] == "worker"
     assert listed["name"].startswith("workers-")
+
+
+def test_addresses_are_those_that_the_product_was_started_with(settings: Settings) -> None:
+    settings.PORT = 8500
+    addresses.save()
+    settings.PORT, settings.REDIS_URL = 8000, "redis://127.0.0.1:8001/0"
+    found = json.loads(said("--json"))
+    assert (found["web"], found["redis"]) == ("http://127.0.0.1:8500", "redis://:secret@127.0.0.1:6390/0")
 
 
 def test_the_table_shows_no_password() -> None:
