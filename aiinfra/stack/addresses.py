@@ -1,4 +1,4 @@
-"""The addresses that the product was started with: another terminal may have other settings, such as PORT."""
+"""The addresses that the product was started with: another terminal may have other settings, such as BIND."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from aiinfra.configuration.running import ADDRESSES
 from aiinfra.providers.registry import sandbox_url
 from aiinfra.stack.address import web_url
 
@@ -39,4 +40,4 @@ def _of_settings() -> Addresses:
 
 
 def _path() -> Path:
-    return Path(settings.DATA_DIR) / "addresses.json"
+    return Path(settings.DATA_DIR) / ADDRESSES

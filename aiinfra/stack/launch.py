@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connections
 
 from aiinfra import epochs
+from aiinfra.configuration.running import CONFIGURATION
 from aiinfra.stack import addresses, bundled_redis, control, private_files, programs
 from aiinfra.stack.address import bind_host
 from aiinfra.stack.release import DatabaseUnreachableError, release
@@ -134,4 +135,4 @@ def _write_configuration() -> None:
 
 
 def _configuration_path() -> Path:
-    return Path(settings.DATA_DIR) / "supervisord.conf"
+    return Path(settings.DATA_DIR) / CONFIGURATION

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from aiinfra.configuration.running import PROCESS_ID
 from aiinfra.providers.registry import sandbox_url
 from aiinfra.stack import bundled_redis
 from aiinfra.stack.control import socket_path
@@ -111,7 +112,7 @@ def _supervisord() -> dict[str, str]:
         "logfile_maxbytes": str(LOG_BYTES),
         "logfile_backups": str(LOG_BACKUPS),
         "loglevel": "info",
-        "pidfile": str(settings.DATA_DIR / "supervisord.pid"),
+        "pidfile": str(settings.DATA_DIR / PROCESS_ID),
         "directory": str(settings.BASE_DIR),
     }
     if os.geteuid() == 0:

@@ -4,9 +4,14 @@ from pathlib import Path
 
 from aiinfra.configuration import kinds, upstash
 from aiinfra.configuration.addresses import DatabaseUrl, Host, RedisUrl
+from aiinfra.configuration.running import port_of_running
 from aiinfra.configuration.setting import Setting, Values
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def _port(values: Values) -> int:
+    return port_of_running(values[AIINFRA_DATA_DIR]) or 8000
 
 
 def _sqlite(values: Values) -> str:
@@ -37,8 +42,10 @@ def _redis(values: Values) -> str:
 PORT = Setting(
     "PORT",
     kinds.PORT,
-    8000,
-    "Port of the web server. The Redis that `run` starts listens on `PORT` + 1, the sandbox on `PORT` + 2.",
+    _port,
+    "Port of the web server. The Redis that `run` starts listens on `PORT` + 1, the sandbox on `PORT` + 2. While the "
+    "product runs, other commands use its port by default.",
+    "8000",
 )
 BIND = Setting(
     "BIND",
