@@ -16,6 +16,8 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from aiinfra.egress_pool import ConnectionStack
+
 CONNECT_TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BODY_BYTES_MAX = 64 * 1024
@@ -109,12 +111,8 @@ class EgressTransport(httpx2.HTTPTransport):
         self._body_bytes = body_bytes
         ssl_context = httpx2.create_ssl_context()
         super().__init__(verify=ssl_context)
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=ssl_context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=_GuardedBackend(trusted_hosts),
+        self._pool = ConnectionStack(
+            connections, KEEP_ALIVE_S, ssl_context=ssl_context, network_backend=_GuardedBackend(trusted_hosts)
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
