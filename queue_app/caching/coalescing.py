@@ -88,7 +88,9 @@ def _shareable_response(status: RequestStatus) -> dict[str, Any] | None:
 
 
 def finish_leader(leader: AIRequest) -> None:
-    """Finish up after a request has ended and its answer is in the cache: release its flight."""
+    """Finish up after a request has ended and its answer is in the cache: release its flight, and its followers."""
+    if leader.cache_mode != "use":  # `submit` lets no other request follow it
+        return
     if leader.flight is not None:
         AIRequest.objects.change({"flight": None}, id=leader.id, status__in=ENDED)
     if _oldest_follower.run(leader_id=leader.id):

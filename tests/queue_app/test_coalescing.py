@@ -47,6 +47,12 @@ def test_more_urgent_or_different_requests_do_not_follow(send: Ask, other: dict[
     assert Attempt.objects.count() == 2
 
 
+@pytest.mark.parametrize("mode", ["bypass", "refresh"])
+def test_no_request_follows_one_that_does_not_use_the_cache(send: Ask, mode: str) -> None:
+    send(cache_mode=mode)
+    assert send().leader_id is None
+
+
 def test_another_organizations_equal_request_does_not_follow(send: Ask, other_organization: Organization) -> None:
     send()
     assert send(organization_id=other_organization.pk).leader_id is None

@@ -44,10 +44,10 @@ def costs_of_one() -> tuple[int, int, int]:
     return costs.counts
 
 
-def test_an_answer_costs_eleven_statements_two_commits_and_three_round_trips(ask: Ask) -> None:
+def test_an_answer_costs_ten_statements_two_commits_and_three_round_trips(ask: Ask) -> None:
     for _ in range(2):
         ask(cache_mode="bypass")
-    assert costs_of_one() == (11, 2, 3)
+    assert costs_of_one() == (10, 2, 3)
 
 
 def test_an_answer_for_the_cache_costs_its_entry_and_the_release_of_its_question(ask: Ask) -> None:
@@ -61,7 +61,7 @@ def test_a_webhook_costs_three_statements_and_no_commit(ask: Ask, organization: 
     add_channel(organization_id=organization.pk, **fields)
     for _ in range(2):
         ask(cache_mode="bypass", webhook="https://example.com/hook")
-    assert costs_of_one() == (14, 2, 3)
+    assert costs_of_one() == (13, 2, 3)
 
 
 def test_a_webhook_that_its_key_signs_costs_another_look(ask: Ask, organization: Organization) -> None:
@@ -70,7 +70,7 @@ def test_a_webhook_that_its_key_signs_costs_another_look(ask: Ask, organization:
         rotate_webhook_secret(key=key, actor="user:admin")
     for _ in range(2):
         ask(cache_mode="bypass", webhook="https://example.com/hook", api_key_id=key.pk)
-    assert costs_of_one() == (15, 2, 3)
+    assert costs_of_one() == (14, 2, 3)
 
 
 @pytest.mark.usefixtures("no_fallback")
@@ -86,7 +86,7 @@ def test_the_breaker_is_asked_only_while_a_circuit_is_not_closed(ask: Ask) -> No
         ask(cache_mode="bypass")
     for _ in range(9):
         breaker.record_failure("openai", "gpt-3.5-turbo")
-    assert costs_of_one() == (11, 2, 4)
+    assert costs_of_one() == (10, 2, 4)
 
 
 def test_an_empty_queue_costs_one_round_trip(ask: Ask) -> None:
