@@ -22,6 +22,11 @@ NEXT_POLL_S = 0.001
 GATE_POLL_S = 0.0001
 """How often a process tries to become the next one, and how often that one tries to enter. A small transaction takes
 0.5 ms: with polls of 4 and 1 ms, 8 processes that only write made a quarter fewer of them."""
+POLL_SHARE = 1 / 8
+POLL_MAX_S = 0.004
+"""A poll comes after at least this share of the wait so far, up to 4 ms. A commit that waits for the disk holds the
+gate for several ms: on two busy cores, a wait of 5 ms takes 12 polls and 0.5 ms of CPU instead of 20 polls and 0.7 ms.
+"""
 TURNS = 8
 """Threads of a process that write one after another before it is another process's turn: threads change faster."""
 PATIENCE_S = 2.0
@@ -132,13 +137,15 @@ class Gate:
 
 def _lock(file: int, poll_s: float, deadline: float) -> bool:
     """Whether the lock was taken in time. Polls, because waiting for a file lock can't be limited in time."""
+    began = time.monotonic()
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 return False
-            time.sleep(poll_s)
+            time.sleep(max(poll_s, min((now - began) * POLL_SHARE, POLL_MAX_S)))
         else:
             return True
 
