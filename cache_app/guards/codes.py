@@ -17,9 +17,11 @@ AMOUNT = re.compile(
     r"^[\d.,]+(?:st|nd|rd|th|s|k|m|bn|mn|x)?$|^[\d.,]+-?[^\W\d_]{1,12}(?:-[^\W\d_]+)*$|^[^\W\d_]+-[\d.]+-[^\W\d_]+$"
 )
 CODE_OF_DIGITS_FIRST = re.compile(r"^(?:\d[a-jln-z]\w?|\d+[A-Z]{1,3}\d*|3d|2d|[345]g)$")
+HASH = re.compile(r"\b([a-f]{7,40})\b", re.IGNORECASE)
+"""A hash can do without digits."""
 POWER_OF_TEN = re.compile(r"^\d+(?:\.\d+)?e-\d+$")
 ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
-HINT = re.compile(r"\d|\b(?:[ivx]+|[b-e])\b|₂", re.IGNORECASE)
+HINT = re.compile(r"\d|\b(?:[ivx]+|[b-e]|[a-f]{7,40})\b|₂", re.IGNORECASE)
 """No pattern can match without one of these."""
 GASES = re.compile(r"\bco2[\s-]?(?:eq?|equivalents?)?\b|\bco₂e?\b", re.IGNORECASE)
 
@@ -30,7 +32,13 @@ def take_codes(text: str) -> tuple[frozenset[str], str]:
     if not HINT.search(text):
         return frozenset(), text
     text = GASES.sub(" carbon ", text)
-    for pattern, name in ((LABELLED, _labelled), (VERSION, _version), (MIXED, _mixed), (LONG_NUMBER, _number)):
+    for pattern, name in (
+        (LABELLED, _labelled),
+        (VERSION, _version),
+        (MIXED, _mixed),
+        (LONG_NUMBER, _number),
+        (HASH, _hash),
+    ):
         matches = [match for match in pattern.finditer(text) if name(match)]
         codes |= {name(match) for match in matches}
         for match in reversed(matches):
@@ -56,6 +64,10 @@ def _version(match: re.Match[str]) -> str:
 
 def _number(match: re.Match[str]) -> str:
     return match[1]
+
+
+def _hash(match: re.Match[str]) -> str:
+    return match[1].lower()
 
 
 def _mixed(match: re.Match[str]) -> str:

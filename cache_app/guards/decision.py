@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cache_app.embedding.base import Scale
 from cache_app.guards.difference import difference
 from cache_app.guards.language import UNKNOWN, common_language, with_frames
+from cache_app.guards.layout import object_to_layout
 from cache_app.guards.objection import REASON_LENGTH, Objection
 from cache_app.guards.parsing import LONGEST, Parsed, parse
 from cache_app.guards.strict import object_strictly
@@ -66,6 +67,8 @@ def _decided(
         return _refused(_too_low(similarity, threshold))
     if asked != cached and max(len(asked), len(cached)) > LONGEST:
         return _refused(Objection("strict", f"more than {LONGEST} characters, which is too long to compare"))
+    if objection := object_to_layout(asked, cached):
+        return _refused(objection)
     one, other = parse(asked), parse(cached)
     language = common_language(one.text, other.text)
     if one.text != other.text and language == UNKNOWN and not any_language:

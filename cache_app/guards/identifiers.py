@@ -18,6 +18,13 @@ IDENTIFIER = re.compile(r"[a-z]{2,}[A-Z]\w")
 SIGN_NOUNS = frozenset({"letter", "unit", "symbol", "note", "key"})
 """Beside one of these a letter or two are no word: the letter B, the unit Mg."""
 SIGN_LENGTH = 2
+PREFIXED = re.compile(r"[mM][A-Z][a-z]?")
+"""mT and MT: the prefix is a thousandth or a million."""
+LETTER = re.compile(
+    r"(?<=[\w,;:] )(?:[B-HJ-Z]\b(?![\w'\u2019])|A\b(?=\s*(?:[.,;?!)]|$|(?:and|or|with|to|from|than)\b)))"
+)
+"""A capital letter that names something; not the article, not I."""
+CALLED = re.compile(r"\b[^\W\d_]\w*(?=\()")
 VOWEL = re.compile(r"[aeiouy]")
 PART = r"[^\W_]+"
 JOINT = r"(?:[.:/@_|+*=<>&^%\\,\-\[\]()])+"
@@ -34,6 +41,9 @@ def object_to_case(asked: str, cached: str) -> Objection | None:
     for one, other, beside in apart:
         if _are_two(one, other) or (_names_code(one, beside) and one.lower() not in words("acronyms")):
             return differs("spelling", one, other)
+    called = [set(CALLED.findall(text)) for text in (asked, cached)]
+    if called[0] != called[1]:
+        return differs("spelling", min(called[0] ^ called[1]), max(called[0] ^ called[1]))
     grown = [sum(map(str.isupper, one)) > sum(map(str.isupper, other)) for one, other, _ in apart]
     if len(set(grown)) > 1:
         return differs("spelling", apart[0][0], apart[0][1])
@@ -62,6 +72,8 @@ def _are_two(one: str, other: str) -> bool:
         return True
     if any(IDENTIFIER.match(each) for each in (one, other)):
         return not _is_common(one)
+    if PREFIXED.fullmatch(one) and PREFIXED.fullmatch(other):
+        return one[1:] == other[1:]
     shouted = one.isupper() != other.isupper() and len(one) > 1
     return shouted and VOWEL.search(one.lower()) is not None and one.lower() not in words("acronyms")
 
@@ -73,6 +85,14 @@ def _names_code(word: str, beside: tuple[str, ...]) -> bool:
 
 def _is_common(word: str) -> bool:
     return word.lower() in known_words() or word.lower() in words("acronyms")
+
+
+def object_to_letters(asked: str, cached: str) -> Objection | None:
+    """Object if both texts name things by capital letters, but not by the same ones as often."""
+    left, right = (sorted(LETTER.findall(text)) for text in (asked, cached))
+    if not left or not right or left == right:
+        return None
+    return differs("entities", ", ".join(left), ", ".join(right))
 
 
 def object_to_compounds(asked: str, cached: str) -> Objection | None:

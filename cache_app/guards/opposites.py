@@ -11,6 +11,7 @@ from cache_app.guards.tables import sides, terms
 GUARDS = {"antonyms": "antonyms", "contrasts": "antonyms", "places": "entities", "names": "entities"}
 AUXILIARIES = frozenset(map(stem, ("do", "does", "did")))
 """A question has one whatever it is about: not the "do" that means "provide"."""
+DOING, UNDERGOING = ("er", "or"), "ee"
 NEGATING = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
 
 
@@ -31,6 +32,17 @@ def object_to_opposites(asked: Parsed, cached: Parsed) -> Objection | None:
         for other in _opposable(cached, asked):
             if name := exclude_each_other(one, other):
                 return differs(GUARDS[name], one, other)
+    return None
+
+
+def object_to_roles(asked: Parsed, cached: Parsed) -> Objection | None:
+    """Object if one text has who does something, and the other to whom it is done: interviewer, interviewee."""
+    for one, other in ((asked, cached), (cached, asked)):
+        undergoing = {word.removesuffix("s") for word in other.words - one.words}
+        for word in one.words - other.words:
+            doing = word.removesuffix("s")
+            if len(doing) > 4 and doing.endswith(DOING) and doing[:-2] + UNDERGOING in undergoing:
+                return differs("antonyms", doing, doing[:-2] + UNDERGOING)
     return None
 
 

@@ -7,6 +7,7 @@ from cache_app.guards.difference import WordDifference, difference, exclude_each
 from cache_app.guards.objection import Objection
 from cache_app.guards.parsing import Parsed
 from cache_app.guards.small_words import without_politeness
+from cache_app.guards.stems import stem
 from cache_app.guards.tables import lines, small_words, term, words
 
 SOURCES = frozenset({"from", "leav", "leave"})
@@ -16,6 +17,13 @@ BETWEEN = frozenset(
 )
 BOTH_WAYS = frozenset({"and", "or", "vs", "versus", "&", "between", "with"})
 REACH = 3
+SUBSTITUTING = frozenset(
+    map(stem, ("replace", "substitute", "overwrite", "exchange", "override", "supersede", "mistake"))
+)
+OPERAND = re.compile(r"\w|\w+[._]\w[\w.]*")
+"""A variable or a file. Other neighbors change places in a rewording: learn quickly, quickly learn."""
+VARIABLES = frozenset("bcdfgjkpqvwxyz")
+DOTTED = re.compile(r"\w+(?:\.\w+)*")
 VERSIONS = frozenset(map(term, ("version", "translation", "edition", "rendering", "equivalent", "copy", "variant")))
 OF = frozenset({"of", "for", "from"})
 OPERATORS = frozenset("-<>/|=^%\\∈⊂⊃⊆⊇→")
@@ -41,7 +49,9 @@ def object_to_order(asked: Parsed, cached: Parsed) -> Objection | None:
 
 def _operands_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """The same words around the same signs in another order: x - y and y - x."""
-    one, other = (OPERANDS.findall(each.text.lower()) for each in (asked, cached))
+    one, other = (
+        [word for word in OPERANDS.findall(each.text.lower()) if word != "please"] for each in (asked, cached)
+    )
     return one != other and sorted(one) == sorted(other) and not OPERATORS.isdisjoint(one)
 
 
@@ -96,15 +106,25 @@ def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
     if len(one) != len(other) or sorted(one) != sorted(other):
         return False
     moved = [at for at in range(len(one)) if one[at] != other[at]]
-    if len(moved) != 2 or moved[1] - moved[0] < 2:
+    if len(moved) != 2 or (moved[1] - moved[0] < 2 and not all(OPERAND.fullmatch(one[at]) for at in moved)):
         return False
     between = set(one[moved[0] + 1 : moved[1]])
-    return between.isdisjoint(BOTH_WAYS) and not {one[at] for at in moved} & BOTH_WAYS
+    both_ways = BOTH_WAYS - {"with"} if SUBSTITUTING & set(one[: moved[0]]) else BOTH_WAYS
+    return between.isdisjoint(both_ways) and not {one[at] for at in moved} & both_ways
 
 
 def _without_articles(text: str) -> list[str]:
-    """The words in lower case. A capital A is a name."""
-    return [word.lower() for word in re.findall(r"\w+", text) if word not in words("determiners")]
+    """The stems of the words, and names of files whole. A capital A is a name, as is an "a" beside other letters."""
+    found = DOTTED.findall(text)
+    articles = words("determiners") - {"a"} if VARIABLES & set(found) else words("determiners")
+    return [stem(word.lower()) for word in found if word not in articles]
+
+
+def _numbers_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """The same words, and the same numbers in another order, if that can matter: not 3 and 5, 5 and 3."""
+    one, other = ([each.value for each in parsed.quantities] for parsed in (asked, cached))
+    moved = one != other and sorted(one) == sorted(other) and asked.sequence == cached.sequence
+    return moved and (len(one) > 2 or BOTH_WAYS.isdisjoint(asked.sequence))
 
 
 def _questions_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -224,5 +244,5 @@ def _is_one_way(parsed: Parsed, first: str, second: str) -> bool:
 CHECKS = (
     *(_operands_exchanged, _arguments_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged),
     *(_kinds_exchanged, _modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged),
-    _actors_exchanged,
+    *(_actors_exchanged, _numbers_exchanged),
 )

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.stems import stem
@@ -30,20 +31,19 @@ ORDINALS = (
     ),
 )
 VALUES = {
-    **{word: float(value) for value, word in enumerate(ONES)},
-    **{word: float(value) for value, word in enumerate(TENS, start=2) for value in [value * 10]},
-    **{word: float(value) for value, word in enumerate(ORDINALS) if value > 2},
-    "dozen": 12.0,
-    "half": 0.5,
-    "twice": 2.0,
-    "thrice": 3.0,
-    "pair": 2.0,
-    "couple": 2.0,
+    **{word: Fraction(value) for value, word in enumerate(ONES)},
+    **{word: Fraction(value) for value, word in enumerate(TENS, start=2) for value in [value * 10]},
+    **{word: Fraction(value) for value, word in enumerate(ORDINALS) if value > 2},
+    "dozen": Fraction(12),
+    "half": Fraction(1, 2),
+    "twice": Fraction(2),
+    "thrice": Fraction(3),
+    "pair": Fraction(2),
+    "couple": Fraction(2),
 }
-SCALES = {"hundred": 1e2, "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mio": 1e6} | {
-    **dict.fromkeys(("crore",), 1e7),
-    **dict.fromkeys(("billion", "bn", "mrd"), 1e9),
-    **dict.fromkeys(("trillion",), 1e12),
+SCALES = {"hundred": 10**2, "thousand": 10**3, "k": 10**3, "lakh": 10**5, "crore": 10**7, "trillion": 10**12} | {
+    **dict.fromkeys(("million", "mn", "mio"), 10**6),
+    **dict.fromkeys(("billion", "bn", "mrd"), 10**9),
 }
 UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("%", "percent", "pct"), ("%", 1.0)),
@@ -110,17 +110,34 @@ QUANTITY = re.compile(
 )
 
 HINT = re.compile(rf"\d|\b(?:{NUMBER_WORD})\b", re.IGNORECASE)
+TWO_READINGS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+"""1.000 is one in some countries and a thousand in others."""
+IDENTIFIER = re.compile(r"0\d[\d ]*")
+"""ZIP codes, parcels, and telephone numbers start with a zero."""
+VERSION = re.compile(r"\d+\.\d*0")
+"""Without a unit, 5.20 can be a version, which is not 5.2."""
+ROUNDING = Fraction(1, 10**9)
+"""How far two equal amounts in different units can be apart, relative to their size."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number. With a known unit, its value is in the dimension's base unit."""
+    """An exact number of units."""
 
-    value: float
+    number: Fraction
+    size: float
+    """The size of its unit in the dimension's base unit, 1 without a known unit."""
     dimension: str
     written: str
+    spelling: str
+    """The digits, if only the same ones are the same number; "" if not."""
     is_vague: bool
     """True if it may not be a number: "quick one", "one of them"."""
+
+    @property
+    def value(self) -> Fraction:
+        """The amount in the dimension's base unit."""
+        return self.number * Fraction(self.size)
 
 
 def take_quantities(text: str) -> tuple[tuple[Quantity, ...], str]:
@@ -144,36 +161,42 @@ def _unit(written: str) -> tuple[str, float] | None:
 
 def _quantity(match: re.Match[str]) -> Quantity:
     written = match[0].strip()
-    words = (match["words"] or "").lower()
-    value = _from_words(words) if words else _from_digits(match["digits"])
-    value *= SCALES.get((match["scale"] or "").lower(), 1.0) * (-1 if match["sign"] else 1)
+    words, digits = (match["words"] or "").lower(), match["digits"] or ""
+    number = _from_words(words) if words else _from_digits(digits)
+    number *= SCALES.get((match["scale"] or "").lower(), 1) * (-1 if match["sign"] else 1)
     if match["currency"] and (match["unit"] or "").lower() == "m":
-        value *= 1e6
+        number *= 10**6
     dimension, size = _unit(match["currency"] or match["unit"] or "") or ("", 1.0)
-    return Quantity(value * size, dimension, written, words in ("one", "second", "half", "pair", "couple"))
+    vague = words in ("one", "second", "half", "pair", "couple")
+    return Quantity(number, size, dimension, written, _spelling(digits, has_unit=bool(dimension)), vague)
 
 
-def _from_digits(digits: str) -> float:
-    """Parse digits: 1,000, 1.000, 1 000, and 1'000 are one thousand; 1.5 and 1,5 are one and a half."""
+def _spelling(digits: str, *, has_unit: bool) -> str:
+    fixed = (TWO_READINGS, IDENTIFIER) if has_unit else (TWO_READINGS, IDENTIFIER, VERSION)
+    return digits if any(pattern.fullmatch(digits) for pattern in fixed) else ""
+
+
+def _from_digits(digits: str) -> Fraction:
+    """Parse digits: 1,000, 1 000, and 1'000 are one thousand; 1.5 and 1,5 are one and a half."""
     groups = re.split(r"[^\d]", digits)
     marks = re.findall(r"[^\d]", digits)
     if not marks:
-        return float(digits[:300])
+        return Fraction(digits)
     is_decimal = len(groups[-1]) != 3 or (marks.count(marks[-1]) == 1 and len(marks) > 1) or groups[0] == "0"
     whole, fraction = ("".join(groups[:-1]), groups[-1]) if is_decimal else ("".join(groups), "0")
-    return float(f"{whole[:300]}.{fraction}")
+    return Fraction(f"{whole}.{fraction}")
 
 
-def _from_words(words: str) -> float:
-    """Parse words: "two hundred and five thousand" is 205,000. Overflow gives infinity, which equals nothing."""
-    total = group = 0.0
+def _from_words(words: str) -> Fraction:
+    """Parse words: "two hundred and five thousand" is 205,000."""
+    total = group = Fraction(0)
     for word in re.split(r"[ -]|\sand\s", words):
         if word == "hundred":
-            group = (group or 1.0) * 100
+            group = (group or 1) * Fraction(100)
         elif word in SCALES:
-            total, group = total + (group or 1.0) * SCALES[word], 0.0
+            total, group = total + (group or 1) * SCALES[word], Fraction(0)
         else:
-            group += VALUES.get(word, 0.0)
+            group += VALUES.get(word, 0)
     return total + group
 
 
@@ -190,5 +213,8 @@ def object_to_quantities(asked: tuple[Quantity, ...], cached: tuple[Quantity, ..
 
 
 def _equal(one: Quantity, other: Quantity) -> bool:
-    same_kind = one.dimension == other.dimension or not one.dimension or not other.dimension
-    return same_kind and abs(one.value - other.value) <= 1e-6 * max(abs(one.value), abs(other.value))
+    if one.spelling != other.spelling or (one.dimension and other.dimension and one.dimension != other.dimension):
+        return False
+    if one.size == other.size:
+        return one.number == other.number
+    return abs(one.value - other.value) <= ROUNDING * max(abs(one.value), abs(other.value))

@@ -47,10 +47,15 @@ def object_to_spelling(asked: str, cached: str) -> Objection | None:
 
 def object_to_script(asked: str, cached: str) -> Objection | None:
     """Object unless words in other scripts are the same: inside an English text, they are its subject."""
-    left, right = (LETTERS_OF_SCRIPTS.findall(text.lower()) for text in (asked, cached))
+    left, right = ([_word_or_sign(each) for each in LETTERS_OF_SCRIPTS.findall(text)] for text in (asked, cached))
     if left == right:
         return None
     return differs("entities", " ".join(left), " ".join(right))
+
+
+def _word_or_sign(letters: str) -> str:
+    """Ω and ω are two signs; the case of a word counts as little as in English."""
+    return letters if len(letters) == 1 else letters.lower()
 
 
 def _quoted_differ(asked: str, cached: str) -> Objection | None:
@@ -63,7 +68,8 @@ def _quoted_differ(asked: str, cached: str) -> Objection | None:
 
 def _quotes(text: str) -> Iterator[str]:
     for match in QUOTED.finditer(text):
-        yield " ".join(WORD.findall(next(filter(None, match.groups()), ""))).casefold().replace("\u2019", "'")
+        quoted = " ".join(WORD.findall(next(filter(None, match.groups()), "")))
+        yield quoted if len(quoted) == 1 else quoted.casefold().replace("\u2019", "'")
 
 
 def _case_differs(asked: str, cached: str) -> Objection | None:

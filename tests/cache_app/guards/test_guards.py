@@ -87,7 +87,7 @@ APART = {
 }
 TOGETHER = [
     ("Does it hold five people?", "Does it hold 5 people?"),
-    ("Sites above 10,000 tonnes", "Sites above 10.000 t"),
+    ("Sites above 10,000 tonnes", "Sites above 10 000 t"),
     ("Sites above 10,000 tonnes", "Sites above 10 000 tonnes"),
     ("Which sites exceed 10,000 tonnes?", "Which sites have more than 10,000 tonnes?"),
     ("A loan of $2m", "A loan of 2 million dollars"),
