@@ -50,6 +50,8 @@ class OpenAICompatibleAdapter:
         if provider.name != "openai":
             # The client reads these from the environment; other providers must not see them.
             self._client.organization = self._client.project = None
+        # The client would put a relative address together again in each call.
+        self._base_url = str(self._client.base_url)
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:
         """Send the call once. Raises ProviderError for everything that is not a clean answer."""
@@ -85,7 +87,7 @@ class OpenAICompatibleAdapter:
         # Some servers do not support base64, which is the client's default.
         body = {**call.parameters, "model": attempt.model, "input": call.texts, "encoding_format": "float"}
         try:
-            return self._post("/embeddings", body, str(attempt.id), attempt, call.timeout_s)
+            return self._post("embeddings", body, str(attempt.id), attempt, call.timeout_s)
         except openai.APIStatusError as error:
             raise errors.status_error(error, said, self._provider.api_key) from None
         except openai.APIConnectionError as error:
@@ -125,7 +127,7 @@ class OpenAICompatibleAdapter:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         # A changed body needs a fresh idempotency key.
         key = f"{attempt.id}-{changes}" if changes else str(attempt.id)
-        return self._post("/chat/completions", body, key, attempt, call.timeout_s)
+        return self._post("chat/completions", body, key, attempt, call.timeout_s)
 
     def _post(
         self, path: str, body: dict[str, Any], idempotency_key: str, attempt: ProviderAttempt, timeout_s: float
@@ -142,7 +144,12 @@ class OpenAICompatibleAdapter:
             "timeout": streaming.timeouts(timeout_s, streams=streams),
         }
         return self._client.post(  # type: ignore[return-value]  # a Response comes back unchanged
-            path, body=body, cast_to=httpx2.Response, options=options, stream=streams, stream_cls=openai.Stream[Any]
+            self._base_url + path,
+            body=body,
+            cast_to=httpx2.Response,
+            options=options,
+            stream=streams,
+            stream_cls=openai.Stream[Any],
         )
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
