@@ -6,6 +6,7 @@ content types are written again each time. A test leaves few rows, so deleting t
 
 import pytest
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import TransactionTestCase
 
 KEPT = frozenset({"auth_permission", "django_content_type", "django_migrations"})
@@ -20,21 +21,29 @@ def empty_after_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty() -> None:
     """Delete all rows, with triggers and foreign keys off meanwhile (on PostgreSQL, tests connect as a superuser)."""
     with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
-        found = triggers()
+        tables = _tables_with_rows(cursor)
+        found = _triggers(cursor, tables)
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL session_replication_role = replica")
         for name, _ in found:
             cursor.execute(f"DROP TRIGGER {name}")
-        for table in sorted(set(connection.introspection.table_names(cursor)) - KEPT):
+        for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - names from the catalog
         for _, sql in found:
             cursor.execute(sql)
 
 
-def triggers() -> list[tuple[str, str]]:
-    """Name and SQL of SQLite's triggers, which cannot be switched off."""
+def _tables_with_rows(cursor: CursorWrapper) -> list[str]:
+    """All but those in `KEPT`. To ask is much faster than to delete from every table, and to change their triggers."""
+    names = sorted(set(connection.introspection.table_names(cursor)) - KEPT)
+    asking = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for name in names)  # noqa: S608
+    cursor.execute(" UNION ALL ".join(asking))
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _triggers(cursor: CursorWrapper, tables: list[str]) -> list[tuple[str, str]]:
+    """Name and SQL of SQLite's triggers of these tables, which cannot be switched off."""
     if connection.vendor != "sqlite":
         return []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        return list(cursor.fetchall())
+    cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return [(name, sql) for table, name, sql in cursor.fetchall() if table in tables]
