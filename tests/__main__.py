@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,45 +21,54 @@ from xml.etree import ElementTree
 
 import psycopg
 
-from tests.support.selection import process_paths
+from tests.support.selection import ON_SQLITE_ALONE, SLOW, ignoring, process_paths, shares, unit_shares
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
 CHROMIUM = "/usr/bin/chromium"
 NOTHING_COLLECTED = 5
+SCHEMATHESIS = "tests/api"
+"""Whose tests need this plugin. It takes each process a second to import."""
 # A provider's key in .env would send the tests' calls to that provider.
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Tests that run together, on one database."""
+    """Tests that one pytest process runs, on one database."""
 
     name: str
     selection: str
-    paths: tuple[str, ...] = ()
-    workers: int = 2
+    paths: tuple[str, ...] = ("tests",)
     is_on_postgres: bool = False
-    distribution: str = "load"
 
 
-# Importing Playwright and the faults takes each process a second, and there are no unit tests in them.
-UNIT_PATHS = ("tests", "--ignore=tests/browser", "--ignore=tests/faults", "--ignore=tests/hosts")
-UNIT = Part("unit tests on SQLite", "not browser and not processes", UNIT_PATHS)
-QUICK = replace(UNIT, name="quick tests on SQLite", selection=f"{UNIT.selection} and not slow")
-UNIT_POSTGRES = replace(
-    UNIT, name="unit tests on PostgreSQL", selection=f"{UNIT.selection} and on_postgres", is_on_postgres=True
+def _shared(part: Part, shares: Sequence[Sequence[str]]) -> list[Part]:
+    """The part as several processes. Each collects only its own files, and none sends its results to another."""
+    names = (f"{part.name}, {number} of {len(shares)}" for number in range(1, len(shares) + 1))
+    return [replace(part, name=name, paths=tuple(paths)) for name, paths in zip(names, shares, strict=True)]
+
+
+UNIT = Part("unit tests on SQLite", "not browser and not processes")
+UNITS = _shared(UNIT, unit_shares())
+# A directory that is not collected is not imported either.
+QUICK = _shared(
+    Part("quick tests on SQLite", f"{UNIT.selection} and not slow"), [ignoring(each, SLOW) for each in unit_shares()]
 )
-BROWSER = Part("browser tests on SQLite", "browser", ("tests/browser",))
-# Process tests wait for two thirds of their time.
-PROCESSES = Part("process tests on SQLite", "processes", tuple(process_paths()), workers=3, distribution="loadfile")
-PROCESSES_POSTGRES = replace(
-    PROCESSES, name="process tests on PostgreSQL", selection="processes and on_postgres", is_on_postgres=True
+UNITS_POSTGRES = _shared(
+    Part("unit tests on PostgreSQL", f"{UNIT.selection} and on_postgres", is_on_postgres=True),
+    [ignoring(each, ON_SQLITE_ALONE) for each in unit_shares()],
 )
-HOSTS = Part("tests of several hosts", "hosts", ("tests/hosts",), workers=2, distribution="loadfile")
-PARTS = [UNIT, PROCESSES, HOSTS, BROWSER, UNIT_POSTGRES, PROCESSES_POSTGRES]
+BROWSERS = _shared(Part("browser tests on SQLite", "browser"), shares(["tests/browser/"], 2))
+PROCESSES = _shared(Part("process tests on SQLite", "processes"), shares(process_paths(), 3))
+PROCESSES_POSTGRES = _shared(
+    Part("process tests on PostgreSQL", "processes and on_postgres", is_on_postgres=True),
+    shares(process_paths(), 3),
+)
+HOSTS = _shared(Part("tests of several hosts", "hosts"), shares(["tests/hosts/"], 2))
+PARTS = [*PROCESSES, *UNITS, *PROCESSES_POSTGRES, *HOSTS, *BROWSERS, *UNITS_POSTGRES]
 """Taken in this order, `AT_ONCE` at a time: unit tests compute, and all others mostly wait."""
-AT_ONCE = 3
+AT_ONCE = 6
 SERVERS = ("haproxy", "pgbouncer")
 """What tests of several hosts need, apart from PostgreSQL."""
 
@@ -79,17 +89,19 @@ class Result:
 def main(arguments: list[str]) -> int:
     """Run what can run here; returns the exit status."""
     if arguments == ["quick"]:
-        result = _run(QUICK, "", sys.stdout.fileno())
         gap = "slow, process and browser tests, and PostgreSQL: `make test` runs them"
-        return _last_word([result], [gap], is_failing=False)
+        return _last_word(_run_all(QUICK, ""), [gap], is_failing=False)
     postgres = _postgres()
-    missing = {BROWSER} if not Path(CHROMIUM).exists() else set()
-    missing |= set() if postgres else {UNIT_POSTGRES, PROCESSES_POSTGRES, HOSTS}
-    missing |= {HOSTS} if list(_missing_servers()) else set()
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        parts = [part for part in PARTS if part not in missing]
-        results = list(threads.map(lambda part: _run_and_print(part, postgres), parts))
+    missing = set() if Path(CHROMIUM).exists() else {*BROWSERS}
+    missing |= set() if postgres else {*UNITS_POSTGRES, *PROCESSES_POSTGRES, *HOSTS}
+    missing |= {*HOSTS} if list(_missing_servers()) else set()
+    results = _run_all([part for part in PARTS if part not in missing], postgres)
     return _last_word(results, list(_gaps(missing)), is_failing=bool(os.environ.get("AIINFRA_CI")))
+
+
+def _run_all(parts: Sequence[Part], postgres: str) -> list[Result]:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(lambda part: _run_and_print(part, postgres), parts))
 
 
 def _postgres() -> str:
@@ -130,19 +142,9 @@ def _run(part: Part, postgres: str, output: int) -> Result:
     # The tests start hundreds of processes, each of which would compile everything again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     report = Path(data_dir) / "junit.xml"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        part.selection,
-        "-n",
-        str(part.workers),
-        "--dist",
-        part.distribution,
-    ]
-    command += [f"--junit-xml={report}", *part.paths]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", part.selection, f"--junit-xml={report}", *part.paths]
+    unused = ["xdist"] if SCHEMATHESIS in part.paths else ["xdist", "schemathesis"]
+    command += [f"-pno:{plugin}" for plugin in unused]
     began_at = time.monotonic()
     try:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -157,8 +159,8 @@ def _run(part: Part, postgres: str, output: int) -> Result:
 def _database_url(part: Part, postgres: str) -> str:
     """The part's own database on that server, or nothing: parts that run at the same time must not share one."""
     address = urlsplit(postgres)
-    kind, *_ = part.name.split()
-    return address._replace(path=f"{address.path}_{kind}").geturl() if part.is_on_postgres else ""
+    name = re.sub(r"\W+", "_", part.name).lower()
+    return address._replace(path=f"{address.path}_{name}").geturl() if part.is_on_postgres else ""
 
 
 def _counts(report: Path) -> tuple[int, Counter[str]]:
@@ -171,11 +173,11 @@ def _counts(report: Path) -> tuple[int, Counter[str]]:
 
 
 def _gaps(missing: set[Part]) -> Iterator[str]:
-    if UNIT_POSTGRES in missing:
+    if missing.issuperset(UNITS_POSTGRES):
         yield "PostgreSQL: none answers at TEST_DATABASE_URL or 127.0.0.1:5432; everything ran on SQLite only"
-    if HOSTS in missing:
+    if missing.issuperset(HOSTS):
         yield f"the tests of several hosts: they need {', '.join(_missing_servers()) or 'PostgreSQL'}"
-    if BROWSER in missing:
+    if missing.issuperset(BROWSERS):
         yield f"the browser tests: there is no {CHROMIUM}"
 
 
@@ -184,7 +186,7 @@ def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bo
     print(f"\n===== all parts: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
     for each in results:
         figures = f"{each.tests:>5} tests {each.wall_s:>5.0f} s {each.cpu_s:>5.0f} s of CPU"
-        print(f"{each.part.name:<26} {_verdict(each.status):<8} {figures}")
+        print(f"{each.part.name:<37} {_verdict(each.status):<8} {figures}")
     for each in results:
         for reason, number in each.skipped.items():
             print(f"LEFT OUT  {number} of the {each.part.name}: {reason}")

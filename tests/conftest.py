@@ -16,8 +16,6 @@ from django.test import Client, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 from aiinfra import timed_cache
 from aiinfra.redis import bytes_client, redis_client
@@ -32,7 +30,7 @@ from tests.support.processes import free_port, start, wait_until
 from tests.support.product import Run, running
 from tests.support.race import PATIENCE_S, RunRace
 from tests.support.race import run_race as run_race_in
-from tests.support.selection import group_of, mark_databases, mark_hosts, mark_processes, mark_slow
+from tests.support.selection import mark_databases, mark_hosts, mark_processes, mark_slow
 from tests.support.template import Template, template_path
 from tests.support.template_postgres import PostgresTemplate
 
@@ -83,19 +81,6 @@ def pytest_unconfigure() -> None:
     for each in gc.get_objects():
         if type(each) is httpx2.Client:
             each.close()
-
-
-class Groups(LoadFileScheduling):
-    """Keeps the tests of a group in one worker."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups | None:
-    """Go by groups instead of files. xdist's own `loadgroup` does not find the groups of pytest 9."""
-    return Groups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _is_up(url: str) -> bool:

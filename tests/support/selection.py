@@ -14,7 +14,7 @@
 A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,13 @@ PROCESS_TESTS = (
 )
 PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
 """Those that ask for the fixture `product`, which starts the whole product."""
+UNIT_AREAS = (
+    ("tests/api", "tests/providers"),
+    ("tests/cost_app", "tests/cache_app"),
+    ("tests/queue_app", "tests/gateway", "tests/tenants"),
+)
+"""Unit tests that share a process; all others have one more. Each process needs seconds to import the product."""
+WITHOUT_UNIT_TESTS = ("tests/browser", "tests/faults", "tests/hosts")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
 HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
 ALWAYS_ON_BOTH = (
@@ -125,6 +132,28 @@ def process_paths() -> Iterator[str]:
             yield path
 
 
+def shares(paths: Iterable[str], number: int) -> list[list[str]]:
+    """Deal the files of these paths to that many processes; what is in one group stays in one process."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        files = (ROOT / path).rglob("test_*.py") if path.endswith("/") else [ROOT / path]
+        for file in sorted(file.relative_to(ROOT).as_posix() for file in files):
+            groups.setdefault(group_of(file), []).append(file)
+    dealt = list(groups.values())
+    return [[file for group in dealt[first::number] for file in group] for first in range(number)]
+
+
+def unit_shares() -> list[list[str]]:
+    """What pytest is given to run the unit tests in several processes; the last one has all that has no place yet."""
+    areas = [path for area in UNIT_AREAS for path in area]
+    return [*map(list, UNIT_AREAS), ignoring(["tests"], [*areas, *WITHOUT_UNIT_TESTS])]
+
+
+def ignoring(paths: Iterable[str], ignored: Iterable[str]) -> list[str]:
+    """What pytest is given to leave files and directories out, unless only some of their tests are meant."""
+    return [*paths, *(f"--ignore={path}" for path in ignored if "::" not in path)]
+
+
 def mark_processes(item: pytest.Item) -> None:
     """Mark a test `processes` if it starts processes of the product."""
     if item.nodeid.startswith(PROCESS_TESTS) or RACE_FIXTURE in _fixtures(item):
@@ -144,7 +173,7 @@ def mark_hosts(item: pytest.Item) -> None:
 
 
 def group_of(nodeid: str) -> str:
-    """Names the group of tests that run in one worker because they share what takes long to start."""
+    """Names the group of tests that run in one process because they share what takes long to start."""
     path, *_ = nodeid.partition("::")
     return "product" if path in PRODUCT_TESTS else path
 

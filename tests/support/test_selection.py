@@ -1,6 +1,7 @@
 """Where a test runs that says nothing about it."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,10 +14,14 @@ from tests.support.selection import (
     PROCESS_TESTS,
     PRODUCT_TESTS,
     SLOW,
+    WITHOUT_UNIT_TESTS,
     group_of,
+    ignoring,
     mark_databases,
     mark_processes,
     process_paths,
+    shares,
+    unit_shares,
 )
 
 NEW = "tests/queue_app/test_new.py::test_new"
@@ -73,7 +78,34 @@ def test_a_test_that_starts_processes_is_a_process_test(item: Item, marks: list[
     assert item.marks == marks
 
 
-def test_tests_that_share_a_product_or_a_file_share_a_worker() -> None:
+def test_each_file_of_unit_tests_is_in_one_process() -> None:
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    run = Counter(file for share in unit_shares() for file in files if _is_collected(file, share))
+    assert {*run} == {file for file in files if not file.startswith(WITHOUT_UNIT_TESTS)}
+    assert set(run.values()) == {1}
+
+
+def _is_collected(file: str, given: list[str]) -> bool:
+    ignored = tuple(each.removeprefix("--ignore=") for each in given if each.startswith("--"))
+    return file.startswith(tuple(f"{each}/" for each in given)) and not file.startswith(ignored)
+
+
+def test_shares_have_each_file_once_and_groups_together() -> None:
+    dealt = shares(process_paths(), 3)
+    files = [file.partition("::")[0] for share in dealt for file in share]
+    assert len(files) == len(set(files))
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/faults").glob("test_*.py")} <= set(files)
+    assert [share for share in dealt if set(PRODUCT_TESTS) <= set(share)], "one process runs all of a group"
+
+
+def test_what_is_ignored_as_a_whole_is_not_collected() -> None:
+    assert ignoring(["tests"], ["tests/clients/", "tests/api/test_a.py::test_b"]) == [
+        "tests",
+        "--ignore=tests/clients/",
+    ]
+
+
+def test_tests_that_share_a_product_or_a_file_share_a_process() -> None:
     named = {group_of(f"{path}::test_new[sqlite]") for path in PRODUCT_TESTS}
     assert named == {"product"}
     assert group_of(NEW) == "tests/queue_app/test_new.py"
