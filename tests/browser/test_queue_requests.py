@@ -47,12 +47,24 @@ def test_filters_swap_the_table_and_stay_in_the_address(submit: Submit, operator
     expect(page.locator("#requests tbody tr")).to_have_count(2)
 
 
+def agree(page: Page, label: str) -> None:
+    """Confirm what the dialog asks."""
+    page.locator("#confirm-dialog").get_by_role("button", name=label, exact=True).click()
+
+
 def test_a_request_is_cancelled_from_the_list_with_the_keyboard_only(
     submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
     request = submit()
     page = open_page(operator, "/queue/requests/")
     tab_to(page, f"#cancel-{request.id}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirm-dialog")).to_contain_text(f"Cancel request {request.id.hex[:8]}?")
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#cancel-{request.id}")).to_be_focused()
+    assert status_of(request) == "pending"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("1 request cancelled.")
     expect(page.locator("#requests")).to_contain_text("cancelled")
@@ -178,8 +190,10 @@ def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, operator
     page = open_page(operator, f"/queue/requests/{request.id}/")
     tab_to(page, "#cancel-request")
     page.keyboard.press("Enter")
+    agree(page, "Cancel request")
     expect(page.locator("#toasts")).to_contain_text("Request cancelled.")
-    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("button", name="Retry request").click()
+    agree(page, "Retry request")
     expect(page.locator("#toasts")).to_contain_text("Request queued again.")
     expect(page.locator("[data-live]")).to_have_count(1)
     expect(page.get_by_text("The question.")).to_be_visible()
@@ -198,6 +212,7 @@ def test_what_is_refused_is_said_in_a_toast(submit: Submit, operator: User, open
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
     page.locator(f"#cancel-{request.id}").click()
+    agree(page, "Cancel request")
     expect(page.locator("#toasts")).to_contain_text("The request has already ended.")
 
 
