@@ -11,6 +11,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from queue_app.models import AIRequest
 from tests.browser.conftest import OpenPage, was_reloaded
+from tests.browser.test_pages import OVERHANG
 
 Submit = Callable[..., AIRequest]
 
@@ -85,3 +86,15 @@ def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: Us
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(page.locator(".chart-table[open]")).to_have_count(0)
     assert not was_reloaded(page)
+
+
+def test_long_names_do_not_widen_the_page(operator: User, organization: Organization, open_page: OpenPage) -> None:
+    long = "شركة الاختبار العربية للخدمات السحابية 株式会社とても長い名前のテスト組織 Incorporated Limited"
+    Organization.objects.filter(pk=organization.pk).update(name=long)
+    User.objects.filter(pk=operator.pk).update(username="a.very.long.address@department.subsidiary.example-company.com")
+    page = open_page(operator, "/queue/")
+    for width in (320, 390, 768, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(OVERHANG) <= 0, width
+        for menu in page.locator(".topbar summary").all():
+            expect(menu).to_be_in_viewport(ratio=1)

@@ -9,7 +9,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert
 from cost_app.recommendations.compute import compute_recommendations
 from tests.browser.conftest import OpenPage
-from tests.browser.test_pages import assert_is_usable, settle
+from tests.browser.test_pages import OVERHANG, WIDTHS, assert_is_usable, settle
 
 PAGES = [
     "/costs/",
@@ -59,3 +59,26 @@ def test_an_alert_is_acknowledged_with_the_keyboard(history: Alert, finance: Use
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Alert acknowledged.")
     expect(page.locator("#alert")).to_contain_text("by finance")
+
+
+LARGE = "$12,345,678.90"
+BROKEN_FIGURES = """() => [...document.querySelectorAll(".tile-value")]
+  .filter((e) => {
+    const lines = e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight);
+    return e.scrollWidth > e.clientWidth || lines > 1.5;
+  })
+  .map((e) => e.outerHTML)"""
+
+
+def test_no_tile_breaks_or_cuts_a_large_amount(finance: User, open_page: OpenPage, subtests: pytest.Subtests) -> None:
+    for path in ("/costs/", "/cache/"):
+        page = open_page(finance, path)
+        settle(page)
+        page.evaluate(
+            "(text) => document.querySelectorAll('.tile-value').forEach((e) => (e.textContent = text))", LARGE
+        )
+        for width in (*WIDTHS, 1280, 1440):
+            with subtests.test(path=path, width=width):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate(BROKEN_FIGURES) == []
+                assert page.evaluate(OVERHANG) <= 0
