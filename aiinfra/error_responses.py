@@ -53,7 +53,8 @@ def handle_500(request: HttpRequest) -> HttpResponse:
     if isinstance(problem, DATABASE_AWAY):
         page = loader.render_to_string("503.html", {"cause": away_cause()})
         return HttpResponse(page, status=503, headers={"Retry-After": AWAY_RETRY_S})
-    return defaults.server_error(request)
+    page = loader.render_to_string("500.html", {"request_id": getattr(request, "request_id", "")})
+    return HttpResponse(page, status=500)
 
 
 def _own_body(error: ApiError, request_id: str | None) -> dict[str, object]:

@@ -26,11 +26,10 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     def __init__(self, *args: object, of_installation: bool = False, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        kinds = [choice for choice in ChannelKind.choices if not of_installation or choice[0] != ChannelKind.REQUESTS]
+        self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
         if not of_installation:
             self.fields["kind"].help_text = REQUESTS_HELP
-        else:
-            kinds = [choice for choice in ChannelKind.choices if choice[0] != ChannelKind.REQUESTS]
-            self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
 
     def clean(self) -> None:
         """Check that this installation can send over the channel, and that the address matches its kind."""

@@ -1,13 +1,15 @@
 """Formats amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from aiinfra.money import dollars
 
 register = template.Library()
 
@@ -29,6 +31,21 @@ def money(nano: int | None) -> str:
     if nano is None:
         return NOTHING
     return f"{'-' if nano < 0 else ''}${_amount(abs(Decimal(nano)) / NANO)}"
+
+
+@register.filter
+def money_change(nano: int | None) -> str:
+    """A difference in nano-dollars as US dollars, with its sign: `+$12.50`, `-$0.43`."""
+    return f"+{money(nano)}" if nano and nano > 0 else money(nano)
+
+
+@register.filter
+def unit_price(nano: int | None) -> str:
+    """A price in nano-dollars as US dollars, exact and so never rounded: `$3.125`."""
+    if nano is None:
+        return NOTHING
+    whole, _, fraction = dollars(abs(nano)).partition(".")
+    return f"{'-' if nano < 0 else ''}${int(whole):,}.{fraction}"
 
 
 def _amount(amount: Decimal) -> str:
@@ -95,6 +112,13 @@ def day(value: date | None) -> str:
 
 
 @register.filter
+def days_until(start: datetime, end: datetime) -> str:
+    """The days of a period that ends before `end`: `Nov 1, 2026 to Nov 30, 2026`, or the only one."""
+    first, last = day_text(start), day_text(end - timedelta(microseconds=1))
+    return first if first == last else f"{first} to {last}"
+
+
+@register.filter
 def local_time(moment: datetime | None) -> SafeString | str:
     """A `<time>` in the organization's time zone, to the minute: `Nov 27, 09:43`."""
     return NOTHING if moment is None else _time(moment, time_text(moment))
@@ -114,14 +138,15 @@ def time_age(moment: datetime | None) -> SafeString | str:
 
 @register.filter
 def duration_ms(milliseconds: float | None) -> str:
-    """`85 ms`, `1.23 s`, `2 min 5 s`, `3 h 20 min`."""
+    """`85 ms`, `1.20 s`, `12.3 s`, `2 min 5 s`, `3 h 20 min`."""
     if milliseconds is None:
         return NOTHING
-    if milliseconds < 1000:
+    if round(milliseconds) < 1000:
         return f"{milliseconds:.0f} ms"
-    if milliseconds < MINUTE * 1000:
-        return f"{milliseconds / 1000:.3g} s"
-    return _two_units(int(milliseconds // 1000))
+    seconds = milliseconds / 1000
+    if round(seconds, 1) < MINUTE:
+        return f"{seconds:.2f} s" if round(seconds, 2) < 10 else f"{seconds:.1f} s"
+    return _two_units(round(seconds))
 
 
 def _two_units(seconds: int) -> str:
@@ -130,6 +155,14 @@ def _two_units(seconds: int) -> str:
     if seconds < DAY:
         return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
     return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
+
+
+@register.filter
+def share(percent: float | None) -> str:
+    """A share in whole percent: `18%`. One that would round to 0 says so: `<1%`."""
+    if percent is None:
+        return NOTHING
+    return "<1%" if 0 < percent < 0.5 else f"{percent:.0f}%"
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Names of people and API keys on every page. Built into the templates: no `{% load %}` needed."""
+"""Names of people, API keys, and providers on every page. Built into the templates: no `{% load %}` needed."""
 
 from django import template
 
@@ -6,8 +6,17 @@ from aiinfra.tenants import actors
 
 register = template.Library()
 
+PROVIDER_TITLES = {"openai": "OpenAI", "deepseek": "DeepSeek", "anthropic": "Anthropic"}
+"""How the companies spell their names."""
+
 
 @register.filter
 def actor_name(actor: str) -> str:
     """The name of whoever did something; empty if no one is known."""
     return actors.actor_name(actor) if actor else ""
+
+
+@register.filter
+def provider_title(name: str) -> str:
+    """A provider as a heading; any other than the known ones keeps its configured name."""
+    return PROVIDER_TITLES.get(name, name)

@@ -71,7 +71,7 @@ class KeyForm(KeyLimitsFields, RoleForm):
     )
     lifetime = forms.ChoiceField(required=False, label="Expires", choices=LIFETIMES)
     budget = forms.DecimalField(
-        label="Budget (US dollars)",
+        label="Budget (USD)",
         required=False,
         min_value=0,
         max_value=Decimal(DOLLARS_BELOW) - Decimal("1e-9"),
@@ -132,7 +132,7 @@ class OrganizationForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # 
     name = forms.CharField(max_length=200, validators=[validate_visible])
     time_zone = forms.ChoiceField(
         choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
-        help_text="Budgets and reports start their days, weeks and months in this time zone.",
+        help_text="Budgets and reports start their days, weeks, and months in this time zone.",
     )
 
     class Meta:

@@ -9,9 +9,9 @@ GUARDS = {
     "codes": ("Codes or names differ", "ESRS E1 is not ESRS E2, scope 1 is not scope 2"),
     "symbols": ("Symbols differ", "👍 is not 👎, a < b is not a > b, and -r is not -R"),
     "spelling": ("Written differently", "US and us, Polish and polish, pêcheur and pécheur"),
-    "negation": ("One of them is negated", "“cancel it” and “don't cancel it”"),
-    "antonyms": ("One says the opposite", "increase and decrease, before and after"),
-    "entities": ("They name different things", "Berlin and Munich, one company and another"),
+    "negation": ("One is negated", "“cancel it” and “don't cancel it”"),
+    "antonyms": ("Opposite meaning", "increase and decrease, before and after"),
+    "entities": ("Different names or things", "Berlin and Munich, one company and another"),
     "order": ("Same words in a different order", "from A to B is not from B to A"),
     "strict": ("One word differs", "nearly the same words, but one that matters is replaced or added"),
     "addition": ("The cached question says more", "the extra part may have shaped its answer"),
@@ -27,7 +27,7 @@ GUARDS = {
 UNSUITED = {
     "turn": ("Not a plain question", "the last message is not a plain text from the user"),
     "temperature": ("Temperature too high", "the caller expects a new answer each time"),
-    "parameters": ("Tools or other parameters", "with tools, a response format or a seed only equal questions match"),
+    "parameters": ("Tools or other parameters", "with tools, a response format, or a seed, only equal questions match"),
     "tools": ("Tool results", "a tool's result belongs to this conversation alone"),
     "long": ("Too long", "long texts look alike even if they differ where it matters"),
     "language": (

@@ -71,7 +71,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         help_text="Random hits sent to the provider to measure how often the cache is wrong. 0 for none.",
     )
     reask_day = forms.DecimalField(
-        label="Daily re-check budget",
+        label="Daily re-check budget (USD)",
         min_value=0,
         max_value=Decimal(9_999_999),
         max_digits=18,
@@ -95,7 +95,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         self.fields["error_target"].initial = _shown(policy.error_target)
         self.fields["reask_share"].initial = _shown(policy.reask_share)
         self.fields["reask_day"].initial = Decimal(dollars(policy.reask_day_nano))
-        self.fields["reask_day"].help_text = "In US dollars. Each re-check counts at the cost of the original call."
+        self.fields["reask_day"].help_text = "Each re-check counts at the cost of the original call."
         self.fields["threshold"].help_text = (
             f"Minimum similarity between a question and a cached one, from 0.50 to 1.00. "
             f"Leave empty for the embedder's default, {scale.edge:.2f}."

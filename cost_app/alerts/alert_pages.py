@@ -19,7 +19,7 @@ from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import lifecycle
 from cost_app.alerts.links import links_of
 from cost_app.budgets.names import budget_names
-from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, BudgetWindow, Severity
+from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState, BudgetWindow, Dimension, Severity
 
 PAGE_SIZE = 50
 NOT_RESOLVED = "live"
@@ -41,7 +41,7 @@ def list_page(request: MemberRequest, owner: PageOwner) -> HttpResponse:
         **page_links(chosen, cursor, page.next_cursor),
         "chosen": {"state": state, "kind": kind, "severity": severity},
         "states": STATES,
-        "kinds": {"": "All", **{kind.value: kind.label for kind in AlertKind if kind not in _never(owner)}},
+        "kinds": {"": "All", **{kind.value: kind.heading for kind in AlertKind if kind not in _never(owner)}},
         "severities": {"": "All", **dict(Severity.choices)},
         "is_filtered": bool(kind or severity or state != NOT_RESOLVED),
         "can_write": owner.allows(request, "alert:write"),
@@ -143,6 +143,7 @@ def _detail(request: MemberRequest, owner: PageOwner, found: Alert) -> dict[str,
         "owner": owner,
         "alert": found,
         "budget_name": budget_names([found.budget])[found.budget.id] if found.budget else None,
+        "contributors": [{**each, "noun": Dimension(each["dimension"]).noun} for each in why.get("contributors", [])],
         "links": [] if owner.is_installation else links_of(found),
         "since": parse_date(why.get("from", "")),
         "compared_since": parse_date(why.get("comparedFrom", "")),

@@ -6,7 +6,7 @@ from aiinfra.money import dollars
 from aiinfra.notifications.messages import ALERT_OPENED, ALERT_RESOLVED, Notification
 from aiinfra.notifications.outbox import send, send_to
 from aiinfra.templatetags.formats import money
-from cost_app.models import Alert
+from cost_app.models import Alert, Dimension
 
 
 def notify_opened(alert: Alert) -> None:
@@ -63,7 +63,7 @@ def _notification(alert: Alert, kind: str, title: str, text: str, news: dict[str
 
 def _title(alert: Alert) -> str:
     owner = alert.organization or "the installation"
-    return f"{alert.get_kind_display().capitalize()} at {owner}"
+    return f"{alert.title} at {owner}"
 
 
 def _ending(alert: Alert, successor: str) -> str:
@@ -79,5 +79,6 @@ def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
     figures = tuple((each["label"], each["value"]) for each in alert.explanation.get("figures", []))
     contributors = alert.explanation.get("contributors", [])
     return figures + tuple(
-        (f"{each['dimension']} {each['name']}", f"{money(each['change'])} more") for each in contributors[:5]
+        (f"{Dimension(each['dimension']).noun} {each['name']}", f"{money(each['change'])} more")
+        for each in contributors[:5]
     )

@@ -69,7 +69,9 @@ def add_refusal(form: forms.Form, field: str, message: str) -> None:
 class LimitForm(forms.Form):
     """The settings of a budget that can be changed."""
 
-    limit = _amount(help_text="Limit per period. Changes apply immediately, even below current spending.")
+    limit = _amount(
+        label="Limit (USD)", help_text="Per period. Changes apply immediately, even below current spending."
+    )
     warning_percent = _percent(label="Warn at (% spent)", initial=80)
     alert_percent = _percent(label="Alert at (% spent)", initial=95)
     enforcement = forms.ChoiceField(
@@ -80,7 +82,7 @@ class LimitForm(forms.Form):
     )
     rollover_unused = forms.BooleanField(required=False, label="Carry unused budget over to the next period")
     rollover_cap = _amount(
-        required=False, label="Maximum carry-over", help_text="Leave empty to carry over everything unused."
+        required=False, label="Maximum carry-over (USD)", help_text="Leave empty to carry over everything unused."
     )
 
     def clean(self) -> dict[str, Any]:
@@ -220,7 +222,7 @@ class BudgetForm(LimitForm):
 class IncreaseForm(forms.Form):
     """A temporary increase of a budget's limit, through a last day of the organization's calendar."""
 
-    amount = _amount(label="Increase the limit by")
+    amount = _amount(label="Increase the limit by (USD)")
     last_day = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     reason = forms.CharField(
         max_length=REASON_MAX,

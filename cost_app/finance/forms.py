@@ -11,7 +11,7 @@ from cost_app.finance.invoices.table import MAX_BYTES
 from cost_app.finance.ranges import range_error
 
 LEDGER, FOCUS = "ledger", "focus"
-KINDS = [(LEDGER, "Ledger: every entry"), (FOCUS, "FOCUS 1.2: by day, model, key, user and token class")]
+KINDS = [(LEDGER, "Ledger: every entry"), (FOCUS, "FOCUS 1.2: by day, model, key, user, and token class")]
 
 
 def _day() -> forms.Widget:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from aiinfra.templatetags.formats import money_places
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.finance.month_close import CloseState, close_states, figure
 from cost_app.finance.month_sums import MonthSums, has_whole_days, sums_calendar
@@ -80,6 +81,11 @@ class SnapshotSection:
 
     title: str
     lines: list[Line]
+
+    @property
+    def places(self) -> int:
+        """The decimals of its amounts."""
+        return money_places(line.nano for line in self.lines)
 
 
 def snapshot_sections(snapshot: Any) -> list[SnapshotSection]:

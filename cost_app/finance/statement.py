@@ -7,6 +7,7 @@ from django.http import StreamingHttpResponse
 
 from aiinfra.csv_stream import csv_response
 from aiinfra.money import dollars
+from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.models import ApiKey, Organization
 from cost_app.finance.month_sums import MonthSums, Sums
 from cost_app.finance.months import Month
@@ -50,10 +51,14 @@ class Line(Totals):
 
 @dataclass(frozen=True)
 class Section:
-    """A dimension's lines with the highest cost. `rest_nano` is the cost of the rest, None if there is no rest."""
+    """A dimension's lines with the highest cost. `rest_nano` is the cost of the rest, None if there is no rest.
+
+    `total` is what the lines and the rest add up to, None if calls can be in several lines.
+    """
 
     title: str
     lines: list[Line]
+    total: Line | None
     rest_nano: int | None = None
     note: str = ""
 
@@ -65,6 +70,11 @@ class Statement:
     month: Month
     total: Line
     sections: list[Section]
+
+    @property
+    def places(self) -> int:
+        """The decimals of every amount in its tables."""
+        return money_places([self.total.nano, *(line.nano for section in self.sections for line in section.lines)])
 
 
 def statement_of(organization_id: int, month: Month) -> Statement:
@@ -84,9 +94,9 @@ def _section(dimension: Dimension, sums: MonthSums, total: Line) -> Section:
     lines = [_line(dimension, value, each, names) for value, each in found[:LINES_SHOWN]]
     is_cut = len(found) > LINES_SHOWN
     if dimension is Dimension.TAG:
-        return Section(SECTIONS[dimension], lines, note=CUT_TAGS_NOTE if is_cut else TAGS_NOTE)
+        return Section(SECTIONS[dimension], lines, None, note=CUT_TAGS_NOTE if is_cut else TAGS_NOTE)
     rest = total.nano - sum(line.nano for line in lines)
-    return Section(SECTIONS[dimension], lines, rest if is_cut else None)
+    return Section(SECTIONS[dimension], lines, total, rest if is_cut else None)
 
 
 def _line(dimension: Dimension, value: str, sums: Sums, names: Mapping[str, str]) -> Line:

@@ -25,6 +25,11 @@ class AlertKind(models.TextChoices):
     ERROR_RATE = "error_rate"
     QUEUE_DEPTH = "queue_depth"
 
+    @property
+    def heading(self) -> str:
+        """What happened, as a heading."""
+        return self.label.capitalize()
+
 
 COST_KINDS = frozenset(
     {
@@ -93,6 +98,11 @@ class Alert(OwnedModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.cause}"
+
+    @property
+    def title(self) -> str:
+        """What happened, as a heading."""
+        return AlertKind(self.kind).heading
 
     @property
     def path(self) -> str:

@@ -18,6 +18,11 @@ class Dimension(models.TextChoices):
     PRIORITY = "priority"
     TAG = "tag"
 
+    @property
+    def noun(self) -> str:
+        """What a group is, within a sentence."""
+        return "API key" if self is Dimension.API_KEY else str(self.value)
+
 
 class UsageSums(TenantModel):
     """The sums themselves; every column adds up. Money in nano-dollars, times in ms."""

@@ -49,6 +49,16 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
     class Meta:
         model = CostPolicy
         fields = FIELDS
+        labels = {
+            "spike_percent": "Minimum spike (%)",
+            "hourly_days": "Hourly figures (days)",
+            "daily_days": "Daily figures (days)",
+            "weekly_weeks": "Weekly figures (weeks)",
+            "monthly_months": "Monthly figures (months)",
+        }
+        help_texts = {"hourly_days": "How far back figures go, for each length of a period."}
+
+    field_order = [*FIELDS[:4], "spike_floor", *FIELDS[4:]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -34,7 +34,7 @@ class Group:
     value: str
     name: str
     totals: Totals
-    share: int | None
+    share: float | None
     before: Totals | None = None
     view: SpendView | None = None
     requests: str = ""
@@ -157,7 +157,7 @@ def _group(
     name: str,
     public: str,
     sums: Totals,
-    share: int | None,
+    share: float | None,
     before: Totals | None,
 ) -> Group:
     """The request list cannot filter by the absence of a key, user or tag, or by many tags: no link then."""
@@ -210,8 +210,8 @@ def _named(dimension: Dimension, values: Iterable[str]) -> tuple[Mapping[str, st
     return names, public
 
 
-def _share(part: Totals, whole_nano: int) -> int | None:
-    return round(100 * part.nano / whole_nano) if 0 <= part.nano <= whole_nano > 0 else None
+def _share(part: Totals, whole_nano: int) -> float | None:
+    return 100 * part.nano / whole_nano if 0 <= part.nano <= whole_nano > 0 else None
 
 
 def names_of(dimension: Dimension, values: Iterable[str]) -> Mapping[str, str]:

@@ -100,7 +100,7 @@ function applyChoice() {
   showState();
   for (const menu of document.querySelectorAll("[data-refresh-menu]")) {
     menu.hidden = false;
-    menu.querySelector("[data-refresh-label]").textContent = isLive ? "on change" : seconds ? `${seconds} s` : "off";
+    menu.querySelector("[data-refresh-label]").textContent = isLive ? "On change" : seconds ? `${seconds} s` : "Off";
     for (const item of menu.querySelectorAll("[data-refresh-every]")) {
       item.setAttribute("aria-pressed", String(item.dataset.refreshEvery === pressed));
       item.hidden = item.dataset.refreshEvery === ON_CHANGE && !hasEvents();

@@ -76,7 +76,7 @@ def test_progress_refreshes_itself(
 ) -> None:
     page = open_page(viewer, path_of("list"))
     expect(page.get_by_text("$300.00")).to_be_visible()
-    expect(page.get_by_text("on change", exact=True)).to_be_visible()
+    expect(page.get_by_text("On change", exact=True)).to_be_visible()
     with organization_scope(organization.pk):
         BudgetWindow.objects.filter(committed_nano=300 * DOLLAR).update(committed_nano=301 * DOLLAR)
     publish_budget_changes()

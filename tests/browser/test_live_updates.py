@@ -134,7 +134,7 @@ def test_a_page_that_polls_by_choice_opens_no_stream(
     expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")
     page.locator("[data-refresh-menu] summary").click()
     page.get_by_role("button", name="When something changes").click()
-    expect(page.locator("[data-refresh-label]")).to_have_text("on change")
+    expect(page.locator("[data-refresh-label]")).to_have_text("On change")
 
 
 def test_a_hidden_tab_closes_its_stream_and_a_visible_one_opens_it_again(
@@ -149,5 +149,5 @@ def test_a_hidden_tab_closes_its_stream_and_a_visible_one_opens_it_again(
     assert page.evaluate("live.source") is None
     submit()
     page.evaluate(hide, False)
-    expect(page.locator("[data-refresh-label]")).to_have_text("on change")
+    expect(page.locator("[data-refresh-label]")).to_have_text("On change")
     expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -10,6 +11,7 @@ from django.views import defaults
 from pytest_django.fixtures import Settings
 
 from aiinfra.context_processors import NAVIGATION, navigation
+from aiinfra.error_responses import handle_500
 from aiinfra.tenants.authorization import Principal, Role
 from aiinfra.tenants.models import User
 from aiinfra.tenants.staff import STAFF_PREFIX
@@ -95,12 +97,42 @@ def test_strangers_get_a_decent_404_without_the_shell(client: Client) -> None:
     assert "sidebar" not in response.text
 
 
-@pytest.mark.parametrize(("view", "status"), [(defaults.server_error, 500), (defaults.bad_request, 400)])
+@pytest.mark.parametrize(("view", "status"), [(handle_500, 500), (defaults.bad_request, 400)])
 def test_the_pages_for_errors_need_nothing_of_the_request(view: Callable[..., object], status: int) -> None:
     arguments = [] if status == 500 else [Exception()]
     response = view(RequestFactory().get("/"), *arguments)
     assert response.status_code == status  # type: ignore[attr-defined]
     assert "Go home" in response.text  # type: ignore[attr-defined]
+
+
+def test_the_page_for_a_bug_names_the_request_that_the_log_has() -> None:
+    request = RequestFactory().get("/")
+    request.request_id = "request-4711"  # type: ignore[attr-defined]
+    page = handle_500(request).text
+    assert "Request ID:" in page and "request-4711" in page
+    assert 'rel="icon"' in page  # without one, browsers ask for /favicon.ico and log a 404
+
+
+def in_order(template: str) -> list[str]:
+    """The buttons of a template's forms, dialogs left out: those have the safe button first."""
+    text = re.sub(r'<div class="form-actions">.*?</div>', "", template, flags=re.DOTALL)
+    return re.findall(r">\s*(Cancel|Save changes|Create budget|Create codes|Add \w+)\s*</(?:button|a)>", text)
+
+
+def test_forms_on_pages_have_cancel_after_the_button_that_saves() -> None:
+    for path in Path("templates").rglob("*.html"):
+        buttons = in_order(path.read_text())
+        assert buttons[0] != "Cancel" if len(buttons) > 1 else True, path
+
+
+def test_every_way_up_is_the_shared_one() -> None:
+    own = [str(path) for path in Path("templates").rglob("*.html") if 'class="breadcrumb"' in path.read_text()]
+    assert own == ["templates/shared/_breadcrumb.html"]
+    blocks = "".join(
+        "".join(re.findall(r"{% block breadcrumb %}(.*?){% endblock", path.read_text(), re.DOTALL))
+        for path in Path("templates").rglob("*.html")
+    )
+    assert "<a" not in blocks and "shared/_breadcrumb.html" in blocks
 
 
 def test_templates_stay_small() -> None:

@@ -12,13 +12,17 @@ from aiinfra.templatetags.formats import (
     NOTHING,
     age,
     day,
+    days_until,
     duration_ms,
     exact_time,
     local_time,
     money,
+    money_change,
     money_places,
     money_to,
+    share,
     time_age,
+    unit_price,
 )
 
 
@@ -54,6 +58,36 @@ def test_a_column_has_one_number_of_decimals(nanos: list[int], texts: list[str])
     assert [money_to(nano, money_places(nanos)) for nano in nanos] == texts
 
 
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [
+        (None, NOTHING),
+        (0, "$0.00"),
+        (3_125_000_000, "$3.125"),
+        (1_234_500_000_001, "$1,234.500000001"),
+        (62_500_000, "$0.0625"),
+        (-3_125_000_000, "-$3.125"),
+    ],
+)
+def test_a_unit_price_is_never_rounded(nano: int | None, text: str) -> None:
+    assert unit_price(nano) == text
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [(None, NOTHING), (0, "$0.00"), (12_500_000_000, "+$12.50"), (-431_100_000, "-$0.4311")],
+)
+def test_a_change_has_its_sign(nano: int | None, text: str) -> None:
+    assert money_change(nano) == text
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"), [(None, NOTHING), (0, "0%"), (0.34, "<1%"), (0.6, "1%"), (58.7, "59%"), (100, "100%")]
+)
+def test_a_small_share_does_not_look_like_none(percent: float | None, text: str) -> None:
+    assert share(percent) == text
+
+
 @given(st.integers(-(10**18), 10**18))
 def test_small_amounts_never_look_like_zero(nano: int) -> None:
     digits = money(nano).strip("-$").replace(",", "")
@@ -67,7 +101,14 @@ def test_small_amounts_never_look_like_zero(nano: int) -> None:
         (None, NOTHING),
         (0, "0 ms"),
         (85.4, "85 ms"),
+        (999.4, "999 ms"),
+        (999.6, "1.00 s"),
         (1234, "1.23 s"),
+        (3400, "3.40 s"),
+        (9996, "10.0 s"),
+        (11_000, "11.0 s"),
+        (59_940, "59.9 s"),
+        (59_960, "1 min 0 s"),
         (125_000, "2 min 5 s"),
         (12_000_000, "3 h 20 min"),
         (180_000_000, "2 d 2 h"),
@@ -87,6 +128,13 @@ def test_times_are_shown_in_the_zone_of_the_organization_and_their_tooltip_is_ex
     assert 'datetime="2020-01-31T23:30:05+00:00"' in shown
     assert 'title="2020-02-01 00:30:05 CET, 2020-01-31 23:30:05 UTC"' in shown
     assert [form(None) for form in (local_time, exact_time, day, time_age)] == [NOTHING] * 4
+
+
+def test_a_period_is_shown_by_its_days() -> None:
+    with timezone.override(ZoneInfo("America/New_York")):
+        begin, end = (datetime(2026, month, 1, tzinfo=ZoneInfo("America/New_York")) for month in (11, 12))
+        assert days_until(begin, end) == "Nov 1, 2026 to Nov 30, 2026"
+        assert days_until(begin.astimezone(UTC), begin.astimezone(UTC) + timedelta(hours=24)) == "Nov 1, 2026"
 
 
 def test_a_time_of_this_year_leaves_the_year_out() -> None:

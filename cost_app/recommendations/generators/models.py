@@ -53,7 +53,7 @@ def _finding(row: dict[str, Any], own: Model, options: list[tuple[int, Model]]) 
         title=f"Route simple {name} requests to {other}",
         description=(
             f"{row['simple']:,} of {row['calls']:,} requests ({share}%) that {name} answered were simple: short, "
-            f"without code, reasoning or creative work. {other} answers such requests for less."
+            f"without code, reasoning, or creative work. {other} answers such requests for less."
         ),
         saving_nano=row["cost"] - options[0][0],
         examined=row["simple"],

@@ -75,7 +75,7 @@ def _within_a_day(found: dict[str, Any], hits: int) -> Finding:
         bearing=found["day"],
         difficulty="easy",
         formula=(
-            "The total cost of calls whose provider, model and messages equal those of a call answered at most 24 "
+            "The total cost of calls whose provider, model, and messages equal those of a call answered at most 24 "
             "hours earlier. Includes calls that deliberately bypass the cache, because an attempt does not record that."
         ),
         steps=[
@@ -103,7 +103,7 @@ def _within_a_week(found: dict[str, Any], hits: int) -> Finding:
         bearing=found["week"],
         difficulty="easy",
         formula=(
-            "The total cost of calls whose provider, model and messages equal those of the most recent earlier call, "
+            "The total cost of calls whose provider, model, and messages equal those of the most recent earlier call, "
             "which was answered more than 24 hours and at most 7 days earlier."
         ),
         steps=[

@@ -65,8 +65,18 @@ def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
 def test_an_alert_page_shows_the_explanation(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     alert = make_alert(explanation=WHY)
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
-    assert "a/b" in page and "from the number of calls" in page
+    assert "a/b" in page and "changed by +$1.00: +$1.00 from the number of calls" in " ".join(page.split())
+    assert "<title>Budget warning · aiinfra</title>" in page
     assert "Acknowledge" not in page
+
+
+def test_an_alert_names_what_rose_in_words(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+    key = {"dimension": "api_key", "value": "k", "name": "shop", "nano": 10**9, "change": 5 * 10**8}
+    alert = make_alert(kind="unusual_usage", explanation={**WHY, "contributors": [key]})
+    page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
+    assert "API key" in page and "api_key" not in page and "+$0.50" in page
+    assert "Unusual usage" in page and "Unusual Usage" not in page
+    assert "Unusual usage" in client_of(viewer).get("/alerts/").content.decode()
 
 
 @pytest.mark.parametrize("with_htmx", [True, False])

@@ -47,9 +47,23 @@ def test_a_statement_shows_spending_by_dimension(
         "By user": [("anna", 2_000_000_000), ("ben", 1_000_000_000)],
         "By tag": [("eu", 2_000_000_000), ("web", 2_000_000_000), ("without a tag", 1_000_000_000)],
     }
+    assert [section.total is None for section in found.sections] == [False, False, False, True]
     text = page(client_of(finance))
     assert "$3.00" in text
     assert "carl" not in text
+    assert text.count('<th scope="row">Total</th>') == 3  # a call has several tags, so those don't add up
+    for head in ("Model", "API key", "User", "Tag"):
+        assert f'<th scope="col">{head}</th>' in text
+
+
+def test_the_amounts_of_a_statement_have_one_number_of_decimals(finance: User, client_of: Browser, book: Book) -> None:
+    book(at(10, 5), 12_345_678_900_000_000, user_ref="anna")
+    book(at(10, 6), 123_400_000, user_ref="ben")
+    book(at(10, 6), 42_000, user_ref="carl")
+    fold()
+    text = page(client_of(finance))
+    assert "$12,345,678.90" in text and "$0.12" in text and "&lt;$0.01" in text
+    assert "$0.1234" not in text and "$0.000042" not in text
 
 
 def test_hidden_lines_are_summed_up_and_in_the_file(
@@ -98,7 +112,7 @@ def test_the_months_are_listed_with_their_cost(finance: User, client_of: Browser
     text = client_of(finance).get(reverse("finance")).text
     places = [text.index(f">{name}<") for name in ("November 2026", "October 2026", "September 2026")]
     assert places == sorted(places)
-    assert "running" in text
+    assert "in progress" in text
     assert "$2.00" in text
 
 

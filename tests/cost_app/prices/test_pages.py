@@ -1,5 +1,6 @@
 """`/prices/`: the book, a model's history, proposals, a new version."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -61,6 +62,25 @@ def test_members_see_current_prices_with_tiers_and_hours(reader: Client) -> None
     assert "$98.00" not in page
     assert "New version" not in page
     assert "Repricing" not in page
+
+
+def test_prices_are_exact_on_every_page(reader: Client) -> None:
+    """Half of $6.25 is $3.125: a rounded price would be another price."""
+    columns = terms().columns | {"output": 3_125_000_000}
+    ModelPrice.objects.create(**columns, effective_from=timezone.now() - timedelta(days=1))
+    PriceProposal.objects.create(**columns | {"model": "n"}, effective_from=timezone.now())
+    pages = [reverse("prices"), reverse("price_history", args=["local/m"]), reverse("price_proposals")]
+    for page in pages:
+        text = reader.get(page).text
+        assert "$3.125" in text and "$3.13" not in text, page
+
+
+def test_providers_are_spelled_as_they_spell_themselves(reader: Client) -> None:
+    version(1)
+    page = reader.get(reverse("prices")).text
+    heads = re.findall(r'<h2 id="provider-.*?">(.*?)</h2>', page)
+    assert "DeepSeek" in page and "Deepseek" not in page and "Openai" not in page
+    assert heads == sorted(heads, key=str.lower)
 
 
 def test_current_hours_are_marked(reader: Client) -> None:

@@ -11,7 +11,7 @@ from aiinfra.stack.findings import Level
 class Command(command.Command):
     """Check the environment of the product."""
 
-    help = "Check Redis, database, secrets, time zones and providers; exit with status 1 if something must be fixed."
+    help = "Check Redis, database, secrets, time zones, and providers; exit with status 1 if something needs fixing."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         """Print one line per finding."""

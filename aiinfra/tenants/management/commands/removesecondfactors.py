@@ -17,7 +17,7 @@ from aiinfra.tenants.security_log.recorder import record
 class Command(command.Command):
     """Let a person who lost their second factors log in with the password alone."""
 
-    help = "Remove a person's authenticator app, passkeys and recovery codes, and log them out everywhere."
+    help = "Remove a person's authenticator app, passkeys, and recovery codes, and log them out everywhere."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the name."""

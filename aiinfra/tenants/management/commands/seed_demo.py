@@ -9,9 +9,9 @@ from aiinfra.tenants import demo
 
 
 class Command(command.Command):
-    """Create the demo organizations, people and API key that are missing, or deactivate them."""
+    """Create the demo organizations, people, and API key that are missing, or deactivate them."""
 
-    help = "Create the demo organizations, people and API key that are missing, or deactivate people and key."
+    help = "Create the demo organizations, people, and API key that are missing, or deactivate people and key."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the option."""
