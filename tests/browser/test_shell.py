@@ -88,6 +88,12 @@ def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: Us
     assert not was_reloaded(page)
 
 
+def test_short_names_are_shown_whole(operator: User, open_page: OpenPage) -> None:
+    page = open_page(operator, "/queue/")
+    for name in page.locator(".topbar .cut").all():
+        assert name.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+
 def test_long_names_do_not_widen_the_page(operator: User, organization: Organization, open_page: OpenPage) -> None:
     long = "شركة الاختبار العربية للخدمات السحابية 株式会社とても長い名前のテスト組織 Incorporated Limited"
     Organization.objects.filter(pk=organization.pk).update(name=long)

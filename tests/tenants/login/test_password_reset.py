@@ -71,7 +71,7 @@ def test_the_link_sets_a_new_password_and_ends_all_sessions(owner: User, client_
     owner.refresh_from_db()
     assert owner.check_password(NEW)
     assert elsewhere.get(reverse("members")).status_code == 302
-    assert "This link does not work" in Client().get(link()).text
+    assert "This link no longer works" in Client().get(link()).text
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_message(owner: User) -> None:
