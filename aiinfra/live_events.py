@@ -153,11 +153,16 @@ def mark_listening(organization_id: int) -> None:
     client.zadd(_LISTENING, {str(organization_id): client.time()[0] + LISTENING_S})
 
 
+def is_anyone_listening() -> bool:
+    """Whether any organization may have a client now: a plain command. Raises RedisError."""
+    return bool(redis_client().exists(_LISTENING))
+
+
 def listening() -> list[int]:
     """The organizations with a client now. Raises RedisError."""
-    client = redis_client()
-    if not client.exists(_LISTENING):
+    if not is_anyone_listening():
         return []
+    client = redis_client()
     now = client.time()[0]
     with client.pipeline(transaction=False) as pipeline:
         pipeline.zremrangebyscore(_LISTENING, "-inf", now)

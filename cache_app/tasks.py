@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from aiinfra.one_by_one import one_by_one
+from aiinfra.scheduled import IfWaiting
 from aiinfra.tenants.privacy.retention import due
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app.embedding.base import Payer
@@ -27,12 +28,17 @@ NO_TEXTS = {"question": "", "cached_question": "", "answer": "", "fresh_answer":
 
 def jobs() -> Jobs:
     """Jobs that must not be late."""
-    return [(1, embed_waiting), (5, fold_counts), (60, apply_blocks)]
+    return [(1, IfWaiting(is_any_to_embed, embed_waiting)), (5, fold_counts), (60, apply_blocks)]
 
 
 def slow_jobs() -> Jobs:
     """Jobs that may take minutes."""
     return [(3600, clean_up_entries), (3600, clean_up_rows), (3600, propose_thresholds)]
+
+
+def is_any_to_embed() -> bool:
+    """Whether an entry was stored without a vector. Raises RedisError."""
+    return browse.is_any_waiting_for_vectors(janitor.organizations())
 
 
 def embed_waiting() -> int:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 
+from aiinfra.live_events import is_anyone_listening
+from aiinfra.scheduled import IfWaiting
 from aiinfra.tenants.scope import system_scope
 from cost_app.alerts.checks import check_all, check_budgets_of
 from cost_app.budgets.events import publish_budget_changes
-from cost_app.budgets.refusal_counts import count_refusals
+from cost_app.budgets.refusal_counts import count_refusals, is_any_uncounted
 from cost_app.budgets.rollover import refresh_rollovers
-from cost_app.finance.invoices.uploads import delete_failed, import_waiting
+from cost_app.finance.invoices.uploads import delete_failed, import_waiting, is_any_waiting
 from cost_app.finance.scheduled_exports import deliver_due
-from cost_app.ledger.rollups import fold, follow_time_zones
+from cost_app.ledger.rollups import fold, follow_time_zones, is_anything_queued
 from cost_app.ledger.sweeper import sweep_unknown_outcomes
 from cost_app.performance.counting import delete_expired
 from cost_app.recommendations.compute import compute_all
@@ -46,9 +48,9 @@ def delete_old_counts() -> None:
 def jobs() -> Jobs:
     """Time-critical jobs."""
     return [
-        (FOLD_EVERY_S, fold_usage),
-        (1, count_refused),
-        (1, publish_budget_changes),
+        (FOLD_EVERY_S, IfWaiting(is_anything_queued, fold_usage)),
+        (1, IfWaiting(is_any_uncounted, count_refused)),
+        (1, IfWaiting(is_anyone_listening, publish_budget_changes)),
         (5, sweep_unknown_outcomes),
         (5, carry_over),
     ]
@@ -68,4 +70,4 @@ def slow_jobs() -> Jobs:
 
 def upload_jobs() -> Jobs:
     """Jobs whose result a person waits for, and that may take seconds of CPU."""
-    return [(1, import_waiting)]
+    return [(1, IfWaiting(is_any_waiting, import_waiting))]

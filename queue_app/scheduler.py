@@ -1,10 +1,12 @@
 """The scheduler process, which runs periodic jobs. Several schedulers may run at once."""
 
 import logging
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import close_old_connections, connections
@@ -13,8 +15,10 @@ from redis.exceptions import RedisError
 from aiinfra.database_statistics import EVERY_S as STATISTICS_EVERY_S
 from aiinfra.database_statistics import keep_statistics
 from aiinfra.idempotency import FORGET_EVERY_S, delete_expired_answers
+from aiinfra.live_events import is_anyone_listening
 from aiinfra.notifications.tasks import jobs as notification_jobs
 from aiinfra.notifications.tasks import webhook_jobs
+from aiinfra.scheduled import IfWaiting
 from aiinfra.stopping import StopFlag
 from aiinfra.tenants.login import resets
 from aiinfra.tenants.scope import system_scope
@@ -35,26 +39,34 @@ from queue_app.stats.events import publish_queue_figures
 
 logger = logging.getLogger(__name__)
 TICK_S = 0.2
+EMPTY_TICK_S = 0.5
+"""Accepting a request wakes a worker itself, so an empty queue needs fewer checks."""
 NOTICE_S = 0.5
 """How long a signal to stop may go unnoticed by the main thread, which then wakes the others."""
 
 
 @dataclass
 class Job:
-    """A job that runs at a fixed interval. A failure is logged, and the job runs again at its next turn."""
+    """A job that runs at a fixed interval. A failure is logged, and the job runs again at its next turn.
+
+    If `run` returns False, there was nothing to do, and the next turn is after `idle_s` instead. A job that runs only
+    if work waits has its own turn once, and then whenever `_checks` finds work.
+    """
 
     every_s: float
     run: Callable[[], object]
     due: float = 0.0
+    idle_s: float | None = None
 
     def run_if_due(self) -> None:
         """Run the job if it is due."""
         now = time.monotonic()
         if now < self.due:
             return
-        self.due = next_turn(now, self.every_s)
+        self.due = math.inf if isinstance(self.run, IfWaiting) else next_turn(now, self.every_s)
         try:
-            self.run()
+            if self.run() is False and self.idle_s is not None:
+                self.due = next_turn(now, self.idle_s)
         except RedisError:
             logger.info("Redis is away", extra={"fields": {"job": self.run.__qualname__}})
         except Exception:
@@ -94,15 +106,15 @@ def lanes(*further: Jobs) -> list[list[Job]]:
     repair = IndexRepair()
     repair.outage.suspect()
     queue = [
-        Job(TICK_S, tickets.wake_for_ready),
+        Job(TICK_S, tickets.wake_for_ready, idle_s=EMPTY_TICK_S),
         Job(1, EverySecond(repair).run),
         Job(REPAIR_EVERY_S, repair.run),
-        Job(1, publish_queue_figures),
         Job(5, sample_depths),
         Job(60, tickets.replace_lost_tickets),
         Job(3600, clean_up_everywhere),
     ]
     money = [Job(every_s, run) for every_s, run in create_cost_optimizer().jobs()]
+    money.append(Job(1, IfWaiting(is_anyone_listening, publish_queue_figures)))
     slow = [Job(every_s, run) for every_s, run in create_cost_optimizer().slow_jobs()]
     cache = [Job(every_s, run) for every_s, run in create_semantic_cache().jobs()]
     cache += [Job(10, queue_rechecks), Job(10, compare_answers)]
@@ -110,7 +122,8 @@ def lanes(*further: Jobs) -> list[list[Job]]:
     slow += [Job(FORGET_EVERY_S, delete_expired_answers), Job(repeats.SETTLE_EVERY_S, repeats.settle)]
     slow += [Job(3600, SessionStore.clear_expired), Job(STATISTICS_EVERY_S, keep_statistics)]
     messages = [Job(every_s, run) for every_s, run in notification_jobs()]
-    messages += [Job(EVERY_S, check_identities), Job(resets.EVERY_S, resets.send_links)]
+    messages += [Job(EVERY_S, check_identities)]
+    messages += [Job(resets.EVERY_S, IfWaiting(resets.is_any_due, resets.send_links))]
     webhooks = [Job(every_s, run) for every_s, run in webhook_jobs()]
     return [queue, money, cache, slow, messages, webhooks, *(deferred(jobs) for jobs in further)]
 
@@ -118,17 +131,59 @@ def lanes(*further: Jobs) -> list[list[Job]]:
 def run_scheduler(*further: Jobs) -> None:
     """Run the jobs of all lanes until SIGTERM or SIGINT. `further` are the jobs of higher layers."""
     first, *others = lanes(*further)
-    stopping, woken = StopFlag(), threading.Event()
+    stopping, pauses = StopFlag(), [Pause() for _ in range(len(others) + 1)]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    threads = [threading.Thread(target=_run, args=(jobs, stopping, woken.wait)) for jobs in others]
+    others.append(_checks(zip(others, pauses, strict=False)))
+    threads = [
+        threading.Thread(target=_run, args=(jobs, stopping, pause.wait))
+        for jobs, pause in zip(others, pauses, strict=True)
+    ]
     for thread in threads:
         thread.start()
     _run(first, stopping, lambda seconds: time.sleep(min(seconds, NOTICE_S)))
-    woken.set()
+    for pause in pauses:
+        pause.end()
     for thread in threads:
         thread.join()
     spans.stop()
+
+
+class Pause:
+    """The sleep of one lane, which others can end. An end that comes while the lane is awake ends its next sleep."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for that long, at most."""
+        self._ended.wait(min(seconds, threading.TIMEOUT_MAX))
+        self._ended.clear()
+
+    def end(self) -> None:
+        """Wake the lane."""
+        self._ended.set()
+
+
+def _checks(lanes: Iterable[tuple[list[Job], Pause]]) -> list[Job]:
+    """The checks of all jobs that run only if work waits. A check that finds some wakes the lanes of its jobs."""
+    jobs_of: dict[tuple[float, Callable[[], bool]], list[tuple[Job, Pause]]] = defaultdict(list)
+    for jobs, pause in lanes:
+        for job in jobs:
+            if isinstance(job.run, IfWaiting):
+                jobs_of[job.every_s, job.run.is_waiting].append((job, pause))
+    return [Job(every_s, _check(is_waiting, found)) for (every_s, is_waiting), found in jobs_of.items()]
+
+
+def _check(is_waiting: Callable[[], bool], jobs: list[tuple[Job, Pause]]) -> Callable[[], None]:
+    def check() -> None:
+        if is_waiting():
+            for job, pause in jobs:
+                job.due = 0.0
+                pause.end()
+
+    check.__qualname__ = is_waiting.__qualname__
+    return check
 
 
 def _run(jobs: Sequence[Job], stopping: StopFlag, sleep: Callable[[float], object]) -> None:

@@ -98,6 +98,18 @@ def delete_old_deliveries() -> int:
         return ended.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
 
 
+def is_channel_due() -> bool:
+    """Whether a message of a channel is due."""
+    with system_scope():
+        return _is_due(CHANNELS)
+
+
+def is_request_webhook_due() -> bool:
+    """Whether a request webhook is due."""
+    with system_scope():
+        return _is_due(REQUESTS)
+
+
 def _is_due(lane: Lane) -> bool:
     return bool(_first_due(lane).run(now=database_time.now()))
 

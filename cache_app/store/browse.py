@@ -4,6 +4,7 @@ Everything here raises RedisError.
 """
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cache_app.store import l1
@@ -67,6 +68,14 @@ def waiting_for_vectors(organization_id: int, count: int = 50) -> list[Entry]:
     """Some of the entries that still lack the vector by which similar questions find them."""
     ids = client().srandmember(prefix(organization_id) + "bare", count)
     return list(fetch_valid(organization_id, "", [name.decode() for name in ids]).values())
+
+
+def is_any_waiting_for_vectors(organization_ids: Sequence[int]) -> bool:
+    """Whether any of these organizations has such an entry."""
+    with client().pipeline(transaction=False) as pipeline:
+        for organization_id in organization_ids:
+            pipeline.exists(prefix(organization_id) + "bare")
+        return any(pipeline.execute())
 
 
 def memory_bytes(organization_id: int) -> int:

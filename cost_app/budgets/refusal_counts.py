@@ -30,12 +30,17 @@ def record_refusal(window_id: int, bound_nano: int) -> None:
         logger.warning("could not count a refused call", extra={"fields": {"window": window_id}})
 
 
+def is_any_uncounted() -> bool:
+    """Whether a call was refused since the last run. Raises RedisError."""
+    return bool(redis_client().exists(COUNTS, BOUNDS))
+
+
 def count_refusals() -> set[int]:
     """Add the counts since the last run to the windows; returns their organizations. Raises RedisError.
 
     One statement for each window that refused something. If nothing was refused, one plain command to Redis.
     """
-    if not redis_client().exists(COUNTS, BOUNDS):
+    if not is_any_uncounted():
         return set()
     with redis_client().pipeline() as pipeline:
         pipeline.hgetall(COUNTS)

@@ -46,6 +46,12 @@ _oldest = PendingUsage.objects.prepare_select(lambda rows: rows.order_by("entry_
 """Its SQL is written once: usually there is none, and this is asked twice per second."""
 
 
+def is_anything_queued() -> bool:
+    """Whether any ledger entry is queued."""
+    with system_scope():
+        return bool(_oldest.run())
+
+
 def fold() -> set[int]:
     """Add every queued ledger entry to the rollups; returns the organizations that had some.
 

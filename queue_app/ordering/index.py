@@ -182,7 +182,7 @@ def is_drained() -> bool:
     """Whether no request is ready, delayed, or waiting for a limit, so that `promote` has nothing to do. Raises
     RedisError.
 
-    A plain command: at a third of the script's CPU, it is what an idle product runs five times per second.
+    A plain command: at a third of the script's CPU, it is what an idle product runs twice per second.
     """
     return not redis_client().exists(*(PREFIX + name for name in ("heads", "delayed", "full")))
 

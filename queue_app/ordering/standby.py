@@ -2,7 +2,7 @@
 
 A ticket costs its worker a third of a request's CPU, because RQ reads and writes its state several times. Waking a
 thread that stands by takes one command. As with tickets, nothing is lost if Redis loses this: the scheduler looks for
-ready work five times per second.
+ready work at least twice per second.
 """
 
 import threading
@@ -14,9 +14,9 @@ from queue_app.ordering.index import PREFIX
 
 STANDBY = PREFIX + "standby"
 """The list of threads that stand by; `lua/wake.lua` takes the last one first, so that the others' tickets can end."""
-WAIT_S = 0.25
-"""How long Redis is asked to wait: less than its timeout, which would end the wait with an error."""
-WAITS = 4
+WAIT_S = 0.2
+"""How long Redis is asked to wait. It may take 0.2 s more, and then ends before the client's timeout, an error."""
+WAITS = 5
 """How often in a row. A thread that was not woken for a second is not needed now."""
 STANDING_BY_MAX = settings.REDIS_MAX_CONNECTIONS // 2
 """Threads of a process that stand by at once: each occupies one of its Redis connections."""

@@ -32,16 +32,17 @@ def push_unless_enough(woken: int, waiting: int) -> None:
         ticket_queue().enqueue(TICKET, result_ttl=0, failure_ttl=FAILURE_TTL_S, job_timeout=-1)
 
 
-def wake_for_ready() -> None:
-    """Wake as many workers as there is work for, if no ticket is waiting. Raises RedisError.
+def wake_for_ready() -> bool:
+    """Wake as many workers as there is work for, if no ticket is waiting. Returns False if no request waits.
 
-    Covers retries that have become due, resumed priorities, and tickets that Redis lost.
+    Covers retries that have become due, resumed priorities, and tickets that Redis lost. Raises RedisError.
     """
     if index.is_drained():
-        return
+        return False
     if index.promote() and ticket_queue().count == 0:
         for _ in range(min(index.ready_total(), WAITING_MAX)):
             push_ticket()
+    return True
 
 
 def replace_lost_tickets() -> None:

@@ -10,7 +10,7 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.scope import system_scope
 from queue_app.caching.coalescing import ORPHANED_AFTER, settle_orphaned_followers
 from queue_app.models import AIRequest
-from queue_app.repair.index_repair import IndexRepair
+from queue_app.repair.index_repair import COUNT_LIVE, IndexRepair
 from queue_app.stats.outcome_counts import count_ended
 
 # Written by hand: building six queries takes longer than running them, second after second. Each condition is that of
@@ -18,13 +18,12 @@ from queue_app.stats.outcome_counts import count_ended
 LOOK = """
 SELECT
   EXISTS (SELECT 1 FROM requests WHERE status = 'processing' AND lease_until < %s),
-  (SELECT COUNT(*) FROM requests WHERE status = 'pending' AND leader_id IS NULL)
-    + (SELECT COUNT(*) FROM requests WHERE status = 'processing' AND leader_id IS NULL),
+  live_rows,
   COALESCE((SELECT 1 FROM requests WHERE NOT counted AND completed_at IS NOT NULL
             ORDER BY organization_id, completed_at LIMIT 1), 0),
   EXISTS (SELECT 1 FROM requests WHERE flight IS NOT NULL AND completed_at < %s)
     OR EXISTS (SELECT 1 FROM requests WHERE status = 'pending' AND leader_id IS NOT NULL)
-""".replace("requests", AIRequest._meta.db_table)
+""".replace("requests", AIRequest._meta.db_table).replace("live_rows", COUNT_LIVE)
 
 
 @dataclass(frozen=True)

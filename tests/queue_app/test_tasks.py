@@ -110,6 +110,13 @@ def test_a_due_retry_wakes_a_worker(submit: Submit) -> None:
     assert tickets.ticket_queue().count == 1
 
 
+def test_a_request_wakes_a_worker_itself_while_the_scheduler_checks_an_empty_queue_less_often(submit: Submit) -> None:
+    assert not tickets.wake_for_ready()
+    submit()
+    assert tickets.ticket_queue().count == 1
+    assert tickets.wake_for_ready()
+
+
 def test_an_empty_queue_costs_the_scheduler_one_plain_command(submit: Submit) -> None:
     with counted_costs() as costs:
         tickets.wake_for_ready()

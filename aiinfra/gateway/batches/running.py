@@ -13,6 +13,7 @@ from aiinfra.batches.models import Batch
 from aiinfra.gateway.batches.line_doors import EMBEDDINGS
 from aiinfra.gateway.batches.steps import advance
 from aiinfra.one_by_one import one_by_one
+from aiinfra.scheduled import IfWaiting
 from aiinfra.tenants.scope import Prepared, organization_scope, system_scope
 from aiinfra.tenants.statements import Parameter
 
@@ -29,12 +30,18 @@ POSTPONED = timedelta(seconds=60)
 
 def jobs() -> list[tuple[float, Callable[[], object]]]:
     """(seconds between two runs, function): batches of requests of the queue."""
-    return [(EVERY_S, run_due)]
+    return [(EVERY_S, IfWaiting(is_any_due, run_due))]
 
 
 def embedding_jobs() -> list[tuple[float, Callable[[], object]]]:
     """(seconds between two runs, function): batches that call the provider themselves, which can take long."""
-    return [(EVERY_S, run_due_embeddings)]
+    return [(EVERY_S, IfWaiting(is_any_due, run_due_embeddings))]
+
+
+def is_any_due() -> bool:
+    """Whether any batch is due. Both jobs share this check."""
+    with system_scope():
+        return bool(_any.run(now=timezone.now()))
 
 
 def run_due() -> None:
@@ -47,13 +54,13 @@ def run_due_embeddings() -> None:
     _run(_of_embeddings, CLAIM_OF_EMBEDDINGS)
 
 
-def _due(which: Q) -> Prepared[list[Batch]]:
+def _due(which: Q, count: int = AT_ONCE) -> Prepared[list[Batch]]:
     """Their SQL is written once: usually there are none, and writing it would be most of the work."""
     is_due = Q(which, finished_at=None, next_step_at__lte=Parameter("now", "next_step_at"))
-    return Batch.objects.prepare_select(lambda batches: batches.filter(is_due).order_by("next_step_at")[:AT_ONCE])
+    return Batch.objects.prepare_select(lambda batches: batches.filter(is_due).order_by("next_step_at")[:count])
 
 
-_of_requests, _of_embeddings = _due(~Q(endpoint=EMBEDDINGS)), _due(Q(endpoint=EMBEDDINGS))
+_of_requests, _of_embeddings, _any = _due(~Q(endpoint=EMBEDDINGS)), _due(Q(endpoint=EMBEDDINGS)), _due(Q(), 1)
 
 
 def _run(due: Prepared[list[Batch]], claim: timedelta) -> None:

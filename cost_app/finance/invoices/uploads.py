@@ -67,6 +67,12 @@ def _store(upload: InvoiceUpload) -> InvoiceUpload:
     return same.defer("content").get()
 
 
+def is_any_waiting() -> bool:
+    """Whether a file waits."""
+    with system_scope():
+        return bool(_oldest_first.run(now=timezone.now()))
+
+
 def import_waiting() -> None:
     """Compare the files that wait, oldest first."""
     with system_scope():
