@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from aiinfra.money import dollars
+from aiinfra.providers.base import TokenUsage
 from cost_app.facade import Attempt
 from queue_app.models import AIRequest
 from queue_app.payloads import (
@@ -30,15 +31,19 @@ def request_out(status: RequestStatus) -> RequestOut:
         position=status.position,
         attempts=[attempt_out(attempt) for attempt in status.attempts],
         response=ResponseOut.model_validate(status.response) if status.response else None,
-        usage=usage
-        and UsageOut(
-            prompt_tokens=usage.prompt,
-            completion_tokens=usage.output,
-            total_tokens=usage.total,
-            cache_read_tokens=usage.cache_read,
-            cache_write_tokens=usage.cache_write,
-            reasoning_tokens=usage.reasoning,
-        ),
+        usage=usage and usage_out(usage),
+    )
+
+
+def usage_out(usage: TokenUsage) -> UsageOut:
+    """The tokens of a call."""
+    return UsageOut(
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.output,
+        total_tokens=usage.total,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        reasoning_tokens=usage.reasoning,
     )
 
 

@@ -2,9 +2,12 @@
 
 import uuid
 from collections.abc import Collection
+from datetime import datetime
+
+from django.utils import timezone
 
 from aiinfra.notifications.messages import Notification, severities_up_to
-from aiinfra.notifications.models import Channel, ChannelKind, Delivery
+from aiinfra.notifications.models import Channel, ChannelKind, Delivery, DeliveryState
 from aiinfra.tenants.models import ApiKey
 from aiinfra.tenants.scope import owner_scope
 from aiinfra.webhook_urls import host_of
@@ -26,9 +29,16 @@ def send_to(organization_id: int | None, channel_ids: Collection[int], message: 
 
 
 def send_request_webhook(
-    organization_id: int, url: str, message: Notification, *, about: str, api_key_id: int | None = None
-) -> None:
+    organization_id: int,
+    url: str,
+    message: Notification,
+    *,
+    about: str,
+    api_key_id: int | None = None,
+    due_at: datetime | None = None,
+) -> int | None:
     """Queue a message for the URL that a request named, signed with the secret of its API key or the organization's.
+    Returns the delivery ID. With `due_at` it is sent then, unless it is replaced before.
 
     Nothing is sent if there is neither any more, or the organization has switched request webhooks off. Costs two
     statements in the caller's transaction, as `send` does, and one more without the organization's secret.
@@ -39,7 +49,20 @@ def send_request_webhook(
             delivery = new_delivery(organization_id, channel, message)
             delivery.target, delivery.host, delivery.about = url, host_of(url), about
             delivery.api_key_id = api_key_id
+            if due_at is not None:
+                delivery.next_try_at = due_at
             delivery.save(force_insert=True)
+            return int(delivery.pk)
+    return None
+
+
+def replace_request_webhook(delivery_id: int, message: Notification) -> bool:
+    """Send this message now instead of one that was not due yet. False if that one was sent or given up.
+
+    Costs one statement in the caller's transaction and needs its organization's scope.
+    """
+    unsent = Delivery.objects.filter(id=delivery_id, state=DeliveryState.PENDING, tries=0)
+    return bool(unsent.update(payload=message.as_payload(), next_try_at=timezone.now()))
 
 
 def can_send_request_webhooks(api_key_id: int | None) -> bool:

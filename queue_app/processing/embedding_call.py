@@ -11,6 +11,7 @@ from aiinfra.providers.call_spans import EMBEDDINGS, call_span, describe
 from aiinfra.providers.registry import ProviderNotConfiguredError, adapter_for
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptOrder
+from queue_app.embedding_webhooks import EmbeddingWebhook
 from queue_app.submission import key_rates
 from queue_app.submission.submission import Submission
 
@@ -31,9 +32,10 @@ def embed(asked: Submission, call: EmbeddingCall, reference: UUID | None = None)
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, str(error), may_be_billed=False) from None
     decision = breaker.allow(*caller)
     if not decision.allowed:
-        message = f"{asked.provider}/{asked.model} failed too often and is not called for now"
+        message = f"{asked.provider}/{asked.model} failed too often and is not called for now."
         raise ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=decision.retry_in_s)
-    attempt = _opened(asked, call, reference)
+    webhook = EmbeddingWebhook(asked)
+    attempt = _opened(asked, call, reference, webhook)
     try:
         with call_span(EMBEDDINGS, attempt.as_sent) as span:
             answer = adapter.embed(attempt.as_sent, call)
@@ -41,18 +43,22 @@ def embed(asked: Submission, call: EmbeddingCall, reference: UUID | None = None)
                 describe(span, answer)
     except ProviderError as error:
         breaker.record_error(*caller, error, call.timeout_s)
-        cost.book_failure(attempt, error)
+        with transaction.atomic():
+            cost.book_failure(attempt, error)
+            webhook.end(attempt)
         raise
     breaker.record_success(*caller)
-    if answer.usage:
-        cost.settle(attempt, answer.usage, answer.raw_usage)
-    else:
-        # The maximum: a tokenizer is too large for web processes.
-        cost.settle_uncounted(attempt, None, answer.raw_usage)
+    with transaction.atomic():
+        if answer.usage:
+            cost.settle(attempt, answer.usage, answer.raw_usage)
+        else:
+            # The maximum: a tokenizer is too large for web processes.
+            cost.settle_uncounted(attempt, None, answer.raw_usage)
+        webhook.end(attempt)
     return answer
 
 
-def _opened(asked: Submission, call: EmbeddingCall, reference: UUID | None) -> Attempt:
+def _opened(asked: Submission, call: EmbeddingCall, reference: UUID | None, webhook: EmbeddingWebhook) -> Attempt:
     """The attempt, reserved and marked as sent in one commit: the sweeper books it after a crash."""
     order = AttemptOrder(
         organization_id=asked.organization_id,
@@ -67,10 +73,12 @@ def _opened(asked: Submission, call: EmbeddingCall, reference: UUID | None) -> A
         tags=asked.tags,
         priority=asked.priority,
     )
+    timeout = timedelta(seconds=call.timeout_s)
     try:
         with key_rates.charged(asked.key_limits, order), transaction.atomic(durable=True):
             attempt = cost.open_attempt(order)
-            cost.dispatch(attempt, timedelta(seconds=call.timeout_s))
+            cost.dispatch(attempt, timeout)
+            webhook.begin(attempt, timeout)
     except Exception:
         breaker.release_probe(asked.provider, asked.model)
         raise

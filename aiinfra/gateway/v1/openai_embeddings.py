@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import WEBHOOK, asked_in_headers, options_from
+from aiinfra.gateway.v1.call_headers import asked_in_headers, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve_embedding
@@ -61,8 +61,6 @@ class Embeddings(BaseModel):
 
 def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpResponse:
     """Embed the texts on the same connection."""
-    if WEBHOOK in call.http.headers:
-        raise ApiError(400, "invalid_request", "Embeddings don't support webhooks.", param=WEBHOOK)
     with contract_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
