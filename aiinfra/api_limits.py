@@ -7,7 +7,8 @@ and in Redis as well for a key with a limit of its own.
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -130,6 +131,26 @@ def count_call(principal: Principal) -> None:
         raise _refusal(rate, taken.retry_after_s, {})
 
 
+@contextmanager
+def in_progress(principal: Principal) -> Iterator[None]:
+    """Count a call that a batch sends itself in the key's requests at a time while the block runs, like those over
+    HTTP. Raises ApiError 429.
+
+    Two Redis commands for a key with such a limit, none for others.
+    """
+    if principal.api_key_id is None or not principal.limits.concurrent_requests:
+        yield
+        return
+    slots = _shared_slots(principal.api_key_id, principal.limits.concurrent_requests)
+    member = secrets.token_hex(8)
+    if take([], [slots], member).refused:
+        raise _refusal(slots, RETRY_AFTER_BUSY_S, {})
+    try:
+        yield
+    finally:
+        leave([slots], member)
+
+
 def count_refused(request: HttpRequest) -> None:
     """Count a request without a valid credential. Raises ApiError 429 if its address sent too many.
 
@@ -157,10 +178,14 @@ def _limits_of(principal: Principal, network: str) -> tuple[tuple[Rate, ...], tu
         rates.insert(0, Rate(key, limits.requests_per_minute or settings.REQUESTS_PER_MINUTE_KEY))
         slots.insert(0, Slots(key, settings.CONCURRENT_REQUESTS_KEY))
         if limits.concurrent_requests:
-            shared.append(Slots(f"{key}:in_progress", limits.concurrent_requests))
+            shared.append(_shared_slots(principal.api_key_id, limits.concurrent_requests))
         if limits.tokens_per_minute:  # only looked at here; charged when the request is accepted
             rates.append(Rate(f"{key}:tokens", limits.tokens_per_minute, TOKENS, cost=0))
     return tuple(rates), tuple(slots), tuple(shared)
+
+
+def _shared_slots(api_key_id: int, most: int) -> Slots:
+    return Slots(f"key:{api_key_id}:in_progress", most)
 
 
 def _refusal(limit: Rate | Slots, retry_after_s: int, headers: dict[str, str]) -> ApiError:

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.api import ApiCall
-from aiinfra.api_limits import count_call
+from aiinfra.api_limits import count_call, in_progress
 from aiinfra.batches import progress
 from aiinfra.batches.models import Batch, BatchLine, BatchStatus, LineState
 from aiinfra.batches.progress import Used
@@ -140,9 +140,10 @@ def _send_directly(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor)
     assert door.send is not None  # noqa: S101 - for the type checker: the caller has looked
     reference = line_calls.reference_of(line)
     try:
-        submission, body = _prepared(batch, line, call, door)
-        with contract_errors():
-            answer = door.send(submission, body, reference)
+        with in_progress(call.principal):
+            submission, body = _prepared(batch, line, call, door)
+            with contract_errors():
+                answer = door.send(submission, body, reference)
     except (*AWAY, NotNowError):
         raise
     except Exception as problem:

@@ -1,13 +1,18 @@
 """Batches of keys with a limit on requests per minute: each line counts, and waits if nothing is left."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from aiinfra.rate_limits import Slots, leave, take
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
 from aiinfra.tenants.key_limits import KeyLimits
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app import create_cost_optimizer
 from cost_app.models import LedgerEntry
 from queue_app.models import AIRequest, Status
 from tests.api.support import Caller, new_key
@@ -71,6 +76,34 @@ def test_the_batches_of_a_key_share_its_requests_at_a_time(
         assert AIRequest.objects.filter(status=Status.PENDING).count() == 3
     for each in made:
         assert finish(Caller(key=text), each["id"])["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_embedding_counts_in_its_key_s_requests_at_a_time(
+    organization: Organization, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line waits while the key's own call runs, and a call of the key is refused while the line runs."""
+    key, caller = limited_key(organization, KeyLimits(concurrent_requests=1))
+    body = {"model": "text-embedding-3-small", "input": "x"}
+    made = create(caller, [line("a", url="/v1/embeddings", body=body)], "/v1/embeddings")
+    own = [Slots(f"key:{key.pk}:in_progress", 1)]
+    assert take([], own, "a call of its own").refused is None
+    for _ in range(3):
+        step()
+    with organization_scope(organization.pk):
+        assert not LedgerEntry.objects.exists()
+    leave(own, "a call of its own")
+    cost, during = type(create_cost_optimizer()), []
+    settle = cost.settle
+
+    def settle_while_calling(*arguments: Any) -> None:
+        during.append(caller.get("/v1/models").status_code)
+        settle(*arguments)
+
+    monkeypatch.setattr(cost, "settle", staticmethod(settle_while_calling))
+    assert finish(caller, made["id"])["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+    assert during == [429]
+    assert caller.get("/v1/models").status_code == 200
 
 
 def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:
