@@ -6,7 +6,7 @@ Authenticate, find the operation, authorize, parse, call, encode; one error shap
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from aiinfra.api_limits import with_limits
 from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, failure_of
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
-from aiinfra.json_body import check_tree, read_json
+from aiinfra.json_body import check_tree, read_json, read_query
 from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.key_access import DOORS
@@ -69,6 +69,16 @@ class ApiCall:
 
 
 @dataclass(frozen=True)
+class Header:
+    """An optional request header of our own. `check` raises ApiError 400 for a wrong value."""
+
+    name: str
+    schema: Mapping[str, str]
+    description: str
+    check: Callable[[HttpRequest], object]
+
+
+@dataclass(frozen=True)
 class Operation:
     """An operation of an endpoint: who may call it, what it takes, and what it returns."""
 
@@ -91,6 +101,8 @@ class Operation:
     that use Redis or a provider; stored by the handler with its own row; or never, as the answer has a secret."""
     once_with: Callable[[ApiCall], tuple[object, ...]] = lambda _call: ()
     """What a repeat must have in common with the first call besides URL and payload, such as headers."""
+    headers: tuple[Header, ...] = ()
+    """Headers that it takes. The other operations of its URL and method ignore them, but not a wrong value."""
 
     @property
     def results(self) -> tuple[tuple[int, type[BaseModel]], ...]:
@@ -149,10 +161,12 @@ class Endpoint:
         if method not in {verb for verb, _ in self.operations}:
             allowed = ", ".join(sorted({verb for verb, _ in self.operations}))
             raise ApiError(405, "method_not_allowed", f"Use {allowed}.", headers={"Allow": allowed})
-        raw = {**(request.GET.dict() if method == "GET" else self.read_body(request)), **captured}
+        raw = {**(read_query(request) if method == "GET" else self.read_body(request)), **captured}
         if by_session:
             check_csrf(request)
         check_tree(raw)
+        for header in self.headers(method):
+            header.check(request)
         operation = self._find(method, raw.pop("action", None))
         principal = in_organization(principal, raw.pop("organizationId", None), request)
         authorize(principal, operation, by_session)
@@ -160,6 +174,12 @@ class Endpoint:
         check_user(principal, request, getattr(payload, "user_id", ""))
         with organization_scope(principal.organization_id):
             return _respond(operation, ApiCall(request, principal, idempotency_key(request)), payload)
+
+    def headers(self, method: str) -> list[Header]:
+        """The headers of all operations with this method."""
+        return [
+            each for (verb, _), operation in self.operations.items() if verb == method for each in operation.headers
+        ]
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """The members of a body, which is JSON unless an endpoint says otherwise. Raises ApiError 400, 413 or 415."""

@@ -1,7 +1,8 @@
-"""Reads JSON bodies, and rejects content that would break later stages."""
+"""Reads JSON bodies and query parameters, and rejects content that would break later stages."""
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from aiinfra.failures import ApiError
 DEPTH_MAX = 32
 NODES_MAX = 20_000
 INTEGER_MAX = 2**63 - 1
+REPEATED = "This member appears more than once."
 
 
 def read_json(request: HttpRequest) -> dict[str, Any]:
@@ -33,7 +35,54 @@ def read_json(request: HttpRequest) -> dict[str, Any]:
         raise ApiError(400, "invalid_request", f"The body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise ApiError(400, "invalid_request", "The body must be a JSON object.")
+    if (path := repeated_member(body)) is not None:
+        raise ApiError(400, "invalid_request", REPEATED, param=path)
     return value
+
+
+def read_query(request: HttpRequest) -> dict[str, Any]:
+    """The parameters in the URL. Raises ApiError 400 for one that appears more than once."""
+    for name, values in request.GET.lists():
+        if len(values) > 1:
+            raise ApiError(400, "invalid_request", "This parameter appears more than once.", param=name)
+    return request.GET.dict()
+
+
+def repeated_member(text: bytes) -> str | None:
+    """The path of a member that an object of a valid JSON text has more than once, if any.
+
+    Parsers differ on which of them counts (RFC 8259, section 4), so a proxy that checks the model could see another one
+    than we call.
+    """
+    with_repeats: list[_WithRepeat] = []
+
+    def members_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            members = _WithRepeat(members)
+            members.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+            with_repeats.append(members)
+        return members
+
+    # Only names matter here; Python refuses to parse whole numbers of thousands of digits.
+    root = json.loads(text, object_pairs_hook=members_of, parse_int=len)
+    return _path_of_repeat(root) if with_repeats else None
+
+
+class _WithRepeat(dict[str, Any]):
+    """An object with a repeated member."""
+
+    name: str
+
+
+def _path_of_repeat(root: object) -> str | None:
+    pending: list[tuple[Any, str]] = [(root, "")]
+    while pending:
+        value, path = pending.pop()
+        if isinstance(value, _WithRepeat):
+            return f"{path}.{value.name}" if path else value.name
+        pending.extend((child, here) for child, here, _ in _children_of(value, path, 0))
+    return None
 
 
 def _name_the_field(body: bytes) -> None:

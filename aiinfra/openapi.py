@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aiinfra.api import IDEMPOTENCY_KEY as KEY_PATTERN
-from aiinfra.api import ApiModel, Endpoint, Operation
+from aiinfra.api import ApiModel, Endpoint, Header, Operation
 from aiinfra.tenants.access import public
 
 REF = "#/components/schemas/{model}"
@@ -114,8 +114,13 @@ def _path(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if posts := _of_method(endpoint, "POST"):
         body = _body(posts, schemas)
         answers = _answers(posts, ERRORS | BODY_ERRORS)
-        methods["post"] = {"summary": _summary(posts), "parameters": [IDEMPOTENCY_KEY], **body, **answers}
+        headers = [IDEMPOTENCY_KEY, *map(_header, endpoint.headers("POST"))]
+        methods["post"] = {"summary": _summary(posts), "parameters": headers, **body, **answers}
     return methods
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"name": header.name, "in": "header", "description": header.description, "schema": dict(header.schema)}
 
 
 def _of_method(endpoint: Endpoint, method: str) -> dict[str | None, Operation]:

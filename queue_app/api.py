@@ -36,7 +36,7 @@ from queue_app.payloads import (
 )
 from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
-from queue_app.quoting import DRY_RUN, DryRunOut, is_dry_run, quoted
+from queue_app.quoting import DRY_RUN, DRY_RUN_HEADER, DryRunOut, is_dry_run, quoted
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import NO_HEADERS, submission_from
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, accept
@@ -45,6 +45,7 @@ from queue_app.submission.submission import Submission
 
 __all__ = [
     "DRY_RUN",
+    "DRY_RUN_HEADER",
     "CallOptions",
     "DryRunOut",
     "Message",
@@ -248,6 +249,7 @@ queue = Endpoint(
             "Enqueue a request",
             status=202,
             also=((200, DryRunOut),),
+            headers=(DRY_RUN_HEADER,),
             once="own",
             door="queue",
         ),

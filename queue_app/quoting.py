@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from django.http import HttpRequest, HttpResponse
 from pydantic import Field
 
-from aiinfra.api import ApiModel, json_response
+from aiinfra.api import ApiModel, Header, json_response
 from aiinfra.failures import ApiError
 from aiinfra.money import Dollars, dollars
 from queue_app.submission.dry_run import dry_run
@@ -41,6 +41,14 @@ def is_dry_run(request: HttpRequest) -> bool:
     if asked not in {"true", "false"}:
         raise ApiError(400, "invalid_request", "Use true or false.", param=DRY_RUN)
     return asked == "true"
+
+
+DRY_RUN_HEADER = Header(
+    DRY_RUN,
+    {"type": "boolean"},
+    "Whether to return a quote instead of sending the call. It applies to calls without an action.",
+    is_dry_run,
+)
 
 
 def quoted(submission: Submission) -> HttpResponse:

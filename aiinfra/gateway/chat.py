@@ -18,6 +18,7 @@ from aiinfra.providers.registry import is_configured, provider_names
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.api import (
+    DRY_RUN_HEADER,
     DryRunOut,
     OwnCallOptions,
     ResponseOut,
@@ -210,6 +211,7 @@ chat_endpoint = Endpoint(
             ChatAnswered,
             "Send a chat request",
             also=((200, DryRunOut), (202, ChatQueued)),
+            headers=(DRY_RUN_HEADER,),
             once="own",
             door="chat",
         ),

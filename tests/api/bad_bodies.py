@@ -74,6 +74,12 @@ NAMED_RAW: list[tuple[bytes, str]] = [
     (with_raw("metadata", r'{"\ud800": 1}'), r"metadata.\ud800"),
     (enqueue_with_message(r'"\udead"'), "messages.0.content"),
     (enqueue_with_message("NaN"), "messages.0.content"),
+    (with_raw("model", '"gpt-4"'), "model"),
+    (with_raw(r"mod\u0065l", '"gpt-4"'), "model"),
+    (with_raw("model", "null"), "model"),
+    (with_raw("metadata", '{"a": [0, {"b": 1, "c": 2, "b": 1}]}'), "metadata.a.1.b"),
+    (with_raw("metadata", '{"a": 1, "": 2, "": 2}'), "metadata."),
+    (enqueue_with_message('"x", "content": "y"'), "messages.0.content"),
 ]
 """Spelled so that Python's own writer would not, and the field that the error names."""
 

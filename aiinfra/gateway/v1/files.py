@@ -20,7 +20,7 @@ from aiinfra.batches.jsonl import LineError
 from aiinfra.batches.models import StoredFile
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.door import OpenAIDoor
-from aiinfra.json_body import read_json
+from aiinfra.json_body import read_json, read_query
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants import keys
 from aiinfra.tenants.privacy.retention import retention_of
@@ -102,7 +102,7 @@ class BodylessDoor(OpenAIDoor):
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """JSON, if there is a body."""
-        return read_json(request) if request.META.get("CONTENT_LENGTH") not in {None, "", "0"} else request.GET.dict()
+        return read_json(request) if request.META.get("CONTENT_LENGTH") not in {None, "", "0"} else read_query(request)
 
 
 class FilesDoor(OpenAIDoor):

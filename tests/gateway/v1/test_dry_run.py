@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiinfra.openapi import document
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
@@ -125,3 +126,12 @@ def test_a_wrong_call_is_refused_as_without_a_dry_run(program: Caller) -> None:
 
 def test_another_organization_s_budget_is_not_in_a_quote(other_program: Caller, budget: Budget) -> None:
     assert quote_of(other_program, COMPLETIONS)["budget_remaining"] is None
+
+
+@pytest.mark.parametrize("address", [CHAT, QUEUE])
+def test_the_schema_has_the_header_and_its_value_is_checked(address: str, program: Caller) -> None:
+    headers = [each for each in document()["paths"][address]["post"]["parameters"] if each["in"] == "header"]
+    [described] = [each for each in headers if each["name"] == "x-aiinfra-dry-run"]
+    assert (described["schema"], bool(described["description"])) == ({"type": "boolean"}, True)
+    for body in (enqueue_body(), {"action": "cancel", "requestId": "x"}):
+        refused(program.post(address, body, **{"x-aiinfra-dry-run": "maybe"}), 400, "x-aiinfra-dry-run")

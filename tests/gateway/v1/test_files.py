@@ -68,6 +68,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "a list": (b"[]", "Line 1: The line must be a JSON object."),
     "no UTF-8": (b'{"custom_id": "\xff"}', "Line 1: The line is not valid JSON"),
     "NUL": (jsonl(line("a\0b")), "Line 1: custom_id: Text must not contain NUL characters."),
+    "two models": (
+        jsonl(line(), line("b")).replace(b'"model"', b'"model": "gpt-4", "model"', 2),
+        "Line 1: body.model: This member appears more than once.",
+    ),
     "no id": (jsonl({**line(), "custom_id": ""}), "Line 1: custom_id: Input should be a non-empty string."),
     "a number as id": (jsonl(line("a"), {**line(), "custom_id": 5}), "Line 2: custom_id: Input should be a non-empty"),
     "a long id": (jsonl(line("x" * 256)), "Line 1: custom_id: A custom_id can have at most 255 characters."),
