@@ -5,8 +5,6 @@ connects to a checked address, so that neither a redirect nor a second DNS answe
 TLS and in `Host` are unchanged.
 """
 
-import ipaddress
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import httpcore2
 import httpx2
 
 from aiinfra.egress_pool import ConnectionStack
+from aiinfra.public_addresses import are_public, resolve
 
 CONNECT_TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -26,21 +25,6 @@ KEEP_ALIVE_S = 30.0
 EVENT_STREAM = "text/event-stream"
 STREAM_FRAMING = 16
 """A stream may have this many times the bytes of a plain body: each of its events repeats the same members."""
-
-# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private, and what `ipaddress` takes for
-# global although nothing public is there: the site-local range of old networks, and two IPv4 ranges of IETF protocols.
-_NEVER_PUBLIC = [
-    ipaddress.ip_network(text)
-    for text in (
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2001::/32",
-        "2002::/16",
-        "fec0::/10",
-        "192.0.0.0/24",
-        "192.88.99.0/24",
-    )
-]
 
 # Headers that describe the body as sent over the network.
 _DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
@@ -92,16 +76,6 @@ def http_client(
         follow_redirects=False,
         trust_env=False,
     )
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is a public unicast address."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        return is_public(str(ip.ipv4_mapped))
-    if any(ip in network for network in _NEVER_PUBLIC):
-        return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 class EgressTransport(httpx2.HTTPTransport):
@@ -174,13 +148,12 @@ class _GuardedBackend(httpcore2.SyncBackend):
     def _addresses(self, host: str, port: int) -> list[str]:
         is_trusted = host.lower() in self._trusted_hosts
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = resolve(host, port)
         except (OSError, UnicodeError) as error:
             if is_trusted:
                 raise httpcore2.ConnectError(f"could not resolve {host}") from error
-            found = []
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not is_trusted and not (addresses and all(map(is_public, addresses))):
+            addresses = []
+        if not is_trusted and not are_public(addresses):
             raise EgressRefusedError(f"{host} has no public address")
         return addresses
 

@@ -4,14 +4,22 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from aiinfra.public_addresses import is_private_literal
+
 LENGTH_MAX = 500
 HOST_MAX = 253
-SCHEMA = {"type": "string", "maxLength": LENGTH_MAX, "pattern": r"^https://[a-z0-9][a-z0-9.-]{0,250}(/[!-~]*)?$"}
+SCHEMA = {
+    "type": "string",
+    "maxLength": LENGTH_MAX,
+    "pattern": r"^https://[a-z0-9][a-z0-9.-]{0,240}\.[a-z]{2,6}(/[!-~]*)?$",
+}
 """JSON Schema of what `check_url` accepts, without the rarer forms."""
+
+PRIVATE = "The URL must have a public address. This one is private, local, or reserved."
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError unless messages can be posted there. The address of a host name is checked on each send."""
+    """Raise ValueError unless messages can be posted there. What a host name resolves to is checked on each send."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -23,6 +31,8 @@ def check_url(url: str) -> None:
         raise ValueError("The URL must start with https://.")
     if parts.username is not None or parts.password is not None:
         raise ValueError("The URL must not contain a username or password.")
+    if is_private_literal(host) and not is_trusted(host):
+        raise ValueError(PRIVATE)
     if len(url) > LENGTH_MAX:
         raise ValueError(f"The URL must have at most {LENGTH_MAX} characters.")
 

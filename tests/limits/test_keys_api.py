@@ -199,7 +199,7 @@ def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization,
     assert json.loads(change("set-webhook", text, url=None).content)["webhookHost"] is None
 
 
-@pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "nothing", 5])
+@pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "https://0x7f.1/", "nothing", 5])
 def test_a_wrong_webhook_is_refused(organization: Organization, change: Change, url: object) -> None:
     refused(change("set-webhook", new_key(organization, Role.VIEWER), url=url), 400, "url")
 

@@ -105,4 +105,5 @@ def test_the_webhook_of_a_key_is_kept_replaced_and_removed_without_being_shown(
     assert _stored(key) == KeyLimits(5, access=KeyAccess(webhook=url))
     assert client.post(address, {"without_webhook": "on"}).status_code == 302
     assert _stored(key) == KeyLimits()
-    assert list(client.post(address, {"webhook": "http://x.example/"}).context["form"].errors) == ["webhook"]
+    for url in ("http://x.example/", "https://10.0.0.1/"):
+        assert list(client.post(address, {"webhook": url}).context["form"].errors) == ["webhook"]

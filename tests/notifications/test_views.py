@@ -52,6 +52,8 @@ def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientO
     "wrong",
     [
         {"target": "http://example.com/"},
+        {"target": "https://169.254.169.254/"},
+        {"kind": "slack", "target": "https://[::1]/"},
         {"target": "https://user:pw@example.com/"},
         {"kind": "email", "target": "https://example.com/"},
         {"kind": "pigeon"},
