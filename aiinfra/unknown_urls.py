@@ -1,30 +1,51 @@
 """The answer to a URL that does not exist. A client with a wrong base URL reads which URL it meant."""
 
 from collections.abc import Iterator
+from functools import cache
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, get_resolver, resolve
 from django.views import defaults
 
 from aiinfra.api import Endpoint
 from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, is_for_programs, not_found, printable_path
+from aiinfra.openapi import find_endpoints
+
+LEGACY = {"/v1/completions": "/v1/chat/completions", "/v1/complete": "/v1/messages"}
+"""Endpoints that the vendors have replaced, and with which."""
+VENDORS = "/v1/"
 
 
 def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A page for people, an error for programs: in the shape of the endpoint that they meant, if there is one."""
     is_page = "text/html" in request.headers.get("Accept", "")
-    if not is_page and (meant := _meant(request.path_info)):
-        url = printable_path(request.path_info)
-        error = ApiError(404, "not_found", f"Unknown URL: {url}. Did you mean {meant}? Check the client's base URL.")
-        return error_response(request, error, path=meant)
+    if not is_page and (found := _advice(request.path_info)):
+        meant, message = found
+        return error_response(request, ApiError(404, "not_found", message), path=meant)
     if is_for_programs(request):
         return error_response(request, not_found())
     return defaults.page_not_found(request, exception)
 
 
-def _meant(path: str) -> str | None:
-    return next((url for url in _corrections(path) if _is_endpoint(url)), None)
+def _advice(path: str) -> tuple[str, str] | None:
+    """The URL whose shape the error has, and a message that tells the client which URLs there are; None without one."""
+    url = printable_path(path)
+    for meant in _corrections(path):
+        if _is_endpoint(meant):
+            return meant, f"Unknown URL: {url}. Did you mean {meant}? Check the client's base URL."
+        if meant in LEGACY:
+            return LEGACY[meant], f"{meant} is a legacy endpoint that aiinfra doesn't support. Use {LEGACY[meant]}."
+    if path.startswith(VENDORS):
+        return path, f"Unknown URL: {url}. aiinfra supports {', '.join(_of_vendors())}."
+    return None
+
+
+@cache
+def _of_vendors() -> list[str]:
+    """The vendors' endpoints that aiinfra has, without those of one item."""
+    found = [url for url, _ in find_endpoints(get_resolver().url_patterns)]
+    return [url for url in found if url.startswith(VENDORS) and "<" not in url]
 
 
 def _corrections(path: str) -> Iterator[str]:

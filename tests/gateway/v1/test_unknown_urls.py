@@ -39,9 +39,32 @@ def test_the_error_has_the_shape_of_what_was_meant(client: Client) -> None:
     assert (anthropic["type"], anthropic["error"]["type"]) == ("error", "not_found_error")
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/v1/nothing", "/v1/", "/api/ai/nothing/"])
-def test_what_resembles_no_endpoint_is_not_found(client: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "legacy", "instead"),
+    [
+        ("/v1/completions", "/v1/completions", CHAT),
+        ("/completions", "/v1/completions", CHAT),
+        ("/v1/v1/completions/", "/v1/completions", CHAT),
+        ("/v1/complete", "/v1/complete", MESSAGES),
+    ],
+)
+def test_a_legacy_endpoint_names_its_successor(client: Client, path: str, legacy: str, instead: str) -> None:
     response = _answer(client, path)
+    message = f"{legacy} is a legacy endpoint that aiinfra doesn't support. Use {instead}."
+    assert (response.status_code, response.json()["error"]["message"]) == (404, message)
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/v1/nothing", "/v1/", "/v1/audio/speech", "/v1/messages/no"])
+def test_what_resembles_no_endpoint_of_the_vendors_lists_them(client: Client, path: str) -> None:
+    response = _answer(client, path)
+    message = response.json()["error"]["message"]
+    assert response.status_code == 404
+    assert f"Unknown URL: {path}. aiinfra supports /v1/" in message
+    assert {CHAT, MESSAGES, MODELS} <= set(message.removesuffix(".").replace(",", "").split())
+
+
+def test_what_resembles_no_endpoint_is_not_found(client: Client) -> None:
+    response = _answer(client, "/api/ai/nothing/")
     assert (response.status_code, response.json()["error"]["message"]) == (404, "Not found.")
 
 
