@@ -86,5 +86,25 @@ async function broken() {
   }
 }
 
-const tasks = { answers, broken, conflict, failure: () => failure({ model, messages: others }, {}) };
+async function brokenResponse() {
+  const stream = await client.responses.create({ model, input: "How do I plan a garden?", stream: true });
+  requests = 0;
+  const seen = [];
+  for await (const event of stream) seen.push(event);
+  const last = seen.at(-1);
+  const numbers = seen.map((event) => event.sequence_number);
+  return { last: last.type, says: Boolean(last.response.error.message), gaps: numbers.some((n, i) => n !== i), requests };
+}
+
+async function hangUp() {
+  const stream = await client.chat.completions.create({ model, messages, stream: true });
+  const text = [];
+  for await (const chunk of stream) {
+    text.push(chunk.choices[0].delta.content ?? "");
+    if (text.join("")) break; // the SDK then closes the connection
+  }
+  return { aborted: stream.controller.signal.aborted, began: true, requests };
+}
+
+const tasks = { answers, broken, brokenResponse, conflict, hangUp, failure: () => failure({ model, messages: others }, {}) };
 console.log(JSON.stringify(await tasks[process.argv[2]]()));

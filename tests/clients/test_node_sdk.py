@@ -16,10 +16,12 @@ import pytest
 
 from aiinfra.gateway import chat
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope
-from cost_app.models import Budget
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.models import Attempt, Budget
 from tests.clients.conftest import full_room
+from tests.clients.test_streams import state_of
 from tests.providers.conftest import SandboxClient
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SDK = "openai@6.49.0"
@@ -77,6 +79,31 @@ def test_a_fault_in_the_middle_of_a_stream_is_an_error_and_not_retried(
     seen = node("broken")
     assert seen.pop("code")
     assert seen == {"began": True, "isApiError": True, "requests": 0}
+
+
+@pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
+def test_a_response_that_fails_in_the_middle_says_why(
+    node: Callable[[str], Any], sandbox: SandboxClient, kind: str
+) -> None:
+    sandbox.behave(faults=[{"kind": kind}]).raise_for_status()
+    assert node("brokenResponse") == {"last": "response.failed", "says": True, "gaps": False, "requests": 0}
+
+
+def test_hanging_up_in_a_stream_costs_what_was_used(node: Callable[[str], Any], sandbox: SandboxClient) -> None:
+    sandbox.behave(faults=[{"kind": "stream_hold"}]).raise_for_status()
+    assert node("hangUp") == {"aborted": True, "began": True, "requests": 1}
+    assert_booked_as_billed_once_released(sandbox)
+
+
+def assert_booked_as_billed_once_released(sandbox: SandboxClient) -> None:
+    """The provider's held answer goes on, and the only call is in the ledger with what it has used."""
+    with system_scope():
+        attempt = Attempt.objects.get()
+    wait_until(lambda: sandbox.post(f"/sandbox/calls/{attempt.id}/release", {}).status_code == 200, "the held answer")
+    wait_until(lambda: state_of(attempt) == "settled", "the call to be booked")
+    [row] = sandbox.bills(attempt.id)
+    attempt.refresh_from_db()
+    assert (attempt.input_tokens, attempt.output_tokens) == (row["usage"]["input"], row["usage"]["output"])
 
 
 def test_errors_are_retried_where_a_repeat_helps(

@@ -147,12 +147,13 @@ def test_hanging_up_costs_what_was_used(openai_client: openai.OpenAI, sandbox: S
     with system_scope():
         attempt = Attempt.objects.get()
     wait_until(lambda: sandbox.post(f"/sandbox/calls/{attempt.id}/release", {}).status_code == 200, "the held answer")
-    wait_until(lambda: _state_of(attempt) == "settled", "the call to be booked")
+    wait_until(lambda: state_of(attempt) == "settled", "the call to be booked")
     [row] = sandbox.bills(attempt.id)
     attempt.refresh_from_db()
     assert attempt.output_tokens == row["usage"]["output"]
 
 
-def _state_of(attempt: Attempt) -> str:
+def state_of(attempt: Attempt) -> str:
+    """Of the attempt now."""
     with system_scope():
         return str(Attempt.objects.get(id=attempt.id).state)
