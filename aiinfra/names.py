@@ -25,7 +25,7 @@ emoji and of Persian and Indic words."""
 def check_visible(text: str) -> str:
     """The text. Raises ValueError naming a character that cannot be seen."""
     if found := HIDDEN_CHARACTER.search(text):
-        raise ValueError(f"names must not contain invisible characters, such as U+{ord(found.group()):04X}")
+        raise ValueError(f"Names must not contain invisible characters, such as U+{ord(found.group()):04X}.")
     return text
 
 
@@ -34,7 +34,7 @@ def validate_visible(text: str) -> None:
     try:
         check_visible(text)
     except ValueError as error:
-        raise ValidationError(f"N{str(error)[1:]}.") from None
+        raise ValidationError(str(error)) from None
 
 
 def normal_name(text: str) -> str:

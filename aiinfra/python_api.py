@@ -54,7 +54,7 @@ def organization_named(slug: str) -> Organization:
         raise InvalidValueError("organization_id", flaw[1])
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
-        raise UnknownOrganizationError(f"unknown organization {slug!r}")
+        raise UnknownOrganizationError(f"Unknown organization {slug!r}.")
     return organization
 
 

@@ -26,7 +26,7 @@ def moment_of(value: object) -> datetime:
     except ValueError:
         moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None or not MINYEAR < moment.year < MAXYEAR:
-        raise ValueError("a time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z")
+        raise ValueError("A time must be ISO 8601 with a UTC offset, such as 2026-01-31T23:00:00Z.")
     return moment
 
 

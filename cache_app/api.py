@@ -47,7 +47,7 @@ def _store_errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, CacheAwayError) as error:
-        message = f"The cache is unavailable: {error}" if isinstance(error, CacheAwayError) else "Redis is down."
+        message = str(error) if isinstance(error, CacheAwayError) else "Redis is down."
         raise ApiError(503, "unavailable", message) from None
 
 

@@ -188,7 +188,7 @@ class SemanticCache:
     def store_at(self, cache_key: CacheKey, new_entry: NewEntry, payer: Payer) -> str:
         """Like `store`, for a known cache key. Raises CacheAwayError."""
         if not writing.store_answer(writing.with_vector(cache_key, payer), new_entry):
-            raise CacheAwayError("the cache's store is not responding")
+            raise CacheAwayError("The cache's store is not responding.")
         return cache_key.entry_id
 
     def store_many(self, answers: Sequence[tuple[CacheKey, NewEntry]], payer: Payer) -> None:
@@ -196,7 +196,7 @@ class SemanticCache:
         cache_keys = writing.with_vectors([cache_key for cache_key, _ in answers], payer)
         for cache_key, (_, new_entry) in zip(cache_keys, answers, strict=True):
             if not writing.store_answer(cache_key, new_entry):
-                raise CacheAwayError("the cache's store is not responding")
+                raise CacheAwayError("The cache's store is not responding.")
 
     def get_stats(self, organization_id: str) -> CacheStats:
         """Figures for the last 30 days. Raises InvalidValueError and UnknownOrganizationError.

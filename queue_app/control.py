@@ -46,7 +46,7 @@ def cancel(request: AIRequest, *, actor: str) -> None:
             status=Status.CANCELLED, completed_at=database_time.now(), lease_until=None
         )
         if not ended:
-            raise WrongStatusError("the request has already ended")
+            raise WrongStatusError("The request has already ended.")
         request.refresh_from_db()
         if request.leader_id is None:
             cost.withdraw(request.id, request.attempt_number, CANCELLED)
@@ -74,7 +74,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
     with transaction.atomic():
         content = RequestContent.objects.filter(request=request).first()
         if content is None:
-            raise ContentGoneError("the prompt of this request has been deleted by retention")
+            raise ContentGoneError("The prompt of this request has been deleted by retention.")
         restarted = AIRequest.objects.filter(id=request.id, status__in=[Status.FAILED, Status.CANCELLED]).update(
             status=Status.PENDING,
             attempt_number=F("attempt_number") + 1,
@@ -89,7 +89,7 @@ def retry(request: AIRequest, *, actor: str) -> None:
             leader_id=None,
         )
         if not restarted:
-            raise WrongStatusError("only a failed or cancelled request can be retried")
+            raise WrongStatusError("Only a failed or cancelled request can be retried.")
         request.refresh_from_db()
         record_model(request, cost.open_attempt(attempt_order(request, unpack(content.call))))
         audit.record(

@@ -152,7 +152,7 @@ class AIRequestQueue:
         with system_scope():
             request = queries.request_by_id(reference.request_id)
             if request is None:
-                raise RequestNotFoundError(f"no request {request_id!r}")
+                raise RequestNotFoundError(f"No request {request_id!r}.")
             return queries.status_of(request, with_content=True)
 
     def get_queue_stats(self) -> QueueStats:

@@ -1,6 +1,8 @@
 """Wordings that were removed from the product's texts stay out: each pattern has the wording to use instead."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,74 @@ def test_removed_wordings_stay_out(places: tuple[str, ...], words: tuple[tuple[s
         for match in re.finditer(pattern, text)
     ]
     assert used == []
+
+
+FOR_OPERATORS = (
+    "aiinfra/configuration",
+    "aiinfra/demo",
+    "aiinfra/providers/adapters",
+    "aiinfra/providers/sandbox",
+    "aiinfra/providers/usage",
+    "aiinfra/sqlite",
+    "aiinfra/stack",
+    "aiinfra/tenants/row_security.py",
+    "cache_app/embedding",
+    "cache_app/index",
+    "cache_app/store",
+    "cost_app/finance",
+    "queue_app/archive",
+    "queue_app/caching/warm_file.py",
+    "queue_app/management",
+    "queue_app/packing.py",
+)
+"""Errors of commands, of settings, and of files, which are shown after a name or a place, and those of providers."""
+INTERNAL = re.compile(
+    r"(Assertion|Attribute|Command|Connect|Data|DoesNotExist|Field|Integrity|Key|Lookup|MultipleObjectsReturned"
+    r"|NoOrganization|Operational|PydanticCustom|Runtime|Type|Unpicklable|Usage)(Error)?$|Egress|AnswerTooLarge|Timeout"
+)
+"""Errors of the program, which no client sees, and those of commands."""
+LIKE_PYDANTIC = ("Input should", "Field required", "String should", "Array should")
+"""Messages in the words of pydantic, which gives most messages about fields."""
+
+
+def literals(node: ast.expr) -> Iterator[str]:
+    """The texts that an argument can be, with `{}` for each part that is computed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    elif isinstance(node, ast.IfExp):
+        yield from literals(node.body)
+        yield from literals(node.orelse)
+
+
+def error_messages(source: str) -> Iterator[str]:
+    """The texts of more than one word that a module's errors are made with."""
+    for node in ast.walk(ast.parse(source)):
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name.endswith(("Error", "problem")) and not INTERNAL.search(name):
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from (text for each in arguments for text in literals(each) if " " in text)
+
+
+def is_sentence(message: str) -> bool:
+    """Whether it begins with a capital letter, a name, or something computed, and ends with a period or a detail."""
+    is_name = re.match(r"[a-z]+([A-Z_/-]|\s?=)", message) is not None
+    return (not message[0].islower() or is_name) and message.rstrip().endswith((".", "?", "!", "{}"))
+
+
+def test_messages_of_errors_are_sentences() -> None:
+    """Clients and people read them beside others."""
+    paths = [path for app in ("aiinfra", "cost_app", "queue_app", "cache_app") for path in (ROOT / app).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+    shown = {
+        path: text for path, text in found.items() if not path.startswith(FOR_OPERATORS) and "/migrations/" not in path
+    }
+    wrong = [
+        f"{path}: {message}"
+        for path, source in sorted(shown.items())
+        for message in error_messages(source)
+        if not message.startswith(LIKE_PYDANTIC) and not is_sentence(message)
+    ]
+    assert wrong == []
+    assert not is_sentence("the request has ended") and not is_sentence("The request has ended")

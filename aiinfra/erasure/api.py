@@ -27,7 +27,7 @@ class EraseIn(ApiModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if bool(self.user) == self.everything:
-            raise ValueError("send either user or everything")
+            raise ValueError("Send either user or everything.")
         return self
 
 

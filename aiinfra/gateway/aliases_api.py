@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from django.utils.text import capfirst
 from pydantic import Field, StringConstraints
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation, Removed
@@ -65,7 +64,7 @@ def set_alias(call: ApiCall, payload: AliasIn) -> AliasOut:
             actor=call.principal.actor,
         )
     except aliases.TooManyAliasesError as error:
-        raise ApiError(400, "invalid_request", f"{capfirst(str(error))}.", param="alias") from None
+        raise ApiError(400, "invalid_request", str(error), param="alias") from None
     return AliasOut(alias=alias.name, model=alias.target)
 
 

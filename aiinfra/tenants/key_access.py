@@ -67,9 +67,9 @@ def models_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = _distinct(texts)
     for name in found:
         if not re.fullmatch(MODEL_PATTERN, name):
-            raise ValueError(f"{name!r} is not the name of a model such as gpt-4o, deepseek/deepseek-chat or openai/*")
+            raise ValueError(f"{name!r} is not the name of a model such as gpt-4o, deepseek/deepseek-chat or openai/*.")
     if len(found) > MODELS_MAX:
-        raise ValueError(f"a key can have {MODELS_MAX} models")
+        raise ValueError(f"A key can have {MODELS_MAX} models.")
     return found
 
 
@@ -78,7 +78,7 @@ def doors_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = _distinct(texts)
     for name in found:
         if name not in DOORS:
-            raise ValueError(f"{name!r} is not one of {', '.join(DOORS)}")
+            raise ValueError(f"{name!r} is not one of {', '.join(DOORS)}.")
     return found
 
 
@@ -87,9 +87,9 @@ def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = tuple(normal_names(map(check_visible, map(str.strip, texts))))
     for tag in found:
         if len(tag) > TAG_LENGTH:
-            raise ValueError(f"the tag {tag[:20]!r}… has more than {TAG_LENGTH} characters")
+            raise ValueError(f"The tag {tag[:20]!r}… has more than {TAG_LENGTH} characters.")
     if len(found) > TAGS_MAX:
-        raise ValueError(f"a key can have {TAGS_MAX} tags")
+        raise ValueError(f"A key can have {TAGS_MAX} tags.")
     return found
 
 

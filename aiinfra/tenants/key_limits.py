@@ -65,7 +65,7 @@ def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
         try:
             found.append(ip_network(text.strip()))
         except ValueError:
-            raise ValueError(f"{text.strip()!r} is neither an IP address nor a network like 10.0.0.0/8") from None
+            raise ValueError(f"{text.strip()!r} is neither an IP address nor a network like 10.0.0.0/8.") from None
     if len(found) > NETWORKS_MAX:
-        raise ValueError(f"a key can have {NETWORKS_MAX} networks")
+        raise ValueError(f"A key can have {NETWORKS_MAX} networks.")
     return tuple(dict.fromkeys(found))

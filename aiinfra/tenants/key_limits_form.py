@@ -28,7 +28,7 @@ def _checked(check: Callable[[list[str]], tuple[str, ...]], texts: list[str]) ->
     try:
         return check(texts)
     except ValueError as error:
-        raise forms.ValidationError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+        raise forms.ValidationError(str(error)) from None
 
 
 def _whole(label: str, most: int, help_text: str) -> forms.IntegerField:
@@ -121,7 +121,7 @@ class KeyLimitsFields(forms.Form):
         try:
             return networks_of(filter(None, re.split(r"[,\s]+", self.cleaned_data["allowed_networks"])))
         except ValueError as error:
-            raise forms.ValidationError(f"{error}.") from None
+            raise forms.ValidationError(str(error)) from None
 
     def chosen_limits(self) -> KeyLimits:
         """The limits of a valid form."""

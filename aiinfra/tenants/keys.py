@@ -67,10 +67,10 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, rotated_by: User | None = Non
     PermissionExceededError for a key that `rotated_by`, who sees the new text, could not create.
     """
     if not timedelta(0) <= overlap <= ROTATION_OVERLAP_MAX:
-        raise ValueError("the overlap must be 0 to 24 hours")
+        raise ValueError("The overlap must be 0 to 24 hours.")
     old = ApiKey.objects.select_for_update(of=("self",)).select_related("organization", "created_by").get(pk=key.pk)
     if not is_usable(old) or old.replaced_by_id:
-        raise ValueError("only an active key can be rotated")
+        raise ValueError("Only an active key can be rotated.")
     if rotated_by is not None:
         _check_not_above(rotated_by, old.organization, Role(old.role), old.scopes)
     owner = rotated_by or old.created_by
@@ -100,11 +100,11 @@ def change_expiry(*, key: ApiKey, expires_at: datetime | None, by: Role, actor: 
     """
     stored = ApiKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
     if not is_usable(stored) or stored.replaced_by_id:
-        raise ValueError("only an active key has an expiry that can be changed")
+        raise ValueError("Only an active key has an expiry that can be changed.")
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValueError("the expiry must be in the future; revoke the key to end it now")
+        raise ValueError("The expiry must be in the future; revoke the key to end it now.")
     if not can_make(by, Role(stored.role), stored.scopes):
-        raise PermissionExceededError("a key with more permissions than yours cannot be changed")
+        raise PermissionExceededError("A key with more permissions than yours cannot be changed.")
     if stored.expires_at == expires_at:
         return False
     ApiKey.objects.filter(pk=stored.pk).update(expires_at=expires_at)
@@ -151,7 +151,7 @@ def could_make(creator: Role, key: ApiKey) -> bool:
 def _check_not_above(creator: User, organization: Organization, role: Role, scopes: list[str]) -> None:
     membership = Membership.objects.filter(organization=organization, user=creator).first()
     if membership is None or not can_make(Role(membership.role), role, scopes):
-        raise PermissionExceededError("a key cannot have more permissions than the person who creates it")
+        raise PermissionExceededError("A key cannot have more permissions than the person who creates it.")
 
 
 def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:
@@ -161,9 +161,9 @@ def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:
     wanted = sorted(set(scopes))
     for scope in wanted:
         if scope not in PERMISSIONS:
-            raise ValueError(f"unknown scope {scope}")
+            raise ValueError(f"Unknown scope {scope}.")
         if scope not in allowed:
-            raise ValueError(f"the role {role.value} does not have the scope {scope}")
+            raise ValueError(f"The role {role.value} does not have the scope {scope}.")
     return wanted
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from django.utils.text import capfirst
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
@@ -47,7 +46,7 @@ KeyId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{8}$"), Field(des
 
 def _positive(amount: str) -> str:
     if not 0 < Decimal(amount) <= DOLLARS_MAX:
-        raise ValueError(f"an amount must be more than 0 and at most {DOLLARS_MAX}")
+        raise ValueError(f"An amount must be more than 0 and at most {DOLLARS_MAX}.")
     return amount
 
 
@@ -179,7 +178,7 @@ def set_limits(call: ApiCall, payload: KeyLimitsIn) -> KeyOut:
     try:
         networks = networks_of(payload.allowed_networks)
     except ValueError as error:
-        raise ApiError(400, "invalid_request", f"{error}.", param="allowedNetworks") from None
+        raise ApiError(400, "invalid_request", str(error), param="allowedNetworks") from None
     amount = payload.dollars_per_minute
     limits = KeyLimits(
         requests_per_minute=payload.requests_per_minute,
@@ -251,9 +250,9 @@ def set_expiry(call: ApiCall, payload: KeyExpiryIn) -> KeyOut:
     try:
         keys.change_expiry(key=key, expires_at=payload.expires_at, by=call.principal.role, actor=call.principal.actor)
     except keys.PermissionExceededError as error:
-        raise ApiError(403, "forbidden", f"{capfirst(str(error))}.") from None
+        raise ApiError(403, "forbidden", str(error)) from None
     except ValueError as error:
-        raise ApiError(400, "invalid_request", f"{capfirst(str(error))}.", param="expiresAt") from None
+        raise ApiError(400, "invalid_request", str(error), param="expiresAt") from None
     return _shown(ApiKey.objects.get(pk=key.pk))
 
 

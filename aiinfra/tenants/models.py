@@ -27,7 +27,7 @@ ROLE_CHOICES = [(role.value, role.value.capitalize()) for role in Role]
 def validate_time_zone(name: str) -> None:
     """Raise ValidationError unless the name is in the IANA time zone database."""
     if name not in available_timezones():
-        raise ValidationError("%(name)s is not an IANA time zone", params={"name": name})
+        raise ValidationError("%(name)s is not an IANA time zone.", params={"name": name})
 
 
 class PersonManager(UserManager["User"]):

@@ -106,7 +106,7 @@ class ProposedAdmin(AddOnlyAdmin):
             try:
                 self._say_if_pending(request, do(row=row, actor=user_actor(request.user)))  # type: ignore[arg-type]
             except PriceError as error:
-                self.message_user(request, f"{row}: {error}.", messages.ERROR)
+                self.message_user(request, f"{row}: {error}", messages.ERROR)
 
     def _say_if_pending(self, request: HttpRequest, row: Any) -> None:
         if row is not None and row.state == ProposalState.WAITING:

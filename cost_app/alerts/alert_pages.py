@@ -8,7 +8,6 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
-from django.utils.text import capfirst
 from django_htmx.http import trigger_client_event
 
 from aiinfra.failures import WrongStateError
@@ -79,7 +78,7 @@ def apply_action(
         action(found, actor=request.principal.actor)
         level, text = "success", done
     except WrongStateError as error:
-        level, text = "error", f"{capfirst(str(error))}."
+        level, text = "error", str(error)
     if not request.htmx:
         return with_toast(request, redirect(owner.names["alert"], alert_id), level, text)
     context = _detail(request, owner, found)

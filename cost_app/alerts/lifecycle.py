@@ -137,7 +137,7 @@ def resolve(alert: Alert, *, actor: str) -> None:
 @transaction.atomic
 def _move(alert: Alert, actor: str, verb: str, **columns: Any) -> None:
     if not Alert.objects.filter(id=alert.id, state__in=LIVE).update(**columns):
-        raise WrongStateError("this alert is already resolved")
+        raise WrongStateError("This alert is already resolved.")
     audit.record(
         organization_id=alert.organization_id,
         actor=actor,

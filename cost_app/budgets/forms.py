@@ -63,7 +63,7 @@ def nano_of(amount: Decimal) -> int:
 def add_refusal(form: forms.Form, field: str, message: str) -> None:
     """Show an error of the budget's rules at the field it is about."""
     name = FIELDS_OF_TERMS.get(field, field)
-    form.add_error(name if name in form.fields else None, f"{message[:1].upper()}{message[1:]}.")
+    form.add_error(name if name in form.fields else None, message)
 
 
 class LimitForm(forms.Form):

@@ -118,12 +118,12 @@ def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: dateti
     check_amount("nano", nano, least=1)
     reason = reason.strip()
     if not reason or len(reason) > REASON_MAX:
-        raise BudgetTermsError("reason", f"enter a reason of 1 to {REASON_MAX} characters")
+        raise BudgetTermsError("reason", f"Enter a reason of 1 to {REASON_MAX} characters.")
     with _changing(budget.organization_id):
         if expires_at <= timezone.now():
-            raise BudgetTermsError("expires_at", "the increase must expire in the future")
+            raise BudgetTermsError("expires_at", "The increase must expire in the future.")
         if not Budget.objects.filter(id=budget.id, is_active=True).exists():
-            raise BudgetTermsError("budget", "this budget has been removed")
+            raise BudgetTermsError("budget", "This budget has been removed.")
         _check_sum(budget, nano)
         increase = BudgetIncrease.objects.create(
             organization_id=budget.organization_id,
@@ -144,7 +144,7 @@ def _check_sum(budget: Budget, nano: int) -> None:
     now = timezone.now()
     in_force = BudgetIncrease.objects.filter(budget=budget, expires_at__gt=now, withdrawn_at=None)
     if in_force.aggregate(nano=Sum("nano", default=0))["nano"] + nano > NANO_MAX:
-        raise BudgetSumError("nano", "all increases in effect must total less than 100 million; withdraw one first")
+        raise BudgetSumError("nano", "All increases in effect must total less than 100 million; withdraw one first.")
 
 
 def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:

@@ -25,15 +25,15 @@ AMOUNT_TEXT = r"^[0-9]{1,8}(\.[0-9]{1,9})?$"
 def _nano(value: object) -> int:
     """Dollars in nano-dollars. A JSON number is read from its shortest text, which is what was sent."""
     if isinstance(value, str) and not re.fullmatch(AMOUNT_TEXT[1:-1], value):
-        raise ValueError("an amount has up to eight digits before the decimal point and up to nine after it")
+        raise ValueError("An amount has up to eight digits before the decimal point and up to nine after it.")
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-        raise ValueError("an amount is a number or a decimal string")
+        raise ValueError("An amount is a number or a decimal string.")
     amount = Decimal(str(value))
     if not amount.is_finite() or not 0 <= amount < AMOUNT_END:
-        raise ValueError("an amount must be at least 0 and less than 100 million")
+        raise ValueError("An amount must be at least 0 and less than 100 million.")
     nano = amount.scaleb(9)
     if nano != int(nano):
-        raise ValueError("an amount can have at most nine decimals")
+        raise ValueError("An amount can have at most nine decimals.")
     return int(nano)
 
 

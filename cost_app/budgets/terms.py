@@ -67,7 +67,7 @@ def checked(terms: BudgetTerms) -> BudgetTerms:
     if terms.rollover_cap_nano is not None:
         check_amount("rollover_cap_nano", terms.rollover_cap_nano)
         if not terms.rollover_unused:
-            raise BudgetTermsError("rollover_cap_nano", "a cap requires a budget with carry-over")
+            raise BudgetTermsError("rollover_cap_nano", "A cap requires a budget with carry-over.")
     _check_thresholds(terms)
     return replace(terms, scope_value=_scope_value(terms.scope, normal_name(terms.scope_value)))
 
@@ -75,39 +75,39 @@ def checked(terms: BudgetTerms) -> BudgetTerms:
 def check_amount(field: str, nano: int, least: int = 0) -> None:
     """Raise BudgetTermsError for an amount below `least` or at or above 100 million dollars."""
     if nano < least:
-        raise BudgetTermsError(field, "the amount must be positive" if least else "the amount must not be negative")
+        raise BudgetTermsError(field, "The amount must be positive." if least else "The amount must not be negative.")
     if nano > NANO_MAX:
-        raise BudgetTermsError(field, "the amount must be below 100 million")
+        raise BudgetTermsError(field, "The amount must be below 100 million.")
 
 
 def check_model_is_priced(terms: BudgetTerms) -> None:
     """Raise BudgetTermsError for a new budget of a model that is not in the price book: it would count nothing."""
     if terms.scope == BudgetScope.MODEL and tuple(terms.scope_value.split("/", 1)) not in priced_models():
-        raise BudgetTermsError("scope_value", "this model is not in the price book; write it as provider/model")
+        raise BudgetTermsError("scope_value", "This model is not in the price book; write it as provider/model.")
 
 
 def _check_choice(field: str, value: str, choices: type[TextChoices]) -> None:
     if value not in choices.values:
-        raise BudgetTermsError(field, f"use one of: {', '.join(choices.values)}")
+        raise BudgetTermsError(field, f"Use one of: {', '.join(choices.values)}.")
 
 
 def _check_thresholds(terms: BudgetTerms) -> None:
     for field in ("warning_percent", "alert_percent"):
         if not 1 <= getattr(terms, field) <= 100:
-            raise BudgetTermsError(field, "a threshold must be 1 to 100 percent of the limit")
+            raise BudgetTermsError(field, "A threshold must be 1 to 100 percent of the limit.")
     if terms.warning_percent > terms.alert_percent:
-        raise BudgetTermsError("warning_percent", "the warning threshold cannot be above the alert threshold")
+        raise BudgetTermsError("warning_percent", "The warning threshold cannot be above the alert threshold.")
 
 
 def _scope_value(scope: str, value: str) -> str:
     if scope == BudgetScope.ORGANIZATION:
         if value:
-            raise BudgetTermsError("scope_value", "a budget for the whole organization takes no scope value")
+            raise BudgetTermsError("scope_value", "A budget for the whole organization takes no scope value.")
         return ""
     if not value or len(value) > VALUE_MAX:
-        raise BudgetTermsError("scope_value", f"enter a value of 1 to {VALUE_MAX} characters")
+        raise BudgetTermsError("scope_value", f"Enter a value of 1 to {VALUE_MAX} characters.")
     if scope == BudgetScope.TAG and len(value) > TAG_MAX:
-        raise BudgetTermsError("scope_value", f"a tag can have at most {TAG_MAX} characters")
+        raise BudgetTermsError("scope_value", f"A tag can have at most {TAG_MAX} characters.")
     return _key_row_id(value) if scope == BudgetScope.API_KEY else value
 
 
@@ -118,5 +118,5 @@ def _key_row_id(value: str) -> str:
         named |= Q(id=int(value))
     keys = dict(ApiKey.objects.filter(named).order_by("id").values_list("key_id", "id"))
     if not keys:
-        raise BudgetTermsError("scope_value", "unknown API key")
+        raise BudgetTermsError("scope_value", "Unknown API key.")
     return str(keys.get(value) or next(iter(keys.values())))

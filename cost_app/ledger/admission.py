@@ -93,7 +93,7 @@ def open_attempt(order: AttemptOrder) -> Attempt:
     planned = plan(order)
     attempt = planned.attempt
     if attempt.price is None and planned.left_nano is not None:
-        raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a blocking budget counts it")
+        raise ModelNotPricedError(f"{order.provider}/{order.model} has no price, and a blocking budget counts it.")
     Attempt.objects.insert(attempt)
     try:
         reserve(attempt, planned.windows)

@@ -75,7 +75,7 @@ def track_request(
     now = timezone.now()
     at = call.at or now
     if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
-        raise ReportedTooLateError("a call must be reported within 31 days")
+        raise ReportedTooLateError("A call must be reported within 31 days.")
     price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
     _check_size(attempt, at)
@@ -89,7 +89,7 @@ def track_request(
 
 def _check_size(attempt: Attempt, at: datetime) -> None:
     if attempt.bound_nano > CALL_MAX_NANO:
-        raise ReportTooLargeError("a reported call can cost at most 1,000,000 dollars")
+        raise ReportTooLargeError("A reported call can cost at most 1,000,000 dollars.")
     if attempt.bound_nano < LARGE_NANO:
         return
     calls = Attempt.objects.filter(
@@ -99,7 +99,7 @@ def _check_size(attempt: Attempt, at: datetime) -> None:
         bound_nano__gte=LARGE_NANO,
     )
     if calls.aggregate(nano=Sum("bound_nano", default=0))["nano"] + attempt.bound_nano > DAY_MAX_NANO:
-        raise ReportTooLargeError("the calls reported for one day can cost at most 10,000,000 dollars")
+        raise ReportTooLargeError("The calls reported for one day can cost at most 10,000,000 dollars.")
 
 
 def _price(organization_id: int, provider: str, model: str, tier: str, at: datetime) -> ModelPrice | None:
@@ -177,5 +177,5 @@ def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
         and call.at in {None, entry.at}
     )
     if not same:
-        raise ReportConflictError("this externalId was already used for another call")
+        raise ReportConflictError("This externalId was already used for another call.")
     return earlier

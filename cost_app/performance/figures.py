@@ -99,7 +99,7 @@ def _scope(slug: str | None) -> AbstractContextManager[None]:
         return system_scope()
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
-        raise LookupError(f"unknown organization {slug!r}")
+        raise LookupError(f"Unknown organization {slug!r}.")
     return organization_scope(organization.id)
 
 

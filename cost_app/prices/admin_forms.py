@@ -25,7 +25,7 @@ class ModelAliasForm(RecordForm):
             try:
                 check_alias(ModelAlias(**data))
             except PriceError as error:
-                raise forms.ValidationError(f"{error}.") from error
+                raise forms.ValidationError(str(error)) from error
         return data
 
 
@@ -46,5 +46,5 @@ class ToolFeeForm(RecordForm):
             try:
                 check_fee(ToolFee(**{name: data[name] for name in ("provider", "model", "tool", "effective_from")}))
             except PriceError as error:
-                raise forms.ValidationError(f"{error}.") from error
+                raise forms.ValidationError(str(error)) from error
         return data

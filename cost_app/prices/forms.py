@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from django.utils.text import capfirst
 
 from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.repricing import Period
@@ -97,7 +96,7 @@ class PriceForm(forms.Form):
             try:
                 self.chosen_terms().check()
             except PriceError as error:
-                raise ValidationError(f"{capfirst(str(error))}.") from error
+                raise ValidationError(str(error)) from error
         return self.cleaned_data
 
     def chosen_terms(self) -> PriceTerms:
@@ -120,14 +119,14 @@ class PriceForm(forms.Form):
             if above is not None:
                 steps.append({"above": above, **with_defaults(amounts)})
             elif any(amount is not None for amount in amounts.values()):
-                raise PriceError("prices for long prompts require the length above which they apply")
+                raise PriceError("Prices for long prompts require the length above which they apply.")
         return sorted(steps, key=lambda step: step["above"])
 
     def _window(self) -> list[dict[str, Any]]:
         spans = [span.strip() for span in self.cleaned_data["hours"].split(",") if span.strip()]
         days = sorted(self.cleaned_data["weekdays"])
         if bool(spans) != bool(days):
-            raise PriceError("weekdays and hours must be given together")
+            raise PriceError("Weekdays and hours must be given together.")
         return [{"weekdays": days, **_span(span)} for span in spans]
 
 

@@ -181,7 +181,7 @@ def _not_priced(provider: str, model: str) -> ModelNotPricedError:
     family = family_of(model)
     if family and _versions.of((provider, family)):
         text += f"; it looks like a snapshot of {provider}/{family}, and an alias for that model would price it"
-    return ModelNotPricedError(text)
+    return ModelNotPricedError(f"{text}.")
 
 
 def _begins_soon(price: ModelPrice, tiers: set[str], now: datetime) -> bool:

@@ -22,13 +22,13 @@ def check_alias(row: ModelAlias) -> None:
     prices = ModelPrice.objects.filter(provider=row.provider)
     approved = ModelAlias.objects.filter(provider=row.provider, alias=row.alias, state=ProposalState.APPROVED)
     if row.model and not prices.filter(model=row.model).exists():
-        raise PriceError(f"{row.provider}/{row.model} is not in the price book")
+        raise PriceError(f"{row.provider}/{row.model} is not in the price book.")
     if prices.filter(model=row.alias).exists():
-        raise PriceError(f"{row.provider}/{row.alias} has its own price, which takes precedence over an alias")
+        raise PriceError(f"{row.provider}/{row.alias} has its own price, which takes precedence over an alias.")
     if not row.model and not approved.exists():
-        raise PriceError(f"{row.provider}/{row.alias} is not an alias in effect")
+        raise PriceError(f"{row.provider}/{row.alias} is not an alias in effect.")
     if approved.filter(effective_from=row.effective_from).exists():
-        raise PriceError("an alias with this name already begins at this instant")
+        raise PriceError("An alias with this name already begins at this instant.")
     _check_pending(row, ModelAlias.objects.filter(provider=row.provider, alias=row.alias))
 
 
@@ -38,13 +38,13 @@ def check_fee(row: ToolFee) -> None:
     """
     same = ToolFee.objects.filter(provider=row.provider, model=row.model, tool=row.tool)
     if same.filter(state=ProposalState.APPROVED, effective_from=row.effective_from).exists():
-        raise PriceError("a fee for this tool already begins at this instant")
+        raise PriceError("A fee for this tool already begins at this instant.")
     _check_pending(row, same)
     prices = ModelPrice.objects.filter(provider=row.provider)
     if row.model and not prices.filter(model=row.model).exists():
-        raise PriceError(f"{row.provider}/{row.model} is not in the price book")
+        raise PriceError(f"{row.provider}/{row.model} is not in the price book.")
     if row.provider not in provider_names() and not prices.exists():
-        raise PriceError("unknown provider")
+        raise PriceError("Unknown provider.")
 
 
 @transaction.atomic
@@ -69,20 +69,20 @@ def decide(*, row: ModelAlias | ToolFee, approved: bool, actor: str) -> None:
     Raises PriceError, also if the person proposed it themselves and another could approve it.
     """
     if approved and row.proposed_by == actor and needs_second_person(actor):
-        raise PriceError("another person must approve what you proposed")
+        raise PriceError("Another person must approve what you proposed.")
     if approved:
         _check(row)
     state = ProposalState.APPROVED if approved else ProposalState.REJECTED
     waiting = type(row)._default_manager.filter(pk=row.pk, state=ProposalState.WAITING)
     if not waiting.update(state=state, decided_at=timezone.now(), decided_by=actor):
-        raise AlreadyDecidedError("this has already been decided")
+        raise AlreadyDecidedError("This has already been decided.")
     _record(row, str(state), actor)
 
 
 def end_alias(*, row: ModelAlias, actor: str) -> ModelAlias:
     """End an approved alias now, or propose it; returns the row that ends it. Raises PriceError."""
     if row.state != ProposalState.APPROVED or not row.model:
-        raise PriceError("only an approved alias can be ended")
+        raise PriceError("Only an approved alias can be ended.")
     end = ModelAlias(provider=row.provider, alias=row.alias, source=f"ended: {row.source}"[:200])
     submit(row=end, actor=actor)
     return end
@@ -94,7 +94,7 @@ def _check(row: ModelAlias | ToolFee) -> None:
 
 def _check_pending(row: ModelAlias | ToolFee, same: "QuerySet[Any]") -> None:
     if same.filter(state=ProposalState.WAITING).exclude(pk=row.pk).exists():
-        raise PriceError("a proposal for this name is pending: approve or reject it first")
+        raise PriceError("A proposal for this name is pending: approve or reject it first.")
 
 
 def _verb_of(row: ModelAlias | ToolFee) -> str:

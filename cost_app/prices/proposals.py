@@ -36,7 +36,7 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
                 added_by=actor,
             )
     except IntegrityError as error:
-        raise PriceError("a version already begins at this instant") from error
+        raise PriceError("A version already begins at this instant.") from error
     _record("price.added", version, actor)
     return version
 
@@ -53,7 +53,7 @@ def submit_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError as error:
-        raise PriceError("a proposal for this price is already pending") from error
+        raise PriceError("A proposal for this price is already pending.") from error
     _record("price.proposed", row, actor)
     return row
 
@@ -71,7 +71,7 @@ def approve(*, proposal: PriceProposal, actor: str) -> ModelPrice:
     Raises AlreadyDecidedError, and PriceError, also if the person proposed it themselves and another could approve it.
     """
     if proposal.proposed_by == actor and needs_second_person(actor):
-        raise PriceError("another person must approve a price that you proposed")
+        raise PriceError("Another person must approve a price that you proposed.")
     _decide(proposal, ProposalState.APPROVED, actor)
     return add_version(terms=PriceTerms.of(proposal), effective_from=proposal.effective_from, actor=actor)
 
@@ -99,4 +99,4 @@ def _same_price(terms: PriceTerms) -> QuerySet[ModelPrice]:
 def _decide(proposal: PriceProposal, state: ProposalState, actor: str) -> None:
     waiting = PriceProposal.objects.filter(pk=proposal.pk, state=ProposalState.WAITING)
     if not waiting.update(state=state, decided_at=timezone.now(), decided_by=actor):
-        raise AlreadyDecidedError("this price has already been decided")
+        raise AlreadyDecidedError("This price has already been decided.")

@@ -66,13 +66,13 @@ class PriceTerms:
     def check(self) -> None:
         """Raises PriceError."""
         if not PROVIDER.fullmatch(self.provider):
-            raise PriceError("a provider's name consists of lowercase letters, digits, - and _")
+            raise PriceError("A provider's name consists of lowercase letters, digits, - and _.")
         if not MODEL.fullmatch(self.model):
-            raise PriceError("a model's name cannot contain spaces, ?, # or %")
+            raise PriceError("A model's name cannot contain spaces, ?, # or %.")
         if self.tier not in PriceTier.values:
-            raise PriceError(f"a tier must be one of {', '.join(PriceTier.values)}")
+            raise PriceError(f"A tier must be one of {', '.join(PriceTier.values)}.")
         if not self.source or len(self.source) > 200:
-            raise PriceError("enter where you found the price, in at most 200 characters")
+            raise PriceError("Enter where you found the price, in at most 200 characters.")
         self._check_steps()
         self._check_amounts()
         self._check_window()
@@ -83,16 +83,16 @@ class PriceTerms:
             if amounts[OPTIONAL_AMOUNT] is not None:
                 given.append(amounts[OPTIONAL_AMOUNT])
             if not all(type(amount) is int and 0 <= amount <= MOST_NANO for amount in given):
-                raise PriceError("amounts must be 0 to 1,000,000 dollars")
+                raise PriceError("Amounts must be 0 to 1,000,000 dollars.")
 
     def _check_steps(self) -> None:
         if len(self.long_prompts) > MOST_STEPS or any(set(step) != STEP_KEYS for step in self.long_prompts):
-            raise PriceError(f"long prompts can have at most {MOST_STEPS} lengths, each with all its prices")
+            raise PriceError(f"Long prompts can have at most {MOST_STEPS} lengths, each with all its prices.")
         lengths = [step["above"] for step in self.long_prompts]
         if not all(type(length) is int and 0 <= length <= MOST_TOKENS for length in lengths):
-            raise PriceError("the length of a long prompt must be a non-negative number of tokens")
+            raise PriceError("The length of a long prompt must be a non-negative number of tokens.")
         if sorted(set(lengths)) != lengths:
-            raise PriceError("steps for long prompts must be in ascending order, each length once")
+            raise PriceError("Steps for long prompts must be in ascending order, each length once.")
 
     def _check_window(self) -> None:
         try:
@@ -100,13 +100,13 @@ class PriceTerms:
         except WindowError as error:
             raise PriceError(str(error)) from error
         if bool(self.window) != bool(self.window_name) or len(self.window_name) > 32:
-            raise PriceError("hours of the week need a name of at most 32 characters, and a name needs hours")
+            raise PriceError("Hours of the week need a name of at most 32 characters, and a name needs hours.")
 
 
 def with_defaults(amounts: dict[str, Any]) -> dict[str, Any]:
     """Amounts of one prompt length; cache prices default to the input price. Raises PriceError without a price."""
     if amounts.get("input") is None or amounts.get("output") is None:
-        raise PriceError("each prompt length needs prices for input and output")
+        raise PriceError("Each prompt length needs prices for input and output.")
     cached = {name: amounts.get(name) for name in ("cache_read", "cache_write")}
     filled = {name: amounts["input"] if amount is None else amount for name, amount in cached.items()}
     return {OPTIONAL_AMOUNT: None, **amounts, **filled}

@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
@@ -72,7 +71,7 @@ def add(request: MemberRequest) -> HttpResponse:
             terms=form.chosen_terms(), effective_from=form.chosen_beginning(), actor=request.principal.actor
         )
     except PriceError as error:
-        form.add_error(None, f"{capfirst(str(error))}.")
+        form.add_error(None, str(error))
         return _price_form(request, form, status=422)
     if isinstance(version, PriceProposal):
         messages.success(request, "Price proposed. Another person must approve it.")
@@ -145,7 +144,7 @@ def _decide(request: MemberRequest, proposal_id: int, decide: Any, done: str) ->
     try:
         decide(proposal=proposal, actor=request.principal.actor)
     except PriceError as error:
-        level, text, status = "error", f"{capfirst(str(error))}.", 422
+        level, text, status = "error", str(error), 422
     if not request.htmx:
         return with_toast(request, redirect("price_proposals"), level, text)
     return with_toast(request, render(request, "cost/prices/_proposals.html", _proposals(), status=status), level, text)

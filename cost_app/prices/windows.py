@@ -34,7 +34,7 @@ class Hours:
 def parse_window(window: object) -> tuple[Hours, ...]:
     """Parse a stored window. Raises WindowError."""
     if not isinstance(window, list):
-        raise WindowError("a window must be a list of hours")
+        raise WindowError("A window must be a list of hours.")
     return tuple(_hours(entry) for entry in window)
 
 
@@ -64,21 +64,21 @@ def _days_in_words(weekdays: Sequence[int]) -> str:
 
 def _hours(entry: object) -> Hours:
     if not isinstance(entry, dict) or set(entry) != {"weekdays", "from", "to"}:
-        raise WindowError('each entry needs "weekdays", "from" and "to"')
+        raise WindowError('Each entry needs "weekdays", "from" and "to".')
     weekdays, begin, end = entry["weekdays"], _minute(entry["from"]), _minute(entry["to"])
     if (
         not isinstance(weekdays, list)
         or not weekdays
         or not all(type(day) is int and 0 <= day <= 6 for day in weekdays)
     ):
-        raise WindowError("weekdays must be a list of numbers from 0 (Monday) to 6")
+        raise WindowError("Weekdays must be a list of numbers from 0 (Monday) to 6.")
     if begin >= end:
-        raise WindowError("a window must end after it begins; split hours across midnight into two entries")
+        raise WindowError("A window must end after it begins; split hours across midnight into two entries.")
     return Hours(frozenset(weekdays), begin, end)
 
 
 def _minute(time: object) -> int:
     if not isinstance(time, str) or not TIME.fullmatch(time):
-        raise WindowError("times must be 00:00 to 24:00")
+        raise WindowError("Times must be 00:00 to 24:00.")
     hour, minute = time.split(":")
     return int(hour) * 60 + int(minute)

@@ -95,7 +95,7 @@ def get_optimal_provider(organization_id: int, request_type: str, priority: str 
 
 def _weight(priority: str) -> float:
     if priority not in LATENCY_WEIGHTS:
-        raise ValueError(f"unknown priority {priority!r}")
+        raise ValueError(f"Unknown priority {priority!r}.")
     return LATENCY_WEIGHTS[priority]
 
 

@@ -26,7 +26,7 @@ MOST_DOLLARS = 100_000
 
 def _of_one_call(nano: int) -> int:
     if nano >= MOST_DOLLARS * NANO:
-        raise ValueError(f"one call must cost less than {MOST_DOLLARS} dollars")
+        raise ValueError(f"One call must cost less than {MOST_DOLLARS} dollars.")
     return nano
 
 

@@ -228,7 +228,7 @@ def _problem_of(request: MemberRequest, act: Action, found: AIRequest) -> str:
     try:
         act(found, actor=request.principal.actor)
     except REFUSALS as error:
-        return f"{capfirst(str(error))}."
+        return str(error)
     return ""
 
 

@@ -123,7 +123,7 @@ def _end_unsent(claim: Claim, attempt: Attempt, decision: breaker.Decision) -> N
 
 
 def _circuit_open(attempt: Attempt, retry_in_s: float) -> ProviderError:
-    message = f"{attempt.provider}/{attempt.model} failed too often and is not called for now"
+    message = f"{attempt.provider}/{attempt.model} failed too often and is not called for now."
     return ProviderError(ErrorCode.CIRCUIT_OPEN, message, may_be_billed=False, retry_after_s=retry_in_s)
 
 

@@ -128,7 +128,7 @@ def _start_over_or_fail(claim: Claim, step: NextAttempt | None, code: str, messa
     try:
         moved = _start_over(claim, step) if step else None
     except BudgetRefusedError as refusal:
-        message = f"{message}. Not retried: {refusal}"
+        message = f"{message.rstrip('.')}. Not retried: {refusal}"
         code = BUDGET_BUSY if isinstance(refusal, BudgetBusyError) else BUDGET_EXCEEDED
     if moved is None and _end(claim.request, claim.attempt_number, Status.FAILED, code, message):
         notify_end(claim.request)

@@ -130,7 +130,9 @@ def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ou
     except Exception:
         logger.exception("a call broke", extra={"fields": {"request": claim.request.id}})
         breaker.release_probe(attempt.provider, attempt.model)
-        return ProviderError(ErrorCode.INTERNAL_ERROR, "the call failed: internal error in aiinfra", may_be_billed=True)
+        return ProviderError(
+            ErrorCode.INTERNAL_ERROR, "The call failed because of an internal error in aiinfra.", may_be_billed=True
+        )
 
 
 def _book(claim: Claim, attempt: Attempt, outcome: Outcome, report: Sequence[ScriptCall], kept_s: float) -> None:

@@ -151,7 +151,7 @@ def place_in_queue(submission: Submission) -> int:
     except RedisError:
         depth, limit = _room_by_rows(submission.organization_id)
     if sum(depth.values()) >= limit:
-        raise QueueFullError("too many requests are already waiting")
+        raise QueueFullError("Too many requests are already waiting.")
     return 1 + sum(count for priority, count in depth.items() if priority >= submission.priority)
 
 

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.edit_forms import one_edit_at_a_time
@@ -60,7 +59,7 @@ def create(request: MemberRequest) -> HttpResponse:
     try:
         alias = _set(request, form.cleaned_data["name"], form.cleaned_data["model"])
     except aliases.TooManyAliasesError as error:
-        form.add_error(None, f"{capfirst(str(error))}.")
+        form.add_error(None, str(error))
         return _page(request, form, status=422)
     messages.success(request, f"Alias {alias.name} created. It applies to the next request.")
     return redirect("aliases")

@@ -26,7 +26,7 @@ def order(*, organization: Organization, user_ref: str, everything: bool = False
     """
     user_ref = normal_name(user_ref)
     if bool(user_ref) == everything:
-        raise ValueError("name a user, or ask for everything")
+        raise ValueError("Name a user, or ask for everything.")
     check_not_held(organization.pk, user_ref)
     with organization_scope(organization.pk):
         erasure = Erasure.objects.create(

@@ -6,7 +6,6 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -86,7 +85,7 @@ def rotate(request: MemberRequest, key_id: str) -> HttpResponse:
             key=key, overlap=form.chosen_overlap(), rotated_by=request.user, actor=request.principal.actor
         )
     except (ValueError, PermissionError) as error:
-        return _refused(request, f"{capfirst(str(error))}.")
+        return _refused(request, str(error))
     return _show_next(request, new, text)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.text import capfirst
 
 from aiinfra import command
 from aiinfra.tenants.audit import command_actor
@@ -53,7 +52,7 @@ class Command(command.Command):
                 actor=command_actor("add_price"),
             )
         except PriceError as error:
-            raise CommandError(f"{capfirst(str(error))}.") from None
+            raise CommandError(str(error)) from None
         self.stdout.write(f"Added {version}. Calls already booked keep their price; see `manage.py reprice`.")
 
 
@@ -70,9 +69,9 @@ def _step(text: str) -> dict[str, Any]:
         amounts = {name: _nano(str(step.pop(name))) for name in STEP_AMOUNTS if name in step}
         above = int(step.pop("above"))
     except (ArgumentTypeError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise PriceError('a length is JSON like {"above": 200000, "input": "6", "output": "22.5"}') from error
+        raise PriceError('A length is JSON like {"above": 200000, "input": "6", "output": "22.5"}.') from error
     if step:
-        raise PriceError(f"a length has no {', '.join(sorted(step))}")
+        raise PriceError(f"A length has no {', '.join(sorted(step))}.")
     return {"above": above, **with_defaults(amounts)}
 
 
@@ -81,7 +80,7 @@ def _nano(text: str) -> int:
     try:
         return nano_of(Decimal(text))
     except (InvalidOperation, OverflowError, ValueError):
-        raise ArgumentTypeError(f"{text!r} is not an amount of dollars") from None
+        raise ArgumentTypeError(f"{text!r} is not an amount of dollars.") from None
 
 
 def _instant(text: str | None) -> datetime:
