@@ -10,11 +10,20 @@ from queue_app.models import RequestContent
 from queue_app.packing import unpack
 from tests.clients.agent_shapes import APPLY_PATCH, CLAUDE_CODE, CODEX, PATCH, codex
 from tests.clients.library_shapes import LANGCHAIN, LLM, NODE
+from tests.clients.open_agent_shapes import CONTINUE, OPENCODE
 from tests.clients.shapes import Shape, events_of
 from tests.gateway.stepwise import MODEL, Stepwise
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CLIENTS = {"Claude Code": CLAUDE_CODE, "Codex": CODEX, "Node": NODE, "LangChain": LANGCHAIN, "llm": LLM}
+CLIENTS = {
+    "Claude Code": CLAUDE_CODE,
+    "Codex": CODEX,
+    "Continue": CONTINUE,
+    "LangChain": LANGCHAIN,
+    "Node": NODE,
+    "llm": LLM,
+    "opencode": OPENCODE,
+}
 
 
 @pytest.mark.parametrize("client", CLIENTS)
