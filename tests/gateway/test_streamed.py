@@ -286,4 +286,4 @@ def test_a_streamed_call_costs_no_more_statements_than_a_waited_one(
             assert list(events_of(response))[-1] == DONE if is_streamed else response.json()["choices"]
         costs[is_streamed] = counted.counts
     # Only a waited one reads what is left of the budget, for its header.
-    assert costs == {False: (15 + LOCKS, 2, 4), True: (14 + LOCKS, 2, 4)}
+    assert costs == {False: (14 + LOCKS, 2, 4), True: (13 + LOCKS, 2, 4)}

@@ -161,7 +161,7 @@ def test_a_stranger_sees_only_what_is_theirs(
 ) -> None:
     save(organization, ("deepseek", "deepseek-chat"))
     client = client_of(stranger)
-    assert "custom" not in client.get(LIST).text
+    assert 'badge-accent">custom' not in client.get(LIST).text
     client.post(CHANGE, {"action": "default", "seen": "default"})
     assert chain().source == "custom"
 

@@ -111,7 +111,7 @@ def test_a_default_tag_has_no_invisible_characters(organization: Organization) -
     caller, admin = caller_with(organization), Caller(key=new_key(organization, Role.ADMIN))
     key_id = caller.headers["Authorization"].split("_")[1]
     body = {"action": "set-access", "keyId": key_id, "defaultTags": ["fine", "on\u202ecall"]}
-    assert refused(admin.post(KEYS, body), 400, "defaultTags.1")["message"].endswith("such as U+202E")
+    assert refused(admin.post(KEYS, body), 400, "defaultTags.1")["message"].endswith("such as U+202E.")
 
 
 def test_a_change_of_access_applies_to_the_next_call(organization: Organization) -> None:
