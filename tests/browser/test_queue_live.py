@@ -74,7 +74,7 @@ def test_how_often_it_refreshes_is_kept_in_the_browser(
     page.locator("[data-refresh-menu] summary").click()
     page.get_by_role("button", name="Off").click()
     page.reload()
-    expect(page.locator("[data-refresh-label]")).to_have_text("off")
+    expect(page.locator("[data-refresh-label]")).to_have_text("Off")
     expect(page.locator("[data-live-state]")).to_have_text("Refresh is off")
     page.wait_for_load_state("networkidle")
     asked: list[str] = []
