@@ -1,8 +1,10 @@
 """Scheduled jobs that usually have nothing to do."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 
+@dataclass
 class IfWaiting:
     """A job that runs only if a cheap check finds work. Calling it does both.
 
@@ -10,9 +12,11 @@ class IfWaiting:
     work: waking a thread takes more CPU than a check.
     """
 
-    def __init__(self, is_waiting: Callable[[], bool], run: Callable[[], object]) -> None:
-        self.is_waiting, self.run = is_waiting, run
-        self.__qualname__ = run.__qualname__
+    is_waiting: Callable[[], bool]
+    run: Callable[[], object]
+
+    def __post_init__(self) -> None:
+        self.__qualname__ = self.run.__qualname__
 
     def __call__(self) -> object:
         """The job's result, or None if there is no work. Raises what the check and the job raise."""

@@ -138,13 +138,15 @@ def time_age(moment: datetime | None) -> SafeString | str:
 
 @register.filter
 def duration_ms(milliseconds: float | None) -> str:
-    """`85 ms`, `1.20 s`, `12.3 s`, `2 min 5 s`, `3 h 20 min`."""
+    """`85 ms`, `1.20 s`, `12.3 s`, `30 s`, `2 min 5 s`, `3 h 20 min`."""
     if milliseconds is None:
         return NOTHING
     if round(milliseconds) < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
     if round(seconds, 1) < MINUTE:
+        if not milliseconds % 1000:
+            return f"{seconds:.0f} s"
         return f"{seconds:.2f} s" if round(seconds, 2) < 10 else f"{seconds:.1f} s"
     return _two_units(round(seconds))
 

@@ -121,7 +121,7 @@ def test_a_shipped_limit_is_shown_as_not_applied_to_the_sandbox(
 ) -> None:
     ProviderLimit.objects.create(provider="openai", model="gpt-4", requests_per_minute=500, expected_latency_ms=1_800)
     page = client_of(viewer).get(reverse("providers")).text
-    assert "500 / min" in page and "not applied to the sandbox" in page and "expected 1.8 s" in page
+    assert "500 / min" in page and "not applied to the sandbox" in page and "expected 1.80 s" in page
 
 
 def test_without_calls_the_page_says_so(queue: None, viewer: User, client_of: Browser) -> None:  # noqa: F811

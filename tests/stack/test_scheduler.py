@@ -8,13 +8,15 @@ from aiinfra.erasure.running import EVERY_S, run_open
 from aiinfra.gateway.batches import running as batches
 from aiinfra.monitoring.alert_checks import check_alerts
 from aiinfra.monitoring.incidents import LOOK_EVERY_S
-from cost_app.finance.invoices.uploads import import_waiting
+from aiinfra.scheduled import IfWaiting
+from cost_app.finance.invoices.uploads import import_waiting, is_any_waiting
 
 
 def test_it_runs_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
     monkeypatch.setattr("aiinfra.stack.management.commands.scheduler.run_scheduler", lambda *jobs: given.extend(jobs))
     call_command("scheduler")
+    uploads = [(1, IfWaiting(is_any_waiting, import_waiting))]
     of_batches = [retention.jobs(), batches.jobs(), batches.embedding_jobs()]
-    assert given == [[(LOOK_EVERY_S, check_alerts)], [(EVERY_S, run_open)], [(1, import_waiting)], *of_batches]
+    assert given == [[(LOOK_EVERY_S, check_alerts)], [(EVERY_S, run_open)], uploads, *of_batches]
     assert LOOK_EVERY_S <= 60  # the specification's interval of a health check
