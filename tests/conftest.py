@@ -2,12 +2,12 @@
 
 import gc
 import os
+import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-import httpx2
 import hypothesis
 import pytest
 from django.conf import settings as django_settings
@@ -77,10 +77,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Close the connections that HTTP clients keep as long as the process; at its end, Python would warn of them."""
+    """Close the connections that clients keep as long as the process; at its end, Python would warn of them."""
     for each in gc.get_objects():
-        if type(each) is httpx2.Client:
-            each.close()
+        if issubclass(type(each), socket.socket) and each.family != socket.AF_UNIX and each.fileno() >= 0:
+            os.close(each.detach())
 
 
 def _is_up(url: str) -> bool:
