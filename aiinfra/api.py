@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -33,6 +33,12 @@ logger = logging.getLogger(__name__)
 
 IDEMPOTENCY_KEY = r"[!-~]{1,255}"
 NO_ACTIONS = "This endpoint has no actions."
+LIMITS: dict[type[Exception], str] = {
+    TooManyFieldsSent: "The request has too many parameters or form fields.",
+    TooManyFilesSent: "The form has too many files.",
+    RequestDataTooBig: "The fields of the form are too large.",
+}
+"""Django's messages for its limits name its settings."""
 
 
 def _as_whole(value: object) -> object:
@@ -129,7 +135,8 @@ class Endpoint:
         except ApiError as error:
             return error_response(request, error)
         except (SuspiciousOperation, UnreadablePostError) as error:
-            return error_response(request, ApiError(400, "invalid_request", str(error)))
+            message = LIMITS.get(type(error), str(error))
+            return error_response(request, ApiError(400, "invalid_request", message))
         except Exception as error:
             logger.exception("request failed")
             return error_response(request, failure_of(error))

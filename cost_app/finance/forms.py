@@ -45,7 +45,9 @@ class InvoiceForm(forms.Form):
     )
 
     def clean_file(self) -> "File[bytes]":
-        """Reject a file that is too large before reading it."""
+        """Reject several files, and one that is too large before reading it."""
+        if len(self.files.getlist("file")) > 1:
+            raise forms.ValidationError("Choose one file.")
         file: File[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError("The file is larger than 10 MB. Export a shorter period.")

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Min, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
-from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from pydantic import BaseModel, Field
 
@@ -19,6 +19,7 @@ from aiinfra.batches.files import FileLimitError, Owner
 from aiinfra.batches.jsonl import LineError
 from aiinfra.batches.models import StoredFile
 from aiinfra.failures import ApiError
+from aiinfra.form_body import read_form
 from aiinfra.gateway.v1.door import OpenAIDoor
 from aiinfra.json_body import read_json, read_query
 from aiinfra.row_ids import is_row_id
@@ -31,6 +32,8 @@ FORM_BYTES = 64 * 1024
 """For the other fields of the upload."""
 PAGE_MAX = 1_000
 SECONDS = "expires_after[seconds]"
+COMPUTED = frozenset({"file_name", "content", "digest"})
+"""Members of `Upload` that no field of the form sets."""
 
 
 class SnakeModel(ApiModel):
@@ -112,21 +115,19 @@ class FilesDoor(OpenAIDoor):
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """The fields of the form, as `Upload` has them. Raises ApiError 400, 413 or 415."""
-        if request.content_type != "multipart/form-data":
-            raise ApiError(415, "unsupported_media_type", "Send a form with Content-Type: multipart/form-data.")
-        try:
-            fields, uploaded = request.POST.dict(), request.FILES.getlist("file")
-        except MultiPartParserError as error:
-            raise ApiError(400, "invalid_request", f"The form is malformed: {error}") from None
-        if len(uploaded) != 1:
+        fields = read_form(request)
+        if taken := COMPUTED & fields.keys():
+            raise ApiError(400, "invalid_request", "A form cannot set this field.", param=min(taken))
+        uploaded = fields.pop("file", None)
+        if not isinstance(uploaded, UploadedFile):
             raise ApiError(400, "invalid_request", "Send one file in the field `file`.", param="file")
-        content = uploaded[0].read().removeprefix(BOM_UTF8)
+        content = uploaded.read().removeprefix(BOM_UTF8)
         if len(content) > settings.FILE_MIB_MAX * files.MIB:
             raise ApiError(413, "too_large", f"The file is larger than {settings.FILE_MIB_MAX} MiB.", param="file")
         seconds = str(fields.get(SECONDS, ""))
         numbers = {SECONDS: int(seconds)} if is_row_id(seconds) else {}
         digest = hashlib.sha256(content).hexdigest()
-        return {**fields, **numbers, "file_name": uploaded[0].name or "file", "content": content, "digest": digest}
+        return {**fields, **numbers, "file_name": uploaded.name or "file", "content": content, "digest": digest}
 
 
 def owner_of(call: ApiCall) -> Owner:

@@ -48,10 +48,12 @@ def test_an_invalid_file_stores_nothing_and_names_the_position(
         assert not InvoiceImport.objects.exists()
 
 
-def test_a_missing_or_oversized_file_gets_422(finance: User, client_of: Browser) -> None:
+def test_a_missing_second_or_oversized_file_gets_422(finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     assert client.post(reverse("finance_invoice_upload"), {"provider": "openai"}).status_code == 422
     assert send(client, "", provider="acme").status_code == 422
+    two = {"provider": "openai", "file": [SimpleUploadedFile(name, b"x") for name in ("a.csv", "b.csv")]}
+    assert "Choose one file." in client.post(reverse("finance_invoice_upload"), two).text
     with patch("cost_app.finance.forms.MAX_BYTES", 10):
         response = send(client, usage((5, "gpt-4", 1, 0)))
     assert response.status_code == 422

@@ -114,6 +114,37 @@ def test_a_form_must_be_complete(program: Caller, settings: Settings) -> None:
     assert stored() == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"purpose": ["fine-tune", "batch"]}, "purpose"),
+        ({"expires_after[anchor]": "created_at", "expires_after[seconds]": ["3600", "7200"]}, "expires_after[seconds]"),
+        ({"purpose": ["batch", SimpleUploadedFile("x", b"batch")]}, "purpose"),
+        ({"purpose": SimpleUploadedFile("x", b"batch")}, "purpose"),
+        ({"file": [SimpleUploadedFile(name, jsonl(line())) for name in ("a", "b")]}, "file"),
+        ({"file": [SimpleUploadedFile("a", jsonl(line())), "text"]}, "file"),
+        ({"file": "text"}, "file"),
+        ({"file2": SimpleUploadedFile("b", jsonl(line()))}, "file2"),
+        ({"file_name": "calls"}, "file_name"),
+        ({"content": "x"}, "content"),
+        ({"digest": "x"}, "digest"),
+        ({"other": "x"}, "other"),
+    ],
+)
+def test_a_repeated_or_unknown_field_is_refused_by_name(program: Caller, fields: dict[str, Any], named: str) -> None:
+    form = {"purpose": "batch", "file": SimpleUploadedFile("calls.jsonl", jsonl(line())), **fields}
+    refused(program.client.post(FILES, form, headers=program.headers), 400, named)
+    assert stored() == (0, 0)
+
+
+def test_the_error_for_a_form_with_too_many_parts_names_no_setting(program: Caller) -> None:
+    for kind in ("field", SimpleUploadedFile("x", b"x")):
+        form = {f"x{number}": kind for number in range(1_001)}
+        error = refused(program.client.post(FILES, form, headers=program.headers), 400)
+        assert "too many" in error["message"]
+        assert "settings" not in error["message"]
+
+
 def test_an_organization_has_room_for_so_many_files(program: Caller, settings: Settings) -> None:
     settings.FILES_PER_ORGANIZATION = 1
     uploaded(program, jsonl(line()))
