@@ -166,8 +166,9 @@ class Endpoint:
     ) -> HttpResponseBase:
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in {verb for verb, _ in self.operations}:
-            allowed = ", ".join(sorted({verb for verb, _ in self.operations}))
-            raise ApiError(405, "method_not_allowed", f"Use {allowed}.", headers={"Allow": allowed})
+            verbs = sorted({verb for verb, _ in self.operations})
+            allowed = ", ".join([*verbs, *(["HEAD"] if "GET" in verbs else [])])
+            raise ApiError(405, "method_not_allowed", f"Use {', '.join(verbs)}.", headers={"Allow": allowed})
         raw = {**(read_query(request) if method == "GET" else self.read_body(request)), **captured}
         if by_session:
             check_csrf(request)

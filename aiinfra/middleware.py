@@ -134,6 +134,24 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def head_of_pages(get_response: GetResponse) -> GetResponse:
+    """Middleware: HEAD of a page has the headers of its GET; the web server leaves out the body.
+
+    Endpoints for programs see HEAD themselves, because some of them stream without end.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.method != "HEAD" or is_for_programs(request):
+            return get_response(request)
+        request.method = "GET"
+        try:
+            return get_response(request)
+        finally:
+            request.method = "HEAD"
+
+    return middleware
+
+
 def browser_policies(get_response: GetResponse) -> GetResponse:
     """Middleware: the browser runs and loads only what we serve, and gives our pages no device."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -60,7 +60,7 @@ class ErrorOut(ApiModel):
 
 
 @public
-@require_GET
+@require_safe
 def schema(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes the request
     """`/api/schema`: OpenAPI 3.1."""
     return HttpResponse(_text(), content_type="application/json")

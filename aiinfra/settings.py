@@ -121,6 +121,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "aiinfra.tenants.login.staff.RequireSecondFactor",
     "aiinfra.idempotent_forms.IdempotentForms",
+    "aiinfra.middleware.head_of_pages",
 ]
 
 ROOT_URLCONF = "aiinfra.urls"

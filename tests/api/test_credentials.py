@@ -62,7 +62,7 @@ def test_another_method_is_405(program: Caller, browser: Caller, address: str) -
         for caller in (program, browser):
             response = caller.method(method, address)
             assert response.status_code == 405, method
-            assert response["Allow"] == ", ".join(ADDRESSES[address])
+            assert set(response["Allow"].split(", ")) == known
             assert method == "HEAD" or error_of(response)["type"] == "method_not_allowed"
 
 

@@ -39,6 +39,21 @@ def test_every_answer_forbids_what_we_do_not_serve_and_do_not_use(client: Client
         assert "unsafe-eval" not in policy
 
 
+@pytest.mark.parametrize("name", ["login", "queue_requests", "cost_csv", "organization", "api_schema"])
+def test_head_has_the_status_and_headers_of_get(owner: User, client_of: Callable[[User], Client], name: str) -> None:
+    client, url = client_of(owner), reverse(name)
+    answers = [client.get(url), client.head(url)]
+    assert {(answer.status_code, answer.headers.get("Content-Type")) for answer in answers} == {
+        (302 if name == "login" else 200, answers[0].headers.get("Content-Type"))
+    }
+    assert not answers[1].getvalue()
+
+
+def test_head_changes_nothing(owner: User, client_of: Callable[[User], Client]) -> None:
+    for url in (reverse("logout"), reverse("queue_pause")):
+        assert client_of(owner).head(url).status_code == 405
+
+
 def test_no_page_has_inline_scripts_styles_or_handlers(owner: User, client_of: Callable[[User], Client]) -> None:
     client = client_of(owner)
     for name in ("members", "keys", "organization", "audit"):
