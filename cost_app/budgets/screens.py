@@ -1,11 +1,12 @@
 """Data for the budget pages. Amounts are nano-dollars, bars are integer thousandths of the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.utils import timezone
 
+from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.audit import audit_events
 from aiinfra.tenants.audit_sentences import Sentence, sentence
 from cost_app.budgets.manage import audit_prefix
@@ -173,6 +174,11 @@ def budget_rows(organization_id: int) -> list[BudgetRow]:
     names = budget_names([each.window.budget for each in opened])
     rows = [BudgetRow(names[each.window.budget_id], each) for each in opened]
     return sorted(rows, key=lambda row: _order(row.name))
+
+
+def places_of(rows: Iterable[BudgetRow]) -> int:
+    """The decimals of all amounts in the list of budgets; reservations come and go, so they have no say."""
+    return money_places(nano for row in rows for nano in (row.usage.limit_nano, row.usage.spent_nano))
 
 
 def removed_budgets() -> list[BudgetName]:

@@ -35,7 +35,11 @@ NO_FIGURE = Chart({"data": [], "layout": {}}, Table([], []))
 def budget_list(request: MemberRequest) -> HttpResponse:
     """The current budgets; for HTMX only their progress."""
     rows = screens.budget_rows(request.principal.organization_id)
-    context: dict[str, Any] = {"rows": rows, "can_write": request.principal.can("budget:write")}
+    context: dict[str, Any] = {
+        "rows": rows,
+        "places": screens.places_of(rows),
+        "can_write": request.principal.can("budget:write"),
+    }
     if is_partial(request):
         return render(request, "cost/budgets/_rows.html", context)
     return render(request, "cost/budgets/budgets.html", {**context, "removed": screens.removed_budgets()})

@@ -65,6 +65,16 @@ def test_the_newest_request_is_on_top(submit: Submit, browser: Client) -> None:
     assert listed(browser) == [str(second.id), str(first.id)]
 
 
+def test_answers_from_the_cache_are_marked(submit: Submit, browser: Client) -> None:
+    made = {cached: submit() for cached in (True, False)}
+    with organization_scope(made[True].organization_id):
+        AIRequest.objects.filter(id=made[True].id).update(cached=True)
+    rows = browser.get(URL).text.split("<tr ")[2:]
+    assert {(str(made[True].id) in row, ">cached</span>" in row) for row in rows} == {(False, False), (True, True)}
+    for cached, request in made.items():
+        assert (">cached</span>" in browser.get(f"{URL}{request.id}/").text) is cached
+
+
 def test_other_organizations_requests_are_not_listed(
     submit: Submit, other_organization: Organization, browser: Client
 ) -> None:

@@ -58,6 +58,15 @@ def test_the_inbox_lists_unresolved_alerts(make_alert: MakeAlert, viewer: User, 
     assert "No matching alerts" in client.get("/alerts/?kind=overrun").content.decode()
 
 
+@pytest.mark.parametrize("state", ["open", "acknowledged", "snoozed", "resolved"])
+def test_a_state_is_a_badge_as_severities_are(
+    make_alert: MakeAlert, viewer: User, client_of: ClientOf, state: str
+) -> None:
+    alert, badge = make_alert(state=state), f'<span class="badge  alert-state-{state}">{state}</span>'
+    for url in ("/alerts/?state=all", f"/alerts/{alert.pk}/"):
+        assert badge in client_of(viewer).get(url).content.decode()
+
+
 def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
     assert "All is well" in client_of(viewer).get("/alerts/").content.decode()
 

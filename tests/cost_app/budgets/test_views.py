@@ -1,7 +1,9 @@
 """`/budgets/`: the list, one budget, its forms."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -76,6 +78,19 @@ def test_the_list_shows_spent_held_and_free(budget: Budget, viewer: User, client
     assert 'width="625"' in page
     assert 'x="625" width="100"' in page
     assert "M800 0V10M950 0V10" in page
+
+
+def test_all_amounts_of_the_list_have_the_same_decimals(
+    budget: Budget, organization: Organization, viewer: User, client_of: Browser
+) -> None:
+    spend(budget, 62 * DOLLAR)
+    spend(set_in(organization, period="daily", limit_nano=DOLLAR), 85_530_000, 20_000)
+    page = client_of(viewer).get(reverse("budgets")).text
+    cells = re.findall(r'<td class="num" data-label="(\w+)">\s*(\S+)\s*</td>', unescape(page))
+    assert [text for name, text in cells if name in {"Spent", "Reserved", "Free", "Limit"}] == [
+        *("$0.09", "<$0.01", "$0.91", "$1.00"),
+        *("$62.00", "$0.00", "$38.00", "$100.00"),
+    ]
 
 
 @pytest.mark.parametrize(
