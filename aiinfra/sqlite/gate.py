@@ -9,32 +9,21 @@ The gate only saves time. SQLite's own lock still guards the data, also against 
 process that is frozen at the gate can't stop the others: they lose patience and rely on SQLite's lock alone.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NEXT_POLL_S = 0.001
-GATE_POLL_S = 0.0001
-"""How often a process tries to become the next one, and how often that one tries to enter. A small transaction takes
-0.5 ms: with polls of 4 and 1 ms, 8 processes that only write made a quarter fewer of them."""
-POLL_SHARE = 1 / 8
-POLL_MAX_S = 0.004
-"""A poll comes after at least this share of the wait so far, up to 4 ms. A commit that waits for the disk holds the
-gate for several ms: on two busy cores, a wait of 5 ms takes 12 polls and 0.5 ms of CPU instead of 20 polls and 0.7 ms.
-"""
+from aiinfra.sqlite.process_lock import ProcessLock
+
 TURNS = 8
 """Threads of a process that write one after another before it is another process's turn: threads change faster."""
 PATIENCE_S = 2.0
 """How long a process waits for the others at the gate."""
 PATIENCE_LOST_S = 0.1
 """The same after it has waited in vain, until it gets in again: several turns of a busy gate."""
-SUFFIXES = ("-next", "-gate")
-"""Of the two files beside the database. They stay empty."""
 LOCKED = "database is locked"
 """What SQLite says after the same wait."""
 
@@ -43,11 +32,10 @@ class Gate:
     """The gate of one database file in this process."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
         self._guard = threading.Lock()
         self._is_taken = False
         self._waiting: deque[threading.Lock] = deque()
-        self._files: tuple[int, int] | None = None
+        self._lock = ProcessLock(path)
         self._turns = 0
         self._patience_s = PATIENCE_S
 
@@ -69,7 +57,7 @@ class Gate:
             raise sqlite3.OperationalError(LOCKED)
         try:
             if not self._turns:
-                self._lock_files(timeout_s)
+                self._lock_out_others(timeout_s)
             self._turns += 1
         except BaseException:
             self._hand_over()
@@ -81,9 +69,7 @@ class Gate:
 
     def forget(self) -> None:
         """After a fork: the files, and the locks on them, belong to the parent."""
-        for file in self._files or ():
-            os.close(file)
-        self._files = None
+        self._lock.forget()
 
     def _take(self, timeout_s: float) -> bool:
         with self._guard:
@@ -107,47 +93,18 @@ class Gate:
         with self._guard:
             if self._turns and (not self._waiting or self._turns >= TURNS):
                 self._turns = 0
-                fcntl.flock(self._open()[1], fcntl.LOCK_UN)
+                self._lock.release()
             if self._waiting:
                 self._waiting.popleft().release()
             else:
                 self._is_taken = False
 
-    def _lock_files(self, timeout_s: float) -> None:
-        is_next, gate = self._open()
-        deadline = time.monotonic() + min(timeout_s, self._patience_s)
-        is_inside = False
-        if _lock(is_next, NEXT_POLL_S, deadline):
-            try:
-                is_inside = _lock(gate, GATE_POLL_S, deadline)
-            finally:
-                fcntl.flock(is_next, fcntl.LOCK_UN)
-        self._patience_s = PATIENCE_S if is_inside else PATIENCE_LOST_S
-
-    def _open(self) -> tuple[int, int]:
-        """Only the thread whose turn it is calls this."""
-        if self._files is None:
-            try:
-                is_next, gate = (os.open(f"{self._path}{each}", os.O_RDWR | os.O_CREAT, 0o600) for each in SUFFIXES)
-            except OSError as error:
-                raise sqlite3.OperationalError(f"unable to open {error.filename}: {error.strerror}") from error
-            self._files = is_next, gate
-        return self._files
-
-
-def _lock(file: int, poll_s: float, deadline: float) -> bool:
-    """Whether the lock was taken in time. Polls, because waiting for a file lock can't be limited in time."""
-    began = time.monotonic()
-    while True:
+    def _lock_out_others(self, timeout_s: float) -> None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            now = time.monotonic()
-            if now > deadline:
-                return False
-            time.sleep(max(poll_s, min((now - began) * POLL_SHARE, POLL_MAX_S)))
-        else:
-            return True
+            is_inside = self._lock.acquire(min(timeout_s, self._patience_s))
+        except OSError as error:
+            raise sqlite3.OperationalError(f"unable to open {error.filename}: {error.strerror}") from error
+        self._patience_s = PATIENCE_S if is_inside else PATIENCE_LOST_S
 
 
 _gates: dict[str, Gate] = {}

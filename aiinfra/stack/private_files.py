@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from aiinfra.sqlite.gate import SUFFIXES
+from aiinfra.sqlite.process_lock import SUFFIXES
 
 OTHERS = 0o077
 OURS = (

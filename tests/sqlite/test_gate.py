@@ -12,11 +12,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from aiinfra.sqlite.gate import GATE_POLL_S, POLL_MAX_S, SUFFIXES, TURNS, Gate
+from aiinfra.sqlite.gate import TURNS, Gate
+from aiinfra.sqlite.process_lock import SUFFIXES
 from tests.sqlite.file_locks import is_locked
 from tests.support.processes import ROOT, wait_until
 
@@ -89,25 +89,8 @@ def test_a_process_that_stays_at_the_gate_does_not_stop_others(path: str, suffix
         for _ in range(2 * TURNS):
             with gate.passed(0):
                 pass
-    with gate.passed(0):
+    with gate.passed(LONG_S):
         assert is_locked(f"{path}-gate")
-
-
-@pytest.mark.parametrize(("held_s", "polls"), [(0.0005, 5), (0.005, 24), (0.5, 157)])
-def test_the_longer_the_wait_the_fewer_the_polls(
-    path: str, monkeypatch: pytest.MonkeyPatch, held_s: float, polls: int
-) -> None:
-    ours, theirs, pauses = Gate(path), Gate(path), list[float]()
-    theirs.enter(LONG_S)
-
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if sum(pauses) >= held_s:
-            theirs.leave()
-
-    monkeypatch.setattr("aiinfra.sqlite.gate.time", SimpleNamespace(monotonic=lambda: sum(pauses), sleep=sleep))
-    with ours.passed(LONG_S):
-        assert (len(pauses), pauses[0], max(pauses) <= POLL_MAX_S) == (polls, GATE_POLL_S, True)
 
 
 def test_one_who_gave_up_is_skipped(path: str) -> None:
