@@ -149,11 +149,14 @@ class IncreaseRow:
     increase: BudgetIncrease
 
     @property
+    def is_in_effect(self) -> bool:
+        """Whether it raises the limit now."""
+        return self.increase.withdrawn_at is None and self.increase.expires_at > timezone.now()
+
+    @property
     def state(self) -> str:
         """in effect, withdrawn or expired."""
-        if self.increase.withdrawn_at:
-            return "withdrawn"
-        return "in effect" if self.increase.expires_at > timezone.now() else "expired"
+        return "in effect" if self.is_in_effect else "withdrawn" if self.increase.withdrawn_at else "expired"
 
 
 @dataclass(frozen=True)

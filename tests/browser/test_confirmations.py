@@ -2,21 +2,30 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
+from aiinfra.batches.models import Batch
+from aiinfra.notifications.channels import add_channel
+from aiinfra.providers.aliases import set_alias
 from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.invitations import invite
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.sso.models import IdentityProvider
+from cost_app.budgets.manage import grant_increase, set_budget
+from cost_app.budgets.terms import BudgetTerms
 from cost_app.models import ModelPrice, PriceProposal
 from cost_app.prices.terms import PriceTerms
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.browser.test_queue_requests import status_of
 from tests.cache_app.learning.made import make_entry
+from tests.cost_app.recommendations.support import make_recommendation
 
 Submit = Callable[..., AIRequest]
 
@@ -125,3 +134,62 @@ def test_a_dialog_with_a_form_starts_in_its_first_field(admin: User, open_page: 
     page = open_page(admin, "/settings/members/")
     page.get_by_role("button", name="Invite").first.click()
     expect(page.locator("dialog[open] .dialog-body :is(input:not([type=hidden]), select)").first).to_be_focused()
+
+
+ASKED = [
+    ("/settings/aliases/", "Remove fast", "Remove fast?"),
+    ("/settings/notifications/", "Remove Pager", "Remove Pager?"),
+    ("/settings/members/", "Withdraw the invitation for new@acme.example", "Withdraw the invitation"),
+    ("/settings/single-sign-on/", "Remove", "Remove single sign-on?"),
+    ("/settings/privacy/", "Erase content", "Erase this content?"),
+    ("/settings/routes/", "Turn off", "Turn off default chains?"),
+    ("/settings/routes/models/deepseek/deepseek-chat/", "Turn off fallback", "Turn off the fallback"),
+    ("/queue/batches/", "Cancel batch", "Cancel this batch?"),
+    ("/budgets/{budget}/", "Remove", "Remove this budget?"),
+    ("/budgets/{budget}/", "Withdraw the increase by $5.00", "Withdraw the increase"),
+    ("/recommendations/{recommendation}/", "Apply", "Apply this recommendation?"),
+    ("/cache/entries/", "Clear…", "Clear the cache"),
+]
+"""A page, a button on it, and the question that the button opens."""
+IS_INSIDE = "() => document.activeElement === document.body || document.activeElement.closest('dialog[open]') !== null"
+"""Whether the focus is in the dialog, or between its last and its first control, where browsers have their own."""
+
+
+@pytest.fixture
+def numbers(queue: None, organization: Organization, owner: User) -> dict[str, int]:
+    """Something to end on every page; the numbers of two of them."""
+    at, by = {"organization_id": organization.pk}, {"actor": "user:owner"}
+    with organization_scope(organization.pk):
+        set_alias(name="fast", target="deepseek/deepseek-chat", **at, **by)
+        add_channel(
+            kind="slack", name="Pager", target="https://hooks.slack.com/services/a", min_severity="low", **at, **by
+        )
+        invite(organization=organization, email="new@acme.example", role=Role.VIEWER, by=owner, **by)
+        IdentityProvider.objects.create(issuer="https://id.acme.example", client_id="aiinfra", **at)
+        later = timezone.now() + timedelta(days=1)
+        Batch.objects.create(endpoint="/v1/chat/completions", input_id=uuid4(), expires_at=later, **at)
+        make_entry(organization)
+        budget = set_budget(terms=BudgetTerms(period="monthly", limit_nano=10**11), **at, **by)
+        grant_increase(budget=budget, nano=5 * 10**9, reason="launch", expires_at=later, **by)
+    return {"budget": budget.pk, "recommendation": make_recommendation(organization).pk}
+
+
+def test_every_other_change_that_ends_something_asks_first(
+    numbers: dict[str, int], owner: User, open_page: OpenPage
+) -> None:
+    page, changes = open_page(owner, "/queue/"), []
+    page.on("request", lambda request: changes.append(request.url) if request.method != "GET" else None)
+    for path, name, title in ASKED:
+        page.goto(path.format(**numbers))
+        opener = page.get_by_role("button", name=name).last
+        opener.focus()
+        page.keyboard.press("Enter")
+        dialog = page.locator("dialog[open]")
+        expect(dialog).to_contain_text(title)
+        for _ in range(3):
+            assert page.evaluate(IS_INSIDE), path
+            page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(opener).to_be_focused()
+    assert changes == []

@@ -75,6 +75,7 @@ def test_an_ended_session_leads_to_the_log_in_page_and_back_to_the_page(
 def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     submit()
     page = open_page(viewer, "/queue/")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
     tables = page.locator(".chart-table table")
     expect(tables).to_have_count(0)
     page.emulate_media(media="print")
@@ -83,6 +84,7 @@ def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: Us
     assert tables.count() > 0
     assert all(tables.nth(number).is_visible() for number in range(tables.count()))
     expect(page.locator(".chart").first).to_be_hidden()
+    expect(page.locator("h1")).to_have_css("color", "rgb(22, 26, 34)")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(page.locator(".chart-table[open]")).to_have_count(0)
     assert not was_reloaded(page)

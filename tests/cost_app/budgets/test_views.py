@@ -80,6 +80,18 @@ def test_the_list_shows_spent_held_and_free(budget: Budget, viewer: User, client
     assert "M800 0V10M950 0V10" in page
 
 
+def test_an_increase_can_be_withdrawn_while_it_is_in_effect(
+    budget: Budget, finance: User, viewer: User, client_of: Browser
+) -> None:
+    increases = [raised(budget), raised(budget)]
+    with organization_scope(budget.organization_id):
+        BudgetIncrease.objects.filter(pk=increases[1].pk).update(expires_at=timezone.now())
+    urls = [reverse("budget_increase_withdraw", args=[increase.pk]) for increase in increases]
+    pages = {person: client_of(person).get(reverse("budget", args=[budget.pk])).text for person in (finance, viewer)}
+    assert [url in pages[finance] for url in urls] == [True, False]
+    assert not any(url in pages[viewer] for url in urls)
+
+
 def test_all_amounts_of_the_list_have_the_same_decimals(
     budget: Budget, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
