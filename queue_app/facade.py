@@ -9,11 +9,13 @@ from queue_app.erasure import cancel_live, erase_requests, requests_among, until
 from queue_app.events import event_of
 from queue_app.models import ENDED, AIRequest, Status
 from queue_app.ordering.provider_limits import LimitUse, limit_uses
+from queue_app.ordering.turns import TURN
 from queue_app.payloads import PriorityName
 from queue_app.processing.direct import DirectCall, renew_leases
 from queue_app.processing.embedding_call import embed
 from queue_app.processing.heartbeat import WorkerBeat, workers
 from queue_app.processing.provider_call import OutcomeUnstoredError
+from queue_app.processing.turn import Turn
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
 from queue_app.queries import (
     RequestStatus,
@@ -48,6 +50,7 @@ from queue_app.webhooks import check_webhook
 __all__ = [
     "ENDED",
     "ERROR_WINDOW",
+    "TURN",
     "AIRequest",
     "AIRequestQueue",
     "CacheMissError",
@@ -69,6 +72,7 @@ __all__ = [
     "RequestStatus",
     "Status",
     "Submission",
+    "Turn",
     "UnknownOptionError",
     "UnknownOrganizationError",
     "UnknownProviderError",

@@ -90,6 +90,9 @@ class AIRequest(TenantModel):
     error_code = models.CharField(max_length=32, blank=True)
     error_message = models.TextField(blank=True)
 
+    is_awaited = False
+    """Whether its client waits in this process for its turn in the queue. Not stored."""
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organization", "idempotency_key"], name="idempotency_key_once"),

@@ -19,7 +19,7 @@ from aiinfra.tenants.login import attempts
 from aiinfra.tenants.security_log import repeats
 from cache_app.store import scripts as cache
 from queue_app.models import AIRequest, QueuePolicy
-from queue_app.ordering import index, standby, tickets
+from queue_app.ordering import index, standby, tickets, turns
 from queue_app.ordering.index import IndexEntry
 from tests.support.processes import ROOT
 
@@ -102,6 +102,10 @@ def run_the_queue() -> None:
     index.remove(second)
     index.remove(later)
     index.release([entry])
+    turns.handed_over(UUID(int=6))
+    index.admit([request_of(6)])
+    assert index.claim() is None, "it was handed over"
+    assert turns.handed_over(UUID(int=6))
     redis_client().lpush(standby.STANDBY, "thread")
     tickets.push_ticket()
 

@@ -19,7 +19,7 @@ from aiinfra.gateway.feed import Listener, feed
 from aiinfra.gateway.places import NoPlaceError, Places
 from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.live_events import EventType, LiveEvent
-from queue_app.facade import ENDED, has_ended
+from queue_app.facade import ENDED, TURN, Turn, has_ended
 
 LOOK_EVERY_S = 1.0
 """How often a waiting thread looks whether its client is still there."""
@@ -75,25 +75,25 @@ class Visit:
             self._places.leave(self._organization_id)
         self._has_place = False
 
-    def wait(self, request_id: UUID, timeout_s: float) -> bool:
-        """True once the request has ended; False after the timeout, or if the client left.
+    def wait(self, request_id: UUID, timeout_s: float, turn: Turn | None = None) -> bool:
+        """True once the request has ended; False after the timeout, if the client left, or if its `turn` has come.
 
         Raises TooManyWaitingError, and NothingStoredError if the database stores nothing for the time of a lease.
         """
         self.take_place()
-        listener = Listener(self._organization_id, lambda event: _is_end_of(event, str(request_id)))
+        listener = Listener(self._organization_id, lambda event: _is_news_of(event, str(request_id)))
         try:
             feed.join(listener)
             with waiting(), ended_rows.watched(request_id, listener):
-                return self._wait_until_ended(request_id, listener, time.monotonic() + timeout_s)
+                return self._wait_until_ended(request_id, listener, time.monotonic() + timeout_s, turn)
         finally:
             feed.leave(listener)
 
-    def _wait_until_ended(self, request_id: UUID, listener: Listener, deadline: float) -> bool:
+    def _wait_until_ended(self, request_id: UUID, listener: Listener, deadline: float, turn: Turn | None) -> bool:
         is_news = True
         while not (is_news and has_ended(request_id)):
             left = deadline - time.monotonic()
-            if left <= 0 or self._client.is_gone():
+            if self._client.is_gone() or (turn and turn.has_come(is_news=is_news)) or left <= 0:
                 return False
             if ended_rows.is_nothing_stored():
                 raise NothingStoredError
@@ -103,10 +103,11 @@ class Visit:
         return True
 
 
-def _is_end_of(event: LiveEvent, request_id: str) -> bool:
-    if event.type != EventType.REQUEST or event.subject != request_id:
+def _is_news_of(event: LiveEvent, request_id: str) -> bool:
+    """Whether it announces the request's end or its turn."""
+    if event.subject != request_id:
         return False
-    return json.loads(event.data)["status"] in ENDED
+    return event.type == TURN or (event.type == EventType.REQUEST and json.loads(event.data)["status"] in ENDED)
 
 
 waiting_room = WaitingRoom(settings.WAITING_CLIENTS_MAX)

@@ -79,7 +79,7 @@ def pending(entry: IndexEntry) -> AIRequest | None:
 
 
 def take(request: AIRequest, worker: str) -> bool:
-    """Claim a pending request for a worker. False if it has changed since it was read."""
+    """Claim a pending request for a worker, or a web process. False if it has changed since it was read."""
     columns = {
         "status": Status.PROCESSING,
         "lease_until": lease_end(),
@@ -91,7 +91,8 @@ def take(request: AIRequest, worker: str) -> bool:
         return False
     for name, value in columns.items():
         setattr(request, name, value)
-    transaction.on_commit(partial(recorded.claimed, request.organization_id, "worker"), robust=True)
+    lane = "direct" if request.is_direct else "worker"
+    transaction.on_commit(partial(recorded.claimed, request.organization_id, lane), robust=True)
     return True
 
 

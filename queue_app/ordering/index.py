@@ -18,6 +18,7 @@ from django.conf import settings
 from redis.commands.core import Script
 
 from aiinfra import database_time
+from aiinfra.live_events import CHANNEL
 from aiinfra.redis import ScriptCall, redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
@@ -108,7 +109,7 @@ def _admission(request: AIRequest) -> Iterator[str]:
 def claim() -> IndexEntry | None:
     """Take the best request of all organizations out of the index and reserve a place in its provider limit.
 
-    Raises RedisError.
+    Requests whose clients wait for their turn go to them (`turns`). Raises RedisError.
     """
     claimed = claiming().run()
     return IndexEntry.parse(*claimed) if claimed else None
@@ -116,7 +117,7 @@ def claim() -> IndexEntry | None:
 
 def claiming() -> ScriptCall:
     """What `claim` runs, for a round trip with other scripts. Returns the arguments of `IndexEntry.parse`, or None."""
-    return script("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s()])
+    return script("claim", [settings.QUEUE_IN_FLIGHT_PENALTY_S, horizon_s(), CHANNEL])
 
 
 def horizon_s() -> float:

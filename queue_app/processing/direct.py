@@ -1,5 +1,7 @@
 """The direct lane: a process that waits with its client makes the call itself, if a worker would start it now.
 
+A stream that has to queue comes back to this lane when it is its turn: see `turn`.
+
 The rows, the hold, the lease, the fence, and the outcomes are those of the workers; only ticket and claim are left out.
 """
 
@@ -33,11 +35,15 @@ cost = create_cost_optimizer()
 
 
 class DirectCall:
-    """One request that its door starts if it may, and then runs. It is the `Starter` of its submission."""
+    """One request that its door starts if it may, and then runs. It is the `Starter` of its submission.
 
-    def __init__(self) -> None:
+    With `awaits_turn`, a `Turn` waits for its turn if it has to queue, now or for a retry.
+    """
+
+    def __init__(self, *, awaits_turn: bool = False, started: tuple[Claim, Attempt] | None = None) -> None:
+        self._awaits_turn = awaits_turn
         self._entry: IndexEntry | None = None
-        self._started: tuple[Claim, Attempt] | None = None
+        self._started = started
 
     @property
     def has_started(self) -> bool:
@@ -56,6 +62,7 @@ class DirectCall:
             raise
         if self._started:
             claims.mark_sent(*self._started)
+            recorded.claimed(submission.organization_id, "direct")
         else:
             self._withdraw()
 
@@ -64,6 +71,7 @@ class DirectCall:
 
         A budget may have chosen another model, whose limit and circuit nobody asked: the request then enters the queue.
         """
+        request.is_awaited = self._awaits_turn
         if self._entry is None:
             return
         claim = Claim(request, call, request.attempt_number, self._entry)
@@ -88,7 +96,6 @@ class DirectCall:
         """
         assert self._started is not None  # noqa: S101 - for the type checker: callers look first
         claim, attempt = self._started
-        recorded.claimed(claim.request.organization_id, "direct")
         with _tracked(claim):
             provider_call.run(claim, attempt, receiver, settings.QUEUE_LEASE_S)
         return claim.request
@@ -118,7 +125,7 @@ class DirectCall:
             "created_at": row.created_at,
             "started_at": row.created_at,
             "lease_until": claims.lease_end(),
-            "worker": f"{DIRECT}{socket.gethostname()}:{os.getpid()}"[:64],
+            "worker": worker_name(),
         }
 
     def _withdraw(self) -> None:
@@ -126,6 +133,11 @@ class DirectCall:
             claims.release(self._entry)
             breaker.release_probe(*self._entry.model.split("/", 1))
         self._entry = self._started = None
+
+
+def worker_name() -> str:
+    """This process, as the `worker` of the requests that it runs for its clients."""
+    return f"{DIRECT}{socket.gethostname()}:{os.getpid()}"[:64]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt
 from queue_app import events
+from queue_app.models import DIRECT
 from queue_app.ordering import claims, index
 from queue_app.ordering.claims import Claim
 from queue_app.ordering.index import IndexEntry
@@ -59,6 +60,7 @@ def _start(entry: IndexEntry, worker: str, *, all_closed: bool) -> tuple[Claim, 
     if request is None:
         claims.release(entry)
         return None
+    request.is_awaited = worker.startswith(DIRECT)
     claim = claims.claim_of(request, entry)
     attempt = cost.current_attempt(request.id, claim.attempt_number)
     decision = ALLOWED if all_closed else _ask_breaker(claim, attempt)

@@ -20,7 +20,7 @@ def processing_span(claim: Claim, attempt: Attempt) -> MaybeSpan:
 
 def _processing_span(claim: Claim, attempt: Attempt) -> MaybeSpan:
     request, trace = claim.request, claim.call.get(TRACE, {})
-    if trace and not request.is_direct:
+    if trace and _has_waited(claim):
         _record_wait(claim)
     attributes = {
         "aiinfra.request.id": str(request.id),
@@ -30,6 +30,12 @@ def _processing_span(claim: Claim, attempt: Attempt) -> MaybeSpan:
         "aiinfra.attempt.number": attempt.number,
     }
     return spans.span("process request", "INTERNAL" if request.is_direct else "CONSUMER", attributes, trace)
+
+
+def _has_waited(claim: Claim) -> bool:
+    """Not a direct call that started when it was accepted."""
+    request = claim.request
+    return not request.is_direct or claim.attempt_number > 1 or request.started_at != request.created_at
 
 
 def _record_wait(claim: Claim) -> None:

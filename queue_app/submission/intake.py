@@ -28,7 +28,7 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
 from queue_app import events
 from queue_app.models import ENDED, AIRequest, QueuePolicy, RequestContent, Status
-from queue_app.ordering import index, tickets
+from queue_app.ordering import index, tickets, turns
 from queue_app.packing import pack
 from queue_app.submission import key_rates
 from queue_app.submission.submission import Submission
@@ -96,8 +96,8 @@ def accept(
     try:
         charged = key_rates.charged(submission.key_limits, _order_of(submission, terms))
         with charged, starter.reserved(submission, terms) if starter else nullcontext({}) as started:
-            position = None if started else place_in_queue(submission)
-            columns = {"starter": starter, "flight": flight, "accepted_position": position, **started}
+            columns = {"accepted_position": None if started else place_in_queue(submission), **started}
+            columns |= {"starter": starter, "flight": flight}
             request = grouped(partial(store, submission, terms, lookup, **columns))
     except IntegrityError:
         if known := find_earlier(submission):
@@ -292,6 +292,8 @@ def enter(request: AIRequest, *, announce: bool = False) -> None:
     With `announce`, its status is published in the same round trip, before a worker can see the request.
     """
     news = [events.publication_of(request)] if announce else []
+    if request.is_awaited:
+        news.append(turns.awaiting(request.id))
     try:
         *_, woken, waiting = run_together([*news, index.admitting([request]), *tickets.waking()])
         tickets.push_unless_enough(woken, waiting)

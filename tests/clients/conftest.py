@@ -13,7 +13,7 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from cost_app.prices.lookup import add_shipped_prices
 from tests.api.support import new_key
-from tests.gateway.conftest import stepwise, worker  # noqa: F401 - fixtures
+from tests.gateway.conftest import queued, stepwise, worker  # noqa: F401 - fixtures
 from tests.providers.conftest import SandboxClient, sandbox, sandbox_process  # noqa: F401 - fixtures
 
 

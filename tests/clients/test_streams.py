@@ -139,6 +139,29 @@ def _call_two_tools(stepwise: Stepwise) -> None:
     stepwise.finish("tool_calls")
 
 
+@pytest.mark.usefixtures("queued")
+def test_a_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
+    """The provider sends its second piece only once the client has the first."""
+    stepwise.say("Plan ")
+    stream = openai_client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+    assert next(stream).choices[0].delta.content == "Plan "
+    stepwise.say("it.")
+    stepwise.finish()
+    assert next(stream).choices[0].delta.content == "it."
+    assert list(stream)
+
+
+@pytest.mark.usefixtures("queued")
+def test_a_queued_stream_is_live_for_anthropic(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
+    stepwise.say("Plan ")
+    with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=ASKED) as stream:
+        texts = stream.text_stream
+        assert next(texts) == "Plan "
+        stepwise.say("it.")
+        stepwise.finish()
+        assert list(texts) == ["it."]
+
+
 def test_hanging_up_costs_what_was_used(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:
     sandbox.behave(faults=[{"kind": "stream_hold"}])
     stream = openai_client.chat.completions.create(model=OPENAIS, messages=ASKED, stream=True)

@@ -189,7 +189,7 @@ def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) ->
         body = {"model": MODEL, "stream": True, "max_output_tokens": 100, "input": body["messages"]}
     with stack.http.stream("POST", f"{stack.url}{path}", json=body, headers=headers, timeout=START_LIMIT_S) as response:
         lines = response.iter_lines()
-        next(lines)
+        next(line for line in lines if line.startswith("data: "))
         begun.release()
         return end in list(lines)
 

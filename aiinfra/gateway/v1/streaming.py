@@ -21,7 +21,7 @@ from aiinfra.gateway.v1.running import require_waiting, result_of
 from aiinfra.gateway.waiting import NothingStoredError, Visit
 from aiinfra.providers.base import StreamEvent
 from aiinfra.tenants.scope import organization_scope
-from queue_app.facade import ENDED, AIRequest, DirectCall, RequestStatus, Submission, request_by_id
+from queue_app.facade import ENDED, AIRequest, DirectCall, RequestStatus, Submission, Turn, request_by_id
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class StreamedAnswer:
         self._dialect = dialect
         self._request: AIRequest | None = None
         self._status: RequestStatus | None = None
+        self._waits_until: float | None = None
         self._parts = self._answer()
         self._first = NOTHING_YET
 
@@ -131,14 +132,20 @@ class StreamedAnswer:
     def _answer(self) -> Generator[bytes, None, None]:
         """The parts of the body; `NOTHING_YET` whenever there has been none for a while."""
         with chat.visiting(self._submission.organization_id, self._client) as visit:
-            direct = DirectCall()
+            direct = DirectCall(awaits_turn=True)
             self._request = request = chat.ask(self._submission, visit.take_place, direct)
-            if direct.has_started and (yield from self._live(request, direct)):
-                return
-            if self._status is None:
-                yield from self._wait(visit, request)
-        if self._status is not None:
-            yield self._dialect.whole(self._status)
+            turn = Turn(request)
+            try:
+                started = direct if direct.has_started else None
+                while self._status is None:
+                    if started is not None and (yield from self._live(request, started)):
+                        return
+                    if self._status is None:
+                        started = yield from self._wait(visit, request, turn)
+            finally:
+                if self._status is None or turn.is_awaited:
+                    turn.give_up()
+        yield self._dialect.whole(self._status)
 
     def _live(self, request: AIRequest, direct: DirectCall) -> Generator[bytes, None, bool]:
         """The parts of a call that is made here. False if it ended without any event, or goes on in the queue."""
@@ -160,17 +167,24 @@ class StreamedAnswer:
             request = request_by_id(request.id) or request
         return result_of(request, self._submission) if request.status in ENDED else None
 
-    def _wait(self, visit: Visit, request: AIRequest) -> Iterator[bytes]:
-        """Wait until the request has ended elsewhere. Raises ApiError if it has no answer in time."""
-        deadline = time.monotonic() + chat.longest_wait_s(self._submission)
+    def _wait(self, visit: Visit, request: AIRequest, turn: Turn) -> Generator[bytes, None, DirectCall | None]:
+        """Wait until the request has ended elsewhere, or its turn has come: its call, which has started then.
+
+        Raises ApiError if it has no answer in time.
+        """
+        if self._waits_until is None:
+            self._waits_until = time.monotonic() + chat.longest_wait_s(self._submission)
         has_ended = request.status in ENDED
-        while not has_ended and (left := deadline - time.monotonic()) > 0:
+        while not has_ended and (left := self._waits_until - time.monotonic()) > 0:
             try:
                 with organization_scope(request.organization_id):
-                    has_ended = visit.wait(request.id, min(left, KEEP_ALIVE_S))
+                    has_ended = visit.wait(request.id, min(left, KEEP_ALIVE_S), turn)
             except NothingStoredError:
                 raise unstored_error(request) from None
+            if started := turn.start():
+                return started
             if not has_ended:
                 yield NOTHING_YET
         with organization_scope(request.organization_id):
             self._status = result_of(request_by_id(request.id) or request, self._submission)
+        return None

@@ -30,6 +30,9 @@ local function calls(limit) return P .. 'calls:' .. limit end
 -- The organizations with work to start once the limit has room, by that score.
 local function blocked(limit) return P .. 'blocked:' .. limit end
 
+-- Exists while a client waits for the request's turn, to make the call itself: '', then the claim that was handed over.
+local function turn_of(request) return P .. 'turn:' .. request end
+
 local function parts(entry) return string.match(entry, '^(%d+):(%d+):(.+)$') end
 
 -- weight, limit of requests in flight (0: none); the third, how many may wait, is read by intake

@@ -1,8 +1,10 @@
--- ARGV: penalty in seconds for each request in flight, and the age beyond which organizations count as equally old.
+-- ARGV: penalty in seconds for each request in flight, the age beyond which organizations count as equally old, and a
+-- channel that announces turns.
 -- Takes the best request; returns its entry, its model and the limit that its call counts against ('': none), or nil.
+-- A request whose client waits for its turn is handed over to it, and the next best one is taken.
 -- On a tie the organization served longest ago goes first. Considers the 64 organizations with the best heads: the
 -- penalty reorders among them. A head that `heads` has wrong, because a limit filled up, is corrected and tried again.
-local penalty, horizon = tonumber(ARGV[1]), tonumber(ARGV[2])
+local penalty, horizon, channel = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local at = now()
 local MOST_TRIES = 128
 
@@ -44,6 +46,15 @@ local function take(org, name, limit)
   return {entry, model, limit or ''}
 end
 
+local function hand_over(claimed)
+  local org, _, request = parts(claimed[1])
+  local turn = turn_of(request)
+  if redis.call('GET', turn) ~= '' then return false end
+  redis.call('APPEND', turn, cjson.encode(claimed)) -- which keeps the time to live
+  redis.call('PUBLISH', channel, table.concat({org, '0-0', 'turn', request, ''}, ' '))
+  return true
+end
+
 promote(at)
 unblock()
 local found = candidates()
@@ -53,8 +64,11 @@ for _ = 1, MOST_TRIES do
   if not i then return nil end
   local org = found[i].org
   local score, name, limit = head(org)
-  if score == found[i].score then return take(org, name, limit) end
-  if score then
+  if score == found[i].score then
+    local claimed = take(org, name, limit)
+    if not hand_over(claimed) then return claimed end
+    found = {}
+  elseif score then
     redis.call('ZADD', HEADS, score, org)
     rank(found[i], score)
   else
