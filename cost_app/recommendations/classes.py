@@ -30,18 +30,19 @@ _WORKS = (
 )
 # Not "tell me about the story of ...", which asks for knowledge.
 _CREATIVE = re.compile(
-    rf"\b(?:{_MAKING})\b(?:(?! about )[^.?!\n]){{0,40}}\b(?:{_WORKS})\b|\b(?:brainstorm|role-?play|once upon a time)\b",
-    re.IGNORECASE,
+    rf"\b(?:(?:{_MAKING})\b(?:(?! about )[^.?!\n]){{0,40}}\b(?:{_WORKS})|brainstorm|role-?play|once upon a time)\b"
 )
 _COMPLEX = re.compile(
-    r"```|\bdef \w+\(|\bclass \w+[:({]|\bSELECT\b.{1,200}\bFROM\b|\bTraceback \(most recent"
-    r"|\b(?:step[- ]by[- ]step|prove|proof|derive|refactor|debug|implement|algorithm|architecture|analy[sz]e"
+    r"```|\b(?:def \w+\(|class \w+[:({]|select\b.{1,200}\bfrom\b|traceback \(most recent"
+    r"|(?:step[- ]by[- ]step|prove|proof|derive|refactor|debug|implement|algorithm|architecture|analy[sz]e"
     r"|trade-?offs?"
     r"|root cause|regular expression|regex|unit tests?|stack trace|compare and contrast|critically|evaluate whether"
     r"|optimi[sz]e|differential equation|theorem|legal opinion|diagnos(?:e|is)|plan for|strategy)\b"
-    r"|\b(?:write|fix|review|explain)\b[^.?!\n]{0,40}\b(?:function|program|script|query|class|code|method|module)\b",
-    re.IGNORECASE | re.DOTALL,
+    r"|(?:write|fix|review|explain)\b[^.?!\n]{0,40}\b(?:function|program|script|query|class|code|method|module)\b)",
+    re.DOTALL,
 )
+# Both expect lowercase and begin with what all alternatives have in common: ignoring case and trying each alternative at
+# each letter takes three times as long, 0.18 ms instead of 0.06 ms for 740 characters.
 
 
 def classify(messages: Sequence[dict[str, Any]], max_tokens: int, explicit: str = "") -> RequestClass:
@@ -57,7 +58,7 @@ def classify(messages: Sequence[dict[str, Any]], max_tokens: int, explicit: str 
     """
     if explicit in NAMES:
         return RequestClass(explicit)
-    text = _ends_of(_text_of(messages[-1])) if messages else ""
+    text = _ends_of(_text_of(messages[-1])).lower() if messages else ""
     if _CREATIVE.search(text):
         return RequestClass.CREATIVE
     asks_long_answer = max_tokens > LONG_ANSWER_TOKENS and max_tokens != DEFAULT_OUTPUT_TOKENS
