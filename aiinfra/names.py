@@ -14,12 +14,15 @@ from pydantic import AfterValidator, Field, StringConstraints
 INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 """Unicode categories of spaces, control and format characters, such as the zero-width space."""
 
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols that look like a space: the fillers of Hangul, and the empty pattern of Braille."""
+
 HIDDEN_CHARACTER = re.compile(
-    r"[\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB"
-    r"\U000E0001-\U000E007F]"
+    r"[\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u17B4\u17B5\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F"
+    rf"\uFEFF\uFFF9-\uFFFB{BLANKS}\U000E0001-\U000E007F]"
 )
-"""Control and format characters of Unicode, which hide text or turn it around, without the joiners (U+200C, U+200D) of
-emoji and of Persian and Indic words."""
+"""Characters that show nothing, hide text, or turn it around, without the joiners (U+200C, U+200D) of emoji and of
+Persian and Indic words."""
 
 
 def check_visible(text: str) -> str:
@@ -52,8 +55,8 @@ def normal_name(text: str) -> str:
 
 
 def _space_or_nothing(found: re.Match[str]) -> str:
-    """A line break separates words; a zero-width character doesn't."""
-    return " " if found.group().isspace() else ""
+    """A line break and a blank separate words; a zero-width character doesn't."""
+    return " " if found.group().isspace() or found.group() in BLANKS else ""
 
 
 def normal_names(texts: Iterable[str]) -> list[str]:

@@ -12,13 +12,14 @@ def test_surrounding_whitespace_does_not_change_a_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["u\u200b1", "u\u202e1", "\u2066u1\u2069", "u\u00ad1", "u\u00001", " \ufeff u1 \u200e"]
+    "text",
+    ["u\u200b1", "u\u202e1", "\u2066u1\u2069", "u\u00ad1", "u\u00001", " \ufeff u1 \u200e", "u\u034f1", "u1\u3164"],
 )
 def test_characters_that_cannot_be_seen_do_not_change_a_name(text: str) -> None:
     assert normal_name(text) == "u1"
 
 
-@pytest.mark.parametrize("blank", ["  ", "\u00a0", "\t", "\u2028", "\u3000 ", " \u200b "])
+@pytest.mark.parametrize("blank", ["  ", "\u00a0", "\t", "\u2028", "\u3000 ", " \u200b ", "\u3164", "\u2800", "\uffa0"])
 def test_words_are_separated_by_one_space(blank: str) -> None:
     assert normal_name(f"Ann{blank}Lee") == "Ann Lee"
 
@@ -38,7 +39,10 @@ def test_words_of_any_script_are_visible(text: str) -> None:
     assert check_visible(text) == text
 
 
-@pytest.mark.parametrize("character", "\0\n\x1b\x7f\u0085\u00ad\u200b\u200e\u2028\u202e\u2066\ufeff\U000e0041")
+HIDDEN = "\0\n\x1b\x7f\u0085\u00ad\u034f\u115f\u200b\u200e\u2028\u202e\u2066\u2800\u3164\ufeff\uffa0\U000e0041"
+
+
+@pytest.mark.parametrize("character", HIDDEN)
 def test_characters_that_cannot_be_seen_are_refused(character: str) -> None:
     with pytest.raises(ValueError, match=f"such as U\\+{ord(character):04X}\\.$"):
         check_visible(f"team{character}")

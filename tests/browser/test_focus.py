@@ -8,7 +8,7 @@ from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert
 from queue_app.models import AIRequest
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import NARROW, OpenPage
 
 
 def test_after_an_invalid_form_the_focus_is_on_what_is_wrong(finance: User, open_page: OpenPage) -> None:
@@ -36,6 +36,26 @@ def test_a_dialog_without_controls_does_not_begin_at_its_close_button(viewer: Us
     expect(page.locator("#shortcuts .dialog-body")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#shortcuts")).to_be_hidden()
+
+
+HIDDEN_BY_THE_BAR = """() => {
+  const box = document.activeElement.getBoundingClientRect();
+  const bar = document.querySelector(".sidebar");
+  return !bar.contains(document.activeElement) && box.height < 400 && box.bottom > bar.getBoundingClientRect().top;
+}"""
+
+
+def test_on_a_phone_nothing_covers_the_focus_or_a_button(
+    submit: Callable[..., AIRequest], operator: User, open_page: OpenPage
+) -> None:
+    submit()
+    page = open_page(operator, "/queue/", NARROW)
+    for name in ("critical", "high", "normal", "low"):
+        page.locator(f"#switch-{name}").click(trial=True)
+    page.evaluate("scrollTo(0, 0)")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        assert not page.evaluate(HIDDEN_BY_THE_BAR), page.evaluate("document.activeElement.outerHTML")
 
 
 def test_after_acknowledging_the_next_action_has_the_focus(

@@ -20,7 +20,12 @@ WIDTHS = (320, 390, 768, 1024)
 UNNAMED = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
   .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.labels?.length || e.innerText?.trim() || e.title))
   .map((e) => e.outerHTML)"""
-OVERHANG = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+OVERHANG = """Math.max(
+  document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  ...[...document.querySelectorAll(".table-wrap")]
+    .filter((e) => getComputedStyle(e).overflowX === "clip")
+    .map((e) => e.scrollWidth - e.clientWidth - 1),
+)"""
 DOUBLE_IDS = """() => {
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   return ids.filter((id, at) => ids.indexOf(id) !== at);

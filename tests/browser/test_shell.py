@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Membership, Organization, User
 from queue_app.models import AIRequest
 from tests.browser.conftest import OpenPage, was_reloaded
@@ -94,6 +95,16 @@ def test_short_names_are_shown_whole(operator: User, open_page: OpenPage) -> Non
     page = open_page(operator, "/queue/")
     for name in page.locator(".topbar .cut").all():
         assert name.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+
+def test_a_long_name_of_a_key_keeps_the_buttons_in_the_table(
+    organization: Organization, owner: User, open_page: OpenPage
+) -> None:
+    create_key(organization=organization, name="x" * 100, role=Role.VIEWER, actor="user:owner")
+    page = open_page(owner, "/settings/keys/")
+    for width in (390, 1280, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(OVERHANG) <= 0, width
 
 
 def test_long_names_do_not_widen_the_page(operator: User, organization: Organization, open_page: OpenPage) -> None:
