@@ -5,10 +5,12 @@ connects to a checked address, so that neither a redirect nor a second DNS answe
 TLS and in `Host` are unchanged.
 """
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -78,15 +80,20 @@ def http_client(
     )
 
 
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all clients of the process: to load the certificate authorities takes 25 ms of CPU time."""
+    return httpx2.create_ssl_context()
+
+
 class EgressTransport(httpx2.HTTPTransport):
     """httpx2's transport on a pool whose sockets the guard opens."""
 
     def __init__(self, *, trusted_hosts: frozenset[str], connections: int, body_bytes: int = BODY_BYTES_MAX) -> None:
         self._body_bytes = body_bytes
-        ssl_context = httpx2.create_ssl_context()
-        super().__init__(verify=ssl_context)
+        super().__init__(verify=_ssl_context())
         self._pool = ConnectionStack(
-            connections, KEEP_ALIVE_S, ssl_context=ssl_context, network_backend=_GuardedBackend(trusted_hosts)
+            connections, KEEP_ALIVE_S, ssl_context=_ssl_context(), network_backend=_GuardedBackend(trusted_hosts)
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
