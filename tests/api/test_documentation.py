@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -34,34 +36,61 @@ COMMANDS = [block for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) i
 ANSWERS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)]
 
 
+def made_once(key_of: Callable[..., Caller], organization: Organization) -> dict[str, Callable[[], str]]:
+    """Variable of the examples -> makes what it names, at its first use."""
+    owner = cache(lambda: key_of(Role.OWNER))
+
+    def post(address: str, body: dict[str, Any], caller: Caller | None = None) -> Any:
+        return json.loads((caller or owner()).post(address, body).content)
+
+    @cache
+    def request_id() -> str:
+        owner().headers["Idempotency-Key"] = "first"
+        return str(post(QUEUE, enqueue_body())["requestId"])
+
+    @cache
+    def budget_id() -> str:
+        return str(post(COST, {"action": "set-budget", "period": "weekly", "limit": "5.00"})["id"])
+
+    @cache
+    def increase_id() -> str:
+        ends = {"amount": 1, "reason": "x", "expiresAt": "2099-01-01T00:00:00Z"}
+        raised = post(COST, {"action": "increase-budget", "budgetId": budget_id(), **ends}, key_of(Role.OWNER))
+        return str(raised["increases"][0]["id"])
+
+    @cache
+    def alert_id() -> str:
+        with organization_scope(organization.pk):
+            return str(Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a").pk)
+
+    return {
+        "$URL": lambda: "",
+        "$KEY": lambda: owner().headers["Authorization"].removeprefix("Bearer "),
+        "$ID": request_id,
+        "$BUDGET": budget_id,
+        "$INCREASE": increase_id,
+        "$RECOMMENDATION": cache(lambda: str(make_recommendation(organization).pk)),
+        "$ALERT": alert_id,
+        "$OTHER_KEY": cache(lambda: new_key(organization, Role.VIEWER).split("_")[1]),
+        "$ERASURE": cache(
+            lambda: str(erasures.order(organization=organization, user_ref="ben", actor="command:test").pk)
+        ),
+    }
+
+
 @pytest.fixture
 def run(
     key_of: Callable[..., Caller], organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], int]:
     """Sends what a curl command says, with an owner's key and rows for the ids in it; returns the status."""
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
-    owner = key_of(Role.OWNER)
-    owner.headers["Idempotency-Key"] = "first"
-    request_id = json.loads(owner.post(QUEUE, enqueue_body()).content)["requestId"]
-    key = owner.headers["Authorization"].removeprefix("Bearer ")
-    variables = {"$URL": "", "$KEY": key, "$ID": request_id}
-    made = json.loads(owner.post(COST, {"action": "set-budget", "period": "weekly", "limit": "5.00"}).content)
-    variables["$BUDGET"] = made["id"]
-    ends = {"amount": 1, "reason": "x", "expiresAt": "2099-01-01T00:00:00Z"}
-    raised = key_of(Role.OWNER).post(COST, {"action": "increase-budget", "budgetId": made["id"], **ends})
-    variables["$INCREASE"] = json.loads(raised.content)["increases"][0]["id"]
-    variables["$RECOMMENDATION"] = str(make_recommendation(organization).pk)
-    with organization_scope(organization.pk):
-        alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")
-    variables["$ALERT"] = str(alert.pk)
-    variables["$OTHER_KEY"] = new_key(organization, Role.VIEWER).split("_")[1]
-    erasure = erasures.order(organization=organization, user_ref="ben", actor="command:test")
-    variables["$ERASURE"] = str(erasure.pk)
+    ids = made_once(key_of, organization)
 
     def send(command: str) -> int:
         line = command
-        for name, value in variables.items():
-            line = line.replace(name, value)
+        for name, make in ids.items():
+            if name in line:
+                line = line.replace(name, make())
         words = shlex.split(line.replace("\\\n", " "))
         assert words[:2] == ["curl", "-s"]
         headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")

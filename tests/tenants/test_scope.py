@@ -165,6 +165,7 @@ def users_of(scope: str) -> set[str]:
 
 
 def _mentions(path: Path, scope: str) -> bool:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source if scope in source else "")
     names = (node.id if isinstance(node, ast.Name) else getattr(node, "name", "") for node in ast.walk(tree))
     return scope in names

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.state import StateApps
+from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState, StateApps
 from django.test import Client
 from django.utils import timezone
 
@@ -31,9 +32,24 @@ BEFORE = [
 TARGET, SECRET = "https://hooks.example.com/in", "whsec_c2VjcmV0"
 
 
+def unrendered(change: Callable[..., ProjectState]) -> Callable[..., ProjectState]:
+    """Forget the models of a state before it is changed.
+
+    To make all of them again, once a migration, takes a fourth of the time that Django needs to keep them up to date.
+    """
+
+    def changed(migration: Migration, state: ProjectState, preserve: bool = True) -> ProjectState:
+        copy = state.clone() if preserve else state
+        copy.__dict__.pop("apps", None)
+        return change(migration, copy, preserve=False)
+
+    return changed
+
+
 @contextmanager
-def earlier_version() -> Iterator[StateApps]:
+def earlier_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[StateApps]:
     """The schema of then, with its models; ends with the migrations to the schema of today."""
+    monkeypatch.setattr(Migration, "mutate_state", unrendered(Migration.mutate_state))
     try:
         MigrationExecutor(connection).migrate(BEFORE)
         apps = MigrationExecutor(connection).loader.project_state(BEFORE).apps
@@ -80,7 +96,7 @@ def check_price(pk: int) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_rows_of_an_earlier_version_keep_working(
-    organization: Organization, owner: User, client_of: Callable[[User], Client]
+    organization: Organization, owner: User, client_of: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = client_of(owner)
     session_key = browser.cookies[settings.SESSION_COOKIE_NAME].value
@@ -88,7 +104,7 @@ def test_rows_of_an_earlier_version_keep_working(
     with organization_scope(organization.pk):
         channel = Channel.objects.create(organization=organization, kind="webhook", target=TARGET, secret=SECRET)
 
-    with earlier_version() as apps:
+    with earlier_version(monkeypatch) as apps:
         assert stored_channel() == (TARGET, SECRET)
         store_session(browser, session_key)
         price = store_price(apps)
