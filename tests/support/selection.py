@@ -38,9 +38,9 @@ PROCESS_TESTS = (
 PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
 """Those that ask for the fixture `product`, which starts the whole product."""
 UNIT_AREAS = (
-    ("tests/api", "tests/providers"),
+    ("tests/api", "tests/providers", "tests/upgrade"),
     ("tests/cost_app", "tests/cache_app"),
-    ("tests/queue_app", "tests/gateway", "tests/tenants"),
+    ("tests/queue_app", "tests/gateway", "tests/tenants", "tests/clients"),
 )
 """Unit tests that share a process; all others have one more. Each process needs seconds to import the product."""
 WITHOUT_UNIT_TESTS = ("tests/browser", "tests/faults", "tests/hosts")
@@ -67,6 +67,18 @@ ON_SQLITE_ALONE = (
     "tests/clients/",
     # Staff pages are refused here before a query of theirs runs.
     "tests/api/test_authorization_matrix.py::test_staff_pages_are_for_staff",
+    # The owner's walk saves all forms; these two meet fewer of them.
+    "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[finance]",
+    "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[operator]",
+    # Whose answer may be served to whom: entries and their scopes are in Redis.
+    "tests/cache_app/test_isolation.py",
+    "tests/cache_app/test_poisoning.py",
+    # Arithmetic over the whole price book, which other tests read on both.
+    "tests/cost_app/prices/test_golden.py",
+    # Every operation refuses by the same function, which the other tests of this file call on both.
+    "tests/security/test_lost_rights.py::test_a_key_opens_nothing_once_its_owner_lost_their_rights",
+    # It saves and restores SQLite's file.
+    "tests/stack/test_sqlite_backup.py",
     # How much there is of a history, and when; tests/demo/test_history.py reads one on both.
     "tests/demo/test_making_history.py",
     # What processes import and export, whatever the database.
