@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, get_args
 from uuid import uuid4
+from zlib import crc32
 
 import pytest
 import schemathesis
@@ -31,8 +32,8 @@ from aiinfra.openapi import document
 from aiinfra.tenants.models import Organization
 from aiinfra.wsgi import application
 from cost_app.spend.payloads import MOST_DOLLARS, TierIn
-from tests.api.support import CACHE, COST, EVENTS, KEYS, QUEUE, Caller, enqueue_body
-from tests.support.examples import examples
+from tests.api.support import CACHE, CHAT, COST, EVENTS, KEYS, QUEUE, Caller, enqueue_body
+from tests.support.examples import IS_FULL, examples
 
 EXAMPLES = examples(20, 200)
 CONTENT_MAX = 200_000
@@ -40,6 +41,8 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 CURSOR = urlsafe_b64encode(f"2026-01-01T00:00:00+00:00|{uuid4()}".encode()).decode()
 CURSORS = {CACHE: "1700000000000", KEYS: urlsafe_b64encode(b"1").decode()}
 """Cursors of the lists with an order of their own."""
+VARIES_MESSAGES = re.compile("Object with valid 'messages' value|messages -> Array with invalid items")
+"""How schemathesis describes a case that differs from the others in its messages alone."""
 
 # Making the examples of an address takes seconds. Only its test does so; collecting the tests makes none.
 schema_of_address = schemathesis.pytest.from_fixture("schema")
@@ -232,10 +235,24 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
         make_call_possible(case.body)
 
 
+def is_left_to_the_other(case: Case) -> bool:
+    """Whether the other address that takes messages gets this one: both read `messages` by the same model.
+
+    The thousands of shapes of messages are dealt to the two by their content.
+    """
+    described = getattr(case.meta.phase.data, "description", None) if case.meta else None
+    if IS_FULL or case.path not in (CHAT, QUEUE) or not VARIES_MESSAGES.match(described or ""):
+        return False
+    assert isinstance(case.body, dict)
+    return crc32(repr(case.body["messages"]).encode(errors="replace")) % 2 == [CHAT, QUEUE].index(case.path)
+
+
 @schema_of_address.parametrize()
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 def test_the_document_is_true(case: Case, admin_headers: dict[str, str], request_id: str, budget_id: str) -> None:
+    if is_left_to_the_other(case):
+        return
     make_possible(case, request_id, budget_id, admin_headers["Authorization"].split("_")[1])
     case.call_and_validate(headers=admin_headers)
