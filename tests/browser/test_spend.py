@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from aiinfra.demo.history import make_history
 from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.scope import organization_scope
-from cost_app.models import Alert
+from cost_app.models import Alert, Recommendation
 from cost_app.recommendations.compute import compute_recommendations
 from tests.browser.conftest import OpenPage
 from tests.browser.test_pages import OVERHANG, WIDTHS, assert_is_usable, settle
@@ -23,11 +23,17 @@ PAGES = [
 
 
 @pytest.fixture
-def history(queue: None, organization: Organization) -> Alert:
-    """What every page has something to say about; one alert."""
+def history(queue: None, organization: Organization) -> None:
+    """What every page has something to say about."""
     with organization_scope(organization.pk):
-        make_history(organization, days=60, requests=6_000, seed=7, force=True)
+        make_history(organization, days=60, requests=900, seed=7, force=True)
         compute_recommendations(organization.pk)
+        assert Recommendation.objects.exists()
+
+
+@pytest.fixture
+def alert(queue: None, organization: Organization) -> Alert:
+    with organization_scope(organization.pk):
         return Alert.objects.create(
             organization=organization,
             kind="cost_spike",
@@ -38,14 +44,14 @@ def history(queue: None, organization: Organization) -> Alert:
 
 
 def test_the_pages_of_finance_are_usable(
-    history: Alert, finance: User, open_page: OpenPage, subtests: pytest.Subtests
+    history: None, alert: Alert, finance: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
     for path in PAGES:
         with subtests.test(path=path):
             assert_is_usable(open_page(finance, path))
 
 
-def test_every_chart_of_costs_is_drawn(history: Alert, finance: User, open_page: OpenPage) -> None:
+def test_every_chart_of_costs_is_drawn(history: None, finance: User, open_page: OpenPage) -> None:
     page = open_page(finance, "/costs/?range=30d&by=key")
     settle(page)
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(5)
@@ -53,8 +59,8 @@ def test_every_chart_of_costs_is_drawn(history: Alert, finance: User, open_page:
     expect(page.locator(".chart-figures tbody tr")).to_have_count(30)
 
 
-def test_an_alert_is_acknowledged_with_the_keyboard(history: Alert, finance: User, open_page: OpenPage) -> None:
-    page = open_page(finance, f"/alerts/{history.pk}/")
+def test_an_alert_is_acknowledged_with_the_keyboard(alert: Alert, finance: User, open_page: OpenPage) -> None:
+    page = open_page(finance, f"/alerts/{alert.pk}/")
     page.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Alert acknowledged.")
