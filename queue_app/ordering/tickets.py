@@ -26,6 +26,14 @@ def waking() -> list[ScriptCall]:
     return [index.script("wake"), index.script("count_tickets", keys=[ticket_queue().key])]
 
 
+def waking_if_ready() -> ScriptCall:
+    """Wake a thread that stands by if a request could start, in a round trip with other scripts.
+
+    For whoever ends a claim and takes no other one. Without such a thread, `wake_for_ready` is soon enough.
+    """
+    return index.script("wake", ["ready"])
+
+
 def push_unless_enough(woken: int, waiting: int) -> None:
     """Push a ticket if `waking` has woken no one and few tickets are waiting. Raises RedisError."""
     if not woken and waiting < WAITING_MAX:

@@ -27,7 +27,7 @@ from queue_app import events
 from queue_app.caching import coalescing
 from queue_app.caching.cache_answer import RECHECKS, WARMS, cache_answer, response_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
-from queue_app.ordering import index
+from queue_app.ordering import index, tickets
 from queue_app.ordering.claims import Claim
 from queue_app.packing import pack
 from queue_app.processing.retry_policy import NextAttempt, next_attempt
@@ -240,6 +240,7 @@ def _left(
     news = [*report]
     if is_ours or moved is not None or not _has_heir(claim):
         news.append(index.releasing([claim.entry]))
+        news += [tickets.waking_if_ready()] if claim.request.is_direct else []
     request = moved or claim.request
     if moved is not None or request.status in ENDED:
         news.insert(0, events.publication_of(request, attempt))

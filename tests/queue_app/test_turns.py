@@ -11,7 +11,7 @@ from aiinfra.tenants.models import Organization
 from cost_app.models import Attempt, LedgerEntry
 from queue_app import control
 from queue_app.models import AIRequest, Status
-from queue_app.ordering import index
+from queue_app.ordering import index, standby
 from queue_app.ordering.claims import claim_next
 from queue_app.processing import direct, turn
 from queue_app.processing.direct import DirectCall
@@ -63,6 +63,21 @@ def test_a_claim_hands_the_request_over_and_takes_the_next_one(
     assert call.run().status == Status.COMPLETED
     assert LedgerEntry.objects.count() == len(provider.calls) == 1
     assert waits() == []
+
+
+@pytest.mark.parametrize("is_work_ready", [True, False])
+def test_the_end_of_its_call_wakes_a_worker_if_work_is_ready(
+    wait: Wait, submit: Callable[..., AIRequest], provider: ScriptedProvider, is_work_ready: bool
+) -> None:
+    _, mine = wait()
+    claim_next("worker")
+    call = mine.start() if mine.has_come(is_news=True) else None
+    assert call is not None
+    if is_work_ready:
+        submit()
+    redis_client().lpush(standby.STANDBY, "worker:1")
+    call.run()
+    assert redis_client().llen(standby.STANDBY) == (0 if is_work_ready else 1)
 
 
 def test_a_turn_comes_once(wait: Wait) -> None:
