@@ -180,7 +180,8 @@ def _shown(name: str, value: Any) -> str:
 
 def _text(name: str, value: Any) -> str:
     if name in DOLLARS:
-        return f"${value}"
+        whole, point, fraction = str(value).partition(".")
+        return f"${int(whole):,}{point}{fraction}" if whole.isdecimal() else f"${value}"
     if name.endswith(PERCENT):
         return f"{value}%"
     if isinstance(value, dict):

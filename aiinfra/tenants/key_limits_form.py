@@ -69,7 +69,7 @@ class KeyLimitsFields(forms.Form):
         required=False,
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "gpt-4o, deepseek/*", "spellcheck": "false"}),
-        help_text="Names of models, also with * or with the provider. Empty: all models.",
+        help_text="Model names, with or without the provider. * matches any text. Empty: all models.",
     )
     allowed_doors = forms.MultipleChoiceField(
         label="Allowed endpoints",
@@ -88,14 +88,14 @@ class KeyLimitsFields(forms.Form):
         label="Default priority",
         required=False,
         choices=[("", "Normal"), *((name, name.capitalize()) for name in PRIORITIES if name != "normal")],
-        help_text="For calls that name no priority.",
+        help_text="Used for calls that don't specify a priority.",
     )
     webhook = forms.CharField(
         label="Webhook",
         required=False,
         max_length=LENGTH_MAX,
         widget=forms.TextInput(attrs={"placeholder": "https://example.com/hooks/ai", "spellcheck": "false"}),
-        help_text="The https URL that gets a signed POST when a request has ended. See Notifications.",
+        help_text="The https URL that receives a signed POST when a request ends. See Notifications.",
     )
 
     def clean_allowed_models(self) -> tuple[str, ...]:

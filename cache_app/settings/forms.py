@@ -54,8 +54,8 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         label="Other languages",
         choices=LANGUAGES,
         help_text=(
-            "The guards support English and, to a lesser degree, German, French, Spanish, Italian, Portuguese, Dutch. "
-            "Other languages are not supported, and the default embedder is trained on English."
+            "The guards support English and, to a lesser degree, German, French, Spanish, Italian, Portuguese, and "
+            "Dutch. Other languages are not supported, and the default embedder is trained on English."
         ),
     )
     error_target = _percent(

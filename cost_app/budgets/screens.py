@@ -101,7 +101,7 @@ class BudgetRow:
             return "refusing"
         if self.usage.percent >= 100:
             return "used up"
-        return {"bad": "above the alert", "warn": "above the warning"}.get(self.tone, "")
+        return {"bad": "above the alert threshold", "warn": "above the warning threshold"}.get(self.tone, "")
 
     @property
     def refused(self) -> str:

@@ -48,6 +48,7 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
             "resolved the alert “90% is used.”",
         ),
         ("budget.increased", "budget 3: X", {"increase": [None, "5.00"]}, "raised the x temporarily (increase: $5.00)"),
+        ("budget.changed", "budget 3: X", {"limit": ["30000.00", "0.000042"]}, "from $30,000.00 to $0.000042"),
         (
             "gadget.polished",
             "G {1}",

@@ -37,7 +37,7 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
         help_text="Only people with a verified address there, such as company.com.",
     )
     role_claim = forms.CharField(
-        label="Role claim", required=False, max_length=100, help_text="For example groups or roles."
+        label="Role claim", required=False, max_length=100, help_text="For example, groups or roles."
     )
     role_lines = forms.CharField(
         label="Roles",

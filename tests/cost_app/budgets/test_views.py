@@ -107,7 +107,12 @@ def test_all_amounts_of_the_list_have_the_same_decimals(
 
 @pytest.mark.parametrize(
     ("spent", "state", "tone"),
-    [(79, "", ""), (80, "above the warning", "warn"), (95, "above the alert", "bad"), (100, "used up", "bad")],
+    [
+        (79, "", ""),
+        (80, "above the warning threshold", "warn"),
+        (95, "above the alert threshold", "bad"),
+        (100, "used up", "bad"),
+    ],
 )
 def test_a_budget_above_a_threshold_is_marked_and_named(
     budget: Budget, viewer: User, client_of: Browser, spent: int, state: str, tone: str
