@@ -24,10 +24,11 @@ def languages_of(text: str) -> frozenset[str]:
     """The codes of the best matching languages. Empty if none matches. A text without letters is English."""
     found = [word.lower() for word in WORD.findall(text) if len(word) == 1 or not (word.isupper() and word.isascii())]
     letters = "".join(found)
-    if 2 * sum(map(_is_foreign, letters)) > len(letters):
+    if not letters.isascii() and 2 * sum(map(_is_foreign, letters)) > len(letters):
         return frozenset()
-    english = sum(word in words("english") for word in found)
-    foreign = Counter(code for word in found for code in _languages().get(word, ()))
+    english_words, languages = words("english"), _languages()
+    english = sum(word in english_words for word in found)
+    foreign = Counter(code for word in found if word in languages for code in languages[word])
     hits = max(foreign.values(), default=0)
     if english or hits:
         return frozenset({ENGLISH} if english >= hits else (code for code in foreign if foreign[code] == hits))
