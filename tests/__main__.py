@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 import psycopg
 
-from tests.support.selection import ON_SQLITE_ALONE, SLOW, ignoring, process_paths, shares, unit_shares
+from tests.support.selection import ON_SQLITE_ALONE, SLOW, UNIT_AREAS, ignoring, process_paths, shares, unit_shares
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
@@ -57,7 +57,8 @@ QUICK = _shared(
 )
 UNITS_POSTGRES = _shared(
     Part("unit tests on PostgreSQL", f"{UNIT.selection} and on_postgres", is_on_postgres=True),
-    [ignoring(each, ON_SQLITE_ALONE) for each in unit_shares()],
+    # The first area takes long on SQLite alone.
+    [ignoring(each, ON_SQLITE_ALONE) for each in unit_shares(UNIT_AREAS[1:])],
 )
 BROWSERS = _shared(Part("browser tests on SQLite", "browser"), shares(["tests/browser/"], 2))
 PROCESSES = _shared(Part("process tests on SQLite", "processes"), shares(process_paths(), 3))
@@ -66,11 +67,8 @@ PROCESSES_POSTGRES = _shared(
     shares(process_paths(), 3),
 )
 HOSTS = _shared(Part("tests of several hosts", "hosts"), shares(["tests/hosts/"], 2))
-PARTS = [*UNITS, *PROCESSES, *PROCESSES_POSTGRES, *HOSTS, *BROWSERS, *UNITS_POSTGRES[1:], UNITS_POSTGRES[0]]
-"""Taken in this order, `AT_ONCE` at a time: the longest first. Unit tests compute, and all others mostly wait.
-
-The first area takes long on SQLite and is short on PostgreSQL.
-"""
+PARTS = [*UNITS, *PROCESSES, *PROCESSES_POSTGRES, *HOSTS, *BROWSERS, *UNITS_POSTGRES]
+"""Taken in this order, `AT_ONCE` at a time: the longest first. Unit tests compute, and all others mostly wait."""
 AT_ONCE = 6
 SERVERS = ("haproxy", "pgbouncer")
 """What tests of several hosts need, apart from PostgreSQL."""

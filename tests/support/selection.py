@@ -14,7 +14,7 @@
 A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -155,10 +155,10 @@ def shares(paths: Iterable[str], number: int) -> list[list[str]]:
     return [[file for group in dealt[first::number] for file in group] for first in range(number)]
 
 
-def unit_shares() -> list[list[str]]:
+def unit_shares(areas: Sequence[Sequence[str]] = UNIT_AREAS) -> list[list[str]]:
     """What pytest is given to run the unit tests in several processes; the last one has all that has no place yet."""
-    areas = [path for area in UNIT_AREAS for path in area]
-    return [*map(list, UNIT_AREAS), ignoring(["tests"], [*areas, *WITHOUT_UNIT_TESTS])]
+    placed = [path for area in areas for path in area]
+    return [*map(list, areas), ignoring(["tests"], [*placed, *WITHOUT_UNIT_TESTS])]
 
 
 def ignoring(paths: Iterable[str], ignored: Iterable[str]) -> list[str]:
