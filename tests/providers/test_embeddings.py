@@ -24,7 +24,7 @@ def failure_of(attempt: ProviderAttempt, call: EmbeddingCall = CALL) -> Provider
     return caught.value
 
 
-def answered_with(body: object) -> tuple[EmbeddingAnswer | ProviderError, str]:
+def answered_with(body: object, call: EmbeddingCall = CALL) -> tuple[EmbeddingAnswer | ProviderError, str]:
     """What the adapter makes of a server's answer, and the request that was sent."""
     text = json.dumps(body)
     recorder = Recorder(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}")
@@ -32,7 +32,7 @@ def answered_with(body: object) -> tuple[EmbeddingAnswer | ProviderError, str]:
     with server(recorder) as port, pytest.MonkeyPatch.context() as patch:
         patch.setattr("django.conf.settings.COMPATIBLE_PROVIDERS", {"local": f"http://127.0.0.1:{port}/v1"})
         try:
-            return adapter_for("local").embed(attempt, CALL), recorder.request
+            return adapter_for("local").embed(attempt, call), recorder.request
         except ProviderError as error:
             return error, recorder.request
 
@@ -101,6 +101,14 @@ def test_the_attempt_and_the_texts_are_on_the_wire() -> None:
     _, request = answered_with({"data": rows((0, ONE), (1, OTHER))})
     assert "x-attempt-id: " in request.lower() and "idempotency-key: " in request.lower()
     assert json.loads(request[request.index("{") :]) == {"input": TEXTS, "model": "m", "encoding_format": "float"}
+
+
+@pytest.mark.parametrize("stream", [False, True, "yes", None])
+def test_a_parameter_named_stream_is_passed_on_and_the_answer_is_read(stream: object) -> None:
+    call = EmbeddingCall(TEXTS, timeout_s=10, parameters={"stream": stream})
+    answer, request = answered_with({"data": rows((0, ONE), (1, OTHER))}, call)
+    assert isinstance(answer, EmbeddingAnswer)
+    assert json.loads(request[request.index("{") :])["stream"] == stream
 
 
 def test_vectors_come_in_the_order_of_their_texts() -> None:

@@ -1,10 +1,12 @@
 import re
 from collections.abc import Callable
 
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Invitation, Membership, Organization, User
@@ -32,6 +34,17 @@ def test_an_invitation_s_link_is_shown_once_and_works(admin: User, client_of: Br
     assert "no-store" in response.headers["Cache-Control"]
     assert link[0] not in client.get(reverse("members")).text
     assert Client().get(link[0], follow=True).status_code == 200
+
+
+def test_an_invitation_by_email_leads_to_the_public_address_whatever_host_was_asked(
+    admin: User, client_of: Browser, settings: Settings, mailoutbox: list[EmailMessage]
+) -> None:
+    settings.EMAIL_HOST, settings.AIINFRA_PUBLIC_URL = "mail.example", "https://ai.example/"
+    settings.ALLOWED_HOSTS = ["evil.example", "testserver"]
+    form = {"email": "new@example.com", "role": "viewer"}
+    client_of(admin).post(reverse("member_invite"), form, headers={"Host": "evil.example"})
+    assert "https://ai.example/invitations/" in mailoutbox[0].body
+    assert "evil.example" not in str(mailoutbox[0].message())
 
 
 def test_an_admin_cannot_invite_an_owner(admin: User, client_of: Browser) -> None:

@@ -127,13 +127,19 @@ class OpenAICompatibleAdapter:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         # A changed body needs a fresh idempotency key.
         key = f"{attempt.id}-{changes}" if changes else str(attempt.id)
-        return self._post("chat/completions", body, key, attempt, call.timeout_s)
+        return self._post("chat/completions", body, key, attempt, call.timeout_s, streams=streams)
 
     def _post(
-        self, path: str, body: dict[str, Any], idempotency_key: str, attempt: ProviderAttempt, timeout_s: float
+        self,
+        path: str,
+        body: dict[str, Any],
+        idempotency_key: str,
+        attempt: ProviderAttempt,
+        timeout_s: float,
+        *,
+        streams: bool = False,
     ) -> httpx2.Response:
         """The answer to one POST, unread if it is a stream. Raises openai's APIStatusError and APIConnectionError."""
-        streams = "stream" in body
         options: RequestOptions = {
             "headers": {
                 "X-Attempt-Id": str(attempt.id),

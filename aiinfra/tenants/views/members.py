@@ -1,5 +1,8 @@
 """`/settings/members/`: the organization's members."""
 
+from urllib.parse import urljoin
+
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -41,8 +44,10 @@ def invite(request: MemberRequest) -> HttpResponse:
     except MemberError as error:
         form.add_error("email", str(error))
         return _page(request, form, status=422)
-    link = request.build_absolute_uri(reverse("invitation", args=[token]))
-    was_sent = invitations.send(invitation, link)
+    page = reverse("invitation", args=[token])
+    link = request.build_absolute_uri(page)
+    # The invited person gets the public address, whatever Host header came with this request.
+    was_sent = invitations.send(invitation, urljoin(settings.AIINFRA_PUBLIC_URL, page))
     return _page(request, InviteForm(giver=request.principal.role), made=invitation, link=link, was_sent=was_sent)
 
 
