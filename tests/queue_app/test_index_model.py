@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from aiinfra.redis import redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
-from queue_app.ordering import index, provider_limits
+from queue_app.ordering import index, provider_limits, turns
 from queue_app.ordering.index import IndexEntry
 from tests.queue_app.index_model import Model, Policy
 from tests.support.examples import examples
@@ -38,6 +38,8 @@ class IndexMachine(RuleBasedStateMachine):
         redis_client().flushall()
         self.model = Model(all_are_old=self.all_are_old)
         self.known: dict[IndexEntry, AIRequest] = {}
+        self.awaited: set[IndexEntry] = set()
+        self.handed_over: set[IndexEntry] = set()
 
     @rule(
         target=requests,
@@ -82,17 +84,42 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        best = self.model.best()
-        claimed = index.claim()
-        assert claimed == best
+        while (best := self.model.best()) in self.awaited:
+            self._begin(best)
+            self.awaited.remove(best)
+            self.handed_over.add(best)
+        if best:
+            self._begin(best)
+        self._check_claim(index.claim(), best)
+
+    def _begin(self, entry: IndexEntry) -> None:
+        del self.model.ready[entry]
+        self.model.claims.add(entry)
+        self.model.served.append(entry.organization_id)
+        if limit := self.model.limit_of(self.model.models[entry]):
+            self.model.unsent[entry] = limit
+
+    def _check_claim(self, claimed: IndexEntry | None, expected: IndexEntry | None) -> None:
+        assert claimed == expected
         if claimed:
-            del self.model.ready[claimed]
-            self.model.claims.add(claimed)
-            self.model.served.append(claimed.organization_id)
             model = self.model.models[claimed]
             assert (claimed.model, claimed.limit) == (model, self.model.limit_of(model))
-            if claimed.limit:
-                self.model.unsent[claimed] = claimed.limit
+
+    @rule(request=requests)
+    def await_turn(self, request: AIRequest) -> None:
+        entry = IndexEntry.of(request)
+        claimed = turns.handed_over(request.id)
+        assert claimed == (entry if entry in self.handed_over else None)
+        if claimed is None:
+            self.awaited.add(entry)
+        self.handed_over.discard(entry)
+
+    @rule(request=requests)
+    def give_up_the_turn(self, request: AIRequest) -> None:
+        entry = IndexEntry.of(request)
+        assert turns.give_up(request.id) == (entry if entry in self.handed_over else None)
+        self.awaited.discard(entry)
+        self.handed_over.discard(entry)
 
     @rule(request=consumes(requests))
     def release(self, request: AIRequest) -> None:
@@ -178,6 +205,8 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def lose_everything_and_rebuild(self) -> None:
         redis_client().flushall()
+        self.awaited.clear()
+        self.handed_over.clear()
         self.model.served.clear()
         index.run("set_limits", [each for limit in self.model.limits.items() for each in limit])
         sent = [(MODEL_OF[limit], f"call {number}") for number, limit in enumerate(self.model.sent) if limit]
@@ -259,6 +288,7 @@ def test_the_scripts_match_the_model(
     machine: type[IndexMachine], horizon_s: float, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "horizon_s", lambda: horizon_s)
+    monkeypatch.setattr(turns, "kept_s", lambda: 3600)
     run_state_machine_as_test(
         machine, settings=settings(max_examples=examples(20, 300), stateful_step_count=30, deadline=None)
     )
