@@ -36,8 +36,12 @@ def counts_axis(peak: int) -> Figure:
 
 
 def stamp(moment: datetime) -> str:
-    """As Plotly reads it: without an offset, so that the time is displayed unchanged."""
-    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
+    """As Plotly reads it: without an offset, so that the time is displayed unchanged.
+
+    All have the current offset: after the clocks went back, the minutes before would lie on those after.
+    """
+    offset = timezone.localtime().utcoffset() or timedelta()
+    return (moment.astimezone(UTC) + offset).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def local(at: float) -> str:

@@ -1,15 +1,19 @@
 """`/providers/`: how each model does, for members of one organization."""
 
 from collections.abc import Callable
+from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from plotly import graph_objects
 from pytest_django.fixtures import Settings
 
+from aiinfra.monitoring.providers import figures as provider_figures
 from aiinfra.monitoring.providers.figures import latency_chart
 from aiinfra.monitoring.providers.screens import ModelRow, providers
 from aiinfra.providers import breaker
@@ -188,6 +192,29 @@ def test_the_latency_chart_has_a_line_for_each_model_and_its_table(called: Calle
     graph_objects.Figure(chart.figure)
     assert len(chart.table.rows) == 24
     assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Europe/Berlin", "2026-10-25"),
+        ("Europe/Berlin", "2026-03-29"),
+        ("America/New_York", "2026-11-01"),
+        ("Australia/Lord_Howe", "2026-04-05"),
+        ("Asia/Kathmandu", "2028-02-29"),
+    ],
+)
+def test_each_hour_has_its_own_place_and_label_when_the_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, zone: str, day: str
+) -> None:
+    now = datetime.fromisoformat(f"{day}T12:00Z")
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    answered = SimpleNamespace(provider="deepseek", model="deepseek-chat", p95=900)
+    monkeypatch.setattr(provider_figures, "cost", SimpleNamespace(performance_by_hour=lambda _: {now: [answered]}))
+    with timezone.override(zone):
+        chart = latency_chart()
+    (trace,) = chart.figure["data"]
+    assert len(set(trace["x"])) == len({row[0] for row in chart.table.rows}) == 24
 
 
 def test_an_open_circuit_is_shown_with_its_probe(

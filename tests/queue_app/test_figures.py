@@ -20,6 +20,7 @@ from cost_app.models import ModelMinute
 from queue_app.models import AIRequest, Priority, QueueMinute
 from queue_app.ordering import index
 from queue_app.stats import depth_history, figures
+from queue_app.stats.axes import stamp
 from queue_app.stats.figures import CHARTS, STAFF_CHARTS
 from queue_app.stats.tenant_load import TOP, top_loads
 from tests.support.processes import free_port
@@ -239,3 +240,11 @@ def test_failed_attempts_are_shown_by_model(
     chart = figures.CHARTS["attempts"](scoped.pk)
     (only,) = chart.figure["data"]
     assert (only["name"], max(only["y"])) == ("deepseek/deepseek-chat", 7)
+
+
+def test_minutes_stay_in_order_when_the_clocks_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 10, 25, 1, 20, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    with timezone.override("Europe/Berlin"):
+        places = [stamp(now - timedelta(minutes=minutes)) for minutes in (59, 30, 0)]
+    assert places == ["2026-10-25T01:21:00", "2026-10-25T01:50:00", "2026-10-25T02:20:00"]

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from aiinfra.charts import Chart, Table
+from aiinfra.charts import Chart, Figure, Table
+from aiinfra.local_minutes import minute_text
 from aiinfra.templatetags.formats import duration_ms
 from cost_app import create_cost_optimizer
 
@@ -27,28 +28,36 @@ def latency_chart() -> Chart:
             if each.p95 is not None:
                 p95s.setdefault(f"{each.provider}/{each.model}", {})[hour] = each.p95
     names = sorted(p95s)
-    traces = [_trace(name, p95s[name], hours, number) for number, name in enumerate(names)]
+    labels = [minute_text(hour, timezone.get_current_timezone()) for hour in hours]
+    x_axis: Figure = {"type": "date", "range": [_stamp(hours[0]), _stamp(newest + HOUR)], "tickformat": "%H:%M"}
+    places = [_stamp(hour) for hour in hours]
+    if len(set(places)) < len(places):  # Plotly's dates have no offset: if an hour repeats, labels take their place.
+        x_axis, places = {"type": "category", "nticks": 8}, labels
+    traces = [
+        _trace(name, [p95s[name].get(hour) for hour in hours], places, number) for number, name in enumerate(names)
+    ]
     layout = {
-        "xaxis": {"type": "date", "range": [_stamp(hours[0]), _stamp(newest + HOUR)], "tickformat": "%H:%M"},
+        "xaxis": x_axis,
         "yaxis": {"rangemode": "tozero", "ticksuffix": " s"},
         "legend": {"orientation": "h", "y": -0.2},
         "showlegend": True,
     }
     rows = [
-        [_stamp(hour).replace("T", " ")[:16], *(duration_ms(p95s[name].get(hour)) for name in names)] for hour in hours
+        [label.replace("T", " "), *(duration_ms(p95s[name].get(hour)) for name in names)]
+        for hour, label in zip(hours, labels, strict=True)
     ]
     return Chart({"data": traces, "layout": layout}, Table(["Hour", *names], rows[::-1] if names else []))
 
 
-def _trace(name: str, p95: dict[datetime, float], hours: list[datetime], number: int) -> dict[str, object]:
+def _trace(name: str, p95s: list[float | None], places: list[str], number: int) -> dict[str, object]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": [_stamp(hour) for hour in hours],
-        "y": [round(p95[hour] / 1000, 3) if hour in p95 else None for hour in hours],
+        "x": places,
+        "y": [None if p95 is None else round(p95 / 1000, 3) for p95 in p95s],
         "line": {"color": f"var(--series-{number % COLORS + 1})", "width": 2},
-        "marker": {"size": 5, "opacity": [1.0] * (len(hours) - 1) + [UNFINISHED]},
+        "marker": {"size": 5, "opacity": [1.0] * (len(places) - 1) + [UNFINISHED]},
         "connectgaps": False,
         "hovertemplate": "%{y:,.2f} s",
     }
