@@ -5,6 +5,7 @@ import sqlite3
 import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -52,6 +53,7 @@ def examine() -> list[Finding]:
         _database,
         _clocks,
         _static_files,
+        _links,
         _secrets,
         _stored_secrets,
         _people,
@@ -162,6 +164,12 @@ def _static_files() -> Iterator[Finding]:
     """A host that runs only workers needs none."""
     if not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
         yield Finding(Level.NOTE, "No static files: run manage.py release if this host serves pages")
+
+
+def _links() -> Iterator[Finding]:
+    host = urlsplit(settings.AIINFRA_PUBLIC_URL).hostname or ""
+    if settings.EMAIL_HOST and demo_rules.is_loopback(host):
+        yield Finding(Level.NOTE, f"Links in emails lead to {host}, which only works here: set AIINFRA_PUBLIC_URL")
 
 
 def _clocks() -> Iterator[Finding]:

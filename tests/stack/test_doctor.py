@@ -122,6 +122,21 @@ def test_a_misspelled_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) ->
     assert "QUEUE_RETENTON_DAYS is not a setting: did you mean QUEUE_RETENTION_DAYS?" in notes
 
 
+@pytest.mark.parametrize(
+    ("mail_server", "url", "is_noted"),
+    [
+        ("mail.example.com", "http://127.0.0.1:8000/", True),
+        ("mail.example.com", "https://ai.example.com/", False),
+        ("", "http://127.0.0.1:8000/", False),
+    ],
+)
+def test_links_in_emails_that_lead_to_this_host_are_pointed_out(
+    settings: Settings, mail_server: str, url: str, is_noted: bool
+) -> None:
+    settings.EMAIL_HOST, settings.AIINFRA_PUBLIC_URL = mail_server, url
+    assert any("AIINFRA_PUBLIC_URL" in finding.text for finding in examine()) == is_noted
+
+
 def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, logged_in: Redis
 ) -> None:
