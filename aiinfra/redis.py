@@ -44,22 +44,34 @@ class ScriptCall:
 
 
 def run_together(calls: Sequence[ScriptCall]) -> list[Any]:
-    """The scripts' results, in order and in one round trip. Raises RedisError; the other scripts have run then.
+    """Run the scripts in order and in one round trip. Returns their results.
 
-    A server that does not know a script yet gets it in a further round trip.
+    A process loads a script with its first use. A server that has lost one since then gets it in another round trip,
+    and runs that script last. Raises RedisError; the other scripts have run then.
     """
     if not calls:
         return []
+    loaded = _loaded(settings.REDIS_URL)
     with redis_client().pipeline(transaction=False) as pipeline:
+        new = {call.script.sha: call.script for call in calls if call.script.sha not in loaded}
+        for script in new.values():
+            pipeline.script_load(script.script)
         for call in calls:
             pipeline.evalsha(call.script.sha, len(call.keys), *call.keys, *call.arguments)
-        results = pipeline.execute(raise_on_error=False)
+        results = pipeline.execute(raise_on_error=False)[len(new) :]
     for number, result in enumerate(results):
         if isinstance(result, NoScriptError):
             results[number] = calls[number].run()
         elif isinstance(result, Exception):
             raise result
+    loaded.update(new)
     return results
+
+
+@cache
+def _loaded(url: str) -> set[str]:  # noqa: ARG001 - one set per server
+    """Hashes of the scripts that this process has loaded there."""
+    return set()
 
 
 class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):

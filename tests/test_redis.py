@@ -1,12 +1,13 @@
 import threading
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 
 from aiinfra import redis as module
-from aiinfra.redis import bytes_client, redis_client
+from aiinfra.redis import ScriptCall, bytes_client, redis_client, run_together
 
 pytestmark = pytest.mark.usefixtures("redis_url")
 
@@ -77,3 +78,25 @@ def test_a_pool_opens_connections_as_they_are_needed(five: Redis) -> None:
     five.ping()
     five.ping()
     assert len(five.connection_pool._connections) == 1
+
+
+def appending(word: str, comment: str) -> ScriptCall:
+    """A script of its own for each comment, so that the server cannot know it."""
+    script = redis_client().register_script(f"return redis.call('APPEND', KEYS[1], ARGV[1]) -- {comment}")
+    return ScriptCall(script, ["said"], [word])
+
+
+def test_scripts_run_in_order_even_if_the_server_does_not_know_the_first_one() -> None:
+    known, new = appending("b", "known"), appending("a", uuid4().hex)
+    known.run()
+    redis_client().delete("said")
+    assert run_together([new, known]) == [1, 2]
+    assert redis_client().get("said") == "ab"
+
+
+def test_a_server_that_has_lost_a_script_gets_it_again() -> None:
+    calls = [appending("a", "first"), appending("b", "second")]
+    run_together(calls)
+    redis_client().script_flush()
+    redis_client().delete("said")
+    assert run_together(calls) == [1, 2]
