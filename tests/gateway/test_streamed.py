@@ -27,7 +27,7 @@ from tests.gateway.stepwise import USAGE, Stepwise
 from tests.gateway.streamed import DONE, KEEP_ALIVE, ask, data_of, events_of, text_of
 from tests.gateway.test_chat_waits import in_a_thread, the_request
 from tests.providers.conftest import SandboxClient
-from tests.support.costs import counted_costs
+from tests.support.costs import counted_costs, nothing_expires  # noqa: F401 - a fixture
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -278,7 +278,6 @@ def test_a_streamed_call_costs_no_more_statements_than_a_waited_one(
     index.mark_complete()
     add_shipped_prices()
     monkeypatch.setattr("aiinfra.gateway.lane.streamed_call.threading", SimpleNamespace(Thread=AtOnce))
-    monkeypatch.setattr("aiinfra.timed_cache.time", SimpleNamespace(monotonic=lambda: 0.0))  # rows stay remembered
     costs = {}
     for is_streamed in (False, True, False, True):  # the first two let the process remember rows
         with counted_costs() as counted:

@@ -1,5 +1,6 @@
 """Counts what a block of code asks of the database and of Redis: costs that are the same on a busy machine."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from redis.connection import AbstractConnection
+from redis.connection import AbstractConnection as RedisConnection
 
 from aiinfra import timed_cache
+from aiinfra.providers.adapters import parameters
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE")
@@ -40,29 +42,37 @@ class Costs:
 
 @pytest.fixture(autouse=True)
 def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that the process has read stay known for the whole test, however slow the machine is."""
+    """What the process has read stays known for the whole test, however slow the machine is."""
     now = time.monotonic()
-    monkeypatch.setattr(timed_cache, "time", SimpleNamespace(monotonic=lambda: now))
+    for module in (timed_cache, parameters):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
 
 
 @contextmanager
 def counted_costs() -> Iterator[Costs]:
-    """What this thread's database connection does in the block, and all of the process's Redis connections.
+    """What this thread does in the block. Opening a connection to Redis is not counted: the pool does it at any time.
 
     Tests that know the exact costs import `nothing_expires`, too.
     """
-    costs = Costs()
-    commit, send = connection._commit, AbstractConnection.send_packed_command
+    costs, thread, opening = Costs(), threading.get_ident(), set[int]()
+    commit, send = connection._commit, RedisConnection.send_packed_command
+    greet = RedisConnection.on_connect_check_health
 
     def counted_commit() -> None:
         costs.commits += 1
         commit()
 
-    def counted_send(self: AbstractConnection, *arguments: Any, **named: Any) -> None:
-        costs.round_trips += 1
+    def counted_send(self: RedisConnection, *arguments: Any, **named: Any) -> None:
+        costs.round_trips += threading.get_ident() == thread and id(self) not in opening
         send(self, *arguments, **named)
+
+    def uncounted_greeting(self: RedisConnection, **named: Any) -> None:
+        opening.add(id(self))
+        greet(self, **named)
+        opening.discard(id(self))
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(costs.note_statement):
         patch.setattr(connection, "_commit", counted_commit)
-        patch.setattr(AbstractConnection, "send_packed_command", counted_send)
+        patch.setattr(RedisConnection, "send_packed_command", counted_send)
+        patch.setattr(RedisConnection, "on_connect_check_health", uncounted_greeting)
         yield costs
