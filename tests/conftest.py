@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 from redis import Redis, RedisError
 
 from aiinfra import timed_cache
+from aiinfra.providers.adapters import parameters
 from aiinfra.redis import bytes_client, redis_client
 from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
@@ -145,8 +146,9 @@ def _database_is_emptied_after_tests_that_commit() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_cached_reads() -> None:
-    """What another test read is not known to this one."""
+    """What another test read is not known to this one, however soon it runs after that."""
     timed_cache.clear_all()
+    parameters._remembered.clear()
 
 
 @pytest.fixture

@@ -269,7 +269,7 @@ def test_a_client_that_left_gives_its_place_back(
 
 
 def test_there_is_one_subscription_however_many_wait(program: Caller, room: WaitingRoom) -> None:
-    waiters = [in_a_thread(lambda: ask(program, timeout=1_000)) for _ in range(2)]
+    waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
     wait_until(lambda: feed.count() == 2, "two clients to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
     with system_scope():

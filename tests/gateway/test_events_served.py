@@ -115,17 +115,18 @@ def test_pages_are_answered_while_all_places_are_taken_and_a_client_that_leaves_
 ) -> None:
     web = serve(WEB_PROCESSES="1", WEB_THREADS="3", EVENT_CLIENTS_MAX="1")
     key = Traffic(organization).key
-    with listen(web, key) as stream:
-        assert stream.next().name == "ready"
-        refused = httpx2.get(web.url + EVENTS, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-        assert httpx2.get(f"{web.url}/healthz", trust_env=False).status_code == 200
+    with httpx2.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60) as http:
+        with listen(web, key) as stream:
+            assert stream.next().name == "ready"
+            refused = http.get(web.url + EVENTS)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            assert http.get(f"{web.url}/healthz").status_code == 200
 
-    def has_place() -> bool:
-        with httpx2.stream("GET", web.url + EVENTS, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as it:
-            return bool(it.status_code == 200)
+        def has_place() -> bool:
+            with http.stream("GET", web.url + EVENTS) as it:
+                return bool(it.status_code == 200)
 
-    wait_until(has_place, "the place")
+        wait_until(has_place, "the place")
 
 
 def test_head_is_answered_at_once(serve: Callable[..., Web], organization: Organization) -> None:

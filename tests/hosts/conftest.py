@@ -11,14 +11,14 @@ import httpx2
 import pytest
 
 from tests.faults.databases import Postgres, fresh_postgres, postgres_answers, postgres_template
-from tests.faults.stack import MANAGE, Stack
+from tests.faults.stack import MANAGE, PATIENCE_S, Stack
 from tests.hosts.proxy import Proxy
 from tests.support.processes import ROOT, free_port
 
 
 @dataclass
 class Host:
-    """The settings of one host, and its address. `http` trusts no proxy and gives up after 5 s."""
+    """The settings of one host, and its address. `http` trusts no proxy."""
 
     env: dict[str, str]
     http: httpx2.Client
@@ -95,5 +95,5 @@ def host(
         "WEB_LAME_DUCK_S": "60",
         "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
     }
-    with httpx2.Client(trust_env=False, timeout=5) as http:
+    with httpx2.Client(trust_env=False, timeout=PATIENCE_S) as http:
         yield Host(settings, http)

@@ -11,11 +11,16 @@ import httpx2
 import pytest
 from pytest_django.fixtures import Settings
 
+from aiinfra.providers.adapters import sandbox_bill
 from aiinfra.providers.base import ChatCall, ProviderAttempt
 from tests.support.processes import free_port, start
 
 # Without kept connections: a reset by the sandbox must not spoil the next test's call.
-_http = httpx2.Client(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
+_http = httpx2.Client(trust_env=False, timeout=60, limits=httpx2.Limits(max_keepalive_connections=0))
+
+
+PATIENCES_S = (0.3, 3.0, 30.0)
+"""To try one after the other: a call that is given up only once it is sent. On a busy machine, that takes a while."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def sandbox(sandbox_process: str, settings: Settings) -> SandboxClient:
-    """A sandbox that behaves, and settings that send all providers there."""
+def sandbox(sandbox_process: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SandboxClient:
+    """A sandbox that behaves, and settings that send all providers there. It may take its time to tell of bills."""
+    monkeypatch.setattr(sandbox_bill, "LOOK_UP_TIMEOUT_S", 60.0)
     settings.SANDBOX_URL = sandbox_process
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
     client = SandboxClient(sandbox_process)

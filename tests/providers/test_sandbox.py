@@ -245,7 +245,7 @@ def test_a_bad_request_is_refused_and_not_billed(sandbox: SandboxClient, path: s
 
 
 def test_a_call_without_a_key_is_refused(sandbox: SandboxClient) -> None:
-    assert httpx2.post(f"{sandbox.url}{CHAT}", json=question(), trust_env=False).status_code == 401
+    assert httpx2.post(f"{sandbox.url}{CHAT}", json=question(), timeout=60, trust_env=False).status_code == 401
 
 
 def test_it_starts_under_uvicorn_with_latency_from_the_environment() -> None:

@@ -23,12 +23,12 @@ from tests.support.processes import free_port, start
     ],
 )
 def test_the_book_cannot_be_changed_from_outside(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
-    assert httpx2.request(method, f"{sandbox.url}{path}", trust_env=False).status_code == status
+    assert httpx2.request(method, f"{sandbox.url}{path}", timeout=60, trust_env=False).status_code == status
 
 
 def test_the_page_says_sandbox_and_shows_the_last_calls_escaped(sandbox: SandboxClient) -> None:
     sandbox.post(CHAT, question(model="<script>"))
-    page = httpx2.get(f"{sandbox.url}/", trust_env=False)
+    page = httpx2.get(f"{sandbox.url}/", timeout=60, trust_env=False)
     assert page.headers["content-type"].startswith("text/html")
     assert "This is a sandbox" in page.text
     assert "&lt;script&gt;" in page.text

@@ -14,6 +14,7 @@ from redis.connection import AbstractConnection as RedisConnection
 
 from aiinfra import timed_cache
 from aiinfra.providers.adapters import parameters
+from cache_app.embedding import vector_cache
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE")
@@ -42,9 +43,9 @@ class Costs:
 
 @pytest.fixture(autouse=True)
 def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the process has read stays known for the whole test, however slow the machine is."""
+    """What the process has read stays known, and no embedding takes long, however busy the machine is."""
     now = time.monotonic()
-    for module in (timed_cache, parameters):
+    for module in (timed_cache, parameters, vector_cache):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
 
 

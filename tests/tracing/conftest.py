@@ -14,7 +14,8 @@ from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fi
 from tests.support.collector import Collector, SentSpan, collecting
 from tests.support.processes import wait_until
 
-LAST_EXPORT_S = 30.0
+LAST_EXPORT_S = 120.0
+"""The machine may be busy. An export that times out is repeated, so its spans could arrive twice."""
 
 Sent = Callable[..., dict[str, SentSpan]]
 
@@ -24,6 +25,7 @@ def collector(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     with collecting() as found:
         settings.TRACING = True
         settings.TRACES_ENDPOINT = f"{found.url}/v1/traces"
+        settings.TRACES_TIMEOUT_S = LAST_EXPORT_S
         monkeypatch.setattr(sdk, "_provider", None)
         yield found
         found.is_open.set()

@@ -44,8 +44,8 @@ class Served:
         self.listener.close()
 
     def connect(self) -> socket.socket:
-        """A client's socket, which gives up after ten seconds."""
-        return socket.create_connection(("127.0.0.1", self.port), 10)
+        """A client's socket, which gives up after a minute."""
+        return socket.create_connection(("127.0.0.1", self.port), 60)
 
     def ask(self, text: bytes) -> bytes:
         """Everything that comes back on a connection that the server closes."""

@@ -25,7 +25,7 @@ def threads() -> Iterator[Counted]:
     """Two threads."""
     fresh = Counted(2)
     yield fresh
-    fresh.shutdown(timeout=5)
+    fresh.shutdown(timeout=60)
     assert not fresh.threads
 
 
