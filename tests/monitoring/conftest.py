@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -21,11 +21,17 @@ from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def waiting(organization: Organization) -> Callable[..., None]:
+def began() -> datetime:
+    """When the test began: its waits and its rounds of the alert manager are counted from here, however slow it is."""
+    return timezone.now()
+
+
+@pytest.fixture
+def waiting(organization: Organization, began: datetime) -> Callable[..., None]:
     """A request that has waited for some seconds; the further arguments are its columns."""
 
     def make(seconds: float, **columns: object) -> None:
-        at = timezone.now() - timedelta(seconds=seconds)
+        at = began - timedelta(seconds=seconds)
         defaults = {"organization": organization, "provider": "openai", "model": "gpt-4"}
         with system_scope():
             AIRequest.objects.create(**{**defaults, "created_at": at, "not_before": at, **columns})
@@ -52,6 +58,6 @@ def healthy(program: Caller, worker: Callable[..., None]) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def watched() -> Watch:
+def watched(began: datetime) -> Watch:
     """The alert manager's rounds, on a clock of the test."""
-    return Watch()
+    return Watch(began)

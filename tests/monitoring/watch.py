@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from aiinfra.monitoring.alert_checks import check_alerts
 from aiinfra.notifications.channels import add_channel
 from aiinfra.notifications.models import Delivery
@@ -20,8 +18,8 @@ Waiting = Callable[..., None]
 class Watch:
     """Checks every 30 seconds of its own clock."""
 
-    def __init__(self) -> None:
-        self.now = timezone.now()
+    def __init__(self, now: datetime) -> None:
+        self.now = now
 
     def look(self, times: int = 1, *, apart_s: float = 30) -> None:
         for _ in range(times):
