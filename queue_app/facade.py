@@ -18,7 +18,9 @@ from queue_app.processing.provider_call import OutcomeUnstoredError
 from queue_app.processing.turn import Turn
 from queue_app.python_api import AIRequestQueue, EnqueueOptions, QueuedRequest, RequestNotFoundError
 from queue_app.queries import (
+    Conversation,
     RequestStatus,
+    conversations_of,
     ended_among,
     first_with_key,
     has_ended,
@@ -54,6 +56,7 @@ __all__ = [
     "AIRequest",
     "AIRequestQueue",
     "CacheMissError",
+    "Conversation",
     "DirectCall",
     "DryRun",
     "EnqueueOptions",
@@ -80,6 +83,7 @@ __all__ = [
     "aggregate",
     "cancel_live",
     "check_webhook",
+    "conversations_of",
     "dry_run",
     "embed",
     "ended_among",

@@ -122,6 +122,30 @@ def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
     )
 
 
+@dataclass(frozen=True)
+class Conversation:
+    """What was said up to and including the answer of a completed request."""
+
+    request_id: UUID
+    messages: list[dict[str, Any]]
+    response: dict[str, Any]
+
+
+def conversations_of(request_ids: Iterable[UUID], api_key_id: int | None) -> list[Conversation]:
+    """Those of completed requests in scope that an API key has sent in OpenAI's dialect, as long as content is kept.
+
+    One query. None for a caller without a key.
+    """
+    rows = RequestContent.objects.filter(
+        request_id__in=list(request_ids),
+        request__api_key_id=api_key_id,
+        request__api_key__isnull=False,
+        request__status=Status.COMPLETED,
+    )
+    read = [(row.request_id, unpack(row.call), unpack(row.response)) for row in rows if row.response]
+    return [Conversation(id_, call["messages"], answer) for id_, call, answer in read if "dialect" not in call]
+
+
 def _position(request: AIRequest) -> int | None:
     if request.status != Status.PENDING or request.leader_id is not None:
         return None

@@ -1,6 +1,8 @@
 """Headers of the doors: what a client can ask for besides the vendor's body, and what it learns about its call."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from aiinfra.api import parse
 from aiinfra.failures import ApiError
 from aiinfra.money import dollars
 from cost_app import create_cost_optimizer
-from queue_app.api import DRY_RUN, CallOptions
+from queue_app.api import DRY_RUN, CallOptions, contract_errors
 from queue_app.facade import AIRequest, RequestStatus
 
 cost_optimizer = create_cost_optimizer()
@@ -23,14 +25,16 @@ TAGS = ("x-aiinfra-tags", "x-litellm-tags")
 WEBHOOK = "x-aiinfra-webhook"
 PRIORITY, CACHE = "x-aiinfra-priority", "x-aiinfra-cache"
 ALL = (PRIORITY, CACHE, *TAGS, *TIMEOUTS, WEBHOOK, DRY_RUN)
+OF_FIELDS = {"priority": PRIORITY, "cache": CACHE, "tags": TAGS[0], "webhook": WEBHOOK}
+"""Fields of a call that come from a header, which errors name."""
 MS = 1000
 
 
 def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
     """The options of a call: the vendor's body in `fields`, and our headers. Raises ApiError 400."""
     given = {
-        "priority": request.headers.get(PRIORITY),
-        "cache": request.headers.get(CACHE),
+        "priority": _lower(request, PRIORITY),
+        "cache": _lower(request, CACHE),
         "tags": _tags(request),
         "webhook": request.headers.get(WEBHOOK),
         "timeout": _timeout_ms(request),
@@ -39,6 +43,17 @@ def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
     options = parse(CallOptions, {**fields, **asked}, strict=True)
     assert isinstance(options, CallOptions)  # noqa: S101 - for the type checker
     return options
+
+
+@contextmanager
+def door_errors() -> Iterator[None]:
+    """The queue's errors as the contract's, with the name of the header for a field that comes from one."""
+    try:
+        with contract_errors():
+            yield
+    except ApiError as error:
+        error.param = OF_FIELDS.get((error.param or "").split(".")[0], error.param)
+        raise
 
 
 def asked_in_headers(request: HttpRequest) -> dict[str, str]:
@@ -50,6 +65,11 @@ def _tags(request: HttpRequest) -> list[str] | None:
     """Comma-separated, as LiteLLM has them."""
     text = next(filter(None, map(request.headers.get, TAGS)), None)
     return None if text is None else [tag.strip() for tag in _unicode(text).split(",") if tag.strip()]
+
+
+def _lower(request: HttpRequest, name: str) -> str | None:
+    value = request.headers.get(name)
+    return None if value is None else value.lower()
 
 
 def _unicode(header: str) -> str:

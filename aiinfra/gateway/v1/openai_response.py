@@ -10,9 +10,30 @@ from queue_app.facade import AIRequest, RequestStatus
 
 CUT_OFF = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an incomplete answer, in the words of the Responses API."""
-ECHOED = ("instructions", "metadata", "parallel_tool_calls", "tool_choice", "tools", "top_p", "temperature")
+ECHOED = (
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "reasoning",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "truncation",
+)
 """Parameters that a response repeats, with their defaults."""
-DEFAULTS: Mapping[str, Any] = {"metadata": {}, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+DEFAULTS: Mapping[str, Any] = {
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "reasoning": {"effort": None, "summary": None},
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "truncation": "disabled",
+}
 
 
 def envelope_of(request: AIRequest, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,13 +57,13 @@ def response_of(status: RequestStatus, asked: Mapping[str, Any], tools: Tools) -
     return {
         **envelope_of(status.request, answering_model(status), asked),
         "status": "incomplete" if cut_off else "completed",
-        "output": _output(message_of(answer), status.request.id.hex, tools),
+        "output": output_of(message_of(answer), status.request.id.hex, tools),
         "usage": usage_of(status.usage or TokenUsage()),
         "incomplete_details": {"reason": cut_off} if cut_off else None,
     }
 
 
-def _output(message: Mapping[str, Any], name: str, tools: Tools) -> list[dict[str, Any]]:
+def output_of(message: Mapping[str, Any], name: str, tools: Tools) -> list[dict[str, Any]]:
     """The items of an answer: reasoning, the message, calls of tools."""
     items: list[dict[str, Any]] = []
     if reasoning := message.get("reasoning_content"):

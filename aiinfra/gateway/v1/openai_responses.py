@@ -7,20 +7,27 @@ from pydantic import BaseModel, ConfigDict
 
 from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import headers_of, options_from
+from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, json_of
 from aiinfra.gateway.v1.dry_run import quoted
+from aiinfra.gateway.v1.earlier_responses import messages_before, with_references
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_body import ResponsesRequest
-from aiinfra.gateway.v1.responses_input import messages_of, name_as_sent, parameters_of
+from aiinfra.gateway.v1.responses_input import (
+    Message,
+    Origins,
+    messages_of,
+    name_as_sent,
+    parameters_of,
+)
 from aiinfra.gateway.v1.responses_stream import ResponseStream
 from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.python_api import InvalidValueError
-from queue_app.api import contract_errors, is_dry_run, submission_of
+from queue_app.api import DRY_RUN_HEADER, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 
@@ -40,7 +47,7 @@ class Response(BaseModel):
 def submission_from(call: ApiCall, body: ResponsesRequest) -> tuple[Submission, Tools]:
     """The call as the queue knows it, and its tools. Raises ApiError and InvalidValueError for what cannot be sent."""
     try:
-        messages, origins = messages_of(body.instructions, body.items)
+        messages, origins = _conversation(body, call.principal.api_key_id)
         tools = Tools(body.offered)
         parameters = parameters_of(body.parameters, tools.functions)
     except CallRejectedError as error:
@@ -61,10 +68,24 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> tuple[Submission, 
         raise InvalidValueError(name_as_sent(error.field, origins), error.message) from None
 
 
+def _conversation(body: ResponsesRequest, api_key_id: int | None) -> tuple[list[Message], Origins]:
+    """The messages, after those of the response that the call continues, and where they come from."""
+    items = body.items if isinstance(body.items, str) else with_references(body.items, api_key_id)
+    messages, origins = messages_of(body.instructions, items)
+    if body.previous_response_id is None:
+        return messages, origins
+    has_instructions = bool(body.instructions)
+    before = messages_before(body.previous_response_id, api_key_id, with_instructions=has_instructions)
+    at = int(has_instructions)
+    messages[at:at] = before
+    origins[at:at] = [("previous_response_id",)] * len(before)
+    return messages, origins
+
+
 def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a call on the same connection."""
     asked = body.sent
-    with contract_errors():
+    with door_errors():
         submission, tools = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -84,6 +105,7 @@ responses_endpoint = OpenAIDoor(
             "Create a response (OpenAI)",
             once="own",
             door="responses",
+            headers=(DRY_RUN_HEADER,),
         )
     }
 )

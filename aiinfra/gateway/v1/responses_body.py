@@ -38,6 +38,7 @@ class Item(Shape):
     """A message, a call of a tool, its output, further tools, or reasoning."""
 
     type: str | None = None
+    id: str | None = None
     role: Literal["system", "developer", "user", "assistant"] | None = None
     content: str | list[ItemPart] | None = None
     call_id: str | None = None
@@ -84,6 +85,7 @@ class ResponsesRequest(OpenBody):
     model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
     input: Annotated[str, StringConstraints(min_length=1)] | Annotated[list[Item], Field(min_length=1)]
     instructions: str | None = None
+    previous_response_id: str | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     service_tier: Literal["auto", "default", "flex", "priority"] | None = None
@@ -132,6 +134,7 @@ NOT_PARAMETERS = frozenset(
         "model",
         "input",
         "instructions",
+        "previous_response_id",
         "max_output_tokens",
         "temperature",
         "service_tier",

@@ -1,4 +1,4 @@
-"""A request to OpenAI's Responses API as chat messages and parameters. Nothing is stored between calls."""
+"""A request to OpenAI's Responses API as chat messages and parameters."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,10 @@ SAME = frozenset(
     }
 )
 """Parameters with the same name and meaning in chat completions."""
-WITHOUT_EFFECT = frozenset({"store", "truncation", "client_metadata"})
-"""Parameters about what is kept at OpenAI. A prompt that is too long is refused, whatever `truncation` says."""
+WITHOUT_EFFECT = frozenset({"store", "truncation", "client_metadata", "max_tool_calls"})
+"""Parameters about what is kept at OpenAI, and about tools that OpenAI runs. A prompt that is too long is refused,
+whatever `truncation` says.
+"""
 LOGPROBS = "message.output_text.logprobs"
 """The one thing to `include` that these answers could have. All others are parts of items that are never returned."""
 REASONING = frozenset({"effort", "summary", "generate_summary", "context"})
@@ -33,7 +35,8 @@ ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 TEXT_PARTS = ("input_text", "output_text", "text")
 NAMES = {"response_format": "text.format", "reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
 """Parameters of chat completions, and their names here."""
-CANNOT = "This is not supported: calls are stateless and are made as chat completions."
+CANNOT = "This is not supported: aiinfra makes the call as a chat completion."
+PARTS_ONLY = "Only text and images with an image_url are supported."
 
 Message = dict[str, Any]
 
@@ -163,7 +166,7 @@ def _called(item: Mapping[str, Any], path: Path) -> dict[str, Any]:
     given = "input" if item["type"] == "custom_tool_call" else "arguments"
     _require(item, ("call_id", "name", given), path)
     if not isinstance(item[given], str):
-        raise CallRejectedError((*path, given), "Input should be a valid string")
+        raise CallRejectedError((*path, given), "This must be a string.")
     name = function_name(item["name"], item.get("namespace"))
     return {"name": name, "arguments": item[given] if given == "arguments" else json.dumps({"input": item[given]})}
 
@@ -180,7 +183,7 @@ def _result(item: Mapping[str, Any], path: Path) -> Any:
 def _require(item: Mapping[str, Any], names: Iterable[str], path: Path) -> None:
     for name in names:
         if item.get(name) is None:
-            raise CallRejectedError((*path, name), "Field required")
+            raise CallRejectedError((*path, name), "This field is required.")
 
 
 def _content(content: object, path: Path) -> Any:
@@ -200,4 +203,4 @@ def _part(part: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if kind == "input_image" and part.get("image_url"):
         detail = {"detail": part["detail"]} if part.get("detail") else {}
         return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}
-    raise CallRejectedError((*path, "type"), CANNOT)
+    raise CallRejectedError((*path, "type"), PARTS_ONLY)
