@@ -119,6 +119,8 @@ def first_error(root: object) -> tuple[str, str] | None:
             return path, "This is nested too deeply or has too many members."
         if problem := _problem_of(value):
             return path, problem
+        if _are_tokens(value):
+            continue
         pending.extend(_children_of(value, path, depth + 1))
     return None
 
@@ -133,6 +135,13 @@ def _problem_of(value: object) -> str | None:
     if isinstance(value, int) and abs(value) > INTEGER_MAX:
         return "Whole numbers must fit into 64 bits."
     return None
+
+
+def _are_tokens(value: object) -> bool:
+    """Whether this is an array of nothing but small integers. It counts as one value: texts to embed may be sent as
+    their tokens, hundreds of thousands in one request.
+    """
+    return isinstance(value, list) and set(map(type, value)) == {int} and max(max(value), -min(value)) <= INTEGER_MAX
 
 
 def _is_unicode(text: str) -> bool:

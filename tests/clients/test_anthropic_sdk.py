@@ -1,5 +1,7 @@
 """The official `anthropic` client, unchanged but for address and key."""
 
+from typing import Any
+
 import anthropic
 import pytest
 
@@ -84,3 +86,23 @@ def test_errors_are_the_sdk_s_own(product: str, anthropic_client: anthropic.Anth
             messages=ASKED,  # type: ignore[arg-type]
             extra_body={"mcp_servers": [{"type": "url"}]},
         )
+
+
+def test_search_results_reach_claude_as_they_were_sent(anthropic_client: anthropic.Anthropic) -> None:
+    found: Any = {
+        "type": "search_result",
+        "source": "https://example.com/guide",
+        "title": "A guide",
+        "content": [{"type": "text", "text": "Water the roses."}],
+        "citations": {"enabled": True},
+    }
+    result: Any = {"type": "tool_result", "tool_use_id": "t1", "content": [found]}
+    asked: Any = [
+        {"role": "user", "content": [found, {"type": "text", "text": "What does it say?"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "search", "input": {}}]},
+        {"role": "user", "content": [result]},
+    ]
+    answered = anthropic_client.messages.create(model=CLAUDE, max_tokens=50, messages=asked)
+    assert answered.content
+    with system_scope():
+        assert unpack(RequestContent.objects.get().call)["messages"] == asked

@@ -137,7 +137,7 @@ def _check_part(part: Mapping[str, Any], path: Path) -> None:
     if kind not in (*PARTS, *BLOCKS):
         raise CallRejectedError((*path, "type"), "Content parts of this type are not supported.")
     if kind in ("text", "refusal") and not isinstance(part.get(kind), str):
-        raise CallRejectedError((*path, kind), "Field required")
+        raise CallRejectedError((*path, kind), "This field is required.")
     if kind == "image_url":
         _check_url(part.get("image_url"), (*path, "image_url"))
     if kind == REFERENCE:
@@ -145,6 +145,8 @@ def _check_part(part: Mapping[str, Any], path: Path) -> None:
     if kind in TOOL_CHANGES:
         _check_change(part.get("tool"), (*path, "tool"))
     source = part.get("source")
+    if kind == "image" and isinstance(source, str):
+        raise CallRejectedError((*path, "source"), "This must be an object.")
     if kind == "document" and (not isinstance(source, Mapping) or source.get("type") not in DOCUMENT_SOURCES):
         raise CallRejectedError((*path, "source"), "Only documents with their text are supported.")
 
@@ -164,7 +166,7 @@ def _check_change(tool: object, path: Path) -> None:
 
 def _require_name(holder: Mapping[str, Any], name: str, path: Path) -> None:
     if not isinstance(holder.get(name), str):
-        raise CallRejectedError((*path, name), "Field required")
+        raise CallRejectedError((*path, name), "This field is required.")
 
 
 def _check_url(image: object, path: Path) -> None:
@@ -178,8 +180,8 @@ def _objects(value: object, path: Path) -> list[Mapping[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list | tuple):
-        raise CallRejectedError(path, "Input should be an array.")
+        raise CallRejectedError(path, "This must be an array.")
     for index, each in enumerate(value):
         if not isinstance(each, Mapping):
-            raise CallRejectedError((*path, index), "Input should be an object.")
+            raise CallRejectedError((*path, index), "This must be an object.")
     return list(value)

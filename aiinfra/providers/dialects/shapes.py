@@ -75,7 +75,8 @@ class InnerPart(Shape):
     text: str | None = None
     refusal: str | None = None
     image_url: _Url | None = None
-    source: _Source | None = None
+    source: str | _Source | None = None
+    """Only of a search result, it is a text."""
     cache_control: Object | None = None
     id: str | None = None
     name: str | None = None
