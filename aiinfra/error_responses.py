@@ -1,6 +1,7 @@
 """Error responses: for programs in the shape that the clients of the URL expect, for people as pages."""
 
 import sys
+from typing import Any
 
 import pydantic_core
 from django.http import HttpRequest, HttpResponse
@@ -27,15 +28,20 @@ def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> 
 
     `path` is the endpoint whose shape it has, if that is not the URL of the request.
     """
-    request_id = getattr(request, "request_id", None)
     path = path or request.path
+    body = body_for(path, error, getattr(request, "request_id", None))
+    status = vendor_errors.anthropic_status(error) if path.startswith(ANTHROPIC_DOOR) else error.status
+    retry = vendor_errors.retry_headers(error) if path.startswith(OPENAI_DOORS) else {}
+    return _json(body, status, {**retry, **error.headers})
+
+
+def body_for(path: str, error: ApiError, request_id: str | None) -> dict[str, Any]:
+    """The error in the shape that the clients of a URL path expect."""
     if path.startswith(ANTHROPIC_DOOR):
-        headers = {**vendor_errors.retry_headers(error), **error.headers}
-        return _json(vendor_errors.anthropic_body(error, request_id), vendor_errors.anthropic_status(error), headers)
+        return vendor_errors.anthropic_body(error, request_id)
     if path.startswith(OPENAI_DOORS):
-        headers = {**vendor_errors.retry_headers(error), **error.headers}
-        return _json(vendor_errors.openai_body(error), error.status, headers)
-    return _json(_own_body(error, request_id), error.status, error.headers)
+        return vendor_errors.openai_body(error)
+    return _own_body(error, request_id)
 
 
 def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -57,10 +63,10 @@ def handle_500(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=500)
 
 
-def _own_body(error: ApiError, request_id: str | None) -> dict[str, object]:
+def _own_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
     param = printable_path(error.param) if error.param else None
     return {"error": {"type": error.kind, "message": error.message, "param": param, "requestId": request_id}}
 
 
-def _json(body: dict[str, object], status: int, headers: dict[str, str]) -> HttpResponse:
+def _json(body: dict[str, Any], status: int, headers: dict[str, str]) -> HttpResponse:
     return HttpResponse(pydantic_core.to_json(body), status=status, content_type="application/json", headers=headers)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
-CREDENTIAL_LENGTH = 52
 SCHEME = "bearer "
 
 
@@ -27,12 +26,10 @@ class Credential:
 
 
 def parse(header_value: object) -> Credential | None:
-    """Parse `Bearer <key>`; None unless the checksum is right."""
-    if not isinstance(header_value, str) or len(header_value) != len(SCHEME) + CREDENTIAL_LENGTH:
+    """Parse `Bearer <key>`, with any blanks between and around them; None unless the checksum is right."""
+    if not isinstance(header_value, str) or header_value[: len(SCHEME)].lower() != SCHEME:
         return None
-    if header_value[: len(SCHEME)].lower() != SCHEME:
-        return None
-    text = header_value[len(SCHEME) :]
+    text = header_value[len(SCHEME) :].strip(" ")
     match = CREDENTIAL.fullmatch(text)
     if match is None or checksum(text[:-7]) != match[3]:
         return None

@@ -15,6 +15,8 @@ from aiinfra.gateway.pages.reference import shown, whole_reference
 from aiinfra.gateway.pages.reference_schema import example_of, fields_of, type_of
 from aiinfra.openapi import document, find_endpoints
 from aiinfra.tenants.models import User
+from queue_app.api import DRY_RUN
+from tests.api.support import COMPLETIONS, EMBEDDINGS, MESSAGES_DOOR, RESPONSES
 
 Browser = Callable[[User], Client]
 
@@ -44,10 +46,21 @@ def test_every_operation_has_its_permission_and_all_its_fields() -> None:
             operation = known[endpoint.address, entry.method, entry.action]
             names = {each.alias or name for name, each in operation.payload.model_fields.items()}
             assert operation.permission in entry.permission
+            assert [each.name for each in entry.headers] == [each.name for each in operation.headers]
             assert entry.example_form or {each.name for each in entry.fields} == names
     assert len({each.anchor for endpoint in whole_reference().endpoints for each in endpoint.operations}) == sum(
         len(endpoint.operations) for endpoint in whole_reference().endpoints
     )
+
+
+def test_a_call_that_can_be_quoted_says_so(page: str) -> None:
+    quoted = {
+        endpoint.address
+        for endpoint in whole_reference().endpoints
+        if any(each.name == DRY_RUN for entry in endpoint.operations for each in entry.headers)
+    }
+    assert quoted == {"/api/ai/chat", "/api/ai/queue", COMPLETIONS, RESPONSES, MESSAGES_DOOR, EMBEDDINGS}
+    assert page.count(f"<code>{DRY_RUN}</code>") == len(quoted)
 
 
 def test_every_link_within_the_page_leads_somewhere(page: str) -> None:

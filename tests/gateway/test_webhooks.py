@@ -121,7 +121,7 @@ def test_a_key_s_webhook_stops_no_call_of_an_organization_without_a_secret(hooke
 def test_a_url_that_nothing_can_be_sent_to_is_refused_by_its_field(program: Caller, url: str) -> None:
     refused(program.post(QUEUE, enqueue_body(webhook=url)), 400, "webhook")
     response = program.post(COMPLETIONS, V1_BODIES[COMPLETIONS], **{"x-aiinfra-webhook": url})
-    assert (response.status_code, error_of(response)["param"]) == (400, "webhook")
+    assert (response.status_code, error_of(response)["param"]) == (400, "x-aiinfra-webhook")
 
 
 @pytest.mark.usefixtures("nothing_stored")

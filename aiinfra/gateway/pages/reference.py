@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from aiinfra.api import Endpoint, Operation
+from aiinfra.api import Endpoint, Header, Operation
 from aiinfra.gateway.pages.reference_schema import Field, Schemas, example_of, fields_of, name_of, type_of
 from aiinfra.openapi import BODY_ERRORS, ERRORS, REF, ErrorOut, find_endpoints
 from aiinfra.tenants.access import MemberRequest, permission_required
@@ -42,6 +42,7 @@ class OperationEntry:
     summary: str
     permission: str
     fields: list[Field]
+    headers: list[Field]
     answers: list[tuple[int, str]]
     example_address: str
     """With its query, if the operation has one."""
@@ -155,11 +156,16 @@ def _operation(
         summary=operation.summary,
         permission=" or ".join([operation.permission, *operation.or_permissions]),
         fields=[] if form else fields_of(schema),
+        headers=[_header(each) for each in operation.headers],
         answers=[(status, names[model]) for status, model in operation.results],
         example_address=_address(address, payload) if method == "GET" else address,
         example_body="" if form or method == "GET" else json.dumps(payload),
         example_form=form,
     )
+
+
+def _header(header: Header) -> Field:
+    return Field(header.name, header.schema["type"], is_required=False, description=header.description, models=())
 
 
 def _address(address: str, payload: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
 from aiinfra.gateway.v1.anthropic_message import message_from
 from aiinfra.gateway.v1.anthropic_stream import MessageStream
-from aiinfra.gateway.v1.call_headers import headers_of, options_from
+from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
 from aiinfra.gateway.v1.door import OpenBody, json_of
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
@@ -24,7 +24,7 @@ from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
-from queue_app.api import MessageWithText, check_model, contract_errors, is_dry_run, submission_of
+from queue_app.api import DRY_RUN_HEADER, MessageWithText, check_model, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 PASSED_ON = ("anthropic-beta", "anthropic-version")
@@ -87,7 +87,7 @@ def submission_from(call: ApiCall, body: MessagesRequest) -> Submission:
 
 def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a call on the same connection."""
-    with contract_errors():
+    with door_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -119,6 +119,7 @@ messages_endpoint = AnthropicDoor(
             "Create a message (Anthropic)",
             once="own",
             door="messages",
+            headers=(DRY_RUN_HEADER,),
         )
     }
 )

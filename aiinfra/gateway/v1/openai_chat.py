@@ -6,7 +6,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
-from aiinfra.gateway.v1.call_headers import headers_of, options_from
+from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
 from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, StreamOptions, json_of
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
@@ -14,7 +14,7 @@ from aiinfra.gateway.v1.openai_chat_stream import ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
-from queue_app.api import Message, contract_errors, is_dry_run, submission_of
+from queue_app.api import DRY_RUN_HEADER, Message, is_dry_run, submission_of
 from queue_app.facade import Submission
 
 Limit = Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS]
@@ -63,7 +63,7 @@ def submission_from(call: ApiCall, body: ChatCompletionRequest) -> Submission:
 
 def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a chat call on the same connection."""
-    with contract_errors():
+    with door_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -84,6 +84,7 @@ chat_completions_endpoint = OpenAIDoor(
             "Create a chat completion (OpenAI)",
             once="own",
             door="chat_completions",
+            headers=(DRY_RUN_HEADER,),
         )
     }
 )

@@ -2,8 +2,9 @@
 
 import json
 import re
+from typing import Any
 
-FOR_PROGRAMS = re.compile(rb"\s*[A-Z]+ /+(api|v1)/")
+FOR_PROGRAMS = re.compile(rb"\s*[A-Za-z]+ (https?://[^/\s]*)?/+(?P<path>(api|v1)/\S*)")
 
 
 class Refusal:
@@ -16,13 +17,15 @@ class Refusal:
         self.reason = reason
         self._kind = kind
         self._message = message
-        self._is_for_program = FOR_PROGRAMS.match(start) is not None
+        asked = FOR_PROGRAMS.match(start)
+        self._path = f"/{asked['path'].decode('latin-1')}" if asked else ""
+        """Of a request for programs."""
         self._retry_after_s = retry_after_s
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:  # noqa: ARG002
         """Status line, headers, and body, as waitress asks for them."""
         headers = [
-            ("Content-Type", "application/json" if self._is_for_program else "text/plain; charset=utf-8"),
+            ("Content-Type", "application/json" if self._path else "text/plain; charset=utf-8"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
         ]
@@ -38,10 +41,13 @@ class Refusal:
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     def _body(self) -> bytes:
-        if not self._is_for_program:
-            return f"{self._message}\n".encode()
-        error = {"type": self._kind, "code": self._kind, "message": self._message, "param": None, "requestId": None}
-        return json.dumps({"error": error}).encode()
+        return json.dumps(self._error()).encode() if self._path else f"{self._message}\n".encode()
+
+    def _error(self) -> dict[str, Any]:
+        from aiinfra.error_responses import body_for  # gunicorn imports this module before Django is set up
+        from aiinfra.failures import ApiError
+
+        return body_for(self._path, ApiError(self.code, self._kind, self._message), None)
 
 
 def malformed(message: str, start: bytes) -> Refusal:

@@ -8,6 +8,7 @@ import pytest
 
 from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.stack.web.connection import Connection
+from aiinfra.stack.web.refusals import too_large
 from aiinfra.stack.web.request import HEAD_BYTES_MAX
 from tests.stack.web.conftest import Served, read_all
 
@@ -84,7 +85,7 @@ def test_another_transfer_encoding_is_refused(served: Served, header: bytes) -> 
     assert status_of(response) in {400, 501}
 
 
-@pytest.mark.parametrize("path", ["/a", "/api/ai/chat", "/v1/nothing"])
+@pytest.mark.parametrize("path", ["/a", "/api/ai/chat"])
 def test_a_large_body_is_refused_by_its_announced_length(served: Served, path: str) -> None:
     length = BODY_BYTES_MAX + 1
     response = served.ask(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nx".encode())
@@ -94,6 +95,23 @@ def test_a_large_body_is_refused_by_its_announced_length(served: Served, path: s
         return
     error = json.loads(body_of(response))["error"]
     assert (error["type"], error["param"], error["requestId"]) == ("too_large", None, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "type_", "members"),
+    [
+        (b"POST /v1/nothing", "invalid_request_error", {"error"}),
+        (b"post //v1/chat/completions", "invalid_request_error", {"error"}),
+        (b"POST http://a/v1/chat/completions", "invalid_request_error", {"error"}),
+        (b"POST /v1/messages?beta=true", "request_too_large", {"type", "error", "request_id"}),
+    ],
+)
+def test_a_refusal_has_the_shape_of_its_endpoint(served: Served, line: bytes, type_: str, members: set[str]) -> None:
+    body = too_large(BODY_BYTES_MAX, line + b" HTTP/1.1\r\n").to_response()[2]
+    found = json.loads(body)
+    assert (found["error"]["type"], set(found)) == (type_, members)
+    head = line.upper().replace(b"/V1", b"/v1") + b" HTTP/1.1\r\nHost: a\r\nX: "
+    assert status_of(served.ask(head + b"x" * HEAD_BYTES_MAX + b"\r\n\r\n")) == 431
 
 
 def test_the_largest_body_is_accepted(served: Served) -> None:

@@ -1,0 +1,64 @@
+"""Headers as clients and proxies send them: of the key, and of aiinfra's own options."""
+
+import pytest
+
+from tests.api.support import (
+    COMPLETIONS,
+    COUNT_TOKENS,
+    MESSAGES,
+    MESSAGES_DOOR,
+    MODELS,
+    Caller,
+    error_of,
+)
+
+COUNTED = {"model": "claude-haiku-4-5", "messages": MESSAGES}
+CALL = {"model": "gpt-4", "messages": MESSAGES, "max_tokens": 50}
+DRY = {"x-aiinfra-dry-run": "true"}
+
+
+def key_of(program: Caller) -> str:
+    return program.headers["Authorization"].removeprefix("Bearer ")
+
+
+@pytest.mark.parametrize("other", ["", "Bearer", "Basic eDp5", "Token x", "Digest username=x"])
+def test_a_key_in_x_api_key_counts_beside_another_scheme(program: Caller, other: str) -> None:
+    """Which a proxy in front of aiinfra may need."""
+    stranger = Caller()
+    headers = {"Authorization": other, "x-api-key": key_of(program)}
+    assert stranger.post(COUNT_TOKENS, COUNTED, **headers).status_code == 200
+    assert stranger.client.get(MODELS, headers=headers).status_code == 200
+
+
+def test_a_bearer_key_counts_before_x_api_key(program: Caller) -> None:
+    assert program.post(COUNT_TOKENS, COUNTED, **{"x-api-key": "x"}).status_code == 200
+    stranger = Caller()
+    wrong = {"Authorization": "Bearer x", "x-api-key": key_of(program)}
+    assert stranger.post(COUNT_TOKENS, COUNTED, **wrong).status_code == 401
+
+
+def test_the_case_of_an_option_does_not_matter(program: Caller) -> None:
+    for name, value in (("x-aiinfra-priority", "HIGH"), ("x-aiinfra-cache", "Bypass"), ("x-aiinfra-dry-run", "True")):
+        assert program.post(COMPLETIONS, CALL, **{**DRY, name: value}).status_code == 200, name
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize("door", [COMPLETIONS, MESSAGES_DOOR])
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-aiinfra-priority", "urgent"),
+        ("x-aiinfra-cache", "no"),
+        ("x-aiinfra-tags", "x" * 65),
+        ("x-aiinfra-tags", ",".join(map(str, range(30)))),
+        ("x-aiinfra-webhook", "ftp://example.com"),
+        ("x-aiinfra-timeout", "600"),
+        ("x-aiinfra-dry-run", "maybe"),
+    ],
+)
+def test_a_wrong_option_is_named_as_it_was_sent(program: Caller, door: str, header: str, value: str) -> None:
+    body = CALL if door == COMPLETIONS else {**COUNTED, "max_tokens": 50}
+    response = program.post(door, body, **{header: value})
+    assert response.status_code == 400
+    error = error_of(response)
+    assert error.get("param") == header or error["message"].startswith(f"{header}: ")
