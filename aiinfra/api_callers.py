@@ -67,7 +67,7 @@ def in_organization(principal: Principal, slug: object, request: HttpRequest) ->
     if slug is None or slug == principal.organization_slug:
         return principal
     if not isinstance(slug, str):
-        raise ApiError(400, "invalid_request", "Input should be a valid string", param="organizationId")
+        raise ApiError(400, "invalid_request", "This must be a string.", param="organizationId")
     if principal.user_id is None:
         raise not_found()
     mine: list[Membership] = getattr(request, "memberships", [])

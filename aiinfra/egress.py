@@ -124,7 +124,7 @@ class _BoundedBody(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._answer.iter_bytes():
             if len(piece) > self._left and not self._answer.is_error:
-                raise AnswerTooLargeError(f"the response has more than {self._body_bytes} bytes")
+                raise AnswerTooLargeError(f"The response has more than {self._body_bytes} bytes.")
             yield piece[: self._left]
             self._left -= len(piece)
             if self._left < 0:

@@ -79,7 +79,7 @@ def _normal_within(most: int) -> AfterValidator:
     def normal(text: str) -> str:
         name = normal_name(text)
         if len(name) > most:
-            raise ValueError(f"String should have at most {most} characters in Unicode form NFC")
+            raise ValueError(f"This must have at most {most} characters in Unicode form NFC.")
         return name
 
     return AfterValidator(normal)

@@ -49,7 +49,7 @@ class UnknownOrganizationError(LookupError):
 def organization_named(slug: str) -> Organization:
     """The organization with this slug. Raises UnknownOrganizationError, and InvalidValueError if it is not a string."""
     if not isinstance(slug, str):
-        raise InvalidValueError("organization_id", "Input should be a valid string")
+        raise InvalidValueError("organization_id", "This must be a string.")
     if flaw := first_error(slug):
         raise InvalidValueError("organization_id", flaw[1])
     organization = Organization.objects.filter(slug=slug).first()

@@ -1,6 +1,7 @@
 """Converts pydantic's errors to messages for clients."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any
 
@@ -8,15 +9,39 @@ from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 
 Path = tuple[str | int, ...]
 
+REQUIRED = "This field is required."
+MUST_BE = "This must be "
 WORDS = {
-    "model_type": "Input should be an object",
-    "dict_type": "Input should be an object",
-    "list_type": "Input should be an array",
+    "missing": REQUIRED,
+    "extra_forbidden": "Unknown field.",
+    "bool_type": f"{MUST_BE}true or false.",
+    "bool_parsing": f"{MUST_BE}true or false.",
+    "model_type": f"{MUST_BE}an object.",
+    "model_attributes_type": f"{MUST_BE}an object.",
+    "dict_type": f"{MUST_BE}an object.",
+    "list_type": f"{MUST_BE}an array.",
+    "none_required": f"{MUST_BE}null.",
+    "decimal_type": f"{MUST_BE}a number.",
+    "uuid_type": f"{MUST_BE}a string.",
+    "int_parsing_size": f"{MUST_BE}a smaller number.",
 }
 """Messages in the words of JSON; pydantic's name Python's types and our classes."""
+REWORDED = (
+    (re.compile(r"^Input should be (an? valid [^,]+),.*"), r"Input should be \1"),
+    (re.compile(r"\ba valid (?=[aeio])"), "an "),
+    (re.compile(r"\ba valid "), "a "),
+    (re.compile(r"greater than or equal to"), "at least"),
+    (re.compile(r"less than or equal to"), "at most"),
+    (re.compile(r" after validation, not .*"), ""),
+    (re.compile(r"^\w+ ((input|scheme) )?should "), "This must "),
+    (re.compile(r"^This must match pattern "), "This must match the pattern "),
+)
+"""Pydantic's phrases, and ours for them."""
+CHOICES = frozenset({"literal_error", "enum"})
 OF_ABSENT = frozenset({"missing", "value_error"})
 """Errors of members that are not there, for which a default was not good enough."""
-SHOULD_BE = "Input should be "
+OF_TYPE = "_type"
+"""The end of pydantic's names for errors about a value of a wrong type."""
 
 
 def moment_of(value: object) -> datetime:
@@ -35,12 +60,29 @@ Moment = Annotated[datetime, BeforeValidator(moment_of), WithJsonSchema({"type":
 
 
 def words_of(error: Mapping[str, Any]) -> str:
-    """The message of a pydantic error; for a ValueError or AssertionError its own text, without pydantic's prefix."""
-    message = str(error["msg"])
-    if error["type"] in {"value_error", "assertion_error"}:
+    """The message of a pydantic error as a sentence; for a ValueError or AssertionError its own text."""
+    kind, message = str(error["type"]), str(error["msg"])
+    if kind in {"value_error", "assertion_error"}:
         message = message.split(", ", 1)[-1]
-        return f"{message[:1].upper()}{message[1:]}"
-    return WORDS.get(str(error["type"]), message)
+    elif kind in WORDS:
+        message = WORDS[kind]
+    else:
+        message = _one_of(message) if kind in CHOICES else _reworded(message)
+    return f"{message[:1].upper()}{message[1:]}".rstrip(".") + "."
+
+
+def _reworded(message: str) -> str:
+    for pattern, words in REWORDED:
+        message = pattern.sub(words, message)
+    return message
+
+
+def _one_of(message: str) -> str:
+    """The choices of pydantic's message, which are in quotation marks."""
+    *choices, last = re.findall(r"'([^']*)'", message) or [_reworded(message).removeprefix(MUST_BE)]
+    if len(choices) > 1:
+        return f"{MUST_BE}{', '.join(choices)}, or {last}"
+    return f"{MUST_BE}{' or '.join([*choices, last])}"
 
 
 def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
@@ -50,14 +92,21 @@ def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
     type that accepted most of the value counts; if none stands out, the message names all of them.
     """
     found = [
-        (tuple(_steps(each["loc"], root, str(each["type"]))), words_of(each))
+        (tuple(_steps(each["loc"], root, str(each["type"]))), each)
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     first = found[0][0]
-    same = [(path, words) for path, words in found if path[: len(first)] == first]
+    same = [(path, each) for path, each in found if path[: len(first)] == first]
     deepest = max((path for path, _ in same), key=len)
-    words = list(dict.fromkeys(each for path, each in same if path == deepest))
-    return deepest, " or ".join([words[0], *(each.removeprefix(SHOULD_BE) for each in words[1:])])
+    return deepest, _joined([dict(each) for path, each in same if path == deepest])
+
+
+def _joined(errors: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence for the errors of all types that a value may have. A type that it has counts before the others."""
+    of_its_type = [each for each in errors if not str(each["type"]).endswith(OF_TYPE)]
+    first, *others = dict.fromkeys(map(words_of, of_its_type or errors))
+    more = [each.removeprefix(MUST_BE).rstrip(".") for each in others if each.startswith(MUST_BE)]
+    return f"{' or '.join([first.rstrip('.'), *more])}."
 
 
 def _steps(location: Path, value: Any, kind: str) -> Iterator[str | int]:

@@ -58,9 +58,9 @@ class Message(ApiModel):
             isinstance(content, list) and all(isinstance(part, str | dict) for part in content)
         )
         if not is_valid:
-            raise ValueError("Input should be a valid string or an array of content parts")
+            raise ValueError("This must be a string or an array of content parts.")
         if content == []:
-            raise ValueError("Array should have at least 1 content part")
+            raise ValueError("This must have at least 1 content part.")
         return content
 
 
@@ -73,7 +73,7 @@ class MessageWithText(Message):
     @classmethod
     def _has_text(cls, content: Any, info: ValidationInfo) -> Any:
         if content == "" and info.data.get("role") not in MAY_BE_EMPTY:
-            raise ValueError("String should have at least 1 character")
+            raise ValueError("This must have at least 1 character.")
         return content
 
 

@@ -73,15 +73,15 @@ def line_of(number: int, text: bytes) -> Line:
 
 def _check_members(number: int, value: dict[str, Any]) -> None:
     if unknown := sorted(value.keys() - KNOWN):
-        raise LineError(number, "Extra inputs are not permitted.", unknown[0])
+        raise LineError(number, "Unknown field.", unknown[0])
     for name in ("custom_id", "method", "url"):
         if not isinstance(value.get(name), str) or not value[name]:
-            raise LineError(number, "Input should be a non-empty string.", name)
+            raise LineError(number, "This must be a non-empty string.", name)
     if len(value["custom_id"]) > CUSTOM_ID_MAX:
         raise LineError(number, f"A custom_id can have at most {CUSTOM_ID_MAX} characters.", "custom_id")
     if value["method"] != "POST":
-        raise LineError(number, "Input should be POST.", "method")
+        raise LineError(number, "This must be POST.", "method")
     if not isinstance(value.get("body"), dict):
-        raise LineError(number, "Input should be an object.", "body")
+        raise LineError(number, "This must be an object.", "body")
     if value["body"].get("stream"):
         raise LineError(number, "Requests of a batch cannot be streamed.", "body.stream")

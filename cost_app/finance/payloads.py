@@ -13,7 +13,7 @@ from aiinfra.money import Dollars
 def _day(value: object) -> object:
     """A JSON Schema date. Pydantic alone would also accept seconds."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError("Input should be a date, YYYY-MM-DD")
+        raise ValueError("This must be a date, YYYY-MM-DD.")
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 

@@ -28,8 +28,9 @@ def embed(asked: Submission, call: EmbeddingCall, reference: UUID | None = None)
     caller = (asked.provider, asked.model, asked.organization_id)
     try:
         adapter = adapter_for(asked.provider)
-    except ProviderNotConfiguredError as error:
-        raise ProviderError(ErrorCode.MODEL_NOT_FOUND, str(error), may_be_billed=False) from None
+    except ProviderNotConfiguredError:
+        message = f"The provider {asked.provider} is not configured."
+        raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
     decision = breaker.allow(*caller)
     if not decision.allowed:
         message = f"{asked.provider}/{asked.model} failed too often and is not called for now."

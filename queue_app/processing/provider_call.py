@@ -145,7 +145,7 @@ def _book(claim: Claim, attempt: Attempt, outcome: Outcome, report: Sequence[Scr
 def _unbookable(outcome: Outcome) -> ProviderError:
     """The error to store if an outcome cannot be stored: it drops the text and keeps the cost."""
     may_be_billed = isinstance(outcome, ChatAnswer) or outcome.may_be_billed
-    message = "the outcome of the call cannot be stored"
+    message = "The outcome of the call cannot be stored."
     return ProviderError(ErrorCode.INTERNAL_ERROR, message, may_be_billed=may_be_billed, usage=outcome.usage)
 
 
@@ -167,7 +167,7 @@ def _ask(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ch
     try:
         adapter = adapter_for(attempt.provider)
     except ProviderNotConfiguredError:
-        message = f"the provider {attempt.provider} is no longer configured"
+        message = f"The provider {attempt.provider} is no longer configured."
         raise ProviderError(ErrorCode.MODEL_NOT_FOUND, message, may_be_billed=False) from None
     asked, sent_at = call_of(claim), time.monotonic()
     named = {"stream": True if receiver else None, "max_tokens": asked.max_tokens, "temperature": asked.temperature}

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from aiinfra.providers.base import ChatAnswer, ChatStream, ErrorCode, ProviderError, StreamEvent
 
-LEFT = "the client left, and the answer did not end in time"
+LEFT = "The client left, and the answer did not end in time."
 
 
 class Receiver(Protocol):

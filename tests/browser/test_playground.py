@@ -95,7 +95,7 @@ def test_an_answer_that_breaks_off_links_to_its_request(
     expect(page.locator("[data-answer]")).to_have_text("Begin ")
     stepwise.break_off()
     alert = page.locator("[data-failure]")
-    expect(alert).to_contain_text("the stream ended before the answer did")
+    expect(alert).to_contain_text("The stream ended before the answer did")
     with system_scope():
         path = f"/queue/requests/{AIRequest.objects.get().pk}/"
     expect(alert.get_by_role("link", name="Open the request")).to_have_attribute("href", path)

@@ -169,14 +169,14 @@ def test_an_error_in_a_success_keeps_the_providers_words(
     made = error_in_answer(error, MESSAGES, KEY)
     assert (made.code, made.may_be_billed, made.status) == (code, billed, 200)
     assert words in made.message
-    assert made.message.startswith("HTTP 200 with an error")
+    assert made.message.startswith("The provider returned HTTP 200 with an error")
     assert "\0" not in made.message
     assert made.message.encode()
 
 
 def test_the_message_helps_and_is_short() -> None:
     error = mapped(404, {"message": "no such model" + "!" * 1000, "type": "invalid_request_error", "param": "model"})
-    assert error.message.startswith("HTTP 404: invalid_request_error model: no such model")
+    assert error.message.startswith("The provider returned HTTP 404: invalid_request_error model: no such model")
     assert len(error.message) == MESSAGE_LENGTH
 
 
@@ -199,19 +199,22 @@ def test_the_words_are_found_wherever_servers_put_them(body: object) -> None:
 
 
 def test_a_web_page_is_not_quoted() -> None:
-    assert mapped(502, " <html><h1>Bad gateway</h1></html>").message == "HTTP 502"
+    assert mapped(502, " <html><h1>Bad gateway</h1></html>").message == "The provider returned HTTP 502."
 
 
 def test_the_message_holds_no_key_and_no_part_of_it() -> None:
     assert KEY[:8] not in mapped(400, {"message": "x" * (MESSAGE_LENGTH - 10) + KEY}).message
     assert KEY not in mapped(400, {"message": "bad", "param": KEY}).message
     assert KEY not in mapped(400, {"message": f"bad header {KEY}"}).message
-    assert mapped(401, {"message": "Incorrect API key provided: sk-ve*****-key"}).message == "HTTP 401"
+    assert (
+        mapped(401, {"message": "Incorrect API key provided: sk-ve*****-key"}).message
+        == "The provider returned HTTP 401."
+    )
 
 
 @pytest.mark.parametrize("quote", ["the merger with Initech is off", "unexpected: 'merger with Initech'"])
 def test_the_message_does_not_quote_the_prompt(quote: str) -> None:
-    assert mapped(400, {"message": quote, "param": "merger with Initech"}).message == "HTTP 400"
+    assert mapped(400, {"message": quote, "param": "merger with Initech"}).message == "The provider returned HTTP 400."
 
 
 @pytest.mark.parametrize("message", ["nul \0 nul", "half \ud800 a pair", "bell \a and \x1b[31mcolor", "a\nb\r\nc"])
@@ -223,4 +226,4 @@ def test_the_message_has_no_characters_that_a_database_or_a_log_cannot_hold(mess
 
 @pytest.mark.parametrize("body", [None, "text", [], {"error": "text"}, {"message": 3, "code": {"a": 1}}])
 def test_a_body_of_any_shape_is_survived(body: object) -> None:
-    assert mapped(500, body).message == "HTTP 500"
+    assert mapped(500, body).message == "The provider returned HTTP 500."

@@ -70,7 +70,7 @@ def _recommended(
     except NoModelError:
         raise unknown_model(name) from None
     except ValueError:
-        message = "Input should be low, normal, high, or critical."
+        message = "This must be low, normal, high, or critical."
         raise ApiError(400, "invalid_request", message, param="x-aiinfra-priority") from None
     for option in (choice.best, *choice.alternatives):
         if access.allows_model(option.provider, option.model, name):

@@ -87,7 +87,7 @@ class Tools:
         elif kind in ("function", "custom") or (kind == SEARCH and tool.get("execution") == "client"):
             name = SEARCH if kind == SEARCH else tool.get("name")
             if not name:
-                raise CallRejectedError((*path, "name"), "Field required")
+                raise CallRejectedError((*path, "name"), "This field is required.")
             function = function_name(name, namespace)
             self._tools[function] = ClientTool(kind, name, namespace)
             self._functions[function] = {**_described(tool), "name": function}

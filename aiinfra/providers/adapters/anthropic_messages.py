@@ -98,7 +98,7 @@ class AnthropicAdapter:
 
     def embed(self, attempt: ProviderAttempt, call: EmbeddingCall) -> EmbeddingAnswer:  # noqa: ARG002 - never sent
         """Raises ProviderError: Anthropic has no embeddings."""
-        raise ProviderError(ErrorCode.INVALID_REQUEST, "Anthropic has no embeddings", may_be_billed=False)
+        raise ProviderError(ErrorCode.INVALID_REQUEST, "Anthropic has no embeddings.", may_be_billed=False)
 
     def bill_of(self, attempt_id: UUID) -> tuple[BillState, TokenUsage | None]:
         """What the sandbox billed for an attempt; Anthropic itself has no such lookup."""

@@ -57,7 +57,7 @@ def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_
     status, body = error.status_code, clean_tree(error.body)
     code, text = _read(status, body, messages, api_key)
     wish = retry_after_s(error.response.headers, RETRY_AFTER_MAX_S)
-    message = ": ".join(filter(None, [f"HTTP {status}", text]))[:MESSAGE_LENGTH]
+    message = _sentence(f"The provider returned HTTP {status}", text)
     return ProviderError(code, message, may_be_billed=False, retry_after_s=wish, status=status)
 
 
@@ -83,7 +83,7 @@ def error_in_answer(
     body = {"message": error} if isinstance(error, str) else clean_tree(error)
     status = _status_in(body)
     code, text = _read(status or 500, body, messages, api_key)
-    message = ": ".join(filter(None, ["HTTP 200 with an error", text]))[:MESSAGE_LENGTH]
+    message = _sentence("The provider returned HTTP 200 with an error", text)
     return ProviderError(code, message, may_be_billed=status is None, usage=usage, raw_usage=raw_usage, status=200)
 
 
@@ -95,14 +95,14 @@ def transport_error(cause: BaseException | None) -> ProviderError:
     if isinstance(cause, httpx2.DecodingError):
         return unreadable_answer()
     if isinstance(cause, httpx2.TimeoutException):
-        return ProviderError(ErrorCode.TIMEOUT, "the provider timed out", may_be_billed=may_be_billed)
-    happened = "the connection broke" if may_be_billed else "could not reach the provider"
+        return ProviderError(ErrorCode.TIMEOUT, "The provider timed out.", may_be_billed=may_be_billed)
+    happened = "The connection to the provider broke." if may_be_billed else "The provider could not be reached."
     return ProviderError(ErrorCode.CONNECTION_ERROR, happened, may_be_billed=may_be_billed)
 
 
 def unreadable_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any] | None = None) -> ProviderError:
     """A success status with a body that cannot be parsed."""
-    message = "could not parse the provider's answer"
+    message = "The provider's answer could not be parsed."
     return _billed(ErrorCode.UNREADABLE_ANSWER, message, usage, raw_usage)
 
 
@@ -113,8 +113,15 @@ def empty_answer(reason: str, usage: TokenUsage | None, raw_usage: dict[str, Any
 
 def content_filtered(usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
     """An answer that the provider's filter emptied; the provider bills it like any other."""
-    message = "the provider's content filter withheld the answer"
+    message = "The provider's content filter withheld the answer."
     return _billed(ErrorCode.CONTENT_FILTERED, message, usage, raw_usage)
+
+
+def _sentence(happened: str, text: str) -> str:
+    """What happened, and the provider's own words, if any."""
+    message = ": ".join(filter(None, [happened, text]))[:MESSAGE_LENGTH]
+    is_whole = len(message) == MESSAGE_LENGTH or message.endswith((".", "!", "?"))
+    return message if is_whole else f"{message}."
 
 
 def _billed(code: ErrorCode, message: str, usage: TokenUsage | None, raw_usage: dict[str, Any] | None) -> ProviderError:

@@ -57,11 +57,11 @@ def checked(answer: ChatAnswer) -> ChatAnswer:
     if reason == FILTERED and not says_something:
         raise errors.content_filtered(answer.usage, answer.raw_usage)
     if not reason:
-        raise errors.empty_answer("the provider sent no finish reason", answer.usage, answer.raw_usage)
+        raise errors.empty_answer("The provider sent no finish reason.", answer.usage, answer.raw_usage)
     if _FAILED.search(reason.lower()):
-        raise errors.empty_answer(f"the provider gave up on its answer: {reason}", answer.usage, answer.raw_usage)
+        raise errors.empty_answer(f"The provider gave up on its answer: {reason}.", answer.usage, answer.raw_usage)
     if not says_something and reason != LENGTH:
-        raise errors.empty_answer("the provider's answer has no text and no tool call", answer.usage, answer.raw_usage)
+        raise errors.empty_answer("The provider's answer has no text and no tool call.", answer.usage, answer.raw_usage)
     return answer
 
 

@@ -96,7 +96,7 @@ def _events(response: httpx2.Response, merged: MergedBody, ends_at: float) -> It
         if not merged.is_whole():
             raise
     if not merged.is_whole():
-        message = "the stream ended before the answer did"
+        message = "The stream ended before the answer did."
         raise ProviderError(ErrorCode.CONNECTION_ERROR, message, may_be_billed=True, status=200)
 
 
@@ -133,7 +133,7 @@ def _parsed(received: ServerEvent) -> StreamEvent:
 def _check_size(merged: MergedBody) -> None:
     most = settings.PROVIDER_ANSWER_MAX_MIB * 1024 * 1024
     if merged.size > most:
-        message = f"the answer has more than {most} characters"
+        message = f"The answer has more than {most} characters."
         raise ProviderError(ErrorCode.ANSWER_TOO_LARGE, message, may_be_billed=True, status=200)
 
 

@@ -89,7 +89,7 @@ def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def _tool_choice(choice: object, path: Path) -> dict[str, Any]:
     if not isinstance(choice, Mapping):
-        raise CallRejectedError(path, "Input should be an object.")
+        raise CallRejectedError(path, "This must be an object.")
     kind = choice.get("type")
     alone = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
     if kind == "tool":
@@ -109,7 +109,7 @@ def _effort_of(thinking: object) -> dict[str, Any]:
 
 def _output(config: object, path: Path) -> dict[str, Any]:
     if not isinstance(config, Mapping):
-        raise CallRejectedError(path, "Input should be an object.")
+        raise CallRejectedError(path, "This must be an object.")
     output: dict[str, Any] = {}
     if effort := config.get("effort"):
         if not isinstance(effort, str):
@@ -144,7 +144,7 @@ def _text_of(blocks: object, path: Path) -> str:
 def _required(holder: Mapping[str, Any], name: str, path: Path) -> str:
     text = holder.get(name)
     if not isinstance(text, str):
-        raise CallRejectedError((*path, name), "Field required")
+        raise CallRejectedError((*path, name), "This field is required.")
     return text
 
 

@@ -119,7 +119,7 @@ def _schema(response_format: object) -> object:
         return None
     path = ("parameters", "response_format")
     if not isinstance(response_format, Mapping):
-        raise CallRejectedError(path, "Input should be an object.")
+        raise CallRejectedError(path, "This must be an object.")
     if response_format.get("type") == "text":
         return None
     wanted = response_format.get("json_schema")
@@ -186,7 +186,7 @@ def _turn(message: Mapping[str, Any], path: Path) -> tuple[str, list[dict[str, A
             result = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
             return "user", [{**result, "content": _blocks(message.get("content"), path)}]
         case "tool":
-            raise CallRejectedError((*path, "tool_call_id"), "Field required")
+            raise CallRejectedError((*path, "tool_call_id"), "This field is required.")
     raise CallRejectedError((*path, "role"), CANNOT)
 
 

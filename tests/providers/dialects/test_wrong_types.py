@@ -87,7 +87,7 @@ def test_a_wrong_type_is_named(provider: str, dialect: Dialect, path: str, value
     error = refusal(provider, dialect, changed(CALLS[dialect], steps, value))
     assert error is not None
     assert error.param == path
-    assert error.message.startswith("Input should be")
+    assert error.message.startswith("This must be")
 
 
 @pytest.mark.parametrize("dialect", CALLS)
