@@ -59,12 +59,12 @@ def read_json(body: bytes) -> Any:
     Raises ValueError for invalid JSON, JSON that is nested too deeply, and more than `MEMBERS_MAX` members.
     """
     if len(body) > MEMBERS_MAX and body.count(b",") + body.count(b"[") + body.count(b"{") > MEMBERS_MAX:
-        raise ValueError("too many members")
+        raise ValueError("The answer has too many members.")
     try:
         text = body.decode(json.detect_encoding(body), "replace")
         return json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=lambda _: None)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("The answer is nested too deeply.") from None
 
 
 def _integer(digits: str) -> int | None:
