@@ -127,7 +127,7 @@ def test_images_of_tool_outputs_follow_all_outputs_in_a_user_s_message() -> None
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"reasoning": {"effort": "low", "mode": "x"}}, "reasoning.mode"),
         ({"text": {"format": {"type": "text"}, "voice": "x"}}, "text.voice"),
-        ({"max_tool_calls": 3}, "max_tool_calls"),
+        ({"prompt": {"id": "p"}}, "prompt"),
     ],
 )
 def test_what_would_be_lost_is_refused_by_name(given: dict[str, Any], named: str) -> None:
@@ -137,7 +137,13 @@ def test_what_would_be_lost_is_refused_by_name(given: dict[str, Any], named: str
 
 
 def test_what_changes_no_answer_is_left_out() -> None:
-    given = {"include": ["reasoning.encrypted_content"], "top_logprobs": 0, "store": True, "truncation": "auto"}
+    given = {
+        "include": ["reasoning.encrypted_content"],
+        "top_logprobs": 0,
+        "store": True,
+        "truncation": "auto",
+        "max_tool_calls": 3,
+    }
     assert parameters_of({**given, "prompt_cache_retention": "24h"}, []) == {"prompt_cache_retention": "24h"}
 
 
