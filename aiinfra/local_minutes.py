@@ -13,8 +13,12 @@ MINUTE = "%Y-%m-%dT%H:%M"
 def minute_text(moment: datetime, zone: tzinfo) -> str:
     """`2026-11-27T09:43` in the zone; with the offset if the clock shows this minute twice."""
     local = moment.astimezone(zone)
-    is_double = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return local.strftime(MINUTE) + (local.isoformat()[-6:] if is_double else "")
+    return local.strftime(MINUTE) + (local.isoformat()[-6:] if is_shown_twice(local) else "")
+
+
+def is_shown_twice(local: datetime) -> bool:
+    """Whether the clock shows this time twice, because clocks go back. Only for times that the clock does show."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 class MinuteField(forms.DateTimeField):

@@ -4,6 +4,7 @@ Every instant lies in exactly one period of each kind: a period ends at the inst
 have 23, 24 or 25 hours (or 23.5 and 24.5, on Lord Howe) where the clocks change.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -19,6 +20,14 @@ class Period(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+
+
+def _bisect(low: datetime, high: datetime, is_after: Callable[[datetime], bool]) -> datetime:
+    """The first whole second (UTC) that is after a change between `low` and `high`."""
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        low, high = (low, middle) if is_after(middle) else (middle, high)
+    return high.replace(microsecond=0).astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -45,17 +54,18 @@ class Calendar:
 
     def _first_instant(self, day: date, near: datetime) -> datetime:
         """By bisection to the second; only for the handful of days whose midnight is in a gap or comes twice."""
-        low, high = near - ONE_DAY, near + ONE_DAY
-        while high - low > timedelta(seconds=1):
-            middle = low + (high - low) // 2
-            low, high = (low, middle) if self.day_of(middle) >= day else (middle, high)
-        return high.replace(microsecond=0)
+        return _bisect(near - ONE_DAY, near + ONE_DAY, lambda middle: self.day_of(middle) >= day)
 
     def hour_of(self, instant: datetime) -> datetime:
-        """The instant (UTC) at which the local clock's hour of this instant began."""
+        """The instant (UTC) at which the local clock's hour of this instant began, or at which the clock was changed to
+        it: in zones whose clocks change by half an hour (Lord Howe), some hours of the clock have 30 minutes."""
         local = instant.astimezone(self.zone)
         since = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        return (instant - since).astimezone(UTC)
+        begin = (instant - since).astimezone(UTC)
+        offset = local.utcoffset()
+        if begin.astimezone(self.zone).utcoffset() == offset:
+            return begin
+        return _bisect(begin, instant, lambda middle: middle.astimezone(self.zone).utcoffset() == offset)
 
     def first_day(self, period: Period, day: date) -> date:
         """The first date of the week (Monday, as ISO has it) or the month that a date is in; for a day itself."""

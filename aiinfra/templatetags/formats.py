@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from aiinfra.local_minutes import is_shown_twice
 from aiinfra.money import dollars
 
 register = template.Library()
@@ -63,6 +65,15 @@ def money_places(nanos: Iterable[int]) -> int:
 
 
 @register.filter
+def places_of(rows: Iterable[Any], names: str) -> int:
+    """`money_places` of a column of amounts, or of columns that are compared. `names` are as templates name them:
+    `{% with places=rows|places_of:"usage.spent_nano usage.limit_nano" %}`.
+    """
+    columns = [template.Variable(f"row.{name}") for name in names.split()]
+    return money_places(column.resolve({"row": row}) or 0 for row in rows for column in columns)
+
+
+@register.filter
 def money_to(nano: int | None, places: int) -> str:
     """Nano-dollars as US dollars with so many decimals. An amount that would round to 0 says so: `<$0.01`."""
     if nano is None:
@@ -71,6 +82,12 @@ def money_to(nano: int | None, places: int) -> str:
     if 0 < amount < unit / 2:
         return f"{'-' if nano < 0 else ''}<${unit:f}"
     return f"{'-' if nano < 0 else ''}${amount.quantize(unit, ROUND_HALF_UP):,f}"
+
+
+@register.filter
+def money_change_to(nano: int | None, places: int) -> str:
+    """`money_change` with so many decimals."""
+    return f"+{money_to(nano, places)}" if nano and nano > 0 else money_to(nano, places)
 
 
 def day_text(day: date) -> str:
@@ -82,12 +99,14 @@ def day_text(day: date) -> str:
 
 @register.filter
 def time_text(moment: datetime, *, seconds: bool = False) -> str:
-    """A moment in the organization's time zone: `Nov 27, 09:43`, with the year unless it is this one."""
+    """A moment in the organization's time zone: `Nov 27, 09:43`, with the year unless it is this one.
+
+    A time that the clock shows twice, when clocks go back, has its offset: `Oct 25, 02:30 UTC+01:00`.
+    """
     local = timezone.localtime(moment)
     year = "" if local.year == timezone.localtime().year else f", {local.year}"
-    return (
-        f"{local:%b} {local.day}{year}, {local:%H:%M:%S}" if seconds else f"{local:%b} {local.day}{year}, {local:%H:%M}"
-    )
+    offset = f" UTC{local.isoformat()[-6:]}" if is_shown_twice(local) else ""
+    return f"{local:%b} {local.day}{year}, {local:{'%H:%M:%S' if seconds else '%H:%M'}}{offset}"
 
 
 PLAIN_TIME = '<time datetime="{}" title="{}">{}</time>'

@@ -4,9 +4,10 @@ created.
 Times are in the active time zone, which is the organization's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -19,12 +20,16 @@ from cost_app.budgets.screens import BudgetRow, BudgetUsage, past_windows
 from cost_app.calendar import ONE_DAY, Calendar
 from cost_app.models import Budget, BudgetPeriod, BudgetWindow, UsageDay, UsageHour
 from cost_app.policy import zone_of
+from cost_app.spend.spans import hours_between
 
 MS = timedelta(milliseconds=1)
-HOUR = timedelta(hours=1)
+TICK_HOURS = 3
 LEFT_COLOR, PACE_COLOR = "var(--series-1)", "var(--series-low)"
 SPENT_COLOR, RUNNING_COLOR, LIMIT_COLOR = "var(--series-1)", "var(--series-6)", "var(--series-3)"
 BARS = 24
+
+Place = Callable[[datetime], str]
+"""Where Plotly draws a moment."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,10 @@ def burn_down(row: BudgetRow) -> Chart:
     window, limit = row.window, row.usage.limit_nano
     left = [(window.starts_at, limit), *((point.at, point.left_nano) for point in points)]
     pace = [(window.starts_at, limit), (window.ends_at, 0)]
+    axis, place = _time_axis(row)
     traces = [
-        _line("left", left, {"color": LEFT_COLOR, "width": 2}),
-        _line("even pace", pace, {"color": PACE_COLOR, "width": 1, "dash": "dash"}),
+        _line("left", left, place, {"color": LEFT_COLOR, "width": 2}),
+        _line("even pace", pace, place, {"color": PACE_COLOR, "width": 1, "dash": "dash"}),
     ]
     rows = [
         [
@@ -55,9 +61,8 @@ def burn_down(row: BudgetRow) -> Chart:
         ]
         for point in reversed(points)
     ]
-    layout = {"xaxis": {"type": "date", "range": [_stamp(window.starts_at), _stamp(window.ends_at)]}}
     return Chart(
-        {"data": traces, "layout": {**layout, "yaxis": _axis()}},
+        {"data": traces, "layout": {"xaxis": axis, "yaxis": _axis()}},
         Table(["Until", "Spent", "Left", "Remaining at an even pace"], rows),
     )
 
@@ -126,8 +131,7 @@ def _steps(row: BudgetRow, calendar: Calendar, now: datetime) -> list[datetime]:
     """The ends of the hours or days of the window that are over."""
     begin = row.window.starts_at
     if row.budget.period == BudgetPeriod.DAILY:
-        hours = (now - begin) // HOUR
-        ends = [begin + HOUR * number for number in range(1, hours + 1)]
+        ends = list(hours_between(calendar, begin, now).edges)
     else:
         first, last = calendar.day_of(begin), calendar.day_of(now)
         ends = [calendar.begin_of(first + ONE_DAY * number) for number in range(1, (last - first).days + 1)]
@@ -157,10 +161,41 @@ def _pace_at(window: BudgetWindow, limit: int, at: datetime) -> int:
     return limit - limit * passed // length
 
 
-def _line(name: str, points: Iterable[tuple[datetime, int]], line: Figure) -> Figure:
+def _time_axis(row: BudgetRow) -> tuple[Figure, Place]:
+    """The axis of the current window, and where a moment is on it.
+
+    On a day on which the clocks change, moments are placed by the time that has passed, and labeled with the clock's.
+    """
+    window = row.window
+    begin, end = timezone.localtime(window.starts_at), timezone.localtime(window.ends_at)
+    first_offset = begin.utcoffset()
+    if row.budget.period != BudgetPeriod.DAILY or first_offset is None or first_offset == end.utcoffset():
+        return {"type": "date", "range": [_stamp(begin), _stamp(end)]}, _stamp
+    hours = hours_between(Calendar(zone_of(window.organization_id)), begin, end).edges
+    ticks = [hour for hour in map(timezone.localtime, hours) if hour.hour % TICK_HOURS == 0 and hour <= end]
+    by_time_passed = partial(_stamp, zone=timezone.get_fixed_timezone(first_offset))
+    axis: Figure = {
+        "type": "date",
+        "range": [by_time_passed(begin), by_time_passed(end)],
+        "tickvals": [by_time_passed(tick) for tick in ticks],
+        "ticktext": [f"{tick:%H:%M}" for tick in ticks],
+        "unifiedhovertitle": {"text": day_text(begin)},
+    }
+    return axis, by_time_passed
+
+
+def _line(name: str, points: Iterable[tuple[datetime, int]], place: Place, line: Figure) -> Figure:
     moments, amounts = zip(*points, strict=True)
-    shape = {"type": "scatter", "mode": "lines", "name": name, "line": line}
-    return {**shape, "x": [_stamp(moment) for moment in moments], **_amounts(amounts)}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "line": line,
+        "x": [place(moment) for moment in moments],
+        **_amounts(amounts),
+        "customdata": [[money(nano), time_text(moment)] for moment, nano in zip(moments, amounts, strict=True)],
+        "hovertemplate": "%{customdata[0]} (%{customdata[1]})" if place is not _stamp else "%{customdata[0]}",
+    }
 
 
 def _bars(name: str, x: Sequence[str], amounts: Sequence[int], color: str) -> Figure:
@@ -180,6 +215,6 @@ def _axis() -> Figure:
     return {"type": "linear", "rangemode": "tozero", "tickprefix": "$", "separatethousands": True, "nticks": 6}
 
 
-def _stamp(moment: datetime) -> str:
+def _stamp(moment: datetime, zone: tzinfo | None = None) -> str:
     """A timestamp for Plotly: without an offset, so that it is displayed unchanged."""
-    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M:%S")
+    return timezone.localtime(moment, zone).strftime("%Y-%m-%dT%H:%M:%S")

@@ -264,9 +264,7 @@ def _stamp(moment: datetime) -> str:
 
 
 def _label(each: CostMetrics, shown: Spend) -> str:
-    """The hour that repeats when clocks go back is labeled with its offset."""
-    local = timezone.localtime(each.starts_at)
-    if shown.span.period is not Period.HOURLY:
-        return f"{local:%b %Y}" if shown.span.period is Period.MONTHLY else day_text(each.starts_at)
-    is_double = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
-    return f"{time_text(each.starts_at)}{f' UTC{local.isoformat()[-6:]}' if is_double else ''}"
+    if shown.span.period is Period.HOURLY:
+        return time_text(each.starts_at)
+    is_month = shown.span.period is Period.MONTHLY
+    return f"{timezone.localtime(each.starts_at):%b %Y}" if is_month else day_text(each.starts_at)

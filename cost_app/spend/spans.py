@@ -76,11 +76,5 @@ def hours_between(calendar: Calendar, first: datetime, last: datetime) -> Span:
     """Real hours of the local clock: 23 or 25 on days when the clocks change."""
     edges = [calendar.hour_of(first)]
     while edges[-1] <= last:
-        edges.append(_next_hour(calendar, edges[-1]))
+        edges.append(calendar.hour_of(edges[-1] + timedelta(hours=1)))
     return Span(Period.HOURLY, calendar, edges)
-
-
-def _next_hour(calendar: Calendar, begin: datetime) -> datetime:
-    """In zones whose clocks change by half an hour (Lord Howe) an hour of the clock can have 30 minutes."""
-    following = calendar.hour_of(begin + timedelta(hours=1))
-    return following if following > begin else begin + timedelta(hours=1)

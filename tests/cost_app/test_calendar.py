@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_app.calendar import ONE_DAY, Calendar, Period
+from cost_app.spend.spans import hours_between
 
 ZONES = sorted(available_timezones())
 BERLIN, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
@@ -66,10 +67,30 @@ def test_an_instant_is_in_its_window_and_the_next_window_begins_at_its_end(
     instant=MOMENTS,
 )
 def test_an_hour_is_one_of_the_local_clock(zone: str, instant: datetime) -> None:
-    begin = Calendar(ZoneInfo(zone)).hour_of(instant)
+    calendar = Calendar(ZoneInfo(zone))
+    begin = calendar.hour_of(instant)
     local = begin.astimezone(ZoneInfo(zone))
     assert begin <= instant < begin + timedelta(hours=1)
     assert (local.second, local.microsecond) == (0, 0)
+    assert local.hour == instant.astimezone(ZoneInfo(zone)).hour
+    assert calendar.hour_of(begin) == begin > calendar.hour_of(begin - INSTANT)
+
+
+@pytest.mark.parametrize(
+    ("day", "begins"),
+    [
+        ("2026-04-05", ["00:00", "01:00", "01:30", "02:00", "03:00"]),
+        ("2026-10-04", ["00:00", "01:00", "02:30", "03:00"]),
+    ],
+)
+def test_where_clocks_change_by_half_an_hour_an_hour_begins_with_its_own_time(day: str, begins: list[str]) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    calendar = Calendar(zone)
+    midnight = calendar.begin_of(date.fromisoformat(day))
+    span = hours_between(calendar, midnight, midnight + timedelta(hours=10))
+    assert [f"{edge.astimezone(zone):%H:%M}" for edge in span.edges[: len(begins)]] == begins
+    assert [calendar.hour_of(edge) for edge in span.edges] == list(span.edges)
+    assert [calendar.hour_of(end - INSTANT) for end in span.edges[1:]] == list(span.edges[:-1])
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])

@@ -86,9 +86,37 @@ def test_the_day_on_which_the_clocks_change_has_23_hours(
     scoped: Organization, make_budget: MakeBudget, clock: Clock
 ) -> None:
     clock(datetime(2026, 3, 29, 21, 30, tzinfo=UTC))
-    points = trace(figures.burn_down(row_of(make_budget(period="daily"))), "left")["x"]
-    assert points[:4] == [f"2026-03-29T0{hour}:00:00" for hour in (0, 1, 3, 4)]
-    assert points[-1] == "2026-03-29T23:30:00"
+    chart = figures.burn_down(row_of(make_budget(period="daily")))
+    shown = [label for _, label in trace(chart, "left")["customdata"]]
+    assert shown[:4] == [f"Mar 29, 0{hour}:00" for hour in (0, 1, 3, 4)]
+    assert (len(shown), shown[-1]) == (24, "Mar 29, 23:30")
+    axis = chart.figure["layout"]["xaxis"]
+    assert axis["range"] == ["2026-03-29T00:00:00", "2026-03-29T23:00:00"]
+    assert axis["unifiedhovertitle"] == {"text": "Mar 29, 2026"}
+    go.Figure(_with_a_color(chart.figure))
+    assert (axis["ticktext"][1], axis["tickvals"][1]) == ("03:00", "2026-03-29T02:00:00")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours", "twice"),
+    [("Europe/Berlin", "2026-10-25", 25, "02:00"), ("Australia/Lord_Howe", "2026-04-05", 24.5, "01:30")],
+)
+def test_the_hour_that_comes_twice_has_its_own_place_and_label(
+    scoped: Organization, make_budget: MakeBudget, clock: Clock, zone: str, day: str, hours: float, twice: str
+) -> None:
+    scoped.time_zone = zone
+    scoped.save(update_fields=["time_zone"])
+    with timezone.override(ZoneInfo(zone)):
+        clock(datetime.fromisoformat(f"{day}T22:45").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC))
+        chart = figures.burn_down(row_of(make_budget(period="daily")))
+    left, pace = trace(chart, "left"), trace(chart, "even pace")
+    begin, end = map(datetime.fromisoformat, pace["x"])
+    assert end - begin == timedelta(hours=hours)
+    assert left["x"] == sorted(set(left["x"]))
+    labels = [row[0] for row in chart.table.rows]
+    assert len(set(labels)) == len(labels)
+    assert any(f", {twice} UTC+" in label for label in labels)
+    assert [label for _, label in left["customdata"][1:]] == labels[::-1]
 
 
 @pytest.mark.parametrize(
