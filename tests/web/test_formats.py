@@ -1,9 +1,11 @@
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from aiinfra.templatetags.formats import (
     money_change,
     money_places,
     money_to,
+    places_of,
     share,
     time_age,
     unit_price,
@@ -56,6 +59,25 @@ def test_money_keeps_what_is_significant(nano: int | None, text: str) -> None:
 )
 def test_a_column_has_one_number_of_decimals(nanos: list[int], texts: list[str]) -> None:
     assert [money_to(nano, money_places(nanos)) for nano in nanos] == texts
+    rows = [SimpleNamespace(usage=SimpleNamespace(nano=nano), other=None) for nano in nanos]
+    assert places_of(rows, "usage.nano other") == money_places(nanos)
+
+
+def test_a_time_that_the_clock_shows_twice_has_its_offset() -> None:
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        shown = [local_time(datetime(2026, 10, 25, hour, 30, tzinfo=UTC)) for hour in (0, 1, 2)]
+    texts = [re.sub("<[^>]+>", "", each) for each in map(str, shown)]
+    assert [text.partition(", ")[2] for text in texts] == ["02:30 UTC+02:00", "02:30 UTC+01:00", "03:30"]
+
+
+def test_no_column_mixes_decimals() -> None:
+    """`money` shows what is significant in one amount, and so as many decimals as that needs."""
+    mixed = re.compile(r"<td[^>]*\bnum\b[^>]*>(?:(?!</td>).)*?\|money(?:_change)? }}", re.DOTALL)
+    paths = list(Path(settings.BASE_DIR, "templates").rglob("*.html"))
+    assert len(paths) > 100
+    found = {path.name: mixed.findall(path.read_text(encoding="utf-8")) for path in paths}
+    del found["_evidence.html"]  # amounts, tokens, and percentages in one column
+    assert {name: cells for name, cells in found.items() if cells} == {}
 
 
 @pytest.mark.parametrize(
