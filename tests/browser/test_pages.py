@@ -6,7 +6,9 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
-from aiinfra.tenants.models import User
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization, User
 from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
@@ -119,3 +121,24 @@ def test_the_pages_of_the_queue_are_usable(
     for path in ("", "requests/", f"requests/{claim.request.id}/", "figures/throughput/table/"):
         with subtests.test(path=path):
             assert_is_usable(open_page(operator, f"/queue/{path}"))
+
+
+STACK_ACCENTS = """row => {
+  const texts = document.createTreeWalker(row, NodeFilter.SHOW_TEXT, (text) =>
+    text.data.trim() ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_SKIP);
+  const name = texts.nextNode();
+  name.data = name.data.trimEnd() + "\\u0301".repeat(80);
+}"""
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "phone"])
+def test_stacked_accents_stay_in_their_row(
+    organization: Organization, owner: User, open_page: OpenPage, viewport: dict[str, int]
+) -> None:
+    for name in ("cargo", "tango"):
+        create_key(organization=organization, name=name, role=Role.OPERATOR, actor="user:owner")
+    page = open_page(owner, "/settings/keys/", viewport)
+    above, below = (page.get_by_role("row", name=name) for name in ("tango", "cargo"))
+    before = above.screenshot()
+    below.evaluate(STACK_ACCENTS)
+    assert above.screenshot() == before

@@ -34,6 +34,19 @@ def test_text_stands_out_from_each_background(scheme: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_fields_stand_out_from_each_background(scheme: int) -> None:
+    assert {behind for behind in BEHIND[:5] if ratio("line-field", behind, scheme) < 3} == set()
+
+
+def test_every_field_has_the_line_of_a_field() -> None:
+    """Not the line of a card, which is only decoration."""
+    for name in ("forms.css", "admin.css"):
+        css = (Path(settings.BASE_DIR) / "static/css" / name).read_text(encoding="utf-8")
+        assert "var(--line-field)" in css
+        assert "var(--line-strong)" not in css
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_lines_of_charts_and_the_focus_ring_stand_out(scheme: int) -> None:
     pairs = product([*SERIES, "focus"], ["surface", "canvas"])
     assert {(line, behind) for line, behind in pairs if ratio(line, behind, scheme) < 3} == set()
