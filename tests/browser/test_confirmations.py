@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
@@ -14,17 +15,21 @@ from aiinfra.providers.aliases import set_alias
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.invitations import invite
 from aiinfra.tenants.keys import create_key
-from aiinfra.tenants.models import ApiKey, Organization, User
+from aiinfra.tenants.models import ApiKey, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.sso.models import IdentityProvider
 from cost_app.budgets.manage import grant_increase, set_budget
 from cost_app.budgets.terms import BudgetTerms
-from cost_app.models import ModelPrice, PriceProposal
+from cost_app.finance.months import months_of
+from cost_app.ledger.entries import book_entry
+from cost_app.ledger.rollups import fold_organization
+from cost_app.models import LedgerKind, ModelPrice, MonthClose, PriceProposal
 from cost_app.prices.terms import PriceTerms
 from queue_app.models import AIRequest, Priority, QueuePolicy
 from tests.browser.conftest import OpenPage, was_reloaded
 from tests.browser.test_queue_requests import status_of
 from tests.cache_app.learning.made import make_entry
+from tests.cost_app.prices.repricing import DAY, NOW, Call, call, ledger_sum, price  # noqa: F401 - a fixture
 from tests.cost_app.recommendations.support import make_recommendation
 
 Submit = Callable[..., AIRequest]
@@ -128,6 +133,84 @@ def test_revoking_a_key_asks_first(organization: Organization, owner: User, open
     expect(page.locator("#toasts")).to_contain_text("revoked")
     with organization_scope(organization.pk):
         assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_removing_a_member_asks_first(owner: User, viewer: User, open_page: OpenPage) -> None:
+    page = open_page(owner, "/settings/members/")
+    page.get_by_role("button", name=f"Change {viewer}").click()
+    page.get_by_role("button", name="Remove from North Ltd").click()
+    expect(question(page)).to_contain_text(f"Remove {viewer} from North Ltd?")
+    expect(question(page)).to_contain_text("API keys are revoked immediately")
+    assert Membership.objects.filter(user=viewer).exists()
+    question(page).get_by_role("button", name="Remove member").click()
+    expect(page.locator("#toasts")).to_contain_text(f"{viewer} is no longer a member.")
+    assert not Membership.objects.filter(user=viewer).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "text"),
+    [
+        ("Log out Unknown", "Log out this session?", "logged out at its next request"),
+        ("Log out everywhere else", "Log out everywhere else?", "All other sessions end immediately."),
+    ],
+)
+def test_ending_a_session_asks_first(
+    owner: User, client_of: Callable[[User], Client], open_page: OpenPage, name: str, title: str, text: str
+) -> None:
+    elsewhere = client_of(owner)
+    elsewhere.get("/settings/security/")
+    page = open_page(owner, "/settings/security/")
+    page.get_by_role("button", name=name).click()
+    expect(question(page)).to_contain_text(title)
+    expect(question(page)).to_contain_text(text)
+    assert elsewhere.get("/settings/security/").status_code == 200
+    with page.expect_navigation():
+        question(page).get_by_role("button", name="Log out", exact=True).click()
+    assert elsewhere.get("/settings/security/").status_code == 302
+
+
+def test_closing_a_month_asks_first(organization: Organization, finance: User, open_page: OpenPage) -> None:
+    with organization_scope(organization.pk):
+        booked = {"provider": "openai", "model": "gpt-4", "kind": LedgerKind.USAGE, "calls": 1, "nano": 10**9}
+        book_entry(organization=organization, at=timezone.now() - timedelta(days=40), **booked)
+        fold_organization(organization.pk)
+        month = months_of(organization.pk)[1]
+    page = open_page(finance, f"/finance/statements/{month.slug}/")
+    page.get_by_role("button", name="Close the month").click()
+    dialog = page.locator("#close-month")
+    expect(dialog).to_contain_text("the month cannot be reopened")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    with organization_scope(organization.pk):
+        assert not MonthClose.objects.exists()
+    page.get_by_role("button", name="Close the month").click()
+    dialog.get_by_role("button", name="Close month").click()
+    page.wait_for_url("**/finance/closed/**")
+    with organization_scope(organization.pk):
+        assert MonthClose.objects.get().first_day == month.first_day
+
+
+def test_repricing_says_how_many_calls_and_how_much(
+    organization: Organization,
+    owner: User,
+    call: Call,  # noqa: F811
+    open_page: OpenPage,
+) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    price(1, days=-30)
+    call()
+    price(3, days=-8)
+    days = (f"{NOW + DAY * number:%Y-%m-%d}" for number in (-7, 1))
+    page = open_page(owner, "/prices/repricing/?provider=local&model=m&first={}&last={}".format(*days))
+    page.get_by_label("Reason").fill("the list was wrong")
+    page.get_by_role("button", name="Correct 1 call").click()
+    expect(question(page)).to_contain_text("Correct 1 call?")
+    expect(question(page)).to_contain_text("$0.0000022")
+    assert ledger_sum(organization) == 1_100
+    question(page).get_by_role("button", name="Post the difference").click()
+    expect(page.locator("#toasts")).to_contain_text("Corrections posted.")
+    assert ledger_sum(organization) == 3_300
 
 
 def test_a_dialog_with_a_form_starts_in_its_first_field(admin: User, open_page: OpenPage) -> None:
