@@ -36,7 +36,7 @@ class EraseForm(forms.Form):
         required=False,
         max_length=128,
         label="User",
-        help_text="As your requests name them in userId, or a login name.",
+        help_text="The userId that your requests send, or a login name.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     everything = forms.BooleanField(required=False, label="Erase the content of all users")

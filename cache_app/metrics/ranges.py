@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils import timezone
 
-RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days"}
+RANGES = {"7d": "Last 7 days", "30d": "Last 30 days", "90d": "Last 90 days"}
 DAYS = {"7d": 7, "30d": 30, "90d": 90}
 
 

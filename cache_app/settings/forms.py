@@ -13,10 +13,10 @@ from cache_app.models import CacheMode, CachePolicy, OtherLanguages, SharedWith
 COLUMNS = ["mode", "threshold", "shared_with", "ttl_hours", "max_entries", "max_temperature", "other_languages"]
 MODES = [
     (CacheMode.SEMANTIC, "Answer equal and similar questions"),
-    (CacheMode.EXACT, "Answer equal questions only: serves less, and is hardly ever wrong"),
+    (CacheMode.EXACT, "Answer equal questions only: fewer hits, almost never wrong"),
     (
         CacheMode.SHADOW,
-        "Shadow: ask the provider every time, and compare with the cached answer",
+        "Shadow: call the provider every time, and compare its answer with the cached one",
     ),
     (CacheMode.OFF, "Off: serve and store nothing"),
 ]
@@ -62,13 +62,13 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         label="Maximum wrong answers (%)",
         min_value=Decimal("0.1"),
         max_value=Decimal(20),
-        help_text="Share of answers to similar questions. Proposed thresholds stay below it; a person applies them.",
+        help_text="Of answers to similar questions. Proposed thresholds stay below it. You apply them.",
     )
     reask_share = _percent(
         label="Sampled re-checks (%)",
         min_value=Decimal(0),
         max_value=Decimal(20),
-        help_text="Random hits sent to the provider to measure how often the cache is wrong. 0 for none.",
+        help_text="Random hits that are also sent to the provider, to measure wrong answers. 0 turns this off.",
     )
     reask_day = forms.DecimalField(
         label="Daily re-check budget (USD)",
@@ -85,7 +85,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         help_texts = {
             "ttl_hours": "Entries expire after this time, however often they are used. Applies to new entries.",
             "max_entries": "Least recently used entries are evicted; pinned entries stay.",
-            "max_temperature": "Calls above it are never answered by meaning: their callers want variety.",
+            "max_temperature": "Calls above it get no answers to similar questions: they ask for variety.",
         }
         labels = {"max_entries": "Maximum entries"}
 

@@ -15,12 +15,12 @@ from cost_app.spend.series import Only
 from cost_app.spend.spans import Span, cut_between, hours_between, last_periods, periods_between
 
 RANGES = {
-    "24h": "24 hours",
-    "7d": "7 days",
-    "30d": "30 days",
+    "24h": "Last 24 hours",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
     "month": "This month",
     "last-month": "Last month",
-    "12m": "12 months",
+    "12m": "Last 12 months",
     "custom": "Custom dates",
 }
 GROUPS = {

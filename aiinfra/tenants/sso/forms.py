@@ -20,7 +20,7 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
     issuer = forms.CharField(
         label="Issuer",
         max_length=500,
-        help_text="The address at which the provider publishes its OpenID configuration.",
+        help_text="The URL of your identity provider, without /.well-known/openid-configuration.",
     )
     client_id = forms.CharField(label="Client ID", max_length=255)
     client_secret = forms.CharField(
@@ -34,23 +34,29 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
     domain_list = forms.CharField(
         label="Email domains",
         max_length=1000,
-        help_text="Only people with a verified address there, such as company.com.",
+        help_text="Such as company.com. Only people with a verified address in one of these domains can log in.",
     )
     role_claim = forms.CharField(
-        label="Role claim", required=False, max_length=100, help_text="For example, groups or roles."
+        label="Role claim",
+        required=False,
+        max_length=100,
+        help_text="The claim of the ID token that decides the role, such as groups.",
     )
     role_lines = forms.CharField(
         label="Roles",
         required=False,
         max_length=5000,
         widget=forms.Textarea(attrs={"rows": 4, "placeholder": "platform-team = operator"}),
-        help_text="One value of the claim and its role per line. The highest role counts, at each login.",
+        help_text=(
+            "One per line: a value of the claim, and its role. If several match, the highest role applies. Roles are "
+            "updated at each login."
+        ),
     )
     default_role = forms.ChoiceField(label="Default role", required=False, choices=[("", "No access"), *ROLE_CHOICES])
     is_enforced = forms.BooleanField(
         label="Require single sign-on",
         required=False,
-        help_text="Members can then work in this organization only after logging in through the provider.",
+        help_text="Members can open this organization only after they log in through your identity provider.",
     )
 
     field_order = ("issuer", "client_id", "client_secret", "domain_list", "role_claim", "role_lines", "default_role")
