@@ -99,6 +99,7 @@ SLOW = (
     "tests/api/test_documentation.py",
     "tests/api/test_schemathesis.py",
     "tests/cache_app/embedding/test_minilm.py",
+    "tests/cache_app/embedding/test_minilm_graph.py",
     "tests/cache_app/index/test_index_model.py",
     "tests/cache_app/learning/test_interval.py",
     "tests/cache_app/test_isolation.py",
