@@ -17,10 +17,12 @@ INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and symbols that look like a space: the fillers of Hangul, and the empty pattern of Braille."""
 
-HIDDEN_CHARACTER = re.compile(
-    r"[\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u17B4\u17B5\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F"
-    rf"\uFEFF\uFFF9-\uFFFB{BLANKS}\U000E0001-\U000E007F]"
+HIDDEN = (
+    r"\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u17B4\u17B5\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F"
+    rf"\uFEFF\uFFF9-\uFFFB{BLANKS}"
+    "\U000e0001-\U000e007f"  # themselves: JSON Schema has no escape for them that Python knows too
 )
+HIDDEN_CHARACTER = re.compile(f"[{HIDDEN}]")
 """Characters that show nothing, hide text, or turn it around, without the joiners (U+200C, U+200D) of emoji and of
 Persian and Indic words."""
 

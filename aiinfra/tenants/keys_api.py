@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from aiinfra.api import WHOLE_FLOATS, ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
 from aiinfra.keyset import row_page
-from aiinfra.names import TAG_LENGTH, check_visible
+from aiinfra.names import HIDDEN, TAG_LENGTH, check_visible
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
@@ -90,6 +90,13 @@ class KeyLimitsIn(LimitsModel):
 
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH, pattern=r"^[^,\n]*[^,\s][^,\n]*$")]
+VISIBLE_TAG = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": TAG_LENGTH,
+    "pattern": f"^[^,{HIDDEN}]*$",
+    "allOf": [{"pattern": r"\S"}],
+}
 
 
 class AccessModel(ApiModel):
@@ -109,7 +116,7 @@ class KeyAccessIn(AccessModel):
 
     key_id: KeyId
     default_tags: Annotated[
-        list[Annotated[Tag, AfterValidator(check_visible)]],
+        list[Annotated[Tag, AfterValidator(check_visible), WithJsonSchema(VISIBLE_TAG)]],
         Field(max_length=TAGS_MAX, description="added to the tags of each call"),
     ] = []
 

@@ -1,6 +1,7 @@
 """Limits, addresses, and expiry of API keys through the API: what a program can change, and of which keys."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aiinfra import timed_cache
+from aiinfra.names import HIDDEN_CHARACTER
+from aiinfra.openapi import document
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import ApiKey, AuditEvent, Organization
@@ -180,6 +183,20 @@ def test_wrong_access_is_refused_with_its_field(
 ) -> None:
     response = change("set-access", new_key(organization, Role.VIEWER), **{field: value})
     assert refused(response, 400)["param"].startswith(field)
+
+
+@pytest.mark.parametrize(
+    "character", ["\u202e", "\u200b", "\u3164", "\x7f", "\U000e0041", "\u200d", "é", " ", "\U0001f333"]
+)
+def test_the_document_says_which_characters_tags_have(
+    organization: Organization, change: Change, character: str
+) -> None:
+    schema = document()["components"]["schemas"]["KeyAccessIn"]["properties"]["defaultTags"]["items"]
+    patterns = [schema["pattern"], *(each["pattern"] for each in schema["allOf"])]
+    tag = f"on{character}call"
+    response = change("set-access", new_key(organization, Role.VIEWER), defaultTags=[tag])
+    assert response.status_code == (200 if all(re.search(each, tag) for each in patterns) else 400)
+    assert response.status_code == (400 if HIDDEN_CHARACTER.search(tag) else 200)
 
 
 def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization, change: Change) -> None:
