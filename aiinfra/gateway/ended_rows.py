@@ -55,14 +55,20 @@ class EndedRows:
         while self._is_needed():
             time.sleep(LOOK_EVERY_S)
             try:
-                self._look()
-                refused_s_ago = full_disk.refused_s_ago()
-            except DATABASE_AWAY:
-                logger.info("cannot look for ended requests while the database is unreachable")
-                refused_s_ago = 0.0
+                self._note(self._refused_s_ago_after_a_look())
+            except Exception:
+                # All clients of this process that wait depend on this thread.
+                logger.exception("ended requests not looked for")
             finally:
                 release_connections()
-            self._note(refused_s_ago)
+
+    def _refused_s_ago_after_a_look(self) -> float | None:
+        try:
+            self._look()
+            return full_disk.refused_s_ago()
+        except DATABASE_AWAY:
+            logger.info("cannot look for ended requests while the database is unreachable")
+            return 0.0
 
     def _note(self, refused_s_ago: float | None) -> None:
         """Keep the first and the last time that the database refused something."""

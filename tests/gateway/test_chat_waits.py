@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.gateway import chat, ended_rows, waiting
 from aiinfra.gateway.client_socket import ClientSocket
 from aiinfra.gateway.ended_rows import EndedRows
-from aiinfra.gateway.feed import feed
+from aiinfra.gateway.feed import Listener, feed
 from aiinfra.gateway.waiting import TooManyWaitingError, Visit, WaitingRoom
 from aiinfra.live_events import CHANNEL
 from aiinfra.redis import redis_client
@@ -163,6 +163,21 @@ def test_a_lost_event_does_not_lose_the_answer(
     monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.05)
     worker()
     assert ask(program).status_code == 200
+
+
+def test_the_thread_that_looks_at_the_rows_survives_errors(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def fail(_: EndedRows) -> None:
+        looks.append(1)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(EndedRows, "_look", fail)
+    mine = EndedRows()
+    with mine.watched(uuid4(), Listener(1, lambda _: True)):
+        wait_until(lambda: len(looks) > 1, "two looks")
+    wait_until(lambda: mine._poller is None, "the thread to end")
 
 
 def test_an_event_is_enough(
