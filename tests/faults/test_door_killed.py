@@ -66,14 +66,7 @@ def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: s
         assert {str(stack.column(request, "worker")).split(":")[0] for request in mine} == {"direct"}
         stack.web.kill_group()
         assert all(isinstance(client.exception(), httpx2.HTTPError) for client in waiting)
-    stack.release()
-    stack.web.start()
-    stack.wait_until_ready()
-
-    statuses = assert_sound(stack, mine)
-
-    assert set(statuses.values()) == {"completed" if key else "failed"}
-    assert held(stack) == 0
+    restart_and_audit(stack, mine, key)
     if key:
         billed = len(stack.book())
         assert [wait_for_answer(stack, number, key).status_code for number in range(2)] == [200, 200]
@@ -88,9 +81,7 @@ def test_an_embedding_whose_web_server_is_killed_is_booked_and_frees_its_key(sta
         wait_until(lambda: embedding_calls(stack) == ["running"], "the call to arrive")
         stack.web.kill_group()
         assert isinstance(cut_off.exception(), httpx2.HTTPError)
-    stack.release()
-    stack.web.start()
-    stack.wait_until_ready()
+    restart_web(stack)
 
     again = embed(stack)
     assert (again.status_code, again.headers["Retry-After"]) == (409, "1")
@@ -125,6 +116,21 @@ def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
     assert set(assert_sound(stack, mine).values()) == {"completed"}
     assert held(stack) == 0
     assert wait_for_answer(stack, 0, None).status_code == 200
+
+
+def restart_web(stack: Stack) -> None:
+    """Start the killed web server, and let the provider answer."""
+    stack.release()
+    stack.web.start()
+    stack.wait_until_ready()
+
+
+def restart_and_audit(stack: Stack, requests: list[str], key: str | None) -> None:
+    """Restart the web server. Calls whose clients can repeat them with a key complete; the others fail."""
+    restart_web(stack)
+    statuses = assert_sound(stack, requests)
+    assert set(statuses.values()) == {"completed" if key else "failed"}
+    assert held(stack) == 0
 
 
 def raw_call(stack: Stack, number: int) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.audit import assert_agreement, assert_sound
 from tests.faults.stack import Stack
-from tests.faults.test_door_killed import HELD, all_requests, held, read_stream, wait_until_idle
+from tests.faults.test_door_killed import HELD, all_requests, read_stream, restart_and_audit, wait_until_idle
 from tests.support.processes import START_LIMIT_S, wait_until
 
 STREAMS = 2
@@ -62,14 +62,7 @@ def test_a_web_server_that_is_killed_cuts_them_off_and_they_are_booked(stack: St
     with in_the_middle(stack, key) as (streams, mine):
         stack.web.kill_group()
         assert all(isinstance(stream.exception(START_LIMIT_S), httpx2.HTTPError) for stream in streams)
-    stack.release()
-    stack.web.start()
-    stack.wait_until_ready()
-
-    statuses = assert_sound(stack, mine)
-
-    assert set(statuses.values()) == {"completed" if key else "failed"}
-    assert held(stack) == 0
+    restart_and_audit(stack, mine, key)
     assert_agreement(stack)
     if key:
         billed = len(stack.book())

@@ -69,7 +69,7 @@ def test_a_lock_that_comes_too_late_is_given_back(path: str) -> None:
 
 
 def test_a_second_wait_continues_the_first_one(path: str) -> None:
-    """Otherwise, a process that loses patience again and again would queue anew each time, and never be next."""
+    """Otherwise, a process that loses patience again and again would be last again, and never be next."""
     ours, theirs = ProcessLock(path), ProcessLock(path)
     assert theirs.acquire(0)
     assert [ours.acquire(0) for _ in range(3)] == [False] * 3
